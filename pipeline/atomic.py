@@ -1,0 +1,92 @@
+"""Files that are whole or absent, and the lock that orders those who write them."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+@contextmanager
+def lock(path: Path, *, waiting: str) -> Iterator[None]:
+    """Hold the lock file at path; where another process holds it, say so and wait.
+
+    The system lets go of the lock when its holder ends, however it ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=0.2)
+    except Timeout:
+        print(waiting, file=sys.stderr)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@contextmanager
+def file(path: Path) -> Iterator[Path]:
+    """Yield a path to write to, which becomes `path` once it is whole and on disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    written = Path(name)
+    try:
+        yield written
+        _to_disk(written)
+        written.chmod(0o644)
+        written.replace(path)
+    finally:
+        written.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """Yield a folder to fill, which takes the place of `path` as one.
+
+    Whoever reads under `reading(path)` sees the files of one writer, never of two. A
+    process that is killed between the two renames leaves the earlier folder under
+    another name, from which the next reader or writer brings it back.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    filled = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield filled
+        for written in filled.iterdir():
+            _to_disk(written)
+        filled.chmod(0o755)
+        with reading(path):
+            if path.exists():
+                path.rename(_earlier(path))
+            filled.rename(path)
+            shutil.rmtree(_earlier(path), ignore_errors=True)
+    finally:
+        shutil.rmtree(filled, ignore_errors=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Keep the folder at path as it is for as long as it is read."""
+    waiting = f"waiting for another process to finish with {path}"
+    with lock(path.parent / f".{path.name}.lock", waiting=waiting):
+        if _earlier(path).exists():
+            if path.exists():
+                shutil.rmtree(_earlier(path))
+            else:
+                _earlier(path).rename(path)
+        yield
+
+
+def _earlier(path: Path) -> Path:
+    return path.parent / f".{path.name}.earlier"
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

@@ -1,0 +1,241 @@
+"""From the command line to checked numbers: the only module that knows Hydra.
+
+A stage is a function of one argument, its configuration. `stage(train, Train)` makes
+it a command: Hydra composes `conf/`, the schema below checks type and bound of every
+key, and only then does the stage start. A default stands in `conf/config.yaml`, a
+bound stands here, and neither stands anywhere else.
+"""
+
+import difflib
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+ROOT = Path(__file__).resolve().parent.parent
+CONF = ROOT / "conf"
+OUTPUTS = ROOT / "outputs"
+DATASETS = ("mnist", "fashion_mnist", "digits")
+
+
+def _dataset(value: str) -> str:
+    """Accept a data set's name, or a folder, which becomes absolute."""
+    if value in DATASETS:
+        return value
+    folder = Path(value).expanduser()
+    if folder.is_dir():
+        return str(folder.resolve())
+    near = difflib.get_close_matches(value, DATASETS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(f"must be {', '.join(DATASETS)} or a folder that exists{hint}")
+
+
+class Data(BaseModel):
+    """What stage data reads from the configuration."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+    dataset: Annotated[str, AfterValidator(_dataset)]
+
+
+class Train(Data):
+    """What stage train reads from the configuration."""
+
+    split: Literal["exercise", "holdout"]
+    hidden: int = Field(ge=1, le=10_000)
+    epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=1, le=60_000)
+    lr: float = Field(gt=0, le=100, allow_inf_nan=False)
+    seed: int = Field(ge=0, lt=2**63)
+    tracking: Literal["mlflow", "none"]
+
+
+Keys = TypeVar("Keys", bound=Data)
+TEXT = {"dataset"}  # taken as typed: no number, list or interpolation is read from it
+
+
+class Refused(ValueError):
+    """Values that break a rule, one line for each."""
+
+
+def check(keys: type[Keys], values: dict[str, Any]) -> Keys:
+    """Check every value against the schema.
+
+    Raises:
+        Refused: With a line for each value that breaks a rule: key, value, rule and
+            default.
+    """
+    lines = [_not_a_key(f"{key}=", keys) for key in values if key not in defaults()]
+    try:
+        checked = keys.model_validate(values)
+    except ValidationError as error:
+        for problem in error.errors():
+            key = str(problem["loc"][0])
+            if problem["type"] == "missing":
+                lines.append(f"{key} is missing: give it a value in conf/config.yaml")
+                continue
+            rule = problem["msg"].removeprefix("Value error, ")
+            rule = rule.replace("Input should be", "must be")
+            lines.append(f"{key} {rule}, got {problem['input']!r} ({_default(key)})")
+    if lines:
+        raise Refused("\n".join(lines))
+    return checked
+
+
+def stage(function: Callable[[Keys], None], keys: type[Keys]) -> None:
+    """Run a stage as a command: read the command line, check it, call the function.
+
+    Bad values end the process with status 2 before anything is written; an error at
+    the edges (a file, the network, the disk) with status 1 and one line.
+    """
+    arguments = sys.argv[1:]
+    module = sys.modules[function.__module__]
+    name = f"python -m pipeline.{function.__name__}"
+    if {"-h", "--help"} & set(arguments):
+        print(_help(name, module.__doc__ or "", keys))
+        return
+    overrides, problems = read(arguments, keys)
+    if problems:
+        _stop("\n".join([*problems, f"See `{name} --help`."]), status=2)
+
+    import hydra
+    from omegaconf import DictConfig, OmegaConf
+
+    @functools.wraps(function)
+    def job(composed: DictConfig) -> None:
+        values = OmegaConf.to_container(composed, resolve=True)
+        try:
+            function(check(keys, {str(k): v for k, v in dict(values).items()}))
+        except Refused as error:
+            _stop(str(error), status=2)
+        except (ValueError, OSError) as error:
+            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+                raise
+            _stop(f"{error}\n(HYDRA_FULL_ERROR=1 shows where.)", status=1)
+
+    OmegaConf.register_new_resolver(
+        "project", lambda part: str(ROOT / part), replace=True
+    )
+    sys.argv = [sys.argv[0], *overrides]
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="hydra")(job)()
+
+
+def read(arguments: Sequence[str], keys: type[Data]) -> tuple[list[str], list[str]]:
+    """Turn what was typed into what Hydra understands, and say what can't be.
+
+    Text is quoted, so that a file name keeps its brackets, commas and umlauts. Keys
+    that the stage doesn't read are refused rather than ignored.
+
+    Args:
+        arguments: The command line, without the program.
+        keys: The schema of the stage.
+
+    Returns:
+        The arguments for Hydra, and a line for everything that is wrong.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    sweep = bool({"-m", "--multirun"} & set(arguments))
+    overrides, problems = [], []
+    values = defaults()
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if argument.startswith("-") or key.lstrip("+").startswith(("hydra.", "hydra/")):
+            overrides.append(argument)
+            continue
+        if not equals or key not in keys.model_fields:
+            problems.append(_not_a_key(argument, keys))
+            continue
+        if key in TEXT:
+            parts = value.split(",") if sweep else [value]
+            argument = f"{key}={','.join(map(quote, parts))}"
+        overrides.append(argument)
+        try:
+            override = parser.parse_override(argument)
+        except HydraException:
+            problems.append(f"{key} can't be read from {value!r} ({_default(key)})")
+            continue
+        if not override.is_sweep_override():
+            values[key] = value if key in TEXT else override.value()
+        elif not sweep:
+            problems.append(f"{key}={value} are several values: add -m to train each")
+    if not sweep:
+        try:
+            check(keys, values)
+        except Refused as error:
+            problems += str(error).splitlines()
+    return overrides, problems
+
+
+def quote(text: str) -> str:
+    r"""Quote text for Hydra, which then hands it on letter by letter.
+
+    Inside quotes Hydra reads a backslash as itself except before a quote, and
+    OmegaConf reads ${...} as an interpolation unless a backslash stands before it.
+    """
+    text = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", text)
+    text = re.sub(r'(\\*)"', lambda found: found[1] * 2 + r"\"", text)
+    text = re.sub(r"(\\+)\Z", lambda found: found[1] * 2, text)
+    return f'"{text}"'
+
+
+def defaults() -> dict[str, Any]:
+    """Return the values of conf/config.yaml."""
+    from omegaconf import OmegaConf
+
+    return dict(OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml")))  # type: ignore[arg-type]
+
+
+def _default(key: str) -> str:
+    return f"the default is {key}={defaults()[key]}"
+
+
+def _not_a_key(argument: str, keys: type[Data]) -> str:
+    key, equals, _ = argument.partition("=")
+    if not equals:
+        return f"{argument!r} is not of the form key=value"
+    bare = key.lstrip("+~")
+    if bare in keys.model_fields:
+        return f"{argument!r}: write {bare}=value; every key exists and stays"
+    if bare in defaults():
+        reads = ", ".join(keys.model_fields)
+        return f"{bare} does nothing in this stage, which reads only {reads}"
+    near = difflib.get_close_matches(bare, keys.model_fields, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"keys: {', '.join(defaults())}"
+    return f"there is no key {bare!r}: {hint}"
+
+
+def _help(name: str, doc: str, keys: type[Data]) -> str:
+    """Lay out the help of a stage from its docstring and the lines of config.yaml."""
+    line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
+    rows = [
+        (f"{key}={value}", comment)
+        for key, value, comment in line.findall((CONF / "config.yaml").read_text())
+        if key in keys.model_fields
+    ]
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(
+        [
+            f"{name} [key=value ...]",
+            "",
+            doc.strip(),
+            "",
+            "Keys, with their defaults:",
+            *(f"  {row[0]:<{width}}  {row[1]}" for row in rows),
+            "",
+            f"Several values need -m: {name} -m dataset=mnist,digits",
+            "Also Hydra's own: --cfg job shows the configuration, --hydra-help the rest.",
+        ]
+    )
+
+
+def _stop(message: str, *, status: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,316 @@
+"""Data sets of 28x28 pictures with their labels, each in one checked file.
+
+Four kinds can be named: `mnist`, `fashion_mnist`, `digits` (scikit-learn's 8x8 digits,
+enlarged) and a folder with IDX files. Whatever it was, it becomes one safetensors file
+of raw grey levels, which everything after reads.
+"""
+
+import gzip
+import hashlib
+import json
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from safetensors import numpy as safetensors
+
+from pipeline import atomic, sources
+
+CLASSES = 10
+SIDE = 28  # pixels; a picture is SIDE x SIDE
+HELD_OUT = 120  # split=holdout keeps back 1/120 of the images from each class
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Pictures as grey levels (0 is background) and the class of each."""
+
+    images: UInt8[np.ndarray, "n 28 28"]
+    labels: UInt8[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.labels)
+
+    def pick(self, rows: np.ndarray) -> "Labelled":
+        """Return the pictures in these rows."""
+        return Labelled(self.images[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class Split:
+    """What the network learns from, and what is watched while it learns."""
+
+    train: Labelled
+    val: Labelled
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as its makers divided it."""
+
+    name: str
+    sha256: str  # of its file
+    train: Labelled
+    test: Labelled
+
+    def split(self, how: str) -> Split:
+        """Divide the pictures between training and watching.
+
+        Args:
+            how: `exercise` watches the test pictures, as the course does. `holdout`
+                leaves them alone and watches the last pictures of each class among
+                the training pictures, as many of each: 500 of MNIST's 60,000. They
+                are the same whatever the seed.
+
+        Raises:
+            ValueError: If a class has too few pictures to keep some back.
+        """
+        if how == "exercise":
+            return Split(self.train, self.test)
+        kept_back = len(self.train) // HELD_OUT
+        held = np.zeros(len(self.train), dtype=bool)
+        for label in np.unique(self.train.labels):
+            rows = np.flatnonzero(self.train.labels == label)
+            if not 0 < kept_back < len(rows):
+                raise ValueError(
+                    f"split=holdout keeps {max(kept_back, 1)} pictures of each class "
+                    f"from training; {self.name} has {len(rows)} of class {label}"
+                )
+            held[rows[-kept_back:]] = True
+        return Split(self.train.pick(~held), self.train.pick(held))
+
+
+def load(dataset: str, *, folder: Path | str) -> Dataset:
+    """Return a data set, making its file first where there is none yet.
+
+    Args:
+        dataset: mnist, fashion_mnist, digits, or a folder with IDX files.
+        folder: Where data sets are kept, such as outputs/data.
+
+    Raises:
+        FileNotFoundError: If the data set can't be had; it says what to put where.
+        ValueError: If a file of a folder breaks the format; it names file and rule.
+    """
+    path = prepare(dataset, folder=Path(folder))[0]
+    content = path.read_bytes()
+    arrays = safetensors.load(content)
+    return Dataset(
+        name=path.stem,
+        sha256=hashlib.sha256(content).hexdigest(),
+        train=Labelled(arrays["train_images"], arrays["train_labels"]),
+        test=Labelled(arrays["test_images"], arrays["test_labels"]),
+    )
+
+
+def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
+    """See to it that a data set's file stands in the folder and is right.
+
+    Beside `<name>.safetensors` a summary `<name>.json` is written, which holds the
+    sha256 of the first: a file that doesn't match it is put aside and made anew.
+
+    Returns:
+        The path of the file, and whether it had to be made.
+    """
+    path = folder / f"{file_name(dataset)}.safetensors"
+    waiting = f"waiting for another process that prepares {dataset}"
+    with atomic.lock(folder / f".{path.stem}.lock", waiting=waiting):
+        origin = _hashes(Path(dataset)) if _is_folder(dataset) else {}
+        if _is_right(path, origin):
+            return path, False
+        train, test = _read(dataset, folder)
+        tensors = {
+            "train_images": train.images,
+            "train_labels": train.labels,
+            "test_images": test.images,
+            "test_labels": test.labels,
+        }
+        content = safetensors.save(
+            {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+        )
+        with atomic.file(path) as written:
+            written.write_bytes(content)
+        made = Dataset(path.stem, hashlib.sha256(content).hexdigest(), train, test)
+        with atomic.file(path.with_suffix(".json")) as written:
+            written.write_text(json.dumps(describe(made) | {"origin": origin}, indent=1))
+        return path, True
+
+
+def file_name(dataset: str) -> str:
+    """Return the name of a data set's file; that of a folder tells it from others."""
+    if not _is_folder(dataset):
+        return dataset
+    place = Path(dataset).resolve()
+    readable = re.sub(r"[^\w-]+", "_", place.name)
+    return f"{readable}-{hashlib.sha256(bytes(place)).hexdigest()[:8]}"
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Count what a person wants to know of the pictures before training.
+
+    Returns:
+        The numbers of pictures, in all and of each class; mean and standard deviation
+        of the pixels in 0..1 and the share that is 0; the pixels (0..783, row by row)
+        that are 0 in every training picture.
+    """
+    levels = np.bincount(dataset.train.images.ravel(), minlength=256)
+    values = np.arange(256) / 255
+    mean = float(levels @ values / levels.sum())
+    variance = float(levels @ (values - mean) ** 2 / levels.sum())
+    never_lit = np.flatnonzero(~dataset.train.images.any(axis=0).ravel())
+    return {
+        "name": dataset.name,
+        "sha256": dataset.sha256,
+        **{
+            part: {
+                "images": len(pictures),
+                "per_class": np.bincount(pictures.labels, minlength=CLASSES).tolist(),
+            }
+            for part, pictures in (("train", dataset.train), ("test", dataset.test))
+        },
+        "pixels": {
+            "mean": round(mean, 6),
+            "std": round(variance**0.5, 6),
+            "zero": round(float(levels[0] / levels.sum()), 6),
+        },
+        "never_lit": never_lit.tolist(),
+    }
+
+
+def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
+    """Read an IDX file of bytes, plain or gzipped: torchvision's reader, after checks.
+
+    torchvision believes what the file says of itself; these checks are what it leaves
+    out: magic number, type, dimensions, and a length that agrees with the sizes.
+
+    Args:
+        path: The file.
+        dimensions: 3 for images, 1 for labels.
+
+    Raises:
+        ValueError: If the file breaks the format; it names the file and the rule.
+
+    Source: the format is described at the end of LeCun, Cortes, Burges, The MNIST
+    database of handwritten digits (1998).
+    """
+    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+
+    with path.open("rb") as stream:
+        gzipped = stream.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if gzipped else path.open("rb") as stream:
+            header = stream.read(4 + 4 * dimensions)
+            magic = bytes([0, 0, 8, dimensions])
+            if header[:4] != magic or len(header) < 4 + 4 * dimensions:
+                raise ValueError(
+                    f"{path} starts with bytes {header[:4].hex(' ')}; an IDX file of "
+                    f"bytes in {dimensions} dimensions starts with {magic.hex(' ')}"
+                )
+            sizes = np.frombuffer(header, ">u4", offset=4)
+            claimed = int(np.prod(sizes, dtype=np.uint64))
+            if claimed > 2**31:
+                raise ValueError(f"{path} claims {claimed:,} bytes, more than 2 GiB")
+            body = stream.read(claimed + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is no whole gzip file: {error}") from None
+    if len(body) != claimed:
+        more = "more" if len(body) > claimed else f"{len(body):,}"
+        raise ValueError(f"{path} claims {claimed:,} bytes after its header, has {more}")
+    with tempfile.NamedTemporaryFile(suffix=".idx") as plain:
+        plain.write(header + body)
+        plain.flush()
+        array: np.ndarray = read_sn3_pascalvincent_tensor(plain.name).numpy()
+    return array
+
+
+def _read(dataset: str, folder: Path) -> tuple[Labelled, Labelled]:
+    """Read the training and the test pictures of a data set from where they come."""
+    if dataset == "digits":
+        return _digits()
+    place = Path(dataset) if _is_folder(dataset) else sources.fetch(dataset, folder)
+    pairs = {images: _pair(images, labels) for images, labels in _pairs(place)}
+    if len(pairs) == 1:
+        whole = next(iter(pairs.values()))
+        last = len(whole) // 7  # as MNIST's 10,000 of 70,000
+        rows = np.arange(len(whole))
+        return whole.pick(rows[: len(whole) - last]), whole.pick(rows[-last:])
+    train = [pair for path, pair in pairs.items() if path.name.startswith("train")]
+    test = [pair for path, pair in pairs.items() if not path.name.startswith("train")]
+    if len(train) != 1 or len(test) != 1:
+        names = ", ".join(path.name for path in pairs) or "none"
+        raise ValueError(
+            f"{place} must hold one pair of IDX files, such as images-idx3-ubyte and "
+            "labels-idx1-ubyte (also .gz), or two, of which one is called train-...; "
+            f"image files with labels found: {names}"
+        )
+    return train[0], test[0]
+
+
+def _digits() -> tuple[Labelled, Labelled]:
+    """Enlarge scikit-learn's 8x8 digits (0..16) to the 20x20 box of MNIST's digits."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    images = np.zeros((len(found.images), SIDE, SIDE), np.uint8)
+    for place, small in zip(images, found.images, strict=True):
+        grey = Image.fromarray(np.round(small / 16 * 255).astype(np.uint8))
+        place[4:24, 4:24] = np.asarray(grey.resize((20, 20), Image.Resampling.BICUBIC))
+    whole = Labelled(images, found.target.astype(np.uint8))
+    rows = np.arange(len(whole))
+    return whole.pick(rows[:1500]), whole.pick(rows[1500:])
+
+
+def _pair(images_path: Path, labels_path: Path) -> Labelled:
+    images = read_idx(images_path, dimensions=3)
+    labels = read_idx(labels_path, dimensions=1)
+    if images.shape[1:] != (SIDE, SIDE):
+        height, width = images.shape[1:]
+        raise ValueError(f"{images_path} has pictures of {height}x{width}, not 28x28")
+    if len(images) != len(labels) or not len(labels):
+        raise ValueError(
+            f"{images_path} has {len(images)} pictures, "
+            f"{labels_path.name} {len(labels)} labels"
+        )
+    if labels.max() >= CLASSES:
+        row = int(np.argmax(labels >= CLASSES))
+        raise ValueError(f"{labels_path} has label {labels[row]} in row {row}, not 0..9")
+    return Labelled(images, labels)
+
+
+def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Find the image files of a folder that have a label file beside them."""
+    for path in sorted(folder.iterdir()):
+        plain = path.name.removesuffix(".gz")
+        if plain != path.name and (folder / plain).exists():
+            continue  # the same file twice
+        if "images" in plain and "idx3" in plain:
+            partner = plain.replace("images", "labels").replace("idx3", "idx1")
+            for labels in (folder / partner, folder / f"{partner}.gz"):
+                if labels.exists():
+                    yield path, labels
+                    break
+
+
+def _is_folder(dataset: str) -> bool:
+    return dataset not in {*sources.RAW, "digits"}
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = {path for pair in _pairs(folder) for path in pair}
+    return {path.name: sources.sha256(path) for path in sorted(files)}
+
+
+def _is_right(path: Path, origin: dict[str, str]) -> bool:
+    """Say whether a file is the one that its summary describes, of the same origin."""
+    summary = path.with_suffix(".json")
+    if not path.exists() or not summary.exists():
+        return False
+    known = json.loads(summary.read_text())
+    return known["origin"] == origin and sources.is_right(path, known["sha256"])

@@ -1,0 +1,29 @@
+"""How good the answers are: plain functions of logits and labels."""
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def cross_entropy(
+    logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]
+) -> Float[Tensor, ""]:
+    """Mean negative log-likelihood of the labels, in nats.
+
+    Args:
+        logits: Log-probabilities up to a constant per row, any real value.
+        labels: Class of each row, in [0, classes).
+
+    Returns:
+        A scalar >= 0; ln(10) = 2.3026 when ten classes are equally likely.
+
+    Source: Goodfellow, Bengio, Courville, Deep Learning (2016), 6.2.2.3.
+    """
+    log_probabilities = logits.log_softmax(dim=1)
+    return -log_probabilities.gather(1, labels[:, None]).mean()
+
+
+def accuracy(
+    logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]
+) -> Float[Tensor, ""]:
+    """Share of rows whose largest logit is that of the label, in [0, 1]."""
+    return (logits.argmax(dim=1) == labels).float().mean()
