@@ -59,6 +59,16 @@ Keys = TypeVar("Keys", bound=Data)
 TEXT = {"dataset"}  # taken as typed: no number, list or interpolation is read from it
 
 
+def store(tracking: str) -> Path | None:
+    """Return the folder of the embedded MLflow store, or None where none is wanted.
+
+    In a temporary copy that DVC made for an experiment, it is that of the repository.
+    """
+    if tracking == "none":
+        return None
+    return Path(os.environ.get("DVC_ROOT", ROOT)) / "outputs"
+
+
 class Refused(ValueError):
     """Values that break a rule, one line for each."""
 
@@ -191,6 +201,13 @@ def defaults() -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     return dict(OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml")))  # type: ignore[arg-type]
+
+
+def as_yaml(values: BaseModel) -> str:
+    """Return checked values as YAML, which conf/config.yaml could hold."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.create(values.model_dump()))
 
 
 def _default(key: str) -> str:

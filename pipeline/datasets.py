@@ -20,10 +20,11 @@ import numpy as np
 from jaxtyping import UInt8
 from safetensors import numpy as safetensors
 
-from pipeline import atomic, sources
+from pipeline import atomic, figures, sources
 
 CLASSES = 10
 SIDE = 28  # pixels; a picture is SIDE x SIDE
+PICTURES = {"means": figures.class_means, "samples": figures.contact_sheet}
 HELD_OUT = 120  # split=holdout keeps back 1/120 of the images from each class
 
 
@@ -55,10 +56,15 @@ class Split:
 class Dataset:
     """A data set as its makers divided it."""
 
-    name: str
-    sha256: str  # of its file
+    path: Path
+    sha256: str  # of the file at path
     train: Labelled
     test: Labelled
+
+    @property
+    def name(self) -> str:
+        """What the data set is called: as its file, without the ending."""
+        return self.path.stem
 
     def split(self, how: str) -> Split:
         """Divide the pictures between training and watching.
@@ -102,7 +108,7 @@ def load(dataset: str, *, folder: Path | str) -> Dataset:
     content = path.read_bytes()
     arrays = safetensors.load(content)
     return Dataset(
-        name=path.stem,
+        path=path,
         sha256=hashlib.sha256(content).hexdigest(),
         train=Labelled(arrays["train_images"], arrays["train_labels"]),
         test=Labelled(arrays["test_images"], arrays["test_labels"]),
@@ -112,8 +118,9 @@ def load(dataset: str, *, folder: Path | str) -> Dataset:
 def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     """See to it that a data set's file stands in the folder and is right.
 
-    Beside `<name>.safetensors` a summary `<name>.json` is written, which holds the
-    sha256 of the first: a file that doesn't match it is put aside and made anew.
+    Beside `<name>.safetensors` stand two pictures of what is in it and, written last,
+    a summary `<name>.json`, which holds the sha256 of the first: a file that doesn't
+    match it is put aside and made anew.
 
     Returns:
         The path of the file, and whether it had to be made.
@@ -136,10 +143,26 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
         )
         with atomic.file(path) as written:
             written.write_bytes(content)
-        made = Dataset(path.stem, hashlib.sha256(content).hexdigest(), train, test)
-        with atomic.file(path.with_suffix(".json")) as written:
+        made = Dataset(path, hashlib.sha256(content).hexdigest(), train, test)
+        summarised, *drawn = companions(path)
+        for picture, draw in zip(drawn, PICTURES.values(), strict=True):
+            with atomic.file(picture) as written:
+                draw(train.images, train.labels).save(written, "PNG")
+        with atomic.file(summarised) as written:
             written.write_text(json.dumps(describe(made) | {"origin": origin}, indent=1))
         return path, True
+
+
+def companions(path: Path) -> list[Path]:
+    """Return the files that show what is in a data set's file: summary and pictures."""
+    drawn = [path.with_name(f"{path.stem}-{kind}.png") for kind in PICTURES]
+    return [path.with_suffix(".json"), *drawn]
+
+
+def summary(path: Path) -> dict[str, Any]:
+    """Return what `describe` found in the data set of a file when it was made."""
+    known: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
+    return known
 
 
 def file_name(dataset: str) -> str:
@@ -309,8 +332,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def _is_right(path: Path, origin: dict[str, str]) -> bool:
     """Say whether a file is the one that its summary describes, of the same origin."""
-    summary = path.with_suffix(".json")
-    if not path.exists() or not summary.exists():
+    if not all(part.exists() for part in (path, *companions(path))):
         return False
-    known = json.loads(summary.read_text())
+    known = summary(path)
     return known["origin"] == origin and sources.is_right(path, known["sha256"])

@@ -7,18 +7,19 @@ against PyTorch's.
 """
 
 import math
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import one_hot
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from pipeline.datasets import Labelled
 from pipeline.metrics import accuracy, cross_entropy
-from pipeline.network import CLASSES, Network, to_pixels
+from pipeline.network import CLASSES, Network
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 
@@ -29,6 +30,7 @@ class Epoch:
 
     number: int  # from 1
     metrics: dict[str, float]  # losses in nats, accuracies in [0, 1]
+    seconds: float  # that it took, validation included
 
 
 class Adam:
@@ -97,8 +99,8 @@ def fit(
     weights = [tensor.detach() for tensor in network.parameters()]
     gradient = torch.empty_like(adam.parameters)
     slopes = _views(gradient, like=weights)
-    watched = to_pixels(val.images), torch.from_numpy(val.labels).long()
     for number in epochs:
+        start = time.perf_counter()
         order = torch.randperm(len(train), generator=generator)
         torch.index_select(images, 0, order, out=shuffled)
         torch.index_select(targets, 0, order, out=shuffled_targets)
@@ -114,14 +116,14 @@ def fit(
         metrics = {
             "train/loss": cross_entropy(logits, seen).item(),
             "train/accuracy": accuracy(logits, seen).item(),
-            **{f"val/{name}": value for name, value in score(network, *watched).items()},
+            **{f"val/{name}": value for name, value in score(network, val).items()},
         }
         if not all(map(math.isfinite, metrics.values())):
             raise FloatingPointError(
                 f"the loss is no finite number in epoch {number}: "
                 f"lr must be smaller than {adam.lr}"
             )
-        yield Epoch(number, metrics)
+        yield Epoch(number, metrics, time.perf_counter() - start)
 
 
 def gradients(
@@ -159,12 +161,10 @@ def gradients(
     torch.sum(d_hidden, dim=0, out=d_b_1)
 
 
-@torch.no_grad()
-def score(
-    network: Network, pixels: Float[Tensor, "n 28 28"], labels: Int[Tensor, " n"]
-) -> dict[str, float]:
-    """Return loss and accuracy of the network as it stands."""
-    logits = network(pixels)
+def score(network: Network, pictures: Labelled) -> dict[str, float]:
+    """Return loss and accuracy of the network, as it stands, on pictures."""
+    logits = network.logits(pictures.images)
+    labels = torch.from_numpy(pictures.labels).long()
     return {
         "loss": cross_entropy(logits, labels).item(),
         "accuracy": accuracy(logits, labels).item(),

@@ -1,5 +1,8 @@
 """How good the answers are: plain functions of logits and labels."""
 
+from collections.abc import Mapping
+
+import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -27,3 +30,19 @@ def accuracy(
 ) -> Float[Tensor, ""]:
     """Share of rows whose largest logit is that of the label, in [0, 1]."""
     return (logits.argmax(dim=1) == labels).float().mean()
+
+
+def tensor_statistics(
+    tensors: Mapping[str, Float[np.ndarray, "..."]],
+) -> dict[str, float]:
+    """Return Euclidean norm, extremes and share of zeros of each tensor, by name."""
+    return {
+        f"{name}/{quantity}": float(value)
+        for name, tensor in tensors.items()
+        for quantity, value in (
+            ("norm", np.linalg.norm(tensor)),
+            ("min", tensor.min()),
+            ("max", tensor.max()),
+            ("zeros", np.mean(tensor == 0)),
+        )
+    }

@@ -1,0 +1,159 @@
+"""Arrays in, pictures out: the only module that knows Matplotlib.
+
+Pictures that are drawn every epoch are made with NumPy and Pillow alone, in a few
+milliseconds; Matplotlib would take longer than the training between them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+SIDE = 28  # pixels of a picture
+SHOWN = 100  # templates that one picture shows at most
+INK, PAPER, GRID = (32, 33, 36), (255, 255, 255), (218, 220, 224)
+BLUE, ORANGE = (0, 90, 181), (220, 50, 32)  # told apart by the colour-blind too
+TRAIN, VAL = "#005ab5", "#dc3220"
+
+
+def templates(
+    weights: Float[np.ndarray, "hidden 784"],
+    tensors: Mapping[str, Float[np.ndarray, "..."]],
+    *,
+    title: str,
+) -> Image.Image:
+    """Draw what each neuron of layer_1 looks for, and how all weights are spread.
+
+    Args:
+        weights: The weights of layer_1, a row a neuron; a row is drawn as a picture in
+            which blue pixels speak for the neuron, red ones against it, white is 0.
+        tensors: Those whose histograms stand beside the templates, by name.
+        title: The line above.
+
+    Returns:
+        The picture; of more than 100 neurons it shows the first 100.
+    """
+    shown = weights[:SHOWN]
+    scale = float(np.quantile(np.abs(shown), 0.99)) or 1.0  # the rest is drawn full
+    strength = np.clip(shown / scale, -1, 1).reshape(-1, SIDE, SIDE, 1)
+    white, blue, orange = (np.array(c, np.float32) for c in (PAPER, BLUE, ORANGE))
+    colours = np.where(
+        strength >= 0,
+        white + strength * (blue - white),
+        white - strength * (orange - white),
+    )
+    captions = [f"N1{number}" for number in range(1, len(shown) + 1)]
+    columns = 5 if len(shown) <= 20 else 10
+    grid = _grid(colours.astype(np.uint8), captions, columns=columns, enlarged=3)
+    plots = [_histogram(name, values) for name, values in tensors.items()]
+    plot_height = max(100, grid.height // len(plots))
+    height = max(grid.height, plot_height * len(plots))
+    picture = Image.new("RGB", (grid.width + 316, height + 54), PAPER)
+    draw = ImageDraw.Draw(picture)
+    more = f", the first {SHOWN} of {len(weights)}" if len(weights) > SHOWN else ""
+    draw.text((12, 8), title, INK, _font(16))
+    draw.text(
+        (12, 30),
+        f"weights of layer_1 as 28x28 pictures{more}: red -{scale:.2f} and below, "
+        f"white 0, blue +{scale:.2f} and above",
+        INK,
+        _font(12),
+    )
+    picture.paste(grid, (8, 50))
+    for row, plot in enumerate(plots):
+        picture.paste(plot, (grid.width + 16, 50 + row * plot_height))
+    return picture
+
+
+def class_means(
+    images: UInt8[np.ndarray, "n 28 28"], labels: UInt8[np.ndarray, " n"]
+) -> Image.Image:
+    """Draw the mean picture of each class, with its number of pictures."""
+    classes = np.unique(labels)
+    means = [images[labels == label].mean(axis=0) for label in classes]
+    captions = [f"{label}: {np.sum(labels == label):,}" for label in classes]
+    return _grid(np.stack(means).astype(np.uint8), captions, columns=5, enlarged=4)
+
+
+def contact_sheet(
+    images: UInt8[np.ndarray, "n 28 28"], labels: UInt8[np.ndarray, " n"]
+) -> Image.Image:
+    """Draw the first 20 pictures of each class, a row a class."""
+    rows = [np.flatnonzero(labels == label)[:20] for label in np.unique(labels)]
+    sheet = np.zeros((len(rows), 20, SIDE, SIDE), np.uint8)
+    for place, found in zip(sheet, rows, strict=True):
+        place[: len(found)] = images[found]
+    whole = sheet.swapaxes(1, 2).reshape(len(rows) * SIDE, 20 * SIDE)
+    return Image.fromarray(whole).resize(
+        (whole.shape[1] * 2, whole.shape[0] * 2), Image.Resampling.NEAREST
+    )
+
+
+def learning_curves(history: Sequence[Mapping[str, float]]) -> Image.Image:
+    """Draw loss and accuracy over the epochs from 1, training beside validation."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), dpi=110, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    epochs = range(1, len(history) + 1)
+    for axes, quantity, unit in zip(
+        figure.subplots(1, 2), ("loss", "accuracy"), ("nats", "share right"), strict=True
+    ):
+        for part, colour in (("train", TRAIN), ("val", VAL)):
+            values = [row[f"{part}/{quantity}"] for row in history]
+            axes.plot(epochs, values, ".-", color=colour, label=f"{part} {values[-1]:.4f}")
+        axes.set(xlabel="epoch", ylabel=unit, title=quantity)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(color="#dadce0", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _grid(
+    pictures: UInt8[np.ndarray, "n 28 28 *rgb"],
+    captions: Sequence[str],
+    *,
+    columns: int,
+    enlarged: int,
+) -> Image.Image:
+    """Lay out enlarged pictures in rows, a caption under each."""
+    step_x, step_y = SIDE * enlarged + 8, SIDE * enlarged + 22
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    grid = Image.new("RGB", (columns * step_x, rows * step_y), PAPER)
+    draw = ImageDraw.Draw(grid)
+    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        x, y = (number % columns) * step_x + 4, (number // columns) * step_y + 4
+        large = picture.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
+        grid.paste(Image.fromarray(large), (x, y))
+        draw.rectangle((x - 1, y - 1, x + large.shape[1], y + large.shape[0]), None, GRID)
+        draw.text((x, y + large.shape[0] + 1), caption, INK, _font(12))
+    return grid
+
+
+def _histogram(name: str, values: Float[np.ndarray, "..."]) -> Image.Image:
+    """Draw how the values of a tensor are spread, 0 in the middle."""
+    reach = float(np.abs(values).max()) or 1.0
+    counts, _ = np.histogram(values, bins=60, range=(-reach, reach))
+    picture = Image.new("RGB", (300, 100), PAPER)
+    draw = ImageDraw.Draw(picture)
+    draw.text((0, 0), f"{name}  ({values.size:,})", INK, _font(12))
+    draw.line((0, 82, 300, 82), GRID)
+    draw.line((150, 18, 150, 85), GRID)
+    for column, height in enumerate(np.round(60 * counts / counts.max())):
+        if height:
+            colour = ORANGE if column < 30 else BLUE
+            box = (column * 5, 82 - int(height), column * 5 + 3, 82)
+            draw.rectangle(box, colour)
+    draw.text((0, 84), f"-{reach:.2f}", INK, _font(11))
+    draw.text((147, 84), "0", INK, _font(11))
+    draw.text((266, 84), f"+{reach:.2f}", INK, _font(11))
+    return picture
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

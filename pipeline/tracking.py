@@ -1,0 +1,315 @@
+"""Runs that are recorded: the only module that knows MLflow.
+
+Every run goes to the embedded store, `mlflow.db` and `mlflow-artifacts` in one folder,
+which needs no server and no network.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import atomic
+
+if TYPE_CHECKING:
+    import mlflow.entities
+    import torch
+    from mlflow import MlflowClient
+    from PIL import Image
+
+EXPERIMENT = "digits"
+UI = "http://127.0.0.1:5000"
+
+
+class Run:
+    """A run that is open: what is handed to it stands in the store when it returns."""
+
+    def __init__(self, client: "MlflowClient", created: "mlflow.entities.Run", store: Path):
+        """Wrap a run that was created in the store; `run` is what opens one."""
+        self._client = client
+        self.id: str | None = created.info.run_id
+        self.name = created.info.run_name
+        self.store = store
+        self.address = f"{UI}/#/experiments/{created.info.experiment_id}/runs/{self.id}"
+
+    def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
+        """Record numbers that belong to an epoch; one call an epoch is cheap."""
+        from mlflow.entities import Metric
+        from mlflow.utils.time import get_current_time_millis
+
+        now = get_current_time_millis()
+        points = [Metric(name, value, now, step) for name, value in metrics.items()]
+        self._client.log_batch(self.id, metrics=points)
+
+    def log_image(self, name: str, image: "Image.Image", *, step: int) -> None:
+        """Record a picture that belongs to an epoch; the UI shows them on a slider."""
+        self._client.log_image(self.id, image, key=name, step=step)
+
+    def log_text(self, name: str, text: str) -> None:
+        """Record text as a file of the run."""
+        self._client.log_text(self.id, text, name)
+
+    def log_files(self, folder: str, paths: Iterable[Path]) -> None:
+        """Record files, in a folder of the run's artifacts."""
+        for path in paths:
+            self._client.log_artifact(self.id, str(path), folder)
+
+    def describe(self, text: str) -> None:
+        """Say, in markdown, what the run's page shows on top."""
+        self.set_tags({"mlflow.note.content": text})
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Attach what the run can be searched by."""
+        from mlflow.entities import RunTag
+
+        entries = [RunTag(name, value) for name, value in tags.items()]
+        self._client.log_batch(self.id, tags=entries)
+
+    def log_dataset(self, summary: Mapping[str, Any], *, source: str) -> None:
+        """Record the data set that the run reads, with its digest."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        shape = {"name": "image", "type": "tensor"}
+        spec = {"dtype": "uint8", "shape": [-1, 28, 28]}
+        dataset = Dataset(
+            name=summary["name"],
+            digest=summary["sha256"][:32],  # MLflow keeps 36 characters
+            source_type="local",
+            source=json.dumps({"uri": source}),
+            schema=json.dumps(
+                {"mlflow_tensorspec": {"features": [{**shape, "tensor-spec": spec}]}}
+            ),
+            profile=json.dumps(
+                {part: summary[part]["images"] for part in ("train", "test")}
+            ),
+        )
+        tag = InputTag("mlflow.data.context", "training")
+        self._client.log_inputs(self.id, datasets=[DatasetInput(dataset, [tag])])
+
+    def log_model(self, network: "torch.nn.Module", pixels: "torch.Tensor") -> None:
+        """Record the network as an MLflow model: pixels in 0..1 in, probabilities out.
+
+        The saved program is a torch.export archive, which holds no pickle.
+
+        Args:
+            network: From pixels (n, 28, 28) to logits (n, 10).
+            pixels: An example of two pictures; a program exported from one alone
+                would answer single pictures only.
+        """
+        import mlflow.pytorch
+        import torch
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        example = pixels.numpy()
+        inputs = Schema([TensorSpec(example.dtype, (-1, 28, 28))])
+        outputs = Schema([TensorSpec(example.dtype, (-1, 10))])
+        packages = [f"{p}=={_version(p)}" for p in ("torch", "mlflow", "numpy")]
+        mlflow.pytorch.log_model(
+            torch.nn.Sequential(deepcopy(network), torch.nn.Softmax(dim=1)).eval(),
+            name="model",
+            signature=ModelSignature(inputs, outputs),
+            input_example=example,
+            pip_requirements=packages,
+        )
+
+
+    def epilogue(self) -> str:
+        """Say how to look at the run."""
+        uri = shlex.quote(f"sqlite:///{self.store / 'mlflow.db'}")
+        return (
+            f"run    {self.name} ({self.id})\n"
+            f"look   mlflow ui --workers 1 --backend-store-uri {uri}\n"
+            f"       then open {self.address}\n"
+        )
+
+
+class Untracked(Run):
+    """A run that takes everything and keeps nothing, so that no stage asks."""
+
+    def __init__(self) -> None:
+        """Open nothing."""
+        self.id = None
+
+    def epilogue(self) -> str:
+        """Say that there is no run to look at."""
+        return "run    not recorded (tracking=none)\n"
+
+    def _drop(self, *values: object, **named: object) -> None:
+        """Keep nothing of it."""
+
+    log_metrics = log_image = log_text = log_files = _drop
+    set_tags = describe = log_dataset = log_model = _drop
+
+
+@contextmanager
+def run(
+    *,
+    store: Path | None,
+    name: str,
+    params: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> Iterator[Run]:
+    """Open a run, and close it as what became of it: FINISHED, FAILED or KILLED.
+
+    Args:
+        store: The folder of the embedded store, made where there is none; None for a
+            run that is not recorded.
+        name: What people call the run.
+        params: What shaped it, few and short.
+        tags: What it can be searched by, beside where it ran.
+
+    Raises:
+        ValueError: If the store can't take a run; it says why and what to do.
+    """
+    if store is None:
+        yield Untracked()
+        return
+    client, experiment = _open(store)
+    import mlflow
+    from mlflow.entities import Param
+
+    created = client.create_run(
+        experiment,
+        run_name=name,
+        tags={
+            **provenance(),
+            **tags,
+            "mlflow.source.name": shlex.join(["python", "-m", *_command()]),
+            "mlflow.source.type": "LOCAL",
+            "mlflow.user": os.environ.get("USER", ""),
+        },
+    )
+    run_id = created.info.run_id
+    client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
+    mlflow.start_run(run_id=run_id)  # what log_model writes to
+    status = "KILLED"
+    try:
+        yield Run(client, created, store)
+        status = "FINISHED"
+    except Exception as error:
+        status = "FAILED"
+        client.set_tag(run_id, "error", f"{type(error).__name__}: {error}"[:5000])
+        raise
+    finally:
+        mlflow.end_run(status)
+        # A finished run is whole here: this is where it is copied to a server.
+
+
+def provenance() -> dict[str, str]:
+    """Say what code, on what machine, made a run."""
+    return {
+        **_git(),
+        "version.python": platform.python_version(),
+        "version.torch": _version("torch"),
+        "processor": _processor(),
+    }
+
+
+def packages() -> str:
+    """List the installed packages, one `name==version` a line."""
+    installed = importlib.metadata.distributions()
+    lines = {f"{found.metadata['Name']}=={found.version}" for found in installed}
+    return "\n".join(sorted(lines, key=str.lower)) + "\n"
+
+
+def _open(store: Path) -> tuple["MlflowClient", str]:
+    """Return a client of the embedded store, and the id of its experiment."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # nothing leaves this machine
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    import logging
+
+    import mlflow
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    database = store / "mlflow.db"
+    uri = f"sqlite:///{database}"
+    try:
+        if not database.exists():
+            _create(database, store / "mlflow-artifacts")
+        mlflow.set_tracking_uri(uri)
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+    except MlflowException as error:
+        raise ValueError(f"{database} can't be opened: {error}") from error
+    if experiment is None or experiment.lifecycle_stage != "active":
+        raise ValueError(
+            f"{database} has no active experiment {EXPERIMENT!r}: restore it "
+            f"(MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
+            "--experiment-id 1), or move the file away and a new one is made"
+        )
+    return client, experiment.experiment_id
+
+
+def _create(database: Path, artifacts: Path) -> None:
+    """Make the database beside its place and move it there whole.
+
+    MLflow creates its tables one by one and without a lock: several processes at once,
+    or one that is killed, leave a database that nothing can open.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    waiting = f"waiting for another process that makes {database}"
+    with atomic.lock(database.with_name(".mlflow.db.lock"), waiting=waiting):
+        if database.exists():
+            return
+        with atomic.file(database) as new:
+            made = SqlAlchemyStore(f"sqlite:///{new}", artifacts.as_uri())
+            made.create_experiment(
+                EXPERIMENT, artifact_location=f"{artifacts.as_uri()}/{EXPERIMENT}"
+            )
+            made.engine.dispose()
+
+
+def _command() -> list[str]:
+    """Return what was typed, as far as the program knows it."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return [spec.name if spec else sys.argv[0], *sys.argv[1:]]
+
+
+def _version(package: str) -> str:
+    """Return a package's version as an index knows it: without its build."""
+    return importlib.metadata.version(package).partition("+")[0]
+
+
+def _git() -> dict[str, str]:
+    """Return the commit and whether the code differs from it; nothing without git."""
+    root = Path(__file__).resolve().parent.parent
+
+    def git(*command: str) -> str:
+        done = subprocess.run(
+            ["git", *command], cwd=root, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        dirty = git("status", "--porcelain", "--", "pipeline", "pyproject.toml")
+    except (OSError, subprocess.CalledProcessError):
+        return {"git.commit": "none"}
+    return {
+        "git.commit": commit,
+        "git.dirty": str(bool(dirty)).lower(),
+        "mlflow.source.git.commit": commit,
+    }
+
+
+def _processor() -> str:
+    """Return the name of the processor, on which the last bits depend."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            names = [line.split(":", 1)[1] for line in lines if "model name" in line]
+        return names[0].strip()
+    except (OSError, IndexError):
+        return platform.processor() or platform.machine()
