@@ -42,7 +42,9 @@ def save(path: Path, network: Network, about: dict[str, Any]) -> str:
     return _write(path, snapshot(network), described)
 
 
-def save_history(path: Path, snapshots: Sequence[Snapshot], about: dict[str, Any]) -> None:
+def save_history(
+    path: Path, snapshots: Sequence[Snapshot], about: dict[str, Any]
+) -> None:
     """Write the tensors of all epochs, each stacked along a new first axis.
 
     Args:
@@ -67,7 +69,8 @@ def load(path: Path | str) -> Network:
     with safe_open(path, framework="pt") as stored:
         about = json.loads(stored.metadata()["about"])
         network = Network(hidden=about["hidden"], generator=torch.Generator())
-        network.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})
+        names = network.state_dict()
+        network.load_state_dict({name: stored.get_tensor(name) for name in names})
     return network
 
 

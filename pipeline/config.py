@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -111,22 +112,23 @@ def stage(function: Callable[[Keys], None], keys: type[Keys]) -> None:
         return
     overrides, problems = read(arguments, keys)
     if problems:
-        _stop("\n".join([*problems, f"See `{name} --help`."]), status=2)
+        _refuse(problems, name)
 
     import hydra
     from omegaconf import DictConfig, OmegaConf
 
     @functools.wraps(function)
     def job(composed: DictConfig) -> None:
-        values = OmegaConf.to_container(composed, resolve=True)
         try:
-            function(check(keys, {str(k): v for k, v in dict(values).items()}))
+            function(check(keys, _plain(composed)))
         except Refused as error:
-            _stop(str(error), status=2)
-        except (ValueError, OSError) as error:
+            _refuse(str(error).splitlines(), name)
+        except (ValueError, ArithmeticError, OSError) as error:
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise
-            _stop(f"{error}\n(HYDRA_FULL_ERROR=1 shows where.)", status=1)
+            _stop(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where)", status=1)
+        except KeyboardInterrupt:
+            _stop("stopped by Ctrl-C", status=130)
 
     OmegaConf.register_new_resolver(
         "project", lambda part: str(ROOT / part), replace=True
@@ -153,11 +155,13 @@ def read(arguments: Sequence[str], keys: type[Data]) -> tuple[list[str], list[st
 
     parser = OverridesParser.create()
     sweep = bool({"-m", "--multirun"} & set(arguments))
-    overrides, problems = [], []
+    overrides: list[str] = []
+    problems: list[str] = []
     values = defaults()
-    for argument in arguments:
+    for before, argument in zip(["", *arguments], arguments, strict=False):
         key, equals, value = argument.partition("=")
-        if argument.startswith("-") or key.lstrip("+").startswith(("hydra.", "hydra/")):
+        hydras = key.lstrip("+").startswith(("hydra.", "hydra/"))
+        if hydras or argument.startswith("-") or before in ("--cfg", "-c"):
             overrides.append(argument)
             continue
         if not equals or key not in keys.model_fields:
@@ -200,7 +204,7 @@ def defaults() -> dict[str, Any]:
     """Return the values of conf/config.yaml."""
     from omegaconf import OmegaConf
 
-    return dict(OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml")))  # type: ignore[arg-type]
+    return _plain(OmegaConf.load(CONF / "config.yaml"))
 
 
 def as_yaml(values: BaseModel) -> str:
@@ -208,6 +212,15 @@ def as_yaml(values: BaseModel) -> str:
     from omegaconf import OmegaConf
 
     return OmegaConf.to_yaml(OmegaConf.create(values.model_dump()))
+
+
+def _plain(composed: object) -> dict[str, Any]:
+    """Turn a configuration of OmegaConf's into a dictionary."""
+    from omegaconf import OmegaConf
+
+    values = OmegaConf.to_container(composed, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
 
 
 def _default(key: str) -> str:
@@ -245,14 +258,23 @@ def _help(name: str, doc: str, keys: type[Data]) -> str:
             doc.strip(),
             "",
             "Keys, with their defaults:",
-            *(f"  {row[0]:<{width}}  {row[1]}" for row in rows),
+            *(
+                f"  {row[0] if not number else '':<{width}}  {part}"
+                for row in rows
+                for number, part in enumerate(textwrap.wrap(row[1], 84 - width))
+            ),
             "",
             f"Several values need -m: {name} -m dataset=mnist,digits",
-            "Also Hydra's own: --cfg job shows the configuration, --hydra-help the rest.",
+            "--cfg job shows the configuration, --hydra-help what else Hydra can do.",
         ]
     )
 
 
+def _refuse(problems: Sequence[str], name: str) -> NoReturn:
+    lines = ["error: nothing was started", *problems, f"see {name} --help"]
+    _stop("\n  ".join(lines), status=2)
+
+
 def _stop(message: str, *, status: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    print(message, file=sys.stderr)
     sys.exit(status)

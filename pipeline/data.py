@@ -19,7 +19,9 @@ def data(cfg: Data) -> None:
     print(f"{path} {'is made' if made else 'was already there'}: {summary['sha256']}")
     for part in ("train", "test"):
         counts = summary[part]["per_class"]
-        print(f"{part:>5} {summary[part]['images']:6,} pictures; of each class {counts}")
+        print(
+            f"{part:>5} {summary[part]['images']:6,} pictures; of each class {counts}"
+        )
     print(
         "pixels mean {mean:.4f}, standard deviation {std:.4f}, {zero:.1%} are 0".format(
             **summary["pixels"]

@@ -149,7 +149,9 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
             with atomic.file(picture) as written:
                 draw(train.images, train.labels).save(written, "PNG")
         with atomic.file(summarised) as written:
-            written.write_text(json.dumps(describe(made) | {"origin": origin}, indent=1))
+            written.write_text(
+                json.dumps(describe(made) | {"origin": origin}, indent=1)
+            )
         return path, True
 
 
@@ -244,7 +246,9 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
         raise ValueError(f"{path} is no whole gzip file: {error}") from None
     if len(body) != claimed:
         more = "more" if len(body) > claimed else f"{len(body):,}"
-        raise ValueError(f"{path} claims {claimed:,} bytes after its header, has {more}")
+        raise ValueError(
+            f"{path} claims {claimed:,} bytes after its header, has {more}"
+        )
     with tempfile.NamedTemporaryFile(suffix=".idx") as plain:
         plain.write(header + body)
         plain.flush()
@@ -303,7 +307,9 @@ def _pair(images_path: Path, labels_path: Path) -> Labelled:
         )
     if labels.max() >= CLASSES:
         row = int(np.argmax(labels >= CLASSES))
-        raise ValueError(f"{labels_path} has label {labels[row]} in row {row}, not 0..9")
+        raise ValueError(
+            f"{labels_path} has label {labels[row]} in row {row}, not 0..9"
+        )
     return Labelled(images, labels)
 
 

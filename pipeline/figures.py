@@ -99,11 +99,16 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
     epochs = range(1, len(history) + 1)
     for axes, quantity, unit in zip(
-        figure.subplots(1, 2), ("loss", "accuracy"), ("nats", "share right"), strict=True
+        figure.subplots(1, 2),
+        ("loss", "accuracy"),
+        ("nats", "share right"),
+        strict=True,
     ):
         for part, colour in (("train", TRAIN), ("val", VAL)):
             values = [row[f"{part}/{quantity}"] for row in history]
-            axes.plot(epochs, values, ".-", color=colour, label=f"{part} {values[-1]:.4f}")
+            axes.plot(
+                epochs, values, ".-", color=colour, label=f"{part} {values[-1]:.4f}"
+            )
         axes.set(xlabel="epoch", ylabel=unit, title=quantity)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(color="#dadce0", linewidth=0.6)
@@ -130,7 +135,9 @@ def _grid(
         x, y = (number % columns) * step_x + 4, (number // columns) * step_y + 4
         large = picture.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
         grid.paste(Image.fromarray(large), (x, y))
-        draw.rectangle((x - 1, y - 1, x + large.shape[1], y + large.shape[0]), None, GRID)
+        draw.rectangle(
+            (x - 1, y - 1, x + large.shape[1], y + large.shape[0]), None, GRID
+        )
         draw.text((x, y + large.shape[0] + 1), caption, INK, _font(12))
     return grid
 

@@ -43,7 +43,7 @@ class Adam:
     formulation just before 2.1, in which epsilon stands beside the uncorrected root.
     """
 
-    def __init__(self, network: Network, *, lr: float):
+    def __init__(self, network: Network, *, lr: float) -> None:
         """Take over the parameters of the network; lr is the size of a step."""
         self.lr = lr
         self.steps = 0

@@ -37,7 +37,7 @@ def tensor_statistics(
 ) -> dict[str, float]:
     """Return Euclidean norm, extremes and share of zeros of each tensor, by name."""
     return {
-        f"{name}/{quantity}": float(value)
+        f"weights/{name}/{quantity}": float(value)
         for name, tensor in tensors.items()
         for quantity, value in (
             ("norm", np.linalg.norm(tensor)),

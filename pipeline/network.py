@@ -25,7 +25,9 @@ class Dense(nn.Linear):
     does.
     """
 
-    def __init__(self, inputs: int, neurons: int, *, generator: torch.Generator):
+    def __init__(
+        self, inputs: int, neurons: int, *, generator: torch.Generator
+    ) -> None:
         """Draw the weights uniformly from +-sqrt(6 / (inputs + neurons)); no bias yet.
 
         Source: Glorot and Bengio, Understanding the difficulty of training deep
@@ -39,7 +41,7 @@ class Dense(nn.Linear):
         """Leave PyTorch's own initialisation out: it would draw from no generator."""
 
     def get_weights(self) -> list[Float[np.ndarray, "..."]]:
-        """Return kernel (inputs, neurons) and bias (neurons,), copied, as Keras does."""
+        """Return kernel (inputs, neurons) and bias (neurons,), as Keras does."""
         kernel, bias = self.weight.detach().T, self.bias.detach()
         return [kernel.numpy().copy(), bias.numpy().copy()]
 
@@ -47,7 +49,7 @@ class Dense(nn.Linear):
 class Network(nn.Module):
     """Flatten 28x28 -> layer_1: Dense `hidden`, ReLU -> layer_2: Dense 10, softmax."""
 
-    def __init__(self, *, hidden: int, generator: torch.Generator):
+    def __init__(self, *, hidden: int, generator: torch.Generator) -> None:
         """Build the network with initial weights drawn from the generator.
 
         Args:

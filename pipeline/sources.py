@@ -148,9 +148,7 @@ def _gunzip(name: str, content: bytes) -> bytes:
     return unpacked
 
 
-def _beside(
-    dataset: str, missing: list[str], raw: Path
-) -> Iterator[tuple[str, bytes]]:
+def _beside(dataset: str, missing: list[str], raw: Path) -> Iterator[tuple[str, bytes]]:
     for name in missing:
         for home in filter(None, (raw, DEBIAN.get(dataset))):
             packed = home / f"{name}.gz"

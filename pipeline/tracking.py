@@ -4,6 +4,7 @@ Every run goes to the embedded store, `mlflow.db` and `mlflow-artifacts` in one 
 which needs no server and no network.
 """
 
+import getpass
 import importlib.metadata
 import json
 import os
@@ -32,13 +33,21 @@ UI = "http://127.0.0.1:5000"
 class Run:
     """A run that is open: what is handed to it stands in the store when it returns."""
 
-    def __init__(self, client: "MlflowClient", created: "mlflow.entities.Run", store: Path):
+    def __init__(
+        self, client: "MlflowClient", created: "mlflow.entities.Run", store: Path
+    ) -> None:
         """Wrap a run that was created in the store; `run` is what opens one."""
         self._client = client
-        self.id: str | None = created.info.run_id
+        self._id: str = created.info.run_id
         self.name = created.info.run_name
         self.store = store
-        self.address = f"{UI}/#/experiments/{created.info.experiment_id}/runs/{self.id}"
+        page = f"experiments/{created.info.experiment_id}/runs/{self._id}"
+        self.address = f"{UI}/#/{page}?workflowType=machine_learning"
+
+    @property
+    def id(self) -> str | None:
+        """The id under which MLflow finds the run; None if nothing is recorded."""
+        return self._id
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Record numbers that belong to an epoch; one call an epoch is cheap."""
@@ -47,20 +56,20 @@ class Run:
 
         now = get_current_time_millis()
         points = [Metric(name, value, now, step) for name, value in metrics.items()]
-        self._client.log_batch(self.id, metrics=points)
+        self._client.log_batch(self._id, metrics=points)
 
     def log_image(self, name: str, image: "Image.Image", *, step: int) -> None:
         """Record a picture that belongs to an epoch; the UI shows them on a slider."""
-        self._client.log_image(self.id, image, key=name, step=step)
+        self._client.log_image(self._id, image, key=name, step=step)
 
     def log_text(self, name: str, text: str) -> None:
         """Record text as a file of the run."""
-        self._client.log_text(self.id, text, name)
+        self._client.log_text(self._id, text, name)
 
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         """Record files, in a folder of the run's artifacts."""
         for path in paths:
-            self._client.log_artifact(self.id, str(path), folder)
+            self._client.log_artifact(self._id, str(path), folder)
 
     def describe(self, text: str) -> None:
         """Say, in markdown, what the run's page shows on top."""
@@ -71,7 +80,7 @@ class Run:
         from mlflow.entities import RunTag
 
         entries = [RunTag(name, value) for name, value in tags.items()]
-        self._client.log_batch(self.id, tags=entries)
+        self._client.log_batch(self._id, tags=entries)
 
     def log_dataset(self, summary: Mapping[str, Any], *, source: str) -> None:
         """Record the data set that the run reads, with its digest."""
@@ -92,7 +101,7 @@ class Run:
             ),
         )
         tag = InputTag("mlflow.data.context", "training")
-        self._client.log_inputs(self.id, datasets=[DatasetInput(dataset, [tag])])
+        self._client.log_inputs(self._id, datasets=[DatasetInput(dataset, [tag])])
 
     def log_model(self, network: "torch.nn.Module", pixels: "torch.Tensor") -> None:
         """Record the network as an MLflow model: pixels in 0..1 in, probabilities out.
@@ -121,13 +130,13 @@ class Run:
             pip_requirements=packages,
         )
 
-
     def epilogue(self) -> str:
         """Say how to look at the run."""
         uri = shlex.quote(f"sqlite:///{self.store / 'mlflow.db'}")
         return (
-            f"run    {self.name} ({self.id})\n"
-            f"look   mlflow ui --workers 1 --backend-store-uri {uri}\n"
+            f"run    {self.name} ({self._id})\n"
+            "look   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 "
+            f"--backend-store-uri {uri}\n"
             f"       then open {self.address}\n"
         )
 
@@ -135,9 +144,10 @@ class Run:
 class Untracked(Run):
     """A run that takes everything and keeps nothing, so that no stage asks."""
 
+    id = None
+
     def __init__(self) -> None:
         """Open nothing."""
-        self.id = None
 
     def epilogue(self) -> str:
         """Say that there is no run to look at."""
@@ -185,7 +195,7 @@ def run(
             **tags,
             "mlflow.source.name": shlex.join(["python", "-m", *_command()]),
             "mlflow.source.type": "LOCAL",
-            "mlflow.user": os.environ.get("USER", ""),
+            "mlflow.user": getpass.getuser(),
         },
     )
     run_id = created.info.run_id
@@ -230,6 +240,7 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
     import mlflow
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -241,8 +252,9 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
         mlflow.set_tracking_uri(uri)
         client = MlflowClient(uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
-    except MlflowException as error:
-        raise ValueError(f"{database} can't be opened: {error}") from error
+    except (MlflowException, SQLAlchemyError) as error:
+        why = str(error).splitlines()[0]
+        raise ValueError(f"{database} can't be opened: {why}") from error
     if experiment is None or experiment.lifecycle_stage != "active":
         raise ValueError(
             f"{database} has no active experiment {EXPERIMENT!r}: restore it "

@@ -8,7 +8,6 @@ training images and 96 % on the test images, which `split=exercise` watches.
 
 import csv
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +69,7 @@ def train(cfg: Train) -> None:
         )
         for epoch in _shown(epochs, total=cfg.epochs):
             past.add(checkpoint.snapshot(network), epoch.number, epoch.metrics)
-            run.log_metrics({"time/epoch": epoch.seconds}, step=epoch.number)
+            run.log_metrics({"train/seconds": epoch.seconds}, step=epoch.number)
         final = {
             f"final/train_{quantity}": value
             for quantity, value in score(network, split.train).items()
@@ -110,7 +109,7 @@ class Past:
         if epoch in (0, self.epochs) or epoch % -(-self.epochs // PICTURES) == 0:
             title = f"after epoch {epoch}" if epoch else "initial weights"
             picture = templates(tensors["layer_1.weight"], tensors, title=title)
-            self.run.log_image("templates", picture, step=epoch)
+            self.run.log_image("weights/templates", picture, step=epoch)
 
     def write(self, folder: Path, final: dict[str, float]) -> None:
         """Write numbers and curves; equal trainings write equal bytes, but for the id.
@@ -186,14 +185,16 @@ def _print_summary(
     print(
         "\n              loss   accuracy\n"
         f"train       {last['final/train_loss']:.4f}   "
-        f"{last['final/train_accuracy']:8.2%}   the finished network, on all it learned from\n"
+        f"{last['final/train_accuracy']:8.2%}   of the finished network\n"
         f"validation  {last['val/loss']:.4f}   {last['val/accuracy']:8.2%}\n"
     )
     probabilities = network.predict(dataset.test.images[:1])[0].tolist()
     answer = max(range(10), key=probabilities.__getitem__)
     print(f"test image 0 is read as {answer}; its label is {dataset.test.labels[0]}")
     for digit, probability in enumerate(probabilities):
-        print(f"  {digit}  {probability:8.3%}  {'█' * round(40 * probability)}".rstrip())
+        print(
+            f"  {digit}  {probability:8.3%}  {'█' * round(40 * probability)}".rstrip()
+        )
     print(f"\nfiles  {FOLDER}\n       model.safetensors has sha256 {sha256}")
     print(run.epilogue(), end="")
 

@@ -1,0 +1,62 @@
+"""Who may import whom, and which heavy package lives where."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PIPELINE = Path(__file__).resolve().parent.parent / "pipeline"
+
+# Arrows go down: a module imports what stands in its line, and nothing else of ours.
+MAY_IMPORT = {
+    "atomic": set(),
+    "config": set(),
+    "figures": set(),
+    "metrics": set(),
+    "network": set(),
+    "sources": {"atomic"},
+    "tracking": {"atomic"},
+    "datasets": {"atomic", "figures", "sources"},
+    "checkpoint": {"atomic", "network"},
+    "loop": {"datasets", "metrics", "network"},
+}
+STAGES = {"data", "train"}
+ONLY_IN = {"hydra": "config", "omegaconf": "config", "mlflow": "tracking"}
+ONLY_IN |= {"matplotlib": "figures", "pydantic": "config"}
+
+
+def imports(path):
+    """Every module that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "pipeline":
+            yield from (f"pipeline.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+def modules():
+    return sorted(PIPELINE.glob("[!_]*.py"))
+
+
+def test_every_module_has_its_place():
+    assert {path.stem for path in modules()} == {*MAY_IMPORT, *STAGES}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.stem)
+def test_arrows_only_go_down(path):
+    ours = {
+        name.split(".")[1] for name in imports(path) if name.startswith("pipeline.")
+    }
+    if path.stem in STAGES:
+        assert not ours & STAGES, "stages meet through files, never one another"
+    else:
+        assert ours <= MAY_IMPORT[path.stem]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.stem)
+def test_hydra_mlflow_and_matplotlib_live_in_one_module_each(path):
+    found = {name.split(".")[0] for name in imports(path)}
+    strangers = {name for name in found if ONLY_IN.get(name, path.stem) != path.stem}
+    assert not strangers

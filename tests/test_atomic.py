@@ -1,0 +1,70 @@
+import threading
+
+import pytest
+
+from pipeline import atomic
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_file_that_fails_halfway_leaves_the_earlier_one(tmp_path):
+    path = tmp_path / "numbers.txt"
+    path.write_text("earlier")
+    with pytest.raises(RuntimeError), atomic.file(path) as written:
+        written.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "earlier"
+    assert names(tmp_path) == {"numbers.txt"}
+
+
+def test_a_folder_takes_the_place_of_the_earlier_one_as_one(tmp_path):
+    for number in ("1", "2"):
+        with atomic.folder(tmp_path / "train") as folder:
+            (folder / "a").write_text(number)
+            (folder / f"only-{number}").write_text(number)
+    assert names(tmp_path / "train") == {"a", "only-2"}
+    assert names(tmp_path) == {"train", ".train.lock"}
+
+
+def test_a_folder_that_fails_halfway_leaves_the_earlier_one(tmp_path):
+    with atomic.folder(tmp_path / "train") as folder:
+        (folder / "a").write_text("earlier")
+    with pytest.raises(RuntimeError), atomic.folder(tmp_path / "train") as folder:
+        (folder / "a").write_text("half")
+        raise RuntimeError
+    assert (tmp_path / "train" / "a").read_text() == "earlier"
+    assert names(tmp_path) == {"train", ".train.lock"}
+
+
+def test_a_swap_that_was_killed_between_its_renames_is_undone(tmp_path):
+    (tmp_path / ".train.earlier").mkdir()  # what the kill leaves
+    (tmp_path / ".train.earlier" / "a").write_text("earlier")
+    with atomic.reading(tmp_path / "train"):
+        assert (tmp_path / "train" / "a").read_text() == "earlier"
+
+
+def test_a_swap_that_was_killed_after_its_renames_is_tidied(tmp_path):
+    for name in ("train", ".train.earlier"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name)
+    with atomic.reading(tmp_path / "train"):
+        assert (tmp_path / "train" / "a").read_text() == "train"
+    assert names(tmp_path) == {"train", ".train.lock"}
+
+
+def test_whoever_waits_for_a_lock_says_so(tmp_path, capfd):
+    entered = threading.Event()
+
+    def second():
+        with atomic.lock(tmp_path / "lock", waiting="waiting for the first"):
+            entered.set()
+
+    with atomic.lock(tmp_path / "lock", waiting=""):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not entered.wait(0.5)
+    thread.join(5)
+    assert entered.is_set()
+    assert capfd.readouterr().err == "waiting for the first\n"

@@ -1,0 +1,74 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from pipeline import checkpoint
+from pipeline.network import Network
+
+
+def network(hidden=7):
+    return Network(hidden=hidden, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_loaded_network_answers_as_the_saved_one(tmp_path, few):
+    saved = network()
+    checkpoint.save(tmp_path / "model.safetensors", saved, {"seed": 1})
+    loaded = checkpoint.load(tmp_path / "model.safetensors")
+    images = few.val.images
+    assert torch.equal(loaded.logits(images), saved.logits(images))
+
+
+def test_the_file_holds_the_four_tensors_and_one_key_of_sorted_json(tmp_path):
+    checkpoint.save(tmp_path / "model.safetensors", network(), {"seed": 1, "lr": 0.1})
+    with safe_open(tmp_path / "model.safetensors", "np") as stored:
+        assert sorted(stored.keys()) == [
+            "layer_1.bias",
+            "layer_1.weight",
+            "layer_2.bias",
+            "layer_2.weight",
+        ]
+        about = stored.metadata()
+    assert about == {"about": '{"hidden": 7, "lr": 0.1, "seed": 1}'}
+
+
+def test_saving_twice_writes_the_same_bytes(tmp_path):
+    about = {"seed": 1, "lr": 0.1, "split": "exercise", "dataset": "mnist"}
+    hashes = {
+        checkpoint.save(tmp_path / name, network(), about) for name in ("a", "b", "c")
+    }
+    assert len(hashes) == 1
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "c").read_bytes()
+
+
+def test_history_stacks_the_epochs_exactly(tmp_path):
+    taken = [checkpoint.snapshot(network()) for _ in range(3)]
+    taken[1]["layer_1.bias"][:] = 0.1
+    checkpoint.save_history(tmp_path / "history.safetensors", taken, {})
+    with safe_open(tmp_path / "history.safetensors", "np") as stored:
+        weights = stored.get_tensor("layer_1.weight")
+        bias = stored.get_tensor("layer_1.bias")
+    assert weights.shape == (3, 7, 784)
+    np.testing.assert_array_equal(weights[0], taken[0]["layer_1.weight"])
+    assert (bias[1] == np.float32(0.1)).all() and not bias[2].any()
+
+
+def test_a_snapshot_does_not_change_with_the_network():
+    net = network()
+    before = checkpoint.snapshot(net)
+    net.layer_1.weight.data.zero_()
+    assert before["layer_1.weight"].any()
+
+
+def test_a_missing_network_says_which_command_makes_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"run python -m pipeline\.train"):
+        checkpoint.load(tmp_path / "model.safetensors")
+
+
+def test_about_keeps_what_json_can_hold(tmp_path):
+    checkpoint.save(tmp_path / "m", network(), {"dataset": "Zürich", "lr": 1e-3})
+    with safe_open(tmp_path / "m", "np") as stored:
+        about = json.loads(stored.metadata()["about"])
+    assert about == {"dataset": "Zürich", "lr": 0.001, "hidden": 7}
