@@ -5,6 +5,7 @@ milliseconds; Matplotlib would take longer than the training between them.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -162,5 +163,6 @@ def _histogram(name: str, values: Float[np.ndarray, "..."]) -> Image.Image:
     return picture
 
 
+@cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)

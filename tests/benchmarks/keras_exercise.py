@@ -7,13 +7,14 @@ project's data sets as its argument. Prints the seconds of each epoch as JSON.
 import json
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 
 
 def idx(name):
-    raw = open(f"{sys.argv[1]}/MNIST/raw/{name}", "rb").read()
+    raw = Path(sys.argv[1], "MNIST", "raw", name).read_bytes()
     if "labels" in name:
         return np.frombuffer(raw, np.uint8, offset=8)
     return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28) / 255.0

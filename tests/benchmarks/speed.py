@@ -8,6 +8,7 @@ contains validation, logging to MLflow and the picture of the templates; the who
 command goes from the start of the process to its end. Three rounds take 5 minutes.
 """
 
+import itertools
 import json
 import os
 import statistics
@@ -59,7 +60,7 @@ def ours():
     logged = client.get_metric_history(run_id, "val/loss")
     # From one epoch's logging to the next there lies a whole epoch, pictures included.
     marks = [metric.timestamp / 1000 for metric in logged]
-    gaps = [b - a for a, b in zip(marks, marks[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(marks)]
     return whole, statistics.median(gaps)
 
 

@@ -1,0 +1,62 @@
+"""What the README says, done as it says."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import config
+from pipeline.sources import sha256
+
+README = (Path(config.ROOT) / "README.md").read_text()
+
+
+def test_the_six_lines_of_python_train_the_very_network_of_the_command(finished):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code += "\nfrom pathlib import Path\nfrom pipeline.checkpoint import save\n"
+    code += "print(kernel.shape, bias.shape, save(Path('mine.safetensors'), net, {}))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=finished.root,
+        env={"PYTHONPATH": str(finished.root), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(784, 20) (20,)" in done.stdout
+    from safetensors.numpy import load_file
+
+    mine = load_file(finished.root / "mine.safetensors")
+    for name, tensor in load_file(finished.trained("model.safetensors")).items():
+        np.testing.assert_array_equal(mine[name], tensor)
+
+
+def test_the_numbers_to_expect_are_those_of_the_command(finished):
+    numbers = json.loads(finished.trained("metrics.json").read_text())
+    assert f"{numbers['final/train_loss']:.3f}" in README
+    assert f"**{numbers['final/train_accuracy'] * 100:.1f} %**" in README
+    assert f"{numbers['val/loss']:.3f}" in README
+    assert f"**{numbers['val/accuracy'] * 100:.1f} %**" in README
+
+
+def test_the_two_commands_stand_on_the_first_screen():
+    first = README.splitlines()[:15]
+    assert "pip install -e . && python -m pipeline.train hidden=20 epochs=20" in first
+    assert "pip install -e '.[test]' && pytest" in first
+
+
+def test_every_key_that_the_readme_types_exists():
+    typed = re.findall(r"python -m pipeline\.(\w+)((?: -?\S+)*)`", README)
+    assert len(typed) >= 5
+    for stage, arguments in typed:
+        keys = {"train": config.Train, "data": config.Data}[stage]
+        given = [a for a in arguments.split() if a != "--help"]
+        assert config.read(given, keys)[1] == []
+
+
+def test_pictures_of_the_readme_exist():
+    for path in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert len(sha256(config.ROOT / path)) == 64
