@@ -30,6 +30,25 @@ def lock(path: Path, *, waiting: str) -> Iterator[None]:
         held.release()
 
 
+def hold(path: Path) -> FileLock:
+    """Take the lock at path, which must be free, until its holder lets go or ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(path)
+    held.acquire(timeout=0)
+    return held
+
+
+def is_held(path: Path) -> bool:
+    """Say whether a living process holds the lock at path."""
+    if not path.exists():
+        return False
+    try:
+        FileLock(path).acquire(timeout=0).lock.release()
+    except Timeout:
+        return True
+    return False
+
+
 @contextmanager
 def file(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which becomes `path` once it is whole and on disk."""

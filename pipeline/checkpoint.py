@@ -1,4 +1,4 @@
-"""Networks and their histories in files that hold tensors and text, and can't run code.
+"""Networks and their histories in files that hold tensors and text, and run no code.
 
 The format is safetensors. What shapes a network stands in the file beside its weights,
 so that loading needs no configuration.
@@ -6,7 +6,8 @@ so that loading needs no configuration.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def save(path: Path, network: Network, about: dict[str, Any]) -> str:
         The sha256 of the file.
     """
     described = {**about, "hidden": network.layer_1.out_features}
-    return _write(path, snapshot(network), described)
+    return write(path, snapshot(network), described)
 
 
 def save_history(
@@ -55,7 +56,31 @@ def save_history(
     stacked = {
         name: np.stack([taken[name] for taken in snapshots]) for name in snapshots[0]
     }
-    _write(path, stacked, about)
+    write(path, stacked, about)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network as a training left it."""
+
+    network: Network
+    about: dict[str, Any]  # what shaped it: hidden, seed, dataset, data_sha256, ...
+    sha256: str  # of its file
+    run_id: str | None  # of the MLflow run that trained it
+
+
+def load_trained(folder: Path) -> Trained:
+    """Read a network, and the run that trained it, from the files of a training.
+
+    Raises:
+        FileNotFoundError: If they are not there; it says which command makes them.
+    """
+    with atomic.reading(folder):
+        network = load(folder / "model.safetensors")
+        content = (folder / "model.safetensors").read_bytes()
+        run_id = json.loads((folder / "run.json").read_text())["run_id"]
+        _, about = read(folder / "model.safetensors")
+    return Trained(network, about, hashlib.sha256(content).hexdigest(), run_id)
 
 
 def load(path: Path | str) -> Network:
@@ -66,17 +91,28 @@ def load(path: Path | str) -> Network:
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} is missing: run python -m pipeline.train")
-    with safe_open(path, framework="pt") as stored:
-        about = json.loads(stored.metadata()["about"])
-        network = Network(hidden=about["hidden"], generator=torch.Generator())
-        names = network.state_dict()
-        network.load_state_dict({name: stored.get_tensor(name) for name in names})
+    tensors, about = read(Path(path))
+    network = Network(hidden=about["hidden"], generator=torch.Generator())
+    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
     return network
 
 
-def _write(path: Path, tensors: Snapshot, about: dict[str, Any]) -> str:
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the tensors of a file, and what belongs to them."""
+    with safe_open(path, framework="np") as stored:
+        tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
+        return tensors, json.loads(stored.metadata()["about"])
+
+
+def write(path: Path, tensors: Mapping[str, np.ndarray], about: dict[str, Any]) -> str:
+    """Write tensors and what belongs to them; the same input, the same bytes.
+
+    Returns:
+        The sha256 of the file.
+    """
     # One key only: safetensors writes several in random order, and the bytes with them.
-    content = safetensors.save(tensors, {"about": json.dumps(about, sort_keys=True)})
+    metadata = {"about": json.dumps(about, sort_keys=True)}
+    content = safetensors.save(dict(tensors), metadata)
     with atomic.file(path) as written:
         written.write_bytes(content)
     return hashlib.sha256(content).hexdigest()

@@ -10,8 +10,10 @@ import atexit
 import difflib
 import functools
 import gc
+import io
 import os
 import re
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -30,18 +32,25 @@ def _dataset(value: str) -> str:
     """Accept a data set's name, or a folder, which becomes absolute."""
     if value in DATASETS:
         return value
-    folder = Path(value).expanduser()
-    if folder.is_dir():
-        return str(folder.resolve())
+    try:
+        folder = Path(value).expanduser()
+        if value and folder.is_dir():
+            return str(folder.resolve())
+    except (OSError, RuntimeError):  # a name too long, a user who doesn't exist
+        pass
     near = difflib.get_close_matches(value, DATASETS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ValueError(f"must be {', '.join(DATASETS)} or a folder that exists{hint}")
 
 
-class Data(BaseModel):
-    """What stage data reads from the configuration."""
+class Schema(BaseModel):
+    """Keys of conf/config.yaml that a stage reads, each with its type and bound."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class Data(Schema):
+    """What stage data reads from the configuration."""
 
     dataset: Annotated[str, AfterValidator(_dataset)]
 
@@ -56,20 +65,48 @@ class Train(Data):
     lr: float = Field(gt=0, le=100, allow_inf_nan=False)
     seed: int = Field(ge=0, lt=2**63)
     tracking: Literal["mlflow", "none"]
+    resume: bool
 
 
-Keys = TypeVar("Keys", bound=Data)
-TEXT = {"dataset"}  # taken as typed: no number, list or interpolation is read from it
+class Look(Schema):
+    """What the stages that look at a trained network read from the configuration."""
+
+    run: str | None
+    tracking: Literal["mlflow", "none"]
 
 
-def store(tracking: str) -> Path | None:
-    """Return the folder of the embedded MLflow store, or None where none is wanted.
+Keys = TypeVar("Keys", bound=Schema)
+TEXT = {
+    "dataset",
+    "run",
+}  # taken as typed: no number, list or interpolation is read from it
 
-    In a temporary copy that DVC made for an experiment, it is that of the repository.
+
+def home() -> Path:
+    """Return the folder of what outlives a stage: MLflow's store, checkpoints, locks.
+
+    It is outputs/, and where DVC runs an experiment in a temporary copy of the
+    project, that of the project itself.
     """
-    if tracking == "none":
-        return None
     return Path(os.environ.get("DVC_ROOT", ROOT)) / "outputs"
+
+
+def folder(stage: str) -> Path:
+    """Return where a stage writes: outputs/<stage>; in a sweep, its job's folder."""
+    return (_sweep_folder() or OUTPUTS) / stage
+
+
+def _sweep_folder() -> Path | None:
+    """Return the folder of this job of a sweep, or None outside one."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if not HydraConfig.initialized():
+        return None
+    settings = HydraConfig.get()
+    if settings.mode != RunMode.MULTIRUN:
+        return None
+    return Path(settings.runtime.output_dir)
 
 
 class Refused(ValueError):
@@ -119,9 +156,14 @@ def stage(function: Callable[[Keys], None], keys: type[Keys]) -> None:
     # them for garbage, again and again and once more at exit, took 2.7 s of 14.
     gc.set_threshold(100_000, 20, 100)
     atexit.register(gc.freeze)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a run ends as KILLED
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a bar is worth no failure
 
     import hydra
     from omegaconf import DictConfig, OmegaConf
+
+    failed: list[str] = []
 
     @functools.wraps(function)
     def job(composed: DictConfig) -> None:
@@ -132,18 +174,24 @@ def stage(function: Callable[[Keys], None], keys: type[Keys]) -> None:
         except (ValueError, ArithmeticError, OSError) as error:
             if os.environ.get("HYDRA_FULL_ERROR") == "1":
                 raise
-            _stop(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where)", status=1)
-        except KeyboardInterrupt:
-            _stop("stopped by Ctrl-C", status=130)
+            told = f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where)"
+            if _sweep_folder() is None:
+                _stop(told, status=1)
+            print(told, file=sys.stderr)
+            failed.append(told)
+        except KeyboardInterrupt as interrupt:
+            _stop(str(interrupt) or "stopped", status=130)
 
     OmegaConf.register_new_resolver(
         "project", lambda part: str(ROOT / part), replace=True
     )
     sys.argv = [sys.argv[0], *overrides]
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="hydra")(job)()
+    if failed:
+        _stop(f"{len(failed)} of the sweep failed, as said above", status=1)
 
 
-def read(arguments: Sequence[str], keys: type[Data]) -> tuple[list[str], list[str]]:
+def read(arguments: Sequence[str], keys: type[Schema]) -> tuple[list[str], list[str]]:
     """Turn what was typed into what Hydra understands, and say what can't be.
 
     Text is quoted, so that a file name keeps its brackets, commas and umlauts. Keys
@@ -183,15 +231,22 @@ def read(arguments: Sequence[str], keys: type[Data]) -> tuple[list[str], list[st
             problems.append(f"{key} can't be read from {value!r} ({_default(key)})")
             continue
         if not override.is_sweep_override():
-            values[key] = value if key in TEXT else override.value()
+            values[key] = value if key in TEXT and not sweep else override.value()
         elif not sweep:
             problems.append(f"{key}={value} are several values: add -m to train each")
-    if not sweep:
-        try:
-            check(keys, values)
-        except Refused as error:
-            problems += str(error).splitlines()
-    return overrides, problems
+        else:
+            for each in override.sweep_iterator():
+                text = getattr(each, "text", each)  # of what was quoted
+                problems += _problems(keys, defaults() | {key: text})
+    return overrides, problems + _problems(keys, values)
+
+
+def _problems(keys: type[Schema], values: dict[str, Any]) -> list[str]:
+    try:
+        check(keys, values)
+    except Refused as error:
+        return str(error).splitlines()
+    return []
 
 
 def quote(text: str) -> str:
@@ -233,7 +288,7 @@ def _default(key: str) -> str:
     return f"the default is {key}={defaults()[key]}"
 
 
-def _not_a_key(argument: str, keys: type[Data]) -> str:
+def _not_a_key(argument: str, keys: type[Schema]) -> str:
     key, equals, _ = argument.partition("=")
     if not equals:
         return f"{argument!r} is not of the form key=value"
@@ -248,7 +303,7 @@ def _not_a_key(argument: str, keys: type[Data]) -> str:
     return f"there is no key {bare!r}: {hint}"
 
 
-def _help(name: str, doc: str, keys: type[Data]) -> str:
+def _help(name: str, doc: str, keys: type[Schema]) -> str:
     """Lay out the help of a stage from its docstring and the lines of config.yaml."""
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
     rows = [

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE = 28  # pixels of a picture
@@ -115,6 +115,36 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> Image.Image:
         axes.grid(color="#dadce0", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def confusion(counts: Int[np.ndarray, "n n"], *, title: str) -> Image.Image:
+    """Draw a confusion matrix: how many pictures of each label got each answer.
+
+    The colour follows the mistakes alone, so that 30 of them stand out beside the
+    thousand right answers on the diagonal, which are grey.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 6.2), dpi=110, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    right = np.eye(len(counts), dtype=bool)
+    mistakes = np.where(right, 0, counts)
+    most = max(int(mistakes.max()), 1)
+    axes.imshow(mistakes, cmap="Oranges", vmax=most)
+    axes.imshow(np.where(right, 0.1, np.nan), cmap="Greys", vmin=0, vmax=1)
+    for (label, answer), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if mistakes[label, answer] > 0.6 * most else "black"
+            drawn = axes.text(answer, label, f"{count:,}", color=colour, fontsize=9)
+            drawn.set(ha="center", va="center")
+    classes = range(len(counts))
+    axes.set(xticks=classes, yticks=classes, xlabel="answer", ylabel="label")
+    axes.set_title(title, fontsize=11)
+    axes.spines[:].set_visible(False)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from pipeline.datasets import Labelled
+from pipeline.datasets import Labelled, Split
 from pipeline.metrics import accuracy, cross_entropy
 from pipeline.network import CLASSES, Network
 
@@ -62,6 +62,30 @@ class Adam:
         self.parameters.addcdiv_(self.mean, root, value=-self.lr * corrected)
 
 
+def train(
+    split: Split, *, hidden: int, epochs: int, batch_size: int, lr: float, seed: int
+) -> tuple[Network, list[Epoch]]:
+    """Train a new network from the first step to the last, without stops or records.
+
+    The bytes are those of the command's where torch.set_num_threads(1) was called.
+
+    Returns:
+        The network, and what was known after each epoch.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    network = Network(hidden=hidden, generator=generator)
+    history = fit(
+        network,
+        Adam(network, lr=lr),
+        train=split.train,
+        val=split.val,
+        epochs=range(1, epochs + 1),
+        batch_size=batch_size,
+        generator=generator,
+    )
+    return network, list(history)
+
+
 def fit(
     network: Network,
     adam: Adam,
@@ -84,9 +108,9 @@ def fit(
         generator: Source of the shuffles.
 
     Yields:
-        `train/loss` and `train/accuracy` as Keras prints them: means over the batches
-        while the network was still learning. `val/loss` and `val/accuracy` of the
-        network as it stands after the epoch.
+        `train/loss` and `train/accuracy` as Keras prints them: means over the pictures,
+        each as the network answered it in its batch, while it was still learning.
+        `val/loss` and `val/accuracy` of the network as it stands after the epoch.
 
     Raises:
         FloatingPointError: If a loss is no longer a finite number.

@@ -32,6 +32,14 @@ def accuracy(
     return (logits.argmax(dim=1) == labels).float().mean()
 
 
+def confusion_matrix(
+    answers: Int[Tensor, " n"], labels: Int[Tensor, " n"], classes: int
+) -> Int[np.ndarray, "classes classes"]:
+    """Count the pictures of each label (row) that got each answer (column)."""
+    pairs = (labels * classes + answers).numpy()
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
 def tensor_statistics(
     tensors: Mapping[str, Float[np.ndarray, "..."]],
 ) -> dict[str, float]:

@@ -4,6 +4,8 @@ Two dense layers, named `layer_1` and `layer_2`, start as Keras's do and show th
 numbers as Keras does.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -46,6 +48,17 @@ class Dense(nn.Linear):
         return [kernel.numpy().copy(), bias.numpy().copy()]
 
 
+@dataclass(frozen=True)
+class Array:
+    """One of the four arrays of a network: its size, and why it has that size."""
+
+    name: str
+    keras_shape: tuple[int, ...]
+    torch_shape: tuple[int, ...]
+    size: int
+    why: str
+
+
 class Network(nn.Module):
     """Flatten 28x28 -> layer_1: Dense `hidden`, ReLU -> layer_2: Dense 10, softmax."""
 
@@ -80,6 +93,26 @@ class Network(nn.Module):
     def predict(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
         """Return the probability of each class for each picture of grey levels."""
         return self.logits(images).softmax(dim=1)
+
+    def arrays(self) -> list[Array]:
+        """Describe kernel and bias of both layers."""
+        hidden = self.layer_1.out_features
+        found = []
+        for name, layer, inputs, neurons in (
+            ("layer_1", self.layer_1, "pixels", f"{hidden} neurons"),
+            ("layer_2", self.layer_2, "neurons", f"{CLASSES} digits"),
+        ):
+            kernel, bias = layer.get_weights()
+            count = f"{layer.in_features} {inputs} x {neurons}"
+            for part, array, why in (
+                ("kernel", kernel, f"{count}: a weight for each pair"),
+                ("bias", bias, f"{neurons}: one for each"),
+            ):
+                torch_shape = array.T.shape
+                found.append(
+                    Array(f"{name} {part}", array.shape, torch_shape, array.size, why)
+                )
+        return found
 
     @property
     def size(self) -> int:

@@ -9,9 +9,11 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -42,6 +44,7 @@ class Run:
         self.name = created.info.run_name
         self.store = store
         page = f"experiments/{created.info.experiment_id}/runs/{self._id}"
+        self._drawn = self._pictures()
         self.address = f"{UI}/#/{page}?workflowType=machine_learning"
 
     @property
@@ -49,18 +52,33 @@ class Run:
         """The id under which MLflow finds the run; None if nothing is recorded."""
         return self._id
 
-    def log_metrics(self, metrics: Mapping[str, float], *, step: int) -> None:
-        """Record numbers that belong to an epoch; one call an epoch is cheap."""
-        from mlflow.entities import Metric
-        from mlflow.utils.time import get_current_time_millis
+    def log_metrics(
+        self, metrics: Mapping[str, float], *, step: int, time: int
+    ) -> None:
+        """Record numbers that belong to an epoch; one call an epoch is cheap.
 
-        now = get_current_time_millis()
-        points = [Metric(name, value, now, step) for name, value in metrics.items()]
+        Args:
+            metrics: The numbers, by name.
+            step: The epoch.
+            time: When they were found, in milliseconds since 1970. The same number
+                of the same time, recorded twice, stays one.
+        """
+        from mlflow.entities import Metric
+
+        points = [Metric(name, value, time, step) for name, value in metrics.items()]
         self._client.log_batch(self._id, metrics=points)
 
     def log_image(self, name: str, image: "Image.Image", *, step: int) -> None:
-        """Record a picture that belongs to an epoch; the UI shows them on a slider."""
-        self._client.log_image(self._id, image, key=name, step=step)
+        """Record a picture of an epoch, once; the UI shows them on a slider."""
+        if (name, step) not in self._drawn:
+            self._client.log_image(self._id, image, key=name, step=step)
+
+    def _pictures(self) -> set[tuple[str, int]]:
+        """Return name and step of the pictures that were recorded before."""
+        paths = [file.path for file in self._client.list_artifacts(self._id, "images")]
+        parts = [re.split(r"[+%]", path.removeprefix("images/")) for path in paths]
+        # MLflow writes another letter for the / of a name.
+        return {(re.sub(r"\W", "/", part[0]), int(part[2])) for part in parts}
 
     def log_text(self, name: str, text: str) -> None:
         """Record text as a file of the run."""
@@ -121,6 +139,9 @@ class Run:
         example = pixels.numpy()
         inputs = Schema([TensorSpec(example.dtype, (-1, 28, 28))])
         outputs = Schema([TensorSpec(example.dtype, (-1, 10))])
+        known = self._client.get_run(self._id).outputs
+        if known and known.model_outputs:
+            return  # by the same run, before it was killed and carried on
         packages = [f"{p}=={_version(p)}" for p in ("torch", "mlflow", "numpy")]
         mlflow.pytorch.log_model(
             torch.nn.Sequential(deepcopy(network), torch.nn.Softmax(dim=1)).eval(),
@@ -130,11 +151,16 @@ class Run:
             pip_requirements=packages,
         )
 
+    @property
+    def label(self) -> str:
+        """Name and id, as people are told of the run."""
+        return f"{self.name} ({self._id})"
+
     def epilogue(self) -> str:
         """Say how to look at the run."""
         uri = shlex.quote(f"sqlite:///{self.store / 'mlflow.db'}")
         return (
-            f"run    {self.name} ({self._id})\n"
+            f"run    {self.label}\n"
             "look   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 "
             f"--backend-store-uri {uri}\n"
             f"       then open {self.address}\n"
@@ -145,6 +171,7 @@ class Untracked(Run):
     """A run that takes everything and keeps nothing, so that no stage asks."""
 
     id = None
+    label = "a training"
 
     def __init__(self) -> None:
         """Open nothing."""
@@ -167,6 +194,7 @@ def run(
     name: str,
     params: Mapping[str, Any],
     tags: Mapping[str, str],
+    claim: str,
 ) -> Iterator[Run]:
     """Open a run, and close it as what became of it: FINISHED, FAILED or KILLED.
 
@@ -176,6 +204,9 @@ def run(
         name: What people call the run.
         params: What shaped it, few and short.
         tags: What it can be searched by, beside where it ran.
+        claim: The folder in `checkpoints`, beside the store, in which this process
+            holds a lock while it lives. A run that was opened with it before and did
+            not finish is carried on; runs whose lock nobody holds are marked KILLED.
 
     Raises:
         ValueError: If the store can't take a run; it says why and what to do.
@@ -186,32 +217,123 @@ def run(
     client, experiment = _open(store)
     import mlflow
     from mlflow.entities import Param
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
-    created = client.create_run(
-        experiment,
-        run_name=name,
-        tags={
-            **provenance(),
-            **tags,
-            "mlflow.source.name": shlex.join(["python", "-m", *_command()]),
-            "mlflow.source.type": "LOCAL",
-            "mlflow.user": getpass.getuser(),
-        },
-    )
-    run_id = created.info.run_id
-    client.log_batch(run_id, params=[Param(k, str(v)) for k, v in params.items()])
-    mlflow.start_run(run_id=run_id)  # what log_model writes to
-    status = "KILLED"
+    opened = None
+    for known in _unfinished(client, experiment):
+        lock = store / "checkpoints" / known.data.tags["claim"] / "lock"
+        if known.data.tags["claim"] == claim:
+            opened = known
+        elif known.info.status == "RUNNING" and not atomic.is_held(lock):
+            client.set_terminated(known.info.run_id, "KILLED")
+    if opened is None:
+        identity = {
+            "claim": claim,
+            "host": platform.node(),
+            "mlflow.runName": name,
+        }
+        opened = client.create_run(experiment, tags={**_origin(), **tags, **identity})
+    run_id = opened.info.run_id
+    status, reason = "KILLED", ""
     try:
-        yield Run(client, created, store)
+        entries = [Param(key, str(value)) for key, value in params.items()]
+        client.log_batch(run_id, params=entries)
+        mlflow.start_run(run_id=run_id)  # what log_model writes to
+        yield Run(client, opened, store)
         status = "FINISHED"
+    except (MlflowException, SQLAlchemyError) as error:
+        status, reason = "FAILED", str(error).splitlines()[0]
+        raise OSError(f"{store / 'mlflow.db'} took no more: {reason}") from error
     except Exception as error:
-        status = "FAILED"
-        client.set_tag(run_id, "error", f"{type(error).__name__}: {error}"[:5000])
+        status, reason = "FAILED", f"{type(error).__name__}: {error}"
         raise
     finally:
-        mlflow.end_run(status)
+        try:
+            if reason:
+                client.set_tag(run_id, "error", reason[:5000])
+            mlflow.end_run(status)
+            client.set_terminated(run_id, status)
+        except (MlflowException, SQLAlchemyError):
+            print(f"run {run_id} could not be marked {status}", file=sys.stderr)
         # A finished run is whole here: this is where it is copied to a server.
+
+
+@contextmanager
+def run_of_network(
+    *, store: Path | None, run_id: str | None, weights_sha256: str
+) -> Iterator[Run]:
+    """Write into the run that trained a network, without opening it again.
+
+    Its status and its end stay as they are. Where the store doesn't know the run, as
+    in a fresh clone, one that holds the same weights takes its place; where there is
+    none either, one is made, and a line on the screen says so.
+
+    Args:
+        store: The folder of the embedded store; None to record nothing.
+        run_id: The run that trained the network, if it was recorded.
+        weights_sha256: The sha256 of the network's file.
+    """
+    if store is None:
+        yield Untracked()
+        return
+    client, experiment = _open(store)
+    same = f"tags.`weights.sha256` = '{weights_sha256}'"
+    its_own = f"attributes.run_id = '{run_id}'"
+    known = client.search_runs([experiment], its_own if run_id else same)
+    known = known or client.search_runs([experiment], same)
+    if known:
+        yield Run(client, known[0], store)
+        return
+    name = f"network {weights_sha256[:8]}"
+    tags = {"weights.sha256": weights_sha256, "mlflow.runName": name}
+    made = client.create_run(experiment, tags={**_origin(), **tags})
+    print(f"the store has no run of this network; made {name} ({made.info.run_id})")
+    status = "FAILED"
+    try:
+        yield Run(client, made, store)
+        status = "FINISHED"
+    finally:
+        client.set_terminated(made.info.run_id, status)
+
+
+@contextmanager
+def files_of_run(run_id: str, *, store: Path) -> Iterator[Path]:
+    """Yield a folder with what a training left in its run.
+
+    Raises:
+        ValueError: If the store has no such run, or one that trained no network.
+    """
+    client, _ = _open(store)
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            client.download_artifacts(run_id, "train", folder)
+        except (MlflowException, OSError) as error:
+            raise ValueError(
+                f"{store / 'mlflow.db'} has no trained network of a run {run_id!r}: "
+                "take the id that python -m pipeline.train printed"
+            ) from error
+        yield Path(folder) / "train"
+
+
+def _unfinished(client: "MlflowClient", experiment: str) -> "list[mlflow.entities.Run]":
+    """Return this machine's runs that were opened and did not finish."""
+    filters = f"tags.host = '{platform.node()}' AND attributes.status != 'FINISHED'"
+    return list(client.search_runs([experiment], filters, max_results=50_000))
+
+
+def _origin() -> dict[str, str]:
+    """Say what code, in whose hands, on what machine, makes a run."""
+    experiment = os.environ.get("DVC_EXP_NAME")
+    return {
+        **provenance(),
+        **({"dvc.experiment": experiment} if experiment else {}),
+        "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:]]),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
+    }
 
 
 def provenance() -> dict[str, str]:
@@ -235,6 +357,7 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
     """Return a client of the embedded store, and the id of its experiment."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # nothing leaves this machine
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     import logging
 
     import mlflow
@@ -248,7 +371,7 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
     uri = f"sqlite:///{database}"
     try:
         if not database.exists():
-            _create(database, store / "mlflow-artifacts")
+            _create(store)
         mlflow.set_tracking_uri(uri)
         client = MlflowClient(uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -261,10 +384,21 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
             f"(MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
             "--experiment-id 1), or move the file away and a new one is made"
         )
+    place = _artifacts(store)
+    if experiment.artifact_location != place:
+        raise ValueError(
+            f"{database} was made for artifacts in {experiment.artifact_location}, and "
+            f"this is {place}: bring the project back to where it was, or move "
+            "mlflow.db and mlflow-artifacts away and a new store is made"
+        )
     return client, experiment.experiment_id
 
 
-def _create(database: Path, artifacts: Path) -> None:
+def _artifacts(store: Path) -> str:
+    return f"{(store / 'mlflow-artifacts').as_uri()}/{EXPERIMENT}"
+
+
+def _create(store: Path) -> None:
     """Make the database beside its place and move it there whole.
 
     MLflow creates its tables one by one and without a lock: several processes at once,
@@ -272,22 +406,23 @@ def _create(database: Path, artifacts: Path) -> None:
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    database = store / "mlflow.db"
     waiting = f"waiting for another process that makes {database}"
     with atomic.lock(database.with_name(".mlflow.db.lock"), waiting=waiting):
         if database.exists():
             return
         with atomic.file(database) as new:
-            made = SqlAlchemyStore(f"sqlite:///{new}", artifacts.as_uri())
-            made.create_experiment(
-                EXPERIMENT, artifact_location=f"{artifacts.as_uri()}/{EXPERIMENT}"
-            )
+            made = SqlAlchemyStore(f"sqlite:///{new}", _artifacts(store))
+            made.create_experiment(EXPERIMENT, artifact_location=_artifacts(store))
             made.engine.dispose()
 
 
-def _command() -> list[str]:
-    """Return what was typed, as far as the program knows it."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return [spec.name if spec else sys.argv[0], *sys.argv[1:]]
+def _user() -> str:
+    """Return the user's name, or where the system knows none, the number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _version(package: str) -> str:

@@ -6,33 +6,31 @@ MLflow run. With the defaults about 12 s on one core, and about 97.7 % right on 
 training images and 96 % on the test images, which `split=exercise` watches.
 """
 
-import csv
-import json
+import signal
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING
 
-from pipeline.config import OUTPUTS, Train, as_yaml, stage, store
+from pipeline.config import OUTPUTS, Train, as_yaml, folder, home, stage
 
 if TYPE_CHECKING:
-    from pipeline.checkpoint import Snapshot
     from pipeline.datasets import Dataset
     from pipeline.loop import Epoch
     from pipeline.network import Network
     from pipeline.tracking import Run
-
-FOLDER = OUTPUTS / "train"
-PICTURES = 20  # steps on the slider of the templates at most, beside the initial ones
 
 
 def train(cfg: Train) -> None:
     """Load, build, fit, write, in this order."""
     import torch
 
-    from pipeline import atomic, checkpoint, datasets, tracking
+    from pipeline import atomic, checkpoint, datasets, tracking, unfinished
     from pipeline.loop import Adam, fit, score
     from pipeline.network import Network, to_pixels
+    from pipeline.record import Record
+    from pipeline.unfinished import Moment
 
     torch.set_num_threads(1)  # sums in one order: the same bytes on 1 core and on 2
     torch.set_flush_denormal(True)  # a tenth faster, and no bit of the weights differs
@@ -45,88 +43,96 @@ def train(cfg: Train) -> None:
         )
     generator = torch.Generator().manual_seed(cfg.seed)
     network = Network(hidden=cfg.hidden, generator=generator)
-    about = cfg.model_dump(exclude={"tracking"}) | {"data_sha256": dataset.sha256}
-    with tracking.run(
-        store=store(cfg.tracking),
-        name=_name(cfg, dataset),
-        params=cfg.model_dump(exclude={"tracking"}),
-        tags={"data.sha256": dataset.sha256},
-    ) as run:
+    adam = Adam(network, lr=cfg.lr)
+    numbers = cfg.model_dump(exclude={"tracking", "resume"})
+    about = numbers | {"data_sha256": dataset.sha256}
+    digest = unfinished.digest(about)
+    with (
+        unfinished.claim(home() / "checkpoints", digest, resume=cfg.resume) as claim,
+        tracking.run(
+            store=home() if cfg.tracking == "mlflow" else None,
+            name=_name(cfg, dataset),
+            params=numbers,
+            tags={"data.sha256": dataset.sha256},
+            claim=claim.name,
+        ) as run,
+        _ctrl_c() as stop,
+    ):
         run.log_dataset(datasets.summary(dataset.path), source=str(dataset.path))
         run.log_files("data", datasets.companions(dataset.path))
         run.log_text("config.yaml", as_yaml(cfg))
         run.log_text("packages.txt", tracking.packages())
-        past = Past(run, cfg.epochs)
-        past.add(checkpoint.snapshot(network), epoch=0)
+        record = Record(run, cfg.epochs)
+        for moment in claim.restore(network, adam, generator):
+            record.add(moment)
+        if record.moments:
+            reached = record.last.epoch
+            print(f"carrying on {run.label} after epoch {reached} of {cfg.epochs}")
+        else:
+            record.add(Moment.now(network))
+            claim.keep(record.last, adam, generator)
         epochs = fit(
             network,
-            Adam(network, lr=cfg.lr),
+            adam,
             train=split.train,
             val=split.val,
-            epochs=range(1, cfg.epochs + 1),
+            epochs=range(record.last.epoch + 1, cfg.epochs + 1),
             batch_size=cfg.batch_size,
             generator=generator,
         )
         for epoch in _shown(epochs, total=cfg.epochs):
-            past.add(checkpoint.snapshot(network), epoch.number, epoch.metrics)
-            run.log_metrics({"train/seconds": epoch.seconds}, step=epoch.number)
+            moment = Moment.now(network, epoch)
+            claim.keep(moment, adam, generator)
+            record.add(moment)
+            stop.after(epoch.number)
         final = {
             f"final/train_{quantity}": value
             for quantity, value in score(network, split.train).items()
         }
-        run.log_metrics(final, step=cfg.epochs)
-        with atomic.folder(FOLDER) as folder:
-            sha256 = checkpoint.save(folder / "model.safetensors", network, about)
-            checkpoint.save_history(folder / "history.safetensors", past.tensors, about)
-            past.write(folder, final)
-            run.log_files("train", sorted(folder.iterdir()))
+        last = record.last.metrics | final
+        run.log_metrics(final, step=cfg.epochs, time=record.last.time)
+        with atomic.folder(folder("train")) as written:
+            sha256 = checkpoint.save(written / "model.safetensors", network, about)
+            tensors = [moment.tensors for moment in record.moments]
+            checkpoint.save_history(written / "history.safetensors", tensors, about)
+            record.write(written, final)
+            run.log_files("train", sorted(written.iterdir()))
             run.log_model(network, to_pixels(split.val.images[:2]))
             run.set_tags({"weights.sha256": sha256})
-            run.describe(_description(cfg, dataset, network, past.metrics[-1] | final))
-    _print_summary(run, dataset, network, past.metrics[-1] | final, sha256)
+            run.describe(_description(cfg, dataset, network, last))
+    _print_summary(run, dataset, network, last, sha256)
 
 
 @dataclass
-class Past:
-    """What a training was after each epoch, told to its run and kept for its files."""
+class Stop:
+    """Whether the training is to stop at the end of the epoch."""
 
-    run: "Run"
-    epochs: int  # that there will be
-    tensors: list["Snapshot"] = field(default_factory=list)  # the initial ones first
-    metrics: list[dict[str, float]] = field(default_factory=list)
+    wanted: bool = False
 
-    def add(
-        self, tensors: "Snapshot", epoch: int, metrics: dict[str, float] | None = None
-    ) -> None:
-        """Take in an epoch; number 0 is the network before it learned anything."""
-        from pipeline.figures import templates
-        from pipeline.metrics import tensor_statistics
+    def after(self, epoch: int) -> None:
+        """Stop here if that is wanted."""
+        if self.wanted:
+            raise KeyboardInterrupt(
+                f"stopped after epoch {epoch}; the same command carries on"
+            )
 
-        self.tensors.append(tensors)
-        if metrics is not None:
-            self.metrics.append(metrics)
-        self.run.log_metrics((metrics or {}) | tensor_statistics(tensors), step=epoch)
-        if epoch in (0, self.epochs) or epoch % -(-self.epochs // PICTURES) == 0:
-            title = f"after epoch {epoch}" if epoch else "initial weights"
-            picture = templates(tensors["layer_1.weight"], tensors, title=title)
-            self.run.log_image("weights/templates", picture, step=epoch)
 
-    def write(self, folder: Path, final: dict[str, float]) -> None:
-        """Write numbers and curves; equal trainings write equal bytes, but for the id.
+@contextmanager
+def _ctrl_c() -> Iterator[Stop]:
+    """Let the first Ctrl-C wait for the end of the epoch; a second stops at once."""
+    stop = Stop()
 
-        Times stay out of these files for that reason; they are metrics of the run.
-        """
-        from pipeline.figures import learning_curves
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.wanted:
+            raise KeyboardInterrupt("stopped; the same command carries on")
+        stop.wanted = True
+        print("stopping at the end of this epoch; Ctrl-C again stops at once")
 
-        last = self.metrics[-1] | final
-        (folder / "metrics.json").write_text(json.dumps(last, indent=1) + "\n")
-        with (folder / "history.csv").open("w", newline="") as stream:
-            table = csv.writer(stream, lineterminator="\n")
-            table.writerow(["epoch", *self.metrics[0]])
-            for epoch, metrics in enumerate(self.metrics, start=1):
-                table.writerow([epoch, *metrics.values()])
-        learning_curves(self.metrics).save(folder / "learning_curves.png")
-        (folder / "run.json").write_text(json.dumps({"run_id": self.run.id}) + "\n")
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _name(cfg: Train, dataset: "Dataset") -> str:
@@ -195,7 +201,7 @@ def _print_summary(
         print(
             f"  {digit}  {probability:8.3%}  {'█' * round(40 * probability)}".rstrip()
         )
-    print(f"\nfiles  {FOLDER}\n       model.safetensors has sha256 {sha256}")
+    print(f"\nfiles  {folder('train')}\n       model.safetensors has sha256 {sha256}")
     print(run.epilogue(), end="")
 
 

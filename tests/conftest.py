@@ -98,6 +98,14 @@ def finished(tmp_path_factory, mnist):
 
 
 @pytest.fixture(scope="session")
+def looked_at(finished):
+    """That project, after evaluate and inspect."""
+    finished.run("evaluate")
+    finished.run("inspect")
+    return finished
+
+
+@pytest.fixture(scope="session")
 def client(finished):
     from mlflow import MlflowClient
 

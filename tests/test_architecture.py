@@ -19,8 +19,10 @@ MAY_IMPORT = {
     "datasets": {"atomic", "figures", "sources"},
     "checkpoint": {"atomic", "network"},
     "loop": {"datasets", "metrics", "network"},
+    "unfinished": {"atomic", "checkpoint", "loop", "network"},
+    "record": {"figures", "metrics", "tracking", "unfinished"},
 }
-STAGES = {"data", "train"}
+STAGES = {"data", "train", "evaluate", "inspect"}
 ONLY_IN = {"hydra": "config", "omegaconf": "config", "mlflow": "tracking"}
 ONLY_IN |= {"matplotlib": "figures", "pydantic": "config"}
 

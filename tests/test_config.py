@@ -1,4 +1,5 @@
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from pipeline import config
-from pipeline.config import Data, Refused, Train, check, defaults, quote, read
+from pipeline.config import Data, Look, Refused, Train, check, defaults, quote, read
 
 
 def problems(*arguments, keys=Train):
@@ -22,9 +23,11 @@ def test_the_defaults_are_those_of_the_exercise():
         "batch_size": 32,
         "lr": 0.001,
         "seed": 1,
+        "run": None,
         "tracking": "mlflow",
+        "resume": True,
     }
-    assert check(Train, defaults()).model_dump() == defaults()
+    assert check(Train, defaults()).model_dump() | {"run": None} == defaults()
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,9 @@ def test_the_defaults_are_those_of_the_exercise():
         ("batch_size=70000", "batch_size must be less than or equal to 60000, got"),
         ("dataset=foo", "dataset must be mnist, fashion_mnist, digits or a folder"),
         ("dataset=minst", "did you mean mnist?"),
+        ("dataset=", "dataset must be mnist, fashion_mnist, digits or a folder"),
+        ("dataset=~nosuchuser/x", "dataset must be mnist, fashion_mnist, digits or"),
+        ("dataset=" + "x" * 5000, "dataset must be mnist, fashion_mnist, digits or"),
         ("split=x", "split must be 'exercise' or 'holdout', got 'x'"),
         ("seed=-1", "seed must be greater than or equal to 0, got -1"),
         ("hidden=5,10", "hidden=5,10 are several values: add -m"),
@@ -95,10 +101,18 @@ def test_hydras_own_settings_pass():
     assert read(arguments, Train) == (arguments, [])
 
 
-def test_a_comma_sweeps_where_a_number_or_a_data_set_is_meant():
+def test_a_comma_sweeps_where_a_number_or_a_data_set_is_meant(tmp_path, monkeypatch):
+    (tmp_path / "my set").mkdir()
+    monkeypatch.chdir(tmp_path)
     overrides, found = read(["-m", "hidden=5,10", "dataset=mnist,my set"], Train)
     assert overrides == ["-m", "hidden=5,10", 'dataset="mnist","my set"']
     assert not found
+
+
+def test_every_value_of_a_sweep_is_checked_before_the_first_is_trained():
+    found = problems("-m", "hidden=5,0,10", "dataset=mnist,foo", "lr=-1", "seed=1,x")
+    values = [re.search(r"got (\S+)", line)[1] for line in found]
+    assert values == ["0", "'foo'", "'x'", "-1"]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +144,7 @@ def test_every_default_carries_its_unit_or_reason():
 
 
 def test_every_line_of_the_configuration_is_in_the_schema():
-    assert set(defaults()) == set(Train.model_fields)
+    assert set(defaults()) == {*Train.model_fields, *Look.model_fields}
 
 
 def test_paths_are_the_projects_own():

@@ -134,6 +134,38 @@ def test_an_epoch_sees_every_picture_once_and_train_metrics_are_means_over_it(fe
     assert epoch.metrics["train/accuracy"] == pytest.approx(expected["accuracy"])
 
 
+def test_every_epoch_is_shuffled_anew_by_the_generator(few):
+    def losses(seed, epochs):
+        network = Network(hidden=20, generator=torch.Generator().manual_seed(1))
+        generator = torch.Generator().manual_seed(seed)
+        epochs = fit(
+            network,
+            Adam(network, lr=0.001),
+            train=few.train,
+            val=few.val,
+            epochs=epochs,
+            batch_size=32,
+            generator=generator,
+        )
+        return [epoch.metrics["train/loss"] for epoch in epochs]
+
+    assert losses(2, range(1, 2)) == losses(2, range(1, 2)) != losses(3, range(1, 2))
+
+
+def test_two_epochs_have_two_orders(few, monkeypatch):
+    orders = []
+    draw = torch.randperm
+
+    def watched(*arguments, **named):
+        orders.append(draw(*arguments, **named))
+        return orders[-1]
+
+    monkeypatch.setattr(torch, "randperm", watched)
+    train(few)
+    assert [sorted(order.tolist()) for order in orders] == [list(range(600))] * 2
+    assert not torch.equal(*orders)
+
+
 def test_loss_starts_near_ln_10_and_falls(few):
     _, history = train(few, lr=1e-12, epochs=1)
     assert history[0].metrics["train/loss"] == pytest.approx(2.3026, abs=0.2)

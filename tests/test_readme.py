@@ -11,11 +11,15 @@ import numpy as np
 from pipeline import config
 from pipeline.sources import sha256
 
+STAGES = {"data": config.Data, "train": config.Train}
+STAGES |= {"evaluate": config.Look, "inspect": config.Look}
 README = (Path(config.ROOT) / "README.md").read_text()
 
 
 def test_the_six_lines_of_python_train_the_very_network_of_the_command(finished):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(code.splitlines()) == 6
+    code = "import torch\ntorch.set_num_threads(1)\n" + code
     code += "\nfrom pathlib import Path\nfrom pipeline.checkpoint import save\n"
     code += "print(kernel.shape, bias.shape, save(Path('mine.safetensors'), net, {}))\n"
     done = subprocess.run(
@@ -49,10 +53,10 @@ def test_the_two_commands_stand_on_the_first_screen():
 
 
 def test_every_key_that_the_readme_types_exists():
-    typed = re.findall(r"python -m pipeline\.(\w+)((?: -?\S+)*)`", README)
+    typed = re.findall(r"`python -m pipeline\.(\w+) ?([^`]*)`", README)
     assert len(typed) >= 5
     for stage, arguments in typed:
-        keys = {"train": config.Train, "data": config.Data}[stage]
+        keys = STAGES[stage]
         given = [a for a in arguments.split() if a != "--help"]
         assert config.read(given, keys)[1] == []
 

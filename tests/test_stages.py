@@ -3,7 +3,9 @@
 import csv
 import json
 import os
+import random
 import re
+import signal
 import subprocess
 import sys
 
@@ -180,15 +182,18 @@ def test_run_holds_every_number_of_every_epoch(client, recorded):
 
 
 def test_params_are_the_words_typed(recorded):
-    expected = {key: str(value) for key, value in config.defaults().items()}
-    del expected["tracking"]
-    assert recorded.data.params == expected
+    about_the_run = {"run", "tracking", "resume"}
+    assert recorded.data.params == {
+        key: str(value)
+        for key, value in config.defaults().items()
+        if key not in about_the_run
+    }
 
 
 def test_run_holds_the_resolved_configuration(client, recorded, tmp_path):
     path = fetched(client, recorded, "config.yaml", tmp_path)
     with open(path) as stream:
-        assert yaml.safe_load(stream) == config.defaults()
+        assert yaml.safe_load(stream) | {"run": None} == config.defaults()
 
 
 def test_tags_say_what_made_the_run(recorded, mnist):
@@ -337,6 +342,142 @@ def test_data_says_the_second_time_that_all_was_there(project):
     done = project.run("data")
     assert "was already there" in done.stdout
     assert "67 of the 784 pixels are never lit" in done.stdout
+
+
+# --- Looking at the network ----------------------------------------------------------
+
+
+def test_evaluate_scores_the_network_as_training_did(looked_at):
+    (scores,) = json.loads(
+        (looked_at.outputs / "evaluate" / "metrics.json").read_text()
+    ).values()
+    numbers = json.loads(looked_at.trained("metrics.json").read_text())
+    assert scores["n"] == 10_000
+    assert scores["accuracy"] == numbers["val/accuracy"]
+    assert scores["loss"] == pytest.approx(numbers["val/loss"], rel=1e-6)
+
+
+def test_answers_agree_with_the_accuracy(looked_at, mnist):
+    with (looked_at.outputs / "evaluate" / "answers.csv").open() as stream:
+        rows = [
+            (int(row["label"]), int(row["answer"])) for row in csv.DictReader(stream)
+        ]
+    assert [label for label, _ in rows] == mnist.test.labels.tolist()
+    numbers = json.loads(looked_at.trained("metrics.json").read_text())
+    right = sum(label == answer for label, answer in rows)
+    assert right / 10_000 == pytest.approx(numbers["val/accuracy"])
+
+
+def test_inspect_explains_15910_numbers(looked_at):
+    summary = json.loads((looked_at.outputs / "inspect" / "summary.json").read_text())
+    assert summary["parameters"] == 15_910
+    assert [array["size"] for array in summary["arrays"]] == [15_680, 20, 200, 10]
+    assert [tuple(array["keras_shape"]) for array in summary["arrays"]] == [
+        *((784, 20), (20,), (20, 10), (10,))
+    ]
+
+
+def test_evaluate_and_inspect_write_into_the_run_that_trained(looked_at, client):
+    run_id = json.loads(looked_at.trained("run.json").read_text())["run_id"]
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["evaluate/mnist/accuracy"] > 0.95
+    assert run.data.metrics["inspect/parameters"] == 15_910
+    assert artifacts(client, run, "evaluate") == {
+        f"evaluate/{name}" for name in ("metrics.json", "answers.csv", "confusion.png")
+    }
+    assert len(client.search_runs(["1"])) == 1
+
+
+def test_an_older_network_is_reached_by_its_run(looked_at, recorded):
+    found = looked_at.run("inspect", f"run={recorded.info.run_id}")
+    assert recorded.info.run_id in found.stdout and "15,910" in found.stdout
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "inspect"])
+def test_a_run_that_is_unknown_is_refused(looked_at, stage):
+    done = looked_at.run(stage, "run=1234e567", status=1)
+    assert "no trained network of a run '1234e567'" in done.stderr
+
+
+def test_without_a_network_the_command_that_makes_one_is_named(project):
+    done = project.run("evaluate", status=1)
+    assert "is missing: run python -m pipeline.train" in done.stderr
+
+
+# --- Killed and carried on ------------------------------------------------------------
+
+
+def runs_of(project):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project.outputs / 'mlflow.db'}")
+    return client, client.search_runs(["1"])
+
+
+def wait_for_epoch(process, number):
+    for line in process.stdout:
+        if line.split()[:1] == [str(number)]:
+            return
+    raise AssertionError(f"epoch {number} was never printed")
+
+
+def test_ctrl_c_stops_after_the_epoch_and_the_same_command_carries_on(project, mnist):
+    options = ["epochs=6"]
+    process = project.start("train", *options, PYTHONUNBUFFERED="1")
+    wait_for_epoch(process, 2)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    stopped = re.fullmatch(r"stopped after epoch (\d); .*carries on\n", stderr)
+    assert stopped and int(stopped[1]) < 6, stderr
+    client, (killed,) = runs_of(project)
+    assert killed.info.status == "KILLED"
+
+    done = project.run("train", *options)
+    name = f"hidden=20 seed=1 ({killed.info.run_id})"
+    assert f"carrying on {name} after epoch {stopped[1]} of 6" in done.stdout
+    _, (finished,) = runs_of(project)
+    assert finished.info.run_id == killed.info.run_id
+    assert finished.info.status == "FINISHED"
+    assert len(series(client, finished, "val/loss")) == 6
+    assert steps(client, finished) == list(range(7))
+    assert len(finished.outputs.model_outputs) == 1
+    carried_on = sha256(project.trained("model.safetensors"))
+    project.run("train", *options, "tracking=none")
+    assert sha256(project.trained("model.safetensors")) == carried_on
+
+
+@pytest.mark.fault
+def test_a_training_killed_again_and_again_ends_with_the_same_bytes(project):
+    options = ["epochs=10"]
+    project.run("train", *options, "tracking=none")
+    expected = {
+        name: sha256(project.trained(name))
+        for name in ("model.safetensors", "history.safetensors", "metrics.json")
+    }
+    draw = random.Random(5)
+    killed = 0
+    while killed < 8:
+        process = project.start("train", *options)
+        try:
+            process.communicate(timeout=draw.uniform(1, 6.5))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            killed += 1
+        else:
+            assert process.returncode == 0  # it got through before the kill: once more
+            (project.outputs / "mlflow.db").unlink()
+    project.run("train", *options)
+    found = {name: sha256(project.trained(name)) for name in expected}
+    assert found == expected
+    client, runs = runs_of(project)
+    (finished,) = [run for run in runs if run.info.status == "FINISHED"]
+    assert len(series(client, finished, "val/loss")) == 10
+    assert steps(client, finished) == list(range(11))
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+    assert not [p for p in (project.outputs / "checkpoints").iterdir() if p.is_dir()]
 
 
 @pytest.mark.fault

@@ -1,8 +1,11 @@
+import platform
 import shutil
+import sqlite3
 
 import pytest
+from PIL import Image
 
-from pipeline import tracking
+from pipeline import atomic, tracking
 
 PARAMS = {"hidden": 20}
 
@@ -18,11 +21,16 @@ def empty_store(tmp_path_factory):
 @pytest.fixture
 def store(empty_store, tmp_path):
     shutil.copy(empty_store / "mlflow.db", tmp_path)
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        place = tracking._artifacts(tmp_path)
+        database.execute("UPDATE experiments SET artifact_location = ?", [place])
     return tmp_path
 
 
-def opened(store, **more):
-    return tracking.run(store=store, name="a name", params=PARAMS, tags={}, **more)
+def opened(store, *, claim="digest/one", tags=None):
+    return tracking.run(
+        store=store, name="a name", params=PARAMS, tags=tags or {}, claim=claim
+    )
 
 
 def found(store):
@@ -34,7 +42,7 @@ def found(store):
 
 def test_a_run_that_ends_is_finished_with_name_params_metrics_and_tags(store):
     with opened(store) as run:
-        run.log_metrics({"val/loss": 0.25, "val/accuracy": 0.5}, step=3)
+        run.log_metrics({"val/loss": 0.25, "val/accuracy": 0.5}, step=3, time=1000)
         run.describe("in words")
     client, (kept,) = found(store)
     assert kept.info.run_id == run.id
@@ -60,12 +68,84 @@ def test_a_run_that_is_interrupted_is_killed(store):
     assert kept.info.status == "KILLED"
 
 
+def test_a_run_is_carried_on_by_the_claim_that_opened_it(store):
+    points = []
+    for number in (1, 2):
+        try:
+            with opened(store) as run:
+                run.log_metrics({"val/loss": 0.5}, step=1, time=1000)
+                run.log_image("weights/templates", Image.new("RGB", (9, 9)), step=1)
+                points.append(run.id)
+                if number == 1:
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            pass
+    client, (kept,) = found(store)
+    assert points == [kept.info.run_id] * 2
+    assert kept.info.status == "FINISHED"
+    # What was recorded before and again stands once.
+    assert len(client.get_metric_history(kept.info.run_id, "val/loss")) == 1
+    pictures = client.list_artifacts(kept.info.run_id, "images")
+    assert len([file for file in pictures if file.path.endswith(".png")]) == 1
+
+
+def test_a_finished_run_is_never_carried_on(store):
+    for _ in range(2):
+        with opened(store):
+            pass
+    assert len(found(store)[1]) == 2
+
+
+def test_a_running_run_without_a_held_lock_is_dead_and_marked_killed(store):
+    client, _ = found(store)
+    runs = {}
+    for claim in ("digest/dead", "digest/alive", "digest/elsewhere"):
+        host = "another" if claim == "digest/elsewhere" else platform.node()
+        tags = {"claim": claim, "host": host}
+        runs[claim] = client.create_run("1", tags=tags).info.run_id
+    held = atomic.hold(store / "checkpoints" / "digest" / "alive" / "lock")
+    with opened(store):
+        pass
+    held.release()
+    status = {name: client.get_run(run).info.status for name, run in runs.items()}
+    assert status == {
+        "digest/dead": "KILLED",
+        "digest/alive": "RUNNING",
+        "digest/elsewhere": "RUNNING",
+    }
+
+
+def test_what_looks_at_a_network_writes_into_its_run_and_leaves_it_closed(store):
+    with opened(store, tags={"weights.sha256": "f00d"}) as run:
+        pass
+    _, (before,) = found(store)
+    with tracking.run_of_network(
+        store=store, run_id=run.id, weights_sha256="f00d"
+    ) as same:
+        same.log_metrics({"evaluate/mnist/accuracy": 0.9}, step=20, time=1000)
+    _, (after,) = found(store)
+    assert after.data.metrics == {"evaluate/mnist/accuracy": 0.9}
+    assert after.info.status == before.info.status == "FINISHED"
+    assert after.info.end_time == before.info.end_time
+
+
+def test_where_the_run_is_unknown_one_is_made_once_and_said(store, capsys):
+    for _ in range(2):
+        with tracking.run_of_network(
+            store=store, run_id="0" * 32, weights_sha256="f00d"
+        ):
+            pass
+    _, (made,) = found(store)
+    assert made.info.status == "FINISHED"
+    assert capsys.readouterr().out.count("the store has no run of this network") == 1
+
+
 def test_settings_meant_for_other_programs_lead_no_run_astray(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with opened(store) as run:
-        run.log_metrics({"val/loss": 1.0}, step=1)
+        run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
     _, (kept,) = found(store)
     assert (kept.info.run_id, kept.info.experiment_id) == (run.id, "1")
 
@@ -84,6 +164,27 @@ def test_a_store_that_is_no_database_is_named(tmp_path):
         opened(tmp_path),
     ):
         pass
+
+
+def test_a_store_that_was_moved_is_refused_with_the_remedy(store, tmp_path):
+    with opened(store):
+        pass
+    (tmp_path / "moved").mkdir()
+    shutil.move(store / "mlflow.db", tmp_path / "moved")
+    with (
+        pytest.raises(ValueError, match="bring the project back"),
+        opened(tmp_path / "moved"),
+    ):
+        pass
+
+
+def test_a_store_that_breaks_is_named_in_one_line(store, capsys):
+    spoiled = b"no database any more" * 1000
+    with pytest.raises(OSError, match="took no more") as broken, opened(store) as run:
+        (store / "mlflow.db").write_bytes(spoiled)
+        run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
+    assert "\n" not in str(broken.value)
+    assert f"run {run.id} could not be marked FAILED" in capsys.readouterr().err
 
 
 def test_an_untracked_run_takes_all_that_a_run_takes():

@@ -24,7 +24,11 @@ KERAS = HERE / ".keras"
 
 def keras_python():
     python = KERAS / "bin" / "python"
-    if not python.exists():
+    ready = (
+        python.exists()
+        and not subprocess.run([python, "-c", "import keras"]).returncode
+    )
+    if not ready:
         subprocess.run([sys.executable, "-m", "venv", str(KERAS)], check=True)
         install = [python, "-m", "pip", "install", "--quiet", "tensorflow-cpu"]
         subprocess.run(install, check=True)

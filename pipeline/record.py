@@ -1,0 +1,57 @@
+"""What a training says of itself, told to its run at once and kept for its files."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.figures import learning_curves, templates
+from pipeline.metrics import tensor_statistics
+from pipeline.tracking import Run
+from pipeline.unfinished import Moment
+
+PICTURES = 20  # steps on the slider of the templates at most, beside the initial ones
+
+
+@dataclass
+class Record:
+    """What a network was before it learned anything, and after each epoch."""
+
+    run: Run
+    epochs: int  # that there will be
+    moments: list[Moment] = field(default_factory=list)
+
+    def add(self, moment: Moment) -> None:
+        """Take in an epoch: its metrics, the size of its tensors and their picture."""
+        self.moments.append(moment)
+        epoch, tensors = moment.epoch, moment.tensors
+        measured = moment.metrics | tensor_statistics(tensors)
+        if epoch:
+            measured["train/seconds"] = moment.seconds
+        self.run.log_metrics(measured, step=epoch, time=moment.time)
+        if epoch in (0, self.epochs) or epoch % -(-self.epochs // PICTURES) == 0:
+            title = f"after epoch {epoch}" if epoch else "initial weights"
+            picture = templates(tensors["layer_1.weight"], tensors, title=title)
+            self.run.log_image("weights/templates", picture, step=epoch)
+
+    @property
+    def last(self) -> Moment:
+        """The network as it stands."""
+        return self.moments[-1]
+
+    def write(self, folder: Path, final: Mapping[str, float]) -> None:
+        """Write numbers and curves; equal trainings write equal bytes, but for the id.
+
+        Times stay out of these files for that reason; they are metrics of the run.
+        """
+        metrics = [moment.metrics for moment in self.moments[1:]]
+        numbers = {**metrics[-1], **final}
+        (folder / "metrics.json").write_text(json.dumps(numbers, indent=1) + "\n")
+        with (folder / "history.csv").open("w", newline="") as stream:
+            table = csv.writer(stream, lineterminator="\n")
+            table.writerow(["epoch", *metrics[0]])
+            for epoch, row in enumerate(metrics, start=1):
+                table.writerow([epoch, *row.values()])
+        learning_curves(metrics).save(folder / "learning_curves.png")
+        (folder / "run.json").write_text(json.dumps({"run_id": self.run.id}) + "\n")

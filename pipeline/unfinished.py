@@ -1,0 +1,161 @@
+"""Trainings that were not finished, and how they are carried on to the same bytes.
+
+Every epoch is kept until the training is finished, in outputs/checkpoints/<digest>/,
+a folder for each training with those numbers, data and code.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+
+from pipeline import atomic
+from pipeline.checkpoint import Snapshot, read, snapshot, write
+from pipeline.loop import Adam, Epoch
+from pipeline.network import Network
+
+STATE = "state.safetensors"
+CODE = ("loop.py", "network.py")  # an epoch of other code is not carried on
+
+
+def digest(numbers: Mapping[str, Any]) -> str:
+    """Return what tells trainings with other numbers, code or PyTorch apart."""
+    code = [(Path(__file__).parent / name).read_text() for name in CODE]
+    told = json.dumps([dict(numbers), code, torch.__version__], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a training had reached at the end of an epoch."""
+
+    epoch: int
+    tensors: Snapshot
+    metrics: dict[str, float]
+    seconds: float
+    time: int  # milliseconds since 1970, when it was recorded first
+
+    @classmethod
+    def now(cls, network: Network, epoch: Epoch | None = None) -> "Moment":
+        """Take the network as it stands: after an epoch, or before the first."""
+        number, metrics, seconds = (
+            (epoch.number, epoch.metrics, epoch.seconds) if epoch else (0, {}, 0.0)
+        )
+        milliseconds = time.time_ns() // 1_000_000
+        return cls(number, snapshot(network), metrics, seconds, milliseconds)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A training that this process carries on, and the folder that remembers it.
+
+    The folder has a file for every epoch and one, `state.safetensors`, for what goes
+    on changing: the averages of Adam and the state of the generator. It is written
+    last, so that what it names is there.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What tells this training from every other: its folder under checkpoints."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+    def keep(self, moment: Moment, adam: Adam, generator: torch.Generator) -> None:
+        """Write what is needed to go on after this epoch, as whole files."""
+        about = {
+            "metrics": moment.metrics,
+            "seconds": moment.seconds,
+            "time": moment.time,
+        }
+        write(self._file(moment.epoch), moment.tensors, about)
+        state = {
+            "mean": adam.mean.numpy(),
+            "square": adam.square.numpy(),
+            "generator": generator.get_state().numpy(),
+        }
+        counts = {"epoch": moment.epoch, "steps": adam.steps}
+        write(self.folder / STATE, state, counts)
+
+    def restore(
+        self, network: Network, adam: Adam, generator: torch.Generator
+    ) -> list[Moment]:
+        """Bring network, optimizer and generator to where the training had come.
+
+        Returns:
+            What was reached after each epoch, the initial network first; empty where
+            the training had not begun.
+        """
+        path = self.folder / STATE
+        if not path.exists():
+            return []
+        state, counts = read(path)
+        adam.mean.copy_(torch.from_numpy(state["mean"]))
+        adam.square.copy_(torch.from_numpy(state["square"]))
+        adam.steps = counts["steps"]
+        generator.set_state(torch.from_numpy(state["generator"]))
+        moments = []
+        for epoch in range(counts["epoch"] + 1):
+            tensors, about = read(self._file(epoch))
+            moments.append(Moment(epoch, tensors, **about))
+        network.load_state_dict(
+            {name: torch.from_numpy(t) for name, t in moments[-1].tensors.items()}
+        )
+        return moments
+
+    def _file(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch:05}.safetensors"
+
+
+@contextmanager
+def claim(checkpoints: Path, digest: str, *, resume: bool) -> Iterator[Claim]:
+    """Claim an unfinished training of this digest, or a new one, while it runs.
+
+    A process that trains holds a lock in the folder of its training; the system lets
+    go of it when the process ends, however it ends. So a folder without a held lock
+    is of a training that was killed, and is carried on. Beside one that lives, a new
+    one begins. The folder goes when its training is finished.
+
+    Args:
+        checkpoints: The folder of all unfinished trainings.
+        digest: What tells trainings with other numbers, data or code apart.
+        resume: Whether to carry on; otherwise dead trainings are forgotten.
+    """
+    waiting = "waiting for another training to begin or end"
+    ours = checkpoints / digest
+    with atomic.lock(checkpoints / ".lock", waiting=waiting):
+        dead = [path for path in ours.glob("*") if not atomic.is_held(path / "lock")]
+        if not resume:
+            while dead:
+                _forget(dead.pop())
+        folder = max(dead, key=_reached, default=ours / uuid4().hex)
+        held = atomic.hold(folder / "lock")
+    try:
+        yield Claim(folder)
+    except ArithmeticError:  # carried on, it would end there again
+        _forget(folder)
+        raise
+    else:
+        with atomic.lock(checkpoints / ".lock", waiting=waiting):
+            _forget(folder)
+    finally:
+        held.release()
+
+
+def _reached(folder: Path) -> int:
+    return len(list(folder.glob("epoch-*")))
+
+
+def _forget(folder: Path) -> None:
+    (folder / STATE).unlink(missing_ok=True)  # first: without it nothing is carried on
+    shutil.rmtree(folder)
+    if not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
