@@ -39,7 +39,9 @@ def _dataset(value: str) -> str:
     except (OSError, RuntimeError):  # a name too long, a user who doesn't exist
         pass
     near = difflib.get_close_matches(value, DATASETS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    if "," in value:
+        hint = " (to train on several, add -m)"
     raise ValueError(f"must be {', '.join(DATASETS)} or a folder that exists{hint}")
 
 
@@ -215,7 +217,8 @@ def read(arguments: Sequence[str], keys: type[Schema]) -> tuple[list[str], list[
     for before, argument in zip(["", *arguments], arguments, strict=False):
         key, equals, value = argument.partition("=")
         hydras = key.lstrip("+").startswith(("hydra.", "hydra/"))
-        if hydras or argument.startswith("-") or before in ("--cfg", "-c"):
+        flag = argument.startswith("-") and key.lstrip("-") not in defaults()
+        if hydras or flag or before in ("--cfg", "-c"):
             overrides.append(argument)
             continue
         if not equals or key not in keys.model_fields:
@@ -292,9 +295,9 @@ def _not_a_key(argument: str, keys: type[Schema]) -> str:
     key, equals, _ = argument.partition("=")
     if not equals:
         return f"{argument!r} is not of the form key=value"
-    bare = key.lstrip("+~")
+    bare = key.lstrip("+~-")
     if bare in keys.model_fields:
-        return f"{argument!r}: write {bare}=value; every key exists and stays"
+        return f"{argument!r}: write {bare}=value, with nothing before it"
     if bare in defaults():
         reads = ", ".join(keys.model_fields)
         return f"{bare} does nothing in this stage, which reads only {reads}"

@@ -8,7 +8,6 @@ a loss of 0.147 and 95.9 % of 10,000 pictures.
 
 import csv
 import json
-from contextlib import nullcontext
 
 from pipeline.config import OUTPUTS, Look, folder, home, stage
 
@@ -22,12 +21,8 @@ def evaluate(cfg: Look) -> None:
     from pipeline import atomic, checkpoint, datasets, figures, metrics, tracking
 
     torch.set_num_threads(1)
-    source = (
-        tracking.files_of_run(cfg.run, store=home())
-        if cfg.run
-        else nullcontext(OUTPUTS / "train")
-    )
-    with source as files:
+    last = OUTPUTS / "train"
+    with tracking.files_of_run(cfg.run, store=home(), last=last) as files:
         trained = checkpoint.load_trained(files)
     dataset = datasets.load(trained.about["dataset"], folder=OUTPUTS / "data")
     dataset.check(trained.about["data_sha256"])

@@ -6,7 +6,6 @@ neurons 15,680 + 20 + 200 + 10 = 15,910 numbers.
 """
 
 import json
-from contextlib import nullcontext
 
 from pipeline.config import OUTPUTS, Look, folder, home, stage
 
@@ -17,12 +16,8 @@ def inspect(cfg: Look) -> None:
 
     from pipeline import atomic, checkpoint, tracking
 
-    source = (
-        tracking.files_of_run(cfg.run, store=home())
-        if cfg.run
-        else nullcontext(OUTPUTS / "train")
-    )
-    with source as files:
+    last = OUTPUTS / "train"
+    with tracking.files_of_run(cfg.run, store=home(), last=last) as files:
         trained = checkpoint.load_trained(files)
     arrays = trained.network.arrays()
     total = sum(array.size for array in arrays)

@@ -298,12 +298,20 @@ def run_of_network(
 
 
 @contextmanager
-def files_of_run(run_id: str, *, store: Path) -> Iterator[Path]:
+def files_of_run(run_id: str | None, *, store: Path, last: Path) -> Iterator[Path]:
     """Yield a folder with what a training left in its run.
+
+    Args:
+        run_id: The run; None for the last training, whose files are at hand.
+        store: The folder of the embedded store.
+        last: The folder of the last training.
 
     Raises:
         ValueError: If the store has no such run, or one that trained no network.
     """
+    if run_id is None:
+        yield last
+        return
     client, _ = _open(store)
     from mlflow.exceptions import MlflowException
 
@@ -330,7 +338,8 @@ def _origin() -> dict[str, str]:
     return {
         **provenance(),
         **({"dvc.experiment": experiment} if experiment else {}),
-        "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:]]),
+        "command": shlex.join(["python", *sys.orig_argv[1:]]),
+        "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
     }

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline.config import OUTPUTS, Train, as_yaml, folder, home, stage
+from pipeline.config import OUTPUTS, Train, as_yaml, defaults, folder, home, stage
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
@@ -47,11 +47,13 @@ def train(cfg: Train) -> None:
     numbers = cfg.model_dump(exclude={"tracking", "resume"})
     about = numbers | {"data_sha256": dataset.sha256}
     digest = unfinished.digest(about)
+    name = _name(numbers, dataset)
+    print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.size:,} numbers to be learned")
     with (
         unfinished.claim(home() / "checkpoints", digest, resume=cfg.resume) as claim,
         tracking.run(
             store=home() if cfg.tracking == "mlflow" else None,
-            name=_name(cfg, dataset),
+            name=name,
             params=numbers,
             tags={"data.sha256": dataset.sha256},
             claim=claim.name,
@@ -135,9 +137,13 @@ def _ctrl_c() -> Iterator[Stop]:
         signal.signal(signal.SIGINT, before)
 
 
-def _name(cfg: Train, dataset: "Dataset") -> str:
-    where = "" if dataset.name == "mnist" else f" {dataset.name}"
-    return f"hidden={cfg.hidden} seed={cfg.seed}{where}"
+def _name(numbers: dict[str, Any], dataset: "Dataset") -> str:
+    """Name a training: hidden and seed, and what else differs from the defaults."""
+    usual = defaults()
+    told = numbers | {"dataset": dataset.name}
+    named = [k for k in told if k in ("hidden", "seed") or told[k] != usual[k]]
+    named.sort(key=lambda key: key not in ("hidden", "seed"))  # these two first
+    return " ".join(f"{key}={told[key]}" for key in named)
 
 
 def _shown(epochs: "Iterable[Epoch]", *, total: int) -> "Iterator[Epoch]":

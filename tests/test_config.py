@@ -57,6 +57,8 @@ def test_the_defaults_are_those_of_the_exercise():
         ("seed=-1", "seed must be greater than or equal to 0, got -1"),
         ("hidden=5,10", "hidden=5,10 are several values: add -m"),
         ("+hidden=3", "write hidden=value"),
+        ("--hidden=3", "write hidden=value, with nothing before it"),
+        ("dataset=mnist,digits", "a folder that exists (to train on several, add -m)"),
         ("~hidden", "'~hidden' is not of the form key=value"),
         ("hidden", "'hidden' is not of the form key=value"),
     ],

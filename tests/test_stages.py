@@ -200,7 +200,8 @@ def test_tags_say_what_made_the_run(recorded, mnist):
     tags = recorded.data.tags
     assert tags["data.sha256"] == mnist.sha256
     assert {"git.commit", "version.python", "version.torch", "processor"} <= set(tags)
-    assert tags["mlflow.source.name"] == "python -m pipeline.train hidden=20 epochs=20"
+    assert tags["command"] == "python -m pipeline.train hidden=20 epochs=20"
+    assert tags["mlflow.source.name"] == "python -m pipeline.train"
 
 
 def test_data_set_is_an_input_of_the_run(recorded, mnist):
@@ -335,7 +336,7 @@ def test_long_trainings_draw_at_most_21_pictures(project):
     (recorded,) = client.search_runs(["1"])
     drawn = steps(client, recorded)
     assert len(drawn) <= 21 and {0, 47} <= set(drawn)
-    assert recorded.info.run_name == "hidden=20 seed=1 digits"
+    assert recorded.info.run_name == "hidden=20 seed=1 dataset=digits epochs=47"
 
 
 def test_data_says_the_second_time_that_all_was_there(project):
@@ -435,7 +436,7 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_carries_on(project, m
     assert killed.info.status == "KILLED"
 
     done = project.run("train", *options)
-    name = f"hidden=20 seed=1 ({killed.info.run_id})"
+    name = f"hidden=20 seed=1 epochs=6 ({killed.info.run_id})"
     assert f"carrying on {name} after epoch {stopped[1]} of 6" in done.stdout
     _, (finished,) = runs_of(project)
     assert finished.info.run_id == killed.info.run_id
@@ -494,7 +495,7 @@ def test_six_trainings_at_once_on_a_new_machine_all_succeed(project):
     client = MlflowClient(f"sqlite:///{project.outputs / 'mlflow.db'}")
     runs = client.search_runs(["1"])
     assert sorted(run.info.run_name for run in runs) == [
-        f"hidden=20 seed={seed} digits" for seed in range(6)
+        f"hidden=20 seed={seed} dataset=digits epochs=2" for seed in range(6)
     ]
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all(len(series(client, run, "val/loss")) == 2 for run in runs)
