@@ -4,14 +4,11 @@ Every run goes to the embedded store, `mlflow.db` and `mlflow-artifacts` in one 
 which needs no server and no network.
 """
 
-import getpass
-import importlib.metadata
 import json
 import os
 import platform
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +17,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import atomic
+from pipeline import atomic, provenance
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -142,7 +139,9 @@ class Run:
         known = self._client.get_run(self._id).outputs
         if known and known.model_outputs:
             return  # by the same run, before it was killed and carried on
-        packages = [f"{p}=={_version(p)}" for p in ("torch", "mlflow", "numpy")]
+        packages = [
+            f"{p}=={provenance.version(p)}" for p in ("torch", "mlflow", "numpy")
+        ]
         mlflow.pytorch.log_model(
             torch.nn.Sequential(deepcopy(network), torch.nn.Softmax(dim=1)).eval(),
             name="model",
@@ -233,7 +232,9 @@ def run(
             "host": platform.node(),
             "mlflow.runName": name,
         }
-        opened = client.create_run(experiment, tags={**_origin(), **tags, **identity})
+        opened = client.create_run(
+            experiment, tags={**provenance.tags(), **tags, **identity}
+        )
     run_id = opened.info.run_id
     status, reason = "KILLED", ""
     try:
@@ -287,7 +288,7 @@ def run_of_network(
         return
     name = f"network {weights_sha256[:8]}"
     tags = {"weights.sha256": weights_sha256, "mlflow.runName": name}
-    made = client.create_run(experiment, tags={**_origin(), **tags})
+    made = client.create_run(experiment, tags={**provenance.tags(), **tags})
     print(f"the store has no run of this network; made {name} ({made.info.run_id})")
     status = "FAILED"
     try:
@@ -330,36 +331,6 @@ def _unfinished(client: "MlflowClient", experiment: str) -> "list[mlflow.entitie
     """Return this machine's runs that were opened and did not finish."""
     filters = f"tags.host = '{platform.node()}' AND attributes.status != 'FINISHED'"
     return list(client.search_runs([experiment], filters, max_results=50_000))
-
-
-def _origin() -> dict[str, str]:
-    """Say what code, in whose hands, on what machine, makes a run."""
-    experiment = os.environ.get("DVC_EXP_NAME")
-    return {
-        **provenance(),
-        **({"dvc.experiment": experiment} if experiment else {}),
-        "command": shlex.join(["python", *sys.orig_argv[1:]]),
-        "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
-        "mlflow.source.type": "LOCAL",
-        "mlflow.user": _user(),
-    }
-
-
-def provenance() -> dict[str, str]:
-    """Say what code, on what machine, made a run."""
-    return {
-        **_git(),
-        "version.python": platform.python_version(),
-        "version.torch": _version("torch"),
-        "processor": _processor(),
-    }
-
-
-def packages() -> str:
-    """List the installed packages, one `name==version` a line."""
-    installed = importlib.metadata.distributions()
-    lines = {f"{found.metadata['Name']}=={found.version}" for found in installed}
-    return "\n".join(sorted(lines, key=str.lower)) + "\n"
 
 
 def _open(store: Path) -> tuple["MlflowClient", str]:
@@ -424,48 +395,3 @@ def _create(store: Path) -> None:
             made = SqlAlchemyStore(f"sqlite:///{new}", _artifacts(store))
             made.create_experiment(EXPERIMENT, artifact_location=_artifacts(store))
             made.engine.dispose()
-
-
-def _user() -> str:
-    """Return the user's name, or where the system knows none, the number."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
-
-
-def _version(package: str) -> str:
-    """Return a package's version as an index knows it: without its build."""
-    return importlib.metadata.version(package).partition("+")[0]
-
-
-def _git() -> dict[str, str]:
-    """Return the commit and whether the code differs from it; nothing without git."""
-    root = Path(__file__).resolve().parent.parent
-
-    def git(*command: str) -> str:
-        done = subprocess.run(
-            ["git", *command], cwd=root, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        dirty = git("status", "--porcelain", "--", "pipeline", "pyproject.toml")
-    except (OSError, subprocess.CalledProcessError):
-        return {"git.commit": "none"}
-    return {
-        "git.commit": commit,
-        "git.dirty": str(bool(dirty)).lower(),
-        "mlflow.source.git.commit": commit,
-    }
-
-
-def _processor() -> str:
-    """Return the name of the processor, on which the last bits depend."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            names = [line.split(":", 1)[1] for line in lines if "model name" in line]
-        return names[0].strip()
-    except (OSError, IndexError):
-        return platform.processor() or platform.machine()

@@ -26,7 +26,7 @@ def train(cfg: Train) -> None:
     """Load, build, fit, write, in this order."""
     import torch
 
-    from pipeline import atomic, checkpoint, datasets, tracking, unfinished
+    from pipeline import atomic, checkpoint, datasets, provenance, tracking, unfinished
     from pipeline.loop import Adam, fit, score
     from pipeline.network import Network, to_pixels
     from pipeline.record import Record
@@ -63,7 +63,7 @@ def train(cfg: Train) -> None:
         run.log_dataset(datasets.summary(dataset.path), source=str(dataset.path))
         run.log_files("data", datasets.companions(dataset.path))
         run.log_text("config.yaml", as_yaml(cfg))
-        run.log_text("packages.txt", tracking.packages())
+        run.log_text("packages.txt", provenance.packages())
         record = Record(run, cfg.epochs)
         for moment in claim.restore(network, adam, generator):
             record.add(moment)

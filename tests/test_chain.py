@@ -20,7 +20,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 KEYS = {"data": config.Data, "train": config.Train, "evaluate": config.Look}
 KEYS["inspect"] = config.Look
 ABOUT_THE_RUN = {"run", "tracking", "resume"}  # no byte of a file depends on these
-SHAPE_NO_FILE = {"atomic", "config", "tracking", "unfinished"}
+SHAPE_NO_FILE = {"atomic", "config", "provenance", "tracking", "unfinished"}
 
 
 def reached(module):

@@ -444,9 +444,6 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_carries_on(project, m
     assert len(series(client, finished, "val/loss")) == 6
     assert steps(client, finished) == list(range(7))
     assert len(finished.outputs.model_outputs) == 1
-    carried_on = sha256(project.trained("model.safetensors"))
-    project.run("train", *options, "tracking=none")
-    assert sha256(project.trained("model.safetensors")) == carried_on
 
 
 @pytest.mark.fault

@@ -194,15 +194,3 @@ def test_an_untracked_run_takes_all_that_a_run_takes():
                 getattr(run, name)("anything", step=1)
     assert run.id is None
     assert "not recorded" in run.epilogue()
-
-
-def test_provenance_names_commit_versions_and_processor():
-    known = tracking.provenance()
-    assert len(known["git.commit"]) == 40 or known["git.commit"] == "none"
-    assert known["version.python"].startswith("3.")
-    assert known["version.torch"] and known["processor"]
-    assert "+" not in known["version.torch"]
-
-
-def test_packages_are_listed_with_their_versions():
-    assert "\nmlflow==3." in tracking.packages()
