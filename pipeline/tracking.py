@@ -219,13 +219,7 @@ def run(
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    opened = None
-    for known in _unfinished(client, experiment):
-        lock = store / "checkpoints" / known.data.tags["claim"] / "lock"
-        if known.data.tags["claim"] == claim:
-            opened = known
-        elif known.info.status == "RUNNING" and not atomic.is_held(lock):
-            client.set_terminated(known.info.run_id, "KILLED")
+    opened = _mark_the_dead(client, experiment, store).get(claim)
     if opened is None:
         identity = {
             "claim": claim,
@@ -251,7 +245,7 @@ def run(
         raise
     finally:
         try:
-            if reason:
+            if reason or "error" in opened.data.tags:  # of before it was carried on
                 client.set_tag(run_id, "error", reason[:5000])
             mlflow.end_run(status)
             client.set_terminated(run_id, status)
@@ -279,6 +273,7 @@ def run_of_network(
         yield Untracked()
         return
     client, experiment = _open(store)
+    _mark_the_dead(client, experiment, store)
     same = f"tags.`weights.sha256` = '{weights_sha256}'"
     its_own = f"attributes.run_id = '{run_id}'"
     known = client.search_runs([experiment], its_own if run_id else same)
@@ -327,10 +322,22 @@ def files_of_run(run_id: str | None, *, store: Path, last: Path) -> Iterator[Pat
         yield Path(folder) / "train"
 
 
-def _unfinished(client: "MlflowClient", experiment: str) -> "list[mlflow.entities.Run]":
-    """Return this machine's runs that were opened and did not finish."""
+def _mark_the_dead(
+    client: "MlflowClient", experiment: str, store: Path
+) -> "dict[str, mlflow.entities.Run]":
+    """Mark runs of this machine as KILLED that nobody lives to finish.
+
+    Returns:
+        This machine's runs that did not finish, by their claims.
+    """
     filters = f"tags.host = '{platform.node()}' AND attributes.status != 'FINISHED'"
-    return list(client.search_runs([experiment], filters, max_results=50_000))
+    runs = client.search_runs([experiment], filters, max_results=50_000)
+    claims = {run.data.tags["claim"]: run for run in runs}
+    for claim, run in claims.items():
+        lives = atomic.is_held(store / "checkpoints" / claim / "lock")
+        if run.info.status == "RUNNING" and not lives:
+            client.set_terminated(run.info.run_id, "KILLED")
+    return claims
 
 
 def _open(store: Path) -> tuple["MlflowClient", str]:

@@ -115,6 +115,15 @@ def test_a_running_run_without_a_held_lock_is_dead_and_marked_killed(store):
     }
 
 
+def test_looking_at_a_network_marks_the_dead_too(store):
+    client, _ = found(store)
+    tags = {"claim": "digest/dead", "host": platform.node()}
+    dead = client.create_run("1", tags=tags).info.run_id
+    with tracking.run_of_network(store=store, run_id=None, weights_sha256="f00d"):
+        pass
+    assert client.get_run(dead).info.status == "KILLED"
+
+
 def test_what_looks_at_a_network_writes_into_its_run_and_leaves_it_closed(store):
     with opened(store, tags={"weights.sha256": "f00d"}) as run:
         pass
