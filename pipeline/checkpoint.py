@@ -66,7 +66,7 @@ class Trained:
     network: Network
     about: dict[str, Any]  # what shaped it: hidden, seed, dataset, data_sha256, ...
     sha256: str  # of its file
-    run_id: str | None  # of the MLflow run that trained it
+    run_id: str | None  # of the MLflow run that trained it, where that is known
 
 
 def load_trained(folder: Path) -> Trained:
@@ -78,7 +78,8 @@ def load_trained(folder: Path) -> Trained:
     with atomic.reading(folder):
         network = load(folder / "model.safetensors")
         content = (folder / "model.safetensors").read_bytes()
-        run_id = json.loads((folder / "run.json").read_text())["run_id"]
+        known = folder / "run.json"
+        run_id = json.loads(known.read_text())["run_id"] if known.exists() else None
         _, about = read(folder / "model.safetensors")
     return Trained(network, about, hashlib.sha256(content).hexdigest(), run_id)
 

@@ -182,7 +182,7 @@ def stage(function: Callable[[Keys], None], keys: type[Keys]) -> None:
             print(told, file=sys.stderr)
             failed.append(told)
         except KeyboardInterrupt as interrupt:
-            _stop(str(interrupt) or "stopped", status=130)
+            _stop(str(interrupt) or "stopped; the same command goes on", status=130)
 
     OmegaConf.register_new_resolver(
         "project", lambda part: str(ROOT / part), replace=True

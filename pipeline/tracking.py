@@ -4,6 +4,7 @@ Every run goes to the embedded store, `mlflow.db` and `mlflow-artifacts` in one 
 which needs no server and no network.
 """
 
+import functools
 import json
 import os
 import platform
@@ -356,20 +357,30 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
     logging.getLogger("alembic").setLevel(logging.ERROR)
     database = store / "mlflow.db"
     uri = f"sqlite:///{database}"
+    waiting = f"waiting for another process that makes {database}"
+    making = functools.partial(atomic.lock, store / ".mlflow.db.lock", waiting=waiting)
     try:
-        if not database.exists():
-            _create(store)
+        with making():
+            if not database.exists():
+                _create(database, _artifacts(store))
         mlflow.set_tracking_uri(uri)
         client = MlflowClient(uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:  # MLflow made the database, not this program
+            with making():
+                experiment = client.get_experiment_by_name(EXPERIMENT)
+                if experiment is None:
+                    made = client.create_experiment(EXPERIMENT, _artifacts(store))
+                    experiment = client.get_experiment(made)
     except (MlflowException, SQLAlchemyError) as error:
         why = str(error).splitlines()[0]
         raise ValueError(f"{database} can't be opened: {why}") from error
-    if experiment is None or experiment.lifecycle_stage != "active":
+    if experiment.lifecycle_stage != "active":
         raise ValueError(
-            f"{database} has no active experiment {EXPERIMENT!r}: restore it "
+            f"the experiment {EXPERIMENT!r} of {database} was deleted: restore it "
             f"(MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
-            "--experiment-id 1), or move the file away and a new one is made"
+            f"--experiment-id {experiment.experiment_id}), or move the file away and "
+            "a new one is made"
         )
     place = _artifacts(store)
     if experiment.artifact_location != place:
@@ -385,7 +396,7 @@ def _artifacts(store: Path) -> str:
     return f"{(store / 'mlflow-artifacts').as_uri()}/{EXPERIMENT}"
 
 
-def _create(store: Path) -> None:
+def _create(database: Path, artifacts: str) -> None:
     """Make the database beside its place and move it there whole.
 
     MLflow creates its tables one by one and without a lock: several processes at once,
@@ -393,12 +404,7 @@ def _create(store: Path) -> None:
     """
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    database = store / "mlflow.db"
-    waiting = f"waiting for another process that makes {database}"
-    with atomic.lock(database.with_name(".mlflow.db.lock"), waiting=waiting):
-        if database.exists():
-            return
-        with atomic.file(database) as new:
-            made = SqlAlchemyStore(f"sqlite:///{new}", _artifacts(store))
-            made.create_experiment(EXPERIMENT, artifact_location=_artifacts(store))
-            made.engine.dispose()
+    with atomic.file(database) as new:
+        made = SqlAlchemyStore(f"sqlite:///{new}", artifacts)
+        made.create_experiment(EXPERIMENT, artifact_location=artifacts)
+        made.engine.dispose()

@@ -72,3 +72,10 @@ def test_about_keeps_what_json_can_hold(tmp_path):
     with safe_open(tmp_path / "m", "np") as stored:
         about = json.loads(stored.metadata()["about"])
     assert about == {"dataset": "Zürich", "lr": 0.001, "hidden": 7}
+
+
+def test_a_network_without_the_file_of_its_run_belongs_to_no_known_run(tmp_path):
+    sha256 = checkpoint.save(tmp_path / "model.safetensors", network(), {"seed": 1})
+    trained = checkpoint.load_trained(tmp_path)
+    assert (trained.run_id, trained.sha256) == (None, sha256)
+    assert trained.about == {"seed": 1, "hidden": 7}

@@ -166,6 +166,18 @@ def test_a_deleted_experiment_says_how_to_restore_it(store):
         pass
 
 
+def test_a_store_that_mlflow_made_itself_gets_the_experiment(tmp_path):
+    from mlflow import MlflowClient
+
+    MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
+    with opened(tmp_path) as run:
+        pass
+    client, (kept,) = found(tmp_path)
+    assert (kept.info.run_id, kept.info.status) == (run.id, "FINISHED")
+    location = client.get_experiment_by_name("digits").artifact_location
+    assert location == tracking._artifacts(tmp_path)
+
+
 def test_a_store_that_is_no_database_is_named(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
     with (
