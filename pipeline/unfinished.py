@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import torch
+from safetensors import SafetensorError
 
 from pipeline import atomic
 from pipeline.checkpoint import Snapshot, read, snapshot, write
@@ -93,19 +94,26 @@ class Claim:
         Returns:
             What was reached after each epoch, the initial network first; empty where
             the training had not begun.
+
+        Raises:
+            ValueError: If a file is damaged or missing.
         """
-        path = self.folder / STATE
-        if not path.exists():
+        if not (self.folder / STATE).exists():
             return []
-        state, counts = read(path)
+        try:
+            state, counts = read(self.folder / STATE)
+            moments = []
+            for epoch in range(counts["epoch"] + 1):
+                tensors, about = read(self._file(epoch))
+                moments.append(Moment(epoch, tensors, **about))
+        except (SafetensorError, OSError, KeyError) as error:
+            raise ValueError(
+                f"{self.folder} is damaged ({error}): resume=false starts anew"
+            ) from error
         adam.mean.copy_(torch.from_numpy(state["mean"]))
         adam.square.copy_(torch.from_numpy(state["square"]))
         adam.steps = counts["steps"]
         generator.set_state(torch.from_numpy(state["generator"]))
-        moments = []
-        for epoch in range(counts["epoch"] + 1):
-            tensors, about = read(self._file(epoch))
-            moments.append(Moment(epoch, tensors, **about))
         network.load_state_dict(
             {name: torch.from_numpy(t) for name, t in moments[-1].tensors.items()}
         )

@@ -122,6 +122,20 @@ def test_an_epoch_without_its_state_was_not_reached(tmp_path, few):
     assert [moment.epoch for moment in moments] == [0, 1]
 
 
+@pytest.mark.parametrize("name", ["state", "epoch-00001"])
+def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
+    interrupted(tmp_path, few, after=2)
+    path = folders(tmp_path)[0] / f"{name}.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with (
+        pytest.raises(ValueError, match="is damaged .* resume=false starts anew"),
+        claim(tmp_path, "d", resume=True) as ours,
+    ):
+        ours.restore(*begun())
+    with claim(tmp_path, "d", resume=False) as ours:
+        assert ours.restore(*begun()) == []
+
+
 def test_digests_tell_numbers_apart_and_not_their_order():
     one = unfinished.digest({"hidden": 20, "lr": 0.001})
     assert one == unfinished.digest({"lr": 0.001, "hidden": 20})
