@@ -128,7 +128,7 @@ def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
     path = folders(tmp_path)[0] / f"{name}.safetensors"
     path.write_bytes(path.read_bytes()[:100])
     with (
-        pytest.raises(ValueError, match="is damaged .* resume=false starts anew"),
+        pytest.raises(ValueError, match=r"is damaged .* resume=false starts anew"),
         claim(tmp_path, "d", resume=True) as ours,
     ):
         ours.restore(*begun())
