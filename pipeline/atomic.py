@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,7 @@ def folder(path: Path) -> Iterator[Path]:
             _to_disk(written)
         filled.chmod(0o755)
         with reading(path):
+            _tidy(path)
             if path.exists():
                 path.rename(_earlier(path))
             filled.rename(path)
@@ -100,6 +102,13 @@ def reading(path: Path) -> Iterator[None]:
             else:
                 _earlier(path).rename(path)
         yield
+
+
+def _tidy(path: Path) -> None:
+    """Remove what processes that were killed a day ago or more were filling."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        if left.is_dir() and left.stat().st_mtime < time.time() - 86_400:
+            shutil.rmtree(left)
 
 
 def _earlier(path: Path) -> Path:

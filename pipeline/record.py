@@ -12,6 +12,7 @@ from pipeline.tracking import Run
 from pipeline.unfinished import Moment
 
 PICTURES = 20  # steps on the slider of the templates at most, beside the initial ones
+METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")  # in files
 
 
 @dataclass
@@ -45,12 +46,15 @@ class Record:
 
         Times stay out of these files for that reason; they are metrics of the run.
         """
-        metrics = [moment.metrics for moment in self.moments[1:]]
+        metrics = [
+            {name: moment.metrics[name] for name in METRICS}
+            for moment in self.moments[1:]
+        ]
         numbers = {**metrics[-1], **final}
         (folder / "metrics.json").write_text(json.dumps(numbers, indent=1) + "\n")
         with (folder / "history.csv").open("w", newline="") as stream:
             table = csv.writer(stream, lineterminator="\n")
-            table.writerow(["epoch", *metrics[0]])
+            table.writerow(["epoch", *METRICS])
             for epoch, row in enumerate(metrics, start=1):
                 table.writerow([epoch, *row.values()])
         learning_curves(metrics).save(folder / "learning_curves.png")

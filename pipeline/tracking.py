@@ -72,8 +72,12 @@ class Run:
             self._client.log_image(self._id, image, key=name, step=step)
 
     def _pictures(self) -> set[tuple[str, int]]:
-        """Return name and step of the pictures that were recorded before."""
-        paths = [file.path for file in self._client.list_artifacts(self._id, "images")]
+        """Return name and step of the pictures that were recorded before, whole.
+
+        MLflow writes the small .webp after the picture itself.
+        """
+        found = [file.path for file in self._client.list_artifacts(self._id, "images")]
+        paths = [path for path in found if path.endswith(".webp")]
         parts = [re.split(r"[+%]", path.removeprefix("images/")) for path in paths]
         # MLflow writes another letter for the / of a name.
         return {(re.sub(r"\W", "/", part[0]), int(part[2])) for part in parts}
@@ -131,15 +135,17 @@ class Run:
         """
         import mlflow.pytorch
         import torch
+        from mlflow.entities import LoggedModelStatus
         from mlflow.models import ModelSignature
         from mlflow.types import Schema, TensorSpec
 
         example = pixels.numpy()
         inputs = Schema([TensorSpec(example.dtype, (-1, 28, 28))])
         outputs = Schema([TensorSpec(example.dtype, (-1, 10))])
-        known = self._client.get_run(self._id).outputs
-        if known and known.model_outputs:
-            return  # by the same run, before it was killed and carried on
+        for known in self._models():
+            if known.status == LoggedModelStatus.READY:
+                return  # it was recorded before the run was killed and carried on
+            self._client.delete_logged_model(known.model_id)
         packages = [
             f"{p}=={provenance.version(p)}" for p in ("torch", "mlflow", "numpy")
         ]
@@ -155,6 +161,12 @@ class Run:
     def label(self) -> str:
         """Name and id, as people are told of the run."""
         return f"{self.name} ({self._id})"
+
+    def _models(self) -> "list[mlflow.entities.LoggedModel]":
+        """Return the models that were recorded before, whole or not."""
+        outputs = self._client.get_run(self._id).outputs
+        found = outputs.model_outputs if outputs else []
+        return [self._client.get_logged_model(output.model_id) for output in found]
 
     def epilogue(self) -> str:
         """Say how to look at the run."""
@@ -216,25 +228,22 @@ def run(
         return
     client, experiment = _open(store)
     import mlflow
-    from mlflow.entities import Param
+    from mlflow.entities import Param, RunTag
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    opened = _mark_the_dead(client, experiment, store).get(claim)
+    _mark_the_dead(client, experiment, store)
+    ours = f"tags.claim = '{claim}' AND attributes.status != 'FINISHED'"
+    opened = next(iter(client.search_runs([experiment], ours)), None)
+    identity = {**provenance.tags(), **tags, "host": platform.node(), "claim": claim}
     if opened is None:
-        identity = {
-            "claim": claim,
-            "host": platform.node(),
-            "mlflow.runName": name,
-        }
-        opened = client.create_run(
-            experiment, tags={**provenance.tags(), **tags, **identity}
-        )
+        opened = client.create_run(experiment, tags=identity, run_name=name)
     run_id = opened.info.run_id
     status, reason = "KILLED", ""
     try:
         entries = [Param(key, str(value)) for key, value in params.items()]
-        client.log_batch(run_id, params=entries)
+        known = [RunTag(key, value) for key, value in identity.items()]
+        client.log_batch(run_id, params=entries, tags=known)
         mlflow.start_run(run_id=run_id)  # what log_model writes to
         yield Run(client, opened, store)
         status = "FINISHED"
@@ -246,10 +255,10 @@ def run(
         raise
     finally:
         try:
-            if reason or "error" in opened.data.tags:  # of before it was carried on
-                client.set_tag(run_id, "error", reason[:5000])
             mlflow.end_run(status)
             client.set_terminated(run_id, status)
+            if reason or "error" in opened.data.tags:  # of before it was carried on
+                client.set_tag(run_id, "error", reason[:5000])
         except (MlflowException, SQLAlchemyError):
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
         # A finished run is whole here: this is where it is copied to a server.
@@ -323,22 +332,18 @@ def files_of_run(run_id: str | None, *, store: Path, last: Path) -> Iterator[Pat
         yield Path(folder) / "train"
 
 
-def _mark_the_dead(
-    client: "MlflowClient", experiment: str, store: Path
-) -> "dict[str, mlflow.entities.Run]":
-    """Mark runs of this machine as KILLED that nobody lives to finish.
-
-    Returns:
-        This machine's runs that did not finish, by their claims.
-    """
-    filters = f"tags.host = '{platform.node()}' AND attributes.status != 'FINISHED'"
-    runs = client.search_runs([experiment], filters, max_results=50_000)
-    claims = {run.data.tags["claim"]: run for run in runs}
-    for claim, run in claims.items():
-        lives = atomic.is_held(store / "checkpoints" / claim / "lock")
-        if run.info.status == "RUNNING" and not lives:
-            client.set_terminated(run.info.run_id, "KILLED")
-    return claims
+def _mark_the_dead(client: "MlflowClient", experiment: str, store: Path) -> None:
+    """Mark runs of this machine as KILLED that nobody lives to finish."""
+    checkpoints = store / "checkpoints"
+    waiting = "waiting for another training to begin or end"
+    filters = f"tags.host = '{platform.node()}' AND attributes.status = 'RUNNING'"
+    with atomic.lock(checkpoints / ".lock", waiting=waiting):
+        for run in client.search_runs([experiment], filters, max_results=50_000):
+            if atomic.is_held(checkpoints / run.data.tags["claim"] / "lock"):
+                continue
+            # Only now is it sure that nobody is about to finish it.
+            if client.get_run(run.info.run_id).info.status == "RUNNING":
+                client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _open(store: Path) -> tuple["MlflowClient", str]:

@@ -71,8 +71,9 @@ def train(cfg: Train) -> None:
             reached = record.last.epoch
             print(f"carrying on {run.label} after epoch {reached} of {cfg.epochs}")
         else:
-            record.add(Moment.now(network))
-            claim.keep(record.last, adam, generator)
+            initial = Moment.now(network)
+            claim.keep(initial, adam, generator)
+            record.add(initial)
         epochs = fit(
             network,
             adam,

@@ -24,7 +24,12 @@ from pipeline.loop import Adam, Epoch
 from pipeline.network import Network
 
 STATE = "state.safetensors"
-CODE = ("loop.py", "network.py")  # an epoch of other code is not carried on
+CODE = (
+    "datasets.py",
+    "loop.py",
+    "metrics.py",
+    "network.py",
+)  # an epoch of other code is not carried on
 
 
 def digest(numbers: Mapping[str, Any]) -> str:
@@ -149,7 +154,8 @@ def claim(checkpoints: Path, digest: str, *, resume: bool) -> Iterator[Claim]:
     try:
         yield Claim(folder)
     except ArithmeticError:  # carried on, it would end there again
-        _forget(folder)
+        with atomic.lock(checkpoints / ".lock", waiting=waiting):
+            _forget(folder)
         raise
     else:
         with atomic.lock(checkpoints / ".lock", waiting=waiting):
@@ -159,7 +165,8 @@ def claim(checkpoints: Path, digest: str, *, resume: bool) -> Iterator[Claim]:
 
 
 def _reached(folder: Path) -> int:
-    return len(list(folder.glob("epoch-*")))
+    begun = (folder / STATE).exists()
+    return len(list(folder.glob("epoch-*"))) if begun else 0
 
 
 def _forget(folder: Path) -> None:

@@ -1,4 +1,6 @@
+import os
 import threading
+import time
 
 import pytest
 
@@ -52,6 +54,15 @@ def test_a_swap_that_was_killed_after_its_renames_is_tidied(tmp_path):
     with atomic.reading(tmp_path / "train"):
         assert (tmp_path / "train" / "a").read_text() == "train"
     assert names(tmp_path) == {"train", ".train.lock"}
+
+
+def test_what_was_left_a_day_ago_is_tidied_and_nothing_younger(tmp_path):
+    for name, age in ((".train.old", 90_000), (".train.young", 60)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (0, time.time() - age))
+    with atomic.folder(tmp_path / "train"):
+        pass
+    assert names(tmp_path) == {"train", ".train.lock", ".train.young"}
 
 
 def test_whoever_waits_for_a_lock_says_so(tmp_path, capfd):
