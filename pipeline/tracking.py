@@ -41,7 +41,8 @@ class Run:
         self._id: str = created.info.run_id
         self.name = created.info.run_name
         self.store = store
-        page = f"experiments/{created.info.experiment_id}/runs/{self._id}"
+        self._experiment = created.info.experiment_id
+        page = f"experiments/{self._experiment}/runs/{self._id}"
         self._drawn = self._pictures()
         self.address = f"{UI}/#/{page}?workflowType=machine_learning"
 
@@ -164,9 +165,8 @@ class Run:
 
     def _models(self) -> "list[mlflow.entities.LoggedModel]":
         """Return the models that were recorded before, whole or not."""
-        outputs = self._client.get_run(self._id).outputs
-        found = outputs.model_outputs if outputs else []
-        return [self._client.get_logged_model(output.model_id) for output in found]
+        its_own = f"source_run_id = '{self._id}'"
+        return list(self._client.search_logged_models([self._experiment], its_own))
 
     def epilogue(self) -> str:
         """Say how to look at the run."""

@@ -1,11 +1,14 @@
 import platform
 import shutil
 import sqlite3
+from contextlib import suppress
 
 import pytest
+import torch
 from PIL import Image
 
 from pipeline import atomic, tracking
+from pipeline.network import Network
 
 PARAMS = {"hidden": 20}
 
@@ -87,6 +90,27 @@ def test_a_run_is_carried_on_by_the_claim_that_opened_it(store):
     assert len(client.get_metric_history(kept.info.run_id, "val/loss")) == 1
     pictures = client.list_artifacts(kept.info.run_id, "images")
     assert len([file for file in pictures if file.path.endswith(".png")]) == 1
+
+
+def test_a_model_half_recorded_is_recorded_again_and_a_whole_one_is_not(store):
+    import mlflow
+    from mlflow.entities import LoggedModelOutput
+
+    client, _ = found(store)
+    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
+    models = []
+    for _ in range(3):  # killed in the middle, killed after it, carried to the end
+        with suppress(KeyboardInterrupt), opened(store) as run:
+            if not models:
+                begun = mlflow.initialize_logged_model("model", source_run_id=run.id)
+                client.log_outputs(run.id, [LoggedModelOutput(begun.model_id, 0)])
+            else:
+                run.log_model(network, torch.zeros(2, 28, 28))
+            models.append(client.search_logged_models(["1"]))
+            if len(models) < 3:
+                raise KeyboardInterrupt
+    assert [model.status for (model,) in models] == ["PENDING", "READY", "READY"]
+    assert models[0][0].model_id != models[1][0].model_id == models[2][0].model_id
 
 
 def test_a_finished_run_is_never_carried_on(store):
