@@ -70,6 +70,7 @@ for seed in map(int, sys.argv[2:]):
 """
 
 
+@pytest.mark.fault
 def test_seeds_2_to_5_reach_the_figures_of_the_exercise(mnist):
     folder = str(mnist.path.parent)
     processes = [
@@ -423,6 +424,7 @@ def wait_for_epoch(process, number):
     raise AssertionError(f"epoch {number} was never printed")
 
 
+@pytest.mark.fault
 def test_ctrl_c_stops_after_the_epoch_and_the_same_command_carries_on(project, mnist):
     options = ["epochs=6"]
     process = project.start("train", *options, PYTHONUNBUFFERED="1")
