@@ -69,18 +69,23 @@ class Trained:
     run_id: str | None  # of the MLflow run that trained it, where that is known
 
 
-def load_trained(folder: Path) -> Trained:
-    """Read a network, and the run that trained it, from the files of a training.
+def load_last(folder: Path) -> Trained:
+    """Read the network of the last training while no other takes its place.
 
     Raises:
-        FileNotFoundError: If they are not there; it says which command makes them.
+        FileNotFoundError: If there is none; it says which command makes one.
     """
     with atomic.reading(folder):
-        network = load(folder / "model.safetensors")
-        content = (folder / "model.safetensors").read_bytes()
-        known = folder / "run.json"
-        run_id = json.loads(known.read_text())["run_id"] if known.exists() else None
-        _, about = read(folder / "model.safetensors")
+        return load_trained(folder)
+
+
+def load_trained(folder: Path) -> Trained:
+    """Read a network, and the run that trained it, from the files of a training."""
+    network = load(folder / "model.safetensors")
+    content = (folder / "model.safetensors").read_bytes()
+    known = folder / "run.json"
+    run_id = json.loads(known.read_text())["run_id"] if known.exists() else None
+    _, about = read(folder / "model.safetensors")
     return Trained(network, about, hashlib.sha256(content).hexdigest(), run_id)
 
 

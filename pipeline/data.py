@@ -6,7 +6,8 @@ takes a few seconds and 20 MB of download once: 60,000 + 10,000 pictures, mean 0
 67 pixels that are never lit.
 """
 
-from pipeline.config import OUTPUTS, Data, stage
+from pipeline.command import stage
+from pipeline.config import OUTPUTS, Data
 
 
 def data(cfg: Data) -> None:

@@ -9,7 +9,8 @@ a loss of 0.147 and 95.9 % of 10,000 pictures.
 import csv
 import json
 
-from pipeline.config import OUTPUTS, Look, folder, home, stage
+from pipeline.command import stage
+from pipeline.config import OUTPUTS, Look, home
 
 
 def evaluate(cfg: Look) -> None:
@@ -21,9 +22,11 @@ def evaluate(cfg: Look) -> None:
     from pipeline import atomic, checkpoint, datasets, figures, metrics, tracking
 
     torch.set_num_threads(1)
-    last = OUTPUTS / "train"
-    with tracking.files_of_run(cfg.run, store=home(), last=last) as files:
-        trained = checkpoint.load_trained(files)
+    if cfg.run is None:
+        trained = checkpoint.load_last(OUTPUTS / "train")
+    else:
+        known = tracking.recorded(cfg.run, store=home())
+        trained = checkpoint.load_trained(known.folder / "train")
     dataset = datasets.load(trained.about["dataset"], folder=OUTPUTS / "data")
     dataset.check(trained.about["data_sha256"])
     val = dataset.split(trained.about["split"]).val
@@ -43,7 +46,7 @@ def evaluate(cfg: Look) -> None:
             run_id=trained.run_id,
             weights_sha256=trained.sha256,
         ) as run,
-        atomic.folder(folder("evaluate")) as written,
+        atomic.folder(OUTPUTS / "evaluate") as written,
     ):
         text = json.dumps({dataset.name: scores}, indent=1)
         (written / "metrics.json").write_text(text + "\n")
@@ -62,7 +65,7 @@ def evaluate(cfg: Look) -> None:
             time=time.time_ns() // 1_000_000,
         )
     print(f"{title}; loss {scores['loss']:.4f}")
-    print(f"files  {folder('evaluate')}\n{run.epilogue()}", end="")
+    print(f"files  {OUTPUTS / 'evaluate'}\n{run.epilogue()}", end="")
 
 
 if __name__ == "__main__":

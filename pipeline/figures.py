@@ -5,11 +5,17 @@ milliseconds; Matplotlib would take longer than the training between them.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SIDE = 28  # pixels of a picture
 SHOWN = 100  # templates that one picture shows at most
@@ -93,11 +99,7 @@ def contact_sheet(
 
 def learning_curves(history: Sequence[Mapping[str, float]]) -> Image.Image:
     """Draw loss and accuracy over the epochs from 1, training beside validation."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), dpi=110, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = _figure(9, 3.6)
     epochs = range(1, len(history) + 1)
     for axes, quantity, unit in zip(
         figure.subplots(1, 2),
@@ -112,11 +114,9 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> Image.Image:
             )
         axes.set(xlabel="epoch", ylabel=unit, title=quantity)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(color="#dadce0", linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        _plain(axes)
         axes.legend(frameon=False)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return _drawn(figure)
 
 
 def confusion(counts: Int[np.ndarray, "n n"], *, title: str) -> Image.Image:
@@ -125,11 +125,7 @@ def confusion(counts: Int[np.ndarray, "n n"], *, title: str) -> Image.Image:
     The colour follows the mistakes alone, so that 30 of them stand out beside the
     thousand right answers on the diagonal, which are grey.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 6.2), dpi=110, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = _figure(6.4, 6.2)
     axes = figure.subplots()
     right = np.eye(len(counts), dtype=bool)
     mistakes = np.where(right, 0, counts)
@@ -145,8 +141,71 @@ def confusion(counts: Int[np.ndarray, "n n"], *, title: str) -> Image.Image:
     axes.set(xticks=classes, yticks=classes, xlabel="answer", ylabel="label")
     axes.set_title(title, fontsize=11)
     axes.spines[:].set_visible(False)
+    return _drawn(figure)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A setting in a sweep's picture."""
+
+    x: float
+    accuracies: Sequence[float]  # in [0, 1], one for each seed
+    caption: str
+
+
+def sweep(lines: Mapping[str, Sequence[Point]], *, xlabel: str) -> Image.Image:
+    """Draw validation accuracy against what a sweep varies, a line for each name.
+
+    Every training is a dot; the line goes through the means, and its bars are one
+    standard deviation over the seeds up and down.
+    """
+    figure = _figure(7.2, 4.4)
+    axes = figure.subplots()
+    for name, points in lines.items():
+        x = [point.x for point in points]
+        means = [float(np.mean(p.accuracies)) for p in points]
+        stds = [np.std(p.accuracies, ddof=len(p.accuracies) > 1) for p in points]
+        drawn = axes.errorbar(x, means, stds, marker="o", capsize=4, label=name)
+        for point, height in zip(points, means, strict=True):
+            every = [point.x] * len(point.accuracies)
+            axes.plot(every, point.accuracies, ".", color=drawn[0].get_color())
+            axes.annotate(
+                point.caption,
+                (point.x, height),
+                xytext=(8, -12),
+                textcoords="offset points",
+                fontsize=9,
+            )
+    spread = sorted(point.x for points in lines.values() for point in points)
+    if spread[0] > 0 and spread[-1] >= 10 * spread[0]:
+        axes.set_xscale("log")
+    if len(lines) > 1:
+        axes.legend(frameon=False)
+    axes.set(xlabel=xlabel, ylabel="validation accuracy")
+    axes.yaxis.set_major_formatter("{x:.1%}")
+    _plain(axes)
+    return _drawn(figure)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    """Begin a figure of this size, in inches of 110 pixels."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+
+
+def _drawn(figure: "Figure") -> Image.Image:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _plain(axes: "Axes") -> None:
+    """Leave only what helps to read a value."""
+    axes.grid(color="#dadce0", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _grid(

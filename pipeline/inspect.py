@@ -7,7 +7,8 @@ neurons 15,680 + 20 + 200 + 10 = 15,910 numbers.
 
 import json
 
-from pipeline.config import OUTPUTS, Look, folder, home, stage
+from pipeline.command import stage
+from pipeline.config import OUTPUTS, Look, home
 
 
 def inspect(cfg: Look) -> None:
@@ -16,9 +17,11 @@ def inspect(cfg: Look) -> None:
 
     from pipeline import atomic, checkpoint, tracking
 
-    last = OUTPUTS / "train"
-    with tracking.files_of_run(cfg.run, store=home(), last=last) as files:
-        trained = checkpoint.load_trained(files)
+    if cfg.run is None:
+        trained = checkpoint.load_last(OUTPUTS / "train")
+    else:
+        known = tracking.recorded(cfg.run, store=home())
+        trained = checkpoint.load_trained(known.folder / "train")
     arrays = trained.network.arrays()
     total = sum(array.size for array in arrays)
     with (
@@ -27,7 +30,7 @@ def inspect(cfg: Look) -> None:
             run_id=trained.run_id,
             weights_sha256=trained.sha256,
         ) as run,
-        atomic.folder(folder("inspect")) as written,
+        atomic.folder(OUTPUTS / "inspect") as written,
     ):
         summary = {"parameters": total, "arrays": [vars(array) for array in arrays]}
         text = json.dumps(summary, indent=1)
@@ -43,7 +46,7 @@ def inspect(cfg: Look) -> None:
         shapes = f"{array.keras_shape!s:>14}{array.torch_shape!s:>14}"
         print(f"{array.name:16}{shapes}{array.size:10,}  {array.why}")
     print(f"{'together':44}{total:10,}")
-    print(f"\nfiles  {folder('inspect')}\n{run.epilogue()}", end="")
+    print(f"\nfiles  {OUTPUTS / 'inspect'}\n{run.epilogue()}", end="")
 
 
 if __name__ == "__main__":

@@ -42,9 +42,10 @@ class Record:
         return self.moments[-1]
 
     def write(self, folder: Path, final: Mapping[str, float]) -> None:
-        """Write numbers and curves; equal trainings write equal bytes, but for the id.
+        """Write numbers and curves; equal trainings write equal bytes.
 
-        Times stay out of these files for that reason; they are metrics of the run.
+        What differs between them, the id of the run and the time it took, has a file of
+        its own, run.json.
         """
         metrics = [
             {name: moment.metrics[name] for name in METRICS}
@@ -58,4 +59,6 @@ class Record:
             for epoch, row in enumerate(metrics, start=1):
                 table.writerow([epoch, *row.values()])
         learning_curves(metrics).save(folder / "learning_curves.png")
-        (folder / "run.json").write_text(json.dumps({"run_id": self.run.id}) + "\n")
+        seconds = sum(moment.seconds for moment in self.moments)
+        told = {"run_id": self.run.id, "seconds": round(seconds, 3)}
+        (folder / "run.json").write_text(json.dumps(told) + "\n")

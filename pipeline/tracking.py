@@ -4,17 +4,16 @@ Every run goes to the embedded store, `mlflow.db` and `mlflow-artifacts` in one 
 which needs no server and no network.
 """
 
-import functools
 import json
 import os
 import platform
 import re
 import shlex
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +121,8 @@ class Run:
             ),
         )
         tag = InputTag("mlflow.data.context", "training")
-        self._client.log_inputs(self._id, datasets=[DatasetInput(dataset, [tag])])
+        with _making(self.store):  # two at once, of a new data set: one would fail
+            self._client.log_inputs(self._id, datasets=[DatasetInput(dataset, [tag])])
 
     def log_model(self, network: "torch.nn.Module", pixels: "torch.Tensor") -> None:
         """Record the network as an MLflow model: pixels in 0..1 in, probabilities out.
@@ -156,6 +156,59 @@ class Run:
             signature=ModelSignature(inputs, outputs),
             input_example=example,
             pip_requirements=packages,
+        )
+
+    def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Record a table, which the UI shows and compares; again, it is replaced."""
+        columns = list(rows[0])
+        data = [[row[column] for column in columns] for row in rows]
+        table = {"columns": columns, "data": data}
+        tables = json.dumps([{"path": name, "type": "table"}])
+        self.log_text(name, json.dumps(table))
+        self.set_tags({"mlflow.loggedArtifacts": tables})
+
+    def children(self) -> dict[str, str]:
+        """Return the status of every training of this sweep, by its id."""
+        return {run.info.run_id: run.info.status for run in self._children()}
+
+    def settle(
+        self, setting: str, params: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> None:
+        """See to it that a setting of this sweep has one run: trained, or failed.
+
+        A try that failed is forgotten once another was trained. A setting that failed
+        before its run was opened gets one now.
+
+        Args:
+            setting: Its name.
+            params: What shaped it.
+            tags: Of its run; where it failed, `error` is the reason.
+        """
+        from mlflow.entities import Param, RunTag
+
+        runs = [r for r in self._children() if r.data.tags["setting"] == setting]
+        runs.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
+        for earlier in runs[:-1]:
+            self._client.delete_run(earlier.info.run_id)
+        if "error" not in tags:
+            return
+        if runs:
+            last = runs[-1].info.run_id
+        else:
+            known = {**provenance.tags(), **tags, "mlflow.parentRunId": self._id}
+            made = self._client.create_run(
+                self._experiment, tags={**known, "setting": setting}, run_name=setting
+            )
+            last = made.info.run_id
+            entries = [Param(key, str(value)) for key, value in params.items()]
+            self._client.log_batch(last, params=entries)
+        self._client.log_batch(last, tags=[RunTag("error", tags["error"][:5000])])
+        self._client.set_terminated(last, "FAILED")
+
+    def _children(self) -> "list[mlflow.entities.Run]":
+        ours = f"tags.`mlflow.parentRunId` = '{self._id}'"
+        return list(
+            self._client.search_runs([self._experiment], ours, max_results=50_000)
         )
 
     @property
@@ -195,8 +248,12 @@ class Untracked(Run):
     def _drop(self, *values: object, **named: object) -> None:
         """Keep nothing of it."""
 
-    log_metrics = log_image = log_text = log_files = _drop
-    set_tags = describe = log_dataset = log_model = _drop
+    log_metrics = log_image = log_text = log_files = log_table = _drop
+    set_tags = describe = log_dataset = log_model = settle = _drop
+
+    def children(self) -> dict[str, str]:
+        """Return nothing: no run is known."""
+        return {}
 
 
 @contextmanager
@@ -216,9 +273,9 @@ def run(
         name: What people call the run.
         params: What shaped it, few and short.
         tags: What it can be searched by, beside where it ran.
-        claim: The folder in `checkpoints`, beside the store, in which this process
-            holds a lock while it lives. A run that was opened with it before and did
-            not finish is carried on; runs whose lock nobody holds are marked KILLED.
+        claim: A folder, below that of the store, in which this process holds a lock
+            while it lives. A run that was opened with it before is carried on; runs
+            whose lock nobody holds are marked KILLED.
 
     Raises:
         ValueError: If the store can't take a run; it says why and what to do.
@@ -233,8 +290,7 @@ def run(
     from sqlalchemy.exc import SQLAlchemyError
 
     _mark_the_dead(client, experiment, store)
-    ours = f"tags.claim = '{claim}' AND attributes.status != 'FINISHED'"
-    opened = next(iter(client.search_runs([experiment], ours)), None)
+    opened = _opened_with(claim, client, experiment)
     identity = {**provenance.tags(), **tags, "host": platform.node(), "claim": claim}
     if opened is None:
         opened = client.create_run(experiment, tags=identity, run_name=name)
@@ -244,7 +300,7 @@ def run(
         entries = [Param(key, str(value)) for key, value in params.items()]
         known = [RunTag(key, value) for key, value in identity.items()]
         client.log_batch(run_id, params=entries, tags=known)
-        mlflow.start_run(run_id=run_id)  # what log_model writes to
+        mlflow.start_run(run_id=run_id, nested=True)  # what log_model writes to
         yield Run(client, opened, store)
         status = "FINISHED"
     except (MlflowException, SQLAlchemyError) as error:
@@ -262,6 +318,23 @@ def run(
         except (MlflowException, SQLAlchemyError):
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
         # A finished run is whole here: this is where it is copied to a server.
+
+
+def finished_run(*, store: Path | None, claim: str) -> Run | None:
+    """Return the run that was opened with a claim and is finished, as it stands."""
+    if store is None or not (store / "mlflow.db").exists():
+        return None
+    client, experiment = _open(store)
+    found = _opened_with(claim, client, experiment)
+    if found is None or found.info.status != "FINISHED":
+        return None
+    return Run(client, found, store)
+
+
+def _opened_with(
+    claim: str, client: "MlflowClient", experiment: str
+) -> "mlflow.entities.Run | None":
+    return next(iter(client.search_runs([experiment], f"tags.claim = '{claim}'")), None)
 
 
 @contextmanager
@@ -303,43 +376,45 @@ def run_of_network(
         client.set_terminated(made.info.run_id, status)
 
 
-@contextmanager
-def files_of_run(run_id: str | None, *, store: Path, last: Path) -> Iterator[Path]:
-    """Yield a folder with what a training left in its run.
+@dataclass(frozen=True)
+class Recorded:
+    """What a training left in its run."""
 
-    Args:
-        run_id: The run; None for the last training, whose files are at hand.
-        store: The folder of the embedded store.
-        last: The folder of the last training.
+    run_id: str
+    name: str
+    tags: Mapping[str, str]
+    folder: Path  # of its artifacts, in the store
+
+
+def recorded(run_id: str, *, store: Path) -> Recorded:
+    """Find the run of a training, and its files.
 
     Raises:
         ValueError: If the store has no such run, or one that trained no network.
     """
-    if run_id is None:
-        yield last
-        return
     client, _ = _open(store)
     from mlflow.exceptions import MlflowException
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            client.download_artifacts(run_id, "train", folder)
-        except (MlflowException, OSError) as error:
-            raise ValueError(
-                f"{store / 'mlflow.db'} has no trained network of a run {run_id!r}: "
-                "take the id that python -m pipeline.train printed"
-            ) from error
-        yield Path(folder) / "train"
+    try:
+        known = client.get_run(run_id)
+        folder = Path(client.download_artifacts(run_id, "")).resolve()
+    except (MlflowException, OSError):
+        folder = Path()
+    if not (folder / "train" / "model.safetensors").exists():
+        raise ValueError(
+            f"{store / 'mlflow.db'} has no trained network of a run {run_id!r}: "
+            "take the id that python -m pipeline.train printed"
+        )
+    return Recorded(run_id, known.info.run_name, known.data.tags, folder)
 
 
 def _mark_the_dead(client: "MlflowClient", experiment: str, store: Path) -> None:
     """Mark runs of this machine as KILLED that nobody lives to finish."""
-    checkpoints = store / "checkpoints"
     waiting = "waiting for another training to begin or end"
     filters = f"tags.host = '{platform.node()}' AND attributes.status = 'RUNNING'"
-    with atomic.lock(checkpoints / ".lock", waiting=waiting):
+    with atomic.lock(store / "checkpoints" / ".lock", waiting=waiting):
         for run in client.search_runs([experiment], filters, max_results=50_000):
-            if atomic.is_held(checkpoints / run.data.tags["claim"] / "lock"):
+            if atomic.is_held(store / run.data.tags["claim"] / "lock"):
                 continue
             # Only now is it sure that nobody is about to finish it.
             if client.get_run(run.info.run_id).info.status == "RUNNING":
@@ -362,17 +437,15 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
     logging.getLogger("alembic").setLevel(logging.ERROR)
     database = store / "mlflow.db"
     uri = f"sqlite:///{database}"
-    waiting = f"waiting for another process that makes {database}"
-    making = functools.partial(atomic.lock, store / ".mlflow.db.lock", waiting=waiting)
     try:
-        with making():
+        with _making(store):
             if not database.exists():
                 _create(database, _artifacts(store))
         mlflow.set_tracking_uri(uri)
         client = MlflowClient(uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:  # MLflow made the database, not this program
-            with making():
+            with _making(store):
                 experiment = client.get_experiment_by_name(EXPERIMENT)
                 if experiment is None:
                     made = client.create_experiment(EXPERIMENT, _artifacts(store))
@@ -395,6 +468,12 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
             "mlflow.db and mlflow-artifacts away and a new store is made"
         )
     return client, experiment.experiment_id
+
+
+def _making(store: Path) -> AbstractContextManager[None]:
+    """Hold the lock of what MLflow itself makes without one."""
+    waiting = f"waiting for another process that writes to {store / 'mlflow.db'}"
+    return atomic.lock(store / ".mlflow.db.lock", waiting=waiting)
 
 
 def _artifacts(store: Path) -> str:

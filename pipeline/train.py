@@ -6,23 +6,39 @@ MLflow run. With the defaults about 12 s on one core, and about 97.7 % right on 
 training images and 96 % on the test images, which `split=exercise` watches.
 """
 
+import json
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.config import OUTPUTS, Train, as_yaml, defaults, folder, home, stage
+from pipeline.command import stage
+from pipeline.config import (
+    OUTPUTS,
+    Train,
+    Trial,
+    as_yaml,
+    check,
+    code,
+    defaults,
+    home,
+    label,
+)
+from pipeline.sweep import sweep
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
     from pipeline.loop import Epoch
     from pipeline.network import Network
+    from pipeline.reproduce import Original
     from pipeline.tracking import Run
 
 
-def train(cfg: Train) -> None:
+def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
     """Load, build, fit, write, in this order."""
     import torch
 
@@ -30,11 +46,17 @@ def train(cfg: Train) -> None:
     from pipeline.loop import Adam, fit, score
     from pipeline.network import Network, to_pixels
     from pipeline.record import Record
+    from pipeline.reproduce import Original
     from pipeline.unfinished import Moment
 
     torch.set_num_threads(1)  # sums in one order: the same bytes on 1 core and on 2
     torch.set_flush_denormal(True)  # a tenth faster, and no bit of the weights differs
-    dataset = datasets.load(cfg.dataset, folder=OUTPUTS / "data")
+    original = Original.of(cfg.reproduce, store=home()) if cfg.reproduce else None
+    if original:
+        cfg = check(Train, {**defaults(), **dict(cfg), **original.numbers})
+        dataset = original.dataset(OUTPUTS / "data")
+    else:
+        dataset = datasets.load(cfg.dataset, folder=OUTPUTS / "data")
     split = dataset.split(cfg.split)
     if cfg.batch_size > len(split.train):
         raise ValueError(
@@ -44,10 +66,15 @@ def train(cfg: Train) -> None:
     generator = torch.Generator().manual_seed(cfg.seed)
     network = Network(hidden=cfg.hidden, generator=generator)
     adam = Adam(network, lr=cfg.lr)
-    numbers = cfg.model_dump(exclude={"tracking", "resume"})
+    numbers = cfg.numbers()
     about = numbers | {"data_sha256": dataset.sha256}
-    digest = unfinished.digest(about)
-    name = _name(numbers, dataset)
+    digest = unfinished.digest(about | {"reproduces": cfg.reproduce})
+    folder = trial.folder / ("reproduce" if original else "train")
+    name = label(numbers | {"dataset": dataset.name})
+    tags = {"data.sha256": dataset.sha256, **trial.tags}
+    if original:
+        name += " again"
+        tags["reproduces"] = original.run.run_id
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.size:,} numbers to be learned")
     with (
         unfinished.claim(home() / "checkpoints", digest, resume=cfg.resume) as claim,
@@ -55,7 +82,7 @@ def train(cfg: Train) -> None:
             store=home() if cfg.tracking == "mlflow" else None,
             name=name,
             params=numbers,
-            tags={"data.sha256": dataset.sha256},
+            tags=tags,
             claim=claim.name,
         ) as run,
         _ctrl_c() as stop,
@@ -63,6 +90,7 @@ def train(cfg: Train) -> None:
         run.log_dataset(datasets.summary(dataset.path), source=str(dataset.path))
         run.log_files("data", datasets.companions(dataset.path))
         run.log_text("config.yaml", as_yaml(cfg))
+        run.log_text("code.json", json.dumps(code("train"), indent=1))
         run.log_text("packages.txt", provenance.packages())
         record = Record(run, cfg.epochs)
         for moment in claim.restore(network, adam, generator):
@@ -94,7 +122,7 @@ def train(cfg: Train) -> None:
         }
         last = record.last.metrics | final
         run.log_metrics(final, step=cfg.epochs, time=record.last.time)
-        with atomic.folder(folder("train")) as written:
+        with atomic.folder(folder) as written:
             sha256 = checkpoint.save(written / "model.safetensors", network, about)
             tensors = [moment.tensors for moment in record.moments]
             checkpoint.save_history(written / "history.safetensors", tensors, about)
@@ -102,8 +130,16 @@ def train(cfg: Train) -> None:
             run.log_files("train", sorted(written.iterdir()))
             run.log_model(network, to_pixels(split.val.images[:2]))
             run.set_tags({"weights.sha256": sha256})
+            if original:
+                equal = sha256 == original.trained.sha256
+                run.set_tags({"reproduced": str(equal).lower()})
             run.describe(_description(cfg, dataset, network, last))
-    _print_summary(run, dataset, network, last, sha256)
+    _print_summary(run, folder, dataset, network, last, sha256)
+    if original:
+        differences = original.differences(
+            network, last, provenance.tags(), code("train")
+        )
+        _print_comparison(original, sha256, differences)
 
 
 @dataclass
@@ -129,22 +165,14 @@ def _ctrl_c() -> Iterator[Stop]:
         if stop.wanted:
             raise KeyboardInterrupt("stopped; the same command carries on")
         stop.wanted = True
-        print("stopping at the end of this epoch; Ctrl-C again stops at once")
+        told = "stopping at the end of this epoch; Ctrl-C again stops at once"
+        print(told, file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, handle)
     try:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _name(numbers: dict[str, Any], dataset: "Dataset") -> str:
-    """Name a training: hidden and seed, and what else differs from the defaults."""
-    usual = defaults()
-    told = numbers | {"dataset": dataset.name}
-    named = [k for k in told if k in ("hidden", "seed") or told[k] != usual[k]]
-    named.sort(key=lambda key: key not in ("hidden", "seed"))  # these two first
-    return " ".join(f"{key}={told[key]}" for key in named)
 
 
 def _shown(epochs: "Iterable[Epoch]", *, total: int) -> "Iterator[Epoch]":
@@ -190,6 +218,7 @@ def _description(
 
 def _print_summary(
     run: "Run",
+    folder: Path,
     dataset: "Dataset",
     network: "Network",
     last: dict[str, float],
@@ -208,9 +237,26 @@ def _print_summary(
         print(
             f"  {digit}  {probability:8.3%}  {'█' * round(40 * probability)}".rstrip()
         )
-    print(f"\nfiles  {folder('train')}\n       model.safetensors has sha256 {sha256}")
+    print(f"\nfiles  {folder}\n       model.safetensors has sha256 {sha256}")
     print(run.epilogue(), end="")
 
 
+def _print_comparison(
+    original: "Original", sha256: str, differences: list[str]
+) -> None:
+    """Say whether the bytes are equal.
+
+    Raises:
+        ArithmeticError: If they are not; it says what differs.
+    """
+    hashes = f"recorded {original.trained.sha256}, now {sha256}"
+    told = "".join(f"\n  {line}" for line in differences)
+    if sha256 != original.trained.sha256:
+        raise ArithmeticError(f"not reproduced: {hashes}{told}")
+    print(f"\nreproduced to the byte: {hashes}")
+    if told:
+        print(f"although there are differences:{told}")
+
+
 if __name__ == "__main__":
-    stage(train, Train)
+    stage(train, Train, sweep=sweep)

@@ -72,8 +72,8 @@ class Claim:
 
     @property
     def name(self) -> str:
-        """What tells this training from every other: its folder under checkpoints."""
-        return f"{self.folder.parent.name}/{self.folder.name}"
+        """What tells this training from every other: where its folder is."""
+        return "/".join(self.folder.parts[-3:])
 
     def keep(self, moment: Moment, adam: Adam, generator: torch.Generator) -> None:
         """Write what is needed to go on after this epoch, as whole files."""
@@ -153,11 +153,6 @@ def claim(checkpoints: Path, digest: str, *, resume: bool) -> Iterator[Claim]:
         held = atomic.hold(folder / "lock")
     try:
         yield Claim(folder)
-    except ArithmeticError:  # carried on, it would end there again
-        with atomic.lock(checkpoints / ".lock", waiting=waiting):
-            _forget(folder)
-        raise
-    else:
         with atomic.lock(checkpoints / ".lock", waiting=waiting):
             _forget(folder)
     finally:

@@ -57,6 +57,7 @@ def copy_project(folder, *, data=True):
         shutil.copytree(
             ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
         )
+    shutil.copy(ROOT / "dvc.yaml", folder)
     (folder / "outputs" / "data").mkdir(parents=True)
     if data:
         for path in (ROOT / "outputs" / "data").glob("mnist*"):
@@ -86,6 +87,12 @@ def few(mnist):
 @pytest.fixture
 def project(tmp_path, mnist):
     return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def empty_project(tmp_path_factory):
+    """What makes a copy of the project without data, which module fixtures share."""
+    return lambda name: copy_project(tmp_path_factory.mktemp(name) / "p", data=False)
 
 
 @pytest.fixture(scope="session")

@@ -106,10 +106,12 @@ def test_resume_false_forgets_what_was_killed(tmp_path, few):
         assert folders(tmp_path) == [ours.folder] != before
 
 
-def test_a_training_that_would_fail_again_is_not_carried_on(tmp_path):
-    with pytest.raises(FloatingPointError), claim(tmp_path, "d", resume=True):
+def test_what_a_training_reached_before_it_failed_is_kept(tmp_path):
+    with pytest.raises(FloatingPointError), claim(tmp_path, "d", resume=True) as ours:
+        ours.keep(Moment.now(begun()[0]), *begun()[1:])
         raise FloatingPointError
-    assert not folders(tmp_path)
+    with claim(tmp_path, "d", resume=True) as ours:
+        assert [m.epoch for m in ours.restore(*begun())] == [0]
 
 
 def test_an_epoch_without_its_state_was_not_reached(tmp_path, few):

@@ -1,0 +1,352 @@
+"""From a command line to a stage at work: the only module that knows Hydra.
+
+A stage is a function of one argument, its configuration. `stage(train, Train)` makes
+it a command: what was typed is read and checked, all of it, and only then does Hydra
+compose `conf/` and call the function; in a sweep, once for each setting.
+"""
+
+import atexit
+import gc
+import hashlib
+import io
+import itertools
+import os
+import re
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline import atomic
+from pipeline.config import (
+    CONF,
+    NUMBERS,
+    TEXT,
+    Keys,
+    Refused,
+    Schema,
+    Trial,
+    check,
+    default,
+    defaults,
+    label,
+    not_a_key,
+    plain,
+)
+
+EXPERIMENTS = CONF / "experiment"
+EXPECTED = (ValueError, ArithmeticError, OSError)  # at the edges; others are mistakes
+Launch = Callable[[Path, Mapping[str, str]], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One setting of a sweep."""
+
+    swept: dict[str, Any]  # the keys that the sweep varies
+    values: dict[str, Any]  # all keys, checked unless there are problems
+    problems: list[str]  # why it can't be trained, if it can't
+
+    @property
+    def name(self) -> str:
+        """What people call it, and its run."""
+        return label(self.values)
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder: what the sweep varies, such as hidden=40,seed=2."""
+        name = ",".join(f"{key}={value}" for key, value in self.swept.items())
+        safe = re.sub(r"[^\w=.,+-]", "_", name)[:100]
+        if safe != name:
+            safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+        return safe
+
+
+@dataclass(frozen=True)
+class Command:
+    """What was typed, understood."""
+
+    overrides: list[str]  # for Hydra
+    problems: list[str]  # a line for everything that is wrong
+    jobs: list[Job]  # of a sweep; none where one training was asked for
+
+
+def stage(
+    function: Callable[..., None],
+    keys: type[Keys],
+    *,
+    sweep: Callable[[Sequence[Job], Launch], None] | None = None,
+) -> None:
+    """Run a stage as a command: read the command line, check it, call the function.
+
+    Bad values end the process with status 2 before anything is written; an error at
+    the edges (a file, the network, the disk) with status 1 and one line.
+
+    Args:
+        function: The stage, of its checked configuration; where it can be swept, also
+            of the Trial that it is.
+        keys: The schema of the configuration.
+        sweep: What a sweep is more than its jobs. It gets them, and a function that
+            trains them in a folder, with tags; None for a stage without sweeps.
+    """
+    arguments = sys.argv[1:]
+    module = sys.modules[function.__module__]
+    name = f"python -m pipeline.{function.__name__}"
+    if {"-h", "--help"} & set(arguments):
+        print(_help(name, module.__doc__ or "", keys, sweeps=sweep is not None))
+        return
+    command = read(arguments, keys, sweeps=sweep is not None)
+    if command.problems:
+        _refuse(command.problems, name)
+    # Half a million objects come from imports and stay to the end. Looking through
+    # them for garbage, again and again and once more at exit, took 2.7 s of 14.
+    gc.set_threshold(100_000, 20, 100)
+    atexit.register(gc.freeze)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a run ends as KILLED
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a bar is worth no failure
+    try:
+        if command.jobs and sweep:
+            sweep(command.jobs, partial(_launch, function, keys, command))
+        else:
+            _call(lambda values: function(check(keys, values)), command.overrides)
+    except Refused as error:
+        _refuse(str(error).splitlines(), name)
+    except EXPECTED as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        _stop(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where)", status=1)
+    except KeyboardInterrupt as interrupt:
+        _stop(str(interrupt) or "stopped; the same command goes on", status=130)
+
+
+def _call(function: Callable[[dict[str, Any]], None], overrides: Sequence[str]) -> None:
+    """Let Hydra compose the configuration and call the function; in a sweep, often."""
+    import hydra
+    from omegaconf import DictConfig
+
+    caught: list[Exception] = []
+
+    def job(composed: DictConfig) -> None:
+        try:
+            function(plain(composed))
+        except EXPECTED as error:  # else Hydra would tell of it, in its own way
+            caught.append(error)
+
+    sys.argv = [sys.argv[0], *overrides]
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="hydra")(job)()
+    if caught:
+        raise caught[0]
+
+
+def _launch(
+    function: Callable[..., None],
+    keys: type[Schema],
+    command: Command,
+    folder: Path,
+    tags: Mapping[str, str],
+) -> None:
+    """Train the jobs of a sweep, each once, however often the sweep is typed.
+
+    A job that ends leaves `done` in its folder, or `error.txt` with the reason. Whoever
+    trains it holds the lock there. Values that are refused are left to the sweep.
+    """
+    swept = list(command.jobs[0].swept)
+
+    def run(values: dict[str, Any]) -> None:
+        job = _job(keys, values, swept)
+        if job.problems:
+            return
+        place = folder / job.folder
+        waiting = f"waiting for {job.name}, which another process trains"
+        with atomic.lock(place / "lock", waiting=waiting):
+            if (place / "done").exists():
+                return
+            (place / "error.txt").unlink(missing_ok=True)
+            own = {key: str(value) for key, value in job.swept.items()}
+            trial = Trial(place, {**tags, **own, "setting": job.name})
+            try:
+                with redirect_stdout(io.StringIO()):  # the sweep tells of it
+                    function(check(keys, values), trial)
+            except EXPECTED as error:
+                with atomic.file(place / "error.txt") as written:
+                    written.write_text(str(error))
+            else:
+                (place / "done").touch()
+
+    where = [f"hydra.sweep.dir={quote(str(folder))}", "hydra.sweep.subdir=."]
+    _call(run, [*command.overrides, *where])
+
+
+def read(
+    arguments: Sequence[str], keys: type[Schema], *, sweeps: bool = False
+) -> Command:
+    """Turn what was typed into what Hydra understands, and say what can't be.
+
+    Text is quoted, so that a file name keeps its brackets, commas and umlauts. Keys
+    that the stage doesn't read are refused rather than ignored. A bad value among
+    several of a sweep is a problem of its jobs alone, unless all of them have one.
+
+    Args:
+        arguments: The command line, without the program.
+        keys: The schema of the stage.
+        sweeps: Whether the stage can be swept.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    values, params, sweep, problems = _experiment(arguments, sweeps=sweeps)
+    sweep |= bool({"-m", "--multirun"} & set(arguments))
+    if sweep and not sweeps:
+        problems.append("-m is for python -m pipeline.train: only trainings are swept")
+    typed = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    overrides: list[str] = []
+    several: dict[str, list[Any]] = {}
+    for before, argument in zip(["", *typed], typed, strict=False):
+        key, equals, value = argument.partition("=")
+        hydras = key.lstrip("+").startswith(("hydra.", "hydra/"))
+        flag = argument.startswith("-") and key.lstrip("-") not in defaults()
+        if hydras or flag or key == "experiment" or before in ("--cfg", "-c"):
+            overrides.append(argument)
+            continue
+        if not equals or key not in keys.model_fields:
+            problems.append(not_a_key(argument, keys))
+            continue
+        if key in TEXT:
+            parts = value.split(",") if sweep else [value]
+            argument = f"{key}={','.join(map(quote, parts))}"
+        overrides.append(argument)
+        try:
+            override = parser.parse_override(argument)
+        except HydraException:
+            problems.append(f"{key} can't be read from {value!r} ({default(key)})")
+            continue
+        several.pop(key, None)
+        if not override.is_sweep_override():
+            values[key] = value if key in TEXT else override.value()
+        elif not sweep:
+            problems.append(f"{key}={value} are several values: add -m to train each")
+        elif key not in NUMBERS:
+            problems.append(f"{key}={value} are several values: it takes one")
+        else:
+            found = override.sweep_iterator()
+            several[key] = [getattr(each, "text", each) for each in found]
+    problems += _problems(keys, values)
+    if values["reproduce"] is not None:
+        typed_too = [a for a in typed if a.partition("=")[0] in NUMBERS]
+        problems += [
+            f"{argument} does nothing beside reproduce, which takes it from the run"
+            for argument in typed_too
+        ]
+        if sweep:
+            problems.append("reproduce takes one run: leave out -m")
+    if not sweep or problems:
+        return Command(overrides, problems, [])
+    several = several or {"seed": [values["seed"]]}
+    combined = itertools.product(*several.values())
+    rows = [values | dict(zip(several, row, strict=True)) for row in combined]
+    jobs = {job.folder: job for job in (_job(keys, row, several) for row in rows)}
+    if all(job.problems for job in jobs.values()):
+        lines = [line for job in jobs.values() for line in job.problems]
+        problems = list(dict.fromkeys(lines))
+    return Command(overrides, problems, list(jobs.values()))
+
+
+def _experiment(
+    arguments: Sequence[str], *, sweeps: bool
+) -> tuple[dict[str, Any], dict[str, Any], bool, list[str]]:
+    """Read what an experiment of conf/experiment sets, if one was asked for.
+
+    Returns:
+        The defaults, with the experiment's own values; the keys that it sweeps, each
+        with its values as typed; whether it is a sweep; and what is wrong.
+    """
+    from omegaconf import OmegaConf
+
+    asked = [a.partition("=")[2] for a in arguments if a.startswith("experiment=")]
+    if not asked:
+        return defaults(), {}, False, []
+    files = {path.stem: path for path in sorted(EXPERIMENTS.glob("*.yaml"))}
+    if asked[-1] not in files or not sweeps:
+        rule = f"must be {' or '.join(files)}" if sweeps else "is for pipeline.train"
+        return defaults(), {}, False, [f"experiment {rule}, got {asked[-1]!r}"]
+    stored = plain(OmegaConf.load(files[asked[-1]]))
+    hydras = stored.pop("hydra", {})
+    params = hydras.get("sweeper", {}).get("params", {})
+    return defaults() | stored, params, hydras.get("mode") == "MULTIRUN", []
+
+
+def _job(keys: type[Schema], values: dict[str, Any], swept: Iterable[str]) -> Job:
+    problems = _problems(keys, values)
+    known = values if problems else check(keys, values).model_dump()
+    return Job({key: known[key] for key in swept}, known, problems)
+
+
+def _problems(keys: type[Schema], values: dict[str, Any]) -> list[str]:
+    try:
+        check(keys, values)
+    except Refused as error:
+        return str(error).splitlines()
+    return []
+
+
+def quote(text: str) -> str:
+    r"""Quote text for Hydra, which then hands it on letter by letter.
+
+    Inside quotes Hydra reads a backslash as itself except before a quote, and
+    OmegaConf reads ${...} as an interpolation unless a backslash stands before it.
+    """
+    text = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", text)
+    text = re.sub(r'(\\*)"', lambda found: found[1] * 2 + r"\"", text)
+    text = re.sub(r"(\\+)\Z", lambda found: found[1] * 2, text)
+    return f'"{text}"'
+
+
+def _help(name: str, doc: str, keys: type[Schema], *, sweeps: bool) -> str:
+    """Lay out the help of a stage from its docstring and the lines of config.yaml."""
+    line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
+    rows = [
+        (f"{key}={value}", comment)
+        for key, value, comment in line.findall((CONF / "config.yaml").read_text())
+        if key in keys.model_fields
+    ]
+    width = max(len(row[0]) for row in rows)
+    several = (
+        f"Several values, and all of them are trained: {name} -m hidden=10,20 seed=1,2",
+        f"or a sweep that is kept: {name} experiment="
+        + "|".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))),
+        "Two at a time: hydra/launcher=joblib",
+    )
+    return "\n".join(
+        [
+            f"{name} [key=value ...]",
+            "",
+            doc.strip(),
+            "",
+            "Keys, with their defaults:",
+            *(
+                f"  {row[0] if not number else '':<{width}}  {part}"
+                for row in rows
+                for number, part in enumerate(textwrap.wrap(row[1], 84 - width))
+            ),
+            "",
+            *(several if sweeps else ()),
+            "--cfg job shows the configuration, --hydra-help what else Hydra can do.",
+        ]
+    )
+
+
+def _refuse(problems: Sequence[str], name: str) -> NoReturn:
+    lines = ["error: nothing was started", *problems, f"see {name} --help"]
+    _stop("\n  ".join(lines), status=2)
+
+
+def _stop(message: str, *, status: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(status)

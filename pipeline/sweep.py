@@ -1,0 +1,382 @@
+"""A sweep: many settings under one parent run, told by one table and one picture.
+
+It lives in outputs/sweeps/<digest of settings, data and code>-<random letters>/, a
+folder for each job, and is carried on there however it was stopped.
+"""
+
+import csv
+import hashlib
+import json
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from pipeline import atomic
+from pipeline.command import Job, Launch
+from pipeline.config import OUTPUTS, code, home
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from pipeline.tracking import Run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to."""
+
+    job: Job
+    error: str = ""  # why it trained no network
+    accuracy: float = 0  # on the validation pictures, in [0, 1]
+    parameters: int = 0
+    bytes: int = 0  # of the parameters, as float32
+    seconds: float = 0  # of all epochs together
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The outcomes of a setting, over its seeds."""
+
+    keys: dict[str, Any]  # that the sweep varies, but for the seed
+    trained: list[Outcome]
+    failed: list[Outcome]
+
+    @property
+    def name(self) -> str:
+        """What was set."""
+        return " ".join(f"{key}={value}" for key, value in self.keys.items())
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the seeds."""
+        return mean(outcome.accuracy for outcome in self.trained)
+
+    @property
+    def std(self) -> float | None:
+        """The standard deviation over the seeds, as of a sample (n - 1)."""
+        found = [outcome.accuracy for outcome in self.trained]
+        return stdev(found) if len(found) > 1 else None
+
+    def told(self) -> str:
+        """Say the accuracy, such as 95.92% ± 0.12."""
+        deviation = "" if self.std is None else f" ± {self.std * 100:.2f}"
+        return f"{self.accuracy:.2%}{deviation}"
+
+    def reasons(self) -> str:
+        """Say which seeds failed, and why."""
+        seeds: dict[str, list[str]] = {}
+        for outcome in self.failed:
+            seed = str(outcome.job.values["seed"])
+            seeds.setdefault(outcome.error, []).append(seed)
+        return "; ".join(
+            f"seed={','.join(named)} failed: {error}" for error, named in seeds.items()
+        )
+
+    def row(self) -> dict[str, Any]:
+        """Return its row of the table."""
+        one = self.trained[0] if self.trained else None
+        return {
+            **self.keys,
+            "trained": len(self.trained),
+            "val/accuracy": self.accuracy if one else None,
+            "std": self.std,
+            "parameters": one.parameters if one else None,
+            "bytes": one.bytes if one else None,
+            "seconds": mean(o.seconds for o in self.trained) if one else None,
+            "failed": self.reasons(),
+        }
+
+
+def sweep(jobs: Sequence[Job], launch: Launch) -> None:
+    """Train what is missing of a sweep, and tell what all of it came to.
+
+    Args:
+        jobs: Its settings.
+        launch: Trains those that have no `done` in their folder.
+
+    Raises:
+        ValueError: If a setting was refused or failed; the others are trained first.
+    """
+    from pipeline import tracking
+
+    first = next(job.values for job in jobs if not job.problems)
+    store = home() if first["tracking"] == "mlflow" else None
+    digest = _digest(jobs)
+    with _claimed(digest, resume=first["resume"]) as folder:
+        claim = f"sweeps/{folder.name}"
+        finished = tracking.finished_run(store=store, claim=claim)
+        if finished and not _missing(jobs, folder, finished):
+            print("this sweep is finished; resume=false trains it anew\n")
+            _print(_grouped([_outcome(job, folder) for job in jobs]), folder, finished)
+            return
+        with tracking.run(
+            store=store,
+            name=_name(jobs),
+            params={},  # an axis of the UI's charts is numbers, or it is text
+            tags={"sweep": folder.name},
+            claim=claim,
+        ) as run:
+            missing = _missing(jobs, folder, run)
+            done = sum((folder / job.folder / "done").exists() for job in jobs)
+            known = f", of which {done} are done" if done else ""
+            print(f"sweep {_name(jobs)}: {len(jobs)} trainings{known}")
+            tags = {"sweep": folder.name}
+            if run.id:
+                tags["mlflow.parentRunId"] = run.id
+            if missing:
+                with _shown(jobs, missing, folder):
+                    launch(folder, tags)
+            outcomes = [_outcome(job, folder) for job in jobs]
+            for outcome in outcomes:
+                own = {k: str(v) for k, v in outcome.job.swept.items()}
+                reason = {"error": outcome.error} if outcome.error else {}
+                run.settle(outcome.job.name, own, {**tags, **own, **reason})
+            settings = _grouped(outcomes)
+            _tell(settings, folder, run)
+            _print(settings, folder, run)
+            failed = [outcome.job.name for outcome in outcomes if outcome.error]
+            if failed:
+                raise ValueError(
+                    f"{len(failed)} of {len(jobs)} settings failed: {', '.join(failed)}"
+                )
+
+
+def _digest(jobs: Sequence[Job]) -> str:
+    """Return what tells this sweep from others: settings, data, code and PyTorch."""
+    from pipeline import datasets, provenance
+
+    names = {job.values["dataset"] for job in jobs if not job.problems}
+    data = {}
+    for name in sorted(names):
+        path, _ = datasets.prepare(name, folder=OUTPUTS / "data")
+        data[name] = datasets.summary(path)["sha256"]
+    settings = sorted(job.name for job in jobs)
+    known = [settings, data, code("train"), provenance.version("torch")]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:8]
+
+
+@contextmanager
+def _claimed(digest: str, *, resume: bool) -> Iterator[Path]:
+    """Hold the folder of a sweep: the one begun before, or a new one."""
+    sweeps = home() / "sweeps"
+    waiting = "waiting for the same sweep in another process"
+    with atomic.lock(sweeps / f".{digest}.lock", waiting=waiting):
+        begun = sorted(
+            sweeps.glob(f"{digest}-*"), key=lambda path: path.stat().st_mtime
+        )
+        new = sweeps / f"{digest}-{uuid4().hex[:4]}"
+        folder = begun[-1] if begun and resume else new
+        with atomic.lock(folder / "lock", waiting=waiting):
+            yield folder
+
+
+def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
+    """Find the jobs that are still to be trained, and let only the others be done.
+
+    A job is done when its run is finished, or where nothing is recorded, when its files
+    are there.
+    """
+    statuses = run.children()
+    missing = []
+    for job in jobs:
+        place = folder / job.folder
+        known = place / "train" / "run.json"
+        if job.problems:
+            continue
+        if atomic.is_held(place / "lock"):  # the launcher was killed, its worker not
+            missing.append(job)
+            continue
+        trained_by = json.loads(known.read_text())["run_id"] if known.exists() else ""
+        if statuses.get(trained_by, "") == "FINISHED" or (
+            known.exists() and not run.id
+        ):
+            (place / "done").touch()
+        else:
+            (place / "done").unlink(missing_ok=True)
+            (place / "error.txt").unlink(missing_ok=True)
+            missing.append(job)
+    return missing
+
+
+def _outcome(job: Job, folder: Path) -> Outcome:
+    """Read what a job left in its folder."""
+    from safetensors import safe_open
+
+    place = folder / job.folder
+    if job.problems:
+        return Outcome(job, "; ".join(job.problems))
+    if (place / "error.txt").exists():
+        return Outcome(job, (place / "error.txt").read_text())
+    if not (place / "done").exists():
+        return Outcome(job, "it was not trained")
+    with safe_open(place / "train" / "model.safetensors", framework="np") as stored:
+        tensors = [stored.get_tensor(name) for name in [*stored.keys()]]
+    return Outcome(
+        job,
+        accuracy=json.loads((place / "train" / "metrics.json").read_text())[
+            "val/accuracy"
+        ],
+        parameters=sum(tensor.size for tensor in tensors),
+        bytes=sum(tensor.nbytes for tensor in tensors),
+        seconds=json.loads((place / "train" / "run.json").read_text())["seconds"],
+    )
+
+
+@contextmanager
+def _shown(jobs: Sequence[Job], missing: Sequence[Job], folder: Path) -> Iterator[None]:
+    """Show a line for every job that ends, and on a terminal a bar below."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    screen = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    ended = threading.Event()
+    waiting = [job for job in jobs if job in missing or job.problems]
+    width = max(len(job.name) for job in jobs)
+    bar = Progress(
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+        disable=not screen.is_terminal,
+        transient=True,
+    )
+    task = bar.add_task("trainings", total=len(jobs))
+
+    def look() -> None:
+        for job in [*waiting]:
+            place = folder / job.folder
+            if job.problems or any(
+                (place / end).exists() for end in ("done", "error.txt")
+            ):
+                waiting.remove(job)
+                done = len(jobs) - len(waiting)
+                came = _outcome(job, folder)
+                told = f"validation {came.accuracy:.2%}  {came.seconds:5.1f} s"
+                screen.print(
+                    f"{done:4} of {len(jobs)}  {job.name:{width}}  "
+                    + (f"failed: {came.error}" if came.error else told),
+                    markup=False,
+                )
+                bar.update(task, completed=done)
+
+    def watch() -> None:
+        while not ended.wait(0.2):
+            look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    with bar:
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+            look()
+
+
+def _name(jobs: Sequence[Job]) -> str:
+    """Name a sweep as one would type it: hidden=5,10 seed=1,2,3."""
+    values: dict[str, list[str]] = {}
+    for job in jobs:
+        for key, value in job.swept.items():
+            seen = values.setdefault(key, [])
+            if str(value) not in seen:
+                seen.append(str(value))
+    return " ".join(f"{key}={','.join(seen)}" for key, seen in values.items())
+
+
+def _grouped(outcomes: Sequence[Outcome]) -> list[Setting]:
+    """Put the outcomes together that differ in their seed alone."""
+    settings: dict[str, Setting] = {}
+    for outcome in outcomes:
+        keys = {k: v for k, v in outcome.job.swept.items() if k != "seed"}
+        same = settings.setdefault(json.dumps(keys), Setting(keys, [], []))
+        (same.failed if outcome.error else same.trained).append(outcome)
+    return list(settings.values())
+
+
+def _tell(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
+    """Write table and picture to the folder of the sweep, and to its run."""
+    rows = [setting.row() for setting in settings]
+    with atomic.file(folder / "sweep.csv") as written, written.open("w") as stream:
+        table = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    run.log_files("sweep", [folder / "sweep.csv"])
+    run.log_table("sweep.json", rows)
+    if any(setting.trained for setting in settings):
+        with atomic.file(folder / "sweep.png") as written:
+            _picture(settings).save(written, "PNG")
+        run.log_files("sweep", [folder / "sweep.png"])
+    heading, *cells = _cells(settings)
+    lines = [heading, ["---:"] * len(heading), *cells]
+    table_of_it = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    run.describe(f"{_verdict(settings)}\n\n{table_of_it}\n\nArtifacts: `sweep/`")
+
+
+def _print(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
+    """Print the table, the best setting and where the rest is."""
+    lines = _cells(settings)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    print()
+    for line in lines:
+        *cells, failed = line
+        cells = [f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False)]
+        print("   ".join([*cells, failed]).rstrip())
+    print(f"\n{_verdict(settings)}\n\nfiles  {folder}/sweep.png and sweep.csv")
+    print(run.epilogue(), end="")
+
+
+def _verdict(settings: Sequence[Setting]) -> str:
+    """Name the setting with the highest mean accuracy."""
+    trained = [setting for setting in settings if setting.trained]
+    best = max(trained, key=lambda setting: setting.accuracy, default=None)
+    if best is None:
+        return "no setting was trained"
+    return f"best: {best.name or 'all alike'}, {best.told()} of the validation pictures"
+
+
+def _cells(settings: Sequence[Setting]) -> list[list[str]]:
+    """Lay the table out as text: the heading, then a line for each setting."""
+    heading = ["trained", "val accuracy", "parameters", "bytes", "seconds", ""]
+    lines = [[*settings[0].keys, *heading]]
+    for setting in settings:
+        row, told = setting.row(), ["-"] * 4
+        if setting.trained:
+            sizes = [f"{row['parameters']:,}", f"{row['bytes']:,}"]
+            told = [setting.told(), *sizes, f"{row['seconds']:.1f}"]
+        told = [str(len(setting.trained)), *told]
+        lines.append([*map(str, setting.keys.values()), *told, row["failed"]])
+    return lines
+
+
+def _picture(settings: Sequence[Setting]) -> "Image":
+    """Draw accuracy against parameters, or where all have as many, what was swept."""
+    from pipeline.figures import Point, sweep
+
+    trained = [setting for setting in settings if setting.trained]
+    keys = trained[0].keys
+    numbers = [key for key, value in keys.items() if isinstance(value, int | float)]
+    axis = "hidden" if "hidden" in keys else next(iter(numbers), None)
+    lines: dict[str, list[Point]] = {}
+    for place, setting in enumerate(trained):
+        if axis == "hidden":
+            x, caption = (
+                setting.trained[0].parameters,
+                f"hidden={setting.keys['hidden']}",
+            )
+        elif axis:
+            x, caption = setting.keys[axis], ""
+        else:
+            x, caption = place, setting.name
+        rest = {k: v for k, v in setting.keys.items() if axis and k != axis}
+        line = " ".join(f"{key}={value}" for key, value in rest.items())
+        accuracies = [outcome.accuracy for outcome in setting.trained]
+        lines.setdefault(line, []).append(Point(x, accuracies, caption))
+    return sweep(lines, xlabel="parameters" if axis == "hidden" else axis or "")

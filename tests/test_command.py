@@ -1,0 +1,178 @@
+import random
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from pipeline.command import Command, quote, read
+from pipeline.config import Data, Train, check, defaults
+
+
+def problems(*arguments, keys=Train):
+    return read(list(arguments), keys).problems
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("hidden=0", "hidden must be greater than or equal to 1, got 0"),
+        ("hidden=-3", "hidden must be greater than or equal to 1, got -3"),
+        ("hidden=abc", "hidden must be a valid integer, got 'abc'"),
+        ("hidden=20.0", "hidden must be a valid integer, got 20.0"),
+        ("hidden=true", "hidden must be a valid integer, got True"),
+        ("hidden=", "hidden must be a valid integer, got ''"),
+        ("hidden=null", "hidden must be a valid integer, got None"),
+        ("hidden=[1", "hidden can't be read from '[1'"),
+        ("hiden=20", "there is no key 'hiden': did you mean hidden?"),
+        ("epochs=0", "epochs must be greater than or equal to 1, got 0"),
+        ("lr=nan", "lr must be a finite number, got nan"),
+        ("lr=inf", "lr must be a finite number, got inf"),
+        ("lr=-1", "lr must be greater than 0, got -1"),
+        ("batch_size=0", "batch_size must be greater than or equal to 1, got 0"),
+        ("batch_size=70000", "batch_size must be less than or equal to 60000, got"),
+        ("dataset=foo", "dataset must be mnist, fashion_mnist, digits or a folder"),
+        ("dataset=minst", "did you mean mnist?"),
+        ("dataset=", "dataset must be mnist, fashion_mnist, digits or a folder"),
+        ("dataset=~nosuchuser/x", "dataset must be mnist, fashion_mnist, digits or"),
+        ("dataset=" + "x" * 5000, "dataset must be mnist, fashion_mnist, digits or"),
+        ("split=x", "split must be 'exercise' or 'holdout', got 'x'"),
+        ("seed=-1", "seed must be greater than or equal to 0, got -1"),
+        ("hidden=5,10", "hidden=5,10 are several values: add -m"),
+        ("+hidden=3", "write hidden=value"),
+        ("--hidden=3", "write hidden=value, with nothing before it"),
+        ("dataset=mnist,digits", "a folder that exists (to train on several, add -m)"),
+        ("~hidden", "'~hidden' is not of the form key=value"),
+        ("hidden", "'hidden' is not of the form key=value"),
+    ],
+)
+def test_a_bad_value_is_refused_with_key_rule_and_value(argument, message):
+    (found,) = problems(argument)
+    assert message in found
+
+
+def test_a_refusal_ends_with_the_default():
+    assert problems("lr=-1")[0].endswith("(the default is lr=0.001)")
+
+
+def test_all_bad_values_are_named_at_once():
+    found = problems("hidden=0", "hiden=3", "seed=-1", "split=x")
+    assert [line.split()[0] for line in found] == ["there", "split", "hidden", "seed"]
+
+
+def test_a_stage_refuses_keys_that_it_would_ignore():
+    (found,) = problems("hidden=40", keys=Data)
+    assert found == "hidden does nothing in this stage, which reads only dataset"
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("hidden=40", 40), ("lr=1", 1.0), ("lr=1e-2", 0.01), ("split=holdout", "holdout")],
+)
+def test_a_good_value_passes(argument, value):
+    found = read([argument], Train)
+    assert (found.overrides, found.problems) == ([argument], [])
+    key, _, _ = argument.partition("=")
+    assert getattr(check(Train, defaults() | {key: value}), key) == value
+
+
+def test_hydras_own_settings_pass():
+    arguments = ["--cfg", "job", "hydra/launcher=basic", "hydra.sweep.dir=x"]
+    assert read(arguments, Train) == Command(arguments, [], [])
+
+
+def sweep(*arguments):
+    return read(list(arguments), Train, sweeps=True)
+
+
+def test_a_comma_sweeps_where_a_number_or_a_data_set_is_meant(tmp_path, monkeypatch):
+    (tmp_path / "my set").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = sweep("-m", "hidden=5,10", "dataset=mnist,my set")
+    assert found.overrides == ["-m", "hidden=5,10", 'dataset="mnist","my set"']
+    assert not found.problems
+    assert [job.swept for job in found.jobs] == [
+        {"hidden": hidden, "dataset": dataset}
+        for hidden in (5, 10)
+        for dataset in ("mnist", str(tmp_path / "my set"))
+    ]
+    folders = [job.folder for job in found.jobs]
+    assert folders[0] == "hidden=5,dataset=mnist"
+    assert len(set(folders)) == 4 and not any("/" in name for name in folders)
+
+
+def test_a_bad_value_of_a_sweep_is_a_problem_of_its_jobs_alone():
+    found = sweep("-m", "hidden=5,-1", "seed=1,2", "epochs=3")
+    assert not found.problems
+    assert [job.name for job in found.jobs if job.problems] == [
+        f"hidden=-1 seed={seed} epochs=3" for seed in (1, 2)
+    ]
+    assert "got -1" in found.jobs[-1].problems[0]
+
+
+def test_a_sweep_without_a_good_setting_is_refused_whole():
+    assert len(sweep("-m", "hidden=0,-1").problems) == 2
+    assert len(sweep("-m", "hidden=5,10", "lr=-1").problems) == 1
+
+
+def test_the_same_setting_twice_is_one_job():
+    assert [job.name for job in sweep("-m", "hidden=5,5,6").jobs] == [
+        "hidden=5 seed=1",
+        "hidden=6 seed=1",
+    ]
+
+
+def test_a_sweep_of_one_training_is_a_sweep():
+    (job,) = sweep("-m", "hidden=5").jobs
+    assert job.swept == {"seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "count"),
+    [("hidden_sizes", "hidden=5 seed=1", 15), ("learning_rates", None, 18)],
+)
+def test_an_experiment_is_a_sweep_that_is_ready_to_run(name, first, count):
+    found = sweep(f"experiment={name}")
+    assert not found.problems and len(found.jobs) == count
+    assert first in (None, found.jobs[0].name)
+    fewer = sweep(f"experiment={name}", "seed=1")
+    assert len(fewer.jobs) == count // 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["experiment=x"], "experiment must be hidden_sizes or learning_rates, got"),
+        (["reproduce=a", "hidden=4"], "hidden=4 does nothing beside reproduce"),
+        (["-m", "reproduce=a,b"], "reproduce=a,b are several values: it takes one"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(arguments, message):
+    assert message in "\n".join(sweep(*arguments).problems)
+
+
+def test_only_trainings_are_swept():
+    assert "only trainings are swept" in problems("-m", "dataset=mnist,digits")[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["Photo (1) [x], ü=~#'1'", "1234e567", "null", "a${b}"]
+)
+def test_a_folder_is_taken_as_typed(tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = read([f"dataset={name}"], Train)
+    (override,) = found.overrides
+    assert not found.problems
+    value = OverridesParser.create().parse_override(override).value()
+    composed = OmegaConf.create({"dataset": value})
+    assert check(Data, {"dataset": composed.dataset}).dataset == str(tmp_path / name)
+
+
+def test_quoted_text_comes_back_letter_by_letter():
+    parser = OverridesParser.create()
+    draw = random.Random(1)
+    alphabet = "\\\"'${}a, =\n[]()~#:ü*"
+    texts = ["".join(draw.choices(alphabet, k=draw.randint(1, 9))) for _ in range(500)]
+    for text in [*texts, "1234e567", "true", " lead", "trail ", "C:\\dir\\", "\\${x}"]:
+        value = parser.parse_override(f"key={quote(text)}").value()
+        assert OmegaConf.create({"key": value}).key == text

@@ -1,0 +1,223 @@
+"""Sweeps, as processes on scikit-learn's digits, and what MLflow has of them."""
+
+import csv
+import signal
+import statistics
+import time
+
+import pytest
+
+DIGITS = ["dataset=digits", "epochs=2"]
+
+
+def store_of(project):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project.outputs / 'mlflow.db'}")
+    runs = client.search_runs(["1"])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    return client, parents, [run for run in runs if run not in parents]
+
+
+def one_of(folder):
+    (found,) = (path for path in folder.glob("*") if path.is_dir())
+    return found
+
+
+@pytest.fixture(scope="module")
+def swept(empty_project):
+    """A project in which a sweep ran, two of whose settings can't be trained."""
+    made = empty_project("swept")
+    command = ["train", "-m", "hidden=5,8,-1", "seed=1,2", *DIGITS]
+    done = made.run(*command, status=1)
+    (made.root / "printed.txt").write_text(done.stdout)
+    return made
+
+
+def test_a_sweep_is_one_parent_and_a_child_for_each_setting(swept):
+    _, (parent,), children = store_of(swept)
+    assert parent.info.run_name == "hidden=5,8,-1 seed=1,2"
+    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {
+        parent.info.run_id
+    }
+    assert sorted((c.info.run_name, c.info.status) for c in children) == [
+        (
+            f"hidden={hidden} seed={seed} dataset=digits epochs=2",
+            "FAILED" if hidden < 0 else "FINISHED",
+        )
+        for hidden in (-1, 5, 8)
+        for seed in (1, 2)
+    ]
+
+
+def test_swept_keys_are_params_and_tags_of_every_child(swept):
+    _, (parent,), children = store_of(swept)
+    for child in children:
+        for key in ("hidden", "seed"):
+            assert f"{key}={child.data.params[key]}" in child.info.run_name
+            assert child.data.tags[key] == child.data.params[key]
+        assert child.data.tags["sweep"] == parent.data.tags["sweep"]
+
+
+def test_a_child_is_as_complete_as_a_single_run(swept):
+    client, _, children = store_of(swept)
+    for child in children:
+        if child.info.status == "FINISHED":
+            files = client.list_artifacts(child.info.run_id, "train")
+            assert len(files) == 6
+            assert len(client.get_metric_history(child.info.run_id, "val/loss")) == 2
+
+
+def test_a_setting_that_is_refused_says_why_in_its_run_and_in_one_line(swept):
+    _, (parent,), children = store_of(swept)
+    rule = "hidden must be greater than or equal to 1, got -1"
+    failed = [child for child in children if child.info.status == "FAILED"]
+    assert all(child.data.tags["error"].startswith(rule) for child in failed)
+    lines = (swept.root / "printed.txt").read_text().splitlines()
+    progress = [line for line in lines if " of 6  " in line]
+    assert len(progress) == 6
+    assert len([line for line in progress if rule in line]) == 2
+    assert parent.info.status == "FAILED"
+    assert parent.data.tags["error"].startswith("ValueError: 2 of 6 settings failed")
+
+
+def test_the_table_equals_a_recomputation_from_the_children(swept):
+    import mlflow
+
+    client, (parent,), children = store_of(swept)
+    mlflow.set_tracking_uri(client.tracking_uri)  # what load_table looks into
+    table = client.load_table("1", "sweep.json", [parent.info.run_id]).to_dict(
+        "records"
+    )
+    assert [row["hidden"] for row in table] == [5, 8, -1]
+    for row in table[:2]:
+        runs = [c for c in children if c.data.params["hidden"] == str(row["hidden"])]
+        runs = [run for run in runs if run.info.status == "FINISHED"]
+        reached = [run.data.metrics["val/accuracy"] for run in runs]
+        assert row["trained"] == len(runs) == 2
+        assert row["val/accuracy"] == pytest.approx(statistics.mean(reached))
+        assert row["std"] == pytest.approx(statistics.stdev(reached))
+        assert row["parameters"] == 785 * row["hidden"] + 10 * (row["hidden"] + 1)
+        assert row["bytes"] == 4 * row["parameters"]
+        seconds = [
+            sum(m.value for m in client.get_metric_history(r.info.run_id, name))
+            for r in runs
+            for name in ["train/seconds"]
+        ]
+        assert row["seconds"] == pytest.approx(statistics.mean(seconds), abs=0.001)
+    assert table[2]["trained"] == 0 and "got -1" in table[2]["failed"]
+
+
+def test_table_and_picture_stand_in_run_description_folder_and_on_the_screen(swept):
+    client, (parent,), _ = store_of(swept)
+    folder = one_of(swept.outputs / "sweeps")
+    with (folder / "sweep.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    said = (swept.root / "printed.txt").read_text()
+    description = parent.data.tags["mlflow.note.content"]
+    best = max(rows[:2], key=lambda row: float(row["val/accuracy"]))
+    for text in (said, description):
+        assert (
+            f"best: hidden={best['hidden']}, {float(best['val/accuracy']):.2%}" in text
+        )
+        assert all(f"{int(row['parameters']):,}" in text for row in rows[:2])
+    logged = {file.path for file in client.list_artifacts(parent.info.run_id, "sweep")}
+    assert logged == {"sweep/sweep.csv", "sweep/sweep.png"}
+    assert (folder / "sweep.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_sweep_leaves_the_files_of_the_chain_alone(swept):
+    assert {path.name for path in swept.outputs.glob("[!.]*")} == {
+        *("checkpoints", "data", "mlflow.db", "mlflow-artifacts", "sweeps")
+    }
+    trained = [
+        path.parent.parent.name
+        for path in swept.outputs.glob("sweeps/*/*/train/model.safetensors")
+    ]
+    assert sorted(trained) == [f"hidden={h},seed={s}" for h in (5, 8) for s in (1, 2)]
+
+
+def test_typed_again_only_what_failed_is_tried_and_nothing_doubled(swept):
+    _, _, before = store_of(swept)
+    again = ["train", "-m", "hidden=8,-1,5", "seed=2,1", *DIGITS]  # in another order
+    done = swept.run(*again, status=1)
+    _, parents, after = store_of(swept)
+    assert "6 trainings, of which 4 are done" in done.stdout
+    assert len(parents) == 1
+    assert {run.info.run_id for run in after} == {run.info.run_id for run in before}
+
+
+def test_two_at_a_time_and_a_finished_sweep_typed_again_prints_its_table(project):
+    command = ["train", "-m", "seed=1,2", *DIGITS]
+    first = project.run(*command, "hydra/launcher=joblib")
+    again = project.run(*command)
+    assert again.stdout.startswith("this sweep is finished")
+    table = first.stdout[first.stdout.index("\ntrained ") :]
+    assert again.stdout.endswith(table)
+    _, (parent,), children = store_of(project)
+    assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 3
+
+
+def test_a_training_that_fails_is_tried_again_and_stays_one_run(project):
+    command = ["train", "-m", "batch_size=32,1501", *DIGITS]
+    first = project.run(*command, status=1)
+    second = project.run(*command, status=1)
+    rule = "failed: batch_size must be <= 1500, the training pictures of digits"
+    assert first.stdout.count(rule) == second.stdout.count(rule) == 2  # line and table
+    assert "2 trainings, of which 1 are done" in second.stdout
+    _, (parent,), children = store_of(project)
+    assert sorted(run.info.status for run in children) == ["FAILED", "FINISHED"]
+    assert parent.info.status == "FAILED"
+
+
+def test_a_sweep_without_mlflow_prints_its_table_too(project):
+    command = ["train", "-m", "seed=1,2", "tracking=none", *DIGITS]
+    assert "of the validation pictures" in project.run(*command).stdout
+    again = project.run(*command).stdout
+    assert "2 trainings, of which 2 are done" in again
+    assert not (project.outputs / "mlflow.db").exists()
+
+
+def finished(project, expected):
+    client, (parent,), children = store_of(project)
+    assert parent.info.status == "FINISHED"
+    assert sorted(child.data.params["seed"] for child in children) == expected
+    assert {child.info.status for child in children} == {"FINISHED"}
+    for child in children:
+        assert len(client.get_metric_history(child.info.run_id, "val/loss")) == 3
+    return parent
+
+
+def wait_for(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} was never printed: {process.stderr.read()}")
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_sweep_that_was_stopped_trains_only_what_is_missing(project, launcher, stop):
+    command = ["train", "-m", "seed=1,2,3,4,5", "epochs=3"]
+    how = f"hydra/launcher={launcher}"
+    process = project.start(*command, how, PYTHONUNBUFFERED="1")
+    wait_for(process, "2 of 5")
+    time.sleep(0.5)  # in the middle of another
+    process.send_signal(stop)
+    process.wait(timeout=60)
+    assert process.returncode in (130, 143, -9)
+    process.stdout.close(), process.stderr.close()
+    _, (before,), children = store_of(project)
+    done = {run.info.run_id for run in children if run.info.status == "FINISHED"}
+    assert len(done) >= 2
+    if stop != signal.SIGKILL:
+        assert before.info.status == "KILLED"
+
+    again = project.run(*command)
+    parent = finished(project, ["1", "2", "3", "4", "5"])
+    assert parent.info.run_id == before.info.run_id
+    assert done <= {run.info.run_id for run in store_of(project)[2]}
+    assert "5 trainings, of which" in again.stdout
+    (table,) = project.outputs.glob("sweeps/*/sweep.csv")
+    assert "\n5," in table.read_text()
