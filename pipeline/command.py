@@ -317,12 +317,6 @@ def _help(name: str, doc: str, keys: type[Schema], *, sweeps: bool) -> str:
         if key in keys.model_fields
     ]
     width = max(len(row[0]) for row in rows)
-    several = (
-        f"Several values, and all of them are trained: {name} -m hidden=10,20 seed=1,2",
-        f"or a sweep that is kept: {name} experiment="
-        + "|".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))),
-        "Two at a time: hydra/launcher=joblib",
-    )
     return "\n".join(
         [
             f"{name} [key=value ...]",
@@ -336,10 +330,22 @@ def _help(name: str, doc: str, keys: type[Schema], *, sweeps: bool) -> str:
                 for number, part in enumerate(textwrap.wrap(row[1], 84 - width))
             ),
             "",
-            *(several if sweeps else ()),
+            *(_sweeps(name) if sweeps else ()),
             "--cfg job shows the configuration, --hydra-help what else Hydra can do.",
         ]
     )
+
+
+def _sweeps(name: str) -> list[str]:
+    """Lay out the help on sweeps."""
+    kept = " or ".join(path.stem for path in sorted(EXPERIMENTS.glob("*.yaml")))
+    return [
+        "Sweeps, each with a table and a picture at its end:",
+        f"  {name} -m hidden=10,20 seed=1,2   every combination",
+        f"  {name} experiment=...             {kept}",
+        "  with hydra/launcher=joblib as many at a time as there are cores",
+        "",
+    ]
 
 
 def _refuse(problems: Sequence[str], name: str) -> NoReturn:

@@ -99,7 +99,7 @@ def contact_sheet(
 
 def learning_curves(history: Sequence[Mapping[str, float]]) -> Image.Image:
     """Draw loss and accuracy over the epochs from 1, training beside validation."""
-    figure = _figure(9, 3.6)
+    figure = _figure(9.0, 3.6)
     epochs = range(1, len(history) + 1)
     for axes, quantity, unit in zip(
         figure.subplots(1, 2),

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from pipeline import atomic
 from pipeline.command import Job, Launch
-from pipeline.config import OUTPUTS, code, home
+from pipeline.config import NUMBERS, OUTPUTS, code, home
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,6 +37,12 @@ class Outcome:
     parameters: int = 0
     bytes: int = 0  # of the parameters, as float32
     seconds: float = 0  # of all epochs together
+
+    def told(self) -> str:
+        """Say it in a line."""
+        if self.error:
+            return f"failed: {self.error}"
+        return f"validation {self.accuracy:.2%}  {self.seconds:5.1f} s"
 
 
 @dataclass(frozen=True)
@@ -126,17 +132,15 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
             done = sum((folder / job.folder / "done").exists() for job in jobs)
             known = f", of which {done} are done" if done else ""
             print(f"sweep {_name(jobs)}: {len(jobs)} trainings{known}")
-            tags = {"sweep": folder.name}
-            if run.id:
-                tags["mlflow.parentRunId"] = run.id
             if missing:
                 with _shown(jobs, missing, folder):
-                    launch(folder, tags)
+                    launch(folder, {"sweep": folder.name, **run.child_tags()})
             outcomes = [_outcome(job, folder) for job in jobs]
             for outcome in outcomes:
-                own = {k: str(v) for k, v in outcome.job.swept.items()}
-                reason = {"error": outcome.error} if outcome.error else {}
-                run.settle(outcome.job.name, own, {**tags, **own, **reason})
+                job = outcome.job
+                own = {key: str(value) for key, value in job.swept.items()}
+                tags = {"sweep": folder.name, "setting": job.name, **own}
+                run.settle(job.name, params=own, tags=tags, error=outcome.error)
             settings = _grouped(outcomes)
             _tell(settings, folder, run)
             _print(settings, folder, run)
@@ -151,14 +155,17 @@ def _digest(jobs: Sequence[Job]) -> str:
     """Return what tells this sweep from others: settings, data, code and PyTorch."""
     from pipeline import datasets, provenance
 
-    names = {job.values["dataset"] for job in jobs if not job.problems}
     data = {}
-    for name in sorted(names):
-        path, _ = datasets.prepare(name, folder=OUTPUTS / "data")
-        data[name] = datasets.summary(path)["sha256"]
-    settings = sorted(job.name for job in jobs)
+    for name in {job.values["dataset"] for job in jobs if not job.problems}:
+        try:
+            path, _ = datasets.prepare(name, folder=OUTPUTS / "data")
+            data[name] = datasets.summary(path)["sha256"]
+        except (ValueError, OSError) as error:  # its jobs will fail and say so
+            data[name] = type(error).__name__
+    settings = sorted(str([job.values[key] for key in NUMBERS]) for job in jobs)
     known = [settings, data, code("train"), provenance.version("torch")]
-    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:8]
+    told = json.dumps(known, sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -167,41 +174,39 @@ def _claimed(digest: str, *, resume: bool) -> Iterator[Path]:
     sweeps = home() / "sweeps"
     waiting = "waiting for the same sweep in another process"
     with atomic.lock(sweeps / f".{digest}.lock", waiting=waiting):
-        begun = sorted(
-            sweeps.glob(f"{digest}-*"), key=lambda path: path.stat().st_mtime
-        )
+        begun = sweeps.glob(f"{digest}-*") if resume else []
         new = sweeps / f"{digest}-{uuid4().hex[:4]}"
-        folder = begun[-1] if begun and resume else new
+        folder = max(begun, key=lambda path: path.stat().st_mtime, default=new)
         with atomic.lock(folder / "lock", waiting=waiting):
             yield folder
 
 
 def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
-    """Find the jobs that are still to be trained, and let only the others be done.
-
-    A job is done when its run is finished, or where nothing is recorded, when its files
-    are there.
-    """
+    """Find the jobs that are still to be trained, and let only the others be done."""
     statuses = run.children()
     missing = []
     for job in jobs:
         place = folder / job.folder
-        known = place / "train" / "run.json"
         if job.problems:
             continue
         if atomic.is_held(place / "lock"):  # the launcher was killed, its worker not
             missing.append(job)
-            continue
-        trained_by = json.loads(known.read_text())["run_id"] if known.exists() else ""
-        if statuses.get(trained_by, "") == "FINISHED" or (
-            known.exists() and not run.id
-        ):
+        elif _is_trained(place / "train", statuses):
             (place / "done").touch()
         else:
             (place / "done").unlink(missing_ok=True)
             (place / "error.txt").unlink(missing_ok=True)
             missing.append(job)
     return missing
+
+
+def _is_trained(folder: Path, statuses: Mapping[str, str] | None) -> bool:
+    """Say whether files are those of a finished run; if nothing is recorded, of any."""
+    if not (folder / "run.json").exists():
+        return False
+    return statuses is None or statuses.get(_read(folder / "run.json")["run_id"]) == (
+        "FINISHED"
+    )
 
 
 def _outcome(job: Job, folder: Path) -> Outcome:
@@ -215,17 +220,21 @@ def _outcome(job: Job, folder: Path) -> Outcome:
         return Outcome(job, (place / "error.txt").read_text())
     if not (place / "done").exists():
         return Outcome(job, "it was not trained")
-    with safe_open(place / "train" / "model.safetensors", framework="np") as stored:
+    files = place / "train"
+    with safe_open(files / "model.safetensors", framework="np") as stored:
         tensors = [stored.get_tensor(name) for name in [*stored.keys()]]
     return Outcome(
         job,
-        accuracy=json.loads((place / "train" / "metrics.json").read_text())[
-            "val/accuracy"
-        ],
+        accuracy=_read(files / "metrics.json")["val/accuracy"],
         parameters=sum(tensor.size for tensor in tensors),
         bytes=sum(tensor.nbytes for tensor in tensors),
-        seconds=json.loads((place / "train" / "run.json").read_text())["seconds"],
+        seconds=_read(files / "run.json")["seconds"],
     )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    known: dict[str, Any] = json.loads(path.read_text())
+    return known
 
 
 @contextmanager
@@ -250,20 +259,15 @@ def _shown(jobs: Sequence[Job], missing: Sequence[Job], folder: Path) -> Iterato
 
     def look() -> None:
         for job in [*waiting]:
-            place = folder / job.folder
-            if job.problems or any(
-                (place / end).exists() for end in ("done", "error.txt")
-            ):
-                waiting.remove(job)
-                done = len(jobs) - len(waiting)
-                came = _outcome(job, folder)
-                told = f"validation {came.accuracy:.2%}  {came.seconds:5.1f} s"
-                screen.print(
-                    f"{done:4} of {len(jobs)}  {job.name:{width}}  "
-                    + (f"failed: {came.error}" if came.error else told),
-                    markup=False,
-                )
-                bar.update(task, completed=done)
+            ends = (folder / job.folder / end for end in ("done", "error.txt"))
+            if not job.problems and not any(end.exists() for end in ends):
+                continue
+            waiting.remove(job)
+            done = len(jobs) - len(waiting)
+            told = f"{done:4} of {len(jobs)}  {job.name:{width}}  "
+            told += _outcome(job, folder).told()
+            screen.print(told, markup=False)
+            bar.update(task, completed=done)
 
     def watch() -> None:
         while not ended.wait(0.2):
@@ -367,10 +371,8 @@ def _picture(settings: Sequence[Setting]) -> "Image":
     lines: dict[str, list[Point]] = {}
     for place, setting in enumerate(trained):
         if axis == "hidden":
-            x, caption = (
-                setting.trained[0].parameters,
-                f"hidden={setting.keys['hidden']}",
-            )
+            x = setting.trained[0].parameters
+            caption = f"hidden={setting.keys['hidden']}"
         elif axis:
             x, caption = setting.keys[axis], ""
         else:
@@ -378,5 +380,5 @@ def _picture(settings: Sequence[Setting]) -> "Image":
         rest = {k: v for k, v in setting.keys.items() if axis and k != axis}
         line = " ".join(f"{key}={value}" for key, value in rest.items())
         accuracies = [outcome.accuracy for outcome in setting.trained]
-        lines.setdefault(line, []).append(Point(x, accuracies, caption))
+        lines.setdefault(line, []).append(Point(float(x), accuracies, caption))
     return sweep(lines, xlabel="parameters" if axis == "hidden" else axis or "")

@@ -167,42 +167,48 @@ class Run:
         self.log_text(name, json.dumps(table))
         self.set_tags({"mlflow.loggedArtifacts": tables})
 
-    def children(self) -> dict[str, str]:
-        """Return the status of every training of this sweep, by its id."""
+    def child_tags(self) -> dict[str, str]:
+        """Return the tags that make another run a child of this one."""
+        return {"mlflow.parentRunId": self._id}
+
+    def children(self) -> dict[str, str] | None:
+        """Return the status of every child, by its id; None if nothing is recorded."""
         return {run.info.run_id: run.info.status for run in self._children()}
 
     def settle(
-        self, setting: str, params: Mapping[str, Any], tags: Mapping[str, str]
+        self, name: str, *, params: dict[str, str], tags: dict[str, str], error: str
     ) -> None:
-        """See to it that a setting of this sweep has one run: trained, or failed.
+        """See to it that a setting of this sweep has one child: trained, or failed.
 
         A try that failed is forgotten once another was trained. A setting that failed
         before its run was opened gets one now.
 
         Args:
-            setting: Its name.
+            name: What people call it.
             params: What shaped it.
-            tags: Of its run; where it failed, `error` is the reason.
+            tags: Of its run; by `setting` it is found.
+            error: Why it failed; empty if it was trained.
         """
         from mlflow.entities import Param, RunTag
 
-        runs = [r for r in self._children() if r.data.tags["setting"] == setting]
-        runs.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
-        for earlier in runs[:-1]:
+        found = [
+            run
+            for run in self._children()
+            if run.data.tags["setting"] == tags["setting"]
+        ]
+        found.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
+        for earlier in found[:-1]:
             self._client.delete_run(earlier.info.run_id)
-        if "error" not in tags:
+        if not error:
             return
-        if runs:
-            last = runs[-1].info.run_id
-        else:
-            known = {**provenance.tags(), **tags, "mlflow.parentRunId": self._id}
-            made = self._client.create_run(
-                self._experiment, tags={**known, "setting": setting}, run_name=setting
-            )
-            last = made.info.run_id
-            entries = [Param(key, str(value)) for key, value in params.items()]
-            self._client.log_batch(last, params=entries)
-        self._client.log_batch(last, tags=[RunTag("error", tags["error"][:5000])])
+        if not found:
+            known = {**provenance.tags(), **tags, **self.child_tags()}
+            made = self._client.create_run(self._experiment, tags=known, run_name=name)
+            found.append(made)
+        last = found[-1].info.run_id
+        entries = [Param(key, value) for key, value in params.items()]
+        reason = [RunTag("error", error[:5000])]
+        self._client.log_batch(last, params=entries, tags=reason)
         self._client.set_terminated(last, "FAILED")
 
     def _children(self) -> "list[mlflow.entities.Run]":
@@ -251,9 +257,12 @@ class Untracked(Run):
     log_metrics = log_image = log_text = log_files = log_table = _drop
     set_tags = describe = log_dataset = log_model = settle = _drop
 
-    def children(self) -> dict[str, str]:
-        """Return nothing: no run is known."""
+    def child_tags(self) -> dict[str, str]:
+        """Return none."""
         return {}
+
+    def children(self) -> None:
+        """Return None: nothing is recorded."""
 
 
 @contextmanager

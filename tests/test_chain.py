@@ -19,8 +19,14 @@ ROOT = config.ROOT
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 KEYS = {"data": config.Data, "train": config.Train, "evaluate": config.Look}
 KEYS["inspect"] = config.Look
-ABOUT_THE_RUN = {"run", "tracking", "resume"}  # no byte of a file depends on these
-SHAPE_NO_FILE = {"atomic", "config", "provenance", "tracking", "unfinished"}
+ABOUT_THE_RUN = {
+    "run",
+    "tracking",
+    "resume",
+    "reproduce",
+}  # no byte of a file depends on these
+SHAPE_NO_FILE = {"atomic", "command", "config", "provenance", "reproduce", "sweep"}
+SHAPE_NO_FILE |= {"tracking", "unfinished"}
 
 
 def reached(module):

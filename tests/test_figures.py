@@ -68,3 +68,13 @@ def test_learning_curves_draw_both_parts(epochs):
     picture = figures.learning_curves([row] * epochs)
     colours = {colour for _, colour in picture.getcolors(10**6)}
     assert {(0, 0x5A, 0xB5), (0xDC, 0x32, 0x20)} <= colours
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+def test_a_sweep_is_drawn_with_a_line_for_each_name(lines):
+    points = [figures.Point(x, [0.9, 0.91], f"hidden={x:.0f}") for x in (5.0, 50.0)]
+    drawn = figures.sweep(
+        {f"lr={n}": points for n in range(lines)}, xlabel="parameters"
+    )
+    assert drawn.size == (792, 484)
+    assert len(drawn.convert("RGB").getcolors(100_000)) > 50

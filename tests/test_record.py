@@ -34,6 +34,9 @@ def test_files_do_not_depend_on_the_order_in_which_metrics_come(tmp_path, few, r
     )
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert list(written.items()) == [*NUMBERS.items(), ("final/train_loss", 0.1)]
-    assert json.loads((tmp_path / "run.json").read_text()) == {"run_id": None}
+    assert json.loads((tmp_path / "run.json").read_text()) == {
+        "run_id": None,
+        "seconds": 0.2,
+    }
     with Image.open(tmp_path / "learning_curves.png") as picture:
         assert picture.width > 500

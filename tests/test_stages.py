@@ -183,7 +183,7 @@ def test_run_holds_every_number_of_every_epoch(client, recorded):
 
 
 def test_params_are_the_words_typed(recorded):
-    about_the_run = {"run", "tracking", "resume"}
+    about_the_run = {"run", "tracking", "resume", "reproduce"}
     assert recorded.data.params == {
         key: str(value)
         for key, value in config.defaults().items()
