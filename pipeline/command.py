@@ -15,10 +15,12 @@ import re
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import redirect_stdout
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -157,6 +159,7 @@ def _launch(
     trains it holds the lock there. Values that are refused are left to the sweep.
     """
     swept = list(command.jobs[0].swept)
+    launcher = os.getpid()
 
     def run(values: dict[str, Any]) -> None:
         job = _job(keys, values, swept)
@@ -164,7 +167,7 @@ def _launch(
             return
         place = folder / job.folder
         waiting = f"waiting for {job.name}, which another process trains"
-        with atomic.lock(place / "lock", waiting=waiting):
+        with at_work(launcher), atomic.lock(place / "lock", waiting=waiting):
             if (place / "done").exists():
                 return
             (place / "error.txt").unlink(missing_ok=True)
@@ -181,6 +184,32 @@ def _launch(
 
     where = [f"hydra.sweep.dir={quote(str(folder))}", "hydra.sweep.subdir=."]
     _call(run, [*command.overrides, *where])
+
+
+_busy = threading.Lock()
+
+
+@contextmanager
+def at_work(launcher: int) -> Iterator[None]:
+    """Let this process train, and end after it if its launcher was killed meanwhile.
+
+    Workers of joblib's would wait for more work for ever.
+    """
+    if os.getpid() != launcher:
+        _watch(launcher)
+    with _busy:
+        yield
+
+
+@cache
+def _watch(launcher: int) -> None:
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1)
+        with _busy:
+            os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def read(

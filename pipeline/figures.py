@@ -165,7 +165,7 @@ def sweep(lines: Mapping[str, Sequence[Point]], *, xlabel: str) -> Image.Image:
         x = [point.x for point in points]
         means = [float(np.mean(p.accuracies)) for p in points]
         stds = [np.std(p.accuracies, ddof=len(p.accuracies) > 1) for p in points]
-        drawn = axes.errorbar(x, means, stds, marker="o", capsize=4, label=name)
+        drawn = axes.errorbar(x, means, stds, marker="_", capsize=5, label=name)
         for point, height in zip(points, means, strict=True):
             every = [point.x] * len(point.accuracies)
             axes.plot(every, point.accuracies, ".", color=drawn[0].get_color())
@@ -176,11 +176,13 @@ def sweep(lines: Mapping[str, Sequence[Point]], *, xlabel: str) -> Image.Image:
                 textcoords="offset points",
                 fontsize=9,
             )
-    spread = sorted(point.x for points in lines.values() for point in points)
-    if spread[0] > 0 and spread[-1] >= 10 * spread[0]:
+    ticks = sorted({point.x for points in lines.values() for point in points})
+    if ticks[0] > 0 and ticks[-1] >= 10 * ticks[0]:
         axes.set_xscale("log")
     if len(lines) > 1:
         axes.legend(frameon=False)
+    axes.set_xticks([], minor=True)
+    axes.set_xticks(ticks, [f"{x:,g}" if xlabel else "" for x in ticks])
     axes.set(xlabel=xlabel, ylabel="validation accuracy")
     axes.yaxis.set_major_formatter("{x:.1%}")
     _plain(axes)

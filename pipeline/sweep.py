@@ -321,7 +321,11 @@ def _tell(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
     heading, *cells = _cells(settings)
     lines = [heading, ["---:"] * len(heading), *cells]
     table_of_it = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    run.describe(f"{_verdict(settings)}\n\n{table_of_it}\n\nArtifacts: `sweep/`")
+    run.describe(
+        f"{_verdict(settings)}\n\n{table_of_it}\n\n"
+        f"[All trainings side by side]({run.comparison()}). "
+        "The picture and the table are under Artifacts, in `sweep/`."
+    )
 
 
 def _print(settings: Sequence[Setting], folder: Path, run: "Run") -> None:

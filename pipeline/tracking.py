@@ -16,6 +16,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pipeline import atomic, provenance
 
@@ -211,6 +212,13 @@ class Run:
         self._client.log_batch(last, params=entries, tags=reason)
         self._client.set_terminated(last, "FAILED")
 
+    def comparison(self) -> str:
+        """Return where the UI shows the children side by side, as a link within it."""
+        runs = quote(json.dumps([run.info.run_id for run in self._children()]))
+        experiments = quote(json.dumps([self._experiment]))
+        where = f"runs={runs}&experiments={experiments}&workflowType=machine_learning"
+        return f"#/compare-runs?{where}"
+
     def _children(self) -> "list[mlflow.entities.Run]":
         ours = f"tags.`mlflow.parentRunId` = '{self._id}'"
         return list(
@@ -263,6 +271,10 @@ class Untracked(Run):
 
     def children(self) -> None:
         """Return None: nothing is recorded."""
+
+    def comparison(self) -> str:
+        """Return nowhere."""
+        return ""
 
 
 @contextmanager
