@@ -185,7 +185,7 @@ def finished(project, expected):
     assert sorted(child.data.params["seed"] for child in children) == expected
     assert {child.info.status for child in children} == {"FINISHED"}
     for child in children:
-        assert len(client.get_metric_history(child.info.run_id, "val/loss")) == 60
+        assert len(client.get_metric_history(child.info.run_id, "val/loss")) == 25
     return parent
 
 
@@ -219,7 +219,7 @@ def is_worker(pid):
     ],
 )
 def test_a_sweep_that_was_stopped_trains_only_what_is_missing(project, launcher, stop):
-    command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=60"]
+    command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=25"]
     how = f"hydra/launcher={launcher}"
     process = project.start(*command, how, PYTHONUNBUFFERED="1")
     wait_for(process, "1 of 4")
