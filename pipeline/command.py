@@ -17,7 +17,9 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache, partial
@@ -42,6 +44,8 @@ from pipeline.config import (
 )
 
 EXPERIMENTS = CONF / "experiment"
+INFORM = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version"}
+INFORM |= {"--shell-completion", "-sc"}  # what Hydra answers instead of running
 EXPECTED = (ValueError, ArithmeticError, OSError)  # at the edges; others are mistakes
 Launch = Callable[[Path, Mapping[str, str]], None]
 
@@ -57,7 +61,7 @@ class Job:
     @property
     def name(self) -> str:
         """What people call it, and its run."""
-        return label(self.values)
+        return label(self.values, named=self.swept)
 
     @property
     def folder(self) -> str:
@@ -112,6 +116,7 @@ def stage(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a run ends as KILLED
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a bar is worth no failure
+    debugged = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         if command.jobs and sweep:
             sweep(command.jobs, partial(_launch, function, keys, command))
@@ -120,11 +125,11 @@ def stage(
     except Refused as error:
         _refuse(str(error).splitlines(), name)
     except EXPECTED as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        if debugged:
             raise
-        _stop(f"error: {error}\n(HYDRA_FULL_ERROR=1 shows where)", status=1)
+        _stop(f"error: {error}", status=1)
     except KeyboardInterrupt as interrupt:
-        _stop(str(interrupt) or "stopped; the same command goes on", status=130)
+        _stop(str(interrupt) or "stopped; the same command carries on", status=130)
 
 
 def _call(function: Callable[[dict[str, Any]], None], overrides: Sequence[str]) -> None:
@@ -157,6 +162,9 @@ def _launch(
 
     A job that ends leaves `done` in its folder, or `error.txt` with the reason. Whoever
     trains it holds the lock there. Values that are refused are left to the sweep.
+
+    Raises:
+        OSError: If a worker was killed.
     """
     swept = list(command.jobs[0].swept)
     launcher = os.getpid()
@@ -166,24 +174,30 @@ def _launch(
         if job.problems:
             return
         place = folder / job.folder
+        own = {key: str(value) for key, value in job.swept.items()}
+        trial = Trial(place, {**tags, **own, "setting": job.name}, job.name)
         waiting = f"waiting for {job.name}, which another process trains"
-        with at_work(launcher), atomic.lock(place / "lock", waiting=waiting):
-            if (place / "done").exists():
-                return
-            (place / "error.txt").unlink(missing_ok=True)
-            own = {key: str(value) for key, value in job.swept.items()}
-            trial = Trial(place, {**tags, **own, "setting": job.name})
-            try:
+        try:
+            with at_work(launcher), atomic.lock(place / "lock", waiting=waiting):
+                if (place / "done").exists():
+                    return
+                (place / "error.txt").unlink(missing_ok=True)
                 with redirect_stdout(io.StringIO()):  # the sweep tells of it
                     function(check(keys, values), trial)
-            except EXPECTED as error:
-                with atomic.file(place / "error.txt") as written:
-                    written.write_text(str(error))
-            else:
                 (place / "done").touch()
+        except Exception as error:  # it ends this job, and is told; not the others
+            expected = isinstance(error, EXPECTED) and str(error)
+            told = str(error) if expected else f"{type(error).__name__}: {error}"
+            more = "" if expected else traceback.format_exc()
+            with atomic.file(place / "error.txt") as written:
+                written.write_text(f"{' '.join(told.split())}\n{more}")
 
     where = [f"hydra.sweep.dir={quote(str(folder))}", "hydra.sweep.subdir=."]
-    _call(run, [*command.overrides, *where])
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # what Hydra itself meets is told here
+    try:
+        _call(run, [*where, *command.overrides])
+    except BrokenExecutor as error:
+        raise OSError("a worker was killed; the same command carries on") from error
 
 
 _busy = threading.Lock()
@@ -196,6 +210,7 @@ def at_work(launcher: int) -> Iterator[None]:
     Workers of joblib's would wait for more work for ever.
     """
     if os.getpid() != launcher:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's
         _watch(launcher)
     with _busy:
         yield
@@ -234,57 +249,86 @@ def read(
     sweep |= bool({"-m", "--multirun"} & set(arguments))
     if sweep and not sweeps:
         problems.append("-m is for python -m pipeline.train: only trainings are swept")
-    typed = [*(f"{key}={value}" for key, value in params.items()), *arguments]
-    overrides: list[str] = []
+    words: list[str] = []  # Hydra reads key=value first, then what begins with a dash
+    flags: list[str] = []
     several: dict[str, list[Any]] = {}
-    for before, argument in zip(["", *typed], typed, strict=False):
+    typed = {argument.partition("=")[0] for argument in arguments}
+    kept = [f"{key}={value}" for key, value in params.items() if key not in typed]
+    arguments = [*kept, *arguments]
+    for before, argument in zip(["", *arguments], arguments, strict=False):
         key, equals, value = argument.partition("=")
-        hydras = key.lstrip("+").startswith(("hydra.", "hydra/"))
-        flag = argument.startswith("-") and key.lstrip("-") not in defaults()
-        if hydras or flag or key == "experiment" or before in ("--cfg", "-c"):
-            overrides.append(argument)
+        if argument.startswith("-") and key.lstrip("-") not in defaults():
+            flags.append(argument)
+            continue
+        if before in ("--cfg", "-c", "--info", "-i"):
+            flags.append(argument)
+            continue
+        if key == "experiment" or key.lstrip("+").startswith(("hydra.", "hydra/")):
+            words.append(argument)
+            problems += _not_ours(argument, sweep=sweep)
             continue
         if not equals or key not in keys.model_fields:
             problems.append(not_a_key(argument, keys))
             continue
-        if key in TEXT:
-            parts = value.split(",") if sweep else [value]
+        if sum(other.startswith(f"{key}=") for other in arguments) > 1:
+            problems.append(f"{key} is there twice: give it once, as {key}=a,b")
+            continue
+        parts = [value]
+        if key in TEXT and not (value == "null" and defaults()[key] is None):
+            if sweep and not Path(value).expanduser().is_dir():
+                parts = value.split(",")
             argument = f"{key}={','.join(map(quote, parts))}"
-        overrides.append(argument)
+        words.append(argument)
         try:
             override = parser.parse_override(argument)
-        except HydraException:
+            swept = override.is_sweep_override() and [*override.sweep_iterator()]
+        except (HydraException, NotImplementedError):
             problems.append(f"{key} can't be read from {value!r} ({default(key)})")
             continue
-        several.pop(key, None)
-        if not override.is_sweep_override():
-            values[key] = value if key in TEXT else override.value()
+        if not swept:
+            values[key] = getattr(override.value(), "text", override.value())
+            if key in TEXT and values[key] is not None:
+                values[key] = value
         elif not sweep:
             problems.append(f"{key}={value} are several values: add -m to train each")
         elif key not in NUMBERS:
             problems.append(f"{key}={value} are several values: it takes one")
         else:
-            found = override.sweep_iterator()
-            several[key] = [getattr(each, "text", each) for each in found]
+            several[key] = parts if key in TEXT else swept
     problems += _problems(keys, values)
     if values["reproduce"] is not None:
-        typed_too = [a for a in typed if a.partition("=")[0] in NUMBERS]
         problems += [
-            f"{argument} does nothing beside reproduce, which takes it from the run"
-            for argument in typed_too
+            f"{key} does nothing beside reproduce, which takes it from the run"
+            for key in NUMBERS
+            if key in typed
         ]
         if sweep:
-            problems.append("reproduce takes one run: leave out -m")
-    if not sweep or problems:
-        return Command(overrides, problems, [])
-    several = several or {"seed": [values["seed"]]}
-    combined = itertools.product(*several.values())
-    rows = [values | dict(zip(several, row, strict=True)) for row in combined]
-    jobs = {job.folder: job for job in (_job(keys, row, several) for row in rows)}
+            problems.append("reproduce takes one run: leave out -m or experiment")
+    if problems:
+        return Command([], problems, [])
+    if not sweep or INFORM & set(flags):
+        shown = [flag for flag in flags if flag not in ("-m", "--multirun")]
+        return Command([*words, *shown], [], [])
+    swept_keys = [key for key in NUMBERS if key in several] or ["seed"]
+    combined = itertools.product(*(several.get(k, [values[k]]) for k in swept_keys))
+    rows = [values | dict(zip(swept_keys, row, strict=True)) for row in combined]
+    jobs = {job.folder: job for job in (_job(keys, row, swept_keys) for row in rows)}
     if all(job.problems for job in jobs.values()):
         lines = [line for job in jobs.values() for line in job.problems]
         problems = list(dict.fromkeys(lines))
-    return Command(overrides, problems, list(jobs.values()))
+    return Command([*words, *flags], problems, list(jobs.values()))
+
+
+def _not_ours(argument: str, *, sweep: bool) -> list[str]:
+    """Say what is wrong with a setting of Hydra's, if anything is."""
+    key, _, value = argument.lstrip("+").partition("=")
+    if key.startswith(("hydra.sweep", "hydra.run", "hydra.mode")):
+        return [f"{key} is set by this command: leave it out"]
+    if key == "hydra/launcher" and value not in ("basic", "joblib"):
+        return [f"hydra/launcher must be basic or joblib, got {value!r}"]
+    if key.startswith(("hydra/launcher", "hydra.launcher")) and not sweep:
+        return [f"{argument} is for sweeps: add -m"]
+    return []
 
 
 def _experiment(
@@ -360,7 +404,8 @@ def _help(name: str, doc: str, keys: type[Schema], *, sweeps: bool) -> str:
             ),
             "",
             *(_sweeps(name) if sweeps else ()),
-            "--cfg job shows the configuration, --hydra-help what else Hydra can do.",
+            "--cfg job shows the configuration, --hydra-help what else Hydra can do;",
+            "HYDRA_FULL_ERROR=1 in the environment shows where an error was met.",
         ]
     )
 

@@ -7,7 +7,7 @@ else. `command.py` reads the command line and hands a stage what was checked her
 import difflib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -60,7 +60,7 @@ class Train(Data):
     seed: int = Field(ge=0, lt=2**63)
     tracking: Literal["mlflow", "none"]
     resume: bool
-    reproduce: str | None
+    reproduce: Annotated[str, Field(min_length=1)] | None
 
     def numbers(self) -> dict[str, Any]:
         """Return what shapes the network, without how it is trained and recorded."""
@@ -70,7 +70,7 @@ class Train(Data):
 class Look(Schema):
     """What the stages that look at a trained network read from the configuration."""
 
-    run: str | None
+    run: Annotated[str, Field(min_length=1)] | None
     tracking: Literal["mlflow", "none"]
 
 
@@ -86,6 +86,7 @@ class Trial:
 
     folder: Path = OUTPUTS
     tags: Mapping[str, str] = field(default_factory=dict)  # of its run
+    name: str | None = None  # of its run; None for the usual one
 
 
 def home() -> Path:
@@ -119,19 +120,22 @@ def check(keys: type[Keys], values: dict[str, Any]) -> Keys:
                 continue
             rule = problem["msg"].removeprefix("Value error, ")
             rule = rule.replace("Input should be", "must be")
+            rule = rule.replace("String should have", "must have")
             lines.append(f"{key} {rule}, got {problem['input']!r} ({default(key)})")
     if lines:
         raise Refused("\n".join(lines))
     return checked
 
 
-def label(values: Mapping[str, Any]) -> str:
-    """Name a training: hidden and seed, and what else differs from the defaults."""
-    usual = defaults()
+def label(
+    values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
+) -> str:
+    """Name a training by some keys, and by what else differs from the defaults."""
+    usual, named = defaults(), {"hidden", "seed", *named}
     return " ".join(
         f"{key}={values[key]}"
         for key in NUMBERS
-        if key in ("hidden", "seed") or values[key] != usual[key]
+        if key in named or values[key] != usual[key]
     )
 
 

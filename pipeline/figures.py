@@ -153,19 +153,26 @@ class Point:
     caption: str
 
 
-def sweep(lines: Mapping[str, Sequence[Point]], *, xlabel: str) -> Image.Image:
+def sweep(
+    lines: Mapping[str, Sequence[Point]], *, xlabel: str, title: str
+) -> Image.Image:
     """Draw validation accuracy against what a sweep varies, a line for each name.
+
+    Without an xlabel the settings have no order, and no line is drawn.
 
     Every training is a dot; the line goes through the means, and its bars are one
     standard deviation over the seeds up and down.
     """
     figure = _figure(7.2, 4.4)
     axes = figure.subplots()
-    for name, points in lines.items():
+    for name, unordered in lines.items():
+        points = sorted(unordered, key=lambda point: point.x)
         x = [point.x for point in points]
         means = [float(np.mean(p.accuracies)) for p in points]
         stds = [np.std(p.accuracies, ddof=len(p.accuracies) > 1) for p in points]
-        drawn = axes.errorbar(x, means, stds, marker="_", capsize=5, label=name)
+        drawn = axes.errorbar(
+            x, means, stds, fmt="_-" if xlabel else "_", capsize=5, label=name
+        )
         for point, height in zip(points, means, strict=True):
             every = [point.x] * len(point.accuracies)
             axes.plot(every, point.accuracies, ".", color=drawn[0].get_color())
@@ -184,6 +191,7 @@ def sweep(lines: Mapping[str, Sequence[Point]], *, xlabel: str) -> Image.Image:
     axes.set_xticks([], minor=True)
     axes.set_xticks(ticks, [f"{x:,g}" if xlabel else "" for x in ticks])
     axes.set(xlabel=xlabel, ylabel="validation accuracy")
+    axes.set_title(title, fontsize=11)
     axes.yaxis.set_major_formatter("{x:.1%}")
     _plain(axes)
     return _drawn(figure)

@@ -55,7 +55,7 @@ class Original:
         name = self.numbers["dataset"]
         known = self.trained.about["data_sha256"]
         path = folder / f"{datasets.file_name(name)}.safetensors"
-        if path.exists() and sources.sha256(path) != known:
+        if path.exists() and sources.sha256(path) != datasets.summary(path)["sha256"]:
             raise ValueError(
                 f"{path} has sha256 {sources.sha256(path)}, and run {self.run.run_id} "
                 f"was trained with {known}: python -m pipeline.data "
@@ -79,6 +79,7 @@ class Original:
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         code: Mapping[str, str],
+        packages: str,
     ) -> list[str]:
         """Say what differs between the training as it was recorded and as it is now.
 
@@ -87,6 +88,7 @@ class Original:
             metrics: Of that training, as in metrics.json.
             tags: Of its run: commit, versions, processor.
             code: The sha256 of each module that it depends on.
+            packages: What is installed, one name==version a line.
 
         Returns:
             A line for each circumstance that differs; where the weights do too, first
@@ -112,10 +114,16 @@ class Original:
             then, now = self.run.tags.get(tag), tags.get(tag)
             if then != now:
                 lines.append(f"{told}: {then}, now {now}")
-        known = json.loads((self.run.folder / "code.json").read_text())
-        changed = _changed(known, code)
-        if changed:
+        modules = self.run.folder / "code.json"
+        if not modules.exists():
+            lines.append("code: not recorded then")
+        elif changed := _changed(json.loads(modules.read_text()), code):
             lines.append(f"code: {', '.join(changed)}")
+        recorded = (self.run.folder / "packages.txt").read_text()
+        installed, known = set(packages.splitlines()), set(recorded.splitlines())
+        if installed != known:
+            gone, new = sorted(known - installed), sorted(installed - known)
+            lines.append(f"packages: {', '.join(gone)}; now {', '.join(new)}")
         if self.run.tags.get("git.dirty") == tags.get("git.dirty") == "true":
             lines.append("code that was not committed: both then and now")
         return lines

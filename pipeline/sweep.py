@@ -7,9 +7,10 @@ folder for each job, and is carried on there however it was stopped.
 import csv
 import hashlib
 import json
+import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,12 @@ from uuid import uuid4
 
 from pipeline import atomic
 from pipeline.command import Job, Launch
-from pipeline.config import NUMBERS, OUTPUTS, code, home
+from pipeline.config import NUMBERS, OUTPUTS, code, defaults, home
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from pipeline.tracking import Run
+    from pipeline.tracking import Child, Run
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Outcome:
     """What a job came to."""
 
     job: Job
-    error: str = ""  # why it trained no network
+    error: str = ""  # why it trained no network, in a line
     accuracy: float = 0  # on the validation pictures, in [0, 1]
     parameters: int = 0
     bytes: int = 0  # of the parameters, as float32
@@ -87,14 +88,15 @@ class Setting:
     def row(self) -> dict[str, Any]:
         """Return its row of the table."""
         one = self.trained[0] if self.trained else None
+        seconds = mean(o.seconds for o in self.trained) if one else None
         return {
             **self.keys,
             "trained": len(self.trained),
             "val/accuracy": self.accuracy if one else None,
-            "std": self.std,
+            "val/accuracy std": self.std,
             "parameters": one.parameters if one else None,
             "bytes": one.bytes if one else None,
-            "seconds": mean(o.seconds for o in self.trained) if one else None,
+            "seconds": None if seconds is None else round(seconds, 3),
             "failed": self.reasons(),
         }
 
@@ -118,36 +120,41 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
         claim = f"sweeps/{folder.name}"
         finished = tracking.finished_run(store=store, claim=claim)
         if finished and not _missing(jobs, folder, finished):
-            print("this sweep is finished; resume=false trains it anew\n")
+            print("this sweep is finished; resume=false trains it anew")
             _print(_grouped([_outcome(job, folder) for job in jobs]), folder, finished)
             return
         with tracking.run(
             store=store,
             name=_name(jobs),
-            params={},  # an axis of the UI's charts is numbers, or it is text
+            params=_fixed(jobs),  # what is swept is text here; charts need numbers
             tags={"sweep": folder.name},
             claim=claim,
         ) as run:
             missing = _missing(jobs, folder, run)
             done = sum((folder / job.folder / "done").exists() for job in jobs)
-            known = f", of which {done} are done" if done else ""
-            print(f"sweep {_name(jobs)}: {len(jobs)} trainings{known}")
+            print(f"sweep {_name(jobs)}: {len(jobs)} in all, {done} already trained")
+            broken = ""
             if missing:
-                with _shown(jobs, missing, folder):
-                    launch(folder, {"sweep": folder.name, **run.child_tags()})
+                try:
+                    with _shown(jobs, missing, folder):
+                        launch(folder, {"sweep": folder.name, **run.child_tags()})
+                except (OSError, ValueError) as error:
+                    broken = f"{error}; "
+                (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra's
             outcomes = [_outcome(job, folder) for job in jobs]
             for outcome in outcomes:
                 job = outcome.job
                 own = {key: str(value) for key, value in job.swept.items()}
-                tags = {"sweep": folder.name, "setting": job.name, **own}
+                tags = {"sweep": folder.name, **own}
                 run.settle(job.name, params=own, tags=tags, error=outcome.error)
             settings = _grouped(outcomes)
-            _tell(settings, folder, run)
+            _record(settings, folder, run, title=_name(jobs))
             _print(settings, folder, run)
             failed = [outcome.job.name for outcome in outcomes if outcome.error]
             if failed:
                 raise ValueError(
-                    f"{len(failed)} of {len(jobs)} settings failed: {', '.join(failed)}"
+                    f"{broken}{len(failed)} of {len(jobs)} settings failed: "
+                    + ", ".join(failed)
                 )
 
 
@@ -162,8 +169,10 @@ def _digest(jobs: Sequence[Job]) -> str:
             data[name] = datasets.summary(path)["sha256"]
         except (ValueError, OSError) as error:  # its jobs will fail and say so
             data[name] = type(error).__name__
-    settings = sorted(str([job.values[key] for key in NUMBERS]) for job in jobs)
-    known = [settings, data, code("train"), provenance.version("torch")]
+    keys = (*NUMBERS, "tracking")
+    settings = sorted(str([job.values[key] for key in keys]) for job in jobs)
+    versions = [code("train"), provenance.version("torch")]
+    known = [list(jobs[0].swept), settings, data, versions]
     told = json.dumps(known, sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:8]
 
@@ -182,8 +191,13 @@ def _claimed(digest: str, *, resume: bool) -> Iterator[Path]:
 
 
 def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
-    """Find the jobs that are still to be trained, and let only the others be done."""
-    statuses = run.children()
+    """Find the jobs that are still to be trained, and let only the others be done.
+
+    What the store says counts: files of a run that is not finished are no result, and
+    those of one that is are brought back if they are gone.
+    """
+    children = run.children()
+    trained = {c.setting: c for c in children or () if c.status == "FINISHED"}
     missing = []
     for job in jobs:
         place = folder / job.folder
@@ -191,7 +205,10 @@ def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
             continue
         if atomic.is_held(place / "lock"):  # the launcher was killed, its worker not
             missing.append(job)
-        elif _is_trained(place / "train", statuses):
+        elif job.name in trained:
+            _bring_back(trained[job.name], place / "train")
+            (place / "done").touch()
+        elif children is None and (place / "train" / "run.json").exists():
             (place / "done").touch()
         else:
             (place / "done").unlink(missing_ok=True)
@@ -200,13 +217,14 @@ def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
     return missing
 
 
-def _is_trained(folder: Path, statuses: Mapping[str, str] | None) -> bool:
-    """Say whether files are those of a finished run; if nothing is recorded, of any."""
-    if not (folder / "run.json").exists():
-        return False
-    return statuses is None or statuses.get(_read(folder / "run.json")["run_id"]) == (
-        "FINISHED"
-    )
+def _bring_back(child: "Child", folder: Path) -> None:
+    """Take the files of a training from its run where the folder has not the same."""
+    known = folder / "run.json"
+    if known.exists() and _read(known)["run_id"] == child.run_id:
+        return
+    with atomic.folder(folder) as written:
+        for file in (child.folder / "train").iterdir():
+            shutil.copy(file, written)
 
 
 def _outcome(job: Job, folder: Path) -> Outcome:
@@ -217,7 +235,7 @@ def _outcome(job: Job, folder: Path) -> Outcome:
     if job.problems:
         return Outcome(job, "; ".join(job.problems))
     if (place / "error.txt").exists():
-        return Outcome(job, (place / "error.txt").read_text())
+        return Outcome(job, (place / "error.txt").read_text().splitlines()[0])
     if not (place / "done").exists():
         return Outcome(job, "it was not trained")
     files = place / "train"
@@ -285,14 +303,23 @@ def _shown(jobs: Sequence[Job], missing: Sequence[Job], folder: Path) -> Iterato
 
 
 def _name(jobs: Sequence[Job]) -> str:
-    """Name a sweep as one would type it: hidden=5,10 seed=1,2,3."""
+    """Name a sweep as one would type it: hidden=5,10 seed=1,2,3 epochs=5."""
+    usual = defaults()
     values: dict[str, list[str]] = {}
     for job in jobs:
         for key, value in job.swept.items():
             seen = values.setdefault(key, [])
             if str(value) not in seen:
                 seen.append(str(value))
-    return " ".join(f"{key}={','.join(seen)}" for key, seen in values.items())
+    others = {k: v for k, v in _fixed(jobs).items() if v != usual[k]}
+    swept = {key: ",".join(seen) for key, seen in values.items()}
+    return " ".join(f"{key}={value}" for key, value in {**swept, **others}.items())
+
+
+def _fixed(jobs: Sequence[Job]) -> dict[str, Any]:
+    """Return the numbers that all trainings of a sweep have in common."""
+    one = next(job for job in jobs if not job.problems)
+    return {key: one.values[key] for key in NUMBERS if key not in one.swept}
 
 
 def _grouped(outcomes: Sequence[Outcome]) -> list[Setting]:
@@ -305,7 +332,9 @@ def _grouped(outcomes: Sequence[Outcome]) -> list[Setting]:
     return list(settings.values())
 
 
-def _tell(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
+def _record(
+    settings: Sequence[Setting], folder: Path, run: "Run", *, title: str
+) -> None:
     """Write table and picture to the folder of the sweep, and to its run."""
     rows = [setting.row() for setting in settings]
     with atomic.file(folder / "sweep.csv") as written, written.open("w") as stream:
@@ -316,9 +345,10 @@ def _tell(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
     run.log_table("sweep.json", rows)
     if any(setting.trained for setting in settings):
         with atomic.file(folder / "sweep.png") as written:
-            _picture(settings).save(written, "PNG")
+            _picture(settings, title=title).save(written, "PNG")
         run.log_files("sweep", [folder / "sweep.png"])
     heading, *cells = _cells(settings)
+    cells = [[cell.replace("|", "/") for cell in line] for line in cells]
     lines = [heading, ["---:"] * len(heading), *cells]
     table_of_it = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     run.describe(
@@ -342,12 +372,20 @@ def _print(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
 
 
 def _verdict(settings: Sequence[Setting]) -> str:
-    """Name the setting with the highest mean accuracy."""
+    """Name the setting with the highest mean accuracy, and what comes close to it."""
     trained = [setting for setting in settings if setting.trained]
     best = max(trained, key=lambda setting: setting.accuracy, default=None)
     if best is None:
         return "no setting was trained"
-    return f"best: {best.name or 'all alike'}, {best.told()} of the validation pictures"
+    told = f"{best.told()} of the validation pictures"
+    if not best.keys:
+        return f"together: {told}"
+    if {"dataset", "split"} & set(best.keys):
+        return "no setting is called best: they were watched on different pictures"
+    reach = best.accuracy - (best.std or 0)
+    near = [s.name for s in trained if s is not best and s.accuracy >= reach]
+    close = f"; within its deviation: {', '.join(near)}" if near else ""
+    return f"best: {best.name}, {told}{close}"
 
 
 def _cells(settings: Sequence[Setting]) -> list[list[str]]:
@@ -364,7 +402,7 @@ def _cells(settings: Sequence[Setting]) -> list[list[str]]:
     return lines
 
 
-def _picture(settings: Sequence[Setting]) -> "Image":
+def _picture(settings: Sequence[Setting], *, title: str) -> "Image":
     """Draw accuracy against parameters, or where all have as many, what was swept."""
     from pipeline.figures import Point, sweep
 
@@ -380,9 +418,10 @@ def _picture(settings: Sequence[Setting]) -> "Image":
         elif axis:
             x, caption = setting.keys[axis], ""
         else:
-            x, caption = place, setting.name
+            x, caption = place, setting.name or "all seeds"
         rest = {k: v for k, v in setting.keys.items() if axis and k != axis}
         line = " ".join(f"{key}={value}" for key, value in rest.items())
         accuracies = [outcome.accuracy for outcome in setting.trained]
         lines.setdefault(line, []).append(Point(float(x), accuracies, caption))
-    return sweep(lines, xlabel="parameters" if axis == "hidden" else axis or "")
+    xlabel = "parameters" if axis == "hidden" else axis or ""
+    return sweep(lines, xlabel=xlabel, title=title)

@@ -16,7 +16,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlparse
+from urllib.request import url2pathname
 
 from pipeline import atomic, provenance
 
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "digits"
 UI = "http://127.0.0.1:5000"
+
+
+@dataclass(frozen=True)
+class Child:
+    """A training of a sweep, as its run stands."""
+
+    run_id: str
+    setting: str
+    status: str
+    folder: Path  # of its artifacts
 
 
 class Run:
@@ -172,9 +183,19 @@ class Run:
         """Return the tags that make another run a child of this one."""
         return {"mlflow.parentRunId": self._id}
 
-    def children(self) -> dict[str, str] | None:
-        """Return the status of every child, by its id; None if nothing is recorded."""
-        return {run.info.run_id: run.info.status for run in self._children()}
+    def children(self) -> "list[Child] | None":
+        """Return the trainings of this sweep; None if nothing is recorded."""
+        ours = f"tags.`mlflow.parentRunId` = '{self._id}'"
+        found = self._client.search_runs([self._experiment], ours, max_results=50_000)
+        return [
+            Child(
+                run.info.run_id,
+                run.data.tags.get("setting", ""),
+                run.info.status,
+                _files_of(run),
+            )
+            for run in found
+        ]
 
     def settle(
         self, name: str, *, params: dict[str, str], tags: dict[str, str], error: str
@@ -185,45 +206,34 @@ class Run:
         before its run was opened gets one now.
 
         Args:
-            name: What people call it.
+            name: What people call it; the tag `setting` of its run.
             params: What shaped it.
-            tags: Of its run; by `setting` it is found.
+            tags: Of its run.
             error: Why it failed; empty if it was trained.
         """
         from mlflow.entities import Param, RunTag
 
-        found = [
-            run
-            for run in self._children()
-            if run.data.tags["setting"] == tags["setting"]
-        ]
-        found.sort(key=lambda run: (run.info.status == "FINISHED", run.info.start_time))
-        for earlier in found[:-1]:
-            self._client.delete_run(earlier.info.run_id)
+        tries = [child for child in self.children() or () if child.setting == name]
+        failed = [child.run_id for child in tries if child.status != "FINISHED"]
+        for earlier in failed[1:] if error else failed:  # the last comes first
+            self._client.delete_run(earlier)
         if not error:
             return
-        if not found:
-            known = {**provenance.tags(), **tags, **self.child_tags()}
+        if not failed:
+            known = {**provenance.tags(), **tags, **self.child_tags(), "setting": name}
             made = self._client.create_run(self._experiment, tags=known, run_name=name)
-            found.append(made)
-        last = found[-1].info.run_id
+            failed = [made.info.run_id]
         entries = [Param(key, value) for key, value in params.items()]
         reason = [RunTag("error", error[:5000])]
-        self._client.log_batch(last, params=entries, tags=reason)
-        self._client.set_terminated(last, "FAILED")
+        self._client.log_batch(failed[0], params=entries, tags=reason)
+        self._client.set_terminated(failed[0], "FAILED")
 
     def comparison(self) -> str:
         """Return where the UI shows the children side by side, as a link within it."""
-        runs = quote(json.dumps([run.info.run_id for run in self._children()]))
+        runs = quote(json.dumps([child.run_id for child in self.children() or ()]))
         experiments = quote(json.dumps([self._experiment]))
         where = f"runs={runs}&experiments={experiments}&workflowType=machine_learning"
         return f"#/compare-runs?{where}"
-
-    def _children(self) -> "list[mlflow.entities.Run]":
-        ours = f"tags.`mlflow.parentRunId` = '{self._id}'"
-        return list(
-            self._client.search_runs([self._experiment], ours, max_results=50_000)
-        )
 
     @property
     def label(self) -> str:
@@ -317,11 +327,11 @@ def run(
         opened = client.create_run(experiment, tags=identity, run_name=name)
     run_id = opened.info.run_id
     status, reason = "KILLED", ""
+    mlflow.start_run(run_id=run_id, nested=True)  # what log_model writes to
     try:
         entries = [Param(key, str(value)) for key, value in params.items()]
         known = [RunTag(key, value) for key, value in identity.items()]
         client.log_batch(run_id, params=entries, tags=known)
-        mlflow.start_run(run_id=run_id, nested=True)  # what log_model writes to
         yield Run(client, opened, store)
         status = "FINISHED"
     except (MlflowException, SQLAlchemyError) as error:
@@ -336,6 +346,8 @@ def run(
             client.set_terminated(run_id, status)
             if reason or "error" in opened.data.tags:  # of before it was carried on
                 client.set_tag(run_id, "error", reason[:5000])
+            if status != "FINISHED":  # a sweep's workers may have been killed with it
+                _mark_the_dead(client, experiment, store)
         except (MlflowException, SQLAlchemyError):
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
         # A finished run is whole here: this is where it is copied to a server.
@@ -418,14 +430,17 @@ def recorded(run_id: str, *, store: Path) -> Recorded:
 
     try:
         known = client.get_run(run_id)
-        folder = Path(client.download_artifacts(run_id, "")).resolve()
-    except (MlflowException, OSError):
-        folder = Path()
-    if not (folder / "train" / "model.safetensors").exists():
+    except MlflowException:
         raise ValueError(
-            f"{store / 'mlflow.db'} has no trained network of a run {run_id!r}: "
-            "take the id that python -m pipeline.train printed"
-        )
+            f"{store / 'mlflow.db'} has no run {run_id!r}: take the id that "
+            "python -m pipeline.train printed"
+        ) from None
+    folder = _files_of(known)
+    if not (folder / "train" / "model.safetensors").exists():
+        why = f"it is {known.info.status}"
+        if (folder / "sweep").exists():
+            why = "it is a sweep: take one of its trainings"
+        raise ValueError(f"run {known.info.run_name} ({run_id}) has no network: {why}")
     return Recorded(run_id, known.info.run_name, known.data.tags, folder)
 
 
@@ -495,6 +510,11 @@ def _making(store: Path) -> AbstractContextManager[None]:
     """Hold the lock of what MLflow itself makes without one."""
     waiting = f"waiting for another process that writes to {store / 'mlflow.db'}"
     return atomic.lock(store / ".mlflow.db.lock", waiting=waiting)
+
+
+def _files_of(run: "mlflow.entities.Run") -> Path:
+    """Return the folder of a run's artifacts, which the embedded store has at hand."""
+    return Path(url2pathname(urlparse(run.info.artifact_uri).path))
 
 
 def _artifacts(store: Path) -> str:

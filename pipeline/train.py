@@ -68,9 +68,10 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
     adam = Adam(network, lr=cfg.lr)
     numbers = cfg.numbers()
     about = numbers | {"data_sha256": dataset.sha256}
-    digest = unfinished.digest(about | {"reproduces": cfg.reproduce})
+    apart = {"reproduces": cfg.reproduce, "sweep": trial.tags.get("sweep")}
+    digest = unfinished.digest(about | apart)  # these take over no other's run
     folder = trial.folder / ("reproduce" if original else "train")
-    name = label(numbers | {"dataset": dataset.name})
+    name = trial.name or label(numbers | {"dataset": dataset.name})
     tags = {"data.sha256": dataset.sha256, **trial.tags}
     if original:
         name += " again"
@@ -137,7 +138,7 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
     _print_summary(run, folder, dataset, network, last, sha256)
     if original:
         differences = original.differences(
-            network, last, provenance.tags(), code("train")
+            network, last, provenance.tags(), code("train"), provenance.packages()
         )
         _print_comparison(original, sha256, differences)
 
@@ -168,7 +169,9 @@ def _ctrl_c() -> Iterator[Stop]:
         told = "stopping at the end of this epoch; Ctrl-C again stops at once"
         print(told, file=sys.stderr)
 
-    before = signal.signal(signal.SIGINT, handle)
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:  # of a worker, which its launcher stops
+        signal.signal(signal.SIGINT, handle)
     try:
         yield stop
     finally:
@@ -247,12 +250,12 @@ def _print_comparison(
     """Say whether the bytes are equal.
 
     Raises:
-        ArithmeticError: If they are not; it says what differs.
+        ValueError: If they are not; it says what differs.
     """
     hashes = f"recorded {original.trained.sha256}, now {sha256}"
     told = "".join(f"\n  {line}" for line in differences)
     if sha256 != original.trained.sha256:
-        raise ArithmeticError(f"not reproduced: {hashes}{told}")
+        raise ValueError(f"not reproduced: {hashes}{told}")
     print(f"\nreproduced to the byte: {hashes}")
     if told:
         print(f"although there are differences:{told}")

@@ -76,8 +76,21 @@ def test_a_good_value_passes(argument, value):
 
 
 def test_hydras_own_settings_pass():
-    arguments = ["--cfg", "job", "hydra/launcher=basic", "hydra.sweep.dir=x"]
+    arguments = ["hydra.job.chdir=false", "--cfg", "job"]
     assert read(arguments, Train) == Command(arguments, [], [])
+
+
+def test_what_hydra_only_answers_is_no_sweep():
+    found = sweep("-m", "hidden=5,6", "--cfg", "job")
+    assert found == Command(["hidden=5,6", "--cfg", "job"], [], [])
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_flag_may_stand_anywhere(place):
+    arguments = ["hidden=5,6", "seed=1"]
+    arguments.insert(place, "-m")
+    found = sweep(*arguments)
+    assert found.overrides == ["hidden=5,6", "seed=1", "-m"] and len(found.jobs) == 2
 
 
 def sweep(*arguments):
@@ -88,7 +101,7 @@ def test_a_comma_sweeps_where_a_number_or_a_data_set_is_meant(tmp_path, monkeypa
     (tmp_path / "my set").mkdir()
     monkeypatch.chdir(tmp_path)
     found = sweep("-m", "hidden=5,10", "dataset=mnist,my set")
-    assert found.overrides == ["-m", "hidden=5,10", 'dataset="mnist","my set"']
+    assert found.overrides == ["hidden=5,10", 'dataset="mnist","my set"', "-m"]
     assert not found.problems
     assert [job.swept for job in found.jobs] == [
         {"hidden": hidden, "dataset": dataset}
@@ -112,6 +125,22 @@ def test_a_bad_value_of_a_sweep_is_a_problem_of_its_jobs_alone():
 def test_a_sweep_without_a_good_setting_is_refused_whole():
     assert len(sweep("-m", "hidden=0,-1").problems) == 2
     assert len(sweep("-m", "hidden=5,10", "lr=-1").problems) == 1
+
+
+def test_the_order_of_keys_and_values_makes_no_other_job():
+    one = sweep("-m", "hidden=5,8", "seed=1,2").jobs
+    other = sweep("-m", "seed=2,1", "hidden=8,5").jobs
+    assert {job.folder for job in one} == {job.folder for job in other}
+
+
+def test_null_is_nothing_where_nothing_is_the_default():
+    assert read(["reproduce=null"], Train).problems == []
+    assert read(["reproduce=null"], Train).overrides == ["reproduce=null"]
+
+
+def test_a_swept_key_is_always_in_the_name():
+    jobs = sweep("-m", "lr=0.001,0.01").jobs
+    assert [j.name for j in jobs] == [f"hidden=20 seed=1 lr={x}" for x in (0.001, 0.01)]
 
 
 def test_the_same_setting_twice_is_one_job():
@@ -142,7 +171,13 @@ def test_an_experiment_is_a_sweep_that_is_ready_to_run(name, first, count):
     ("arguments", "message"),
     [
         (["experiment=x"], "experiment must be hidden_sizes or learning_rates, got"),
-        (["reproduce=a", "hidden=4"], "hidden=4 does nothing beside reproduce"),
+        (["reproduce=a", "hidden=4"], "hidden does nothing beside reproduce"),
+        (["reproduce="], "reproduce must have at least 1 character"),
+        (["-m", "hidden=5,6", "hidden=7"], "hidden is there twice"),
+        (["-m", "hidden=5,6", "hydra/launcher=ray"], "must be basic or joblib, got"),
+        (["hydra/launcher=joblib"], "is for sweeps: add -m"),
+        (["-m", "hydra.sweep.dir=x"], "hydra.sweep.dir is set by this command"),
+        (["-m", "lr=interval(0,1)"], "lr can't be read from 'interval(0,1)'"),
         (["-m", "reproduce=a,b"], "reproduce=a,b are several values: it takes one"),
     ],
 )
@@ -155,11 +190,12 @@ def test_only_trainings_are_swept():
 
 
 @pytest.mark.parametrize(
-    "name", ["Photo (1) [x], ü=~#'1'", "1234e567", "null", "a${b}"]
+    "name", ["Photo (1) [x], ü=~#'1'", "1234e567", "null", "a${b}", "a,b"]
 )
 def test_a_folder_is_taken_as_typed(tmp_path, monkeypatch, name):
     (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
+    assert sweep("-m", f"dataset={name}", "seed=1,2").problems == []
     found = read([f"dataset={name}"], Train)
     (override,) = found.overrides
     assert not found.problems

@@ -74,7 +74,7 @@ def test_learning_curves_draw_both_parts(epochs):
 def test_a_sweep_is_drawn_with_a_line_for_each_name(lines):
     points = [figures.Point(x, [0.9, 0.91], f"hidden={x:.0f}") for x in (5.0, 50.0)]
     drawn = figures.sweep(
-        {f"lr={n}": points for n in range(lines)}, xlabel="parameters"
+        {f"lr={n}": points for n in range(lines)}, xlabel="parameters", title="a"
     )
     assert drawn.size == (792, 484)
     assert len(drawn.convert("RGB").getcolors(100_000)) > 50

@@ -69,4 +69,4 @@ def test_a_flipped_byte_in_the_data_is_refused_by_name(once):
 
 def test_a_run_that_is_unknown_is_refused(once):
     done = once.run("train", "reproduce=1234e567", status=1)
-    assert "no trained network of a run '1234e567'" in done.stderr
+    assert "mlflow.db has no run '1234e567'" in done.stderr

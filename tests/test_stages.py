@@ -399,7 +399,7 @@ def test_an_older_network_is_reached_by_its_run(looked_at, recorded):
 @pytest.mark.parametrize("stage", ["evaluate", "inspect"])
 def test_a_run_that_is_unknown_is_refused(looked_at, stage):
     done = looked_at.run(stage, "run=1234e567", status=1)
-    assert "no trained network of a run '1234e567'" in done.stderr
+    assert "mlflow.db has no run '1234e567'" in done.stderr
 
 
 def test_without_a_network_the_command_that_makes_one_is_named(project):

@@ -1,6 +1,9 @@
 """Sweeps, as processes on scikit-learn's digits, and what MLflow has of them."""
 
 import csv
+import os
+import re
+import shutil
 import signal
 import statistics
 import time
@@ -13,9 +16,13 @@ DIGITS = ["dataset=digits", "epochs=2"]
 
 def store_of(project):
     from mlflow import MlflowClient
+    from mlflow.entities import ViewType
 
     client = MlflowClient(f"sqlite:///{project.outputs / 'mlflow.db'}")
-    runs = client.search_runs(["1"])
+    runs = client.search_runs(["1"], run_view_type=ViewType.ALL)
+    deleted = [run for run in runs if run.info.lifecycle_stage != "active"]
+    assert not [run for run in deleted if run.info.status == "FINISHED"]
+    runs = [run for run in runs if run not in deleted]
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     return client, parents, [run for run in runs if run not in parents]
 
@@ -37,7 +44,8 @@ def swept(empty_project):
 
 def test_a_sweep_is_one_parent_and_a_child_for_each_setting(swept):
     _, (parent,), children = store_of(swept)
-    assert parent.info.run_name == "hidden=5,8,-1 seed=1,2"
+    assert parent.info.run_name == "hidden=5,8,-1 seed=1,2 dataset=digits epochs=2"
+    assert parent.data.params["epochs"] == "2" and "hidden" not in parent.data.params
     assert {child.data.tags["mlflow.parentRunId"] for child in children} == {
         parent.info.run_id
     }
@@ -97,7 +105,7 @@ def test_the_table_equals_a_recomputation_from_the_children(swept):
         reached = [run.data.metrics["val/accuracy"] for run in runs]
         assert row["trained"] == len(runs) == 2
         assert row["val/accuracy"] == pytest.approx(statistics.mean(reached))
-        assert row["std"] == pytest.approx(statistics.stdev(reached))
+        assert row["val/accuracy std"] == pytest.approx(statistics.stdev(reached))
         assert row["parameters"] == 785 * row["hidden"] + 10 * (row["hidden"] + 1)
         assert row["bytes"] == 4 * row["parameters"]
         seconds = [
@@ -140,10 +148,14 @@ def test_a_sweep_leaves_the_files_of_the_chain_alone(swept):
 
 def test_typed_again_only_what_failed_is_tried_and_nothing_doubled(swept):
     _, _, before = store_of(swept)
-    again = ["train", "-m", "hidden=8,-1,5", "seed=2,1", *DIGITS]  # in another order
+    again = ["train", "seed=2,1", "hidden=8,-1,5", *DIGITS, "-m"]  # in another order
+    shutil.rmtree(swept.outputs / "train", ignore_errors=True)
+    lost = next(swept.outputs.glob("sweeps/*/hidden=5,seed=1"))
+    shutil.rmtree(lost)  # its files are in its run too
     done = swept.run(*again, status=1)
+    assert (lost / "train" / "model.safetensors").exists()
     _, parents, after = store_of(swept)
-    assert "6 trainings, of which 4 are done" in done.stdout
+    assert "6 in all, 4 already trained" in done.stdout
     assert len(parents) == 1
     assert {run.info.run_id for run in after} == {run.info.run_id for run in before}
 
@@ -165,17 +177,46 @@ def test_a_training_that_fails_is_tried_again_and_stays_one_run(project):
     second = project.run(*command, status=1)
     rule = "failed: batch_size must be <= 1500, the training pictures of digits"
     assert first.stdout.count(rule) == second.stdout.count(rule) == 2  # line and table
-    assert "2 trainings, of which 1 are done" in second.stdout
+    assert "2 in all, 1 already trained" in second.stdout
     _, (parent,), children = store_of(project)
     assert sorted(run.info.status for run in children) == ["FAILED", "FINISHED"]
     assert parent.info.status == "FAILED"
+
+
+def test_a_mistake_in_the_code_is_told_of_one_training_and_the_others_train(project):
+    loop = project.root / "pipeline" / "loop.py"
+    text = loop.read_text()
+    broken = 'if adam.lr == 0.5:\n        raise TypeError("a mistake")\n    images ='
+    loop.write_text(text.replace("images =", broken, 1))
+    command = ["train", "-m", "lr=0.5,0.001", *DIGITS]
+    done = project.run(*command, status=1)
+    assert done.stdout.count("failed: TypeError: a mistake") == 2  # line and table
+    assert "Traceback" not in done.stdout + done.stderr
+    (told,) = project.outputs.glob("sweeps/*/lr=0.5/error.txt")
+    assert "loop.py" in told.read_text()
+    _, _, children = store_of(project)
+    assert sorted(run.info.status for run in children) == ["FAILED", "FINISHED"]
+
+
+def test_a_sweep_and_a_training_of_the_same_numbers_share_no_run(project):
+    loop = project.root / "pipeline" / "loop.py"
+    text = loop.read_text()
+    loop.write_text(
+        text.replace("yield Epoch", "import os; os._exit(9)\n        yield")
+    )
+    numbers = ["hidden=5", "epochs=3", "dataset=digits"]
+    project.run("train", "-m", *numbers, "seed=1,2", status=9)
+    loop.write_text(text)
+    assert "carrying on" not in project.run("train", *numbers).stdout
+    _, runs, (child,) = store_of(project)
+    assert len(runs) == 2 and child.info.status == "KILLED"
 
 
 def test_a_sweep_without_mlflow_prints_its_table_too(project):
     command = ["train", "-m", "seed=1,2", "tracking=none", *DIGITS]
     assert "of the validation pictures" in project.run(*command).stdout
     again = project.run(*command).stdout
-    assert "2 trainings, of which 2 are done" in again
+    assert "2 in all, 2 already trained" in again
     assert not (project.outputs / "mlflow.db").exists()
 
 
@@ -208,6 +249,23 @@ def is_worker(pid):
 
 
 @pytest.mark.fault
+def test_a_worker_that_is_killed_is_told_and_the_same_command_carries_on(project):
+    command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=25"]
+    process = project.start(*command, "hydra/launcher=joblib", PYTHONUNBUFFERED="1")
+    wait_for(process, "1 of 4")
+    worker = next(pid for pid in children_of(process.pid) if is_worker(pid))
+    os.kill(int(worker), signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in stdout + stderr
+    assert stderr.startswith("error: a worker was killed; the same command carries on")
+    _, (before,), children = store_of(project)
+    assert "RUNNING" not in {run.info.status for run in (before, *children)}
+    project.run(*command)
+    assert finished(project, ["1", "2", "3", "4"]).info.run_id == before.info.run_id
+
+
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("launcher", "stop"),
     [
@@ -231,6 +289,7 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(project, launcher,
     process.stdout.close(), process.stderr.close()
     _, (before,), children = store_of(project)
     done = {run.info.run_id for run in children if run.info.status == "FINISHED"}
+    begun = {run.info.run_id for run in children}
     assert done
     if stop != signal.SIGKILL:
         assert before.info.status == "KILLED"
@@ -238,8 +297,9 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(project, launcher,
     again = project.run(*command)
     parent = finished(project, ["1", "2", "3", "4"])
     assert parent.info.run_id == before.info.run_id
-    assert done <= {run.info.run_id for run in store_of(project)[2]}
-    assert "4 trainings, of which" in again.stdout
+    # Neither what was done nor what a worker still trained was started again.
+    assert begun <= {run.info.run_id for run in store_of(project)[2]}
+    assert re.search("4 in all, [123] already trained", again.stdout)
     (table,) = project.outputs.glob("sweeps/*/sweep.csv")
     assert "\n4," in table.read_text()
     assert not [pid for pid in workers if is_worker(pid)]
