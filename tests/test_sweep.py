@@ -226,7 +226,7 @@ def finished(project, expected):
     assert sorted(child.data.params["seed"] for child in children) == expected
     assert {child.info.status for child in children} == {"FINISHED"}
     for child in children:
-        assert len(client.get_metric_history(child.info.run_id, "val/loss")) == 25
+        assert len(client.get_metric_history(child.info.run_id, "val/loss")) == 12
     return parent
 
 
@@ -250,7 +250,7 @@ def is_worker(pid):
 
 @pytest.mark.fault
 def test_a_worker_that_is_killed_is_told_and_the_same_command_carries_on(project):
-    command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=25"]
+    command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=12"]
     process = project.start(*command, "hydra/launcher=joblib", PYTHONUNBUFFERED="1")
     wait_for(process, "1 of 4")
     worker = next(pid for pid in children_of(process.pid) if is_worker(pid))
@@ -277,7 +277,7 @@ def test_a_worker_that_is_killed_is_told_and_the_same_command_carries_on(project
     ],
 )
 def test_a_sweep_that_was_stopped_trains_only_what_is_missing(project, launcher, stop):
-    command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=25"]
+    command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=12"]
     how = f"hydra/launcher={launcher}"
     process = project.start(*command, how, PYTHONUNBUFFERED="1")
     wait_for(process, "1 of 4")
