@@ -432,7 +432,9 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_carries_on(project, m
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    stopped = re.fullmatch(r"stopped after epoch (\d); .*carries on\n", stderr)
+    first, last = stderr.splitlines()
+    assert first.startswith("stopping at the end of this epoch")
+    stopped = re.fullmatch(r"stopped after epoch (\d); .*carries on", last)
     assert stopped and int(stopped[1]) < 6, stderr
     client, (killed,) = runs_of(project)
     assert killed.info.status == "KILLED"
