@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors
-from safetensors import safe_open
 
 from pipeline import atomic
-from pipeline.network import Network
+from pipeline.network import CLASSES, PIXELS, Network
 
+LARGEST = 40_000_000  # bytes of a network; 10,000 hidden neurons have 32 million
 Snapshot = dict[str, Float[np.ndarray, "..."]]
 
 
@@ -67,6 +68,22 @@ class Trained:
     about: dict[str, Any]  # what shaped it: hidden, seed, dataset, data_sha256, ...
     sha256: str  # of its file
     run_id: str | None  # of the MLflow run that trained it, where that is known
+    familiar: Path  # the file that knows its training pictures, if there is one
+
+    @property
+    def dataset(self) -> str:
+        """The data set that it was trained with; MNIST where that is not said."""
+        return str(self.about.get("dataset", "mnist"))
+
+    @property
+    def split(self) -> str:
+        """How the data set was divided."""
+        return str(self.about.get("split", "exercise"))
+
+    @property
+    def epochs(self) -> int:
+        """How long it was trained; 0 where that is not said."""
+        return int(self.about.get("epochs", 0))
 
 
 def load_last(folder: Path) -> Trained:
@@ -76,38 +93,69 @@ def load_last(folder: Path) -> Trained:
         FileNotFoundError: If there is none; it says which command makes one.
     """
     with atomic.reading(folder):
-        return load_trained(folder)
+        return load_trained(folder / "model.safetensors")
 
 
-def load_trained(folder: Path) -> Trained:
-    """Read a network, and the run that trained it, from the files of a training."""
-    network = load(folder / "model.safetensors")
-    content = (folder / "model.safetensors").read_bytes()
-    known = folder / "run.json"
+def load_trained(path: Path) -> Trained:
+    """Read a network, and the run that trained it from the file beside it."""
+    network, about = load_with(path)
+    known = path.with_name("run.json")
     run_id = json.loads(known.read_text())["run_id"] if known.exists() else None
-    _, about = read(folder / "model.safetensors")
-    return Trained(network, about, hashlib.sha256(content).hexdigest(), run_id)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    familiar = path.with_name("familiar.safetensors")
+    return Trained(network, about, sha256, run_id, familiar)
 
 
 def load(path: Path | str) -> Network:
-    """Read a network that `save` wrote.
+    """Read a network that `save` wrote; see `load_with` for what is refused."""
+    return load_with(Path(path))[0]
+
+
+def load_with(path: Path) -> tuple[Network, dict[str, Any]]:
+    """Read a network and what shaped it, believing nothing of the file.
+
+    The format can hold no code, and names, shapes and values are checked here.
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If it holds no network of two layers; it says why.
     """
-    if not Path(path).exists():
+    if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run python -m pipeline.train")
-    tensors, about = read(Path(path))
-    network = Network(hidden=about["hidden"], generator=torch.Generator())
+    if not path.is_file():
+        raise ValueError(f"{path} is no file: a network is a .safetensors file")
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"{path} is larger than {LARGEST:,} bytes, as no network is")
+    try:
+        tensors, about = read(path)
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path} is no safetensors file: {error}") from None
+    hidden = len(tensors.get("layer_1.bias", ()))
+    expected = {
+        "layer_1.weight": (hidden, PIXELS),
+        "layer_1.bias": (hidden,),
+        "layer_2.weight": (CLASSES, hidden),
+        "layer_2.bias": (CLASSES,),
+    }
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if not hidden or found != expected:
+        raise ValueError(f"{path} holds {found}; a network holds {expected}")
+    for name, tensor in tensors.items():
+        if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
+            raise ValueError(f"{path}: {name} must hold finite numbers of float32")
+    network = Network(hidden=hidden, generator=torch.Generator())
     network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
-    return network
+    return network, about
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the tensors of a file, and what belongs to them."""
+    """Return the tensors of a file, and what belongs to them, if that is said."""
     with safe_open(path, framework="np") as stored:
         tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
-        return tensors, json.loads(stored.metadata()["about"])
+        about = json.loads((stored.metadata() or {}).get("about", "{}"))
+    if not isinstance(about, dict):
+        raise ValueError("what it says of itself is no JSON object")
+    return tensors, about
 
 
 def write(path: Path, tensors: Mapping[str, np.ndarray], about: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 from pipeline import atomic
 from pipeline.config import (
     CONF,
+    LISTS,
     NUMBERS,
     TEXT,
     Keys,
@@ -278,6 +279,9 @@ def read(
             if sweep and not Path(value).expanduser().is_dir():
                 parts = value.split(",")
             argument = f"{key}={','.join(map(quote, parts))}"
+        if key in LISTS:
+            parts = [p for p in value.strip("[]").split(",") if p and p != "null"]
+            argument = f"{key}=[{','.join(map(quote, parts))}]" if parts else argument
         words.append(argument)
         try:
             override = parser.parse_override(argument)
@@ -285,7 +289,9 @@ def read(
         except (HydraException, NotImplementedError):
             problems.append(f"{key} can't be read from {value!r} ({default(key)})")
             continue
-        if not swept:
+        if key in LISTS:
+            values[key] = parts or None
+        elif not swept:
             values[key] = getattr(override.value(), "text", override.value())
             if key in TEXT and values[key] is not None:
                 values[key] = value

@@ -71,12 +71,27 @@ class Look(Schema):
     """What the stages that look at a trained network read from the configuration."""
 
     run: Annotated[str, Field(min_length=1)] | None
+    model: Annotated[str, Field(min_length=1)] | None
     tracking: Literal["mlflow", "none"]
+
+
+class Evaluate(Look):
+    """What stage evaluate reads from the configuration."""
+
+    sets: list[Annotated[str, AfterValidator(_dataset)]] | None
+    prepare: bool | None
+
+
+class Predict(Look):
+    """What stage predict reads from the configuration."""
+
+    images: int | str
 
 
 Keys = TypeVar("Keys", bound=Schema)
 # Taken as typed: no number, list or interpolation is read from these.
-TEXT = {"dataset", "run", "reproduce"}
+TEXT = {"dataset", "run", "reproduce", "model", "images"}
+LISTS = {"sets"}  # of text
 NUMBERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
 
 
@@ -122,6 +137,8 @@ def check(keys: type[Keys], values: dict[str, Any]) -> Keys:
             rule = rule.replace("Input should be", "must be")
             rule = rule.replace("String should have", "must have")
             lines.append(f"{key} {rule}, got {problem['input']!r} ({default(key)})")
+    if values.get("run") and values.get("model"):
+        lines.append("run and model name two networks: leave one out")
     if lines:
         raise Refused("\n".join(lines))
     return checked

@@ -11,7 +11,6 @@ import json
 import math
 import re
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pipeline import atomic, figures, sources
 CLASSES = 10
 SIDE = 28  # pixels; a picture is SIDE x SIDE
 PICTURES = {"means": figures.class_means, "samples": figures.contact_sheet}
+LARGEST = 2**29  # bytes of an IDX file; EMNIST, the largest of the family, has 2**29
 HELD_OUT = 120  # split=holdout keeps back 1/120 of the images from each class
 
 
@@ -67,6 +67,17 @@ class Dataset:
     def name(self) -> str:
         """What the data set is called: as its file, without the ending."""
         return self.path.stem
+
+    def means(self) -> dict[int, UInt8[np.ndarray, "28 28"]]:
+        """Return the mean of the training pictures of each class."""
+        return {
+            label: self.train.images[self.train.labels == label]
+            .mean(axis=0)
+            .round()
+            .astype(np.uint8)
+            for label in range(CLASSES)
+            if (self.train.labels == label).any()
+        }
 
     def check(self, sha256: str) -> None:
         """Make sure that these are the bytes of that hash, such as a network's.
@@ -226,10 +237,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 
 def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
-    """Read an IDX file of bytes, plain or gzipped: torchvision's reader, after checks.
-
-    torchvision believes what the file says of itself; these checks are what it leaves
-    out: magic number, type, dimensions, and a length that agrees with the sizes.
+    """Read an IDX file of bytes, plain or gzipped, believing nothing that it claims.
 
     Args:
         path: The file.
@@ -241,8 +249,6 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
     Source: the format is described at the end of LeCun, Cortes, Burges, The MNIST
     database of handwritten digits (1998).
     """
-    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
-
     with path.open("rb") as stream:
         gzipped = stream.read(2) == b"\x1f\x8b"
     try:
@@ -254,10 +260,12 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
                     f"{path} starts with bytes {header[:4].hex(' ')}; an IDX file of "
                     f"bytes in {dimensions} dimensions starts with {magic.hex(' ')}"
                 )
-            sizes = np.frombuffer(header, ">u4", offset=4)
-            claimed = math.prod(map(int, sizes))
-            if not 0 < claimed <= 2**31:
-                raise ValueError(f"{path} claims {claimed:,} bytes, not 1 to 2 GiB")
+            sizes = [int(size) for size in np.frombuffer(header, ">u4", offset=4)]
+            claimed = math.prod(sizes)
+            if not 0 < claimed <= LARGEST:
+                raise ValueError(
+                    f"{path} claims {claimed:,} bytes, not 1 to {LARGEST:,}"
+                )
             body = stream.read(claimed + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is no whole gzip file: {error}") from None
@@ -266,11 +274,7 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
         raise ValueError(
             f"{path} claims {claimed:,} bytes after its header, has {more}"
         )
-    with tempfile.NamedTemporaryFile(suffix=".idx") as plain:
-        plain.write(header + body)
-        plain.flush()
-        array: np.ndarray = read_sn3_pascalvincent_tensor(plain.name).numpy()
-    return array
+    return np.frombuffer(body, np.uint8).reshape(sizes)
 
 
 def _read(dataset: str, folder: Path) -> tuple[Labelled, Labelled]:
@@ -278,7 +282,7 @@ def _read(dataset: str, folder: Path) -> tuple[Labelled, Labelled]:
     if dataset == "digits":
         return _digits()
     place = Path(dataset) if _is_folder(dataset) else sources.fetch(dataset, folder)
-    pairs = {images: _pair(images, labels) for images, labels in _pairs(place)}
+    pairs = {images: _fitting(images, labels) for images, labels in pairs_of(place)}
     if len(pairs) == 1:
         whole = next(iter(pairs.values()))
         cut = len(whole) - len(whole) // 7  # as MNIST's 60,000 and 10,000
@@ -313,12 +317,24 @@ def _digits() -> tuple[Labelled, Labelled]:
     return whole.pick(rows[:1500]), whole.pick(rows[1500:])
 
 
-def _pair(images_path: Path, labels_path: Path) -> Labelled:
-    images = read_idx(images_path, dimensions=3)
-    labels = read_idx(labels_path, dimensions=1)
+def _fitting(images_path: Path, labels_path: Path) -> Labelled:
+    images, labels = read_pair(images_path, labels_path)
     if images.shape[1:] != (SIDE, SIDE):
         height, width = images.shape[1:]
         raise ValueError(f"{images_path} has pictures of {height}x{width}, not 28x28")
+    return Labelled(images, labels)
+
+
+def read_pair(
+    images_path: Path, labels_path: Path
+) -> tuple[UInt8[np.ndarray, "n height width"], UInt8[np.ndarray, " n"]]:
+    """Read pictures of any size, and the label in 0..9 of each, from two IDX files.
+
+    Raises:
+        ValueError: If they break the format or don't fit together.
+    """
+    images = read_idx(images_path, dimensions=3)
+    labels = read_idx(labels_path, dimensions=1)
     if len(images) != len(labels) or not len(labels):
         raise ValueError(
             f"{images_path} has {len(images)} pictures, "
@@ -329,10 +345,10 @@ def _pair(images_path: Path, labels_path: Path) -> Labelled:
         raise ValueError(
             f"{labels_path} has label {labels[row]} in row {row}, not 0..9"
         )
-    return Labelled(images, labels)
+    return images, labels
 
 
-def _pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
+def pairs_of(folder: Path) -> Iterator[tuple[Path, Path]]:
     """Find the image files of a folder that have a label file beside them."""
     for path in sorted(folder.iterdir()):
         plain = path.name.removesuffix(".gz")
@@ -351,7 +367,7 @@ def _is_folder(dataset: str) -> bool:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    files = {path for pair in _pairs(folder) for path in pair}
+    files = {path for pair in pairs_of(folder) for path in pair}
     return {path.name: sources.sha256(path) for path in sorted(files)}
 
 

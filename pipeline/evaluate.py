@@ -1,72 +1,157 @@
-"""Score a trained network on the validation pictures of its data set.
+"""Score a trained network on pictures that it has never seen, and on any others.
 
-Reads outputs/train/ (or what run=<id> left) and the data set that the network was
-trained with; writes to outputs/evaluate/ metrics.json, answers.csv and confusion.png,
-and the same into the MLflow run that trained the network. Takes 4 s; with the defaults
-a loss of 0.147 and 95.9 % of 10,000 pictures.
+Reads outputs/train/ (or what run=<id> left, or model=<file>) and the sets, by default
+the pictures that were watched in training: with the defaults MNIST's 10,000 test
+pictures, of which 95.9 % are read rightly with a loss of 0.147. A folder among the sets
+holds pictures with a labels.csv, in folders 0 to 9 or with the digit first in their
+names, or a pair of IDX files. Writes to outputs/evaluate/ metrics.json, answers.csv,
+classes.csv and scores.png, and the same into the MLflow run that trained the
+network. Takes 4 s.
 """
 
-import csv
 import json
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.command import stage
-from pipeline.config import OUTPUTS, Look, home
+from pipeline.config import OUTPUTS, Evaluate, home
+
+if TYPE_CHECKING:
+    from pipeline.scores import Scored
+    from pipeline.tracking import Run
+
+MEANING = """
+In 10,000 pictures 0.1 % are ten, and the interval says how much is chance. Pictures
+that a network learned from are read better than others, for it has seen them twenty
+times: so validation is below training. Where confidence is above accuracy the network
+is surer than it should be; calibration error is how far they are apart on average."""
+MISTAKES = 20  # of each set that MLflow shows, the most confident first
 
 
-def evaluate(cfg: Look) -> None:
+def evaluate(cfg: Evaluate) -> None:
     """Load, compute, write, in this order."""
-    import time
-
     import torch
 
-    from pipeline import atomic, checkpoint, datasets, figures, metrics, tracking
+    from pipeline import atomic, chosen, datasets, familiar, testsets, tracking
+    from pipeline.scores import Scored
 
     torch.set_num_threads(1)
-    if cfg.run is None:
-        trained = checkpoint.load_last(OUTPUTS / "train")
-    else:
-        known = tracking.recorded(cfg.run, store=home())
-        trained = checkpoint.load_trained(known.folder / "train")
-    dataset = datasets.load(trained.about["dataset"], folder=OUTPUTS / "data")
-    dataset.check(trained.about["data_sha256"])
-    val = dataset.split(trained.about["split"]).val
-    labels = torch.from_numpy(val.labels).long()
-    logits = trained.network.logits(val.images)
-    scores = {
-        "n": len(val),
-        "loss": metrics.cross_entropy(logits, labels).item(),
-        "accuracy": metrics.accuracy(logits, labels).item(),
-    }
-    answers = logits.argmax(dim=1)
-    counts = metrics.confusion_matrix(answers, labels, datasets.CLASSES)
-    title = f"{dataset.name}: {scores['accuracy']:.2%} of {len(val):,} answered rightly"
+    last, store = OUTPUTS / "train", home()
+    trained = chosen.network(cfg.run, cfg.model, last=last, store=store)
+    known = familiar.load(trained.familiar)
+    dataset = datasets.load(trained.dataset, folder=OUTPUTS / "data")
+    if "data_sha256" in trained.about:
+        dataset.check(trained.about["data_sha256"])
+    scored = []
+    for name in cfg.sets or [dataset.name]:
+        if name == trained.dataset or cfg.sets is None:
+            test = testsets.own(dataset, trained.split)
+        else:
+            folder = OUTPUTS / "data"
+            test = testsets.load(
+                name, folder=folder, prepare=cfg.prepare, shown=_shown(name)
+            )
+        print(f"{test.name}: {test.told}")
+        scored.append(Scored.of(test, trained.network, known))
     with (
         tracking.run_of_network(
-            store=home() if cfg.tracking == "mlflow" else None,
+            store=store if cfg.tracking == "mlflow" else None,
             run_id=trained.run_id,
             weights_sha256=trained.sha256,
         ) as run,
         atomic.folder(OUTPUTS / "evaluate") as written,
     ):
-        text = json.dumps({dataset.name: scores}, indent=1)
-        (written / "metrics.json").write_text(text + "\n")
-        with (written / "answers.csv").open("w", newline="") as stream:
-            table = csv.writer(stream, lineterminator="\n")
-            table.writerow(["label", "answer"])
-            table.writerows(zip(labels.tolist(), answers.tolist(), strict=True))
-        figures.confusion(counts, title=title).save(written / "confusion.png")
+        _write(scored, written)
         run.log_files("evaluate", sorted(written.iterdir()))
-        run.log_metrics(
-            {
-                f"evaluate/{dataset.name}/{name}": value
-                for name, value in scores.items()
-            },
-            step=trained.about["epochs"],
-            time=time.time_ns() // 1_000_000,
+        for one in scored:
+            _record(one, run, step=trained.epochs)
+    _print(scored, run)
+    lost = [line for one in scored for line in one.test.problems]
+    if lost:
+        told = "\n  ".join([f"{len(lost)} pictures were not scored", *lost])
+        raise ValueError(told)
+
+
+def _shown(name: str) -> Callable[[Sequence[int]], Iterable[int]]:
+    """Show on a terminal how many pictures of a set are prepared."""
+    from rich.console import Console
+    from rich.progress import track
+
+    screen = Console()
+    return partial(
+        track,
+        description=f"preparing {name}",
+        console=screen,
+        disable=not screen.is_terminal,
+        transient=True,
+    )
+
+
+def _write(scored: Sequence["Scored"], folder: Path) -> None:
+    """Write numbers, answers and pictures of all sets."""
+    from pipeline import figures, tables
+
+    numbers = {one.test.name: one.numbers for one in scored}
+    text = json.dumps(numbers, indent=1)
+    (folder / "metrics.json").write_text(text + "\n")
+    for name, parts in (
+        ("answers.csv", [one.rows() for one in scored]),
+        ("classes.csv", [one.classes() for one in scored]),
+    ):
+        rows = [row for part in parts for row in part]
+        tables.write(folder / name, rows)
+    figures.stacked([one.picture() for one in scored]).save(folder / "scores.png")
+
+
+def _record(one: "Scored", run: "Run", *, step: int) -> None:
+    """Record the scores of a set, the set itself and its most confident mistakes."""
+    import time
+
+    from PIL import Image
+
+    name = one.test.name
+    run.log_metrics(
+        {f"evaluate/{name}/{k}": v for k, v in one.numbers.items()},
+        step=step,
+        time=time.time_ns() // 1_000_000,
+    )
+    run.log_dataset(
+        name,
+        sha256=one.test.sha256,
+        source=one.test.told,
+        counts={"pictures": len(one.labels)},
+        use="evaluation",
+    )
+    mistakes = [
+        {"picture": Image.fromarray(image).resize((84, 84), 0), **row}
+        for image, row in zip(one.test.pictures.images, one.rows(), strict=True)
+        if row["label"] != row["answer"]
+    ]
+    if mistakes:
+        mistakes.sort(key=lambda row: -row["confidence"])
+        run.log_table(f"evaluate/{name}-mistakes.json", mistakes[:MISTAKES])
+
+
+def _print(scored: Sequence["Scored"], run: "Run") -> None:
+    """Print a line for each set, and what the numbers mean."""
+    width = max(len(one.test.name) for one in scored)
+    print(
+        f"\n{'':{width}}  pictures   accuracy   95% interval      loss"
+        "   confidence   calibration error   unsure"
+    )
+    for one in scored:
+        found = one.numbers
+        print(
+            f"{one.test.name:{width}}  {found['n']:8,}   {found['accuracy']:8.2%}"
+            f"   {found['accuracy_low']:6.1%}-{found['accuracy_high']:.1%}"
+            f"   {found['loss']:7.4f}   {found['confidence']:10.1%}"
+            f"   {found['calibration_error']:17.1%}   {found['unsure']:6.1%}"
         )
-    print(f"{title}; loss {scores['loss']:.4f}")
-    print(f"files  {OUTPUTS / 'evaluate'}\n{run.epilogue()}", end="")
+    print(MEANING)
+    print(f"\nfiles  {OUTPUTS / 'evaluate'}\n{run.epilogue()}", end="")
 
 
 if __name__ == "__main__":
-    stage(evaluate, Look)
+    stage(evaluate, Evaluate)

@@ -119,14 +119,41 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> Image.Image:
     return _drawn(figure)
 
 
-def confusion(counts: Int[np.ndarray, "n n"], *, title: str) -> Image.Image:
-    """Draw a confusion matrix: how many pictures of each label got each answer.
+def scores(
+    counts: Int[np.ndarray, "n n"], bins: Float[np.ndarray, "bins 3"], *, title: str
+) -> Image.Image:
+    """Draw what was answered to what, and how much its confidence is worth.
+
+    Args:
+        counts: The pictures of each label (row) that got each answer (column).
+        bins: Of pictures with about the same confidence: how many there are, the mean
+            of their confidence, and the share of them that is right.
+        title: What was scored, and how well.
+    """
+    figure = _figure(12.4, 6.2)
+    left, right = figure.subplots(1, 2)
+    figure.suptitle(title, fontsize=12)
+    _confusion(left, counts)
+    _reliability(right, bins)
+    return _drawn(figure)
+
+
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Put pictures of the same width below one another."""
+    height = sum(picture.height for picture in pictures)
+    whole = Image.new("RGB", (pictures[0].width, height), PAPER)
+    for number, picture in enumerate(pictures):
+        above = sum(earlier.height for earlier in pictures[:number])
+        whole.paste(picture, (0, above))
+    return whole
+
+
+def _confusion(axes: "Axes", counts: Int[np.ndarray, "n n"]) -> None:
+    """Draw a confusion matrix.
 
     The colour follows the mistakes alone, so that 30 of them stand out beside the
     thousand right answers on the diagonal, which are grey.
     """
-    figure = _figure(6.4, 6.2)
-    axes = figure.subplots()
     right = np.eye(len(counts), dtype=bool)
     mistakes = np.where(right, 0, counts)
     most = max(int(mistakes.max()), 1)
@@ -139,9 +166,65 @@ def confusion(counts: Int[np.ndarray, "n n"], *, title: str) -> Image.Image:
             drawn.set(ha="center", va="center")
     classes = range(len(counts))
     axes.set(xticks=classes, yticks=classes, xlabel="answer", ylabel="label")
-    axes.set_title(title, fontsize=11)
+    axes.set_title("how often each label got each answer", fontsize=11)
     axes.spines[:].set_visible(False)
-    return _drawn(figure)
+
+
+def _reliability(axes: "Axes", bins: Float[np.ndarray, "bins 3"]) -> None:
+    """Draw accuracy against confidence: on the diagonal a network knows what it knows.
+
+    The area of a dot follows the number of its pictures.
+    """
+    counts, confidence, accuracy = bins.T
+    axes.plot([0, 1], [0, 1], "--", color="#9aa0a6", label="as sure as it is right")
+    sizes = 20 + 600 * counts / counts.max()
+    axes.scatter(confidence, accuracy, sizes, color=TRAIN, alpha=0.7)
+    for count, x, y in bins:
+        axes.annotate(
+            f"{count:,.0f}",
+            (x, y),
+            xytext=(0, -16),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
+    axes.set(xlabel="mean confidence", ylabel="share right", xlim=(0, 1.05))
+    axes.set_ylim(-0.05, 1.08)
+    axes.set_title("how much its confidence is worth", fontsize=11)
+    axes.legend(frameon=False, loc="upper left")
+    _plain(axes)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A picture on its way to the network, and what became of it."""
+
+    steps: Mapping[str, UInt8[np.ndarray, "height width"]]  # in order
+    told: Sequence[str]  # lines beside them
+
+
+def preparations(shown: Sequence[Preparation]) -> Image.Image:
+    """Draw pictures one below the other, each with its steps from left to right."""
+    side, gap, text = 112, 12, 260
+    columns = max(len(one.steps) for one in shown)
+    width = columns * (side + gap) + gap + text
+    sheet = Image.new("RGB", (width, len(shown) * (side + 34) + gap), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for row, one in enumerate(shown):
+        y = row * (side + 34) + gap
+        for column, (caption, levels) in enumerate(one.steps.items()):
+            x = column * (side + gap) + gap
+            picture = Image.fromarray(levels)
+            factor = side / max(picture.size)
+            size = [max(1, round(length * factor)) for length in picture.size]
+            how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX
+            place = (x + (side - size[0]) // 2, y + (side - size[1]) // 2)
+            sheet.paste(picture.resize((size[0], size[1]), how), place)
+            draw.rectangle((x - 1, y - 1, x + side, y + side), None, GRID)
+            draw.text((x, y + side + 3), caption, INK, _font(12))
+        for number, line in enumerate(one.told):
+            draw.text((width - text, y + 18 * number), line, INK, _font(13))
+    return sheet
 
 
 @dataclass(frozen=True)

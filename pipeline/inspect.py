@@ -15,13 +15,9 @@ def inspect(cfg: Look) -> None:
     """Load, compute, write, in this order."""
     import time
 
-    from pipeline import atomic, checkpoint, tracking
+    from pipeline import atomic, chosen, tracking
 
-    if cfg.run is None:
-        trained = checkpoint.load_last(OUTPUTS / "train")
-    else:
-        known = tracking.recorded(cfg.run, store=home())
-        trained = checkpoint.load_trained(known.folder / "train")
+    trained = chosen.network(cfg.run, cfg.model, last=OUTPUTS / "train", store=home())
     arrays = trained.network.arrays()
     total = sum(array.size for array in arrays)
     with (
@@ -38,7 +34,7 @@ def inspect(cfg: Look) -> None:
         run.log_files("inspect", sorted(written.iterdir()))
         run.log_metrics(
             {"inspect/parameters": total},
-            step=trained.about["epochs"],
+            step=trained.epochs,
             time=time.time_ns() // 1_000_000,
         )
     print(f"{'array':16}{'as in Keras':>14}{'in PyTorch':>14}{'numbers':>10}  because")

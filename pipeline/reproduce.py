@@ -39,7 +39,7 @@ class Original:
         run = tracking.recorded(run_id, store=store)
         files = run.folder / "train"
         metrics = json.loads((files / "metrics.json").read_text())
-        return cls(run, checkpoint.load_trained(files), metrics)
+        return cls(run, checkpoint.load_trained(files / "model.safetensors"), metrics)
 
     @property
     def numbers(self) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Run:
         self.name = created.info.run_name
         self.store = store
         self._experiment = created.info.experiment_id
+        self._files = _files_of(created)
         page = f"experiments/{self._experiment}/runs/{self._id}"
         self._drawn = self._pictures()
         self.address = f"{UI}/#/{page}?workflowType=machine_learning"
@@ -89,10 +90,11 @@ class Run:
         MLflow writes the small .webp after the picture itself.
         """
         found = [file.path for file in self._client.list_artifacts(self._id, "images")]
-        paths = [path for path in found if path.endswith(".webp")]
-        parts = [re.split(r"[+%]", path.removeprefix("images/")) for path in paths]
+        whole = [
+            re.fullmatch(r"images/(.+)[+%]step[+%](\d+)[+%].*\.webp", p) for p in found
+        ]
         # MLflow writes another letter for the / of a name.
-        return {(re.sub(r"\W", "/", part[0]), int(part[2])) for part in parts}
+        return {(re.sub(r"\W", "/", name[1]), int(name[2])) for name in whole if name}
 
     def log_text(self, name: str, text: str) -> None:
         """Record text as a file of the run."""
@@ -114,25 +116,39 @@ class Run:
         entries = [RunTag(name, value) for name, value in tags.items()]
         self._client.log_batch(self._id, tags=entries)
 
-    def log_dataset(self, summary: Mapping[str, Any], *, source: str) -> None:
-        """Record the data set that the run reads, with its digest."""
+    def log_dataset(
+        self,
+        name: str,
+        *,
+        sha256: str,
+        source: str,
+        counts: Mapping[str, int],
+        use: str,
+    ) -> None:
+        """Record a data set that the run reads, with its digest.
+
+        Args:
+            name: What it is called.
+            sha256: Of its bytes.
+            source: Where they are from.
+            counts: How many pictures each part of it has.
+            use: What for: training or evaluation.
+        """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         shape = {"name": "image", "type": "tensor"}
         spec = {"dtype": "uint8", "shape": [-1, 28, 28]}
         dataset = Dataset(
-            name=summary["name"],
-            digest=summary["sha256"][:32],  # MLflow keeps 36 characters
+            name=name,
+            digest=sha256[:32],  # MLflow keeps 36 characters
             source_type="local",
             source=json.dumps({"uri": source}),
             schema=json.dumps(
                 {"mlflow_tensorspec": {"features": [{**shape, "tensor-spec": spec}]}}
             ),
-            profile=json.dumps(
-                {part: summary[part]["images"] for part in ("train", "test")}
-            ),
+            profile=json.dumps(dict(counts)),
         )
-        tag = InputTag("mlflow.data.context", "training")
+        tag = InputTag("mlflow.data.context", use)
         with _making(self.store):  # two at once, of a new data set: one would fail
             self._client.log_inputs(self._id, datasets=[DatasetInput(dataset, [tag])])
 
@@ -171,13 +187,17 @@ class Run:
         )
 
     def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record a table, which the UI shows and compares; again, it is replaced."""
-        columns = list(rows[0])
-        data = [[row[column] for column in columns] for row in rows]
-        table = {"columns": columns, "data": data}
-        tables = json.dumps([{"path": name, "type": "table"}])
-        self.log_text(name, json.dumps(table))
-        self.set_tags({"mlflow.loggedArtifacts": tables})
+        """Record a table, pictures included; recorded again, it is replaced."""
+        import mlflow
+        from PIL.Image import Image
+
+        data: dict[str, list[Any]] = {column: [] for column in rows[0]}
+        for row in rows:
+            for column, value in row.items():
+                shown = isinstance(value, Image)
+                data[column].append(mlflow.Image(value) if shown else value)
+        (self._files / name).unlink(missing_ok=True)  # else MLflow would add rows
+        self._client.log_table(self._id, data, name)
 
     def child_tags(self) -> dict[str, str]:
         """Return the tags that make another run a child of this one."""

@@ -42,7 +42,15 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
     """Load, build, fit, write, in this order."""
     import torch
 
-    from pipeline import atomic, checkpoint, datasets, provenance, tracking, unfinished
+    from pipeline import (
+        atomic,
+        checkpoint,
+        datasets,
+        familiar,
+        provenance,
+        tracking,
+        unfinished,
+    )
     from pipeline.loop import Adam, fit, score
     from pipeline.network import Network, to_pixels
     from pipeline.record import Record
@@ -88,7 +96,13 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
         ) as run,
         _ctrl_c() as stop,
     ):
-        run.log_dataset(datasets.summary(dataset.path), source=str(dataset.path))
+        run.log_dataset(
+            dataset.name,
+            sha256=dataset.sha256,
+            source=str(dataset.path),
+            counts={"train": len(dataset.train), "test": len(dataset.test)},
+            use="training",
+        )
         run.log_files("data", datasets.companions(dataset.path))
         run.log_text("config.yaml", as_yaml(cfg))
         run.log_text("code.json", json.dumps(code("train"), indent=1))
@@ -125,6 +139,10 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
         run.log_metrics(final, step=cfg.epochs, time=record.last.time)
         with atomic.folder(folder) as written:
             sha256 = checkpoint.save(written / "model.safetensors", network, about)
+            familiar.save(
+                written / "familiar.safetensors",
+                familiar.learn(network, split.train.images),
+            )
             tensors = [moment.tensors for moment in record.moments]
             checkpoint.save_history(written / "history.safetensors", tensors, about)
             record.write(written, final)

@@ -22,12 +22,20 @@ MAY_IMPORT = {
     "loop": {"datasets", "metrics", "network"},
     "unfinished": {"atomic", "checkpoint", "loop", "network"},
     "record": {"figures", "metrics", "tracking", "unfinished"},
+    "paper": set(),
+    "digits": {"paper"},
+    "pictures": {"paper"},
+    "tables": set(),
+    "testsets": {"datasets", "digits", "pictures"},
+    "familiar": {"checkpoint", "network"},
+    "chosen": {"checkpoint", "tracking"},
+    "scores": {"familiar", "figures", "metrics", "network", "testsets"},
     "reproduce": {"checkpoint", "datasets", "network", "sources", "tracking"},
     "command": {"atomic", "config"},
     "sweep": {"atomic", "command", "config"}
     | {"datasets", "figures", "provenance", "tracking"},
 }
-STAGES = {"data", "train", "evaluate", "inspect"}
+STAGES = {"data", "train", "evaluate", "inspect", "predict"}
 ONLY_IN = {"hydra": {"command"}, "omegaconf": {"command", "config"}}
 ONLY_IN |= {"mlflow": {"tracking"}, "matplotlib": {"figures"}, "pydantic": {"config"}}
 

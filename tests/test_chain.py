@@ -17,10 +17,11 @@ from pipeline.sources import sha256
 
 ROOT = config.ROOT
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-KEYS = {"data": config.Data, "train": config.Train, "evaluate": config.Look}
+KEYS = {"data": config.Data, "train": config.Train, "evaluate": config.Evaluate}
 KEYS["inspect"] = config.Look
 ABOUT_THE_RUN = {
     "run",
+    "model",
     "tracking",
     "resume",
     "reproduce",

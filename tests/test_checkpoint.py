@@ -76,6 +76,6 @@ def test_about_keeps_what_json_can_hold(tmp_path):
 
 def test_a_network_without_the_file_of_its_run_belongs_to_no_known_run(tmp_path):
     sha256 = checkpoint.save(tmp_path / "model.safetensors", network(), {"seed": 1})
-    trained = checkpoint.load_trained(tmp_path)
+    trained = checkpoint.load_trained(tmp_path / "model.safetensors")
     assert (trained.run_id, trained.sha256) == (None, sha256)
     assert trained.about == {"seed": 1, "hidden": 7}

@@ -3,7 +3,16 @@ from pathlib import Path
 import pytest
 
 from pipeline import config
-from pipeline.config import Look, Refused, Train, check, code, defaults, label
+from pipeline.config import (
+    Evaluate,
+    Predict,
+    Refused,
+    Train,
+    check,
+    code,
+    defaults,
+    label,
+)
 
 
 def test_the_defaults_are_those_of_the_exercise():
@@ -16,11 +25,17 @@ def test_the_defaults_are_those_of_the_exercise():
         "lr": 0.001,
         "seed": 1,
         "run": None,
+        "model": None,
+        "sets": None,
+        "prepare": None,
+        "images": 0,
         "reproduce": None,
         "tracking": "mlflow",
         "resume": True,
     }
-    assert check(Train, defaults()).model_dump() | {"run": None} == defaults()
+    for keys in (Train, Evaluate, Predict):
+        known = check(keys, defaults()).model_dump()
+        assert known == {key: defaults()[key] for key in known}
 
 
 def test_a_key_that_no_one_knows_is_refused_in_experiments_too():
@@ -47,7 +62,8 @@ def test_every_default_carries_its_unit_or_reason():
 
 
 def test_every_line_of_the_configuration_is_in_the_schema():
-    assert set(defaults()) == {*Train.model_fields, *Look.model_fields}
+    read = [*Train.model_fields, *Evaluate.model_fields, *Predict.model_fields]
+    assert set(defaults()) == set(read)
 
 
 def test_paths_are_the_projects_own():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline import metrics
 from pipeline.metrics import accuracy, cross_entropy, tensor_statistics
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 30.0, -40.0], [1.0, 1.5, 1.4]])
@@ -39,3 +40,22 @@ def test_statistics_of_a_tensor():
         "weights/kernel/max": 3,
         "weights/kernel/zeros": 0.5,
     }
+
+
+def test_the_interval_of_wilson_is_that_of_a_textbook():
+    # Brown, Cai, DasGupta (2001), Interval estimation for a binomial proportion: 5 of
+    # 10 lie between 0.2366 and 0.7634.
+    low, high = metrics.wilson_interval(5, 10)
+    assert (low, high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert metrics.wilson_interval(17, 17)[1] == pytest.approx(1)
+
+
+def test_calibration_error_is_the_mean_distance_of_confidence_and_accuracy():
+    # Eight answers at 0.9 of which six are right, two at 0.5 of which one is.
+    probabilities = torch.zeros(10, 10)
+    probabilities[:8, 0], probabilities[8:, 0] = 0.9, 0.5
+    labels = torch.tensor([0] * 6 + [1] * 2 + [0, 1])
+    bins = metrics.reliability(probabilities, labels)
+    assert [found.count for found in bins] == [2, 8]
+    expected = 0.8 * abs(0.75 - 0.9) + 0.2 * abs(0.5 - 0.5)
+    assert metrics.expected_calibration_error(bins) == pytest.approx(expected)

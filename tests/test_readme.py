@@ -12,7 +12,8 @@ from pipeline import command, config
 from pipeline.sources import sha256
 
 STAGES = {"data": config.Data, "train": config.Train}
-STAGES |= {"evaluate": config.Look, "inspect": config.Look}
+STAGES |= {"evaluate": config.Evaluate, "inspect": config.Look}
+STAGES["predict"] = config.Predict
 README = (Path(config.ROOT) / "README.md").read_text()
 
 

@@ -73,7 +73,7 @@ def test_a_child_is_as_complete_as_a_single_run(swept):
     for child in children:
         if child.info.status == "FINISHED":
             files = client.list_artifacts(child.info.run_id, "train")
-            assert len(files) == 6
+            assert len(files) == 7
             assert len(client.get_metric_history(child.info.run_id, "val/loss")) == 2
 
 

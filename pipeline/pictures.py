@@ -1,0 +1,214 @@
+"""Pictures that people bring: found in files and folders, and read as grey levels.
+
+Nothing of a file is believed before it was checked, and whatever is wrong with one is
+said in a line that names it; the others are read all the same.
+"""
+
+import csv
+import math
+import os
+import re
+import stat
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline import paper
+
+# Pillow tries no other: its reader of EPS would start Ghostscript.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+ENDINGS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
+ENDINGS |= {".ppm", ".pgm", ".pbm", ".pnm"}
+NOT_READ = {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
+MOST = 50_000_000  # pixels of a picture, as large phones take them: 200 MB in memory
+LARGE = 1600  # pixels a side to which larger pictures are reduced at once
+STARTS = {
+    b"version https://git-lfs": "a Git LFS pointer, not the picture: git lfs pull",
+    b"%PDF": "PDF: save the page as PNG",
+    b"%!PS": "PostScript: save it as PNG",
+    b"<svg": "SVG: save it as PNG",
+    b"<?xml": "XML, perhaps SVG: save it as PNG",
+    b"<!doc": "an HTML page: save the picture itself",
+    b"<html": "an HTML page: save the picture itself",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A picture that is still to be read."""
+
+    path: Path
+    label: int | None
+
+
+@dataclass
+class Finding:
+    """The pictures of a file or folder, and how it was understood."""
+
+    pictures: list[Found] = field(default_factory=list)
+    told: str = ""  # where the labels are from
+    problems: list[str] = field(default_factory=list)  # a line for each that is lost
+
+
+def find(place: Path) -> Finding:
+    """Find the pictures of a place, without reading them.
+
+    Labels come from a `labels.csv`, from folders named 0..9, or from the first digit
+    of a file's name.
+
+    Raises:
+        ValueError: If there is no such place, or no picture in it.
+    """
+    try:
+        folder = stat.S_ISDIR(place.stat().st_mode)
+    except (OSError, ValueError) as error:  # a null byte is the latter
+        raise ValueError(f"{shown(place)} can't be read: {error}") from None
+    if not folder:
+        return Finding([Found(place, _digit_of(place))], "label from the file's name")
+    table = place / "labels.csv"
+    folders = [place / str(digit) for digit in range(10)]
+    if os.path.lexists(table):
+        found = _from_table(table)
+    elif any(inner.is_dir() for inner in folders):
+        found = Finding(told="labels from the folders 0 to 9")
+        for digit, inner in enumerate(folders):
+            for path in _pictures_in(inner) if inner.is_dir() else ():
+                found.pictures.append(Found(path, digit))
+    else:
+        found = Finding(told="labels from the first digit of each file's name")
+        found.pictures = [Found(path, _digit_of(path)) for path in _pictures_in(place)]
+    if not found.pictures and not found.problems:
+        raise ValueError(f"{shown(place)} holds no pictures ({_kinds()})")
+    return found
+
+
+def read(path: Path) -> UInt8[np.ndarray, "height width"]:
+    """Read a picture of any size and mode as grey levels, turned as its EXIF says.
+
+    Raises:
+        ValueError: If it can't be read; it names the file and says what is wrong.
+    """
+    name = shown(path)
+    try:
+        if not path.is_file():
+            what = "a folder" if path.is_dir() else "no file that can be read"
+            raise ValueError(f"{name} is {what if path.exists() else 'missing'}")
+        with path.open("rb") as stream:
+            head = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    except OSError as error:
+        raise ValueError(f"{name} can't be read: {error.strerror}") from None
+    for start, told in STARTS.items():
+        if head.startswith(start.lower()):
+            raise ValueError(f"{name} is {told}")
+    if not head:
+        raise ValueError(f"{name} is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, and of large pictures
+            with Image.open(path, formats=FORMATS) as picture:
+                _check(picture, name)
+                picture.draft("RGB", (LARGE, LARGE))  # JPEG alone, and at once
+                return paper.grey_levels(_smaller(picture))
+    except ValueError:
+        raise
+    except Image.DecompressionBombError:
+        raise ValueError(f"{name} has more than {MOST:,} pixels") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{name} is no picture of a known kind ({_kinds()})") from None
+    except Exception as error:  # whatever a reader of Pillow's says of odd bytes
+        raise ValueError(f"{name} is damaged: {error}") from None
+
+
+def name_in(path: Path, place: str) -> str:
+    """Name a picture as it is found from the place that was asked for."""
+    root = Path(place).expanduser()
+    return str(path.relative_to(root)) if path != root else path.name
+
+
+def shown(path: Path | str) -> str:
+    """Return a path as it can be printed: without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(path))
+
+
+def _check(picture: Image.Image, name: str) -> None:
+    """Refuse a picture for what its head says, before its pixels are read."""
+    width, height = picture.size
+    if width * height > MOST:
+        raise ValueError(
+            f"{name} has {width}x{height} pixels: at most {MOST:,} are read"
+        )
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1 and picture.format != "MPO":  # a phone's JPEG with a preview
+        raise ValueError(f"{name} has {frames} pictures: save the one that is meant")
+
+
+def _smaller(picture: Image.Image) -> Image.Image:
+    """Reduce a large picture, so that it is never held as many numbers."""
+    picture = ImageOps.exif_transpose(picture)
+    factor = math.ceil(max(picture.size) / LARGE)
+    if factor == 1:
+        return picture
+    if picture.mode[0] in "IF":  # 16 and 32 bits a pixel, which Pillow can't reduce
+        values = np.asarray(picture)[::factor, ::factor]
+        return Image.fromarray(values.astype(np.float32))
+    if picture.mode in ("1", "P", "PA"):
+        picture = picture.convert("RGBA")
+    return picture.reduce(factor)
+
+
+def _from_table(table: Path) -> Finding:
+    """Read a labels.csv: a column with files and one with labels."""
+    name = shown(table)
+    try:
+        if not table.is_file():
+            raise ValueError(f"{name} is no file that can be read")
+        lines = table.read_text(encoding="utf-8-sig").splitlines()
+        separator = ";" if lines and lines[0].count(";") > lines[0].count(",") else ","
+        rows = [*csv.DictReader(lines, delimiter=separator)]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise ValueError(f"{name} can't be read: {error}") from None
+    columns = list(rows[0]) if rows else []
+    files = [c for c in columns if c in ("file", "path", "filename", "image")]
+    labels = [c for c in columns if c in ("label", "digit", "class")]
+    if not files or not labels:
+        raise ValueError(f"{name} needs a first line with file and label, then rows")
+    found = Finding(told="labels from labels.csv")
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start=2):
+        file, label = row[files[0]] or "", (row[labels[0]] or "").strip()
+        where = f"{name}, line {number}"
+        path = table.parent / file
+        if not re.fullmatch("[0-9]", label):
+            found.problems.append(f"{where}: label {shown(label)!r} is not 0..9")
+        elif not file or ".." in Path(file).parts or Path(file).is_absolute():
+            found.problems.append(f"{where}: {shown(file)!r} is no file of the folder")
+        elif file in seen:
+            found.problems.append(f"{where}: {shown(file)} stands there twice")
+        elif not os.path.lexists(path):
+            found.problems.append(f"{where}: {shown(file)} is missing")
+        else:
+            found.pictures.append(Found(path, int(label)))
+        seen.add(file)
+    return found
+
+
+def _pictures_in(folder: Path) -> Iterator[Path]:
+    """Find what calls itself a picture, in the order of the names."""
+    for path in sorted(folder.iterdir()):
+        ending = path.suffix.lower()
+        if not path.name.startswith(".") and ending in ENDINGS | NOT_READ:
+            yield path
+
+
+def _digit_of(path: Path) -> int | None:
+    found = re.search("[0-9]", path.name)
+    return int(found[0]) if found else None
+
+
+def _kinds() -> str:
+    return "PNG, JPEG, GIF, BMP, TIFF, WebP, PPM"

@@ -1,0 +1,177 @@
+"""Read single pictures: what the network answers, how sure it is, and why.
+
+Reads outputs/train/ (or what run=<id> left, or model=<file>) and the pictures of
+images=: the index of a test picture, a file, or a folder. Files are prepared as MNIST
+was made, whatever their size, paper and pen. Writes to outputs/predict/
+predictions.json, predictions.csv and preparation.png, which shows every step. Takes
+3 s; test image 0 is a 7 with 99.8 %.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.command import stage
+from pipeline.config import OUTPUTS, Predict, home
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import UInt8
+
+    from pipeline.datasets import Dataset
+    from pipeline.familiar import Verdict
+
+DRAWN = 60  # pictures whose preparation one figure shows at most
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to be read, ready for the network."""
+
+    file: str
+    label: int | None  # where it is known
+    image: "UInt8[np.ndarray, '28 28']"
+    count: int  # digits on it
+    steps: "dict[str, np.ndarray]"  # of its preparation
+
+
+def predict(cfg: Predict) -> None:
+    """Load, compute, write, in this order."""
+    import numpy as np
+    import torch
+
+    from pipeline import atomic, chosen, datasets, familiar
+
+    torch.set_num_threads(1)
+    last, store = OUTPUTS / "train", home()
+    trained = chosen.network(cfg.run, cfg.model, last=last, store=store)
+    known = familiar.load(trained.familiar)
+    dataset = datasets.load(trained.dataset, folder=OUTPUTS / "data")
+    pictures, problems = _pictures(str(cfg.images), dataset)
+    images = np.stack([picture.image for picture in pictures])
+    counts = np.array([picture.count for picture in pictures])
+    probabilities = trained.network.predict(images).numpy()
+    answers = [
+        Answer(picture, row.tolist(), verdict)
+        for picture, row, verdict in zip(
+            pictures,
+            probabilities,
+            known.judge(images, probabilities, counts),
+            strict=True,
+        )
+    ]
+    for answer in answers:
+        _print(answer)
+    with atomic.folder(OUTPUTS / "predict") as written:
+        _write(answers, written, means=dataset.means())
+    print(f"files  {OUTPUTS / 'predict'}")
+    if problems:
+        told = "\n  ".join([f"{len(problems)} pictures were not read", *problems])
+        raise ValueError(told)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network made of a picture."""
+
+    picture: Picture
+    probabilities: list[float]
+    verdict: "Verdict"
+
+    def record(self) -> dict[str, Any]:
+        """Return it as predictions.json holds it."""
+        return {
+            "file": self.picture.file,
+            "digit": self.verdict.digit,
+            "probabilities": [round(p, 6) for p in self.probabilities],
+            "sure": self.verdict.sure,
+            "reason": self.verdict.reason,
+            "label": self.picture.label,
+        }
+
+    def told(self) -> list[str]:
+        """Say it in lines: the answer, how sure it is, the second guess, the label."""
+        digit, sure = self.verdict.digit, self.verdict.sure
+        order = sorted(range(10), key=lambda d: -self.probabilities[d])
+        second = f"then {order[1]} ({self.probabilities[order[1]]:.1%})"
+        label = self.picture.label
+        return [
+            f"{digit} ({self.probabilities[digit]:.1%}), {second}",
+            "sure" if sure else f"unsure: {self.verdict.reason}",
+            *([] if label is None else [f"its label is {label}"]),
+        ]
+
+
+def _pictures(images: str, dataset: "Dataset") -> tuple[list[Picture], list[str]]:
+    """Read the pictures that were asked for; and say of which that failed.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    from pipeline import digits, pictures
+
+    if re.fullmatch("[0-9]+", images):
+        row, test = int(images), dataset.test
+        if row >= len(test):
+            raise ValueError(
+                f"images must be below {len(test)}, the test pictures of "
+                f"{dataset.name}, or a file or folder, got {images}"
+            )
+        image = test.images[row]
+        name = f"{dataset.name} test picture {row}"
+        label = int(test.labels[row])
+        return [Picture(name, label, image, 1, {"as it is": image})], []
+    finding = pictures.find(Path(images).expanduser())
+    found, problems = [], [*finding.problems]
+    for each in finding.pictures:
+        try:
+            made = digits.prepare(pictures.read(each.path))
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        name = pictures.name_in(each.path, images)
+        found.append(Picture(name, each.label, made.image, made.count, made.steps))
+    if not found:
+        raise ValueError("\n  ".join(["no picture could be read", *problems]))
+    return found, problems
+
+
+def _print(answer: Answer) -> None:
+    """Print the ten probabilities as bars, and what they mean."""
+    from pipeline.pictures import shown
+
+    print(f"{shown(answer.picture.file)}: {', '.join(answer.told())}")
+    for digit, probability in enumerate(answer.probabilities):
+        bar = "█" * round(40 * probability)
+        print(f"  {digit}  {probability:8.3%}  {bar}".rstrip())
+    print()
+
+
+def _write(
+    answers: list[Answer], folder: Path, *, means: "Mapping[int, np.ndarray]"
+) -> None:
+    """Write predictions as JSON and CSV, and a picture of how they came about."""
+    from pipeline import figures, tables
+    from pipeline.pictures import shown
+
+    records = [answer.record() for answer in answers]
+    (folder / "predictions.json").write_text(json.dumps(records, indent=1) + "\n")
+    for record in records:
+        for digit, probability in enumerate(record.pop("probabilities")):
+            record[f"p{digit}"] = probability
+    tables.write(folder / "predictions.csv", records)
+    drawn = [
+        figures.Preparation(
+            {**answer.picture.steps, "class mean": means[answer.verdict.digit]},
+            [shown(answer.picture.file)[-36:], *answer.told()],
+        )
+        for answer in answers[:DRAWN]
+    ]
+    figures.preparations(drawn).save(folder / "preparation.png")
+
+
+if __name__ == "__main__":
+    stage(predict, Predict)

@@ -1,0 +1,175 @@
+"""What a network can be tested on: the named data sets, and people's own pictures.
+
+`mnist` and `fashion_mnist` are scored as they are; other pictures are first prepared as
+MNIST was made, because a network knows nothing but pictures of the kind it has seen.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, UInt8
+from PIL import Image
+
+from pipeline import datasets, digits, pictures
+from pipeline.datasets import SIDE, Dataset, Labelled
+
+AS_THEY_ARE = ("mnist", "fashion_mnist")
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Pictures with labels, ready for the network."""
+
+    name: str
+    pictures: Labelled
+    files: list[str]  # where each is from
+    told: str  # how the set was understood
+    counts: Int[np.ndarray, " n"]  # digits on each, found when it was prepared, or 1
+    problems: list[str] = field(default_factory=list)  # a line for each that is lost
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the pictures as they are scored, and of their labels."""
+        content = self.pictures.images.tobytes() + self.pictures.labels.tobytes()
+        return hashlib.sha256(content).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Labels, and pictures that are read one by one: a thousand may not fit."""
+
+    files: list[str]
+    labels: Sequence[int]
+    read: Callable[[int], UInt8[np.ndarray, "height width"]]
+    told: str
+    problems: list[str] = field(default_factory=list)
+
+
+def own(dataset: Dataset, split: str) -> TestSet:
+    """Return what a network was watched on: the validation pictures of its data set."""
+    val = dataset.split(split).val
+    told = f"{len(val):,} pictures that were watched in training (split={split})"
+    files = _rows(dataset.name, len(val))
+    return TestSet(dataset.name, val, files, told, np.ones(len(val), int))
+
+
+def load(
+    name: str,
+    *,
+    folder: Path,
+    prepare: bool | None,
+    shown: Callable[[Sequence[int]], Iterable[int]],
+) -> TestSet:
+    """Read a set of pictures with labels.
+
+    Args:
+        name: mnist, fashion_mnist, digits, or a folder.
+        folder: Where data sets are kept.
+        prepare: Whether the pictures are prepared; None for what suits the set.
+        shown: Passes rows on, and shows how far they have come.
+
+    Raises:
+        ValueError: If nothing of it can be read; it says why.
+    """
+    if prepare is None:
+        prepare = name not in AS_THEY_ARE
+    source = _source(name, folder)
+    problems = [*source.problems]
+    images, rows, counts = [], [], []
+    for row in shown(range(len(source.files))):
+        try:
+            levels = source.read(row)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        if prepare:
+            prepared = digits.prepare(levels)
+            images.append(prepared.image)
+            counts.append(prepared.count)
+        else:
+            images.append(as_it_is(levels))
+            counts.append(1)
+        rows.append(row)
+    if not rows:
+        lost = "\n  ".join(["", *problems])
+        raise ValueError(f"{pictures.shown(name)}: no picture can be scored{lost}")
+    how = "prepared as MNIST was made" if prepare else "as they are"
+    return TestSet(
+        name=name if name in (*AS_THEY_ARE, "digits") else _readable(Path(name)),
+        pictures=Labelled(
+            np.stack(images), np.array([source.labels[row] for row in rows], np.uint8)
+        ),
+        files=[source.files[row] for row in rows],
+        told=f"{len(rows):,} pictures: {source.told}, {how}",
+        counts=np.array(counts),
+        problems=problems,
+    )
+
+
+def as_it_is(levels: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "28 28"]:
+    """Return a picture in the network's size, and unchanged but for that."""
+    if levels.shape == (SIDE, SIDE):
+        return levels
+    small = Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(small)
+
+
+def _source(name: str, folder: Path) -> _Source:
+    """Find out what a set is, and where its labels are."""
+    if name in AS_THEY_ARE:
+        test = datasets.load(name, folder=folder).test
+        files = _rows(name, len(test))
+        return _Source(
+            files, test.labels.tolist(), test.images.__getitem__, "the test pictures"
+        )
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        known = load_digits()
+        images = np.round(known.images / 16 * 255).astype(np.uint8)
+        files = _rows(name, len(images))
+        told = "all of scikit-learn's digits, 8x8 pixels"
+        return _Source(files, known.target.tolist(), images.__getitem__, told)
+    place = Path(name)
+    pairs = [*datasets.pairs_of(place)] if place.is_dir() else []
+    if pairs:
+        return _of_idx(pairs)
+    finding = pictures.find(place)
+    known = [picture for picture in finding.pictures if picture.label is not None]
+    unknown = [
+        f"{pictures.shown(picture.path)} has no label: put its digit first in its name"
+        for picture in finding.pictures
+        if picture.label is None
+    ]
+    return _Source(
+        [str(picture.path.relative_to(place)) for picture in known],
+        [picture.label for picture in known],
+        lambda row: pictures.read(known[row].path),
+        finding.told,
+        finding.problems + unknown,
+    )
+
+
+def _of_idx(pairs: Sequence[tuple[Path, Path]]) -> _Source:
+    """Read a pair of IDX files; of several, the one that has no train in its name."""
+    tests = [pair for pair in pairs if "train" not in pair[0].name] or pairs
+    if len(tests) > 1:
+        names = ", ".join(pictures.shown(images.name) for images, _ in tests)
+        raise ValueError(f"{pictures.shown(tests[0][0].parent)} has several: {names}")
+    images, labels = datasets.read_pair(*tests[0])
+    name = tests[0][0].name
+    told = f"{pictures.shown(name)}, {images.shape[1]}x{images.shape[2]} pixels"
+    return _Source(_rows(name, len(images)), labels.tolist(), images.__getitem__, told)
+
+
+def _rows(name: str, count: int) -> list[str]:
+    return [f"{name} {row}" for row in range(count)]
+
+
+def _readable(place: Path) -> str:
+    """Name a folder as files, metrics and tables can be named."""
+    return re.sub(r"[^\w.-]+", "_", place.resolve().name)[:80] or "pictures"

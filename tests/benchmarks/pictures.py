@@ -1,0 +1,313 @@
+"""How well people's own pictures are read, and what the network knows it does not know.
+
+    python tests/benchmarks/pictures.py [folder of pictures with a labels.csv]
+
+Trains the network of the exercise with seeds 1 to 3, then prints tables; takes about
+three minutes. Nothing is tuned to these pictures: each kind is drawn from MNIST's test
+digits, as a pen or a camera would show them, by a generator with a fixed seed. The
+labels.csv of a folder has the columns path and label.
+"""
+
+import csv
+import io
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from sklearn.datasets import load_digits
+
+from pipeline import datasets, digits, familiar, loop
+
+DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
+SEEDS = (1, 2, 3)
+EACH = 200  # pictures drawn of a kind
+SQUARE = 16  # pixels a side of the pictures of USPS and Semeion
+
+
+def grey(values):
+    return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
+
+
+def tight(image):
+    return image[digits.box_of(image > 0)]
+
+
+def stretched(image):
+    """As USPS: cut out, and stretched to fill a small square."""
+    return np.asarray(Image.fromarray(tight(image)).resize((SQUARE, SQUARE)))
+
+
+def binary(image):
+    """As Semeion: the same in black and white."""
+    return np.where(stretched(image) > 100, 255, 0).astype(np.uint8)
+
+
+def shifted(image, rng):
+    step = rng.choice([(4, 0), (0, 4), (4, 4), (4, -4)]) * rng.choice([1, -1])
+    return ndimage.shift(image, step, order=0)
+
+
+def skeleton(mask):
+    """Thin strokes to one pixel (Zhang and Suen, 1984)."""
+    mask = np.pad(mask, 1).astype(np.uint8)
+    ring = ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
+    while True:
+        before = mask.copy()
+        for corners in (((0, 2, 4), (2, 4, 6)), ((0, 2, 6), (0, 4, 6))):
+            near = [np.roll(mask, step, (0, 1)) for step in ring]
+            turns = sum((near[i] == 0) & (near[(i + 1) % 8] == 1) for i in range(8))
+            gone = (mask == 1) & (turns == 1) & (sum(near) >= 2) & (sum(near) <= 6)
+            for a, b, c in corners:
+                gone &= near[a] * near[b] * near[c] == 0
+            mask[gone] = 0
+        if (mask == before).all():
+            return mask[1:-1, 1:-1].astype(bool)
+
+
+def inked(digit, height, width):
+    """Write a digit anew with a pen `width` pixels wide; returns ink in 0..1."""
+    large = Image.fromarray(digit.astype(np.float32)).resize((height, height))
+    smooth = ndimage.gaussian_filter(np.asarray(large), height / 70) > 110
+    away = ndimage.distance_transform_edt(~skeleton(smooth))
+    ink = np.clip(width / 2 + 0.5 - away, 0, 1)
+    return ink[digits.box_of(ink > 0)]
+
+
+def placed(ink, rng, size=(320, 320)):
+    canvas = np.zeros(np.maximum(size, np.add(ink.shape, 8)))
+    top, left = (
+        rng.integers(3, n - m - 3) for n, m in zip(canvas.shape, ink.shape, strict=True)
+    )
+    canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+    return canvas
+
+
+def written(digit, rng, widths, heights=(120, 330), size=(320, 320)):
+    return placed(inked(digit, rng.integers(*heights), rng.uniform(*widths)), rng, size)
+
+
+def light(shape, rng, strength):
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    angle = rng.uniform(0, 2 * np.pi)
+    along = (x * np.cos(angle) + y * np.sin(angle)) / 1.42
+    return 1 - strength * (0.5 + 0.5 * along + 0.15 * (x * x + y * y))
+
+
+def squares(shape, rng, angle, *, spacing=(18, 55)):
+    y, x = np.indices(shape)
+    gap, thickness = rng.uniform(*spacing), rng.uniform(1, 2.5)
+    lines = np.zeros(shape)
+    for place in (
+        x * np.cos(angle) + y * np.sin(angle),
+        y * np.cos(angle) - x * np.sin(angle),
+    ):
+        away = np.abs((place + rng.uniform(0, gap)) % gap - gap / 2)
+        lines = np.maximum(lines, np.clip(thickness / 2 + 0.5 - away, 0, 1))
+    return lines
+
+
+def photographed(values, rng, noise):
+    stored = io.BytesIO()
+    grey(values + rng.normal(0, noise, values.shape)).save(stored, "JPEG", quality=65)
+    return Image.open(stored)
+
+
+def tinted(ink, colour, paper):
+    ink = ink[..., None]
+    return Image.fromarray((paper * (1 - ink) + colour * ink).round().astype(np.uint8))
+
+
+def white_on_black(digit, rng):
+    return grey(255 * written(digit, rng, (8, 30)))
+
+
+def thin_pen(digit, rng):
+    return grey(255 * (1 - written(digit, rng, (1, 2))))
+
+
+def blurry_pen(digit, rng):
+    ink = ndimage.gaussian_filter(written(digit, rng, (6, 12)), rng.uniform(3, 7))
+    return tinted(0.9 * ink / ink.max(), np.array([40, 60, 160]), 235)
+
+
+def wide_canvas(digit, rng):
+    size = (rng.integers(200, 400), rng.integers(700, 1400))
+    return grey(255 * (1 - written(digit, rng, (1.5, 4), (60, 140), size)))
+
+
+def grey_paper(digit, rng):
+    ink = written(digit, rng, (4, 12))
+    paper = rng.uniform(150, 230) * light(ink.shape, rng, 0.5)
+    return photographed(paper * (1 - 0.6 * ink), rng, rng.uniform(2, 7))
+
+
+def shadow(digit, rng):
+    ink = written(digit, rng, (5, 12))
+    inside = light(ink.shape, rng, 1) < rng.uniform(0.35, 0.65)
+    dimmed = 1 - 0.4 * ndimage.gaussian_filter(inside.astype(float), 3)
+    return photographed(220 * dimmed * (1 - 0.7 * ink), rng, 3)
+
+
+def squared_paper(digit, rng):
+    ink = written(digit, rng, (4, 10))
+    lines = squares(ink.shape, rng, rng.uniform(-0.06, 0.06)) * rng.uniform(0.1, 0.4)
+    paper = rng.uniform(200, 250) * light(ink.shape, rng, 0.2)
+    return photographed(
+        paper * (1 - lines) * (1 - rng.uniform(0.6, 0.85) * ink), rng, 3
+    )
+
+
+def pencil_photo(digit, rng):
+    ink = written(digit, rng, (3, 6), (200, 420), (480, 360))
+    lines = squares(ink.shape, rng, rng.uniform(-0.05, 0.05)) * rng.uniform(0.08, 0.25)
+    paper = rng.uniform(150, 210) * light(ink.shape, rng, 0.45)
+    return photographed(paper * (1 - lines) * (1 - rng.uniform(0.4, 0.7) * ink), rng, 5)
+
+
+def chalk(digit, rng):
+    ink = written(digit, rng, (5, 14))
+    crumbs = ndimage.gaussian_filter(rng.normal(1, 1.2, ink.shape), 1.2).clip(0.3, 1.2)
+    return photographed((50 + 130 * ink * crumbs) * light(ink.shape, rng, 0.4), rng, 5)
+
+
+def transparent(digit, rng):
+    ink = grey(255 * written(digit, rng, (2, 12)))
+    return Image.merge("LA", [Image.new("L", ink.size, int(rng.choice([0, 255]))), ink])
+
+
+def coloured(digit, rng):
+    pairs = [((230, 40, 40), 255), ((250, 210, 30), 255), ((60, 60, 255), 0)]
+    colour, paper = pairs[rng.integers(3)]
+    return tinted(written(digit, rng, (3, 12)), np.array(colour), paper)
+
+
+def sixteen_bits(digit, rng):
+    ink = written(digit, rng, (3, 12))
+    return Image.fromarray(((1 - 0.8 * ink) * 50000).astype(np.uint16))
+
+
+def tiny_scan(digit, rng):
+    ink = placed(inked(digit, 260, rng.uniform(8, 20)), rng, (280, 280))
+    return grey(rng.uniform(180, 255) * (1 - 0.85 * ink)).resize(
+        (28, 28), Image.Resampling.BOX
+    )
+
+
+KINDS = (white_on_black, thin_pen, blurry_pen, wide_canvas, grey_paper, shadow)
+KINDS += (squared_paper, pencil_photo, chalk, transparent, coloured, sixteen_bits)
+KINDS += (tiny_scan,)
+
+
+def people(folder):
+    rows = list(csv.DictReader((folder / "labels.csv").open()))
+    return [Image.open(folder / row["path"]) for row in rows], [
+        int(row["label"]) for row in rows
+    ]
+
+
+def sets(test, folder):
+    """Yield the name of each set, its pictures and their labels."""
+    rng = np.random.default_rng(1)
+    yield "MNIST test", list(test.images), test.labels
+    yield "inverted", [255 - image for image in test.images], test.labels
+    yield "shifted by 4", [shifted(image, rng) for image in test.images], test.labels
+    yield (
+        "stretched 16x16, grey",
+        [stretched(image) for image in test.images],
+        test.labels,
+    )
+    yield (
+        "stretched 16x16, binary",
+        [binary(image) for image in test.images],
+        test.labels,
+    )
+    small = load_digits()
+    yield (
+        "scikit-learn 8x8",
+        list(np.round(small.images * 255 / 16).astype(np.uint8)),
+        small.target,
+    )
+    for kind in KINDS:
+        drawn = [kind(digit, rng) for digit in test.images[:EACH]]
+        yield kind.__name__.replace("_", " "), drawn, test.labels[:EACH]
+    if folder:
+        yield folder.name, *people(folder)
+
+
+def row(name, *values):
+    print(f"{name:26}", *(f"{value:>10}" for value in values), flush=True)
+
+
+def mean(parts):
+    return f"{100 * np.mean(parts):.2f}"
+
+
+def main():
+    torch.set_num_threads(1)
+    mnist = datasets.load("mnist", folder=DATA)
+    networks = [
+        loop.train(
+            mnist.split("exercise"),
+            hidden=20,
+            epochs=20,
+            batch_size=32,
+            lr=0.001,
+            seed=seed,
+        )[0]
+        for seed in SEEDS
+    ]
+    known = [familiar.learn(network, mnist.train.images) for network in networks]
+    plain = [network.predict(mnist.test.images).numpy() for network in networks]
+    mistakes = [answer.argmax(1) != mnist.test.labels for answer in plain]
+    print("Percentages, means of three seeds; unlike and unsure: of those read rightly")
+    row("", "pictures", "right", "unlike", "unsure", "blank", "several", "ms each")
+    row("MNIST test as it is", len(mnist.test), mean([~wrong for wrong in mistakes]))
+    for name, pictures, labels in sets(
+        mnist.test, len(sys.argv) > 1 and Path(sys.argv[1])
+    ):
+        start = time.perf_counter()
+        prepared = [digits.prepare(picture) for picture in pictures]
+        each = (time.perf_counter() - start) / len(pictures) * 1000
+        images = np.stack([found.image for found in prepared])
+        counts = np.array([found.count for found in prepared])
+        rights, unlike, unsure = [], [], []
+        for network, knows in zip(networks, known, strict=True):
+            answers = network.predict(images).numpy()
+            right = answers.argmax(1) == np.asarray(labels)
+            verdicts = knows.judge(images, answers, counts)
+            rights.append(right.mean())
+            unlike.append(knows.unlike(images)[right].mean())
+            unsure.append(np.mean([not said.sure for said in verdicts], where=right))
+        row(
+            name,
+            len(images),
+            mean(rights),
+            mean(unlike),
+            mean(unsure),
+            (counts == 0).sum(),
+            (counts > 1).sum(),
+            f"{each:.1f}",
+        )
+    print()
+    close = [knows.close(answer) for knows, answer in zip(known, plain, strict=True)]
+    rng = np.random.default_rng(2)
+    clothes = datasets.load("fashion_mnist", folder=DATA).test.images
+    noise = rng.integers(0, 256, (1000, 28, 28)).astype(np.uint8)
+    for name, images in (
+        ("MNIST test", mnist.test.images),
+        ("Fashion-MNIST test", clothes),
+        ("noise", noise),
+        ("blank", noise[:1] * 0),
+    ):
+        row(f"unlike: {name}", mean([knows.unlike(images).mean() for knows in known]))
+    row("close: MNIST test", mean([found.mean() for found in close]))
+    held = [found[wrong].mean() for found, wrong in zip(close, mistakes, strict=True)]
+    row("  mistakes held", mean(held))
+
+
+if __name__ == "__main__":
+    main()
