@@ -35,6 +35,7 @@ class Picture:
     label: int | None  # where it is known
     image: "UInt8[np.ndarray, '28 28']"
     count: int  # digits on it
+    came: "UInt8[np.ndarray, '28 28']"  # as it came, where that had MNIST's form
     steps: "dict[str, np.ndarray]"  # of its preparation
 
 
@@ -53,13 +54,14 @@ def predict(cfg: Predict) -> None:
     pictures, problems = _pictures(str(cfg.images), dataset)
     images = np.stack([picture.image for picture in pictures])
     counts = np.array([picture.count for picture in pictures])
+    came = np.stack([picture.came for picture in pictures])
     probabilities = trained.network.predict(images).numpy()
     answers = [
         Answer(picture, row.tolist(), verdict)
         for picture, row, verdict in zip(
             pictures,
             probabilities,
-            known.judge(images, probabilities, counts),
+            known.judge(images, probabilities, counts, came),
             strict=True,
         )
     ]
@@ -123,17 +125,26 @@ def _pictures(images: str, dataset: "Dataset") -> tuple[list[Picture], list[str]
         image = test.images[row]
         name = f"{dataset.name} test picture {row}"
         label = int(test.labels[row])
-        return [Picture(name, label, image, 1, {"as it is": image})], []
+        return [Picture(name, label, image, 1, image, {"as it is": image})], []
     finding = pictures.find(Path(images).expanduser())
     found, problems = [], [*finding.problems]
     for each in finding.pictures:
         try:
-            made = digits.prepare(pictures.read(each.path))
+            levels = pictures.read(each.path)
         except ValueError as error:
             problems.append(str(error))
             continue
-        name = pictures.name_in(each.path, images)
-        found.append(Picture(name, each.label, made.image, made.count, made.steps))
+        made = digits.prepare(levels)
+        found.append(
+            Picture(
+                file=pictures.name_in(each.path, images),
+                label=each.label,
+                image=made.image,
+                count=made.count,
+                came=levels if digits.has_mnists_form(levels) else made.image,
+                steps=made.steps,
+            )
+        )
     if not found:
         raise ValueError("\n  ".join(["no picture could be read", *problems]))
     return found, problems

@@ -29,6 +29,7 @@ class TestSet:
     files: list[str]  # where each is from
     told: str  # how the set was understood
     counts: Int[np.ndarray, " n"]  # digits on each, found when it was prepared, or 1
+    came: UInt8[np.ndarray, "n 28 28"]  # as they came, where that had MNIST's form
     problems: list[str] = field(default_factory=list)  # a line for each that is lost
 
     @property
@@ -54,7 +55,7 @@ def own(dataset: Dataset, split: str) -> TestSet:
     val = dataset.split(split).val
     told = f"{len(val):,} pictures that were watched in training (split={split})"
     files = _rows(dataset.name, len(val))
-    return TestSet(dataset.name, val, files, told, np.ones(len(val), int))
+    return TestSet(dataset.name, val, files, told, np.ones(len(val), int), val.images)
 
 
 def load(
@@ -79,7 +80,7 @@ def load(
         prepare = name not in AS_THEY_ARE
     source = _source(name, folder)
     problems = [*source.problems]
-    images, rows, counts = [], [], []
+    images, rows, counts, came = [], [], [], []
     for row in shown(range(len(source.files))):
         try:
             levels = source.read(row)
@@ -93,6 +94,7 @@ def load(
         else:
             images.append(as_it_is(levels))
             counts.append(1)
+        came.append(levels if digits.has_mnists_form(levels) else images[-1])
         rows.append(row)
     if not rows:
         lost = "\n  ".join(["", *problems])
@@ -106,6 +108,7 @@ def load(
         files=[source.files[row] for row in rows],
         told=f"{len(rows):,} pictures: {source.told}, {how}",
         counts=np.array(counts),
+        came=np.stack(came),
         problems=problems,
     )
 

@@ -127,12 +127,13 @@ def test_several_sets_are_scored_each_as_it_needs(finished, folder, client, reco
     assert uses == {"mnist", "digits", "my_digits"}
 
 
-def test_clothes_are_no_digits(finished):
+@pytest.mark.parametrize("prepare", ["null", "true"])
+def test_clothes_are_no_digits(finished, prepare):
     try:
         datasets.load("fashion_mnist", folder=finished.outputs / "data")
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    finished.run("evaluate", "sets=[fashion_mnist]")
+    finished.run("evaluate", "sets=[fashion_mnist]", f"prepare={prepare}")
     assert scores(finished)["fashion_mnist"]["unsure"] >= 0.95
 
 
