@@ -256,13 +256,14 @@ def boxed(strokes: Mask) -> OtherInk:
 def centred(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
     """Place a digit so that its centre of mass is at pixel (14, 14), as in MNIST."""
     image = np.zeros((SIDE, SIDE), np.uint8)
-    mass = ndimage.center_of_mass(digit)
+    levels = np.round(255 * digit)  # whole numbers: their mass is exact everywhere
+    mass = ndimage.center_of_mass(levels.astype(np.float64))
     top, left = (
         min(max(round(SIDE / 2 - place), 0), SIDE - side)
         for place, side in zip(mass, digit.shape, strict=True)
     )
     height, width = digit.shape
-    image[top : top + height, left : left + width] = np.round(255 * digit)
+    image[top : top + height, left : left + width] = levels
     return image
 
 

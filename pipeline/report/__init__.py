@@ -1,0 +1,168 @@
+"""The glass-box page: one file in which every number of a network can be pointed at.
+
+It holds the network, what it was in earlier epochs, and test pictures, as a safetensors
+file in gzip and base64; and it computes in the browser, without any request. So it
+opens from disk, and in the sandboxed frame in which MLflow shows artifacts.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from safetensors import numpy as safetensors
+
+from pipeline import checkpoint
+from pipeline.datasets import Dataset, Labelled
+from pipeline.familiar import Familiar
+from pipeline.metrics import accuracy
+from pipeline.network import Network, to_pixels
+
+CHOICE = 100  # test pictures to choose among
+MISTAKES = 25  # of these, at least, where the network makes so many
+STORED = 1000  # test pictures whose hidden activations are stored
+EARLIER = 20  # epochs before the last, with the initial weights: of 20, all
+LARGEST = 3_200_000  # bytes of weights and activations, for a page of 5 MB at most
+SCRIPTS = ("digits.js", "network.js", "page.js")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to look into, and all that belongs to it."""
+
+    name: str  # what people call it
+    network: Network
+    sha256: str  # of its file
+    history: Mapping[str, Float[np.ndarray, "epochs ..."]]  # or empty: not known
+    familiar: Familiar | None  # None: not known
+    dataset: Dataset
+    split: str  # how the data set was divided
+
+
+def page(subject: Subject) -> str:
+    """Fill the page with a network; the same network makes the same bytes.
+
+    Raises:
+        ValueError: If the network is too large for a page of 5 MB.
+    """
+    tensors, about = contents(subject)
+    stored = safetensors.save(tensors, {"about": json.dumps(about, sort_keys=True)})
+    numbers = base64.b64encode(gzip.compress(stored, mtime=0)).decode()
+    parts = files(__name__)
+    script = "\n".join(parts.joinpath(name).read_text("utf-8") for name in SCRIPTS)
+    whole = parts.joinpath("page.html").read_text("utf-8")
+    for name, text in (
+        ("style", parts.joinpath("page.css").read_text("utf-8")),
+        ("script", f'"use strict";\n{script}'),
+        ("numbers", numbers),
+    ):
+        whole = whole.replace(f"{{{{ {name} }}}}", text)
+    return whole
+
+
+def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Gather what the page shows: tensors by name, and what is said beside them.
+
+    Text that people chose stands in the second alone, which the page shows as text.
+    """
+    network, dataset = subject.network, subject.dataset
+    split, test = dataset.split(subject.split), dataset.test
+    final = checkpoint.snapshot(network)
+    hidden = activations(network, test.pick(np.arange(min(STORED, len(test)))))
+    room = LARGEST - sum(tensor.nbytes for tensor in (*final.values(), hidden))
+    known = len(next(iter(subject.history.values()), ()))
+    epochs = kept(known, room=room // (2 * network.size))
+    earlier = {
+        name: stacked[epochs].astype(np.float16)
+        for name, stacked in subject.history.items()
+    }
+    rows = choice(network, test)
+    lit = split.train.images.reshape(len(split.train), -1)
+    tensors = {
+        **final,
+        **{f"epochs.{name}": stacked for name, stacked in earlier.items()},
+        "images": test.images[rows],
+        "image_labels": test.labels[rows],
+        "hidden": hidden,
+        "labels": test.labels[: len(hidden)],
+        "lit": (lit > 0).mean(axis=0, dtype=np.float32),
+        "level": lit.mean(axis=0, dtype=np.float32) / 255,
+    }
+    about = {
+        "name": subject.name,
+        "dataset": dataset.name,
+        "sha256": subject.sha256,
+        "hidden": network.layer_1.out_features,
+        "size": network.size,
+        "learned": len(split.train),
+        "watched": len(split.val),
+        "epochs": [*epochs, max(known - 1, 0)],
+        "accuracies": [
+            *(_accuracy(_network(subject.history, at), split.val) for at in epochs),
+            _accuracy(network, split.val),
+        ],
+        "rows": rows.tolist(),
+        "never_lit": np.flatnonzero(~lit.any(axis=0)).tolist(),
+        "familiar": None,
+    }
+    if subject.familiar:
+        tensors["familiar.mean"] = subject.familiar.mean
+        tensors["familiar.components"] = subject.familiar.components
+        about["familiar"] = {
+            "most_unexplained": subject.familiar.most_unexplained,
+            "least_margin": subject.familiar.least_margin,
+        }
+    return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, about
+
+
+def kept(known: int, *, room: int) -> list[int]:
+    """Choose the epochs before the last that are kept: evenly, the initial one first.
+
+    Args:
+        known: The epochs whose weights are known, the initial weights included.
+        room: How many there is room for.
+
+    Raises:
+        ValueError: If there is no room for the last.
+    """
+    if room < 0:
+        raise ValueError(
+            "the network is too large for a page of 5 MB: look at it in the terminal"
+        )
+    count = min(EARLIER, known - 1, room)
+    return [round(step * (known - 1) / count) for step in range(count)]
+
+
+def choice(network: Network, test: Labelled) -> Int[np.ndarray, " rows"]:
+    """Choose test pictures: the first ones, and the first that are misread."""
+    answers = network.logits(test.images).argmax(dim=1).numpy()
+    misread = np.flatnonzero(answers != test.labels)[:MISTAKES]
+    first = np.setdiff1d(np.arange(len(test)), misread)[: CHOICE - len(misread)]
+    return np.sort(np.concatenate([first, misread]))
+
+
+@torch.no_grad()
+def activations(network: Network, pictures: Labelled) -> Float[np.ndarray, "n hidden"]:
+    """Return what the neurons of layer_1 pass on for each picture."""
+    pixels = to_pixels(pictures.images).flatten(start_dim=1)
+    passed: Float[np.ndarray, "n hidden"] = network.layer_1(pixels).relu().numpy()
+    return passed
+
+
+def _network(history: Mapping[str, np.ndarray], epoch: int) -> Network:
+    tensors = {n: torch.from_numpy(stacked[epoch]) for n, stacked in history.items()}
+    hidden = len(tensors["layer_1.bias"])
+    network = Network(hidden=hidden, generator=torch.Generator())
+    network.load_state_dict(tensors)
+    return network
+
+
+def _accuracy(network: Network, pictures: Labelled) -> float:
+    labels = torch.from_numpy(pictures.labels).long()
+    return accuracy(network.logits(pictures.images), labels).item()

@@ -1,0 +1,704 @@
+// The views. Everything shown follows from `state`; whatever changes it calls `show`.
+
+const $ = (id) => document.getElementById(id);
+const DIGITS = 4; // decimals shown
+const EVERY = 700; // milliseconds an epoch, when played
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function drawing(tag, attributes, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+const number = (value, decimals = DIGITS) =>
+  (value < 0 ? "−" : "") + Math.abs(value).toLocaleString("en", {
+    minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+const rounded = (value) => Number(value.toFixed(DIGITS));
+const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)} %`;
+const whole = (value) => value.toLocaleString("en");
+const signed = (value) => element("span",
+  { class: value < 0 ? "minus" : "plus" }, number(value));
+
+function start({ tensors, about }) {
+  const { hidden, epochs } = about;
+  const last = epochs.length - 1;
+  const familiar = about.familiar && { ...about.familiar,
+    mean: tensors["familiar.mean"], components: tensors["familiar.components"] };
+  const networks = epochs.map((_, i) =>
+    new Network(tensors, hidden, i === last ? null : i));
+  const unlit = new Set(about.never_lit);
+  const picture = (row) => tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
+  const knobs = Array.from({ length: hidden }, () => ({ ...UNTOUCHED }));
+  const state = {
+    image: picture(0), row: 0, count: 1, // row: of the test picture; null: drawn
+    epoch: last, layer: 1, neuron: 0, input: null, // null: the bias
+  };
+  const network = () => networks[state.epoch];
+  const isUntouched = (knob) => knob.on && knob.scale === 1 && knob.shift === 0;
+
+  // --- Names ------------------------------------------------------------------------
+
+  const nameOf = (layer, neuron) => `N${layer}${neuron + 1}`;
+  const titleOf = (layer, neuron) => nameOf(layer, neuron) +
+    (layer === 2 ? `, which speaks for ${neuron}` : ", of layer 1");
+  const weightName = (layer, input, neuron) => (input === null
+    ? `layer_${layer}.bias[${neuron}]` : `layer_${layer}[${input},${neuron}]`);
+  const placeOf = (pixel) =>
+    `pixel ${pixel} (row ${Math.floor(pixel / 28)}, column ${pixel % 28})`;
+
+  // Understand a name that was typed; answer with what is wrong, or nothing.
+  function go(typed) {
+    const name = typed.trim();
+    const neuron = /^N([12])(\d+)$/i.exec(name);
+    const weight = /^layer_([12])(?:\.kernel)?\s*\[\s*(\d+)\s*,\s*(\d+)\s*\]$/i.exec(name);
+    const bias = /^layer_([12])\.bias\s*\[\s*(\d+)\s*\]$/i.exec(name);
+    const pixel = /^pixel\s*(\d+)$/i.exec(name);
+    let to;
+    if (neuron) to = [Number(neuron[1]), Number(neuron[2]) - 1, null];
+    else if (weight) to = [Number(weight[1]), Number(weight[3]), Number(weight[2])];
+    else if (bias) to = [Number(bias[1]), Number(bias[2]), null];
+    else if (pixel) to = [1, state.layer === 1 ? state.neuron : 0, Number(pixel[1])];
+    else return `“${name}” names no number. Names are such as N16 (a neuron), ` +
+      "layer_1[300,5] (the weight from pixel 300 to N16), layer_1.bias[5] and pixel 300.";
+    const [layer, index, input] = to, inputs = networks[0].inputs(layer);
+    if (index < 0 || index >= networks[0].neurons(layer))
+      return `layer ${layer} has the neurons ${nameOf(layer, 0)} to ` +
+        `${nameOf(layer, networks[0].neurons(layer) - 1)}; in an array they are ` +
+        `counted from 0 to ${networks[0].neurons(layer) - 1}.`;
+    if (input !== null && input >= inputs)
+      return `the inputs of layer ${layer} are counted from 0 to ${inputs - 1}.`;
+    choose(layer, index, input);
+    return "";
+  }
+
+  function choose(layer, neuron, input = null) {
+    Object.assign(state, { layer, neuron, input });
+    show();
+  }
+
+  // --- Painting -----------------------------------------------------------------------
+
+  let colours;
+  function readColours() {
+    const style = getComputedStyle(document.documentElement);
+    const rgb = (name) => style.getPropertyValue(name).trim().slice(1)
+      .replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3").match(/../g).map((two) => parseInt(two, 16));
+    colours = Object.fromEntries(["for", "against", "zero", "unlearned", "chosen"]
+      .map((name) => [name, rgb(`--${name}`)]));
+  }
+  const blend = (value) => {
+    const strength = Math.min(Math.abs(value), 1);
+    const full = value < 0 ? colours.against : colours.for;
+    return colours.zero.map((zero, i) => zero + strength * (full[i] - zero));
+  };
+  const grey = (level) => [level, level, level];
+
+  // Paint a picture pixel by pixel; paint(place) returns red, green and blue.
+  function paintGrid(canvas, height, width, paint) {
+    [canvas.width, canvas.height] = [width, height];
+    const context = canvas.getContext("2d"), made = context.createImageData(width, height);
+    for (let place = 0; place < height * width; place++)
+      made.data.set([...paint(place), 255], 4 * place);
+    context.putImageData(made, 0, 0);
+  }
+
+  // The weight beyond which a template is painted in full colour.
+  const scales = new Map();
+  function scaleOf(epoch) {
+    if (!scales.has(epoch)) {
+      const sizes = networks[epoch].kernels[0].map(Math.abs).sort();
+      scales.set(epoch, sizes[Math.floor(0.99 * (sizes.length - 1))] || 1);
+    }
+    return scales.get(epoch);
+  }
+
+  function paintTemplate(canvas, neuron) {
+    const scale = scaleOf(state.epoch);
+    paintGrid(canvas, 28, 28, (pixel) => (unlit.has(pixel) ? colours.unlearned
+      : blend(network().weight(1, pixel, neuron) / scale)));
+  }
+
+  // --- The picture --------------------------------------------------------------------
+
+  const board = $("board"), pen = board.getContext("2d");
+  const small = element("canvas", { width: digits.SIDE, height: digits.SIDE });
+  const fine = small.getContext("2d", { willReadFrequently: true });
+  let from = null; // where the pen is, as a share of the board
+
+  function clear() {
+    for (const context of [pen, fine]) {
+      context.fillStyle = "#000";
+      context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+    }
+    $("steps").replaceChildren();
+  }
+
+  function stroke(to) {
+    for (const context of [pen, fine]) {
+      const side = context.canvas.width;
+      context.strokeStyle = "#fff";
+      context.lineWidth = side / 12;
+      context.lineCap = context.lineJoin = "round";
+      context.beginPath();
+      context.moveTo(from[0] * side, from[1] * side);
+      context.lineTo(to[0] * side, to[1] * side);
+      context.stroke();
+    }
+    from = to;
+  }
+
+  const levels = () => fine.getImageData(0, 0, digits.SIDE, digits.SIDE).data
+    .filter((_, i) => i % 4 === 0);
+
+  function takeDrawing() {
+    const made = digits.prepare(levels());
+    Object.assign(state, { image: made.image, row: null, count: made.count });
+    $("steps").replaceChildren(...Object.entries(made.steps).map(([name, step]) => {
+      const canvas = element("canvas", { role: "img", "aria-label": name });
+      paintGrid(canvas, step.height, step.width, (place) => grey(step.data[place]));
+      return element("figure", {}, canvas, element("figcaption", {}, name));
+    }));
+    show();
+  }
+
+  function takeTestPicture(row) {
+    Object.assign(state, { image: picture(row), row, count: 1 });
+    clear();
+    const canvas = element("canvas");
+    paintGrid(canvas, 28, 28, (pixel) => grey(state.image[pixel]));
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(canvas, 0, 0, board.width, board.height);
+    show();
+  }
+
+  const placeOn = (event) => {
+    const box = board.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  };
+  board.addEventListener("pointerdown", (event) => {
+    board.setPointerCapture(event.pointerId);
+    if (state.row !== null) clear();
+    from = placeOn(event);
+    stroke(from);
+    takeDrawing();
+  });
+  board.addEventListener("pointermove", (event) => {
+    if (!from) return;
+    const moves = event.getCoalescedEvents?.() ?? [];
+    for (const move of moves.length ? moves : [event]) stroke(placeOn(move));
+    takeDrawing();
+  });
+  for (const end of ["pointerup", "pointercancel"])
+    board.addEventListener(end, () => { from = null; });
+  $("clear").addEventListener("click", () => { clear(); takeDrawing(); });
+
+  function buildGallery() {
+    $("many").textContent = about.rows.length;
+    about.rows.forEach((row, place) => {
+      const canvas = element("canvas");
+      paintGrid(canvas, 28, 28, (pixel) => grey(picture(place)[pixel]));
+      const label = tensors.image_labels[place];
+      const said = ranked(networks[last].read(picture(place)).probabilities)[0];
+      const told = `test picture ${row}: a ${label}` +
+        (said === label ? "" : `, misread as ${said}`);
+      $("gallery").append(element("button", { type: "button", title: told,
+        "aria-label": told, class: said === label ? "" : "mistake",
+        onclick: () => takeTestPicture(place) }, canvas));
+    });
+  }
+
+  // --- Layers 1 and 2 -------------------------------------------------------------------
+
+  const tiles = [], outputs = [];
+  function buildNeurons() {
+    for (let neuron = 0; neuron < hidden; neuron++) {
+      const canvas = element("canvas"), value = element("span");
+      const bar = element("span"), name = nameOf(1, neuron);
+      const button = element("button", { type: "button",
+        onclick: () => choose(1, neuron) }, canvas,
+      element("span", { class: "name" }, element("b", {}, name), value),
+      element("span", { class: "bar-line" }, bar));
+      const turn = element("button", { type: "button", class: "switch", role: "switch",
+        "aria-label": `${name} switched on`, onclick: () => {
+          knobs[neuron].on = !knobs[neuron].on;
+          show();
+        } });
+      $("neurons").append(element("div", { class: "tile" }, button, turn));
+      tiles.push({ canvas, value, bar, button, turn });
+    }
+    $("neurons").classList.toggle("many", hidden > 40);
+    for (let digit = 0; digit < CLASSES; digit++) {
+      const bar = element("span"), share = element("span", { class: "share" });
+      const button = element("button", { type: "button", class: "output",
+        onclick: () => choose(2, digit) }, element("b", {}, String(digit)),
+      element("span", { class: "track" }, bar), share);
+      $("outputs").append(button);
+      outputs.push({ bar, share, button });
+    }
+  }
+
+  let painted = null; // the epoch whose templates are on the tiles
+  function showNeurons(read) {
+    const most = Math.max(...read.hidden, 1e-9);
+    if (painted !== state.epoch)
+      tiles.forEach(({ canvas }, neuron) => paintTemplate(canvas, neuron));
+    painted = state.epoch;
+    tiles.forEach((tile, neuron) => {
+      const value = read.hidden[neuron], name = nameOf(1, neuron);
+      tile.value.textContent = number(value, 1);
+      tile.bar.style.width = `${100 * Math.max(value, 0) / most}%`;
+      tile.button.setAttribute("aria-label", `${name} passes on ${number(value, 2)}`);
+      mark(tile.button, state.layer === 1 && state.neuron === neuron);
+      tile.turn.setAttribute("aria-checked", knobs[neuron].on);
+      tile.turn.textContent = !knobs[neuron].on ? "off"
+        : isUntouched(knobs[neuron]) ? "on" : "changed";
+    });
+    const lit = read.hidden.filter((value) => value > 0).length;
+    $("lit").textContent = `${lit} of ${hidden} neurons have something to say`;
+  }
+  const mark = (button, chosen) => (chosen ? button.setAttribute("aria-current", "true")
+    : button.removeAttribute("aria-current"));
+
+  function showAnswer(read) {
+    const [first, second] = ranked(read.probabilities);
+    outputs.forEach(({ bar, share, button }, digit) => {
+      bar.style.width = `${100 * read.probabilities[digit]}%`;
+      share.textContent = percent(read.probabilities[digit]);
+      button.setAttribute("aria-label",
+        `${nameOf(2, digit)}, digit ${digit}: ${share.textContent}`);
+      mark(button, state.layer === 2 && state.neuron === digit);
+    });
+    const why = familiar && doubt(familiar, state.image, state.count, read.probabilities);
+    const verdict = familiar === null ? "whether it is sure was not recorded"
+      : why ? `unsure: ${why}` : "sure";
+    $("answer").replaceChildren(
+      element("strong", {}, String(first)),
+      ` with ${percent(read.probabilities[first])}, then ${second} with ` +
+      `${percent(read.probabilities[second])}. `,
+      element("span", { class: why ? "unsure" : "" }, `It is ${verdict}.`
+        .replace("It is whether", "Whether")));
+    const label = state.row === null ? null : tensors.image_labels[state.row];
+    $("origin").textContent = state.row === null ? "your drawing"
+      : `test picture ${about.rows[state.row]}: a ${label}` +
+        (label === first ? "" : ", misread");
+  }
+
+  // --- The sum of a neuron --------------------------------------------------------------
+
+  // The terms of a sum as displayed, the largest first, and a rest: they add up.
+  function ledger(layer, neuron, values, shown) {
+    const terms = [...values.keys()].filter((input) => values[input])
+      .map((input) => ({ input, weight: network().weight(layer, input, neuron),
+        value: values[input] }));
+    terms.forEach((term) => { term.product = term.weight * term.value; });
+    terms.sort((a, b) => Math.abs(b.product) - Math.abs(a.product) || a.input - b.input);
+    const bias = network().weight(layer, null, neuron);
+    const total = terms.reduce((sum, { product }) => sum + product, bias);
+    const listed = terms.slice(0, shown);
+    const rest = rounded(total) - rounded(bias) -
+      listed.reduce((sum, { product }) => sum + rounded(product), 0);
+    return { listed, left: terms.length - listed.length, rest: rounded(rest), bias, total };
+  }
+
+  const views = ["weights", "the picture", "weight × pixel"].map((name) => {
+    const canvas = element("canvas", { tabindex: "0", role: "application",
+      "aria-label": `${name}: the arrow keys choose a pixel` });
+    const at = (event) => {
+      const box = canvas.getBoundingClientRect();
+      const [x, y] = [(event.clientX - box.left) / box.width,
+        (event.clientY - box.top) / box.height].map((share) =>
+        Math.min(27, Math.max(0, Math.floor(28 * share))));
+      return 28 * y + x;
+    };
+    canvas.addEventListener("pointermove", (event) => tellPixel(at(event)));
+    canvas.addEventListener("pointerleave", () => tellPixel(state.input));
+    canvas.addEventListener("click", (event) => choose(1, state.neuron, at(event)));
+    canvas.addEventListener("keydown", (event) => {
+      const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -28, ArrowDown: 28 };
+      if (!(event.key in steps)) return;
+      event.preventDefault();
+      const next = (state.input ?? 406) + steps[event.key];
+      if (next >= 0 && next < PIXELS) choose(1, state.neuron, next);
+    });
+    return { name, canvas };
+  });
+
+  function tellPixel(pixel) {
+    if (pixel === null) { $("here").textContent = "Point at a pixel, or click it."; return; }
+    const weight = network().weight(1, pixel, state.neuron);
+    const level = state.image[pixel] / 255;
+    $("here").textContent = `${placeOf(pixel)}: weight ${number(weight)} × pixel ` +
+      `${number(level)} = ${number(weight * level)}` +
+      (unlit.has(pixel) ? "; a weight that was never learned" : "");
+  }
+
+  function showPictures(read) {
+    const scale = scaleOf(state.epoch);
+    const products = Array.from(read.pixels, (level, pixel) =>
+      level * network().weight(1, pixel, state.neuron));
+    const most = Math.max(...products.map(Math.abs), 1e-9);
+    const paints = [
+      (pixel) => (unlit.has(pixel) ? colours.unlearned
+        : blend(network().weight(1, pixel, state.neuron) / scale)),
+      (pixel) => grey(state.image[pixel]),
+      (pixel) => blend(products[pixel] / most),
+    ];
+    views.forEach(({ canvas }, place) => paintEnlarged(canvas, paints[place], place === 0));
+    tellPixel(state.input);
+  }
+
+  // Paint 28x28 pixels as squares; those never learned get a stroke, not only a colour.
+  function paintEnlarged(canvas, paint, hatched) {
+    const side = 12, context = canvas.getContext("2d");
+    [canvas.width, canvas.height] = [28 * side, 28 * side];
+    for (let pixel = 0; pixel < PIXELS; pixel++) {
+      const [x, y] = [(pixel % 28) * side, Math.floor(pixel / 28) * side];
+      context.fillStyle = `rgb(${paint(pixel)})`;
+      context.fillRect(x, y, side, side);
+      if (hatched && unlit.has(pixel)) {
+        context.strokeStyle = `rgb(${colours.zero})`;
+        context.beginPath();
+        context.moveTo(x + 2, y + side - 2);
+        context.lineTo(x + side - 2, y + 2);
+        context.stroke();
+      }
+    }
+    if (state.input === null) return;
+    context.strokeStyle = `rgb(${colours.chosen})`;
+    context.lineWidth = 3;
+    context.strokeRect((state.input % 28) * side - 1.5,
+      Math.floor(state.input / 28) * side - 1.5, side + 3, side + 3);
+  }
+
+  function showSum(read) {
+    const { layer, neuron } = state, name = nameOf(layer, neuron);
+    const values = layer === 1 ? read.pixels : read.hidden;
+    const { listed, left, rest, bias, total } =
+      ledger(layer, neuron, values, layer === 1 ? 10 : 20);
+    $("t-sum").textContent = `What ${titleOf(layer, neuron)}, computes`
+      .replace(", of layer 1, computes", ", a neuron of layer 1, computes");
+    const last_term = networks[0].inputs(layer);
+    const x = layer === 1 ? "X" : "N1", w = layer === 1 ? "M" : "W";
+    const formula = `${layer === 1 ? "y" : "z"} = ${w}1·${x}1 + … + ` +
+      `${w}${last_term}·${x}${last_term} + ${layer === 1 ? "C" : "bias"}`;
+    $("w-sum").textContent = layer === 1
+      ? `A line is y = m·x + c: one input, one slope. This neuron has 784 inputs and ` +
+        `784 slopes: ${formula}. M1 and X1 belong to pixel 0, for arrays are counted ` +
+        "from 0. Blue weights speak for it, red ones against it; hatched ones were " +
+        "never learned, for their pixel is dark in every training picture."
+      : `${formula}: each neuron of layer 1, times the weight that leads from it to ` +
+        `${name}. The ten sums become probabilities by softmax: e to the power of each, ` +
+        "divided by all ten together.";
+    $("pictures").replaceChildren(...(layer === 1 ? views.flatMap((view, place) => [
+      ...(place ? [element("span", { class: "sign", "aria-hidden": "true" },
+        place === 1 ? "×" : "=")] : []),
+      element("figure", {}, view.canvas, element("figcaption", {}, view.name))]) : []));
+    $("here").hidden = layer === 2;
+    if (layer === 1) showPictures(read);
+    const input = layer === 1 ? "pixel" : "neuron";
+    $("equation").replaceChildren(`${layer === 1 ? "y" : "z"} = `,
+      ...listed.slice(0, 3).flatMap((term) =>
+        [signed(term.weight), `·${number(term.value)} + `]),
+      "… + ", signed(bias), " = ", element("b", {}, number(total)));
+    const rows = listed.map((term) => line([termButton(term.input), signed(term.weight),
+      `× ${number(term.value)}`, signed(term.product)]));
+    if (left) rows.push(line([`the rest, ${whole(left)} ${input}s`, "", "", signed(rest)]));
+    rows.push(line([termButton(null), "", "", signed(bias)]));
+    rows.push(line(["sum", "", "", number(total)], "total"));
+    if (layer === 1) {
+      rows.push(line([`ReLU: ${total > 0 ? "above 0, kept" : "not above 0, so 0"}`, "", "",
+        number(Math.max(total, 0))]));
+      if (!isUntouched(knobs[neuron])) rows.push(line(["switch and sliders", "", "",
+        number(read.hidden[neuron])]));
+    }
+    $("ledger").replaceChildren(
+      line([input, "weight", "× input", "= product"], "", "th"), ...rows);
+    showSoftmax(read);
+    showKnobs();
+  }
+
+  const line = (cells, kind = "", tag = "td") => element("tr", { class: kind },
+    ...cells.map((cell) => element(tag, tag === "th" ? { scope: "col" } : {}, cell)));
+  const termButton = (input) => {
+    const { layer, neuron } = state, cell = document.createDocumentFragment();
+    cell.append(element("button", { type: "button",
+      title: weightName(layer, input, neuron),
+      onclick: () => choose(layer, neuron, input) },
+    input === null ? "bias" : layer === 1 ? `pixel ${input}` : nameOf(1, input)));
+    if (layer === 1 && input !== null) cell.append(element("span", { class: "aside" },
+      `row ${Math.floor(input / 28)}, column ${input % 28}`));
+    return cell;
+  };
+
+  function showSoftmax(read) {
+    $("softmax").replaceChildren();
+    if (state.layer !== 2) return;
+    const largest = Math.max(...read.logits);
+    const powers = Array.from(read.logits, (z) => Math.exp(z - largest));
+    const total = powers.reduce((a, b) => a + b);
+    $("softmax").replaceChildren(
+      line(["softmax", "sum z", "e^(z − largest)", "share of all"], "", "th"),
+      ...powers.map((power, digit) => line([nameOf(2, digit), number(read.logits[digit]),
+        number(power), percent(power / total, 2)], digit === state.neuron ? "total" : "")),
+      line(["all ten", "", number(total), "100 %"], "total"));
+  }
+
+  // --- What if --------------------------------------------------------------------------
+
+  function showKnobs() {
+    $("knobs").hidden = state.layer !== 1;
+    if (state.layer !== 1) return;
+    const knob = knobs[state.neuron];
+    $("turn").textContent = `Interfere with ${nameOf(1, state.neuron)}`;
+    $("on").checked = knob.on;
+    $("scale").value = knob.scale;
+    $("shift").value = knob.shift;
+    $("scaled").textContent = `× ${number(knob.scale, 1)}`;
+    $("shifted").textContent = `+ ${number(knob.shift, 1)}`;
+  }
+  $("on").addEventListener("change", () => {
+    knobs[state.neuron].on = $("on").checked;
+    show();
+  });
+  for (const name of ["scale", "shift"])
+    $(name).addEventListener("input", () => {
+      knobs[state.neuron][name] = Number($(name).value);
+      show();
+    });
+  $("reset").addEventListener("click", () => {
+    knobs.forEach((knob) => Object.assign(knob, UNTOUCHED));
+    show();
+  });
+
+  // The share of the stored test pictures of each digit that is read rightly, and of all.
+  function accuracies(turns) {
+    const { hidden: activations, labels } = tensors;
+    const right = new Array(CLASSES).fill(0), seen = new Array(CLASSES).fill(0);
+    labels.forEach((label, row) => {
+      const values = activations.subarray(row * hidden, (row + 1) * hidden)
+        .map((value, neuron) => turned(value, turns[neuron]));
+      seen[label] += 1;
+      if (ranked(networks[last].sums(2, values))[0] === label) right[label] += 1;
+    });
+    const total = right.reduce((a, b) => a + b);
+    return { all: total / labels.length, right: total, n: labels.length,
+      digits: right.map((count, digit) => (seen[digit] ? count / seen[digit] : null)) };
+  }
+  const before = accuracies([]);
+
+  function showChange() {
+    const changed = knobs.flatMap((knob, neuron) => (isUntouched(knob) ? []
+      : [`${nameOf(1, neuron)} ${knob.on
+        ? `× ${number(knob.scale, 1)} + ${number(knob.shift, 1)}` : "off"}`]));
+    const after = changed.length ? accuracies(knobs) : before;
+    const share = (found) => `${whole(found.right)} of ${whole(found.n)}`;
+    $("changed").textContent = changed.length
+      ? `${changed.join(", ")}: the finished network reads ${share(after)} test pictures ` +
+        `rightly instead of ${share(before)}.`
+      : `Nothing is changed: the finished network reads ${share(before)} test pictures ` +
+        "rightly.";
+    $("reset").disabled = !changed.length;
+    $("digits").replaceChildren(...after.digits.map((accuracy, digit) => {
+      const bars = [["before", before.digits[digit]], ["after", accuracy]].map(
+        ([name, value]) => element("span",
+          { class: name, style: `height:${100 * (value ?? 0)}%` }));
+      return element("figure", { title: `${digit}: ${accuracy === null ? "none"
+        : percent(accuracy)}` }, element("div", {}, ...bars),
+      element("figcaption", {}, element("b", {}, String(digit)), element("br"),
+        accuracy === null ? "–" : percent(accuracy, 0).replace(" ", "")));
+    }));
+  }
+
+  // --- One number -----------------------------------------------------------------------
+
+  function showOne() {
+    const { layer, input, neuron } = state, name = nameOf(layer, neuron);
+    const values = networks.map((each) => each.weight(layer, input, neuron));
+    const never = layer === 1 && input !== null && unlit.has(input);
+    $("t-one").textContent = `One of the ${whole(about.size)}: ` +
+      weightName(layer, input, neuron);
+    const from = input === null ? `the bias of ${name}`
+      : `the weight from ${layer === 1 ? placeOf(input) : nameOf(1, input)} to ${name}`;
+    const lit = layer === 1 && input !== null
+      ? ` That pixel is lit in ${percent(tensors.lit[input], 2)} of the training ` +
+        `pictures; its mean is ${number(tensors.level[input], 3)}.` : "";
+    const moved = never ? "It was never learned: its pixel is dark in every training " +
+        "picture, so it still holds the random number of the start, to the last bit."
+      : `It began as ${number(values[0])} and ended as ${number(values[last])}.`;
+    $("w-one").textContent = `${from[0].toUpperCase()}${from.slice(1)}. It is ` +
+      `${number(values[state.epoch], 6)} at the chosen epoch. ${moved}${lit} Click ` +
+      "another on this page, or type its name on top.";
+    $("life").replaceChildren(curve(values, never));
+  }
+
+  function curve(values, never) {
+    const [width, height, left, right, top, bottom] = [640, 190, 64, 16, 12, 34];
+    const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
+    const span = high - low || 1;
+    const x = (place) => left + (width - left - right) * (last ? place / last : 0);
+    const y = (value) => top + (height - top - bottom) * (high - value) / span;
+    const label = (px, py, text, anchor) =>
+      drawing("text", { x: px, y: py, "text-anchor": anchor }, text);
+    const points = values.map((value, place) => `${x(place)},${y(value)}`).join(" ");
+    return drawing("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
+      "aria-label": `From ${number(values[0])} to ${number(values[last])}` },
+    drawing("line", { x1: left, x2: width - right, y1: y(0), y2: y(0),
+      stroke: "var(--line)" }),
+    label(left - 8, y(0) + 4, "0", "end"),
+    ...[low, high].filter(Boolean).map((value) =>
+      label(left - 8, y(value) + 4, number(value, 3), "end")),
+    label(x(0), height - 8, `epoch ${epochs[0]}`, "start"),
+    label(x(last), height - 8, `epoch ${epochs[last]}`, "end"),
+    drawing("polyline", { points, fill: "none", "stroke-width": 2,
+      stroke: never ? "var(--unlearned)" : "var(--for)",
+      "stroke-dasharray": never ? "6 5" : "none" }),
+    drawing("circle", { cx: x(state.epoch), cy: y(values[state.epoch]), r: 5,
+      fill: "var(--chosen)" }));
+  }
+
+  // --- All numbers ----------------------------------------------------------------------
+
+  function bins(values, reach) {
+    const counts = new Array(60).fill(0);
+    values.forEach((value) => {
+      const place = Math.floor((value + reach) / (2 * reach) * 60);
+      counts[Math.min(59, Math.max(0, place))] += 1;
+    });
+    return counts;
+  }
+
+  function showHistograms() {
+    const parts = [1, 2].flatMap((layer) => [
+      [`layer_${layer} kernel`, (each) => each.kernels[layer - 1]],
+      [`layer_${layer} bias`, (each) => each.biases[layer - 1]]]);
+    $("histograms").replaceChildren(...parts.map(([name, of]) => {
+      const reach = of(networks[last]).reduce((m, v) => Math.max(m, Math.abs(v)), 0) || 1;
+      const [now, then] = [of(network()), of(networks[0])].map((v) => bins(v, reach));
+      const most = Math.max(...now, 1);
+      const height = (count) => 84 * Math.min(count / most, 1);
+      const outline = then.map((count, i) =>
+        `${4 * i},${90 - height(count)} ${4 * i + 4},${90 - height(count)}`).join(" ");
+      return element("figure", {}, drawing("svg", { viewBox: "0 0 240 108", role: "img",
+        "aria-label": `${name}: values from ${number(-reach, 2)} to ${number(reach, 2)}` },
+      ...now.map((count, i) => drawing("rect", { x: 4 * i, width: 3,
+        y: 90 - height(count), height: height(count),
+        fill: i < 30 ? "var(--against)" : "var(--for)" })),
+      drawing("polyline", { points: outline, fill: "none", stroke: "var(--ink)",
+        "stroke-opacity": 0.55 }),
+      drawing("text", { x: 0, y: 104 }, number(-reach, 2)),
+      drawing("text", { x: 120, y: 104, "text-anchor": "middle" }, "0"),
+      drawing("text", { x: 240, y: 104, "text-anchor": "end" }, number(reach, 2))),
+      element("figcaption", {}, `${name}: ${whole(of(networks[last]).length)} numbers`));
+    }));
+  }
+
+  // --- Epochs ---------------------------------------------------------------------------
+
+  function showEpoch() {
+    $("epoch").value = state.epoch;
+    const reads = `${percent(about.accuracies[state.epoch], 2)} of ` +
+      `${whole(about.watched)} pictures read rightly`;
+    $("when").textContent = epochs[state.epoch]
+      ? `After epoch ${epochs[state.epoch]} of ${epochs[last]}: ${reads}`
+      : `Before training, nothing learned: ${reads}`;
+  }
+  $("epoch").max = last;
+  $("epoch").addEventListener("input", () => {
+    state.epoch = Number($("epoch").value);
+    show();
+  });
+  let playing = null;
+  $("play").disabled = !last;
+  $("play").setAttribute("aria-label", "Play the training");
+  $("play").addEventListener("click", () => {
+    const stop = () => {
+      clearInterval(playing);
+      playing = null;
+      $("play").textContent = "▶";
+      $("play").setAttribute("aria-pressed", "false");
+    };
+    if (playing) { stop(); return; }
+    $("play").textContent = "⏸";
+    $("play").setAttribute("aria-pressed", "true");
+    state.epoch = state.epoch === last ? 0 : state.epoch;
+    show();
+    playing = setInterval(() => {
+      state.epoch += 1;
+      show();
+      if (state.epoch === last) stop();
+    }, EVERY);
+  });
+
+  $("find").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const problem = go($("name").value);
+    $("found").textContent = problem;
+    if (!problem) $(/^N/i.test($("name").value.trim()) ? "t-sum" : "t-one")
+      .scrollIntoView({ block: "center" });
+  });
+
+  // --- All of it ------------------------------------------------------------------------
+
+  let told = {}; // what the slower views show already
+  function show() {
+    const read = network().read(state.image, knobs);
+    showEpoch();
+    showNeurons(read);
+    showAnswer(read);
+    showSum(read);
+    showOne();
+    const turns = JSON.stringify(knobs);
+    if (told.epoch !== state.epoch) showHistograms();
+    if (told.turns !== turns) showChange();
+    told = { epoch: state.epoch, turns };
+  }
+
+  function describe() {
+    document.title = `${about.name}: inside the network`;
+    $("lead").textContent = `784 pixels → ${whole(hidden)} neurons → 10 digits: ` +
+      `${whole(about.size)} numbers, learned from ${whole(about.learned)} pictures ` +
+      `(${about.dataset}) in ${whole(epochs[last])} epochs. Each of them is on this page, ` +
+      "and can be pointed at.";
+    $("foot").textContent = `${about.name}. The network has sha256 ${about.sha256}. Its ` +
+      "final numbers are here exactly, those of earlier epochs rounded to 16 bits.";
+  }
+
+  readColours();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    readColours();
+    painted = null;
+    told = {};
+    show();
+  });
+  describe();
+  buildNeurons();
+  buildGallery();
+  takeTestPicture(0);
+  const doubtOf = (image) =>
+    doubt(familiar, image, 1, networks[last].read(image).probabilities);
+  return { state, networks, unlit, levels, go, takeTestPicture, picture, doubtOf,
+    rows: about.rows, prepare: digits.prepare };
+}
+
+async function unpack(text) {
+  const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
+  const opened = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(opened).arrayBuffer();
+}
+
+// `page` is for whoever wants to look further, in the browser's console.
+var page = null;
+requestAnimationFrame(() => setTimeout(async () => {
+  page = start(readTensors(await unpack($("numbers").textContent)));
+}));
