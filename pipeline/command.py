@@ -107,7 +107,10 @@ def stage(
     if {"-h", "--help"} & set(arguments):
         print(_help(name, module.__doc__ or "", keys, sweeps=sweep is not None))
         return
-    command = read(arguments, keys, sweeps=sweep is not None)
+    try:
+        command = read(arguments, keys, sweeps=sweep is not None)
+    except KeyboardInterrupt:
+        _stop("stopped; nothing was started", status=130)
     if command.problems:
         _refuse(command.problems, name)
     # Half a million objects come from imports and stay to the end. Looking through
@@ -163,9 +166,6 @@ def _launch(
 
     A job that ends leaves `done` in its folder, or `error.txt` with the reason. Whoever
     trains it holds the lock there. Values that are refused are left to the sweep.
-
-    Raises:
-        OSError: If a worker was killed.
     """
     swept = list(command.jobs[0].swept)
     launcher = os.getpid()
@@ -180,9 +180,8 @@ def _launch(
         waiting = f"waiting for {job.name}, which another process trains"
         try:
             with at_work(launcher), atomic.lock(place / "lock", waiting=waiting):
-                if (place / "done").exists():
+                if any((place / end).exists() for end in ("done", "error.txt")):
                     return
-                (place / "error.txt").unlink(missing_ok=True)
                 with redirect_stdout(io.StringIO()):  # the sweep tells of it
                     function(check(keys, values), trial)
                 (place / "done").touch()
@@ -190,15 +189,26 @@ def _launch(
             expected = isinstance(error, EXPECTED) and str(error)
             told = str(error) if expected else f"{type(error).__name__}: {error}"
             more = "" if expected else traceback.format_exc()
-            with atomic.file(place / "error.txt") as written:
-                written.write_text(f"{' '.join(told.split())}\n{more}")
+            _fail(place, f"{' '.join(told.split())}\n{more}")
 
     where = [f"hydra.sweep.dir={quote(str(folder))}", "hydra.sweep.subdir=."]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # what Hydra itself meets is told here
-    try:
-        _call(run, [*where, *command.overrides])
-    except BrokenExecutor as error:
-        raise OSError("a worker was killed; the same command carries on") from error
+    for _ in command.jobs:  # each turn ends one of them at least
+        try:
+            return _call(run, [*where, *command.overrides])
+        except BrokenExecutor:  # the system killed a worker, and joblib all others
+            for begun in folder.glob("*/lock"):
+                if not (atomic.is_held(begun) or (begun.parent / "done").exists()):
+                    _fail(
+                        begun.parent, "its worker was killed; is there memory enough?"
+                    )
+
+
+def _fail(place: Path, why: str) -> None:
+    """Leave the reason why a job trained no network, unless one is there."""
+    if not (place / "error.txt").exists():
+        with atomic.file(place / "error.txt") as written:
+            written.write_text(why)
 
 
 _busy = threading.Lock()
@@ -312,9 +322,14 @@ def read(
             problems.append("reproduce takes one run: leave out -m or experiment")
     if problems:
         return Command([], problems, [])
-    if not sweep or INFORM & set(flags):
-        shown = [flag for flag in flags if flag not in ("-m", "--multirun")]
-        return Command([*words, *shown], [], [])
+    if not sweep:
+        return Command([*words, *flags], [], [])
+    if INFORM & set(flags):  # what is asked of a sweep is answered for its first job
+        flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
+        words = [word for word in words if word.partition("=")[0] not in several]
+        first = {key: row[0] for key, row in several.items()}
+        words += [f"{k}={quote(v) if k in TEXT else v}" for k, v in first.items()]
+        return Command([*words, *flags], [], [])
     swept_keys = [key for key in NUMBERS if key in several] or ["seed"]
     combined = itertools.product(*(several.get(k, [values[k]]) for k in swept_keys))
     rows = [values | dict(zip(swept_keys, row, strict=True)) for row in combined]

@@ -248,6 +248,7 @@ def sweep(
     """
     figure = _figure(7.2, 4.4)
     axes = figure.subplots()
+    captioned: set[float] = set()
     for name, unordered in lines.items():
         points = sorted(unordered, key=lambda point: point.x)
         x = [point.x for point in points]
@@ -260,21 +261,28 @@ def sweep(
             every = [point.x] * len(point.accuracies)
             axes.plot(every, point.accuracies, ".", color=drawn[0].get_color())
             axes.annotate(
-                point.caption,
+                "" if point.x in captioned else point.caption,
                 (point.x, height),
                 xytext=(8, -12),
                 textcoords="offset points",
                 fontsize=9,
             )
+            captioned.add(point.x)
     ticks = sorted({point.x for points in lines.values() for point in points})
     if ticks[0] > 0 and ticks[-1] >= 10 * ticks[0]:
         axes.set_xscale("log")
+        xlabel += ", on a logarithmic scale"
     if len(lines) > 1:
         axes.legend(frameon=False)
     axes.set_xticks([], minor=True)
     axes.set_xticks(ticks, [f"{x:,g}" if xlabel else "" for x in ticks])
     axes.set(xlabel=xlabel, ylabel="validation accuracy")
-    axes.set_title(title, fontsize=11)
+    axes.set_title(title, fontsize=11, pad=22)
+    told = (
+        "a dot: a training; line and bars: mean and standard deviation over the seeds"
+    )
+    axes.text(0, 1.02, told, transform=axes.transAxes, fontsize=8.5, color="#5f6368")
+    axes.margins(0.12)
     axes.yaxis.set_major_formatter("{x:.1%}")
     _plain(axes)
     return _drawn(figure)

@@ -120,10 +120,19 @@ class Original:
         elif changed := _changed(json.loads(modules.read_text()), code):
             lines.append(f"code: {', '.join(changed)}")
         recorded = (self.run.folder / "packages.txt").read_text()
-        installed, known = set(packages.splitlines()), set(recorded.splitlines())
-        if installed != known:
-            gone, new = sorted(known - installed), sorted(installed - known)
-            lines.append(f"packages: {', '.join(gone)}; now {', '.join(new)}")
+        before, after = (
+            dict(line.split("==") for line in listed.splitlines())
+            for listed in (recorded, packages)
+        )
+        names = {name for name, _ in before.items() ^ after.items()}
+        others = [
+            f"{name} {before.get(name, 'none')}, now {after.get(name, 'none')}"
+            for name in sorted(
+                names, key=lambda n: (n not in before, n not in after, n)
+            )
+        ]
+        if others:
+            lines.append(f"packages: {'; '.join(others)}")
         if self.run.tags.get("git.dirty") == tags.get("git.dirty") == "true":
             lines.append("code that was not committed: both then and now")
         return lines

@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
     first = next(job.values for job in jobs if not job.problems)
     store = home() if first["tracking"] == "mlflow" else None
     digest = _digest(jobs)
-    with _claimed(digest, resume=first["resume"]) as folder:
+    with _claimed(digest, store=store, resume=first["resume"]) as folder:
         claim = f"sweeps/{folder.name}"
         finished = tracking.finished_run(store=store, claim=claim)
         if finished and not _missing(jobs, folder, finished):
@@ -146,7 +147,8 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
                 job = outcome.job
                 own = {key: str(value) for key, value in job.swept.items()}
                 tags = {"sweep": folder.name, **own}
-                run.settle(job.name, params=own, tags=tags, error=outcome.error)
+                params = {key: str(job.values[key]) for key in NUMBERS}
+                run.settle(job.name, params=params, tags=tags, error=outcome.error)
             settings = _grouped(outcomes)
             _record(settings, folder, run, title=_name(jobs))
             _print(settings, folder, run)
@@ -178,16 +180,28 @@ def _digest(jobs: Sequence[Job]) -> str:
 
 
 @contextmanager
-def _claimed(digest: str, *, resume: bool) -> Iterator[Path]:
-    """Hold the folder of a sweep: the one begun before, or a new one."""
+def _claimed(digest: str, *, store: Path | None, resume: bool) -> Iterator[Path]:
+    """Hold the folder of a sweep: the one begun before, or a new one.
+
+    Where the folder is gone and the store still knows the sweep, it gets its name.
+    """
+    from pipeline import tracking
+
     sweeps = home() / "sweeps"
     waiting = "waiting for the same sweep in another process"
     with atomic.lock(sweeps / f".{digest}.lock", waiting=waiting):
-        begun = sweeps.glob(f"{digest}-*") if resume else []
+        begun = [*sweeps.glob(f"{digest}-*")] if resume else []
+        if resume and not begun:
+            claims = tracking.claims(f"sweeps/{digest}-", store=store)
+            begun = [home() / claim for claim in claims[:1]]
         new = sweeps / f"{digest}-{uuid4().hex[:4]}"
-        folder = max(begun, key=lambda path: path.stat().st_mtime, default=new)
+        folder = max(begun, key=_changed, default=new)
         with atomic.lock(folder / "lock", waiting=waiting):
             yield folder
+
+
+def _changed(folder: Path) -> float:
+    return folder.stat().st_mtime if folder.exists() else 0
 
 
 def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
@@ -342,15 +356,19 @@ def _record(
         table.writeheader()
         table.writerows(rows)
     run.log_files("sweep", [folder / "sweep.csv"])
-    run.log_table("sweep.json", rows)
+    run.log_table("sweep/sweep.json", rows)
     if any(setting.trained for setting in settings):
         with atomic.file(folder / "sweep.png") as written:
             _picture(settings, title=title).save(written, "PNG")
         run.log_files("sweep", [folder / "sweep.png"])
+        best = max(setting.accuracy for setting in settings if setting.trained)
+        now = time.time_ns() // 1_000_000
+        run.log_metrics({"sweep/best_val_accuracy": best}, step=0, time=now)
     heading, *cells = _cells(settings)
     cells = [[cell.replace("|", "/") for cell in line] for line in cells]
+    gap = " \N{EM SPACE}| "  # MLflow draws columns without a space between them
     lines = [heading, ["---:"] * len(heading), *cells]
-    table_of_it = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    table_of_it = "\n".join(f"| {gap.join(line)} |" for line in lines)
     run.describe(
         f"{_verdict(settings)}\n\n{table_of_it}\n\n"
         f"[All trainings side by side]({run.comparison()}). "

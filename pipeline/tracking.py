@@ -364,8 +364,10 @@ def run(
         try:
             mlflow.end_run(status)
             client.set_terminated(run_id, status)
-            if reason or "error" in opened.data.tags:  # of before it was carried on
+            if reason:
                 client.set_tag(run_id, "error", reason[:5000])
+            elif "error" in opened.data.tags:  # of before it was carried on
+                client.delete_tag(run_id, "error")
             if status != "FINISHED":  # a sweep's workers may have been killed with it
                 _mark_the_dead(client, experiment, store)
         except (MlflowException, SQLAlchemyError):
@@ -382,6 +384,15 @@ def finished_run(*, store: Path | None, claim: str) -> Run | None:
     if found is None or found.info.status != "FINISHED":
         return None
     return Run(client, found, store)
+
+
+def claims(prefix: str, *, store: Path | None) -> list[str]:
+    """Return the claims of runs that begin so, the newest first."""
+    if store is None or not (store / "mlflow.db").exists():
+        return []
+    client, experiment = _open(store)
+    found = client.search_runs([experiment], f"tags.claim LIKE '{prefix}%'")
+    return [run.data.tags["claim"] for run in found]
 
 
 def _opened_with(
@@ -452,14 +463,14 @@ def recorded(run_id: str, *, store: Path) -> Recorded:
         known = client.get_run(run_id)
     except MlflowException:
         raise ValueError(
-            f"{store / 'mlflow.db'} has no run {run_id!r}: take the id that "
-            "python -m pipeline.train printed"
+            f"{store / 'mlflow.db'} has no run {run_id!r}: take the whole id "
+            "that python -m pipeline.train printed"
         ) from None
     folder = _files_of(known)
     if not (folder / "train" / "model.safetensors").exists():
         why = f"it is {known.info.status}"
         if (folder / "sweep").exists():
-            why = "it is a sweep: take one of its trainings"
+            why = "it is a sweep, so take one of its trainings"
         raise ValueError(f"run {known.info.run_name} ({run_id}) has no network: {why}")
     return Recorded(run_id, known.info.run_name, known.data.tags, folder)
 

@@ -154,6 +154,7 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
                 run.set_tags({"reproduced": str(equal).lower()})
             run.describe(_description(cfg, dataset, network, last))
     _print_summary(run, folder, dataset, network, last, sha256)
+    stop.after_all()
     if original:
         differences = original.differences(
             network, last, provenance.tags(), code("train"), provenance.packages()
@@ -173,6 +174,11 @@ class Stop:
             raise KeyboardInterrupt(
                 f"stopped after epoch {epoch}; the same command carries on"
             )
+
+    def after_all(self) -> None:
+        """Stop what would follow a training that had its last epoch behind it."""
+        if self.wanted:
+            raise KeyboardInterrupt("stopped after the training, which is finished")
 
 
 @contextmanager

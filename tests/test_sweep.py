@@ -95,7 +95,7 @@ def test_the_table_equals_a_recomputation_from_the_children(swept):
 
     client, (parent,), children = store_of(swept)
     mlflow.set_tracking_uri(client.tracking_uri)  # what load_table looks into
-    table = client.load_table("1", "sweep.json", [parent.info.run_id]).to_dict(
+    table = client.load_table("1", "sweep/sweep.json", [parent.info.run_id]).to_dict(
         "records"
     )
     assert [row["hidden"] for row in table] == [5, 8, -1]
@@ -131,7 +131,7 @@ def test_table_and_picture_stand_in_run_description_folder_and_on_the_screen(swe
         )
         assert all(f"{int(row['parameters']):,}" in text for row in rows[:2])
     logged = {file.path for file in client.list_artifacts(parent.info.run_id, "sweep")}
-    assert logged == {"sweep/sweep.csv", "sweep/sweep.png"}
+    assert logged == {f"sweep/sweep.{kind}" for kind in ("csv", "json", "png")}
     assert (folder / "sweep.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -249,7 +249,7 @@ def is_worker(pid):
 
 
 @pytest.mark.fault
-def test_a_worker_that_is_killed_is_told_and_the_same_command_carries_on(project):
+def test_a_worker_that_is_killed_costs_no_more_than_what_was_at_work(project):
     command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=12"]
     process = project.start(*command, "hydra/launcher=joblib", PYTHONUNBUFFERED="1")
     wait_for(process, "1 of 4")
@@ -258,11 +258,42 @@ def test_a_worker_that_is_killed_is_told_and_the_same_command_carries_on(project
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in stdout + stderr
-    assert stderr.startswith("error: a worker was killed; the same command carries on")
+    assert "its worker was killed; is there memory enough?" in stdout
     _, (before,), children = store_of(project)
-    assert "RUNNING" not in {run.info.status for run in (before, *children)}
+    statuses = [run.info.status for run in children]
+    assert 2 <= statuses.count("FINISHED") <= 3  # two were at work at most
+    assert {*statuses} == {"FINISHED", "FAILED"}
     project.run(*command)
     assert finished(project, ["1", "2", "3", "4"]).info.run_id == before.info.run_id
+
+
+@pytest.mark.fault
+def test_ctrl_c_after_the_last_epoch_of_a_training_stops_the_sweep(project):
+    command = ["train", "-m", "seed=1,2,3", "dataset=digits", "epochs=1"]
+    process = project.start(*command)
+    while not [*project.outputs.rglob("epoch-00001*")]:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    _, (parent,), children = store_of(project)
+    assert parent.info.status == "KILLED" and len(children) == 1
+    project.run(*command)
+    finished(project, ["1", "2", "3"])
+
+
+def test_a_sweep_whose_folder_is_gone_is_brought_back_from_the_store(swept):
+    _, (before,), children = store_of(swept)
+    shutil.rmtree(one_of(swept.outputs / "sweeps"))
+    done = swept.run("train", "-m", "hidden=5,8,-1", "seed=1,2", *DIGITS, status=1)
+    _, (parent,), again = store_of(swept)
+    assert parent.info.run_id == before.info.run_id
+    trained = [
+        {r.info.run_id for r in runs if r.info.status == "FINISHED"}
+        for runs in (children, again)
+    ]
+    assert trained[0] == trained[1] and "already trained" in done.stdout
 
 
 @pytest.mark.fault
