@@ -269,9 +269,9 @@ def test_a_worker_that_is_killed_costs_no_more_than_what_was_at_work(project):
 
 @pytest.mark.fault
 def test_ctrl_c_after_the_last_epoch_of_a_training_stops_the_sweep(project):
-    command = ["train", "-m", "seed=1,2,3", "dataset=digits", "epochs=1"]
+    command = ["train", "-m", "seed=1,2,3", "dataset=digits", "epochs=12"]
     process = project.start(*command)
-    while not [*project.outputs.rglob("epoch-00001*")]:
+    while not [*project.outputs.rglob("epoch-00012*")]:
         assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
