@@ -31,6 +31,10 @@ MAY_IMPORT = {
     "chosen": {"checkpoint", "tracking"},
     "scores": {"familiar", "figures", "metrics", "network", "testsets"},
     "reproduce": {"checkpoint", "datasets", "network", "sources", "tracking"},
+    "neurons": {"network"},
+    "ledger": {"figures", "neurons"},
+    "matching": {"datasets", "figures", "network", "neurons"},
+    "findings": {"checkpoint", "datasets", "figures", "neurons", "tables"},
     "command": {"atomic", "config"},
     "sweep": {"atomic", "command", "config"}
     | {"datasets", "figures", "provenance", "tracking"},
