@@ -172,7 +172,7 @@ class Findings:
             {name: (line.m, line.c) for name, line in lines.items()},
             xlabel=f"x: pixel in row {pixel // SIDE}, column {pixel % SIDE} (1 is lit)",
             ylabel=f"y: what neuron N1{neuron + 1} adds up",
-            title=f"one weight explains {lines['in the end'].explained:.0%}",
+            title=f"one weight explains {lines['in the end'].explained:.0%} of y",
         ).save(folder / "path.png")
 
     def _row(self, neuron: int) -> figures.Row:
@@ -280,7 +280,8 @@ class Findings:
 
     def _purposes(self) -> Iterator[str]:
         yield f"{'':15}says on average      excited      excited      without it fewer"
-        yield "neuron  fires  most to   least to   most by      least by     are read rightly"
+        heads = "most to   least to   most by      least by     are read rightly"
+        yield f"neuron  fires  {heads}"
         for j in self.order[:SHOWN]:
             mean, cost, order = self.means[j], self.costs[j], self.excited(j)
             most, least = int(mean.argmax()), int(mean.argmin())

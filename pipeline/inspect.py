@@ -127,7 +127,9 @@ def _answer_neurons(
         unlit = neurons.times_lit(dataset.split(trained.split).train.images) == 0
         drawn = [ledger.drawn(one, unlit) for one in chosen if one.neuron.layer == 1]
         if drawn:
-            figures.rows(drawn[: figures.SHOWN], side=224).save(written / "terms.png")
+            figures.rows(drawn[: figures.SHOWN], side=224, text=190).save(
+                written / "terms.png"
+            )
     print(f"\nfiles  {ANSWERS / 'neuron'}")
 
 
@@ -183,7 +185,7 @@ def _answer_against(one: "Trained", other: "Trained", dataset: "Dataset") -> Non
     found = Comparison.of(one.network, other.network, dataset.test)
     with atomic.folder(ANSWERS / "against") as written:
         tables.write(written / "matches.csv", found.rows())
-        figures.rows(found.drawn(), text=240).save(written / "matches.png")
+        figures.rows(found.drawn(), text=0).save(written / "matches.png")
     print("\n".join(found.told()))
     print(f"\nfiles  {ANSWERS / 'against'}")
 

@@ -17,8 +17,7 @@ EPOCHS = 24  # that a weight's life shows at most
 
 
 def _whole(value: float, decimals: int = 4) -> int:
-    scaled: float = float(value) * 10**decimals
-    return round(scaled)
+    return round(value * float(10**decimals))
 
 
 def _figure(whole: int, decimals: int = 4) -> str:
@@ -126,7 +125,7 @@ def of_softmax(logits: Float[np.ndarray, "10"]) -> list[str]:
 
 def of_life(place: Place, values: Float[np.ndarray, " epochs"]) -> list[str]:
     """Lay out what a parameter was before training and after the epochs."""
-    figures = [_whole(value, 6) for value in values]
+    figures = [_whole(value, 6) for value in values.tolist()]
     changes = np.diff(values.astype(float))
     last, first = len(changes), f"  before training {_figure(figures[0], 6)}"
     step = max(1, -(-last // EPOCHS))

@@ -18,6 +18,8 @@ from pipeline.datasets import Labelled
 from pipeline.figures import SHOWN, Row, signed
 from pipeline.network import Network
 
+ACROSS = 4  # pairs in a row of the picture
+
 
 @dataclass(frozen=True)
 class Match:
@@ -138,7 +140,8 @@ class Comparison:
             yield f"{name}: 784 -> {hidden} -> 10, {right:.2%} right, {which}"
         yield f"They give the same answer to {self.agree:.2%} of the test pictures."
         yield ""
-        yield "A        does most alike in B   its weights are most alike in B"
+        yield "The partner in B of each neuron of A: 1 is the same, 0 nothing in common."
+        yield "A        by what it does (r)    by its weights (cosine)"
         for row in self.rows()[:SHOWN]:
             line = f"{row['neuron']:9}"
             for how, width in (("activations", 14), ("weights", 0)):
@@ -157,22 +160,17 @@ class Comparison:
             yield f"It is the same network, with {how}."
 
     def drawn(self) -> list[Row]:
-        """Show the partners by what they do, those most alike first."""
+        """Show the weights of partners by what they do, those most alike first."""
         kernels = [n.layer_1.get_weights()[0].T for n in (self.one, self.other)]
         scale = float(np.quantile(np.abs(np.concatenate(kernels)), 0.99))
         matches = sorted(self.by_activations, key=lambda match: -match.similarity)
+        pictures = []
+        for m in matches[:SHOWN]:
+            one, other = kernels[0][[m.one]], kernels[1][[m.other]]
+            caption = f"B  N1{m.other + 1}   {m.similarity:+.3f}"
+            pictures.append((f"A  N1{m.one + 1}", signed(one, scale=scale)[0]))
+            pictures.append((caption, signed(other, scale=scale)[0]))
+        wide = 2 * ACROSS
         return [
-            Row(
-                {
-                    f"A  N1{m.one + 1}": signed(kernels[0][[m.one]], scale=scale)[0],
-                    f"B  N1{m.other + 1}": signed(kernels[1][[m.other]], scale=scale)[
-                        0
-                    ],
-                },
-                [
-                    f"N1{m.one + 1} of A, N1{m.other + 1} of B",
-                    f"correlation {m.similarity:+.3f}",
-                ],
-            )
-            for m in matches[:SHOWN]
+            Row(dict(pictures[k : k + wide]), []) for k in range(0, len(pictures), wide)
         ]
