@@ -259,16 +259,15 @@ class Findings:
         else:
             told += f""" Compared bit by bit, {int(self.kept[self.unlit].sum()):,} of
                 them are after every epoch as they were before training."""
-            others = self.kept & ~self.unlit[:, None]
-            if others.any():
-                told += f""" {int(others.sum()):,} more never changed: their pixels are
-                    lit in {int(self.lit[others.any(axis=1)].max()):,} pictures at most,
-                    and these told them nothing either."""
+            others = int(self.kept[~self.unlit].sum())
+            if others:
+                told += f""" {others:,} more never changed either: whenever their pixel
+                    was lit, their neuron was silent, or the answer certain already."""
         yield from _wrapped(told, indent=0)
         for when, chosen in (("never", self.fires == 0), ("always", self.fires == 1)):
             names = [f"N1{j + 1}" for j in np.flatnonzero(chosen)]
             shown = ", ".join(names[:SHOWN]) + ", ..." * (len(names) > SHOWN)
-            yield f"Neurons that {when} fire: {shown or 'none'}"
+            yield from _wrapped(f"Neurons that {when} fire: {shown or 'none'}")
         close = [pair for pair in self.alike if pair.correlation >= ALIKE]
         first = [f"{p.one}, {p.other} {p.correlation:.2f}" for p in self.alike[:3]]
         yield from _wrapped(

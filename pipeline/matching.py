@@ -140,9 +140,12 @@ class Comparison:
             yield f"{name}: 784 -> {hidden} -> 10, {right:.2%} right, {which}"
         yield f"They give the same answer to {self.agree:.2%} of the test pictures."
         yield ""
-        yield "The partner in B of each neuron of A: 1 is the same, 0 nothing in common."
+        yield "The partners in B of A's neurons: 1 is the same, 0 nothing in common."
         yield "A        by what it does (r)    by its weights (cosine)"
-        for row in self.rows()[:SHOWN]:
+        paired = [
+            row for row in self.rows() if row["by_weights"] or row["by_activations"]
+        ]
+        for row in paired[:SHOWN]:
             line = f"{row['neuron']:9}"
             for how, width in (("activations", 14), ("weights", 0)):
                 partner, alike = row[f"by_{how}"], row[f"alike_by_{how}"]
