@@ -13,13 +13,22 @@ from jaxtyping import Bool, Float, Int
 from pipeline import figures, neurons, tables
 from pipeline.checkpoint import Trained
 from pipeline.datasets import Dataset
-from pipeline.neurons import SIDE, Pair
+from pipeline.neurons import SIDE, Line, Pair
 
 SHOWN = 20  # neurons that text and pictures show, those that matter most
 EXCITING = 4  # pictures that a neuron's row shows of each kind
 ALIKE = 0.9  # correlation from which two neurons say nearly the same: 0.9² = 81 %
 PAIRS = 100  # in the table
 STEPS = (0, 10, 100)  # downhill, of the line that the path begins with
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a neuron adds up, as a line above one pixel: y = m * x + c."""
+
+    neuron: int  # the one that costs most, from 0
+    pixel: int  # the one that tells most about it
+    lines: dict[str, Line]  # after so many steps
 
 
 @dataclass(frozen=True)
@@ -30,9 +39,7 @@ class Findings:
     dataset: Dataset
     pictures: int  # that it learned from
     lit: Int[np.ndarray, "784"]  # of these, the pictures in which each pixel is not 0
-    kept: (
-        Bool[np.ndarray, "784 hidden"] | None
-    )  # weights as they were at first, in bits
+    kept: Bool[np.ndarray, "784 hidden"] | None  # see neurons.unchanged
     fires: Float[np.ndarray, " hidden"]  # share of the pictures that it learned from
     sums: Float[np.ndarray, "n hidden"]  # for the test pictures, before ReLU
     means: Float[np.ndarray, "hidden 10"]  # after ReLU, for each digit
@@ -83,16 +90,16 @@ class Findings:
         return [int(row) for row in np.argsort(-self.sums[:, neuron], kind="stable")]
 
     @cached_property
-    def path(self) -> dict[str, Any]:
-        """A line between one pixel and what the neuron that costs most adds up."""
+    def beginning(self) -> Beginning:
+        """The line with which the path to the whole network begins."""
         neuron = self.order[0]
         pixels = self.dataset.test.images.reshape(-1, SIDE * SIDE) / np.float32(255)
         y = self.sums[:, neuron]
-        strength = np.abs(neurons.correlations(pixels, y[:, None])[:, 0])
-        x = pixels[:, int(strength.argmax())]
+        pixel = int(np.abs(neurons.correlations(pixels, y[:, None])).argmax())
+        x = pixels[:, pixel]
         lines = {f"after {n:3} steps": neurons.line(x, y, steps=n) for n in STEPS}
-        lines["in the end"] = neurons.line(x, y, steps=None)
-        return {"neuron": neuron, "pixel": int(strength.argmax()), "lines": lines}
+        end = {"in the end": neurons.line(x, y, steps=None)}
+        return Beginning(neuron, pixel, lines | end)
 
     def metrics(self) -> dict[str, float]:
         """Return the numbers that MLflow shows."""
@@ -108,7 +115,7 @@ class Findings:
 
     def summary(self) -> dict[str, Any]:
         """Return all but the tables of pixels and pairs, as JSON holds it."""
-        path = self.path
+        start = self.beginning
         return {
             **self.metrics(),
             "dataset": self.dataset.name,
@@ -121,9 +128,9 @@ class Findings:
             "closest": vars(self.alike[0]) if self.alike else None,
             "neurons": self.neurons(),
             "path": {
-                "neuron": f"N1{path['neuron'] + 1}",
-                "pixel": path["pixel"],
-                "lines": {name: vars(line) for name, line in path["lines"].items()},
+                "neuron": f"N1{start.neuron + 1}",
+                "pixel": start.pixel,
+                "lines": {name: vars(line) for name, line in start.lines.items()},
             },
         }
 
@@ -164,14 +171,14 @@ class Findings:
             folder / "exciting.png"
         )
         figures.lit(self.lit / self.pictures).save(folder / "pixels.png")
-        neuron, pixel, lines = self.path.values()
+        pixel, lines = self.beginning.pixel, self.beginning.lines
         few = slice(1500)  # points that can still be told apart
         figures.lines(
             self.dataset.test.images.reshape(-1, SIDE * SIDE)[few, pixel] / 255,
-            self.sums[few, neuron],
+            self.sums[few, self.beginning.neuron],
             {name: (line.m, line.c) for name, line in lines.items()},
             xlabel=f"x: pixel in row {pixel // SIDE}, column {pixel % SIDE} (1 is lit)",
-            ylabel=f"y: what neuron N1{neuron + 1} adds up",
+            ylabel=f"y: what neuron N1{self.beginning.neuron + 1} adds up",
             title=f"one weight explains {lines['in the end'].explained:.0%} of y",
         ).save(folder / "path.png")
 
@@ -213,8 +220,12 @@ class Findings:
         yield f"{'together':44}{sum(array.size for array in arrays):10,}"
 
     def _path(self) -> Iterator[str]:
-        neuron, pixel, lines = self.path.values()
-        name, test, hidden = f"N1{neuron + 1}", self.dataset.test, self.hidden
+        pixel, lines = self.beginning.pixel, self.beginning.lines
+        name, test, hidden = (
+            f"N1{self.beginning.neuron + 1}",
+            self.dataset.test,
+            self.hidden,
+        )
         sums = neurons.sums(self.trained.network, test.images[0])
         one, lit = sums[name], int(np.count_nonzero(test.images[0]))
         logits = np.array([found.z for found in [*sums.values()][hidden:]])
@@ -269,9 +280,10 @@ class Findings:
             shown = ", ".join(names[:SHOWN]) + ", ..." * (len(names) > SHOWN)
             yield from _wrapped(f"Neurons that {when} fire: {shown or 'none'}")
         close = [pair for pair in self.alike if pair.correlation >= ALIKE]
+        more = " or more" * (len(close) == PAIRS)
         first = [f"{p.one}, {p.other} {p.correlation:.2f}" for p in self.alike[:3]]
         yield from _wrapped(
-            f"""Pairs that do nearly the same: {len(close) or "none"}, from a
+            f"""Pairs that do nearly the same: {len(close) or "none"}{more}, from a
             correlation of {ALIKE} on, where one tells {ALIKE**2:.0%} of how the other
             varies. The closest: {"; ".join(first) or "there is one neuron only"}""",
             indent=0,
