@@ -85,6 +85,27 @@ class Trained:
         """How long it was trained; 0 where that is not said."""
         return int(self.about.get("epochs", 0))
 
+    def history(self) -> Snapshot | None:
+        """Read its tensors before training and after every epoch, from beside its file.
+
+        Returns:
+            Each stacked along a new first axis; None where there is no such file.
+
+        Raises:
+            ValueError: If it can't be read, or ends with another network.
+        """
+        path = self.familiar.with_name("history.safetensors")
+        if not path.exists():
+            return None
+        try:
+            tensors, _ = read(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ValueError(f"{path} is no safetensors file: {error}") from None
+        for name, tensor in snapshot(self.network).items():
+            if name not in tensors or tensors[name][-1].tobytes() != tensor.tobytes():
+                raise ValueError(f"{path} is not the history of the network beside it")
+        return tensors
+
 
 def load_last(folder: Path) -> Trained:
     """Read the network of the last training while no other takes its place.

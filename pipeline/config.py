@@ -7,6 +7,7 @@ else. `command.py` reads the command line and hands a stage what was checked her
 import difflib
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,28 @@ def _dataset(value: str) -> str:
     if "," in value:
         hint = " (to train on several, add -m)"
     raise ValueError(f"must be {', '.join(DATASETS)} or a folder that exists{hint}")
+
+
+def _neurons(value: str) -> str:
+    """Accept names of neurons; whether the network has them is seen later."""
+    name = "N[12][1-9][0-9]*"
+    if not re.fullmatch(f"all|{name}(,{name})*", value):
+        raise ValueError(
+            "must be N11 (layer 1, neuron 1), N210 (layer 2, neuron 10: the digit 9), "
+            "several with commas between, or all"
+        )
+    return value
+
+
+def _weight(value: str) -> str:
+    """Accept the place of a parameter; whether the network has it is seen later."""
+    one, two = r"\[[0-9]+\]", r"\[[0-9]+, ?[0-9]+\]"
+    if not re.fullmatch(rf"layer_[12](\.bias{one}|(\.kernel)?{two})", value):
+        raise ValueError(
+            "must be layer_1[300,5] (pixel 300 to neuron N16), layer_2[3,7] (neuron "
+            "N14 to digit 7) or a bias, layer_1.bias[5]"
+        )
+    return value
 
 
 class Schema(BaseModel):
@@ -88,9 +111,21 @@ class Predict(Look):
     images: int | str
 
 
+class Inspect(Look):
+    """What stage inspect reads from the configuration."""
+
+    neuron: Annotated[str, AfterValidator(_neurons)] | None
+    image: int | Annotated[str, Field(min_length=1)] | None
+    weight: Annotated[str, AfterValidator(_weight)] | None
+    arrays: bool
+    against: Annotated[str, Field(min_length=1)] | None
+
+
 Keys = TypeVar("Keys", bound=Schema)
 # Taken as typed: no number, list or interpolation is read from these.
 TEXT = {"dataset", "run", "reproduce", "model", "images"}
+TEXT |= {"neuron", "image", "weight", "against"}
+QUESTIONS = ("neuron", "weight", "arrays", "against")  # to inspect, one at a time
 LISTS = {"sets"}  # of text
 NUMBERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
 
@@ -139,6 +174,14 @@ def check(keys: type[Keys], values: dict[str, Any]) -> Keys:
             lines.append(f"{key} {rule}, got {problem['input']!r} ({default(key)})")
     if values.get("run") and values.get("model"):
         lines.append("run and model name two networks: leave one out")
+    if issubclass(keys, Inspect):
+        asked = [key for key in QUESTIONS if values.get(key)]
+        if len(asked) > 1:
+            lines.append(f"{', '.join(asked)} are different questions: ask one")
+        if values.get("image") is not None and not values.get("neuron"):
+            lines.append(
+                "image is what a neuron reads: add neuron=N11, or leave it out"
+            )
     if lines:
         raise Refused("\n".join(lines))
     return checked

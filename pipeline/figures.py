@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
@@ -43,16 +43,10 @@ def templates(
     """
     shown = weights[:SHOWN]
     scale = float(np.quantile(np.abs(shown), 0.99)) or 1.0  # the rest is drawn full
-    strength = np.clip(shown / scale, -1, 1).reshape(-1, SIDE, SIDE, 1)
-    white, blue, orange = (np.array(c, np.float32) for c in (PAPER, BLUE, ORANGE))
-    colours = np.where(
-        strength >= 0,
-        white + strength * (blue - white),
-        white - strength * (orange - white),
-    )
+    colours = signed(shown, scale=scale)
     captions = [f"N1{number}" for number in range(1, len(shown) + 1)]
     columns = 5 if len(shown) <= 20 else 10
-    grid = _grid(colours.astype(np.uint8), captions, columns=columns, enlarged=3)
+    grid = _grid(colours, captions, columns=columns, enlarged=3)
     plots = [_histogram(name, values) for name, values in tensors.items()]
     plot_height = max(100, grid.height // len(plots))
     height = max(grid.height, plot_height * len(plots))
@@ -71,6 +65,28 @@ def templates(
     for row, plot in enumerate(plots):
         picture.paste(plot, (grid.width + 16, 50 + row * plot_height))
     return picture
+
+
+def signed(
+    values: Float[np.ndarray, "n 784"],
+    *,
+    scale: float,
+    unlearned: Bool[np.ndarray, "784"] | None = None,
+) -> UInt8[np.ndarray, "n 28 28 3"]:
+    """Colour numbers: blue above 0, red below, white 0, full at the scale.
+
+    What was never learned is grey.
+    """
+    strength = np.clip(values / (scale or 1.0), -1, 1).reshape(-1, SIDE, SIDE, 1)
+    white, blue, orange = (np.array(c, np.float32) for c in (PAPER, BLUE, ORANGE))
+    colours = np.where(
+        strength >= 0,
+        white + strength * (blue - white),
+        white - strength * (orange - white),
+    )
+    if unlearned is not None:
+        colours[:, unlearned.reshape(SIDE, SIDE)] = GRID
+    return colours.astype(np.uint8)
 
 
 def class_means(
@@ -196,23 +212,29 @@ def _reliability(axes: "Axes", bins: Float[np.ndarray, "bins 3"]) -> None:
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """A picture on its way to the network, and what became of it."""
+class Row:
+    """Pictures that belong together, such as the steps of a preparation."""
 
-    steps: Mapping[str, UInt8[np.ndarray, "height width"]]  # in order
+    pictures: Mapping[str, UInt8[np.ndarray, "height width *rgb"]]  # by their captions
     told: Sequence[str]  # lines beside them
 
 
-def preparations(shown: Sequence[Preparation]) -> Image.Image:
-    """Draw pictures one below the other, each with its steps from left to right."""
-    side, gap, text = 112, 12, 260
-    columns = max(len(one.steps) for one in shown)
+def rows(shown: Sequence[Row], *, side: int = 112, text: int = 260) -> Image.Image:
+    """Draw rows one below the other, each with its pictures from left to right.
+
+    Args:
+        shown: The rows.
+        side: Of a picture, in pixels.
+        text: Width of the lines beside them.
+    """
+    gap = 12
+    columns = max(len(one.pictures) for one in shown)
     width = columns * (side + gap) + gap + text
     sheet = Image.new("RGB", (width, len(shown) * (side + 34) + gap), PAPER)
     draw = ImageDraw.Draw(sheet)
     for row, one in enumerate(shown):
         y = row * (side + 34) + gap
-        for column, (caption, levels) in enumerate(one.steps.items()):
+        for column, (caption, levels) in enumerate(one.pictures.items()):
             x = column * (side + gap) + gap
             picture = Image.fromarray(levels)
             factor = side / max(picture.size)
@@ -225,6 +247,90 @@ def preparations(shown: Sequence[Preparation]) -> Image.Image:
         for number, line in enumerate(one.told):
             draw.text((width - text, y + 18 * number), line, INK, _font(13))
     return sheet
+
+
+def responses(
+    means: Float[np.ndarray, "n 10"],
+    costs: Float[np.ndarray, "n 11"],
+    names: Sequence[str],
+) -> Image.Image:
+    """Draw what each neuron says to each digit, beside what switching it off costs.
+
+    Args:
+        means: The mean of what a neuron (row) says to each digit.
+        costs: The accuracy lost without it, in all and for each digit.
+        names: Of the neurons.
+    """
+    figure = _figure(13.2, 1.5 + 0.3 * len(names))
+    left, right = figure.subplots(1, 2, width_ratios=[10, 11])
+    digits = [str(digit) for digit in range(means.shape[1])]
+    for axes, values, columns, colours, title, form in (
+        (left, means, digits, "Blues", "what each neuron says to each digit", ".1f"),
+        (
+            *(right, 100 * costs, ["all", *digits], "Oranges"),
+            *("what switching it off costs, in % of the pictures", ".1f"),
+        ),
+    ):
+        most = float(values.max()) or 1.0
+        axes.imshow(values, cmap=colours, vmin=0, vmax=most, aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            colour = "white" if value > 0.6 * most else "black"
+            drawn = axes.text(
+                column, row, f"{value:{form}}", color=colour, fontsize=8.5
+            )
+            drawn.set(ha="center", va="center")
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_title(title, fontsize=11)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    right.axvline(0.5, color="white", linewidth=4)
+    return _drawn(figure)
+
+
+def lit(shares: Float[np.ndarray, "784"]) -> Image.Image:
+    """Draw in which share of the pictures each pixel is lit, and which never is."""
+    figure = _figure(6.4, 5.6)
+    axes = figure.subplots()
+    drawn = axes.imshow(shares.reshape(SIDE, SIDE), cmap="Blues", vmin=0)
+    row, column = np.nonzero(shares.reshape(SIDE, SIDE) == 0)
+    label = f"never lit: {len(row)} of {len(shares)}, so nothing is learned here"
+    axes.scatter(column, row, 22, VAL, marker="x", linewidths=1.2, label=label)
+    figure.colorbar(drawn, shrink=0.8, format="{x:.0%}", label="of the pictures")
+    axes.set_title("how often each pixel is lit in training", fontsize=11)
+    axes.set(xlabel="column", ylabel="row", xticks=range(0, SIDE, 4))
+    axes.set_yticks(range(0, SIDE, 4))
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    return _drawn(figure)
+
+
+def lines(
+    x: Float[np.ndarray, " n"],
+    y: Float[np.ndarray, " n"],
+    fitted: Mapping[str, tuple[float, float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+) -> Image.Image:
+    """Draw points, and lines y = m * x + c through them, each with its m and c."""
+    figure = _figure(7.2, 4.6)
+    axes = figure.subplots()
+    axes.plot(x, y, ".", color="#9aa0a6", markersize=4, alpha=0.6)
+    styles = (":", "-.", "--", "-")
+    for place, (name, (m, c)) in enumerate(fitted.items()):
+        last = place == len(fitted) - 1
+        axes.plot(
+            *([0, 1], [c, m + c], styles[min(place, 3)]),
+            color=TRAIN if last else VAL,
+            linewidth=2.4 if last else 1.4,
+            label=f"{name}: y = {m:.2f}·x {c:+.2f}",
+        )
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_title(title, fontsize=11)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    _plain(axes)
+    return _drawn(figure)
 
 
 @dataclass(frozen=True)

@@ -175,13 +175,13 @@ def _write(
             record[f"p{digit}"] = probability
     tables.write(folder / "predictions.csv", records)
     drawn = [
-        figures.Preparation(
+        figures.Row(
             {**answer.picture.steps, "class mean": means[answer.verdict.digit]},
             [shown(answer.picture.file)[-36:], *answer.told()],
         )
         for answer in answers[:DRAWN]
     ]
-    figures.preparations(drawn).save(folder / "preparation.png")
+    figures.rows(drawn).save(folder / "preparation.png")
 
 
 if __name__ == "__main__":

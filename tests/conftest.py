@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import datasets
+from pipeline import checkpoint, datasets
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -124,3 +124,9 @@ def recorded(finished, client):
     """The MLflow run of the finished training."""
     run_id = json.loads(finished.trained("run.json").read_text())["run_id"]
     return client.get_run(run_id)
+
+
+@pytest.fixture(scope="session")
+def trained(finished):
+    """Its network."""
+    return checkpoint.load_last(finished.outputs / "train")

@@ -32,6 +32,10 @@ MAY_IMPORT = {
     "scores": {"familiar", "figures", "metrics", "network", "testsets"},
     "report": {"checkpoint", "datasets", "familiar", "metrics", "network"},
     "reproduce": {"checkpoint", "datasets", "network", "sources", "tracking"},
+    "neurons": {"network"},
+    "ledger": {"figures", "neurons"},
+    "matching": {"datasets", "figures", "network", "neurons"},
+    "findings": {"checkpoint", "datasets", "figures", "neurons", "tables"},
     "command": {"atomic", "config"},
     "sweep": {"atomic", "command", "config"}
     | {"datasets", "figures", "provenance", "tracking"},

@@ -18,7 +18,7 @@ from pipeline.sources import sha256
 ROOT = config.ROOT
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 KEYS = {"data": config.Data, "train": config.Train, "evaluate": config.Evaluate}
-KEYS["inspect"] = config.Look
+KEYS["inspect"] = config.Inspect
 ABOUT_THE_RUN = {
     "run",
     "model",
@@ -26,6 +26,7 @@ ABOUT_THE_RUN = {
     "resume",
     "reproduce",
 }  # no byte of a file depends on these
+ABOUT_THE_RUN |= {"image", *config.QUESTIONS}  # which leave the chain's files alone
 SHAPE_NO_FILE = {"atomic", "command", "config", "provenance", "reproduce", "sweep"}
 SHAPE_NO_FILE |= {"tracking", "unfinished"}
 

@@ -5,6 +5,7 @@ import pytest
 from pipeline import config
 from pipeline.config import (
     Evaluate,
+    Inspect,
     Predict,
     Refused,
     Train,
@@ -29,11 +30,16 @@ def test_the_defaults_are_those_of_the_exercise():
         "sets": None,
         "prepare": None,
         "images": 0,
+        "neuron": None,
+        "image": None,
+        "weight": None,
+        "arrays": False,
+        "against": None,
         "reproduce": None,
         "tracking": "mlflow",
         "resume": True,
     }
-    for keys in (Train, Evaluate, Predict):
+    for keys in (Train, Evaluate, Inspect, Predict):
         known = check(keys, defaults()).model_dump()
         assert known == {key: defaults()[key] for key in known}
 
@@ -62,8 +68,10 @@ def test_every_default_carries_its_unit_or_reason():
 
 
 def test_every_line_of_the_configuration_is_in_the_schema():
-    read = [*Train.model_fields, *Evaluate.model_fields, *Predict.model_fields]
-    assert set(defaults()) == set(read)
+    read = {
+        key for keys in (Train, Evaluate, Inspect, Predict) for key in keys.model_fields
+    }
+    assert set(defaults()) == read
 
 
 def test_paths_are_the_projects_own():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from pipeline import command, config
 from pipeline.sources import sha256
 
 STAGES = {"data": config.Data, "train": config.Train}
-STAGES |= {"evaluate": config.Evaluate, "inspect": config.Look}
+STAGES |= {"evaluate": config.Evaluate, "inspect": config.Inspect}
 STAGES["predict"] = config.Predict
 README = (Path(config.ROOT) / "README.md").read_text()
 
@@ -58,7 +59,7 @@ def test_every_key_that_the_readme_types_exists():
     assert len(typed) >= 5
     for stage, arguments in typed:
         keys = STAGES[stage]
-        given = [a for a in arguments.split() if a != "--help"]
+        given = [a for a in shlex.split(arguments) if a != "--help"]
         assert command.read(given, keys, sweeps=stage == "train").problems == []
 
 

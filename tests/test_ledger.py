@@ -1,0 +1,108 @@
+"""What is printed is read again and added up, as with a pencil."""
+
+import re
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from pipeline import ledger, neurons
+
+
+@pytest.fixture(scope="module")
+def sums(trained, mnist):
+    return [neurons.sums(trained.network, image) for image in mnist.test.images[:20]]
+
+
+def last_figure(line):
+    return Decimal(re.findall(r"-?[\d,]+\.\d{4}", line)[-1].replace(",", ""))
+
+
+def test_what_is_printed_adds_up_to_the_last_decimal(sums):
+    for one in (one for found in sums for one in found.values()):
+        lines = ledger.of_sum(one)
+        last = next(k for k, line in enumerate(lines) if "the sum" in line)
+        figures = [last_figure(line.split("row")[0]) for line in lines[3 : last + 1]]
+        *terms, total = figures
+        assert sum(terms) == total and abs(float(total) - one.z) <= 0.00005
+        rest, bias = terms[-2:]
+        assert abs(float(bias) - one.bias) <= 0.00005
+        exact = one.z - one.bias - sum(map(float, terms[:-2]))
+        assert float(rest) == pytest.approx(exact, abs=0.0002)
+        sizes = [abs(term) for term in terms[:-2]]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_line_names_weight_and_pixel(sums):
+    one = sums[0]["N15"]
+    found = re.search(
+        r"M714·X714 +(\S+) +(\S+) +(\S+) +row 25, column 13",
+        "\n".join(ledger.of_sum(one)),
+    )
+    weight, pixel, product = map(float, found.groups())
+    assert weight == pytest.approx(one.weights[713], abs=5e-5)
+    assert pixel == pytest.approx(one.inputs[25 * 28 + 13], abs=5e-5)
+    assert product == pytest.approx(weight * pixel, abs=2e-4)
+
+
+def test_relu_says_whether_a_neuron_fires(sums):
+    for name in (f"N1{j}" for j in range(1, 21)):
+        said = ledger.of_sum(sums[0][name])[-1]
+        z = sums[0][name].z
+        assert ("it fires" in said) == (z > 0) and ("is silent" in said) == (z <= 0)
+
+
+def test_formulas_are_those_of_the_textbook(sums):
+    assert ledger.formula(sums[0]["N11"]) == "M1·X1 + M2·X2 + ... + M784·X784 + C = y"
+    found = ledger.formula(sums[0]["N21"])
+    assert found == "W1·N11 + W2·N12 + ... + W20·N120 + bias = z"
+    for hidden, letters in ((1, "W1·N11"), (2, "W1·N11 + W2·N12")):
+        few = neurons.Sum(neurons.Neuron(2, 1), np.ones(hidden), np.ones(hidden), 0.5)
+        assert ledger.formula(few) == f"{letters} + bias = z"
+
+
+def test_ten_probabilities_come_to_100_percent_as_printed(sums, trained, mnist):
+    probabilities = trained.network.predict(mnist.test.images[:20]).numpy()
+    for found, expected in zip(sums, probabilities, strict=True):
+        logits = np.array([found[f"N2{k}"].z for k in range(1, 11)])
+        lines = ledger.of_softmax(logits)
+        rows = [re.findall(r"-?\d+\.\d+", line) for line in lines[2:]]
+        *shares, total = (Decimal(row[-1]) for row in rows)
+        assert sum(shares) == total == 100
+        powers = [Decimal(row[1]) for row in rows[:-1]]
+        assert sum(powers) == Decimal(rows[-1][0])
+        np.testing.assert_allclose(
+            [float(s) / 100 for s in shares], expected, atol=2e-5
+        )
+        assert "the answer" in lines[2 + int(expected.argmax())]
+
+
+def test_all_parameters_of_a_network_are_rows(sums):
+    rows = [row for one in sums[0].values() for row in ledger.rows(one)]
+    assert len(rows) == 15_910
+    of_n28 = [row["product"] for row in rows if row["neuron"] == "N28"]
+    assert sum(of_n28) == pytest.approx(sums[0]["N28"].z)
+
+
+def test_a_weights_life_is_its_history(trained):
+    place = neurons.place("layer_1[300,5]", hidden=20)
+    values = place.values(trained.history())
+    lines = ledger.of_life(place, values)
+    shown = [float(re.findall(r"-?\d+\.\d{6}", line)[0]) for line in lines[1:22]]
+    np.testing.assert_allclose(shown, values, atol=6e-7)
+    changes = [float(re.findall(r"[+-]\d+\.\d{6}", line)[-1]) for line in lines[2:22]]
+    np.testing.assert_allclose(np.cumsum(changes), np.array(shown[1:]) - shown[0])
+    most = int(np.abs(np.diff(values)).argmax())
+    assert lines[22].endswith(f"in epoch {most + 1}")
+    dark = neurons.place("layer_1[0,5]", hidden=20)
+    assert "never changed" in ledger.of_life(dark, dark.values(trained.history()))[-1]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 100, 1234])
+def test_a_long_life_is_told_in_few_lines_that_add_up(epochs):
+    values = np.random.default_rng(1).normal(size=epochs + 1).astype(np.float32)
+    lines = ledger.of_life(neurons.place("layer_1.bias[0]", hidden=20), values)
+    assert len(lines) <= ledger.EPOCHS + 5
+    changes = [Decimal(line.split()[-1]) for line in lines[2:-1]]
+    first, last = (Decimal(lines[k].split()[n]) for k, n in ((1, 2), (-2, 3)))
+    assert first + sum(changes) == last

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+
+from pipeline import matching
+from pipeline.network import Network
+
+
+def permuted(network, order):
+    """A copy whose neuron k is neuron order[k] of the network."""
+    copy = Network(hidden=len(order), generator=torch.Generator())
+    state = network.state_dict()
+    for name in ("layer_1.weight", "layer_1.bias"):
+        state[name] = state[name][order]
+    state["layer_2.weight"] = state["layer_2.weight"][:, order]
+    copy.load_state_dict(state)
+    return copy
+
+
+def test_a_permuted_copy_shows_the_permutation_and_no_difference(trained, mnist):
+    order = np.random.default_rng(1).permutation(20)
+    copy = permuted(trained.network, order)
+    found = matching.Comparison.of(trained.network, copy, mnist.test)
+    expected = {int(one): other for other, one in enumerate(order)}
+    for matches in (found.by_weights, found.by_activations):
+        assert {match.one: match.other for match in matches} == expected
+        assert min(match.similarity for match in matches) == pytest.approx(1)
+    apart = matching.differences(trained.network, copy, found.by_weights)
+    assert set(apart.values()) == {(0.0, 0.0)} and len(apart) == 4
+    assert found.agree == 1 and found.accuracy[0] == found.accuracy[1]
+    moved = sum(one != other for one, other in expected.items())
+    assert f"the same network, with {moved} neurons" in [*found.told()][-1]
+
+
+def test_of_all_pairings_the_best_is_found_where_taking_turns_would_not():
+    similarity = np.array([[0.9, 0.8], [0.8, 0.1]])
+    pairs = [(m.one, m.other) for m in matching.match(similarity)]
+    assert pairs == [(0, 1), (1, 0)]
+
+
+def test_another_network_has_partners_that_are_less_alike(trained, few):
+    other = Network(hidden=30, generator=torch.Generator().manual_seed(2))
+    found = matching.Comparison.of(trained.network, other, few.val)
+    assert len({match.other for match in found.by_weights}) == 20
+    assert max(match.similarity for match in found.by_weights) < 0.9
+    assert min(size for size, _ in differences_of(found).values()) > 0
+    back = matching.Comparison.of(other, trained.network, few.val)
+    assert sum(row["by_weights"] == "" for row in back.rows()) == 10
+    assert len(back.drawn()) == 5 and "none" in "\n".join(back.told())
+
+
+def differences_of(found):
+    return matching.differences(found.one, found.other, found.by_weights)
