@@ -3,8 +3,9 @@
 Without a question, all of it: how many numbers there are and why, the way from
 y = m·x + c to this network, what was never learned, what each neuron is for. Reads
 outputs/train/ (or what run=<id> left, or model=<file>) and the data; writes to
-outputs/inspect/ summary.json, tables and pictures, and the same into the MLflow run
-that trained the network. Takes 6 s; with 20 hidden neurons 15,910 numbers, of which
+outputs/inspect/ summary.json, tables, pictures and report.html, a page on which every
+number can be pointed at, and the same into the MLflow run that trained the network.
+Takes 7 s; with 20 hidden neurons 15,910 numbers, of which
 1,340 were never learned.
 
 A question is answered on the screen and leaves that alone; what it writes goes to
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.command import stage
-from pipeline.config import OUTPUTS, Inspect, home
+from pipeline.config import OUTPUTS, Inspect, defaults, home, label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.datasets import Dataset
     from pipeline.network import Network
     from pipeline.neurons import Neuron, Place
+    from pipeline.report import Subject
 
 ANSWERS = OUTPUTS / "answers"
 
@@ -68,7 +70,7 @@ def _tell_all(cfg: Inspect, trained: "Trained", dataset: "Dataset") -> None:
     """Write and print everything that was found."""
     import time
 
-    from pipeline import atomic, tracking
+    from pipeline import atomic, report, tracking
     from pipeline.findings import Findings
 
     found = Findings.of(trained, dataset)
@@ -83,7 +85,8 @@ def _tell_all(cfg: Inspect, trained: "Trained", dataset: "Dataset") -> None:
         text = json.dumps(found.summary(), indent=1)
         (written / "summary.json").write_text(text + "\n")
         found.write(written)
-        # The interactive page is written here, beside the others.
+        page = report.page(_subject(trained, dataset))
+        (written / "report.html").write_text(page, "utf-8")
         run.log_files("inspect", sorted(written.iterdir()))
         run.log_metrics(
             {f"inspect/{name}": value for name, value in found.metrics().items()},
@@ -91,7 +94,26 @@ def _tell_all(cfg: Inspect, trained: "Trained", dataset: "Dataset") -> None:
             time=time.time_ns() // 1_000_000,
         )
     print(found.told())
-    print(f"\nfiles  {OUTPUTS / 'inspect'}\n{run.epilogue()}", end="")
+    print(f"\npage   {OUTPUTS / 'inspect' / 'report.html'}")
+    print(f"files  {OUTPUTS / 'inspect'}\n{run.epilogue()}", end="")
+
+
+def _subject(trained: "Trained", dataset: "Dataset") -> "Subject":
+    """Put together what the page is about."""
+    from pipeline import familiar
+    from pipeline.report import Subject
+
+    known = "seed" in trained.about
+    name = label({**defaults(), **trained.about}) if known else trained.sha256[:8]
+    return Subject(
+        name=name,
+        network=trained.network,
+        sha256=trained.sha256,
+        history=trained.history() or {},
+        familiar=familiar.load(trained.familiar) if trained.familiar.exists() else None,
+        dataset=dataset,
+        split=trained.split,
+    )
 
 
 def _print_arrays(network: "Network") -> None:

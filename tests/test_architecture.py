@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "familiar": {"checkpoint", "network"},
     "chosen": {"checkpoint", "tracking"},
     "scores": {"familiar", "figures", "metrics", "network", "testsets"},
-    "report": {"checkpoint", "datasets", "familiar", "metrics", "network"},
+    "report": {"checkpoint", "datasets", "familiar", "metrics", "network", "neurons"},
     "reproduce": {"checkpoint", "datasets", "network", "sources", "tracking"},
     "neurons": {"network"},
     "ledger": {"figures", "neurons"},

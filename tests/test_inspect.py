@@ -18,6 +18,7 @@ from pipeline.network import Network
 
 FILES = {"summary.json", "neurons.csv", "pixels.csv", "alike.csv"}
 FILES |= {"neurons.png", "exciting.png", "pixels.png", "path.png"}
+FILES |= {"report.html"}
 
 
 def rows(path):

@@ -18,11 +18,11 @@ import torch
 from jaxtyping import Float, Int
 from safetensors import numpy as safetensors
 
-from pipeline import checkpoint
+from pipeline import checkpoint, neurons
 from pipeline.datasets import Dataset, Labelled
 from pipeline.familiar import Familiar
 from pipeline.metrics import accuracy
-from pipeline.network import Network, to_pixels
+from pipeline.network import Network
 
 CHOICE = 100  # test pictures to choose among
 MISTAKES = 25  # of these, at least, where the network makes so many
@@ -48,10 +48,13 @@ class Subject:
 def page(subject: Subject) -> str:
     """Fill the page with a network; the same network makes the same bytes.
 
-    Raises:
-        ValueError: If the network is too large for a page of 5 MB.
+    Of a network too large for a page of 5 MB, with more than about 450 neurons, it
+    says so and nothing else.
     """
-    tensors, about = contents(subject)
+    try:
+        tensors, about = contents(subject)
+    except ValueError as error:
+        return f"<!doctype html><title>Inside the network</title><p>{error}.</p>\n"
     stored = safetensors.save(tensors, {"about": json.dumps(about, sort_keys=True)})
     numbers = base64.b64encode(gzip.compress(stored, mtime=0)).decode()
     parts = files(__name__)
@@ -74,7 +77,7 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     network, dataset = subject.network, subject.dataset
     split, test = dataset.split(subject.split), dataset.test
     final = checkpoint.snapshot(network)
-    hidden = activations(network, test.pick(np.arange(min(STORED, len(test)))))
+    hidden = np.maximum(neurons.first_sums(network, test.images[:STORED]), 0)  # ReLU
     room = LARGEST - sum(tensor.nbytes for tensor in (*final.values(), hidden))
     known = len(next(iter(subject.history.values()), ()))
     epochs = kept(known, room=room // (2 * network.size))
@@ -83,7 +86,8 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         for name, stacked in subject.history.items()
     }
     rows = choice(network, test)
-    lit = split.train.images.reshape(len(split.train), -1)
+    images = split.train.images
+    lit = neurons.times_lit(images)
     tensors = {
         **final,
         **{f"epochs.{name}": stacked for name, stacked in earlier.items()},
@@ -91,8 +95,8 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "image_labels": test.labels[rows],
         "hidden": hidden,
         "labels": test.labels[: len(hidden)],
-        "lit": (lit > 0).mean(axis=0, dtype=np.float32),
-        "level": lit.mean(axis=0, dtype=np.float32) / 255,
+        "lit": np.float32(lit / len(images)),
+        "level": np.float32(images.mean(axis=0).ravel() / 255),
     }
     about = {
         "name": subject.name,
@@ -108,7 +112,7 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             _accuracy(network, split.val),
         ],
         "rows": rows.tolist(),
-        "never_lit": np.flatnonzero(~lit.any(axis=0)).tolist(),
+        "never_lit": np.flatnonzero(lit == 0).tolist(),
         "familiar": None,
     }
     if subject.familiar:
@@ -133,7 +137,8 @@ def kept(known: int, *, room: int) -> list[int]:
     """
     if room < 0:
         raise ValueError(
-            "the network is too large for a page of 5 MB: look at it in the terminal"
+            "The network is too large for a page of 5 MB: python -m pipeline.inspect "
+            "tells of it in the terminal"
         )
     count = min(EARLIER, known - 1, room)
     return [round(step * (known - 1) / count) for step in range(count)]
@@ -145,14 +150,6 @@ def choice(network: Network, test: Labelled) -> Int[np.ndarray, " rows"]:
     misread = np.flatnonzero(answers != test.labels)[:MISTAKES]
     first = np.setdiff1d(np.arange(len(test)), misread)[: CHOICE - len(misread)]
     return np.sort(np.concatenate([first, misread]))
-
-
-@torch.no_grad()
-def activations(network: Network, pictures: Labelled) -> Float[np.ndarray, "n hidden"]:
-    """Return what the neurons of layer_1 pass on for each picture."""
-    pixels = to_pixels(pictures.images).flatten(start_dim=1)
-    passed: Float[np.ndarray, "n hidden"] = network.layer_1(pixels).relu().numpy()
-    return passed
 
 
 def _network(history: Mapping[str, np.ndarray], epoch: int) -> Network:
