@@ -366,9 +366,10 @@ def _record(
         run.log_metrics({"sweep/best_val_accuracy": best}, step=0, time=now)
     heading, *cells = _cells(settings)
     cells = [[cell.replace("|", "/") for cell in line] for line in cells]
-    gap = " \N{EM SPACE}| "  # MLflow draws columns without a space between them
-    lines = [heading, ["---:"] * len(heading), *cells]
-    table_of_it = "\n".join(f"| {gap.join(line)} |" for line in lines)
+    gap = "&emsp;| "  # MLflow leaves no room between columns
+    ruled = [gap.join(heading), " | ".join(["---:"] * len(heading))]
+    ruled += [gap.join(line) for line in cells]
+    table_of_it = "\n".join(f"| {line} |" for line in ruled)
     run.describe(
         f"{_verdict(settings)}\n\n{table_of_it}\n\n"
         f"[All trainings side by side]({run.comparison()}). "
