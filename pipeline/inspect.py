@@ -73,7 +73,7 @@ def _tell_all(cfg: Inspect, trained: "Trained", dataset: "Dataset") -> None:
     from pipeline import atomic, report, tracking
     from pipeline.findings import Findings
 
-    found = Findings.of(trained, dataset)
+    found, subject = Findings.of(trained, dataset), _subject(trained, dataset)
     with (
         tracking.run_of_network(
             store=home() if cfg.tracking == "mlflow" else None,
@@ -85,8 +85,7 @@ def _tell_all(cfg: Inspect, trained: "Trained", dataset: "Dataset") -> None:
         text = json.dumps(found.summary(), indent=1)
         (written / "summary.json").write_text(text + "\n")
         found.write(written)
-        page = report.page(_subject(trained, dataset))
-        (written / "report.html").write_text(page, "utf-8")
+        (written / "report.html").write_text(report.page(subject), "utf-8")
         run.log_files("inspect", sorted(written.iterdir()))
         run.log_metrics(
             {f"inspect/{name}": value for name, value in found.metrics().items()},
@@ -94,7 +93,8 @@ def _tell_all(cfg: Inspect, trained: "Trained", dataset: "Dataset") -> None:
             time=time.time_ns() // 1_000_000,
         )
     print(found.told())
-    print(f"\npage   {OUTPUTS / 'inspect' / 'report.html'}")
+    page = OUTPUTS / "inspect" / "report.html"
+    print(f"\npage   {page if report.fits(subject) else 'left out: too many numbers'}")
     print(f"files  {OUTPUTS / 'inspect'}\n{run.epilogue()}", end="")
 
 
@@ -113,6 +113,7 @@ def _subject(trained: "Trained", dataset: "Dataset") -> "Subject":
         familiar=familiar.load(trained.familiar) if trained.familiar.exists() else None,
         dataset=dataset,
         split=trained.split,
+        epochs=trained.epochs,
     )
 
 

@@ -28,7 +28,18 @@ CHOICE = 100  # test pictures to choose among
 MISTAKES = 25  # of these, at least, where the network makes so many
 STORED = 1000  # test pictures whose hidden activations are stored
 EARLIER = 20  # epochs before the last, with the initial weights: of 20, all
-LARGEST = 3_200_000  # bytes of weights and activations, for a page of 5 MB at most
+LARGEST = 3_600_000  # bytes of weights and activations, for a page of 5 MB at most
+TOO_LARGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Inside the network</title>
+<body style="font: 1.1rem/1.5 system-ui; margin: 2rem">
+<h1>Inside the network</h1>
+<p>A network of {size:,} numbers is too large for a page. The pictures and tables beside
+it, and <code>python -m pipeline.inspect</code>, tell of it.</p>
+"""
 SCRIPTS = ("digits.js", "network.js", "page.js")
 
 
@@ -43,18 +54,17 @@ class Subject:
     familiar: Familiar | None  # None: not known
     dataset: Dataset
     split: str  # how the data set was divided
+    epochs: int  # that it was trained; 0: not known
 
 
 def page(subject: Subject) -> str:
     """Fill the page with a network; the same network makes the same bytes.
 
-    Of a network too large for a page of 5 MB, with more than about 450 neurons, it
-    says so and nothing else.
+    Of a network too large for 5 MB it says that, and nothing else; see `fits`.
     """
-    try:
-        tensors, about = contents(subject)
-    except ValueError as error:
-        return f"<!doctype html><title>Inside the network</title><p>{error}.</p>\n"
+    if not fits(subject):
+        return TOO_LARGE.format(size=subject.network.size)
+    tensors, about = contents(subject)
     stored = safetensors.save(tensors, {"about": json.dumps(about, sort_keys=True)})
     numbers = base64.b64encode(gzip.compress(stored, mtime=0)).decode()
     parts = files(__name__)
@@ -78,9 +88,8 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     split, test = dataset.split(subject.split), dataset.test
     final = checkpoint.snapshot(network)
     hidden = np.maximum(neurons.first_sums(network, test.images[:STORED]), 0)  # ReLU
-    room = LARGEST - sum(tensor.nbytes for tensor in (*final.values(), hidden))
     known = len(next(iter(subject.history.values()), ()))
-    epochs = kept(known, room=room // (2 * network.size))
+    epochs = kept(known, room=room(network))
     earlier = {
         name: stacked[epochs].astype(np.float16)
         for name, stacked in subject.history.items()
@@ -106,7 +115,7 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "size": network.size,
         "learned": len(split.train),
         "watched": len(split.val),
-        "epochs": [*epochs, max(known - 1, 0)],
+        "epochs": [*epochs, subject.epochs],
         "accuracies": [
             *(_accuracy(_network(subject.history, at), split.val) for at in epochs),
             _accuracy(network, split.val),
@@ -125,21 +134,28 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, about
 
 
+def fits(subject: Subject) -> bool:
+    """Say whether there is room for a network, and for its initial weights if known."""
+    return room(subject.network) >= (1 if subject.history else 0)
+
+
+def room(network: Network) -> int:
+    """Return for how many earlier epochs a page has room beside the last.
+
+    The last takes 4 bytes a number, an earlier one 2, and each stored picture 4 a
+    neuron; 400 neurons leave room for one epoch.
+    """
+    stored = 4 * (network.size + STORED * network.layer_1.out_features)
+    return (LARGEST - stored) // (2 * network.size)
+
+
 def kept(known: int, *, room: int) -> list[int]:
     """Choose the epochs before the last that are kept: evenly, the initial one first.
 
     Args:
         known: The epochs whose weights are known, the initial weights included.
         room: How many there is room for.
-
-    Raises:
-        ValueError: If there is no room for the last.
     """
-    if room < 0:
-        raise ValueError(
-            "The network is too large for a page of 5 MB: python -m pipeline.inspect "
-            "tells of it in the terminal"
-        )
     count = min(EARLIER, known - 1, room)
     return [round(step * (known - 1) / count) for step in range(count)]
 

@@ -39,6 +39,7 @@ function start({ tensors, about }) {
     new Network(tensors, hidden, i === last ? null : i));
   const unlit = new Set(about.never_lit);
   const picture = (row) => tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
+  const traced = last > 0; // whether earlier epochs are known
   const knobs = Array.from({ length: hidden }, () => ({ ...UNTOUCHED }));
   const state = {
     image: picture(0), row: 0, count: 1, // row: of the test picture; null: drawn
@@ -51,7 +52,7 @@ function start({ tensors, about }) {
 
   const nameOf = (layer, neuron) => `N${layer}${neuron + 1}`;
   const titleOf = (layer, neuron) => nameOf(layer, neuron) +
-    (layer === 2 ? `, which speaks for ${neuron}` : ", of layer 1");
+    (layer === 2 ? `, which speaks for ${neuron},` : ", a neuron of layer 1,");
   const weightName = (layer, input, neuron) => (input === null
     ? `layer_${layer}.bias[${neuron}]` : `layer_${layer}[${input},${neuron}]`);
   const placeOf = (pixel) =>
@@ -63,12 +64,14 @@ function start({ tensors, about }) {
     const neuron = /^N([12])(\d+)$/i.exec(name);
     const weight = /^layer_([12])(?:\.kernel)?\s*\[\s*(\d+)\s*,\s*(\d+)\s*\]$/i.exec(name);
     const bias = /^layer_([12])\.bias\s*\[\s*(\d+)\s*\]$/i.exec(name);
-    const pixel = /^pixel\s*(\d+)$/i.exec(name);
+    const pixel = /^pixel\s*(\d+)$/i.exec(name), term = /^M(\d+)$/i.exec(name);
+    const own = state.layer === 1 ? state.neuron : 0;
     let to;
     if (neuron) to = [Number(neuron[1]), Number(neuron[2]) - 1, null];
     else if (weight) to = [Number(weight[1]), Number(weight[3]), Number(weight[2])];
     else if (bias) to = [Number(bias[1]), Number(bias[2]), null];
-    else if (pixel) to = [1, state.layer === 1 ? state.neuron : 0, Number(pixel[1])];
+    else if (pixel) to = [1, own, Number(pixel[1])];
+    else if (term) to = [1, own, Number(term[1]) - 1];
     else return `“${name}” names no number. Names are such as N16 (a neuron), ` +
       "layer_1[300,5] (the weight from pixel 300 to N16), layer_1.bias[5] and pixel 300.";
     const [layer, index, input] = to, inputs = networks[0].inputs(layer);
@@ -76,10 +79,17 @@ function start({ tensors, about }) {
       return `layer ${layer} has the neurons ${nameOf(layer, 0)} to ` +
         `${nameOf(layer, networks[0].neurons(layer) - 1)}; in an array they are ` +
         `counted from 0 to ${networks[0].neurons(layer) - 1}.`;
-    if (input !== null && input >= inputs)
+    if (input !== null && !(input >= 0 && input < inputs))
       return `the inputs of layer ${layer} are counted from 0 to ${inputs - 1}.`;
     choose(layer, index, input);
+    reveal(layer, index);
     return "";
+  }
+
+  // Of many neurons only some tiles are in sight.
+  function reveal(layer, neuron) {
+    const box = $("neurons"), tile = tiles[neuron]?.button;
+    if (layer === 1) box.scrollTop = tile.offsetTop - box.offsetTop - 40;
   }
 
   function choose(layer, neuron, input = null) {
@@ -94,7 +104,7 @@ function start({ tensors, about }) {
     const style = getComputedStyle(document.documentElement);
     const rgb = (name) => style.getPropertyValue(name).trim().slice(1)
       .replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3").match(/../g).map((two) => parseInt(two, 16));
-    colours = Object.fromEntries(["for", "against", "zero", "unlearned", "chosen"]
+    colours = Object.fromEntries(["for", "against", "zero", "unlearned", "muted", "chosen"]
       .map((name) => [name, rgb(`--${name}`)]));
   }
   const blend = (value) => {
@@ -123,11 +133,8 @@ function start({ tensors, about }) {
     return scales.get(epoch);
   }
 
-  function paintTemplate(canvas, neuron) {
-    const scale = scaleOf(state.epoch);
-    paintGrid(canvas, 28, 28, (pixel) => (unlit.has(pixel) ? colours.unlearned
-      : blend(network().weight(1, pixel, neuron) / scale)));
-  }
+  const template = (neuron) => (pixel) => (unlit.has(pixel) ? colours.unlearned
+    : blend(network().weight(1, pixel, neuron) / scaleOf(state.epoch)));
 
   // --- The picture --------------------------------------------------------------------
 
@@ -173,6 +180,8 @@ function start({ tensors, about }) {
   }
 
   function takeTestPicture(row) {
+    cancelAnimationFrame(awaited);
+    awaited = null;
     Object.assign(state, { image: picture(row), row, count: 1 });
     clear();
     const canvas = element("canvas");
@@ -186,23 +195,32 @@ function start({ tensors, about }) {
     const box = board.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   };
+  let awaited = null; // the next frame, in which the drawing is read
+  function drawn() {
+    awaited ??= requestAnimationFrame(() => {
+      awaited = null;
+      takeDrawing();
+    });
+  }
   board.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button) return;
     board.setPointerCapture(event.pointerId);
     if (state.row !== null) clear();
     from = placeOn(event);
     stroke(from);
-    takeDrawing();
+    drawn();
   });
   board.addEventListener("pointermove", (event) => {
-    if (!from) return;
+    if (!from || !event.isPrimary) return;
     const moves = event.getCoalescedEvents?.() ?? [];
     for (const move of moves.length ? moves : [event]) stroke(placeOn(move));
-    takeDrawing();
+    drawn();
   });
   for (const end of ["pointerup", "pointercancel"])
-    board.addEventListener(end, () => { from = null; });
+    board.addEventListener(end, (event) => { if (event.isPrimary) from = null; });
   $("clear").addEventListener("click", () => { clear(); takeDrawing(); });
 
+  const thumbnails = [];
   function buildGallery() {
     $("many").textContent = about.rows.length;
     about.rows.forEach((row, place) => {
@@ -212,9 +230,11 @@ function start({ tensors, about }) {
       const said = ranked(networks[last].read(picture(place)).probabilities)[0];
       const told = `test picture ${row}: a ${label}` +
         (said === label ? "" : `, misread as ${said}`);
-      $("gallery").append(element("button", { type: "button", title: told,
+      const button = element("button", { type: "button", title: told,
         "aria-label": told, class: said === label ? "" : "mistake",
-        onclick: () => takeTestPicture(place) }, canvas));
+        onclick: () => takeTestPicture(place) }, canvas);
+      $("gallery").append(button);
+      thumbnails.push(button);
     });
   }
 
@@ -252,7 +272,7 @@ function start({ tensors, about }) {
   function showNeurons(read) {
     const most = Math.max(...read.hidden, 1e-9);
     if (painted !== state.epoch)
-      tiles.forEach(({ canvas }, neuron) => paintTemplate(canvas, neuron));
+      tiles.forEach(({ canvas }, neuron) => paintGrid(canvas, 28, 28, template(neuron)));
     painted = state.epoch;
     tiles.forEach((tile, neuron) => {
       const value = read.hidden[neuron], name = nameOf(1, neuron);
@@ -279,19 +299,32 @@ function start({ tensors, about }) {
         `${nameOf(2, digit)}, digit ${digit}: ${share.textContent}`);
       mark(button, state.layer === 2 && state.neuron === digit);
     });
+    const [high, low] = [read.probabilities[first], read.probabilities[second]];
     const why = familiar && doubt(familiar, state.image, state.count, read.probabilities);
-    const verdict = familiar === null ? "whether it is sure was not recorded"
-      : why ? `unsure: ${why}` : "sure";
-    $("answer").replaceChildren(
-      element("strong", {}, String(first)),
-      ` with ${percent(read.probabilities[first])}, then ${second} with ` +
-      `${percent(read.probabilities[second])}. `,
-      element("span", { class: why ? "unsure" : "" }, `It is ${verdict}.`
-        .replace("It is whether", "Whether")));
+    let verdict = "Whether it is sure is not known: familiar.safetensors was not there.";
+    if (familiar) verdict = why ? `It is unsure: ${why}.`
+      : "It is sure: the picture is like those it learned from, and " +
+        `${first} is ahead by ${percent(high - low)}, more than ` +
+        `${percent(familiar.least_margin)}.`;
+    const blank = !state.image.some(Boolean);
+    $("answer").replaceChildren(...(blank
+      ? ["Nothing is drawn: what it answers comes from the biases alone."]
+      : [element("strong", {}, String(first)),
+        ` with ${percent(high)}, then ${second} with ${percent(low)}. `,
+        element("span", { class: why ? "unsure" : "" }, verdict)]));
+    say($("answer").textContent);
+    thumbnails.forEach((button, place) => mark(button, state.row === place));
     const label = state.row === null ? null : tensors.image_labels[state.row];
     $("origin").textContent = state.row === null ? "your drawing"
       : `test picture ${about.rows[state.row]}: a ${label}` +
         (label === first ? "" : ", misread");
+  }
+
+  // Tell a screen reader, once whatever moves has come to rest.
+  let telling = null;
+  function say(text) {
+    clearTimeout(telling);
+    telling = setTimeout(() => { $("said").textContent = text; }, 700);
   }
 
   // --- The sum of a neuron --------------------------------------------------------------
@@ -311,9 +344,13 @@ function start({ tensors, about }) {
     return { listed, left: terms.length - listed.length, rest: rounded(rest), bias, total };
   }
 
-  const views = ["weights", "the picture", "weight × pixel"].map((name) => {
+  const views = ["weights", "the picture", "weight × pixel"].map((name, place) => {
     const canvas = element("canvas", { tabindex: "0", role: "application",
       "aria-label": `${name}: the arrow keys choose a pixel` });
+    if (place) $("pictures").append(
+      element("span", { class: "sign", "aria-hidden": "true" }, place === 1 ? "×" : "="));
+    $("pictures").append(
+      element("figure", {}, canvas, element("figcaption", {}, name)));
     const at = (event) => {
       const box = canvas.getBoundingClientRect();
       const [x, y] = [(event.clientX - box.left) / box.width,
@@ -329,9 +366,11 @@ function start({ tensors, about }) {
       if (!(event.key in steps)) return;
       event.preventDefault();
       const next = (state.input ?? 406) + steps[event.key];
-      if (next >= 0 && next < PIXELS) choose(1, state.neuron, next);
+      if (next < 0 || next >= PIXELS) return;
+      choose(1, state.neuron, next);
+      say($("here").textContent);
     });
-    return { name, canvas };
+    return canvas;
   });
 
   function tellPixel(pixel) {
@@ -344,17 +383,15 @@ function start({ tensors, about }) {
   }
 
   function showPictures(read) {
-    const scale = scaleOf(state.epoch);
     const products = Array.from(read.pixels, (level, pixel) =>
       level * network().weight(1, pixel, state.neuron));
     const most = Math.max(...products.map(Math.abs), 1e-9);
     const paints = [
-      (pixel) => (unlit.has(pixel) ? colours.unlearned
-        : blend(network().weight(1, pixel, state.neuron) / scale)),
+      template(state.neuron),
       (pixel) => grey(state.image[pixel]),
       (pixel) => blend(products[pixel] / most),
     ];
-    views.forEach(({ canvas }, place) => paintEnlarged(canvas, paints[place], place === 0));
+    views.forEach((canvas, place) => paintEnlarged(canvas, paints[place], place === 0));
     tellPixel(state.input);
   }
 
@@ -367,7 +404,7 @@ function start({ tensors, about }) {
       context.fillStyle = `rgb(${paint(pixel)})`;
       context.fillRect(x, y, side, side);
       if (hatched && unlit.has(pixel)) {
-        context.strokeStyle = `rgb(${colours.zero})`;
+        context.strokeStyle = `rgb(${colours.muted})`;
         context.beginPath();
         context.moveTo(x + 2, y + side - 2);
         context.lineTo(x + side - 2, y + 2);
@@ -386,8 +423,7 @@ function start({ tensors, about }) {
     const values = layer === 1 ? read.pixels : read.hidden;
     const { listed, left, rest, bias, total } =
       ledger(layer, neuron, values, layer === 1 ? 10 : 20);
-    $("t-sum").textContent = `What ${titleOf(layer, neuron)}, computes`
-      .replace(", of layer 1, computes", ", a neuron of layer 1, computes");
+    $("t-sum").textContent = `What ${titleOf(layer, neuron)} computes`;
     const last_term = networks[0].inputs(layer);
     const x = layer === 1 ? "X" : "N1", w = layer === 1 ? "M" : "W";
     const formula = `${layer === 1 ? "y" : "z"} = ${w}1·${x}1 + … + ` +
@@ -400,17 +436,14 @@ function start({ tensors, about }) {
       : `${formula}: each neuron of layer 1, times the weight that leads from it to ` +
         `${name}. The ten sums become probabilities by softmax: e to the power of each, ` +
         "divided by all ten together.";
-    $("pictures").replaceChildren(...(layer === 1 ? views.flatMap((view, place) => [
-      ...(place ? [element("span", { class: "sign", "aria-hidden": "true" },
-        place === 1 ? "×" : "=")] : []),
-      element("figure", {}, view.canvas, element("figcaption", {}, view.name))]) : []));
+    $("pictures").hidden = layer === 2;
     $("here").hidden = layer === 2;
     if (layer === 1) showPictures(read);
     const input = layer === 1 ? "pixel" : "neuron";
     $("equation").replaceChildren(`${layer === 1 ? "y" : "z"} = `,
       ...listed.slice(0, 3).flatMap((term) =>
         [signed(term.weight), `·${number(term.value)} + `]),
-      "… + ", signed(bias), " = ", element("b", {}, number(total)));
+      listed.length + left > 3 ? "… + " : "", signed(bias), " = ", element("b", {}, number(total)));
     const rows = listed.map((term) => line([termButton(term.input), signed(term.weight),
       `× ${number(term.value)}`, signed(term.product)]));
     if (left) rows.push(line([`the rest, ${whole(left)} ${input}s`, "", "", signed(rest)]));
@@ -422,8 +455,11 @@ function start({ tensors, about }) {
       if (!isUntouched(knobs[neuron])) rows.push(line(["switch and sliders", "", "",
         number(read.hidden[neuron])]));
     }
+    const { input: focused } = document.activeElement.dataset;
     $("ledger").replaceChildren(
       line([input, "weight", "× input", "= product"], "", "th"), ...rows);
+    if (focused) document.querySelector(`#ledger [data-input="${focused}"]`)?.focus();
+    showIncoming();
     showSoftmax(read);
     showKnobs();
   }
@@ -432,7 +468,7 @@ function start({ tensors, about }) {
     ...cells.map((cell) => element(tag, tag === "th" ? { scope: "col" } : {}, cell)));
   const termButton = (input) => {
     const { layer, neuron } = state, cell = document.createDocumentFragment();
-    cell.append(element("button", { type: "button",
+    cell.append(element("button", { type: "button", "data-input": String(input),
       title: weightName(layer, input, neuron),
       onclick: () => choose(layer, neuron, input) },
     input === null ? "bias" : layer === 1 ? `pixel ${input}` : nameOf(1, input)));
@@ -441,20 +477,39 @@ function start({ tensors, about }) {
     return cell;
   };
 
+  // All weights that lead into a neuron of layer 2, also from neurons that are silent.
+  let incoming = null; // the neuron and epoch that are shown
+  function showIncoming() {
+    $("all").hidden = state.layer === 1;
+    const shown = `${state.neuron} ${state.epoch}`;
+    if (state.layer === 1 || incoming === shown) return;
+    incoming = shown;
+    const to = state.neuron;
+    document.querySelector("#all summary").textContent =
+      `All ${whole(hidden)} weights into ${nameOf(2, to)}`;
+    $("incoming").replaceChildren(...tiles.map((_, from) => element("button", {
+      type: "button", title: weightName(2, from, to),
+      onclick: () => choose(2, to, from) },
+    nameOf(1, from), signed(network().weight(2, from, to)))));
+  }
+
   function showSoftmax(read) {
     $("softmax").replaceChildren();
     if (state.layer !== 2) return;
     const largest = Math.max(...read.logits);
     const powers = Array.from(read.logits, (z) => Math.exp(z - largest));
-    const total = powers.reduce((a, b) => a + b);
     $("softmax").replaceChildren(
-      line(["softmax", "sum z", "e^(z − largest)", "share of all"], "", "th"),
+      line(["softmax", "sum z", "e^(z − max)", "share of all"], "", "th"),
       ...powers.map((power, digit) => line([nameOf(2, digit), number(read.logits[digit]),
-        number(power), percent(power / total, 2)], digit === state.neuron ? "total" : "")),
-      line(["all ten", "", number(total), "100 %"], "total"));
+        number(power, 6), percent(read.probabilities[digit], 3)],
+      digit === state.neuron ? "total" : "")),
+      line(["all ten", "", number(powers.reduce((a, b) => a + b), 6), "100 %"], "total"));
   }
 
   // --- What if --------------------------------------------------------------------------
+
+  const shift = (knob) =>
+    `${knob.shift < 0 ? "−" : "+"} ${number(Math.abs(knob.shift), 1)}`;
 
   function showKnobs() {
     $("knobs").hidden = state.layer !== 1;
@@ -465,7 +520,7 @@ function start({ tensors, about }) {
     $("scale").value = knob.scale;
     $("shift").value = knob.shift;
     $("scaled").textContent = `× ${number(knob.scale, 1)}`;
-    $("shifted").textContent = `+ ${number(knob.shift, 1)}`;
+    $("shifted").textContent = shift(knob);
   }
   $("on").addEventListener("change", () => {
     knobs[state.neuron].on = $("on").checked;
@@ -500,7 +555,7 @@ function start({ tensors, about }) {
   function showChange() {
     const changed = knobs.flatMap((knob, neuron) => (isUntouched(knob) ? []
       : [`${nameOf(1, neuron)} ${knob.on
-        ? `× ${number(knob.scale, 1)} + ${number(knob.shift, 1)}` : "off"}`]));
+        ? `× ${number(knob.scale, 1)} ${shift(knob)}` : "off"}`]));
     const after = changed.length ? accuracies(knobs) : before;
     const share = (found) => `${whole(found.right)} of ${whole(found.n)}`;
     $("changed").textContent = changed.length
@@ -508,7 +563,6 @@ function start({ tensors, about }) {
         `rightly instead of ${share(before)}.`
       : `Nothing is changed: the finished network reads ${share(before)} test pictures ` +
         "rightly.";
-    $("reset").disabled = !changed.length;
     $("digits").replaceChildren(...after.digits.map((accuracy, digit) => {
       const bars = [["before", before.digits[digit]], ["after", accuracy]].map(
         ([name, value]) => element("span",
@@ -533,13 +587,13 @@ function start({ tensors, about }) {
     const lit = layer === 1 && input !== null
       ? ` That pixel is lit in ${percent(tensors.lit[input], 2)} of the training ` +
         `pictures; its mean is ${number(tensors.level[input], 3)}.` : "";
-    const moved = never ? "It was never learned: its pixel is dark in every training " +
+    const moved = !traced ? "What it was in earlier epochs is not known here." : never ? "It was never learned: its pixel is dark in every training " +
         "picture, so it still holds the random number of the start, to the last bit."
       : `It began as ${number(values[0])} and ended as ${number(values[last])}.`;
     $("w-one").textContent = `${from[0].toUpperCase()}${from.slice(1)}. It is ` +
       `${number(values[state.epoch], 6)} at the chosen epoch. ${moved}${lit} Click ` +
       "another on this page, or type its name on top.";
-    $("life").replaceChildren(curve(values, never));
+    $("life").replaceChildren(traced ? curve(values, never) : "");
   }
 
   function curve(values, never) {
@@ -561,7 +615,7 @@ function start({ tensors, about }) {
     label(x(0), height - 8, `epoch ${epochs[0]}`, "start"),
     label(x(last), height - 8, `epoch ${epochs[last]}`, "end"),
     drawing("polyline", { points, fill: "none", "stroke-width": 2,
-      stroke: never ? "var(--unlearned)" : "var(--for)",
+      stroke: never ? "var(--pale)" : "var(--for)",
       "stroke-dasharray": never ? "6 5" : "none" }),
     drawing("circle", { cx: x(state.epoch), cy: y(values[state.epoch]), r: 5,
       fill: "var(--chosen)" }));
@@ -594,8 +648,8 @@ function start({ tensors, about }) {
       ...now.map((count, i) => drawing("rect", { x: 4 * i, width: 3,
         y: 90 - height(count), height: height(count),
         fill: i < 30 ? "var(--against)" : "var(--for)" })),
-      drawing("polyline", { points: outline, fill: "none", stroke: "var(--ink)",
-        "stroke-opacity": 0.55 }),
+      drawing("polyline", { points: traced ? outline : "", fill: "none",
+        stroke: "var(--ink)", "stroke-opacity": 0.55 }),
       drawing("text", { x: 0, y: 104 }, number(-reach, 2)),
       drawing("text", { x: 120, y: 104, "text-anchor": "middle" }, "0"),
       drawing("text", { x: 240, y: 104, "text-anchor": "end" }, number(reach, 2))),
@@ -609,32 +663,33 @@ function start({ tensors, about }) {
     $("epoch").value = state.epoch;
     const reads = `${percent(about.accuracies[state.epoch], 2)} of ` +
       `${whole(about.watched)} pictures read rightly`;
-    $("when").textContent = epochs[state.epoch]
+    $("when").textContent = !traced ? `The finished network: ${reads}` : epochs[state.epoch]
       ? `After epoch ${epochs[state.epoch]} of ${epochs[last]}: ${reads}`
       : `Before training, nothing learned: ${reads}`;
   }
   $("epoch").max = last;
+  $("epoch").disabled = $("play").disabled = !traced;
   $("epoch").addEventListener("input", () => {
+    stop();
     state.epoch = Number($("epoch").value);
     show();
   });
   let playing = null;
-  $("play").disabled = !last;
+  function stop() {
+    clearInterval(playing);
+    playing = null;
+    $("play").textContent = "▶";
+    $("play").setAttribute("aria-pressed", "false");
+  }
   $("play").setAttribute("aria-label", "Play the training");
   $("play").addEventListener("click", () => {
-    const stop = () => {
-      clearInterval(playing);
-      playing = null;
-      $("play").textContent = "▶";
-      $("play").setAttribute("aria-pressed", "false");
-    };
     if (playing) { stop(); return; }
     $("play").textContent = "⏸";
     $("play").setAttribute("aria-pressed", "true");
     state.epoch = state.epoch === last ? 0 : state.epoch;
     show();
     playing = setInterval(() => {
-      state.epoch += 1;
+      state.epoch = Math.min(state.epoch + 1, last);
       show();
       if (state.epoch === last) stop();
     }, EVERY);
@@ -644,8 +699,9 @@ function start({ tensors, about }) {
     event.preventDefault();
     const problem = go($("name").value);
     $("found").textContent = problem;
-    if (!problem) $(/^N/i.test($("name").value.trim()) ? "t-sum" : "t-one")
-      .scrollIntoView({ block: "center" });
+    if (problem) return;
+    $("t-sum").scrollIntoView({ block: "start" });
+    say(`${$("t-one").textContent}. ${$("w-one").textContent}`);
   });
 
   // --- All of it ------------------------------------------------------------------------
@@ -668,7 +724,7 @@ function start({ tensors, about }) {
     document.title = `${about.name}: inside the network`;
     $("lead").textContent = `784 pixels → ${whole(hidden)} neurons → 10 digits: ` +
       `${whole(about.size)} numbers, learned from ${whole(about.learned)} pictures ` +
-      `(${about.dataset}) in ${whole(epochs[last])} epochs. Each of them is on this page, ` +
+      `(${about.dataset})${epochs[last] ? ` in ${whole(epochs[last])} epochs` : ""}. Each of them is on this page, ` +
       "and can be pointed at.";
     $("foot").textContent = `${about.name}. The network has sha256 ${about.sha256}. Its ` +
       "final numbers are here exactly, those of earlier epochs rounded to 16 bits.";
