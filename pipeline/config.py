@@ -7,10 +7,12 @@ else. `command.py` reads the command line and hands a stage what was checked her
 import difflib
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -37,6 +39,27 @@ def _dataset(value: str) -> str:
     raise ValueError(f"must be {', '.join(DATASETS)} or a folder that exists{hint}")
 
 
+def _server(value: str | None) -> str | None:
+    """Accept a server's address; where none is given, that of the environment."""
+    environment = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if value is None and re.match("https?://", environment):
+        value = environment
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as http://127.0.0.1:5000")
+    if parts.username is not None:
+        raise ValueError(
+            "must hold no password, for runs record it: put it into "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return value
+
+
+Server = Annotated[str | None, AfterValidator(_server)]
+
+
 class Schema(BaseModel):
     """Keys of conf/config.yaml that a stage reads, each with its type and bound."""
 
@@ -59,6 +82,7 @@ class Train(Data):
     lr: float = Field(gt=0, le=100, allow_inf_nan=False)
     seed: int = Field(ge=0, lt=2**63)
     tracking: Literal["mlflow", "none"]
+    server: Server
     resume: bool
     reproduce: Annotated[str, Field(min_length=1)] | None
 
@@ -73,6 +97,7 @@ class Look(Schema):
     run: Annotated[str, Field(min_length=1)] | None
     model: Annotated[str, Field(min_length=1)] | None
     tracking: Literal["mlflow", "none"]
+    server: Server
 
 
 class Evaluate(Look):
@@ -88,9 +113,15 @@ class Predict(Look):
     images: int | str
 
 
+class Sync(Schema):
+    """What stage sync reads from the configuration."""
+
+    server: Server
+
+
 Keys = TypeVar("Keys", bound=Schema)
 # Taken as typed: no number, list or interpolation is read from these.
-TEXT = {"dataset", "run", "reproduce", "model", "images"}
+TEXT = {"dataset", "run", "reproduce", "model", "images", "server"}
 LISTS = {"sets"}  # of text
 NUMBERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
 

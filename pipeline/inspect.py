@@ -25,6 +25,7 @@ def inspect(cfg: Look) -> None:
             store=home() if cfg.tracking == "mlflow" else None,
             run_id=trained.run_id,
             weights_sha256=trained.sha256,
+            server=cfg.server,
         ) as run,
         atomic.folder(OUTPUTS / "inspect") as written,
     ):

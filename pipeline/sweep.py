@@ -129,6 +129,7 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
             params=_fixed(jobs),  # what is swept is text here; charts need numbers
             tags={"sweep": folder.name},
             claim=claim,
+            server=first["server"],
         ) as run:
             missing = _missing(jobs, folder, run)
             done = sum((folder / job.folder / "done").exists() for job in jobs)

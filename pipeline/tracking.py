@@ -1,7 +1,8 @@
-"""Runs that are recorded: the only module that knows MLflow.
+"""Runs that are recorded: the module that knows MLflow.
 
 Every run goes to the embedded store, `mlflow.db` and `mlflow-artifacts` in one folder,
-which needs no server and no network.
+which needs no server and no network. Where a server is named, it gets a copy of what is
+closed; `copies.py` makes it.
 """
 
 import json
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlparse
 from urllib.request import url2pathname
 
-from pipeline import atomic, provenance
+from pipeline import atomic, copies, provenance
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -315,6 +316,7 @@ def run(
     params: Mapping[str, Any],
     tags: Mapping[str, str],
     claim: str,
+    server: str | None,
 ) -> Iterator[Run]:
     """Open a run, and close it as what became of it: FINISHED, FAILED or KILLED.
 
@@ -327,6 +329,8 @@ def run(
         claim: A folder, below that of the store, in which this process holds a lock
             while it lives. A run that was opened with it before is carried on; runs
             whose lock nobody holds are marked KILLED.
+        server: The address of a server that gets a copy when the run is closed; None
+            for no copy. Children of a sweep come with their parent.
 
     Raises:
         ValueError: If the store can't take a run; it says why and what to do.
@@ -370,7 +374,8 @@ def run(
                 _mark_the_dead(client, experiment, store)
         except (MlflowException, SQLAlchemyError):
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
-        # A finished run is whole here: this is where it is copied to a server.
+        if server and status != "KILLED" and "mlflow.parentRunId" not in tags:
+            _copy(store, server, run_id)
 
 
 def finished_run(*, store: Path | None, claim: str) -> Run | None:
@@ -390,9 +395,44 @@ def _opened_with(
     return next(iter(client.search_runs([experiment], f"tags.claim = '{claim}'")), None)
 
 
+def _copy(store: Path, server: str, run_id: str) -> None:
+    """Let a server have a run; where it doesn't take it, say so, and go on."""
+    why: object = "stopped"
+    try:
+        arrived = copies.send(store, server, experiment=EXPERIMENT, run_id=run_id)
+        print(f"copy   {arrived[-1]}")
+        return
+    except KeyboardInterrupt:  # whoever won't wait: the run is whole here
+        pass
+    except OSError as error:
+        why = error
+    print(
+        f"run {run_id} was not copied ({why}): "
+        f"python -m pipeline.sync server={server} sends it later",
+        file=sys.stderr,
+    )
+
+
+def sync(*, store: Path, server: str) -> list[str]:
+    """Let a server have all closed runs that have not arrived there as they stand.
+
+    Returns:
+        The address of each run that is there now.
+
+    Raises:
+        ValueError: If the store can't be opened, or nothing was recorded yet.
+        OSError: If the server doesn't take them.
+    """
+    if not (store / "mlflow.db").exists():
+        raise ValueError(f"{store / 'mlflow.db'} is missing: nothing was recorded yet")
+    client, experiment = _open(store)
+    _mark_the_dead(client, experiment, store)
+    return copies.send(store, server, experiment=EXPERIMENT, run_id=None)
+
+
 @contextmanager
 def run_of_network(
-    *, store: Path | None, run_id: str | None, weights_sha256: str
+    *, store: Path | None, run_id: str | None, weights_sha256: str, server: str | None
 ) -> Iterator[Run]:
     """Write into the run that trained a network, without opening it again.
 
@@ -404,6 +444,7 @@ def run_of_network(
         store: The folder of the embedded store; None to record nothing.
         run_id: The run that trained the network, if it was recorded.
         weights_sha256: The sha256 of the network's file.
+        server: The address of a server that gets a copy of the run; None for none.
     """
     if store is None:
         yield Untracked()
@@ -416,6 +457,8 @@ def run_of_network(
     known = known or client.search_runs([experiment], same)
     if known:
         yield Run(client, known[0], store)
+        if server:
+            _copy(store, server, known[0].info.run_id)
         return
     name = f"network {weights_sha256[:8]}"
     tags = {"weights.sha256": weights_sha256, "mlflow.runName": name}
@@ -427,6 +470,8 @@ def run_of_network(
         status = "FINISHED"
     finally:
         client.set_terminated(made.info.run_id, status)
+    if server:
+        _copy(store, server, made.info.run_id)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def test_the_defaults_are_those_of_the_exercise():
         "images": 0,
         "reproduce": None,
         "tracking": "mlflow",
+        "server": None,
         "resume": True,
     }
     for keys in (Train, Evaluate, Predict):

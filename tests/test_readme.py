@@ -13,7 +13,7 @@ from pipeline.sources import sha256
 
 STAGES = {"data": config.Data, "train": config.Train}
 STAGES |= {"evaluate": config.Evaluate, "inspect": config.Look}
-STAGES["predict"] = config.Predict
+STAGES |= {"predict": config.Predict, "sync": config.Sync}
 README = (Path(config.ROOT) / "README.md").read_text()
 
 

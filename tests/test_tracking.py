@@ -32,7 +32,12 @@ def store(empty_store, tmp_path):
 
 def opened(store, *, claim="digest/one", tags=None):
     return tracking.run(
-        store=store, name="a name", params=PARAMS, tags=tags or {}, claim=claim
+        store=store,
+        name="a name",
+        params=PARAMS,
+        tags=tags or {},
+        claim=claim,
+        server=None,
     )
 
 
@@ -144,7 +149,9 @@ def test_looking_at_a_network_marks_the_dead_too(store):
     client, _ = found(store)
     tags = {"claim": "digest/dead", "host": platform.node()}
     dead = client.create_run("1", tags=tags).info.run_id
-    with tracking.run_of_network(store=store, run_id=None, weights_sha256="f00d"):
+    with tracking.run_of_network(
+        store=store, run_id=None, weights_sha256="f00d", server=None
+    ):
         pass
     assert client.get_run(dead).info.status == "KILLED"
 
@@ -154,7 +161,7 @@ def test_what_looks_at_a_network_writes_into_its_run_and_leaves_it_closed(store)
         pass
     _, (before,) = found(store)
     with tracking.run_of_network(
-        store=store, run_id=run.id, weights_sha256="f00d"
+        store=store, run_id=run.id, weights_sha256="f00d", server=None
     ) as same:
         same.log_metrics({"evaluate/mnist/accuracy": 0.9}, step=20, time=1000)
     _, (after,) = found(store)
@@ -166,7 +173,7 @@ def test_what_looks_at_a_network_writes_into_its_run_and_leaves_it_closed(store)
 def test_where_the_run_is_unknown_one_is_made_once_and_said(store, capsys):
     for _ in range(2):
         with tracking.run_of_network(
-            store=store, run_id="0" * 32, weights_sha256="f00d"
+            store=store, run_id="0" * 32, weights_sha256="f00d", server=None
         ):
             pass
     _, (made,) = found(store)
