@@ -97,7 +97,7 @@ def _work(
             parent.send(("file", ""))
 
     try:
-        source = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+        source = MlflowClient(address(store / "mlflow.db"))
         named = f"name = '{experiment}'"
         (known,) = source.search_experiments(filter_string=named)
         children = f"tags.`mlflow.parentRunId` = '{run_id}'" if run_id else ""
@@ -288,6 +288,11 @@ def _state(
 
 def _parts(entries: list[Any], most: int) -> Iterator[list[Any]]:
     return (entries[at : at + most] for at in range(0, len(entries), most))
+
+
+def address(database: Path) -> str:
+    """Return how MLflow is told of an SQLite file; a ? would begin something else."""
+    return f"sqlite:///{str(database).replace('%', '%25').replace('?', '%3F')}"
 
 
 def _folder(uri: str) -> Path:

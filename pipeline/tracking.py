@@ -10,9 +10,10 @@ import os
 import platform
 import re
 import shlex
+import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,7 +269,7 @@ class Run:
 
     def epilogue(self) -> str:
         """Say how to look at the run."""
-        uri = shlex.quote(f"sqlite:///{self.store / 'mlflow.db'}")
+        uri = shlex.quote(copies.address(self.store / "mlflow.db"))
         return (
             f"run    {self.label}\n"
             "look   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 "
@@ -537,7 +538,7 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     database = store / "mlflow.db"
-    uri = f"sqlite:///{database}"
+    uri = copies.address(database)
     try:
         with _making(store):
             if not database.exists():
@@ -561,14 +562,42 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
             f"--experiment-id {experiment.experiment_id}), or move the file away and "
             "a new one is made"
         )
-    place = _artifacts(store)
-    if experiment.artifact_location != place:
-        raise ValueError(
-            f"{database} was made for artifacts in {experiment.artifact_location}, and "
-            f"this is {place}: bring the project back to where it was, or move "
-            "mlflow.db and mlflow-artifacts away and a new store is made"
+    place, before = _artifacts(store), experiment.artifact_location
+    if before != place:
+        ours = before.startswith("file:") and before.endswith(
+            f"/mlflow-artifacts/{EXPERIMENT}"
+        )
+        if not ours or not _files(place).is_dir():
+            raise ValueError(
+                f"{database} was made for artifacts in {before}, and this is {place}: "
+                "bring mlflow-artifacts along, or move mlflow.db away and a new store "
+                "is made"
+            )
+        try:
+            with _making(store):
+                _move(database, before, place)
+        except sqlite3.Error as error:
+            raise ValueError(f"{database} can't be moved to {place}: {error}") from None
+        print(
+            f"{store} was moved or copied: artifacts are looked for there from now on"
         )
     return client, experiment.experiment_id
+
+
+def _move(database: Path, before: str, place: str) -> None:
+    """Let runs and models find their files where the project is now.
+
+    MLflow keeps absolute addresses. All change in one transaction, or none.
+    """
+    addresses = ("experiments.artifact_location", "runs.artifact_uri")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for address in (*addresses, "logged_models.artifact_location"):
+            table, column = address.split(".")
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                f"WHERE substr({column} || '/', 1, ?) = ?",
+                (place, len(before) + 1, len(before) + 1, f"{before}/"),
+            )
 
 
 def _making(store: Path) -> AbstractContextManager[None]:
@@ -579,7 +608,11 @@ def _making(store: Path) -> AbstractContextManager[None]:
 
 def _files_of(run: "mlflow.entities.Run") -> Path:
     """Return the folder of a run's artifacts, which the embedded store has at hand."""
-    return Path(url2pathname(urlparse(run.info.artifact_uri).path))
+    return _files(run.info.artifact_uri)
+
+
+def _files(address: str) -> Path:
+    return Path(url2pathname(urlparse(address).path))
 
 
 def _artifacts(store: Path) -> str:
@@ -595,6 +628,6 @@ def _create(database: Path, artifacts: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with atomic.file(database) as new:
-        made = SqlAlchemyStore(f"sqlite:///{new}", artifacts)
+        made = SqlAlchemyStore(copies.address(new), artifacts)
         made.create_experiment(EXPERIMENT, artifact_location=artifacts)
         made.engine.dispose()

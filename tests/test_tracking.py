@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline import atomic, tracking
+from pipeline import atomic, copies, tracking
 from pipeline.network import Network
 
 PARAMS = {"hidden": 20}
@@ -219,16 +219,43 @@ def test_a_store_that_is_no_database_is_named(tmp_path):
         pass
 
 
-def test_a_store_that_was_moved_is_refused_with_the_remedy(store, tmp_path):
+def test_a_store_that_was_moved_without_its_files_is_refused_with_the_remedy(
+    store, tmp_path
+):
     with opened(store):
         pass
     (tmp_path / "moved").mkdir()
     shutil.move(store / "mlflow.db", tmp_path / "moved")
     with (
-        pytest.raises(ValueError, match="bring the project back"),
+        pytest.raises(ValueError, match="bring mlflow-artifacts along"),
         opened(tmp_path / "moved"),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", ["moved", "mit Leerzeichen, ü, # und ?", "x" * 200])
+def test_a_store_that_was_moved_finds_its_files_again(store, tmp_path, name, capsys):
+    before, after = tmp_path / "before", tmp_path / name
+    (before / "mlflow-artifacts" / "digits").mkdir(parents=True)
+    shutil.move(store / "mlflow.db", before)
+    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
+    with opened(before) as run:
+        run.log_text("told.txt", "kept")
+        run.log_model(network, torch.zeros(2, 28, 28))
+    before.rename(after)
+    with opened(after, claim="digest/two"):
+        pass
+    from mlflow import MlflowClient
+
+    client = MlflowClient(copies.address(after / "mlflow.db"))
+    kept = client.get_run(run.id)
+    assert tracking._files_of(kept) == after / "mlflow-artifacts/digits" / run.id / (
+        "artifacts"
+    )
+    assert (tracking._files_of(kept) / "told.txt").read_text() == "kept"
+    (model,) = client.search_logged_models(["1"])
+    assert (tracking._files(model.artifact_location) / "MLmodel").exists()
+    assert capsys.readouterr().out.count("was moved or copied") == 2  # in fixture too
 
 
 def test_a_store_that_breaks_is_named_in_one_line(store, capsys):
