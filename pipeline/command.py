@@ -6,6 +6,7 @@ compose `conf/` and call the function; in a sweep, once for each setting.
 """
 
 import atexit
+import errno
 import gc
 import hashlib
 import io
@@ -39,6 +40,7 @@ from pipeline.config import (
     check,
     default,
     defaults,
+    home,
     label,
     not_a_key,
     plain,
@@ -128,9 +130,17 @@ def stage(
     except EXPECTED as error:
         if debugged:
             raise
-        _stop(f"error: {error}", status=1)
+        _stop(f"error: {error}{_remedy(error)}", status=1)
     except KeyboardInterrupt as interrupt:
         _stop(str(interrupt) or "stopped; the same command carries on", status=130)
+
+
+def _remedy(error: Exception) -> str:
+    """Say what to do about a full disk, which an error of the system's doesn't."""
+    full = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    if getattr(error, "errno", None) not in full:
+        return ""
+    return f" ({home()}): make room, and the same command carries on"
 
 
 def _call(function: Callable[[dict[str, Any]], None], overrides: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ which needs no server and no network. Where a server is named, it gets a copy of
 closed; `copies.py` makes it.
 """
 
+import errno
 import json
 import os
 import platform
@@ -345,23 +346,22 @@ def run(
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    _mark_the_dead(client, experiment, store)
-    opened = _opened_with(claim, client, experiment)
     identity = {**provenance.tags(), **tags, "host": platform.node(), "claim": claim}
-    if opened is None:
-        opened = client.create_run(experiment, tags=identity, run_name=name)
-    run_id = opened.info.run_id
+    with _in_one_line(store):
+        _mark_the_dead(client, experiment, store)
+        opened = _opened_with(claim, client, experiment)
+        if opened is None:
+            opened = client.create_run(experiment, tags=identity, run_name=name)
+        run_id = opened.info.run_id
+        mlflow.start_run(run_id=run_id, nested=True)  # what log_model writes to
     status, reason = "KILLED", ""
-    mlflow.start_run(run_id=run_id, nested=True)  # what log_model writes to
     try:
         entries = [Param(key, str(value)) for key, value in params.items()]
         known = [RunTag(key, value) for key, value in identity.items()]
-        client.log_batch(run_id, params=entries, tags=known)
-        yield Run(client, opened, store)
+        with _in_one_line(store):
+            client.log_batch(run_id, params=entries, tags=known)
+            yield Run(client, opened, store)
         status = "FINISHED"
-    except (MlflowException, SQLAlchemyError) as error:
-        status, reason = "FAILED", str(error).splitlines()[0]
-        raise OSError(f"{store / 'mlflow.db'} took no more: {reason}") from error
     except Exception as error:
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
         raise
@@ -377,6 +377,21 @@ def run(
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
         if server and status != "KILLED" and "mlflow.parentRunId" not in tags:
             _copy(store, server, run_id)
+
+
+@contextmanager
+def _in_one_line(store: Path) -> Iterator[None]:
+    """Say of an error of the database what a person can use."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        told = f"{store / 'mlflow.db'} took no more: {str(error).splitlines()[0]}"
+        if "disk is full" in str(error):
+            raise OSError(errno.ENOSPC, told) from error
+        raise OSError(told) from error
 
 
 def finished_run(*, store: Path | None, claim: str) -> Run | None:
@@ -398,13 +413,14 @@ def _opened_with(
 
 def _copy(store: Path, server: str, run_id: str) -> None:
     """Let a server have a run; where it doesn't take it, say so, and go on."""
-    why: object = "stopped"
+    why: object = "it was deleted there"
     try:
         arrived = copies.send(store, server, experiment=EXPERIMENT, run_id=run_id)
-        print(f"copy   {arrived[-1]}")
-        return
+        if arrived:
+            print(f"copy   {arrived[-1]}")
+            return
     except KeyboardInterrupt:  # whoever won't wait: the run is whole here
-        pass
+        why = "stopped"
     except OSError as error:
         why = error
     print(
@@ -451,28 +467,28 @@ def run_of_network(
         yield Untracked()
         return
     client, experiment = _open(store)
-    _mark_the_dead(client, experiment, store)
     same = f"tags.`weights.sha256` = '{weights_sha256}'"
     its_own = f"attributes.run_id = '{run_id}'"
-    known = client.search_runs([experiment], its_own if run_id else same)
-    known = known or client.search_runs([experiment], same)
-    if known:
-        yield Run(client, known[0], store)
-        if server:
-            _copy(store, server, known[0].info.run_id)
-        return
-    name = f"network {weights_sha256[:8]}"
-    tags = {"weights.sha256": weights_sha256, "mlflow.runName": name}
-    made = client.create_run(experiment, tags={**provenance.tags(), **tags})
-    print(f"the store has no run of this network; made {name} ({made.info.run_id})")
-    status = "FAILED"
-    try:
-        yield Run(client, made, store)
-        status = "FINISHED"
-    finally:
-        client.set_terminated(made.info.run_id, status)
+    made = None
+    with _in_one_line(store):
+        _mark_the_dead(client, experiment, store)
+        known = client.search_runs([experiment], its_own if run_id else same)
+        known = known or client.search_runs([experiment], same)
+        if not known:
+            name = f"network {weights_sha256[:8]}"
+            tags = {"weights.sha256": weights_sha256, "mlflow.runName": name}
+            made = client.create_run(experiment, tags={**provenance.tags(), **tags})
+            told = f"{name} ({made.info.run_id})"
+            print(f"the store has no run of this network; made {told}")
+        status = "FAILED"
+        try:
+            yield Run(client, made or known[0], store)
+            status = "FINISHED"
+        finally:
+            if made:
+                client.set_terminated(made.info.run_id, status)
     if server:
-        _copy(store, server, made.info.run_id)
+        _copy(store, server, (made or known[0]).info.run_id)
 
 
 @dataclass(frozen=True)
@@ -535,8 +551,8 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    for name in ("mlflow", "alembic"):  # what they log at length is raised as well
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     database = store / "mlflow.db"
     uri = copies.address(database)
     try:
