@@ -388,7 +388,9 @@ def _in_one_line(store: Path) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError) as error:
-        told = f"{store / 'mlflow.db'} took no more: {str(error).splitlines()[0]}"
+        lines = str(error).splitlines()
+        why = next((line for line in lines if "Error) " in line), lines[0])
+        told = f"{store / 'mlflow.db'} took no more: {why}"
         if "disk is full" in str(error):
             raise OSError(errno.ENOSPC, told) from error
         raise OSError(told) from error

@@ -74,7 +74,7 @@ def copy_project(folder, *, data=True):
 class Server:
     """A real MLflow server on the loopback, as a process that can be killed."""
 
-    def __init__(self, folder, command="server", **environment):
+    def __init__(self, folder, command="server", store=None, **environment):
         folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -82,8 +82,8 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.command = [sys.executable, "-m", "mlflow", command, "--workers", "1"]
         self.command += ["--host", "127.0.0.1", "--port", str(self.port)]
-        database = f"sqlite:///{folder / 'server.db'}"
-        self.command += ["--backend-store-uri", database]
+        store = store or f"sqlite:///{folder / 'server.db'}"
+        self.command += ["--backend-store-uri", store]
         self.command += ["--artifacts-destination", str(folder / "artifacts")]
         calm = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self.environment = {**os.environ, **calm, **environment}
@@ -136,9 +136,8 @@ def new_server(tmp_path_factory):
     """What starts another MLflow server, which is ended with the tests."""
     started = []
 
-    def start(name, command="server", **environment):
-        folder = tmp_path_factory.mktemp(name)
-        started.append(Server(folder, command, **environment))
+    def start(name, **options):
+        started.append(Server(tmp_path_factory.mktemp(name), **options))
         return started[-1]
 
     yield start
