@@ -44,6 +44,7 @@ from pipeline.config import (
     label,
     not_a_key,
     plain,
+    printable,
 )
 
 EXPERIMENTS = CONF / "experiment"
@@ -444,5 +445,5 @@ def _refuse(problems: Sequence[str], name: str) -> NoReturn:
 
 
 def _stop(message: str, *, status: int) -> NoReturn:
-    print(message, file=sys.stderr)
+    print(printable(message), file=sys.stderr)
     sys.exit(status)

@@ -175,16 +175,22 @@ def check(keys: type[Keys], values: dict[str, Any]) -> Keys:
     return checked
 
 
+def printable(text: str) -> str:
+    """Return text without what a terminal would obey, such as in a folder's name."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
 def label(
     values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
 ) -> str:
     """Name a training by some keys, and by what else differs from the defaults."""
     usual, named = defaults(), {"hidden", "seed", *named}
-    return " ".join(
+    told = " ".join(
         f"{key}={values[key]}"
         for key in NUMBERS
         if key in named or values[key] != usual[key]
     )
+    return printable(told).replace("\n", "\ufffd")
 
 
 def code(stage: str) -> dict[str, str]:

@@ -74,7 +74,7 @@ def copy_project(folder, *, data=True):
 class Server:
     """A real MLflow server on the loopback, as a process that can be killed."""
 
-    def __init__(self, folder, command="server", store=None, **environment):
+    def __init__(self, folder, command="server", store=None, typed="", **environment):
         folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -85,6 +85,8 @@ class Server:
         store = store or f"sqlite:///{folder / 'server.db'}"
         self.command += ["--backend-store-uri", store]
         self.command += ["--artifacts-destination", str(folder / "artifacts")]
+        if typed:  # as a person does, but for the port
+            self.command = ["sh", "-c", f"{typed} --port {self.port}"]
         calm = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self.environment = {**os.environ, **calm, **environment}
         self.folder = folder
