@@ -121,7 +121,12 @@ def load_trained(path: Path) -> Trained:
     """Read a network, and the run that trained it from the file beside it."""
     network, about = load_with(path)
     known = path.with_name("run.json")
-    run_id = json.loads(known.read_text())["run_id"] if known.exists() else None
+    try:
+        run_id = json.loads(known.read_text())["run_id"] if known.exists() else None
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"{known} is damaged: it says not which run it is of"
+        ) from None
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     familiar = path.with_name("familiar.safetensors")
     return Trained(network, about, sha256, run_id, familiar)

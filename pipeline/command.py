@@ -6,6 +6,7 @@ compose `conf/` and call the function; in a sweep, once for each setting.
 """
 
 import atexit
+import errno
 import gc
 import hashlib
 import io
@@ -39,9 +40,11 @@ from pipeline.config import (
     check,
     default,
     defaults,
+    home,
     label,
     not_a_key,
     plain,
+    printable,
 )
 
 EXPERIMENTS = CONF / "experiment"
@@ -131,9 +134,17 @@ def stage(
     except EXPECTED as error:
         if debugged:
             raise
-        _stop(f"error: {error}", status=1)
+        _stop(f"error: {error}{_remedy(error)}", status=1)
     except KeyboardInterrupt as interrupt:
         _stop(str(interrupt) or "stopped; the same command carries on", status=130)
+
+
+def _remedy(error: Exception) -> str:
+    """Say what to do about a full disk, which an error of the system's doesn't."""
+    full = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    if getattr(error, "errno", None) not in full:
+        return ""
+    return f" ({home()}): make room, and the same command carries on"
 
 
 def _call(function: Callable[[dict[str, Any]], None], overrides: Sequence[str]) -> None:
@@ -449,5 +460,5 @@ def _refuse(problems: Sequence[str], name: str) -> NoReturn:
 
 
 def _stop(message: str, *, status: int) -> NoReturn:
-    print(message, file=sys.stderr)
+    print(printable(message), file=sys.stderr)
     sys.exit(status)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -60,6 +61,27 @@ def _weight(value: str) -> str:
     return value
 
 
+def _server(value: str | None) -> str | None:
+    """Accept a server's address; where none is given, that of the environment."""
+    environment = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if value is None and re.match("https?://", environment):
+        value = environment
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as http://127.0.0.1:5000")
+    if parts.username is not None:
+        raise ValueError(
+            "must hold no password, for runs record it: put it into "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return value
+
+
+Server = Annotated[str | None, AfterValidator(_server)]
+
+
 class Schema(BaseModel):
     """Keys of conf/config.yaml that a stage reads, each with its type and bound."""
 
@@ -82,6 +104,7 @@ class Train(Data):
     lr: float = Field(gt=0, le=100, allow_inf_nan=False)
     seed: int = Field(ge=0, lt=2**63)
     tracking: Literal["mlflow", "none"]
+    server: Server
     resume: bool
     reproduce: Annotated[str, Field(min_length=1)] | None
 
@@ -96,6 +119,7 @@ class Look(Schema):
     run: Annotated[str, Field(min_length=1)] | None
     model: Annotated[str, Field(min_length=1)] | None
     tracking: Literal["mlflow", "none"]
+    server: Server
 
 
 class Evaluate(Look):
@@ -121,10 +145,16 @@ class Inspect(Look):
     against: Annotated[str, Field(min_length=1)] | None
 
 
+class Sync(Schema):
+    """What stage sync reads from the configuration."""
+
+    server: Server
+
+
 Keys = TypeVar("Keys", bound=Schema)
 # Taken as typed: no number, list or interpolation is read from these.
 TEXT = {"dataset", "run", "reproduce", "model", "images"}
-TEXT |= {"neuron", "image", "weight", "against"}
+TEXT |= {"neuron", "image", "weight", "against", "server"}
 QUESTIONS = ("neuron", "weight", "arrays", "against")  # to inspect, one at a time
 LISTS = {"sets"}  # of text
 NUMBERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
@@ -187,16 +217,22 @@ def check(keys: type[Keys], values: dict[str, Any]) -> Keys:
     return checked
 
 
+def printable(text: str) -> str:
+    """Return text without what a terminal would obey, such as in a folder's name."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
 def label(
     values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
 ) -> str:
     """Name a training by some keys, and by what else differs from the defaults."""
     usual, named = defaults(), {"hidden", "seed", *named}
-    return " ".join(
+    told = " ".join(
         f"{key}={values[key]}"
         for key in NUMBERS
         if key in named or values[key] != usual[key]
     )
+    return printable(told).replace("\n", "\ufffd")
 
 
 def code(stage: str) -> dict[str, str]:

@@ -60,6 +60,7 @@ def evaluate(cfg: Evaluate) -> None:
             store=store if cfg.tracking == "mlflow" else None,
             run_id=trained.run_id,
             weights_sha256=trained.sha256,
+            server=cfg.server,
         ) as run,
         atomic.folder(OUTPUTS / "evaluate") as written,
     ):

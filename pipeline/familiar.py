@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Float16, Int, UInt8
+from safetensors import SafetensorError
 
 from pipeline import checkpoint
 from pipeline.network import PIXELS, Network
@@ -161,8 +162,19 @@ def load(path: Path) -> Familiar:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If it holds something else.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run python -m pipeline.train")
-    arrays, thresholds = checkpoint.read(path)
-    return Familiar(mean=arrays["mean"], components=arrays["components"], **thresholds)
+    try:
+        arrays, about = checkpoint.read(path)
+        mean, components = arrays["mean"], arrays["components"]
+        thresholds = [float(about[key]) for key in ("most_unexplained", "least_margin")]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    fits = mean.shape == components.shape[1:] == (PIXELS,) and components.ndim == 2
+    if not fits or {mean.dtype, components.dtype} != {np.dtype(np.float16)}:
+        raise ValueError(f"{path} is damaged: it holds no components of pictures")
+    if not all(np.isfinite(each).all() for each in (mean, components, thresholds)):
+        raise ValueError(f"{path} is damaged: it holds what is no finite number")
+    return Familiar(mean, components, *thresholds)

@@ -79,6 +79,7 @@ def _tell_all(cfg: Inspect, trained: "Trained", dataset: "Dataset") -> None:
             store=home() if cfg.tracking == "mlflow" else None,
             run_id=trained.run_id,
             weights_sha256=trained.sha256,
+            server=cfg.server,
         ) as run,
         atomic.folder(OUTPUTS / "inspect") as written,
     ):

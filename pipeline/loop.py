@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
@@ -113,7 +113,8 @@ def fit(
         `val/loss` and `val/accuracy` of the network as it stands after the epoch.
 
     Raises:
-        FloatingPointError: If a loss is no longer a finite number.
+        FloatingPointError: If a loss or a weight is no longer a finite number; it says
+            since which step.
     """
     images = torch.from_numpy(train.images)  # stay bytes: a quarter of the memory
     labels = torch.from_numpy(train.labels).long()
@@ -143,10 +144,14 @@ def fit(
             "train/accuracy": accuracy(logits, seen).item(),
             **{f"val/{name}": value for name, value in score(network, val).items()},
         }
-        if not all(map(math.isfinite, metrics.values())):
+        finite = torch.isfinite(adam.parameters).all()
+        if not (finite and all(map(math.isfinite, metrics.values()))):
+            steps = -(-len(train) // batch_size)
+            step = _first_bad(logits, seen) // batch_size + 1
             raise FloatingPointError(
-                f"the loss is no finite number in epoch {number}: "
-                f"lr must be smaller than {adam.lr}"
+                f"loss or weights are no finite numbers any more, in epoch {number} "
+                f"from step {min(step, steps)} of {steps} on: lr must be smaller than "
+                f"{adam.lr}; the last good epoch is {number - 1}"
             )
         yield Epoch(number, metrics, time.perf_counter() - start)
 
@@ -184,6 +189,12 @@ def gradients(
     d_hidden = torch.mm(d_logits, w_2).mul_(hidden.sign())  # ReLU: 1 or 0
     torch.mm(d_hidden.T, pixels, out=d_w_1)
     torch.sum(d_hidden, dim=0, out=d_b_1)
+
+
+def _first_bad(logits: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> int:
+    """Return the first row whose loss is no finite number; n if there is none."""
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    return int(torch.isfinite(losses).long().cumprod(dim=0).sum())
 
 
 def score(network: Network, pictures: Labelled) -> dict[str, float]:

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from pipeline import atomic
 from pipeline.command import Job, Launch
-from pipeline.config import NUMBERS, OUTPUTS, code, defaults, home
+from pipeline.config import NUMBERS, OUTPUTS, code, defaults, home, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -130,6 +130,7 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
             params=_fixed(jobs),  # what is swept is text here; charts need numbers
             tags={"sweep": folder.name},
             claim=claim,
+            server=first["server"],
         ) as run:
             missing = _missing(jobs, folder, run)
             done = sum((folder / job.folder / "done").exists() for job in jobs)
@@ -298,7 +299,7 @@ def _shown(jobs: Sequence[Job], missing: Sequence[Job], folder: Path) -> Iterato
             done = len(jobs) - len(waiting)
             told = f"{done:4} of {len(jobs)}  {job.name:{width}}  "
             told += _outcome(job, folder).told()
-            screen.print(told, markup=False)
+            screen.print(printable(told), markup=False)
             bar.update(task, completed=done)
 
     def watch() -> None:
@@ -327,7 +328,8 @@ def _name(jobs: Sequence[Job]) -> str:
                 seen.append(str(value))
     others = {k: v for k, v in _fixed(jobs).items() if v != usual[k]}
     swept = {key: ",".join(seen) for key, seen in values.items()}
-    return " ".join(f"{key}={value}" for key, value in {**swept, **others}.items())
+    told = " ".join(f"{key}={value}" for key, value in {**swept, **others}.items())
+    return printable(told)
 
 
 def _fixed(jobs: Sequence[Job]) -> dict[str, Any]:
@@ -385,8 +387,10 @@ def _print(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
     for line in lines:
         *cells, failed = line
         cells = [f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False)]
-        print("   ".join([*cells, failed]).rstrip())
-    print(f"\n{_verdict(settings)}\n\nfiles  {folder}/sweep.png and sweep.csv")
+        print(printable("   ".join([*cells, failed]).rstrip()))
+    print(
+        f"\n{printable(_verdict(settings))}\n\nfiles  {folder}/sweep.png and sweep.csv"
+    )
     print(run.epilogue(), end="")
 
 

@@ -1,17 +1,20 @@
-"""Runs that are recorded: the only module that knows MLflow.
+"""Runs that are recorded: the module that knows MLflow.
 
 Every run goes to the embedded store, `mlflow.db` and `mlflow-artifacts` in one folder,
-which needs no server and no network.
+which needs no server and no network. Where a server is named, it gets a copy of what is
+closed; `copies.py` makes it.
 """
 
+import errno
 import json
 import os
 import platform
 import re
 import shlex
+import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlparse
 from urllib.request import url2pathname
 
-from pipeline import atomic, provenance
+from pipeline import atomic, copies, provenance
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -267,7 +270,7 @@ class Run:
 
     def epilogue(self) -> str:
         """Say how to look at the run."""
-        uri = shlex.quote(f"sqlite:///{self.store / 'mlflow.db'}")
+        uri = shlex.quote(copies.address(self.store / "mlflow.db"))
         return (
             f"run    {self.label}\n"
             "look   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 "
@@ -315,6 +318,7 @@ def run(
     params: Mapping[str, Any],
     tags: Mapping[str, str],
     claim: str,
+    server: str | None,
 ) -> Iterator[Run]:
     """Open a run, and close it as what became of it: FINISHED, FAILED or KILLED.
 
@@ -327,6 +331,8 @@ def run(
         claim: A folder, below that of the store, in which this process holds a lock
             while it lives. A run that was opened with it before is carried on; runs
             whose lock nobody holds are marked KILLED.
+        server: The address of a server that gets a copy when the run is closed; None
+            for no copy. Children of a sweep come with their parent.
 
     Raises:
         ValueError: If the store can't take a run; it says why and what to do.
@@ -340,23 +346,22 @@ def run(
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    _mark_the_dead(client, experiment, store)
-    opened = _opened_with(claim, client, experiment)
     identity = {**provenance.tags(), **tags, "host": platform.node(), "claim": claim}
-    if opened is None:
-        opened = client.create_run(experiment, tags=identity, run_name=name)
-    run_id = opened.info.run_id
+    with _in_one_line(store):
+        _mark_the_dead(client, experiment, store)
+        opened = _opened_with(claim, client, experiment)
+        if opened is None:
+            opened = client.create_run(experiment, tags=identity, run_name=name)
+        run_id = opened.info.run_id
+        mlflow.start_run(run_id=run_id, nested=True)  # what log_model writes to
     status, reason = "KILLED", ""
-    mlflow.start_run(run_id=run_id, nested=True)  # what log_model writes to
     try:
         entries = [Param(key, str(value)) for key, value in params.items()]
         known = [RunTag(key, value) for key, value in identity.items()]
-        client.log_batch(run_id, params=entries, tags=known)
-        yield Run(client, opened, store)
+        with _in_one_line(store):
+            client.log_batch(run_id, params=entries, tags=known)
+            yield Run(client, opened, store)
         status = "FINISHED"
-    except (MlflowException, SQLAlchemyError) as error:
-        status, reason = "FAILED", str(error).splitlines()[0]
-        raise OSError(f"{store / 'mlflow.db'} took no more: {reason}") from error
     except Exception as error:
         status, reason = "FAILED", f"{type(error).__name__}: {error}"
         raise
@@ -372,7 +377,25 @@ def run(
                 _mark_the_dead(client, experiment, store)
         except (MlflowException, SQLAlchemyError):
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
-        # A finished run is whole here: this is where it is copied to a server.
+        if server and status != "KILLED" and "mlflow.parentRunId" not in tags:
+            _copy(store, server, run_id)
+
+
+@contextmanager
+def _in_one_line(store: Path) -> Iterator[None]:
+    """Say of an error of the database what a person can use."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        lines = str(error).splitlines()
+        why = next((line for line in lines if "Error) " in line), lines[0])
+        told = f"{store / 'mlflow.db'} took no more: {why}"
+        if "disk is full" in str(error):
+            raise OSError(errno.ENOSPC, told) from error
+        raise OSError(told) from error
 
 
 def finished_run(*, store: Path | None, claim: str) -> Run | None:
@@ -401,9 +424,45 @@ def _opened_with(
     return next(iter(client.search_runs([experiment], f"tags.claim = '{claim}'")), None)
 
 
+def _copy(store: Path, server: str, run_id: str) -> None:
+    """Let a server have a run; where it doesn't take it, say so, and go on."""
+    why: object = "it was deleted there"
+    try:
+        arrived = copies.send(store, server, experiment=EXPERIMENT, run_id=run_id)
+        if arrived:
+            print(f"copy   {arrived[-1]}")
+            return
+    except KeyboardInterrupt:  # whoever won't wait: the run is whole here
+        why = "stopped"
+    except OSError as error:
+        why = error
+    print(
+        f"run {run_id} was not copied ({why}): "
+        f"python -m pipeline.sync server={server} sends it later",
+        file=sys.stderr,
+    )
+
+
+def sync(*, store: Path, server: str) -> list[str]:
+    """Let a server have all closed runs that have not arrived there as they stand.
+
+    Returns:
+        The address of each run that is there now.
+
+    Raises:
+        ValueError: If the store can't be opened, or nothing was recorded yet.
+        OSError: If the server doesn't take them.
+    """
+    if not (store / "mlflow.db").exists():
+        raise ValueError(f"{store / 'mlflow.db'} is missing: nothing was recorded yet")
+    client, experiment = _open(store)
+    _mark_the_dead(client, experiment, store)
+    return copies.send(store, server, experiment=EXPERIMENT, run_id=None)
+
+
 @contextmanager
 def run_of_network(
-    *, store: Path | None, run_id: str | None, weights_sha256: str
+    *, store: Path | None, run_id: str | None, weights_sha256: str, server: str | None
 ) -> Iterator[Run]:
     """Write into the run that trained a network, without opening it again.
 
@@ -415,29 +474,34 @@ def run_of_network(
         store: The folder of the embedded store; None to record nothing.
         run_id: The run that trained the network, if it was recorded.
         weights_sha256: The sha256 of the network's file.
+        server: The address of a server that gets a copy of the run; None for none.
     """
     if store is None:
         yield Untracked()
         return
     client, experiment = _open(store)
-    _mark_the_dead(client, experiment, store)
     same = f"tags.`weights.sha256` = '{weights_sha256}'"
     its_own = f"attributes.run_id = '{run_id}'"
-    known = client.search_runs([experiment], its_own if run_id else same)
-    known = known or client.search_runs([experiment], same)
-    if known:
-        yield Run(client, known[0], store)
-        return
-    name = f"network {weights_sha256[:8]}"
-    tags = {"weights.sha256": weights_sha256, "mlflow.runName": name}
-    made = client.create_run(experiment, tags={**provenance.tags(), **tags})
-    print(f"the store has no run of this network; made {name} ({made.info.run_id})")
-    status = "FAILED"
-    try:
-        yield Run(client, made, store)
-        status = "FINISHED"
-    finally:
-        client.set_terminated(made.info.run_id, status)
+    made = None
+    with _in_one_line(store):
+        _mark_the_dead(client, experiment, store)
+        known = client.search_runs([experiment], its_own if run_id else same)
+        known = known or client.search_runs([experiment], same)
+        if not known:
+            name = f"network {weights_sha256[:8]}"
+            tags = {"weights.sha256": weights_sha256, "mlflow.runName": name}
+            made = client.create_run(experiment, tags={**provenance.tags(), **tags})
+            told = f"{name} ({made.info.run_id})"
+            print(f"the store has no run of this network; made {told}")
+        status = "FAILED"
+        try:
+            yield Run(client, made or known[0], store)
+            status = "FINISHED"
+        finally:
+            if made:
+                client.set_terminated(made.info.run_id, status)
+    if server:
+        _copy(store, server, (made or known[0]).info.run_id)
 
 
 @dataclass(frozen=True)
@@ -500,10 +564,10 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    for name in ("mlflow", "alembic"):  # what they log at length is raised as well
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     database = store / "mlflow.db"
-    uri = f"sqlite:///{database}"
+    uri = copies.address(database)
     try:
         with _making(store):
             if not database.exists():
@@ -527,14 +591,42 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
             f"--experiment-id {experiment.experiment_id}), or move the file away and "
             "a new one is made"
         )
-    place = _artifacts(store)
-    if experiment.artifact_location != place:
-        raise ValueError(
-            f"{database} was made for artifacts in {experiment.artifact_location}, and "
-            f"this is {place}: bring the project back to where it was, or move "
-            "mlflow.db and mlflow-artifacts away and a new store is made"
+    place, before = _artifacts(store), experiment.artifact_location
+    if before != place:
+        ours = before.startswith("file:") and before.endswith(
+            f"/mlflow-artifacts/{EXPERIMENT}"
+        )
+        if not ours or not _files(place).is_dir():
+            raise ValueError(
+                f"{database} was made for artifacts in {before}, and this is {place}: "
+                "bring mlflow-artifacts along, or move mlflow.db away and a new store "
+                "is made"
+            )
+        try:
+            with _making(store):
+                _move(database, before, place)
+        except sqlite3.Error as error:
+            raise ValueError(f"{database} can't be moved to {place}: {error}") from None
+        print(
+            f"{store} was moved or copied: artifacts are looked for there from now on"
         )
     return client, experiment.experiment_id
+
+
+def _move(database: Path, before: str, place: str) -> None:
+    """Let runs and models find their files where the project is now.
+
+    MLflow keeps absolute addresses. All change in one transaction, or none.
+    """
+    addresses = ("experiments.artifact_location", "runs.artifact_uri")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for address in (*addresses, "logged_models.artifact_location"):
+            table, column = address.split(".")
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                f"WHERE substr({column} || '/', 1, ?) = ?",
+                (place, len(before) + 1, len(before) + 1, f"{before}/"),
+            )
 
 
 def _making(store: Path) -> AbstractContextManager[None]:
@@ -545,7 +637,11 @@ def _making(store: Path) -> AbstractContextManager[None]:
 
 def _files_of(run: "mlflow.entities.Run") -> Path:
     """Return the folder of a run's artifacts, which the embedded store has at hand."""
-    return Path(url2pathname(urlparse(run.info.artifact_uri).path))
+    return _files(run.info.artifact_uri)
+
+
+def _files(address: str) -> Path:
+    return Path(url2pathname(urlparse(address).path))
 
 
 def _artifacts(store: Path) -> str:
@@ -561,6 +657,6 @@ def _create(database: Path, artifacts: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     with atomic.file(database) as new:
-        made = SqlAlchemyStore(f"sqlite:///{new}", artifacts)
+        made = SqlAlchemyStore(copies.address(new), artifacts)
         made.create_experiment(EXPERIMENT, artifact_location=artifacts)
         made.engine.dispose()

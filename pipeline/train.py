@@ -93,6 +93,7 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
             params=numbers,
             tags=tags,
             claim=claim.name,
+            server=cfg.server,
         ) as run,
         _ctrl_c() as stop,
     ):

@@ -24,6 +24,8 @@ from pipeline.loop import Adam, Epoch
 from pipeline.network import Network
 
 STATE = "state.safetensors"
+# What reading a file of other bytes may raise.
+DAMAGE = (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError)
 CODE = (
     "datasets.py",
     "loop.py",
@@ -111,17 +113,17 @@ class Claim:
             for epoch in range(counts["epoch"] + 1):
                 tensors, about = read(self._file(epoch))
                 moments.append(Moment(epoch, tensors, **about))
-        except (SafetensorError, OSError, KeyError) as error:
+            adam.mean.copy_(torch.from_numpy(state["mean"]))
+            adam.square.copy_(torch.from_numpy(state["square"]))
+            adam.steps = int(counts["steps"])
+            generator.set_state(torch.from_numpy(state["generator"]))
+            network.load_state_dict(
+                {name: torch.from_numpy(t) for name, t in moments[-1].tensors.items()}
+            )
+        except DAMAGE as error:
             raise ValueError(
                 f"{self.folder} is damaged ({error}): resume=false starts anew"
             ) from error
-        adam.mean.copy_(torch.from_numpy(state["mean"]))
-        adam.square.copy_(torch.from_numpy(state["square"]))
-        adam.steps = counts["steps"]
-        generator.set_state(torch.from_numpy(state["generator"]))
-        network.load_state_dict(
-            {name: torch.from_numpy(t) for name, t in moments[-1].tensors.items()}
-        )
         return moments
 
     def _file(self, epoch: int) -> Path:

@@ -3,8 +3,13 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +20,7 @@ import torch
 from pipeline import checkpoint, datasets
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test sends its runs to a real server
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,83 @@ def copy_project(folder, *, data=True):
         for path in (ROOT / "outputs" / "data").glob("mnist*"):
             shutil.copy(path, folder / "outputs" / "data")
     return Project(folder)
+
+
+class Server:
+    """A real MLflow server on the loopback, as a process that can be killed."""
+
+    def __init__(self, folder, command="server", store=None, typed="", **environment):
+        folder.mkdir(parents=True, exist_ok=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.command = [sys.executable, "-m", "mlflow", command, "--workers", "1"]
+        self.command += ["--host", "127.0.0.1", "--port", str(self.port)]
+        store = store or f"sqlite:///{folder / 'server.db'}"
+        self.command += ["--backend-store-uri", store]
+        self.command += ["--artifacts-destination", str(folder / "artifacts")]
+        if typed:  # as a person does, but for the port
+            self.command = ["sh", "-c", f"{typed} --port {self.port}"]
+        calm = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        self.environment = {**os.environ, **calm, **environment}
+        self.folder = folder
+        self.start()
+
+    def start(self):
+        with (self.folder / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                env=self.environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        for _ in range(600):
+            assert self.process.poll() is None, "the server ended"
+            if self.answers("/health") == 200:
+                return
+            time.sleep(0.1)
+        raise AssertionError("the server never answered")
+
+    def answers(self, path, **headers):
+        """The status of an answer; None if there was none."""
+        asked = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return None
+
+    def kill(self):
+        """End the server and its worker, which are a group of their own, at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    started = Server(tmp_path_factory.mktemp("server"))
+    yield started
+    started.kill()
+
+
+@pytest.fixture(scope="session")
+def new_server(tmp_path_factory):
+    """What starts another MLflow server, which is ended with the tests."""
+    started = []
+
+    def start(name, **options):
+        started.append(Server(tmp_path_factory.mktemp(name), **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.kill()
 
 
 @pytest.fixture(scope="session", autouse=True)

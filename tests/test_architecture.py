@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "network": set(),
     "provenance": set(),
     "sources": {"atomic"},
-    "tracking": {"atomic", "provenance"},
+    "copies": {"atomic"},
+    "tracking": {"atomic", "copies", "provenance"},
     "datasets": {"atomic", "figures", "sources"},
     "checkpoint": {"atomic", "network"},
     "loop": {"datasets", "metrics", "network"},
@@ -40,9 +41,13 @@ MAY_IMPORT = {
     "sweep": {"atomic", "command", "config"}
     | {"datasets", "figures", "provenance", "tracking"},
 }
-STAGES = {"data", "train", "evaluate", "inspect", "predict"}
+STAGES = {"data", "train", "evaluate", "inspect", "predict", "sync"}
 ONLY_IN = {"hydra": {"command"}, "omegaconf": {"command", "config"}}
-ONLY_IN |= {"mlflow": {"tracking"}, "matplotlib": {"figures"}, "pydantic": {"config"}}
+ONLY_IN |= {
+    "mlflow": {"copies", "tracking"},
+    "matplotlib": {"figures"},
+    "pydantic": {"config"},
+}
 
 
 def imports(path):

@@ -25,10 +25,11 @@ ABOUT_THE_RUN = {
     "tracking",
     "resume",
     "reproduce",
+    "server",
 }  # no byte of a file depends on these
 ABOUT_THE_RUN |= {"image", *config.QUESTIONS}  # which leave the chain's files alone
 SHAPE_NO_FILE = {"atomic", "command", "config", "provenance", "reproduce", "sweep"}
-SHAPE_NO_FILE |= {"tracking", "unfinished"}
+SHAPE_NO_FILE |= {"copies", "tracking", "unfinished"}
 
 
 def reached(module):

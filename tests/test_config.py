@@ -37,6 +37,7 @@ def test_the_defaults_are_those_of_the_exercise():
         "against": None,
         "reproduce": None,
         "tracking": "mlflow",
+        "server": None,
         "resume": True,
     }
     for keys in (Train, Evaluate, Inspect, Predict):

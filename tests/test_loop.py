@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
+from pipeline import loop
 from pipeline.loop import Adam, fit, gradients, score
 from pipeline.network import Network
 
@@ -181,6 +182,33 @@ def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
     assert history[-1].metrics["val/accuracy"] == score(network, few.val)["accuracy"]
 
 
-def test_a_loss_that_is_no_number_stops_the_training(few):
-    with pytest.raises(FloatingPointError, match=r"epoch 1: lr must be smaller"):
+def test_a_loss_that_is_no_number_stops_the_training_and_says_where(few):
+    told = r"in epoch 1 from step 2 of 19 on: lr must be smaller than 1e\+30; the last "
+    with pytest.raises(FloatingPointError, match=told + "good epoch is 0"):
         train(few, lr=1e30)
+
+
+def test_the_first_row_whose_loss_is_no_number_is_found():
+    labels = torch.zeros(9, dtype=torch.int64)
+    logits = torch.zeros(9, 10)
+    assert loop._first_bad(logits, labels) == 9
+    logits[7], logits[4, 0] = torch.nan, -torch.inf
+    assert loop._first_bad(logits, labels) == 4
+
+
+def test_weights_that_are_no_numbers_stop_it_though_the_loss_is_one(few):
+    network = Network(hidden=20, generator=torch.Generator().manual_seed(1))
+    adam = Adam(network, lr=0.001)
+    adam.parameters[784 * 20] = -np.inf  # a bias: the neuron is silent, the loss fine
+    assert np.isfinite(score(network, few.val)["loss"])
+    epochs = fit(
+        network,
+        adam,
+        train=few.train,
+        val=few.val,
+        epochs=[1],
+        batch_size=100,
+        generator=torch.Generator().manual_seed(1),
+    )
+    with pytest.raises(FloatingPointError, match="from step 6 of 6 on"):
+        next(epochs)

@@ -14,7 +14,7 @@ from pipeline.sources import sha256
 
 STAGES = {"data": config.Data, "train": config.Train}
 STAGES |= {"evaluate": config.Evaluate, "inspect": config.Inspect}
-STAGES["predict"] = config.Predict
+STAGES |= {"predict": config.Predict, "sync": config.Sync}
 README = (Path(config.ROOT) / "README.md").read_text()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline import atomic, tracking
+from pipeline import atomic, copies, tracking
 from pipeline.network import Network
 
 PARAMS = {"hidden": 20}
@@ -32,7 +32,12 @@ def store(empty_store, tmp_path):
 
 def opened(store, *, claim="digest/one", tags=None):
     return tracking.run(
-        store=store, name="a name", params=PARAMS, tags=tags or {}, claim=claim
+        store=store,
+        name="a name",
+        params=PARAMS,
+        tags=tags or {},
+        claim=claim,
+        server=None,
     )
 
 
@@ -144,7 +149,9 @@ def test_looking_at_a_network_marks_the_dead_too(store):
     client, _ = found(store)
     tags = {"claim": "digest/dead", "host": platform.node()}
     dead = client.create_run("1", tags=tags).info.run_id
-    with tracking.run_of_network(store=store, run_id=None, weights_sha256="f00d"):
+    with tracking.run_of_network(
+        store=store, run_id=None, weights_sha256="f00d", server=None
+    ):
         pass
     assert client.get_run(dead).info.status == "KILLED"
 
@@ -154,7 +161,7 @@ def test_what_looks_at_a_network_writes_into_its_run_and_leaves_it_closed(store)
         pass
     _, (before,) = found(store)
     with tracking.run_of_network(
-        store=store, run_id=run.id, weights_sha256="f00d"
+        store=store, run_id=run.id, weights_sha256="f00d", server=None
     ) as same:
         same.log_metrics({"evaluate/mnist/accuracy": 0.9}, step=20, time=1000)
     _, (after,) = found(store)
@@ -166,7 +173,7 @@ def test_what_looks_at_a_network_writes_into_its_run_and_leaves_it_closed(store)
 def test_where_the_run_is_unknown_one_is_made_once_and_said(store, capsys):
     for _ in range(2):
         with tracking.run_of_network(
-            store=store, run_id="0" * 32, weights_sha256="f00d"
+            store=store, run_id="0" * 32, weights_sha256="f00d", server=None
         ):
             pass
     _, (made,) = found(store)
@@ -212,16 +219,43 @@ def test_a_store_that_is_no_database_is_named(tmp_path):
         pass
 
 
-def test_a_store_that_was_moved_is_refused_with_the_remedy(store, tmp_path):
+def test_a_store_that_was_moved_without_its_files_is_refused_with_the_remedy(
+    store, tmp_path
+):
     with opened(store):
         pass
     (tmp_path / "moved").mkdir()
     shutil.move(store / "mlflow.db", tmp_path / "moved")
     with (
-        pytest.raises(ValueError, match="bring the project back"),
+        pytest.raises(ValueError, match="bring mlflow-artifacts along"),
         opened(tmp_path / "moved"),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", ["moved", "mit Leerzeichen, ü, # und ?", "x" * 200])
+def test_a_store_that_was_moved_finds_its_files_again(store, tmp_path, name, capsys):
+    before, after = tmp_path / "before", tmp_path / name
+    (before / "mlflow-artifacts" / "digits").mkdir(parents=True)
+    shutil.move(store / "mlflow.db", before)
+    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
+    with opened(before) as run:
+        run.log_text("told.txt", "kept")
+        run.log_model(network, torch.zeros(2, 28, 28))
+    before.rename(after)
+    with opened(after, claim="digest/two"):
+        pass
+    from mlflow import MlflowClient
+
+    client = MlflowClient(copies.address(after / "mlflow.db"))
+    kept = client.get_run(run.id)
+    assert tracking._files_of(kept) == after / "mlflow-artifacts/digits" / run.id / (
+        "artifacts"
+    )
+    assert (tracking._files_of(kept) / "told.txt").read_text() == "kept"
+    (model,) = client.search_logged_models(["1"])
+    assert (tracking._files(model.artifact_location) / "MLmodel").exists()
+    assert capsys.readouterr().out.count("was moved or copied") == 2  # in fixture too
 
 
 def test_a_store_that_breaks_is_named_in_one_line(store, capsys):

@@ -1,0 +1,23 @@
+"""Copy to an MLflow server the recorded runs that have not arrived there.
+
+Reads MLflow's store in outputs/, and changes nothing in it. Takes two seconds a run at
+first, and a tenth for one that is there and unchanged. A copy has the tag `copy.of`
+with the id of the original, and else the same numbers, files and times.
+"""
+
+from pipeline.command import stage
+from pipeline.config import Sync, home
+
+
+def sync(cfg: Sync) -> None:
+    """Send what is missing, and say how many runs are there now."""
+    from pipeline import tracking
+
+    if cfg.server is None:
+        raise ValueError("where to? server=http://... or MLFLOW_TRACKING_URI says it")
+    arrived = tracking.sync(store=home(), server=cfg.server)
+    print(f"{len(arrived)} runs are on {cfg.server}, as they are here")
+
+
+if __name__ == "__main__":
+    stage(sync, Sync)
