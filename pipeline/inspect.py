@@ -5,8 +5,7 @@ y = m·x + c to this network, what was never learned, what each neuron is for. R
 outputs/train/ (or what run=<id> left, or model=<file>) and the data; writes to
 outputs/inspect/ summary.json, tables, pictures and report.html, a page on which every
 number can be pointed at, and the same into the MLflow run that trained the network.
-Takes 7 s; with 20 hidden neurons 15,910 numbers, of which
-1,340 were never learned.
+Takes 7 s; with 20 hidden neurons 15,910 numbers, of which 1,340 were never learned.
 
 A question is answered on the screen and leaves that alone; what it writes goes to
 outputs/answers/: neuron= the sum of a neuron for a picture, weight= the life of one
@@ -23,7 +22,7 @@ from pipeline.config import OUTPUTS, Inspect, defaults, home, label
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import UInt8
+    from jaxtyping import Bool, UInt8
 
     from pipeline.checkpoint import Trained
     from pipeline.datasets import Dataset
@@ -58,7 +57,7 @@ def inspect(cfg: Inspect) -> None:
         _answer_weight(place, trained, dataset)
     elif cfg.against:
         file = Path(cfg.against).expanduser()
-        is_file = file.suffix == ".safetensors" or file.is_file()
+        is_file = "/" in cfg.against or file.suffix == ".safetensors" or file.exists()
         run, model = (None, cfg.against) if is_file else (cfg.against, None)
         other = chosen.network(run, model, last=last, store=store)
         _answer_against(trained, other, dataset)
@@ -141,17 +140,17 @@ def _answer_neurons(
     if any(neuron.layer == 2 for neuron in asked):
         logits = np.array([one.z for one in sums.values() if one.neuron.layer == 2])
         print("\n" + "\n".join(ledger.of_softmax(logits)))
+    chosen = [sums[neuron.name] for neuron in asked]
+    print("\n" + "\n".join(ledger.notes(chosen)))
     with atomic.folder(ANSWERS / "neuron") as written:
-        chosen = [sums[neuron.name] for neuron in asked]
         tables.write(
             written / "terms.csv", [row for one in chosen for row in ledger.rows(one)]
         )
-        unlit = neurons.times_lit(dataset.split(trained.split).train.images) == 0
-        drawn = [ledger.drawn(one, unlit) for one in chosen if one.neuron.layer == 1]
+        drawn = [one for one in chosen if one.neuron.layer == 1][: figures.SHOWN]
         if drawn:
-            figures.rows(drawn[: figures.SHOWN], side=224, text=190).save(
-                written / "terms.png"
-            )
+            unlit = neurons.times_lit(dataset.split(trained.split).train.images) == 0
+            shown = [ledger.drawn(one, unlit) for one in drawn]
+            figures.rows(shown, side=224, text=190).save(written / "terms.png")
     print(f"\nfiles  {ANSWERS / 'neuron'}")
 
 
@@ -161,13 +160,13 @@ def _picture(
     """Read the picture that was asked for, prepared as predict does it."""
     from pipeline import digits, pictures
 
-    if not re.fullmatch("[0-9]+", image):
+    if not re.fullmatch("-?[0-9]+", image):
         prepared = digits.prepare(pictures.read(Path(image).expanduser()))
         return f"{pictures.shown(image)}, prepared as MNIST was made", prepared.image
     row, test = int(image), dataset.test
-    if row >= len(test):
+    if not 0 <= row < len(test):
         raise ValueError(
-            f"image must be below {len(test)}, the test pictures of {dataset.name}, or "
+            f"image must be 0 to {len(test) - 1}, a test picture of {dataset.name}, or "
             f"a file, got {image}"
         )
     return f"{dataset.name} test picture {row}, a {test.labels[row]}", test.images[row]
@@ -205,11 +204,40 @@ def _answer_against(one: "Trained", other: "Trained", dataset: "Dataset") -> Non
     from pipeline.matching import Comparison
 
     found = Comparison.of(one.network, other.network, dataset.test)
+    unlearned = [_unlearned(trained, dataset) for trained in (one, other)]
     with atomic.folder(ANSWERS / "against") as written:
         tables.write(written / "matches.csv", found.rows())
-        figures.rows(found.drawn(), text=0).save(written / "matches.png")
+        figures.rows(found.drawn(unlearned), text=0).save(written / "matches.png")
+    apart = "" if _knows(other, dataset) else f"; B was trained on {other.dataset}"
+    if "data_sha256" not in other.about:
+        apart = "; what B was trained on isn't said"
+    elif apart and other.dataset == one.dataset:
+        apart += ", but not on these bytes of it"
+    print(f"Both are asked about {dataset.name}'s test pictures{apart}.\n")
     print("\n".join(found.told()))
     print(f"\nfiles  {ANSWERS / 'against'}")
+
+
+def _knows(trained: "Trained", dataset: "Dataset") -> bool:
+    """Say whether a network was trained on these very bytes, as it says itself."""
+    return trained.about.get("data_sha256") == dataset.sha256
+
+
+def _unlearned(
+    trained: "Trained", dataset: "Dataset"
+) -> "Bool[np.ndarray, '784'] | None":
+    """Return the pixels that a network never saw lit; None where that isn't known."""
+    import numpy as np
+
+    from pipeline import neurons
+
+    if _knows(trained, dataset):
+        train = dataset.split(trained.split).train
+        return np.asarray(neurons.times_lit(train.images) == 0)
+    history = trained.history()
+    if history is None:
+        return None
+    return np.asarray(neurons.unchanged(history).all(axis=1))
 
 
 if __name__ == "__main__":

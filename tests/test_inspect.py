@@ -128,8 +128,20 @@ def test_a_permuted_copy_is_recognised(inspected, tmp_path):
     done = inspected.run("inspect", f"against={tmp_path / 'flipped.safetensors'}")
     assert "It is the same network, with 20 neurons in another place." in done.stdout
     assert "N11      N120   +1.000" in done.stdout
+    assert "test pictures; what B was trained on isn't said" in done.stdout
     answers = inspected.outputs / "answers" / "against"
     assert {path.name for path in answers.iterdir()} == {"matches.csv", "matches.png"}
+
+
+def test_a_network_of_other_data_is_named_and_a_folder_is_no_run(inspected, tmp_path):
+    about = {"dataset": "digits", "data_sha256": "0" * 64}
+    network = Network(hidden=20, generator=torch.Generator().manual_seed(1))
+    other = tmp_path / "digits.safetensors"
+    checkpoint.save(other, network, about)
+    done = inspected.run("inspect", f"against={other}")
+    assert "about mnist's test pictures; B was trained on digits." in done.stdout
+    done = inspected.run("inspect", "against=outputs/train", status=1)
+    assert "outputs/train is no file: a network is a .safetensors file" in done.stderr
 
 
 def test_arrays_are_printed_on_request(inspected):
@@ -183,7 +195,8 @@ def test_all_that_is_wrong_is_refused_at_once_and_before_work(inspected):
 
 def test_pictures_that_are_not_there_are_refused(inspected):
     for image, message in (
-        ("10000", "image must be below 10000"),
+        ("10000", "image must be 0 to 9999, a test picture of mnist, or a file"),
+        ("-1", "image must be 0 to 9999"),
         ("nowhere.png", "nowhere.png is missing"),
     ):
         done = inspected.run("inspect", "neuron=N11", f"image={image}", status=1)
