@@ -22,7 +22,7 @@ from pipeline.config import OUTPUTS, Inspect, defaults, home, label
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import Bool, UInt8
+    from jaxtyping import UInt8
 
     from pipeline.checkpoint import Trained
     from pipeline.datasets import Dataset
@@ -200,44 +200,23 @@ def _answer_weight(place: "Place", trained: "Trained", dataset: "Dataset") -> No
 
 def _answer_against(one: "Trained", other: "Trained", dataset: "Dataset") -> None:
     """Compare two networks, each neuron with its partner."""
-    from pipeline import atomic, figures, tables
+    from pipeline import atomic, figures, neurons, tables
     from pipeline.matching import Comparison
 
     found = Comparison.of(one.network, other.network, dataset.test)
-    unlearned = [_unlearned(trained, dataset) for trained in (one, other)]
+    unlearned = [
+        None if history is None else neurons.unchanged(history).min(axis=1)
+        for history in (one.history(), other.history())
+    ]
     with atomic.folder(ANSWERS / "against") as written:
         tables.write(written / "matches.csv", found.rows())
         figures.rows(found.drawn(unlearned), text=0).save(written / "matches.png")
-    apart = "" if _knows(other, dataset) else f"; B was trained on {other.dataset}"
-    if "data_sha256" not in other.about:
-        apart = "; what B was trained on isn't said"
-    elif apart and other.dataset == one.dataset:
-        apart += ", but not on these bytes of it"
+    known = other.about.get("data_sha256")
+    told = f"was trained on other data: {other.dataset}" if known else "names no data"
+    apart = "" if known == dataset.sha256 else f"; B {told}"
     print(f"Both are asked about {dataset.name}'s test pictures{apart}.\n")
     print("\n".join(found.told()))
     print(f"\nfiles  {ANSWERS / 'against'}")
-
-
-def _knows(trained: "Trained", dataset: "Dataset") -> bool:
-    """Say whether a network was trained on these very bytes, as it says itself."""
-    return trained.about.get("data_sha256") == dataset.sha256
-
-
-def _unlearned(
-    trained: "Trained", dataset: "Dataset"
-) -> "Bool[np.ndarray, '784'] | None":
-    """Return the pixels that a network never saw lit; None where that isn't known."""
-    import numpy as np
-
-    from pipeline import neurons
-
-    if _knows(trained, dataset):
-        train = dataset.split(trained.split).train
-        return np.asarray(neurons.times_lit(train.images) == 0)
-    history = trained.history()
-    if history is None:
-        return None
-    return np.asarray(neurons.unchanged(history).all(axis=1))
 
 
 if __name__ == "__main__":

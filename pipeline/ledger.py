@@ -25,10 +25,6 @@ def _figure(whole: int, decimals: int = 4) -> str:
     return f"{whole / 10**decimals:11,.{decimals}f}"
 
 
-def _pixel(k: int) -> str:
-    return f"pixel {k:3}: row {k // SIDE:2}, column {k % SIDE:2}"
-
-
 def formula(one: Sum) -> str:
     """Write the sum in letters: M and X for pixels, W and N for neurons."""
     n, pixels = len(one.weights), one.neuron.layer == 1
@@ -54,8 +50,8 @@ def of_sum(one: Sum) -> list[str]:
         name = f"M{k + 1}·X{k + 1}" if pixels else f"W{k + 1}·N1{k + 1}"
         figures = (one.weights[k], one.inputs[k], terms[k])
         weight, level, product = (_figure(_whole(value)) for value in figures)
-        where = f"   {_pixel(k)}" if pixels else ""
-        lines.append(f"  {name:10}{weight}    {level}    {product}{where}")
+        where = f"   pixel {k:3}: row {k // SIDE:2}, column {k % SIDE:2}"
+        lines.append(f"  {name:10}{weight}    {level}    {product}{where * pixels}")
     z, bias = _whole(one.z), _whole(one.bias)
     rest = z - bias - sum(_whole(terms[k]) for k in shown)
     smaller, zero = counted - len(shown), len(terms) - counted
@@ -84,8 +80,6 @@ def notes(shown: Sequence[Sum]) -> list[str]:
             f"{letter}{k + 1} of {one.neuron.name} belongs to {source} and is "
             f"layer_{layer}[{k},{one.neuron.number - 1}]: arrays count from 0."
         )
-    if any(one.neuron.layer == 2 for one in shown):
-        lines.append("Probabilities are rounded up or down for all to come to 100 %.")
     return lines
 
 
@@ -104,12 +98,11 @@ def rows(one: Sum) -> list[dict[str, Any]]:
 def drawn(one: Sum, unlit: Bool[np.ndarray, "784"]) -> Row:
     """Show weight, pixel and product of a neuron of layer_1 side by side."""
     pictures = {}
-    for name, values, grey in (
-        ("weight", one.weights, unlit),
-        ("product", one.terms, None),  # of a pixel dark in training it can be real
-    ):
+    # Pixels that were dark in training can be lit here: their products are real.
+    grey = {"weight": unlit, "product": None}
+    for name, values in (("weight", one.weights), ("product", one.terms)):
         scale = float(np.abs(values).max())
-        coloured = signed(values[None], scale=scale, unlearned=grey)[0]
+        coloured = signed(values[None], scale=scale, unlearned=grey[name])[0]
         pictures[f"{name}: red -{scale:.2f}, white 0, blue +{scale:.2f}"] = coloured
     pixel = np.round(one.inputs * 255).astype(np.uint8).reshape(SIDE, SIDE)
     (first, weight), (last, product) = pictures.items()
@@ -137,7 +130,7 @@ def of_softmax(logits: Float[np.ndarray, "10"]) -> list[str]:
     most = z.index(max(z))
     lines = [
         f"softmax: e^(z - {_figure(max(z)).strip()}) for each digit, and its share of "
-        "their sum",
+        "their sum, rounded to make 100 %",
         f"  {'digit':10}{'z':>11}    {'e^(z - max)':>11}    {'probability':>11}",
     ]
     for digit, (one, power, share) in enumerate(zip(z, powers, shares, strict=True)):

@@ -29,26 +29,28 @@ class Match:
     other: int
     similarity: float  # 1 where they are the same; nan where one never varies
 
+    @property
+    def told(self) -> str:
+        """The other, and how alike it is."""
+        alike = "silent" if np.isnan(self.similarity) else f"{self.similarity:+.3f}"
+        return f"N1{self.other + 1:<4} {alike}"
+
 
 def match(
     similarity: Float[np.ndarray, "ones others"],
     *,
-    between_equals: Float[np.ndarray, "ones others"] | None = None,
+    between_equals: Float[np.ndarray, "ones others"] | float = 0.0,
 ) -> list[Match]:
     """Pair neurons for the sum of similarities to be the largest there is.
 
     Of networks of different sizes the larger keeps some neurons without a partner.
 
-    Args:
-        similarity: Of each pair; nan, which counts as 0, where nothing can be said.
-        between_equals: What decides between pairings that are as good, in -1..1.
+    Between pairings that are as good, other similarities decide; nan counts as 0.
 
     Source: Kuhn, The Hungarian method for the assignment problem (1955), as SciPy's
     linear_sum_assignment solves it.
     """
-    worth = np.nan_to_num(similarity)
-    if between_equals is not None:
-        worth = worth + 1e-6 * between_equals
+    worth = np.nan_to_num(similarity) + 1e-6 * between_equals
     ones, others = linear_sum_assignment(worth, maximize=True)
     return [
         Match(int(one), int(other), float(similarity[one, other]))
@@ -120,10 +122,8 @@ class Comparison:
         ]
         right = [float((answer == test.labels).mean()) for answer in answers]
         by_weights = cosines(weights_of(one), weights_of(other))
-        varies = [np.ptp(values, axis=0) > 0 for values in said]
-        by_activations = np.where(
-            np.outer(*varies), neurons.correlations(*said), np.nan
-        )
+        vary = np.outer(*(np.ptp(values, axis=0) > 0 for values in said))
+        by_activations = np.where(vary, neurons.correlations(*said), np.nan)
         return cls(
             one,
             other,
@@ -135,61 +135,56 @@ class Comparison:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the partners of each neuron of the first network."""
-        by = {"activations": self.by_activations, "weights": self.by_weights}
-        found = {how: {m.one: m for m in matches} for how, matches in by.items()}
-        table = []
-        for j in range(self.one.layer_1.out_features):
-            row: dict[str, Any] = {"neuron": f"N1{j + 1}"}
-            for how, matches in found.items():
-                partner = matches.get(j)
+        count = self.one.layer_1.out_features
+        table: list[dict[str, Any]] = [{"neuron": f"N1{j + 1}"} for j in range(count)]
+        for how, matches in (
+            ("activations", self.by_activations),
+            ("weights", self.by_weights),
+        ):
+            found = {match.one: match for match in matches}
+            for j, row in enumerate(table):
+                partner = found.get(j)
                 row[f"by_{how}"] = f"N1{partner.other + 1}" if partner else ""
                 row[f"alike_by_{how}"] = partner.similarity if partner else ""
-            table.append(row)
         return table
 
     def told(self) -> Iterator[str]:
         """Say in lines which neurons are partners, and what differs."""
         sizes = [network.layer_1.out_features for network in (self.one, self.other)]
-        for name, hidden, right in zip("AB", sizes, self.accuracy, strict=True):
+        for name, hidden, share in zip("AB", sizes, self.accuracy, strict=True):
             which = "the network looked at" if name == "A" else "the one of against="
-            yield f"{name}: 784 -> {hidden} -> 10, {right:.2%} right, {which}"
+            yield f"{name}: 784 -> {hidden} -> 10, {share:.2%} right, {which}"
         yield f"They give the same answer to {self.agree:.2%} of the test pictures."
         yield ""
         yield "The partners in B of A's neurons: 1 is the same, 0 nothing in common."
         yield "A        by what it does (r)    by its weights (cosine)"
-        rows = self.rows()
-        paired = [row for row in rows if row["by_weights"] or row["by_activations"]]
-        for row in paired[:SHOWN]:
-            told = [
-                f"{row[f'by_{how}'] or 'none':6} {_told(row[f'alike_by_{how}'])}"
-                for how in ("activations", "weights")
-            ]
-            yield f"{row['neuron']:9}{told[0]:24}{told[1]}".rstrip()
+        by = [{m.one: m for m in ms} for ms in (self.by_activations, self.by_weights)]
+        paired = sorted({*by[0], *by[1]})
+        for j in paired[:SHOWN]:
+            left, right = (found[j].told if j in found else "none" for found in by)
+            yield f"N1{j + 1:<7}{left:24}{right}"
         if len(paired) > SHOWN:
             yield f"... and {len(paired) - SHOWN} more in matches.csv"
         if any(np.isnan(match.similarity) for match in self.by_activations):
             yield "silent: one of the two says 0 to all pictures; the weights chose it."
-        few, many = sorted(sizes)
-        if few != many:
-            larger = "A" if sizes[0] == many else "B"
-            yield f"{many - few} of {larger} have no partner."
-        found = differences(self.one, self.other, self.by_weights)
+        apart = differences(self.one, self.other, self.by_weights)
         yield ""
         yield "With B's neurons in A's order, by weights, the numbers differ by"
-        for name, (largest, mean) in found.items():
+        for name, (largest, mean) in apart.items():
             yield f"  {name:16} at most {largest:.6f}, on average {mean:.6f}"
+        few, many = sorted(sizes)
         if few != many:
-            yield f"  (of the {few} neurons of each that have a partner, and no others)"
+            alone = f"{many - few} of {'AB'[sizes[1] == many]} have no partner"
+            yield f"  ({alone}; these are the {few} of each that have one)"
         moved = [match for match in self.by_weights if match.one != match.other]
-        if few == many and not any(largest for largest, _ in found.values()):
+        if few == many and not any(largest for largest, _ in apart.values()):
             how = f"{len(moved)} neurons in another place" if moved else "nothing moved"
             yield f"It is the same network, with {how}."
 
     def drawn(self, unlearned: Sequence[Bool[np.ndarray, "784"] | None]) -> list[Row]:
         """Show the weights of partners by what they do, those most alike first.
 
-        Args:
-            unlearned: The pixels that A, and B, never saw lit; None where not known.
+        Grey are those of the pixels that A, and B, learned nothing of.
         """
         kernels = [n.layer_1.get_weights()[0].T for n in (self.one, self.other)]
         scale = float(np.quantile(np.abs(np.concatenate(kernels)), 0.99))
@@ -198,23 +193,11 @@ class Comparison:
         )
         pictures = []
         for m in matches[:SHOWN]:
-            captions = (
-                f"A  N1{m.one + 1}",
-                f"B  N1{m.other + 1}   {_told(m.similarity)}",
-            )
-            for caption, kernel, j, dark in zip(
-                captions, kernels, (m.one, m.other), unlearned, strict=True
-            ):
-                coloured = signed(kernel[[j]], scale=scale, unlearned=dark)
-                pictures.append((caption, coloured[0]))
+            one = signed(kernels[0][[m.one]], scale=scale, unlearned=unlearned[0])
+            other = signed(kernels[1][[m.other]], scale=scale, unlearned=unlearned[1])
+            pictures.append((f"A  N1{m.one + 1}", one[0]))
+            pictures.append((f"B  {m.told}", other[0]))
         wide = 2 * ACROSS
         return [
             Row(dict(pictures[k : k + wide]), []) for k in range(0, len(pictures), wide)
         ]
-
-
-def _told(similarity: float | str) -> str:
-    """Write how alike two neurons are; nothing where there is only one."""
-    if isinstance(similarity, str):
-        return ""
-    return "silent" if np.isnan(similarity) else f"{similarity:+.3f}"

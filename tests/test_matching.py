@@ -72,7 +72,7 @@ def test_another_network_has_partners_that_are_less_alike(trained, few):
     assert sum(row["by_weights"] == "" for row in back.rows()) == 10
     told = "\n".join(back.told())
     assert len(back.drawn([None, None])) == 5 and "none" in told
-    assert "10 of A have no partner" in told and "of the 20 neurons of each" in told
+    assert "10 of A have no partner" in told and "the 20 of each that have" in told
     assert "10 of B have no partner" in "\n".join(found.told())
 
 
