@@ -6,6 +6,7 @@ else. `command.py` reads the command line and hands a stage what was checked her
 
 import difflib
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -41,6 +42,7 @@ def _dataset(value: str) -> str:
 
 def _neurons(value: str) -> str:
     """Accept names of neurons; whether the network has them is seen later."""
+    value = re.sub(" *, *", ",", value.lower()).replace("n", "N")
     name = "N[12][1-9][0-9]*"
     if not re.fullmatch(f"all|{name}(,{name})*", value):
         raise ValueError(
@@ -270,7 +272,10 @@ def plain(composed: object) -> dict[str, Any]:
 
 def default(key: str) -> str:
     """Say what a key is where nothing else is typed."""
-    return f"the default is {key}={defaults()[key]}"
+    value = defaults()[key]
+    return (
+        f"the default is {key}={value if isinstance(value, str) else json.dumps(value)}"
+    )
 
 
 def not_a_key(argument: str, keys: type[Schema]) -> str:

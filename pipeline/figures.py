@@ -264,12 +264,11 @@ def responses(
     figure = _figure(13.2, 1.5 + 0.3 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
     digits = [str(digit) for digit in range(means.shape[1])]
+    lost = "what switching it off costs, in % of the pictures (below 0: a gain)"
+    fine = ".1f" if costs[:, 0].max() >= 0.01 else ".2f"
     for axes, values, columns, colours, title, form in (
         (left, means, digits, "Blues", "what each neuron says to each digit", ".1f"),
-        (
-            *(right, 100 * costs, ["all", *digits], "Oranges"),
-            *("what switching it off costs, in % of the pictures", ".1f"),
-        ),
+        (right, 100 * costs, ["all", *digits], "Oranges", lost, fine),
     ):
         most = float(values.max()) or 1.0
         axes.imshow(values, cmap=colours, vmin=0, vmax=most, aspect="auto")
@@ -282,6 +281,7 @@ def responses(
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(names)), names)
         axes.set_title(title, fontsize=11)
+        axes.set_xlabel("digit")
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     right.axvline(0.5, color="white", linewidth=4)
@@ -323,7 +323,8 @@ def lines(
         axes.plot(
             *([0, 1], [c, m + c], styles[min(place, 3)]),
             color=TRAIN if last else VAL,
-            linewidth=2.4 if last else 1.4,
+            linewidth=3 if last else 1.4,
+            zorder=2 if last else 3,  # else it hides those that nearly are the same
             label=f"{name}: y = {m:.2f}·x {c:+.2f}",
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)

@@ -45,7 +45,8 @@ class Findings:
     means: Float[np.ndarray, "hidden 10"]  # after ReLU, for each digit
     accuracy: float  # on the test pictures
     costs: Float[np.ndarray, "hidden 11"]  # of it without a neuron; see neurons.costs
-    alike: list[Pair]
+    alike: list[Pair]  # the closest
+    alike_in_all: int  # pairs from ALIKE on
 
     @classmethod
     def of(cls, trained: Trained, dataset: Dataset) -> "Findings":
@@ -56,6 +57,7 @@ class Findings:
         sums = neurons.first_sums(network, test.images)
         outputs = np.maximum(sums, 0)  # ReLU
         answers = network.logits(test.images).numpy()
+        correlation = neurons.correlations(outputs, outputs)
         return cls(
             trained=trained,
             dataset=dataset,
@@ -67,7 +69,8 @@ class Findings:
             means=neurons.means_by_label(outputs, test.labels),
             accuracy=float(neurons.accuracies(answers, test.labels)[0]),
             costs=neurons.costs(network, outputs, test.labels),
-            alike=neurons.alike(outputs, most=PAIRS),
+            alike=neurons.alike(correlation, most=PAIRS),
+            alike_in_all=int(np.triu(correlation >= ALIKE, k=1).sum()),
         )
 
     @property
@@ -97,11 +100,11 @@ class Findings:
         y = self.sums[:, neuron]
         pixel = int(np.abs(neurons.correlations(pixels, y[:, None])).argmax())
         x = pixels[:, pixel]
-        lines = {f"after {n:3} steps": neurons.line(x, y, steps=n) for n in STEPS}
+        lines = {f"after {n} steps": neurons.line(x, y, steps=n) for n in STEPS}
         end = {"in the end": neurons.line(x, y, steps=None)}
         return Beginning(neuron, pixel, lines | end)
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, int]:
         """Return the numbers that MLflow shows."""
         never = {} if self.kept is None else {"never_changed": int(self.kept.sum())}
         return {
@@ -110,7 +113,7 @@ class Findings:
             **never,
             "never_fire": int((self.fires == 0).sum()),
             "always_fire": int((self.fires == 1).sum()),
-            "alike": sum(pair.correlation >= ALIKE for pair in self.alike),
+            "alike": self.alike_in_all,
         }
 
     def summary(self) -> dict[str, Any]:
@@ -142,8 +145,7 @@ class Findings:
             rows.append(
                 {"neuron": f"N1{j + 1}", "fires": float(self.fires[j])}
                 | {f"mean_{d}": float(mean) for d, mean in enumerate(self.means[j])}
-                | {"most": " ".join(map(str, order[:EXCITING]))}
-                | {"least": " ".join(map(str, order[: -EXCITING - 1 : -1]))}
+                | {"most": order[:EXCITING], "least": order[: -EXCITING - 1 : -1]}
                 | {"cost": float(self.costs[j, 0])}
                 | {f"cost_{d}": float(c) for d, c in enumerate(self.costs[j, 1:])}
             )
@@ -159,10 +161,14 @@ class Findings:
 
     def write(self, folder: Path) -> None:
         """Write the tables and the pictures."""
-        tables.write(folder / "neurons.csv", self.neurons())
+        table = self.neurons()
+        for row in table:
+            row |= {how: " ".join(map(str, row[how])) for how in ("most", "least")}
+        tables.write(folder / "neurons.csv", table)
         tables.write(folder / "pixels.csv", self.pixels())
-        pairs = [vars(pair) for pair in self.alike]
-        tables.write(folder / "alike.csv", pairs or [{"one": "", "other": ""}])
+        (folder / "alike.csv").write_text("one,other,correlation\n")  # of one neuron
+        if self.alike:
+            tables.write(folder / "alike.csv", [vars(pair) for pair in self.alike])
         shown = self.order[:SHOWN]
         names = [f"N1{j + 1}" for j in shown]
         drawn = figures.responses(self.means[shown], self.costs[shown], names)
@@ -196,8 +202,10 @@ class Findings:
         }
         told = [
             f"N1{neuron + 1}",
-            f"fires for {self.fires[neuron]:.0%}",
-            f"switched off: -{self.costs[neuron, 0]:.2%}",
+            f"fires for {_share(self.fires[neuron])}",
+            f"switched off: {-self.costs[neuron, 0]:+.2%}",
+            f"weights: red -{scale:.2f}, white 0,",
+            f"blue +{scale:.2f}, grey not learned",
         ]
         return figures.Row({"its weights": template, **pictures}, told)
 
@@ -221,11 +229,8 @@ class Findings:
 
     def _path(self) -> Iterator[str]:
         pixel, lines = self.beginning.pixel, self.beginning.lines
-        name, test, hidden = (
-            f"N1{self.beginning.neuron + 1}",
-            self.dataset.test,
-            self.hidden,
-        )
+        name, hidden = f"N1{self.beginning.neuron + 1}", self.hidden
+        test = self.dataset.test
         sums = neurons.sums(self.trained.network, test.images[0])
         one, lit = sums[name], int(np.count_nonzero(test.images[0]))
         logits = np.array([found.z for found in [*sums.values()][hidden:]])
@@ -234,7 +239,8 @@ class Findings:
             {pixel // SIDE}, column {pixel % SIDE}; 0 is dark, 1 is lit) and y what
             neuron {name} adds up, in {len(test):,} test pictures. A line that starts
             flat, at m = 0 and c = 0, is improved by small steps downhill, each making
-            the error smaller:""")
+            the error smaller. It is off by so much: the root of the mean of the squared
+            distances between the y of the line and the neuron's.""")
         for when, line in lines.items():
             equation = f"y = {line.m:7.3f}·x {line.c:+.3f}"
             yield f"     {when:15}  {equation:22}  off by {line.missed:.2f}"
@@ -244,18 +250,21 @@ class Findings:
             left to explain. In test picture 0, a {test.labels[0]}, {lit} pixels are
             lit; their terms come to {one.z - one.bias:.4f}, C is {one.bias:.4f}, so y =
             {one.z:.4f}. ReLU keeps what is above 0: {name} = {max(0.0, one.z):.4f}.""")
-        yield from _wrapped(f"""3. {hidden} neurons, each with 784 weights and a C of
-            its own. Of the same picture they say:""")
+        yield from _wrapped(f"""3. {hidden} neuron{"s" * (hidden > 1)}, each with 784
+            weights and a C of its own. Of the same picture they say:""")
         said = [
             f"N1{j:<3}{max(0.0, sums[f'N1{j}'].z):6.2f}"
             for j in range(1, min(hidden, SHOWN) + 1)
         ]
         for row in range(0, len(said), 5):
             yield "     " + "   ".join(said[row : row + 5])
-        yield from _wrapped(f"""4. The network. Each digit adds up these {hidden}
-            numbers, with weights of its own: {first} comes to {logits[first]:.2f}, the
-            next, {second}, to {logits[second]:.2f}. Softmax turns the ten sums into
-            shares: {first} gets {neurons.softmax(logits)[first]:.2%}. It reads
+        numbers = f"these {hidden} numbers" if hidden > 1 else "this number"
+        label = int(test.labels[0])
+        wrong = f", wrongly: it is a {label}" * (first != label)
+        yield from _wrapped(f"""4. The network. Each digit adds up {numbers}, with
+            weights of its own: {first} comes to {logits[first]:.2f}, the next,
+            {second}, to {logits[second]:.2f}. Softmax turns the ten sums into shares:
+            {first} gets {neurons.softmax(logits)[first]:.2%}{wrong}. The network reads
             {self.accuracy:.2%} of the test pictures rightly. Its
             {self.trained.network.size:,} numbers were found as m and c were: by many
             small steps downhill.""")
@@ -279,11 +288,9 @@ class Findings:
             names = [f"N1{j + 1}" for j in np.flatnonzero(chosen)]
             shown = ", ".join(names[:SHOWN]) + ", ..." * (len(names) > SHOWN)
             yield from _wrapped(f"Neurons that {when} fire: {shown or 'none'}")
-        close = [pair for pair in self.alike if pair.correlation >= ALIKE]
-        more = " or more" * (len(close) == PAIRS)
         first = [f"{p.one}, {p.other} {p.correlation:.2f}" for p in self.alike[:3]]
         yield from _wrapped(
-            f"""Pairs that do nearly the same: {len(close) or "none"}{more}, from a
+            f"""Pairs that do nearly the same: {self.alike_in_all or "none"}, from a
             correlation of {ALIKE} on, where one tells {ALIKE**2:.0%} of how the other
             varies. The closest: {"; ".join(first) or "there is one neuron only"}""",
             indent=0,
@@ -293,18 +300,30 @@ class Findings:
         yield f"{'':15}says on average      excited      excited      without it fewer"
         heads = "most to   least to   most by      least by     are read rightly"
         yield f"neuron  fires  {heads}"
-        for j in self.order[:SHOWN]:
+        shown = self.order[:SHOWN]
+        decimals = 1 if self.costs[shown, 0].max() >= 0.01 else 2
+        for j in shown:
+            head = f"N1{j + 1:<5} {_share(self.fires[j]):>5}  "
+            if self.sums[:, j].max() <= 0:
+                yield f"{head}is silent: it says 0 to all test pictures"
+                continue
             mean, cost, order = self.means[j], self.costs[j], self.excited(j)
             most, least = int(mean.argmax()), int(mean.argmin())
             worst = int(cost[1:].argmax())
             yield (
-                f"N1{j + 1:<5} {self.fires[j]:5.0%}  {most}: {mean[most]:5.2f}  "
-                f"{least}: {mean[least]:5.2f}   {f'image={order[0]}':13}"
-                f"{f'image={order[-1]}':13}{cost[0]:6.1%}, of the {worst}s "
-                f"{cost[1 + worst]:5.1%}"
+                f"{head}{most}: {mean[most]:5.2f}  {least}: {mean[least]:5.2f}   "
+                f"{f'image={order[0]}':13}{f'image={order[-1]}':13}"
+                f"{cost[0]:6.{decimals}%}, of the {worst}s {cost[1 + worst]:5.1%}"
             )
         if self.hidden > SHOWN:
             yield f"... and {self.hidden - SHOWN} more in neurons.csv"
+
+
+def _share(share: float) -> str:
+    """Write a share in percent; 0 % and 100 % are said only where they are exact."""
+    if 0 < share <= 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def _wrapped(text: str, *, indent: int = 3) -> list[str]:

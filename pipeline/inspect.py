@@ -5,8 +5,7 @@ y = m·x + c to this network, what was never learned, what each neuron is for. R
 outputs/train/ (or what run=<id> left, or model=<file>) and the data; writes to
 outputs/inspect/ summary.json, tables, pictures and report.html, a page on which every
 number can be pointed at, and the same into the MLflow run that trained the network.
-Takes 7 s; with 20 hidden neurons 15,910 numbers, of which
-1,340 were never learned.
+Takes 7 s; with 20 hidden neurons 15,910 numbers, of which 1,340 were never learned.
 
 A question is answered on the screen and leaves that alone; what it writes goes to
 outputs/answers/: neuron= the sum of a neuron for a picture, weight= the life of one
@@ -58,7 +57,7 @@ def inspect(cfg: Inspect) -> None:
         _answer_weight(place, trained, dataset)
     elif cfg.against:
         file = Path(cfg.against).expanduser()
-        is_file = file.suffix == ".safetensors" or file.is_file()
+        is_file = "/" in cfg.against or file.suffix == ".safetensors" or file.exists()
         run, model = (None, cfg.against) if is_file else (cfg.against, None)
         other = chosen.network(run, model, last=last, store=store)
         _answer_against(trained, other, dataset)
@@ -143,17 +142,17 @@ def _answer_neurons(
     if any(neuron.layer == 2 for neuron in asked):
         logits = np.array([one.z for one in sums.values() if one.neuron.layer == 2])
         print("\n" + "\n".join(ledger.of_softmax(logits)))
+    chosen = [sums[neuron.name] for neuron in asked]
+    print("\n" + "\n".join(ledger.notes(chosen)))
     with atomic.folder(ANSWERS / "neuron") as written:
-        chosen = [sums[neuron.name] for neuron in asked]
         tables.write(
             written / "terms.csv", [row for one in chosen for row in ledger.rows(one)]
         )
-        unlit = neurons.times_lit(dataset.split(trained.split).train.images) == 0
-        drawn = [ledger.drawn(one, unlit) for one in chosen if one.neuron.layer == 1]
+        drawn = [one for one in chosen if one.neuron.layer == 1][: figures.SHOWN]
         if drawn:
-            figures.rows(drawn[: figures.SHOWN], side=224, text=190).save(
-                written / "terms.png"
-            )
+            unlit = neurons.times_lit(dataset.split(trained.split).train.images) == 0
+            shown = [ledger.drawn(one, unlit) for one in drawn]
+            figures.rows(shown, side=224, text=190).save(written / "terms.png")
     print(f"\nfiles  {ANSWERS / 'neuron'}")
 
 
@@ -163,13 +162,13 @@ def _picture(
     """Read the picture that was asked for, prepared as predict does it."""
     from pipeline import digits, pictures
 
-    if not re.fullmatch("[0-9]+", image):
+    if not re.fullmatch("-?[0-9]+", image):
         prepared = digits.prepare(pictures.read(Path(image).expanduser()))
         return f"{pictures.shown(image)}, prepared as MNIST was made", prepared.image
     row, test = int(image), dataset.test
-    if row >= len(test):
+    if not 0 <= row < len(test):
         raise ValueError(
-            f"image must be below {len(test)}, the test pictures of {dataset.name}, or "
+            f"image must be 0 to {len(test) - 1}, a test picture of {dataset.name}, or "
             f"a file, got {image}"
         )
     return f"{dataset.name} test picture {row}, a {test.labels[row]}", test.images[row]
@@ -203,13 +202,21 @@ def _answer_weight(place: "Place", trained: "Trained", dataset: "Dataset") -> No
 
 def _answer_against(one: "Trained", other: "Trained", dataset: "Dataset") -> None:
     """Compare two networks, each neuron with its partner."""
-    from pipeline import atomic, figures, tables
+    from pipeline import atomic, figures, neurons, tables
     from pipeline.matching import Comparison
 
     found = Comparison.of(one.network, other.network, dataset.test)
+    unlearned = [
+        None if history is None else neurons.unchanged(history).min(axis=1)
+        for history in (one.history(), other.history())
+    ]
     with atomic.folder(ANSWERS / "against") as written:
         tables.write(written / "matches.csv", found.rows())
-        figures.rows(found.drawn(), text=0).save(written / "matches.png")
+        figures.rows(found.drawn(unlearned), text=0).save(written / "matches.png")
+    known = other.about.get("data_sha256")
+    told = f"was trained on other data: {other.dataset}" if known else "names no data"
+    apart = "" if known == dataset.sha256 else f"; B {told}"
+    print(f"Both are asked about {dataset.name}'s test pictures{apart}.\n")
     print("\n".join(found.told()))
     print(f"\nfiles  {ANSWERS / 'against'}")
 

@@ -4,6 +4,7 @@ Every figure is rounded first and added afterwards, as whole numbers; what round
 leaves over goes into the line `rest`, so that a pencil comes to the same sum.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,11 +50,12 @@ def of_sum(one: Sum) -> list[str]:
         name = f"M{k + 1}·X{k + 1}" if pixels else f"W{k + 1}·N1{k + 1}"
         figures = (one.weights[k], one.inputs[k], terms[k])
         weight, level, product = (_figure(_whole(value)) for value in figures)
-        where = f"   row {k // SIDE:2}, column {k % SIDE:2}" if pixels else ""
-        lines.append(f"  {name:10}{weight}    {level}    {product}{where}")
+        where = f"   pixel {k:3}: row {k // SIDE:2}, column {k % SIDE:2}"
+        lines.append(f"  {name:10}{weight}    {level}    {product}{where * pixels}")
     z, bias = _whole(one.z), _whole(one.bias)
     rest = z - bias - sum(_whole(terms[k]) for k in shown)
-    others = f"{counted - len(shown)} smaller, {len(terms) - counted} that are 0"
+    smaller, zero = counted - len(shown), len(terms) - counted
+    others = f"{smaller} smaller, {zero} that are 0" if smaller else "rounding"
     lines += [
         f"  {name:10}{told:>26}    {_figure(figure)}"
         for name, told, figure in (
@@ -65,6 +67,19 @@ def of_sum(one: Sum) -> list[str]:
     if pixels:
         said, fires = _figure(max(0, z)).strip(), "fires" if z > 0 else "is silent"
         lines.append(f"  ReLU: {neuron.name} = max(0, y) = {said}, it {fires}")
+    return lines
+
+
+def notes(shown: Sequence[Sum]) -> list[str]:
+    """Say what a reader of these sums needs to know, once for all of them."""
+    lines = ["Products were computed before their factors were rounded."]
+    for one in {one.neuron.layer: one for one in reversed(shown)}.values():
+        k, layer = int(np.abs(one.terms).argmax()), one.neuron.layer
+        letter, source = ("M", f"pixel {k}") if layer == 1 else ("W", f"N1{k + 1}")
+        lines.append(
+            f"{letter}{k + 1} of {one.neuron.name} belongs to {source} and is "
+            f"layer_{layer}[{k},{one.neuron.number - 1}]: arrays count from 0."
+        )
     return lines
 
 
@@ -83,9 +98,11 @@ def rows(one: Sum) -> list[dict[str, Any]]:
 def drawn(one: Sum, unlit: Bool[np.ndarray, "784"]) -> Row:
     """Show weight, pixel and product of a neuron of layer_1 side by side."""
     pictures = {}
+    # Pixels that were dark in training can be lit here: their products are real.
+    grey = {"weight": unlit, "product": None}
     for name, values in (("weight", one.weights), ("product", one.terms)):
         scale = float(np.abs(values).max())
-        coloured = signed(values[None], scale=scale, unlearned=unlit)[0]
+        coloured = signed(values[None], scale=scale, unlearned=grey[name])[0]
         pictures[f"{name}: red -{scale:.2f}, white 0, blue +{scale:.2f}"] = coloured
     pixel = np.round(one.inputs * 255).astype(np.uint8).reshape(SIDE, SIDE)
     (first, weight), (last, product) = pictures.items()
@@ -105,12 +122,15 @@ def of_softmax(logits: Float[np.ndarray, "10"]) -> list[str]:
     """Lay out how ten sums become ten probabilities, which come to 100 % as printed."""
     z = [_whole(logit) for logit in logits]
     powers = [_whole(np.exp((one - max(z)) / 10**4), 6) for one in z]
-    shares = [_whole(share, 5) for share in softmax(logits)]
+    exact = softmax(logits) * 10**5
+    shares = [int(share) for share in exact]
+    # What is left of 100 % goes to the largest remainders: none is off by a whole unit.
+    for k in np.argsort(shares - exact, kind="stable")[: 10**5 - sum(shares)]:
+        shares[k] += 1
     most = z.index(max(z))
-    shares[most] += 10**5 - sum(shares)  # what rounding left over
     lines = [
         f"softmax: e^(z - {_figure(max(z)).strip()}) for each digit, and its share of "
-        "their sum",
+        "their sum, rounded to make 100 %",
         f"  {'digit':10}{'z':>11}    {'e^(z - max)':>11}    {'probability':>11}",
     ]
     for digit, (one, power, share) in enumerate(zip(z, powers, shares, strict=True)):
@@ -129,11 +149,11 @@ def of_life(place: Place, values: Float[np.ndarray, " epochs"]) -> list[str]:
     changes = np.diff(values.astype(float))
     last, first = len(changes), f"  before training {_figure(figures[0], 6)}"
     step = max(1, -(-last // EPOCHS))
-    told = [
+    shown = [
         epoch for epoch in range(1, last + 1) if epoch in (1, last) or not epoch % step
     ]
     lines = [f"{place.name}: {place.told}", first]
-    for before, epoch in zip([0, *told], told, strict=False):
+    for before, epoch in zip([0, *shown], shown, strict=False):
         change = (figures[epoch] - figures[before]) / 10**6
         lines.append(
             f"  after epoch {epoch:3} {_figure(figures[epoch], 6)}   {change:+.6f}"
@@ -142,5 +162,7 @@ def of_life(place: Place, values: Float[np.ndarray, " epochs"]) -> list[str]:
         return [*lines, "  it never changed: its gradient was always 0"]
     if last:
         most = int(np.abs(changes).argmax())
-        lines.append(f"  largest change {changes[most]:+.6f} in epoch {most + 1}")
+        told = f"  largest change {changes[most]:+.6f} in epoch {most + 1}"
+        many = f", by itself: the lines above cover up to {step} epochs each"
+        lines.append(told + many * (step > 1))
     return lines

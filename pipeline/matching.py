@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 
 from pipeline import neurons
@@ -27,18 +27,31 @@ class Match:
 
     one: int
     other: int
-    similarity: float  # 1 where they are the same
+    similarity: float  # 1 where they are the same; nan where one never varies
+
+    @property
+    def told(self) -> str:
+        """The other, and how alike it is."""
+        alike = "silent" if np.isnan(self.similarity) else f"{self.similarity:+.3f}"
+        return f"N1{self.other + 1:<4} {alike}"
 
 
-def match(similarity: Float[np.ndarray, "ones others"]) -> list[Match]:
+def match(
+    similarity: Float[np.ndarray, "ones others"],
+    *,
+    between_equals: Float[np.ndarray, "ones others"] | float = 0.0,
+) -> list[Match]:
     """Pair neurons for the sum of similarities to be the largest there is.
 
     Of networks of different sizes the larger keeps some neurons without a partner.
 
+    Between pairings that are as good, other similarities decide; nan counts as 0.
+
     Source: Kuhn, The Hungarian method for the assignment problem (1955), as SciPy's
     linear_sum_assignment solves it.
     """
-    ones, others = linear_sum_assignment(similarity, maximize=True)
+    worth = np.nan_to_num(similarity) + 1e-6 * between_equals
+    ones, others = linear_sum_assignment(worth, maximize=True)
     return [
         Match(int(one), int(other), float(similarity[one, other]))
         for one, other in zip(ones, others, strict=True)
@@ -108,11 +121,14 @@ class Comparison:
             network.logits(test.images).argmax(dim=1).numpy() for network in both
         ]
         right = [float((answer == test.labels).mean()) for answer in answers]
+        by_weights = cosines(weights_of(one), weights_of(other))
+        vary = np.outer(*(np.ptp(values, axis=0) > 0 for values in said))
+        by_activations = np.where(vary, neurons.correlations(*said), np.nan)
         return cls(
             one,
             other,
-            match(cosines(weights_of(one), weights_of(other))),
-            match(neurons.correlations(*said)),
+            match(by_weights),
+            match(by_activations, between_equals=by_weights),
             (right[0], right[1]),
             float((answers[0] == answers[1]).mean()),
         )
@@ -120,7 +136,7 @@ class Comparison:
     def rows(self) -> list[dict[str, Any]]:
         """Return the partners of each neuron of the first network."""
         count = self.one.layer_1.out_features
-        table = [{"neuron": f"N1{j + 1}"} for j in range(count)]
+        table: list[dict[str, Any]] = [{"neuron": f"N1{j + 1}"} for j in range(count)]
         for how, matches in (
             ("activations", self.by_activations),
             ("weights", self.by_weights),
@@ -129,50 +145,58 @@ class Comparison:
             for j, row in enumerate(table):
                 partner = found.get(j)
                 row[f"by_{how}"] = f"N1{partner.other + 1}" if partner else ""
-                row[f"alike_by_{how}"] = str(partner.similarity) if partner else ""
+                row[f"alike_by_{how}"] = partner.similarity if partner else ""
         return table
 
     def told(self) -> Iterator[str]:
         """Say in lines which neurons are partners, and what differs."""
         sizes = [network.layer_1.out_features for network in (self.one, self.other)]
-        for name, hidden, right in zip("AB", sizes, self.accuracy, strict=True):
+        for name, hidden, share in zip("AB", sizes, self.accuracy, strict=True):
             which = "the network looked at" if name == "A" else "the one of against="
-            yield f"{name}: 784 -> {hidden} -> 10, {right:.2%} right, {which}"
+            yield f"{name}: 784 -> {hidden} -> 10, {share:.2%} right, {which}"
         yield f"They give the same answer to {self.agree:.2%} of the test pictures."
         yield ""
         yield "The partners in B of A's neurons: 1 is the same, 0 nothing in common."
         yield "A        by what it does (r)    by its weights (cosine)"
-        paired = [
-            row for row in self.rows() if row["by_weights"] or row["by_activations"]
-        ]
-        for row in paired[:SHOWN]:
-            line = f"{row['neuron']:9}"
-            for how, width in (("activations", 14), ("weights", 0)):
-                partner, alike = row[f"by_{how}"], row[f"alike_by_{how}"]
-                told = f"{partner:6} {float(alike):+.3f}" if partner else "none"
-                line += f"{told:{width + 10}}"
-            yield line.rstrip()
-        found = differences(self.one, self.other, self.by_weights)
+        by = [{m.one: m for m in ms} for ms in (self.by_activations, self.by_weights)]
+        paired = sorted({*by[0], *by[1]})
+        for j in paired[:SHOWN]:
+            left, right = (found[j].told if j in found else "none" for found in by)
+            yield f"N1{j + 1:<7}{left:24}{right}"
+        if len(paired) > SHOWN:
+            yield f"... and {len(paired) - SHOWN} more in matches.csv"
+        if any(np.isnan(match.similarity) for match in self.by_activations):
+            yield "silent: one of the two says 0 to all pictures; the weights chose it."
+        apart = differences(self.one, self.other, self.by_weights)
         yield ""
         yield "With B's neurons in A's order, by weights, the numbers differ by"
-        for name, (largest, mean) in found.items():
+        for name, (largest, mean) in apart.items():
             yield f"  {name:16} at most {largest:.6f}, on average {mean:.6f}"
+        few, many = sorted(sizes)
+        if few != many:
+            alone = f"{many - few} of {'AB'[sizes[1] == many]} have no partner"
+            yield f"  ({alone}; these are the {few} of each that have one)"
         moved = [match for match in self.by_weights if match.one != match.other]
-        if sizes[0] == sizes[1] and not any(largest for largest, _ in found.values()):
+        if few == many and not any(largest for largest, _ in apart.values()):
             how = f"{len(moved)} neurons in another place" if moved else "nothing moved"
             yield f"It is the same network, with {how}."
 
-    def drawn(self) -> list[Row]:
-        """Show the weights of partners by what they do, those most alike first."""
+    def drawn(self, unlearned: Sequence[Bool[np.ndarray, "784"] | None]) -> list[Row]:
+        """Show the weights of partners by what they do, those most alike first.
+
+        Grey are those of the pixels that A, and B, learned nothing of.
+        """
         kernels = [n.layer_1.get_weights()[0].T for n in (self.one, self.other)]
         scale = float(np.quantile(np.abs(np.concatenate(kernels)), 0.99))
-        matches = sorted(self.by_activations, key=lambda match: -match.similarity)
+        matches = sorted(
+            self.by_activations, key=lambda match: -np.nan_to_num(match.similarity)
+        )
         pictures = []
         for m in matches[:SHOWN]:
-            one, other = kernels[0][[m.one]], kernels[1][[m.other]]
-            caption = f"B  N1{m.other + 1}   {m.similarity:+.3f}"
-            pictures.append((f"A  N1{m.one + 1}", signed(one, scale=scale)[0]))
-            pictures.append((caption, signed(other, scale=scale)[0]))
+            one = signed(kernels[0][[m.one]], scale=scale, unlearned=unlearned[0])
+            other = signed(kernels[1][[m.other]], scale=scale, unlearned=unlearned[1])
+            pictures.append((f"A  N1{m.one + 1}", one[0]))
+            pictures.append((f"B  {m.told}", other[0]))
         wide = 2 * ACROSS
         return [
             Row(dict(pictures[k : k + wide]), []) for k in range(0, len(pictures), wide)

@@ -97,10 +97,11 @@ class Network(nn.Module):
     def arrays(self) -> list[Array]:
         """Describe kernel and bias of both layers."""
         hidden = self.layer_1.out_features
+        plural = "neurons" if hidden > 1 else "neuron"
         found = []
         for name, layer, inputs, neurons in (
-            ("layer_1", self.layer_1, "pixels", f"{hidden} neurons"),
-            ("layer_2", self.layer_2, "neurons", f"{CLASSES} digits"),
+            ("layer_1", self.layer_1, "pixels", f"{hidden} {plural}"),
+            ("layer_2", self.layer_2, plural, f"{CLASSES} digits"),
         ):
             kernel, bias = layer.get_weights()
             count = f"{layer.in_features} {inputs} x {neurons}"

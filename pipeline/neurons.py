@@ -50,7 +50,7 @@ def named(names: str, *, hidden: int) -> list[Neuron]:
         ValueError: If the network has no such neuron; it says which there are.
     """
     known = every(hidden=hidden)
-    asked = [*known] if names == "all" else names.split(",")
+    asked = [*known] if names == "all" else [*dict.fromkeys(names.split(","))]
     for name in asked:
         if name not in known:
             raise ValueError(
@@ -276,14 +276,13 @@ class Pair:
     correlation: float
 
 
-def alike(outputs: Float[np.ndarray, "n hidden"], *, most: int) -> list[Pair]:
+def alike(correlation: Float[np.ndarray, "hidden hidden"], *, most: int) -> list[Pair]:
     """Return the pairs of neurons that say most nearly the same, the closest first."""
-    found = correlations(outputs, outputs)
-    one, other = np.triu_indices(len(found), k=1)
-    order = np.argsort(-found[one, other], kind="stable")[:most]
+    one, other = np.triu_indices(len(correlation), k=1)
+    found = correlation[one, other]
     return [
-        Pair(f"N1{one[k] + 1}", f"N1{other[k] + 1}", float(found[one[k], other[k]]))
-        for k in order
+        Pair(f"N1{one[k] + 1}", f"N1{other[k] + 1}", float(found[k]))
+        for k in np.argsort(-found, kind="stable")[:most]
     ]
 
 

@@ -61,6 +61,8 @@ def test_numbers_agree_with_those_of_training(inspected, whole):
     table = rows(inspected.outputs / "inspect" / "pixels.csv")
     dark = [int(row["pixel"]) for row in table if row["lit"] == "0"]
     assert dark == whole["never_lit"]
+    assert [*whole["path"]["lines"]][2] == "after 100 steps"
+    assert [len(row["most"]) for row in whole["neurons"]] == [4] * 20
     assert {row["unchanged"] for row in table if row["lit"] == "0"} == {"20"}
     assert sum(int(row["unchanged"]) for row in table) == whole["never_changed"]
 
@@ -78,6 +80,33 @@ def test_the_text_follows_the_network(mnist, tmp_path):
     assert f"in all {len(train):,} training pictures" in told.replace("\n", " ")
     assert "no history" in told and "and 13 more in neurons.csv" in told
     assert max(map(len, told.splitlines())) <= 110
+
+
+def test_one_neuron_that_is_silent_and_wrong_is_called_so(mnist, tmp_path):
+    network = Network(hidden=1, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        network.layer_1.bias[:] = -1e6
+        network.layer_2.bias[3] = 1
+    checkpoint.save(tmp_path / "model.safetensors", network, {})
+    loaded = checkpoint.load_trained(tmp_path / "model.safetensors")
+    found = Findings.of(loaded, mnist)
+    told = " ".join(found.told().split())
+    assert "wrongly: it is a 7" in told and "Each digit adds up this number" in told
+    assert "N11 0% is silent" in told and "1 neurons" not in told
+    found.write(tmp_path)
+    assert (tmp_path / "alike.csv").read_text() == "one,other,correlation\n"
+
+
+def test_twins_are_all_counted_and_hardly_ever_is_not_never(mnist, tmp_path):
+    network = Network(hidden=20, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        network.layer_1.weight[:] = network.layer_1.weight[0].clone()
+    checkpoint.save(tmp_path / "model.safetensors", network, {})
+    loaded = checkpoint.load_trained(tmp_path / "model.safetensors")
+    found = Findings.of(loaded, mnist)
+    assert found.metrics()["alike"] == 190 and len(found.alike) == 100
+    found.fires[:2] = 0.001, 0.999
+    assert " <1% " in found.told() and ">99% " in found.told()
 
 
 def test_a_neuron_is_laid_out_and_the_whole_stays(inspected, mnist, tmp_path):
@@ -128,8 +157,23 @@ def test_a_permuted_copy_is_recognised(inspected, tmp_path):
     done = inspected.run("inspect", f"against={tmp_path / 'flipped.safetensors'}")
     assert "It is the same network, with 20 neurons in another place." in done.stdout
     assert "N11      N120   +1.000" in done.stdout
+    assert "test pictures; B names no data" in done.stdout
     answers = inspected.outputs / "answers" / "against"
     assert {path.name for path in answers.iterdir()} == {"matches.csv", "matches.png"}
+
+
+def test_a_network_of_other_data_is_named_and_a_folder_is_no_run(inspected, tmp_path):
+    about = {"dataset": "digits", "data_sha256": "0" * 64}
+    network = Network(hidden=20, generator=torch.Generator().manual_seed(1))
+    other = tmp_path / "digits.safetensors"
+    checkpoint.save(other, network, about)
+    done = inspected.run("inspect", f"against={other}")
+    assert (
+        "about mnist's test pictures; B was trained on other data: digits."
+        in done.stdout
+    )
+    done = inspected.run("inspect", "against=outputs/train", status=1)
+    assert "outputs/train is no file: a network is a .safetensors file" in done.stderr
 
 
 def test_arrays_are_printed_on_request(inspected):
@@ -158,7 +202,6 @@ def test_a_history_of_another_network_is_refused(inspected, tmp_path):
     ("values", "message"),
     [
         ({"neuron": "N31"}, "neuron must be N11 .* got 'N31'"),
-        ({"neuron": "n11"}, "neuron must be N11"),
         ({"neuron": "N11;N12"}, "neuron must be N11"),
         ({"weight": "layer_1[300]"}, r"weight must be layer_1\[300,5\]"),
         ({"weight": "layer_1.bias[1,2]"}, r"weight must be layer_1\[300,5\]"),
@@ -172,6 +215,13 @@ def test_what_makes_no_question_is_refused(values, message):
         check(Inspect, defaults() | values)
 
 
+def test_neurons_may_be_typed_small_and_apart():
+    assert check(Inspect, defaults() | {"neuron": "n11, N12"}).neuron == "N11,N12"
+    assert check(Inspect, defaults() | {"neuron": "ALL"}).neuron == "all"
+    with pytest.raises(Refused, match="default is neuron=null"):
+        check(Inspect, defaults() | {"neuron": "11"})
+
+
 def test_all_that_is_wrong_is_refused_at_once_and_before_work(inspected):
     done = inspected.run("inspect", "neuron=N0", "weight=layer_3[0]", status=2)
     assert done.stderr.startswith("error: nothing was started")
@@ -183,7 +233,8 @@ def test_all_that_is_wrong_is_refused_at_once_and_before_work(inspected):
 
 def test_pictures_that_are_not_there_are_refused(inspected):
     for image, message in (
-        ("10000", "image must be below 10000"),
+        ("10000", "image must be 0 to 9999, a test picture of mnist, or a file"),
+        ("-1", "image must be 0 to 9999"),
         ("nowhere.png", "nowhere.png is missing"),
     ):
         done = inspected.run("inspect", "neuron=N11", f"image={image}", status=1)

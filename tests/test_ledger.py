@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from pipeline import ledger, neurons
+from pipeline import figures, ledger, neurons
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,37 @@ def test_what_is_printed_adds_up_to_the_last_decimal(sums):
 def test_a_line_names_weight_and_pixel(sums):
     one = sums[0]["N15"]
     found = re.search(
-        r"M714·X714 +(\S+) +(\S+) +(\S+) +row 25, column 13",
+        r"M714·X714 +(\S+) +(\S+) +(\S+) +pixel 713: row 25, column 13",
         "\n".join(ledger.of_sum(one)),
     )
     weight, pixel, product = map(float, found.groups())
     assert weight == pytest.approx(one.weights[713], abs=5e-5)
     assert pixel == pytest.approx(one.inputs[25 * 28 + 13], abs=5e-5)
     assert product == pytest.approx(weight * pixel, abs=2e-4)
+
+
+def test_notes_name_the_place_in_the_array(sums):
+    told = "\n".join(ledger.notes([sums[0]["N28"], sums[0]["N15"], sums[0]["N16"]]))
+    assert "computed before their factors were rounded" in told
+    assert "M714 of N15 belongs to pixel 713 and is layer_1[713,4]" in told
+    assert "W10 of N28 belongs to N110 and is layer_2[9,7]" in told
+    assert "M" not in "".join(ledger.notes([sums[0]["N28"]]))
+
+
+@pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "2 smaller")])
+def test_where_nothing_smaller_is_left_the_rest_is_rounding(inputs, rest):
+    weights = np.full(inputs, 0.33333)
+    one = neurons.Sum(neurons.Neuron(2, 1), weights, np.ones(inputs), 0.5)
+    (line,) = [line for line in ledger.of_sum(one) if line.startswith("  rest")]
+    assert rest in line
+
+
+def test_what_is_never_learned_is_grey_but_its_product_is_shown():
+    pixels, unlit = np.zeros(784), np.zeros(784, bool)
+    pixels[0] = unlit[0] = 1
+    one = neurons.Sum(neurons.Neuron(1, 1), np.ones(784), pixels, 0.0)
+    weight, _, product = ledger.drawn(one, unlit).pictures.values()
+    assert tuple(weight[0, 0]) == figures.GRID and tuple(product[0, 0]) == figures.BLUE
 
 
 def test_relu_says_whether_a_neuron_fires(sums):
@@ -74,6 +98,8 @@ def test_ten_probabilities_come_to_100_percent_as_printed(sums, trained, mnist):
         np.testing.assert_allclose(
             [float(s) / 100 for s in shares], expected, atol=2e-5
         )
+        exact = 100 * neurons.softmax(logits)
+        assert max(abs(float(s) - e) for s, e in zip(shares, exact, strict=True)) < 1e-3
         assert "the answer" in lines[2 + int(expected.argmax())]
 
 
@@ -104,5 +130,6 @@ def test_a_long_life_is_told_in_few_lines_that_add_up(epochs):
     lines = ledger.of_life(neurons.place("layer_1.bias[0]", hidden=20), values)
     assert len(lines) <= ledger.EPOCHS + 5
     changes = [Decimal(line.split()[-1]) for line in lines[2:-1]]
+    assert ("the lines above cover" in lines[-1]) == (epochs > ledger.EPOCHS)
     first, last = (Decimal(lines[k].split()[n]) for k, n in ((1, 2), (-2, 3)))
     assert first + sum(changes) == last

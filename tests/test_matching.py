@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import matching
+from pipeline import figures, matching
 from pipeline.network import Network
 
 
@@ -32,6 +32,30 @@ def test_a_permuted_copy_shows_the_permutation_and_no_difference(trained, mnist)
     assert f"the same network, with {moved} neurons" in [*found.told()][-1]
 
 
+def test_neurons_that_never_fire_find_each_other_by_their_weights(trained, mnist):
+    state = trained.network.state_dict()
+    state["layer_1.bias"] = state["layer_1.bias"].clone()
+    state["layer_1.bias"][[3, 7, 11]] = -1e6
+    silent = Network(hidden=20, generator=torch.Generator())
+    silent.load_state_dict(state)
+    order = np.random.default_rng(1).permutation(20)
+    found = matching.Comparison.of(silent, permuted(silent, order), mnist.test)
+    expected = {int(one): other for other, one in enumerate(order)}
+    assert {m.one: m.other for m in found.by_activations} == expected
+    unknown = {m.one for m in found.by_activations if np.isnan(m.similarity)}
+    assert unknown == {3, 7, 11}
+    told = "\n".join(found.told())
+    assert told.count(" silent") == 3 and "+0.000" not in told
+
+
+def test_what_was_never_learned_is_grey_for_each_network(trained, few):
+    found = matching.Comparison.of(trained.network, trained.network, few.val)
+    dark = np.zeros(784, bool)
+    dark[0] = True
+    one, other = [*found.drawn([dark, None])[0].pictures.values()][:2]
+    assert tuple(one[0, 0]) == figures.GRID != tuple(other[0, 0])
+
+
 def test_of_all_pairings_the_best_is_found_where_taking_turns_would_not():
     similarity = np.array([[0.9, 0.8], [0.8, 0.1]])
     pairs = [(m.one, m.other) for m in matching.match(similarity)]
@@ -46,7 +70,10 @@ def test_another_network_has_partners_that_are_less_alike(trained, few):
     assert min(size for size, _ in differences_of(found).values()) > 0
     back = matching.Comparison.of(other, trained.network, few.val)
     assert sum(row["by_weights"] == "" for row in back.rows()) == 10
-    assert len(back.drawn()) == 5 and "none" in "\n".join(back.told())
+    told = "\n".join(back.told())
+    assert len(back.drawn([None, None])) == 5 and "none" in told
+    assert "10 of A have no partner" in told and "the 20 of each that have" in told
+    assert "10 of B have no partner" in "\n".join(found.told())
 
 
 def differences_of(found):

@@ -44,6 +44,7 @@ def test_names_count_from_1_and_places_from_0():
     n120, n210 = neurons.named("N120,N210", hidden=20)
     assert (n120.layer, n120.number, n210.layer, n210.number) == (1, 20, 2, 10)
     assert len(neurons.named("all", hidden=20)) == 30
+    assert len(neurons.named("N11,N12,N11", hidden=20)) == 2
     place = neurons.place("layer_1[300,5]", hidden=20)
     assert place.name == "layer_1[300,5]" and place.neuron.name == "N16"
     assert place.told == "the weight from pixel 300 (row 10, column 20) to neuron N16"
@@ -138,10 +139,10 @@ def test_correlations_are_numpys_and_0_for_what_never_varies(outputs):
     constant = np.ones((len(outputs), 1))
     assert not neurons.correlations(constant, outputs).any()
     doubled = np.concatenate([outputs, 3 * outputs[:, [4]] + 1], axis=1)
-    (closest, *_) = neurons.alike(doubled, most=5)
+    (closest, *_) = neurons.alike(neurons.correlations(doubled, doubled), most=5)
     assert (closest.one, closest.other) == ("N15", "N121")
     assert closest.correlation == pytest.approx(1)
-    assert neurons.alike(outputs[:, :1], most=5) == []
+    assert neurons.alike(np.ones((1, 1)), most=5) == []
 
 
 def test_steps_downhill_come_to_the_line_of_least_squares(outputs, mnist):
