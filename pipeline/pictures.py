@@ -114,8 +114,10 @@ def read(path: Path) -> UInt8[np.ndarray, "height width"]:
                 _check(picture, name)
                 picture.draft("RGB", (LARGE, LARGE))  # JPEG alone, and at once
                 return paper.grey_levels(_smaller(picture))
-    except ValueError:
-        raise
+    except ValueError as error:
+        if str(error).startswith(name):
+            raise
+        raise ValueError(f"{name} is damaged: {error}") from None
     except Image.DecompressionBombError:
         raise ValueError(f"{name} has more than {MOST:,} pixels") from None
     except UnidentifiedImageError:

@@ -19,7 +19,7 @@ from pipeline import config, copies, tracking
 from pipeline.config import Refused, Train, check, defaults
 
 DIGITS = ["dataset=digits", "epochs=2"]
-POINTS = int(os.environ.get("KILLS", "6"))  # of servers, and of clients, that die
+POINTS = int(os.environ.get("POINTS", "2"))  # of servers, and of clients, that die
 
 
 def runs_in(client):

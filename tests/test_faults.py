@@ -26,8 +26,8 @@ from pipeline.sources import sha256
 
 pytestmark = pytest.mark.fault
 
-KILLS = int(os.environ.get("KILLS", "8"))
-FULL = int(os.environ.get("FULL", "6"))
+KILLS = int(os.environ.get("KILLS", "6"))
+FULL = int(os.environ.get("FULL", "4"))
 ROOMS = [8, 60, 200, 500, 1000, 2500]  # KiB that are left at most
 TRAIN = ["train", "dataset=digits", "epochs=3"]
 STAGES = {  # and the seconds within which each is killed, on a quiet machine

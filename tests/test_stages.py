@@ -490,27 +490,3 @@ def test_a_training_killed_again_and_again_ends_with_the_same_bytes(project):
     (model,) = client.search_logged_models(["1"])
     assert (model.source_run_id, model.status) == (finished.info.run_id, "READY")
     assert not [p for p in (project.outputs / "checkpoints").iterdir() if p.is_dir()]
-
-
-@pytest.mark.fault
-def test_six_trainings_at_once_on_a_new_machine_all_succeed(project):
-    from mlflow import MlflowClient
-
-    processes = [
-        project.start("train", "dataset=digits", "epochs=2", f"seed={seed}")
-        for seed in range(6)
-    ]
-    for process in processes:
-        stdout, stderr = process.communicate(timeout=300)
-        assert process.returncode == 0, stdout + stderr
-    client = MlflowClient(f"sqlite:///{project.outputs / 'mlflow.db'}")
-    runs = client.search_runs(["1"])
-    assert sorted(run.info.run_name for run in runs) == [
-        f"hidden=20 seed={seed} dataset=digits epochs=2" for seed in range(6)
-    ]
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    assert all(len(series(client, run, "val/loss")) == 2 for run in runs)
-    shown = json.loads(project.trained("run.json").read_text())["run_id"]
-    (last,) = [run for run in runs if run.info.run_id == shown]
-    model = sha256(project.trained("model.safetensors"))
-    assert last.data.tags["weights.sha256"] == model
