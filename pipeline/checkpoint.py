@@ -6,6 +6,7 @@ so that loading needs no configuration.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,9 @@ def load_trained(path: Path) -> Trained:
     network, about = load_with(path)
     known = path.with_name("run.json")
     try:
-        run_id = json.loads(known.read_text())["run_id"] if known.exists() else None
+        run_id = json.loads(known.read_text())["run_id"] if known.is_file() else None
+        if not re.fullmatch("[0-9a-f]{32}", run_id or "0" * 32):
+            raise ValueError
     except (ValueError, TypeError, KeyError):
         raise ValueError(
             f"{known} is damaged: it says not which run it is of"
@@ -147,7 +150,9 @@ def load_with(path: Path) -> tuple[Network, dict[str, Any]]:
         ValueError: If it holds no network of two layers; it says why.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run python -m pipeline.train")
+        raise FileNotFoundError(
+            f"{path} is missing: python -m pipeline.train makes a network"
+        )
     if not path.is_file():
         raise ValueError(f"{path} is no file: a network is a .safetensors file")
     if path.stat().st_size > LARGEST:
@@ -156,7 +161,7 @@ def load_with(path: Path) -> tuple[Network, dict[str, Any]]:
         tensors, about = read(path)
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise ValueError(f"{path} is no safetensors file: {error}") from None
-    hidden = len(tensors.get("layer_1.bias", ()))
+    hidden = tensors["layer_1.bias"].size if "layer_1.bias" in tensors else 0
     expected = {
         "layer_1.weight": (hidden, PIXELS),
         "layer_1.bias": (hidden,),
@@ -165,20 +170,45 @@ def load_with(path: Path) -> tuple[Network, dict[str, Any]]:
     }
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if not hidden or found != expected:
-        raise ValueError(f"{path} holds {found}; a network holds {expected}")
+        raise ValueError(f"{path} holds {found!s:.300}; a network holds {expected}")
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise ValueError(f"{path}: {name} must hold finite numbers of float32")
+    if not _stays_finite(tensors):
+        raise ValueError(
+            f"{path} holds numbers so large that no answer can be computed"
+        )
+    for key, kind in {"dataset": str, "split": str, "epochs": int, "seed": int}.items():
+        if not isinstance(about.get(key, kind()), kind):
+            raise ValueError(f"{path} says that its {key} is {about[key]!r:.40}")
     network = Network(hidden=hidden, generator=torch.Generator())
     network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
     return network, about
 
 
+def _stays_finite(tensors: Mapping[str, np.ndarray]) -> bool:
+    """Say whether no picture can make a network's sums overflow."""
+    w_1, b_1, w_2, b_2 = (
+        np.abs(tensors[f"layer_{layer}.{part}"])
+        for layer in (1, 2)
+        for part in ("weight", "bias")
+    )
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite((w_1.sum(axis=1) + b_1) @ w_2.T + b_2).all())
+
+
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the tensors of a file, and what belongs to them, if that is said."""
+    if not path.is_file():
+        raise ValueError("it is no file that can be read")
     with safe_open(path, framework="np") as stored:
-        tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
-        about = json.loads((stored.metadata() or {}).get("about", "{}"))
+        try:
+            tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
+            about = json.loads((stored.metadata() or {}).get("about", "{}"))
+        except AttributeError as error:  # a type of numbers that NumPy lacks
+            raise ValueError(f"its numbers are of an unknown type: {error}") from None
+        except RecursionError:
+            raise ValueError("what it says of itself is too deep") from None
     if not isinstance(about, dict):
         raise ValueError("what it says of itself is no JSON object")
     return tensors, about

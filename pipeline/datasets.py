@@ -26,6 +26,7 @@ from pipeline import atomic, figures, sources
 CLASSES = 10
 SIDE = 28  # pixels; a picture is SIDE x SIDE
 PICTURES = {"means": figures.class_means, "samples": figures.contact_sheet}
+MOST, WIDEST = 1_000_000, 4096  # pictures of an IDX file, pixels of their sides
 LARGEST = 2**29  # bytes of an IDX file; EMNIST, the largest of the family, has 2**29
 HELD_OUT = 120  # split=holdout keeps back 1/120 of the images from each class
 
@@ -249,6 +250,8 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
     Source: the format is described at the end of LeCun, Cortes, Burges, The MNIST
     database of handwritten digits (1998).
     """
+    if not path.is_file():
+        raise ValueError(f"{path} is no file that can be read: an IDX file is")
     with path.open("rb") as stream:
         gzipped = stream.read(2) == b"\x1f\x8b"
     try:
@@ -262,6 +265,12 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
                 )
             sizes = [int(size) for size in np.frombuffer(header, ">u4", offset=4)]
             claimed = math.prod(sizes)
+            if sizes[0] > MOST or max(sizes[1:], default=0) > WIDEST:
+                told = " x ".join(f"{size:,}" for size in sizes)
+                raise ValueError(
+                    f"{path} claims {told}: at most {MOST:,} pictures are read, and "
+                    f"{WIDEST:,} pixels a side"
+                )
             if not 0 < claimed <= LARGEST:
                 raise ValueError(
                     f"{path} claims {claimed:,} bytes, not 1 to {LARGEST:,}"
@@ -357,7 +366,7 @@ def pairs_of(folder: Path) -> Iterator[tuple[Path, Path]]:
         if "images" in plain and "idx3" in plain:
             partner = plain.replace("images", "labels").replace("idx3", "idx1")
             for labels in (folder / partner, folder / f"{partner}.gz"):
-                if labels.exists():
+                if labels.is_file() and path.is_file():
                     yield path, labels
                     break
 

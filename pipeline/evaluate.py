@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 MEANING = """
 In 10,000 pictures 0.1 % are ten, and the interval says how much is chance. Pictures
-that a network learned from are read better than others, for it has seen them twenty
-times: so validation is below training. Where confidence is above accuracy the network
-is surer than it should be; calibration error is how far they are apart on average."""
+that a network learned from are read better than others, for it has seen them again
+and again: so validation is below training. Where confidence is above accuracy the
+network is surer than it should be; calibration error is how far they are apart on
+average."""
 MISTAKES = 20  # of each set that MLflow shows, the most confident first
 
 
@@ -45,14 +46,13 @@ def evaluate(cfg: Evaluate) -> None:
     if "data_sha256" in trained.about:
         dataset.check(trained.about["data_sha256"])
     scored = []
-    for name in cfg.sets or [dataset.name]:
-        if name == trained.dataset or cfg.sets is None:
-            test = testsets.own(dataset, trained.split)
+    for name in cfg.sets or [None]:
+        how = {"prepare": cfg.prepare, "shown": _shown(name or dataset.name)}
+        if name is None:
+            test = testsets.own(dataset, trained.split, **how)
         else:
-            folder = OUTPUTS / "data"
-            test = testsets.load(
-                name, folder=folder, prepare=cfg.prepare, shown=_shown(name)
-            )
+            test = testsets.load(name, folder=OUTPUTS / "data", **how)
+        test = testsets.renamed(test, [one.test.name for one in scored])
         print(f"{test.name}: {test.told}")
         scored.append(Scored.of(test, trained.network, known))
     with (
@@ -112,6 +112,8 @@ def _record(one: "Scored", run: "Run", *, step: int) -> None:
 
     from PIL import Image
 
+    from pipeline.pictures import shown
+
     name = one.test.name
     run.log_metrics(
         {f"evaluate/{name}/{k}": v for k, v in one.numbers.items()},
@@ -127,6 +129,7 @@ def _record(one: "Scored", run: "Run", *, step: int) -> None:
     )
     mistakes = [
         {"picture": Image.fromarray(image).resize((84, 84), 0), **row}
+        | {"file": shown(row["file"])}
         for image, row in zip(one.test.pictures.images, one.rows(), strict=True)
         if row["label"] != row["answer"]
     ]

@@ -25,7 +25,9 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 ENDINGS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
 ENDINGS |= {".ppm", ".pgm", ".pbm", ".pnm"}
 NOT_READ = {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
+HEAVIEST = 2**28  # bytes of a picture's file; 50 million pixels of 16 bits have more
 MOST = 50_000_000  # pixels of a picture, as large phones take them: 200 MB in memory
+LONGEST = 2**26  # bytes of a labels.csv
 LARGE = 1600  # pixels a side to which larger pictures are reduced at once
 STARTS = {
     b"version https://git-lfs": "a Git LFS pointer, not the picture: git lfs pull",
@@ -79,6 +81,7 @@ def find(place: Path) -> Finding:
         for digit, inner in enumerate(folders):
             for path in _pictures_in(inner) if inner.is_dir() else ():
                 found.pictures.append(Found(path, digit))
+        _leave_out(found, set(), place)
     else:
         found = Finding(told="labels from the first digit of each file's name")
         found.pictures = [Found(path, _digit_of(path)) for path in _pictures_in(place)]
@@ -98,6 +101,10 @@ def read(path: Path) -> UInt8[np.ndarray, "height width"]:
         if not path.is_file():
             what = "a folder" if path.is_dir() else "no file that can be read"
             raise ValueError(f"{name} is {what if path.exists() else 'missing'}")
+        if path.stat().st_size > HEAVIEST:
+            raise ValueError(
+                f"{name} is larger than {HEAVIEST:,} bytes: save it smaller"
+            )
         with path.open("rb") as stream:
             head = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     except OSError as error:
@@ -140,9 +147,10 @@ def shown(path: Path | str) -> str:
 def _check(picture: Image.Image, name: str) -> None:
     """Refuse a picture for what its head says, before its pixels are read."""
     width, height = picture.size
-    if width * height > MOST:
+    most = MOST // 2 if picture.mode[0] in "IF" else MOST  # as many bytes, and copies
+    if width * height > most:
         raise ValueError(
-            f"{name} has {width}x{height} pixels: at most {MOST:,} are read"
+            f"{name} has {width}x{height} pixels: at most {most:,} are read"
         )
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":  # a phone's JPEG with a preview
@@ -167,22 +175,29 @@ def _from_table(table: Path) -> Finding:
     """Read a labels.csv: a column with files and one with labels."""
     name = shown(table)
     try:
-        if not table.is_file():
-            raise ValueError(f"{name} is no file that can be read")
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
-        separator = ";" if lines and lines[0].count(";") > lines[0].count(",") else ","
-        rows = [*csv.DictReader(lines, delimiter=separator)]
+        if not table.is_file() or table.stat().st_size > LONGEST:
+            raise ValueError(f"{name} is no file of up to {LONGEST:,} bytes")
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            separator = max(",;\t", key=stream.readline().count)
+            stream.seek(0)
+            reader = csv.DictReader(stream, delimiter=separator)
+            columns = [column.strip().lower() for column in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeError, csv.Error) as error:
         raise ValueError(f"{name} can't be read: {error}") from None
-    columns = list(rows[0]) if rows else []
     files = [c for c in columns if c in ("file", "path", "filename", "image")]
     labels = [c for c in columns if c in ("label", "digit", "class")]
     if not files or not labels:
-        raise ValueError(f"{name} needs a first line with file and label, then rows")
+        raise ValueError(
+            f"{name} needs a first line with file and label, then rows; it has "
+            f"{shown(', '.join(columns)[:80]) or 'nothing'}"
+        )
     found = Finding(told="labels from labels.csv")
     seen: set[str] = set()
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         file, label = row[files[0]] or "", (row[labels[0]] or "").strip()
+        file = os.path.normpath(file) if file else ""
         where = f"{name}, line {number}"
         path = table.parent / file
         if not re.fullmatch("[0-9]", label):
@@ -196,7 +211,15 @@ def _from_table(table: Path) -> Finding:
         else:
             found.pictures.append(Found(path, int(label)))
         seen.add(file)
+    _leave_out(found, {picture.path for picture in found.pictures}, table.parent)
     return found
+
+
+def _leave_out(found: Finding, kept: set[Path], folder: Path) -> None:
+    """Say how many pictures of a folder have no label, where others have one."""
+    others = [path for path in _pictures_in(folder) if path not in kept]
+    if others:
+        found.told += f" ({len(others)} others there have none, and are left out)"
 
 
 def _pictures_in(folder: Path) -> Iterator[Path]:

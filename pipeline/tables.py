@@ -5,22 +5,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+FORMULAS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}  # = + - @, wide too
+
 
 def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     r"""Write rows with the same keys, the keys first.
 
     Text that a spreadsheet would take for a formula gets a ' before it; bytes of a file
-    name that are no text are written as \x...
+    name that are no text are written as \udc...
 
-    Source: OWASP, CSV injection, names the six characters that begin a formula.
+    Source: OWASP, CSV injection, names the characters that begin a formula.
     """
+    # Else a carriage return in a name would stand unquoted, and end the record.
+    returns = any("\r" in str(value) for row in rows for value in row.values())
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
     with path.open("w", newline="", errors="backslashreplace") as stream:
-        table = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        table = csv.DictWriter(
+            stream, list(rows[0]), lineterminator="\n", quoting=quoting
+        )
         table.writeheader()
         for row in rows:
             table.writerow({key: _plain(value) for key, value in row.items()})
 
 
 def _plain(value: object) -> object:
-    runs = isinstance(value, str) and value[:1] in set("=+-@\t\r") and value != ""
+    runs = isinstance(value, str) and value != "" and value[0] in FORMULAS
     return f"'{value}" if runs else value

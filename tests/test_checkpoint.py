@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -79,3 +80,48 @@ def test_a_network_without_the_file_of_its_run_belongs_to_no_known_run(tmp_path)
     trained = checkpoint.load_trained(tmp_path / "model.safetensors")
     assert (trained.run_id, trained.sha256) == (None, sha256)
     assert trained.about == {"seed": 1, "hidden": 7}
+
+
+def damaged(tensors, about):
+    """A network's file with other tensors, or another description."""
+    from safetensors.numpy import save
+
+    good = checkpoint.snapshot(network())
+    return save(good | tensors, {"about": about})
+
+
+DAMAGED = {
+    "a bias without axis": ({"layer_1.bias": np.array(1.0, np.float32)}, "{}"),
+    "numbers that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
+    "epochs that are no number": ({}, '{"epochs": "abc"}'),
+    "a list": ({}, "[]"),
+    "a depth without end": ({}, "[" * 10_000),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_file_that_holds_no_network_is_refused_by_name(tmp_path, kind):
+    (tmp_path / "x.safetensors").write_bytes(damaged(*DAMAGED[kind]))
+    with pytest.raises(ValueError, match=r"x\.safetensors") as refused:
+        checkpoint.load(tmp_path / "x.safetensors")
+    assert len(str(refused.value)) < 800
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "", "run", '{"run_id": "a\'b"}'])
+def test_a_damaged_run_json_is_named(tmp_path, content):
+    checkpoint.save(tmp_path / "model.safetensors", network(), {})
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        checkpoint.load_trained(tmp_path / "model.safetensors")
+
+
+def test_a_pipe_beside_a_network_keeps_nobody_waiting(tmp_path):
+    checkpoint.save(tmp_path / "model.safetensors", network(), {})
+    os.mkfifo(tmp_path / "run.json")
+    os.mkfifo(tmp_path / "history.safetensors")
+    trained = checkpoint.load_trained(tmp_path / "model.safetensors")
+    assert trained.run_id is None
+    with pytest.raises(
+        ValueError, match=r"history\.safetensors is no safetensors file"
+    ):
+        trained.history()

@@ -208,6 +208,10 @@ TABLES = {
     "file,label\n../a.png,7\n": ["line 2: '../a.png' is no file of the folder"],
     "file,label\n/etc/passwd,7\n": ["'/etc/passwd' is no file of the folder"],
     "file,label\na.png\n": ["line 2: label '' is not 0..9"],
+    "File, Label\na.png,7\n": [],
+    "file\tlabel\na.png\t7\n": [],
+    "file,label\n\na.png,7\nnope.png,7\n": ["line 4: nope.png is missing"],
+    "file,label\na.png,7\n./a.png,7\n": ["line 3: a.png stands there twice"],
 }
 
 
@@ -219,8 +223,38 @@ def test_labels_csv_is_read_and_what_is_wrong_named_by_line(tmp_path, content):
     assert len(found.problems) == len(TABLES[content])
     for said, expected in zip(found.problems, TABLES[content], strict=True):
         assert expected in said and "labels.csv" in said
-    good = re.findall(r"^a\.png[,;]7$", content, re.MULTILINE)
+    good = re.findall(r"^a\.png[,;\t]7$", content, re.MULTILINE)
     assert [picture.label for picture in found.pictures] == [7] * len(good)
+
+
+def test_a_name_with_a_line_end_is_found_through_labels_csv(tmp_path):
+    names = ["new\nline.png", "odd\u2028line.png"]
+    for name in names:
+        (tmp_path / name).write_bytes(png())
+    lines = "".join(f'"{name}",7\n' for name in names)
+    (tmp_path / "labels.csv").write_text(f"file,label\n{lines}", "utf-8")
+    found = find(tmp_path)
+    assert [picture.path.name for picture in found.pictures] == names
+
+
+def test_pictures_that_have_no_label_where_others_do_are_counted(tmp_path):
+    for name in ("3/a.png", "5.png", "6.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png())
+    assert "2 others there have none" in find(tmp_path).told
+    (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n")
+    assert "1 others there have none" in find(tmp_path).told
+
+
+def test_a_file_far_larger_than_a_picture_is_refused_unread(tmp_path):
+    (tmp_path / "x.png").write_bytes(png())
+    os.truncate(tmp_path / "x.png", 2**31)  # sparse: takes no room
+    with pytest.raises(ValueError, match=r"x\.png is larger than"):
+        read(tmp_path / "x.png")
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    os.truncate(tmp_path / "labels.csv", 2**31)
+    with pytest.raises(ValueError, match=r"labels\.csv is no file of up to"):
+        find(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1,2\n", b"\x00\x00"])

@@ -1,0 +1,25 @@
+import csv
+
+import pytest
+
+from pipeline import tables
+
+NAMES = ["a.png", "b\rc.png", "d\ne.png", 'f"g.png', "h,i.png", "j\udcffk.png"]
+
+
+def test_a_record_a_row_whatever_a_name_holds(tmp_path):
+    rows = [{"file": name, "digit": 7, "sure": True} for name in NAMES]
+    tables.write(tmp_path / "x.csv", rows)
+    with (tmp_path / "x.csv").open(newline="") as stream:
+        found = [*csv.DictReader(stream)]
+    assert len(found) == len(NAMES)
+    assert [row["file"] for row in found[:5]] == NAMES[:5]
+    assert {row["digit"] for row in found} == {"7"}
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"])
+def test_no_cell_is_run_by_a_spreadsheet(tmp_path, first):
+    tables.write(tmp_path / "x.csv", [{"file": f"{first}1+1", "digit": -1}])
+    with (tmp_path / "x.csv").open(newline="") as stream:
+        (found,) = csv.DictReader(stream)
+    assert found == {"file": f"'{first}1+1", "digit": "-1"}
