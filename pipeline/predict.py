@@ -35,7 +35,7 @@ class Picture:
     label: int | None  # where it is known
     image: "UInt8[np.ndarray, '28 28']"
     count: int  # digits on it
-    came: "UInt8[np.ndarray, '28 28']"  # as it came, where that had MNIST's form
+    drawn: bool  # whether a pen can have made them
     steps: "dict[str, np.ndarray]"  # of its preparation
 
 
@@ -54,14 +54,14 @@ def predict(cfg: Predict) -> None:
     pictures, problems = _pictures(str(cfg.images), dataset)
     images = np.stack([picture.image for picture in pictures])
     counts = np.array([picture.count for picture in pictures])
-    came = np.stack([picture.came for picture in pictures])
+    drawn = np.array([picture.drawn for picture in pictures])
     probabilities = trained.network.predict(images).numpy()
     answers = [
         Answer(picture, row.tolist(), verdict)
         for picture, row, verdict in zip(
             pictures,
             probabilities,
-            known.judge(images, probabilities, counts, came),
+            known.judge(images, probabilities, counts, drawn),
             strict=True,
         )
     ]
@@ -125,7 +125,7 @@ def _pictures(images: str, dataset: "Dataset") -> tuple[list[Picture], list[str]
         image = test.images[row]
         name = f"{dataset.name} test picture {row}"
         label = int(test.labels[row])
-        return [Picture(name, label, image, 1, image, {"as it is": image})], []
+        return [Picture(name, label, image, 1, True, {"as it is": image})], []
     finding = pictures.find(Path(images).expanduser())
     found, problems = [], [*finding.problems]
     for each in finding.pictures:
@@ -141,7 +141,7 @@ def _pictures(images: str, dataset: "Dataset") -> tuple[list[Picture], list[str]
                 label=each.label,
                 image=made.image,
                 count=made.count,
-                came=levels if digits.has_mnists_form(levels) else made.image,
+                drawn=made.drawn,
                 steps=made.steps,
             )
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from PIL import Image
 
 from pipeline import datasets, digits, pictures
@@ -29,7 +29,7 @@ class TestSet:
     files: list[str]  # where each is from
     told: str  # how the set was understood
     counts: Int[np.ndarray, " n"]  # digits on each, found when it was prepared, or 1
-    came: UInt8[np.ndarray, "n 28 28"]  # as they came, where that had MNIST's form
+    drawn: Bool[np.ndarray, " n"]  # whether a pen can have made them, or True
     problems: list[str] = field(default_factory=list)  # a line for each that is lost
 
     @property
@@ -55,7 +55,8 @@ def own(dataset: Dataset, split: str) -> TestSet:
     val = dataset.split(split).val
     told = f"{len(val):,} pictures that were watched in training (split={split})"
     files = _rows(dataset.name, len(val))
-    return TestSet(dataset.name, val, files, told, np.ones(len(val), int), val.images)
+    ones = np.ones(len(val), int)
+    return TestSet(dataset.name, val, files, told, ones, ones > 0)
 
 
 def load(
@@ -80,7 +81,7 @@ def load(
         prepare = name not in AS_THEY_ARE
     source = _source(name, folder)
     problems = [*source.problems]
-    images, rows, counts, came = [], [], [], []
+    images, rows, counts, drawn = [], [], [], []
     for row in shown(range(len(source.files))):
         try:
             levels = source.read(row)
@@ -91,10 +92,11 @@ def load(
             prepared = digits.prepare(levels)
             images.append(prepared.image)
             counts.append(prepared.count)
+            drawn.append(prepared.drawn)
         else:
             images.append(as_it_is(levels))
             counts.append(1)
-        came.append(levels if digits.has_mnists_form(levels) else images[-1])
+            drawn.append(True)
         rows.append(row)
     if not rows:
         lost = "\n  ".join(["", *problems])
@@ -108,7 +110,7 @@ def load(
         files=[source.files[row] for row in rows],
         told=f"{len(rows):,} pictures: {source.told}, {how}",
         counts=np.array(counts),
-        came=np.stack(came),
+        drawn=np.array(drawn),
         problems=problems,
     )
 

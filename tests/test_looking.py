@@ -127,14 +127,14 @@ def test_several_sets_are_scored_each_as_it_needs(finished, folder, client, reco
     assert uses == {"mnist", "digits", "my_digits"}
 
 
-@pytest.mark.parametrize("prepare", ["null", "true"])
-def test_clothes_are_no_digits(finished, prepare):
+@pytest.mark.parametrize(("prepare", "least"), [("null", 0.95), ("true", 0.8)])
+def test_clothes_are_no_digits(finished, prepare, least):
     try:
         datasets.load("fashion_mnist", folder=finished.outputs / "data")
     except FileNotFoundError as error:
         pytest.skip(str(error))
     finished.run("evaluate", "sets=[fashion_mnist]", f"prepare={prepare}")
-    assert scores(finished)["fashion_mnist"]["unsure"] >= 0.95
+    assert scores(finished)["fashion_mnist"]["unsure"] >= least
 
 
 def test_without_preparation_the_same_pictures_are_misread(finished, folder):

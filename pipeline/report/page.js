@@ -41,7 +41,7 @@ function start({ tensors, about }) {
   const picture = (row) => tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
   const knobs = Array.from({ length: hidden }, () => ({ ...UNTOUCHED }));
   const state = {
-    image: picture(0), row: 0, count: 1, // row: of the test picture; null: drawn
+    image: picture(0), count: 1, drawn: true, row: 0, // of the test picture; null: a drawing
     epoch: last, layer: 1, neuron: 0, input: null, // null: the bias
   };
   const network = () => networks[state.epoch];
@@ -163,7 +163,8 @@ function start({ tensors, about }) {
 
   function takeDrawing() {
     const made = digits.prepare(levels());
-    Object.assign(state, { image: made.image, row: null, count: made.count });
+    const { image, count, drawn } = made;
+    Object.assign(state, { image, count, drawn, row: null });
     $("steps").replaceChildren(...Object.entries(made.steps).map(([name, step]) => {
       const canvas = element("canvas", { role: "img", "aria-label": name });
       paintGrid(canvas, step.height, step.width, (place) => grey(step.data[place]));
@@ -173,7 +174,7 @@ function start({ tensors, about }) {
   }
 
   function takeTestPicture(row) {
-    Object.assign(state, { image: picture(row), row, count: 1 });
+    Object.assign(state, { image: picture(row), row, count: 1, drawn: true });
     clear();
     const canvas = element("canvas");
     paintGrid(canvas, 28, 28, (pixel) => grey(state.image[pixel]));
@@ -279,7 +280,7 @@ function start({ tensors, about }) {
         `${nameOf(2, digit)}, digit ${digit}: ${share.textContent}`);
       mark(button, state.layer === 2 && state.neuron === digit);
     });
-    const why = familiar && doubt(familiar, state.image, state.count, read.probabilities);
+    const why = familiar && doubt(familiar, state, read.probabilities);
     const verdict = familiar === null ? "whether it is sure was not recorded"
       : why ? `unsure: ${why}` : "sure";
     $("answer").replaceChildren(
@@ -686,7 +687,8 @@ function start({ tensors, about }) {
   buildGallery();
   takeTestPicture(0);
   const doubtOf = (image) =>
-    doubt(familiar, image, 1, networks[last].read(image).probabilities);
+    doubt(familiar, { image, count: 1, drawn: true },
+      networks[last].read(image).probabilities);
   return { state, networks, unlit, levels, go, takeTestPicture, picture, doubtOf,
     rows: about.rows, prepare: digits.prepare };
 }
