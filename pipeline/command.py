@@ -25,7 +25,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from pipeline import atomic
 from pipeline.config import (
@@ -51,6 +51,7 @@ EXPERIMENTS = CONF / "experiment"
 INFORM = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version"}
 INFORM |= {"--shell-completion", "-sc"}  # what Hydra answers instead of running
 EXPECTED = (ValueError, ArithmeticError, OSError)  # at the edges; others are mistakes
+Item = TypeVar("Item")
 Launch = Callable[[Path, Mapping[str, str]], None]
 
 
@@ -220,6 +221,22 @@ def _fail(place: Path, why: str) -> None:
     if not (place / "error.txt").exists():
         with atomic.file(place / "error.txt") as written:
             written.write_text(why)
+
+
+def progress(told: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
+    """Return what passes items on and shows, on a terminal, how far they have come."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import track
+
+    screen = Console()
+    return lambda items: track(
+        items,
+        escape(printable(told)),
+        console=screen,
+        disable=not screen.is_terminal,
+        transient=True,
+    )
 
 
 _busy = threading.Lock()

@@ -19,7 +19,9 @@ SIDE = 28  # pixels; MNIST's pictures
 BOX = 20  # pixels; the longer side of every digit of MNIST
 FINE = 4  # strokes are shaped at this many pixels to one of MNIST's
 WIDTHS = (2.5, 3.3)  # pixels; a quarter of MNIST's digits is thinner, one thicker
-LONGEST = 3  # sides of the box that the strokes of a digit measure; at most 2.7 do
+SMALLEST = 5  # pixels of the picture; lower digits can't be told apart
+OUTLINE = 8  # sides that the outlines of a digit measure; 99 % of people's have less
+THICKEST = 3  # pixels of the box from inside a stroke to its edge; 98 % have less
 EDGE = 0.5  # the share of its ink at which a stroke ends
 FAINTEST = 0.08  # lesser ink is paper
 WORKED = 400  # pixels a side of a photograph in which the digit is looked for
@@ -37,6 +39,7 @@ class Prepared:
 
     image: UInt8[np.ndarray, "28 28"]
     count: int  # digits found side by side; 0: the picture is blank
+    drawn: bool  # whether a pen can have made it
     steps: dict[str, UInt8[np.ndarray, "_ _"]]  # what each step left, in order
 
 
@@ -58,24 +61,14 @@ def prepare(picture: Image.Image | UInt8[np.ndarray, "h w"]) -> Prepared:
         ink, mask = found(levels)
     steps = {"grey levels": levels, "ink": _shown(ink)}
     if not mask.any():
-        return Prepared(np.zeros((SIDE, SIDE), np.uint8), 0, steps)
+        return Prepared(np.zeros((SIDE, SIDE), np.uint8), 0, True, steps)
     digit = unstretched(cut_out(ink, mask), ink)
     fine = fitted(digit, edge=EDGE * float(np.median(ink[mask])))
-    width = width_of(fine)
-    if not is_drawn(fine, width=width):
-        # Left as it is, and blurred at most, for nobody to take it for a digit.
-        image = _shown(np.asarray(Image.fromarray(ink).resize((SIDE, SIDE))).clip(0, 1))
-        return Prepared(image, count(mask), steps | {"as it is": image})
-    stroked = brought_to_width(fine, width=width)
+    stroked = brought_to_width(fine, width=width_of(fine))
     image = centred(boxed(stroked))
     steps |= {"digit": _shown(digit), "box": _shown(fine), "stroke": _shown(stroked)}
-    return Prepared(image, count(mask), steps | {"centred": image})
-
-
-def has_mnists_form(levels: Levels) -> bool:
-    """Say whether a picture has MNIST's size, and its paper of level 0."""
-    most_frequent = int(np.bincount(levels.ravel()).argmax())
-    return levels.shape == (SIDE, SIDE) and most_frequent == 0
+    steps["centred"] = image
+    return Prepared(image, count(mask), is_drawn(mask, fine), steps)
 
 
 def found(levels: Levels) -> tuple[OtherInk, OtherMask]:
@@ -223,10 +216,21 @@ def width_of(strokes: Mask) -> float:
     return 4 * float(inside.sum() / strokes.sum()) / FINE
 
 
-def is_drawn(strokes: Mask, *, width: float) -> bool:
-    """Say whether these can be a pen's strokes: noise would make a far longer line."""
-    area = float(strokes.sum()) / FINE**2
-    return area / width <= LONGEST * BOX
+def is_drawn(mask: Mask, strokes: OtherMask) -> bool:
+    """Say whether a pen can have made these shapes, as they were and in the box.
+
+    Noise has far longer outlines, and clothes are thick. Where pixels are coarse, an
+    outline has fewer of them to turn at, and three of them are no thick stroke.
+    """
+    side = max(mask[box_of(mask)].shape)
+    drawn = np.pad(mask, 1)
+    outline = (drawn[1:] != drawn[:-1]).sum() + (drawn[:, 1:] != drawn[:, :-1]).sum()
+    thickest = ndimage.distance_transform_edt(np.pad(strokes, 1)).max() / FINE
+    return bool(
+        side >= SMALLEST
+        and outline <= min(OUTLINE, 5 + 3 * side / 16) * side
+        and thickest <= max(THICKEST, 3 * BOX / side)
+    )
 
 
 def brought_to_width(strokes: Mask, *, width: float) -> OtherMask:

@@ -10,12 +10,11 @@ network. Takes 4 s.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.command import stage
+from pipeline.command import progress, stage
 from pipeline.config import OUTPUTS, Evaluate, home
 
 if TYPE_CHECKING:
@@ -45,13 +44,17 @@ def evaluate(cfg: Evaluate) -> None:
     dataset = datasets.load(trained.dataset, folder=OUTPUTS / "data")
     if "data_sha256" in trained.about:
         dataset.check(trained.about["data_sha256"])
-    scored = []
-    for name in cfg.sets or [None]:
-        how = {"prepare": cfg.prepare, "shown": _shown(name or dataset.name)}
+    scored: list[Scored] = []
+    sets: list[str | None] = [*cfg.sets] if cfg.sets else [None]
+    for name in sets:
+        shown = progress(f"preparing {name or dataset.name}")
         if name is None:
-            test = testsets.own(dataset, trained.split, **how)
+            test = testsets.own(
+                dataset, trained.split, prepare=cfg.prepare, shown=shown
+            )
         else:
-            test = testsets.load(name, folder=OUTPUTS / "data", **how)
+            folder = OUTPUTS / "data"
+            test = testsets.load(name, folder=folder, prepare=cfg.prepare, shown=shown)
         test = testsets.renamed(test, [one.test.name for one in scored])
         print(f"{test.name}: {test.told}")
         scored.append(Scored.of(test, trained.network, known))
@@ -73,21 +76,6 @@ def evaluate(cfg: Evaluate) -> None:
     if lost:
         told = "\n  ".join([f"{len(lost)} pictures were not scored", *lost])
         raise ValueError(told)
-
-
-def _shown(name: str) -> Callable[[Sequence[int]], Iterable[int]]:
-    """Show on a terminal how many pictures of a set are prepared."""
-    from rich.console import Console
-    from rich.progress import track
-
-    screen = Console()
-    return partial(
-        track,
-        description=f"preparing {name}",
-        console=screen,
-        disable=not screen.is_terminal,
-        transient=True,
-    )
 
 
 def _write(scored: Sequence["Scored"], folder: Path) -> None:

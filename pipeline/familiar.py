@@ -55,7 +55,7 @@ class Familiar:
         images: UInt8[np.ndarray, "n 28 28"],
         probabilities: Float[np.ndarray, "n 10"],
         counts: Int[np.ndarray, " n"] | None = None,
-        came: UInt8[np.ndarray, "n 28 28"] | None = None,
+        drawn: Bool[np.ndarray, " n"] | None = None,
     ) -> list[Verdict]:
         """Say of each answer whether it is sure, and why not.
 
@@ -63,14 +63,14 @@ class Familiar:
             images: The pictures, as the network read them.
             probabilities: What it answered.
             counts: Digits found on each picture when it was prepared, if it was.
-            came: The pictures as they came, where they had MNIST's form already: a
-                shoe that is cut out and thinned can look like a digit.
+            drawn: Whether a pen can have made what was found on it, likewise: a shoe
+                that is cut out and thinned can look like a digit.
         """
         blank = np.asarray(images.max(axis=(1, 2)) == 0)
         several = np.zeros(len(images), bool) if counts is None else counts > 1
         unlike, close = self.unlike(images), self.close(probabilities)
-        if came is not None:
-            unlike = unlike | self.unlike(came)
+        if drawn is not None:
+            unlike = unlike | ~drawn
         verdicts = []
         for row, order in enumerate(np.argsort(-probabilities, kind="stable")):
             first, second = int(order[0]), int(order[1])

@@ -88,20 +88,29 @@ def ink_on_paper(levels: Levels) -> Ink:
     leaves something at the borders; divided by its trend, a shadow does at its edge.
     """
     light = levels.astype(np.float32)
-    if max(light.shape) <= PHOTO:
-        return _darkening(light)
-    light = ndimage.gaussian_filter(light, 1)  # takes most of the grain
+    if max(light.shape) > PHOTO:
+        light = ndimage.gaussian_filter(light, 1)  # takes most of the grain
+    if max(light.shape) <= PHOTO or is_even(levels):
+        return _darkening(light, window=max(light.shape) // 2 + 1)
     even = light * (np.median(light) / np.maximum(_trend(light), 1))
-    found = [_darkening(each) for each in (light, even)]
+    window = max(light.shape) // 3
+    found = [_darkening(each, window=window) for each in (light, even)]
     # The paper was found at its lightest; its middle lies lower by the grain.
     found = [ink - min(np.median(ink), 3 * grain(ink)) for ink in found]
     return np.asarray(np.minimum(*found).clip(0, 1))
 
 
-def _darkening(light: Float[np.ndarray, "h w"]) -> Ink:
+def is_even(levels: Levels) -> bool:
+    """Say whether no camera saw the paper: most of the border has the very same level.
+
+    Then filled shapes keep their inside, which looks like shaded paper otherwise.
+    """
+    border = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
+    return bool(np.bincount(border).max() > len(border) / 2)
+
+
+def _darkening(light: Float[np.ndarray, "h w"], *, window: int) -> Ink:
     """Compare each pixel with the paper around: a closing, wider than any stroke."""
-    side = max(light.shape)
-    window = side // 3 if side > PHOTO else side // 2 + 1
     paper = ndimage.minimum_filter(ndimage.maximum_filter(light, window), window)
     return np.asarray((paper - light) / np.maximum(paper, 1))
 

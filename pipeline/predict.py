@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.command import stage
+from pipeline.command import progress, stage
 from pipeline.config import OUTPUTS, Predict, home
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Picture:
     label: int | None  # where it is known
     image: "UInt8[np.ndarray, '28 28']"
     count: int  # digits on it
-    came: "UInt8[np.ndarray, '28 28']"  # as it came, where that had MNIST's form
+    drawn: bool  # whether a pen can have made them
     steps: "dict[str, np.ndarray]"  # of its preparation
 
 
@@ -54,14 +54,14 @@ def predict(cfg: Predict) -> None:
     pictures, problems = _pictures(str(cfg.images), dataset)
     images = np.stack([picture.image for picture in pictures])
     counts = np.array([picture.count for picture in pictures])
-    came = np.stack([picture.came for picture in pictures])
+    drawn = np.array([picture.drawn for picture in pictures])
     probabilities = trained.network.predict(images).numpy()
     answers = [
         Answer(picture, row.tolist(), verdict)
         for picture, row, verdict in zip(
             pictures,
             probabilities,
-            known.judge(images, probabilities, counts, came),
+            known.judge(images, probabilities, counts, drawn),
             strict=True,
         )
     ]
@@ -100,6 +100,8 @@ class Answer:
         order = sorted(range(10), key=lambda d: -self.probabilities[d])
         second = f"then {order[1]} ({self.probabilities[order[1]]:.1%})"
         label = self.picture.label
+        if self.verdict.reason == "blank":
+            return ["blank: there is nothing to be read"]
         return [
             f"{digit} ({self.probabilities[digit]:.1%}), {second}",
             "sure" if sure else f"unsure: {self.verdict.reason}",
@@ -115,20 +117,23 @@ def _pictures(images: str, dataset: "Dataset") -> tuple[list[Picture], list[str]
     """
     from pipeline import digits, pictures
 
-    if re.fullmatch("[0-9]+", images):
+    if re.fullmatch("-?[0-9]+", images):
         row, test = int(images), dataset.test
-        if row >= len(test):
+        if not 0 <= row < len(test):
             raise ValueError(
-                f"images must be below {len(test)}, the test pictures of "
+                f"images must be 0 to {len(test) - 1}, a test picture of "
                 f"{dataset.name}, or a file or folder, got {images}"
             )
         image = test.images[row]
         name = f"{dataset.name} test picture {row}"
         label = int(test.labels[row])
-        return [Picture(name, label, image, 1, image, {"as it is": image})], []
+        return [Picture(name, label, image, 1, True, {"as it is": image})], []
     finding = pictures.find(Path(images).expanduser())
-    found, problems = [], [*finding.problems]
-    for each in finding.pictures:
+    found: list[Picture] = []
+    problems = [*finding.problems]
+    if len(finding.pictures) > 1:
+        print(f"{len(finding.pictures):,} pictures: {finding.told}\n")
+    for each in progress("reading pictures")(finding.pictures):
         try:
             levels = pictures.read(each.path)
         except ValueError as error:
@@ -141,8 +146,8 @@ def _pictures(images: str, dataset: "Dataset") -> tuple[list[Picture], list[str]
                 label=each.label,
                 image=made.image,
                 count=made.count,
-                came=levels if digits.has_mnists_form(levels) else made.image,
-                steps=made.steps,
+                drawn=made.drawn,
+                steps=made.steps if len(found) < DRAWN else {},
             )
         )
     if not found:

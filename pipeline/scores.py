@@ -34,7 +34,7 @@ class Scored:
         probabilities = logits.softmax(dim=1)
         answers = logits.argmax(dim=1)
         verdicts = familiar.judge(
-            test.pictures.images, probabilities.numpy(), test.counts, test.came
+            test.pictures.images, probabilities.numpy(), test.counts, test.drawn
         )
         sure = [verdict.sure for verdict in verdicts]
         n, right = len(labels), int((answers == labels).sum())

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 FORMULAS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}  # = + - @, wide too
 
@@ -18,6 +18,7 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     # Else a carriage return in a name would stand unquoted, and end the record.
     returns = any("\r" in str(value) for row in rows for value in row.values())
+    quoting: Literal[0, 2]
     quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
     with path.open("w", newline="", errors="backslashreplace") as stream:
         table = csv.DictWriter(

@@ -5,19 +5,21 @@ MNIST was made, because a network knows nothing but pictures of the kind it has 
 """
 
 import hashlib
+import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from PIL import Image
 
 from pipeline import datasets, digits, pictures
 from pipeline.datasets import SIDE, Dataset, Labelled
 
 AS_THEY_ARE = ("mnist", "fashion_mnist")
+Shown = Callable[[Sequence[int]], Iterable[int]]  # passes rows on, and shows how far
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class TestSet:
     files: list[str]  # where each is from
     told: str  # how the set was understood
     counts: Int[np.ndarray, " n"]  # digits on each, found when it was prepared, or 1
-    came: UInt8[np.ndarray, "n 28 28"]  # as they came, where that had MNIST's form
+    drawn: Bool[np.ndarray, " n"]  # whether a pen can have made them, or True
     problems: list[str] = field(default_factory=list)  # a line for each that is lost
 
     @property
@@ -50,21 +52,17 @@ class _Source:
     problems: list[str] = field(default_factory=list)
 
 
-def own(dataset: Dataset, split: str) -> TestSet:
+def own(dataset: Dataset, split: str, *, prepare: bool | None, shown: Shown) -> TestSet:
     """Return what a network was watched on: the validation pictures of its data set."""
     val = dataset.split(split).val
-    told = f"{len(val):,} pictures that were watched in training (split={split})"
-    files = _rows(dataset.name, len(val))
-    return TestSet(dataset.name, val, files, told, np.ones(len(val), int), val.images)
+    name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
+    told = f"what was watched in training (split={split})"
+    files = _rows(name, len(val))
+    source = _Source(files, val.labels.tolist(), val.images.__getitem__, told)
+    return _read(source, name, prepare=bool(prepare), shown=shown)
 
 
-def load(
-    name: str,
-    *,
-    folder: Path,
-    prepare: bool | None,
-    shown: Callable[[Sequence[int]], Iterable[int]],
-) -> TestSet:
+def load(name: str, *, folder: Path, prepare: bool | None, shown: Shown) -> TestSet:
     """Read a set of pictures with labels.
 
     Args:
@@ -78,9 +76,22 @@ def load(
     """
     if prepare is None:
         prepare = name not in AS_THEY_ARE
-    source = _source(name, folder)
+    known = name in (*AS_THEY_ARE, "digits")
+    called = name if known else _readable(Path(name))
+    return _read(_source(name, folder), called, prepare=prepare, shown=shown)
+
+
+def renamed(test: TestSet, taken: Collection[str]) -> TestSet:
+    """Give a set a name of its own, where another has it already."""
+    more = (f"{test.name}-{number}" for number in itertools.count(2))
+    names = itertools.chain([test.name], more)
+    return replace(test, name=next(name for name in names if name not in taken))
+
+
+def _read(source: _Source, name: str, *, prepare: bool, shown: Shown) -> TestSet:
+    """Read the pictures of a set one by one, and prepare them."""
     problems = [*source.problems]
-    images, rows, counts, came = [], [], [], []
+    images, rows, counts, drawn = [], [], [], []
     for row in shown(range(len(source.files))):
         try:
             levels = source.read(row)
@@ -91,24 +102,25 @@ def load(
             prepared = digits.prepare(levels)
             images.append(prepared.image)
             counts.append(prepared.count)
+            drawn.append(prepared.drawn)
         else:
             images.append(as_it_is(levels))
             counts.append(1)
-        came.append(levels if digits.has_mnists_form(levels) else images[-1])
+            drawn.append(True)
         rows.append(row)
     if not rows:
         lost = "\n  ".join(["", *problems])
-        raise ValueError(f"{pictures.shown(name)}: no picture can be scored{lost}")
+        raise ValueError(f"{name}: no picture can be scored{lost}")
     how = "prepared as MNIST was made" if prepare else "as they are"
     return TestSet(
-        name=name if name in (*AS_THEY_ARE, "digits") else _readable(Path(name)),
+        name=name,
         pictures=Labelled(
             np.stack(images), np.array([source.labels[row] for row in rows], np.uint8)
         ),
         files=[source.files[row] for row in rows],
         told=f"{len(rows):,} pictures: {source.told}, {how}",
         counts=np.array(counts),
-        came=np.stack(came),
+        drawn=np.array(drawn),
         problems=problems,
     )
 
@@ -141,6 +153,11 @@ def _source(name: str, folder: Path) -> _Source:
     pairs = [*datasets.pairs_of(place)] if place.is_dir() else []
     if pairs:
         return _of_idx(pairs)
+    alone = [*place.glob("*images*idx3*")] if place.is_dir() else []
+    if alone:
+        raise ValueError(
+            f"{pictures.shown(alone[0])} has no labels-idx1-ubyte beside it"
+        )
     finding = pictures.find(place)
     known = [picture for picture in finding.pictures if picture.label is not None]
     unknown = [

@@ -64,7 +64,7 @@ def test_a_snapshot_does_not_change_with_the_network():
 
 
 def test_a_missing_network_says_which_command_makes_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"run python -m pipeline\.train"):
+    with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train makes"):
         checkpoint.load(tmp_path / "model.safetensors")
 
 

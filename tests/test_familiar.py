@@ -59,18 +59,22 @@ def test_unexplained_agrees_with_least_squares(known, few):
 
 
 def test_reasons_are_given_in_words(known, few):
-    sevens = np.stack([few.val.images[0]] * 4 + [0 * few.val.images[0]])
+    sevens = np.stack([few.val.images[0]] * 4 + [0 * few.val.images[0]] * 2)
+    sevens[5] = sevens[0]  # what a pen can't have made
     sevens[3] = np.random.default_rng(1).integers(0, 256, (28, 28))
-    answers = np.zeros((5, 10), np.float32)
+    answers = np.zeros((6, 10), np.float32)
     answers[:, 7] = 1
     answers[1, [4, 7, 9]] = 0.4, 0.1, 0.5
-    verdicts = known.judge(sevens, answers, np.array([1, 1, 2, 1, 0]))
+    verdicts = known.judge(
+        sevens, answers, np.array([1, 1, 2, 1, 0, 1]), np.arange(6) < 5
+    )
     assert [(said.digit, said.sure, said.reason) for said in verdicts] == [
         (7, True, ""),
         (9, False, "close between 9 and 4"),
         (7, False, "more than one digit"),
         (7, False, "unlike any digit seen"),
         (7, False, "blank"),
+        (7, False, "unlike any digit seen"),
     ]
 
 

@@ -241,7 +241,8 @@ def test_drawn_digits_are_prepared_as_predict_does_it(view, subject):
             assert np.abs(image - made.image.astype(int)).max() <= 2
             assert view.evaluate("page.state.count") == made.count == 1
             answers = subject.network.predict(made.image[None]).numpy()
-            (verdict,) = subject.familiar.judge(made.image[None], answers)
+            drawn = np.array([made.drawn])
+            (verdict,) = subject.familiar.judge(made.image[None], answers, drawn=drawn)
             assert said(view).startswith(f"{verdict.digit} with")
             told = "sure" if verdict.sure else f"unsure: {verdict.reason}"
             assert f"It is {told}" in said(view)
@@ -249,7 +250,7 @@ def test_drawn_digits_are_prepared_as_predict_does_it(view, subject):
     assert right >= 16  # of 20; a mouse's corners are no handwriting
 
 
-@pytest.mark.parametrize("kind", ["noise", "two", "blank", "full"])
+@pytest.mark.parametrize("kind", ["noise", "two", "blank", "full", "filled", "dot"])
 def test_what_is_no_digit_is_prepared_as_predict_does_it(view, kind):
     levels = np.zeros((48, 48), np.uint8)
     if kind == "noise":
@@ -258,14 +259,19 @@ def test_what_is_no_digit_is_prepared_as_predict_does_it(view, kind):
         levels[8:40, 8:12] = levels[8:40, 30:35] = 255
     if kind == "full":
         levels[::47, 20:] = levels[:, ::47] = levels[20:24] = 255
+    if kind == "filled":
+        levels[8:40, 12:34] = 255
+    if kind == "dot":
+        levels[20:24, 20:23] = 255
     found = view.evaluate(
         "(levels) => { const made = page.prepare(levels); "
-        "return [[...made.image], made.count]; }",
+        "return [[...made.image], made.count, made.drawn]; }",
         levels.ravel().tolist(),
     )
     made = digits.prepare(levels)
     assert np.abs(np.reshape(found[0], (28, 28)) - made.image.astype(int)).max() <= 2
-    assert found[1] == made.count
+    assert found[1:] == [made.count, made.drawn]
+    assert made.drawn == (kind in ("two", "blank"))
 
 
 # --- Its use --------------------------------------------------------------------------

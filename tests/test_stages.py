@@ -407,7 +407,7 @@ def test_a_run_that_is_unknown_is_refused(looked_at, stage):
 
 def test_without_a_network_the_command_that_makes_one_is_named(project):
     done = project.run("evaluate", status=1)
-    assert "is missing: run python -m pipeline.train" in done.stderr
+    assert "is missing: python -m pipeline.train makes" in done.stderr
 
 
 # --- Killed and carried on ------------------------------------------------------------

@@ -3,7 +3,8 @@
 // data }, row by row; names and numbers are those of the Python functions.
 
 const digits = (() => {
-  const SIDE = 48, OUT = 28, BOX = 20, FINE = 4, WIDTHS = [2.5, 3.3], LONGEST = 3;
+  const SIDE = 48, OUT = 28, BOX = 20, FINE = 4, WIDTHS = [2.5, 3.3];
+  const SMALLEST = 5, OUTLINE = 8, THICKEST = 3;
   const EDGE = 0.5, FAINTEST = 0.08, SQUEEZED = 0.7;
 
   const picture = (height, width, data = new Float32Array(height * width)) =>
@@ -50,28 +51,18 @@ const digits = (() => {
     return larger;
   }
 
-  const TRIANGLE = { support: 1, at: (x) => Math.max(0, 1 - Math.abs(x)) };
-  const CUBIC = { // a = -0.5
-    support: 2,
-    at: (t) => {
-      const x = Math.abs(t);
-      if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
-      return x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5 : 0;
-    },
-  };
-
-  // As Pillow resamples: each new pixel is a weighted mean of the old ones below it.
-  function resizedRows({ height, width, data }, size, filter) {
+  // As Pillow resamples, by a triangle: each new pixel is a weighted mean of the old ones.
+  function resizedRows({ height, width, data }, size) {
     if (size === width) return picture(height, width, data);
     const made = picture(height, size), scale = width / size;
-    const stretch = Math.max(scale, 1), support = filter.support * stretch;
+    const stretch = Math.max(scale, 1);
     for (let x = 0; x < size; x++) {
       const centre = (x + 0.5) * scale;
-      const first = Math.max(0, Math.trunc(centre - support + 0.5));
-      const last = Math.min(width, Math.trunc(centre + support + 0.5));
+      const first = Math.max(0, Math.trunc(centre - stretch + 0.5));
+      const last = Math.min(width, Math.trunc(centre + stretch + 0.5));
       const weights = [];
       for (let i = first; i < last; i++)
-        weights.push(filter.at((i - centre + 0.5) / stretch));
+        weights.push(Math.max(0, 1 - Math.abs((i - centre + 0.5) / stretch)));
       const total = sum(weights);
       for (let y = 0; y < height; y++) {
         let value = 0;
@@ -83,9 +74,9 @@ const digits = (() => {
     return made;
   }
 
-  function resized(values, height, width, filter = TRIANGLE) {
-    const wide = resizedRows(values, width, filter);
-    return transposed(resizedRows(transposed(wide), height, filter));
+  function resized(values, height, width) {
+    const wide = resizedRows(values, width);
+    return transposed(resizedRows(transposed(wide), height));
   }
 
   // The distance of each set pixel to the nearest that is not set; exact.
@@ -260,7 +251,16 @@ const digits = (() => {
   const area = (strokes) => sum(strokes.data);
   const widthOf = (strokes) =>
     4 * (sum(distances(padded(strokes, 1))) / area(strokes)) / FINE;
-  const isDrawn = (strokes, width) => area(strokes) / FINE ** 2 / width <= LONGEST * BOX;
+
+  // Whether a pen can have made these shapes, as they were and in the box.
+  function isDrawn(mask, strokes) {
+    const side = longest(boxOf(mask)), { width, data } = padded(mask, 1);
+    const outline = sum(data.map((set, i) =>
+      Number(set !== (data[i - 1] ?? 0)) + Number(set !== (data[i - width] ?? 0))));
+    const thickest = distances(padded(strokes, 1)).reduce((a, b) => Math.max(a, b)) / FINE;
+    return side >= SMALLEST && outline <= Math.min(OUTLINE, 5 + 3 * side / 16) * side &&
+      thickest <= Math.max(THICKEST, 3 * BOX / side);
+  }
 
   function broughtToWidth(thin, width) {
     const strokes = padded(thin, 2 * FINE);
@@ -324,17 +324,12 @@ const digits = (() => {
     const mask = withoutSpecks(picture(SIDE, SIDE,
       Uint8Array.from(ink.data, (value) => Number(value > level))));
     if (!mask.data.some(Boolean))
-      return { image: new Uint8Array(OUT * OUT), count: 0, steps: {} };
+      return { image: new Uint8Array(OUT * OUT), count: 0, drawn: true, steps: {} };
     const digit = unstretched(cutOut(ink, mask), ink);
     const fine = fitted(digit,
       EDGE * quantile(ink.data.filter((_, i) => mask.data[i]), 0.5));
-    const width = widthOf(fine), several = count(mask);
-    if (!isDrawn(fine, width)) {
-      const { data } = shown(resized(ink, OUT, OUT, CUBIC));
-      return { image: data, count: several, steps: {} };
-    }
-    const stroke = broughtToWidth(fine, width), image = centred(boxed(stroke));
-    return { image, count: several, steps: {
+    const stroke = broughtToWidth(fine, widthOf(fine)), image = centred(boxed(stroke));
+    return { image, count: count(mask), drawn: isDrawn(mask, fine), steps: {
       "cut out": shown(digit), "in a box": shown(fine), stroke: shown(stroke),
       centred: { height: OUT, width: OUT, data: image },
     } };

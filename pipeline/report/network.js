@@ -77,10 +77,11 @@ function softmax(logits) {
 }
 
 // Whether an answer is to be relied on; the reason why not, or nothing.
-function doubt({ mean, components, most_unexplained, least_margin }, image, count,
-  probabilities) {
+function doubt({ mean, components, most_unexplained, least_margin },
+  { image, count, drawn }, probabilities) {
   if (!image.some(Boolean)) return "blank";
   if (count > 1) return "more than one digit";
+  if (!drawn) return "unlike any digit seen";
   const rest = Float64Array.from(image, (level, i) => level / 255 - mean[i]);
   const residue = rest.slice();
   for (let row = 0; row < components.length; row += PIXELS) {

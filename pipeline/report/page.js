@@ -42,7 +42,7 @@ function start({ tensors, about }) {
   const traced = last > 0; // whether earlier epochs are known
   const knobs = Array.from({ length: hidden }, () => ({ ...UNTOUCHED }));
   const state = {
-    image: picture(0), row: 0, count: 1, // row: of the test picture; null: drawn
+    image: picture(0), count: 1, drawn: true, row: 0, // of a test picture; null: drawn here
     epoch: last, layer: 1, neuron: 0, input: null, // null: the bias
   };
   const network = () => networks[state.epoch];
@@ -170,7 +170,8 @@ function start({ tensors, about }) {
 
   function takeDrawing() {
     const made = digits.prepare(levels());
-    Object.assign(state, { image: made.image, row: null, count: made.count });
+    const { image, count, drawn } = made;
+    Object.assign(state, { image, count, drawn, row: null });
     $("steps").replaceChildren(...Object.entries(made.steps).map(([name, step]) => {
       const canvas = element("canvas", { role: "img", "aria-label": name });
       paintGrid(canvas, step.height, step.width, (place) => grey(step.data[place]));
@@ -182,7 +183,7 @@ function start({ tensors, about }) {
   function takeTestPicture(row) {
     cancelAnimationFrame(awaited);
     awaited = null;
-    Object.assign(state, { image: picture(row), row, count: 1 });
+    Object.assign(state, { image: picture(row), row, count: 1, drawn: true });
     clear();
     const canvas = element("canvas");
     paintGrid(canvas, 28, 28, (pixel) => grey(state.image[pixel]));
@@ -300,7 +301,7 @@ function start({ tensors, about }) {
       mark(button, state.layer === 2 && state.neuron === digit);
     });
     const [high, low] = [read.probabilities[first], read.probabilities[second]];
-    const why = familiar && doubt(familiar, state.image, state.count, read.probabilities);
+    const why = familiar && doubt(familiar, state, read.probabilities);
     let verdict = "Whether it is sure is not known: familiar.safetensors was not there.";
     if (familiar) verdict = why ? `It is unsure: ${why}.`
       : "It is sure: the picture is like those it learned from, and " +
@@ -742,7 +743,8 @@ function start({ tensors, about }) {
   buildGallery();
   takeTestPicture(0);
   const doubtOf = (image) =>
-    doubt(familiar, image, 1, networks[last].read(image).probabilities);
+    doubt(familiar, { image, count: 1, drawn: true },
+      networks[last].read(image).probabilities);
   return { state, networks, unlit, levels, go, takeTestPicture, picture, doubtOf,
     rows: about.rows, prepare: digits.prepare };
 }

@@ -238,6 +238,24 @@ def sets(test, folder):
         yield folder.name, *people(folder)
 
 
+def nothing(clothes):
+    """Yield the name of each set that shows no digit, and its pictures."""
+    rng = np.random.default_rng(3)
+    large = [np.asarray(grey(image).resize((140, 140))) for image in clothes[:1000]]
+    for name, images in (("clothes", clothes), ("clothes 140x140", large)):
+        yield name, list(images)
+        yield f"{name}, inverted", [255 - image for image in images]
+    for side in (8, 16, 20, 28, 32, 50, 64, 65, 80, 128, 300):
+        size = (EACH // 4, side, side)
+        noise = [rng.normal(128, 60, size), rng.normal(200, 20, size)]
+        noise += [rng.normal(30, 10, size), rng.uniform(0, 255, size)]
+        noise += [255 * (rng.random(size) < share) for share in (0.1, 0.3, 0.5)]
+        yield (
+            f"noise {side}x{side}",
+            list(np.concatenate(noise).clip(0, 255).astype("u1")),
+        )
+
+
 def row(name, *values):
     print(f"{name:26}", *(f"{value:>10}" for value in values), flush=True)
 
@@ -274,13 +292,14 @@ def main():
         each = (time.perf_counter() - start) / len(pictures) * 1000
         images = np.stack([found.image for found in prepared])
         counts = np.array([found.count for found in prepared])
+        drawn = np.array([found.drawn for found in prepared])
         rights, unlike, unsure = [], [], []
         for network, knows in zip(networks, known, strict=True):
             answers = network.predict(images).numpy()
             right = answers.argmax(1) == np.asarray(labels)
-            verdicts = knows.judge(images, answers, counts)
+            verdicts = knows.judge(images, answers, counts, drawn)
             rights.append(right.mean())
-            unlike.append(knows.unlike(images)[right].mean())
+            unlike.append((knows.unlike(images) | ~drawn)[right].mean())
             unsure.append(np.mean([not said.sure for said in verdicts], where=right))
         row(
             name,
@@ -304,6 +323,21 @@ def main():
         ("blank", noise[:1] * 0),
     ):
         row(f"unlike: {name}", mean([knows.unlike(images).mean() for knows in known]))
+    print("\nPrepared first; unsure for whatever reason")
+    for name, pictures in nothing(clothes):
+        prepared = [digits.prepare(picture) for picture in pictures]
+        images = np.stack([found.image for found in prepared])
+        counts = np.array([found.count for found in prepared])
+        drawn = np.array([found.drawn for found in prepared])
+        sure = [
+            said.sure
+            for network, knows in zip(networks, known, strict=True)
+            for said in knows.judge(
+                images, network.predict(images).numpy(), counts, drawn
+            )
+        ]
+        row(f"unsure: {name}", len(images), mean([not said for said in sure]))
+    print()
     row("close: MNIST test", mean([found.mean() for found in close]))
     held = [found[wrong].mean() for found, wrong in zip(close, mistakes, strict=True)]
     row("  mistakes held", mean(held))
