@@ -35,11 +35,12 @@ settings.register_profile(
 fuzz = settings.get_profile("fuzz")
 EXPECTED = (ValueError, OSError)
 
+SPECIAL = [b"\0\0\x80\x7f", b"\xff\xff\xff\xff", b"\0\0\0\0"]  # inf, nan, 0
 EDITS = st.lists(
     st.tuples(
         st.sampled_from(["set", "insert", "cut", "end"]),
         st.floats(0, 1, exclude_max=True),
-        st.binary(min_size=1, max_size=4),
+        st.one_of(st.binary(min_size=1, max_size=4), st.sampled_from(SPECIAL)),
     ),
     max_size=4,
 )
@@ -50,7 +51,7 @@ def edited(content, edits):
     content = bytearray(content)
     for kind, place, other in edits:
         # Half of the accidents befall the head, which claims the most.
-        at = int(place * 2 * (64 if place < 0.5 else len(content) / 2))
+        at = int(place * 128 if place < 0.5 else (place * 2 - 1) * len(content))
         at = min(at, len(content))
         if kind == "set":
             content[at : at + len(other)] = other
