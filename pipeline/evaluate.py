@@ -5,8 +5,8 @@ the pictures that were watched in training: with the defaults MNIST's 10,000 tes
 pictures, of which 95.9 % are read rightly with a loss of 0.147. A folder among the sets
 holds pictures with a labels.csv, in folders 0 to 9 or with the digit first in their
 names, or a pair of IDX files. Writes to outputs/evaluate/ metrics.json, answers.csv,
-classes.csv and scores.png, and the same into the MLflow run that trained the
-network. Takes 4 s.
+classes.csv, confusion.csv, calibration.csv and scores.png, and the same into the MLflow
+run that trained the network. Takes 4 s.
 """
 
 import json
@@ -88,6 +88,8 @@ def _write(scored: Sequence["Scored"], folder: Path) -> None:
     for name, parts in (
         ("answers.csv", [one.rows() for one in scored]),
         ("classes.csv", [one.classes() for one in scored]),
+        ("confusion.csv", [one.confusion() for one in scored]),
+        ("calibration.csv", [one.calibration() for one in scored]),
     ):
         rows = [row for part in parts for row in part]
         tables.write(folder / name, rows)

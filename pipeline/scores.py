@@ -86,6 +86,20 @@ class Scored:
             for row, file in enumerate(self.test.files)
         ]
 
+    def confusion(self) -> list[dict[str, Any]]:
+        """Return how often each label got each answer, a row a label."""
+        counts = metrics.confusion_matrix(self.answers, self.labels, CLASSES)
+        return [
+            {"set": self.test.name, "label": label}
+            | {f"answer {answer}": count for answer, count in enumerate(row)}
+            for label, row in enumerate(counts.tolist())
+        ]
+
+    def calibration(self) -> list[dict[str, Any]]:
+        """Return what was said with about the same confidence, and its share right."""
+        bins = metrics.reliability(self.probabilities, self.labels)
+        return [{"set": self.test.name, **vars(found)} for found in bins]
+
     def picture(self) -> Image:
         """Draw the confusion matrix and the reliability diagram."""
         counts = metrics.confusion_matrix(self.answers, self.labels, CLASSES)

@@ -178,6 +178,15 @@ def test_numbers_of_each_class_agree_with_the_answers(finished):
         assert int(row["n"]) == len(true)
         assert float(row["precision"]) == pytest.approx(hits / len(said))
         assert float(row["recall"]) == pytest.approx(hits / len(true))
+    with (finished.outputs / "evaluate" / "confusion.csv").open() as stream:
+        for row in csv.DictReader(stream):
+            for digit in range(10):
+                pair = {"label": row["label"], "answer": str(digit)}
+                count = sum({**a, **pair} == a for a in answers)
+                assert int(row[f"answer {digit}"]) == count
+    with (finished.outputs / "evaluate" / "calibration.csv").open() as stream:
+        bins = [*csv.DictReader(stream)]
+    assert sum(int(row["count"]) for row in bins) == 10_000
     numbers = scores(finished)["mnist"]
     unsure = sum(a["sure"] == "False" for a in answers)
     assert numbers["unsure"] == pytest.approx(unsure / 10_000)

@@ -388,6 +388,7 @@ def test_evaluate_and_inspect_write_into_the_run_that_trained(looked_at, client)
         f"evaluate/{name}"
         for name in (
             *("metrics.json", "answers.csv", "classes.csv", "scores.png"),
+            *("confusion.csv", "calibration.csv"),
             "mnist-mistakes.json",
         )
     }
