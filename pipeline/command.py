@@ -318,7 +318,9 @@ def read(
                 parts = value.split(",")
             argument = f"{key}={','.join(map(quote, parts))}"
         if key in LISTS:
-            parts = [p for p in value.strip("[]").split(",") if p and p != "null"]
+            inner = value[1:-1] if value[:1] + value[-1:] == "[]" else value
+            parts = [inner] if os.path.isdir(inner) else inner.split(",")
+            parts = [p.strip() for p in parts if p.strip() not in ("", "null")]
             argument = f"{key}=[{','.join(map(quote, parts))}]" if parts else argument
         words.append(argument)
         try:

@@ -134,7 +134,7 @@ class Evaluate(Look):
 class Predict(Look):
     """What stage predict reads from the configuration."""
 
-    images: int | str
+    images: int | Annotated[str, Field(min_length=1)]
 
 
 class Inspect(Look):

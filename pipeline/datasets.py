@@ -28,6 +28,12 @@ SIDE = 28  # pixels; a picture is SIDE x SIDE
 PICTURES = {"means": figures.class_means, "samples": figures.contact_sheet}
 MOST, WIDEST = 1_000_000, 4096  # pictures of an IDX file, pixels of their sides
 LARGEST = 2**29  # bytes of an IDX file; EMNIST, the largest of the family, has 2**29
+FORMS = {  # how files begin that are no IDX files
+    b"PK": "a ZIP archive, to be unpacked",
+    b"<": "an HTML page, not the file itself",
+    b"vers": "a Git LFS pointer, to be pulled",
+    b"": "no IDX file",
+}
 HELD_OUT = 120  # split=holdout keeps back 1/120 of the images from each class
 
 
@@ -259,9 +265,11 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
             header = stream.read(4 + 4 * dimensions)
             magic = bytes([0, 0, 8, dimensions])
             if header[:4] != magic or len(header) < 4 + 4 * dimensions:
+                start = header[:4]
+                what = next(told for s, told in FORMS.items() if start.startswith(s))
                 raise ValueError(
-                    f"{path} starts with bytes {header[:4].hex(' ')}; an IDX file of "
-                    f"bytes in {dimensions} dimensions starts with {magic.hex(' ')}"
+                    f"{path} is {what}: it starts with bytes {start.hex(' ')}; an IDX "
+                    f"file of bytes in {dimensions} dimensions with {magic.hex(' ')}"
                 )
             sizes = [int(size) for size in np.frombuffer(header, ">u4", offset=4)]
             claimed = math.prod(sizes)

@@ -48,10 +48,9 @@ def evaluate(cfg: Evaluate) -> None:
     sets: list[str | None] = [*cfg.sets] if cfg.sets else [None]
     for name in sets:
         shown = progress(f"preparing {name or dataset.name}")
-        if name is None:
-            test = testsets.own(
-                dataset, trained.split, prepare=cfg.prepare, shown=shown
-            )
+        if name is None or name == trained.dataset:
+            split = None if name else trained.split
+            test = testsets.own(dataset, split, prepare=cfg.prepare, shown=shown)
         else:
             folder = OUTPUTS / "data"
             test = testsets.load(name, folder=folder, prepare=cfg.prepare, shown=shown)
@@ -117,15 +116,16 @@ def _record(one: "Scored", run: "Run", *, step: int) -> None:
         counts={"pictures": len(one.labels)},
         use="evaluation",
     )
+    rows = one.rows()
+    wrong = [at for at, row in enumerate(rows) if row["label"] != row["answer"]]
+    wrong.sort(key=lambda at: -rows[at]["confidence"])
     mistakes = [
-        {"picture": Image.fromarray(image).resize((84, 84), 0), **row}
-        | {"file": shown(row["file"])}
-        for image, row in zip(one.test.pictures.images, one.rows(), strict=True)
-        if row["label"] != row["answer"]
+        {"picture": Image.fromarray(one.test.pictures.images[at]).resize((84, 84), 0)}
+        | {**rows[at], "file": shown(rows[at]["file"])}
+        for at in wrong[:MISTAKES]
     ]
     if mistakes:
-        mistakes.sort(key=lambda row: -row["confidence"])
-        run.log_table(f"evaluate/{name}-mistakes.json", mistakes[:MISTAKES])
+        run.log_table(f"evaluate/{name}-mistakes.json", mistakes)
 
 
 def _print(scored: Sequence["Scored"], run: "Run") -> None:

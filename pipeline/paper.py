@@ -51,11 +51,12 @@ def grey_levels(picture: Image.Image) -> Levels:
 def _from_numbers(values: Shaped[np.ndarray, "h w"]) -> Levels:
     """Scale numbers to grey levels: the range is the smallest usual one that fits."""
     floating = values.dtype.kind == "f"
-    values = np.nan_to_num(values.astype(np.float64)).clip(min=0)
-    highest = values.max()
+    values = values.astype(np.float32)
+    highest = values.max(where=np.isfinite(values), initial=0)
+    values = np.nan_to_num(values, posinf=highest).clip(0, highest)
     usual = (1, 255, 4095, 65535) if floating else (255, 4095, 65535)
     full = next((top for top in usual if highest <= top), highest)
-    return np.asarray((values * (255 / full)).round(), np.uint8)
+    return np.asarray((values / full * 255).round(), np.uint8)
 
 
 def reduced(levels: Levels, largest: int) -> UInt8[np.ndarray, "rows columns"]:

@@ -9,12 +9,12 @@ predictions.json, predictions.csv and preparation.png, which shows every step. T
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.command import progress, stage
+from pipeline.command import stage
 from pipeline.config import OUTPUTS, Predict, home
 
 if TYPE_CHECKING:
@@ -51,27 +51,24 @@ def predict(cfg: Predict) -> None:
     trained = chosen.network(cfg.run, cfg.model, last=last, store=store)
     known = familiar.load(trained.familiar)
     dataset = datasets.load(trained.dataset, folder=OUTPUTS / "data")
-    pictures, problems = _pictures(str(cfg.images), dataset)
-    images = np.stack([picture.image for picture in pictures])
-    counts = np.array([picture.count for picture in pictures])
-    drawn = np.array([picture.drawn for picture in pictures])
-    probabilities = trained.network.predict(images).numpy()
-    answers = [
-        Answer(picture, row.tolist(), verdict)
-        for picture, row, verdict in zip(
-            pictures,
-            probabilities,
-            known.judge(images, probabilities, counts, drawn),
-            strict=True,
-        )
-    ]
-    for answer in answers:
-        _print(answer)
+    answers: list[Answer] = []
+    problems: list[str] = []
+    for picture in _pictures(str(cfg.images), dataset, problems):
+        image, count = picture.image[None], np.array([picture.count])
+        probabilities = trained.network.predict(image).numpy()
+        drawn = np.array([picture.drawn])
+        (verdict,) = known.judge(image, probabilities, count, drawn)
+        kept = picture if len(answers) < DRAWN else replace(picture, steps={})
+        answers.append(Answer(kept, probabilities[0].tolist(), verdict))
+        _print(answers[-1])
+    if not answers:
+        raise ValueError("\n  ".join(["no picture could be read", *problems]))
     with atomic.folder(OUTPUTS / "predict") as written:
         _write(answers, written, means=dataset.means())
     print(f"files  {OUTPUTS / 'predict'}")
     if problems:
-        told = "\n  ".join([f"{len(problems)} pictures were not read", *problems])
+        what = "picture was" if len(problems) == 1 else "pictures were"
+        told = "\n  ".join([f"{len(problems)} {what} not read", *problems])
         raise ValueError(told)
 
 
@@ -109,50 +106,48 @@ class Answer:
         ]
 
 
-def _pictures(images: str, dataset: "Dataset") -> tuple[list[Picture], list[str]]:
-    """Read the pictures that were asked for; and say of which that failed.
+def _pictures(
+    images: str, dataset: "Dataset", problems: list[str]
+) -> Iterator[Picture]:
+    """Read the pictures that were asked for; and note those that can't be read.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such place, or no such test picture.
     """
     from pipeline import digits, pictures
 
     if re.fullmatch("-?[0-9]+", images):
-        row, test = int(images), dataset.test
-        if not 0 <= row < len(test):
-            raise ValueError(
-                f"images must be 0 to {len(test) - 1}, a test picture of "
-                f"{dataset.name}, or a file or folder, got {images}"
-            )
-        image = test.images[row]
-        name = f"{dataset.name} test picture {row}"
-        label = int(test.labels[row])
-        return [Picture(name, label, image, 1, True, {"as it is": image})], []
+        yield _test_picture(int(images), dataset)
+        return
     finding = pictures.find(Path(images).expanduser())
-    found: list[Picture] = []
-    problems = [*finding.problems]
+    problems += finding.problems
     if len(finding.pictures) > 1:
         print(f"{len(finding.pictures):,} pictures: {finding.told}\n")
-    for each in progress("reading pictures")(finding.pictures):
+    for each in finding.pictures:
         try:
-            levels = pictures.read(each.path)
+            made = digits.prepare(pictures.read(each.path))
         except ValueError as error:
             problems.append(str(error))
             continue
-        made = digits.prepare(levels)
-        found.append(
-            Picture(
-                file=pictures.name_in(each.path, images),
-                label=each.label,
-                image=made.image,
-                count=made.count,
-                drawn=made.drawn,
-                steps=made.steps if len(found) < DRAWN else {},
-            )
+        yield Picture(
+            file=pictures.name_in(each.path, images),
+            label=each.label,
+            image=made.image,
+            count=made.count,
+            drawn=made.drawn,
+            steps=made.steps,
         )
-    if not found:
-        raise ValueError("\n  ".join(["no picture could be read", *problems]))
-    return found, problems
+
+
+def _test_picture(row: int, dataset: "Dataset") -> Picture:
+    test = dataset.test
+    if not 0 <= row < len(test):
+        raise ValueError(
+            f"images must be 0 to {len(test) - 1}, a test picture of {dataset.name}, "
+            f"or a file or folder, got {row}"
+        )
+    name, image = f"{dataset.name} test picture {row}", test.images[row]
+    return Picture(name, int(test.labels[row]), image, 1, True, {"as it is": image})
 
 
 def _print(answer: Answer) -> None:

@@ -52,13 +52,26 @@ class _Source:
     problems: list[str] = field(default_factory=list)
 
 
-def own(dataset: Dataset, split: str, *, prepare: bool | None, shown: Shown) -> TestSet:
-    """Return what a network was watched on: the validation pictures of its data set."""
-    val = dataset.split(split).val
-    name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
-    told = f"what was watched in training (split={split})"
-    files = _rows(name, len(val))
-    source = _Source(files, val.labels.tolist(), val.images.__getitem__, told)
+def own(
+    dataset: Dataset, split: str | None, *, prepare: bool | None, shown: Shown
+) -> TestSet:
+    """Return pictures of a network's own data set, as they are unless to be prepared.
+
+    Args:
+        dataset: The data set.
+        split: How it was divided, for what was watched in training; None for its test
+            pictures, which no network learns from.
+        prepare: Whether the pictures are prepared.
+        shown: Passes rows on, and shows how far they have come.
+    """
+    chosen, name, told = dataset.test, dataset.name, "the test pictures"
+    if split is not None:
+        chosen = dataset.split(split).val
+        told = f"what was watched in training (split={split})"
+    if split not in (None, "exercise"):
+        name += f"-{split}"
+    files = _rows(name, len(chosen))
+    source = _Source(files, chosen.labels.tolist(), chosen.images.__getitem__, told)
     return _read(source, name, prepare=bool(prepare), shown=shown)
 
 

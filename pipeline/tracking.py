@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -200,6 +201,8 @@ class Run:
                 shown = isinstance(value, Image)
                 data[column].append(mlflow.Image(value) if shown else value)
         (self._files / name).unlink(missing_ok=True)  # else MLflow would add rows
+        drawn = self._files / "table_images" / name.removesuffix(".json")
+        shutil.rmtree(drawn, ignore_errors=True)
         self._client.log_table(self._id, data, name)
 
     def child_tags(self) -> dict[str, str]:
