@@ -153,6 +153,14 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Let processes that tests start hear Ctrl-C, also where the tests don't."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="session")
 def mnist():
     """The real MNIST, fetched by the project itself where it is not there yet."""

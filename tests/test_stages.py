@@ -205,7 +205,11 @@ def test_tags_say_what_made_the_run(recorded, mnist):
 
 
 def test_data_set_is_an_input_of_the_run(recorded, mnist):
-    (entry,) = recorded.inputs.dataset_inputs
+    (entry,) = [
+        entry
+        for entry in recorded.inputs.dataset_inputs
+        if entry.tags[0].value == "training"
+    ]
     assert entry.dataset.name == "mnist"
     assert mnist.sha256.startswith(entry.dataset.digest)
     assert json.loads(entry.dataset.profile) == {"train": 60_000, "test": 10_000}
