@@ -18,6 +18,8 @@ from mlflow import MlflowClient
 from pipeline import config, copies, tracking
 from pipeline.config import Refused, Train, check, defaults
 
+pytestmark = pytest.mark.fault  # real servers, started and ended: two minutes
+
 DIGITS = ["dataset=digits", "epochs=2"]
 POINTS = int(os.environ.get("POINTS", "2"))  # of servers, and of clients, that die
 
