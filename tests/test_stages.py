@@ -392,7 +392,8 @@ def test_evaluate_and_inspect_write_into_the_run_that_trained(looked_at, client)
     names += ["confusion.csv", "calibration.csv", "mnist-mistakes.json"]
     expected = {f"evaluate/{name}" for name in names}
     assert expected <= artifacts(client, run, "evaluate")  # other tests add others
-    assert len(client.search_runs(["1"])) == 1
+    same = f"tags.`weights.sha256` = '{run.data.tags['weights.sha256']}'"
+    assert [found.info.run_id for found in client.search_runs(["1"], same)] == [run_id]
 
 
 def test_an_older_network_is_reached_by_its_run(looked_at, recorded):
