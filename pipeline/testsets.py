@@ -18,6 +18,7 @@ from PIL import Image
 from pipeline import datasets, digits, pictures
 from pipeline.datasets import SIDE, Dataset, Labelled
 
+MOST = 100_000  # pictures of a set, which stay within 1 GB of memory
 AS_THEY_ARE = ("mnist", "fashion_mnist")
 Shown = Callable[[Sequence[int]], Iterable[int]]  # passes rows on, and shows how far
 
@@ -194,6 +195,11 @@ def _of_idx(pairs: Sequence[tuple[Path, Path]]) -> _Source:
         names = ", ".join(pictures.shown(images.name) for images, _ in tests)
         raise ValueError(f"{pictures.shown(tests[0][0].parent)} has several: {names}")
     images, labels = datasets.read_pair(*tests[0])
+    if len(images) > MOST:
+        raise ValueError(
+            f"{pictures.shown(tests[0][0])} has {len(images):,} pictures: at most "
+            f"{MOST:,} are scored at once"
+        )
     name = tests[0][0].name
     told = f"{pictures.shown(name)}, {images.shape[1]}x{images.shape[2]} pixels"
     return _Source(_rows(name, len(images)), labels.tolist(), images.__getitem__, told)

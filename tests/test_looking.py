@@ -236,6 +236,14 @@ def test_idx_files_that_lie_are_refused(finished, tmp_path, name, content, messa
     assert "Traceback" not in done.stderr
 
 
+def test_more_pictures_than_memory_is_meant_for_are_refused(finished, tmp_path):
+    many = np.zeros((100_001, 1, 1), np.uint8)
+    (tmp_path / "images-idx3-ubyte").write_bytes(idx(many))
+    (tmp_path / "labels-idx1-ubyte").write_bytes(idx(many.ravel()))
+    done = finished.run("evaluate", f"sets=[{tmp_path}]", status=1)
+    assert "has 100,001 pictures: at most 100,000 are scored at once" in done.stderr
+
+
 def models(tmp_path, good):
     tensors = load_file(good)
     content = good.read_bytes()
