@@ -248,11 +248,15 @@ def is_worker(pid):
         return False
 
 
+# So many that some are always left to train when the first is done, however fast or
+# slow the machine.
+LONG = ["train", "-m", "seed=1,2,3,4,5,6,7,8", "dataset=digits", "epochs=12"]
+
+
 @pytest.mark.fault
 def test_a_worker_that_is_killed_costs_no_more_than_what_was_at_work(project):
-    command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=12"]
-    process = project.start(*command, "hydra/launcher=joblib", PYTHONUNBUFFERED="1")
-    wait_for(process, "1 of 4")
+    process = project.start(*LONG, "hydra/launcher=joblib", PYTHONUNBUFFERED="1")
+    wait_for(process, "1 of 8")
     worker = next(pid for pid in children_of(process.pid) if is_worker(pid))
     os.kill(int(worker), signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=60)
@@ -261,10 +265,10 @@ def test_a_worker_that_is_killed_costs_no_more_than_what_was_at_work(project):
     assert "its worker was killed; is there memory enough?" in stdout
     _, (before,), children = store_of(project)
     statuses = [run.info.status for run in children]
-    assert 2 <= statuses.count("FINISHED") <= 3  # two were at work at most
+    assert 6 <= statuses.count("FINISHED") <= 7  # two were at work at most
     assert {*statuses} == {"FINISHED", "FAILED"}
-    project.run(*command)
-    assert finished(project, ["1", "2", "3", "4"]).info.run_id == before.info.run_id
+    project.run(*LONG)
+    assert finished(project, [*"12345678"]).info.run_id == before.info.run_id
 
 
 @pytest.mark.fault
@@ -308,11 +312,9 @@ def test_a_sweep_whose_folder_is_gone_is_brought_back_from_the_store(swept):
     ],
 )
 def test_a_sweep_that_was_stopped_trains_only_what_is_missing(project, launcher, stop):
-    command = ["train", "-m", "seed=1,2,3,4", "dataset=digits", "epochs=12"]
     how = f"hydra/launcher={launcher}"
-    process = project.start(*command, how, PYTHONUNBUFFERED="1")
-    wait_for(process, "1 of 4")
-    time.sleep(0.5)  # in the middle of another
+    process = project.start(*LONG, how, PYTHONUNBUFFERED="1")
+    wait_for(process, "1 of 8")
     workers = children_of(process.pid)
     process.send_signal(stop)
     process.wait(timeout=60)
@@ -325,12 +327,12 @@ def test_a_sweep_that_was_stopped_trains_only_what_is_missing(project, launcher,
     if stop != signal.SIGKILL:
         assert before.info.status == "KILLED"
 
-    again = project.run(*command)
-    parent = finished(project, ["1", "2", "3", "4"])
+    again = project.run(*LONG)
+    parent = finished(project, [*"12345678"])
     assert parent.info.run_id == before.info.run_id
     # Neither what was done nor what a worker still trained was started again.
     assert begun <= {run.info.run_id for run in store_of(project)[2]}
-    assert re.search("4 in all, [123] already trained", again.stdout)
+    assert re.search("8 in all, [1-7] already trained", again.stdout)
     (table,) = project.outputs.glob("sweeps/*/sweep.csv")
-    assert "\n4," in table.read_text()
+    assert "\n8," in table.read_text()
     assert not [pid for pid in workers if is_worker(pid)]
