@@ -88,7 +88,8 @@ class Server:
         if typed:  # as a person does, but for the port
             self.command = ["sh", "-c", f"{typed} --port {self.port}"]
         calm = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        self.environment = {**os.environ, **calm, **environment}
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": programs, **calm, **environment}
         self.folder = folder
         self.start()
 

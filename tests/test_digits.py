@@ -118,19 +118,19 @@ def test_a_blank_picture_is_said_to_be_blank(kind):
 
 
 @pytest.mark.parametrize("side", [8, 16, 20, 28, 32, 50, 64, 65, 80])
-@pytest.mark.parametrize("kind", ["grey", "faint", "any", "specks", "half"])
+@pytest.mark.parametrize("kind", ["grey", "faint", "any", "few", "specks", "half"])
 def test_no_pen_drew_noise(side, kind):
     rng, size = np.random.default_rng(1), (20, side, side)
     noise = {
         "grey": lambda: rng.normal(128, 60, size).clip(0, 255),
         "faint": lambda: rng.normal(200, 20, size).clip(0, 255),
         "any": lambda: rng.integers(0, 256, size),
+        "few": lambda: 255 * (rng.random(size) < 0.1),
         "specks": lambda: 255 * (rng.random(size) < 0.3),
         "half": lambda: 255 * (rng.random(size) < 0.5),
     }[kind]()
     found = [digits.prepare(levels.astype(np.uint8)) for levels in noise]
-    passed = sum(made.drawn and made.count == 1 for made in found)
-    assert passed <= (12 if side == 8 else 0)  # 64 pixels can look like a digit
+    assert not any(made.drawn and made.count == 1 for made in found)
 
 
 @pytest.mark.parametrize("large", [28, 140])

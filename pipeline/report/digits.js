@@ -3,8 +3,8 @@
 // data }, row by row; names and numbers are those of the Python functions.
 
 const digits = (() => {
-  const SIDE = 48, OUT = 28, BOX = 20, FINE = 4, WIDTHS = [2.5, 3.3];
-  const SMALLEST = 5, OUTLINE = 8, THICKEST = 3;
+  const SIDE = 48, OUT = 28, BOX = 20, FINE = 4, WIDTHS = [2.6, 3.3];
+  const SMALLEST = 8, OUTLINE = 8, THICKEST = 3;
   const EDGE = 0.5, FAINTEST = 0.08, SQUEEZED = 0.7;
 
   const picture = (height, width, data = new Float32Array(height * width)) =>
@@ -252,13 +252,14 @@ const digits = (() => {
   const widthOf = (strokes) =>
     4 * (sum(distances(padded(strokes, 1))) / area(strokes)) / FINE;
 
-  // Whether a pen can have made these shapes, as they were and in the box.
-  function isDrawn(mask, strokes) {
+  // Whether a pen can have made a digit, as it was found and in the box.
+  function isDrawn(shapes, mask, strokes) {
     const side = longest(boxOf(mask)), { width, data } = padded(mask, 1);
     const outline = sum(data.map((set, i) =>
       Number(set !== (data[i - 1] ?? 0)) + Number(set !== (data[i - width] ?? 0))));
     const thickest = distances(padded(strokes, 1)).reduce((a, b) => Math.max(a, b)) / FINE;
-    return side >= SMALLEST && outline <= Math.min(OUTLINE, 5 + 3 * side / 16) * side &&
+    return blobs(shapes).length <= side / SMALLEST &&
+      outline <= Math.min(OUTLINE, 5 + 3 * side / 16) * side &&
       thickest <= Math.max(THICKEST, 3 * BOX / side);
   }
 
@@ -321,15 +322,16 @@ const digits = (() => {
     const light = isDarkOnLight(given) ? given
       : picture(SIDE, SIDE, given.data.map((level) => 255 - level));
     const ink = inkOnPaper(light), level = threshold(ink);
-    const mask = withoutSpecks(picture(SIDE, SIDE,
-      Uint8Array.from(ink.data, (value) => Number(value > level))));
+    const shapes = picture(SIDE, SIDE,
+      Uint8Array.from(ink.data, (value) => Number(value > level)));
+    const mask = withoutSpecks(shapes);
     if (!mask.data.some(Boolean))
       return { image: new Uint8Array(OUT * OUT), count: 0, drawn: true, steps: {} };
     const digit = unstretched(cutOut(ink, mask), ink);
     const fine = fitted(digit,
       EDGE * quantile(ink.data.filter((_, i) => mask.data[i]), 0.5));
     const stroke = broughtToWidth(fine, widthOf(fine)), image = centred(boxed(stroke));
-    return { image, count: count(mask), drawn: isDrawn(mask, fine), steps: {
+    return { image, count: count(mask), drawn: isDrawn(shapes, mask, fine), steps: {
       "cut out": shown(digit), "in a box": shown(fine), stroke: shown(stroke),
       centred: { height: OUT, width: OUT, data: image },
     } };
