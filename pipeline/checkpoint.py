@@ -108,16 +108,6 @@ class Trained:
         return tensors
 
 
-def load_last(folder: Path) -> Trained:
-    """Read the network of the last training while no other takes its place.
-
-    Raises:
-        FileNotFoundError: If there is none; it says which command makes one.
-    """
-    with atomic.reading(folder):
-        return load_trained(folder / "model.safetensors")
-
-
 def load_trained(path: Path) -> Trained:
     """Read a network, and the run that trained it from the file beside it."""
     network, about = load_with(path)

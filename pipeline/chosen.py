@@ -1,9 +1,12 @@
 """The network that a command looks at: the last one, that of a run, or a file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import checkpoint, tracking
+from pipeline import atomic, checkpoint, familiar, tracking
 from pipeline.checkpoint import Trained
+from pipeline.familiar import Familiar
 
 
 def network(run: str | None, model: str | None, *, last: Path, store: Path) -> Trained:
@@ -19,9 +22,34 @@ def network(run: str | None, model: str | None, *, last: Path, store: Path) -> T
         FileNotFoundError: If there is no such file; it says which command makes one.
         ValueError: If the store has no such run, or the file holds no network.
     """
+    with _file(run, model, last=last, store=store) as path:
+        return checkpoint.load_trained(path)
+
+
+def judged(
+    run: str | None, model: str | None, *, last: Path, store: Path
+) -> tuple[Trained, Familiar]:
+    """Read that network, and from beside it what judges its answers.
+
+    Raises:
+        FileNotFoundError: If one of both is missing; it says which command makes it.
+        ValueError: If the store has no such run, or a file holds something else.
+    """
+    with _file(run, model, last=last, store=store) as path:
+        trained = checkpoint.load_trained(path)
+        return trained, familiar.load(trained.familiar, network=trained.sha256)
+
+
+@contextmanager
+def _file(
+    run: str | None, model: str | None, *, last: Path, store: Path
+) -> Iterator[Path]:
+    """Find the file of a network; that of the last training is kept in its place."""
     if run is not None:
         known = tracking.recorded(run, store=store)
-        return checkpoint.load_trained(known.folder / "train" / "model.safetensors")
-    if model is not None:
-        return checkpoint.load_trained(Path(model).expanduser())
-    return checkpoint.load_last(last)
+        yield known.folder / "train" / "model.safetensors"
+    elif model is not None:
+        yield Path(model).expanduser()
+    else:
+        with atomic.reading(last):
+            yield last / "model.safetensors"

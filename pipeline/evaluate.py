@@ -34,13 +34,12 @@ def evaluate(cfg: Evaluate) -> None:
     """Load, compute, write, in this order."""
     import torch
 
-    from pipeline import atomic, chosen, datasets, familiar, testsets, tracking
+    from pipeline import atomic, chosen, datasets, testsets, tracking
     from pipeline.scores import Scored
 
     torch.set_num_threads(1)
     last, store = OUTPUTS / "train", home()
-    trained = chosen.network(cfg.run, cfg.model, last=last, store=store)
-    known = familiar.load(trained.familiar)
+    trained, known = chosen.judged(cfg.run, cfg.model, last=last, store=store)
     dataset = datasets.load(trained.dataset, folder=OUTPUTS / "data")
     if "data_sha256" in trained.about:
         dataset.check(trained.about["data_sha256"])

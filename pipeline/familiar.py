@@ -145,27 +145,38 @@ def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
     return np.asarray(first - second)
 
 
-def save(path: Path, familiar: Familiar) -> str:
-    """Write it beside the network, in 270 KB; return the sha256 of the file."""
+def save(path: Path, familiar: Familiar, *, network: str) -> str:
+    """Write it beside the network, in 270 KB, and say which that is by its sha256.
+
+    Returns:
+        The sha256 of the file.
+    """
     return checkpoint.write(
         path,
         {"mean": familiar.mean, "components": familiar.components},
         {
+            "network": network,
             "most_unexplained": familiar.most_unexplained,
             "least_margin": familiar.least_margin,
         },
     )
 
 
-def load(path: Path) -> Familiar:
+def load(path: Path, *, network: str) -> Familiar:
     """Read what `save` wrote.
+
+    Args:
+        path: The file.
+        network: The sha256 of the network whose answers are judged.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else.
+        ValueError: If it holds something else, or belongs to another network.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run python -m pipeline.train")
+        raise FileNotFoundError(
+            f"{path} is missing: python -m pipeline.train writes it beside its network"
+        )
     try:
         arrays, about = checkpoint.read(path)
         mean, components = arrays["mean"], arrays["components"]
@@ -177,4 +188,6 @@ def load(path: Path) -> Familiar:
         raise ValueError(f"{path} is damaged: it holds no components of pictures")
     if not all(np.isfinite(each).all() for each in (mean, components, thresholds)):
         raise ValueError(f"{path} is damaged: it holds what is no finite number")
+    if about.get("network") != network:
+        raise ValueError(f"{path} belongs to another network than the one beside it")
     return Familiar(mean, components, *thresholds)

@@ -105,12 +105,15 @@ def _subject(trained: "Trained", dataset: "Dataset") -> "Subject":
 
     known = "seed" in trained.about
     name = label({**defaults(), **trained.about}) if known else trained.sha256[:8]
+    beside = trained.familiar
     return Subject(
         name=name,
         network=trained.network,
         sha256=trained.sha256,
         history=trained.history() or {},
-        familiar=familiar.load(trained.familiar) if trained.familiar.exists() else None,
+        familiar=familiar.load(beside, network=trained.sha256)
+        if beside.exists()
+        else None,
         dataset=dataset,
         split=trained.split,
         epochs=trained.epochs,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from pipeline import paper
 
@@ -26,7 +26,8 @@ ENDINGS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
 ENDINGS |= {".ppm", ".pgm", ".pbm", ".pnm"}
 NOT_READ = {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
 HEAVIEST = 2**28  # bytes of a picture's file; 50 million pixels of 16 bits have more
-MOST = 50_000_000  # pixels of a picture, as large phones take them: 200 MB in memory
+MOST = 50_000_000  # pixels of a picture, as large phones take them: 900 MB at most
+SLOWLY = 4_000_000  # pixels of a PPM that Pillow reads one by one, in 7 s
 LONGEST = 2**26  # bytes of a labels.csv
 LARGE = 1600  # pixels a side to which larger pictures are reduced at once
 STARTS = {
@@ -38,6 +39,8 @@ STARTS = {
     b"<!doc": "an HTML page: save the picture itself",
     b"<html": "an HTML page: save the picture itself",
 }
+# How files begin that are pictures, or were; in small letters.
+KNOWN = (b"\x89png", b"\xff\xd8\xff", b"gif8", b"ii*\0", b"mm\0*", b"riff")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Finding:
 
     pictures: list[Found] = field(default_factory=list)
     told: str = ""  # where the labels are from
+    named: bool = False  # they are from the names of the files
     problems: list[str] = field(default_factory=list)  # a line for each that is lost
 
 
@@ -71,7 +75,8 @@ def find(place: Path) -> Finding:
     except (OSError, ValueError) as error:  # a null byte is the latter
         raise ValueError(f"{shown(place)} can't be read: {error}") from None
     if not folder:
-        return Finding([Found(place, _digit_of(place))], "label from the file's name")
+        alone = Found(place, _digit_of(place))
+        return Finding([alone], "label from the file's name", named=True)
     table = place / "labels.csv"
     folders = [place / str(digit) for digit in range(10)]
     if os.path.lexists(table):
@@ -83,7 +88,8 @@ def find(place: Path) -> Finding:
                 found.pictures.append(Found(path, digit))
         _leave_out(found, set(), place)
     else:
-        found = Finding(told="labels from the first digit of each file's name")
+        told = "labels from the first digit of each file's name"
+        found = Finding(told=told, named=True)
         found.pictures = [Found(path, _digit_of(path)) for path in _pictures_in(place)]
     if not found.pictures and not found.problems:
         raise ValueError(f"{shown(place)} holds no pictures ({_kinds()})")
@@ -128,6 +134,8 @@ def read(path: Path) -> UInt8[np.ndarray, "height width"]:
     except Image.DecompressionBombError:
         raise ValueError(f"{name} has more than {MOST:,} pixels") from None
     except UnidentifiedImageError:
+        if head.startswith(KNOWN):
+            raise ValueError(f"{name} is damaged: its picture can't be found") from None
         raise ValueError(f"{name} is no picture of a known kind ({_kinds()})") from None
     except Exception as error:  # whatever a reader of Pillow's says of odd bytes
         raise ValueError(f"{name} is damaged: {error}") from None
@@ -144,10 +152,12 @@ def shown(path: Path | str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in str(path))
 
 
-def _check(picture: Image.Image, name: str) -> None:
+def _check(picture: ImageFile.ImageFile, name: str) -> None:
     """Refuse a picture for what its head says, before its pixels are read."""
     width, height = picture.size
-    most = MOST // 2 if picture.mode[0] in "IF" else MOST  # as many bytes, and copies
+    heavy = picture.mode[0] in "IF" or picture.format == "WEBP"  # more bytes, copies
+    slow = picture.format == "PPM" and picture.tile[0][0] != "raw"
+    most = SLOWLY if slow else MOST // 2 if heavy else MOST
     if width * height > most:
         raise ValueError(
             f"{name} has {width}x{height} pixels: at most {most:,} are read"

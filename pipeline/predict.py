@@ -33,6 +33,7 @@ class Picture:
 
     file: str
     label: int | None  # where it is known
+    named: bool  # it is the first digit of the file's name
     image: "UInt8[np.ndarray, '28 28']"
     count: int  # digits on it
     drawn: bool  # whether a pen can have made them
@@ -44,12 +45,11 @@ def predict(cfg: Predict) -> None:
     import numpy as np
     import torch
 
-    from pipeline import atomic, chosen, datasets, familiar
+    from pipeline import atomic, chosen, datasets
 
     torch.set_num_threads(1)
     last, store = OUTPUTS / "train", home()
-    trained = chosen.network(cfg.run, cfg.model, last=last, store=store)
-    known = familiar.load(trained.familiar)
+    trained, known = chosen.judged(cfg.run, cfg.model, last=last, store=store)
     dataset = datasets.load(trained.dataset, folder=OUTPUTS / "data")
     answers: list[Answer] = []
     problems: list[str] = []
@@ -97,12 +97,13 @@ class Answer:
         order = sorted(range(10), key=lambda d: -self.probabilities[d])
         second = f"then {order[1]} ({self.probabilities[order[1]]:.1%})"
         label = self.picture.label
+        known = "by its name it is a" if self.picture.named else "its label is"
         if self.verdict.reason == "blank":
             return ["blank: there is nothing to be read"]
         return [
             f"{digit} ({self.probabilities[digit]:.1%}), {second}",
             "sure" if sure else f"unsure: {self.verdict.reason}",
-            *([] if label is None else [f"its label is {label}"]),
+            *([] if label is None else [f"{known} {label}"]),
         ]
 
 
@@ -132,6 +133,7 @@ def _pictures(
         yield Picture(
             file=pictures.name_in(each.path, images),
             label=each.label,
+            named=finding.named,
             image=made.image,
             count=made.count,
             drawn=made.drawn,
@@ -147,7 +149,15 @@ def _test_picture(row: int, dataset: "Dataset") -> Picture:
             f"or a file or folder, got {row}"
         )
     name, image = f"{dataset.name} test picture {row}", test.images[row]
-    return Picture(name, int(test.labels[row]), image, 1, True, {"as it is": image})
+    return Picture(
+        file=name,
+        label=int(test.labels[row]),
+        named=False,
+        image=image,
+        count=1,
+        drawn=True,
+        steps={"as it is": image},
+    )
 
 
 def _print(answer: Answer) -> None:

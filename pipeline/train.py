@@ -143,6 +143,7 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
             familiar.save(
                 written / "familiar.safetensors",
                 familiar.learn(network, split.train.images),
+                network=sha256,
             )
             tensors = [moment.tensors for moment in record.moments]
             checkpoint.save_history(written / "history.safetensors", tensors, about)

@@ -221,4 +221,4 @@ def recorded(finished, client):
 @pytest.fixture(scope="session")
 def trained(finished):
     """Its network."""
-    return checkpoint.load_last(finished.outputs / "train")
+    return checkpoint.load_trained(finished.trained("model.safetensors"))

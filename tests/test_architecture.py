@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "tables": set(),
     "testsets": {"datasets", "digits", "pictures"},
     "familiar": {"checkpoint", "network"},
-    "chosen": {"checkpoint", "tracking"},
+    "chosen": {"atomic", "checkpoint", "familiar", "tracking"},
     "scores": {"familiar", "figures", "metrics", "network", "testsets"},
     "report": {"checkpoint", "datasets", "familiar", "metrics", "network", "neurons"},
     "reproduce": {"checkpoint", "datasets", "network", "sources", "tracking"},

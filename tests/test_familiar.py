@@ -80,16 +80,23 @@ def test_reasons_are_given_in_words(known, few):
 
 def test_it_is_kept_in_a_small_file_of_the_same_bytes(tmp_path, known, network, split):
     path = tmp_path / "familiar.safetensors"
-    first = familiar.save(path, known)
+    first = familiar.save(path, known, network="a hash")
     assert path.stat().st_size < 300_000
     again = familiar.learn(network, split.train.images)
-    assert familiar.save(path, again) == first
-    read = familiar.load(path)
+    assert familiar.save(path, again, network="a hash") == first
+    read = familiar.load(path, network="a hash")
     images = split.val.images[:100]
     np.testing.assert_array_equal(read.unlike(images), known.unlike(images))
     assert read.least_margin == known.least_margin
 
 
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"is missing: run python -m pipeline"):
-        familiar.load(tmp_path / "familiar.safetensors")
+    with pytest.raises(FileNotFoundError, match=r"missing: python -m pipeline\.train"):
+        familiar.load(tmp_path / "familiar.safetensors", network="a hash")
+
+
+def test_what_is_familiar_to_another_network_judges_none(tmp_path, known):
+    path = tmp_path / "familiar.safetensors"
+    familiar.save(path, known, network="a hash")
+    with pytest.raises(ValueError, match="belongs to another network"):
+        familiar.load(path, network="another hash")

@@ -58,7 +58,7 @@ def test_a_test_picture_is_read_with_its_ten_probabilities(finished):
 def test_a_folder_is_read_and_shown_step_by_step(finished, folder):
     done = finished.run("predict", f"images={folder}")
     records = predictions(finished)
-    assert len(records) == 20 and done.stdout.count("its label is") == 20
+    assert len(records) == 20 and done.stdout.count("by its name it is a") == 20
     right = [record["digit"] == record["label"] for record in records]
     assert sum(right) >= 19
     with (finished.outputs / "predict" / "predictions.csv").open() as stream:

@@ -128,6 +128,7 @@ def animated():
 BAD = {
     "empty.png": (b"", "is empty"),
     "truncated.png": (png()[:200], "is damaged"),
+    "cut.png": (b"\x89PNG\r\n\x1a\n\0\0", "is damaged: its picture can't be found"),
     "text.png": (b"a seven", "is no picture of a known kind (PNG, JPEG"),
     "page.png": (b"<!DOCTYPE html><p>7", "is an HTML page: save the picture itself"),
     "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is SVG: save it"),
@@ -136,6 +137,7 @@ BAD = {
     "eps.png": (b"%!PS-Adobe-3.0 EPSF-3.0", "is PostScript: save it as PNG"),
     "pointer.png": (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
     "20000x20000.png": (png_of_size(20_000, 20_000), "more than 50,000,000 pixels"),
+    "slow.ppm": (b"P6 3000 2000 65535\n", "at most 4,000,000 are read"),
     "9000x9000.png": (png_of_size(9_000, 9_000), "at most 50,000,000 are read"),
     "animated.gif": (animated(), "has 2 pictures: save the one that is meant"),
     "noise.jpg": (bytes(range(256)) * 9, "is no picture of a known kind"),
@@ -151,6 +153,13 @@ def test_what_is_no_picture_is_refused_in_a_line_that_names_it(tmp_path, name):
         read(path)
     said = str(refused.value)
     assert message in said and str(path) in said and "\n" not in said
+
+
+def test_a_format_that_takes_more_memory_may_have_fewer_pixels(tmp_path):
+    path = tmp_path / "large.webp"
+    Image.new("L", (5001, 5000)).save(path, quality=0, method=0)
+    with pytest.raises(ValueError, match="at most 25,000,000 are read"):
+        read(path)
 
 
 def test_folders_pipes_loops_and_locked_files_are_refused(tmp_path):

@@ -40,9 +40,9 @@ DRAWN = {
 
 @pytest.fixture(scope="module")
 def subject(finished, mnist):
-    trained = checkpoint.load_last(finished.outputs / "train")
+    trained = checkpoint.load_trained(finished.trained("model.safetensors"))
     history, _ = checkpoint.read(finished.trained("history.safetensors"))
-    known = familiar.load(trained.familiar)
+    known = familiar.load(trained.familiar, network=trained.sha256)
     name = "hidden=20 seed=1"
     return report.Subject(
         name=name,
