@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import checkpoint, datasets
+from pipeline import checkpoint, datasets, tracking
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test sends its runs to a real server
@@ -176,15 +177,43 @@ def few(mnist):
     )
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """What copies a store without runs into a folder; making one takes seconds."""
+    made = tmp_path_factory.mktemp("store")
+    tracking._open(made)
+
+    def put(folder):
+        shutil.copy(made / "mlflow.db", folder)
+        with sqlite3.connect(folder / "mlflow.db") as database:
+            place = tracking._artifacts(folder)
+            database.execute("UPDATE experiments SET artifact_location = ?", [place])
+
+    return put
+
+
 @pytest.fixture
-def project(tmp_path, mnist):
+def new_project(tmp_path, mnist):
     return copy_project(tmp_path / "project")
 
 
+@pytest.fixture
+def project(new_project, empty_store):
+    empty_store(new_project.outputs)
+    return new_project
+
+
 @pytest.fixture(scope="session")
-def empty_project(tmp_path_factory):
+def empty_project(tmp_path_factory, empty_store):
     """What makes a copy of the project without data, which module fixtures share."""
-    return lambda name: copy_project(tmp_path_factory.mktemp(name) / "p", data=False)
+
+    def make(name, *, store=True):
+        made = copy_project(tmp_path_factory.mktemp(name) / "p", data=False)
+        if store:
+            empty_store(made.outputs)
+        return made
+
+    return make
 
 
 @pytest.fixture(scope="session")

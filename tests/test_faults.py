@@ -127,7 +127,7 @@ def test_kill_9_of_any_stage_at_any_point_loses_nothing(digits, empty_project):
                 path.unlink()
         new = name == "train" and point % 4 == 0
         if new:  # killed while the store is made, too
-            project, seconds = empty_project(f"new{point}"), 3
+            project, seconds = empty_project(f"new{point}", store=False), 3
         before = hashes(project, "train") if name != "train" else {}
         process = project.start(*command, PYTHONUNBUFFERED="1")
         stdout = ""
@@ -264,7 +264,7 @@ def test_a_limit_on_the_size_of_files_is_said_in_a_line(digits):
 
 
 def test_8_trainings_on_a_new_machine_then_8_beside_others(empty_project, new_server):
-    project = empty_project("many")
+    project = empty_project("many", store=False)
     page = None
     for round_ in (1, 2):
         seeds = range(8 * round_, 8 * round_ + 8)
@@ -343,7 +343,7 @@ def test_outputs_that_are_read_only_are_said_in_a_line(digits):
 
 
 def test_without_home_and_from_a_folder_that_is_gone_it_works(empty_project, tmp_path):
-    project = empty_project("homeless")
+    project = empty_project("homeless", store=False)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     nobody = {"HOME": "/nowhere", "USER": "", "LOGNAME": ""}
@@ -358,7 +358,7 @@ LONG = "Übung mit # Größe? & 100% " + "x" * 170
 def test_a_path_with_spaces_umlauts_signs_and_200_characters_works(
     empty_project, tmp_path
 ):
-    project = empty_project("plain")
+    project = empty_project("plain", store=False)
     project = replace(project, root=project.root.rename(tmp_path / LONG))
     for command in (TRAIN, ["evaluate"], ["inspect"], ["predict"]):
         project.run(*command)

@@ -295,10 +295,10 @@ def test_a_refused_value_ends_with_status_2_and_leaves_nothing(project, argument
     assert project.files() == before
 
 
-def test_a_batch_larger_than_the_data_set_is_refused_before_a_run_is_made(project):
-    done = project.run("train", "split=holdout", "batch_size=55001", status=1)
+def test_a_batch_larger_than_the_data_set_is_refused_before_a_run_is_made(new_project):
+    done = new_project.run("train", "split=holdout", "batch_size=55001", status=1)
     assert "batch_size must be <= 55000, the training pictures of mnist" in done.stderr
-    assert not (project.outputs / "mlflow.db").exists()
+    assert not (new_project.outputs / "mlflow.db").exists()
 
 
 def test_help_shows_the_lines_of_the_configuration_and_imports_nothing_heavy():

@@ -1,6 +1,5 @@
 import platform
 import shutil
-import sqlite3
 from contextlib import suppress
 
 import pytest
@@ -13,20 +12,9 @@ from pipeline.network import Network
 PARAMS = {"hidden": 20}
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """An initialised store; making one takes seconds, copying it none."""
-    store = tmp_path_factory.mktemp("store")
-    tracking._open(store)
-    return store
-
-
 @pytest.fixture
 def store(empty_store, tmp_path):
-    shutil.copy(empty_store / "mlflow.db", tmp_path)
-    with sqlite3.connect(tmp_path / "mlflow.db") as database:
-        place = tracking._artifacts(tmp_path)
-        database.execute("UPDATE experiments SET artifact_location = ?", [place])
+    empty_store(tmp_path)
     return tmp_path
 
 
