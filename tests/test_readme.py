@@ -51,7 +51,7 @@ def test_the_numbers_to_expect_are_those_of_the_command(finished):
 def test_the_two_commands_stand_on_the_first_screen():
     first = README.splitlines()[:15]
     assert "pip install -e . && python -m pipeline.train hidden=20 epochs=20" in first
-    assert "pip install -e '.[test]' && pytest" in first
+    assert "pip install -e '.[test]' && pytest -n 2" in first
 
 
 def test_every_key_that_the_readme_types_exists():
