@@ -291,8 +291,13 @@ def _parts(entries: list[Any], most: int) -> Iterator[list[Any]]:
 
 
 def address(database: Path) -> str:
-    """Return how MLflow is told of an SQLite file; a ? would begin something else."""
-    return f"sqlite:///{str(database).replace('%', '%25').replace('?', '%3F')}"
+    """Return how MLflow is told of an SQLite file; a ? would begin something else.
+
+    With a driver in it, too, MLflow makes no folder whose name has the %3F itself.
+    """
+    quoted = str(database).replace("%", "%25").replace("?", "%3F")
+    driver = "+pysqlite" if "%" in quoted else ""
+    return f"sqlite{driver}:///{quoted}"
 
 
 def _folder(uri: str) -> Path:
