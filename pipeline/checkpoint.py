@@ -6,6 +6,7 @@ so that loading needs no configuration.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -139,12 +140,14 @@ def load_with(path: Path) -> tuple[Network, dict[str, Any]]:
         FileNotFoundError: If there is no such file.
         ValueError: If it holds no network of two layers; it says why.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         raise FileNotFoundError(
             f"{path} is missing: python -m pipeline.train makes a network"
         )
     if not path.is_file():
         raise ValueError(f"{path} is no file: a network is a .safetensors file")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"{path} can't be read: permission denied")
     if path.stat().st_size > LARGEST:
         raise ValueError(f"{path} is larger than {LARGEST:,} bytes, as no network is")
     try:
@@ -160,7 +163,11 @@ def load_with(path: Path) -> tuple[Network, dict[str, Any]]:
     }
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if not hidden or found != expected:
-        raise ValueError(f"{path} holds {found!s:.300}; a network holds {expected}")
+        raise ValueError(
+            f"{path} holds {found!s:.300}; a network holds layer_1.weight (hidden, "
+            f"{PIXELS}), layer_1.bias (hidden), layer_2.weight ({CLASSES}, hidden) and "
+            f"layer_2.bias ({CLASSES})"
+        )
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise ValueError(f"{path}: {name} must hold finite numbers of float32")

@@ -81,6 +81,14 @@ def _server(value: str | None) -> str | None:
     return value
 
 
+def _text(value: str) -> str:
+    # Pydantic's own rule refuses names of files whose bytes are no text.
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
 Server = Annotated[str | None, AfterValidator(_server)]
 
 
@@ -108,7 +116,7 @@ class Train(Data):
     tracking: Literal["mlflow", "none"]
     server: Server
     resume: bool
-    reproduce: Annotated[str, Field(min_length=1)] | None
+    reproduce: Text | None
 
     def numbers(self) -> dict[str, Any]:
         """Return what shapes the network, without how it is trained and recorded."""
@@ -118,8 +126,8 @@ class Train(Data):
 class Look(Schema):
     """What the stages that look at a trained network read from the configuration."""
 
-    run: Annotated[str, Field(min_length=1)] | None
-    model: Annotated[str, Field(min_length=1)] | None
+    run: Text | None
+    model: Text | None
     tracking: Literal["mlflow", "none"]
     server: Server
 
@@ -134,17 +142,17 @@ class Evaluate(Look):
 class Predict(Look):
     """What stage predict reads from the configuration."""
 
-    images: int | Annotated[str, Field(min_length=1)]
+    images: int | Text
 
 
 class Inspect(Look):
     """What stage inspect reads from the configuration."""
 
     neuron: Annotated[str, AfterValidator(_neurons)] | None
-    image: int | Annotated[str, Field(min_length=1)] | None
+    image: int | Text | None
     weight: Annotated[str, AfterValidator(_weight)] | None
     arrays: bool
-    against: Annotated[str, Field(min_length=1)] | None
+    against: Text | None
 
 
 class Sync(Schema):

@@ -264,7 +264,11 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
         with gzip.open(path) if gzipped else path.open("rb") as stream:
             header = stream.read(4 + 4 * dimensions)
             magic = bytes([0, 0, 8, dimensions])
-            if header[:4] != magic or len(header) < 4 + 4 * dimensions:
+            if header[:4] == magic and len(header) < 4 + 4 * dimensions:
+                raise ValueError(f"{path} is cut short: it ends within its header")
+            if not header:
+                raise ValueError(f"{path} is empty")
+            if header[:4] != magic:
                 start = header[:4]
                 what = next(told for s, told in FORMS.items() if start.startswith(s))
                 raise ValueError(

@@ -44,18 +44,30 @@ def evaluate(cfg: Evaluate) -> None:
     if "data_sha256" in trained.about:
         dataset.check(trained.about["data_sha256"])
     scored: list[Scored] = []
+    lost: list[str] = []
     sets: list[str | None] = [*cfg.sets] if cfg.sets else [None]
     for name in sets:
         shown = progress(f"preparing {name or dataset.name}")
-        if name is None or name == trained.dataset:
-            split = None if name else trained.split
-            test = testsets.own(dataset, split, prepare=cfg.prepare, shown=shown)
-        else:
-            folder = OUTPUTS / "data"
-            test = testsets.load(name, folder=folder, prepare=cfg.prepare, shown=shown)
+        folder = OUTPUTS / "data"
+        try:
+            if name is None or name == trained.dataset:
+                split = None if name else trained.split
+                test = testsets.own(dataset, split, prepare=cfg.prepare, shown=shown)
+            else:
+                test = testsets.load(
+                    name, folder=folder, prepare=cfg.prepare, shown=shown
+                )
+        except (ValueError, FileNotFoundError) as error:
+            if len(sets) == 1:
+                raise
+            lost.append(str(error))
+            continue
+        lost += test.problems
         test = testsets.renamed(test, [one.test.name for one in scored])
         print(f"{test.name}: {test.told}")
         scored.append(Scored.of(test, trained.network, known))
+    if not scored:
+        raise ValueError("\n  ".join(["nothing could be scored", *lost]))
     with (
         tracking.run_of_network(
             store=store if cfg.tracking == "mlflow" else None,
@@ -70,10 +82,8 @@ def evaluate(cfg: Evaluate) -> None:
         for one in scored:
             _record(one, run, step=trained.epochs)
     _print(scored, run)
-    lost = [line for one in scored for line in one.test.problems]
     if lost:
-        told = "\n  ".join([f"{len(lost)} pictures were not scored", *lost])
-        raise ValueError(told)
+        raise ValueError("\n  ".join(["not all could be scored", *lost]))
 
 
 def _write(scored: Sequence["Scored"], folder: Path) -> None:

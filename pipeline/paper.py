@@ -49,14 +49,28 @@ def grey_levels(picture: Image.Image) -> Levels:
 
 
 def _from_numbers(values: Shaped[np.ndarray, "h w"]) -> Levels:
-    """Scale numbers to grey levels: the range is the smallest usual one that fits."""
+    """Scale numbers to grey levels: the range is the smallest usual one that fits.
+
+    Of floating point it fits loosely: resampling overshoots, and normalised pictures
+    have a range of their own.
+
+    Raises:
+        ValueError: If no number is finite.
+    """
     floating = values.dtype.kind == "f"
     values = values.astype(np.float32)
-    highest = values.max(where=np.isfinite(values), initial=0)
-    values = np.nan_to_num(values, posinf=highest).clip(0, highest)
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise ValueError("it holds no finite number")
+    lowest, highest = min(float(finite.min()), 0.0), max(float(finite.max()), 0.0)
     usual = (1, 255, 4095, 65535) if floating else (255, 4095, 65535)
-    full = next((top for top in usual if highest <= top), highest)
-    return np.asarray((values / full * 255).round(), np.uint8)
+    loosely = 1.5 if floating else 1
+    full = next((top for top in usual if highest <= loosely * top), highest)
+    if floating and full > 4 * (highest - lowest):
+        full = highest
+    values = np.nan_to_num(values, nan=lowest, posinf=full, neginf=lowest)
+    shares = (values - lowest) / max(full - lowest, 1e-30)
+    return np.asarray((shares.clip(0, 1) * 255).round(), np.uint8)
 
 
 def reduced(levels: Levels, largest: int) -> UInt8[np.ndarray, "rows columns"]:

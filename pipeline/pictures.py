@@ -5,6 +5,7 @@ said in a line that names it; the others are read all the same.
 """
 
 import csv
+import itertools
 import math
 import os
 import re
@@ -22,13 +23,15 @@ from pipeline import paper
 
 # Pillow tries no other: its reader of EPS would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-ENDINGS = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
+ENDINGS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp"}
 ENDINGS |= {".ppm", ".pgm", ".pbm", ".pnm"}
 NOT_READ = {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
 HEAVIEST = 2**28  # bytes of a picture's file; 50 million pixels of 16 bits have more
 MOST = 50_000_000  # pixels of a picture, as large phones take them: 900 MB at most
 SLOWLY = 4_000_000  # pixels of a PPM that Pillow reads one by one, in 7 s
-LONGEST = 2**26  # bytes of a labels.csv
+LONGEST = 2**24  # bytes of a labels.csv
+ROWS = 100_000  # that it may have
+SIDE = 65_535  # pixels of a picture, in either direction
 LARGE = 1600  # pixels a side to which larger pictures are reduced at once
 STARTS = {
     b"version https://git-lfs": "a Git LFS pointer, not the picture: git lfs pull",
@@ -84,8 +87,12 @@ def find(place: Path) -> Finding:
     elif any(inner.is_dir() for inner in folders):
         found = Finding(told="labels from the folders 0 to 9")
         for digit, inner in enumerate(folders):
-            for path in _pictures_in(inner) if inner.is_dir() else ():
-                found.pictures.append(Found(path, digit))
+            try:
+                paths = [*_pictures_in(inner)] if inner.is_dir() else []
+            except OSError as error:
+                found.problems.append(f"{shown(inner)} can't be read: {error.strerror}")
+                continue
+            found.pictures += [Found(path, digit) for path in paths]
         _leave_out(found, set(), place)
     else:
         told = "labels from the first digit of each file's name"
@@ -106,7 +113,9 @@ def read(path: Path) -> UInt8[np.ndarray, "height width"]:
     try:
         if not path.is_file():
             what = "a folder" if path.is_dir() else "no file that can be read"
-            raise ValueError(f"{name} is {what if path.exists() else 'missing'}")
+            raise ValueError(
+                f"{name} is {what if os.path.lexists(path) else 'missing'}"
+            )
         if path.stat().st_size > HEAVIEST:
             raise ValueError(
                 f"{name} is larger than {HEAVIEST:,} bytes: save it smaller"
@@ -158,13 +167,22 @@ def _check(picture: ImageFile.ImageFile, name: str) -> None:
     heavy = picture.mode[0] in "IF" or picture.format == "WEBP"  # more bytes, copies
     slow = picture.format == "PPM" and picture.tile[0][0] != "raw"
     most = SLOWLY if slow else MOST // 2 if heavy else MOST
-    if width * height > most:
+    if width * height > most or max(width, height) > SIDE:
         raise ValueError(
-            f"{name} has {width}x{height} pixels: at most {most:,} are read"
+            f"{name} has {width}x{height} pixels: at most {most:,} are read, and "
+            f"{SIDE:,} in a direction"
         )
-    frames = getattr(picture, "n_frames", 1)
-    if frames > 1 and picture.format != "MPO":  # a phone's JPEG with a preview
-        raise ValueError(f"{name} has {frames} pictures: save the one that is meant")
+    if picture.format != "MPO" and _has_another(picture):  # a JPEG with a preview
+        raise ValueError(f"{name} has several pictures: save the one that is meant")
+
+
+def _has_another(picture: ImageFile.ImageFile) -> bool:
+    """Say whether a second picture follows; to count them all can take minutes."""
+    try:
+        picture.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def _smaller(picture: Image.Image) -> Image.Image:
@@ -193,8 +211,12 @@ def _from_table(table: Path) -> Finding:
             reader = csv.DictReader(stream, delimiter=separator)
             columns = [column.strip().lower() for column in reader.fieldnames or ()]
             reader.fieldnames = columns
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeError, csv.Error) as error:
+            rows = [
+                (reader.line_num, row) for row in itertools.islice(reader, ROWS + 1)
+            ]
+    except UnicodeError:
+        raise ValueError(f"{name} is no UTF-8: save it as CSV in UTF-8") from None
+    except (OSError, csv.Error) as error:
         raise ValueError(f"{name} can't be read: {error}") from None
     files = [c for c in columns if c in ("file", "path", "filename", "image")]
     labels = [c for c in columns if c in ("label", "digit", "class")]
@@ -203,10 +225,17 @@ def _from_table(table: Path) -> Finding:
             f"{name} needs a first line with file and label, then rows; it has "
             f"{shown(', '.join(columns)[:80]) or 'nothing'}"
         )
+    if not rows or len(rows) > ROWS:
+        what = "no row below it" if not rows else "more"
+        raise ValueError(
+            f"{name} needs a first line, then 1 to {ROWS:,} rows; it has {what}"
+        )
     found = Finding(told="labels from labels.csv")
     seen: set[str] = set()
     for number, row in rows:
         file, label = row[files[0]] or "", (row[labels[0]] or "").strip()
+        if not os.path.lexists(table.parent / file):
+            file = file.strip()
         file = os.path.normpath(file) if file else ""
         where = f"{name}, line {number}"
         path = table.parent / file

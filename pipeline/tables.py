@@ -16,10 +16,12 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
     Source: OWASP, CSV injection, names the characters that begin a formula.
     """
-    # Else a carriage return in a name would stand unquoted, and end the record.
-    returns = any("\r" in str(value) for row in rows for value in row.values())
+    # Else a carriage return in a name would stand unquoted, and end the record; a
+    # semicolon or a tab would end the cell where these separate.
+    values = (str(value) for row in rows for value in row.values())
+    odd = any({*"\r;\t"} & {*value} for value in values)
     quoting: Literal[0, 2]
-    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    quoting = csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL
     with path.open("w", newline="", errors="backslashreplace") as stream:
         table = csv.DictWriter(
             stream, list(rows[0]), lineterminator="\n", quoting=quoting

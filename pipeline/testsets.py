@@ -170,7 +170,8 @@ def _source(name: str, folder: Path) -> _Source:
     alone = [*place.glob("*images*idx3*")] if place.is_dir() else []
     if alone:
         raise ValueError(
-            f"{pictures.shown(alone[0])} has no labels-idx1-ubyte beside it"
+            f"{pictures.shown(alone[0])} must be a file, with the file of its "
+            "labels-idx1-ubyte beside it"
         )
     finding = pictures.find(place)
     known = [picture for picture in finding.pictures if picture.label is not None]
@@ -194,7 +195,10 @@ def _of_idx(pairs: Sequence[tuple[Path, Path]]) -> _Source:
     if len(tests) > 1:
         names = ", ".join(pictures.shown(images.name) for images, _ in tests)
         raise ValueError(f"{pictures.shown(tests[0][0].parent)} has several: {names}")
-    images, labels = datasets.read_pair(*tests[0])
+    try:
+        images, labels = datasets.read_pair(*tests[0])
+    except ValueError as error:
+        raise ValueError(pictures.shown(str(error))) from None  # names may hold lines
     if len(images) > MOST:
         raise ValueError(
             f"{pictures.shown(tests[0][0])} has {len(images):,} pictures: at most "

@@ -172,7 +172,7 @@ def test_an_experiment_is_a_sweep_that_is_ready_to_run(name, first, count):
     [
         (["experiment=x"], "experiment must be hidden_sizes or learning_rates, got"),
         (["reproduce=a", "hidden=4"], "hidden does nothing beside reproduce"),
-        (["reproduce="], "reproduce must have at least 1 character"),
+        (["reproduce="], "reproduce must not be empty"),
         (["-m", "hidden=5,6", "hidden=7"], "hidden is there twice"),
         (["-m", "hidden=5,6", "hydra/launcher=ray"], "must be basic or joblib, got"),
         (["hydra/launcher=joblib"], "is for sweeps: add -m"),

@@ -229,7 +229,7 @@ def spoil(content, how):
         ("overflow", "at most 1,000,000 pictures are read"),
         ("no pictures", "claims 0 bytes"),
         ("torn gzip", "is no whole gzip file"),
-        ("empty", "starts with bytes ; an IDX file"),
+        ("empty", "is empty"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_name_and_the_rule(idx, tmp_path, how, rule):

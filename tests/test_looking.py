@@ -128,12 +128,24 @@ def test_what_was_watched_is_prepared_too_if_that_is_asked_for(empty_project):
     assert found[0] != found[1]  # those it learned from were only enlarged
 
 
+def test_a_set_that_is_damaged_leaves_the_others_their_scores(finished, tmp_path):
+    (tmp_path / "images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0")
+    (tmp_path / "labels-idx1-ubyte").write_bytes(idx(np.zeros(1, np.uint8)))
+    done = finished.run("evaluate", f"sets=[{tmp_path},digits]", status=1)
+    assert list(scores(finished)) == ["digits"]
+    assert "ends within its header" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_name_that_is_no_text_costs_nothing(finished, folder, tmp_path):
     picture = next(path for path in folder.iterdir() if path.name[0] != "0")
     (tmp_path / os.fsdecode(b"0\xff\n.png")).write_bytes(picture.read_bytes())
     (tmp_path / "1.png").write_bytes(picture.read_bytes())  # one of both is a mistake
     done = finished.run("evaluate", f"sets=[{tmp_path}]")
     assert "Traceback" not in done.stderr
+    done = finished.run(
+        "predict", f"images={os.fsdecode(bytes(tmp_path))}/0\udcff\n.png"
+    )
+    assert "by its name it is a 0" in done.stdout
 
 
 def test_several_sets_are_scored_each_as_it_needs(finished, folder, client, recorded):

@@ -53,8 +53,15 @@ def sixteen_bits(factor):
     return Image.fromarray(np.asarray(seven()).astype(np.uint16) * factor)
 
 
-def floats(top):
-    return Image.fromarray((np.asarray(seven()) / 255 * top).astype(np.float32))
+def floats(top, least=0):
+    values = np.asarray(seven()) / 255 * top + least
+    return Image.fromarray(values.astype(np.float32))
+
+
+def no_numbers():
+    content = io.BytesIO()
+    Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(content, "TIFF")
+    return content.getvalue()
 
 
 def on_a_wide_canvas():
@@ -84,6 +91,9 @@ GOOD = {
     "12 of 16 bits.tif": sixteen_bits(16),
     "float to 1.tif": floats(1),
     "float to 255.tif": floats(255),
+    "float that overshoots.tif": floats(1.13),
+    "float of mean 0.tif": floats(3.2, least=-0.42),
+    "float from -1.tif": floats(2.1, least=-1.05),
     "thin.webp": seven((300, 300)).resize((300, 300)),
     "plain.pgm": seven(),
 }
@@ -139,7 +149,9 @@ BAD = {
     "20000x20000.png": (png_of_size(20_000, 20_000), "more than 50,000,000 pixels"),
     "slow.ppm": (b"P6 3000 2000 65535\n", "at most 4,000,000 are read"),
     "9000x9000.png": (png_of_size(9_000, 9_000), "at most 50,000,000 are read"),
-    "animated.gif": (animated(), "has 2 pictures: save the one that is meant"),
+    "animated.gif": (animated(), "has several pictures: save the one that is meant"),
+    "ribbon.png": (png_of_size(70_000, 2), "and 65,535 in a direction"),
+    "nan.tif": (no_numbers(), "is damaged: it holds no finite number"),
     "noise.jpg": (bytes(range(256)) * 9, "is no picture of a known kind"),
 }
 
@@ -219,6 +231,7 @@ TABLES = {
     "file,label\na.png\n": ["line 2: label '' is not 0..9"],
     "File, Label\na.png,7\n": [],
     "file\tlabel\na.png\t7\n": [],
+    "file,label\n a.png,7\n": [],
     "file,label\n\na.png,7\nnope.png,7\n": ["line 4: nope.png is missing"],
     "file,label\na.png,7\n./a.png,7\n": ["line 3: a.png stands there twice"],
 }
@@ -232,7 +245,7 @@ def test_labels_csv_is_read_and_what_is_wrong_named_by_line(tmp_path, content):
     assert len(found.problems) == len(TABLES[content])
     for said, expected in zip(found.problems, TABLES[content], strict=True):
         assert expected in said and "labels.csv" in said
-    good = re.findall(r"^a\.png[,;\t]7$", content, re.MULTILINE)
+    good = re.findall(r"^ ?a\.png[,;\t]7$", content, re.MULTILINE)
     assert [picture.label for picture in found.pictures] == [7] * len(good)
 
 
@@ -266,10 +279,14 @@ def test_a_file_far_larger_than_a_picture_is_refused_unread(tmp_path):
         find(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1,2\n", b"\x00\x00"])
+NO_TABLES = [b"", b"\xff\xfe", b"a,b\n1,2\n", b"\x00\x00", b"file,label\n"]
+NO_TABLES += [b"file,label\n" + b"a,1\n" * 100_001]
+
+
+@pytest.mark.parametrize("content", NO_TABLES, ids=range(len(NO_TABLES)))
 def test_a_labels_csv_that_is_none_is_refused(tmp_path, content):
     (tmp_path / "labels.csv").write_bytes(content)
-    with pytest.raises(ValueError, match=r"labels\.csv (needs|can't be read)"):
+    with pytest.raises(ValueError, match=r"labels\.csv (needs|can't be|is no UTF-8)"):
         find(tmp_path)
 
 

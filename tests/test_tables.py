@@ -23,3 +23,11 @@ def test_no_cell_is_run_by_a_spreadsheet(tmp_path, first):
     with (tmp_path / "x.csv").open(newline="") as stream:
         (found,) = csv.DictReader(stream)
     assert found == {"file": f"'{first}1+1", "digit": "-1"}
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_no_name_ends_its_cell_where_another_sign_separates(tmp_path, sign):
+    tables.write(tmp_path / "x.csv", [{"file": f"a{sign}=1+1{sign}3.png", "digit": 3}])
+    with (tmp_path / "x.csv").open(newline="") as stream:
+        (_, row) = csv.reader(stream, delimiter=sign)
+    assert row[0].startswith(f"a{sign}=1+1{sign}3.png")
