@@ -168,7 +168,7 @@ class _Copies:
             for name in run.data.metrics
             for point in self.source.get_metric_history(run.info.run_id, name)
         ]
-        folder = _folder(run.info.artifact_uri)
+        folder = folder_at(run.info.artifact_uri)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         state = _state(run, points, files)
         if copied.data.tags.get(STATE) == state:
@@ -249,7 +249,7 @@ class _Copies:
         for model in models:
             made = known.get(model.model_id) or self._model(model, copied)
             if made.status != model.status:
-                folder = str(_folder(model.artifact_location))
+                folder = str(folder_at(model.artifact_location))
                 self.server.log_model_artifacts(made.model_id, folder)
                 points = [
                     Metric(m.key, m.value, m.timestamp, m.step, made.model_id)
@@ -300,7 +300,8 @@ def address(database: Path) -> str:
     return f"sqlite{driver}:///{quoted}"
 
 
-def _folder(uri: str) -> Path:
+def folder_at(uri: str) -> Path:
+    """Return the folder that a file: address of the embedded store means."""
     return Path(url2pathname(urlparse(uri).path))
 
 

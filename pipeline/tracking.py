@@ -20,8 +20,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlparse
-from urllib.request import url2pathname
+from urllib.parse import quote
 
 from pipeline import atomic, copies, provenance
 
@@ -599,7 +598,7 @@ def _open(store: Path) -> tuple["MlflowClient", str]:
         ours = before.startswith("file:") and before.endswith(
             f"/mlflow-artifacts/{EXPERIMENT}"
         )
-        if not ours or not _files(place).is_dir():
+        if not ours or not copies.folder_at(place).is_dir():
             raise ValueError(
                 f"{database} was made for artifacts in {before}, and this is {place}: "
                 "bring mlflow-artifacts along, or move mlflow.db away and a new store "
@@ -640,11 +639,7 @@ def _making(store: Path) -> AbstractContextManager[None]:
 
 def _files_of(run: "mlflow.entities.Run") -> Path:
     """Return the folder of a run's artifacts, which the embedded store has at hand."""
-    return _files(run.info.artifact_uri)
-
-
-def _files(address: str) -> Path:
-    return Path(url2pathname(urlparse(address).path))
+    return copies.folder_at(run.info.artifact_uri)
 
 
 def _artifacts(store: Path) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 
@@ -84,14 +85,14 @@ class Claim:
             "seconds": moment.seconds,
             "time": moment.time,
         }
-        write(self._file(moment.epoch), moment.tensors, about)
+        _keep(self._file(moment.epoch), moment.tensors, about)
         state = {
             "mean": adam.mean.numpy(),
             "square": adam.square.numpy(),
             "generator": generator.get_state().numpy(),
         }
         counts = {"epoch": moment.epoch, "steps": adam.steps}
-        write(self.folder / STATE, state, counts)
+        _keep(self.folder / STATE, state, counts)
 
     def restore(
         self, network: Network, adam: Adam, generator: torch.Generator
@@ -108,10 +109,10 @@ class Claim:
         if not (self.folder / STATE).exists():
             return []
         try:
-            state, counts = read(self.folder / STATE)
+            state, counts = _kept(self.folder / STATE)
             moments = []
             for epoch in range(counts["epoch"] + 1):
-                tensors, about = read(self._file(epoch))
+                tensors, about = _kept(self._file(epoch))
                 moments.append(Moment(epoch, tensors, **about))
             adam.mean.copy_(torch.from_numpy(state["mean"]))
             adam.square.copy_(torch.from_numpy(state["square"]))
@@ -128,6 +129,26 @@ class Claim:
 
     def _file(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:05}.safetensors"
+
+
+def _keep(path: Path, tensors: Mapping[str, np.ndarray], about: dict[str, Any]) -> None:
+    """Write tensors with their hash, as one flipped bit would change all that comes."""
+    write(path, tensors, {**about, "sha256": _hash(tensors, about)})
+
+
+def _kept(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    tensors, about = read(path)
+    if about.pop("sha256") != _hash(tensors, about):
+        raise ValueError(f"{path.name} is not as it was written")
+    return tensors, about
+
+
+def _hash(tensors: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> str:
+    known = hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        known.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+        known.update(tensor.tobytes())
+    return known.hexdigest()
 
 
 @contextmanager

@@ -124,11 +124,20 @@ def test_an_epoch_without_its_state_was_not_reached(tmp_path, few):
     assert [moment.epoch for moment in moments] == [0, 1]
 
 
+def cut(content):
+    return content[:100]
+
+
+def with_a_flipped_bit(content):
+    return content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:]
+
+
 @pytest.mark.parametrize("name", ["state", "epoch-00001"])
-def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
+@pytest.mark.parametrize("damaged", [cut, with_a_flipped_bit])
+def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name, damaged):
     interrupted(tmp_path, few, after=2)
     path = folders(tmp_path)[0] / f"{name}.safetensors"
-    path.write_bytes(path.read_bytes()[:100])
+    path.write_bytes(damaged(path.read_bytes()))
     with (
         pytest.raises(ValueError, match=r"is damaged .* resume=false starts anew"),
         claim(tmp_path, "d", resume=True) as ours,
