@@ -1,12 +1,13 @@
 """Files that are whole or absent, and the lock that orders those who write them."""
 
+import glob
 import os
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -62,6 +63,7 @@ def file(path: Path) -> Iterator[Path]:
         _to_disk(written)
         written.chmod(0o644)
         written.replace(path)
+        _tidy(path)
     finally:
         written.unlink(missing_ok=True)
 
@@ -105,10 +107,15 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _tidy(path: Path) -> None:
-    """Remove what processes that were killed a day ago or more were filling."""
-    for left in path.parent.glob(f".{path.name}.*"):
-        if left.is_dir() and left.stat().st_mtime < time.time() - 86_400:
-            shutil.rmtree(left)
+    """Remove what processes that were killed a day ago or more were writing."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}"):
+        with suppress(FileNotFoundError):  # another process tidies as well
+            if left.stat().st_mtime > time.time() - 86_400:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
 
 
 def _earlier(path: Path) -> Path:

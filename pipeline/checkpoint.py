@@ -103,10 +103,26 @@ class Trained:
             tensors, _ = read(path)
         except (SafetensorError, OSError, ValueError) as error:
             raise ValueError(f"{path} is no safetensors file: {error}") from None
-        for name, tensor in snapshot(self.network).items():
-            if name not in tensors or tensors[name][-1].tobytes() != tensor.tobytes():
-                raise ValueError(f"{path} is not the history of the network beside it")
+        if not _ends_with(snapshot(self.network), tensors):
+            raise ValueError(f"{path} is not the history of the network beside it")
         return tensors
+
+
+def _ends_with(last: Snapshot, stacked: Snapshot) -> bool:
+    """Say whether tensors, stacked along a new first axis, end with a network's."""
+    lengths = {tensor.shape[:1] for tensor in stacked.values()}
+    return (
+        stacked.keys() == last.keys()
+        and len(lengths) == 1
+        and not {(), (0,)} & lengths
+        and all(
+            tensor.dtype == np.float32
+            and tensor.shape[1:] == last[name].shape
+            and tensor[-1].tobytes() == last[name].tobytes()
+            and bool(np.isfinite(tensor).all())
+            for name, tensor in stacked.items()
+        )
+    )
 
 
 def load_trained(path: Path) -> Trained:

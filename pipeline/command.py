@@ -48,8 +48,10 @@ from pipeline.config import (
 )
 
 EXPERIMENTS = CONF / "experiment"
-INFORM = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version"}
-INFORM |= {"--shell-completion", "-sc"}  # what Hydra answers instead of running
+INFORM = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version"}  # Hydra answers
+# Nothing else of Hydra's: others name classes, or files that it would unpickle.
+FLAGS = INFORM | {"-m", "--multirun", "--resolve"}
+LAUNCHER, AT_ONCE = "hydra/launcher", "hydra.launcher.n_jobs"
 EXPECTED = (ValueError, ArithmeticError, OSError)  # at the edges; others are mistakes
 Item = TypeVar("Item")
 Launch = Callable[[Path, Mapping[str, str]], None]
@@ -298,6 +300,8 @@ def read(
         key, equals, value = argument.partition("=")
         if argument.startswith("-") and key.lstrip("-") not in defaults():
             flags.append(argument)
+            if key not in FLAGS:
+                problems.append(f"there is no option {key}: --help lists what there is")
             continue
         if before in ("--cfg", "-c", "--info", "-i"):
             flags.append(argument)
@@ -372,14 +376,16 @@ def read(
 
 def _not_ours(argument: str, *, sweep: bool) -> list[str]:
     """Say what is wrong with a setting of Hydra's, if anything is."""
-    key, _, value = argument.lstrip("+").partition("=")
-    if key.startswith(("hydra.sweep", "hydra.run", "hydra.mode")):
+    key, _, value = argument.partition("=")
+    if key == "experiment":
+        return []
+    if key not in (LAUNCHER, AT_ONCE):
         return [f"{key} is set by this command: leave it out"]
-    if key == "hydra/launcher" and value not in ("basic", "joblib"):
-        return [f"hydra/launcher must be basic or joblib, got {value!r}"]
-    if key.startswith(("hydra/launcher", "hydra.launcher")) and not sweep:
-        return [f"{argument} is for sweeps: add -m"]
-    return []
+    if key == LAUNCHER and value not in ("basic", "joblib"):
+        return [f"{key} must be basic or joblib, got {value!r}"]
+    if key == AT_ONCE and not re.fullmatch("-1|[1-9][0-9]*", value):
+        return [f"{key} must be how many at a time, or -1 for all cores, got {value!r}"]
+    return [] if sweep else [f"{argument} is for sweeps: add -m"]
 
 
 def _experiment(

@@ -65,17 +65,20 @@ def _weight(value: str) -> str:
 
 def _server(value: str | None) -> str | None:
     """Accept a server's address; where none is given, that of the environment."""
-    environment = os.environ.get("MLFLOW_TRACKING_URI", "")
+    environment, told = os.environ.get("MLFLOW_TRACKING_URI", ""), ""
     if value is None and re.match("https?://", environment):
-        value = environment
+        value, told = environment, "(here MLFLOW_TRACKING_URI) "
     if value is None:
         return None
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # of brackets that hold no address
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an address such as http://127.0.0.1:5000")
+        raise ValueError(f"{told}must be an address such as http://127.0.0.1:5000")
     if parts.username is not None:
         raise ValueError(
-            "must hold no password, for runs record it: put it into "
+            f"{told}must hold no password, for runs record it: put it into "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
     return value

@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -29,14 +30,18 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
 
-PATIENCE = 15  # seconds that a run may take, with which a person waits to go on
+PATIENCE = 15  # seconds that a server may cost a person who waits to go on
+A_RUN = 4  # seconds more for each run that arrives; it takes two on two busy cores
 PATIENCE_OF_SYNC = 60  # seconds that one file may take, where nothing else is done
 ORIGINAL = "copy.of"  # the tag of a copy, and of its model, by which it is found again
+SENT = "copy.tags"  # the tag that names the tags that the original had
 STATE = "copy.state"  # the tag that says what of the original has arrived
 MOST = 1000, 100  # metrics, and params or tags, that MLflow takes at once
 
 
-def send(store: Path, server: str, *, experiment: str, run_id: str | None) -> list[str]:
+def send(
+    store: Path, server: str, *, experiment: str, run_id: str | None
+) -> dict[str, str]:
     """Let a server have a run and its children, or all runs, as they stand.
 
     What has arrived already is not sent again; a run that goes on is left for later.
@@ -48,7 +53,7 @@ def send(store: Path, server: str, *, experiment: str, run_id: str | None) -> li
         run_id: The run; None for all.
 
     Returns:
-        The address of each run that is there now, that of `run_id` last.
+        The address of each run that is there now, by the id of the run here.
 
     Raises:
         OSError: If they didn't all arrive in time; it says why, in a line.
@@ -59,19 +64,23 @@ def send(store: Path, server: str, *, experiment: str, run_id: str | None) -> li
     process = spawned.Process(target=_work, args=arguments, daemon=True)
     process.start()
     there.close()
-    addresses: list[str] = []
-    patience = PATIENCE if run_id else PATIENCE_OF_SYNC
+    addresses: dict[str, str] = {}
+    begun = time.monotonic()
+    patience: float = PATIENCE if run_id else PATIENCE_OF_SYNC
     why = f"not done after {patience} s"
     try:
         while here.poll(patience):
-            kind, told = here.recv()
+            kind, *told = map(_printable, here.recv())
             if kind == "run":
-                addresses.append(told)
+                addresses[told[0]] = told[1]
             elif kind == "end":
                 return addresses
             elif kind == "error":
-                why = told
+                why = told[0]
                 break
+            if run_id:  # all of it together may take no longer
+                until = begun + PATIENCE + A_RUN * len(addresses)
+                patience = max(0, until - time.monotonic())
     except EOFError:
         why = "the process that copies was ended"
     finally:
@@ -88,14 +97,16 @@ def _work(
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # a retried create makes two
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "5"
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "5" if run_id else str(PATIENCE_OF_SYNC)
     from mlflow import MlflowClient
     from mlflow.entities import ViewType
+    from mlflow.exceptions import MlflowException
 
     def alive() -> None:
         if run_id is None:
-            parent.send(("file", ""))
+            parent.send(("file",))
 
+    refused: list[str] = []
     try:
         source = MlflowClient(address(store / "mlflow.db"))
         named = f"name = '{experiment}'"
@@ -111,16 +122,32 @@ def _work(
         with _alone(store):
             copies = _Copies(source, MlflowClient(server), experiment, alive)
         for run in runs:
-            with _alone(store):
-                copied = copies.copy(run)
+            try:
+                with _alone(store):
+                    copied = copies.copy(run.info.run_id)
+            except (MlflowException, OSError) as error:
+                copies.look()  # of a server that is gone nothing more is asked
+                refused.append(f"run {run.info.run_id}: {_cause(error)}")
+                continue
             if copied:
-                page = f"experiments/{copies.experiment}/runs/{copied}"
-                parent.send(("run", f"{server.rstrip('/')}/#/{page}"))
-        parent.send(("end", ""))
+                page = f"#/experiments/{copies.experiment}/runs/{copied}"
+                parent.send(("run", run.info.run_id, f"{server.rstrip('/')}/{page}"))
+        if not refused:
+            return parent.send(("end",))
+        told = f"{len(refused)} of {len(runs)} runs didn't arrive, the first "
+        parent.send(("error", told + refused[0]))
     except Exception as error:  # whatever a server's answer makes of MLflow's client
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        cause = re.split("Caused by |Response body: ", told)[-1]
-        parent.send(("error", cause[:200]))
+        parent.send(("error", _cause(error)))
+
+
+def _cause(error: Exception) -> str:
+    told = " ".join(f"{type(error).__name__}: {error}".split())
+    return re.split("Caused by |Response body: ", told)[-1][:200]
+
+
+def _printable(text: str) -> str:
+    """Return what a server said without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _alone(store: Path) -> AbstractContextManager[None]:
@@ -150,9 +177,16 @@ class _Copies:
         known = self.server.get_experiment_by_name(self.name)
         made = known.experiment_id if known else None
         self.experiment = made or self.server.create_experiment(self.name)
+        self.look()
 
-    def copy(self, run: "Run") -> str | None:
+    def look(self) -> None:
+        """See that the server is there, and keeps files where they can be sent."""
+        found = self.server.get_experiment(self.experiment)
+        _check_place(found.artifact_location)
+
+    def copy(self, run_id: str) -> str | None:
         """Bring the copy of a run up to date, and return its id."""
+        run = self.source.get_run(run_id)  # as it stands now that no other copies it
         gone = run.info.lifecycle_stage != "active"
         copied = self._find(run.info.run_id)
         kept = not copied or copied.info.lifecycle_stage == "active"
@@ -162,6 +196,7 @@ class _Copies:
             return None
         copied = copied or self._create(run)
         copied_id: str = copied.info.run_id
+        _check_place(copied.info.artifact_uri)
         self.ids[run.info.run_id] = copied_id
         points = [
             (name, point.value, point.timestamp, point.step)
@@ -170,10 +205,10 @@ class _Copies:
         ]
         folder = folder_at(run.info.artifact_uri)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
-        state = _state(run, points, files)
+        state = _state(run, points, folder, files)
         if copied.data.tags.get(STATE) == state:
             return copied_id
-        self._numbers(run, points, copied_id)
+        self._numbers(run, points, copied)
         for file in files:
             place = str(file.relative_to(folder).parent)
             at = None if place == "." else place
@@ -196,35 +231,51 @@ class _Copies:
         return self.server.create_run(
             self.experiment,
             start_time=run.info.start_time,
-            tags={**self._tags(run), ORIGINAL: run.info.run_id},
+            tags=self._tags(run),
             run_name=run.info.run_name,
         )
 
     def _tags(self, run: "Run") -> dict[str, str]:
         """Return the tags of a run, which name the copies of others, not the others."""
+        from mlflow.entities import ViewType
+
         tags = dict(run.data.tags)
         parent = tags.get("mlflow.parentRunId")
         if parent and parent not in self.ids:
-            known = self._find(parent) or self._create(self.source.get_run(parent))
-            self.ids[parent] = known.info.run_id
+            its_own = f"attributes.run_id = '{parent}'"
+            active = ViewType.ACTIVE_ONLY  # a child may have outlived its parent
+            experiment = [run.info.experiment_id]
+            known = self._find(parent) or next(
+                map(self._create, self.source.search_runs(experiment, its_own, active)),
+                None,
+            )
+            if known:
+                self.ids[parent] = known.info.run_id
         names = {**self.ids, _link(run.info.experiment_id): _link(self.experiment)}
         for tag in {"mlflow.parentRunId", "mlflow.note.content"} & set(tags):
             for own, copied in names.items():
                 tags[tag] = tags[tag].replace(own, copied)
-        return tags
+        return {SENT: json.dumps(sorted(tags)), **tags, ORIGINAL: run.info.run_id}
 
     def _numbers(
-        self, run: "Run", points: list[tuple[str, float, int, int]], copied_id: str
+        self, run: "Run", points: list[tuple[str, float, int, int]], copied: "Run"
     ) -> None:
-        """Send metrics, params, tags and data sets; sent twice, each stays one."""
+        """Send metrics, params, tags and data sets; sent twice, each stays one.
+
+        A tag that the original has no more goes; one that somebody gave to the copy
+        stays.
+        """
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics, others = MOST
+        copied_id, tags, (metrics, others) = copied.info.run_id, self._tags(run), MOST
+        sent = {*json.loads(copied.data.tags[SENT])} & copied.data.tags.keys()
+        for gone in sent - tags.keys():
+            self.server.delete_tag(copied_id, gone)
         for part in _parts([Metric(*point) for point in points], metrics):
             self.server.log_batch(copied_id, metrics=part)
         for part in _parts([Param(*p) for p in run.data.params.items()], others):
             self.server.log_batch(copied_id, params=part)
-        for part in _parts([RunTag(*t) for t in self._tags(run).items()], others):
+        for part in _parts([RunTag(*t) for t in tags.items()], others):
             self.server.log_batch(copied_id, tags=part)
         if run.inputs and run.inputs.dataset_inputs:
             self.server.log_inputs(copied_id, datasets=run.inputs.dataset_inputs)
@@ -248,6 +299,7 @@ class _Copies:
         )
         for model in models:
             made = known.get(model.model_id) or self._model(model, copied)
+            _check_place(made.artifact_location)
             if made.status != model.status:
                 folder = str(folder_at(model.artifact_location))
                 self.server.log_model_artifacts(made.model_id, folder)
@@ -274,13 +326,29 @@ class _Copies:
         )
 
 
+def _check_place(address: str) -> None:
+    """Refuse a folder as the place of files: it would be one of this machine.
+
+    Raises:
+        OSError: If it is one.
+    """
+    if urlparse(address).scheme in ("", "file"):
+        raise OSError(
+            f"it keeps files in {address}, which other machines can't reach: start it "
+            "with --artifacts-destination"
+        )
+
+
 def _state(
-    run: "Run", points: list[tuple[str, float, int, int]], files: list[Path]
+    run: "Run",
+    points: list[tuple[str, float, int, int]],
+    folder: Path,
+    files: list[Path],
 ) -> str:
     """Return what changes whenever anything of a run does."""
     known = run.to_dictionary()
     del known["info"]["artifact_uri"]  # another where the project was moved to
-    stats = [(str(file), file.stat()) for file in files]
+    stats = [(str(file.relative_to(folder)), file.stat()) for file in files]
     sizes = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     told = json.dumps([known, points, sizes], sort_keys=True, default=str)
     return hashlib.sha256(told.encode()).hexdigest()

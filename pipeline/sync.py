@@ -1,8 +1,8 @@
 """Copy to an MLflow server the recorded runs that have not arrived there.
 
-Reads MLflow's store in outputs/, and changes nothing in it. Takes two seconds a run at
-first, and a tenth for one that is there and unchanged. A copy has the tag `copy.of`
-with the id of the original, and else the same numbers, files and times.
+Reads MLflow's store in outputs/; runs that were killed are marked as such first. Takes
+two seconds a run, and a tenth for one that is there and unchanged. A copy has the tag
+`copy.of` with the id of the original, and else the same numbers, files and times.
 """
 
 from pipeline.command import stage

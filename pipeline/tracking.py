@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 EXPERIMENT = "digits"
+NOBODY = "nobody"  # the claim of a run that is closed as soon as it is made
 UI = "http://127.0.0.1:5000"
 
 
@@ -190,18 +190,30 @@ class Run:
         )
 
     def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record a table, pictures included; recorded again, it is replaced."""
-        import mlflow
+        """Record a table, pictures included; recorded again, it is replaced.
+
+        MLflow would give each picture a new name each time, and copies would keep them
+        all.
+        """
         from PIL.Image import Image
 
+        drawn = f"table_images/{name.removesuffix('.json')}"
         data: dict[str, list[Any]] = {column: [] for column in rows[0]}
-        for row in rows:
+        for at, row in enumerate(rows):
             for column, value in row.items():
-                shown = isinstance(value, Image)
-                data[column].append(mlflow.Image(value) if shown else value)
+                if not isinstance(value, Image):
+                    data[column].append(value)
+                    continue
+                cell = {"type": "image"}
+                for key, ending in (
+                    ("filepath", "png"),
+                    ("compressed_filepath", "webp"),
+                ):
+                    cell[key] = f"{drawn}/{column}-{at}.{ending}"
+                    with atomic.file(self._files / cell[key]) as written:
+                        value.save(written, ending)
+                data[column].append(cell)
         (self._files / name).unlink(missing_ok=True)  # else MLflow would add rows
-        drawn = self._files / "table_images" / name.removesuffix(".json")
-        shutil.rmtree(drawn, ignore_errors=True)
         self._client.log_table(self._id, data, name)
 
     def child_tags(self) -> dict[str, str]:
@@ -245,7 +257,7 @@ class Run:
         if not error:
             return
         if not failed:
-            known = {**provenance.tags(), **tags, **self.child_tags(), "setting": name}
+            known = _identity({**tags, **self.child_tags(), "setting": name}, NOBODY)
             made = self._client.create_run(self._experiment, tags=known, run_name=name)
             failed = [made.info.run_id]
         entries = [Param(key, value) for key, value in params.items()]
@@ -348,7 +360,7 @@ def run(
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    identity = {**provenance.tags(), **tags, "host": platform.node(), "claim": claim}
+    identity = _identity(tags, claim)
     with _in_one_line(store):
         _mark_the_dead(client, experiment, store)
         opened = _opened_with(claim, client, experiment)
@@ -381,6 +393,11 @@ def run(
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
         if server and status != "KILLED" and "mlflow.parentRunId" not in tags:
             _copy(store, server, run_id)
+
+
+def _identity(tags: Mapping[str, str], claim: str) -> dict[str, str]:
+    """Return the tags with which a run is created, by which the dead are known."""
+    return {**provenance.tags(), **tags, "host": platform.node(), "claim": claim}
 
 
 @contextmanager
@@ -428,28 +445,30 @@ def _opened_with(
 
 def _copy(store: Path, server: str, run_id: str) -> None:
     """Let a server have a run; where it doesn't take it, say so, and go on."""
-    why: object = "it was deleted there"
     try:
         arrived = copies.send(store, server, experiment=EXPERIMENT, run_id=run_id)
-        if arrived:
-            print(f"copy   {arrived[-1]}")
-            return
+        if run_id in arrived:
+            print(f"copy   {arrived[run_id]}")
+        else:
+            told = f"run {run_id} was not copied: it was deleted there, or goes on here"
+            print(told, file=sys.stderr)
+        return
     except KeyboardInterrupt:  # whoever won't wait: the run is whole here
         why = "stopped"
     except OSError as error:
-        why = error
+        why = str(error)
     print(
         f"run {run_id} was not copied ({why}): "
-        f"python -m pipeline.sync server={server} sends it later",
+        f"python -m pipeline.sync server={shlex.quote(server)} sends it later",
         file=sys.stderr,
     )
 
 
-def sync(*, store: Path, server: str) -> list[str]:
+def sync(*, store: Path, server: str) -> dict[str, str]:
     """Let a server have all closed runs that have not arrived there as they stand.
 
     Returns:
-        The address of each run that is there now.
+        The address of each run that is there now, by the id of the run here.
 
     Raises:
         ValueError: If the store can't be opened, or nothing was recorded yet.
@@ -484,26 +503,23 @@ def run_of_network(
     client, experiment = _open(store)
     same = f"tags.`weights.sha256` = '{weights_sha256}'"
     its_own = f"attributes.run_id = '{run_id}'"
-    made = None
     with _in_one_line(store):
         _mark_the_dead(client, experiment, store)
         known = client.search_runs([experiment], its_own if run_id else same)
         known = known or client.search_runs([experiment], same)
-        if not known:
+        its = next(iter(known), None)
+        if its is None:
             name = f"network {weights_sha256[:8]}"
-            tags = {"weights.sha256": weights_sha256, "mlflow.runName": name}
-            made = client.create_run(experiment, tags={**provenance.tags(), **tags})
-            told = f"{name} ({made.info.run_id})"
+            tags = _identity({"weights.sha256": weights_sha256}, NOBODY)
+            its = client.create_run(experiment, tags=tags, run_name=name)
+            told = f"{name} ({its.info.run_id})"
             print(f"the store has no run of this network; made {told}")
-        status = "FAILED"
-        try:
-            yield Run(client, made or known[0], store)
-            status = "FINISHED"
-        finally:
-            if made:
-                client.set_terminated(made.info.run_id, status)
+        # Scores are added to what is closed: a kill meanwhile leaves no run open.
+        if its.data.tags.get("claim") == NOBODY and its.info.status != "FINISHED":
+            client.set_terminated(its.info.run_id)
+        yield Run(client, its, store)
     if server:
-        _copy(store, server, (made or known[0]).info.run_id)
+        _copy(store, server, its.info.run_id)
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,10 @@ def _reached(folder: Path) -> int:
 
 
 def _forget(folder: Path) -> None:
-    (folder / STATE).unlink(missing_ok=True)  # first: without it nothing is carried on
-    shutil.rmtree(folder)
+    gone = folder.parents[1] / ".forgotten"
+    if gone.exists():  # a process was killed here
+        shutil.rmtree(gone)
+    folder.rename(gone)  # at once: nobody carries on what is left of a training
+    shutil.rmtree(gone)
     if not any(folder.parent.iterdir()):
         folder.parent.rmdir()

@@ -57,12 +57,16 @@ def test_a_swap_that_was_killed_after_its_renames_is_tidied(tmp_path):
 
 
 def test_what_was_left_a_day_ago_is_tidied_and_nothing_younger(tmp_path):
-    for name, age in ((".train.old", 90_000), (".train.young", 60)):
-        (tmp_path / name).mkdir()
-        os.utime(tmp_path / name, (0, time.time() - age))
+    for name, age in ((".train.olderone", 90_000), (".train.ayounger", 60)):
+        for left in (tmp_path / name, tmp_path / f"{name[:6]}.csv{name[6:]}"):
+            left.touch() if ".csv" in left.name else left.mkdir()
+            os.utime(left, (0, time.time() - age))
     with atomic.folder(tmp_path / "train"):
         pass
-    assert names(tmp_path) == {"train", ".train.lock", ".train.young"}
+    with atomic.file(tmp_path / "train.csv") as written:
+        written.touch()
+    kept = {".train.ayounger", ".train.csv.ayounger", ".train.lock"}
+    assert names(tmp_path) == {"train", "train.csv", *kept}
 
 
 def test_whoever_waits_for_a_lock_says_so(tmp_path, capfd):

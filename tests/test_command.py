@@ -75,9 +75,28 @@ def test_a_good_value_passes(argument, value):
     assert getattr(check(Train, defaults() | {key: value}), key) == value
 
 
-def test_hydras_own_settings_pass():
-    arguments = ["hydra.job.chdir=false", "--cfg", "job"]
+def test_what_hydra_can_be_asked_passes():
+    arguments = ["--cfg", "job", "--resolve"]
     assert read(arguments, Train) == Command(arguments, [], [])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "+hydra.callbacks.x._target_=evil.Class",
+        "hydra.launcher._target_=evil.Class",
+        "hydra.job.chdir=true",
+        "++hydra/launcher=joblib",
+        "hydra/sweeper=evil",
+        "--experimental-rerun=evil.pickle",
+        "--experimental-re=evil.pickle",
+        "--config-dir=/tmp",
+        "-cn",
+    ],
+)
+def test_nothing_else_of_hydras_is_let_through(argument):
+    (found,) = sweep("-m", "seed=1,2", argument).problems
+    assert "is set by this command" in found or "there is no option" in found
 
 
 def test_what_hydra_only_answers_is_no_sweep():
@@ -177,6 +196,7 @@ def test_an_experiment_is_a_sweep_that_is_ready_to_run(name, first, count):
         (["-m", "hidden=5,6", "hydra/launcher=ray"], "must be basic or joblib, got"),
         (["hydra/launcher=joblib"], "is for sweeps: add -m"),
         (["-m", "hydra.sweep.dir=x"], "hydra.sweep.dir is set by this command"),
+        (["-m", "hydra.launcher.n_jobs=many"], "or -1 for all cores, got 'many'"),
         (["-m", "lr=interval(0,1)"], "lr can't be read from 'interval(0,1)'"),
         (["-m", "reproduce=a,b"], "reproduce=a,b are several values: it takes one"),
     ],

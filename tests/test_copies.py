@@ -4,12 +4,15 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +98,7 @@ def assert_equal(project, server, tmp_path, *, count):
         assert copy.data.params == run.data.params
         tags = dict(copy.data.tags)
         assert tags.pop("copy.of") == run.info.run_id and tags.pop("copy.state")
+        assert json.loads(tags.pop("copy.tags")) == sorted(run.data.tags)
         expected = dict(run.data.tags)
         parent = expected.get("mlflow.parentRunId")
         if parent:
@@ -145,7 +149,8 @@ def test_a_training_and_what_evaluate_adds_arrive_as_they_are(
     assert address.startswith(server.url) and address.endswith(copy.info.run_id)
     (tmp_path / "first").mkdir()
     assert_equal(made, server, tmp_path / "first", count=1)
-    made.run("evaluate", MLFLOW_TRACKING_URI=server.url)  # named in another way
+    for _ in range(2):  # and what is recorded again takes the place of the first
+        made.run("evaluate", MLFLOW_TRACKING_URI=server.url)  # named in another way
     (again,) = copies_on(server).values()
     assert again.info.run_id == copy.info.run_id
     assert "evaluate/digits/accuracy" in again.data.metrics
@@ -220,6 +225,56 @@ def test_a_run_that_goes_on_is_left_for_later_and_one_deleted_there_stays_delete
     assert theirs.get_run(unwanted).info.lifecycle_stage == "deleted"
 
 
+def test_what_the_original_has_no_more_goes_and_what_others_added_stays(
+    trained, server
+):
+    set_aside(server)
+    ours = MlflowClient(f"sqlite:///{trained.outputs / 'mlflow.db'}")
+    theirs = MlflowClient(server.url)
+    run_id = ours.create_run("1", tags={"error": "OSError: full"}).info.run_id
+    ours.set_terminated(run_id, "FAILED")
+    send(trained, server, run_id)
+    copy = copies_on(server)[run_id].info.run_id
+    assert theirs.get_run(copy).data.tags["error"] == "OSError: full"
+    theirs.set_tag(copy, "reviewed", "yes")
+    ours.delete_tag(run_id, "error")
+    ours.set_terminated(run_id, "FINISHED")
+    send(trained, server, run_id)
+    kept = theirs.get_run(copy)
+    assert kept.info.status == "FINISHED" and kept.data.tags["reviewed"] == "yes"
+    assert "error" not in kept.data.tags
+    ours.delete_run(run_id)
+
+
+def test_a_child_without_its_parent_keeps_no_other_from_the_server(trained, server):
+    set_aside(server)
+    ours = MlflowClient(f"sqlite:///{trained.outputs / 'mlflow.db'}")
+    parent = ours.create_run("1").info.run_id
+    ours.set_terminated(parent)
+    orphans = []
+    for other in (parent, "0" * 32):  # deleted, and removed altogether
+        made = ours.create_run("1", tags={"mlflow.parentRunId": other})
+        ours.set_terminated(made.info.run_id)
+        orphans.append(made.info.run_id)
+    ours.delete_run(parent)
+    assert len(send(trained, server)) == 6
+    assert {*orphans} < {*copies_on(server)} and parent not in copies_on(server)
+    for orphan in orphans:
+        ours.delete_run(orphan)
+
+
+def test_a_moved_project_sends_nothing_again(trained, server, tmp_path):
+    set_aside(server)
+    send(trained, server)
+    log = server.folder / "artifacts"
+    before = {path: path.stat().st_mtime_ns for path in log.rglob("*")}
+    shutil.copytree(trained.root, tmp_path / "copied")
+    copied = replace(trained, root=tmp_path / "copied")
+    done = copied.run("sync", f"server={server.url}")
+    assert "was moved or copied" in done.stdout and "4 runs are on" in done.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in log.rglob("*")}
+
+
 # --- Servers that break --------------------------------------------------------------
 
 
@@ -232,7 +287,9 @@ def broken(how):
         return url
 
     def answer(connection):
-        head = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        told = json.dumps({"error_code": "X", "message": "\x1b[2J\a"}).encode()
+        head = b"HTTP/1.1 500 Oh\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        head = head % len(told) + told
         if how == "hangs":
             time.sleep(60)
         connection.recv(65536)
@@ -260,8 +317,61 @@ def test_a_broken_server_costs_a_training_15_seconds_and_one_line(trained, how, 
     assert time.monotonic() - start < copies.PATIENCE + 1.5  # to start the process
     stdout, stderr = capfd.readouterr()
     (line,) = stderr.splitlines()
+    assert line.isprintable()  # whatever the server said
     assert not stdout and f"run {run_id} was not copied ({url} took no more" in line
     assert line.endswith(f"python -m pipeline.sync server={url} sends it later")
+
+
+@contextmanager
+def slow(server, seconds):
+    """A way to a server on which each answer takes so many seconds longer."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def forward(source, target, wait):
+        with suppress(OSError), target:
+            while some := source.recv(65536):
+                time.sleep(wait)
+                target.sendall(some)
+
+    def accept():
+        while True:
+            with suppress(OSError):
+                near, _ = listening.accept()
+                far = socket.create_connection(("127.0.0.1", server.port))
+                for way in ((near, far, 0), (far, near, seconds)):
+                    threading.Thread(target=forward, args=way, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_slow_server_costs_a_sweep_no_more_than_its_runs_and_15_seconds(
+    trained, server
+):
+    set_aside(server)
+    client = MlflowClient(f"sqlite:///{trained.outputs / 'mlflow.db'}")
+    (parent,) = {run.data.tags.get("mlflow.parentRunId") for run in runs_in(client)} - {
+        None
+    }
+    start = time.monotonic()
+    with (
+        slow(server, 0.4) as url,
+        pytest.raises(OSError, match="not done after 15 s"),
+    ):
+        send(trained, url, parent)
+    arrived = len(copies_on(server))
+    most = copies.PATIENCE + copies.A_RUN * arrived
+    assert time.monotonic() - start < most + 1.5
+
+
+def test_a_server_that_keeps_files_in_a_folder_gets_none(trained, new_server, tmp_path):
+    typed = f"{sys.executable} -m mlflow server --workers 1 --host 127.0.0.1 "
+    typed += f"--backend-store-uri sqlite:///{tmp_path / 'x.db'} --no-serve-artifacts "
+    typed += f"--default-artifact-root {tmp_path / 'kept'}"
+    foreign = new_server("foreign", typed=typed)
+    with pytest.raises(OSError, match="start it with --artifacts-destination"):
+        send(trained, foreign)
+    assert not (tmp_path / "kept").exists()
 
 
 def test_a_training_with_a_server_that_drips_ends_well(empty_project, server, tmp_path):
@@ -319,6 +429,7 @@ def test_the_address_of_the_environment_does_not_derail_the_store(empty_project)
         ("127.0.0.1:5000", "must be an address such as http://127.0.0.1:5000"),
         ("file:///etc", "must be an address such as http://127.0.0.1:5000"),
         ("http://", "must be an address such as http://127.0.0.1:5000"),
+        ("http://[::1", "must be an address such as http://127.0.0.1:5000"),
         ("http://me:secret@host", "must hold no password, for runs record it"),
     ],
 )
@@ -332,6 +443,9 @@ def test_without_the_key_the_environment_names_the_server(monkeypatch):
     assert check(Train, defaults()).server == "https://example.org"
     typed = check(Train, defaults() | {"server": "http://127.0.0.1:5000"})
     assert typed.server == "http://127.0.0.1:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@host")
+    with pytest.raises(Refused, match=r"\(here MLFLOW_TRACKING_URI\) must hold no"):
+        check(Train, defaults())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///outputs/mlflow.db")
     assert check(config.Sync, defaults()).server is None
 

@@ -170,6 +170,32 @@ def test_a_network_is_finite_and_of_its_shape_or_refused(tmp_path_factory, conte
     assert probabilities.shape == (1, 10)
 
 
+HISTORY = safetensors.save(
+    {n: np.stack([t * 0, t]) for n, t in checkpoint.snapshot(network()).items()}
+)
+
+
+@fuzz
+@given(strange(HISTORY))
+def test_a_history_is_finite_and_of_its_network_or_refused(tmp_path_factory, content):
+    folder = tmp_path_factory.getbasetemp() / "strange-history"
+    folder.mkdir(exist_ok=True)
+    (folder / "model.safetensors").write_bytes(TENSORS)
+    (folder / "history.safetensors").write_bytes(content)
+    trained = checkpoint.load_trained(folder / "model.safetensors")
+    try:
+        found = trained.history()
+    except EXPECTED as error:
+        assert "history.safetensors" in str(error)
+        return
+    last = checkpoint.snapshot(trained.network)
+    assert {name: tensor.shape for name, tensor in found.items()} == {
+        name: (len(found[name]), *tensor.shape) for name, tensor in last.items()
+    }
+    assert all(np.isfinite(tensor).all() for tensor in found.values())
+    assert all((found[name][-1] == last[name]).all() for name in last)
+
+
 KNOWN = safetensors.save(
     {"mean": np.zeros(784, np.float16), "components": np.eye(2, 784, dtype=np.float16)},
     {"about": '{"network": "a hash", "most_unexplained": 0.5, "least_margin": 0.25}'},

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import config, tracking
 
-MODULES = sorted((config.ROOT / "pipeline").glob("*.py"))
+MODULES = sorted((config.ROOT / "pipeline").rglob("*.py"))
 UNPICKLE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve"}
 UNPICKLE |= {"marshal"}
 RUN_CODE = {"eval", "exec", "__import__", "compile"}

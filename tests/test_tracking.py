@@ -169,6 +169,24 @@ def test_where_the_run_is_unknown_one_is_made_once_and_said(store, capsys):
     assert capsys.readouterr().out.count("the store has no run of this network") == 1
 
 
+def test_a_run_made_for_a_network_is_closed_whatever_happens(store):
+    tracking.claims("", store=store)
+    client, _ = found(store)
+    known = tracking._identity({"weights.sha256": "f00d"}, tracking.NOBODY)
+    left = client.create_run("1", tags=known)  # by a process that was killed at once
+    with opened(store):  # any command marks it, as nobody lives to finish it
+        assert client.get_run(left.info.run_id).info.status == "KILLED"
+    with (
+        pytest.raises(OSError, match="full"),
+        tracking.run_of_network(
+            store=store, run_id=None, weights_sha256="f00d", server=None
+        ) as run,
+    ):
+        raise OSError("full")
+    assert run.id == left.info.run_id
+    assert client.get_run(run.id).info.status == "FINISHED"
+
+
 def test_settings_meant_for_other_programs_lead_no_run_astray(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")

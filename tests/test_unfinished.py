@@ -147,6 +147,15 @@ def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name, damaged)
         assert ours.restore(*begun()) == []
 
 
+def test_a_training_that_was_being_forgotten_is_not_carried_on(tmp_path, few):
+    interrupted(tmp_path, few, after=1)
+    (folder,) = folders(tmp_path)
+    folder.rename(tmp_path / ".forgotten")  # where a kill may leave it
+    with claim(tmp_path, "d", resume=True) as ours:
+        assert ours.folder.name != folder.name and ours.restore(*begun()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
 def test_digests_tell_numbers_apart_and_not_their_order():
     one = unfinished.digest({"hidden": 20, "lr": 0.001})
     assert one == unfinished.digest({"lr": 0.001, "hidden": 20})
