@@ -86,7 +86,7 @@ def send(
     finally:
         process.kill()
         process.join()
-    raise OSError(f"{server} took no more: {why}")
+    raise OSError(f"{server} didn't take it: {why}")
 
 
 def _work(
@@ -142,6 +142,9 @@ def _work(
 
 def _cause(error: Exception) -> str:
     told = " ".join(f"{type(error).__name__}: {error}".split())
+    of_the_system = re.search(r"\[Errno -?\d+\] ([\w ]+)", told)
+    if of_the_system:
+        return of_the_system[1]
     return re.split("Caused by |Response body: ", told)[-1][:200]
 
 

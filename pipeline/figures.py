@@ -241,8 +241,8 @@ def rows(shown: Sequence[Row], *, side: int = 112, text: int = 260) -> Image.Ima
             size = [max(1, round(length * factor)) for length in picture.size]
             how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX
             place = (x + (side - size[0]) // 2, y + (side - size[1]) // 2)
+            draw.rectangle((x - 1, y - 1, x + side, y + side), GRID, GRID)
             sheet.paste(picture.resize((size[0], size[1]), how), place)
-            draw.rectangle((x - 1, y - 1, x + side, y + side), None, GRID)
             draw.text((x, y + side + 3), caption, INK, _font(12))
         for number, line in enumerate(one.told):
             draw.text((width - text, y + 18 * number), line, INK, _font(13))

@@ -204,8 +204,9 @@ class Findings:
             f"N1{neuron + 1}",
             f"fires for {_share(self.fires[neuron])}",
             f"switched off: {-self.costs[neuron, 0]:+.2%}",
-            f"weights: red -{scale:.2f}, white 0,",
-            f"blue +{scale:.2f}, grey not learned",
+            f"weights: red -{scale:.2f} and below,",
+            f"white 0, blue +{scale:.2f} and above,",
+            "grey never learned",
         ]
         return figures.Row({"its weights": template, **pictures}, told)
 

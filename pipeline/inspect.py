@@ -219,7 +219,7 @@ def _answer_against(one: "Trained", other: "Trained", dataset: "Dataset") -> Non
     known = other.about.get("data_sha256")
     told = f"was trained on other data: {other.dataset}" if known else "names no data"
     apart = "" if known == dataset.sha256 else f"; B {told}"
-    print(f"Both are asked about {dataset.name}'s test pictures{apart}.\n")
+    print(f"Both are asked about the test pictures of {dataset.name}{apart}.\n")
     print("\n".join(found.told()))
     print(f"\nfiles  {ANSWERS / 'against'}")
 

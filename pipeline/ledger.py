@@ -122,10 +122,10 @@ def of_softmax(logits: Float[np.ndarray, "10"]) -> list[str]:
     """Lay out how ten sums become ten probabilities, which come to 100 % as printed."""
     z = [_whole(logit) for logit in logits]
     powers = [_whole(np.exp((one - max(z)) / 10**4), 6) for one in z]
-    exact = softmax(logits) * 10**5
+    exact = softmax(logits) * 10**4
     shares = [int(share) for share in exact]
     # What is left of 100 % goes to the largest remainders: none is off by a whole unit.
-    for k in np.argsort(shares - exact, kind="stable")[: 10**5 - sum(shares)]:
+    for k in np.argsort(shares - exact, kind="stable")[: 10**4 - sum(shares)]:
         shares[k] += 1
     most = z.index(max(z))
     lines = [
@@ -137,9 +137,9 @@ def of_softmax(logits: Float[np.ndarray, "10"]) -> list[str]:
         answer = "   the answer" if digit == most else ""
         lines.append(
             f"  {f'{digit}  N2{digit + 1}':10}{_figure(one)}    {_figure(power, 6)}"
-            f"    {_figure(share, 3)} %{answer}"
+            f"    {_figure(share, 2)} %{answer}"
         )
-    total = f"{_figure(sum(powers), 6)}    {_figure(sum(shares), 3)} %"
+    total = f"{_figure(sum(powers), 6)}    {_figure(sum(shares), 2)} %"
     return [*lines, f"  {'sum':10}{'':11}    {total}"]
 
 
@@ -162,7 +162,8 @@ def of_life(place: Place, values: Float[np.ndarray, " epochs"]) -> list[str]:
         return [*lines, "  it never changed: its gradient was always 0"]
     if last:
         most = int(np.abs(changes).argmax())
-        told = f"  largest change {changes[most]:+.6f} in epoch {most + 1}"
+        change = (figures[most + 1] - figures[most]) / 10**6
+        told = f"  largest change {change:+.6f} in epoch {most + 1}"
         many = f", by itself: the lines above cover up to {step} epochs each"
         lines.append(told + many * (step > 1))
     return lines

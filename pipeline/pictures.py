@@ -68,13 +68,15 @@ def find(place: Path) -> Finding:
     """Find the pictures of a place, without reading them.
 
     Labels come from a `labels.csv`, from folders named 0..9, or from the first digit
-    of a file's name.
+    of a file's name, if it stands alone: IMG_2026 is no 2.
 
     Raises:
         ValueError: If there is no such place, or no picture in it.
     """
     try:
         folder = stat.S_ISDIR(place.stat().st_mode)
+    except FileNotFoundError:
+        raise ValueError(f"{shown(place)} is missing") from None
     except (OSError, ValueError) as error:  # a null byte is the latter
         raise ValueError(f"{shown(place)} can't be read: {error}") from None
     if not folder:
@@ -270,8 +272,8 @@ def _pictures_in(folder: Path) -> Iterator[Path]:
 
 
 def _digit_of(path: Path) -> int | None:
-    found = re.search("[0-9]", path.name)
-    return int(found[0]) if found else None
+    found = re.search("[0-9]+", path.stem)
+    return int(found[0]) if found and len(found[0]) == 1 else None
 
 
 def _kinds() -> str:

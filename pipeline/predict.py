@@ -91,6 +91,11 @@ class Answer:
             "label": self.picture.label,
         }
 
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing that could be an answer."""
+        return self.verdict.reason == "blank"
+
     def told(self) -> list[str]:
         """Say it in lines: the answer, how sure it is, the second guess, the label."""
         digit, sure = self.verdict.digit, self.verdict.sure
@@ -98,7 +103,7 @@ class Answer:
         second = f"then {order[1]} ({self.probabilities[order[1]]:.1%})"
         label = self.picture.label
         known = "by its name it is a" if self.picture.named else "its label is"
-        if self.verdict.reason == "blank":
+        if self.blank:
             return ["blank: there is nothing to be read"]
         return [
             f"{digit} ({self.probabilities[digit]:.1%}), {second}",
@@ -165,6 +170,9 @@ def _print(answer: Answer) -> None:
     from pipeline.pictures import shown
 
     print(f"{shown(answer.picture.file)}: {', '.join(answer.told())}")
+    if answer.blank:
+        print()
+        return
     for digit, probability in enumerate(answer.probabilities):
         bar = "█" * round(40 * probability)
         print(f"  {digit}  {probability:8.3%}  {bar}".rstrip())
@@ -186,7 +194,9 @@ def _write(
     tables.write(folder / "predictions.csv", records)
     drawn = [
         figures.Row(
-            {**answer.picture.steps, "class mean": means[answer.verdict.digit]},
+            answer.picture.steps
+            if answer.blank
+            else {**answer.picture.steps, "class mean": means[answer.verdict.digit]},
             [shown(answer.picture.file)[-36:], *answer.told()],
         )
         for answer in answers[:DRAWN]

@@ -14,7 +14,9 @@ def sync(cfg: Sync) -> None:
     from pipeline import tracking
 
     if cfg.server is None:
-        raise ValueError("where to? server=http://... or MLFLOW_TRACKING_URI says it")
+        raise ValueError(
+            "where to? server=http://... says it, or MLFLOW_TRACKING_URI=http://..."
+        )
     arrived = tracking.sync(store=home(), server=cfg.server)
     print(f"{len(arrived)} runs are on {cfg.server}, as they are here")
 

@@ -176,7 +176,7 @@ def _source(name: str, folder: Path) -> _Source:
     finding = pictures.find(place)
     known = [picture for picture in finding.pictures if picture.label is not None]
     unknown = [
-        f"{pictures.shown(picture.path)} has no label: put its digit first in its name"
+        f"{pictures.shown(picture.path)} has no label: name it as in 7_a.png"
         for picture in finding.pictures
         if picture.label is None
     ]

@@ -123,7 +123,7 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
             adam,
             train=split.train,
             val=split.val,
-            epochs=range(record.last.epoch + 1, cfg.epochs + 1),
+            epochs=stop.between(range(record.last.epoch + 1, cfg.epochs + 1)),
             batch_size=cfg.batch_size,
             generator=generator,
         )
@@ -131,7 +131,6 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
             moment = Moment.now(network, epoch)
             claim.keep(moment, adam, generator)
             record.add(moment)
-            stop.after(epoch.number)
         final = {
             f"final/train_{quantity}": value
             for quantity, value in score(network, split.train).items()
@@ -170,12 +169,14 @@ class Stop:
 
     wanted: bool = False
 
-    def after(self, epoch: int) -> None:
-        """Stop here if that is wanted."""
-        if self.wanted:
-            raise KeyboardInterrupt(
-                f"stopped after epoch {epoch}; the same command carries on"
-            )
+    def between(self, epochs: range) -> Iterator[int]:
+        """Pass the epochs on, and stop before the next if that is wanted."""
+        for epoch in epochs:
+            if self.wanted:
+                raise KeyboardInterrupt(
+                    f"stopped after epoch {epoch - 1}; the same command carries on"
+                )
+            yield epoch
 
     def after_all(self) -> None:
         """Stop what would follow a training that had its last epoch behind it."""

@@ -318,7 +318,7 @@ def test_a_broken_server_costs_a_training_15_seconds_and_one_line(trained, how, 
     stdout, stderr = capfd.readouterr()
     (line,) = stderr.splitlines()
     assert line.isprintable()  # whatever the server said
-    assert not stdout and f"run {run_id} was not copied ({url} took no more" in line
+    assert not stdout and f"run {run_id} was not copied ({url} didn't take it" in line
     assert line.endswith(f"python -m pipeline.sync server={url} sends it later")
 
 
@@ -390,7 +390,7 @@ def test_a_training_with_a_server_that_drips_ends_well(empty_project, server, tm
 def test_sync_says_in_a_line_that_a_server_refuses(trained):
     url = broken("refuses")
     done = trained.run("sync", f"server={url}", status=1)
-    assert done.stderr.startswith(f"error: {url} took no more: ")
+    assert done.stderr.startswith(f"error: {url} didn't take it: ")
     assert "Connection refused" in done.stderr and done.stderr.count("\n") == 1
 
 

@@ -169,7 +169,7 @@ def test_a_network_of_other_data_is_named_and_a_folder_is_no_run(inspected, tmp_
     checkpoint.save(other, network, about)
     done = inspected.run("inspect", f"against={other}")
     assert (
-        "about mnist's test pictures; B was trained on other data: digits."
+        "about the test pictures of mnist; B was trained on other data: digits."
         in done.stdout
     )
     done = inspected.run("inspect", "against=outputs/train", status=1)

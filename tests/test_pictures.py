@@ -213,10 +213,10 @@ def test_labels_come_from_folders_or_from_the_first_digit_of_names(tmp_path):
     found = find(tmp_path / "folders")
     assert [picture.label for picture in found.pictures] == [3, 7]
     (tmp_path / "names").mkdir()
-    for name in ("my_2_of_9.png", "none.png", "notes.txt"):
+    for name in ("IMG_2026.png", "my_2_of_9.png", "none.png", "notes.txt"):
         (tmp_path / "names" / name).write_bytes(png())
     found = find(tmp_path / "names")
-    assert [picture.label for picture in found.pictures] == [2, None]
+    assert [picture.label for picture in found.pictures] == [None, 2, None]
 
 
 TABLES = {

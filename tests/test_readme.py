@@ -18,10 +18,9 @@ STAGES |= {"predict": config.Predict, "sync": config.Sync}
 README = (Path(config.ROOT) / "README.md").read_text()
 
 
-def test_the_six_lines_of_python_train_the_very_network_of_the_command(finished):
+def test_the_eight_lines_of_python_train_the_very_network_of_the_command(finished):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len([line for line in code.splitlines() if line]) == 6
-    code = "import torch\ntorch.set_num_threads(1)\n" + code
+    assert len([line for line in code.splitlines() if line]) == 8
     code += "\nfrom pathlib import Path\nfrom pipeline.checkpoint import save\n"
     code += "print(kernel.shape, bias.shape, save(Path('mine.safetensors'), net, {}))\n"
     done = subprocess.run(
