@@ -157,7 +157,7 @@ def test_a_permuted_copy_is_recognised(inspected, tmp_path):
     done = inspected.run("inspect", f"against={tmp_path / 'flipped.safetensors'}")
     assert "It is the same network, with 20 neurons in another place." in done.stdout
     assert "N11      N120   +1.000" in done.stdout
-    assert "test pictures; B names no data" in done.stdout
+    assert "of mnist; B names no data" in done.stdout
     answers = inspected.outputs / "answers" / "against"
     assert {path.name for path in answers.iterdir()} == {"matches.csv", "matches.png"}
 

@@ -96,10 +96,10 @@ def test_ten_probabilities_come_to_100_percent_as_printed(sums, trained, mnist):
         powers = [Decimal(row[1]) for row in rows[:-1]]
         assert sum(powers) == Decimal(rows[-1][0])
         np.testing.assert_allclose(
-            [float(s) / 100 for s in shares], expected, atol=2e-5
+            [float(s) / 100 for s in shares], expected, atol=2e-4
         )
         exact = 100 * neurons.softmax(logits)
-        assert max(abs(float(s) - e) for s, e in zip(shares, exact, strict=True)) < 1e-3
+        assert max(abs(float(s) - e) for s, e in zip(shares, exact, strict=True)) < 1e-2
         assert "the answer" in lines[2 + int(expected.argmax())]
 
 

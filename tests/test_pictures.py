@@ -293,5 +293,5 @@ def test_a_labels_csv_that_is_none_is_refused(tmp_path, content):
 def test_a_place_without_pictures_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no pictures"):
         find(tmp_path)
-    with pytest.raises(ValueError, match="can't be read"):
+    with pytest.raises(ValueError, match="nowhere is missing"):
         find(tmp_path / "nowhere")
