@@ -78,6 +78,11 @@ class Trained:
         return str(self.about.get("dataset", "mnist"))
 
     @property
+    def of_digits(self) -> bool:
+        """Whether it learned digits: pictures for others aren't prepared as such."""
+        return self.dataset != "fashion_mnist"
+
+    @property
     def split(self) -> str:
         """How the data set was divided."""
         return str(self.about.get("split", "exercise"))

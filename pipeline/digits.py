@@ -71,6 +71,15 @@ def prepare(picture: Image.Image | UInt8[np.ndarray, "h w"]) -> Prepared:
     return Prepared(image, count(mask), is_drawn(shapes, mask, fine), steps)
 
 
+def as_it_is(levels: Levels) -> Prepared:
+    """Bring a picture to the network's size, and change nothing else."""
+    image = np.asarray(levels)
+    if levels.shape != (SIDE, SIDE):
+        small = Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BOX)
+        image = np.asarray(small)
+    return Prepared(image, 1, True, {"as it is": image})
+
+
 def found(levels: Levels) -> tuple[OtherInk, OtherMask, OtherMask]:
     """Find the ink of a picture, where it is a stroke, and which are the digit's."""
     ink = paper.ink_on_paper(levels if paper.is_dark_on_light(levels) else 255 - levels)

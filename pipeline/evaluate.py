@@ -45,6 +45,7 @@ def evaluate(cfg: Evaluate) -> None:
         dataset.check(trained.about["data_sha256"])
     scored: list[Scored] = []
     lost: list[str] = []
+    prepare = cfg.prepare if trained.of_digits else bool(cfg.prepare)
     sets: list[str | None] = [*cfg.sets] if cfg.sets else [None]
     for name in sets:
         shown = progress(f"preparing {name or dataset.name}")
@@ -52,11 +53,9 @@ def evaluate(cfg: Evaluate) -> None:
         try:
             if name is None or name == trained.dataset:
                 split = None if name else trained.split
-                test = testsets.own(dataset, split, prepare=cfg.prepare, shown=shown)
+                test = testsets.own(dataset, split, prepare=prepare, shown=shown)
             else:
-                test = testsets.load(
-                    name, folder=folder, prepare=cfg.prepare, shown=shown
-                )
+                test = testsets.load(name, folder=folder, prepare=prepare, shown=shown)
         except (ValueError, FileNotFoundError) as error:
             if len(sets) == 1:
                 raise

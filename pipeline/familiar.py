@@ -19,6 +19,7 @@ from pipeline.network import PIXELS, Network
 COMPONENTS = 170  # as many as fit 300 KB; with 80, a tenth of Fashion-MNIST passes
 UNLIKE = 0.03  # of the training pictures are called unlike the others
 CLOSE = 0.06  # of the training pictures are called close; of new ones a few more
+LEAST = 0.2  # that an answer is ahead, however poor the network
 ENOUGH = 20_000  # pictures; all 60,000 take three times as long for the same figures
 EXACT = 256  # pictures whose summed products a float32 holds: 256 * 255**2 < 2**24
 
@@ -113,7 +114,7 @@ def learn(network: Network, images: UInt8[np.ndarray, "n 28 28"]) -> Familiar:
         mean=mean,
         components=axes,
         most_unexplained=round(float(np.quantile(shares, 1 - UNLIKE)), 4),
-        least_margin=round(float(np.quantile(margins, CLOSE)), 4),
+        least_margin=max(LEAST, round(float(np.quantile(margins, CLOSE)), 4)),
     )
 
 

@@ -275,7 +275,12 @@ class Findings:
         told = f"""{unlit} of 784 pixels are dark in all {self.pictures:,} training
             pictures. So {unlit} x {self.hidden} = {unlit * self.hidden:,} weights are
             only ever multiplied by 0, and nothing tells them to change."""
-        if self.kept is None:
+        if not unlit:
+            told = f"""Each of the 784 pixels is lit in some of the {self.pictures:,}
+                training pictures, so each weight can be told to change."""
+        if not unlit and self.kept is not None:
+            told += f" {int(self.kept.sum()):,} never did."
+        elif self.kept is None:
             told += " There is no history beside the network to confirm it."
         else:
             told += f""" Compared bit by bit, {int(self.kept[self.unlit].sum()):,} of
@@ -316,6 +321,8 @@ class Findings:
                 f"{f'image={order[0]}':13}{f'image={order[-1]}':13}"
                 f"{cost[0]:6.{decimals}%}, of the {worst}s {cost[1 + worst]:5.1%}"
             )
+        if self.costs[shown, 0].min() < 0:
+            yield "below 0: more are read rightly without it"
         if self.hidden > SHOWN:
             yield f"... and {self.hidden - SHOWN} more in neurons.csv"
 

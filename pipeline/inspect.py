@@ -137,7 +137,7 @@ def _answer_neurons(
 
     from pipeline import atomic, figures, ledger, neurons, tables
 
-    told, picture = _picture(image, dataset)
+    told, picture = _picture(image, trained, dataset)
     sums = neurons.sums(trained.network, picture)
     print(told)
     for neuron in asked:
@@ -160,14 +160,24 @@ def _answer_neurons(
 
 
 def _picture(
-    image: str, dataset: "Dataset"
+    image: str, trained: "Trained", dataset: "Dataset"
 ) -> "tuple[str, UInt8[np.ndarray, '28 28']]":
-    """Read the picture that was asked for, prepared as predict does it."""
+    """Read the picture that was asked for, as predict does it, and say what it is."""
     from pipeline import digits, pictures
 
     if not re.fullmatch("-?[0-9]+", image):
-        prepared = digits.prepare(pictures.read(Path(image).expanduser()))
-        return f"{pictures.shown(image)}, prepared as MNIST was made", prepared.image
+        levels = pictures.read(Path(image).expanduser())
+        if not trained.of_digits:
+            return f"{pictures.shown(image)}, as it is", digits.as_it_is(levels).image
+        made = digits.prepare(levels)
+        told = f"{pictures.shown(image)}, prepared as MNIST was made"
+        if not made.count:
+            told += "; it is blank: what follows comes from the biases alone"
+        elif made.count > 1:
+            told += "; there is more than one digit on it"
+        elif not made.drawn:
+            told += "; it is unlike any digit seen"
+        return told, made.image
     row, test = int(image), dataset.test
     if not 0 <= row < len(test):
         raise ValueError(

@@ -1,7 +1,7 @@
 """What a network can be tested on: the named data sets, and people's own pictures.
 
-`mnist` and `fashion_mnist` are scored as they are; other pictures are first prepared as
-MNIST was made, because a network knows nothing but pictures of the kind it has seen.
+`mnist` and `fashion_mnist` are scored as they are; for a network of digits all others
+are first prepared as MNIST was made, because it knows pictures of that kind alone.
 """
 
 import hashlib
@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
-from PIL import Image
 
 from pipeline import datasets, digits, pictures
-from pipeline.datasets import SIDE, Dataset, Labelled
+from pipeline.datasets import Dataset, Labelled
 
 MOST = 100_000  # pictures of a set, which stay within 1 GB of memory
 AS_THEY_ARE = ("mnist", "fashion_mnist")
@@ -112,15 +111,10 @@ def _read(source: _Source, name: str, *, prepare: bool, shown: Shown) -> TestSet
         except ValueError as error:
             problems.append(str(error))
             continue
-        if prepare:
-            prepared = digits.prepare(levels)
-            images.append(prepared.image)
-            counts.append(prepared.count)
-            drawn.append(prepared.drawn)
-        else:
-            images.append(as_it_is(levels))
-            counts.append(1)
-            drawn.append(True)
+        prepared = digits.prepare(levels) if prepare else digits.as_it_is(levels)
+        images.append(prepared.image)
+        counts.append(prepared.count)
+        drawn.append(prepared.drawn)
         rows.append(row)
     if not rows:
         lost = "\n  ".join(["", *problems])
@@ -137,14 +131,6 @@ def _read(source: _Source, name: str, *, prepare: bool, shown: Shown) -> TestSet
         drawn=np.array(drawn),
         problems=problems,
     )
-
-
-def as_it_is(levels: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, "28 28"]:
-    """Return a picture in the network's size, and unchanged but for that."""
-    if levels.shape == (SIDE, SIDE):
-        return levels
-    small = Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(small)
 
 
 def _source(name: str, folder: Path) -> _Source:

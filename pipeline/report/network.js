@@ -36,6 +36,13 @@ class Network {
     this.biases = [part("layer_1.bias", hidden), part("layer_2.bias", CLASSES)];
   }
 
+  // Take what another network has where no training changes it: the weights of dark pixels.
+  keep(pixels, { kernels: [kernel] }) {
+    for (const pixel of pixels)
+      for (let place = pixel; place < kernel.length; place += PIXELS)
+        this.kernels[0][place] = kernel[place];
+  }
+
   inputs(layer) { return layer === 1 ? PIXELS : this.hidden; }
 
   neurons(layer) { return layer === 1 ? this.hidden : CLASSES; }

@@ -27,6 +27,10 @@ const number = (value, decimals = DIGITS) =>
 const rounded = (value) => Number(value.toFixed(DIGITS));
 const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)} %`;
 const whole = (value) => value.toLocaleString("en");
+const several = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
+// What was rounded to 16 bits has three decimals that are right, wherever the point is.
+const roughly = (value) => `about ${value < 0 ? "−" : ""}` +
+  Number(Math.abs(value).toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 9 });
 const signed = (value) => element("span",
   { class: value < 0 ? "minus" : "plus" }, number(value));
 
@@ -38,6 +42,7 @@ function start({ tensors, about }) {
   const networks = epochs.map((_, i) =>
     new Network(tensors, hidden, i === last ? null : i));
   const unlit = new Set(about.never_lit);
+  for (const each of networks) each.keep(unlit, networks[last]);
   const picture = (row) => tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
   const traced = last > 0; // whether earlier epochs are known
   const knobs = Array.from({ length: hidden }, () => ({ ...UNTOUCHED }));
@@ -95,6 +100,8 @@ function start({ tensors, about }) {
   function choose(layer, neuron, input = null) {
     Object.assign(state, { layer, neuron, input });
     show();
+    say(input === null ? `${$("t-sum").textContent}: ${$("equation").lastChild.textContent}`
+      : `${$("t-one").textContent}. ${$("w-one").textContent}`);
   }
 
   // --- Painting -----------------------------------------------------------------------
@@ -149,6 +156,7 @@ function start({ tensors, about }) {
       context.fillRect(0, 0, context.canvas.width, context.canvas.height);
     }
     $("steps").replaceChildren();
+    from = null;
   }
 
   function stroke(to) {
@@ -159,7 +167,7 @@ function start({ tensors, about }) {
       context.lineCap = context.lineJoin = "round";
       context.beginPath();
       context.moveTo(from[0] * side, from[1] * side);
-      context.lineTo(to[0] * side, to[1] * side);
+      context.lineTo(to[0] * side + 0.01, to[1] * side); // no length would draw nothing
       context.stroke();
     }
     from = to;
@@ -286,7 +294,7 @@ function start({ tensors, about }) {
         : isUntouched(knobs[neuron]) ? "on" : "changed";
     });
     const lit = read.hidden.filter((value) => value > 0).length;
-    $("lit").textContent = `${lit} of ${hidden} neurons have something to say`;
+    $("lit").textContent = `${lit} of ${several(hidden, "neuron")} with something to say`;
   }
   const mark = (button, chosen) => (chosen ? button.setAttribute("aria-current", "true")
     : button.removeAttribute("aria-current"));
@@ -313,7 +321,6 @@ function start({ tensors, about }) {
       : [element("strong", {}, String(first)),
         ` with ${percent(high)}, then ${second} with ${percent(low)}. `,
         element("span", { class: why ? "unsure" : "" }, verdict)]));
-    say($("answer").textContent);
     thumbnails.forEach((button, place) => mark(button, state.row === place));
     const label = state.row === null ? null : tensors.image_labels[state.row];
     $("origin").textContent = state.row === null ? "your drawing"
@@ -425,10 +432,11 @@ function start({ tensors, about }) {
     const { listed, left, rest, bias, total } =
       ledger(layer, neuron, values, layer === 1 ? 10 : 20);
     $("t-sum").textContent = `What ${titleOf(layer, neuron)} computes`;
-    const last_term = networks[0].inputs(layer);
-    const x = layer === 1 ? "X" : "N1", w = layer === 1 ? "M" : "W";
-    const formula = `${layer === 1 ? "y" : "z"} = ${w}1·${x}1 + … + ` +
-      `${w}${last_term}·${x}${last_term} + ${layer === 1 ? "C" : "bias"}`;
+    const inputs = networks[0].inputs(layer), [w, x] = layer === 1 ? ["M", "X"] : ["W", "N1"];
+    const letters = [...new Set([1, 2, inputs])].filter((k) => k <= inputs)
+      .map((k) => (k === inputs && k > 3 ? "… + " : "") + `${w}${k}·${x}${k}`);
+    const formula = `${layer === 1 ? "y" : "z"} = ${letters.join(" + ")} + ` +
+      (layer === 1 ? "C" : "bias");
     $("w-sum").textContent = layer === 1
       ? `A line is y = m·x + c: one input, one slope. This neuron has 784 inputs and ` +
         `784 slopes: ${formula}. M1 and X1 belong to pixel 0, for arrays are counted ` +
@@ -444,10 +452,12 @@ function start({ tensors, about }) {
     $("equation").replaceChildren(`${layer === 1 ? "y" : "z"} = `,
       ...listed.slice(0, 3).flatMap((term) =>
         [signed(term.weight), `·${number(term.value)} + `]),
-      listed.length + left > 3 ? "… + " : "", signed(bias), " = ", element("b", {}, number(total)));
+      listed.length + left > 3 ? "… + " : "", signed(bias), " = ",
+      element("b", {}, number(total)));
     const rows = listed.map((term) => line([termButton(term.input), signed(term.weight),
       `× ${number(term.value)}`, signed(term.product)]));
-    if (left) rows.push(line([`the rest, ${whole(left)} ${input}s`, "", "", signed(rest)]));
+    if (left || rest) rows.push(line([left ? `the rest, ${several(left, input)}` : "rounding",
+      "", "", signed(rest)]));
     rows.push(line([termButton(null), "", "", signed(bias)]));
     rows.push(line(["sum", "", "", number(total)], "total"));
     if (layer === 1) {
@@ -487,7 +497,7 @@ function start({ tensors, about }) {
     incoming = shown;
     const to = state.neuron;
     document.querySelector("#all summary").textContent =
-      `All ${whole(hidden)} weights into ${nameOf(2, to)}`;
+      `All ${several(hidden, "weight")} into ${nameOf(2, to)}`;
     $("incoming").replaceChildren(...tiles.map((_, from) => element("button", {
       type: "button", title: weightName(2, from, to),
       onclick: () => choose(2, to, from) },
@@ -498,13 +508,23 @@ function start({ tensors, about }) {
     $("softmax").replaceChildren();
     if (state.layer !== 2) return;
     const largest = Math.max(...read.logits);
-    const powers = Array.from(read.logits, (z) => Math.exp(z - largest));
+    const powers = Array.from(read.logits, (z) => Number(Math.exp(z - largest).toFixed(6)));
+    const shares = hundredths(read.probabilities);
     $("softmax").replaceChildren(
       line(["softmax", "sum z", "e^(z − max)", "share of all"], "", "th"),
       ...powers.map((power, digit) => line([nameOf(2, digit), number(read.logits[digit]),
-        number(power, 6), percent(read.probabilities[digit], 3)],
+        number(power, 6), percent(shares[digit] / 10000, 2)],
       digit === state.neuron ? "total" : "")),
-      line(["all ten", "", number(powers.reduce((a, b) => a + b), 6), "100 %"], "total"));
+      line(["all ten", "", number(powers.reduce((a, b) => a + b), 6), "100.00 %"], "total"));
+  }
+
+  // Shares in hundredths of a percent that come to 100 %: the largest remainders get one.
+  function hundredths(shares) {
+    const exact = shares.map((share) => 10000 * share), made = exact.map(Math.floor);
+    const left = 10000 - made.reduce((a, b) => a + b);
+    ranked(exact.map((value, i) => value - made[i])).slice(0, left)
+      .forEach((i) => { made[i] += 1; });
+    return made;
   }
 
   // --- What if --------------------------------------------------------------------------
@@ -568,10 +588,14 @@ function start({ tensors, about }) {
       const bars = [["before", before.digits[digit]], ["after", accuracy]].map(
         ([name, value]) => element("span",
           { class: name, style: `height:${100 * (value ?? 0)}%` }));
-      return element("figure", { title: `${digit}: ${accuracy === null ? "none"
-        : percent(accuracy)}` }, element("div", {}, ...bars),
-      element("figcaption", {}, element("b", {}, String(digit)), element("br"),
-        accuracy === null ? "–" : percent(accuracy, 0).replace(" ", "")));
+      const short = (share) => (share === null ? "–" : percent(share, 0).replace(" ", ""));
+      const was = before.digits[digit];
+      const told = `digit ${digit}: ` + (accuracy === null ? "no picture"
+        : `${percent(was)} before, ${percent(accuracy)} after`);
+      return element("figure", { title: told, role: "img", "aria-label": told },
+        element("div", {}, ...bars),
+        element("figcaption", {}, element("b", {}, String(digit)), element("br"),
+          accuracy === was ? short(was) : `${short(was)} → ${short(accuracy)}`));
     }));
   }
 
@@ -588,12 +612,14 @@ function start({ tensors, about }) {
     const lit = layer === 1 && input !== null
       ? ` That pixel is lit in ${percent(tensors.lit[input], 2)} of the training ` +
         `pictures; its mean is ${number(tensors.level[input], 3)}.` : "";
-    const moved = !traced ? "What it was in earlier epochs is not known here." : never ? "It was never learned: its pixel is dark in every training " +
-        "picture, so it still holds the random number of the start, to the last bit."
-      : `It began as ${number(values[0])} and ended as ${number(values[last])}.`;
-    $("w-one").textContent = `${from[0].toUpperCase()}${from.slice(1)}. It is ` +
-      `${number(values[state.epoch], 6)} at the chosen epoch. ${moved}${lit} Click ` +
-      "another on this page, or type its name on top.";
+    let moved = `It began as ${roughly(values[0])} and ended as ${number(values[last], 6)}.`;
+    if (!traced) moved = "What it was in earlier epochs is not known here.";
+    else if (never) moved = "It was never learned: its pixel is dark in every training " +
+      "picture, so it still holds the random number of the start, to the last bit.";
+    const exact = state.epoch === last || never;
+    const value = (exact ? (v) => number(v, 6) : roughly)(values[state.epoch]);
+    $("w-one").textContent = `${from[0].toUpperCase()}${from.slice(1)}. It is ${value} at ` +
+      `the chosen epoch. ${moved}${lit} Click another on this page, or type its name on top.`;
     $("life").replaceChildren(traced ? curve(values, never) : "");
   }
 
@@ -640,8 +666,8 @@ function start({ tensors, about }) {
     $("histograms").replaceChildren(...parts.map(([name, of]) => {
       const reach = of(networks[last]).reduce((m, v) => Math.max(m, Math.abs(v)), 0) || 1;
       const [now, then] = [of(network()), of(networks[0])].map((v) => bins(v, reach));
-      const most = Math.max(...now, 1);
-      const height = (count) => 84 * Math.min(count / most, 1);
+      const most = Math.max(...now, ...(traced ? then : []), 1);
+      const height = (count) => 84 * count / most;
       const outline = then.map((count, i) =>
         `${4 * i},${90 - height(count)} ${4 * i + 4},${90 - height(count)}`).join(" ");
       return element("figure", {}, drawing("svg", { viewBox: "0 0 240 108", role: "img",
@@ -667,6 +693,8 @@ function start({ tensors, about }) {
     $("when").textContent = !traced ? `The finished network: ${reads}` : epochs[state.epoch]
       ? `After epoch ${epochs[state.epoch]} of ${epochs[last]}: ${reads}`
       : `Before training, nothing learned: ${reads}`;
+    if (state.epoch !== last) $("when").append("; its numbers are rounded here");
+    $("epoch").setAttribute("aria-valuetext", `epoch ${epochs[state.epoch]}`);
   }
   $("epoch").max = last;
   $("epoch").disabled = $("play").disabled = !traced;
@@ -702,7 +730,6 @@ function start({ tensors, about }) {
     $("found").textContent = problem;
     if (problem) return;
     $("t-sum").scrollIntoView({ block: "start" });
-    say(`${$("t-one").textContent}. ${$("w-one").textContent}`);
   });
 
   // --- All of it ------------------------------------------------------------------------
@@ -715,18 +742,20 @@ function start({ tensors, about }) {
     showAnswer(read);
     showSum(read);
     showOne();
-    const turns = JSON.stringify(knobs);
-    if (told.epoch !== state.epoch) showHistograms();
+    const { epoch, image } = state, turns = JSON.stringify(knobs);
+    if (told.epoch !== epoch) showHistograms();
     if (told.turns !== turns) showChange();
-    told = { epoch: state.epoch, turns };
+    if (told.epoch !== epoch || told.turns !== turns || told.image !== image)
+      say($("answer").textContent);
+    told = { epoch, turns, image };
   }
 
   function describe() {
     document.title = `${about.name}: inside the network`;
-    $("lead").textContent = `784 pixels → ${whole(hidden)} neurons → 10 digits: ` +
+    const long = epochs[last] ? ` in ${several(epochs[last], "epoch")}` : "";
+    $("lead").textContent = `784 pixels → ${several(hidden, "neuron")} → 10 digits: ` +
       `${whole(about.size)} numbers, learned from ${whole(about.learned)} pictures ` +
-      `(${about.dataset})${epochs[last] ? ` in ${whole(epochs[last])} epochs` : ""}. Each of them is on this page, ` +
-      "and can be pointed at.";
+      `(${about.dataset})${long}. Each of them is on this page, and can be pointed at.`;
     $("foot").textContent = `${about.name}. The network has sha256 ${about.sha256}. Its ` +
       "final numbers are here exactly, those of earlier epochs rounded to 16 bits.";
   }
