@@ -45,6 +45,7 @@ from pipeline.config import (
     not_a_key,
     plain,
     printable,
+    stored_in,
 )
 
 EXPERIMENTS = CONF / "experiment"
@@ -76,8 +77,13 @@ class Job:
         name = ",".join(f"{key}={value}" for key, value in self.swept.items())
         safe = re.sub(r"[^\w=.,+-]", "_", name)[:100]
         if safe != name:
-            safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+            safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
         return safe
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the sweep varies, as tags of its run."""
+        return {key: str(value) for key, value in self.swept.items()}
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,8 @@ def stage(
         command = read(arguments, keys, sweeps=sweep is not None)
     except KeyboardInterrupt:
         _stop("stopped; nothing was started", status=130)
+    except Refused as error:  # of a file in conf/
+        _refuse(str(error).splitlines(), name)
     if command.problems:
         _refuse(command.problems, name)
     # Half a million objects come from imports and stay to the end. Looking through
@@ -179,23 +187,25 @@ def _launch(
     """Train the jobs of a sweep, each once, however often the sweep is typed.
 
     A job that ends leaves `done` in its folder, or `error.txt` with the reason. Whoever
-    trains it holds the lock there. Values that are refused are left to the sweep.
+    trains it holds the lock there, and left `begun`. Values that are refused are left
+    to the sweep, also where Hydra would make others of them, as of ${epochs}.
     """
     swept = list(command.jobs[0].swept)
+    good = {job.folder for job in command.jobs if not job.problems}
     launcher = os.getpid()
 
     def run(values: dict[str, Any]) -> None:
         job = _job(keys, values, swept)
-        if job.problems:
+        if job.folder not in good:
             return
         place = folder / job.folder
-        own = {key: str(value) for key, value in job.swept.items()}
-        trial = Trial(place, {**tags, **own, "setting": job.name}, job.name)
+        trial = Trial(place, {**tags, **job.tags, "setting": job.name}, job.name)
         waiting = f"waiting for {job.name}, which another process trains"
         try:
             with at_work(launcher), atomic.lock(place / "lock", waiting=waiting):
                 if any((place / end).exists() for end in ("done", "error.txt")):
                     return
+                (place / "begun").touch()
                 with redirect_stdout(io.StringIO()):  # the sweep tells of it
                     function(check(keys, values), trial)
                 (place / "done").touch()
@@ -211,11 +221,10 @@ def _launch(
         try:
             return _call(run, [*where, *command.overrides])
         except BrokenExecutor:  # the system killed a worker, and joblib all others
-            for begun in folder.glob("*/lock"):
-                if not (atomic.is_held(begun) or (begun.parent / "done").exists()):
-                    _fail(
-                        begun.parent, "its worker was killed; is there memory enough?"
-                    )
+            for begun in folder.glob("*/begun"):
+                place = begun.parent
+                if not (atomic.is_held(place / "lock") or (place / "done").exists()):
+                    _fail(place, "its worker was killed; is there memory enough?")
 
 
 def _fail(place: Path, why: str) -> None:
@@ -308,7 +317,7 @@ def read(
             continue
         if key == "experiment" or key.lstrip("+").startswith(("hydra.", "hydra/")):
             words.append(argument)
-            problems += _not_ours(argument, sweep=sweep)
+            problems += _not_ours(argument, arguments, sweep=sweep)
             continue
         if not equals or key not in keys.model_fields:
             problems.append(not_a_key(argument, keys))
@@ -329,7 +338,9 @@ def read(
         words.append(argument)
         try:
             override = parser.parse_override(argument)
-            swept = override.is_sweep_override() and [*override.sweep_iterator()]
+            swept = override.is_sweep_override() and [
+                getattr(each, "text", each) for each in override.sweep_iterator()
+            ]
         except (HydraException, NotImplementedError):
             problems.append(f"{key} can't be read from {value!r} ({default(key)})")
             continue
@@ -346,6 +357,11 @@ def read(
         else:
             several[key] = parts if key in TEXT else swept
     problems += _problems(keys, values)
+    for key, row in several.items():
+        wrong = [_problems(keys, {**defaults(), key: value}) for value in row]
+        problems += itertools.chain(*wrong) if all(wrong) else ()
+    if "--resolve" in flags and not {flag.partition("=")[0] for flag in flags} & INFORM:
+        problems.append("--resolve is for --cfg job")
     if values["reproduce"] is not None:
         problems += [
             f"{key} does nothing beside reproduce, which takes it from the run"
@@ -355,10 +371,12 @@ def read(
         if sweep:
             problems.append("reproduce takes one run: leave out -m or experiment")
     if problems:
-        return Command([], problems, [])
+        return Command([], list(dict.fromkeys(problems)), [])
     if not sweep:
         return Command([*words, *flags], [], [])
-    if INFORM & set(flags):  # what is asked of a sweep is answered for its first job
+    if INFORM & {
+        flag.partition("=")[0] for flag in flags
+    }:  # what is asked of a sweep is answered for its first job
         flags = [flag for flag in flags if flag not in ("-m", "--multirun")]
         words = [word for word in words if word.partition("=")[0] not in several]
         first = {key: row[0] for key, row in several.items()}
@@ -374,7 +392,7 @@ def read(
     return Command([*words, *flags], problems, list(jobs.values()))
 
 
-def _not_ours(argument: str, *, sweep: bool) -> list[str]:
+def _not_ours(argument: str, others: Sequence[str], *, sweep: bool) -> list[str]:
     """Say what is wrong with a setting of Hydra's, if anything is."""
     key, _, value = argument.partition("=")
     if key == "experiment":
@@ -385,6 +403,8 @@ def _not_ours(argument: str, *, sweep: bool) -> list[str]:
         return [f"{key} must be basic or joblib, got {value!r}"]
     if key == AT_ONCE and not re.fullmatch("-1|[1-9][0-9]*", value):
         return [f"{key} must be how many at a time, or -1 for all cores, got {value!r}"]
+    if key == AT_ONCE and f"{LAUNCHER}=joblib" not in others:
+        return [f"{argument} does nothing without {LAUNCHER}=joblib"]
     return [] if sweep else [f"{argument} is for sweeps: add -m"]
 
 
@@ -397,8 +417,6 @@ def _experiment(
         The defaults, with the experiment's own values; the keys that it sweeps, each
         with its values as typed; whether it is a sweep; and what is wrong.
     """
-    from omegaconf import OmegaConf
-
     asked = [a.partition("=")[2] for a in arguments if a.startswith("experiment=")]
     if not asked:
         return defaults(), {}, False, []
@@ -406,7 +424,7 @@ def _experiment(
     if asked[-1] not in files or not sweeps:
         rule = f"must be {' or '.join(files)}" if sweeps else "is for pipeline.train"
         return defaults(), {}, False, [f"experiment {rule}, got {asked[-1]!r}"]
-    stored = plain(OmegaConf.load(files[asked[-1]]))
+    stored = stored_in(files[asked[-1]])
     hydras = stored.pop("hydra", {})
     params = hydras.get("sweeper", {}).get("params", {})
     return defaults() | stored, params, hydras.get("mode") == "MULTIRUN", []

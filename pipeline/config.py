@@ -30,7 +30,10 @@ def _dataset(value: str) -> str:
     try:
         folder = Path(value).expanduser()
         if value and folder.is_dir():
-            return str(folder.resolve())
+            value = str(folder.resolve())
+            if not re.search("[\ud800-\udfff]", value):
+                return value
+            raise ValueError("must be a folder whose name is UTF-8")
     except (OSError, RuntimeError):  # a name too long, a user who doesn't exist
         pass
     near = difflib.get_close_matches(value, DATASETS, n=1)
@@ -260,9 +263,24 @@ def code(stage: str) -> dict[str, str]:
 
 def defaults() -> dict[str, Any]:
     """Return the values of conf/config.yaml."""
-    from omegaconf import OmegaConf
+    return stored_in(CONF / "config.yaml")
 
-    return plain(OmegaConf.load(CONF / "config.yaml"))
+
+def stored_in(path: Path) -> dict[str, Any]:
+    """Return the values of a file in conf/.
+
+    Raises:
+        Refused: If it is no YAML, or names what isn't there.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        return plain(OmegaConf.load(path))
+    except (OmegaConfBaseException, YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise Refused(f"{path} can't be read: {told}") from None
 
 
 def as_yaml(values: BaseModel) -> str:

@@ -4,6 +4,7 @@ Pictures that are drawn every epoch are made with NumPy and Pillow alone, in a f
 milliseconds; Matplotlib would take longer than the training between them.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SIDE = 28  # pixels of a picture
 SHOWN = 100  # templates that one picture shows at most
+TICKS = 10  # settings of a sweep that are all named on its axis
 INK, PAPER, GRID = (32, 33, 36), (255, 255, 255), (218, 220, 224)
 BLUE, ORANGE = (0, 90, 181), (220, 50, 32)  # told apart by the colour-blind too
 TRAIN, VAL = "#005ab5", "#dc3220"
@@ -355,6 +357,8 @@ def sweep(
     """
     figure = _figure(7.2, 4.4)
     axes = figure.subplots()
+    ticks = sorted({point.x for points in lines.values() for point in points})
+    many = len(ticks) > TICKS
     captioned: set[float] = set()
     for name, unordered in lines.items():
         points = sorted(unordered, key=lambda point: point.x)
@@ -364,27 +368,31 @@ def sweep(
         drawn = axes.errorbar(
             x, means, stds, fmt="_-" if xlabel else "_", capsize=5, label=name
         )
+        named = {points[0].x, points[-1].x, x[int(np.argmax(means))]} if many else {*x}
         for point, height in zip(points, means, strict=True):
             every = [point.x] * len(point.accuracies)
             axes.plot(every, point.accuracies, ".", color=drawn[0].get_color())
             axes.annotate(
-                "" if point.x in captioned else point.caption,
+                point.caption if point.x in named - captioned else "",
                 (point.x, height),
                 xytext=(8, -12),
                 textcoords="offset points",
                 fontsize=9,
             )
             captioned.add(point.x)
-    ticks = sorted({point.x for points in lines.values() for point in points})
     if ticks[0] > 0 and ticks[-1] >= 10 * ticks[0]:
         axes.set_xscale("log")
         xlabel += ", on a logarithmic scale"
     if len(lines) > 1:
         axes.legend(frameon=False)
-    axes.set_xticks([], minor=True)
-    axes.set_xticks(ticks, [f"{x:,g}" if xlabel else "" for x in ticks])
+    if many and xlabel:  # Matplotlib finds places for them
+        axes.xaxis.set_major_formatter("{x:,g}")
+        axes.tick_params(which="minor", labelbottom=False)
+    else:
+        axes.set_xticks([], minor=True)
+        axes.set_xticks(ticks, [f"{x:,g}" if xlabel else "" for x in ticks])
     axes.set(xlabel=xlabel, ylabel="validation accuracy")
-    axes.set_title(title, fontsize=11, pad=22)
+    axes.set_title(textwrap.fill(title, 80), fontsize=11, pad=22)
     told = (
         "a dot: a training; line and bars: mean and standard deviation over the seeds"
     )

@@ -55,7 +55,8 @@ class Original:
         name = self.numbers["dataset"]
         known = self.trained.about["data_sha256"]
         path = folder / f"{datasets.file_name(name)}.safetensors"
-        if path.exists() and sources.sha256(path) != datasets.summary(path)["sha256"]:
+        whole = path.exists() and path.with_suffix(".json").exists()
+        if whole and sources.sha256(path) != datasets.summary(path)["sha256"]:
             raise ValueError(
                 f"{path} has sha256 {sources.sha256(path)}, and run {self.run.run_id} "
                 f"was trained with {known}: python -m pipeline.data "

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from pipeline.tracking import Child, Run
 
+LONGEST = 7900  # letters of a description; MLflow cuts it after 8,000
+MANY = 8  # values of a key, or settings as good as the best, that are listed
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -122,7 +125,10 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
         finished = tracking.finished_run(store=store, claim=claim)
         if finished and not _missing(jobs, folder, finished):
             print("this sweep is finished; resume=false trains it anew")
-            _print(_grouped([_outcome(job, folder) for job in jobs]), folder, finished)
+            settings = _grouped([_outcome(job, folder) for job in jobs])
+            if not (folder / "sweep.csv").exists():  # the folder was removed
+                _write(settings, folder, title=_name(jobs))
+            _print(settings, folder, finished)
             return
         with tracking.run(
             store=store,
@@ -144,14 +150,19 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
                     broken = f"{error}; "
                 (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra's
             outcomes = [_outcome(job, folder) for job in jobs]
+            children = run.children() or []
             for outcome in outcomes:
                 job = outcome.job
-                own = {key: str(value) for key, value in job.swept.items()}
-                tags = {"sweep": folder.name, **own}
-                params = {key: str(job.values[key]) for key in NUMBERS}
-                run.settle(job.name, params=params, tags=tags, error=outcome.error)
+                run.settle(
+                    job.name,
+                    [child for child in children if child.setting == job.name],
+                    params={key: str(job.values[key]) for key in NUMBERS},
+                    tags={"sweep": folder.name, **job.tags},
+                    error=outcome.error,
+                )
             settings = _grouped(outcomes)
-            _record(settings, folder, run, title=_name(jobs))
+            _write(settings, folder, title=_name(jobs))
+            _record(settings, folder, run)
             _print(settings, folder, run)
             failed = [outcome.job.name for outcome in outcomes if outcome.error]
             if failed:
@@ -162,16 +173,23 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
 
 
 def _digest(jobs: Sequence[Job]) -> str:
-    """Return what tells this sweep from others: settings, data, code and PyTorch."""
+    """Return what tells this sweep from others: settings, data, code and PyTorch.
+
+    Raises:
+        ValueError: If none of its data sets can be had; or an OSError.
+    """
     from pipeline import datasets, provenance
 
-    data = {}
-    for name in {job.values["dataset"] for job in jobs if not job.problems}:
+    data, lost = {}, []
+    for name in sorted({job.values["dataset"] for job in jobs if not job.problems}):
         try:
             path, _ = datasets.prepare(name, folder=OUTPUTS / "data")
             data[name] = datasets.summary(path)["sha256"]
         except (ValueError, OSError) as error:  # its jobs will fail and say so
             data[name] = type(error).__name__
+            lost.append(error)
+    if len(lost) == len(data):
+        raise lost[0]
     keys = (*NUMBERS, "tracking")
     settings = sorted(str([job.values[key] for key in keys]) for job in jobs)
     versions = [code("train"), provenance.version("torch")]
@@ -196,12 +214,12 @@ def _claimed(digest: str, *, store: Path | None, resume: bool) -> Iterator[Path]
             claims = tracking.claims(f"sweeps/{digest}-", store=store)
             begun = [home() / claim for claim in claims[:1]]
         new = sweeps / f"{digest}-{uuid4().hex[:4]}"
-        folder = max(begun, key=_changed, default=new)
+        folder = max(begun, key=_last_changed, default=new)
         with atomic.lock(folder / "lock", waiting=waiting):
             yield folder
 
 
-def _changed(folder: Path) -> float:
+def _last_changed(folder: Path) -> float:
     return folder.stat().st_mtime if folder.exists() else 0
 
 
@@ -221,24 +239,39 @@ def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
         if atomic.is_held(place / "lock"):  # the launcher was killed, its worker not
             missing.append(job)
         elif job.name in trained:
-            _bring_back(trained[job.name], place / "train")
+            _bring_back(trained[job.name], place / "train", job)
             (place / "done").touch()
         elif children is None and (place / "train" / "run.json").exists():
             (place / "done").touch()
         else:
             (place / "done").unlink(missing_ok=True)
-            (place / "error.txt").unlink(missing_ok=True)
+            for left in ("error.txt", "begun"):
+                (place / left).unlink(missing_ok=True)
             missing.append(job)
     return missing
 
 
-def _bring_back(child: "Child", folder: Path) -> None:
-    """Take the files of a training from its run where the folder has not the same."""
-    known = folder / "run.json"
-    if known.exists() and _read(known)["run_id"] == child.run_id:
+def _bring_back(child: "Child", folder: Path, job: Job) -> None:
+    """Take the files of a training from its run where the folder has not the same.
+
+    Raises:
+        ValueError: If its run has lost them, too.
+    """
+    kept = [*(child.folder / "train").glob("*")]
+    known, own = (
+        {file.name: file.stat().st_size for file in files}
+        for files in (kept, folder.glob("*"))
+    )
+    its = own.get("run.json") and child.run_id in (folder / "run.json").read_text()
+    if its and (not kept or own == known):
         return
+    if not kept:
+        raise ValueError(
+            f"{child.folder} has lost the files of {job.name}: delete its run "
+            f"{child.run_id} in MLflow, and the same command trains it again"
+        )
     with atomic.folder(folder) as written:
-        for file in (child.folder / "train").iterdir():
+        for file in kept:
             shutil.copy(file, written)
 
 
@@ -318,7 +351,10 @@ def _shown(jobs: Sequence[Job], missing: Sequence[Job], folder: Path) -> Iterato
 
 
 def _name(jobs: Sequence[Job]) -> str:
-    """Name a sweep as one would type it: hidden=5,10 seed=1,2,3 epochs=5."""
+    """Name a sweep as one would type it: hidden=5,10 seed=1,2,3 epochs=5.
+
+    Of many values the first and the last stand for all.
+    """
     usual = defaults()
     values: dict[str, list[str]] = {}
     for job in jobs:
@@ -327,7 +363,10 @@ def _name(jobs: Sequence[Job]) -> str:
             if str(value) not in seen:
                 seen.append(str(value))
     others = {k: v for k, v in _fixed(jobs).items() if v != usual[k]}
-    swept = {key: ",".join(seen) for key, seen in values.items()}
+    swept = {
+        key: ",".join(seen if len(seen) <= MANY else [*seen[:2], "…", seen[-1]])
+        for key, seen in values.items()
+    }
     told = " ".join(f"{key}={value}" for key, value in {**swept, **others}.items())
     return printable(told)
 
@@ -348,35 +387,52 @@ def _grouped(outcomes: Sequence[Outcome]) -> list[Setting]:
     return list(settings.values())
 
 
-def _record(
-    settings: Sequence[Setting], folder: Path, run: "Run", *, title: str
-) -> None:
-    """Write table and picture to the folder of the sweep, and to its run."""
+def _write(settings: Sequence[Setting], folder: Path, *, title: str) -> None:
+    """Write table and picture to the folder of the sweep."""
     rows = [setting.row() for setting in settings]
     with atomic.file(folder / "sweep.csv") as written, written.open("w") as stream:
         table = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
-    run.log_files("sweep", [folder / "sweep.csv"])
-    run.log_table("sweep/sweep.json", rows)
     if any(setting.trained for setting in settings):
         with atomic.file(folder / "sweep.png") as written:
             _picture(settings, title=title).save(written, "PNG")
-        run.log_files("sweep", [folder / "sweep.png"])
+
+
+def _record(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
+    """Record the table and the picture that stand in the folder."""
+    run.log_files("sweep", [folder / name for name in _files(folder)])
+    run.log_table("sweep/sweep.json", [setting.row() for setting in settings])
+    if any(setting.trained for setting in settings):
         best = max(setting.accuracy for setting in settings if setting.trained)
         now = time.time_ns() // 1_000_000
         run.log_metrics({"sweep/best_val_accuracy": best}, step=0, time=now)
+    run.describe(_described(settings, run.comparison()))
+
+
+def _described(settings: Sequence[Setting], comparison: str) -> str:
+    """Write the table as markdown, or as much as MLflow keeps."""
     heading, *cells = _cells(settings)
     cells = [[cell.replace("|", "/") for cell in line] for line in cells]
     gap = "&emsp;| "  # MLflow leaves no room between columns
     ruled = [gap.join(heading), " | ".join(["---:"] * len(heading))]
     ruled += [gap.join(line) for line in cells]
-    table_of_it = "\n".join(f"| {line} |" for line in ruled)
-    run.describe(
-        f"{_verdict(settings)}\n\n{table_of_it}\n\n"
-        f"[All trainings side by side]({run.comparison()}). "
-        "The picture and the table are under Artifacts, in `sweep/`."
-    )
+    files = "The picture and the table are under Artifacts, in `sweep/`."
+    told = [
+        _verdict(settings),
+        "\n".join(f"| {line} |" for line in ruled),
+        f"[All trainings side by side]({comparison}). {files}",
+    ]
+    if len("\n\n".join(told)) > LONGEST:
+        told[2] = files
+    if len("\n\n".join(told)) > LONGEST:
+        told.pop(1)
+    return "\n\n".join(told)
+
+
+def _files(folder: Path) -> list[str]:
+    """Return what stands in the folder of a sweep, beside its trainings."""
+    return [name for name in ("sweep.png", "sweep.csv") if (folder / name).exists()]
 
 
 def _print(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
@@ -388,9 +444,8 @@ def _print(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
         *cells, failed = line
         cells = [f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False)]
         print(printable("   ".join([*cells, failed]).rstrip()))
-    print(
-        f"\n{printable(_verdict(settings))}\n\nfiles  {folder}/sweep.png and sweep.csv"
-    )
+    files = " and ".join(_files(folder))
+    print(f"\n{printable(_verdict(settings))}\n\nfiles  {folder}/{files}")
     print(run.epilogue(), end="")
 
 
@@ -407,6 +462,8 @@ def _verdict(settings: Sequence[Setting]) -> str:
         return "no setting is called best: they were watched on different pictures"
     reach = best.accuracy - (best.std or 0)
     near = [s.name for s in trained if s is not best and s.accuracy >= reach]
+    if len(near) > MANY:
+        near = [*near[:MANY], f"and {len(near) - MANY} more"]
     close = f"; within its deviation: {', '.join(near)}" if near else ""
     return f"best: {best.name}, {told}{close}"
 

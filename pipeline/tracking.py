@@ -235,7 +235,13 @@ class Run:
         ]
 
     def settle(
-        self, name: str, *, params: dict[str, str], tags: dict[str, str], error: str
+        self,
+        name: str,
+        tries: Sequence[Child],
+        *,
+        params: dict[str, str],
+        tags: dict[str, str],
+        error: str,
     ) -> None:
         """See to it that a setting of this sweep has one child: trained, or failed.
 
@@ -244,13 +250,13 @@ class Run:
 
         Args:
             name: What people call it; the tag `setting` of its run.
+            tries: The children of this sweep that have it, the last first.
             params: What shaped it.
             tags: Of its run.
             error: Why it failed; empty if it was trained.
         """
         from mlflow.entities import Param, RunTag
 
-        tries = [child for child in self.children() or () if child.setting == name]
         failed = [child.run_id for child in tries if child.status != "FINISHED"]
         for earlier in failed[1:] if error else failed:  # the last comes first
             self._client.delete_run(earlier)

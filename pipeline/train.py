@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 from pipeline.command import stage
 from pipeline.config import (
     OUTPUTS,
+    Refused,
     Train,
     Trial,
     as_yaml,
     check,
     code,
-    defaults,
     home,
     label,
 )
@@ -61,7 +61,7 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
     torch.set_flush_denormal(True)  # a tenth faster, and no bit of the weights differs
     original = Original.of(cfg.reproduce, store=home()) if cfg.reproduce else None
     if original:
-        cfg = check(Train, {**defaults(), **dict(cfg), **original.numbers})
+        cfg = _as_recorded(original, cfg)
         dataset = original.dataset(OUTPUTS / "data")
     else:
         dataset = datasets.load(cfg.dataset, folder=OUTPUTS / "data")
@@ -161,6 +161,15 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
             network, last, provenance.tags(), code("train"), provenance.packages()
         )
         _print_comparison(original, sha256, differences)
+
+
+def _as_recorded(original: "Original", cfg: Train) -> Train:
+    """Take the numbers of a run that is to be trained once more."""
+    try:
+        return check(Train, dict(cfg) | original.numbers)
+    except Refused as error:
+        run_id = original.run.run_id
+        raise ValueError(f"run {run_id} can't be trained again: {error}") from None
 
 
 @dataclass

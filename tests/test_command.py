@@ -1,3 +1,5 @@
+import json
+import os
 import random
 
 import pytest
@@ -5,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from pipeline.command import Command, quote, read
-from pipeline.config import Data, Train, check, defaults
+from pipeline.config import Data, Refused, Train, check, defaults, stored_in
 
 
 def problems(*arguments, keys=Train):
@@ -100,8 +102,9 @@ def test_nothing_else_of_hydras_is_let_through(argument):
 
 
 def test_what_hydra_only_answers_is_no_sweep():
-    found = sweep("-m", "hidden=5,6", "--cfg", "job")
-    assert found == Command(["hidden=5", "--cfg", "job"], [], [])  # its first job
+    for flag in (["--cfg", "job"], ["--cfg=job"]):
+        found = sweep("-m", "hidden=5,6", *flag)
+        assert found == Command(["hidden=5", *flag], [], [])  # its first job
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -146,6 +149,32 @@ def test_a_sweep_without_a_good_setting_is_refused_whole():
     assert len(sweep("-m", "hidden=5,10", "lr=-1").problems) == 1
 
 
+def test_bad_values_of_several_keys_are_all_named_at_once():
+    found = sweep("-m", "hidden=0,-1", "lr=-1", "seed=1,-2").problems
+    assert [line.split()[0] for line in found] == ["lr", "hidden", "hidden"]
+
+
+def test_values_in_quotes_are_what_they_say_and_others_values_are_refused():
+    jobs = sweep("-m", "split='holdout',exercise").jobs
+    assert json.dumps([job.swept["split"] for job in jobs]) == '["holdout", "exercise"]'
+    found = sweep("-m", "hidden=5,${epochs}").jobs
+    assert [bool(job.problems) for job in found] == [False, True]
+
+
+def test_a_file_of_conf_that_is_no_yaml_is_named(tmp_path):
+    for text in ("hidden: [", "hidden: ${hiden}", "hidden:\t3\n\tx: 1"):
+        (tmp_path / "x.yaml").write_text(text)
+        with pytest.raises(Refused, match=r"x\.yaml can't be read: "):
+            stored_in(tmp_path / "x.yaml")
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path):
+    folder = os.fsdecode(bytes(tmp_path) + b"/\xff")
+    os.mkdir(folder)
+    (found,) = sweep("-m", f"dataset={folder}").problems
+    assert "dataset must be a folder whose name is UTF-8" in found
+
+
 def test_the_order_of_keys_and_values_makes_no_other_job():
     one = sweep("-m", "hidden=5,8", "seed=1,2").jobs
     other = sweep("-m", "seed=2,1", "hidden=8,5").jobs
@@ -186,6 +215,9 @@ def test_an_experiment_is_a_sweep_that_is_ready_to_run(name, first, count):
     assert len(fewer.jobs) == count // 3
 
 
+TWO = "hydra.launcher.n_jobs=2"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -198,6 +230,8 @@ def test_an_experiment_is_a_sweep_that_is_ready_to_run(name, first, count):
         (["-m", "hydra.sweep.dir=x"], "hydra.sweep.dir is set by this command"),
         (["-m", "hydra.launcher.n_jobs=many"], "or -1 for all cores, got 'many'"),
         (["-m", "lr=interval(0,1)"], "lr can't be read from 'interval(0,1)'"),
+        (["-m", "hidden=5,6", TWO], "n_jobs=2 does nothing without hydra/launcher=job"),
+        (["-m", "hidden=5,6", "--resolve"], "--resolve is for --cfg job"),
         (["-m", "reproduce=a,b"], "reproduce=a,b are several values: it takes one"),
     ],
 )

@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import sweep
+from pipeline.command import Job
+from pipeline.config import defaults
+from pipeline.sweep import Outcome, Setting
+
 DIGITS = ["dataset=digits", "epochs=2"]
 
 
@@ -167,6 +172,15 @@ def test_two_at_a_time_and_a_finished_sweep_typed_again_prints_its_table(project
     assert again.stdout.startswith("this sweep is finished")
     table = first.stdout[first.stdout.index("\ntrained ") :]
     assert again.stdout.endswith(table)
+    # What is gone or damaged in its folder comes back.
+    folder = one_of(project.outputs / "sweeps")
+    (folder / "seed=1" / "train" / "metrics.json").write_text("")
+    (folder / "sweep.csv").unlink()
+    assert project.run(*command).stdout == again.stdout
+    assert (folder / "sweep.csv").exists()
+    shutil.rmtree(folder)
+    assert project.run(*command).stdout == again.stdout
+    assert (folder / "sweep.png").exists()
     _, (parent,), children = store_of(project)
     assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 3
 
@@ -210,6 +224,23 @@ def test_a_sweep_and_a_training_of_the_same_numbers_share_no_run(project):
     assert "carrying on" not in project.run("train", *numbers).stdout
     _, runs, (child,) = store_of(project)
     assert len(runs) == 2 and child.info.status == "KILLED"
+
+
+def test_a_sweep_whose_data_cannot_be_had_is_refused_whole(project, tmp_path):
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"none")
+    done = project.run("train", "-m", "seed=1,2", f"dataset={tmp_path}", status=1)
+    assert done.stderr.count("\n") == 1 and str(tmp_path) in done.stderr
+    assert store_of(project)[1:] == ([], [])
+
+
+def test_many_settings_are_described_within_what_mlflow_keeps():
+    job = Job({"hidden": 5, "seed": 1}, defaults(), [])
+    one = Outcome(job, accuracy=0.9, parameters=3985, bytes=15940, seconds=1.0)
+    many = [Setting({"hidden": hidden}, [one], []) for hidden in range(5000)]
+    link = "#/compare-runs?" + "x" * 9000
+    told = [sweep._described(settings, link) for settings in (many[:3], many)]
+    assert "| " in told[0] and "| " not in told[1]
+    assert all(len(text) < 8000 and text.endswith("in `sweep/`.") for text in told)
 
 
 def test_a_sweep_without_mlflow_prints_its_table_too(new_project):
