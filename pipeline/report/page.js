@@ -294,7 +294,8 @@ function start({ tensors, about }) {
         : isUntouched(knobs[neuron]) ? "on" : "changed";
     });
     const lit = read.hidden.filter((value) => value > 0).length;
-    $("lit").textContent = `${lit} of ${several(hidden, "neuron")} with something to say`;
+    $("lit").textContent = `${lit} of ${several(hidden, "neuron")} ` +
+      `${lit === 1 ? "has" : "have"} something to say`;
   }
   const mark = (button, chosen) => (chosen ? button.setAttribute("aria-current", "true")
     : button.removeAttribute("aria-current"));
