@@ -35,6 +35,7 @@ const signed = (value) => element("span",
   { class: value < 0 ? "minus" : "plus" }, number(value));
 
 function start({ tensors, about }) {
+  for (const part of document.querySelectorAll(".bar, main")) part.hidden = false;
   const { hidden, epochs } = about;
   const last = epochs.length - 1;
   const familiar = about.familiar && { ...about.familiar,
