@@ -25,7 +25,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pipeline import atomic
 from pipeline.config import (
@@ -47,6 +47,10 @@ from pipeline.config import (
     printable,
     stored_in,
 )
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 EXPERIMENTS = CONF / "experiment"
 INFORM = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version"}  # Hydra answers
@@ -238,12 +242,25 @@ def progress(told: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
     """Return what passes items on and shows, on a terminal, how far they have come."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import track
 
-    screen = Console()
-    return lambda items: track(
-        items,
-        escape(printable(told)),
+    def pass_on(items: Sequence[Item]) -> Iterator[Item]:
+        with bar(Console()) as shown:
+            yield from shown.track(items, description=escape(printable(told)))
+
+    return pass_on
+
+
+def bar(screen: "Console") -> "Progress":
+    """Return a bar that shows below all else how far long work has come.
+
+    It goes when the work is done, and never comes where the screen is no terminal.
+    """
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    return Progress(
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
         console=screen,
         disable=not screen.is_terminal,
         transient=True,
@@ -479,8 +496,8 @@ def _help(name: str, doc: str, keys: type[Schema], *, sweeps: bool) -> str:
             ),
             "",
             *(_sweeps(name) if sweeps else ()),
-            "--cfg job shows the configuration, --hydra-help what else Hydra can do;",
-            "HYDRA_FULL_ERROR=1 in the environment shows where an error was met.",
+            "--cfg job shows the configuration; HYDRA_FULL_ERROR=1 in the environment",
+            "shows where an error was met.",
         ]
     )
 

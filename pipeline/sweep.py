@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pipeline import atomic
-from pipeline.command import Job, Launch
+from pipeline.command import Job, Launch, bar
 from pipeline.config import NUMBERS, OUTPUTS, code, defaults, home, printable
 
 if TYPE_CHECKING:
@@ -307,21 +307,13 @@ def _read(path: Path) -> dict[str, Any]:
 def _shown(jobs: Sequence[Job], missing: Sequence[Job], folder: Path) -> Iterator[None]:
     """Show a line for every job that ends, and on a terminal a bar below."""
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     screen = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     ended = threading.Event()
     waiting = [job for job in jobs if job in missing or job.problems]
     width = max(len(job.name) for job in jobs)
-    bar = Progress(
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        disable=not screen.is_terminal,
-        transient=True,
-    )
-    task = bar.add_task("trainings", total=len(jobs))
+    below = bar(screen)
+    task = below.add_task("trainings", total=len(jobs))
 
     def look() -> None:
         for job in [*waiting]:
@@ -333,14 +325,14 @@ def _shown(jobs: Sequence[Job], missing: Sequence[Job], folder: Path) -> Iterato
             told = f"{done:4} of {len(jobs)}  {job.name:{width}}  "
             told += _outcome(job, folder).told()
             screen.print(printable(told), markup=False)
-            bar.update(task, completed=done)
+            below.update(task, completed=done)
 
     def watch() -> None:
         while not ended.wait(0.2):
             look()
 
     watcher = threading.Thread(target=watch, daemon=True)
-    with bar:
+    with below:
         watcher.start()
         try:
             yield

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from pipeline.command import stage
+from pipeline.command import bar, stage
 from pipeline.config import (
     OUTPUTS,
     Refused,
@@ -217,22 +217,14 @@ def _ctrl_c() -> Iterator[Stop]:
 def _shown(epochs: "Iterable[Epoch]", *, total: int) -> "Iterator[Epoch]":
     """Pass the epochs on, with a line for each and, on a terminal, a bar below."""
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     screen = Console(highlight=False, soft_wrap=True)
-    with Progress(
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        disable=not screen.is_terminal,
-        transient=True,
-    ) as bar:
-        task = bar.add_task("epochs", total=total)
+    with bar(screen) as shown:
+        task = shown.add_task("epochs", total=total)
         screen.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
         for epoch in epochs:
             yield epoch
-            bar.advance(task)
+            shown.advance(task)
             screen.print(
                 f"{epoch.number:5}       {epoch.metrics['train/loss']:.4f}"
                 f"   {epoch.metrics['train/accuracy']:7.2%}"
