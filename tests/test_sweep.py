@@ -281,7 +281,10 @@ def is_worker(pid):
 
 def trains(pid):
     """Whether a worker keeps epochs of a training just now."""
-    opened = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
+    try:
+        opened = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
+    except FileNotFoundError:  # it was closed meanwhile
+        return False
     return is_worker(pid) and any("/sweeps/" in path for path in opened)
 
 
@@ -296,6 +299,7 @@ def test_a_worker_that_is_killed_costs_no_more_than_what_was_at_work(project):
     wait_for(process, "1 of 5")
     worker = None
     while worker is None:  # one that is between two trainings costs nothing at all
+        assert process.poll() is None
         worker = next((pid for pid in children_of(process.pid) if trains(pid)), None)
     os.kill(int(worker), signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=300)
