@@ -358,7 +358,7 @@ def read(
             swept = override.is_sweep_override() and [
                 getattr(each, "text", each) for each in override.sweep_iterator()
             ]
-        except (HydraException, NotImplementedError):
+        except (HydraException, NotImplementedError):  # as of interval(0,1)
             problems.append(f"{key} can't be read from {value!r} ({default(key)})")
             continue
         if key in LISTS:
