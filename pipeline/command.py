@@ -20,7 +20,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache, partial
@@ -115,7 +114,8 @@ def stage(
             of the Trial that it is.
         keys: The schema of the configuration.
         sweep: What a sweep is more than its jobs. It gets them, and a function that
-            trains them in a folder, with tags; None for a stage without sweeps.
+            trains them in a folder, with tags, and raises BrokenExecutor where the
+            system killed a worker; None for a stage without sweeps.
     """
     arguments = sys.argv[1:]
     module = sys.modules[function.__module__]
@@ -217,21 +217,14 @@ def _launch(
             expected = isinstance(error, EXPECTED) and str(error)
             told = str(error) if expected else f"{type(error).__name__}: {error}"
             more = "" if expected else traceback.format_exc()
-            _fail(place, f"{' '.join(told.split())}\n{more}")
+            fail(place, f"{' '.join(told.split())}\n{more}")
 
     where = [f"hydra.sweep.dir={quote(str(folder))}", "hydra.sweep.subdir=."]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # what Hydra itself meets is told here
-    for _ in command.jobs:  # each turn ends one of them at least
-        try:
-            return _call(run, [*where, *command.overrides])
-        except BrokenExecutor:  # the system killed a worker, and joblib all others
-            for begun in folder.glob("*/begun"):
-                place = begun.parent
-                if not (atomic.is_held(place / "lock") or (place / "done").exists()):
-                    _fail(place, "its worker was killed; is there memory enough?")
+    _call(run, [*where, *command.overrides])
 
 
-def _fail(place: Path, why: str) -> None:
+def fail(place: Path, why: str) -> None:
     """Leave the reason why a job trained no network, unless one is there."""
     if not (place / "error.txt").exists():
         with atomic.file(place / "error.txt") as written:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pipeline import atomic
-from pipeline.command import Job, Launch, bar
+from pipeline.command import Job, Launch, bar, fail
 from pipeline.config import NUMBERS, OUTPUTS, code, defaults, home, printable
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def sweep(jobs: Sequence[Job], launch: Launch) -> None:
             if missing:
                 try:
                     with _shown(jobs, missing, folder):
-                        launch(folder, {"sweep": folder.name, **run.child_tags()})
+                        _train(missing, folder, run, launch)
                 except (OSError, ValueError) as error:
                     broken = f"{error}; "
                 (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra's
@@ -229,8 +230,7 @@ def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
     What the store says counts: files of a run that is not finished are no result, and
     those of one that is are brought back if they are gone.
     """
-    children = run.children()
-    trained = {c.setting: c for c in children or () if c.status == "FINISHED"}
+    trained = _trained(jobs, folder, run)
     missing = []
     for job in jobs:
         place = folder / job.folder
@@ -239,9 +239,8 @@ def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
         if atomic.is_held(place / "lock"):  # the launcher was killed, its worker not
             missing.append(job)
         elif job.name in trained:
-            _bring_back(trained[job.name], place / "train", job)
-            (place / "done").touch()
-        elif children is None and (place / "train" / "run.json").exists():
+            if child := trained[job.name]:
+                _bring_back(child, place / "train", job)
             (place / "done").touch()
         else:
             (place / "done").unlink(missing_ok=True)
@@ -249,6 +248,32 @@ def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
                 (place / left).unlink(missing_ok=True)
             missing.append(job)
     return missing
+
+
+def _trained(
+    jobs: Sequence[Job], folder: Path, run: "Run"
+) -> dict[str, "Child | None"]:
+    """Return the names of the jobs that are trained, and the runs of these."""
+    children = run.children()
+    if children is not None:
+        return {c.setting: c for c in children if c.status == "FINISHED"}
+    files = {job.name: folder / job.folder / "train" / "run.json" for job in jobs}
+    return {name: None for name, file in files.items() if file.exists()}
+
+
+def _train(missing: Sequence[Job], folder: Path, run: "Run", launch: Launch) -> None:
+    """Launch until every job is done, or has a reason why not."""
+    for _ in missing:  # each turn ends one of them at least
+        try:
+            return launch(folder, {"sweep": folder.name, **run.child_tags()})
+        except BrokenExecutor:  # the system killed a worker, and joblib all others
+            trained = _trained(missing, folder, run)
+            for job in missing:
+                place = folder / job.folder
+                if job.name in trained:  # killed when all was recorded
+                    (place / "done").touch()
+                elif (place / "begun").exists() and not atomic.is_held(place / "lock"):
+                    fail(place, "its worker was killed; is there memory enough?")
 
 
 def _bring_back(child: "Child", folder: Path, job: Job) -> None:

@@ -104,7 +104,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        for _ in range(600):
+        for _ in range(1200):
             assert self.process.poll() is None, "the server ended"
             if self.answers("/health") == 200:
                 return
@@ -115,7 +115,7 @@ class Server:
         """The status of an answer; None if there was none."""
         asked = urllib.request.Request(self.url + path, headers=headers)
         try:
-            with urllib.request.urlopen(asked, timeout=5) as answer:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
                 return answer.status
         except urllib.error.HTTPError as error:
             return error.code

@@ -314,7 +314,7 @@ def test_a_broken_server_costs_a_training_15_seconds_and_one_line(trained, how, 
     url = broken(how)
     start = time.monotonic()
     tracking._copy(trained.outputs, url, run_id)
-    assert time.monotonic() - start < copies.PATIENCE + 1.5  # to start the process
+    assert time.monotonic() - start < copies.PATIENCE + 5  # where others are busy
     stdout, stderr = capfd.readouterr()
     (line,) = stderr.splitlines()
     assert line.isprintable()  # whatever the server said
@@ -361,7 +361,7 @@ def test_a_slow_server_costs_a_sweep_no_more_than_its_runs_and_15_seconds(
         send(trained, url, parent)
     arrived = len(copies_on(server))
     most = copies.PATIENCE + copies.A_RUN * arrived
-    assert time.monotonic() - start < most + 1.5
+    assert time.monotonic() - start < most + 5
 
 
 def test_a_server_that_keeps_files_in_a_folder_gets_none(trained, new_server, tmp_path):

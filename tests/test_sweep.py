@@ -280,12 +280,17 @@ def is_worker(pid):
 
 
 def trains(pid):
-    """Whether a worker keeps epochs of a training just now."""
+    """Whether a worker keeps the first epochs of a training just now."""
     try:
         opened = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
     except FileNotFoundError:  # it was closed meanwhile
         return False
-    return is_worker(pid) and any("/sweeps/" in path for path in opened)
+    claimed = [Path(path).parent for path in opened if "/checkpoints/" in path]
+    return is_worker(pid) and any(1 <= kept(folder) <= 4 for folder in claimed)
+
+
+def kept(claimed):
+    return len([*claimed.glob("epoch-*")])
 
 
 # So many that one is left to train when one is done and two are at work.
@@ -315,6 +320,23 @@ def test_a_worker_that_is_killed_costs_no_more_than_what_was_at_work(project):
 
 
 @pytest.mark.fault
+def test_a_worker_that_is_killed_when_all_is_recorded_costs_nothing(project):
+    command = project.root / "pipeline" / "command.py"
+    text = command.read_text()
+    at_the_end = '                (place / "done").touch()\n'
+    killed = """                while job.folder == "seed=2":
+                    if (folder / "seed=1" / "done").exists():
+                        os.kill(os.getpid(), 9)
+"""
+    assert text.count(at_the_end) == 1
+    command.write_text(text.replace(at_the_end, killed + at_the_end))
+    done = project.run("train", "-m", "seed=1,2", *DIGITS, *TWO)
+    assert "2 of 2  hidden=20 seed=2" in done.stdout and "failed" not in done.stdout
+    _, (parent,), children = store_of(project)
+    assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 3
+
+
+@pytest.mark.fault
 def test_ctrl_c_after_the_last_epoch_of_a_training_stops_the_sweep(project):
     command = ["train", "-m", "seed=1,2,3", "dataset=digits", "epochs=12"]
     process = project.start(*command)
@@ -325,7 +347,7 @@ def test_ctrl_c_after_the_last_epoch_of_a_training_stops_the_sweep(project):
     process.communicate(timeout=300)
     assert process.returncode == 130
     _, (parent,), children = store_of(project)
-    assert parent.info.status == "KILLED" and len(children) == 1
+    assert parent.info.status == "KILLED" and len(children) < 3
     project.run(*command)
     finished(project, ["1", "2", "3"])
 
