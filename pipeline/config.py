@@ -1,7 +1,7 @@
 """What a person may turn: type and bound of every number, and where files go.
 
 A default stands in `conf/config.yaml`, a bound stands here, and neither stands anywhere
-else. `command.py` reads the command line and hands a stage what was checked here.
+else. `commandline.py` reads what was typed, and `command.py` hands it to a stage.
 """
 
 import difflib
@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.screen import printable
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -233,11 +235,6 @@ def check(keys: type[Keys], values: dict[str, Any]) -> Keys:
     return checked
 
 
-def printable(text: str) -> str:
-    """Return text without what a terminal would obey, such as in a folder's name."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-
-
 def label(
     values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
 ) -> str:
@@ -248,7 +245,7 @@ def label(
         for key in NUMBERS
         if key in named or values[key] != usual[key]
     )
-    return printable(told).replace("\n", "\ufffd")
+    return printable(told)
 
 
 def code(stage: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ from urllib.parse import quote, urlparse
 from urllib.request import url2pathname
 
 from pipeline import atomic
+from pipeline.screen import printable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,7 +71,7 @@ def send(
     why = f"not done after {patience} s"
     try:
         while here.poll(patience):
-            kind, *told = map(_printable, here.recv())
+            kind, *told = map(printable, here.recv())
             if kind == "run":
                 addresses[told[0]] = told[1]
             elif kind == "end":
@@ -146,11 +147,6 @@ def _cause(error: Exception) -> str:
     if of_the_system:
         return of_the_system[1]
     return re.split("Caused by |Response body: ", told)[-1][:200]
-
-
-def _printable(text: str) -> str:
-    """Return what a server said without what a terminal would obey."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _alone(store: Path) -> AbstractContextManager[None]:

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.command import progress, stage
+from pipeline.command import stage
 from pipeline.config import OUTPUTS, Evaluate, home
+from pipeline.screen import printable, progress
 
 if TYPE_CHECKING:
     from pipeline.scores import Scored
@@ -109,8 +110,6 @@ def _record(one: "Scored", run: "Run", *, step: int) -> None:
 
     from PIL import Image
 
-    from pipeline.pictures import shown
-
     name = one.test.name
     run.log_metrics(
         {f"evaluate/{name}/{k}": v for k, v in one.numbers.items()},
@@ -129,7 +128,7 @@ def _record(one: "Scored", run: "Run", *, step: int) -> None:
     wrong.sort(key=lambda at: -rows[at]["confidence"])
     mistakes = [
         {"picture": Image.fromarray(one.test.pictures.images[at]).resize((84, 84), 0)}
-        | {**rows[at], "file": shown(rows[at]["file"])}
+        | {**rows[at], "file": printable(rows[at]["file"])}
         for at in wrong[:MISTAKES]
     ]
     if mistakes:

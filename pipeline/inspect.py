@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.command import stage
 from pipeline.config import OUTPUTS, Inspect, defaults, home, label
+from pipeline.screen import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,9 +169,9 @@ def _picture(
     if not re.fullmatch("-?[0-9]+", image):
         levels = pictures.read(Path(image).expanduser())
         if not trained.of_digits:
-            return f"{pictures.shown(image)}, as it is", digits.as_it_is(levels).image
+            return f"{printable(image)}, as it is", digits.as_it_is(levels).image
         made = digits.prepare(levels)
-        told = f"{pictures.shown(image)}, prepared as MNIST was made"
+        told = f"{printable(image)}, prepared as MNIST was made"
         if not made.count:
             told += "; it is blank: what follows comes from the biases alone"
         elif made.count > 1:

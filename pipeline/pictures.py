@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from pipeline import paper
+from pipeline.screen import printable
 
 # Pillow tries no other: its reader of EPS would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -76,9 +77,9 @@ def find(place: Path) -> Finding:
     try:
         folder = stat.S_ISDIR(place.stat().st_mode)
     except FileNotFoundError:
-        raise ValueError(f"{shown(place)} is missing") from None
+        raise ValueError(f"{printable(place)} is missing") from None
     except (OSError, ValueError) as error:  # a null byte is the latter
-        raise ValueError(f"{shown(place)} can't be read: {error}") from None
+        raise ValueError(f"{printable(place)} can't be read: {error}") from None
     if not folder:
         alone = Found(place, _digit_of(place))
         return Finding([alone], "label from the file's name", named=True)
@@ -92,7 +93,9 @@ def find(place: Path) -> Finding:
             try:
                 paths = [*_pictures_in(inner)] if inner.is_dir() else []
             except OSError as error:
-                found.problems.append(f"{shown(inner)} can't be read: {error.strerror}")
+                found.problems.append(
+                    f"{printable(inner)} can't be read: {error.strerror}"
+                )
                 continue
             found.pictures += [Found(path, digit) for path in paths]
         _leave_out(found, set(), place)
@@ -101,7 +104,7 @@ def find(place: Path) -> Finding:
         found = Finding(told=told, named=True)
         found.pictures = [Found(path, _digit_of(path)) for path in _pictures_in(place)]
     if not found.pictures and not found.problems:
-        raise ValueError(f"{shown(place)} holds no pictures ({_kinds()})")
+        raise ValueError(f"{printable(place)} holds no pictures ({_kinds()})")
     return found
 
 
@@ -111,7 +114,7 @@ def read(path: Path) -> UInt8[np.ndarray, "height width"]:
     Raises:
         ValueError: If it can't be read; it names the file and says what is wrong.
     """
-    name = shown(path)
+    name = printable(path)
     try:
         if not path.is_file():
             what = "a folder" if path.is_dir() else "no file that can be read"
@@ -158,11 +161,6 @@ def name_in(path: Path, place: str) -> str:
     return str(path.relative_to(root)) if path != root else path.name
 
 
-def shown(path: Path | str) -> str:
-    """Return a path as it can be printed: without what a terminal would obey."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(path))
-
-
 def _check(picture: ImageFile.ImageFile, name: str) -> None:
     """Refuse a picture for what its head says, before its pixels are read."""
     width, height = picture.size
@@ -203,7 +201,7 @@ def _smaller(picture: Image.Image) -> Image.Image:
 
 def _from_table(table: Path) -> Finding:
     """Read a labels.csv: a column with files and one with labels."""
-    name = shown(table)
+    name = printable(table)
     try:
         if not table.is_file() or table.stat().st_size > LONGEST:
             raise ValueError(f"{name} is no file of up to {LONGEST:,} bytes")
@@ -225,7 +223,7 @@ def _from_table(table: Path) -> Finding:
     if not files or not labels:
         raise ValueError(
             f"{name} needs a first line with file and label, then rows; it has "
-            f"{shown(', '.join(columns)[:80]) or 'nothing'}"
+            f"{printable(', '.join(columns)[:80]) or 'nothing'}"
         )
     if not rows or len(rows) > ROWS:
         what = "no row below it" if not rows else "more"
@@ -242,13 +240,15 @@ def _from_table(table: Path) -> Finding:
         where = f"{name}, line {number}"
         path = table.parent / file
         if not re.fullmatch("[0-9]", label):
-            found.problems.append(f"{where}: label {shown(label)!r} is not 0..9")
+            found.problems.append(f"{where}: label {printable(label)!r} is not 0..9")
         elif not file or ".." in Path(file).parts or Path(file).is_absolute():
-            found.problems.append(f"{where}: {shown(file)!r} is no file of the folder")
+            found.problems.append(
+                f"{where}: {printable(file)!r} is no file of the folder"
+            )
         elif file in seen:
-            found.problems.append(f"{where}: {shown(file)} stands there twice")
+            found.problems.append(f"{where}: {printable(file)} stands there twice")
         elif not os.path.lexists(path):
-            found.problems.append(f"{where}: {shown(file)} is missing")
+            found.problems.append(f"{where}: {printable(file)} is missing")
         else:
             found.pictures.append(Found(path, int(label)))
         seen.add(file)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.command import stage
 from pipeline.config import OUTPUTS, Predict, home
+from pipeline.screen import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,9 +174,7 @@ def _test_picture(row: int, dataset: "Dataset") -> Picture:
 
 def _print(answer: Answer) -> None:
     """Print the ten probabilities as bars, and what they mean."""
-    from pipeline.pictures import shown
-
-    print(f"{shown(answer.picture.file)}: {', '.join(answer.told())}")
+    print(f"{printable(answer.picture.file)}: {', '.join(answer.told())}")
     if answer.blank:
         print()
         return
@@ -190,7 +189,6 @@ def _write(
 ) -> None:
     """Write predictions as JSON and CSV, and a picture of how they came about."""
     from pipeline import figures, tables
-    from pipeline.pictures import shown
 
     records = [answer.record() for answer in answers]
     (folder / "predictions.json").write_text(json.dumps(records, indent=1) + "\n")
@@ -203,7 +201,7 @@ def _write(
             answer.picture.steps
             if answer.blank
             else {**answer.picture.steps, "class mean": means[answer.verdict.digit]},
-            [shown(answer.picture.file)[-36:], *answer.told()],
+            [printable(answer.picture.file)[-36:], *answer.told()],
         )
         for answer in answers[:DRAWN]
     ]

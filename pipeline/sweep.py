@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pipeline import atomic
-from pipeline.command import Job, Launch, bar, fail
-from pipeline.config import NUMBERS, OUTPUTS, code, defaults, home, printable
+from pipeline.command import Launch, fail
+from pipeline.commandline import Job
+from pipeline.config import NUMBERS, OUTPUTS, code, defaults, home
+from pipeline.screen import bar, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int, UInt8
 
 from pipeline import datasets, digits, pictures
 from pipeline.datasets import Dataset, Labelled
+from pipeline.screen import printable
 
 MOST = 100_000  # pictures of a set, which stay within 1 GB of memory
 AS_THEY_ARE = ("mnist", "fashion_mnist")
@@ -156,13 +157,13 @@ def _source(name: str, folder: Path) -> _Source:
     alone = [*place.glob("*images*idx3*")] if place.is_dir() else []
     if alone:
         raise ValueError(
-            f"{pictures.shown(alone[0])} must be a file, with the file of its "
+            f"{printable(alone[0])} must be a file, with the file of its "
             "labels-idx1-ubyte beside it"
         )
     finding = pictures.find(place)
     known = [picture for picture in finding.pictures if picture.label is not None]
     unknown = [
-        f"{pictures.shown(picture.path)} has no label: name it as in 7_a.png"
+        f"{printable(picture.path)} has no label: name it as in 7_a.png"
         for picture in finding.pictures
         if picture.label is None
     ]
@@ -179,19 +180,19 @@ def _of_idx(pairs: Sequence[tuple[Path, Path]]) -> _Source:
     """Read a pair of IDX files; of several, the one that has no train in its name."""
     tests = [pair for pair in pairs if "train" not in pair[0].name] or pairs
     if len(tests) > 1:
-        names = ", ".join(pictures.shown(images.name) for images, _ in tests)
-        raise ValueError(f"{pictures.shown(tests[0][0].parent)} has several: {names}")
+        names = ", ".join(printable(images.name) for images, _ in tests)
+        raise ValueError(f"{printable(tests[0][0].parent)} has several: {names}")
     try:
         images, labels = datasets.read_pair(*tests[0])
     except ValueError as error:
-        raise ValueError(pictures.shown(str(error))) from None  # names may hold lines
+        raise ValueError(printable(str(error))) from None  # names may hold lines
     if len(images) > MOST:
         raise ValueError(
-            f"{pictures.shown(tests[0][0])} has {len(images):,} pictures: at most "
+            f"{printable(tests[0][0])} has {len(images):,} pictures: at most "
             f"{MOST:,} are scored at once"
         )
     name = tests[0][0].name
-    told = f"{pictures.shown(name)}, {images.shape[1]}x{images.shape[2]} pixels"
+    told = f"{printable(name)}, {images.shape[1]}x{images.shape[2]} pixels"
     return _Source(_rows(name, len(images)), labels.tolist(), images.__getitem__, told)
 
 

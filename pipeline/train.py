@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from pipeline.command import bar, stage
+from pipeline.command import stage
 from pipeline.config import (
     OUTPUTS,
     Refused,
@@ -28,6 +28,7 @@ from pipeline.config import (
     home,
     label,
 )
+from pipeline.screen import bar
 from pipeline.sweep import sweep
 
 if TYPE_CHECKING:

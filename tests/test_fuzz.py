@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors import numpy as safetensors
 
 from pipeline import checkpoint, config, datasets, familiar, pictures, unfinished
-from pipeline.command import Command, read
+from pipeline.commandline import Command, read
 from pipeline.loop import Adam
 from pipeline.network import Network
 from pipeline.unfinished import Moment

@@ -285,6 +285,13 @@ def test_output_that_is_no_terminal_gets_no_control_characters(finished):
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", printed)
 
 
+def test_a_reader_that_has_enough_ends_the_command_without_a_word(looked_at):
+    process = looked_at.start("inspect", "neuron=all")
+    process.stdout.close()  # as head does, after some lines
+    assert process.wait(timeout=300) == 141
+    assert process.stderr.read() == ""
+
+
 @pytest.mark.parametrize("argument", REFUSED)
 def test_a_refused_value_ends_with_status_2_and_leaves_nothing(project, argument):
     before = project.files()

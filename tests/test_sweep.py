@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import sweep
-from pipeline.command import Job
+from pipeline.commandline import Job
 from pipeline.config import defaults
 from pipeline.sweep import Outcome, Setting
 

@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from pipeline.command import Command, quote, read
+from pipeline.commandline import Command, quote, read
 from pipeline.config import Data, Refused, Train, check, defaults, stored_in
 
 
