@@ -142,7 +142,7 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
             sha256 = checkpoint.save(written / "model.safetensors", network, about)
             familiar.save(
                 written / "familiar.safetensors",
-                familiar.learn(network, split.train.images),
+                familiar.learn(network, split.train.images, split.train.labels),
                 network=sha256,
             )
             tensors = [moment.tensors for moment in record.moments]

@@ -197,7 +197,10 @@ def test_a_history_is_finite_and_of_its_network_or_refused(tmp_path_factory, con
 
 
 KNOWN = safetensors.save(
-    {"mean": np.zeros(784, np.float16), "components": np.eye(2, 784, dtype=np.float16)},
+    {
+        "means": np.zeros((10, 784), np.uint8),
+        "components": np.ones((10, 2, 784), np.int8),
+    },
     {"about": '{"network": "a hash", "most_unexplained": 0.5, "least_margin": 0.25}'},
 )
 

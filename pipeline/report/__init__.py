@@ -125,7 +125,7 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "familiar": None,
     }
     if subject.familiar:
-        tensors["familiar.mean"] = subject.familiar.mean
+        tensors["familiar.means"] = subject.familiar.means
         tensors["familiar.components"] = subject.familiar.components
         about["familiar"] = {
             "most_unexplained": subject.familiar.most_unexplained,

@@ -5,7 +5,7 @@ function readTensors(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   const header = new TextDecoder().decode(new Uint8Array(buffer, 8, length));
   const { __metadata__: metadata, ...entries } = JSON.parse(header);
-  const kinds = { F32: Float32Array, F16: Uint16Array, U8: Uint8Array };
+  const kinds = { F32: Float32Array, F16: Uint16Array, U8: Uint8Array, I8: Int8Array };
   const tensors = {};
   for (const [name, entry] of Object.entries(entries)) {
     const [from, to] = entry.data_offsets.map((offset) => 8 + length + offset);
@@ -84,24 +84,29 @@ function softmax(logits) {
 }
 
 // Whether an answer is to be relied on; the reason why not, or nothing.
-function doubt({ mean, components, most_unexplained, least_margin },
-  { image, count, drawn }, probabilities) {
+function doubt(familiar, { image, count, drawn }, probabilities) {
   if (!image.some(Boolean)) return "blank";
   if (count > 1) return "more than one digit";
-  if (!drawn) return "unlike any digit seen";
-  const rest = Float64Array.from(image, (level, i) => level / 255 - mean[i]);
-  const residue = rest.slice();
-  for (let row = 0; row < components.length; row += PIXELS) {
+  const [first, second] = ranked(probabilities);
+  const strange = unexplained(familiar, image, first) > familiar.most_unexplained;
+  if (!drawn || strange) return "unlike any digit seen";
+  const close = probabilities[first] - probabilities[second] < familiar.least_margin;
+  return close ? `close between ${first} and ${second}` : "";
+}
+
+// How much of a picture the components of a digit leave unexplained.
+function unexplained({ means, components }, image, digit) {
+  const squared = (values) => values.reduce((total, v) => total + v * v, 0);
+  const size = components.length / CLASSES, mean = means.subarray(digit * PIXELS);
+  const rest = Float64Array.from(image, (level, i) => (level - mean[i]) / 255);
+  const left = rest.slice();
+  for (let row = digit * size; row < (digit + 1) * size; row += PIXELS) {
     const axis = components.subarray(row, row + PIXELS);
     const along = axis.reduce((total, value, i) => total + value * rest[i], 0);
-    axis.forEach((value, i) => { residue[i] -= along * value; });
+    const share = along / Math.max(squared(axis), 1);
+    axis.forEach((value, i) => { left[i] -= share * value; });
   }
-  const norm = (values) => Math.sqrt(values.reduce((total, v) => total + v * v, 0));
-  const share = norm(residue) / norm(Float64Array.from(image, (level) => level / 255));
-  if (share > most_unexplained) return "unlike any digit seen";
-  const [first, second] = ranked(probabilities);
-  const close = probabilities[first] - probabilities[second] < least_margin;
-  return close ? `close between ${first} and ${second}` : "";
+  return squared(left) / Math.sqrt(squared(Float64Array.from(image, (v) => v / 255)));
 }
 
 const ranked = (values) =>

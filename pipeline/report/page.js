@@ -39,7 +39,7 @@ function start({ tensors, about }) {
   const { hidden, epochs } = about;
   const last = epochs.length - 1;
   const familiar = about.familiar && { ...about.familiar,
-    mean: tensors["familiar.mean"], components: tensors["familiar.components"] };
+    means: tensors["familiar.means"], components: tensors["familiar.components"] };
   const networks = epochs.map((_, i) =>
     new Network(tensors, hidden, i === last ? null : i));
   const unlit = new Set(about.never_lit);
@@ -314,7 +314,7 @@ function start({ tensors, about }) {
     const why = familiar && doubt(familiar, state, read.probabilities);
     let verdict = "Whether it is sure is not known: familiar.safetensors was not there.";
     if (familiar) verdict = why ? `It is unsure: ${why}.`
-      : "It is sure: the picture is like those it learned from, and " +
+      : `It is sure: the picture is like the ${first}s it learned from, and ` +
         `${first} is ahead by ${percent(high - low)}, more than ` +
         `${percent(familiar.least_margin)}.`;
     const blank = !state.image.some(Boolean);

@@ -278,7 +278,8 @@ def main():
         )[0]
         for seed in SEEDS
     ]
-    known = [familiar.learn(network, mnist.train.images) for network in networks]
+    train = mnist.train
+    known = [familiar.learn(net, train.images, train.labels) for net in networks]
     plain = [network.predict(mnist.test.images).numpy() for network in networks]
     mistakes = [answer.argmax(1) != mnist.test.labels for answer in plain]
     print("Percentages, means of three seeds; unlike and unsure: of those read rightly")
@@ -299,7 +300,8 @@ def main():
             right = answers.argmax(1) == np.asarray(labels)
             verdicts = knows.judge(images, answers, counts, drawn)
             rights.append(right.mean())
-            unlike.append((knows.unlike(images) | ~drawn)[right].mean())
+            strange = knows.unlike(images, answers.argmax(1)) | ~drawn
+            unlike.append(strange[right].mean())
             unsure.append(np.mean([not said.sure for said in verdicts], where=right))
         row(
             name,
@@ -322,7 +324,9 @@ def main():
         ("noise", noise),
         ("blank", noise[:1] * 0),
     ):
-        row(f"unlike: {name}", mean([knows.unlike(images).mean() for knows in known]))
+        answers = [network.predict(images).numpy().argmax(1) for network in networks]
+        found = [k.unlike(images, a) for k, a in zip(known, answers, strict=True)]
+        row(f"unlike: {name}", mean(found))
     print("\nPrepared first; unsure for whatever reason")
     for name, pictures in nothing(clothes):
         prepared = [digits.prepare(picture) for picture in pictures]
