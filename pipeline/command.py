@@ -35,7 +35,7 @@ from pipeline.config import (
     home,
     plain,
 )
-from pipeline.screen import printable
+from pipeline.screen import printable, write_on
 
 EXPECTED = (ValueError, ArithmeticError, OSError)  # at the edges; others are mistakes
 Launch = Callable[[Path, Mapping[str, str]], None]
@@ -60,6 +60,7 @@ def stage(
             trains them in a folder, with tags, and raises BrokenExecutor where the
             system killed a worker; None for a stage without sweeps.
     """
+    write_on()
     arguments = sys.argv[1:]
     module = sys.modules[function.__module__]
     name = f"python -m pipeline.{function.__name__}"
@@ -79,8 +80,6 @@ def stage(
     gc.set_threshold(100_000, 20, 100)
     atexit.register(gc.freeze)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a run ends as KILLED
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a bar is worth no failure
     debugged = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         if command.jobs and sweep:
@@ -89,9 +88,6 @@ def stage(
             _call(lambda values: function(check(keys, values)), command.overrides)
     except Refused as error:
         _refuse(str(error).splitlines(), name)
-    except BrokenPipeError:  # whoever read this has enough, as head has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)  # what a shell says of SIGPIPE
     except EXPECTED as error:
         if debugged:
             raise

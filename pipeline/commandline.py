@@ -111,7 +111,7 @@ def read(
         key = pair.partition("=")[0]
         try:
             word, found = _understood(pair, keys, sweep=sweep)
-            if names.count(key) > 1:
+            if names.count(key) > 1 and pair.startswith(f"{key}="):
                 raise Refused(f"{key} is there twice: give it once, as {key}=a,b")
         except Refused as error:
             problems.append(str(error))
@@ -170,8 +170,8 @@ def _bare(options: Iterable[str]) -> set[str]:
 def _wrong_options(options: Sequence[str]) -> list[str]:
     wrong = [
         f"there is no option {option.partition('=')[0]}: --help lists what there is"
-        for before, option in zip(["", *options], options, strict=False)
-        if before not in WITH_WORD and not _bare([option]) <= OPTIONS
+        for option in options
+        if option.startswith("-") and not _bare([option]) <= OPTIONS  # no word behind
     ]
     if "--resolve" in options and not _bare(options) & INFORM:
         wrong.append("--resolve is for --cfg job")
@@ -226,6 +226,8 @@ def _understood(pair: str, keys: type[Schema], *, sweep: bool) -> tuple[str, obj
         inner = value[1:-1] if value[:1] + value[-1:] == "[]" else value
         parts = [inner] if os.path.isdir(inner) else inner.split(",")
         parts = [part.strip() for part in parts if part.strip() not in ("", "null")]
+        if "," in inner and not parts:
+            raise _unreadable(pair)
         quoted = f"{key}=[{','.join(map(quote, parts))}]"
         return (quoted, parts) if parts else (f"{key}=null", None)
     if key in TEXT:
@@ -257,13 +259,20 @@ def _parsed(pair: str) -> object:
 
     try:
         override = OverridesParser.create().parse_override(pair)
-        if override.is_sweep_override():
-            return Several([text(each) for each in override.sweep_iterator()])
-        return text(override.value())
-    except (HydraException, NotImplementedError):
-        key, _, value = pair.partition("=")
-        told = f"{key} can't be read from {value!r} ({default(key)})"
-        raise Refused(told) from None
+        if not override.is_sweep_override():
+            return text(override.value())
+        found = Several([text(each) for each in override.sweep_iterator()])
+    except (HydraException, NotImplementedError, ValueError):  # of range(1,3,0)
+        raise _unreadable(pair) from None
+    if not found.values:  # as of range(3,1)
+        raise _unreadable(pair)
+    return found
+
+
+def _unreadable(pair: str) -> Refused:
+    key, _, value = pair.partition("=")
+    shown = value if len(value) < 80 else f"{value[:80]}..."
+    return Refused(f"{key} can't be read from {shown!r} ({default(key)})")
 
 
 def _word(key: str, values: Iterable[Any]) -> str:

@@ -101,18 +101,18 @@ def learn(
 ) -> Familiar:
     """Find what the pictures of each digit have in common, and the thresholds.
 
-    Every other picture shapes the components, and those between them the thresholds,
-    which so hold for new pictures. Takes a second.
+    Every other picture of a digit shapes its components, and those between them the
+    threshold, which so holds for new pictures. Takes a second.
     """
     step = max(1, len(images) // ENOUGH)
     images, labels = images[::step], labels[::step]
-    margins = margin(network.predict(images).numpy())
-    found = [components(images[::2][labels[::2] == digit]) for digit in range(CLASSES)]
+    own = [np.flatnonzero(labels == digit) for digit in range(CLASSES)]
+    found = [components(images[rows[::2]]) for rows in own]
     means, axes = (np.stack(each) for each in zip(*found, strict=True))
-    if len(images) > 1:
-        images, labels = images[1::2], labels[1::2]
-    strange = unexplained(images, labels, means=means, components=axes)
+    others = np.concatenate([rows[1::2] for rows in own])
+    strange = unexplained(images[others], labels[others], means=means, components=axes)
     strange = np.append(0, strange[np.isfinite(strange)])  # without blank ones
+    margins = margin(network.predict(images).numpy())
     # Rounded, as the last digits of float32's sums differ with the number of threads.
     return Familiar(
         means,
@@ -175,11 +175,12 @@ def unexplained(
         axes = stored.astype(np.float32)
         axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1)
         rows = np.flatnonzero((answers == digit) & lit)
-        pixels = images[rows].reshape(-1, PIXELS) / np.float32(255)
-        rest = pixels - mean / np.float32(255)
-        rest = rest - rest @ axes.T @ axes  # (rows, 784)
-        left, whole = (np.linalg.norm(each, axis=1) for each in (rest, pixels))
-        found[rows] = left**2 / whole
+        for some in np.split(rows, range(1000, len(rows), 1000)):
+            pixels = images[some].reshape(-1, PIXELS) / np.float32(255)
+            rest = pixels - mean / np.float32(255)
+            rest = rest - rest @ axes.T @ axes  # (n, 784)
+            left, whole = (np.linalg.norm(each, axis=1) for each in (rest, pixels))
+            found[some] = left**2 / whole
     return found
 
 
@@ -225,14 +226,19 @@ def load(path: Path, *, network: str) -> Familiar:
         arrays, about = checkpoint.read(path)
         means, axes = arrays["means"], arrays["components"]
         thresholds = [float(about[key]) for key in ("most_unexplained", "least_margin")]
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise ValueError(
+            f"{path} is damaged, or of an earlier version (it has no {error}): "
+            "python -m pipeline.train makes it, with its network, anew"
+        ) from None
+    except (SafetensorError, OSError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
-    shaped = means.shape == (CLASSES, PIXELS) and axes.ndim == 3
+    shaped = means.shape == (CLASSES, PIXELS) and axes.ndim == 3 and axes.size > 0
     shaped = shaped and axes.shape[::2] == (CLASSES, PIXELS)
     if not shaped or (str(means.dtype), str(axes.dtype)) != ("uint8", "int8"):
         raise ValueError(f"{path} is damaged: it holds no components of pictures")
-    if not np.isfinite(thresholds).all():
-        raise ValueError(f"{path} is damaged: it holds what is no finite number")
+    if not all(0 <= threshold < np.inf for threshold in thresholds):
+        raise ValueError(f"{path} is damaged: it holds what is no threshold")
     if about.get("network") != network:
         raise ValueError(f"{path} belongs to another network than the one beside it")
     return Familiar(means, axes, *thresholds)

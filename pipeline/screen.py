@@ -1,8 +1,11 @@
 """What people see on a terminal: text that can do no harm, and bars for long work."""
 
+import io
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +20,36 @@ def printable(text: Path | str) -> str:
     It is for what others chose: names of files and folders, the words of a server.
     """
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+
+
+class _Output(io.FileIO):
+    """A file that takes what is written also when whoever read it has gone."""
+
+    def write(self, content: Any) -> int:  # noqa: ANN401
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(content)
+
+
+def write_on() -> None:
+    """Let this process end its work though nobody reads on, as after `| head`.
+
+    Letters that the terminal doesn't have are replaced; a bar is worth no failure.
+    """
+    for name in ("stdout", "stderr"):
+        before = getattr(sys, name)
+        if isinstance(before, io.TextIOWrapper):
+            raw = _Output(before.fileno(), "w", closefd=False)
+            after = io.TextIOWrapper(
+                raw if before.write_through else io.BufferedWriter(raw),
+                before.encoding,
+                "replace",
+                line_buffering=before.line_buffering,
+                write_through=before.write_through,
+            )
+            setattr(sys, name, after)
 
 
 def progress(told: str) -> Callable[[Sequence[Item]], Iterable[Item]]:

@@ -243,6 +243,7 @@ def _missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
         elif job.name in trained:
             if child := trained[job.name]:
                 _bring_back(child, place / "train", job)
+            (place / "error.txt").unlink(missing_ok=True)
             (place / "done").touch()
         else:
             (place / "done").unlink(missing_ok=True)
@@ -265,16 +266,21 @@ def _trained(
 
 def _train(missing: Sequence[Job], folder: Path, run: "Run", launch: Launch) -> None:
     """Launch until every job is done, or has a reason why not."""
-    for _ in missing:  # each turn ends one of them at least
+    for _ in missing:  # each turn ends one of them, if it was begun
         try:
             return launch(folder, {"sweep": folder.name, **run.child_tags()})
         except BrokenExecutor:  # the system killed a worker, and joblib all others
-            trained = _trained(missing, folder, run)
-            for job in missing:
-                place = folder / job.folder
-                if job.name in trained:  # killed when all was recorded
+            places = {job.name: folder / job.folder for job in missing}
+            ended = {
+                name: place
+                for name, place in places.items()
+                if (place / "begun").exists() and not atomic.is_held(place / "lock")
+            }
+            trained = _trained(missing, folder, run)  # now: whoever ended has recorded
+            for name, place in ended.items():
+                if name in trained:  # killed when all was recorded
                     (place / "done").touch()
-                elif (place / "begun").exists() and not atomic.is_held(place / "lock"):
+                else:
                     fail(place, "its worker was killed; is there memory enough?")
 
 

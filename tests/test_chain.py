@@ -28,7 +28,8 @@ ABOUT_THE_RUN = {
     "server",
 }  # no byte of a file depends on these
 ABOUT_THE_RUN |= {"image", *config.QUESTIONS}  # which leave the chain's files alone
-SHAPE_NO_FILE = {"atomic", "command", "config", "provenance", "reproduce", "sweep"}
+SHAPE_NO_FILE = {"atomic", "command", "commandline", "config", "provenance"}
+SHAPE_NO_FILE |= {"reproduce", "screen", "sweep"}
 SHAPE_NO_FILE |= {"copies", "tracking", "unfinished"}
 
 

@@ -101,6 +101,14 @@ def test_nothing_else_of_hydras_is_let_through(argument):
     assert "is set by this command" in found or "there is no option" in found
 
 
+@pytest.mark.parametrize("asked", ["--info", "-i", "--cfg", "-c", "--hydra-help"])
+@pytest.mark.parametrize(
+    "option", ["--experimental-rerun=evil.pickle", "--config-dir=/tmp", "-cn", "-cp"]
+)
+def test_no_option_hides_behind_one_that_takes_a_word(asked, option):
+    assert "there is no option -" in read([asked, option], Train).problems[0]
+
+
 def test_what_hydra_only_answers_is_no_sweep():
     for flag in (["--cfg", "job"], ["--cfg=job"]):
         found = sweep("-m", "hidden=5,6", *flag)
@@ -230,6 +238,9 @@ TWO = "hydra.launcher.n_jobs=2"
         (["-m", "hydra.sweep.dir=x"], "hydra.sweep.dir is set by this command"),
         (["-m", "hydra.launcher.n_jobs=many"], "or -1 for all cores, got 'many'"),
         (["-m", "lr=interval(0,1)"], "lr can't be read from 'interval(0,1)'"),
+        (["-m", "hidden=range(3,1)"], "hidden can't be read from 'range(3,1)'"),
+        (["-m", "seed=range(1,3,0)"], "seed can't be read from 'range(1,3,0)'"),
+        (["hidden=" + "1" * 5000], "hidden can't be read from '1111"),
         (["-m", "hidden=5,6", TWO], "n_jobs=2 does nothing without hydra/launcher=job"),
         (["-m", "hidden=5,6", "--resolve"], "--resolve is for --cfg job"),
         (["-m", "reproduce=a,b"], "reproduce=a,b are several values: it takes one"),
