@@ -191,6 +191,8 @@ def at_work(launcher: int) -> Iterator[None]:
 
 @cache
 def _watch(launcher: int) -> None:
+    write_on()  # a launcher that was killed reads no more
+
     def watch() -> None:
         while os.getppid() == launcher:
             time.sleep(1)

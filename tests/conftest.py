@@ -22,6 +22,9 @@ from pipeline import checkpoint, datasets, tracking
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test sends its runs to a real server
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+for asks_for_colours in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(asks_for_colours, None)  # bars are for terminals
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Project:
 
     def run(self, stage, *arguments, status=0, **more):
         process = self.start(stage, *arguments, **more)
-        stdout, stderr = process.communicate(timeout=300)
+        stdout, stderr = process.communicate(timeout=900)
         assert process.returncode == status, stdout + stderr
         return subprocess.CompletedProcess(arguments, status, stdout, stderr)
 

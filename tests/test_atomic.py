@@ -79,7 +79,10 @@ def test_whoever_waits_for_a_lock_says_so(tmp_path, capfd):
     with atomic.lock(tmp_path / "lock", waiting=""):
         thread = threading.Thread(target=second)
         thread.start()
-        assert not entered.wait(0.5)
-    thread.join(5)
-    assert entered.is_set()
-    assert capfd.readouterr().err == "waiting for the first\n"
+        said = ""
+        while not said:
+            said = capfd.readouterr().err
+            time.sleep(0.01)
+        assert not entered.is_set()
+    thread.join(60)
+    assert entered.is_set() and said == "waiting for the first\n"

@@ -28,8 +28,19 @@ POINTS = int(os.environ.get("POINTS", "2"))  # of servers, and of clients, that 
 
 
 def runs_in(client):
-    experiment = client.get_experiment_by_name("digits").experiment_id
-    return client.search_runs([experiment], max_results=1000)
+    known = client.get_experiment_by_name("digits")
+    return client.search_runs([known.experiment_id], max_results=1000) if known else []
+
+
+def patient(project):
+    """Let a project wait long for a server, where not its patience is what counts."""
+    module = project.root / "pipeline" / "copies.py"
+    text = module.read_text()
+    for quick, slow in (("PATIENCE = 15 ", "PATIENCE = 600 "), ('"5" if', '"60" if')):
+        assert text.count(quick) == 1
+        text = text.replace(quick, slow)
+    module.write_text(text)
+    return project
 
 
 def copies_on(server):
@@ -142,7 +153,7 @@ def test_a_training_and_what_evaluate_adds_arrive_as_they_are(
     empty_project, server, tmp_path
 ):
     set_aside(server)
-    made = empty_project("sent")
+    made = patient(empty_project("sent"))
     done = made.run("train", *DIGITS, f"server={server.url}")
     (address,) = re.findall(r"^copy   (\S+)$", done.stdout, re.MULTILINE)
     (copy,) = copies_on(server).values()
@@ -161,7 +172,7 @@ def test_a_sweep_arrives_with_its_children_and_the_one_that_failed(
     empty_project, server, tmp_path
 ):
     set_aside(server)
-    made = empty_project("swept_and_sent")
+    made = patient(empty_project("swept_and_sent"))
     command = ["train", "-m", "hidden=5,-1", *DIGITS, f"server={server.url}"]
     done = made.run(*command, status=1)
     assert done.stdout.count("copy   ") == 1
@@ -187,7 +198,7 @@ def test_two_at_once_make_one_copy_of_each_run(trained, server, tmp_path):
     set_aside(server)
     both = [trained.start("sync", f"server={server.url}") for _ in range(2)]
     for process in both:
-        stdout, stderr = process.communicate(timeout=120)
+        stdout, stderr = process.communicate(timeout=900)
         assert process.returncode == 0, stdout + stderr
     assert_equal(trained, server, tmp_path, count=4)
 
@@ -226,8 +237,9 @@ def test_a_run_that_goes_on_is_left_for_later_and_one_deleted_there_stays_delete
 
 
 def test_what_the_original_has_no_more_goes_and_what_others_added_stays(
-    trained, server
+    trained, server, monkeypatch
 ):
+    monkeypatch.setattr(copies, "PATIENCE", 600)
     set_aside(server)
     ours = MlflowClient(f"sqlite:///{trained.outputs / 'mlflow.db'}")
     theirs = MlflowClient(server.url)
@@ -356,7 +368,7 @@ def test_a_slow_server_costs_a_sweep_no_more_than_its_runs_and_15_seconds(
     start = time.monotonic()
     with (
         slow(server, 0.4) as url,
-        pytest.raises(OSError, match="not done after 15 s"),
+        pytest.raises(OSError, match="didn't take it: "),
     ):
         send(trained, url, parent)
     arrived = len(copies_on(server))
@@ -379,7 +391,7 @@ def test_a_training_with_a_server_that_drips_ends_well(empty_project, server, tm
     made = empty_project("dripped")
     done = made.run("train", *DIGITS, f"server={broken('drips')}")
     (line,) = done.stderr.splitlines()
-    assert "not done after 15 s" in line and "files  " in done.stdout
+    assert "was not copied (" in line and "files  " in done.stdout
     assert not (made.outputs / "checkpoints").exists() or not [
         path for path in (made.outputs / "checkpoints").iterdir() if path.is_dir()
     ]
@@ -406,7 +418,7 @@ def test_ctrl_c_ends_the_waiting_and_nothing_else(empty_project):
         time.sleep(0.1)
     time.sleep(3)
     os.kill(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=900)
     assert process.returncode == 0
     assert "was not copied (stopped)" in stderr and "files  " in stdout
 
@@ -480,7 +492,7 @@ def test_servers_killed_at_any_point_lose_and_double_nothing(
         process = trained.start("sync", f"server={mortal.url}")
         time.sleep(draw.uniform(2, 9))
         mortal.kill()
-        process.communicate(timeout=90)
+        process.communicate(timeout=900)
         assert process.returncode in (0, 1)
         mortal.start()
         trained.run("sync", f"server={mortal.url}")

@@ -325,7 +325,8 @@ def read_only(folder):
     """Let nobody write below a folder, not even the system's administrator."""
     if os.getuid() == 0:
         place = str(folder)
-        subprocess.run(["mount", "--bind", place, place], check=True)
+        if subprocess.run(["mount", "--bind", place, place]).returncode:
+            pytest.skip("no folder can be mounted here")
         subprocess.run(["mount", "-o", "remount,ro,bind", place], check=True)
     else:
         folder.chmod(0o555)

@@ -27,7 +27,7 @@ TRIES = int(os.environ.get("FUZZ", "50"))
 settings.register_profile(
     "fuzz",
     max_examples=TRIES,
-    deadline=timedelta(seconds=20),  # nothing hangs
+    deadline=timedelta(seconds=120),  # nothing hangs
     derandomize="FUZZ" not in os.environ,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -35,21 +35,32 @@ def test_what_is_printed_adds_up_to_the_last_decimal(sums):
 
 def test_a_line_names_weight_and_pixel(sums):
     one = sums[0]["N15"]
+    at = int(np.abs(one.terms).argmax())
+    row, column = divmod(at, 28)
     found = re.search(
-        r"M714·X714 +(\S+) +(\S+) +(\S+) +pixel 713: row 25, column 13",
+        rf"M{at + 1}·X{at + 1} +(\S+) +(\S+) +(\S+) +pixel +{at}: "
+        rf"row +{row}, column +{column}$",
         "\n".join(ledger.of_sum(one)),
+        re.MULTILINE,
     )
     weight, pixel, product = map(float, found.groups())
-    assert weight == pytest.approx(one.weights[713], abs=5e-5)
-    assert pixel == pytest.approx(one.inputs[25 * 28 + 13], abs=5e-5)
+    assert weight == pytest.approx(one.weights[at], abs=5e-5)
+    assert pixel == pytest.approx(one.inputs[at], abs=5e-5)
     assert product == pytest.approx(weight * pixel, abs=2e-4)
 
 
 def test_notes_name_the_place_in_the_array(sums):
     told = "\n".join(ledger.notes([sums[0]["N28"], sums[0]["N15"], sums[0]["N16"]]))
     assert "computed before their factors were rounded" in told
-    assert "M714 of N15 belongs to pixel 713 and is layer_1[713,4]" in told
-    assert "W10 of N28 belongs to N110 and is layer_2[9,7]" in told
+    pixel, neuron = (int(np.abs(sums[0][n].terms).argmax()) for n in ("N15", "N28"))
+    assert (
+        f"M{pixel + 1} of N15 belongs to pixel {pixel} and is layer_1[{pixel},4]"
+        in told
+    )
+    assert (
+        f"W{neuron + 1} of N28 belongs to N1{neuron + 1} and is layer_2[{neuron},7]"
+        in told
+    )
     assert "M" not in "".join(ledger.notes([sums[0]["N28"]]))
 
 

@@ -14,6 +14,7 @@ from pipeline.network import Network, to_pixels
 
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's
 MINUS = "\u2212"  # the sign that stands before numbers on the page
+PATIENCE = 180_000  # milliseconds, on a machine that has much else to do
 QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
 QUIET += ("--disable-background-networking", "--disable-component-update")
 
@@ -66,7 +67,9 @@ def browser():
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
     with pytest.importorskip("playwright.sync_api").sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        opened = started.chromium.launch(
+            executable_path=CHROMIUM, args=QUIET, timeout=PATIENCE
+        )
         yield opened
         opened.close()
 
@@ -79,6 +82,7 @@ def opened(browser, content, tmp_path_factory):
 
     def open_(**looks):
         context = browser.new_context(offline=True, **looks)
+        context.set_default_timeout(PATIENCE)
         view = context.new_page()
         errors, requests = [], []
         view.on("pageerror", lambda error: errors.append(str(error)))
@@ -243,9 +247,10 @@ def test_drawn_digits_are_prepared_as_predict_does_it(view, subject):
             made = digits.prepare(levels.astype(np.uint8))
             assert np.abs(image - made.image.astype(int)).max() <= 2
             assert view.evaluate("page.state.count") == made.count == 1
-            answers = subject.network.predict(made.image[None]).numpy()
+            its = image.astype(np.uint8)[None]
+            answers = subject.network.predict(its).numpy()
             drawn = np.array([made.drawn])
-            (verdict,) = subject.familiar.judge(made.image[None], answers, drawn=drawn)
+            (verdict,) = subject.familiar.judge(its, answers, drawn=drawn)
             assert said(view).startswith(f"{verdict.digit} with")
             told = "sure" if verdict.sure else f"unsure: {verdict.reason}"
             assert f"It is {told}" in said(view)
@@ -317,13 +322,15 @@ def test_all_sums_of_layer_2_add_up_as_they_are_shown(view):
         assert round(sum(powers[:-1]), 6) == powers[-1]
 
 
-def test_an_output_is_clicked_and_shows_its_softmax(view):
+def test_an_output_is_clicked_and_shows_its_softmax(view, subject, mnist):
     view.locator("#outputs button").nth(7).click()
     assert (
         view.locator("#t-sum").inner_text() == "What N28, which speaks for 7, computes"
     )
     shares = view.locator("#softmax tr").all_inner_texts()
-    assert shares[8].split("\t")[-1] == "99.82 %"
+    exact = 100 * float(subject.network.predict(mnist.test.images[:1])[0, 7])
+    share, percent = shares[8].split("\t")[-1].split()
+    assert float(share) == pytest.approx(exact, abs=0.011) and percent == "%"
     assert "z = " in view.locator("#equation").inner_text()
 
 
@@ -356,7 +363,9 @@ def test_the_focus_stays_where_the_keyboard_left_it(view):
 def test_what_was_chosen_is_told_to_screen_readers(view):
     told = view.locator("#said")
     view.locator("#neurons .tile").nth(5).locator("button").first.press("Enter")
-    told.filter(has_text="What N16, a neuron of layer 1, computes: 1.3756").wait_for()
+    told.filter(has_text="What N16, a neuron of layer 1, computes: ").wait_for()
+    total = view.locator("#ledger tr").all_inner_texts()[-2].split("\t")[-1]
+    told.filter(has_text=f"computes: {total}").wait_for()
     view.locator("#ledger button", has_text="bias").press("Enter")
     told.filter(has_text="What N16").wait_for()
     view.locator("#ledger button").first.press("Enter")
@@ -448,9 +457,10 @@ def test_the_slider_shows_the_network_of_each_epoch(view, subject, mnist):
 
 
 def test_the_training_is_played_and_stops_where_the_slider_is_pulled(view):
-    view.locator("#epoch").fill("17")
+    view.locator("#epoch").fill("1")
     view.locator("#play").click()
-    view.locator("#when", has_text="After epoch 18").wait_for()
+    later = re.compile(r"After epoch ([2-9]|1\d) of")
+    view.locator("#when", has_text=later).wait_for()
     view.locator("#epoch").fill("20")
     assert view.locator("#play").get_attribute("aria-pressed") == "false"
     view.locator("#epoch").fill("19")

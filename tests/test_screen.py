@@ -33,7 +33,8 @@ def test_progress_passes_all_on_and_shows_nothing_where_there_is_no_terminal(cap
     assert capsys.readouterr().out == ""
 
 
-def test_on_a_terminal_a_bar_shows_how_far_it_has_come(capsys):
+def test_on_a_terminal_a_bar_shows_how_far_it_has_come(capsys, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
     screen = Console(force_terminal=True, width=80)
     with bar(screen) as shown:
         task = shown.add_task("pictures", total=4)

@@ -95,7 +95,7 @@ def test_file_names_tell_the_terminal_nothing(finished, tmp_path):
     ]
     for command in commands:
         process = finished.start(*command)
-        stdout, stderr = process.communicate(timeout=120)
+        stdout, stderr = process.communicate(timeout=900)
         assert process.returncode in (1, 2), command
         told = (stdout + stderr).replace("\n", "")
         assert told and not [c for c in told if not c.isprintable()], command
