@@ -18,7 +18,7 @@ from pipeline import checkpoint
 from pipeline.network import CLASSES, PIXELS, Network
 
 COMPONENTS = 50  # of each digit; with 30, some of Fashion-MNIST passes
-UNLIKE = 0.03  # of the training pictures are called unlike their own digit
+UNLIKE = 0.025  # of the training pictures are called unlike their own digit
 CLOSE = 0.06  # of the training pictures are called close; of new ones a few more
 LEAST = 0.2  # that an answer is ahead, however poor the network
 ENOUGH = 20_000  # pictures; all 60,000 take three times as long for the same figures
