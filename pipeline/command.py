@@ -61,6 +61,8 @@ def stage(
             system killed a worker; None for a stage without sweeps.
     """
     write_on()
+    # NumPy's threads wait for each other on busy cores: 30 s where one takes 4.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     arguments = sys.argv[1:]
     module = sys.modules[function.__module__]
     name = f"python -m pipeline.{function.__name__}"

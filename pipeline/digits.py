@@ -22,6 +22,7 @@ WIDTHS = (2.6, 3.3)  # pixels; a third of MNIST's digits is thinner, a quarter t
 SMALLEST = 8  # pixels of the picture; in fewer, any noise looks like some digit
 OUTLINE = 8  # sides that the outlines of a digit measure; 99 % of people's have less
 THICKEST = 3  # pixels of the box from inside a stroke to its edge; 98 % have less
+WIDEST = 2  # times the height; 6 of MNIST's 60,000 are wider
 EDGE = 0.5  # the share of its ink at which a stroke ends
 FAINTEST = 0.08  # lesser ink is paper
 WORKED = 400  # pixels a side of a photograph in which the digit is looked for
@@ -73,10 +74,10 @@ def prepare(picture: Image.Image | UInt8[np.ndarray, "h w"]) -> Prepared:
 
 def as_it_is(levels: Levels) -> Prepared:
     """Bring a picture to the network's size, and change nothing else."""
-    image = np.asarray(levels)
+    image = np.array(levels)
     if levels.shape != (SIDE, SIDE):
         small = Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BOX)
-        image = np.asarray(small)
+        image = np.array(small)
     return Prepared(image, 1, True, {"as it is": image})
 
 
@@ -230,9 +231,9 @@ def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
     """Say whether a pen can have made a digit, as it was found and in the box.
 
     Noise has far longer outlines, and more pieces where no camera saw the paper;
-    clothes are thick. Where pixels are coarse, an outline has fewer of them to turn at,
-    three of them are no thick stroke, and the more a piece counts: 99 % of MNIST's
-    digits are one, and hardly any is three.
+    clothes are thick, and a line that lies is wide. Where pixels are coarse, an outline
+    has fewer of them to turn at, three of them are no thick stroke, and the more a
+    piece counts: 99 % of MNIST's digits are one, and hardly any is three.
     """
     side = max(mask[box_of(mask)].shape)
     _, pieces = ndimage.label(shapes, TOUCHING)
@@ -240,10 +241,12 @@ def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
     drawn = np.pad(mask, 1)
     outline = (drawn[1:] != drawn[:-1]).sum() + (drawn[:, 1:] != drawn[:, :-1]).sum()
     thickest = ndimage.distance_transform_edt(np.pad(strokes, 1)).max() / FINE
+    height, width = strokes.shape
     return bool(
         (1 if photo else pieces) <= side / SMALLEST
         and outline <= min(OUTLINE, 5 + 3 * side / 16) * side
         and thickest <= max(THICKEST, 3 * BOX / side)
+        and width <= WIDEST * height
     )
 
 

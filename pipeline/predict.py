@@ -106,7 +106,9 @@ class Answer:
         order = sorted(range(10), key=lambda d: -self.probabilities[d])
         second = f"then {order[1]} ({self.probabilities[order[1]]:.1%})"
         label = self.picture.label
-        known = "by its name it is a" if self.picture.named else "its label is"
+        known = "its label is"
+        if self.picture.named:
+            known = "by its name it is an" if label == 8 else "by its name it is a"
         if self.blank:
             return ["blank: there is nothing to be read"]
         return [

@@ -10,7 +10,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from safetensors.numpy import load_file, save_file
 
 from pipeline import checkpoint, datasets, metrics
@@ -54,6 +54,15 @@ def test_a_test_picture_is_read_with_its_ten_probabilities(finished):
     assert "sure, its label is 7" in done.stdout and seven >= 0.98
     assert record["digit"] == record["label"] == 7 and record["sure"]
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("pen", [2, 8, 20])
+def test_a_line_that_lies_is_no_digit(finished, tmp_path, pen):
+    page = Image.new("L", (200, 200), 255)
+    ImageDraw.Draw(page).line((30, 100, 170, 100), 0, pen)
+    page.save(tmp_path / "line.png")
+    done = finished.run("predict", f"images={tmp_path / 'line.png'}")
+    assert "unsure: unlike any digit seen" in done.stdout
 
 
 def test_a_folder_is_read_and_shown_step_by_step(finished, folder):

@@ -258,7 +258,9 @@ def test_drawn_digits_are_prepared_as_predict_does_it(view, subject):
     assert right >= 16  # of 20; a mouse's corners are no handwriting
 
 
-@pytest.mark.parametrize("kind", ["noise", "two", "blank", "full", "filled", "dot"])
+@pytest.mark.parametrize(
+    "kind", ["noise", "two", "blank", "full", "filled", "dot", "line"]
+)
 def test_what_is_no_digit_is_prepared_as_predict_does_it(view, kind):
     levels = np.zeros((48, 48), np.uint8)
     if kind == "noise":
@@ -269,6 +271,8 @@ def test_what_is_no_digit_is_prepared_as_predict_does_it(view, kind):
         levels[::47, 20:] = levels[:, ::47] = levels[20:24] = 255
     if kind == "filled":
         levels[8:40, 12:34] = 255
+    if kind == "line":
+        levels[22:25, 6:42] = 255
     if kind == "dot":
         levels[20:24, 20:23] = 255
     found = view.evaluate(

@@ -4,7 +4,7 @@
 
 const digits = (() => {
   const SIDE = 48, OUT = 28, BOX = 20, FINE = 4, WIDTHS = [2.6, 3.3];
-  const SMALLEST = 8, OUTLINE = 8, THICKEST = 3;
+  const SMALLEST = 8, OUTLINE = 8, THICKEST = 3, WIDEST = 2;
   const EDGE = 0.5, FAINTEST = 0.08, SQUEEZED = 0.7;
 
   const picture = (height, width, data = new Float32Array(height * width)) =>
@@ -260,7 +260,8 @@ const digits = (() => {
     const thickest = distances(padded(strokes, 1)).reduce((a, b) => Math.max(a, b)) / FINE;
     return blobs(shapes).length <= side / SMALLEST &&
       outline <= Math.min(OUTLINE, 5 + 3 * side / 16) * side &&
-      thickest <= Math.max(THICKEST, 3 * BOX / side);
+      thickest <= Math.max(THICKEST, 3 * BOX / side) &&
+      strokes.width <= WIDEST * strokes.height;
   }
 
   function broughtToWidth(thin, width) {
