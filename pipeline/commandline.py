@@ -262,7 +262,8 @@ def _parsed(pair: str) -> object:
         if not override.is_sweep_override():
             return text(override.value())
         found = Several([text(each) for each in override.sweep_iterator()])
-    except (HydraException, NotImplementedError, ValueError):  # of range(1,3,0)
+    except (HydraException, NotImplementedError, ValueError):
+        # The last is Python's, of range(1,3,0) and of numbers with 5,000 digits.
         raise _unreadable(pair) from None
     if not found.values:  # as of range(3,1)
         raise _unreadable(pair)

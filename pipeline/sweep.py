@@ -270,15 +270,12 @@ def _train(missing: Sequence[Job], folder: Path, run: "Run", launch: Launch) -> 
         try:
             return launch(folder, {"sweep": folder.name, **run.child_tags()})
         except BrokenExecutor:  # the system killed a worker, and joblib all others
-            places = {job.name: folder / job.folder for job in missing}
-            ended = {
-                name: place
-                for name, place in places.items()
-                if (place / "begun").exists() and not atomic.is_held(place / "lock")
-            }
+            begun = [j for j in missing if (folder / j.folder / "begun").exists()]
+            ended = [j for j in begun if not atomic.is_held(folder / j.folder / "lock")]
             trained = _trained(missing, folder, run)  # now: whoever ended has recorded
-            for name, place in ended.items():
-                if name in trained:  # killed when all was recorded
+            for job in ended:
+                place = folder / job.folder
+                if job.name in trained:  # killed when all was recorded
                     (place / "done").touch()
                 else:
                     fail(place, "its worker was killed; is there memory enough?")

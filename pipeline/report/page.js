@@ -614,7 +614,8 @@ function start({ tensors, about }) {
     const lit = layer === 1 && input !== null
       ? ` That pixel is lit in ${percent(tensors.lit[input], 2)} of the training ` +
         `pictures; its mean is ${number(tensors.level[input], 3)}.` : "";
-    let moved = `It began as ${values[0] === 0 ? "0" : roughly(values[0])} and ended as ${number(values[last], 6)}.`;
+    const began = values[0] === 0 ? "0" : roughly(values[0]);
+    let moved = `It began as ${began} and ended as ${number(values[last], 6)}.`;
     if (!traced) moved = "What it was in earlier epochs is not known here.";
     else if (never) moved = "It was never learned: its pixel is dark in every training " +
       "picture, so it still holds the random number of the start, to the last bit.";
