@@ -1,1 +1,5 @@
-"""An experiment-tracked pipeline around a 784-20-10 network for the MNIST digits."""
+"""An experiment-tracked pipeline around a small dense network for MNIST."""
+
+SIDE = 28  # pixels; every image is SIDE x SIDE
+PIXELS = SIDE * SIDE
+CLASSES = 10

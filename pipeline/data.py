@@ -6,15 +6,16 @@ takes a few seconds and 20 MB of download once: 60,000 + 10,000 pictures, mean 0
 67 pixels that are never lit.
 """
 
-from pipeline.command import stage
-from pipeline.config import OUTPUTS, Data
+from pipeline.cli.command import stage
+from pipeline.cli.config import DataConfig
+from pipeline.cli.paths import outputs_dir
 
 
-def data(cfg: Data) -> None:
+def data(cfg: DataConfig) -> None:
     """Make the data set's file where there is none yet, and say what it holds."""
     from pipeline import datasets
 
-    folder = OUTPUTS / "data"
+    folder = outputs_dir() / "data"
     path, made = datasets.prepare(cfg.dataset, folder=folder)
     summary = datasets.summary(path)
     print(f"{path} {'is made' if made else 'was already there'}: {summary['sha256']}")
@@ -33,4 +34,4 @@ def data(cfg: Data) -> None:
 
 
 if __name__ == "__main__":
-    stage(data, Data)
+    stage(data, DataConfig)

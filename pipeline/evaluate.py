@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.command import stage
-from pipeline.config import OUTPUTS, Evaluate, home
-from pipeline.screen import printable, progress
+from pipeline.cli.command import stage
+from pipeline.cli.config import EvaluateConfig
+from pipeline.cli.paths import outputs_dir, store_dir
+from pipeline.cli.terminal import progress
+from pipeline.files import printable
 
 if TYPE_CHECKING:
-    from pipeline.scores import Scored
-    from pipeline.tracking import Run
+    from pipeline.evaluation.results import EvaluationResult
+    from pipeline.tracking.runs import Run
 
 MEANING = """
 In 10,000 pictures 0.1 % are ten, and the interval says how much is chance. Pictures
@@ -31,51 +33,59 @@ average."""
 MISTAKES = 20  # of each set that MLflow shows, the most confident first
 
 
-def evaluate(cfg: Evaluate) -> None:
+def evaluate(cfg: EvaluateConfig) -> None:
     """Load, compute, write, in this order."""
     import torch
 
-    from pipeline import atomic, chosen, datasets, testsets, tracking
-    from pipeline.scores import Scored
+    from pipeline import datasets, files, tracking
+    from pipeline.evaluation import test_sets
+    from pipeline.evaluation.results import EvaluationResult
+    from pipeline.training import selection
 
     torch.set_num_threads(1)
-    last, store = OUTPUTS / "train", home()
-    trained, known = chosen.judged(cfg.run, cfg.model, last=last, store=store)
-    dataset = datasets.load(trained.dataset, folder=OUTPUTS / "data")
+    last, store = outputs_dir() / "train", store_dir()
+    trained, known = selection.load_selected_with_detector(
+        cfg.run, cfg.model, last=last, store=store
+    )
+    dataset = datasets.load(trained.dataset, folder=outputs_dir() / "data")
     if "data_sha256" in trained.about:
         dataset.check(trained.about["data_sha256"])
-    scored: list[Scored] = []
+    scored: list[EvaluationResult] = []
     lost: list[str] = []
     prepare = cfg.prepare if trained.of_digits else bool(cfg.prepare)
     sets: list[str | None] = [*cfg.sets] if cfg.sets else [None]
     for name in sets:
         shown = progress(f"preparing {name or dataset.name}")
-        folder = OUTPUTS / "data"
+        folder = outputs_dir() / "data"
         try:
             if name is None or name == trained.dataset:
                 split = None if name else trained.split
-                test = testsets.own(dataset, split, prepare=prepare, shown=shown)
+                test = test_sets.own_test_set(
+                    dataset, split, prepare=prepare, shown=shown
+                )
             else:
-                test = testsets.load(name, folder=folder, prepare=prepare, shown=shown)
+                test = test_sets.load_test_set(
+                    name, folder=folder, prepare=prepare, shown=shown
+                )
         except (ValueError, FileNotFoundError) as error:
             if len(sets) == 1:
                 raise
             lost.append(str(error))
             continue
         lost += test.problems
-        test = testsets.renamed(test, [one.test.name for one in scored])
+        test = test_sets.with_unique_name(test, [one.test.name for one in scored])
         print(f"{test.name}: {test.told}")
-        scored.append(Scored.of(test, trained.network, known))
+        scored.append(EvaluationResult.of(test, trained.network, known))
     if not scored:
         raise ValueError("\n  ".join(["nothing could be scored", *lost]))
     with (
-        tracking.run_of_network(
+        tracking.reopen_run(
             store=store if cfg.tracking == "mlflow" else None,
             run_id=trained.run_id,
             weights_sha256=trained.sha256,
             server=cfg.server,
         ) as run,
-        atomic.folder(OUTPUTS / "evaluate") as written,
+        files.atomic_folder(outputs_dir() / "evaluate") as written,
     ):
         _write(scored, written)
         run.log_files("evaluate", sorted(written.iterdir()))
@@ -86,9 +96,9 @@ def evaluate(cfg: Evaluate) -> None:
         raise ValueError("\n  ".join(["not all could be scored", *lost]))
 
 
-def _write(scored: Sequence["Scored"], folder: Path) -> None:
+def _write(scored: Sequence["EvaluationResult"], folder: Path) -> None:
     """Write numbers, answers and pictures of all sets."""
-    from pipeline import figures, tables
+    from pipeline import files, plots
 
     numbers = {one.test.name: one.numbers for one in scored}
     text = json.dumps(numbers, indent=1)
@@ -100,11 +110,11 @@ def _write(scored: Sequence["Scored"], folder: Path) -> None:
         ("calibration.csv", [one.calibration() for one in scored]),
     ):
         rows = [row for part in parts for row in part]
-        tables.write(folder / name, rows)
-    figures.stacked([one.picture() for one in scored]).save(folder / "scores.png")
+        files.write_csv(folder / name, rows)
+    plots.stack_images([one.picture() for one in scored]).save(folder / "scores.png")
 
 
-def _record(one: "Scored", run: "Run", *, step: int) -> None:
+def _record(one: "EvaluationResult", run: "Run", *, step: int) -> None:
     """Record the scores of a set, the set itself and its most confident mistakes."""
     import time
 
@@ -135,7 +145,7 @@ def _record(one: "Scored", run: "Run", *, step: int) -> None:
         run.log_table(f"evaluate/{name}-mistakes.json", mistakes)
 
 
-def _print(scored: Sequence["Scored"], run: "Run") -> None:
+def _print(scored: Sequence["EvaluationResult"], run: "Run") -> None:
     """Print a line for each set, and what the numbers mean."""
     width = max(len(one.test.name) for one in scored)
     print(
@@ -151,8 +161,8 @@ def _print(scored: Sequence["Scored"], run: "Run") -> None:
             f"   {found['calibration_error']:17.1%}   {found['unsure']:6.1%}"
         )
     print(MEANING)
-    print(f"\nfiles  {OUTPUTS / 'evaluate'}\n{run.epilogue()}", end="")
+    print(f"\nfiles  {outputs_dir() / 'evaluate'}\n{run.epilogue()}", end="")
 
 
 if __name__ == "__main__":
-    stage(evaluate, Evaluate)
+    stage(evaluate, EvaluateConfig)

@@ -17,39 +17,40 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.command import stage
-from pipeline.config import OUTPUTS, Inspect, defaults, home, label
-from pipeline.screen import printable
+from pipeline.cli.command import stage
+from pipeline.cli.config import InspectConfig, defaults, run_name
+from pipeline.cli.paths import outputs_dir, store_dir
+from pipeline.files import printable
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import UInt8
 
-    from pipeline.checkpoint import Trained
-    from pipeline.datasets import Dataset
-    from pipeline.network import Network
-    from pipeline.neurons import Neuron, Place
-    from pipeline.report import Subject
-
-ANSWERS = OUTPUTS / "answers"
+    from pipeline.datasets.dataset import Dataset
+    from pipeline.interpret.neurons import Neuron, ParameterLocation
+    from pipeline.interpret.report import Subject
+    from pipeline.model.network import Network
+    from pipeline.model.storage import TrainedModel
 
 
-def inspect(cfg: Inspect) -> None:
+def inspect(cfg: InspectConfig) -> None:
     """Load, then answer what was asked; or tell all there is."""
     import torch
 
-    from pipeline import chosen, datasets, neurons
+    from pipeline import datasets
+    from pipeline.interpret import neurons
+    from pipeline.training import selection
 
     torch.set_num_threads(1)
-    last, store = OUTPUTS / "train", home()
-    trained = chosen.network(cfg.run, cfg.model, last=last, store=store)
+    last, store = outputs_dir() / "train", store_dir()
+    trained = selection.load_selected(cfg.run, cfg.model, last=last, store=store)
     hidden = trained.network.layer_1.out_features
-    asked = neurons.named(cfg.neuron, hidden=hidden) if cfg.neuron else None
-    place = neurons.place(cfg.weight, hidden=hidden) if cfg.weight else None
+    asked = neurons.find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else None
+    place = neurons.find_parameter(cfg.weight, hidden=hidden) if cfg.weight else None
     if cfg.arrays:
         _print_arrays(trained.network)
         return
-    dataset = datasets.load(trained.dataset, folder=OUTPUTS / "data")
+    dataset = datasets.load(trained.dataset, folder=outputs_dir() / "data")
     if "data_sha256" in trained.about:
         dataset.check(trained.about["data_sha256"])
     if asked:
@@ -60,28 +61,29 @@ def inspect(cfg: Inspect) -> None:
         file = Path(cfg.against).expanduser()
         is_file = "/" in cfg.against or file.suffix == ".safetensors" or file.exists()
         run, model = (None, cfg.against) if is_file else (cfg.against, None)
-        other = chosen.network(run, model, last=last, store=store)
+        other = selection.load_selected(run, model, last=last, store=store)
         _answer_against(trained, other, dataset)
     else:
         _tell_all(cfg, trained, dataset)
 
 
-def _tell_all(cfg: Inspect, trained: "Trained", dataset: "Dataset") -> None:
+def _tell_all(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") -> None:
     """Write and print everything that was found."""
     import time
 
-    from pipeline import atomic, report, tracking
-    from pipeline.findings import Findings
+    from pipeline import files, tracking
+    from pipeline.interpret import report
+    from pipeline.interpret.analysis import ModelAnalysis
 
-    found, subject = Findings.of(trained, dataset), _subject(trained, dataset)
+    found, subject = ModelAnalysis.of(trained, dataset), _subject(trained, dataset)
     with (
-        tracking.run_of_network(
-            store=home() if cfg.tracking == "mlflow" else None,
+        tracking.reopen_run(
+            store=store_dir() if cfg.tracking == "mlflow" else None,
             run_id=trained.run_id,
             weights_sha256=trained.sha256,
             server=cfg.server,
         ) as run,
-        atomic.folder(OUTPUTS / "inspect") as written,
+        files.atomic_folder(outputs_dir() / "inspect") as written,
     ):
         text = json.dumps(found.summary(), indent=1)
         (written / "summary.json").write_text(text + "\n")
@@ -94,25 +96,25 @@ def _tell_all(cfg: Inspect, trained: "Trained", dataset: "Dataset") -> None:
             time=time.time_ns() // 1_000_000,
         )
     print(found.told())
-    page = OUTPUTS / "inspect" / "report.html"
+    page = outputs_dir() / "inspect" / "report.html"
     print(f"\npage   {page if report.fits(subject) else 'left out: too many numbers'}")
-    print(f"files  {OUTPUTS / 'inspect'}\n{run.epilogue()}", end="")
+    print(f"files  {outputs_dir() / 'inspect'}\n{run.epilogue()}", end="")
 
 
-def _subject(trained: "Trained", dataset: "Dataset") -> "Subject":
+def _subject(trained: "TrainedModel", dataset: "Dataset") -> "Subject":
     """Put together what the page is about."""
-    from pipeline import familiar
-    from pipeline.report import Subject
+    from pipeline.interpret.report import Subject
+    from pipeline.model import ood
 
     known = "seed" in trained.about
-    name = label({**defaults(), **trained.about}) if known else trained.sha256[:8]
+    name = run_name({**defaults(), **trained.about}) if known else trained.sha256[:8]
     beside = trained.familiar
     return Subject(
         name=name,
         network=trained.network,
         sha256=trained.sha256,
         history=trained.history() or {},
-        familiar=familiar.load(beside, network=trained.sha256)
+        familiar=ood.load_detector(beside, network=trained.sha256)
         if beside.exists()
         else None,
         dataset=dataset,
@@ -131,46 +133,52 @@ def _print_arrays(network: "Network") -> None:
 
 
 def _answer_neurons(
-    asked: "list[Neuron]", image: str, trained: "Trained", dataset: "Dataset"
+    asked: "list[Neuron]", image: str, trained: "TrainedModel", dataset: "Dataset"
 ) -> None:
     """Lay out the sums of neurons for a picture."""
     import numpy as np
 
-    from pipeline import atomic, figures, ledger, neurons, tables
+    from pipeline import files, plots
+    from pipeline.interpret import neurons, worksheet
 
     told, picture = _picture(image, trained, dataset)
-    sums = neurons.sums(trained.network, picture)
+    sums = neurons.pre_activations(trained.network, picture)
     print(told)
     for neuron in asked:
-        print("\n" + "\n".join(ledger.of_sum(sums[neuron.name])))
+        print("\n" + "\n".join(worksheet.pre_activation_worksheet(sums[neuron.name])))
     if any(neuron.layer == 2 for neuron in asked):
         logits = np.array([one.z for one in sums.values() if one.neuron.layer == 2])
-        print("\n" + "\n".join(ledger.of_softmax(logits)))
+        print("\n" + "\n".join(worksheet.softmax_worksheet(logits)))
     chosen = [sums[neuron.name] for neuron in asked]
-    print("\n" + "\n".join(ledger.notes(chosen)))
-    with atomic.folder(ANSWERS / "neuron") as written:
-        tables.write(
-            written / "terms.csv", [row for one in chosen for row in ledger.rows(one)]
+    print("\n" + "\n".join(worksheet.notes(chosen)))
+    with files.atomic_folder(outputs_dir() / "answers" / "neuron") as written:
+        files.write_csv(
+            written / "terms.csv",
+            [row for one in chosen for row in worksheet.term_rows(one)],
         )
-        drawn = [one for one in chosen if one.neuron.layer == 1][: figures.SHOWN]
+        drawn = [one for one in chosen if one.neuron.layer == 1][: plots.MAX_TEMPLATES]
         if drawn:
-            unlit = neurons.times_lit(dataset.split(trained.split).train.images) == 0
-            shown = [ledger.drawn(one, unlit) for one in drawn]
-            figures.rows(shown, side=224, text=190).save(written / "terms.png")
-    print(f"\nfiles  {ANSWERS / 'neuron'}")
+            unlit = (
+                neurons.nonzero_counts(dataset.split(trained.split).train.images) == 0
+            )
+            shown = [worksheet.term_images(one, unlit) for one in drawn]
+            plots.image_rows(shown, side=224, text=190).save(written / "terms.png")
+    print(f"\nfiles  {outputs_dir() / 'answers' / 'neuron'}")
 
 
 def _picture(
-    image: str, trained: "Trained", dataset: "Dataset"
+    image: str, trained: "TrainedModel", dataset: "Dataset"
 ) -> "tuple[str, UInt8[np.ndarray, '28 28']]":
     """Read the picture that was asked for, as predict does it, and say what it is."""
-    from pipeline import digits, pictures
+    from pipeline.images import preprocessing, reading
 
     if not re.fullmatch("-?[0-9]+", image):
-        levels = pictures.read(Path(image).expanduser())
+        levels = reading.read_image(Path(image).expanduser())
         if not trained.of_digits:
-            return f"{printable(image)}, as it is", digits.as_it_is(levels).image
-        made = digits.prepare(levels)
+            return f"{printable(image)}, as it is", preprocessing.resize_only(
+                levels
+            ).image
+        made = preprocessing.preprocess(levels)
         told = f"{printable(image)}, prepared as MNIST was made"
         if not made.count:
             told += "; it is blank: what follows comes from the biases alone"
@@ -188,9 +196,12 @@ def _picture(
     return f"{dataset.name} test picture {row}, a {test.labels[row]}", test.images[row]
 
 
-def _answer_weight(place: "Place", trained: "Trained", dataset: "Dataset") -> None:
+def _answer_weight(
+    place: "ParameterLocation", trained: "TrainedModel", dataset: "Dataset"
+) -> None:
     """Tell a parameter's life."""
-    from pipeline import atomic, ledger, neurons, tables
+    from pipeline import files
+    from pipeline.interpret import neurons, worksheet
 
     history = trained.history()
     if history is None:
@@ -199,41 +210,44 @@ def _answer_weight(place: "Place", trained: "Trained", dataset: "Dataset") -> No
             "beside a network that python -m pipeline.train trained"
         )
     values = place.values(history)
-    print("\n".join(ledger.of_life(place, values)))
+    print("\n".join(worksheet.weight_history(place, values)))
     if place.layer == 1 and place.row is not None:
         images = dataset.split(trained.split).train.images
-        lit = int(neurons.times_lit(images)[place.row])
+        lit = int(neurons.nonzero_counts(images)[place.row])
         level = images.reshape(len(images), -1)[:, place.row].mean() / 255
         print(
             f"  pixel {place.row} is lit in {lit:,} of {len(images):,} training "
             f"pictures ({lit / len(images):.1%}); its mean level is {level:.4f}"
         )
-    with atomic.folder(ANSWERS / "weight") as written:
+    with files.atomic_folder(outputs_dir() / "answers" / "weight") as written:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
-        tables.write(written / "life.csv", rows)
-    print(f"\nfiles  {ANSWERS / 'weight'}")
+        files.write_csv(written / "life.csv", rows)
+    print(f"\nfiles  {outputs_dir() / 'answers' / 'weight'}")
 
 
-def _answer_against(one: "Trained", other: "Trained", dataset: "Dataset") -> None:
+def _answer_against(
+    one: "TrainedModel", other: "TrainedModel", dataset: "Dataset"
+) -> None:
     """Compare two networks, each neuron with its partner."""
-    from pipeline import atomic, figures, neurons, tables
-    from pipeline.matching import Comparison
+    from pipeline import files, plots
+    from pipeline.interpret import neurons
+    from pipeline.interpret.alignment import NetworkComparison
 
-    found = Comparison.of(one.network, other.network, dataset.test)
+    found = NetworkComparison.of(one.network, other.network, dataset.test)
     unlearned = [
-        None if history is None else neurons.unchanged(history).min(axis=1)
+        None if history is None else neurons.frozen_weights(history).min(axis=1)
         for history in (one.history(), other.history())
     ]
-    with atomic.folder(ANSWERS / "against") as written:
-        tables.write(written / "matches.csv", found.rows())
-        figures.rows(found.drawn(unlearned), text=0).save(written / "matches.png")
+    with files.atomic_folder(outputs_dir() / "answers" / "against") as written:
+        files.write_csv(written / "matches.csv", found.rows())
+        plots.image_rows(found.drawn(unlearned), text=0).save(written / "matches.png")
     known = other.about.get("data_sha256")
     told = f"was trained on other data: {other.dataset}" if known else "names no data"
     apart = "" if known == dataset.sha256 else f"; B {told}"
     print(f"Both are asked about the test pictures of {dataset.name}{apart}.\n")
     print("\n".join(found.told()))
-    print(f"\nfiles  {ANSWERS / 'against'}")
+    print(f"\nfiles  {outputs_dir() / 'answers' / 'against'}")
 
 
 if __name__ == "__main__":
-    stage(inspect, Inspect)
+    stage(inspect, InspectConfig)

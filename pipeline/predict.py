@@ -15,17 +15,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.command import stage
-from pipeline.config import OUTPUTS, Predict, home
-from pipeline.screen import printable
+from pipeline.cli.command import stage
+from pipeline.cli.config import PredictConfig
+from pipeline.cli.paths import outputs_dir, store_dir
+from pipeline.files import printable
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import UInt8
 
-    from pipeline.datasets import Dataset
-    from pipeline.digits import Prepared
-    from pipeline.familiar import Verdict
+    from pipeline.datasets.dataset import Dataset
+    from pipeline.images.preprocessing import PreparedImage
+    from pipeline.model.ood import Verdict
 
 DRAWN = 60  # pictures whose preparation one figure shows at most
 
@@ -43,20 +44,24 @@ class Picture:
     steps: "dict[str, np.ndarray]"  # of its preparation
 
 
-def predict(cfg: Predict) -> None:
+def predict(cfg: PredictConfig) -> None:
     """Load, compute, write, in this order."""
     import numpy as np
     import torch
 
-    from pipeline import atomic, chosen, datasets, digits
+    from pipeline import datasets, files
+    from pipeline.images import preprocessing
+    from pipeline.training import selection
 
     torch.set_num_threads(1)
-    last, store = OUTPUTS / "train", home()
-    trained, known = chosen.judged(cfg.run, cfg.model, last=last, store=store)
-    dataset = datasets.load(trained.dataset, folder=OUTPUTS / "data")
+    last, store = outputs_dir() / "train", store_dir()
+    trained, known = selection.load_selected_with_detector(
+        cfg.run, cfg.model, last=last, store=store
+    )
+    dataset = datasets.load(trained.dataset, folder=outputs_dir() / "data")
     answers: list[Answer] = []
     problems: list[str] = []
-    ready = digits.prepare if trained.of_digits else digits.as_it_is
+    ready = preprocessing.preprocess if trained.of_digits else preprocessing.resize_only
     for picture in _pictures(str(cfg.images), dataset, ready, problems):
         image, count = picture.image[None], np.array([picture.count])
         probabilities = trained.network.predict(image).numpy()
@@ -67,9 +72,9 @@ def predict(cfg: Predict) -> None:
         _print(answers[-1])
     if not answers:
         raise ValueError("\n  ".join(["no picture could be read", *problems]))
-    with atomic.folder(OUTPUTS / "predict") as written:
+    with files.atomic_folder(outputs_dir() / "predict") as written:
         _write(answers, written, means=dataset.means())
-    print(f"files  {OUTPUTS / 'predict'}")
+    print(f"files  {outputs_dir() / 'predict'}")
     if problems:
         what = "picture was" if len(problems) == 1 else "pictures were"
         told = "\n  ".join([f"{len(problems)} {what} not read", *problems])
@@ -121,7 +126,7 @@ class Answer:
 def _pictures(
     images: str,
     dataset: "Dataset",
-    ready: "Callable[[UInt8[np.ndarray, 'h w']], Prepared]",
+    ready: "Callable[[UInt8[np.ndarray, 'h w']], PreparedImage]",
     problems: list[str],
 ) -> Iterator[Picture]:
     """Read the pictures that were asked for; and note those that can't be read.
@@ -129,23 +134,23 @@ def _pictures(
     Raises:
         ValueError: If there is no such place, or no such test picture.
     """
-    from pipeline import pictures
+    from pipeline.images import reading
 
     if re.fullmatch("-?[0-9]+", images):
         yield _test_picture(int(images), dataset)
         return
-    finding = pictures.find(Path(images).expanduser())
+    finding = reading.list_images(Path(images).expanduser())
     problems += finding.problems
     if len(finding.pictures) > 1:
         print(f"{len(finding.pictures):,} pictures: {finding.told}\n")
     for each in finding.pictures:
         try:
-            made = ready(pictures.read(each.path))
+            made = ready(reading.read_image(each.path))
         except ValueError as error:
             problems.append(str(error))
             continue
         yield Picture(
-            file=pictures.name_in(each.path, images),
+            file=reading.relative_name(each.path, images),
             label=each.label,
             named=finding.named,
             image=made.image,
@@ -190,16 +195,16 @@ def _write(
     answers: list[Answer], folder: Path, *, means: "Mapping[int, np.ndarray]"
 ) -> None:
     """Write predictions as JSON and CSV, and a picture of how they came about."""
-    from pipeline import figures, tables
+    from pipeline import files, plots
 
     records = [answer.record() for answer in answers]
     (folder / "predictions.json").write_text(json.dumps(records, indent=1) + "\n")
     for record in records:
         for digit, probability in enumerate(record.pop("probabilities")):
             record[f"p{digit}"] = probability
-    tables.write(folder / "predictions.csv", records)
+    files.write_csv(folder / "predictions.csv", records)
     drawn = [
-        figures.Row(
+        plots.ImageRow(
             answer.picture.steps
             if answer.blank
             else {**answer.picture.steps, "class mean": means[answer.verdict.digit]},
@@ -207,8 +212,8 @@ def _write(
         )
         for answer in answers[:DRAWN]
     ]
-    figures.rows(drawn).save(folder / "preparation.png")
+    plots.image_rows(drawn).save(folder / "preparation.png")
 
 
 if __name__ == "__main__":
-    stage(predict, Predict)
+    stage(predict, PredictConfig)

@@ -5,11 +5,12 @@ two seconds a run, and a tenth for one that is there and unchanged. A copy has t
 `copy.of` with the id of the original, and else the same numbers, files and times.
 """
 
-from pipeline.command import stage
-from pipeline.config import Sync, home
+from pipeline.cli.command import stage
+from pipeline.cli.config import SyncConfig
+from pipeline.cli.paths import store_dir
 
 
-def sync(cfg: Sync) -> None:
+def sync(cfg: SyncConfig) -> None:
     """Send what is missing, and say how many runs are there now."""
     from pipeline import tracking
 
@@ -17,9 +18,9 @@ def sync(cfg: Sync) -> None:
         raise ValueError(
             "where to? server=http://... says it, or MLFLOW_TRACKING_URI=http://..."
         )
-    arrived = tracking.sync(store=home(), server=cfg.server)
+    arrived = tracking.sync(store=store_dir(), server=cfg.server)
     print(f"{len(arrived)} runs are on {cfg.server}, as they are here")
 
 
 if __name__ == "__main__":
-    stage(sync, Sync)
+    stage(sync, SyncConfig)

@@ -16,56 +16,52 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from pipeline.command import stage
-from pipeline.config import (
-    OUTPUTS,
-    Refused,
-    Train,
-    Trial,
+from pipeline.cli.command import stage
+from pipeline.cli.config import (
+    ConfigError,
+    RunContext,
+    TrainConfig,
     as_yaml,
-    check,
-    code,
-    home,
-    label,
+    run_name,
+    source_hashes,
+    validate,
 )
-from pipeline.screen import bar
-from pipeline.sweep import sweep
+from pipeline.cli.paths import outputs_dir, store_dir
+from pipeline.cli.terminal import progress_bar
+from pipeline.sweeps.driver import sweep
 
 if TYPE_CHECKING:
-    from pipeline.datasets import Dataset
-    from pipeline.loop import Epoch
-    from pipeline.network import Network
-    from pipeline.reproduce import Original
-    from pipeline.tracking import Run
+    from pipeline.datasets.dataset import Dataset
+    from pipeline.model.network import Network
+    from pipeline.tracking.runs import Run
+    from pipeline.training.loop import Epoch
+    from pipeline.training.reproduction import RecordedTraining
 
 
-def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
+def train(cfg: TrainConfig, trial: RunContext = RunContext()) -> None:  # noqa: B008
     """Load, build, fit, write, in this order."""
     import torch
 
-    from pipeline import (
-        atomic,
-        checkpoint,
-        datasets,
-        familiar,
-        provenance,
-        tracking,
-        unfinished,
-    )
-    from pipeline.loop import Adam, fit, score
-    from pipeline.network import Network, to_pixels
-    from pipeline.record import Record
-    from pipeline.reproduce import Original
-    from pipeline.unfinished import Moment
+    from pipeline import datasets, files, tracking
+    from pipeline.model import ood, storage
+    from pipeline.model.network import Network, to_pixels
+    from pipeline.tracking import provenance
+    from pipeline.training import checkpoints
+    from pipeline.training.checkpoints import EpochState
+    from pipeline.training.loop import Adam, fit, score
+    from pipeline.training.recorder import Recorder
+    from pipeline.training.reproduction import RecordedTraining
 
     torch.set_num_threads(1)  # sums in one order: the same bytes on 1 core and on 2
     torch.set_flush_denormal(True)  # a tenth faster, and no bit of the weights differs
-    original = Original.of(cfg.reproduce, store=home()) if cfg.reproduce else None
+    original = (
+        RecordedTraining.of(cfg.reproduce, store=store_dir()) if cfg.reproduce else None
+    )
     if original:
         cfg = _as_recorded(original, cfg)
-        dataset = original.dataset(OUTPUTS / "data")
+        dataset = original.dataset(outputs_dir() / "data")
     else:
-        dataset = datasets.load(cfg.dataset, folder=OUTPUTS / "data")
+        dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")
     split = dataset.split(cfg.split)
     if cfg.batch_size > len(split.train):
         raise ValueError(
@@ -78,18 +74,22 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
     numbers = cfg.numbers()
     about = numbers | {"data_sha256": dataset.sha256}
     apart = {"reproduces": cfg.reproduce, "sweep": trial.tags.get("sweep")}
-    digest = unfinished.digest(about | apart)  # these take over no other's run
+    digest = checkpoints.training_digest(
+        about | apart
+    )  # these take over no other's run
     folder = trial.folder / ("reproduce" if original else "train")
-    name = trial.name or label(numbers | {"dataset": dataset.name})
+    name = trial.name or run_name(numbers | {"dataset": dataset.name})
     tags = {"data.sha256": dataset.sha256, **trial.tags}
     if original:
         name += " again"
         tags["reproduces"] = original.run.run_id
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.size:,} numbers to be learned")
     with (
-        unfinished.claim(home() / "checkpoints", digest, resume=cfg.resume) as claim,
-        tracking.run(
-            store=home() if cfg.tracking == "mlflow" else None,
+        checkpoints.open_checkpoint(
+            store_dir() / "checkpoints", digest, resume=cfg.resume
+        ) as claim,
+        tracking.start_run(
+            store=store_dir() if cfg.tracking == "mlflow" else None,
             name=name,
             params=numbers,
             tags=tags,
@@ -105,18 +105,18 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
             counts={"train": len(dataset.train), "test": len(dataset.test)},
             use="training",
         )
-        run.log_files("data", datasets.companions(dataset.path))
+        run.log_files("data", datasets.companion_files(dataset.path))
         run.log_text("config.yaml", as_yaml(cfg))
-        run.log_text("code.json", json.dumps(code("train"), indent=1))
+        run.log_text("code.json", json.dumps(source_hashes("train"), indent=1))
         run.log_text("packages.txt", provenance.packages())
-        record = Record(run, cfg.epochs)
+        record = Recorder(run, cfg.epochs)
         for moment in claim.restore(network, adam, generator):
             record.add(moment)
         if record.moments:
             reached = record.last.epoch
             print(f"carrying on {run.label} after epoch {reached} of {cfg.epochs}")
         else:
-            initial = Moment.now(network)
+            initial = EpochState.now(network)
             claim.keep(initial, adam, generator)
             record.add(initial)
         epochs = fit(
@@ -129,7 +129,7 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
             generator=generator,
         )
         for epoch in _shown(epochs, total=cfg.epochs):
-            moment = Moment.now(network, epoch)
+            moment = EpochState.now(network, epoch)
             claim.keep(moment, adam, generator)
             record.add(moment)
         final = {
@@ -138,15 +138,15 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
         }
         last = record.last.metrics | final
         run.log_metrics(final, step=cfg.epochs, time=record.last.time)
-        with atomic.folder(folder) as written:
-            sha256 = checkpoint.save(written / "model.safetensors", network, about)
-            familiar.save(
+        with files.atomic_folder(folder) as written:
+            sha256 = storage.save_model(written / "model.safetensors", network, about)
+            ood.save_detector(
                 written / "familiar.safetensors",
-                familiar.learn(network, split.train.images, split.train.labels),
+                ood.fit_detector(network, split.train.images, split.train.labels),
                 network=sha256,
             )
             tensors = [moment.tensors for moment in record.moments]
-            checkpoint.save_history(written / "history.safetensors", tensors, about)
+            storage.save_history(written / "history.safetensors", tensors, about)
             record.write(written, final)
             run.log_files("train", sorted(written.iterdir()))
             run.log_model(network, to_pixels(split.val.images[:2]))
@@ -159,16 +159,20 @@ def train(cfg: Train, trial: Trial = Trial()) -> None:  # noqa: B008
     stop.after_all()
     if original:
         differences = original.differences(
-            network, last, provenance.tags(), code("train"), provenance.packages()
+            network,
+            last,
+            provenance.tags(),
+            source_hashes("train"),
+            provenance.packages(),
         )
         _print_comparison(original, sha256, differences)
 
 
-def _as_recorded(original: "Original", cfg: Train) -> Train:
+def _as_recorded(original: "RecordedTraining", cfg: TrainConfig) -> TrainConfig:
     """Take the numbers of a run that is to be trained once more."""
     try:
-        return check(Train, dict(cfg) | original.numbers)
-    except Refused as error:
+        return validate(TrainConfig, dict(cfg) | original.numbers)
+    except ConfigError as error:
         run_id = original.run.run_id
         raise ValueError(f"run {run_id} can't be trained again: {error}") from None
 
@@ -220,7 +224,7 @@ def _shown(epochs: "Iterable[Epoch]", *, total: int) -> "Iterator[Epoch]":
     from rich.console import Console
 
     screen = Console(highlight=False, soft_wrap=True)
-    with bar(screen) as shown:
+    with progress_bar(screen) as shown:
         task = shown.add_task("epochs", total=total)
         screen.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
         for epoch in epochs:
@@ -235,7 +239,7 @@ def _shown(epochs: "Iterable[Epoch]", *, total: int) -> "Iterator[Epoch]":
 
 
 def _description(
-    cfg: Train, dataset: "Dataset", network: "Network", last: dict[str, float]
+    cfg: TrainConfig, dataset: "Dataset", network: "Network", last: dict[str, float]
 ) -> str:
     return (
         f"**784 → {cfg.hidden} → 10** on {dataset.name}: {network.size:,} parameters, "
@@ -274,7 +278,7 @@ def _print_summary(
 
 
 def _print_comparison(
-    original: "Original", sha256: str, differences: list[str]
+    original: "RecordedTraining", sha256: str, differences: list[str]
 ) -> None:
     """Say whether the bytes are equal.
 
@@ -291,4 +295,4 @@ def _print_comparison(
 
 
 if __name__ == "__main__":
-    stage(train, Train, sweep=sweep)
+    stage(train, TrainConfig, sweep=sweep)

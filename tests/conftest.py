@@ -1,5 +1,14 @@
-"""What the tests share: the real MNIST, copies of the project, a trained network."""
+"""What the tests share: the real MNIST, folders for outputs, a trained network, servers.
 
+A test calls a stage with `Workspace.call`, in this process. Only where the process is
+the point (its exit status, its output, how it is killed) it uses `Workspace.run` or
+`Workspace.start`. `PIPELINE_OUTPUTS` keeps the outputs of each workspace apart; the
+project is never copied, and the data is linked.
+"""
+
+import contextlib
+import importlib
+import io
 import json
 import os
 import shutil
@@ -13,44 +22,70 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
-from pipeline import checkpoint, datasets, tracking
+from pipeline import cli, datasets, tracking
+from pipeline.model import load_trained_model
 
 ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "outputs" / "data"
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test sends its runs to a real server
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-for asks_for_colours in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-    os.environ.pop(asks_for_colours, None)  # bars are for terminals
+for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(variable, None)  # progress bars are for terminals
+
+RUN_STAGE = "import runpy; runpy.run_module('pipeline.{stage}', run_name='__main__')"
 
 
 @dataclass(frozen=True)
-class Project:
-    """A copy of the project with its own outputs/, and a person's commands in it."""
+class Workspace:
+    """A folder for outputs, and the stages that write to it."""
 
-    root: Path
+    outputs: Path
 
-    @property
-    def outputs(self):
-        return self.root / "outputs"
+    def call(self, stage, **keys):
+        """Call a stage in this process with the default keys and these; return its text."""
+        function = getattr(importlib.import_module(f"pipeline.{stage}"), stage)
+        schema = getattr(cli, f"{stage.title()}Config")
+        text = io.StringIO()
+        with (
+            patch.dict(os.environ, PIPELINE_OUTPUTS=str(self.outputs)),
+            contextlib.redirect_stdout(text),
+        ):
+            function(cli.validate(schema, cli.defaults() | keys))
+        return text.getvalue()
 
-    def start(self, stage, *arguments, cwd=None, **environment):
-        # The copy must win over the installed project, whatever the working directory.
-        found = {**os.environ, "PYTHONPATH": str(self.root), **environment}
+    def start(self, stage, *arguments, cwd=None, before=None, **environment):
+        """Start a stage as a process.
+
+        Args:
+            stage: Its name.
+            arguments: Its command line.
+            cwd: The working directory; the project's by default.
+            before: Python code that the process runs first, to change what it imports.
+            environment: Variables to set.
+        """
+        command = ["-m", f"pipeline.{stage}"]
+        if before:
+            command = ["-c", f"{before}\n{RUN_STAGE.format(stage=stage)}"]
+        variables = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": str(self.outputs)}
         return subprocess.Popen(
-            [sys.executable, "-m", f"pipeline.{stage}", *arguments],
-            cwd=cwd or self.root,
-            env=found,
+            [sys.executable, *command, *arguments],
+            cwd=cwd or ROOT,
+            env={**os.environ, **variables, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, stage, *arguments, status=0, **more):
-        process = self.start(stage, *arguments, **more)
+    def run(self, stage, *arguments, status=0, **options):
+        """Run a stage as a process until it ends, which must be with this status."""
+        process = self.start(stage, *arguments, **options)
         stdout, stderr = process.communicate(timeout=900)
         assert process.returncode == status, stdout + stderr
         return subprocess.CompletedProcess(arguments, status, stdout, stderr)
@@ -62,17 +97,13 @@ class Project:
         return sorted(p for p in self.outputs.rglob("*") if p.is_file())
 
 
-def copy_project(folder, *, data=True):
-    for part in ("pipeline", "conf"):
-        shutil.copytree(
-            ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    shutil.copy(ROOT / "dvc.yaml", folder)
-    (folder / "outputs" / "data").mkdir(parents=True)
+def new_workspace(folder, *, data=True):
+    """Make a workspace; the files of MNIST are links, because they have 110 MB."""
+    (folder / "data").mkdir(parents=True)
     if data:
-        for path in (ROOT / "outputs" / "data").glob("mnist*"):
-            shutil.copy(path, folder / "outputs" / "data")
-    return Project(folder)
+        for path in DATA.glob("mnist*"):
+            (folder / "data" / path.name).symlink_to(path)
+    return Workspace(folder)
 
 
 class Server:
@@ -89,11 +120,11 @@ class Server:
         store = store or f"sqlite:///{folder / 'server.db'}"
         self.command += ["--backend-store-uri", store]
         self.command += ["--artifacts-destination", str(folder / "artifacts")]
-        if typed:  # as a person does, but for the port
+        if typed:  # a command as a user types it, except for the port
             self.command = ["sh", "-c", f"{typed} --port {self.port}"]
-        calm = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        no_jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": programs, **calm, **environment}
+        self.environment = {**os.environ, "PATH": programs, **no_jobs, **environment}
         self.folder = folder
         self.start()
 
@@ -115,10 +146,10 @@ class Server:
         raise AssertionError("the server never answered")
 
     def answers(self, path, **headers):
-        """The status of an answer; None if there was none."""
-        asked = urllib.request.Request(self.url + path, headers=headers)
+        """Return the status of an answer; None if there was none."""
+        request = urllib.request.Request(self.url + path, headers=headers)
         try:
-            with urllib.request.urlopen(asked, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status
         except urllib.error.HTTPError as error:
             return error.code
@@ -126,7 +157,7 @@ class Server:
             return None
 
     def kill(self):
-        """End the server and its worker, which are a group of their own, at once."""
+        """Kill the server and its worker, which are a process group of their own."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -140,7 +171,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def new_server(tmp_path_factory):
-    """What starts another MLflow server, which is ended with the tests."""
+    """Return a function that starts another MLflow server; all end with the tests."""
     started = []
 
     def start(name, **options):
@@ -160,7 +191,7 @@ def one_thread():
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c():
-    """Let processes that tests start hear Ctrl-C, also where the tests don't."""
+    """Let processes that tests start receive Ctrl-C, even where the tests ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -168,13 +199,13 @@ def ctrl_c():
 
 @pytest.fixture(scope="session")
 def mnist():
-    """The real MNIST, fetched by the project itself where it is not there yet."""
-    return datasets.load("mnist", folder=ROOT / "outputs" / "data")
+    """The real MNIST, downloaded by the project itself where it is missing."""
+    return datasets.load("mnist", folder=DATA)
 
 
 @pytest.fixture(scope="session")
 def few(mnist):
-    """The first 600 training and 300 test pictures, as a split."""
+    """The first 600 training and 300 test images, as a split."""
     return datasets.Split(
         mnist.train.pick(np.arange(600)), mnist.test.pick(np.arange(300))
     )
@@ -182,14 +213,14 @@ def few(mnist):
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
-    """What copies a store without runs into a folder; making one takes seconds."""
+    """Return a function that copies a store without runs; making one takes seconds."""
     made = tmp_path_factory.mktemp("store")
-    tracking._open(made)
+    tracking.runs._open(made)
 
     def put(folder):
         shutil.copy(made / "mlflow.db", folder)
         with sqlite3.connect(folder / "mlflow.db") as database:
-            place = tracking._artifacts(folder)
+            place = tracking.runs._artifacts(folder)
             database.execute("UPDATE experiments SET artifact_location = ?", [place])
 
     return put
@@ -197,21 +228,23 @@ def empty_store(tmp_path_factory):
 
 @pytest.fixture
 def new_project(tmp_path, mnist):
-    return copy_project(tmp_path / "project")
+    """A workspace with the data and without a store."""
+    return new_workspace(tmp_path / "outputs")
 
 
 @pytest.fixture
 def project(new_project, empty_store):
+    """A workspace with the data and an empty store."""
     empty_store(new_project.outputs)
     return new_project
 
 
 @pytest.fixture(scope="session")
 def empty_project(tmp_path_factory, empty_store):
-    """What makes a copy of the project without data, which module fixtures share."""
+    """Return a function that makes a workspace without data, for module fixtures."""
 
     def make(name, *, store=True):
-        made = copy_project(tmp_path_factory.mktemp(name) / "p", data=False)
+        made = new_workspace(tmp_path_factory.mktemp(name) / "outputs", data=False)
         if store:
             empty_store(made.outputs)
         return made
@@ -221,18 +254,33 @@ def empty_project(tmp_path_factory, empty_store):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, mnist):
-    """A project in which the README's first command has run."""
-    made = copy_project(tmp_path_factory.mktemp("finished") / "project")
-    done = made.run("train", "hidden=20", "epochs=20")
-    (made.root / "printed.txt").write_text(done.stdout)
-    return made
+    """A workspace in which the README's first command has run.
+
+    The workers of pytest-xdist share it: whoever comes first trains.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "finished"
+    with FileLock(shared / "finished.lock"):
+        if not (folder / "printed.txt").exists():
+            made = new_workspace(folder / "outputs")
+            done = made.run("train", "hidden=20", "epochs=20")
+            made.run("evaluate")
+            made.run("inspect")
+            (folder / "printed.txt").write_text(done.stdout)
+    return Workspace(folder / "outputs")
+
+
+@pytest.fixture(scope="session")
+def printed(finished):
+    """What the README's first command printed."""
+    return (finished.outputs.parent / "printed.txt").read_text()
 
 
 @pytest.fixture(scope="session")
 def looked_at(finished):
-    """That project, after evaluate and inspect."""
-    finished.run("evaluate")
-    finished.run("inspect")
+    """That workspace, after evaluate and inspect."""
     return finished
 
 
@@ -253,4 +301,4 @@ def recorded(finished, client):
 @pytest.fixture(scope="session")
 def trained(finished):
     """Its network."""
-    return checkpoint.load_trained(finished.trained("model.safetensors"))
+    return load_trained_model(finished.trained("model.safetensors"))

@@ -12,13 +12,17 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from pipeline import config
-from pipeline.sources import sha256
+from pipeline.cli import config, paths
+from pipeline.datasets.download import file_sha256
 
-ROOT = config.ROOT
+ROOT = paths.ROOT
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-KEYS = {"data": config.Data, "train": config.Train, "evaluate": config.Evaluate}
-KEYS["inspect"] = config.Inspect
+KEYS = {
+    "data": config.DataConfig,
+    "train": config.TrainConfig,
+    "evaluate": config.EvaluateConfig,
+}
+KEYS["inspect"] = config.InspectConfig
 ABOUT_THE_RUN = {
     "run",
     "model",
@@ -27,7 +31,7 @@ ABOUT_THE_RUN = {
     "reproduce",
     "server",
 }  # no byte of a file depends on these
-ABOUT_THE_RUN |= {"image", *config.QUESTIONS}  # which leave the chain's files alone
+ABOUT_THE_RUN |= {"image", *config.QUESTION_KEYS}  # which leave the chain's files alone
 SHAPE_NO_FILE = {"atomic", "command", "commandline", "config", "provenance"}
 SHAPE_NO_FILE |= {"reproduce", "screen", "sweep"}
 SHAPE_NO_FILE |= {"copies", "tracking", "unfinished"}
@@ -121,7 +125,7 @@ class Repository:
         """What outputs/train holds: hash of the network, and its run."""
         folder = self.root / "outputs" / "train"
         run_id = json.loads((folder / "run.json").read_text())["run_id"]
-        return sha256(folder / "model.safetensors"), self.client.get_run(run_id)
+        return file_sha256(folder / "model.safetensors"), self.client.get_run(run_id)
 
     def configuration(self, run, folder):
         path = self.client.download_artifacts(
@@ -226,7 +230,7 @@ def test_a_clone_pulls_what_was_pushed_and_says_that_the_run_is_elsewhere(
     other.root = clone
     other("dvc", "remote", "add", "--local", "store", str(tmp_path / "store"))
     other("dvc", "pull", "--remote", "store")
-    assert sha256(clone / "outputs" / "train" / "model.safetensors") == model
+    assert file_sha256(clone / "outputs" / "train" / "model.safetensors") == model
     assert "Data and pipelines are up to date" in other("dvc", "repro")
     said = other(sys.executable, "-m", "pipeline.evaluate")
     assert "the store has no run of this network; made network" in said

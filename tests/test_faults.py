@@ -21,8 +21,8 @@ from mlflow import MlflowClient
 from PIL import Image
 from safetensors.numpy import load_file
 
-from pipeline import copies
-from pipeline.sources import sha256
+from pipeline.datasets.download import file_sha256
+from pipeline.tracking import mirror
 
 pytestmark = pytest.mark.fault
 
@@ -42,7 +42,7 @@ STAGES = {  # and the seconds within which each is killed, on a quiet machine
 
 
 def client_of(project):
-    return MlflowClient(copies.address(project.outputs / "mlflow.db"))
+    return MlflowClient(mirror.sqlite_uri(project.outputs / "mlflow.db"))
 
 
 def runs_of(project):
@@ -87,7 +87,7 @@ def assert_whole(project):
 
 def hashes(project, *stages):
     return {
-        path: sha256(path)
+        path: file_sha256(path)
         for stage in stages
         for path in (project.outputs / stage).rglob("*")
         if path.is_file()
@@ -281,7 +281,7 @@ def test_8_trainings_on_a_new_machine_then_8_beside_others(empty_project, new_se
         for process in processes:
             stdout, stderr = process.communicate()
             assert process.returncode == 0, stdout + stderr
-        uri = copies.address(project.outputs / "mlflow.db")
+        uri = mirror.sqlite_uri(project.outputs / "mlflow.db")
         page = page or new_server("page", command="ui", store=uri)
     runs = runs_of(project)
     assert len(runs) == 16 and {run.info.status for run in runs} == {"FINISHED"}
@@ -289,7 +289,7 @@ def test_8_trainings_on_a_new_machine_then_8_beside_others(empty_project, new_se
     # The files of one run stand together: the last to finish wins.
     shown = json.loads(project.trained("run.json").read_text())["run_id"]
     (last,) = [run for run in runs if run.info.run_id == shown]
-    model = sha256(project.trained("model.safetensors"))
+    model = file_sha256(project.trained("model.safetensors"))
     assert last.data.tags["weights.sha256"] == model
     assert_whole(project)
 

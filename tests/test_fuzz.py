@@ -17,11 +17,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors import numpy as safetensors
 
-from pipeline import checkpoint, config, datasets, familiar, pictures, unfinished
-from pipeline.commandline import Command, read
-from pipeline.loop import Adam
-from pipeline.network import Network
-from pipeline.unfinished import Moment
+from pipeline import datasets
+from pipeline.cli import config
+from pipeline.cli.arguments import ParsedCommand, parse
+from pipeline.images import reading
+from pipeline.model import ood, storage
+from pipeline.model.network import Network
+from pipeline.training import checkpoints
+from pipeline.training.checkpoints import EpochState
+from pipeline.training.loop import Adam
 
 TRIES = int(os.environ.get("FUZZ", "50"))
 settings.register_profile(
@@ -114,12 +118,12 @@ def test_a_picture_is_grey_levels_or_refused_by_name(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "strange.png"
     path.write_bytes(content)
     try:
-        levels = pictures.read(path)
+        levels = reading.read_image(path)
     except EXPECTED as error:
         assert "strange.png" in str(error)
         return
     assert levels.dtype == np.uint8 and levels.ndim == 2
-    assert 0 < levels.size <= pictures.MOST
+    assert 0 < levels.size <= reading.MAX_PIXELS
 
 
 TABLE = "file,label\n1.png,1\n2.png,2\n../up.png,3\n/etc/passwd,4\n"
@@ -136,7 +140,7 @@ def test_a_table_of_labels_names_files_of_its_folder_or_is_refused(
         (folder / name).touch()
     (folder / "labels.csv").write_bytes(content)
     try:
-        found = pictures.find(folder)
+        found = reading.list_images(folder)
     except EXPECTED:
         return
     for picture in found.pictures:
@@ -150,7 +154,7 @@ def network():
 
 
 TENSORS = safetensors.save(
-    checkpoint.snapshot(network()), {"about": '{"hidden": 2, "seed": 1}'}
+    storage.snapshot(network()), {"about": '{"hidden": 2, "seed": 1}'}
 )
 
 
@@ -160,7 +164,7 @@ def test_a_network_is_finite_and_of_its_shape_or_refused(tmp_path_factory, conte
     path = tmp_path_factory.getbasetemp() / "strange.safetensors"
     path.write_bytes(content)
     try:
-        found, about = checkpoint.load_with(path)
+        found, about = storage.load_model_with_metadata(path)
     except EXPECTED as error:
         assert "strange.safetensors" in str(error)
         return
@@ -171,7 +175,7 @@ def test_a_network_is_finite_and_of_its_shape_or_refused(tmp_path_factory, conte
 
 
 HISTORY = safetensors.save(
-    {n: np.stack([t * 0, t]) for n, t in checkpoint.snapshot(network()).items()}
+    {n: np.stack([t * 0, t]) for n, t in storage.snapshot(network()).items()}
 )
 
 
@@ -182,13 +186,13 @@ def test_a_history_is_finite_and_of_its_network_or_refused(tmp_path_factory, con
     folder.mkdir(exist_ok=True)
     (folder / "model.safetensors").write_bytes(TENSORS)
     (folder / "history.safetensors").write_bytes(content)
-    trained = checkpoint.load_trained(folder / "model.safetensors")
+    trained = storage.load_trained_model(folder / "model.safetensors")
     try:
         found = trained.history()
     except EXPECTED as error:
         assert "history.safetensors" in str(error)
         return
-    last = checkpoint.snapshot(trained.network)
+    last = storage.snapshot(trained.network)
     assert {name: tensor.shape for name, tensor in found.items()} == {
         name: (len(found[name]), *tensor.shape) for name, tensor in last.items()
     }
@@ -211,7 +215,7 @@ def test_what_is_familiar_is_of_its_shape_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "strange-familiar.safetensors"
     path.write_bytes(content)
     try:
-        found = familiar.load(path, network="a hash")
+        found = ood.load_detector(path, network="a hash")
     except EXPECTED:
         return
     images, chances = np.zeros((1, 28, 28), np.uint8), np.full((1, 10), 0.1)
@@ -224,11 +228,11 @@ def test_what_is_familiar_is_of_its_shape_or_refused(tmp_path_factory, content):
 @given(edits=EDITS)
 def test_an_unfinished_training_is_whole_or_refused(tmp_path_factory, name, edits):
     folder = tmp_path_factory.mktemp("strange", numbered=True)
-    ours = unfinished.Claim(folder)
+    ours = checkpoints.Checkpoint(folder)
     net = network()
-    before = checkpoint.snapshot(net)
+    before = storage.snapshot(net)
     adam, generator = Adam(net, lr=0.1), torch.Generator()
-    ours.keep(Moment.now(net), adam, generator)
+    ours.keep(EpochState.now(net), adam, generator)
     path = folder / f"{name}.safetensors"
     path.write_bytes(edited(path.read_bytes(), edits))
     try:
@@ -256,8 +260,8 @@ KEYS = sorted(config.defaults())
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
 def test_values_are_within_bounds_or_refused_by_their_key(values):
     try:
-        found = config.check(config.Train, config.defaults() | values)
-    except config.Refused as error:
+        found = config.validate(config.TrainConfig, config.defaults() | values)
+    except config.ConfigError as error:
         assert all(line.split()[0].strip(":") for line in str(error).splitlines())
         return
     assert found.hidden >= 1 and found.epochs >= 1 and 0 < found.lr <= 100
@@ -275,6 +279,6 @@ WORDS = st.one_of(
 @fuzz
 @given(st.lists(WORDS, max_size=4))
 def test_a_command_line_is_understood_or_refused(words):
-    found = read(words, config.Train, sweeps=True)
-    assert isinstance(found, Command)
+    found = parse(words, config.TrainConfig, sweeps=True)
+    assert isinstance(found, ParsedCommand)
     assert found.problems or isinstance(found.overrides, list)

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import command, config
-from pipeline.sources import sha256
+from pipeline.cli import command, config, paths
+from pipeline.datasets.download import file_sha256
 
-STAGES = {"data": config.Data, "train": config.Train}
-STAGES |= {"evaluate": config.Evaluate, "inspect": config.Inspect}
-STAGES |= {"predict": config.Predict, "sync": config.Sync}
-README = (Path(config.ROOT) / "README.md").read_text()
+STAGES = {"data": config.DataConfig, "train": config.TrainConfig}
+STAGES |= {"evaluate": config.EvaluateConfig, "inspect": config.InspectConfig}
+STAGES |= {"predict": config.PredictConfig, "sync": config.SyncConfig}
+README = (Path(paths.ROOT) / "README.md").read_text()
 
 
 def test_the_eight_lines_of_python_train_the_very_network_of_the_command(finished):
@@ -62,9 +62,9 @@ def test_every_key_that_the_readme_types_exists():
     for stage, arguments in typed:
         keys = STAGES[stage]
         given = [a for a in shlex.split(arguments) if a != "--help"]
-        assert command.read(given, keys, sweeps=stage == "train").problems == []
+        assert command.parse(given, keys, sweeps=stage == "train").problems == []
 
 
 def test_pictures_of_the_readme_exist():
     for path in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert len(sha256(config.ROOT / path)) == 64
+        assert len(file_sha256(paths.ROOT / path)) == 64

@@ -8,9 +8,10 @@ import tomllib
 
 import pytest
 
-from pipeline import config, tracking
+from pipeline import tracking
+from pipeline.cli import paths
 
-MODULES = sorted((config.ROOT / "pipeline").rglob("*.py"))
+MODULES = sorted((paths.ROOT / "pipeline").rglob("*.py"))
 UNPICKLE = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve"}
 UNPICKLE |= {"marshal"}
 RUN_CODE = {"eval", "exec", "__import__", "compile"}
@@ -44,7 +45,7 @@ def test_nothing_unpickles_or_runs_what_came_from_outside(path):
 
 
 def test_no_class_or_function_is_named_by_a_configuration():
-    read = [*MODULES, *(config.CONF).rglob("*.yaml")]
+    read = [*MODULES, *(paths.CONF_DIR).rglob("*.yaml")]
     for path in read:
         assert not re.search("_target_|instantiate|get_class", path.read_text())
 
@@ -59,7 +60,7 @@ def test_mlflows_switch_for_pickles_is_off_where_runs_are_recorded(tmp_path):
 
 
 def test_mlflow_is_newer_than_every_version_with_a_known_hole():
-    project = tomllib.loads((config.ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
     (bound,) = [line for line in project["dependencies"] if line.startswith("mlflow")]
     lower = re.match(r"mlflow>=(\d+)\.(\d+)", bound)
     assert (int(lower[1]), int(lower[2])) >= (3, 17) and "<4" in bound

@@ -2,14 +2,14 @@ import csv
 
 import pytest
 
-from pipeline import tables
+from pipeline import files
 
 NAMES = ["a.png", "b\rc.png", "d\ne.png", 'f"g.png', "h,i.png", "j\udcffk.png"]
 
 
 def test_a_record_a_row_whatever_a_name_holds(tmp_path):
     rows = [{"file": name, "digit": 7, "sure": True} for name in NAMES]
-    tables.write(tmp_path / "x.csv", rows)
+    files.write_csv(tmp_path / "x.csv", rows)
     with (tmp_path / "x.csv").open(newline="") as stream:
         found = [*csv.DictReader(stream)]
     assert len(found) == len(NAMES)
@@ -19,7 +19,7 @@ def test_a_record_a_row_whatever_a_name_holds(tmp_path):
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"])
 def test_no_cell_is_run_by_a_spreadsheet(tmp_path, first):
-    tables.write(tmp_path / "x.csv", [{"file": f"{first}1+1", "digit": -1}])
+    files.write_csv(tmp_path / "x.csv", [{"file": f"{first}1+1", "digit": -1}])
     with (tmp_path / "x.csv").open(newline="") as stream:
         (found,) = csv.DictReader(stream)
     assert found == {"file": f"'{first}1+1", "digit": "-1"}
@@ -27,7 +27,9 @@ def test_no_cell_is_run_by_a_spreadsheet(tmp_path, first):
 
 @pytest.mark.parametrize("sign", [";", "\t"])
 def test_no_name_ends_its_cell_where_another_sign_separates(tmp_path, sign):
-    tables.write(tmp_path / "x.csv", [{"file": f"a{sign}=1+1{sign}3.png", "digit": 3}])
+    files.write_csv(
+        tmp_path / "x.csv", [{"file": f"a{sign}=1+1{sign}3.png", "digit": 3}]
+    )
     with (tmp_path / "x.csv").open(newline="") as stream:
         (_, row) = csv.reader(stream, delimiter=sign)
     assert row[0].startswith(f"a{sign}=1+1{sign}3.png")

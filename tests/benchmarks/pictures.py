@@ -20,7 +20,10 @@ from PIL import Image
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from pipeline import datasets, digits, familiar, loop
+from pipeline import datasets
+from pipeline.images import preprocessing
+from pipeline.model import ood
+from pipeline.training import loop
 
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
 SEEDS = (1, 2, 3)
@@ -33,7 +36,7 @@ def grey(values):
 
 
 def tight(image):
-    return image[digits.box_of(image > 0)]
+    return image[preprocessing.box_of(image > 0)]
 
 
 def stretched(image):
@@ -74,7 +77,7 @@ def inked(digit, height, width):
     smooth = ndimage.gaussian_filter(np.asarray(large), height / 70) > 110
     away = ndimage.distance_transform_edt(~skeleton(smooth))
     ink = np.clip(width / 2 + 0.5 - away, 0, 1)
-    return ink[digits.box_of(ink > 0)]
+    return ink[preprocessing.box_of(ink > 0)]
 
 
 def placed(ink, rng, size=(320, 320)):
@@ -279,7 +282,7 @@ def main():
         for seed in SEEDS
     ]
     train = mnist.train
-    known = [familiar.learn(net, train.images, train.labels) for net in networks]
+    known = [ood.fit_detector(net, train.images, train.labels) for net in networks]
     plain = [network.predict(mnist.test.images).numpy() for network in networks]
     mistakes = [answer.argmax(1) != mnist.test.labels for answer in plain]
     print("Percentages, means of three seeds; unlike and unsure: of those read rightly")
@@ -289,7 +292,7 @@ def main():
         mnist.test, len(sys.argv) > 1 and Path(sys.argv[1])
     ):
         start = time.perf_counter()
-        prepared = [digits.prepare(picture) for picture in pictures]
+        prepared = [preprocessing.preprocess(picture) for picture in pictures]
         each = (time.perf_counter() - start) / len(pictures) * 1000
         images = np.stack([found.image for found in prepared])
         counts = np.array([found.count for found in prepared])
@@ -329,7 +332,7 @@ def main():
         row(f"unlike: {name}", mean(found))
     print("\nPrepared first; unsure for whatever reason")
     for name, pictures in nothing(clothes):
-        prepared = [digits.prepare(picture) for picture in pictures]
+        prepared = [preprocessing.preprocess(picture) for picture in pictures]
         images = np.stack([found.image for found in prepared])
         counts = np.array([found.count for found in prepared])
         drawn = np.array([found.drawn for found in prepared])

@@ -1,0 +1,61 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.model import metrics
+from pipeline.model.metrics import accuracy, cross_entropy, tensor_statistics
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 30.0, -40.0], [1.0, 1.5, 1.4]])
+LABELS = torch.tensor([0, 1, 2])
+
+
+def test_loss_of_equal_logits_is_ln_10():
+    loss = cross_entropy(torch.zeros(4, 10), torch.tensor([0, 3, 5, 9]))
+    assert loss.item() == pytest.approx(math.log(10))
+
+
+def test_loss_equals_numpys():
+    logits = LOGITS.double().numpy()
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = -np.log(shares[[0, 1, 2], LABELS]).mean()
+    assert cross_entropy(LOGITS, LABELS).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_loss_of_a_certain_mistake_is_finite():
+    loss = cross_entropy(torch.tensor([[500.0, -500.0]]), torch.tensor([1]))
+    assert loss.item() == 1000
+
+
+def test_accuracy_is_the_share_of_rows_answered_rightly():
+    assert accuracy(LOGITS, LABELS).item() == pytest.approx(2 / 3)
+
+
+def test_statistics_of_a_tensor():
+    tensor = np.array([[3.0, 0.0], [-4.0, 0.0]], np.float32)
+    assert tensor_statistics({"kernel": tensor}) == {
+        "weights/kernel/norm": 5,
+        "weights/kernel/min": -4,
+        "weights/kernel/max": 3,
+        "weights/kernel/zeros": 0.5,
+    }
+
+
+def test_the_interval_of_wilson_is_that_of_a_textbook():
+    # Brown, Cai, DasGupta (2001), Interval estimation for a binomial proportion: 5 of
+    # 10 lie between 0.2366 and 0.7634.
+    low, high = metrics.wilson_interval(5, 10)
+    assert (low, high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert metrics.wilson_interval(17, 17)[1] == pytest.approx(1)
+
+
+def test_calibration_error_is_the_mean_distance_of_confidence_and_accuracy():
+    # Eight answers at 0.9 of which six are right, two at 0.5 of which one is.
+    probabilities = torch.zeros(10, 10)
+    probabilities[:8, 0], probabilities[8:, 0] = 0.9, 0.5
+    labels = torch.tensor([0] * 6 + [1] * 2 + [0, 1])
+    bins = metrics.reliability(probabilities, labels)
+    assert [found.count for found in bins] == [2, 8]
+    expected = 0.8 * abs(0.75 - 0.9) + 0.2 * abs(0.5 - 0.5)
+    assert metrics.expected_calibration_error(bins) == pytest.approx(expected)

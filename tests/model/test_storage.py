@@ -1,0 +1,130 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from pipeline.model import storage
+from pipeline.model.network import Network
+
+
+def network(hidden=7):
+    return Network(hidden=hidden, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_loaded_network_answers_as_the_saved_one(tmp_path, few):
+    saved = network()
+    storage.save_model(tmp_path / "model.safetensors", saved, {"seed": 1})
+    loaded = storage.load_model(tmp_path / "model.safetensors")
+    images = few.val.images
+    assert torch.equal(loaded.logits(images), saved.logits(images))
+
+
+def test_the_file_holds_the_four_tensors_and_one_key_of_sorted_json(tmp_path):
+    storage.save_model(
+        tmp_path / "model.safetensors", network(), {"seed": 1, "lr": 0.1}
+    )
+    with safe_open(tmp_path / "model.safetensors", "np") as stored:
+        assert sorted(stored.keys()) == [
+            "layer_1.bias",
+            "layer_1.weight",
+            "layer_2.bias",
+            "layer_2.weight",
+        ]
+        about = stored.metadata()
+    assert about == {"about": '{"hidden": 7, "lr": 0.1, "seed": 1}'}
+
+
+def test_saving_twice_writes_the_same_bytes(tmp_path):
+    about = {"seed": 1, "lr": 0.1, "split": "exercise", "dataset": "mnist"}
+    hashes = {
+        storage.save_model(tmp_path / name, network(), about)
+        for name in ("a", "b", "c")
+    }
+    assert len(hashes) == 1
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "c").read_bytes()
+
+
+def test_history_stacks_the_epochs_exactly(tmp_path):
+    taken = [storage.snapshot(network()) for _ in range(3)]
+    taken[1]["layer_1.bias"][:] = 0.1
+    storage.save_history(tmp_path / "history.safetensors", taken, {})
+    with safe_open(tmp_path / "history.safetensors", "np") as stored:
+        weights = stored.get_tensor("layer_1.weight")
+        bias = stored.get_tensor("layer_1.bias")
+    assert weights.shape == (3, 7, 784)
+    np.testing.assert_array_equal(weights[0], taken[0]["layer_1.weight"])
+    assert (bias[1] == np.float32(0.1)).all() and not bias[2].any()
+
+
+def test_a_snapshot_does_not_change_with_the_network():
+    net = network()
+    before = storage.snapshot(net)
+    net.layer_1.weight.data.zero_()
+    assert before["layer_1.weight"].any()
+
+
+def test_a_missing_network_says_which_command_makes_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train makes"):
+        storage.load_model(tmp_path / "model.safetensors")
+
+
+def test_about_keeps_what_json_can_hold(tmp_path):
+    storage.save_model(tmp_path / "m", network(), {"dataset": "Zürich", "lr": 1e-3})
+    with safe_open(tmp_path / "m", "np") as stored:
+        about = json.loads(stored.metadata()["about"])
+    assert about == {"dataset": "Zürich", "lr": 0.001, "hidden": 7}
+
+
+def test_a_network_without_the_file_of_its_run_belongs_to_no_known_run(tmp_path):
+    sha256 = storage.save_model(tmp_path / "model.safetensors", network(), {"seed": 1})
+    trained = storage.load_trained_model(tmp_path / "model.safetensors")
+    assert (trained.run_id, trained.sha256) == (None, sha256)
+    assert trained.about == {"seed": 1, "hidden": 7}
+
+
+def damaged(tensors, about):
+    """A network's file with other tensors, or another description."""
+    from safetensors.numpy import save
+
+    good = storage.snapshot(network())
+    return save(good | tensors, {"about": about})
+
+
+DAMAGED = {
+    "a bias without axis": ({"layer_1.bias": np.array(1.0, np.float32)}, "{}"),
+    "numbers that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
+    "epochs that are no number": ({}, '{"epochs": "abc"}'),
+    "a list": ({}, "[]"),
+    "a depth without end": ({}, "[" * 10_000),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_file_that_holds_no_network_is_refused_by_name(tmp_path, kind):
+    (tmp_path / "x.safetensors").write_bytes(damaged(*DAMAGED[kind]))
+    with pytest.raises(ValueError, match=r"x\.safetensors") as refused:
+        storage.load_model(tmp_path / "x.safetensors")
+    assert len(str(refused.value)) < 800
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "", "run", '{"run_id": "a\'b"}'])
+def test_a_damaged_run_json_is_named(tmp_path, content):
+    storage.save_model(tmp_path / "model.safetensors", network(), {})
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        storage.load_trained_model(tmp_path / "model.safetensors")
+
+
+def test_a_pipe_beside_a_network_keeps_nobody_waiting(tmp_path):
+    storage.save_model(tmp_path / "model.safetensors", network(), {})
+    os.mkfifo(tmp_path / "run.json")
+    os.mkfifo(tmp_path / "history.safetensors")
+    trained = storage.load_trained_model(tmp_path / "model.safetensors")
+    assert trained.run_id is None
+    with pytest.raises(
+        ValueError, match=r"history\.safetensors is no safetensors file"
+    ):
+        trained.history()

@@ -1,0 +1,219 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, one_hot
+
+from pipeline.model.network import Network
+from pipeline.training import loop
+from pipeline.training.loop import Adam, fit, gradients, score
+
+
+def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
+    generator = torch.Generator().manual_seed(seed)
+    network = Network(hidden=20, generator=generator)
+    adam = Adam(network, lr=lr)
+    history = list(
+        fit(
+            network,
+            adam,
+            train=split.train,
+            val=split.val,
+            epochs=range(1, epochs + 1),
+            batch_size=batch_size,
+            generator=generator,
+        )
+    )
+    return network, history
+
+
+def batch(split, dtype=torch.float64, rows=32):
+    """Weights in the middle of a training, and a batch, all in float64."""
+    network, _ = train(split, epochs=1)
+    weights = [tensor.detach().to(dtype) for tensor in network.parameters()]
+    pixels = torch.from_numpy(split.train.images[:rows]).flatten(1).to(dtype) / 255
+    labels = torch.from_numpy(split.train.labels[:rows]).long()
+    return weights, pixels, labels
+
+
+def backpropagated(weights, pixels, labels):
+    out = [torch.empty_like(tensor) for tensor in weights]
+    logits = torch.empty(len(labels), 10, dtype=pixels.dtype)
+    gradients(weights, pixels, one_hot(labels, 10).to(pixels.dtype), logits, out=out)
+    return out
+
+
+def loss_of(weights, pixels, labels):
+    w_1, b_1, w_2, b_2 = weights
+    return cross_entropy((pixels @ w_1.T + b_1).relu() @ w_2.T + b_2, labels)
+
+
+def test_gradients_equal_those_of_autograd(few):
+    weights, pixels, labels = batch(few)
+    followed = [tensor.clone().requires_grad_() for tensor in weights]
+    expected = torch.autograd.grad(loss_of(followed, pixels, labels), followed)
+    for ours, theirs in zip(
+        backpropagated(weights, pixels, labels), expected, strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_gradients_equal_finite_differences(few):
+    weights, pixels, labels = batch(few)
+    found = backpropagated(weights, pixels, labels)
+    generator = torch.Generator().manual_seed(1)
+    for tensor, slope in zip(weights, found, strict=True):
+        for place in torch.randperm(tensor.numel(), generator=generator)[:10]:
+            losses = []
+            for step in (1e-6, -2e-6):
+                tensor.view(-1)[place] += step
+                losses.append(loss_of(weights, pixels, labels).item())
+            tensor.view(-1)[place] += 1e-6
+            difference = (losses[0] - losses[1]) / 2e-6
+            assert slope.reshape(-1)[place].item() == pytest.approx(
+                difference, abs=1e-7
+            )
+
+
+def test_adam_follows_keras_formula(few):
+    network, _ = train(few, epochs=1)
+    adam = Adam(network, lr=0.01)
+    expected = adam.parameters.numpy().astype(np.float64)
+    mean, square = np.zeros_like(expected), np.zeros_like(expected)
+    generator = torch.Generator().manual_seed(1)
+    for step in range(1, 6):
+        gradient = torch.randn(len(expected), generator=generator)
+        adam.step(gradient)
+        g = gradient.numpy().astype(np.float64)
+        mean += (g - mean) * (1 - 0.9)
+        square += (g**2 - square) * (1 - 0.999)
+        alpha = 0.01 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        expected -= mean * alpha / (np.sqrt(square) + 1e-7)
+    np.testing.assert_allclose(adam.parameters, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_adam_agrees_with_pytorchs_where_epsilon_is_small(few):
+    network, _ = train(few, epochs=1)
+    adam = Adam(network, lr=0.01)
+    theirs = adam.parameters.clone().requires_grad_()
+    optimizer = torch.optim.Adam([theirs], lr=0.01, eps=1e-12)
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(5):
+        gradient = torch.rand(len(theirs), generator=generator) + 0.5
+        adam.step(gradient)
+        theirs.grad = gradient
+        optimizer.step()
+    torch.testing.assert_close(adam.parameters, theirs.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_network_learns_through_the_vector_of_adam():
+    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
+    adam = Adam(network, lr=0.001)
+    adam.parameters.fill_(0.5)
+    assert all((tensor == 0.5).all() for tensor in network.parameters())
+
+
+def test_64_pictures_are_learnt_by_heart(few):
+    rows = np.arange(64)
+    split = type(few)(few.train.pick(rows), few.val)
+    network, _ = train(split, epochs=200, batch_size=16)
+    assert score(network, split.train)["accuracy"] == 1
+
+
+def test_same_seed_same_bits_and_another_seed_others(few):
+    networks = [train(few, seed=seed)[0] for seed in (1, 1, 2)]
+    first, again, other = (network.state_dict() for network in networks)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_an_epoch_sees_every_picture_once_and_train_metrics_are_means_over_it(few):
+    # With steps too small to matter, the means over the batches of an epoch are the
+    # metrics of the initial network, and only if each picture was seen exactly once.
+    network, (epoch,) = train(few, lr=1e-12, epochs=1, batch_size=37)
+    expected = score(network, few.train)
+    assert epoch.metrics["train/loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    assert epoch.metrics["train/accuracy"] == pytest.approx(expected["accuracy"])
+
+
+def test_every_epoch_is_shuffled_anew_by_the_generator(few):
+    def losses(seed, epochs):
+        network = Network(hidden=20, generator=torch.Generator().manual_seed(1))
+        generator = torch.Generator().manual_seed(seed)
+        epochs = fit(
+            network,
+            Adam(network, lr=0.001),
+            train=few.train,
+            val=few.val,
+            epochs=epochs,
+            batch_size=32,
+            generator=generator,
+        )
+        return [epoch.metrics["train/loss"] for epoch in epochs]
+
+    assert losses(2, range(1, 2)) == losses(2, range(1, 2)) != losses(3, range(1, 2))
+
+
+def test_two_epochs_have_two_orders(few, monkeypatch):
+    orders = []
+    draw = torch.randperm
+
+    def watched(*arguments, **named):
+        orders.append(draw(*arguments, **named))
+        return orders[-1]
+
+    monkeypatch.setattr(torch, "randperm", watched)
+    train(few)
+    assert [sorted(order.tolist()) for order in orders] == [list(range(600))] * 2
+    assert not torch.equal(*orders)
+
+
+def test_loss_starts_near_ln_10_and_falls(few):
+    _, history = train(few, lr=1e-12, epochs=1)
+    assert history[0].metrics["train/loss"] == pytest.approx(2.3026, abs=0.2)
+    _, history = train(few, epochs=5)
+    losses = [epoch.metrics["train/loss"] for epoch in history]
+    assert losses == sorted(losses, reverse=True)
+    assert [epoch.number for epoch in history] == [1, 2, 3, 4, 5]
+
+
+def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
+    network, history = train(few)
+    assert history[-1].metrics["val/loss"] == score(network, few.val)["loss"]
+    assert history[-1].metrics["val/accuracy"] == score(network, few.val)["accuracy"]
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_says_where(few):
+    told = r"in epoch 1 from step 2 of 19 on: lr must be smaller than 1e\+30; the last "
+    with pytest.raises(FloatingPointError, match=told + "good epoch is 0"):
+        train(few, lr=1e30)
+
+
+def test_the_first_row_whose_loss_is_no_number_is_found():
+    labels = torch.zeros(9, dtype=torch.int64)
+    logits = torch.zeros(9, 10)
+    assert loop._first_bad(logits, labels) == 9
+    logits[7], logits[4, 0] = torch.nan, -torch.inf
+    assert loop._first_bad(logits, labels) == 4
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "place",
+    [300 * 20 + 5, 784 * 20, 785 * 20 + 7, 785 * 20 + 200],
+    ids=["weight of layer_1", "its bias", "weight of layer_2", "its bias"],
+)
+def test_a_number_that_is_none_stops_it_within_the_epoch(few, place, bad):
+    network = Network(hidden=20, generator=torch.Generator().manual_seed(1))
+    adam = Adam(network, lr=0.001)
+    adam.parameters[place] = bad  # a bias of -inf leaves the loss a number
+    epochs = fit(
+        network,
+        adam,
+        train=few.train,
+        val=few.val,
+        epochs=[1],
+        batch_size=100,
+        generator=torch.Generator().manual_seed(1),
+    )
+    with pytest.raises(FloatingPointError, match=r"in epoch 1 from step \d of 6 on"):
+        next(epochs)
