@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.cli.command import stage
 from pipeline.cli.config import PredictConfig
 from pipeline.cli.paths import outputs_dir, store_dir
+from pipeline.cli.terminal import probability_bars
 from pipeline.files import printable
 
 if TYPE_CHECKING:
@@ -185,9 +186,7 @@ def _print(answer: Answer) -> None:
     if answer.blank:
         print()
         return
-    for digit, probability in enumerate(answer.probabilities):
-        bar = "█" * round(40 * probability)
-        print(f"  {digit}  {probability:8.3%}  {bar}".rstrip())
+    print("\n".join(probability_bars(answer.probabilities)))
     print()
 
 

@@ -27,7 +27,7 @@ from pipeline.cli.config import (
     validate,
 )
 from pipeline.cli.paths import outputs_dir, store_dir
-from pipeline.cli.terminal import progress_bar
+from pipeline.cli.terminal import probability_bars, progress_bar
 from pipeline.sweeps.driver import sweep
 
 if TYPE_CHECKING:
@@ -269,10 +269,7 @@ def _print_summary(
     probabilities = network.predict(dataset.test.images[:1])[0].tolist()
     answer = max(range(10), key=probabilities.__getitem__)
     print(f"test image 0 is read as {answer}; its label is {dataset.test.labels[0]}")
-    for digit, probability in enumerate(probabilities):
-        print(
-            f"  {digit}  {probability:8.3%}  {'█' * round(40 * probability)}".rstrip()
-        )
+    print("\n".join(probability_bars(probabilities)))
     print(f"\nfiles  {folder}\n       model.safetensors has sha256 {sha256}")
     print(run.epilogue(), end="")
 

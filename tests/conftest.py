@@ -1,4 +1,4 @@
-"""What the tests share: the real MNIST, folders for outputs, a trained network, servers.
+"""What the tests share: the real MNIST, workspaces, a trained network, servers.
 
 A test calls a stage with `Workspace.call`, in this process. Only where the process is
 the point (its exit status, its output, how it is killed) it uses `Workspace.run` or
@@ -49,7 +49,7 @@ class Workspace:
     outputs: Path
 
     def call(self, stage, **keys):
-        """Call a stage in this process with the default keys and these; return its text."""
+        """Call a stage in this process with these keys; return what it prints."""
         function = getattr(importlib.import_module(f"pipeline.{stage}"), stage)
         schema = getattr(cli, f"{stage.title()}Config")
         text = io.StringIO()

@@ -21,7 +21,7 @@ from pipeline.cli.config import (
     validate,
 )
 from pipeline.cli.paths import outputs_dir, store_dir
-from pipeline.cli.terminal import progress, progress_bar
+from pipeline.cli.terminal import probability_bars, progress, progress_bar, table
 
 __all__ = [
     "HYPERPARAMETERS",
@@ -36,11 +36,13 @@ __all__ = [
     "as_yaml",
     "defaults",
     "outputs_dir",
+    "probability_bars",
     "progress",
     "progress_bar",
     "run_name",
     "source_hashes",
     "stage",
     "store_dir",
+    "table",
     "validate",
 ]

@@ -72,3 +72,35 @@ def progress_bar(screen: "Console") -> "Progress":
         disable=not screen.is_terminal,
         transient=True,
     )
+
+
+def probability_bars(probabilities: Sequence[float]) -> list[str]:
+    """Draw the probability of each class, in [0, 1], as a line with a bar."""
+    return [
+        f"  {label}  {probability:8.3%}  {'█' * round(40 * probability)}".rstrip()
+        for label, probability in enumerate(probabilities)
+    ]
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = ()
+) -> str:
+    """Lay out cells as a table in plain text, as wide as its content.
+
+    Args:
+        columns: The headings.
+        rows: The cells; each row has one for each column.
+        left: The columns that are aligned left; numbers read best on the right.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in columns:
+        grid.add_column(column, justify="left" if column in left else "right")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    text = io.StringIO()
+    Console(file=text, width=10_000, color_system=None).print(grid)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

@@ -25,7 +25,7 @@ import numpy as np
 
 from pipeline import files
 
-RAW_FILES = {  # the folder of torchvision's class, and the sha256 of its uncompressed files
+RAW_FILES = {  # torchvision's folder, and the sha256 of the uncompressed files
     "mnist": (
         "MNIST",
         {
