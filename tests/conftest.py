@@ -7,6 +7,7 @@ project is never copied, and the data is linked.
 """
 
 import contextlib
+import hashlib
 import importlib
 import io
 import json
@@ -95,6 +96,31 @@ class Workspace:
 
     def files(self):
         return sorted(p for p in self.outputs.rglob("*") if p.is_file())
+
+    def hashes(self, *folders):
+        """Return the sha256 of each file in these folders of the outputs."""
+        return {
+            path: hashlib.sha256(path.read_bytes()).hexdigest()
+            for folder in folders
+            for path in (self.outputs / folder).rglob("*")
+            if path.is_file()
+        }
+
+    @property
+    def client(self):
+        """A client of the workspace's MLflow store."""
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking.mirror.sqlite_uri(self.outputs / "mlflow.db"))
+
+    def runs(self, query=""):
+        """Return the runs of the store, the latest first."""
+        return self.client.search_runs(["1"], query, max_results=10_000)
+
+    def losses(self, run):
+        """Return the validation loss of a run after each epoch."""
+        history = self.client.get_metric_history(run.info.run_id, "val/loss")
+        return [metric.value for metric in history]
 
 
 def new_workspace(folder, *, data=True):
@@ -286,9 +312,7 @@ def looked_at(finished):
 
 @pytest.fixture(scope="session")
 def client(finished):
-    from mlflow import MlflowClient
-
-    return MlflowClient(f"sqlite:///{finished.outputs / 'mlflow.db'}")
+    return finished.client
 
 
 @pytest.fixture(scope="session")
