@@ -37,22 +37,20 @@ def evaluate(cfg: EvaluateConfig) -> None:
     """Load, compute, write, in this order."""
     import torch
 
-    from pipeline import datasets, files, tracking
+    from pipeline import files, tracking
     from pipeline.evaluation import test_sets
     from pipeline.evaluation.results import EvaluationResult
-    from pipeline.training import selection
+    from pipeline.training import load_trained, load_training_data
 
     torch.set_num_threads(1)
-    last, store = outputs_dir() / "train", store_dir()
-    trained, known = selection.load_selected_with_detector(
-        cfg.run, cfg.model, last=last, store=store
+    outputs, store = outputs_dir(), store_dir()
+    trained = load_trained(
+        run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
-    dataset = datasets.load(trained.dataset, folder=outputs_dir() / "data")
-    if "data_sha256" in trained.about:
-        dataset.check(trained.about["data_sha256"])
+    dataset = load_training_data(trained, outputs=outputs)
     scored: list[EvaluationResult] = []
     lost: list[str] = []
-    prepare = cfg.prepare if trained.of_digits else bool(cfg.prepare)
+    prepare = cfg.prepare if trained.prepared_as_mnist else bool(cfg.prepare)
     sets: list[str | None] = [*cfg.sets] if cfg.sets else [None]
     for name in sets:
         shown = progress(f"preparing {name or dataset.name}")
@@ -75,7 +73,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
         lost += test.problems
         test = test_sets.with_unique_name(test, [one.test.name for one in scored])
         print(f"{test.name}: {test.told}")
-        scored.append(EvaluationResult.of(test, trained.network, known))
+        scored.append(EvaluationResult.of(test, trained.network, trained.detector))
     if not scored:
         raise ValueError("\n  ".join(["nothing could be scored", *lost]))
     with (

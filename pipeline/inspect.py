@@ -30,29 +30,26 @@ if TYPE_CHECKING:
     from pipeline.interpret.neurons import Neuron, ParameterLocation
     from pipeline.interpret.report import Subject
     from pipeline.model.network import Network
-    from pipeline.model.storage import TrainedModel
+    from pipeline.model.trained import TrainedModel
 
 
 def inspect(cfg: InspectConfig) -> None:
     """Load, then answer what was asked; or tell all there is."""
     import torch
 
-    from pipeline import datasets
     from pipeline.interpret import neurons
-    from pipeline.training import selection
+    from pipeline.training import load_trained, load_training_data
 
     torch.set_num_threads(1)
-    last, store = outputs_dir() / "train", store_dir()
-    trained = selection.load_selected(cfg.run, cfg.model, last=last, store=store)
+    outputs, store = outputs_dir(), store_dir()
+    trained = load_trained(run=cfg.run, model=cfg.model, outputs=outputs, store=store)
     hidden = trained.network.layer_1.out_features
     asked = neurons.find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else None
     place = neurons.find_parameter(cfg.weight, hidden=hidden) if cfg.weight else None
     if cfg.arrays:
         _print_arrays(trained.network)
         return
-    dataset = datasets.load(trained.dataset, folder=outputs_dir() / "data")
-    if "data_sha256" in trained.about:
-        dataset.check(trained.about["data_sha256"])
+    dataset = load_training_data(trained, outputs=outputs)
     if asked:
         _answer_neurons(asked, str(cfg.image or 0), trained, dataset)
     elif place:
@@ -61,7 +58,7 @@ def inspect(cfg: InspectConfig) -> None:
         file = Path(cfg.against).expanduser()
         is_file = "/" in cfg.against or file.suffix == ".safetensors" or file.exists()
         run, model = (None, cfg.against) if is_file else (cfg.against, None)
-        other = selection.load_selected(run, model, last=last, store=store)
+        other = load_trained(run=run, model=model, outputs=outputs, store=store)
         _answer_against(trained, other, dataset)
     else:
         _tell_all(cfg, trained, dataset)
@@ -104,19 +101,16 @@ def _tell_all(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") -
 def _subject(trained: "TrainedModel", dataset: "Dataset") -> "Subject":
     """Put together what the page is about."""
     from pipeline.interpret.report import Subject
-    from pipeline.model import ood
 
-    known = "seed" in trained.about
-    name = run_name({**defaults(), **trained.about}) if known else trained.sha256[:8]
-    beside = trained.familiar
+    name = trained.sha256[:8]
+    if "seed" in trained.metadata:
+        name = run_name({**defaults(), **trained.metadata})
     return Subject(
         name=name,
         network=trained.network,
         sha256=trained.sha256,
         history=trained.history() or {},
-        familiar=ood.load_detector(beside, network=trained.sha256)
-        if beside.exists()
-        else None,
+        familiar=trained.detector if trained.detector_path.exists() else None,
         dataset=dataset,
         split=trained.split,
         epochs=trained.epochs,
@@ -174,7 +168,7 @@ def _picture(
 
     if not re.fullmatch("-?[0-9]+", image):
         levels = reading.read_image(Path(image).expanduser())
-        if not trained.of_digits:
+        if not trained.prepared_as_mnist:
             return f"{printable(image)}, as it is", preprocessing.resize_only(
                 levels
             ).image
@@ -206,7 +200,7 @@ def _answer_weight(
     history = trained.history()
     if history is None:
         raise FileNotFoundError(
-            f"{trained.familiar.with_name('history.safetensors')} is missing: it is "
+            f"{trained.history_path} is missing: it is "
             "beside a network that python -m pipeline.train trained"
         )
     values = place.values(history)
@@ -241,7 +235,7 @@ def _answer_against(
     with files.atomic_folder(outputs_dir() / "answers" / "against") as written:
         files.write_csv(written / "matches.csv", found.rows())
         plots.image_rows(found.drawn(unlearned), text=0).save(written / "matches.png")
-    known = other.about.get("data_sha256")
+    known = other.metadata.get("data_sha256")
     told = f"was trained on other data: {other.dataset}" if known else "names no data"
     apart = "" if known == dataset.sha256 else f"; B {told}"
     print(f"Both are asked about the test pictures of {dataset.name}{apart}.\n")

@@ -50,24 +50,28 @@ def predict(cfg: PredictConfig) -> None:
     import numpy as np
     import torch
 
-    from pipeline import datasets, files
+    from pipeline import files
     from pipeline.images import preprocessing
-    from pipeline.training import selection
+    from pipeline.training import load_trained, load_training_data
 
     torch.set_num_threads(1)
-    last, store = outputs_dir() / "train", store_dir()
-    trained, known = selection.load_selected_with_detector(
-        cfg.run, cfg.model, last=last, store=store
+    outputs, store = outputs_dir(), store_dir()
+    trained = load_trained(
+        run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
-    dataset = datasets.load(trained.dataset, folder=outputs_dir() / "data")
+    dataset = load_training_data(trained, outputs=outputs)
     answers: list[Answer] = []
     problems: list[str] = []
-    ready = preprocessing.preprocess if trained.of_digits else preprocessing.resize_only
+    ready = (
+        preprocessing.preprocess
+        if trained.prepared_as_mnist
+        else preprocessing.resize_only
+    )
     for picture in _pictures(str(cfg.images), dataset, ready, problems):
         image, count = picture.image[None], np.array([picture.count])
         probabilities = trained.network.predict(image).numpy()
         drawn = np.array([picture.drawn])
-        (verdict,) = known.judge(image, probabilities, count, drawn)
+        (verdict,) = trained.detector.judge(image, probabilities, count, drawn)
         kept = picture if len(answers) < DRAWN else replace(picture, steps={})
         answers.append(Answer(kept, probabilities[0].tolist(), verdict))
         _print(answers[-1])

@@ -21,8 +21,7 @@ from pipeline import datasets
 from pipeline.cli import config
 from pipeline.cli.arguments import ParsedCommand, parse
 from pipeline.images import reading
-from pipeline.model import ood, storage
-from pipeline.model.network import Network
+from pipeline.model import Network, load_trained_model, ood, storage
 from pipeline.training import checkpoints
 from pipeline.training.checkpoints import EpochState
 from pipeline.training.loop import Adam
@@ -186,7 +185,7 @@ def test_a_history_is_finite_and_of_its_network_or_refused(tmp_path_factory, con
     folder.mkdir(exist_ok=True)
     (folder / "model.safetensors").write_bytes(TENSORS)
     (folder / "history.safetensors").write_bytes(content)
-    trained = storage.load_trained_model(folder / "model.safetensors")
+    trained = load_trained_model(folder / "model.safetensors")
     try:
         found = trained.history()
     except EXPECTED as error:

@@ -14,7 +14,7 @@ from pipeline import SIDE, files, plots
 from pipeline.datasets.dataset import Dataset
 from pipeline.interpret import neurons
 from pipeline.interpret.neurons import CorrelatedPair, FittedLine
-from pipeline.model.storage import TrainedModel
+from pipeline.model.trained import TrainedModel
 
 SHOWN = 20  # neurons that text and pictures show, those that matter most
 EXCITING = 4  # pictures that a neuron's row shows of each kind

@@ -3,13 +3,14 @@
 from pipeline.model.network import Dense, Network, ParameterArray, to_pixels
 from pipeline.model.ood import OodDetector, Verdict, fit_detector
 from pipeline.model.storage import (
-    TrainedModel,
     load_model,
-    load_trained_model,
+    read_tensors,
     save_history,
     save_model,
     snapshot,
+    write_tensors,
 )
+from pipeline.model.trained import TrainedModel, load_trained_model
 
 __all__ = [
     "Dense",
@@ -21,8 +22,10 @@ __all__ = [
     "fit_detector",
     "load_model",
     "load_trained_model",
+    "read_tensors",
     "save_history",
     "save_model",
     "snapshot",
     "to_pixels",
+    "write_tensors",
 ]

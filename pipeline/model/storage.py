@@ -1,15 +1,12 @@
-"""Networks and their histories in files that hold tensors and text, and run no code.
+"""Networks and weight histories as safetensors files, which cannot contain code.
 
-The format is safetensors. What shapes a network stands in the file beside its weights,
-so that loading needs no configuration.
+The hyperparameters are stored with the weights, so loading needs no configuration.
 """
 
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,161 +19,89 @@ from safetensors import numpy as safetensors
 from pipeline import CLASSES, PIXELS, files
 from pipeline.model.network import Network
 
-MAX_FILE_BYTES = 40_000_000  # bytes of a network; 10,000 hidden neurons have 32 million
+MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 Snapshot = dict[str, Float[np.ndarray, "..."]]
 
 
 def snapshot(network: Network) -> Snapshot:
-    """Copy the four tensors of a network, by name, as PyTorch shapes them."""
+    """Copy the four tensors of a network, by name, with PyTorch's shapes."""
     return {name: t.numpy().copy() for name, t in network.state_dict().items()}
 
 
-def save_model(path: Path, network: Network, about: dict[str, Any]) -> str:
-    """Write the four tensors and what shaped them; the same input, the same bytes.
+def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:
+    """Write a network and its metadata atomically; equal input gives equal bytes.
 
     Args:
-        path: The file, which is whole or absent.
-        network: The network; its number of hidden neurons is written with it.
-        about: What else belongs to it, as JSON can hold it: seed, data set, ...
+        path: The file.
+        network: The network.
+        metadata: Values that JSON can represent: seed, data set, ... The number of
+            hidden neurons is added as `hidden`.
 
     Returns:
         The sha256 of the file.
     """
-    described = {**about, "hidden": network.layer_1.out_features}
-    return write_tensors(path, snapshot(network), described)
+    hidden = network.layer_1.out_features
+    return write_tensors(path, snapshot(network), {**metadata, "hidden": hidden})
 
 
 def save_history(
-    path: Path, snapshots: Sequence[Snapshot], about: dict[str, Any]
+    path: Path, snapshots: Sequence[Snapshot], metadata: Mapping[str, Any]
 ) -> None:
-    """Write the tensors of all epochs, each stacked along a new first axis.
+    """Write the tensors of all epochs atomically, with the epoch as the first axis.
 
     Args:
-        path: The file, which is whole or absent.
-        snapshots: The initial tensors, then those after every epoch.
-        about: What belongs to them, as JSON can hold it.
+        path: The file.
+        snapshots: The tensors before training, then after every epoch.
+        metadata: Values that JSON can represent.
     """
-    stacked = {
-        name: np.stack([taken[name] for taken in snapshots]) for name in snapshots[0]
-    }
-    write_tensors(path, stacked, about)
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A network as a training left it."""
-
-    network: Network
-    about: dict[str, Any]  # what shaped it: hidden, seed, dataset, data_sha256, ...
-    sha256: str  # of its file
-    run_id: str | None  # of the MLflow run that trained it, where that is known
-    familiar: Path  # the file that knows its training pictures, if there is one
-
-    @property
-    def dataset(self) -> str:
-        """The data set that it was trained with; MNIST where that is not said."""
-        return str(self.about.get("dataset", "mnist"))
-
-    @property
-    def of_digits(self) -> bool:
-        """Whether it learned digits: pictures for others aren't prepared as such."""
-        return self.dataset != "fashion_mnist"
-
-    @property
-    def split(self) -> str:
-        """How the data set was divided."""
-        return str(self.about.get("split", "exercise"))
-
-    @property
-    def epochs(self) -> int:
-        """How long it was trained; 0 where that is not said."""
-        return int(self.about.get("epochs", 0))
-
-    def history(self) -> Snapshot | None:
-        """Read its tensors before training and after every epoch, from beside its file.
-
-        Returns:
-            Each stacked along a new first axis; None where there is no such file.
-
-        Raises:
-            ValueError: If it can't be read, or ends with another network.
-        """
-        path = self.familiar.with_name("history.safetensors")
-        if not path.exists():
-            return None
-        try:
-            tensors, _ = read_tensors(path)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ValueError(f"{path} is no safetensors file: {error}") from None
-        if not _ends_with(snapshot(self.network), tensors):
-            raise ValueError(f"{path} is not the history of the network beside it")
-        return tensors
-
-
-def _ends_with(last: Snapshot, stacked: Snapshot) -> bool:
-    """Say whether tensors, stacked along a new first axis, end with a network's."""
-    lengths = {tensor.shape[:1] for tensor in stacked.values()}
-    return (
-        stacked.keys() == last.keys()
-        and len(lengths) == 1
-        and not {(), (0,)} & lengths
-        and all(
-            tensor.dtype == np.float32
-            and tensor.shape[1:] == last[name].shape
-            and tensor[-1].tobytes() == last[name].tobytes()
-            and bool(np.isfinite(tensor).all())
-            for name, tensor in stacked.items()
-        )
-    )
-
-
-def load_trained_model(path: Path) -> TrainedModel:
-    """Read a network, and the run that trained it from the file beside it."""
-    network, about = load_model_with_metadata(path)
-    known = path.with_name("run.json")
-    try:
-        run_id = json.loads(known.read_text())["run_id"] if known.is_file() else None
-        if not re.fullmatch("[0-9a-f]{32}", run_id or "0" * 32):
-            raise ValueError
-    except (ValueError, TypeError, KeyError):
-        raise ValueError(
-            f"{known} is damaged: it says not which run it is of"
-        ) from None
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    familiar = path.with_name("familiar.safetensors")
-    return TrainedModel(network, about, sha256, run_id, familiar)
+    names = snapshots[0]
+    stacked = {name: np.stack([each[name] for each in snapshots]) for name in names}
+    write_tensors(path, stacked, metadata)
 
 
 def load_model(path: Path | str) -> Network:
-    """Read a network that `save` wrote; see `load_with` for what is refused."""
+    """Read a network; `load_model_with_metadata` describes what is checked."""
     return load_model_with_metadata(Path(path))[0]
 
 
 def load_model_with_metadata(path: Path) -> tuple[Network, dict[str, Any]]:
-    """Read a network and what shaped it, believing nothing of the file.
+    """Read a network and its metadata from a file that may have any content.
 
-    The format can hold no code, and names, shapes and values are checked here.
+    Names, shapes, types and values are checked.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds no network of two layers; it says why.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file is not a network with two layers; the message says why.
     """
     if not os.path.lexists(path):
         raise FileNotFoundError(
             f"{path} is missing: python -m pipeline.train makes a network"
         )
     if not path.is_file():
-        raise ValueError(f"{path} is no file: a network is a .safetensors file")
+        raise ValueError(f"{path} is not a file: a network is a .safetensors file")
     if not os.access(path, os.R_OK):
-        raise ValueError(f"{path} can't be read: permission denied")
+        raise ValueError(f"{path} cannot be read: permission denied")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(
-            f"{path} is larger than {MAX_FILE_BYTES:,} bytes, as no network is"
+            f"{path} is too large: a network has at most {MAX_FILE_BYTES:,} bytes"
         )
     try:
-        tensors, about = read_tensors(path)
+        tensors, metadata = read_tensors(path)
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise ValueError(f"{path} is no safetensors file: {error}") from None
+        raise ValueError(f"{path} is not a safetensors file: {error}") from None
+    _check_tensors(path, tensors)
+    for key, kind in {"dataset": str, "split": str, "epochs": int, "seed": int}.items():
+        if not isinstance(metadata.get(key, kind()), kind):
+            value = f"{metadata[key]!r:.40}"
+            raise ValueError(f"{path}: {key} must be {kind.__name__}, got {value}")
+    hidden = len(tensors["layer_1.bias"])
+    network = Network(hidden=hidden, generator=torch.Generator())
+    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
+    return network, metadata
+
+
+def _check_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Raise a ValueError if these are not the four tensors of a network."""
     hidden = tensors["layer_1.bias"].size if "layer_1.bias" in tensors else 0
     expected = {
         "layer_1.weight": (hidden, PIXELS),
@@ -184,67 +109,64 @@ def load_model_with_metadata(path: Path) -> tuple[Network, dict[str, Any]]:
         "layer_2.weight": (CLASSES, hidden),
         "layer_2.bias": (CLASSES,),
     }
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    if not hidden or found != expected:
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    if not hidden or shapes != expected:
         raise ValueError(
-            f"{path} holds {found!s:.300}; a network holds layer_1.weight (hidden, "
-            f"{PIXELS}), layer_1.bias (hidden), layer_2.weight ({CLASSES}, hidden) and "
-            f"layer_2.bias ({CLASSES})"
+            f"{path} contains {shapes!s:.300}; a network contains layer_1.weight "
+            f"(hidden, {PIXELS}), layer_1.bias (hidden), layer_2.weight ({CLASSES}, "
+            f"hidden) and layer_2.bias ({CLASSES})"
         )
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
-            raise ValueError(f"{path}: {name} must hold finite numbers of float32")
-    if not _stays_finite(tensors):
-        raise ValueError(
-            f"{path} holds numbers so large that no answer can be computed"
-        )
-    for key, kind in {"dataset": str, "split": str, "epochs": int, "seed": int}.items():
-        if not isinstance(about.get(key, kind()), kind):
-            raise ValueError(f"{path} says that its {key} is {about[key]!r:.40}")
-    network = Network(hidden=hidden, generator=torch.Generator())
-    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
-    return network, about
+            raise ValueError(f"{path}: {name} must contain finite float32 values")
+    if not _logits_are_finite(tensors):
+        raise ValueError(f"{path} contains values so large that logits overflow")
 
 
-def _stays_finite(tensors: Mapping[str, np.ndarray]) -> bool:
-    """Say whether no picture can make a network's sums overflow."""
+def _logits_are_finite(tensors: Mapping[str, np.ndarray]) -> bool:
+    """Return whether the logits of every possible image are finite."""
     w_1, b_1, w_2, b_2 = (
         np.abs(tensors[f"layer_{layer}.{part}"])
         for layer in (1, 2)
         for part in ("weight", "bias")
     )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # pixels are at most 1: this bounds every logit
         return bool(np.isfinite((w_1.sum(axis=1) + b_1) @ w_2.T + b_2).all())
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the tensors of a file, and what belongs to them, if that is said."""
+    """Return the tensors of a file and its metadata, {} if it has none.
+
+    Raises:
+        ValueError: If the file is not readable, has tensors of a type that NumPy lacks
+            or metadata that are not a JSON object; or an error of safetensors.
+    """
     if not path.is_file():
-        raise ValueError("it is no file that can be read")
+        raise ValueError("it is not a regular file")
     with safe_open(path, framework="np") as stored:
         try:
             tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
-            about = json.loads((stored.metadata() or {}).get("about", "{}"))
-        except AttributeError as error:  # a type of numbers that NumPy lacks
-            raise ValueError(f"its numbers are of an unknown type: {error}") from None
+            metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
+        except AttributeError as error:  # safetensors looks up a type in NumPy
+            raise ValueError(f"its numbers have an unknown type: {error}") from None
         except RecursionError:
-            raise ValueError("what it says of itself is too deep") from None
-    if not isinstance(about, dict):
-        raise ValueError("what it says of itself is no JSON object")
-    return tensors, about
+            raise ValueError("its metadata are nested too deeply") from None
+    if not isinstance(metadata, dict):
+        raise ValueError("its metadata are not a JSON object")
+    return tensors, metadata
 
 
 def write_tensors(
-    path: Path, tensors: Mapping[str, np.ndarray], about: dict[str, Any]
+    path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
 ) -> str:
-    """Write tensors and what belongs to them; the same input, the same bytes.
+    """Write tensors and metadata atomically; equal input gives equal bytes.
 
     Returns:
         The sha256 of the file.
     """
-    # One key only: safetensors writes several in random order, and the bytes with them.
-    metadata = {"about": json.dumps(about, sort_keys=True)}
-    content = safetensors.save(dict(tensors), metadata)
-    with files.atomic_file(path) as written:
-        written.write_bytes(content)
+    # A single key, because safetensors writes several keys in random order.
+    about = {"about": json.dumps(dict(metadata), sort_keys=True)}
+    content = safetensors.save(dict(tensors), about)
+    with files.atomic_file(path) as temporary:
+        temporary.write_bytes(content)
     return hashlib.sha256(content).hexdigest()

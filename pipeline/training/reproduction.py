@@ -11,8 +11,7 @@ from torch.nn.utils import parameters_to_vector
 
 from pipeline import datasets, tracking
 from pipeline.datasets import download
-from pipeline.model import storage
-from pipeline.model.network import Network
+from pipeline.model import Network, TrainedModel, load_trained_model
 
 ENVIRONMENT_TAGS = {  # tags of a run on which the bytes may depend
     "git.commit": "commit",
@@ -28,7 +27,7 @@ class RecordedTraining:
     """A training as its run recorded it."""
 
     run: tracking.RecordedRun
-    trained: storage.TrainedModel
+    trained: TrainedModel
     metrics: Mapping[str, float]
 
     @classmethod
@@ -41,14 +40,12 @@ class RecordedTraining:
         run = tracking.find_training_run(run_id, store=store)
         files = run.folder / "train"
         metrics = json.loads((files / "metrics.json").read_text())
-        return cls(
-            run, storage.load_trained_model(files / "model.safetensors"), metrics
-        )
+        return cls(run, load_trained_model(files / "model.safetensors"), metrics)
 
     @property
     def numbers(self) -> dict[str, Any]:
         """What shaped the network: hidden, seed, dataset, ..."""
-        return {k: v for k, v in self.trained.about.items() if k != "data_sha256"}
+        return {k: v for k, v in self.trained.metadata.items() if k != "data_sha256"}
 
     def dataset(self, folder: Path) -> datasets.Dataset:
         """Load the data set, which must be the very one of the training.
@@ -57,7 +54,7 @@ class RecordedTraining:
             ValueError: If it is not; it names the files that differ.
         """
         name = self.numbers["dataset"]
-        known = self.trained.about["data_sha256"]
+        known = self.trained.metadata["data_sha256"]
         path = folder / f"{datasets.file_name(name)}.safetensors"
         whole = path.exists() and path.with_suffix(".json").exists()
         if whole and download.file_sha256(path) != datasets.summary(path)["sha256"]:

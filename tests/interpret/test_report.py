@@ -10,7 +10,7 @@ import torch
 
 from pipeline.images import preprocessing
 from pipeline.interpret import report
-from pipeline.model import ood, storage
+from pipeline.model import load_trained_model, storage
 from pipeline.model.metrics import accuracy
 from pipeline.model.network import Network, to_pixels
 
@@ -43,9 +43,9 @@ DRAWN = {
 
 @pytest.fixture(scope="module")
 def subject(finished, mnist):
-    trained = storage.load_trained_model(finished.trained("model.safetensors"))
+    trained = load_trained_model(finished.trained("model.safetensors"))
     history, _ = storage.read_tensors(finished.trained("history.safetensors"))
-    known = ood.load_detector(trained.familiar, network=trained.sha256)
+    known = trained.detector
     name = "hidden=20 seed=1"
     return report.Subject(
         name=name,

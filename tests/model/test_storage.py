@@ -6,8 +6,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pipeline.model import storage
-from pipeline.model.network import Network
+from pipeline.model import Network, load_trained_model, storage
 
 
 def network(hidden=7):
@@ -80,9 +79,9 @@ def test_about_keeps_what_json_can_hold(tmp_path):
 
 def test_a_network_without_the_file_of_its_run_belongs_to_no_known_run(tmp_path):
     sha256 = storage.save_model(tmp_path / "model.safetensors", network(), {"seed": 1})
-    trained = storage.load_trained_model(tmp_path / "model.safetensors")
+    trained = load_trained_model(tmp_path / "model.safetensors")
     assert (trained.run_id, trained.sha256) == (None, sha256)
-    assert trained.about == {"seed": 1, "hidden": 7}
+    assert trained.metadata == {"seed": 1, "hidden": 7}
 
 
 def damaged(tensors, about):
@@ -115,16 +114,16 @@ def test_a_damaged_run_json_is_named(tmp_path, content):
     storage.save_model(tmp_path / "model.safetensors", network(), {})
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(ValueError, match=r"run\.json is damaged"):
-        storage.load_trained_model(tmp_path / "model.safetensors")
+        load_trained_model(tmp_path / "model.safetensors")
 
 
 def test_a_pipe_beside_a_network_keeps_nobody_waiting(tmp_path):
     storage.save_model(tmp_path / "model.safetensors", network(), {})
     os.mkfifo(tmp_path / "run.json")
     os.mkfifo(tmp_path / "history.safetensors")
-    trained = storage.load_trained_model(tmp_path / "model.safetensors")
+    trained = load_trained_model(tmp_path / "model.safetensors")
     assert trained.run_id is None
     with pytest.raises(
-        ValueError, match=r"history\.safetensors is no safetensors file"
+        ValueError, match=r"history\.safetensors is not a safetensors file"
     ):
         trained.history()

@@ -291,11 +291,11 @@ def models(tmp_path, good):
     save_file(bad, tmp_path / "nan.safetensors")
     (tmp_path / "folder.safetensors").mkdir()
     return {
-        "text.safetensors": "is no safetensors file",
-        "empty.safetensors": "is no safetensors file",
-        "truncated.safetensors": "is no safetensors file",
-        "pickle.pt": "is no safetensors file",
-        "shapes.safetensors": "a network holds",
+        "text.safetensors": "is not a safetensors file",
+        "empty.safetensors": "is not a safetensors file",
+        "truncated.safetensors": "is not a safetensors file",
+        "pickle.pt": "is not a safetensors file",
+        "shapes.safetensors": "a network contains",
         "nan.safetensors": "layer_2.bias must hold finite numbers",
         "folder.safetensors": "is no file",
         "nowhere.safetensors": "is missing",

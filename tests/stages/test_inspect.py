@@ -14,8 +14,7 @@ from safetensors.numpy import load_file, save_file
 from pipeline.cli import config
 from pipeline.cli.config import ConfigError, InspectConfig, defaults, validate
 from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.model import storage
-from pipeline.model.network import Network
+from pipeline.model import Network, load_trained_model, storage
 
 FILES = {"summary.json", "neurons.csv", "pixels.csv", "alike.csv"}
 FILES |= {"neurons.png", "exciting.png", "pixels.png", "path.png"}
@@ -72,7 +71,7 @@ def test_the_text_follows_the_network(mnist, tmp_path):
     network = Network(hidden=33, generator=torch.Generator().manual_seed(1))
     about = {"dataset": "mnist", "split": "holdout"}
     storage.save_model(tmp_path / "model.safetensors", network, about)
-    loaded = storage.load_trained_model(tmp_path / "model.safetensors")
+    loaded = load_trained_model(tmp_path / "model.safetensors")
     told = ModelAnalysis.of(loaded, mnist).told()
     assert "784 pixels x 33 neurons" in told and "25,872" in told and "26,245" in told
     train = mnist.split("holdout").train.images
@@ -89,7 +88,7 @@ def test_one_neuron_that_is_silent_and_wrong_is_called_so(mnist, tmp_path):
         network.layer_1.bias[:] = -1e6
         network.layer_2.bias[3] = 1
     storage.save_model(tmp_path / "model.safetensors", network, {})
-    loaded = storage.load_trained_model(tmp_path / "model.safetensors")
+    loaded = load_trained_model(tmp_path / "model.safetensors")
     found = ModelAnalysis.of(loaded, mnist)
     told = " ".join(found.told().split())
     assert "wrongly: it is a 7" in told and "Each digit adds up this number" in told
@@ -103,7 +102,7 @@ def test_twins_are_all_counted_and_hardly_ever_is_not_never(mnist, tmp_path):
     with torch.no_grad():
         network.layer_1.weight[:] = network.layer_1.weight[0].clone()
     storage.save_model(tmp_path / "model.safetensors", network, {})
-    loaded = storage.load_trained_model(tmp_path / "model.safetensors")
+    loaded = load_trained_model(tmp_path / "model.safetensors")
     found = ModelAnalysis.of(loaded, mnist)
     assert found.metrics()["alike"] == 190 and len(found.alike) == 100
     found.fires[:2] = 0.001, 0.999
@@ -189,11 +188,11 @@ def test_a_history_of_another_network_is_refused(inspected, tmp_path):
     history = load_file(tmp_path / "history.safetensors")
     history["layer_2.bias"][-1] += 1
     save_file(history, tmp_path / "history.safetensors")
-    trained = storage.load_trained_model(tmp_path / "model.safetensors")
+    trained = load_trained_model(tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="is not the history of the network"):
         trained.history()
     (tmp_path / "history.safetensors").write_text("a history")
-    with pytest.raises(ValueError, match="is no safetensors file"):
+    with pytest.raises(ValueError, match="is not a safetensors file"):
         trained.history()
     (tmp_path / "history.safetensors").unlink()
     assert trained.history() is None

@@ -1,0 +1,66 @@
+"""Find the trained network that a command uses, and the data it was trained with.
+
+`pipeline/model/trained.py` reads the files themselves.
+"""
+
+from pathlib import Path
+
+from pipeline import datasets, files, tracking
+from pipeline.datasets import Dataset
+from pipeline.model.trained import TrainedModel, load_trained_model
+
+
+def load_trained(
+    *,
+    run: str | None,
+    model: str | None,
+    outputs: Path,
+    store: Path,
+    detector: bool = False,
+) -> TrainedModel:
+    """Read the network of a run, of a file or, by default, of the last training.
+
+    Args:
+        run: The id of an MLflow run.
+        model: The path of a network's file.
+        outputs: The folder that contains `train/`, the results of the last training.
+        store: The folder of the MLflow store.
+        detector: Whether the out-of-distribution detector is needed. It is then read
+            with the network, before another training can replace both.
+
+    Raises:
+        FileNotFoundError: If a file is missing; the message names the command that
+            makes it.
+        ValueError: If the store does not contain the run, or a file is damaged.
+    """
+    if run is None and model is None:
+        folder = outputs / "train"
+        with files.read_lock(folder):
+            return _load(folder / "model.safetensors", detector=detector)
+    if run is not None:
+        recorded = tracking.find_training_run(run, store=store)
+        path = recorded.folder / "train" / "model.safetensors"
+    else:
+        assert model is not None
+        path = Path(model).expanduser()
+    return _load(path, detector=detector)
+
+
+def _load(path: Path, *, detector: bool) -> TrainedModel:
+    trained = load_trained_model(path)
+    if detector:
+        _ = trained.detector  # reads it
+    return trained
+
+
+def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:
+    """Load the data set of a training; if its hash is recorded, check it.
+
+    Raises:
+        FileNotFoundError: If the data set is not available.
+        ValueError: If the network was trained with other data.
+    """
+    dataset = datasets.load(trained.dataset, folder=outputs / "data")
+    if "data_sha256" in trained.metadata:
+        dataset.check(trained.metadata["data_sha256"])
+    return dataset
