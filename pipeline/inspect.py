@@ -13,7 +13,6 @@ number, arrays=true the arrays themselves, against= a comparison with another ne
 """
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +22,8 @@ from pipeline.cli.paths import outputs_dir, store_dir
 from pipeline.files import printable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from jaxtyping import UInt8
-
     from pipeline.datasets.dataset import Dataset
+    from pipeline.evaluation import InputImage
     from pipeline.interpret.neurons import Neuron, ParameterLocation
     from pipeline.interpret.report import Subject
     from pipeline.model.network import Network
@@ -133,11 +130,12 @@ def _answer_neurons(
     import numpy as np
 
     from pipeline import files, plots
+    from pipeline.evaluation import read_input
     from pipeline.interpret import neurons, worksheet
 
-    told, picture = _picture(image, trained, dataset)
-    sums = neurons.pre_activations(trained.network, picture)
-    print(told)
+    source = read_input(image, dataset, prepare=trained.prepared_as_mnist)
+    sums = neurons.pre_activations(trained.network, source.image)
+    print(_describe_input(source, prepared=trained.prepared_as_mnist))
     for neuron in asked:
         print("\n" + "\n".join(worksheet.pre_activation_worksheet(sums[neuron.name])))
     if any(neuron.layer == 2 for neuron in asked):
@@ -160,34 +158,21 @@ def _answer_neurons(
     print(f"\nfiles  {outputs_dir() / 'answers' / 'neuron'}")
 
 
-def _picture(
-    image: str, trained: "TrainedModel", dataset: "Dataset"
-) -> "tuple[str, UInt8[np.ndarray, '28 28']]":
-    """Read the picture that was asked for, as predict does it, and say what it is."""
-    from pipeline.images import preprocessing, reading
-
-    if not re.fullmatch("-?[0-9]+", image):
-        levels = reading.read_image(Path(image).expanduser())
-        if not trained.prepared_as_mnist:
-            return f"{printable(image)}, as it is", preprocessing.resize_only(
-                levels
-            ).image
-        made = preprocessing.preprocess(levels)
-        told = f"{printable(image)}, prepared as MNIST was made"
-        if not made.count:
-            told += "; it is blank: what follows comes from the biases alone"
-        elif made.count > 1:
-            told += "; there is more than one digit on it"
-        elif not made.drawn:
-            told += "; it is unlike any digit seen"
-        return told, made.image
-    row, test = int(image), dataset.test
-    if not 0 <= row < len(test):
-        raise ValueError(
-            f"image must be 0 to {len(test) - 1}, a test picture of {dataset.name}, or "
-            f"a file, got {image}"
-        )
-    return f"{dataset.name} test picture {row}, a {test.labels[row]}", test.images[row]
+def _describe_input(source: "InputImage", *, prepared: bool) -> str:
+    """Say which image it is, how it was prepared, and what is unusual about it."""
+    if source.label is not None:
+        return f"{source.name}, a {source.label}"
+    name = printable(source.name)
+    if not prepared:
+        return f"{name}, resized to 28x28"
+    text = f"{name}, preprocessed as in MNIST"
+    if not source.digit_count:
+        text += "; it is blank: the values below come from the biases alone"
+    elif source.digit_count > 1:
+        text += "; it contains more than one digit"
+    elif not source.drawn:
+        text += "; it does not look like a digit"
+    return text
 
 
 def _answer_weight(

@@ -1,16 +1,15 @@
-"""Read single pictures: what the network answers, how sure it is, and why.
+"""Classify single images: the answer, its probability, and whether to rely on it.
 
-Reads outputs/train/ (or what run=<id> left, or model=<file>) and the pictures of
-images=: the index of a test picture, a file, or a folder. Files are prepared as MNIST
-was made, whatever their size, paper and pen; for a network of clothes they are brought
-to 28x28 pixels and nothing else. Writes to outputs/predict/
-predictions.json, predictions.csv and preparation.png, which shows every step. Takes
-3 s; test image 0 is a 7 with 99.8 %.
+Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
+images=: the index of a test image, a file, or a folder. Image files of any size, paper
+and pen are preprocessed as in MNIST; for a network of clothes they are only resized to
+28x28 pixels. Writes to outputs/predict/ predictions.json, predictions.csv and
+preparation.png, which shows each preprocessing step. Takes 3 s; test image 0 is a 7
+with a probability of 99.8 %.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,199 +22,126 @@ from pipeline.files import printable
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import UInt8
 
-    from pipeline.datasets.dataset import Dataset
-    from pipeline.images.preprocessing import PreparedImage
-    from pipeline.model.ood import Verdict
+    from pipeline.evaluation import InputImage
+    from pipeline.model import Verdict
 
-DRAWN = 60  # pictures whose preparation one figure shows at most
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture to be read, ready for the network."""
-
-    file: str
-    label: int | None  # where it is known
-    named: bool  # it is the first digit of the file's name
-    image: "UInt8[np.ndarray, '28 28']"
-    count: int  # digits on it
-    drawn: bool  # whether a pen can have made them
-    steps: "dict[str, np.ndarray]"  # of its preparation
+MAX_PLOTTED = 60  # images in preparation.png
 
 
 def predict(cfg: PredictConfig) -> None:
-    """Load, compute, write, in this order."""
+    """Load the network, classify each image, and write the predictions."""
     import numpy as np
     import torch
 
     from pipeline import files
-    from pipeline.images import preprocessing
+    from pipeline.evaluation import read_inputs
     from pipeline.training import load_trained, load_training_data
 
     torch.set_num_threads(1)
-    outputs, store = outputs_dir(), store_dir()
     trained = load_trained(
-        run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
+        run=cfg.run,
+        model=cfg.model,
+        outputs=outputs_dir(),
+        store=store_dir(),
+        detector=True,
     )
-    dataset = load_training_data(trained, outputs=outputs)
-    answers: list[Answer] = []
-    problems: list[str] = []
-    ready = (
-        preprocessing.preprocess
-        if trained.prepared_as_mnist
-        else preprocessing.resize_only
-    )
-    for picture in _pictures(str(cfg.images), dataset, ready, problems):
-        image, count = picture.image[None], np.array([picture.count])
-        probabilities = trained.network.predict(image).numpy()
-        drawn = np.array([picture.drawn])
-        (verdict,) = trained.detector.judge(image, probabilities, count, drawn)
-        kept = picture if len(answers) < DRAWN else replace(picture, steps={})
-        answers.append(Answer(kept, probabilities[0].tolist(), verdict))
-        _print(answers[-1])
-    if not answers:
-        raise ValueError("\n  ".join(["no picture could be read", *problems]))
-    with files.atomic_folder(outputs_dir() / "predict") as written:
-        _write(answers, written, means=dataset.means())
+    dataset = load_training_data(trained, outputs=outputs_dir())
+    inputs = read_inputs(str(cfg.images), dataset, prepare=trained.prepared_as_mnist)
+    if inputs.count > 1:
+        print(f"{inputs.count:,} images: {inputs.label_source}\n")
+    predictions: list[Prediction] = []
+    for source in inputs.images:
+        images = source.image[None]
+        probabilities = trained.network.predict(images).numpy()
+        counts, drawn = np.array([source.digit_count]), np.array([source.drawn])
+        (verdict,) = trained.detector.judge(images, probabilities, counts, drawn)
+        if len(predictions) >= MAX_PLOTTED:
+            source = replace(source, steps={})  # to save memory
+        predictions.append(Prediction(source, probabilities[0].tolist(), verdict))
+        print(predictions[-1].text())
+    if not predictions:
+        raise ValueError("\n  ".join(["no image could be read", *inputs.problems]))
+    with files.atomic_folder(outputs_dir() / "predict") as folder:
+        _write(predictions, folder, class_means=dataset.means())
     print(f"files  {outputs_dir() / 'predict'}")
-    if problems:
-        what = "picture was" if len(problems) == 1 else "pictures were"
-        told = "\n  ".join([f"{len(problems)} {what} not read", *problems])
-        raise ValueError(told)
+    if inputs.problems:
+        failed = len(inputs.problems)
+        summary = f"{failed} {'image was' if failed == 1 else 'images were'} not read"
+        raise ValueError("\n  ".join([summary, *inputs.problems]))
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the network made of a picture."""
+class Prediction:
+    """The answer of the network to an image."""
 
-    picture: Picture
-    probabilities: list[float]
+    source: "InputImage"
+    probabilities: list[float]  # of each class, in [0, 1]
     verdict: "Verdict"
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether the image contains nothing to classify."""
+        return self.verdict.reason == "blank"
+
     def record(self) -> dict[str, Any]:
-        """Return it as predictions.json holds it."""
+        """Return the entry of predictions.json."""
         return {
-            "file": self.picture.file,
+            "file": self.source.name,
             "digit": self.verdict.digit,
             "probabilities": [round(p, 6) for p in self.probabilities],
             "sure": self.verdict.sure,
             "reason": self.verdict.reason,
-            "label": self.picture.label,
+            "label": self.source.label,
         }
 
-    @property
-    def blank(self) -> bool:
-        """Whether there is nothing that could be an answer."""
-        return self.verdict.reason == "blank"
-
-    def told(self) -> list[str]:
-        """Say it in lines: the answer, how sure it is, the second guess, the label."""
-        digit, sure = self.verdict.digit, self.verdict.sure
-        order = sorted(range(10), key=lambda d: -self.probabilities[d])
-        second = f"then {order[1]} ({self.probabilities[order[1]]:.1%})"
-        label = self.picture.label
-        known = "its label is"
-        if self.picture.named:
-            known = "by its name it is an" if label == 8 else "by its name it is a"
-        if self.blank:
-            return ["blank: there is nothing to be read"]
-        return [
-            f"{digit} ({self.probabilities[digit]:.1%}), {second}",
-            "sure" if sure else f"unsure: {self.verdict.reason}",
-            *([] if label is None else [f"{known} {label}"]),
+    def summary(self) -> list[str]:
+        """Return the two most probable classes, the certainty and the label."""
+        if self.is_blank:
+            return ["blank: there is nothing to classify"]
+        first, second = sorted(range(10), key=lambda d: -self.probabilities[d])[:2]
+        lines = [
+            f"{first} ({self.probabilities[first]:.1%}), "
+            f"then {second} ({self.probabilities[second]:.1%})",
+            "sure" if self.verdict.sure else f"unsure: {self.verdict.reason}",
         ]
+        if self.source.label is not None:
+            origin = (
+                "label from the file name" if self.source.label_from_name else "label"
+            )
+            lines.append(f"{origin}: {self.source.label}")
+        return lines
 
-
-def _pictures(
-    images: str,
-    dataset: "Dataset",
-    ready: "Callable[[UInt8[np.ndarray, 'h w']], PreparedImage]",
-    problems: list[str],
-) -> Iterator[Picture]:
-    """Read the pictures that were asked for; and note those that can't be read.
-
-    Raises:
-        ValueError: If there is no such place, or no such test picture.
-    """
-    from pipeline.images import reading
-
-    if re.fullmatch("-?[0-9]+", images):
-        yield _test_picture(int(images), dataset)
-        return
-    finding = reading.list_images(Path(images).expanduser())
-    problems += finding.problems
-    if len(finding.pictures) > 1:
-        print(f"{len(finding.pictures):,} pictures: {finding.told}\n")
-    for each in finding.pictures:
-        try:
-            made = ready(reading.read_image(each.path))
-        except ValueError as error:
-            problems.append(str(error))
-            continue
-        yield Picture(
-            file=reading.relative_name(each.path, images),
-            label=each.label,
-            named=finding.named,
-            image=made.image,
-            count=made.count,
-            drawn=made.drawn,
-            steps=made.steps,
-        )
-
-
-def _test_picture(row: int, dataset: "Dataset") -> Picture:
-    test = dataset.test
-    if not 0 <= row < len(test):
-        raise ValueError(
-            f"images must be 0 to {len(test) - 1}, a test picture of {dataset.name}, "
-            f"or a file or folder, got {row}"
-        )
-    name, image = f"{dataset.name} test picture {row}", test.images[row]
-    return Picture(
-        file=name,
-        label=int(test.labels[row]),
-        named=False,
-        image=image,
-        count=1,
-        drawn=True,
-        steps={"as it is": image},
-    )
-
-
-def _print(answer: Answer) -> None:
-    """Print the ten probabilities as bars, and what they mean."""
-    print(f"{printable(answer.picture.file)}: {', '.join(answer.told())}")
-    if answer.blank:
-        print()
-        return
-    print("\n".join(probability_bars(answer.probabilities)))
-    print()
+    def text(self) -> str:
+        """Return the lines for the terminal: the summary and a bar for each class."""
+        bars = [] if self.is_blank else probability_bars(self.probabilities)
+        title = f"{printable(self.source.name)}: {', '.join(self.summary())}"
+        return "\n".join([title, *bars, ""])
 
 
 def _write(
-    answers: list[Answer], folder: Path, *, means: "Mapping[int, np.ndarray]"
+    predictions: Sequence[Prediction],
+    folder: Path,
+    *,
+    class_means: "Mapping[int, np.ndarray]",
 ) -> None:
-    """Write predictions as JSON and CSV, and a picture of how they came about."""
+    """Write the predictions as JSON and CSV, and a plot of the preprocessing steps."""
     from pipeline import files, plots
 
-    records = [answer.record() for answer in answers]
+    records = [prediction.record() for prediction in predictions]
     (folder / "predictions.json").write_text(json.dumps(records, indent=1) + "\n")
     for record in records:
         for digit, probability in enumerate(record.pop("probabilities")):
             record[f"p{digit}"] = probability
     files.write_csv(folder / "predictions.csv", records)
-    drawn = [
-        plots.ImageRow(
-            answer.picture.steps
-            if answer.blank
-            else {**answer.picture.steps, "class mean": means[answer.verdict.digit]},
-            [printable(answer.picture.file)[-36:], *answer.told()],
-        )
-        for answer in answers[:DRAWN]
-    ]
-    plots.image_rows(drawn).save(folder / "preparation.png")
+    rows = []
+    for prediction in predictions[:MAX_PLOTTED]:
+        steps = dict(prediction.source.steps)
+        if not prediction.is_blank:
+            steps["class mean"] = class_means[prediction.verdict.digit]
+        name = printable(prediction.source.name)[-36:]
+        rows.append(plots.ImageRow(steps, [name, *prediction.summary()]))
+    plots.image_rows(rows).save(folder / "preparation.png")
 
 
 if __name__ == "__main__":

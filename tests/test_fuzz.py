@@ -142,7 +142,7 @@ def test_a_table_of_labels_names_files_of_its_folder_or_is_refused(
         found = reading.list_images(folder)
     except EXPECTED:
         return
-    for picture in found.pictures:
+    for picture in found.entries:
         assert picture.label in range(10)
         assert picture.path.resolve().is_relative_to(folder.resolve())
     assert all(line.isprintable() for line in found.problems)

@@ -121,7 +121,7 @@ def _read(source: _Source, name: str, *, prepare: bool, shown: Shown) -> TestSet
             else preprocessing.resize_only(levels)
         )
         images.append(prepared.image)
-        counts.append(prepared.count)
+        counts.append(prepared.digit_count)
         drawn.append(prepared.drawn)
         rows.append(row)
     if not rows:
@@ -168,17 +168,17 @@ def _source(name: str, folder: Path) -> _Source:
             "labels-idx1-ubyte beside it"
         )
     finding = reading.list_images(place)
-    known = [picture for picture in finding.pictures if picture.label is not None]
+    known = [picture for picture in finding.entries if picture.label is not None]
     unknown = [
         f"{printable(picture.path)} has no label: name it as in 7_a.png"
-        for picture in finding.pictures
+        for picture in finding.entries
         if picture.label is None
     ]
     return _Source(
         [str(picture.path.relative_to(place)) for picture in known],
         [picture.label for picture in known],
         lambda row: reading.read_image(known[row].path),
-        finding.told,
+        finding.label_source,
         finding.problems + unknown,
     )
 

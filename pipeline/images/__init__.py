@@ -1,4 +1,4 @@
-"""A user's image -> 28x28, prepared as in MNIST: reading, ink, preprocessing."""
+"""A user's image of any size and kind -> 28x28, preprocessed as in MNIST."""
 
 from pipeline.images.preprocessing import PreparedImage, preprocess, resize_only
 from pipeline.images.reading import (

@@ -48,7 +48,7 @@ class PreparedImage:
     """A picture as the network reads it, and how it came about."""
 
     image: UInt8[np.ndarray, "28 28"]
-    count: int  # digits found side by side; 0: the picture is blank
+    digit_count: int  # digits found side by side; 0: the picture is blank
     drawn: bool  # whether a pen can have made it
     steps: dict[str, UInt8[np.ndarray, "_ _"]]  # what each step left, in order
 

@@ -63,9 +63,9 @@ class ImageEntry:
 class ImageListing:
     """The pictures of a file or folder, and how it was understood."""
 
-    pictures: list[ImageEntry] = field(default_factory=list)
-    told: str = ""  # where the labels are from
-    named: bool = False  # they are from the names of the files
+    entries: list[ImageEntry] = field(default_factory=list)
+    label_source: str = ""  # where the labels come from
+    labels_from_names: bool = False  # by the first digit of each file's name
     problems: list[str] = field(default_factory=list)  # a line for each that is lost
 
 
@@ -86,13 +86,13 @@ def list_images(place: Path) -> ImageListing:
         raise ValueError(f"{printable(place)} can't be read: {error}") from None
     if not folder:
         alone = ImageEntry(place, _digit_of(place))
-        return ImageListing([alone], "label from the file's name", named=True)
+        return ImageListing([alone], "label from the file name", labels_from_names=True)
     table = place / "labels.csv"
     folders = [place / str(digit) for digit in range(10)]
     if os.path.lexists(table):
         found = _from_table(table)
     elif any(inner.is_dir() for inner in folders):
-        found = ImageListing(told="labels from the folders 0 to 9")
+        found = ImageListing(label_source="labels from the folders 0 to 9")
         for digit, inner in enumerate(folders):
             try:
                 paths = [*_pictures_in(inner)] if inner.is_dir() else []
@@ -101,15 +101,15 @@ def list_images(place: Path) -> ImageListing:
                     f"{printable(inner)} can't be read: {error.strerror}"
                 )
                 continue
-            found.pictures += [ImageEntry(path, digit) for path in paths]
+            found.entries += [ImageEntry(path, digit) for path in paths]
         _leave_out(found, set(), place)
     else:
         told = "labels from the first digit of each file's name"
-        found = ImageListing(told=told, named=True)
-        found.pictures = [
+        found = ImageListing(label_source=told, labels_from_names=True)
+        found.entries = [
             ImageEntry(path, _digit_of(path)) for path in _pictures_in(place)
         ]
-    if not found.pictures and not found.problems:
+    if not found.entries and not found.problems:
         raise ValueError(f"{printable(place)} holds no pictures ({_kinds()})")
     return found
 
@@ -239,7 +239,7 @@ def _from_table(table: Path) -> ImageListing:
         raise ValueError(
             f"{name} needs a first line, then 1 to {MAX_TABLE_ROWS:,} rows; it has {what}"
         )
-    found = ImageListing(told="labels from labels.csv")
+    found = ImageListing(label_source="labels from labels.csv")
     seen: set[str] = set()
     for number, row in rows:
         file, label = row[files[0]] or "", (row[labels[0]] or "").strip()
@@ -259,9 +259,9 @@ def _from_table(table: Path) -> ImageListing:
         elif not os.path.lexists(path):
             found.problems.append(f"{where}: {printable(file)} is missing")
         else:
-            found.pictures.append(ImageEntry(path, int(label)))
+            found.entries.append(ImageEntry(path, int(label)))
         seen.add(file)
-    _leave_out(found, {picture.path for picture in found.pictures}, table.parent)
+    _leave_out(found, {picture.path for picture in found.entries}, table.parent)
     return found
 
 
@@ -269,7 +269,7 @@ def _leave_out(found: ImageListing, kept: set[Path], folder: Path) -> None:
     """Say how many pictures of a folder have no label, where others have one."""
     others = [path for path in _pictures_in(folder) if path not in kept]
     if others:
-        found.told += f" ({len(others)} others there have none, and are left out)"
+        found.label_source += f" ({len(others)} other images have none; skipped)"
 
 
 def _pictures_in(folder: Path) -> Iterator[Path]:

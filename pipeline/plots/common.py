@@ -46,8 +46,8 @@ def diverging_colours(
 class ImageRow:
     """Pictures that belong together, such as the steps of a preparation."""
 
-    pictures: Mapping[str, UInt8[np.ndarray, "height width *rgb"]]  # by their captions
-    told: Sequence[str]  # lines beside them
+    images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]]  # by their captions
+    lines: Sequence[str]  # lines beside them
 
 
 def image_rows(
@@ -61,13 +61,13 @@ def image_rows(
         text: Width of the lines beside them.
     """
     gap = 12
-    columns = max(len(one.pictures) for one in shown)
+    columns = max(len(one.images) for one in shown)
     width = columns * (side + gap) + gap + text
     sheet = Image.new("RGB", (width, len(shown) * (side + 34) + gap), PAPER)
     draw = ImageDraw.Draw(sheet)
     for row, one in enumerate(shown):
         y = row * (side + 34) + gap
-        for column, (caption, levels) in enumerate(one.pictures.items()):
+        for column, (caption, levels) in enumerate(one.images.items()):
             x = column * (side + gap) + gap
             picture = Image.fromarray(levels)
             factor = side / max(picture.size)
@@ -77,7 +77,7 @@ def image_rows(
             draw.rectangle((x - 1, y - 1, x + side, y + side), GRID, GRID)
             sheet.paste(picture.resize((size[0], size[1]), how), place)
             draw.text((x, y + side + 3), caption, INK, font(12))
-        for number, line in enumerate(one.told):
+        for number, line in enumerate(one.lines):
             draw.text((width - text, y + 18 * number), line, INK, font(13))
     return sheet
 

@@ -295,7 +295,7 @@ def main():
         prepared = [preprocessing.preprocess(picture) for picture in pictures]
         each = (time.perf_counter() - start) / len(pictures) * 1000
         images = np.stack([found.image for found in prepared])
-        counts = np.array([found.count for found in prepared])
+        counts = np.array([found.digit_count for found in prepared])
         drawn = np.array([found.drawn for found in prepared])
         rights, unlike, unsure = [], [], []
         for network, knows in zip(networks, known, strict=True):
@@ -334,7 +334,7 @@ def main():
     for name, pictures in nothing(clothes):
         prepared = [preprocessing.preprocess(picture) for picture in pictures]
         images = np.stack([found.image for found in prepared])
-        counts = np.array([found.count for found in prepared])
+        counts = np.array([found.digit_count for found in prepared])
         drawn = np.array([found.drawn for found in prepared])
         sure = [
             said.sure

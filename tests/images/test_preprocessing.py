@@ -79,7 +79,7 @@ def written(seven, light=1, lines=0, noise=0):
 )
 def test_paper_and_light_are_taken_out(seven, expected, how):
     found = preprocessing.preprocess(written(seven, **how))
-    assert found.count == 1
+    assert found.digit_count == 1
     assert likeness(found.image, expected) > 0.8
 
 
@@ -116,7 +116,7 @@ def blank(kind):
 )
 def test_a_blank_picture_is_said_to_be_blank(kind):
     found = preprocessing.preprocess(blank(kind))
-    assert found.count == 0
+    assert found.digit_count == 0
     assert not found.image.any()
 
 
@@ -133,7 +133,7 @@ def test_no_pen_drew_noise(side, kind):
         "half": lambda: 255 * (rng.random(size) < 0.5),
     }[kind]()
     found = [preprocessing.preprocess(levels.astype(np.uint8)) for levels in noise]
-    assert not any(made.drawn and made.count == 1 for made in found)
+    assert not any(made.drawn and made.digit_count == 1 for made in found)
 
 
 @pytest.mark.parametrize("large", [28, 140])
@@ -153,7 +153,7 @@ def test_a_pen_draws_digits_and_no_filled_shapes(few, large, paper_level):
 
 def test_two_digits_side_by_side_are_two(mnist):
     for one, other in mnist.test.images[:40].reshape(-1, 2, 28, 28):
-        assert preprocessing.preprocess(np.hstack([one, other])).count == 2
+        assert preprocessing.preprocess(np.hstack([one, other])).digit_count == 2
 
 
 def test_a_detached_bar_and_a_broken_stroke_are_one_digit(seven):
@@ -161,10 +161,10 @@ def test_a_detached_bar_and_a_broken_stroke_are_one_digit(seven):
     five[10:18, 40:75] = 255  # the bar, to the right of the rest
     five[10:50, 20:28] = five[45:53, 20:60] = 255
     five[53:85, 54:62] = five[80:88, 20:60] = 255
-    assert preprocessing.preprocess(five).count == 1
+    assert preprocessing.preprocess(five).digit_count == 1
     broken = seven.copy()
     broken[150:156] = 0
-    assert preprocessing.preprocess(broken).count == 1
+    assert preprocessing.preprocess(broken).digit_count == 1
 
 
 def test_the_steps_tell_how_a_picture_was_prepared(few):

@@ -180,8 +180,8 @@ def test_folders_pipes_loops_and_locked_files_are_refused(tmp_path):
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     seven().save(tmp_path / "good.png")
     found = list_images(tmp_path)
-    assert len(found.pictures) == 4
-    for picture in found.pictures:
+    assert len(found.entries) == 4
+    for picture in found.entries:
         if picture.path.name != "good.png":
             with pytest.raises(ValueError, match=picture.path.name):
                 read_image(picture.path)
@@ -191,7 +191,7 @@ def test_folders_pipes_loops_and_locked_files_are_refused(tmp_path):
 def test_a_blank_or_tiny_picture_is_blank_and_no_crash(tmp_path, size):
     Image.new("L", size, 255).save(tmp_path / "x.png")
     made = preprocessing.preprocess(read_image(tmp_path / "x.png"))
-    assert made.count == 0 and not made.image.any()
+    assert made.digit_count == 0 and not made.image.any()
 
 
 NAMES = ["7\n.png", '7".png', "7😀.png", "-7.png", "=7+1.png", b"7\xff.png", "7 ü'.png"]
@@ -201,7 +201,7 @@ NAMES = ["7\n.png", '7".png', "7😀.png", "-7.png", "=7+1.png", b"7\xff.png", "
 def test_a_file_of_any_name_is_found_with_its_label(tmp_path, name):
     path = tmp_path / (os.fsdecode(name) if isinstance(name, bytes) else name)
     path.write_bytes(png())
-    (found,) = list_images(tmp_path).pictures
+    (found,) = list_images(tmp_path).entries
     assert found.label == 7 and read_image(found.path).shape == (200, 200)
 
 
@@ -210,12 +210,12 @@ def test_labels_come_from_folders_or_from_the_first_digit_of_names(tmp_path):
         (tmp_path / "folders" / name).parent.mkdir(parents=True)
         (tmp_path / "folders" / name).write_bytes(png())
     found = list_images(tmp_path / "folders")
-    assert [picture.label for picture in found.pictures] == [3, 7]
+    assert [picture.label for picture in found.entries] == [3, 7]
     (tmp_path / "names").mkdir()
     for name in ("IMG_2026.png", "my_2_of_9.png", "none.png", "notes.txt"):
         (tmp_path / "names" / name).write_bytes(png())
     found = list_images(tmp_path / "names")
-    assert [picture.label for picture in found.pictures] == [None, 2, None]
+    assert [picture.label for picture in found.entries] == [None, 2, None]
 
 
 TABLES = {
@@ -245,7 +245,7 @@ def test_labels_csv_is_read_and_what_is_wrong_named_by_line(tmp_path, content):
     for said, expected in zip(found.problems, TABLES[content], strict=True):
         assert expected in said and "labels.csv" in said
     good = re.findall(r"^ ?a\.png[,;\t]7$", content, re.MULTILINE)
-    assert [picture.label for picture in found.pictures] == [7] * len(good)
+    assert [picture.label for picture in found.entries] == [7] * len(good)
 
 
 def test_a_name_with_a_line_end_is_found_through_labels_csv(tmp_path):
@@ -255,16 +255,16 @@ def test_a_name_with_a_line_end_is_found_through_labels_csv(tmp_path):
     lines = "".join(f'"{name}",7\n' for name in names)
     (tmp_path / "labels.csv").write_text(f"file,label\n{lines}", "utf-8")
     found = list_images(tmp_path)
-    assert [picture.path.name for picture in found.pictures] == names
+    assert [picture.path.name for picture in found.entries] == names
 
 
 def test_pictures_that_have_no_label_where_others_do_are_counted(tmp_path):
     for name in ("3/a.png", "5.png", "6.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(png())
-    assert "2 others there have none" in list_images(tmp_path).told
+    assert "2 other images have none" in list_images(tmp_path).label_source
     (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n")
-    assert "1 others there have none" in list_images(tmp_path).told
+    assert "1 other images have none" in list_images(tmp_path).label_source
 
 
 def test_a_file_far_larger_than_a_picture_is_refused_unread(tmp_path):

@@ -53,7 +53,7 @@ def test_what_was_never_learned_is_grey_for_each_network(trained, few):
     found = alignment.NetworkComparison.of(trained.network, trained.network, few.val)
     dark = np.zeros(784, bool)
     dark[0] = True
-    one, other = [*found.drawn([dark, None])[0].pictures.values()][:2]
+    one, other = [*found.drawn([dark, None])[0].images.values()][:2]
     assert tuple(one[0, 0]) == plots.GRID != tuple(other[0, 0])
 
 

@@ -248,7 +248,7 @@ def test_drawn_digits_are_prepared_as_predict_does_it(view, subject):
             image = np.reshape(view.evaluate("[...page.state.image]"), (28, 28))
             made = preprocessing.preprocess(levels.astype(np.uint8))
             assert np.abs(image - made.image.astype(int)).max() <= 2
-            assert view.evaluate("page.state.count") == made.count == 1
+            assert view.evaluate("page.state.count") == made.digit_count == 1
             its = image.astype(np.uint8)[None]
             answers = subject.network.predict(its).numpy()
             drawn = np.array([made.drawn])
@@ -284,7 +284,7 @@ def test_what_is_no_digit_is_prepared_as_predict_does_it(view, kind):
     )
     made = preprocessing.preprocess(levels)
     assert np.abs(np.reshape(found[0], (28, 28)) - made.image.astype(int)).max() <= 2
-    assert found[1:] == [made.count, made.drawn]
+    assert found[1:] == [made.digit_count, made.drawn]
     assert made.drawn == (kind in ("two", "blank"))
 
 

@@ -84,7 +84,7 @@ def test_what_is_never_learned_is_grey_but_its_product_is_shown():
     pixels, unlit = np.zeros(784), np.zeros(784, bool)
     pixels[0] = unlit[0] = 1
     one = neurons.PreActivation(neurons.Neuron(1, 1), np.ones(784), pixels, 0.0)
-    weight, _, product = worksheet.term_images(one, unlit).pictures.values()
+    weight, _, product = worksheet.term_images(one, unlit).images.values()
     assert tuple(weight[0, 0]) == plots.GRID and tuple(product[0, 0]) == plots.BLUE
 
 

@@ -51,8 +51,8 @@ def test_a_test_picture_is_read_with_its_ten_probabilities(finished):
     done = finished.run("predict", "images=0")
     (record,) = predictions(finished)
     seven = record["probabilities"][7]
-    assert f"mnist test picture 0: 7 ({seven:.1%}), then " in done.stdout
-    assert "sure, its label is 7" in done.stdout and seven >= 0.98
+    assert f"mnist test image 0: 7 ({seven:.1%}), then " in done.stdout
+    assert "sure, label: 7" in done.stdout and seven >= 0.98
     assert record["digit"] == record["label"] == 7 and record["sure"]
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-5)
 
@@ -69,7 +69,7 @@ def test_a_line_that_lies_is_no_digit(finished, tmp_path, pen):
 def test_a_folder_is_read_and_shown_step_by_step(finished, folder):
     done = finished.run("predict", f"images={folder}")
     records = predictions(finished)
-    assert len(records) == 20 and done.stdout.count("by its name it is a") == 20
+    assert len(records) == 20 and done.stdout.count("label from the file name: ") == 20
     right = [record["digit"] == record["label"] for record in records]
     assert sum(right) >= 18
     with (finished.outputs / "predict" / "predictions.csv").open() as stream:
@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_read(
     (tmp_path / "=1+1\n.png").write_bytes((tmp_path / "7.png").read_bytes())
     done = finished.run("predict", f"images={tmp_path}", status=1)
     lines = done.stderr.splitlines()
-    assert lines[0] == "error: 2 pictures were not read" and len(lines) == 3
+    assert lines[0] == "error: 2 images were not read" and len(lines) == 3
     assert [record["digit"] for record in predictions(finished)] == [7, 7]
     assert "Traceback" not in done.stderr
     with (finished.outputs / "predict" / "predictions.csv").open() as stream:
@@ -116,7 +116,7 @@ def test_a_shoe_a_blank_page_and_two_digits_are_not_sure(finished, tmp_path, mni
 
 def test_an_index_that_is_too_large_is_refused(finished):
     done = finished.run("predict", "images=10000", status=1)
-    assert "images must be 0 to 9999, a test picture of mnist" in done.stderr
+    assert "images must be 0 to 9999, the index of a test image of mnist" in done.stderr
 
 
 # --- Evaluate -----------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_a_name_that_is_no_text_costs_nothing(finished, folder, tmp_path):
     done = finished.run(
         "predict", f"images={os.fsdecode(bytes(tmp_path))}/0\udcff\n.png"
     )
-    assert "by its name it is a 0" in done.stdout
+    assert "label from the file name: 0" in done.stdout
 
 
 def test_several_sets_are_scored_each_as_it_needs(finished, folder, client, recorded):

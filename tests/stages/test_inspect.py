@@ -112,7 +112,7 @@ def test_twins_are_all_counted_and_hardly_ever_is_not_never(mnist, tmp_path):
 def test_a_neuron_is_laid_out_and_the_whole_stays(inspected, mnist, tmp_path):
     before = (inspected.outputs / "inspect" / "summary.json").stat().st_mtime_ns
     done = inspected.run("inspect", "neuron=N28,N15", "image=0")
-    assert "mnist test picture 0, a 7" in done.stdout
+    assert "mnist test image 0, a 7" in done.stdout
     assert "N28: neuron 8 of layer_2, the digit 7" in done.stdout
     assert "softmax" in done.stdout and "ReLU: N15 = max(0, y)" in done.stdout
     after = (inspected.outputs / "inspect" / "summary.json").stat().st_mtime_ns
@@ -125,7 +125,7 @@ def test_a_neuron_is_laid_out_and_the_whole_stays(inspected, mnist, tmp_path):
         tmp_path / "7.png"
     )
     done = inspected.run("inspect", "neuron=N28", f"image={tmp_path / '7.png'}")
-    assert "7.png, prepared as MNIST was made" in done.stdout
+    assert "7.png, preprocessed as in MNIST" in done.stdout
     assert "the answer" in next(x for x in done.stdout.splitlines() if "7  N28" in x)
 
 
@@ -235,7 +235,10 @@ def test_all_that_is_wrong_is_refused_at_once_and_before_work(inspected):
 
 def test_pictures_that_are_not_there_are_refused(inspected):
     for image, message in (
-        ("10000", "image must be 0 to 9999, a test picture of mnist, or a file"),
+        (
+            "10000",
+            "image must be 0 to 9999, the index of a test image of mnist, or a file",
+        ),
         ("-1", "image must be 0 to 9999"),
         ("nowhere.png", "nowhere.png is missing"),
     ):
