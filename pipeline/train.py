@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pipeline.training.reproduction import RecordedTraining
 
 
-def train(cfg: TrainConfig, trial: RunContext = RunContext()) -> None:  # noqa: B008
+def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
     """Load, build, fit, write, in this order."""
     import torch
 
@@ -52,6 +52,7 @@ def train(cfg: TrainConfig, trial: RunContext = RunContext()) -> None:  # noqa: 
     from pipeline.training.recorder import Recorder
     from pipeline.training.reproduction import RecordedTraining
 
+    trial = trial or RunContext()  # here, because PIPELINE_OUTPUTS may change
     torch.set_num_threads(1)  # sums in one order: the same bytes on 1 core and on 2
     torch.set_flush_denormal(True)  # a tenth faster, and no bit of the weights differs
     original = (
