@@ -22,7 +22,7 @@ from pipeline.files import printable
 
 if TYPE_CHECKING:
     from pipeline.evaluation.results import EvaluationResult
-    from pipeline.tracking.runs import Run
+    from pipeline.tracking import Run
 
 MEANING = """
 In 10,000 pictures 0.1 % are ten, and the interval says how much is chance. Pictures
@@ -76,13 +76,9 @@ def evaluate(cfg: EvaluateConfig) -> None:
         scored.append(EvaluationResult.of(test, trained.network, trained.detector))
     if not scored:
         raise ValueError("\n  ".join(["nothing could be scored", *lost]))
+    tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with (
-        tracking.reopen_run(
-            store=store if cfg.tracking == "mlflow" else None,
-            run_id=trained.run_id,
-            weights_sha256=trained.sha256,
-            server=cfg.server,
-        ) as run,
+        tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
         files.atomic_folder(outputs_dir() / "evaluate") as written,
     ):
         _write(scored, written)
@@ -159,7 +155,7 @@ def _print(scored: Sequence["EvaluationResult"], run: "Run") -> None:
             f"   {found['calibration_error']:17.1%}   {found['unsure']:6.1%}"
         )
     print(MEANING)
-    print(f"\nfiles  {outputs_dir() / 'evaluate'}\n{run.epilogue()}", end="")
+    print(f"\nfiles  {outputs_dir() / 'evaluate'}\n{run.viewing_hint()}", end="")
 
 
 if __name__ == "__main__":

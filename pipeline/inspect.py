@@ -70,13 +70,9 @@ def _tell_all(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") -
     from pipeline.interpret.analysis import ModelAnalysis
 
     found, subject = ModelAnalysis.of(trained, dataset), _subject(trained, dataset)
+    tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with (
-        tracking.reopen_run(
-            store=store_dir() if cfg.tracking == "mlflow" else None,
-            run_id=trained.run_id,
-            weights_sha256=trained.sha256,
-            server=cfg.server,
-        ) as run,
+        tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
         files.atomic_folder(outputs_dir() / "inspect") as written,
     ):
         text = json.dumps(found.summary(), indent=1)
@@ -92,7 +88,7 @@ def _tell_all(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") -
     print(found.told())
     page = outputs_dir() / "inspect" / "report.html"
     print(f"\npage   {page if report.fits(subject) else 'left out: too many numbers'}")
-    print(f"files  {outputs_dir() / 'inspect'}\n{run.epilogue()}", end="")
+    print(f"files  {outputs_dir() / 'inspect'}\n{run.viewing_hint()}", end="")
 
 
 def _subject(trained: "TrainedModel", dataset: "Dataset") -> "Subject":

@@ -1,8 +1,8 @@
-"""Copy to an MLflow server the recorded runs that have not arrived there.
+"""Copy recorded runs to an MLflow server, if they are not there yet.
 
-Reads MLflow's store in outputs/; runs that were killed are marked as such first. Takes
-two seconds a run, and a tenth for one that is there and unchanged. A copy has the tag
-`copy.of` with the id of the original, and else the same numbers, files and times.
+Reads MLflow's store in outputs/; orphaned runs are marked as killed first. Takes two
+seconds per run, and 0.1 s for a run that is there unchanged. A copy has the tag
+`copy.of` with the id of its original; metrics, files and times are the same.
 """
 
 from pipeline.cli.command import stage
@@ -11,15 +11,15 @@ from pipeline.cli.paths import store_dir
 
 
 def sync(cfg: SyncConfig) -> None:
-    """Send what is missing, and say how many runs are there now."""
+    """Copy the missing runs, and print how many are on the server."""
     from pipeline import tracking
 
     if cfg.server is None:
         raise ValueError(
-            "where to? server=http://... says it, or MLFLOW_TRACKING_URI=http://..."
+            "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
-    arrived = tracking.sync(store=store_dir(), server=cfg.server)
-    print(f"{len(arrived)} runs are on {cfg.server}, as they are here")
+    addresses = tracking.sync_runs(store=store_dir(), server=cfg.server)
+    print(f"{len(addresses)} runs are on {cfg.server}, equal to those here")
 
 
 if __name__ == "__main__":

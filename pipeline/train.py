@@ -33,7 +33,7 @@ from pipeline.sweeps.driver import sweep
 if TYPE_CHECKING:
     from pipeline.datasets.dataset import Dataset
     from pipeline.model.network import Network
-    from pipeline.tracking.runs import Run
+    from pipeline.tracking import Run
     from pipeline.training.loop import Epoch
     from pipeline.training.reproduction import RecordedTraining
 
@@ -85,17 +85,13 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
         name += " again"
         tags["reproduces"] = original.run.run_id
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.size:,} numbers to be learned")
+    tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with (
         checkpoints.open_checkpoint(
             store_dir() / "checkpoints", digest, resume=cfg.resume
         ) as claim,
-        tracking.start_run(
-            store=store_dir() if cfg.tracking == "mlflow" else None,
-            name=name,
-            params=numbers,
-            tags=tags,
-            claim=claim.name,
-            server=cfg.server,
+        tracker.start_run(
+            name=name, params=numbers, tags=tags, lease=claim.name
         ) as run,
         _ctrl_c() as stop,
     ):
@@ -272,7 +268,7 @@ def _print_summary(
     print(f"test image 0 is read as {answer}; its label is {dataset.test.labels[0]}")
     print("\n".join(probability_bars(probabilities)))
     print(f"\nfiles  {folder}\n       model.safetensors has sha256 {sha256}")
-    print(run.epilogue(), end="")
+    print(run.viewing_hint(), end="")
 
 
 def _print_comparison(

@@ -15,7 +15,6 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -30,8 +29,11 @@ import pytest
 import torch
 from filelock import FileLock
 
-from pipeline import cli, datasets, tracking
+from pipeline import cli, datasets
 from pipeline.model import load_trained_model
+from pipeline.tracking.addresses import artifact_root, sqlite_uri
+from pipeline.tracking.mlflow_internals import relocate_artifacts
+from pipeline.tracking.store import open_store
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "outputs" / "data"
@@ -111,7 +113,7 @@ class Workspace:
         """A client of the workspace's MLflow store."""
         from mlflow import MlflowClient
 
-        return MlflowClient(tracking.mirror.sqlite_uri(self.outputs / "mlflow.db"))
+        return MlflowClient(sqlite_uri(self.outputs / "mlflow.db"))
 
     def runs(self, query=""):
         """Return the runs of the store, the latest first."""
@@ -241,13 +243,12 @@ def few(mnist):
 def empty_store(tmp_path_factory):
     """Return a function that copies a store without runs; making one takes seconds."""
     made = tmp_path_factory.mktemp("store")
-    tracking.runs._open(made)
+    open_store(made)
 
     def put(folder):
         shutil.copy(made / "mlflow.db", folder)
-        with sqlite3.connect(folder / "mlflow.db") as database:
-            place = tracking.runs._artifacts(folder)
-            database.execute("UPDATE experiments SET artifact_location = ?", [place])
+        before, after = artifact_root(made), artifact_root(folder)
+        relocate_artifacts(folder / "mlflow.db", before, after)
 
     return put
 

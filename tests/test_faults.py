@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from pipeline.datasets.download import file_sha256
-from pipeline.tracking import mirror
+from pipeline.tracking.addresses import sqlite_uri
 
 pytestmark = pytest.mark.fault
 
@@ -42,7 +42,7 @@ STAGES = {  # and the seconds within which each is killed, on a quiet machine
 
 
 def client_of(project):
-    return MlflowClient(mirror.sqlite_uri(project.outputs / "mlflow.db"))
+    return MlflowClient(sqlite_uri(project.outputs / "mlflow.db"))
 
 
 def runs_of(project):
@@ -281,7 +281,7 @@ def test_8_trainings_on_a_new_machine_then_8_beside_others(empty_project, new_se
         for process in processes:
             stdout, stderr = process.communicate()
             assert process.returncode == 0, stdout + stderr
-        uri = mirror.sqlite_uri(project.outputs / "mlflow.db")
+        uri = sqlite_uri(project.outputs / "mlflow.db")
         page = page or new_server("page", command="ui", store=uri)
     runs = runs_of(project)
     assert len(runs) == 16 and {run.info.status for run in runs} == {"FINISHED"}

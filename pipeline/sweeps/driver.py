@@ -31,7 +31,7 @@ from pipeline.files import printable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from pipeline.tracking.runs import ChildRun, Run
+    from pipeline.tracking import ChildRun, Run, Tracker
 
 LONGEST = 7900  # letters of a description; MLflow cuts it after 8,000
 MANY = 8  # values of a key, or settings as good as the best, that are listed
@@ -123,11 +123,13 @@ def sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
     from pipeline import tracking
 
     first = next(job.values for job in jobs if not job.problems)
-    store = store_dir() if first["tracking"] == "mlflow" else None
+    tracker = tracking.open_tracker(
+        first["tracking"], store_dir(), server=first["server"]
+    )
     digest = _digest(jobs)
-    with _claimed(digest, store=store, resume=first["resume"]) as folder:
-        claim = f"sweeps/{folder.name}"
-        finished = tracking.finished_run(store=store, claim=claim)
+    with _claimed(digest, tracker, resume=first["resume"]) as folder:
+        lease = f"sweeps/{folder.name}"
+        finished = tracker.finished_run(lease=lease)
         if finished and not _missing(jobs, folder, finished):
             print("this sweep is finished; resume=false trains it anew")
             settings = _grouped([_outcome(job, folder) for job in jobs])
@@ -135,13 +137,11 @@ def sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
                 _write(settings, folder, title=_name(jobs))
             _print(settings, folder, finished)
             return
-        with tracking.start_run(
-            store=store,
+        with tracker.start_run(
             name=_name(jobs),
             params=_fixed(jobs),  # what is swept is text here; charts need numbers
             tags={"sweep": folder.name},
-            claim=claim,
-            server=first["server"],
+            lease=lease,
         ) as run:
             missing = _missing(jobs, folder, run)
             done = sum((folder / job.folder / "done").exists() for job in jobs)
@@ -158,7 +158,7 @@ def sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
             children = run.children() or []
             for outcome in outcomes:
                 job = outcome.job
-                run.settle(
+                run.reconcile(
                     job.name,
                     [child for child in children if child.setting == job.name],
                     params={key: str(job.values[key]) for key in HYPERPARAMETERS},
@@ -205,20 +205,18 @@ def _digest(jobs: Sequence[Job]) -> str:
 
 
 @contextmanager
-def _claimed(digest: str, *, store: Path | None, resume: bool) -> Iterator[Path]:
+def _claimed(digest: str, tracker: "Tracker", *, resume: bool) -> Iterator[Path]:
     """Hold the folder of a sweep: the one begun before, or a new one.
 
     Where the folder is gone and the store still knows the sweep, it gets its name.
     """
-    from pipeline import tracking
-
     sweeps = store_dir() / "sweeps"
     waiting = "waiting for the same sweep in another process"
     with files.lock(sweeps / f".{digest}.lock", waiting=waiting):
         begun = [*sweeps.glob(f"{digest}-*")] if resume else []
         if resume and not begun:
-            claims = tracking.claims(f"sweeps/{digest}-", store=store)
-            begun = [store_dir() / claim for claim in claims[:1]]
+            leases = tracker.leases(f"sweeps/{digest}-")
+            begun = [store_dir() / lease for lease in leases[:1]]
         new = sweeps / f"{digest}-{uuid4().hex[:4]}"
         folder = max(begun, key=_last_changed, default=new)
         with files.lock(folder / "lock", waiting=waiting):
@@ -439,7 +437,7 @@ def _record(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
         best = max(setting.accuracy for setting in settings if setting.trained)
         now = time.time_ns() // 1_000_000
         run.log_metrics({"sweep/best_val_accuracy": best}, step=0, time=now)
-    run.describe(_described(settings, run.comparison()))
+    run.describe(_described(settings, run.comparison_link()))
 
 
 def _described(settings: Sequence[Setting], comparison: str) -> str:
@@ -478,7 +476,7 @@ def _print(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
         print(printable("   ".join([*cells, failed]).rstrip()))
     files = " and ".join(_files(folder))
     print(f"\n{printable(_verdict(settings))}\n\nfiles  {folder}/{files}")
-    print(run.epilogue(), end="")
+    print(run.viewing_hint(), end="")
 
 
 def _verdict(settings: Sequence[Setting]) -> str:

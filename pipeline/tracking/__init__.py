@@ -1,30 +1,22 @@
-"""Runs in MLflow: the embedded store, the mirror on a server, provenance.
+"""Records runs: MLflow's embedded store, its mirror on a server, and provenance.
 
-The only package that uses MLflow.
+This is the only package that uses MLflow. Stages use `open_tracker` and `interface`.
 """
 
-from pipeline.tracking.runs import (
-    ChildRun,
-    NullRun,
-    RecordedRun,
-    Run,
-    claims,
-    find_training_run,
-    finished_run,
-    reopen_run,
-    start_run,
-    sync,
-)
+from pipeline.tracking import provenance
+from pipeline.tracking.backend import find_training_run, open_tracker, sync_runs
+from pipeline.tracking.interface import ChildRun, RecordedRun, Run, Tracker
+from pipeline.tracking.null import NullRun, NullTracker
 
 __all__ = [
     "ChildRun",
     "NullRun",
+    "NullTracker",
     "RecordedRun",
     "Run",
-    "claims",
+    "Tracker",
     "find_training_run",
-    "finished_run",
-    "reopen_run",
-    "start_run",
-    "sync",
+    "open_tracker",
+    "provenance",
+    "sync_runs",
 ]

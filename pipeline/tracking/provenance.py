@@ -1,4 +1,7 @@
-"""Where a run comes from: code, command, user, machine, packages."""
+"""The provenance of a run: code, command, user, machine and packages.
+
+`pipeline.cli.config.source_hashes` has the hashes of the modules that a stage imports.
+"""
 
 import getpass
 import importlib.metadata
@@ -7,11 +10,17 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 
+def run_tags(extra: Mapping[str, str], lease: str) -> dict[str, str]:
+    """Return the tags with which a run is created: provenance, others and its lease."""
+    return {**tags(), **extra, "host": platform.node(), "claim": lease}
+
+
 def tags() -> dict[str, str]:
-    """Say what code, in whose hands, on what machine, makes a run, as MLflow's tags."""
+    """Return code, user, machine and versions of this process as tags of MLflow."""
     experiment = os.environ.get("DVC_EXP_NAME")
     return {
         **_git(),
@@ -27,14 +36,14 @@ def tags() -> dict[str, str]:
 
 
 def packages() -> str:
-    """List the installed packages, one `name==version` a line."""
+    """Return the installed packages, one `name==version` per line."""
     installed = importlib.metadata.distributions()
-    lines = {f"{found.metadata['Name']}=={found.version}" for found in installed}
+    lines = {f"{package.metadata['Name']}=={package.version}" for package in installed}
     return "\n".join(sorted(lines, key=str.lower)) + "\n"
 
 
 def _user() -> str:
-    """Return the user's name, or where the system knows none, the number."""
+    """Return the name of the user, or the number if the user has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -42,19 +51,19 @@ def _user() -> str:
 
 
 def version(package: str) -> str:
-    """Return a package's version as an index knows it: without its build."""
+    """Return the version of a package without its local part, such as +cpu."""
     return importlib.metadata.version(package).partition("+")[0]
 
 
 def _git() -> dict[str, str]:
-    """Return the commit and whether the code differs from it; nothing without git."""
+    """Return the commit, and whether the code differs from it."""
     root = Path(__file__).resolve().parents[2]
 
     def git(*command: str) -> str:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", *command], cwd=root, capture_output=True, text=True, check=True
         )
-        return done.stdout.strip()
+        return process.stdout.strip()
 
     try:
         commit = git("rev-parse", "HEAD")
@@ -69,7 +78,7 @@ def _git() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Return the name of the processor, on which the last bits depend."""
+    """Return the name of the processor; the last bits of the weights depend on it."""
     try:
         with open("/proc/cpuinfo") as lines:
             names = [line.split(":", 1)[1] for line in lines if "model name" in line]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.model.metrics import tensor_statistics
 from pipeline.plots import learning_curves, templates
-from pipeline.tracking.runs import Run
+from pipeline.tracking import Run
 from pipeline.training.checkpoints import EpochState
 
 MAX_IMAGES = 20  # steps on the slider of the templates at most, beside the initial ones

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from pipeline.model.network import Network
-from pipeline.tracking.runs import NullRun
+from pipeline.tracking import NullRun
 from pipeline.training.checkpoints import EpochState
 from pipeline.training.recorder import METRICS, Recorder
 

@@ -1,0 +1,203 @@
+"""A run in MLflow: metrics, images, tables, files, models and the children of a sweep.
+
+Runs are opened and closed in `mlflow_tracker`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import mlflow.entities
+import torch
+from mlflow.entities import Metric, Param, RunTag
+from PIL import Image
+
+from pipeline import CLASSES, SIDE, files
+from pipeline.tracking import provenance
+from pipeline.tracking.addresses import ui_command
+from pipeline.tracking.interface import ChildRun
+from pipeline.tracking.mlflow_internals import image_cell, recorded_images
+from pipeline.tracking.store import Store, artifact_folder, write_lock
+
+UI_ADDRESS = "http://127.0.0.1:5000"
+NO_LEASE = "nobody"  # of a run that is closed as soon as it is created
+MAX_ERROR = 5000  # characters of the tag `error`
+REQUIREMENTS = ("torch", "mlflow", "numpy")  # of the logged model
+
+
+class MlflowRun:
+    """A run in the embedded store."""
+
+    def __init__(self, store: Store, run: mlflow.entities.Run) -> None:
+        """Wrap a run of the store."""
+        self.id: str = run.info.run_id
+        self.label = f"{run.info.run_name} ({self.id})"
+        self._store = store
+        self._client = store.client
+        self._folder = artifact_folder(run)
+        images = self._client.list_artifacts(self.id, "images")
+        self._images = recorded_images(file.path for file in images)
+
+    def log_metrics(
+        self, metrics: Mapping[str, float], *, step: int, time: int
+    ) -> None:
+        """See `interface.Run`."""
+        points = [Metric(name, value, time, step) for name, value in metrics.items()]
+        self._client.log_batch(self.id, metrics=points)
+
+    def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
+        """Record an image, which the UI displays on a slider over the steps."""
+        if (name, step) not in self._images:
+            self._client.log_image(self.id, image, key=name, step=step)
+
+    def log_text(self, name: str, text: str) -> None:
+        """See `interface.Run`."""
+        self._client.log_text(self.id, text, name)
+
+    def log_files(self, folder: str, paths: Iterable[Path]) -> None:
+        """See `interface.Run`."""
+        for path in paths:
+            self._client.log_artifact(self.id, str(path), folder)
+
+    def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Record a table; its images keep their names when it is recorded again.
+
+        MLflow would give each image a new name every time and keep the old ones.
+        """
+        folder = f"table_images/{name.removesuffix('.json')}"
+        data: dict[str, list[Any]] = {column: [] for column in rows[0]}
+        for index, row in enumerate(rows):
+            for column, value in row.items():
+                if isinstance(value, Image.Image):
+                    value = self._image_cell(f"{folder}/{column}-{index}", value)
+                data[column].append(value)
+        (self._folder / name).unlink(missing_ok=True)  # MLflow would append the rows
+        self._client.log_table(self.id, data, name)
+
+    def _image_cell(self, stem: str, image: Image.Image) -> dict[str, str]:
+        """Write an image of a table and return its cell."""
+        for suffix in ("png", "webp"):
+            with files.atomic_file(self._folder / f"{stem}.{suffix}") as path:
+                image.save(path, suffix)
+        return image_cell(f"{stem}.png", f"{stem}.webp")
+
+    def log_model(self, network: torch.nn.Module, pixels: torch.Tensor) -> None:
+        """Record the network as a torch.export program, which contains no pickle."""
+        import mlflow.pytorch  # takes two seconds
+        from mlflow.models import ModelSignature
+        from mlflow.types import Schema, TensorSpec
+
+        condition = f"source_run_id = '{self.id}'"
+        experiments = [self._store.experiment_id]
+        for model in self._client.search_logged_models(experiments, condition):
+            if model.status == mlflow.entities.LoggedModelStatus.READY:
+                return  # recorded before the run was killed and resumed
+            self._client.delete_logged_model(model.model_id)
+        example = pixels.numpy()
+        inputs = Schema([TensorSpec(example.dtype, (-1, SIDE, SIDE))])
+        outputs = Schema([TensorSpec(example.dtype, (-1, CLASSES))])
+        mlflow.pytorch.log_model(
+            torch.nn.Sequential(deepcopy(network), torch.nn.Softmax(dim=1)).eval(),
+            name="model",
+            signature=ModelSignature(inputs, outputs),
+            input_example=example,
+            pip_requirements=[f"{p}=={provenance.version(p)}" for p in REQUIREMENTS],
+        )
+
+    def log_dataset(
+        self,
+        name: str,
+        *,
+        sha256: str,
+        source: str,
+        counts: Mapping[str, int],
+        use: str,
+    ) -> None:
+        """See `interface.Run`."""
+        spec = {"dtype": "uint8", "shape": [-1, SIDE, SIDE]}
+        feature = {"name": "image", "type": "tensor", "tensor-spec": spec}
+        dataset = mlflow.entities.Dataset(
+            name=name,
+            digest=sha256[:32],  # MLflow accepts 36 characters
+            source_type="local",
+            source=json.dumps({"uri": source}),
+            schema=json.dumps({"mlflow_tensorspec": {"features": [feature]}}),
+            profile=json.dumps(dict(counts)),
+        )
+        tag = mlflow.entities.InputTag("mlflow.data.context", use)
+        entry = mlflow.entities.DatasetInput(dataset, [tag])
+        # If two processes record the same new data set at once, one of them fails.
+        with write_lock(self._store.folder):
+            self._client.log_inputs(self.id, datasets=[entry])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """See `interface.Run`."""
+        entries = [RunTag(name, value) for name, value in tags.items()]
+        self._client.log_batch(self.id, tags=entries)
+
+    def describe(self, text: str) -> None:
+        """See `interface.Run`."""
+        self.set_tags({"mlflow.note.content": text})
+
+    def child_tags(self) -> dict[str, str]:
+        """See `interface.Run`."""
+        return {"mlflow.parentRunId": self.id}
+
+    def children(self) -> list[ChildRun]:
+        """See `interface.Run`."""
+        return [
+            ChildRun(
+                run.info.run_id,
+                run.data.tags.get("setting", ""),
+                run.info.status,
+                artifact_folder(run),
+            )
+            for run in self._store.search(f"tags.`mlflow.parentRunId` = '{self.id}'")
+        ]
+
+    def reconcile(
+        self,
+        setting: str,
+        attempts: Sequence[ChildRun],
+        *,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        error: str,
+    ) -> None:
+        """See `interface.Run`."""
+        failed = [child.run_id for child in attempts if child.status != "FINISHED"]
+        for run_id in failed[1:] if error else failed:
+            self._client.delete_run(run_id)
+        if not error:
+            return
+        if not failed:
+            tags = {**tags, **self.child_tags(), "setting": setting}
+            created = self._client.create_run(
+                self._store.experiment_id,
+                tags=provenance.run_tags(tags, NO_LEASE),
+                run_name=setting,
+            )
+            failed = [created.info.run_id]
+        entries = [Param(key, value) for key, value in params.items()]
+        reason = [RunTag("error", error[:MAX_ERROR])]
+        self._client.log_batch(failed[0], params=entries, tags=reason)
+        self._client.set_terminated(failed[0], "FAILED")
+
+    def comparison_link(self) -> str:
+        """See `interface.Run`."""
+        runs = quote(json.dumps([child.run_id for child in self.children()]))
+        experiments = quote(json.dumps([self._store.experiment_id]))
+        query = f"runs={runs}&experiments={experiments}&workflowType=machine_learning"
+        return f"#/compare-runs?{query}"
+
+    def viewing_hint(self) -> str:
+        """Return the commands that open the run in MLflow's UI."""
+        page = f"experiments/{self._store.experiment_id}/runs/{self.id}"
+        return (
+            f"run    {self.label}\n"
+            f"look   {ui_command(self._store.folder)}\n"
+            f"       then open {UI_ADDRESS}/#/{page}?workflowType=machine_learning\n"
+        )

@@ -1,0 +1,162 @@
+"""The embedded store, `mlflow.db` and `mlflow-artifacts` in one folder.
+
+It needs no server and no network, and several processes can write to it at once. What
+depends on MLflow's tables is in `mlflow_internals`.
+"""
+
+import errno
+import logging
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Run
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline import files
+from pipeline.tracking.addresses import (
+    EXPERIMENT,
+    artifact_root,
+    path_from_uri,
+    sqlite_uri,
+)
+from pipeline.tracking.mlflow_internals import create_database, relocate_artifacts
+
+STORE_ERRORS = (MlflowException, SQLAlchemyError)
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store."""
+
+    folder: Path
+    client: MlflowClient
+    experiment_id: str
+
+    def search(self, condition: str) -> list[Run]:
+        """Return the runs for which a condition in MLflow's syntax holds, newest first.
+
+        Deleted runs are not among them.
+        """
+        experiments = [self.experiment_id]
+        return list(self.client.search_runs(experiments, condition, max_results=50_000))
+
+    @contextmanager
+    def translate_errors(self) -> Iterator[None]:
+        """Turn an error of the database into one line.
+
+        Raises:
+            OSError: If the database cannot be written to.
+        """
+        try:
+            yield
+        except STORE_ERRORS as error:
+            lines = str(error).splitlines()
+            reason = next((line for line in lines if "Error) " in line), lines[0])
+            message = f"cannot write to {self.folder / 'mlflow.db'}: {reason}"
+            if "disk is full" in str(error):
+                raise OSError(errno.ENOSPC, message) from error
+            raise OSError(message) from error
+
+
+def open_store(folder: Path) -> Store:
+    """Open the store in a folder; create it if there is none.
+
+    If the folder was moved or copied, the addresses of the artifacts are updated.
+
+    Raises:
+        ValueError: If the store cannot be opened; the message says why and what to do.
+    """
+    for name in ("mlflow", "alembic"):  # they also log every error that they raise
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    database = folder / "mlflow.db"
+    uri = sqlite_uri(database)
+    try:
+        if not database.exists():
+            _create(folder)
+        mlflow.set_tracking_uri(uri)
+        client = MlflowClient(uri)
+        experiment = _experiment(client, folder)
+    except STORE_ERRORS as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{database} cannot be opened: {reason}") from error
+    if experiment.lifecycle_stage != "active":
+        raise ValueError(
+            f"the experiment {EXPERIMENT!r} of {database} was deleted: restore it "
+            f"(MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
+            f"--experiment-id {experiment.experiment_id}), or move the file away to "
+            "start with a new store"
+        )
+    if experiment.artifact_location != artifact_root(folder):
+        _relocate(folder, experiment.artifact_location)
+    return Store(folder, client, experiment.experiment_id)
+
+
+def write_lock(folder: Path) -> AbstractContextManager[None]:
+    """Hold the lock for operations that MLflow itself does not make safe."""
+    waiting = f"waiting for another process that writes to {folder / 'mlflow.db'}"
+    return files.lock(folder / ".mlflow.db.lock", waiting=waiting)
+
+
+def artifact_folder(run: Run) -> Path:
+    """Return the folder of a run's artifacts."""
+    return path_from_uri(run.info.artifact_uri)
+
+
+def _create(folder: Path) -> None:
+    """Create the database under another name and move it into place when complete.
+
+    MLflow creates its tables one by one and without a lock. Several processes at once,
+    or a process that is killed, would leave a database that cannot be opened.
+    """
+    database = folder / "mlflow.db"
+    with write_lock(folder):
+        if database.exists():  # another process was faster
+            return
+        with files.atomic_file(database) as new:
+            create_database(new, experiment=EXPERIMENT, artifacts=artifact_root(folder))
+
+
+def _experiment(client: MlflowClient, folder: Path) -> Experiment:
+    """Return the experiment; create it in a database that MLflow itself created."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment:
+        return experiment
+    with write_lock(folder):
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment:  # another process was faster
+            return experiment
+        new = client.create_experiment(EXPERIMENT, artifact_root(folder))
+        return client.get_experiment(new)
+
+
+def _relocate(folder: Path, before: str) -> None:
+    """Update the addresses of the artifacts in a store that was moved or copied.
+
+    Raises:
+        ValueError: If the artifacts are not in the folder.
+    """
+    database, after = folder / "mlflow.db", artifact_root(folder)
+    is_ours = before.startswith("file:") and before.endswith(
+        f"/mlflow-artifacts/{EXPERIMENT}"
+    )
+    if not is_ours or not path_from_uri(after).is_dir():
+        raise ValueError(
+            f"{database} expects its artifacts in {before}, not in {after}: move "
+            "mlflow-artifacts to the same folder, or move mlflow.db away to start with "
+            "a new store"
+        )
+    try:
+        with write_lock(folder):
+            relocate_artifacts(database, before, after)
+    except sqlite3.Error as error:
+        raise ValueError(
+            f"{database} cannot be updated to the artifacts in {after}: {error}"
+        ) from None
+    print(f"{folder} was moved or copied: the addresses of its artifacts were updated")
