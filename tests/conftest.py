@@ -28,6 +28,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from threadpoolctl import threadpool_limits
 
 from pipeline import cli, datasets
 from pipeline.model import load_trained_model
@@ -39,6 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "outputs" / "data"
 os.environ.pop("MLFLOW_TRACKING_URI", None)  # no test sends its runs to a real server
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read by SciPy when it is loaded
 for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(variable, None)  # progress bars are for terminals
 
@@ -214,7 +216,9 @@ def new_server(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
+    """Compute with one thread, as the stages do: more would compete for the cores."""
     torch.set_num_threads(1)
+    threadpool_limits(1)  # of NumPy, which is loaded before this file
 
 
 @pytest.fixture(scope="session", autouse=True)
