@@ -13,7 +13,7 @@ import yaml
 from mlflow import MlflowClient
 
 from pipeline.cli import config, paths
-from pipeline.datasets.download import file_sha256
+from pipeline.datasets import file_sha256
 
 ROOT = paths.ROOT
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 from PIL import Image
 from safetensors.numpy import load_file
 
-from pipeline.datasets.download import file_sha256
+from pipeline.datasets import file_sha256
 from pipeline.tracking.addresses import sqlite_uri
 
 pytestmark = pytest.mark.fault

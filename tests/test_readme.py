@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import command, config, paths
-from pipeline.datasets.download import file_sha256
+from pipeline.datasets import file_sha256
 
 STAGES = {"data": config.DataConfig, "train": config.TrainConfig}
 STAGES |= {"evaluate": config.EvaluateConfig, "inspect": config.InspectConfig}

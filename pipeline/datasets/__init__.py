@@ -1,31 +1,31 @@
-"""Data sets: download, IDX files, splits, one checked file for each."""
+"""Data sets of 28x28 images: download, IDX files, splits, and one file for each."""
 
-from pipeline.datasets.dataset import (
-    Dataset,
-    LabelledImages,
-    Split,
+from pipeline.datasets.dataset import Dataset, LabelledImages, Split
+from pipeline.datasets.download import file_sha256
+from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
+from pipeline.datasets.prepare import (
     companion_files,
-    describe,
     file_name,
     load,
-    pairs_of,
     prepare,
-    read_idx,
-    read_pair,
     summary,
 )
+from pipeline.datasets.registry import NAMES
+from pipeline.datasets.sources import scikit_learn_digits
 
 __all__ = [
+    "NAMES",
     "Dataset",
     "LabelledImages",
     "Split",
     "companion_files",
-    "describe",
     "file_name",
+    "file_sha256",
+    "image_label_pairs",
     "load",
-    "pairs_of",
     "prepare",
     "read_idx",
     "read_pair",
+    "scikit_learn_digits",
     "summary",
 ]

@@ -158,7 +158,7 @@ def _source(name: str, folder: Path) -> _Source:
         told = "all of scikit-learn's digits, 8x8 pixels"
         return _Source(files, known.target.tolist(), images.__getitem__, told)
     place = Path(name)
-    pairs = [*datasets.pairs_of(place)] if place.is_dir() else []
+    pairs = [*datasets.image_label_pairs(place)] if place.is_dir() else []
     if pairs:
         return _of_idx(pairs)
     alone = [*place.glob("*images*idx3*")] if place.is_dir() else []

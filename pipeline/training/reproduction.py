@@ -10,7 +10,6 @@ import numpy as np
 from torch.nn.utils import parameters_to_vector
 
 from pipeline import datasets, tracking
-from pipeline.datasets import download
 from pipeline.model import Network, TrainedModel, load_trained_model
 
 ENVIRONMENT_TAGS = {  # tags of a run on which the bytes may depend
@@ -57,9 +56,10 @@ class RecordedTraining:
         known = self.trained.metadata["data_sha256"]
         path = folder / f"{datasets.file_name(name)}.safetensors"
         whole = path.exists() and path.with_suffix(".json").exists()
-        if whole and download.file_sha256(path) != datasets.summary(path)["sha256"]:
+        if whole and datasets.file_sha256(path) != datasets.summary(path)["sha256"]:
             raise ValueError(
-                f"{path} has sha256 {download.file_sha256(path)}, and run {self.run.run_id} "
+                f"{path} has sha256 {datasets.file_sha256(path)}, "
+                f"and run {self.run.run_id} "
                 f"was trained with {known}: python -m pipeline.data "
                 f"dataset={name} makes it anew"
             )

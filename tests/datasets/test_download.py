@@ -7,6 +7,7 @@ import pytest
 import torchvision
 
 from pipeline.datasets import download
+from pipeline.datasets.registry import DOWNLOADED
 
 SMALL = "t10k-labels-idx1-ubyte"
 
@@ -18,7 +19,7 @@ def raw(tmp_path, mnist):
     place = download.raw_folder("mnist", tmp_path)
     place.mkdir(parents=True)
     for path in home.iterdir():
-        if path.name in download.RAW_FILES["mnist"][1] and path.name != SMALL:
+        if path.name in DOWNLOADED["mnist"].hashes() and path.name != SMALL:
             (place / path.name).symlink_to(path)
     return place
 
@@ -97,9 +98,9 @@ def test_no_archive_is_no_data(raw, serve, capfd, content, why):
 def test_a_server_that_is_silent_or_drips_is_given_up(
     raw, serve, capfd, drips, monkeypatch
 ):
-    patience = {"CONNECT": 1, "WHOLE": 60}
+    patience = {"CONNECT_TIMEOUT": 1, "FILE_TIMEOUT": 60}
     if drips != "nothing":
-        patience = {"CONNECT": 60, "WHOLE": 2}
+        patience = {"CONNECT_TIMEOUT": 60, "FILE_TIMEOUT": 2}
     for name, seconds in patience.items():
         monkeypatch.setattr(download, name, seconds)
 
@@ -165,7 +166,7 @@ def test_without_any_source_the_message_names_files_hashes_and_folder(raw, serve
     with pytest.raises(FileNotFoundError) as missing:
         download.fetch("mnist", raw.parent.parent)
     assert str(raw) in str(missing.value)
-    assert f"{download.RAW_FILES['mnist'][1][SMALL]}  {SMALL}" in str(missing.value)
+    assert f"{DOWNLOADED['mnist'].hashes()[SMALL]}  {SMALL}" in str(missing.value)
     assert "train-images" not in str(missing.value)  # that one is there
 
 

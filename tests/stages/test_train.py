@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from pipeline.cli import config, paths
-from pipeline.datasets.download import file_sha256
+from pipeline.datasets import file_sha256
 from pipeline.model import storage
 
 REFUSED = ["hidden=0", "hidden=abc", "hiden=20", "lr=nan", "dataset=foo", "hidden=5,10"]

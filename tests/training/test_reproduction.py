@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.datasets.download import file_sha256
+from pipeline.datasets import file_sha256
 
 DIGITS = ["dataset=digits", "epochs=2", "hidden=8"]
 

@@ -1,0 +1,124 @@
+"""Read IDX files, the format of MNIST, plain or gzipped.
+
+A header is checked before memory is allocated for what it declares.
+"""
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pipeline import CLASSES
+
+MAX_IMAGES = 1_000_000
+MAX_SIDE = 4096  # pixels
+MAX_FILE_BYTES = 2**29  # EMNIST, the largest data set of the family, has about 2**29
+OTHER_FORMATS = {  # by their first bytes
+    b"PK": "is a ZIP archive; unpack it first",
+    b"<": "is an HTML page, not the file itself; download it again",
+    b"vers": "is a Git LFS pointer; run git lfs pull",
+    b"": "is not an IDX file",
+}
+
+
+def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the image files of a folder that have a label file, and the label files."""
+    for path in sorted(folder.iterdir()):
+        plain = path.name.removesuffix(".gz")
+        if plain != path.name and (folder / plain).exists():
+            continue  # the same file, gzipped
+        if "images" in plain and "idx3" in plain:
+            partner = plain.replace("images", "labels").replace("idx3", "idx1")
+            for labels in (folder / partner, folder / f"{partner}.gz"):
+                if labels.is_file() and path.is_file():
+                    yield path, labels
+                    break
+
+
+def read_pair(
+    images_path: Path, labels_path: Path
+) -> tuple[UInt8[np.ndarray, "n height width"], UInt8[np.ndarray, " n"]]:
+    """Read images of any size and their labels (0 to 9) from two IDX files.
+
+    Raises:
+        ValueError: If a file violates the format, or the files do not match.
+    """
+    images = read_idx(images_path, dimensions=3)
+    labels = read_idx(labels_path, dimensions=1)
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{images_path} has {len(images)} images, "
+            f"{labels_path.name} {len(labels)} labels"
+        )
+    if labels.max() >= CLASSES:
+        row = int(np.argmax(labels >= CLASSES))
+        raise ValueError(
+            f"{labels_path} has label {labels[row]} in row {row}, not 0..9"
+        )
+    return images, labels
+
+
+def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
+    """Read an IDX file of bytes, plain or gzipped.
+
+    Args:
+        path: The file.
+        dimensions: 3 for images, 1 for labels.
+
+    Raises:
+        ValueError: If the file violates the format; the message names file and rule.
+
+    Source: the format is described at the end of LeCun, Cortes, Burges, The MNIST
+    database of handwritten digits (1998).
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is not a regular file")
+    with path.open("rb") as stream:
+        gzipped = stream.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if gzipped else path.open("rb") as stream:
+            sizes = _read_header(stream, path, dimensions)
+            size = math.prod(sizes)
+            body = stream.read(size + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is not a complete gzip file: {error}") from None
+    if len(body) != size:
+        actual = "more" if len(body) > size else f"{len(body):,}"
+        raise ValueError(
+            f"{path} declares {size:,} bytes after its header, but has {actual}"
+        )
+    return np.frombuffer(body, np.uint8).reshape(sizes)
+
+
+def _read_header(
+    stream: IO[bytes] | gzip.GzipFile, path: Path, dimensions: int
+) -> list[int]:
+    """Read the sizes of the dimensions, and check them."""
+    header = stream.read(4 + 4 * dimensions)
+    magic, start = bytes([0, 0, 8, dimensions]), header[:4]
+    if not header:
+        raise ValueError(f"{path} is empty")
+    if start != magic:
+        problem = next(p for s, p in OTHER_FORMATS.items() if start.startswith(s))
+        raise ValueError(
+            f"{path} {problem}: it starts with bytes {start.hex(' ')}; an IDX file of "
+            f"bytes in {dimensions} dimensions starts with {magic.hex(' ')}"
+        )
+    if len(header) < 4 + 4 * dimensions:
+        raise ValueError(f"{path} is truncated: it ends within its header")
+    sizes = [int(size) for size in np.frombuffer(header, ">u4", offset=4)]
+    if sizes[0] > MAX_IMAGES or max(sizes[1:], default=0) > MAX_SIDE:
+        raise ValueError(
+            f"{path} declares {' x '.join(f'{size:,}' for size in sizes)}: the limits "
+            f"are {MAX_IMAGES:,} images and {MAX_SIDE:,} pixels per side"
+        )
+    if not 0 < math.prod(sizes) <= MAX_FILE_BYTES:
+        raise ValueError(
+            f"{path} declares {math.prod(sizes):,} bytes, not 1 to {MAX_FILE_BYTES:,}"
+        )
+    return sizes
