@@ -6,9 +6,7 @@ takes a few seconds and 20 MB of download once: 60,000 + 10,000 pictures, mean 0
 67 pixels that are never lit.
 """
 
-from pipeline.cli.command import stage
-from pipeline.cli.config import DataConfig
-from pipeline.cli.paths import outputs_dir
+from pipeline.cli import DataConfig, outputs_dir, stage
 
 
 def data(cfg: DataConfig) -> None:

@@ -14,10 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli.command import stage
-from pipeline.cli.config import EvaluateConfig
-from pipeline.cli.paths import outputs_dir, store_dir
-from pipeline.cli.terminal import progress
+from pipeline.cli import EvaluateConfig, outputs_dir, progress, stage, store_dir
 from pipeline.files import printable
 
 if TYPE_CHECKING:

@@ -16,9 +16,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli.command import stage
-from pipeline.cli.config import InspectConfig, defaults, run_name
-from pipeline.cli.paths import outputs_dir, store_dir
+from pipeline.cli import (
+    InspectConfig,
+    defaults,
+    outputs_dir,
+    run_name,
+    stage,
+    store_dir,
+)
 from pipeline.files import printable
 
 if TYPE_CHECKING:

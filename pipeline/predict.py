@@ -14,10 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.command import stage
-from pipeline.cli.config import PredictConfig
-from pipeline.cli.paths import outputs_dir, store_dir
-from pipeline.cli.terminal import probability_bars
+from pipeline.cli import PredictConfig, outputs_dir, probability_bars, stage, store_dir
 from pipeline.files import printable
 
 if TYPE_CHECKING:

@@ -5,9 +5,7 @@ seconds per run, and 0.1 s for a run that is there unchanged. A copy has the tag
 `copy.of` with the id of its original; metrics, files and times are the same.
 """
 
-from pipeline.cli.command import stage
-from pipeline.cli.config import SyncConfig
-from pipeline.cli.paths import store_dir
+from pipeline.cli import SyncConfig, stage, store_dir
 
 
 def sync(cfg: SyncConfig) -> None:

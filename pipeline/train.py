@@ -16,19 +16,21 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from pipeline.cli.command import stage
-from pipeline.cli.config import (
+from pipeline.cli import (
     ConfigError,
     RunContext,
     TrainConfig,
     as_yaml,
+    outputs_dir,
+    probability_bars,
+    progress_bar,
     run_name,
     source_hashes,
+    stage,
+    store_dir,
     validate,
 )
-from pipeline.cli.paths import outputs_dir, store_dir
-from pipeline.cli.terminal import probability_bars, progress_bar
-from pipeline.sweeps.driver import sweep
+from pipeline.sweeps import run_sweep
 
 if TYPE_CHECKING:
     from pipeline.datasets.dataset import Dataset
@@ -72,7 +74,7 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
     generator = torch.Generator().manual_seed(cfg.seed)
     network = Network(hidden=cfg.hidden, generator=generator)
     adam = Adam(network, lr=cfg.lr)
-    numbers = cfg.numbers()
+    numbers = cfg.hyperparameters()
     about = numbers | {"data_sha256": dataset.sha256}
     apart = {"reproduces": cfg.reproduce, "sweep": trial.tags.get("sweep")}
     digest = checkpoints.training_digest(
@@ -289,4 +291,4 @@ def _print_comparison(
 
 
 if __name__ == "__main__":
-    stage(train, TrainConfig, sweep=sweep)
+    stage(train, TrainConfig, sweep=run_sweep)

@@ -12,17 +12,17 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from pipeline.cli import config, paths
+from pipeline.cli import paths, schema
 from pipeline.datasets import file_sha256
 
 ROOT = paths.ROOT
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 KEYS = {
-    "data": config.DataConfig,
-    "train": config.TrainConfig,
-    "evaluate": config.EvaluateConfig,
+    "data": schema.DataConfig,
+    "train": schema.TrainConfig,
+    "evaluate": schema.EvaluateConfig,
 }
-KEYS["inspect"] = config.InspectConfig
+KEYS["inspect"] = schema.InspectConfig
 ABOUT_THE_RUN = {
     "run",
     "model",
@@ -31,7 +31,7 @@ ABOUT_THE_RUN = {
     "reproduce",
     "server",
 }  # no byte of a file depends on these
-ABOUT_THE_RUN |= {"image", *config.QUESTION_KEYS}  # which leave the chain's files alone
+ABOUT_THE_RUN |= {"image", *schema.QUESTION_KEYS}  # which leave the chain's files alone
 SHAPE_NO_FILE = {"atomic", "command", "commandline", "config", "provenance"}
 SHAPE_NO_FILE |= {"reproduce", "screen", "sweep"}
 SHAPE_NO_FILE |= {"copies", "tracking", "unfinished"}

@@ -238,7 +238,7 @@ def test_a_full_disk_is_said_once_and_the_same_command_succeeds_after(small_disk
             told = assert_one_clear_message(done)
             if name != "sweep":  # which says in a line each which settings failed
                 assert "No space left" in told or "disk is full" in told
-                assert "make room, and the same command carries on" in told
+                assert "free space, then run the same command again to resume" in told
             assert hashes(project, "train", "evaluate") == before
         assert_whole(project)
         small_disk.leave(65_536)

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors import numpy as safetensors
 
 from pipeline import datasets
-from pipeline.cli import config
+from pipeline.cli import config, schema
 from pipeline.cli.arguments import ParsedCommand, parse
 from pipeline.images import reading
 from pipeline.model import Network, load_trained_model, ood, storage
@@ -259,7 +259,7 @@ KEYS = sorted(config.defaults())
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
 def test_values_are_within_bounds_or_refused_by_their_key(values):
     try:
-        found = config.validate(config.TrainConfig, config.defaults() | values)
+        found = config.validate(schema.TrainConfig, config.defaults() | values)
     except config.ConfigError as error:
         assert all(line.split()[0].strip(":") for line in str(error).splitlines())
         return
@@ -278,6 +278,6 @@ WORDS = st.one_of(
 @fuzz
 @given(st.lists(WORDS, max_size=4))
 def test_a_command_line_is_understood_or_refused(words):
-    found = parse(words, config.TrainConfig, sweeps=True)
+    found = parse(words, schema.TrainConfig, sweeps=True)
     assert isinstance(found, ParsedCommand)
     assert found.problems or isinstance(found.overrides, list)

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cli import command, config, paths
+from pipeline.cli import paths
+from pipeline.cli import schema as config
+from pipeline.cli.arguments import parse
 from pipeline.datasets import file_sha256
 
 STAGES = {"data": config.DataConfig, "train": config.TrainConfig}
@@ -62,7 +64,7 @@ def test_every_key_that_the_readme_types_exists():
     for stage, arguments in typed:
         keys = STAGES[stage]
         given = [a for a in shlex.split(arguments) if a != "--help"]
-        assert command.parse(given, keys, sweeps=stage == "train").problems == []
+        assert parse(given, keys, sweeps=stage == "train").problems == []
 
 
 def test_pictures_of_the_readme_exist():

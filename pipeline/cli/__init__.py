@@ -1,34 +1,57 @@
-"""From the command line to a validated configuration, and text on the terminal.
+"""The command line, the validated configuration of a stage, and terminal output.
 
-The only package that uses Hydra.
+This is the only package that uses Hydra.
 """
 
-from pipeline.cli.command import stage
+from pipeline.cli.command import (
+    LaunchJobs,
+    stage,
+)
 from pipeline.cli.config import (
-    HYPERPARAMETERS,
     ConfigError,
-    DataConfig,
-    EvaluateConfig,
-    InspectConfig,
-    PredictConfig,
-    RunContext,
-    SyncConfig,
-    TrainConfig,
     as_yaml,
     defaults,
     run_name,
     source_hashes,
     validate,
 )
-from pipeline.cli.paths import outputs_dir, store_dir
-from pipeline.cli.terminal import probability_bars, progress, progress_bar, table
+from pipeline.cli.jobs import (
+    Job,
+)
+from pipeline.cli.launch import (
+    RunContext,
+    record_failure,
+)
+from pipeline.cli.paths import (
+    ROOT,
+    outputs_dir,
+    store_dir,
+)
+from pipeline.cli.schema import (
+    HYPERPARAMETERS,
+    DataConfig,
+    EvaluateConfig,
+    InspectConfig,
+    PredictConfig,
+    SyncConfig,
+    TrainConfig,
+)
+from pipeline.cli.terminal import (
+    probability_bars,
+    progress,
+    progress_bar,
+    table,
+)
 
 __all__ = [
     "HYPERPARAMETERS",
+    "ROOT",
     "ConfigError",
     "DataConfig",
     "EvaluateConfig",
     "InspectConfig",
+    "Job",
+    "LaunchJobs",
     "PredictConfig",
     "RunContext",
     "SyncConfig",
@@ -39,6 +62,7 @@ __all__ = [
     "probability_bars",
     "progress",
     "progress_bar",
+    "record_failure",
     "run_name",
     "source_hashes",
     "stage",

@@ -1,6 +1,6 @@
-"""Where the project's files are; `PIPELINE_OUTPUTS` in the environment moves outputs/.
+"""The folders of the project; the environment variable PIPELINE_OUTPUTS moves outputs/.
 
-This is the only module that reads that variable.
+No other module reads that variable.
 """
 
 import os
@@ -17,10 +17,10 @@ def outputs_dir() -> Path:
 
 
 def store_dir() -> Path:
-    """Return the folder of MLflow's store, of checkpoints and of sweeps.
+    """Return the folder of MLflow's store, the checkpoints and the sweeps.
 
-    This is `outputs_dir()`, except where DVC runs an experiment in a temporary copy of
-    the project: what outlives the stage then belongs to the project itself.
+    It is `outputs_dir()`, unless DVC runs an experiment in a temporary copy of the
+    project; then it is outputs/ of the project itself, so that these files remain.
     """
     project = os.environ.get("DVC_ROOT")
     if project and "PIPELINE_OUTPUTS" not in os.environ:

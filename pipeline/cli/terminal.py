@@ -1,4 +1,7 @@
-"""What people see on a terminal: text that can do no harm, and bars for long work."""
+"""Terminal output: tables, bars and progress bars.
+
+Progress bars appear only on a terminal; everything else is plain text.
+"""
 
 import io
 import os
@@ -16,7 +19,7 @@ Item = TypeVar("Item")
 
 
 class _Output(io.FileIO):
-    """A file that takes what is written also when whoever read it has gone."""
+    """A file that discards what is written after its reader has closed the pipe."""
 
     def write(self, content: Any) -> int:  # noqa: ANN401
         try:
@@ -27,9 +30,9 @@ class _Output(io.FileIO):
 
 
 def ignore_broken_pipe() -> None:
-    """Let this process end its work though nobody reads on, as after `| head`.
+    """Continue this process after its reader has closed the pipe, as `| head` does.
 
-    Letters that the terminal doesn't have are replaced; a bar is worth no failure.
+    Characters that the encoding of the terminal lacks are replaced, not an error.
     """
     for name in ("stdout", "stderr"):
         before = getattr(sys, name)
@@ -45,22 +48,22 @@ def ignore_broken_pipe() -> None:
             setattr(sys, name, after)
 
 
-def progress(told: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
-    """Return what passes items on and shows, on a terminal, how far they have come."""
+def progress(description: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
+    """Return a function that iterates over items and shows a progress bar."""
     from rich.console import Console
     from rich.markup import escape
 
-    def pass_on(items: Sequence[Item]) -> Iterator[Item]:
-        with progress_bar(Console()) as shown:
-            yield from shown.track(items, description=escape(printable(told)))
+    def track(items: Sequence[Item]) -> Iterator[Item]:
+        with progress_bar(Console()) as bar:
+            yield from bar.track(items, description=escape(printable(description)))
 
-    return pass_on
+    return track
 
 
-def progress_bar(screen: "Console") -> "Progress":
-    """Return a bar that shows below all else how far long work has come.
+def progress_bar(console: "Console") -> "Progress":
+    """Return a progress bar below all other output, which disappears at the end.
 
-    It goes when the work is done, and never comes where the screen is no terminal.
+    It is disabled if the console is not a terminal.
     """
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -68,14 +71,14 @@ def progress_bar(screen: "Console") -> "Progress":
         *Progress.get_default_columns()[:2],
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=screen,
-        disable=not screen.is_terminal,
+        console=console,
+        disable=not console.is_terminal,
         transient=True,
     )
 
 
 def probability_bars(probabilities: Sequence[float]) -> list[str]:
-    """Draw the probability of each class, in [0, 1], as a line with a bar."""
+    """Return a line with a bar for the probability of each class, in [0, 1]."""
     return [
         f"  {label}  {probability:8.3%}  {'█' * round(40 * probability)}".rstrip()
         for label, probability in enumerate(probabilities)
@@ -85,12 +88,12 @@ def probability_bars(probabilities: Sequence[float]) -> list[str]:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str] = ()
 ) -> str:
-    """Lay out cells as a table in plain text, as wide as its content.
+    """Return a table as plain text, as wide as its content.
 
     Args:
         columns: The headings.
-        rows: The cells; each row has one for each column.
-        left: The columns that are aligned left; numbers read best on the right.
+        rows: The cells of each row, one per column.
+        left: The columns that are aligned left; the others are aligned right.
     """
     from rich.console import Console
     from rich.table import Table

@@ -1,5 +1,18 @@
-"""Sweeps: many settings under one parent run."""
+"""Sweeps: the outcomes of many trainings under one parent run, and their report.
 
-from pipeline.sweeps.driver import sweep
+`pipeline.cli` combines the values of a sweep and launches its jobs.
+"""
 
-__all__ = ["sweep"]
+from pipeline.sweeps.driver import run_sweep, sweep_name
+from pipeline.sweeps.outcomes import Outcome, Setting, group_by_setting, read_outcome
+from pipeline.sweeps.report import describe
+
+__all__ = [
+    "Outcome",
+    "Setting",
+    "describe",
+    "group_by_setting",
+    "read_outcome",
+    "run_sweep",
+    "sweep_name",
+]

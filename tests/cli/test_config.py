@@ -5,14 +5,16 @@ import pytest
 from pipeline.cli import paths
 from pipeline.cli.config import (
     ConfigError,
-    EvaluateConfig,
-    InspectConfig,
-    PredictConfig,
-    TrainConfig,
     defaults,
     run_name,
     source_hashes,
     validate,
+)
+from pipeline.cli.schema import (
+    EvaluateConfig,
+    InspectConfig,
+    PredictConfig,
+    TrainConfig,
 )
 
 

@@ -320,4 +320,4 @@ def test_a_network_is_reached_by_its_file_too(finished):
 
 def test_run_and_model_together_are_refused(finished):
     done = finished.run("evaluate", "run=a", "model=b", status=2)
-    assert "run and model name two networks: leave one out" in done.stderr
+    assert "run and model both select a network: leave out one of them" in done.stderr

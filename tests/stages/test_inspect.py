@@ -11,8 +11,9 @@ from mlflow import MlflowClient
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from pipeline.cli import config
-from pipeline.cli.config import ConfigError, InspectConfig, defaults, validate
+from pipeline.cli import schema
+from pipeline.cli.config import ConfigError, defaults, validate
+from pipeline.cli.schema import InspectConfig
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.model import Network, load_trained_model, storage
 
@@ -205,8 +206,8 @@ def test_a_history_of_another_network_is_refused(inspected, tmp_path):
         ({"neuron": "N11;N12"}, "neuron must be N11"),
         ({"weight": "layer_1[300]"}, r"weight must be layer_1\[300,5\]"),
         ({"weight": "layer_1.bias[1,2]"}, r"weight must be layer_1\[300,5\]"),
-        ({"weight": "layer_1[300,5]", "neuron": "N11"}, "are different questions"),
-        ({"arrays": True, "against": "a"}, "are different questions"),
+        ({"weight": "layer_1[300,5]", "neuron": "N11"}, "cannot be combined"),
+        ({"arrays": True, "against": "a"}, "cannot be combined"),
         ({"image": "3"}, "image is what a neuron reads"),
     ],
 )
@@ -226,7 +227,7 @@ def test_neurons_may_be_typed_small_and_apart():
 
 def test_all_that_is_wrong_is_refused_at_once_and_before_work(inspected):
     done = inspected.run("inspect", "neuron=N0", "weight=layer_3[0]", status=2)
-    assert done.stderr.startswith("error: nothing was started")
+    assert done.stderr.startswith("error: invalid arguments")
     assert "neuron must be" in done.stderr and "weight must be" in done.stderr
     done = inspected.run("inspect", "neuron=N121", status=1)
     assert "neuron must be N11 to N120" in done.stderr
@@ -247,5 +248,5 @@ def test_pictures_that_are_not_there_are_refused(inspected):
 
 
 def test_questions_leave_the_keys_of_other_stages_alone():
-    assert set(config.QUESTION_KEYS) <= set(defaults())
-    assert validate(config.EvaluateConfig, defaults())
+    assert set(schema.QUESTION_KEYS) <= set(defaults())
+    assert validate(schema.EvaluateConfig, defaults())

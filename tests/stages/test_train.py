@@ -18,7 +18,7 @@ import yaml
 from PIL import Image
 from safetensors.numpy import load_file
 
-from pipeline.cli import config, paths
+from pipeline.cli import config, paths, schema
 from pipeline.datasets import file_sha256
 from pipeline.model import storage
 
@@ -198,7 +198,7 @@ def test_run_holds_the_resolved_configuration(client, recorded, tmp_path):
     with open(path) as stream:
         known = yaml.safe_load(stream)
     assert known == {
-        key: config.defaults()[key] for key in config.TrainConfig.model_fields
+        key: config.defaults()[key] for key in schema.TrainConfig.model_fields
     }
 
 
@@ -322,7 +322,7 @@ def test_a_command_ends_its_work_though_nobody_reads_on(copied, command, unbuffe
 def test_a_refused_value_ends_with_status_2_and_leaves_nothing(project, argument):
     before = project.files()
     done = project.run("train", argument, status=2)
-    assert done.stderr.startswith("error: nothing was started\n")
+    assert done.stderr.startswith("error: invalid arguments; nothing was run\n")
     assert argument.partition("=")[0] in done.stderr
     assert "Traceback" not in done.stderr and not done.stdout
     assert project.files() == before

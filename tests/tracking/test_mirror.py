@@ -19,8 +19,9 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import tracking
-from pipeline.cli import config
-from pipeline.cli.config import ConfigError, TrainConfig, defaults, validate
+from pipeline.cli import schema
+from pipeline.cli.config import ConfigError, defaults, validate
+from pipeline.cli.schema import TrainConfig
 from pipeline.tracking import mirror
 
 pytestmark = pytest.mark.fault  # real servers, started and ended: two minutes
@@ -461,7 +462,7 @@ def test_without_the_key_the_environment_names_the_server(monkeypatch):
     with pytest.raises(ConfigError, match=r"\(here MLFLOW_TRACKING_URI\) must hold no"):
         validate(TrainConfig, defaults())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///outputs/mlflow.db")
-    assert validate(config.SyncConfig, defaults()).server is None
+    assert validate(schema.SyncConfig, defaults()).server is None
 
 
 # --- Killed -------------------------------------------------------------------------

@@ -1,0 +1,147 @@
+"""Calls a stage through Hydra: once, or once for each job of a sweep.
+
+Hydra composes `conf/` and starts the workers of a sweep; it neither logs nor reports
+errors.
+"""
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline import files
+from pipeline.cli.arguments import ParsedCommand
+from pipeline.cli.config import to_dict, validate
+from pipeline.cli.jobs import Job
+from pipeline.cli.overrides import quote
+from pipeline.cli.paths import CONF_DIR, outputs_dir
+from pipeline.cli.schema import StageConfig
+from pipeline.cli.terminal import ignore_broken_pipe
+
+# Errors of files, values and the network. Others are bugs, and print a traceback.
+USER_ERRORS = (ValueError, ArithmeticError, OSError)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where a training writes, and what a sweep adds to its run."""
+
+    folder: Path = field(default_factory=outputs_dir)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None  # of the run; None for the usual name
+
+
+def call_with_hydra(
+    function: Callable[[dict[str, Any]], None], overrides: Sequence[str]
+) -> None:
+    """Compose the configuration and call the function; in a sweep, once per job."""
+    import hydra
+    from omegaconf import DictConfig
+
+    errors: list[Exception] = []
+
+    def job(config: DictConfig) -> None:
+        try:
+            function(to_dict(config))
+        except USER_ERRORS as error:  # Hydra would print its own message
+            errors.append(error)
+
+    sys.argv = [sys.argv[0], *overrides]
+    main = hydra.main(
+        version_base="1.3", config_path=str(CONF_DIR), config_name="hydra"
+    )
+    main(job)()
+    if errors:
+        raise errors[0]
+
+
+def launch_jobs(
+    function: Callable[..., None],
+    schema: type[StageConfig],
+    command: ParsedCommand,
+    folder: Path,
+    tags: Mapping[str, str],
+) -> None:
+    """Train the jobs of a sweep, except those that have already ended.
+
+    A job that ends leaves a file `done` in its folder, or `error.txt` with the reason.
+    While it trains, its process holds `lock`, and the file `begun` is there. Jobs whose
+    values are invalid are skipped, even if Hydra resolves a value such as ${epochs}.
+
+    Raises:
+        BrokenExecutor: If the system killed a worker.
+    """
+    swept = list(command.jobs[0].swept)
+    valid = {job.folder for job in command.jobs if not job.problems}
+    launcher = os.getpid()
+
+    def run(values: dict[str, Any]) -> None:
+        job = Job.of(schema, values, swept)
+        if job.folder not in valid:
+            return
+        place = folder / job.folder
+        context = RunContext(place, {**tags, **job.tags, "setting": job.name}, job.name)
+        waiting = f"waiting for another process, which is training {job.name}"
+        try:
+            with exit_with(launcher), files.lock(place / "lock", waiting=waiting):
+                if any((place / end).exists() for end in ("done", "error.txt")):
+                    return
+                (place / "begun").touch()
+                with redirect_stdout(io.StringIO()):  # the sweep prints a line
+                    function(validate(schema, values), context)
+                (place / "done").touch()
+        except Exception as error:  # any error ends this job, and not the sweep
+            reason, details = str(error), ""
+            if not reason or not isinstance(error, USER_ERRORS):
+                reason = f"{type(error).__name__}: {error}"
+                details = traceback.format_exc()
+            record_failure(place, f"{' '.join(reason.split())}\n{details}")
+
+    where = [f"hydra.sweep.dir={quote(str(folder))}", "hydra.sweep.subdir=."]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its own errors, too
+    call_with_hydra(run, [*where, *command.overrides])
+
+
+def record_failure(folder: Path, reason: str) -> None:
+    """Write the reason why a job failed into its folder, unless one is there."""
+    if not (folder / "error.txt").exists():
+        with files.atomic_file(folder / "error.txt") as path:
+            path.write_text(reason)
+
+
+_training = threading.Lock()
+
+
+@contextmanager
+def exit_with(launcher: int) -> Iterator[None]:
+    """Train in this process, which exits afterwards if its launcher was killed.
+
+    Otherwise joblib's workers would wait for more work forever.
+    """
+    if os.getpid() != launcher:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher handles Ctrl-C
+        _watch(launcher)
+    with _training:
+        yield
+
+
+@cache
+def _watch(launcher: int) -> None:
+    ignore_broken_pipe()  # a launcher that was killed does not read any more
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1)
+        with _training:
+            os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()

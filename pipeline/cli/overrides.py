@@ -1,0 +1,128 @@
+"""Parses one key=value argument and translates it for Hydra.
+
+Text is taken as typed; Hydra's own parser reads numbers, switches and ranges.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli.config import (
+    ConfigError,
+    defaults,
+    describe_default,
+    explain_unknown_key,
+)
+from pipeline.cli.schema import HYPERPARAMETERS, LIST_KEYS, TEXT_KEYS, StageConfig
+
+
+@dataclass(frozen=True)
+class SweepValues:
+    """The values of a key that a sweep varies."""
+
+    values: list[Any]
+
+
+def parse_override(
+    argument: str, schema: type[StageConfig], *, sweep: bool
+) -> tuple[str, Any]:
+    """Parse a key=value argument.
+
+    Text keeps its brackets, dollar signs and umlauts; in a sweep, commas separate
+    several texts unless the whole text is a folder.
+
+    Returns:
+        The override for Hydra, and the value, which is a `SweepValues` if there are
+        several.
+
+    Raises:
+        ConfigError: If the key is not an option of the stage, or the value cannot be
+            parsed, or there are several where only one is allowed.
+    """
+    key, equals, text = argument.partition("=")
+    if not equals or key not in schema.model_fields:
+        raise ConfigError(explain_unknown_key(argument, schema))
+    if key in LIST_KEYS:
+        return _parse_list(key, text)
+    if key in TEXT_KEYS:
+        override, value = _parse_text(key, text, sweep=sweep)
+    else:
+        override, value = argument, _parse_with_hydra(argument)
+    if isinstance(value, SweepValues):
+        if not sweep:
+            raise ConfigError(f"{argument} has several values: add -m to train each")
+        if key not in HYPERPARAMETERS:
+            raise ConfigError(f"{argument} has several values: {key} takes one")
+    return override, value
+
+
+def _parse_list(key: str, text: str) -> tuple[str, list[str] | None]:
+    inner = text[1:-1] if text[:1] + text[-1:] == "[]" else text
+    items = [inner] if os.path.isdir(inner) else inner.split(",")
+    items = [item.strip() for item in items if item.strip() not in ("", "null")]
+    if items:
+        return f"{key}=[{','.join(map(quote, items))}]", items
+    if "," in inner:
+        raise _unreadable(key, text)
+    return f"{key}=null", None
+
+
+def _parse_text(key: str, text: str, *, sweep: bool) -> tuple[str, Any]:
+    if text == "null" and defaults()[key] is None:
+        return f"{key}={text}", None
+    is_single = not sweep or Path(text).expanduser().is_dir()
+    texts = [text] if is_single else text.split(",")
+    return make_override(key, texts), SweepValues(texts) if texts[1:] else text
+
+
+def _parse_with_hydra(argument: str) -> Any:  # noqa: ANN401
+    """Parse a number, a switch, a range or a word with Hydra's parser.
+
+    Raises:
+        ConfigError: If Hydra cannot parse it, or it has no list of values, as
+            interval(0,1).
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    def unquote(value: object) -> object:
+        return getattr(value, "text", value)
+
+    key, _, text = argument.partition("=")
+    try:
+        override = OverridesParser.create().parse_override(argument)
+        if not override.is_sweep_override():
+            return unquote(override.value())
+        values = [unquote(value) for value in override.sweep_iterator()]
+    except (HydraException, NotImplementedError, ValueError):
+        # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
+        raise _unreadable(key, text) from None
+    if not values:  # range(3,1)
+        raise _unreadable(key, text)
+    return SweepValues(values)
+
+
+def _unreadable(key: str, text: str) -> ConfigError:
+    text = text if len(text) < 80 else f"{text[:80]}..."
+    return ConfigError(f"{key} has an invalid value {text!r} ({describe_default(key)})")
+
+
+def make_override(key: str, values: Iterable[Any]) -> str:
+    """Return the override for Hydra that gives a key these values."""
+    texts = (quote(value) if key in TEXT_KEYS else str(value) for value in values)
+    return f"{key}={','.join(texts)}"
+
+
+def quote(text: str) -> str:
+    r"""Quote text so that Hydra and OmegaConf return it unchanged.
+
+    Inside quotes Hydra reads a backslash as itself except before a quote, and OmegaConf
+    reads ${...} as an interpolation unless a backslash precedes it.
+    """
+    text = re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", text)
+    text = re.sub(r'(\\*)"', lambda match: match[1] * 2 + r"\"", text)
+    text = re.sub(r"(\\+)\Z", lambda match: match[1] * 2, text)
+    return f'"{text}"'

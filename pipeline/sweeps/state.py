@@ -1,0 +1,98 @@
+"""Which jobs of a sweep are trained, and the files of those that are.
+
+The runs in the store decide. Without a store, the files in the folder do.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import files
+from pipeline.cli import Job, record_failure
+
+if TYPE_CHECKING:
+    from pipeline.tracking import ChildRun, Run
+
+
+def find_missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
+    """Return the jobs that still have to be trained, and prepare all folders.
+
+    Files whose run is not finished are no result. If a run is finished and its files
+    are gone from the folder, they are restored from the run.
+
+    Raises:
+        ValueError: If a finished run has lost its files, too.
+    """
+    trained = _find_trained(jobs, folder, run)
+    missing = []
+    for job in jobs:
+        place = folder / job.folder
+        if job.problems:
+            continue
+        if files.is_held(place / "lock"):  # its launcher was killed, its worker was not
+            missing.append(job)
+        elif job.name in trained:
+            if child := trained[job.name]:
+                _restore_files(child, place / "train", job)
+            (place / "error.txt").unlink(missing_ok=True)
+            (place / "done").touch()
+        else:
+            for name in ("done", "error.txt", "begun"):
+                (place / name).unlink(missing_ok=True)
+            missing.append(job)
+    return missing
+
+
+def record_killed(missing: Sequence[Job], folder: Path, run: "Run") -> None:
+    """Record the failure of the jobs whose worker was killed.
+
+    When the system kills one worker, joblib kills all others; a job that had already
+    been recorded as finished is done.
+    """
+    begun = [job for job in missing if (folder / job.folder / "begun").exists()]
+    ended = [job for job in begun if not files.is_held(folder / job.folder / "lock")]
+    trained = _find_trained(missing, folder, run)  # after all of them have ended
+    for job in ended:
+        place = folder / job.folder
+        if job.name in trained:
+            (place / "done").touch()
+        else:
+            record_failure(place, "its worker was killed; is there enough memory?")
+
+
+def _find_trained(
+    jobs: Sequence[Job], folder: Path, run: "Run"
+) -> dict[str, "ChildRun | None"]:
+    """Return the names of the jobs that are trained, and their runs if recorded."""
+    children = run.children()
+    if children is not None:
+        return {c.setting: c for c in children if c.status == "FINISHED"}
+    records = {job.name: folder / job.folder / "train" / "run.json" for job in jobs}
+    return {name: None for name, record in records.items() if record.exists()}
+
+
+def _restore_files(child: "ChildRun", folder: Path, job: Job) -> None:
+    """Copy the files of a training from its run, unless the folder has the same files.
+
+    Raises:
+        ValueError: If the run has lost its files.
+    """
+    artifacts = [*(child.folder / "train").glob("*")]
+    recorded, existing = (
+        {path.name: path.stat().st_size for path in paths}
+        for paths in (artifacts, folder.glob("*"))
+    )
+    is_of_run = (
+        existing.get("run.json") and child.run_id in (folder / "run.json").read_text()
+    )
+    if is_of_run and (not artifacts or existing == recorded):
+        return
+    if not artifacts:
+        raise ValueError(
+            f"{child.folder} has lost the files of {job.name}: delete its run "
+            f"{child.run_id} in MLflow, then run the same command again to train it"
+        )
+    with files.atomic_folder(folder) as written:
+        for path in artifacts:
+            shutil.copy(path, written)
