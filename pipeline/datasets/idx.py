@@ -7,8 +7,8 @@ import gzip
 import math
 import zlib
 from collections.abc import Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -95,9 +95,7 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
     return np.frombuffer(body, np.uint8).reshape(sizes)
 
 
-def _read_header(
-    stream: IO[bytes] | gzip.GzipFile, path: Path, dimensions: int
-) -> list[int]:
+def _read_header(stream: BufferedIOBase, path: Path, dimensions: int) -> list[int]:
     """Read the sizes of the dimensions, and check them."""
     header = stream.read(4 + 4 * dimensions)
     magic, start = bytes([0, 0, 8, dimensions]), header[:4]

@@ -1,0 +1,82 @@
+import gzip
+import os
+
+import numpy as np
+import pytest
+
+from pipeline.datasets import image_label_pairs, read_idx, read_pair
+
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pair_is_read_plain_and_gzipped(idx_folder, few, packed):
+    if packed:
+        for path in [*idx_folder.iterdir()]:
+            path.with_name(f"{path.name}.gz").write_bytes(
+                gzip.compress(path.read_bytes())
+            )
+            path.unlink()
+    (_, test), (_, train) = [
+        (pair[0].name, read_pair(*pair)) for pair in image_label_pairs(idx_folder)
+    ]
+    np.testing.assert_array_equal(train[0], few.train.images)
+    np.testing.assert_array_equal(test[1], few.val.labels)
+
+
+def sizes(*numbers):
+    return np.array(numbers, ">u4").tobytes()
+
+
+# 470,400 = 600 * 28 * 28, the bytes of the images.
+DAMAGE = {
+    "text": (lambda c: b"not an IDX file at all", "starts with bytes 6e 6f 74 20"),
+    "HTML": (lambda c: b"<html>", "is an HTML page"),
+    "ZIP": (lambda c: b"PK\3\4", "is a ZIP archive; unpack it first"),
+    "LFS": (lambda c: b"version https://git-lfs", "is a Git LFS pointer"),
+    "wrong type": (lambda c: c[:2] + b"\x0d" + c[3:], "starts with bytes 00 00 0d 03"),
+    "dimensions": (lambda c: c[:3] + b"\x02" + c[4:], "starts with bytes 00 00 08 02"),
+    "header": (lambda c: c[:9], "it ends within its header"),
+    "truncated": (lambda c: c[:-1], "declares 470,400 bytes .* but has 470,399"),
+    "trailing": (lambda c: c + b"\0", "declares 470,400 bytes .* but has more"),
+    "4 billion": (lambda c: c[:4] + b"\xff" * 4 + c[8:], "are 1,000,000 images"),
+    "overflow": (lambda c: c[:4] + sizes(2**22, 2**21, 2**21), "are 1,000,000 images"),
+    "many": (lambda c: c[:4] + sizes(2**24, 1, 1), "are 1,000,000 images"),
+    "wide": (lambda c: c[:4] + sizes(1, 8192, 64), "4,096 pixels per side"),
+    "large": (lambda c: c[:4] + sizes(2**15, 2**10, 2**10), "not 1 to 536,870,912"),
+    "no images": (lambda c: c[:4] + sizes(0, 28, 28), "declares 0 bytes"),
+    "torn gzip": (lambda c: gzip.compress(c)[:-40], "is not a complete gzip file"),
+    "empty": (lambda c: b"", "is empty"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_file_is_refused_with_its_name_and_the_rule(idx_folder, kind):
+    change, rule = DAMAGE[kind]
+    path = idx_folder / IMAGES
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ValueError, match=rule) as refused:
+        read_idx(path, dimensions=3)
+    assert str(path) in str(refused.value)
+
+
+def test_a_label_out_of_range_is_refused_with_its_row(idx_folder, few, write_idx):
+    labels = few.train.labels.copy()
+    labels[41] = 10
+    write_idx(idx_folder / LABELS, labels)
+    with pytest.raises(ValueError, match=r"has label 10 in row 41, not 0\.\.9"):
+        read_pair(idx_folder / IMAGES, idx_folder / LABELS)
+
+
+def test_different_numbers_of_images_and_labels_are_refused(idx_folder, few, write_idx):
+    write_idx(idx_folder / LABELS, few.train.labels[:-1])
+    with pytest.raises(ValueError, match=r"has 600 images, .* 599 labels"):
+        read_pair(idx_folder / IMAGES, idx_folder / LABELS)
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "images-idx3-ubyte")
+    (tmp_path / "labels-idx1-ubyte").write_bytes(b"")
+    assert not [*image_label_pairs(tmp_path)]
+    with pytest.raises(ValueError, match="is not a regular file"):
+        read_idx(tmp_path / "images-idx3-ubyte", dimensions=3)

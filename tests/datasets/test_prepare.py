@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from pipeline import cli, datasets
+from pipeline.datasets import download
+from pipeline.datasets.registry import DOWNLOADED
+
+
+def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
+    digits, original = datasets.load("digits", folder=tmp_path), load_digits()
+    assert (len(digits.train), len(digits.test)) == (1500, 297)
+    assert digits.test.labels.tolist() == original.target[1500:].tolist()
+    border = np.ones((28, 28), bool)
+    border[4:24, 4:24] = False
+    assert not digits.train.images[:, border].any()
+    assert digits.train.images.max() == 255
+    # Averaged over the same areas, the enlarged images resemble the 8x8 originals.
+    boxes = digits.train.images[:, 4:24, 4:24].reshape(1500, 4, 5, 4, 5).mean((2, 4))
+    small = original.images[:1500].reshape(1500, 4, 2, 4, 2).mean((2, 4))
+    assert np.corrcoef(boxes.ravel(), small.ravel())[0, 1] > 0.98
+
+
+def test_a_second_preparation_writes_nothing(tmp_path):
+    def times():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.glob("digits*")}
+
+    assert datasets.prepare("digits", folder=tmp_path)[1]
+    before = times()
+    assert len(before) == 4  # images, summary, means, samples
+    assert not datasets.prepare("digits", folder=tmp_path)[1]
+    assert times() == before
+
+
+def test_the_file_of_mnist_has_the_same_bytes_wherever_it_is_made(tmp_path, mnist):
+    home = mnist.path.parent
+    raw = download.raw_folder("mnist", tmp_path)
+    raw.parent.mkdir()
+    raw.symlink_to(download.fetch("mnist", home))
+    assert datasets.load("mnist", folder=tmp_path).sha256 == mnist.sha256
+
+
+def test_a_file_with_a_flipped_byte_is_renamed_and_made_again(tmp_path, capfd):
+    path, _ = datasets.prepare("digits", folder=tmp_path)
+    content = bytearray(path.read_bytes())
+    content[100_000] ^= 1
+    path.write_bytes(content)
+    assert datasets.prepare("digits", folder=tmp_path) == (path, True)
+    assert f"{path} has sha256" in capfd.readouterr().err
+    assert path.with_name("digits.safetensors.bad").read_bytes() == content
+    assert datasets.summary(path)["sha256"] == datasets.file_sha256(path)
+
+
+@pytest.mark.parametrize("damage", ["{", "{}", "[]", ""])
+def test_a_damaged_summary_is_reported_and_made_again(tmp_path, capfd, damage):
+    path, _ = datasets.prepare("digits", folder=tmp_path)
+    path.with_suffix(".json").write_text(damage)
+    assert datasets.prepare("digits", folder=tmp_path) == (path, True)
+    assert f"{path.with_suffix('.json')} is damaged" in capfd.readouterr().err
+
+
+def test_a_folder_with_two_pairs_keeps_its_division(idx_folder, tmp_path, few):
+    data = datasets.load(str(idx_folder), folder=tmp_path)
+    np.testing.assert_array_equal(data.train.images, few.train.images)
+    np.testing.assert_array_equal(data.test.labels, few.val.labels)
+    assert data.name.startswith("my_digits-")
+
+
+def test_changed_files_of_a_folder_are_read_again(idx_folder, tmp_path, few, write_idx):
+    datasets.load(str(idx_folder), folder=tmp_path)
+    write_idx(idx_folder / "t10k-labels-idx1-ubyte", few.val.labels[::-1].copy())
+    data = datasets.load(str(idx_folder), folder=tmp_path)
+    np.testing.assert_array_equal(data.test.labels, few.val.labels[::-1])
+
+
+def test_the_last_seventh_of_a_single_pair_are_the_test_images(
+    idx_folder, tmp_path, few, write_idx
+):
+    for path in idx_folder.glob("t10k*"):
+        path.unlink()
+    data = datasets.load(str(idx_folder), folder=tmp_path)
+    assert (len(data.train), len(data.test)) == (515, 85)  # 600 - 600 // 7
+    write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:6])
+    write_idx(idx_folder / "train-labels-idx1-ubyte", few.train.labels[:6])
+    with pytest.raises(ValueError, match="needs at least 7 images, has 6"):
+        datasets.load(str(idx_folder), folder=tmp_path)
+
+
+def test_images_of_another_size_are_refused_and_nothing_is_written(
+    idx_folder, tmp_path, few, write_idx
+):
+    write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:, :16, :16])
+    with pytest.raises(ValueError, match="images of 16x16, not 28x28"):
+        datasets.load(str(idx_folder), folder=tmp_path)
+    assert not [*tmp_path.glob("my_digits*")]
+
+
+def test_a_folder_without_idx_files_is_refused_with_the_expected_names(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="must contain one pair of IDX files"):
+        datasets.load(str(tmp_path / "empty"), folder=tmp_path)
+
+
+def test_an_unknown_name_is_refused_with_the_known_names(tmp_path):
+    with pytest.raises(FileNotFoundError, match="'minst' is neither a folder nor one"):
+        datasets.load("minst", folder=tmp_path)
+    assert {*datasets.NAMES} == {*cli.config.DATASETS}
+
+
+def test_folders_of_the_same_name_have_different_files(tmp_path):
+    names = {datasets.file_name(str(tmp_path / part / "set")) for part in "ab"}
+    assert len(names) == 2
+
+
+def test_fashion_mnist_is_read_from_its_debian_package(tmp_path):
+    if not DOWNLOADED["fashion_mnist"].debian.is_dir():
+        pytest.skip("the Debian package dataset-fashion-mnist is not installed")
+    data = datasets.load("fashion_mnist", folder=tmp_path)
+    assert np.bincount(data.train.labels).tolist() == [6000] * 10
