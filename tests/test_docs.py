@@ -1,0 +1,143 @@
+"""The documents: their commands, numbers, paths and links are those of the project."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from pipeline import cli
+from pipeline.cli.arguments import parse
+
+ROOT = Path(__file__).resolve().parent.parent
+spec = spec_from_file_location("docs", ROOT / "tests" / "docs.py")
+docs = module_from_spec(spec)
+spec.loader.exec_module(docs)
+
+DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text() for path in docs.documents()}
+RESULTS = json.loads(docs.RESULTS.read_text())
+README = DOCUMENTS["README.md"]
+COMMAND = re.compile(r"python -m pipeline\.(\w+) ?([^`\n]*)")
+ALL = pytest.mark.parametrize("name", DOCUMENTS)
+
+
+def anchors(text):
+    """Return the anchors that GitHub gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in headings}
+
+
+def test_the_commands_of_the_readme_are_on_its_first_screen():
+    first = README.splitlines()[:30]
+    assert "pip install -e . && python -m pipeline.train hidden=20 epochs=20" in first
+    assert "pip install -e '.[test]' && pytest -n 2" in first  # .ci/run reads this line
+
+
+@ALL
+def test_documents_are_short(name):
+    most = 200 if name in ("README.md", "CHANGELOG.md") else 150
+    assert len(DOCUMENTS[name].splitlines()) <= most
+
+
+@ALL
+def test_every_command_is_valid(name, tmp_path):
+    text = DOCUMENTS[name].replace("/some/folder", str(tmp_path))
+    for stage, arguments in COMMAND.findall(text):
+        given = [word for word in shlex.split(arguments) if word != "--help"]
+        schema = getattr(cli, f"{stage.title()}Config")
+        parsed = parse(given, schema, sweeps=stage == "train")
+        assert not parsed.problems, f"{stage} {arguments}"
+
+
+@ALL
+def test_every_path_exists(name):
+    paths = re.findall(
+        r"`((?:pipeline|conf|tests|\.github|\.ci)/[^`*< ]*)", DOCUMENTS[name]
+    )
+    missing = [path for path in paths if not (ROOT / path).exists()]
+    assert not missing
+
+
+@ALL
+def test_every_link_leads_somewhere(name):
+    for link in re.findall(r"\]\(([^)]+)\)", DOCUMENTS[name]):
+        if link.startswith("http"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.resolve().read_text()), link
+
+
+@ALL
+def test_every_results_file_is_written(name, finished):
+    stages = "train|evaluate|inspect"
+    for path in re.findall(rf"`outputs/((?:{stages})/[^`*< ]*)`", DOCUMENTS[name]):
+        assert (finished.outputs / path).exists(), path
+
+
+def test_the_documents_contain_the_stored_results():
+    assert docs.outdated(RESULTS) == []
+
+
+def test_the_stored_results_are_those_of_the_commands(finished):
+    # Another processor rounds the last bits differently and trains another network.
+    metrics = json.loads(finished.trained("metrics.json").read_text())
+    for metric, stored in RESULTS["train"]["metrics"].items():
+        tolerance = 0.01 if "loss" in metric else 0.004
+        assert metrics[metric] == pytest.approx(stored, abs=tolerance), metric
+    summary = json.loads((finished.outputs / "inspect" / "summary.json").read_text())
+    for count in ("parameters", "never_learned"):
+        assert summary[count] == RESULTS["inspect"]["summary"][count]
+
+
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [
+        ("worksheet", {"neuron": "N28", "image": 0}),
+        ("weight", {"weight": "layer_1[300,5]"}),
+    ],
+)
+def test_the_stored_outputs_have_the_words_of_the_commands(finished, command, keys):
+    def words(lines):
+        return {word for line in lines for word in re.findall(r"[a-z_]{3,}", line)}
+
+    printed = finished.call("inspect", **keys).replace(str(finished.outputs), "outputs")
+    assert words(printed.splitlines()) == words(RESULTS[command]["output"])
+
+
+def test_the_stored_output_of_training_has_the_words_of_the_command(printed):
+    for line in RESULTS["train"]["output"]:
+        for word in re.findall(r"[A-Za-z]{4,}", line):
+            assert word in printed
+
+
+def test_the_python_lines_train_the_same_network_as_the_command(finished, tmp_path):
+    (code,) = (
+        code
+        for text in DOCUMENTS.values()
+        for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+        if "torch" in code
+    )
+    code = code.replace("outputs/data", str(finished.outputs / "data"))
+    code += "\nfrom pathlib import Path\nfrom pipeline.model import save_model\n"
+    code += "print(kernel.shape, bias.shape, save_model(Path('mine'), network, {}))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(784, 20) (20,)" in done.stdout
+    mine = load_file(tmp_path / "mine")
+    for name, tensor in load_file(finished.trained("model.safetensors")).items():
+        np.testing.assert_array_equal(mine[name], tensor)
