@@ -1,32 +1,37 @@
-"""Opens the tracker that the configuration names.
+"""Opens the tracker that the configuration names, and finds and copies recorded runs.
 
 MLflow is imported inside these functions, because it takes a second.
 """
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
+from pipeline.tracking import mirror
 from pipeline.tracking.interface import RecordedRun, Tracker
 from pipeline.tracking.null import NullTracker
 
+if TYPE_CHECKING:
+    from pipeline.tracking.store import Store
 
-def open_tracker(
-    kind: Literal["mlflow", "none"], store: Path, *, server: str | None
-) -> Tracker:
+
+def open_tracker(kind: str, store: Path, *, server: str | None) -> Tracker:
     """Return the tracker for a value of the key `tracking`.
 
     Args:
         kind: "mlflow", or "none" to record nothing.
-        store: The folder of the embedded store.
-        server: The address of an MLflow server that mirrors what is recorded.
+        store: The folder of the embedded store, which is created if necessary.
+        server: The address of an MLflow server that receives copies; None for none.
+
+    Raises:
+        ValueError: If the store cannot be opened.
     """
     if kind == "none":
         return NullTracker()
-    _configure_mlflow()
+    opened = _open_store(store)
     from pipeline.tracking.mlflow_tracker import MlflowTracker
 
-    return MlflowTracker(store, server)
+    return MlflowTracker(opened, server)
 
 
 def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
@@ -35,14 +40,29 @@ def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
     Raises:
         ValueError: If the store does not have this run, or the run has no network.
     """
-    _configure_mlflow()
-    from pipeline.tracking import mlflow_tracker
+    client = _open_store(store).client
+    from mlflow.exceptions import MlflowException
 
-    return mlflow_tracker.find_training_run(run_id, folder=store)
+    from pipeline.tracking.store import artifact_folder
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException:
+        raise ValueError(
+            f"{store / 'mlflow.db'} has no run {run_id!r}: enter the complete id that "
+            "python -m pipeline.train printed"
+        ) from None
+    folder = artifact_folder(run)
+    if not (folder / "train" / "model.safetensors").exists():
+        reason = f"it is {run.info.status}"
+        if (folder / "sweep").exists():
+            reason = "it is a sweep; enter the id of one of its trainings"
+        raise ValueError(f"run {run.info.run_name} ({run_id}) has no network: {reason}")
+    return RecordedRun(run_id, run.data.tags, folder)
 
 
 def sync_runs(*, store: Path, server: str) -> dict[str, str]:
-    """Copy all closed runs to a server, unless they are already there unchanged.
+    """Copy all closed runs to a server, unless they are there unchanged.
 
     Returns:
         The address of each run on the server, by the id of its original.
@@ -53,17 +73,18 @@ def sync_runs(*, store: Path, server: str) -> dict[str, str]:
     """
     if not (store / "mlflow.db").exists():
         raise ValueError(f"{store / 'mlflow.db'} is missing: nothing was recorded yet")
-    _configure_mlflow()
-    from pipeline.tracking.mirror import mirror_runs
+    opened = _open_store(store)
     from pipeline.tracking.mlflow_tracker import mark_orphaned_runs_killed
-    from pipeline.tracking.store import open_store
 
-    mark_orphaned_runs_killed(open_store(store))
-    return mirror_runs(store, server)
+    mark_orphaned_runs_killed(opened)
+    return mirror.mirror_runs(store, server)
 
 
-def _configure_mlflow() -> None:
-    """Set what MLflow reads from the environment, before it is imported."""
+def _open_store(folder: Path) -> "Store":
+    """Open the store, after setting what MLflow reads when it is imported."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # nothing leaves this machine
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    from pipeline.tracking.store import open_store
+
+    return open_store(folder)

@@ -1,7 +1,7 @@
-"""The interface of tracking: what a stage can record, and where it records it.
+"""The interface of tracking: what a stage can record, and where.
 
-`mlflow_tracker` records in MLflow and `null` records nothing. A stage uses these
-protocols only, so it does not need to know which of the two it has.
+`mlflow_tracker` records in MLflow, `null` records nothing. A stage uses these protocols
+only, so it need not know which of the two it has.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,16 @@ class ChildRun:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """The run of a training, and the files that the training recorded."""
+    """The run of a training, with the files that the training recorded."""
 
     run_id: str
-    name: str
     tags: Mapping[str, str]
     folder: Path  # its artifacts
 
 
 @runtime_checkable
 class Run(Protocol):
-    """An open run. Every method returns after the data is stored."""
+    """An open run; each method returns after the data is stored."""
 
     @property
     def id(self) -> str | None:
@@ -50,13 +49,10 @@ class Run(Protocol):
     def log_metrics(
         self, metrics: Mapping[str, float], *, step: int, time: int
     ) -> None:
-        """Record metrics of an epoch. One call per epoch is cheap, one per value not.
+        """Record the metrics of an epoch, which should be one call.
 
-        Args:
-            metrics: The values, by name.
-            step: The epoch.
-            time: When they were measured, in milliseconds since 1970. A value that is
-                recorded twice with the same time is stored once.
+        `time` is in milliseconds since 1970. A value that is recorded twice with the
+        same time is stored once.
         """
 
     def log_image(self, name: str, image: "Image.Image", *, step: int) -> None:
@@ -69,32 +65,21 @@ class Run(Protocol):
         """Record files in a folder of the run's artifacts."""
 
     def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record a table, which replaces an earlier one with the same name.
+        """Record a table, which replaces an earlier one with this name.
 
-        Args:
-            name: The name of the artifact, which ends in .json.
-            rows: At least one; all have the same keys. Values may be PIL images.
+        `name` ends in .json. There is at least one row; values can be PIL images.
         """
 
-    def log_model(self, network: "torch.nn.Module", pixels: "torch.Tensor") -> None:
+    def log_model(self, network: "nn.Module", pixels: "Tensor") -> None:
         """Record the network as an MLflow model, unless the run already has it.
 
-        The model maps pixels in [0, 1] to probabilities.
-
-        Args:
-            network: Maps pixels (n, 28, 28) to logits (n, 10).
-            pixels: An example with two images. A program exported from one image
-                accepts only one image.
+        The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `pixels`
+        is an example with two images: a program exported from one image accepts only
+        one.
         """
 
     def log_dataset(
-        self,
-        name: str,
-        *,
-        sha256: str,
-        source: str,
-        counts: Mapping[str, int],
-        use: str,
+        self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
     ) -> None:
         """Record a data set that the run reads.
 
@@ -102,7 +87,7 @@ class Run(Protocol):
             name: Its name.
             sha256: The hash of its bytes.
             source: Where it was read from.
-            counts: The number of images in each of its parts.
+            counts: The number of images in each part.
             use: "training" or "evaluation".
         """
 
@@ -129,15 +114,15 @@ class Run(Protocol):
     ) -> None:
         """Leave one child run for a setting of this sweep: finished or failed.
 
-        Failed attempts are deleted when another attempt succeeded. A setting that
-        failed before it had a run gets one.
+        Failed attempts are deleted if another attempt succeeded. A setting that failed
+        before it had a run gets one.
 
         Args:
             setting: The name of the setting, which its run has as tag `setting`.
             attempts: The children of this sweep with this setting, newest first.
             params: The hyperparameters.
             tags: The tags of a run that has to be created.
-            error: Why it failed; empty if it succeeded.
+            error: Why the setting failed; empty if it succeeded.
         """
 
     def comparison_link(self) -> str:
@@ -151,9 +136,9 @@ class Run(Protocol):
 class Tracker(Protocol):
     """Where runs are recorded.
 
-    A lease is a folder below the store, such as `checkpoints/<digest>/<id>`. A process
-    holds a lock in it as long as it lives. A run stores its lease, so that the next
-    process can find out whether the run still has an owner, and can resume it.
+    A lease is a folder below the store, such as `checkpoints/<digest>/<id>`, in which a
+    process holds a lock while it lives. A run stores its lease: it shows whether the
+    run still has an owner, and lets the next process resume the run.
     """
 
     def start_run(
@@ -164,17 +149,13 @@ class Tracker(Protocol):
         tags: Mapping[str, str],
         lease: str,
     ) -> AbstractContextManager[Run]:
-        """Open a run, and close it as FINISHED, FAILED or KILLED.
+        """Open a run, or resume the one with this lease; close it when the block ends.
 
-        Args:
-            name: The name that the UI displays.
-            params: The hyperparameters, few and short.
-            tags: Tags to search by, in addition to those about the origin of the run.
-            lease: Its lease. A run that was opened before with this lease is resumed.
+        Its status is then FINISHED, or FAILED after an exception, or KILLED after an
+        interrupt. The tags about its provenance are added.
 
         Raises:
-            ValueError: If the store cannot be opened.
-            OSError: If the store cannot be written to.
+            OSError: If the store cannot be written to; the message is one line.
         """
 
     def reopen_run(
@@ -184,14 +165,10 @@ class Tracker(Protocol):
 
         If the store does not have the run, as in a fresh clone, a run with the same
         weights is used. If there is none, one is created, and a message says so.
-
-        Args:
-            run_id: The run that trained the network; None if it was not recorded.
-            weights_sha256: The sha256 of the network's file.
         """
 
     def finished_run(self, *, lease: str) -> Run | None:
         """Return the run with this lease if it is finished."""
 
     def leases(self, prefix: str) -> list[str]:
-        """Return the leases of runs that begin with `prefix`, newest run first."""
+        """Return the leases that begin with `prefix`, of the newest run first."""

@@ -12,32 +12,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 from urllib.parse import quote, urlparse
 
-from mlflow import MlflowClient
-from mlflow.entities import (
-    LoggedModel,
-    LoggedModelOutput,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-    ViewType,
-)
+from mlflow import MlflowClient, entities
+from mlflow.entities import LoggedModel, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import files
 from pipeline.tracking.addresses import EXPERIMENT, path_from_uri, sqlite_uri
 
 ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
-TAGS_TAG = "copy.tags"  # the names of the tags that the original had
-STATE_TAG = "copy.state"  # a hash of the state of the original that was copied
+NAMES_TAG = "copy.tags"  # the names of the tags that the original had
+STATE_TAG = "copy.state"  # a hash of the original as it was copied
 MAX_METRICS = 1000  # that MLflow accepts in one call
 MAX_ENTRIES = 100  # params or tags that MLflow accepts in one call
-
-T = TypeVar("T")
-Point = tuple[str, float, int, int]  # name, value, time, step
 
 
 def copy_runs(
@@ -73,17 +62,16 @@ def copy_runs(
             return parent.send(("end",))
         message = f"{len(errors)} of {len(runs)} runs were not copied; the first: "
         parent.send(("error", message + errors[0]))
-    except Exception as error:  # MLflow's client raises anything if an answer is odd
+    except Exception as error:  # after an odd answer, MLflow's client raises anything
         parent.send(("error", _reason(error)))
 
 
 def _runs_to_copy(source: MlflowClient, run_id: str | None) -> list[Run]:
     """Return the runs, parents last: a description links to the copies of children."""
-    (experiment,) = source.search_experiments(filter_string=f"name = '{EXPERIMENT}'")
+    experiment = source.get_experiment_by_name(EXPERIMENT)
     condition = f"tags.`mlflow.parentRunId` = '{run_id}'" if run_id else ""
-    found = source.search_runs(
-        [experiment.experiment_id], condition, ViewType.ALL, max_results=50_000
-    )
+    ids = [experiment.experiment_id]
+    found = source.search_runs(ids, condition, ViewType.ALL, max_results=50_000)
     runs = sorted(found, key=lambda run: "mlflow.parentRunId" not in run.data.tags)
     return [*runs, source.get_run(run_id)] if run_id else runs
 
@@ -113,11 +101,8 @@ class _Mirror:
     def __post_init__(self) -> None:
         """Find or create the experiment on the server."""
         experiment = self.server.get_experiment_by_name(EXPERIMENT)
-        self.experiment_id: str = (
-            experiment.experiment_id
-            if experiment
-            else self.server.create_experiment(EXPERIMENT)
-        )
+        found = experiment.experiment_id if experiment else None
+        self.experiment_id: str = found or self.server.create_experiment(EXPERIMENT)
         self.check_server()
 
     def check_server(self) -> None:
@@ -144,7 +129,7 @@ class _Mirror:
         _check_artifact_location(copy.info.artifact_uri)
         self.copy_ids[run_id] = copy_id
         points = [
-            (name, point.value, point.timestamp, point.step)
+            Metric(name, point.value, point.timestamp, point.step)
             for name in run.data.metrics
             for point in self.source.get_metric_history(run_id, name)
         ]
@@ -165,14 +150,13 @@ class _Mirror:
         return copy_id
 
     def _find(self, run_id: str) -> Run | None:
+        """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{ORIGINAL_TAG}` = '{run_id}'"
-        copies = self.server.search_runs(
-            [self.experiment_id], condition, ViewType.ALL, max_results=1
-        )
-        return next(iter(copies), None)
+        ids = [self.experiment_id]
+        return next(iter(self.server.search_runs(ids, condition, ViewType.ALL)), None)
 
     def _create(self, run: Run) -> Run:
-        """Create the copy of a run, and before it that of its parent."""
+        """Create the copy of a run and, if necessary, that of its parent."""
         return self.server.create_run(
             self.experiment_id,
             start_time=run.info.start_time,
@@ -180,88 +164,80 @@ class _Mirror:
             run_name=run.info.run_name,
         )
 
-    def _tags(self, run: Run) -> dict[str, str]:
-        """Return the tags of the copy, which refer to other copies, not to originals.
+    def _parent_copy(self, run: Run, parent: str) -> Run | None:
+        """Return the copy of a parent, which stays open until the parent is copied.
 
-        The copy of the parent is created if there is none; it stays open until the
-        parent itself is copied.
+        There is none if the parent was deleted.
         """
+        if copy := self._find(parent):
+            return copy
+        condition, ids = f"attributes.run_id = '{parent}'", [run.info.experiment_id]
+        parents = self.source.search_runs(ids, condition)
+        return self._create(parents[0]) if parents else None
+
+    def _tags(self, run: Run) -> dict[str, str]:
+        """Return the tags of the copy, which refer to other copies, not to originals."""
         tags = dict(run.data.tags)
         parent = tags.get("mlflow.parentRunId")
         if parent and parent not in self.copy_ids:
-            copy = self._find(parent)
-            if copy is None:
-                condition = f"attributes.run_id = '{parent}'"
-                # Empty if the parent was deleted.
-                parents = self.source.search_runs([run.info.experiment_id], condition)
-                copy = self._create(parents[0]) if parents else None
-            if copy:
+            if copy := self._parent_copy(run, parent):
                 self.copy_ids[parent] = copy.info.run_id
-        ids = {
-            **self.copy_ids,
-            _experiment_query(run.info.experiment_id): _experiment_query(
-                self.experiment_id
-            ),
-        }
+        query = _experiment_query(run.info.experiment_id)
+        replacements = {**self.copy_ids, query: _experiment_query(self.experiment_id)}
         for tag in {"mlflow.parentRunId", "mlflow.note.content"} & set(tags):
-            for original, copied in ids.items():
+            for original, copied in replacements.items():
                 tags[tag] = tags[tag].replace(original, copied)
         names = json.dumps(sorted(tags))
-        return {TAGS_TAG: names, **tags, ORIGINAL_TAG: run.info.run_id}
+        return {NAMES_TAG: names, **tags, ORIGINAL_TAG: run.info.run_id}
 
-    def _copy_data(self, run: Run, points: list[Point], copy: Run) -> None:
+    def _copy_data(self, run: Run, points: list[Metric], copy: Run) -> None:
         """Send metrics, params, tags and data sets; sent twice, they are stored once.
 
         A tag that the original no longer has is deleted; a tag that somebody added to
         the copy stays.
         """
-        copy_id, tags = copy.info.run_id, self._tags(run)
-        copied_tags = {*json.loads(copy.data.tags[TAGS_TAG])} & copy.data.tags.keys()
-        for name in copied_tags - tags.keys():
-            self.server.delete_tag(copy_id, name)
-        for metrics in _batches([Metric(*point) for point in points], MAX_METRICS):
-            self.server.log_batch(copy_id, metrics=metrics)
-        for params in _batches([*run.data.params.items()], MAX_ENTRIES):
-            self.server.log_batch(copy_id, params=[Param(*entry) for entry in params])
-        for entries in _batches([*tags.items()], MAX_ENTRIES):
-            self.server.log_batch(copy_id, tags=[RunTag(*entry) for entry in entries])
+        copy_id, tags, server = copy.info.run_id, self._tags(run), self.server
+        copied_names = {*json.loads(copy.data.tags[NAMES_TAG])} & copy.data.tags.keys()
+        for name in copied_names - tags.keys():
+            server.delete_tag(copy_id, name)
+        for metrics in _batches(points, MAX_METRICS):
+            server.log_batch(copy_id, metrics=metrics)
+        params = [entities.Param(*param) for param in run.data.params.items()]
+        for batch in _batches(params, MAX_ENTRIES):
+            server.log_batch(copy_id, params=batch)
+        for batch in _batches(
+            [entities.RunTag(*tag) for tag in tags.items()], MAX_ENTRIES
+        ):
+            server.log_batch(copy_id, tags=batch)
         if run.inputs and run.inputs.dataset_inputs:
-            self.server.log_inputs(copy_id, datasets=run.inputs.dataset_inputs)
+            server.log_inputs(copy_id, datasets=run.inputs.dataset_inputs)
 
     def _copy_models(self, run: Run, copy: Run) -> None:
         """Send the models of a run that the copy does not have, and link them to it."""
-        condition = f"source_run_id = '{run.info.run_id}'"
-        originals = self.source.search_logged_models(
-            [run.info.experiment_id], condition
-        )
-        condition = f"source_run_id = '{copy.info.run_id}'"
         copies = {
-            model.tags[ORIGINAL_TAG]: model
-            for model in self.server.search_logged_models(
-                [self.experiment_id], condition
-            )
+            model.tags[ORIGINAL_TAG]: model for model in _models(self.server, copy)
         }
         steps, linked = _model_steps(run), _model_steps(copy)
-        for original in originals:
-            model = copies.get(original.model_id) or self._create_model(original, copy)
+        for original in _models(self.source, run):
+            model = copies.get(original.model_id) or self.server.create_logged_model(
+                self.experiment_id,
+                name=original.name,
+                source_run_id=copy.info.run_id,
+                tags={**original.tags, ORIGINAL_TAG: original.model_id},
+                params=original.params,
+                model_type=original.model_type,
+            )
             if model.status != original.status:
-                self._copy_model(original, model, copy)
+                self._copy_model(original, model, copy.info.run_id)
             if original.model_id in steps and model.model_id not in linked:
-                output = LoggedModelOutput(model.model_id, steps[original.model_id])
+                step = steps[original.model_id]
+                output = entities.LoggedModelOutput(model.model_id, step)
                 self.server.log_outputs(copy.info.run_id, [output])
             self.report_progress()
 
-    def _create_model(self, original: LoggedModel, copy: Run) -> LoggedModel:
-        return self.server.create_logged_model(
-            self.experiment_id,
-            name=original.name,
-            source_run_id=copy.info.run_id,
-            tags={**original.tags, ORIGINAL_TAG: original.model_id},
-            params=original.params,
-            model_type=original.model_type,
-        )
-
-    def _copy_model(self, original: LoggedModel, model: LoggedModel, copy: Run) -> None:
+    def _copy_model(
+        self, original: LoggedModel, model: LoggedModel, copy_id: str
+    ) -> None:
         """Send the files and metrics of a model, then give it its status."""
         _check_artifact_location(model.artifact_location)
         folder = str(path_from_uri(original.artifact_location))
@@ -271,16 +247,12 @@ class _Mirror:
             for m in original.metrics or ()
         ]
         for batch in _batches(metrics, MAX_METRICS):
-            self.server.log_batch(copy.info.run_id, metrics=batch)
+            self.server.log_batch(copy_id, metrics=batch)
         self.server.finalize_logged_model(model.model_id, original.status)
 
 
 def _check_artifact_location(address: str) -> None:
-    """Refuse a server that would write artifacts to a folder of this machine.
-
-    Raises:
-        OSError: If the address is that of a folder.
-    """
+    """Refuse a server that would write artifacts to a folder of this machine."""
     if urlparse(address).scheme in ("", "file"):
         raise OSError(
             f"it stores artifacts in {address}, which other machines cannot reach: "
@@ -288,24 +260,31 @@ def _check_artifact_location(address: str) -> None:
         )
 
 
+def _models(client: MlflowClient, run: Run) -> Sequence[LoggedModel]:
+    """Return the models that a run recorded."""
+    condition = f"source_run_id = '{run.info.run_id}'"
+    return client.search_logged_models([run.info.experiment_id], condition)
+
+
 def _model_steps(run: Run) -> dict[str, int]:
-    """Return the steps at which a run recorded its models, by the id of the model."""
+    """Return the step of each model that is linked to a run, by the model's id."""
     outputs = run.outputs.model_outputs if run.outputs else ()
     return {output.model_id: output.step for output in outputs}
 
 
-def _state(run: Run, points: list[Point], folder: Path, artifacts: list[Path]) -> str:
+def _state(run: Run, points: list[Metric], folder: Path, artifacts: list[Path]) -> str:
     """Return a hash that changes when anything in a run changes."""
     entries = run.to_dictionary()
     del entries["info"]["artifact_uri"]  # changes when the project is moved
+    metrics = [(p.key, p.value, p.timestamp, p.step) for p in points]
     stats = [(str(path.relative_to(folder)), path.stat()) for path in artifacts]
     sizes = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-    state = json.dumps([entries, points, sizes], sort_keys=True, default=str)
+    state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
     return hashlib.sha256(state.encode()).hexdigest()
 
 
-def _batches(entries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (entries[at : at + size] for at in range(0, len(entries), size))
+def _batches(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def _experiment_query(experiment_id: str) -> str:

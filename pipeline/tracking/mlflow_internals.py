@@ -1,7 +1,7 @@
 """Everything that depends on internals of MLflow: its tables, classes and file names.
 
 MLflow can change these in any release. `tests/tracking/test_mlflow_internals.py` fails
-when it does.
+if it does.
 """
 
 import re
@@ -14,13 +14,12 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from pipeline.tracking.addresses import sqlite_uri
 
-# The columns in which MLflow stores absolute addresses of artifacts.
-ARTIFACT_ADDRESSES = {
+ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of artifacts
     "experiments": "artifact_location",
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
 }
-IMAGE_FILE = re.compile(r"images/(.+)[+%]step[+%](\d+)[+%].*\.webp")
+THUMBNAIL = re.compile(r"images/(.+)[+%]step[+%](\d+)[+%].*\.webp")
 
 
 def create_database(database: Path, *, experiment: str, artifacts: str) -> None:
@@ -31,18 +30,13 @@ def create_database(database: Path, *, experiment: str, artifacts: str) -> None:
 
 
 def relocate_artifacts(database: Path, before: str, after: str) -> None:
-    """Replace the beginning of all artifact addresses, in one transaction.
-
-    Args:
-        database: The SQLite file.
-        before: The address of the artifact folder until now.
-        after: Its new address.
+    """Replace the root of all artifact addresses, in one transaction.
 
     Raises:
         sqlite3.Error: If the database cannot be written to; then nothing is replaced.
     """
     with closing(sqlite3.connect(database)) as connection, connection:
-        for table, column in ARTIFACT_ADDRESSES.items():
+        for table, column in ARTIFACT_COLUMNS.items():
             connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
                 f"WHERE substr({column} || '/', 1, ?) = ?",
@@ -51,23 +45,15 @@ def relocate_artifacts(database: Path, before: str, after: str) -> None:
 
 
 def recorded_images(paths: Iterable[str]) -> set[tuple[str, int]]:
-    """Return key and step of the images that `log_image` has written completely.
+    """Return key and step of the images that `log_image` wrote completely.
 
-    MLflow writes a small .webp file after the image itself, and replaces the / of a key
-    by another character.
-
-    Args:
-        paths: The artifacts in the run's folder `images`.
+    MLflow writes a thumbnail (.webp) after the image itself, and replaces the / of a
+    key by another character. `paths` are the artifacts in the run's folder `images`.
     """
-    matches = filter(None, map(IMAGE_FILE.fullmatch, paths))
+    matches = filter(None, map(THUMBNAIL.fullmatch, paths))
     return {(re.sub(r"\W", "/", match[1]), int(match[2])) for match in matches}
 
 
 def image_cell(png: str, webp: str) -> dict[str, str]:
-    """Return the cell of a table, as `log_table` writes it, that displays an image.
-
-    Args:
-        png: The path of the image among the artifacts.
-        webp: The path of its thumbnail.
-    """
+    """Return the cell of a `log_table` table that displays an image and thumbnail."""
     return {"type": "image", "filepath": png, "compressed_filepath": webp}

@@ -4,20 +4,21 @@ Runs are opened and closed in `mlflow_tracker`.
 """
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import mlflow.entities
 import torch
+from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from PIL import Image
 
 from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
-from pipeline.tracking.addresses import ui_command
+from pipeline.tracking.addresses import sqlite_uri
 from pipeline.tracking.interface import ChildRun
 from pipeline.tracking.mlflow_internals import image_cell, recorded_images
 from pipeline.tracking.store import Store, artifact_folder, write_lock
@@ -31,7 +32,7 @@ REQUIREMENTS = ("torch", "mlflow", "numpy")  # of the logged model
 class MlflowRun:
     """A run in the embedded store."""
 
-    def __init__(self, store: Store, run: mlflow.entities.Run) -> None:
+    def __init__(self, store: Store, run: entities.Run) -> None:
         """Wrap a run of the store."""
         self.id: str = run.info.run_id
         self.label = f"{run.info.run_name} ({self.id})"
@@ -90,10 +91,10 @@ class MlflowRun:
         from mlflow.models import ModelSignature
         from mlflow.types import Schema, TensorSpec
 
-        condition = f"source_run_id = '{self.id}'"
-        experiments = [self._store.experiment_id]
-        for model in self._client.search_logged_models(experiments, condition):
-            if model.status == mlflow.entities.LoggedModelStatus.READY:
+        for model in self._client.search_logged_models(
+            [self._store.experiment_id], f"source_run_id = '{self.id}'"
+        ):
+            if model.status == entities.LoggedModelStatus.READY:
                 return  # recorded before the run was killed and resumed
             self._client.delete_logged_model(model.model_id)
         example = pixels.numpy()
@@ -108,18 +109,12 @@ class MlflowRun:
         )
 
     def log_dataset(
-        self,
-        name: str,
-        *,
-        sha256: str,
-        source: str,
-        counts: Mapping[str, int],
-        use: str,
+        self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
     ) -> None:
         """See `interface.Run`."""
         spec = {"dtype": "uint8", "shape": [-1, SIDE, SIDE]}
         feature = {"name": "image", "type": "tensor", "tensor-spec": spec}
-        dataset = mlflow.entities.Dataset(
+        dataset = entities.Dataset(
             name=name,
             digest=sha256[:32],  # MLflow accepts 36 characters
             source_type="local",
@@ -127,16 +122,15 @@ class MlflowRun:
             schema=json.dumps({"mlflow_tensorspec": {"features": [feature]}}),
             profile=json.dumps(dict(counts)),
         )
-        tag = mlflow.entities.InputTag("mlflow.data.context", use)
-        entry = mlflow.entities.DatasetInput(dataset, [tag])
+        tag = entities.InputTag("mlflow.data.context", use)
         # If two processes record the same new data set at once, one of them fails.
         with write_lock(self._store.folder):
+            entry = entities.DatasetInput(dataset, [tag])
             self._client.log_inputs(self.id, datasets=[entry])
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """See `interface.Run`."""
-        entries = [RunTag(name, value) for name, value in tags.items()]
-        self._client.log_batch(self.id, tags=entries)
+        self._client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
 
     def describe(self, text: str) -> None:
         """See `interface.Run`."""
@@ -175,13 +169,9 @@ class MlflowRun:
             return
         if not failed:
             tags = {**tags, **self.child_tags(), "setting": setting}
-            created = self._client.create_run(
-                self._store.experiment_id,
-                tags=provenance.run_tags(tags, NO_LEASE),
-                run_name=setting,
-            )
-            failed = [created.info.run_id]
-        entries = [Param(key, value) for key, value in params.items()]
+            run = self._store.create_run(setting, provenance.run_tags(tags, NO_LEASE))
+            failed = [run.info.run_id]
+        entries = [Param(*param) for param in params.items()]
         reason = [RunTag("error", error[:MAX_ERROR])]
         self._client.log_batch(failed[0], params=entries, tags=reason)
         self._client.set_terminated(failed[0], "FAILED")
@@ -195,9 +185,11 @@ class MlflowRun:
 
     def viewing_hint(self) -> str:
         """Return the commands that open the run in MLflow's UI."""
+        uri = shlex.quote(sqlite_uri(self._store.folder / "mlflow.db"))
         page = f"experiments/{self._store.experiment_id}/runs/{self.id}"
         return (
             f"run    {self.label}\n"
-            f"look   {ui_command(self._store.folder)}\n"
+            "look   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 "
+            f"--backend-store-uri {uri}\n"
             f"       then open {UI_ADDRESS}/#/{page}?workflowType=machine_learning\n"
         )

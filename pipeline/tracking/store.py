@@ -1,7 +1,6 @@
 """The embedded store, `mlflow.db` and `mlflow-artifacts` in one folder.
 
-It needs no server and no network, and several processes can write to it at once. What
-depends on MLflow's tables is in `mlflow_internals`.
+It needs no server and no network, and several processes can write to it at once.
 """
 
 import errno
@@ -20,13 +19,13 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import files
+from pipeline.tracking import mlflow_internals
 from pipeline.tracking.addresses import (
     EXPERIMENT,
     artifact_root,
     path_from_uri,
     sqlite_uri,
 )
-from pipeline.tracking.mlflow_internals import create_database, relocate_artifacts
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError)
 
@@ -40,20 +39,17 @@ class Store:
     experiment_id: str
 
     def search(self, condition: str) -> list[Run]:
-        """Return the runs for which a condition in MLflow's syntax holds, newest first.
+        """Return the runs that meet a condition in MLflow's syntax, newest first."""
+        ids = [self.experiment_id]
+        return list(self.client.search_runs(ids, condition, max_results=50_000))
 
-        Deleted runs are not among them.
-        """
-        experiments = [self.experiment_id]
-        return list(self.client.search_runs(experiments, condition, max_results=50_000))
+    def create_run(self, name: str, tags: dict[str, str]) -> Run:
+        """Create a run."""
+        return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
-        """Turn an error of the database into one line.
-
-        Raises:
-            OSError: If the database cannot be written to.
-        """
+        """Turn an error of the database into an OSError with one line."""
         try:
             yield
         except STORE_ERRORS as error:
@@ -66,9 +62,7 @@ class Store:
 
 
 def open_store(folder: Path) -> Store:
-    """Open the store in a folder; create it if there is none.
-
-    If the folder was moved or copied, the addresses of the artifacts are updated.
+    """Open the store in a folder, which is created or, after a move, updated.
 
     Raises:
         ValueError: If the store cannot be opened; the message says why and what to do.
@@ -79,7 +73,7 @@ def open_store(folder: Path) -> Store:
     uri = sqlite_uri(database)
     try:
         if not database.exists():
-            _create(folder)
+            _create(database)
         mlflow.set_tracking_uri(uri)
         client = MlflowClient(uri)
         experiment = _experiment(client, folder)
@@ -109,18 +103,19 @@ def artifact_folder(run: Run) -> Path:
     return path_from_uri(run.info.artifact_uri)
 
 
-def _create(folder: Path) -> None:
+def _create(database: Path) -> None:
     """Create the database under another name and move it into place when complete.
 
     MLflow creates its tables one by one and without a lock. Several processes at once,
     or a process that is killed, would leave a database that cannot be opened.
     """
-    database = folder / "mlflow.db"
-    with write_lock(folder):
-        if database.exists():  # another process was faster
-            return
-        with files.atomic_file(database) as new:
-            create_database(new, experiment=EXPERIMENT, artifacts=artifact_root(folder))
+    artifacts = artifact_root(database.parent)
+    with write_lock(database.parent):
+        if not database.exists():
+            with files.atomic_file(database) as new:
+                mlflow_internals.create_database(
+                    new, experiment=EXPERIMENT, artifacts=artifacts
+                )
 
 
 def _experiment(client: MlflowClient, folder: Path) -> Experiment:
@@ -137,15 +132,10 @@ def _experiment(client: MlflowClient, folder: Path) -> Experiment:
 
 
 def _relocate(folder: Path, before: str) -> None:
-    """Update the addresses of the artifacts in a store that was moved or copied.
-
-    Raises:
-        ValueError: If the artifacts are not in the folder.
-    """
+    """Update the addresses of the artifacts in a store that was moved or copied."""
     database, after = folder / "mlflow.db", artifact_root(folder)
-    is_ours = before.startswith("file:") and before.endswith(
-        f"/mlflow-artifacts/{EXPERIMENT}"
-    )
+    is_ours = before.startswith("file:")
+    is_ours = is_ours and before.endswith(f"/mlflow-artifacts/{EXPERIMENT}")
     if not is_ours or not path_from_uri(after).is_dir():
         raise ValueError(
             f"{database} expects its artifacts in {before}, not in {after}: move "
@@ -154,7 +144,7 @@ def _relocate(folder: Path, before: str) -> None:
         )
     try:
         with write_lock(folder):
-            relocate_artifacts(database, before, after)
+            mlflow_internals.relocate_artifacts(database, before, after)
     except sqlite3.Error as error:
         raise ValueError(
             f"{database} cannot be updated to the artifacts in {after}: {error}"
