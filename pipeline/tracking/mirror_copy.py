@@ -69,6 +69,7 @@ def copy_runs(
 def _runs_to_copy(source: MlflowClient, run_id: str | None) -> list[Run]:
     """Return the runs, parents last: a description links to the copies of children."""
     experiment = source.get_experiment_by_name(EXPERIMENT)
+    assert experiment, "open_store creates it"
     condition = f"tags.`mlflow.parentRunId` = '{run_id}'" if run_id else ""
     ids = [experiment.experiment_id]
     found = source.search_runs(ids, condition, ViewType.ALL, max_results=50_000)
@@ -164,24 +165,24 @@ class _Mirror:
             run_name=run.info.run_name,
         )
 
-    def _parent_copy(self, run: Run, parent: str) -> Run | None:
-        """Return the copy of a parent, which stays open until the parent is copied.
+    def _find_parent(self, run: Run, parent: str) -> None:
+        """Find or create the copy of a parent, unless the parent was deleted.
 
-        There is none if the parent was deleted.
+        A new copy stays open until the parent itself is copied.
         """
-        if copy := self._find(parent):
-            return copy
         condition, ids = f"attributes.run_id = '{parent}'", [run.info.experiment_id]
-        parents = self.source.search_runs(ids, condition)
-        return self._create(parents[0]) if parents else None
+        copy = self._find(parent)
+        if copy is None and (parents := self.source.search_runs(ids, condition)):
+            copy = self._create(parents[0])
+        if copy:
+            self.copy_ids[parent] = copy.info.run_id
 
     def _tags(self, run: Run) -> dict[str, str]:
-        """Return the tags of the copy, which refer to other copies, not to originals."""
+        """Return the tags of the copy; they refer to copies, not to originals."""
         tags = dict(run.data.tags)
         parent = tags.get("mlflow.parentRunId")
         if parent and parent not in self.copy_ids:
-            if copy := self._parent_copy(run, parent):
-                self.copy_ids[parent] = copy.info.run_id
+            self._find_parent(run, parent)
         query = _experiment_query(run.info.experiment_id)
         replacements = {**self.copy_ids, query: _experiment_query(self.experiment_id)}
         for tag in {"mlflow.parentRunId", "mlflow.note.content"} & set(tags):
