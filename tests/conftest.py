@@ -136,6 +136,13 @@ def new_workspace(folder, *, data=True):
     return Workspace(folder)
 
 
+def git(folder, *command):
+    """Run git in a folder; the process has the output of git."""
+    return subprocess.run(
+        ["git", *command], cwd=folder, check=True, stdout=subprocess.PIPE, text=True
+    )
+
+
 class Server:
     """A real MLflow server on the loopback, as a process that can be killed."""
 
@@ -281,6 +288,26 @@ def empty_project(tmp_path_factory, empty_store):
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def clone_project():
+    """Return a function that clones the project's git repository into a folder.
+
+    The clone has the changes that are not committed yet, but no untracked files. The
+    outputs of the returned workspace are those of the clone.
+    """
+    if not (ROOT / ".git").exists():
+        pytest.skip("the project is not a git repository")
+
+    def clone(folder):
+        stash = ["-c", "user.name=A", "-c", "user.email=a@example.org", "stash"]
+        changes = git(ROOT, *stash, "create").stdout.strip()
+        git(ROOT, "clone", "--quiet", "--shared", str(ROOT), str(folder))
+        git(folder, "checkout", "--quiet", "-B", "main", changes or "HEAD")
+        return Workspace(folder / "outputs")
+
+    return clone
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,303 @@
+"""dvc.yaml names what each stage reads, and DVC, Hydra and MLflow agree on a result."""
+
+import ast
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import cli
+from pipeline.cli import schema
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+SCHEMAS = {
+    "data": cli.DataConfig,
+    "train": cli.TrainConfig,
+    "evaluate": cli.EvaluateConfig,
+    "inspect": cli.InspectConfig,
+}
+# Keys on which no byte of an output depends: which run or model is read, how it is
+# recorded, and questions to `inspect`, which are answered in another folder.
+NO_PARAMS = {"run", "model", "tracking", "resume", "reproduce", "server", "image"}
+NO_PARAMS |= {*schema.QUESTION_KEYS}
+
+# Modules on which no byte of an output depends: configuration, MLflow and resuming.
+NO_DEPS = {"cli", "tracking", "sweeps", "training/checkpoints", "training/reproduction"}
+# A data set's file is a dependency of the stages that read it, so these are not.
+MADE_BY_DATA = {"datasets/idx", "datasets/prepare", "datasets/sources", "plots/data"}
+# They only answer questions (neuron=, image=, against=) in outputs/answers.
+ONLY_ANSWERS = {"interpret/alignment", "interpret/worksheet", "images"}
+ONLY_ANSWERS |= {"evaluation/inputs"}
+NOT_DEPS = {
+    "data": NO_DEPS,
+    "train": NO_DEPS | MADE_BY_DATA,
+    "evaluate": NO_DEPS | MADE_BY_DATA,
+    "inspect": NO_DEPS | MADE_BY_DATA | ONLY_ANSWERS,
+}
+
+
+@functools.cache
+def parsed(path):
+    return ast.parse(path.read_text())
+
+
+def file_of(module):
+    """Return the path of one of our modules or packages; None if there is none."""
+    path = ROOT.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.exists():
+            return candidate
+    return None
+
+
+def statements(tree):
+    """Yield all nodes of a syntax tree, except imports that only serve annotations."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from statements(node)
+
+
+def definitions(module, name):
+    """Yield the file that defines a name, which packages may export again."""
+    if submodule := file_of(f"{module}.{name}"):
+        yield submodule
+        return
+    path = file_of(module)
+    for node in parsed(path).body if path.stem == "__init__" else ():
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    yield from definitions(node.module, alias.name)
+                    return
+    yield path
+
+
+def imported(path):
+    """Yield the files that define what a module imports from this project."""
+    nodes = [*statements(parsed(path))]
+    for node in nodes:
+        if not isinstance(node, ast.ImportFrom) or not file_of(node.module):
+            continue
+        for alias in node.names:
+            for defined in definitions(node.module, alias.name):
+                if defined.stem != "__init__":
+                    yield defined
+                    continue
+                # A package: what counts is what the module uses of it.
+                used = {
+                    use.attr
+                    for use in nodes
+                    if isinstance(use, ast.Attribute)
+                    and isinstance(use.value, ast.Name)
+                    and use.value.id == (alias.asname or alias.name)
+                }
+                package = ".".join(defined.relative_to(ROOT).parent.parts)
+                for name in used:
+                    yield from definitions(package, name)
+                if not used:
+                    yield defined
+
+
+def closure(stage):
+    """Return the modules on which the outputs of a stage may depend."""
+    reached, waiting = set(), [file_of(f"pipeline.{stage}")]
+    while waiting:
+        path = waiting.pop()
+        place = path.relative_to(ROOT / "pipeline").with_suffix("").as_posix()
+        skipped = any(f"{place}/".startswith(f"{part}/") for part in NOT_DEPS[stage])
+        if path not in reached and not skipped:
+            reached.add(path)
+            waiting += imported(path)
+    return reached
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_command_of_a_dvc_stage_is_its_module(stage):
+    assert STAGES[stage]["cmd"] == f"python -m pipeline.{stage}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_are_the_keys_that_shape_the_outputs(stage):
+    (params,) = STAGES[stage].get("params", [{"conf/config.yaml": []}])
+    keys = set(SCHEMAS[stage].model_fields) - NO_PARAMS
+    assert set(params["conf/config.yaml"]) == keys
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_are_the_modules_that_the_stage_imports(stage):
+    deps = {dep for dep in STAGES[stage]["deps"] if dep.startswith("pipeline/")}
+    modules = closure(stage)
+    # The templates of a page, for example, are part of the module beside them.
+    folders = {path.parent for path in modules} - {ROOT / "pipeline"}
+    others = {p for folder in folders for p in folder.iterdir() if p.is_file()}
+    files = modules | {path for path in others if path.suffix != ".py"}
+    assert deps == {path.relative_to(ROOT).as_posix() for path in files}
+
+
+class Repository:
+    """A clone of the project in which DVC runs the stages on a small data set."""
+
+    def __init__(self, workspace):
+        self.workspace = workspace
+        self.root = workspace.outputs.parent
+
+    def __call__(self, *command):
+        """Run a command in the repository and return what it prints."""
+        environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+        environment.pop("PIPELINE_OUTPUTS", None)  # DVC needs the default, outputs/
+        environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def set(self, key, value):
+        """Edit conf/config.yaml."""
+        path = self.root / "conf" / "config.yaml"
+        text, edits = re.subn(rf"(?m)^{key}: \S+", f"{key}: {value}", path.read_text())
+        assert edits == 1
+        path.write_text(text)
+
+    def commit(self):
+        self("git", "config", "user.name", "A Student")
+        self("git", "config", "user.email", "student@example.org")
+        self("git", "add", "--all")
+        self("git", "commit", "--quiet", "--message", "a step")
+
+    def restore(self):
+        self("git", "checkout", "--quiet", "--", ".")
+
+    def training(self):
+        """Return the sha256 of the model in outputs/train, and its MLflow run."""
+        run_id = json.loads(self.workspace.trained("run.json").read_text())["run_id"]
+        (model,) = (
+            sha256
+            for path, sha256 in self.workspace.hashes("train").items()
+            if path.name == "model.safetensors"
+        )
+        return model, self.workspace.client.get_run(run_id)
+
+    def configuration(self, run, folder):
+        """Return the configuration that is stored with a run."""
+        path = self.workspace.client.download_artifacts(
+            run.info.run_id, "config.yaml", str(folder)
+        )
+        return yaml.safe_load(Path(path).read_text())
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory, clone_project):
+    made = Repository(clone_project(tmp_path_factory.mktemp("dvc") / "repository"))
+    made.set("dataset", "digits")
+    made.set("epochs", 3)
+    made("dvc", "repro")
+    made.commit()
+    return made
+
+
+@pytest.mark.fault
+def test_repro_runs_changed_stages_only_and_restores_earlier_results(repository):
+    unchanged = repository("dvc", "repro")
+    for stage in STAGES:
+        assert f"Stage '{stage}' didn't change, skipping" in unchanged
+    assert repository("git", "status", "--porcelain") == ""
+
+    model, run = repository.training()
+    repository.set("hidden", 10)
+    changed = repository("dvc", "repro")
+    assert "Stage 'data' didn't change, skipping" in changed
+    for stage in ("train", "evaluate", "inspect"):
+        assert f"Running stage '{stage}'" in changed
+    assert repository.training()[0] != model
+    (difference,) = json.loads(repository("dvc", "params", "diff", "--json")).values()
+    assert (difference["hidden"]["old"], difference["hidden"]["new"]) == (20, 10)
+    assert "val/accuracy" in repository("dvc", "metrics", "diff")
+    runs = len(repository.workspace.runs())
+
+    repository.restore()
+    back = repository("dvc", "repro")
+    assert "Stage 'train' is cached - skipping run" in back
+    restored_model, restored_run = repository.training()
+    assert (restored_model, restored_run.info.run_id) == (model, run.info.run_id)
+    assert len(repository.workspace.runs()) == runs
+
+
+@pytest.mark.fault
+def test_train_repro_and_two_kinds_of_experiment_give_the_same_run(
+    repository, tmp_path
+):
+    trainings = {}
+    hidden = ["-S", "conf/config.yaml:hidden=40"]
+
+    repository(sys.executable, "-m", "pipeline.train", "hidden=40")
+    trainings["command line"] = repository.training()
+
+    repository.restore()
+    repository("dvc", "exp", "run", "--force", *hidden)
+    trainings["experiment"] = repository.training()
+
+    repository.restore()
+    repository.set("hidden", 40)
+    repository("dvc", "repro", "--force", "train")
+    trainings["edited file"] = repository.training()
+
+    repository.restore()
+    in_copy = ["--temp", "--force", "--name", "in-a-copy"]
+    repository("dvc", "exp", "run", *in_copy, *hidden, "evaluate")
+    (copied,) = repository.workspace.runs("tags.`dvc.experiment` = 'in-a-copy'")
+    trainings["copy"] = (copied.data.tags["weights.sha256"], copied)
+
+    assert len({model for model, _ in trainings.values()}) == 1
+    assert len({run.info.run_id for _, run in trainings.values()}) == 4
+    commit = repository("git", "rev-parse", "HEAD").strip()
+    configurations = []
+    for way, (model, run) in trainings.items():
+        (tmp_path / way).mkdir()
+        configurations.append(repository.configuration(run, tmp_path / way))
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["weights.sha256"] == model
+        assert run.data.tags["data.sha256"] == copied.data.tags["data.sha256"]
+        if way != "copy":  # there, DVC commits the edit before it runs the stages
+            assert run.data.tags["git.commit"] == commit
+    assert configurations[0]["hidden"] == 40
+    assert all(each == configurations[0] for each in configurations)
+    assert trainings["experiment"][1].data.tags["dvc.experiment"]
+    assert "dvc.experiment" not in trainings["command line"][1].data.tags
+    # `evaluate` wrote to the run that was trained in the copy and created no other.
+    assert "evaluate/digits/accuracy" in copied.data.metrics
+
+
+@pytest.mark.fault
+def test_a_clone_pulls_the_results_and_records_a_run_of_its_own(repository, tmp_path):
+    repository.restore()
+    repository("dvc", "repro")
+    model, run = repository.training()
+    remote = ["dvc", "remote", "add", "--local", "store", str(tmp_path / "store")]
+    repository(*remote)
+    repository("dvc", "push", "--remote", "store")
+
+    repository("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    outputs = tmp_path / "clone" / "outputs"
+    clone = Repository(replace(repository.workspace, outputs=outputs))
+    clone(*remote)
+    clone("dvc", "pull", "--remote", "store")
+    assert model in clone.workspace.hashes("train").values()
+    assert "Data and pipelines are up to date" in clone("dvc", "repro")
+    printed = clone(sys.executable, "-m", "pipeline.evaluate")
+    assert "the store has no run of this network; made network" in printed
+    (created,) = clone.workspace.runs()
+    assert created.info.run_id != run.info.run_id and created.info.status == "FINISHED"
+    clone(sys.executable, "-m", "pipeline.inspect")
+    (same,) = clone.workspace.runs()
+    assert {"evaluate/digits/accuracy", "inspect/parameters"} <= set(same.data.metrics)
