@@ -258,91 +258,51 @@ def _seeds(results):
     )
 
 
-# What the benchmark of images calls a kind, and what the document calls it.
-KINDS = {
-    "MNIST test as it is": "MNIST test, without preprocessing",
-    "MNIST test": "MNIST test, preprocessed",
-    "inverted": "inverted",
-    "shifted by 4": "shifted by 4 pixels",
-    "stretched 16x16, grey": "stretched to 16x16, grey, as in USPS",
-    "stretched 16x16, binary": "the same in black and white",
-    "scikit-learn 8x8": "scikit-learn's 8x8 digits",
-    "white on black": "white on black",
-    "thin pen": "thin pen",
-    "blurry pen": "blurry pen",
-    "wide canvas": "wide canvas",
-    "grey paper": "grey paper, uneven light",
-    "shadow": "a shadow across the paper",
-    "squared paper": "squared paper",
-    "pencil photo": "pencil, photographed",
-    "chalk": "chalk on a board",
-    "transparent": "transparent background",
-    "coloured": "coloured ink",
-    "sixteen bits": "16 bits",
-    "tiny scan": "tiny scan",
-}
-
-
-def _images(results):
-    measured = _benchmark(results)
-    cells = [[text, f"{measured[kind][1]} %"] for kind, text in KINDS.items()]
-    half = (len(cells) + 1) // 2
-    rows = zip(cells[:half], [*cells[half:], ["", ""]], strict=False)
-    head = ["images", "accuracy", "images", "accuracy"]
-    return markdown(head, *([*left, *right] for left, right in rows))
-
-
 def _benchmark(results):
     """Return the columns of each row that the benchmark of images printed."""
     rows = (re.split(r"  +", line.strip()) for line in results["images"]["output"])
     return {name: columns for name, *columns in rows}
 
 
+def _images(results):
+    """The accuracy on each kind of image, in two columns."""
+    rows = _benchmark(results).items()
+    cells = [[name, f"{row[1]} %"] for name, row in rows if len(row) > 3]
+    half = len(cells) // 2
+    pairs = zip(cells[:half], cells[half:], strict=True)
+    head = ["images", "accuracy", "images", "accuracy"]
+    return markdown(head, *([*left, *right] for left, right in pairs))
+
+
 def _uncertainty(results):
-    measured = _benchmark(results)
+    rows = _benchmark(results)
     scored, errors = results["sets"]["metrics"]["mnist"], results["sets"]["errors"]
-    kinds = [float(measured[kind][2]) for kind in KINDS if len(measured[kind]) > 2]
-    clothes = [
-        float(columns[1])
-        for name, columns in measured.items()
-        if name.startswith("unsure: clothes")
-    ]
-    noise = [
-        float(columns[1])
-        for name, columns in measured.items()
-        if name.startswith("unsure: noise")
-    ]
     sure = scored["n"] * (1 - scored["unsure"])
-    rows = [
-        ("MNIST's test images that are out of distribution", "unlike: MNIST test"),
-        ("Fashion-MNIST's test images", "unlike: Fashion-MNIST test"),
-        ("noise of 28x28 pixels", "unlike: noise"),
-    ]
+
+    def between(beginning, column):
+        values = [
+            float(row[column])
+            for name, row in rows.items()
+            if name.startswith(beginning) and len(row) > column
+        ]
+        return f"{min(values):.1f} to {max(values):.1f}"
+
     return markdown(
         ["out of distribution", "%"],
-        *([text, measured[kind][0]] for text, kind in rows),
-        [
-            "correctly classified images of [all kinds](../images/README.md), "
-            "preprocessed",
-            f"{min(kinds)} to {max(kinds)}",
-        ],
+        ["MNIST's test images", rows["unlike: MNIST test"][0]],
+        ["Fashion-MNIST's test images", rows["unlike: Fashion-MNIST test"][0]],
+        ["noise of 28x28 pixels", rows["unlike: noise"][0]],
         ["**not sure, for any reason**", ""],
-        ["clothes, preprocessed as photographs", f"{min(clothes)} to {max(clothes)}"],
-        ["noise of all sizes, preprocessed", f"{min(noise)} to {max(noise)}"],
+        ["MNIST's test images (seed 1)", f"{100 * scored['unsure']:.1f}"],
+        ["clothes, preprocessed", between("unsure: clothes", 1)],
+        ["noise of all sizes, preprocessed", between("unsure: noise", 1)],
+        ["**errors on MNIST's test images**", ""],
+        ["that are close between two digits", rows["mistakes held"][0]],
         [
-            "MNIST's test images that are close between two digits",
-            measured["close: MNIST test"][0],
+            "that are not sure (seed 1)",
+            f"{100 - 100 * errors['sure'] / errors['all']:.1f}",
         ],
-        ["errors on MNIST that are among these", measured["mistakes held"][0]],
-        [
-            "MNIST's test images that are not sure, seed 1",
-            f"{100 * scored['unsure']:.1f}",
-        ],
-        [
-            "errors on MNIST that are among these",
-            f"{100 * (1 - errors['sure'] / errors['all']):.1f}",
-        ],
-        ["accuracy of the sure answers", f"{100 * (1 - errors['sure'] / sure):.1f}"],
+        ["among the sure answers (seed 1)", f"{100 * errors['sure'] / sure:.1f}"],
     )
 
 
