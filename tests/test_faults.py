@@ -156,7 +156,7 @@ def test_kill_9_of_any_stage_at_any_point_loses_nothing(digits, empty_project):
         checkpoints = project.outputs / "checkpoints"
         assert not [path for path in checkpoints.glob("*") if path.is_dir()]
         if name == "train":
-            carried = re.search(r"carrying on .* after epoch (\d+)", again.stdout)
+            carried = re.search(r"resuming .* after epoch (\d+)", again.stdout)
             if 0 < reached(stdout) < EPOCHS:
                 assert carried and int(carried[1]) >= reached(stdout)
             same = [run for run in runs if command[-1] in run.info.run_name]
@@ -370,7 +370,7 @@ def test_a_path_with_spaces_umlauts_signs_and_200_characters_works(
     project.run("train", "-m", "seed=1,2", "dataset=digits", "epochs=1")
     run_id = json.loads(project.trained("run.json").read_text())["run_id"]
     again = project.run("train", f"reproduce={run_id}")
-    assert "reproduced to the byte" in again.stdout
+    assert "reproduced byte for byte" in again.stdout
     assert len(runs_of(project)) == 5
     # Nothing was written under a part of the name.
     assert [*tmp_path.iterdir()] == [project.root]
@@ -414,7 +414,7 @@ def test_a_clock_that_was_set_back_loses_nothing(digits):
     process.kill()
     process.communicate()
     again = digits.run(*command, **past)
-    assert re.search("carrying on .* after epoch", again.stdout)
+    assert re.search("resuming .* after epoch", again.stdout)
     digits.run("evaluate", **past)
     (run,) = [run for run in runs_of(digits) if "epochs=120" in run.info.run_name]
     assert run.info.status == "FINISHED" and len(losses(digits, run)) == 120
@@ -433,6 +433,8 @@ def test_a_project_that_was_moved_or_copied_finds_its_runs(digits, tmp_path, how
     done = project.run("inspect", f"run={run_id}")
     assert "was moved or copied" in done.stdout
     again = project.run("train", f"reproduce={run_id}")
-    assert "reproduced to the byte" in again.stdout and "was moved" not in again.stdout
+    assert (
+        "reproduced byte for byte" in again.stdout and "was moved" not in again.stdout
+    )
     if how == "copied":
         digits.run("inspect", f"run={run_id}")  # the first knows its own

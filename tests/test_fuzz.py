@@ -22,9 +22,7 @@ from pipeline.cli import config, schema
 from pipeline.cli.arguments import ParsedCommand, parse
 from pipeline.images import reading
 from pipeline.model import Network, load_trained_model, ood, storage
-from pipeline.training import checkpoints
-from pipeline.training.checkpoints import EpochState
-from pipeline.training.loop import Adam
+from pipeline.training import Adam, Checkpoint
 
 TRIES = int(os.environ.get("FUZZ", "50"))
 settings.register_profile(
@@ -222,26 +220,24 @@ def test_what_is_familiar_is_of_its_shape_or_refused(tmp_path_factory, content):
     assert verdict.reason == "blank"
 
 
-@pytest.mark.parametrize("name", ["state", "epoch-00000"])
+@pytest.mark.parametrize("name", ["state", "history"])
 @fuzz
 @given(edits=EDITS)
-def test_an_unfinished_training_is_whole_or_refused(tmp_path_factory, name, edits):
+def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path_factory, name, edits):
     folder = tmp_path_factory.mktemp("strange", numbered=True)
-    ours = checkpoints.Checkpoint(folder)
     net = network()
-    before = storage.snapshot(net)
-    adam, generator = Adam(net, lr=0.1), torch.Generator()
-    ours.keep(EpochState.now(net), adam, generator)
-    path = folder / f"{name}.safetensors"
+    saved = net, Adam(net, lr=0.1), torch.Generator()
+    before = Checkpoint(folder, *saved).save().tensors
+    path = folder / name
     path.write_bytes(edited(path.read_bytes(), edits))
     try:
-        (moment,) = ours.restore(net, adam, generator)
+        (state,) = Checkpoint(folder, *saved).restore()
     except EXPECTED as error:
-        assert "resume=false starts anew" in str(error)
+        assert "resume=false starts" in str(error)
         return
-    assert moment.epoch == 0
-    assert moment.tensors.keys() == before.keys()
-    assert all((moment.tensors[key] == before[key]).all() for key in before)
+    assert state.epoch == 0
+    assert state.tensors.keys() == before.keys()
+    assert all((state.tensors[key] == before[key]).all() for key in before)
 
 
 VALUES = st.one_of(

@@ -3,6 +3,7 @@
 from pipeline.model.network import Dense, Network, ParameterArray, to_pixels
 from pipeline.model.ood import OodDetector, Verdict, fit_detector
 from pipeline.model.storage import (
+    Snapshot,
     load_model,
     read_tensors,
     save_history,
@@ -17,6 +18,7 @@ __all__ = [
     "Network",
     "OodDetector",
     "ParameterArray",
+    "Snapshot",
     "TrainedModel",
     "Verdict",
     "fit_detector",

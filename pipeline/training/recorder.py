@@ -1,64 +1,102 @@
-"""What a training says of itself, told to its run at once and kept for its files."""
+"""What a training records: metrics and images in MLflow at once, files at its end.
 
-import csv
+The numbers come from `loop.py`; this module computes none except tensor statistics.
+"""
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from pipeline import files
+from pipeline.datasets import LabelledImages
+from pipeline.model import Network, fit_detector, save_history, save_model
 from pipeline.model.metrics import tensor_statistics
+from pipeline.model.ood import save_detector
 from pipeline.plots import learning_curves, templates
 from pipeline.tracking import Run
 from pipeline.training.checkpoints import EpochState
 
-MAX_IMAGES = 20  # steps on the slider of the templates at most, beside the initial ones
-METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")  # in files
+MAX_IMAGES = 20  # template images of a training, beside that of the initial weights
+METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
 @dataclass
 class Recorder:
-    """What a network was before it learned anything, and after each epoch."""
+    """The history of a training, which is also logged to its run."""
 
     run: Run
-    epochs: int  # that there will be
-    moments: list[EpochState] = field(default_factory=list)
-
-    def add(self, moment: EpochState) -> None:
-        """Take in an epoch: its metrics, the size of its tensors and their picture."""
-        self.moments.append(moment)
-        epoch, tensors = moment.epoch, moment.tensors
-        measured = moment.metrics | tensor_statistics(tensors)
-        if epoch:
-            measured["train/seconds"] = moment.seconds
-        self.run.log_metrics(measured, step=epoch, time=moment.time)
-        if epoch in (0, self.epochs) or epoch % -(-self.epochs // MAX_IMAGES) == 0:
-            title = f"after epoch {epoch}" if epoch else "initial weights"
-            picture = templates(tensors["layer_1.weight"], tensors, title=title)
-            self.run.log_image("weights/templates", picture, step=epoch)
+    epochs: int  # of the finished training
+    history: list[EpochState] = field(default_factory=list)
+    final: dict[str, float] = field(default_factory=dict)  # of the trained network
 
     @property
     def last(self) -> EpochState:
-        """The network as it stands."""
-        return self.moments[-1]
+        """The state after the latest epoch."""
+        return self.history[-1]
 
-    def write(self, folder: Path, final: Mapping[str, float]) -> None:
-        """Write numbers and curves; equal trainings write equal bytes.
+    def add(self, state: EpochState) -> None:
+        """Log the metrics of an epoch and the statistics and images of its tensors.
 
-        What differs between them, the id of the run and the time it took, has a file of
-        its own, run.json.
+        Logging the same state again, after a resume, changes nothing in the run.
         """
-        metrics = [
-            {name: moment.metrics[name] for name in METRICS}
-            for moment in self.moments[1:]
-        ]
-        numbers = {**metrics[-1], **final}
-        (folder / "metrics.json").write_text(json.dumps(numbers, indent=1) + "\n")
-        with (folder / "history.csv").open("w", newline="") as stream:
-            table = csv.writer(stream, lineterminator="\n")
-            table.writerow(["epoch", *METRICS])
-            for epoch, row in enumerate(metrics, start=1):
-                table.writerow([epoch, *row.values()])
-        learning_curves(metrics).save(folder / "learning_curves.png")
-        seconds = sum(moment.seconds for moment in self.moments)
-        told = {"run_id": self.run.id, "seconds": round(seconds, 3)}
-        (folder / "run.json").write_text(json.dumps(told) + "\n")
+        self.history.append(state)
+        epoch, tensors = state.epoch, state.tensors
+        metrics = state.metrics | tensor_statistics(tensors)
+        if epoch:
+            metrics["train/seconds"] = state.seconds
+        self.run.log_metrics(metrics, step=epoch, time=state.time)
+        interval = -(-self.epochs // MAX_IMAGES)  # rounded up
+        if epoch in (0, self.epochs) or epoch % interval == 0:
+            title = f"after epoch {epoch}" if epoch else "initial weights"
+            image = templates(tensors["layer_1.weight"], tensors, title=title)
+            self.run.log_image("weights/templates", image, step=epoch)
+
+    def finish(self, scores: Mapping[str, float]) -> dict[str, float]:
+        """Log the scores of the trained network on the training images.
+
+        Returns:
+            These, and the metrics of the last epoch.
+        """
+        self.final = {f"final/train_{name}": value for name, value in scores.items()}
+        self.run.log_metrics(self.final, step=self.epochs, time=self.last.time)
+        return {key: self.last.metrics[key] for key in METRICS} | self.final
+
+    def write(
+        self,
+        folder: Path,
+        network: Network,
+        metadata: Mapping[str, Any],
+        train: LabelledImages,
+    ) -> str:
+        """Write network, detector, history, metrics and learning curves.
+
+        Equal trainings write equal bytes, except in `run.json`: run id and duration.
+
+        Args:
+            folder: Where to write; it exists.
+            network: The trained network.
+            metadata: Hyperparameters and data hash, stored with the tensors.
+            train: The training images, to which the detector is fitted.
+
+        Returns:
+            The sha256 of `model.safetensors`.
+        """
+        sha256 = save_model(folder / "model.safetensors", network, metadata)
+        detector = fit_detector(network, train.images, train.labels)
+        save_detector(folder / "familiar.safetensors", detector, network=sha256)
+        tensors = [state.tensors for state in self.history]
+        save_history(folder / "history.safetensors", tensors, metadata)
+        rows = [{key: s.metrics[key] for key in METRICS} for s in self.history[1:]]
+        files.write_csv(
+            folder / "history.csv",
+            [{"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1)],
+        )
+        metrics = json.dumps({**rows[-1], **self.final}, indent=1)
+        (folder / "metrics.json").write_text(metrics + "\n")
+        learning_curves(rows).save(folder / "learning_curves.png")
+        seconds = sum(state.seconds for state in self.history)
+        run = json.dumps({"run_id": self.run.id, "seconds": round(seconds, 3)})
+        (folder / "run.json").write_text(run + "\n")
+        return sha256

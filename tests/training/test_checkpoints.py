@@ -2,19 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.model.network import Network
-from pipeline.training import checkpoints
-from pipeline.training.checkpoints import EpochState, open_checkpoint
-from pipeline.training.loop import Adam, fit
+from pipeline.model import Network
+from pipeline.training import Adam, fit, open_checkpoint, training_digest
 
 
-def begun(seed=1):
+def new_training(seed=1):
     generator = torch.Generator().manual_seed(seed)
     network = Network(hidden=20, generator=generator)
     return network, Adam(network, lr=0.001), generator
 
 
-def train(split, network, adam, generator, epochs):
+def train(split, training, epochs):
+    network, adam, generator = training
     return fit(
         network,
         adam,
@@ -26,108 +25,154 @@ def train(split, network, adam, generator, epochs):
     )
 
 
-def interrupted(folder, split, *, after):
-    """Train, and be interrupted when so many epochs are kept."""
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "checkpoints" / "digest"
+
+
+def interrupt(folder, split, *, after):
+    """Train in a process that ends after this epoch; return its checkpoint."""
+    training = new_training()
     with (
         pytest.raises(KeyboardInterrupt),
-        open_checkpoint(folder, "d", resume=True) as ours,
+        open_checkpoint(folder, *training, resume=True) as checkpoint,
     ):
-        network, adam, generator = begun()
-        ours.keep(EpochState.now(network), adam, generator)
-        for epoch in train(split, network, adam, generator, range(1, after + 1)):
-            ours.keep(EpochState.now(network, epoch), adam, generator)
+        checkpoint.save()
+        for epoch in train(split, training, range(1, after + 1)):
+            checkpoint.save(epoch)
         raise KeyboardInterrupt
+    return checkpoint.folder
 
 
-def folders(checkpoints):
-    return [path for path in checkpoints.glob("*/*") if path.is_dir()]
-
-
-def test_a_training_that_is_carried_on_ends_with_the_same_bits(tmp_path, few):
-    whole, adam, generator = begun()
-    history = list(train(few, whole, adam, generator, range(1, 5)))
-    interrupted(tmp_path, few, after=2)
-    with open_checkpoint(tmp_path, "d", resume=True) as ours:
-        network, adam, generator = begun(seed=9)  # all of it is replaced
-        moments = ours.restore(network, adam, generator)
-        rest = list(train(few, network, adam, generator, range(3, 5)))
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(network.state_dict()[name], tensor)
-    assert [moment.epoch for moment in moments] == [0, 1, 2]
-    metrics = [moment.metrics for moment in moments[1:]] + [e.metrics for e in rest]
-    assert metrics == [epoch.metrics for epoch in history]
-
-
-def test_the_epochs_before_are_remembered_exactly(tmp_path, few):
-    interrupted(tmp_path, few, after=1)
-    network, adam, generator = begun()
-    initial = network.layer_1.weight.detach().numpy().copy()
-    with open_checkpoint(tmp_path, "d", resume=True) as ours:
-        first, _ = ours.restore(network, adam, generator)
-    np.testing.assert_array_equal(first.tensors["layer_1.weight"], initial)
-    assert first.metrics == {} and first.time > 0
-
-
-def test_the_folder_goes_when_the_training_is_finished(tmp_path, few):
-    interrupted(tmp_path, few, after=1)
-    assert len(folders(tmp_path)) == 1
-    with open_checkpoint(tmp_path, "d", resume=True):
-        pass
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
-
-
-def test_beside_a_living_training_a_new_one_begins(tmp_path, few):
-    with open_checkpoint(tmp_path, "d", resume=True) as one:
-        with open_checkpoint(tmp_path, "d", resume=True) as two:
-            assert one.folder != two.folder
-            assert two.restore(*begun()) == []
-        assert one.folder.exists() and not two.folder.exists()
-
-
-def test_trainings_of_other_numbers_are_left_alone(tmp_path, few):
-    interrupted(tmp_path, few, after=1)
-    with open_checkpoint(tmp_path, "e", resume=True) as ours:
-        assert ours.restore(*begun()) == []
-    assert len(folders(tmp_path)) == 1
-
-
-def test_of_several_dead_trainings_the_furthest_is_carried_on(tmp_path, few):
-    with open_checkpoint(tmp_path, "d", resume=True):
-        interrupted(tmp_path, few, after=2)
-    interrupted_folder = folders(tmp_path)[0]
-    (interrupted_folder.parent / "another").mkdir()
-    with open_checkpoint(tmp_path, "d", resume=True) as ours:
-        assert ours.folder == interrupted_folder
-    assert [path.name for path in folders(tmp_path)] == ["another"]
-
-
-def test_resume_false_forgets_what_was_killed(tmp_path, few):
-    interrupted(tmp_path, few, after=1)
-    before = folders(tmp_path)
-    with open_checkpoint(tmp_path, "d", resume=False) as ours:
-        assert ours.restore(*begun()) == []
-        assert folders(tmp_path) == [ours.folder] != before
-
-
-def test_what_a_training_reached_before_it_failed_is_kept(tmp_path):
+def restored_epochs(folder, *, resume=True):
     with (
-        pytest.raises(FloatingPointError),
-        open_checkpoint(tmp_path, "d", resume=True) as ours,
+        pytest.raises(KeyboardInterrupt),
+        open_checkpoint(folder, *new_training(), resume=resume) as checkpoint,
     ):
-        ours.keep(EpochState.now(begun()[0]), *begun()[1:])
-        raise FloatingPointError
-    with open_checkpoint(tmp_path, "d", resume=True) as ours:
-        assert [m.epoch for m in ours.restore(*begun())] == [0]
+        restored = checkpoint.restore()
+        raise KeyboardInterrupt
+    return [state.epoch for state in restored]
 
 
-def test_an_epoch_without_its_state_was_not_reached(tmp_path, few):
-    interrupted(tmp_path, few, after=1)
-    (folder,) = folders(tmp_path)
-    # What a kill between the two files of epoch 2 leaves.
-    (folder / "epoch-00002.safetensors").write_bytes(b"")
-    with open_checkpoint(tmp_path, "d", resume=True) as ours:
-        moments = ours.restore(*begun())
-    assert [moment.epoch for moment in moments] == [0, 1]
+def unfinished(folder):
+    return sorted(path for path in folder.parent.glob("*/*") if path.is_dir())
+
+
+def test_a_resumed_training_ends_with_the_same_bits(folder, few):
+    whole = new_training()
+    expected = list(train(few, whole, range(1, 6)))
+    interrupt(folder, few, after=2)
+    metrics = []
+    for epochs in ((3, 4), (5,)):  # it is interrupted and resumed twice
+        training = new_training(seed=9)  # all of it is replaced
+        with (
+            pytest.raises(KeyboardInterrupt),
+            open_checkpoint(folder, *training, resume=True) as checkpoint,
+        ):
+            restored = checkpoint.restore()
+            assert [state.epoch for state in restored] == list(range(epochs[0]))
+            for epoch in train(few, training, epochs):
+                checkpoint.save(epoch)
+                metrics.append(epoch.metrics)
+            raise KeyboardInterrupt
+    for name, tensor in whole[0].state_dict().items():
+        assert torch.equal(training[0].state_dict()[name], tensor)
+    metrics = [state.metrics for state in restored[1:3]] + metrics
+    assert metrics == [epoch.metrics for epoch in expected]
+
+
+def test_the_history_is_restored_exactly(folder, few):
+    interrupt(folder, few, after=1)
+    initial = new_training()[0].layer_1.weight.detach().numpy()
+    with open_checkpoint(folder, *new_training(seed=9), resume=True) as checkpoint:
+        first, last = checkpoint.restore()
+    np.testing.assert_array_equal(first.tensors["layer_1.weight"], initial)
+    assert first.metrics == {} and first.seconds == 0 < first.time <= last.time
+    assert last.seconds > 0
+
+
+def test_the_folder_is_removed_when_the_training_is_finished(folder, few):
+    path = interrupt(folder, few, after=1)
+    assert unfinished(folder) == [path]
+    with open_checkpoint(folder, *new_training(), resume=True):
+        pass
+    assert [path.name for path in folder.parent.iterdir()] == [".lock"]
+
+
+def test_a_running_training_is_not_resumed(folder):
+    with open_checkpoint(folder, *new_training(), resume=True) as one:
+        one.save()
+        with open_checkpoint(folder, *new_training(), resume=True) as other:
+            assert one.folder != other.folder and one.lease != other.lease
+            assert other.restore() == []
+        assert unfinished(folder) == [one.folder]
+
+
+def test_the_lease_is_the_folder_below_the_store(folder):
+    with open_checkpoint(folder, *new_training(), resume=True) as checkpoint:
+        assert folder.parent.parent / checkpoint.lease == checkpoint.folder
+
+
+def test_a_training_with_another_digest_is_not_resumed(folder, few):
+    interrupt(folder, few, after=1)
+    with open_checkpoint(folder.parent / "other", *new_training(), resume=True) as new:
+        assert new.restore() == []
+    assert len(unfinished(folder)) == 1
+
+
+def test_the_killed_training_with_the_most_epochs_is_resumed(folder, few):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_checkpoint(folder, *new_training(), resume=True) as shortest,
+    ):
+        shortest.save()
+        longest = interrupt(folder, few, after=2)
+        raise KeyboardInterrupt
+    (folder / "killed before its first epoch").mkdir()
+    with open_checkpoint(folder, *new_training(), resume=True) as checkpoint:
+        assert checkpoint.folder == longest
+    assert shortest.folder in unfinished(folder)
+
+
+def test_resume_false_removes_killed_trainings(folder, few):
+    before = interrupt(folder, few, after=1)
+    with open_checkpoint(folder, *new_training(), resume=False) as checkpoint:
+        assert checkpoint.restore() == []
+        assert unfinished(folder) == [checkpoint.folder] != [before]
+
+
+@pytest.mark.parametrize("tail", [b"", b"part of a record", None])
+def test_an_epoch_without_its_state_is_trained_again(folder, few, tail):
+    path = interrupt(folder, few, after=1) / "history"
+    history = path.read_bytes()
+    # What a kill leaves after it appended a part or the whole of a record.
+    path.write_bytes(history + (history[-70_000:] if tail is None else tail))
+    assert restored_epochs(folder) == [0, 1]
+    training = new_training()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_checkpoint(folder, *training, resume=True) as checkpoint,
+    ):
+        checkpoint.restore()
+        for epoch in train(few, training, (2,)):
+            checkpoint.save(epoch)
+        raise KeyboardInterrupt
+    assert path.read_bytes().startswith(history)
+    assert restored_epochs(folder) == [0, 1, 2]
+
+
+def test_a_training_killed_before_its_first_state_starts_again(folder, few):
+    path = interrupt(folder, few, after=0)
+    (path / "state").unlink()
+    training = new_training()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_checkpoint(folder, *training, resume=True) as checkpoint,
+    ):
+        assert checkpoint.restore() == []
+        checkpoint.save()
+        raise KeyboardInterrupt
+    assert restored_epochs(folder) == [0]
 
 
 def cut(content):
@@ -138,31 +183,30 @@ def with_a_flipped_bit(content):
     return content[:-1000] + bytes([content[-1000] ^ 1]) + content[-999:]
 
 
-@pytest.mark.parametrize("name", ["state", "epoch-00001"])
-@pytest.mark.parametrize("damaged", [cut, with_a_flipped_bit])
-def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name, damaged):
-    interrupted(tmp_path, few, after=2)
-    path = folders(tmp_path)[0] / f"{name}.safetensors"
-    path.write_bytes(damaged(path.read_bytes()))
-    with (
-        pytest.raises(ValueError, match=r"is damaged .* resume=false starts anew"),
-        open_checkpoint(tmp_path, "d", resume=True) as ours,
-    ):
-        ours.restore(*begun())
-    with open_checkpoint(tmp_path, "d", resume=False) as ours:
-        assert ours.restore(*begun()) == []
+@pytest.mark.parametrize("name", ["state", "history"])
+@pytest.mark.parametrize("damage", [cut, with_a_flipped_bit, None])
+def test_a_damaged_file_is_refused_with_the_remedy(folder, few, name, damage):
+    path = interrupt(folder, few, after=2) / name
+    if damage:
+        path.write_bytes(damage(path.read_bytes()))
+    elif name == "history":
+        path.unlink()
+    else:  # without a state, nothing was saved
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match=rf"/{name} is damaged: resume=false starts"):
+        restored_epochs(folder)
+    assert restored_epochs(folder, resume=False) == []
 
 
-def test_a_training_that_was_being_forgotten_is_not_carried_on(tmp_path, few):
-    interrupted(tmp_path, few, after=1)
-    (folder,) = folders(tmp_path)
-    folder.rename(tmp_path / ".forgotten")  # where a kill may leave it
-    with open_checkpoint(tmp_path, "d", resume=True) as ours:
-        assert ours.folder.name != folder.name and ours.restore(*begun()) == []
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+def test_a_folder_that_was_being_removed_is_not_resumed(folder, few):
+    path = interrupt(folder, few, after=1)
+    path.rename(folder.parent / ".removed")  # where a kill may leave it
+    with open_checkpoint(folder, *new_training(), resume=True) as checkpoint:
+        assert checkpoint.folder != path and checkpoint.restore() == []
+    assert [path.name for path in folder.parent.iterdir()] == [".lock"]
 
 
-def test_digests_tell_numbers_apart_and_not_their_order():
-    one = checkpoints.training_digest({"hidden": 20, "lr": 0.001})
-    assert one == checkpoints.training_digest({"lr": 0.001, "hidden": 20})
-    assert one != checkpoints.training_digest({"hidden": 21, "lr": 0.001})
+def test_the_digest_depends_on_the_values_and_not_on_their_order():
+    digest = training_digest({"hidden": 20, "lr": 0.001})
+    assert digest == training_digest({"lr": 0.001, "hidden": 20})
+    assert digest != training_digest({"hidden": 21, "lr": 0.001})

@@ -1,23 +1,21 @@
-"""A run trained once more, as a process, and compared."""
-
 import json
 
 import pytest
 
 from pipeline.datasets import file_sha256
 
-DIGITS = ["dataset=digits", "epochs=2", "hidden=8"]
+DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 
 
 @pytest.fixture(scope="module")
 def once(empty_project):
-    """A project in which a network was trained."""
+    """A workspace in which a network was trained."""
     made = empty_project("once")
-    made.run("train", *DIGITS)
+    made.call("train", **DIGITS)
     return made
 
 
-def run_of(project, folder):
+def run_id(project, folder="train"):
     return json.loads((project.outputs / folder / "run.json").read_text())["run_id"]
 
 
@@ -27,46 +25,58 @@ def run_in_store(project, run_id):
     return MlflowClient(f"sqlite:///{project.outputs / 'mlflow.db'}").get_run(run_id)
 
 
-def test_a_run_is_rebuilt_to_the_same_bytes(once):
-    before = {path: file_sha256(path) for path in once.trained("").iterdir()}
-    done = once.run("train", f"reproduce={run_of(once, 'train')}")
-    expected = file_sha256(once.trained("model.safetensors"))
-    (line,) = [line for line in done.stdout.splitlines() if "reproduced" in line]
-    assert line.count(expected) == 2
-    rebuilt = once.outputs / "reproduce" / "model.safetensors"
-    assert file_sha256(rebuilt) == expected
-    assert {path: file_sha256(path) for path in once.trained("").iterdir()} == before
-    again = run_in_store(once, run_of(once, "reproduce"))
+def hashes(folder):
+    return {path.name: file_sha256(path) for path in folder.iterdir()}
+
+
+def test_a_run_is_reproduced_byte_for_byte(once):
+    before = hashes(once.trained(""))
+    printed = once.call("train", reproduce=run_id(once))
+    (line,) = [line for line in printed.splitlines() if "reproduced byte for" in line]
+    assert line.count(before["model.safetensors"]) == 2
+    after = hashes(once.outputs / "reproduce")
+    assert {name for name in after if after[name] != before[name]} == {"run.json"}
+    assert hashes(once.trained("")) == before
+    again = run_in_store(once, run_id(once, "reproduce"))
     assert again.info.status == "FINISHED"
     assert again.info.run_name == "hidden=8 seed=1 dataset=digits epochs=2 again"
-    assert again.data.tags["reproduces"] == run_of(once, "train")
+    assert again.data.tags["reproduces"] == run_id(once)
     assert again.data.tags["reproduced"] == "true"
 
 
-def test_other_code_is_trained_and_what_differs_is_named(once):
-    loop = once.root / "pipeline" / "loop.py"
-    kept = loop.read_text()
-    loop.write_text(kept.replace("1e-7", "1e-3"))
-    done = once.run("train", f"reproduce={run_of(once, 'train')}", status=1)
-    loop.write_text(kept)
+# Another epsilon, and the hash that the changed file would have.
+OTHER_CODE = """
+import pipeline.cli
+from pipeline.training import loop
+loop.EPSILON = 1e-3
+hashes = pipeline.cli.source_hashes
+pipeline.cli.source_hashes = lambda stage: (
+    hashes(stage) | {"pipeline/training/loop.py": "changed"}
+)
+"""
+
+
+def test_other_code_gives_another_network_and_a_report(once):
+    done = once.run("train", f"reproduce={run_id(once)}", status=1, before=OTHER_CODE)
     assert file_sha256(once.trained("model.safetensors")) in done.stderr
-    assert "of 6,370 differ, by" in done.stderr  # 784*8 + 8 + 8*10 + 10
+    assert "of 6,370 differ; " in done.stderr  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in done.stderr
-    assert "code: pipeline/loop.py\n" in done.stderr
-    again = run_in_store(once, run_of(once, "reproduce"))
+    assert "code: pipeline/training/loop.py\n" in done.stderr
+    again = run_in_store(once, run_id(once, "reproduce"))
     assert again.data.tags["reproduced"] == "false"
 
 
-def test_a_flipped_byte_in_the_data_is_refused_by_name(once):
+def test_a_flipped_bit_in_the_data_is_refused(once):
     path = once.outputs / "data" / "digits.safetensors"
-    kept = path.read_bytes()
-    path.write_bytes(kept[:50_000] + bytes([kept[50_000] ^ 1]) + kept[50_001:])
-    done = once.run("train", f"reproduce={run_of(once, 'train')}", status=1)
-    path.write_bytes(kept)
-    assert f"error: {path} has sha256" in done.stderr
-    assert "python -m pipeline.data dataset=digits makes it anew" in done.stderr
+    content = path.read_bytes()
+    path.write_bytes(content[:50_000] + bytes([content[50_000] ^ 1]) + content[50_001:])
+    with pytest.raises(ValueError, match="is damaged") as refused:
+        once.call("train", reproduce=run_id(once))
+    path.write_bytes(content)
+    assert str(path) in str(refused.value)
+    assert "python -m pipeline.data dataset=digits" in str(refused.value)
 
 
-def test_a_run_that_is_unknown_is_refused(once):
-    done = once.run("train", "reproduce=1234e567", status=1)
-    assert "mlflow.db has no run '1234e567'" in done.stderr
+def test_an_unknown_run_is_refused(once):
+    with pytest.raises(ValueError, match="'1234e567'"):
+        once.call("train", reproduce="1234e567")
