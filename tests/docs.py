@@ -40,7 +40,7 @@ SHORT = {
 LONG = {
     "sweep": "python -m pipeline.train experiment=hidden_sizes",
     "seeds": "python -m pipeline.train -m seed=1,2,3,4,5",
-    "images": "python tests/benchmarks/pictures.py",
+    "images": "python tests/benchmarks/images.py",
 }
 KERAS = {"speed": "python tests/benchmarks/speed.py"}
 KEPT = (  # of inspect's summary
@@ -289,15 +289,15 @@ def _uncertainty(results):
 
     return markdown(
         ["out of distribution", "%"],
-        ["MNIST's test images", rows["unlike: MNIST test"][0]],
-        ["Fashion-MNIST's test images", rows["unlike: Fashion-MNIST test"][0]],
-        ["noise of 28x28 pixels", rows["unlike: noise"][0]],
+        ["MNIST's test images", rows["ood: MNIST test"][0]],
+        ["Fashion-MNIST's test images", rows["ood: Fashion-MNIST test"][0]],
+        ["noise of 28x28 pixels", rows["ood: noise"][0]],
         ["**not sure, for any reason**", ""],
         ["MNIST's test images (seed 1)", f"{100 * scored['unsure']:.1f}"],
         ["clothes, preprocessed", between("unsure: clothes", 1)],
         ["noise of all sizes, preprocessed", between("unsure: noise", 1)],
         ["**errors on MNIST's test images**", ""],
-        ["that are close between two digits", rows["mistakes held"][0]],
+        ["that are close between two digits", rows["errors that are close"][0]],
         [
             "that are not sure (seed 1)",
             f"{100 - 100 * errors['sure'] / errors['all']:.1f}",

@@ -1,11 +1,11 @@
-"""How fast training is, beside the exercise's own Keras code on TensorFlow.
+"""Measures the speed of training beside the exercise's Keras code on TensorFlow.
 
     python tests/benchmarks/speed.py [rounds]
 
-Makes an environment for Keras once (tests/benchmarks/.keras, 1.5 GB), then runs both
-programs in turn, 20 epochs each, and prints medians and their ratios. An epoch of ours
-contains validation, logging to MLflow and the picture of the templates; the whole
-command goes from the start of the process to its end. Three rounds take 5 minutes.
+Creates an environment for Keras once (tests/benchmarks/.keras, 1.5 GB), then runs both
+programs in turn, 20 epochs each, and prints medians and their ratios. An epoch of this
+project includes validation, logging to MLflow and the image of the templates; the whole
+command is the time from the start of the process to its end. Takes 5 minutes.
 """
 
 import itertools
@@ -16,6 +16,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from pipeline.cli.paths import outputs_dir
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -49,9 +51,7 @@ def timed(*command):
 
 
 def keras(python):
-    whole, printed = timed(
-        python, HERE / "keras_exercise.py", ROOT / "outputs" / "data"
-    )
+    whole, printed = timed(python, HERE / "keras_exercise.py", outputs_dir() / "data")
     return whole, statistics.median(json.loads(printed.splitlines()[-1]))
 
 
@@ -59,10 +59,10 @@ def ours():
     whole, _ = timed(sys.executable, "-m", "pipeline.train")
     from mlflow import MlflowClient
 
-    run_id = json.loads((ROOT / "outputs/train/run.json").read_text())["run_id"]
-    client = MlflowClient(f"sqlite:///{ROOT / 'outputs' / 'mlflow.db'}")
+    run_id = json.loads((outputs_dir() / "train" / "run.json").read_text())["run_id"]
+    client = MlflowClient(f"sqlite:///{outputs_dir() / 'mlflow.db'}")
     logged = client.get_metric_history(run_id, "val/loss")
-    # From one epoch's logging to the next there lies a whole epoch, pictures included.
+    # Between the logging of two epochs lies a whole epoch with its images.
     marks = [metric.timestamp / 1000 for metric in logged]
     gaps = [b - a for a, b in itertools.pairwise(marks)]
     return whole, statistics.median(gaps)

@@ -1,10 +1,10 @@
-"""How well people's own pictures are read, and what the network knows it does not know.
+"""Measures accuracy and out-of-distribution detection on images of many kinds.
 
-    python tests/benchmarks/pictures.py [folder of pictures with a labels.csv]
+    python tests/benchmarks/images.py [folder of images with a labels.csv]
 
 Trains the network of the exercise with seeds 1 to 3, then prints tables; takes about
-three minutes. Nothing is tuned to these pictures: each kind is drawn from MNIST's test
-digits, as a pen or a camera would show them, by a generator with a fixed seed. The
+three minutes. Each kind is drawn from MNIST's test digits, as a pen or a camera would
+show them, with a fixed seed; the preprocessing was not tuned to these images. The
 labels.csv of a folder has the columns path and label.
 """
 
@@ -27,8 +27,8 @@ from pipeline.training import loop
 
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
 SEEDS = (1, 2, 3)
-EACH = 200  # pictures drawn of a kind
-SQUARE = 16  # pixels a side of the pictures of USPS and Semeion
+EACH = 200  # images drawn of each kind
+SQUARE = 16  # side of the images of USPS and Semeion, in pixels
 
 
 def grey(values):
@@ -40,12 +40,12 @@ def tight(image):
 
 
 def stretched(image):
-    """As USPS: cut out, and stretched to fill a small square."""
+    """As in USPS: cut out and stretched to fill a small square."""
     return np.asarray(Image.fromarray(tight(image)).resize((SQUARE, SQUARE)))
 
 
 def binary(image):
-    """As Semeion: the same in black and white."""
+    """As in Semeion: the same in black and white."""
     return np.where(stretched(image) > 100, 255, 0).astype(np.uint8)
 
 
@@ -72,7 +72,7 @@ def skeleton(mask):
 
 
 def inked(digit, height, width):
-    """Write a digit anew with a pen `width` pixels wide; returns ink in 0..1."""
+    """Redraw a digit with a pen `width` pixels wide; return ink in [0, 1]."""
     large = Image.fromarray(digit.astype(np.float32)).resize((height, height))
     smooth = ndimage.gaussian_filter(np.asarray(large), height / 70) > 110
     away = ndimage.distance_transform_edt(~skeleton(smooth))
@@ -213,7 +213,7 @@ def people(folder):
 
 
 def sets(test, folder):
-    """Yield the name of each set, its pictures and their labels."""
+    """Yield the name of each set, its images and their labels."""
     rng = np.random.default_rng(1)
     yield "MNIST test", list(test.images), test.labels
     yield "inverted", [255 - image for image in test.images], test.labels
@@ -241,8 +241,8 @@ def sets(test, folder):
         yield folder.name, *people(folder)
 
 
-def nothing(clothes):
-    """Yield the name of each set that shows no digit, and its pictures."""
+def without_digits(clothes):
+    """Yield the name and the images of each set without digits."""
     rng = np.random.default_rng(3)
     large = [np.asarray(grey(image).resize((140, 140))) for image in clothes[:1000]]
     for name, images in (("clothes", clothes), ("clothes 140x140", large)):
@@ -263,91 +263,86 @@ def row(name, *values):
     print(f"{name:26}", *(f"{value:>10}" for value in values), flush=True)
 
 
-def mean(parts):
+def percent(parts):
     return f"{100 * np.mean(parts):.2f}"
+
+
+def preprocess(images):
+    """Return the preprocessed images, the digits on each, and which a pen can draw."""
+    results = [preprocessing.preprocess(image) for image in images]
+    return (
+        np.stack([result.image for result in results]),
+        np.array([result.digit_count for result in results]),
+        np.array([result.drawn for result in results]),
+    )
+
+
+def train(split, seed):
+    """Train the network of the exercise and fit its detector."""
+    network = loop.train(
+        split, hidden=20, epochs=20, batch_size=32, lr=0.001, seed=seed
+    )[0]
+    detector = ood.fit_detector(network, split.train.images, split.train.labels)
+    return network, detector
 
 
 def main():
     torch.set_num_threads(1)
     mnist = datasets.load("mnist", folder=DATA)
-    networks = [
-        loop.train(
-            mnist.split("exercise"),
-            hidden=20,
-            epochs=20,
-            batch_size=32,
-            lr=0.001,
-            seed=seed,
-        )[0]
-        for seed in SEEDS
-    ]
-    train = mnist.train
-    known = [ood.fit_detector(net, train.images, train.labels) for net in networks]
-    plain = [network.predict(mnist.test.images).numpy() for network in networks]
-    mistakes = [answer.argmax(1) != mnist.test.labels for answer in plain]
-    print("Percentages, means of three seeds; unlike and unsure: of those read rightly")
-    row("", "pictures", "right", "unlike", "unsure", "blank", "several", "ms each")
-    row("MNIST test as it is", len(mnist.test), mean([~wrong for wrong in mistakes]))
-    for name, pictures, labels in sets(
-        mnist.test, len(sys.argv) > 1 and Path(sys.argv[1])
-    ):
+    models = [train(mnist.split("exercise"), seed) for seed in SEEDS]
+    print("Percentages, means of three seeds; ood and unsure: of the correct answers")
+    row("", "images", "accuracy", "ood", "unsure", "blank", "several", "ms each")
+    plain = [network.predict(mnist.test.images).numpy() for network, _ in models]
+    errors = [answer.argmax(1) != mnist.test.labels for answer in plain]
+    row(
+        "MNIST test, unprocessed",
+        len(mnist.test),
+        percent([~wrong for wrong in errors]),
+    )
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    for name, images, labels in sets(mnist.test, folder):
         start = time.perf_counter()
-        prepared = [preprocessing.preprocess(picture) for picture in pictures]
-        each = (time.perf_counter() - start) / len(pictures) * 1000
-        images = np.stack([found.image for found in prepared])
-        counts = np.array([found.digit_count for found in prepared])
-        drawn = np.array([found.drawn for found in prepared])
-        rights, unlike, unsure = [], [], []
-        for network, knows in zip(networks, known, strict=True):
-            answers = network.predict(images).numpy()
-            right = answers.argmax(1) == np.asarray(labels)
-            verdicts = knows.judge(images, answers, counts, drawn)
-            rights.append(right.mean())
-            strange = knows.unlike(images, answers.argmax(1)) | ~drawn
-            unlike.append(strange[right].mean())
-            unsure.append(np.mean([not said.sure for said in verdicts], where=right))
-        row(
-            name,
-            len(images),
-            mean(rights),
-            mean(unlike),
-            mean(unsure),
-            (counts == 0).sum(),
-            (counts > 1).sum(),
-            f"{each:.1f}",
-        )
-    print()
-    close = [knows.close(answer) for knows, answer in zip(known, plain, strict=True)]
-    rng = np.random.default_rng(2)
+        ready, counts, drawn = preprocess(images)
+        each = (time.perf_counter() - start) / len(images) * 1000
+        accuracies, outside, unsure = [], [], []
+        for network, detector in models:
+            answers = network.predict(ready).numpy()
+            correct = answers.argmax(1) == np.asarray(labels)
+            verdicts = detector.judge(ready, answers, counts, drawn)
+            accuracies.append(correct.mean())
+            strange = detector.unlike(ready, answers.argmax(1)) | ~drawn
+            outside.append(strange[correct].mean())
+            unsure.append(np.mean([not each.sure for each in verdicts], where=correct))
+        measured = map(percent, (accuracies, outside, unsure))
+        blank, several = (counts == 0).sum(), (counts > 1).sum()
+        row(name, len(ready), *measured, blank, several, f"{each:.1f}")
     clothes = datasets.load("fashion_mnist", folder=DATA).test.images
-    noise = rng.integers(0, 256, (1000, 28, 28)).astype(np.uint8)
+    noise = np.random.default_rng(2).integers(0, 256, (1000, 28, 28)).astype(np.uint8)
+    print("\nWithout preprocessing")
     for name, images in (
         ("MNIST test", mnist.test.images),
         ("Fashion-MNIST test", clothes),
         ("noise", noise),
         ("blank", noise[:1] * 0),
     ):
-        answers = [network.predict(images).numpy().argmax(1) for network in networks]
-        found = [k.unlike(images, a) for k, a in zip(known, answers, strict=True)]
-        row(f"unlike: {name}", mean(found))
-    print("\nPrepared first; unsure for whatever reason")
-    for name, pictures in nothing(clothes):
-        prepared = [preprocessing.preprocess(picture) for picture in pictures]
-        images = np.stack([found.image for found in prepared])
-        counts = np.array([found.digit_count for found in prepared])
-        drawn = np.array([found.drawn for found in prepared])
+        answers = [network.predict(images).numpy().argmax(1) for network, _ in models]
+        pairs = zip(models, answers, strict=True)
+        row(f"ood: {name}", percent([d.unlike(images, a) for (_, d), a in pairs]))
+    close = [d.close(answer) for (_, d), answer in zip(models, plain, strict=True)]
+    row("close: MNIST test", percent(close))
+    pairs = zip(close, errors, strict=True)
+    row("errors that are close", percent([near[wrong].mean() for near, wrong in pairs]))
+    print("\nPreprocessed; unsure for any reason")
+    for name, images in without_digits(clothes):
+        ready, counts, drawn = preprocess(images)
         sure = [
-            said.sure
-            for network, knows in zip(networks, known, strict=True)
-            for said in knows.judge(
-                images, network.predict(images).numpy(), counts, drawn
+            verdict.sure
+            for network, detector in models
+            for verdict in detector.judge(
+                ready, network.predict(ready).numpy(), counts, drawn
             )
         ]
-        row(f"unsure: {name}", len(images), mean([not said for said in sure]))
-    print()
-    row("close: MNIST test", mean([found.mean() for found in close]))
-    held = [found[wrong].mean() for found, wrong in zip(close, mistakes, strict=True)]
-    row("  mistakes held", mean(held))
+        row(f"unsure: {name}", len(ready), percent([not each for each in sure]))
 
 
 if __name__ == "__main__":
