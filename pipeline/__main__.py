@@ -1,8 +1,8 @@
-"""`python -m pipeline` lists the stages."""
+"""`python -m pipeline` lists the stages; it runs none of them."""
 
 STAGES = {
     "data": "download a data set, verify it and plot it",
-    "train": "train a network, or a sweep of networks, and record it in MLflow",
+    "train": "train a network or a sweep, and record it in MLflow",
     "evaluate": "measure how well a trained network classifies test sets",
     "predict": "classify single images",
     "inspect": "explain the numbers of a trained network",
@@ -12,4 +12,4 @@ STAGES = {
 if __name__ == "__main__":
     for name, purpose in STAGES.items():
         print(f"python -m pipeline.{name:9} {purpose}")
-    print("\nAdd --help to any of them for its options.")
+    print("\nAdd --help to a command for its options.")

@@ -153,7 +153,7 @@ def _open_folder(digest: str, tracker: "Tracker", *, resume: bool) -> Iterator[P
 
 
 def _last_changed(folder: Path) -> float:
-    return folder.stat().st_mtime if folder.exists() else 0
+    return folder.stat().st_mtime if folder.exists() else 0.0
 
 
 def _train(

@@ -19,10 +19,10 @@ class Outcome:
 
     job: Job
     error: str = ""  # one line; empty if the job succeeded
-    accuracy: float = 0  # on the validation images, in [0, 1]
+    accuracy: float = 0.0  # on the validation images, in [0, 1]
     parameters: int = 0
     bytes: int = 0  # of the parameters, as float32
-    seconds: float = 0  # of all epochs together
+    seconds: float = 0.0  # of all epochs together
 
     def describe(self) -> str:
         """Return a line for the terminal."""

@@ -1,83 +1,97 @@
-from pathlib import Path
-
 import pytest
 
+from pipeline import datasets
 from pipeline.cli import paths
 from pipeline.cli.config import (
     ConfigError,
     defaults,
+    load_yaml,
     run_name,
     source_hashes,
     validate,
 )
+from pipeline.cli.help import help_text
 from pipeline.cli.schema import (
+    DATASETS,
     EvaluateConfig,
     InspectConfig,
     PredictConfig,
+    SyncConfig,
     TrainConfig,
 )
 
-
-def test_the_defaults_are_those_of_the_exercise():
-    assert defaults() == {
-        "dataset": "mnist",
-        "split": "exercise",
-        "hidden": 20,
-        "epochs": 20,
-        "batch_size": 32,
-        "lr": 0.001,
-        "seed": 1,
-        "run": None,
-        "model": None,
-        "sets": None,
-        "prepare": None,
-        "images": 0,
-        "neuron": None,
-        "image": None,
-        "weight": None,
-        "arrays": False,
-        "against": None,
-        "reproduce": None,
-        "tracking": "mlflow",
-        "server": None,
-        "resume": True,
-    }
-    for keys in (TrainConfig, EvaluateConfig, InspectConfig, PredictConfig):
-        known = validate(keys, defaults()).model_dump()
-        assert known == {key: defaults()[key] for key in known}
+SCHEMAS = [TrainConfig, EvaluateConfig, InspectConfig, PredictConfig, SyncConfig]
 
 
-def test_a_key_that_no_one_knows_is_refused_in_experiments_too():
-    with pytest.raises(ConfigError, match="there is no key 'hiden'"):
-        validate(TrainConfig, defaults() | {"hiden": 3})
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_defaults_are_valid_for_every_stage(schema):
+    config = validate(schema, defaults()).model_dump()
+    assert config == {key: defaults()[key] for key in config}
 
 
-def test_a_training_is_named_by_hidden_seed_and_what_is_unusual():
-    assert run_name(defaults()) == "hidden=20 seed=1"
-    unusual = defaults() | {"hidden": 40, "lr": 0.01, "tracking": "none"}
-    assert run_name(unusual) == "hidden=40 seed=1 lr=0.01"
+def test_every_key_of_the_configuration_is_an_option_of_a_stage():
+    assert {*defaults()} == {key for schema in SCHEMAS for key in schema.model_fields}
 
 
-def test_the_code_of_a_stage_is_what_dvc_yaml_names():
-    known = source_hashes("train")
-    assert {"pipeline/loop.py", "pipeline/train.py"} <= set(known)
-    assert not {path for path in known if not path.startswith("pipeline/")}
-    assert {len(sha256) for sha256 in known.values()} == {64}
+def test_a_caller_that_changes_the_defaults_changes_only_its_copy():
+    defaults()["hidden"] = 3
+    assert defaults()["hidden"] == 20  # the exercise's
 
 
-def test_every_default_carries_its_unit_or_reason():
+def test_every_default_has_a_comment_with_its_meaning():
     for line in (paths.CONF_DIR / "config.yaml").read_text().splitlines():
         assert line.startswith("#") or len(line.split(" # ")[1]) > 10
 
 
-def test_every_line_of_the_configuration_is_in_the_schema():
-    read = {
-        key
-        for keys in (TrainConfig, EvaluateConfig, InspectConfig, PredictConfig)
-        for key in keys.model_fields
-    }
-    assert set(defaults()) == read
+def test_an_unknown_key_of_an_experiment_is_refused():
+    with pytest.raises(ConfigError, match="`hiden` is not an option; did you mean hid"):
+        validate(TrainConfig, defaults() | {"hiden": 3})
 
 
-def test_paths_are_the_projects_own():
-    assert Path(__file__).resolve().parent.parent == paths.ROOT
+@pytest.mark.parametrize(
+    "text", ["hidden: [", "hidden: ${hiden}", "hidden:\t3\n\tx: 1"]
+)
+def test_a_file_of_conf_that_is_not_yaml_is_named(tmp_path, text):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"cannot read .*x\.yaml: "):
+        load_yaml(tmp_path / "x.yaml")
+
+
+def test_a_run_is_named_by_hidden_seed_and_what_is_not_default():
+    assert run_name(defaults()) == "hidden=20 seed=1"
+    values = defaults() | {"hidden": 40, "lr": 0.01, "tracking": "none"}
+    assert run_name(values) == "hidden=40 seed=1 lr=0.01"
+
+
+def test_source_hashes_are_of_the_modules_that_dvc_yaml_names():
+    hashes = source_hashes("train")
+    assert {"pipeline/training/loop.py", "pipeline/train.py"} <= set(hashes)
+    assert all(path.startswith("pipeline/") for path in hashes)
+    assert {len(sha256) for sha256 in hashes.values()} == {64}
+
+
+def test_the_data_sets_that_can_be_named_are_those_of_the_registry():
+    assert set(DATASETS) == set(datasets.NAMES)
+
+
+def test_help_has_each_option_with_its_default_and_comment():
+    text = help_text("python -m pipeline.train", "Trains.", TrainConfig, sweeps=True)
+    assert text.startswith("python -m pipeline.train [key=value ...]\n\nTrains.\n")
+    options = [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
+    for key in TrainConfig.model_fields:
+        assert any(option.startswith(f"{key}=") for option in options)
+    assert "hidden_sizes or learning_rates" in text
+    assert max(map(len, text.splitlines())) <= 88
+
+
+def test_outputs_can_be_moved_and_outlive_the_copy_of_a_dvc_experiment(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv("PIPELINE_OUTPUTS", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    assert paths.outputs_dir() == paths.store_dir() == paths.ROOT / "outputs"
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert paths.outputs_dir() == paths.ROOT / "outputs"
+    assert paths.store_dir() == tmp_path / "outputs"
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "x"))
+    assert paths.outputs_dir() == paths.store_dir() == tmp_path / "x"

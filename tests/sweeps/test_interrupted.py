@@ -1,0 +1,170 @@
+"""Sweeps that are interrupted or lose a worker, as processes, and then run again."""
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+# With five jobs, one is left when one is done and two are being trained.
+LONG = ["train", "-m", "seed=1,2,3,4,5", "dataset=digits", "epochs=12"]
+TWO = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]  # on any number of cores
+
+
+def check_finished(sweep, seeds):
+    """Check that each seed has one finished run of 12 epochs; return the parent."""
+    (parent,), children = sweep.runs()
+    assert parent.info.status == "FINISHED"
+    assert sorted(child.data.params["seed"] for child in children) == [*seeds]
+    assert {child.info.status for child in children} == {"FINISHED"}
+    for child in children:
+        assert len(sweep.workspace.losses(child)) == 12
+    return parent
+
+
+def wait_for(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} was never printed: {process.stderr.read()}")
+
+
+def children_of(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def is_worker(pid):
+    try:
+        return b"LokyProcess" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def is_training(pid):
+    """Return whether a worker holds the lock of a job that it has begun."""
+    try:
+        opened = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
+    except (FileNotFoundError, ProcessLookupError):  # a file was closed meanwhile
+        return False
+    jobs = [Path(path).parent for path in opened if "seed=" in path]
+    return is_worker(pid) and any(
+        (job / "begun").exists() and not (job / "done").exists() for job in jobs
+    )
+
+
+def test_two_at_a_time_print_the_same_table_as_one_at_a_time(project, sweep):
+    command = ["train", "-m", "seed=1,2", "dataset=digits", "epochs=1"]
+    done = project.run(*command, "hydra/launcher=joblib")
+    again, _ = sweep.run("seed=1,2")
+    assert again.startswith("this sweep is finished")
+    assert again.endswith(done.stdout[done.stdout.index("\ntrained ") :])
+    assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
+
+
+def test_a_killed_worker_costs_at_most_the_trainings_at_work(project, sweep):
+    process = project.start(*LONG, *TWO, PYTHONUNBUFFERED="1")
+    wait_for(process, "1 of 5")
+    worker = None
+    while worker is None:  # one between two trainings would cost none
+        assert process.poll() is None
+        time.sleep(0.005)
+        worker = next(filter(is_training, children_of(process.pid)), None)
+    os.kill(int(worker), signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=900)
+    assert process.returncode == 1
+    assert "Traceback" not in stdout + stderr
+    assert "its worker was killed; is there enough memory?" in stdout
+    (before,), children = sweep.runs()
+    statuses = [run.info.status for run in children]
+    assert 3 <= statuses.count("FINISHED") <= 4  # at most two were being trained
+    assert {*statuses} == {"FINISHED", "FAILED"}
+    project.run(*LONG)
+    assert check_finished(sweep, "12345").info.run_id == before.info.run_id
+
+
+# Runs in the launcher: loky sends `train` by value, with this wrapper around it.
+KILL_WHEN_RECORDED = """
+import functools, os, signal, time
+from pathlib import Path
+from pipeline.cli import command
+launch = command.launch_jobs
+def launch_jobs(function, schema, parsed, folder, tags):
+    @functools.wraps(function)
+    def killed(config, context):
+        function(config, context)
+        while context.folder.name == "seed=2":
+            if (context.folder.parent / "seed=1" / "done").exists():
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(0.01)
+    launch(killed, schema, parsed, folder, tags)
+command.launch_jobs = launch_jobs
+"""
+
+
+def test_a_worker_that_is_killed_after_recording_everything_costs_nothing(
+    project, sweep
+):
+    command = ["train", "-m", "seed=1,2", "dataset=digits", "epochs=1"]
+    done = project.run(*command, *TWO, before=KILL_WHEN_RECORDED)
+    assert "2 of 2  hidden=20 seed=2" in done.stdout and "failed" not in done.stdout
+    assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
+
+
+CTRL_C_AFTER_THE_LAST_EPOCH = """
+import os, signal
+from pipeline.training import loop
+score, calls = loop.score, []
+def interrupted(network, images):
+    calls.append(os.kill(os.getpid(), signal.SIGINT))
+    return score(network, images)
+loop.score = interrupted
+"""
+
+
+def test_ctrl_c_after_the_last_epoch_of_a_training_stops_the_sweep(project, sweep):
+    command = ["train", "-m", "seed=1,2,3", "dataset=digits", "epochs=12"]
+    project.run(*command, before=CTRL_C_AFTER_THE_LAST_EPOCH, status=130)
+    (parent,), children = sweep.runs()
+    assert parent.info.status == "KILLED" and len(children) < 3
+    project.run(*command)
+    check_finished(sweep, "123")
+
+
+@pytest.mark.parametrize(
+    ("launcher", "stop"),
+    [
+        ([], signal.SIGINT),
+        ([], signal.SIGKILL),
+        (TWO, signal.SIGINT),
+        (TWO, signal.SIGTERM),
+        (TWO, signal.SIGKILL),
+    ],
+)
+def test_an_interrupted_sweep_trains_only_the_missing_jobs(
+    project, sweep, launcher, stop
+):
+    process = project.start(*LONG, *launcher, PYTHONUNBUFFERED="1")
+    wait_for(process, "1 of 5")
+    workers = children_of(process.pid)
+    process.send_signal(stop)
+    process.wait(timeout=900)
+    assert process.returncode in (130, 143, -9)
+    (before,), children = sweep.runs()
+    assert "FINISHED" in [run.info.status for run in children]
+    if stop != signal.SIGKILL:
+        assert before.info.status == "KILLED"
+
+    again = project.run(*LONG)
+    assert check_finished(sweep, "12345").info.run_id == before.info.run_id
+    # Neither finished trainings nor one that a worker was still running started again.
+    assert {run.info.run_id for run in children} <= {
+        run.info.run_id for run in sweep.runs()[1]
+    }
+    assert re.search("5 trainings, [1-4] already finished", again.stdout)
+    assert "\n5," in (sweep.folder / "sweep.csv").read_text()
+    assert not [pid for pid in workers if is_worker(pid)]
+    process.stdout.close(), process.stderr.close()  # workers may have written there
