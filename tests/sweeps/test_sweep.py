@@ -196,9 +196,7 @@ def test_a_sweep_and_a_training_with_the_same_options_share_no_run(project, swee
     options = ["hidden=5", "epochs=3", "dataset=digits"]
     command = ["train", "-m", *options, "seed=1,2"]
     project.run(*command, before=KILL_AT_THE_SECOND_EPOCH, status=9)
-    assert "after epoch" not in project.call(
-        "train", hidden=5, epochs=3, dataset="digits"
-    )
+    assert "resuming" not in project.call("train", hidden=5, epochs=3, dataset="digits")
     runs, (child,) = sweep.runs()
     assert len(runs) == 2 and child.info.status == "KILLED"
 
