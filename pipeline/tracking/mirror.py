@@ -72,7 +72,8 @@ def mirror_runs(
     """
     spawn = multiprocessing.get_context("spawn")
     receiver, sender = spawn.Pipe(duplex=False)
-    arguments = (folder, server, run_id, sender)
+    request_timeout = REQUEST_TIMEOUT if run_id else SYNC_TIMEOUT
+    arguments = (folder, server, run_id, request_timeout, sender)
     process = spawn.Process(target=_copying_process, args=arguments, daemon=True)
     process.start()
     sender.close()
@@ -102,13 +103,12 @@ def mirror_runs(
 
 
 def _copying_process(
-    folder: Path, server: str, run_id: str | None, parent: Connection
+    folder: Path, server: str, run_id: str | None, timeout: int, parent: Connection
 ) -> None:
     """Prepare the process that copies, and copy."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    timeout = REQUEST_TIMEOUT if run_id else SYNC_TIMEOUT
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(timeout)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # a retry would create twice
     from pipeline.tracking.mirror_copy import copy_runs

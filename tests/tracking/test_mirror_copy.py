@@ -1,0 +1,346 @@
+"""Copies on a real MLflow server are equal to their originals in everything."""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import mlflow
+import pytest
+import torch
+from mlflow import MlflowClient
+from PIL import Image
+
+from pipeline.model.network import Network
+from pipeline.tracking import mirror
+from pipeline.tracking.addresses import sqlite_uri
+from pipeline.tracking.store import artifact_folder, open_store
+
+POINTS = int(os.environ.get("POINTS", "2"))  # how many servers and clients are killed
+
+
+def record_training(run):
+    """Record something with each method of a run, including odd values."""
+    generator = torch.Generator().manual_seed(1)
+    for epoch in range(3):
+        loss = float("nan") if epoch == 2 else 1 / (epoch + 1)
+        run.log_metrics({"val/loss": loss}, step=epoch, time=1000 + epoch)
+        image = Image.new("RGB", (9, 9), (epoch, 0, 0))
+        run.log_image("weights/templates", image, step=epoch)
+    run.log_text("config.yaml", "hidden: 20\n")
+    run.log_table("mistakes.json", [{"label": 7, "image": image}])
+    counts = {"train": 5}
+    run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
+    run.log_model(Network(hidden=3, generator=generator), torch.zeros(2, 28, 28))
+    run.set_tags({f"tag{number}": str(number) for number in range(120)})
+
+
+def record_sweep(start_run, folder, *, server=None):
+    """Record a sweep of two trainings, one of which failed; return the sweep's run."""
+    with (
+        suppress(ValueError),
+        start_run(folder, lease="sweeps/1", server=server) as sweep,
+    ):
+        tags = {**sweep.child_tags(), "setting": "hidden=5"}
+        lease = "checkpoints/1/1"
+        with start_run(folder, lease=lease, tags=tags, server=server) as child:
+            child.log_metrics({"val/loss": 0.5}, step=1, time=1000)
+        sweep.reconcile("hidden=-1", [], params={}, tags={}, error="hidden < 1")
+        sweep.describe(f"[All trainings]({sweep.comparison_link()})")
+        raise ValueError("1 of 2 trainings failed")
+    return sweep
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory, empty_store, start_run):
+    """A store with a training and a sweep of two: four runs."""
+    folder = tmp_path_factory.mktemp("recorded")
+    empty_store(folder)
+    with start_run(folder) as run:
+        record_training(run)
+    record_sweep(start_run, folder)
+    return folder
+
+
+@pytest.fixture
+def server(server):
+    """The server, without copies of earlier tests."""
+    hide_copies(server)
+    return server
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Let a slow machine take its time; the timeouts are tested elsewhere."""
+    for timeout in ("TIMEOUT", "REQUEST_TIMEOUT", "SYNC_TIMEOUT"):
+        monkeypatch.setattr(mirror, timeout, 600)
+
+
+def hide_copies(server):
+    """Rename the experiment, so that everything has to be copied again."""
+    client = MlflowClient(server.url)
+    if experiment := client.get_experiment_by_name("digits"):
+        name = f"hidden {experiment.experiment_id}"
+        client.rename_experiment(experiment.experiment_id, name)
+
+
+def runs_in(client):
+    experiment = client.get_experiment_by_name("digits")
+    return client.search_runs([experiment.experiment_id]) if experiment else []
+
+
+def copies_on(server):
+    """Return the copies on a server by the id of their original: one each."""
+    runs = runs_in(MlflowClient(server.url))
+    copies = {run.data.tags["copy.of"]: run for run in runs}
+    assert len(copies) == len(runs), "a run has two copies"
+    return copies
+
+
+def points(client, run):
+    return {
+        name: [
+            (repr(point.value), point.timestamp, point.step)  # NaN is unequal to itself
+            for point in client.get_metric_history(run.info.run_id, name)
+        ]
+        for name in run.data.metrics
+    }
+
+
+def models(client, run):
+    condition = f"source_run_id = '{run.info.run_id}'"
+    logged = client.search_logged_models([run.info.experiment_id], condition)
+    steps = {output.model_id: output.step for output in run.outputs.model_outputs}
+    assert set(steps) == {model.model_id for model in logged}
+    for model in logged:
+        tags = {k: v for k, v in model.tags.items() if k != "copy.of"}
+        metrics = sorted((m.key, m.value, m.step) for m in model.metrics or ())
+        files = sorted(
+            file.path for file in client.list_logged_model_artifacts(model.model_id)
+        )
+        step = steps[model.model_id]
+        yield model.name, model.status, model.params, tags, metrics, files, step
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def expected_tags(run, copy, copies):
+    """Return the tags of the original, with references to copies."""
+    tags = dict(run.data.tags)
+    if parent := tags.get("mlflow.parentRunId"):
+        tags["mlflow.parentRunId"] = copies[parent].info.run_id
+    if "compare-runs" in tags.get("mlflow.note.content", ""):
+        text = tags["mlflow.note.content"]
+        for original, other in copies.items():
+            text = text.replace(original, other.info.run_id)
+        query = f"experiments=%5B%22{copy.info.experiment_id}%22%5D"
+        tags["mlflow.note.content"] = re.sub("experiments=%5B%22.*?%22%5D", query, text)
+    return tags
+
+
+def assert_equal(folder, server, tmp_path, *, count):
+    """Check that each run of a store has one copy, which is equal in everything."""
+    source, target = open_store(folder).client, MlflowClient(server.url)
+    copies, originals = copies_on(server), runs_in(source)
+    assert {run.info.run_id for run in originals} == set(copies)
+    assert len(originals) == count
+    for run in originals:
+        copy = copies[run.info.run_id]
+        for name in ("status", "start_time", "end_time", "run_name", "user_id"):
+            assert getattr(copy.info, name) == getattr(run.info, name)
+        assert points(target, copy) == points(source, run)
+        assert copy.data.params == run.data.params
+        tags = dict(copy.data.tags)
+        assert tags.pop("copy.of") == run.info.run_id and tags.pop("copy.state")
+        assert json.loads(tags.pop("copy.tags")) == sorted(run.data.tags)
+        assert tags == expected_tags(run, copy, copies)
+        assert copy.inputs.to_dictionary() == run.inputs.to_dictionary()
+        assert [*models(target, copy)] == [*models(source, run)]
+        (tmp_path / copy.info.run_id).mkdir(parents=True)
+        downloaded = target.download_artifacts(
+            copy.info.run_id, "", str(tmp_path / copy.info.run_id)
+        )
+        assert contents(downloaded) == contents(artifact_folder(run))
+
+
+def test_all_runs_are_copied_and_the_copied_model_predicts(recorded, server, tmp_path):
+    mirror.mirror_runs(recorded, server.url)
+    assert_equal(recorded, server, tmp_path, count=4)
+    (copy,) = (run for run in copies_on(server).values() if run.outputs.model_outputs)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(server.url)
+    try:
+        model = mlflow.pyfunc.load_model(f"runs:/{copy.info.run_id}/model")
+    finally:
+        mlflow.set_tracking_uri(before)
+    pixels = torch.zeros(3, 28, 28).numpy()
+    assert model.predict(pixels).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_training_and_what_evaluate_adds_are_copied(
+    empty_project, server, tmp_path, capsys
+):
+    project = empty_project("mirrored")
+    text = project.call("train", dataset="digits", epochs=2, server=server.url)
+    (address,) = re.findall(r"^copy   (\S+)$", text, re.MULTILINE)
+    (copy,) = copies_on(server).values()
+    assert address.startswith(server.url) and address.endswith(copy.info.run_id)
+    assert_equal(project.outputs, server, tmp_path / "trained", count=1)
+    for _ in range(2):  # the second evaluation replaces the first
+        project.call("evaluate", server=server.url)
+    (again,) = copies_on(server).values()
+    assert again.info.run_id == copy.info.run_id
+    assert "evaluate/digits/accuracy" in again.data.metrics
+    assert_equal(project.outputs, server, tmp_path / "evaluated", count=1)
+
+
+def test_a_sweep_is_copied_once_with_all_its_children(
+    empty_store, start_run, server, tmp_path, capsys
+):
+    (tmp_path / "store").mkdir()
+    empty_store(tmp_path / "store")
+    record_sweep(start_run, tmp_path / "store", server=server.url)
+    assert capsys.readouterr().out.count("copy   ") == 1
+    assert_equal(tmp_path / "store", server, tmp_path, count=3)
+
+
+def test_unchanged_runs_are_not_sent_again_even_if_the_project_was_moved(
+    recorded, server, tmp_path
+):
+    def modified():
+        paths = (server.folder / "artifacts").rglob("*")
+        return {path: path.stat().st_mtime_ns for path in paths}
+
+    addresses = mirror.mirror_runs(recorded, server.url)
+    before = modified()
+    assert mirror.mirror_runs(recorded, server.url) == addresses
+    shutil.copytree(recorded, tmp_path / "moved")
+    open_store(tmp_path / "moved")
+    assert mirror.mirror_runs(tmp_path / "moved", server.url) == addresses
+    assert modified() == before and len(copies_on(server)) == 4
+
+
+def test_an_open_run_is_skipped_and_a_deleted_copy_stays_deleted(recorded, server):
+    source, target = open_store(recorded).client, MlflowClient(server.url)
+    open_run = source.create_run("1").info.run_id
+    try:
+        assert len(mirror.mirror_runs(recorded, server.url)) == 4
+    finally:
+        source.delete_run(open_run)
+    copies = copies_on(server)
+    assert open_run not in copies
+    deleted = next(iter(copies.values())).info.run_id
+    target.delete_run(deleted)
+    assert len(mirror.mirror_runs(recorded, server.url)) == 3
+    assert target.get_run(deleted).info.lifecycle_stage == "deleted"
+
+
+def test_a_tag_that_the_original_lost_is_deleted_and_a_tag_of_others_stays(
+    store, server
+):
+    source, target = open_store(store).client, MlflowClient(server.url)
+    run_id = source.create_run("1", tags={"error": "OSError: full"}).info.run_id
+    source.set_terminated(run_id, "FAILED")
+    mirror.mirror_runs(store, server.url, run_id=run_id)
+    copy = copies_on(server)[run_id].info.run_id
+    assert target.get_run(copy).data.tags["error"] == "OSError: full"
+    target.set_tag(copy, "reviewed", "yes")
+    source.delete_tag(run_id, "error")
+    source.set_terminated(run_id, "FINISHED")
+    mirror.mirror_runs(store, server.url, run_id=run_id)
+    updated = target.get_run(copy)
+    assert updated.info.status == "FINISHED"
+    assert updated.data.tags["reviewed"] == "yes" and "error" not in updated.data.tags
+
+
+def test_children_are_copied_even_if_their_parent_was_deleted(store, server):
+    client = open_store(store).client
+    parent = client.create_run("1").info.run_id
+    client.set_terminated(parent)
+    children = set()
+    for parent_id in (parent, "0" * 32):  # deleted, and removed from the database
+        child = client.create_run("1", tags={"mlflow.parentRunId": parent_id})
+        client.set_terminated(child.info.run_id)
+        children.add(child.info.run_id)
+    client.delete_run(parent)
+    assert set(mirror.mirror_runs(store, server.url)) == children
+    assert set(copies_on(server)) == children
+
+
+def test_two_processes_at_once_make_one_copy_of_each_run(
+    empty_project, start_run, server, tmp_path
+):
+    project = empty_project("twice")
+    record_sweep(start_run, project.outputs)
+    processes = [project.start("sync", f"server={server.url}") for _ in range(2)]
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=900)
+        assert process.returncode == 0, stderr
+        assert stdout == f"3 runs are on {server.url}, equal to those here\n"
+    assert_equal(project.outputs, server, tmp_path, count=3)
+
+
+@pytest.fixture
+def synced(empty_project, recorded):
+    """A workspace with the recorded runs."""
+    project = empty_project("synced", store=False)
+    shutil.copytree(recorded, project.outputs, dirs_exist_ok=True)
+    open_store(project.outputs)
+    return project
+
+
+@pytest.mark.fault
+def test_clients_killed_at_any_point_lose_and_duplicate_nothing(
+    synced, server, tmp_path
+):
+    draw = random.Random(7)
+    for point in range(POINTS):
+        hide_copies(server)
+        process = synced.start("sync", f"server={server.url}")
+        try:
+            process.wait(timeout=draw.uniform(2, 9))
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.communicate()
+        synced.run("sync", f"server={server.url}")
+        assert_equal(synced.outputs, server, tmp_path / str(point), count=4)
+
+
+@pytest.mark.fault
+def test_servers_killed_at_any_point_lose_and_duplicate_nothing(
+    synced, new_server, tmp_path
+):
+    draw = random.Random(8)
+    mortal = new_server("mortal")
+    for point in range(POINTS):
+        hide_copies(mortal)
+        process = synced.start("sync", f"server={mortal.url}")
+        time.sleep(draw.uniform(2, 9))
+        mortal.kill()
+        process.communicate(timeout=900)
+        assert process.returncode in (0, 1)
+        mortal.start()
+        synced.run("sync", f"server={mortal.url}")
+        assert_equal(synced.outputs, mortal, tmp_path / str(point), count=4)
+
+
+@pytest.mark.fault
+def test_the_sweep_command_copies_the_sweep(empty_project, server, tmp_path):
+    project = empty_project("swept")
+    patient = "from pipeline.tracking import mirror; "
+    patient += "mirror.TIMEOUT = mirror.REQUEST_TIMEOUT = 600"
+    keys = ["hidden=5,-1", "dataset=digits", "epochs=1", f"server={server.url}"]
+    process = project.run("train", "-m", *keys, status=1, before=patient)
+    assert process.stdout.count("copy   ") == 1
+    assert_equal(project.outputs, server, tmp_path, count=3)

@@ -1,0 +1,89 @@
+"""These tests fail when a new version of MLflow changes what the package relies on."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from pipeline.tracking import mlflow_internals
+from pipeline.tracking.addresses import artifact_root, path_from_uri, sqlite_uri
+
+
+@pytest.fixture
+def client(store):
+    return MlflowClient(sqlite_uri(store / "mlflow.db"))
+
+
+@pytest.fixture
+def run(client):
+    return client.create_run("1")
+
+
+def test_a_created_database_has_the_experiment_with_its_artifact_root(tmp_path):
+    database = tmp_path / "mlflow.db"
+    mlflow_internals.create_database(database, experiment="e", artifacts="file:///a/e")
+    experiment = MlflowClient(sqlite_uri(database)).get_experiment_by_name("e")
+    assert experiment.artifact_location == "file:///a/e"
+    assert experiment.lifecycle_stage == "active"
+
+
+def columns_with(database, text):
+    """Return each (table, column) with a value that begins with this text."""
+    with closing(sqlite3.connect(database)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        columns = [
+            (table, row[1])
+            for (table,) in tables.fetchall()
+            for row in connection.execute(f"PRAGMA table_info({table})")
+        ]
+        return {
+            (table, column)
+            for table, column in columns
+            if connection.execute(
+                f'SELECT 1 FROM {table} WHERE substr("{column}", 1, ?) = ?',
+                (len(text), text),
+            ).fetchone()
+        }
+
+
+def test_the_columns_with_artifact_addresses_are_those_that_relocation_updates(
+    store, client, run
+):
+    client.create_logged_model("1", name="model", source_run_id=run.info.run_id)
+    expected = {*mlflow_internals.ARTIFACT_COLUMNS.items()}
+    before, after = artifact_root(store), "file:///elsewhere"
+    database = store / "mlflow.db"
+    # The default experiment 0 of MLflow has its own location, which nothing uses.
+    assert columns_with(database, f"{before}") == expected
+    mlflow_internals.relocate_artifacts(database, before, after)
+    assert columns_with(database, f"{before}") == set()
+    assert columns_with(database, f"{after}") == expected
+
+
+def test_key_and_step_of_an_image_are_read_from_its_file_names(client, run):
+    run_id, image = run.info.run_id, Image.new("RGB", (9, 9))
+    client.log_image(run_id, image, key="weights/templates", step=3)
+    client.log_image(run_id, image, key="plain", step=20)
+    paths = [file.path for file in client.list_artifacts(run_id, "images")]
+    images = {("weights/templates", 3), ("plain", 20)}
+    assert mlflow_internals.recorded_images(paths) == images
+    # A process that is killed between the two files has not recorded the image.
+    without_thumbnails = [path for path in paths if not path.endswith(".webp")]
+    assert len(without_thumbnails) == 2
+    assert mlflow_internals.recorded_images(without_thumbnails) == set()
+
+
+def test_an_image_cell_has_the_fields_that_mlflow_writes(client, run):
+    image = mlflow.Image(np.zeros((9, 9, 3), np.uint8))
+    client.log_table(run.info.run_id, {"image": [image]}, "table.json")
+    folder = path_from_uri(run.info.artifact_uri)
+    ((cell,),) = json.loads((folder / "table.json").read_text())["data"]
+    png, webp = cell["filepath"], cell["compressed_filepath"]
+    assert cell == mlflow_internals.image_cell(png, webp)
+    assert (folder / png).suffix == ".png" and (folder / png).exists()
+    assert (folder / webp).suffix == ".webp" and (folder / webp).exists()

@@ -1,0 +1,150 @@
+import json
+from contextlib import suppress
+from urllib.parse import quote
+
+import mlflow
+import pytest
+import torch
+from mlflow.entities import LoggedModelOutput
+from PIL import Image
+
+from pipeline.model.network import Network
+from pipeline.tracking.store import artifact_folder, open_store
+
+
+def network():
+    return Network(hidden=3, generator=torch.Generator().manual_seed(1))
+
+
+def test_what_a_run_records_is_in_the_store(store, start_run, tmp_path):
+    (tmp_path / "metrics.json").write_text("{}")
+    with start_run(store) as run:
+        run.log_metrics({"val/loss": 0.25, "val/accuracy": 0.5}, step=3, time=1000)
+        run.describe("a description")
+        run.set_tags({"weights.sha256": "f00d"})
+        run.log_text("config.yaml", "hidden: 20")
+        run.log_files("train", [tmp_path / "metrics.json"])
+        run.log_dataset(
+            "mnist", sha256="a" * 64, source="file", counts={"train": 5}, use="training"
+        )
+    client = open_store(store).client
+    stored = client.get_run(run.id)
+    assert stored.data.metrics == {"val/loss": 0.25, "val/accuracy": 0.5}
+    (point,) = client.get_metric_history(run.id, "val/loss")
+    assert (point.step, point.timestamp) == (3, 1000)
+    assert stored.data.tags["mlflow.note.content"] == "a description"
+    assert stored.data.tags["weights.sha256"] == "f00d"
+    folder = artifact_folder(stored)
+    assert (folder / "config.yaml").read_text() == "hidden: 20"
+    assert (folder / "train" / "metrics.json").read_text() == "{}"
+    (entry,) = stored.inputs.dataset_inputs
+    assert (entry.dataset.name, entry.dataset.digest) == ("mnist", "a" * 32)
+    assert [(tag.key, tag.value) for tag in entry.tags] == [
+        ("mlflow.data.context", "training")
+    ]
+
+
+def test_a_table_that_is_recorded_again_replaces_the_first_and_its_images(
+    store, start_run
+):
+    def row(label, color):
+        return {"label": label, "image": Image.new("RGB", (9, 9), color)}
+
+    with start_run(store) as run:
+        run.log_table("mistakes.json", [row(1, "red"), row(2, "red")])
+        run.log_table("mistakes.json", [row(3, "blue"), row(4, "blue")])
+    (stored,) = open_store(store).search("")
+    folder = artifact_folder(stored)
+    table = json.loads((folder / "mistakes.json").read_text())
+    assert table["columns"] == ["label", "image"]
+    assert [label for label, _ in table["data"]] == [3, 4]
+    cells = [cell for _, cell in table["data"]]
+    linked = {
+        cell[key] for cell in cells for key in ("filepath", "compressed_filepath")
+    }
+    files = (folder / "table_images").rglob("*.*")
+    assert {str(path.relative_to(folder)) for path in files} == linked
+    for cell in cells:
+        with Image.open(folder / cell["filepath"]) as image:
+            assert image.getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
+    store, start_run
+):
+    client, models = open_store(store).client, []
+    for _ in range(3):  # killed while recording, killed afterwards, finished
+        with suppress(KeyboardInterrupt), start_run(store) as run:
+            if not models:
+                begun = mlflow.initialize_logged_model("model", source_run_id=run.id)
+                client.log_outputs(run.id, [LoggedModelOutput(begun.model_id, 0)])
+            else:
+                run.log_model(network(), torch.zeros(2, 28, 28))
+            models.append(client.search_logged_models(["1"]))
+            if len(models) < 3:
+                raise KeyboardInterrupt
+    assert [model.status for (model,) in models] == ["PENDING", "READY", "READY"]
+    assert models[0][0].model_id != models[1][0].model_id == models[2][0].model_id
+
+
+@pytest.fixture
+def attempts(store):
+    """Return a function that creates children of a run with these statuses."""
+
+    def create(sweep, *statuses):
+        client = open_store(store).client
+        for status in statuses:
+            tags = {**sweep.child_tags(), "setting": "hidden=5"}
+            run_id = client.create_run("1", tags=tags).info.run_id
+            client.set_terminated(run_id, status)
+        return sweep.children()
+
+    return create
+
+
+@pytest.mark.parametrize(
+    ("statuses", "error", "remaining"),
+    [
+        (["FINISHED"], "", ["FINISHED"]),
+        (["FAILED", "KILLED", "FINISHED"], "", ["FINISHED"]),
+        (["FAILED", "KILLED"], "out of memory", ["FAILED"]),
+        ([], "hidden must be at least 1", ["FAILED"]),
+    ],
+)
+def test_reconciling_leaves_one_child_for_a_setting(
+    store, start_run, attempts, statuses, error, remaining
+):
+    with start_run(store, lease="sweeps/1") as sweep:
+        sweep.reconcile(
+            "hidden=5",
+            attempts(sweep, *statuses),
+            params={"hidden": "5"},
+            tags={"sweep": "1"},
+            error=error,
+        )
+        children = sweep.children()
+        assert [child.status for child in children] == remaining
+        assert [child.setting for child in children] == ["hidden=5"]
+    stored = open_store(store).client.get_run(children[0].run_id)
+    assert stored.data.tags.get("error", "") == error
+    if error:
+        assert stored.data.params == {"hidden": "5"}
+
+
+def test_the_comparison_link_names_the_experiment_and_all_children(
+    store, start_run, attempts
+):
+    with start_run(store) as sweep:
+        children = attempts(sweep, "FINISHED", "FINISHED")
+        link = sweep.comparison_link()
+    ids = quote(json.dumps([child.run_id for child in children]))
+    assert link.startswith(f"#/compare-runs?runs={ids}&experiments=%5B%221%22%5D")
+
+
+def test_the_viewing_hint_names_the_run_the_store_and_the_page(store, start_run):
+    with start_run(store) as run:
+        pass
+    lines = run.viewing_hint().splitlines()
+    assert lines[0] == f"run    a name ({run.id})"
+    assert f"--backend-store-uri sqlite:///{store}/mlflow.db" in lines[1]
+    assert f"/#/experiments/1/runs/{run.id}?" in lines[2]

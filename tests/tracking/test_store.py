@@ -1,0 +1,120 @@
+import platform
+import shutil
+
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from pipeline import tracking
+from pipeline.model.network import Network
+from pipeline.tracking.addresses import artifact_root, path_from_uri, sqlite_uri
+from pipeline.tracking.store import artifact_folder, open_store
+
+
+def test_a_store_that_mlflow_itself_created_gets_the_experiment(tmp_path, start_run):
+    MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
+    with start_run(tmp_path) as run:
+        pass
+    store = open_store(tmp_path)
+    (stored,) = store.search("")
+    assert (stored.info.run_id, stored.info.status) == (run.id, "FINISHED")
+    location = store.client.get_experiment_by_name("digits").artifact_location
+    assert location == artifact_root(tmp_path)
+
+
+def test_a_deleted_experiment_is_refused_with_the_command_that_restores_it(store):
+    open_store(store).client.delete_experiment("1")
+    with pytest.raises(ValueError, match="mlflow experiments restore"):
+        open_store(store)
+
+
+def test_a_store_that_is_not_a_database_is_refused_with_its_name(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(ValueError, match=r"mlflow\.db cannot be opened"):
+        open_store(tmp_path)
+
+
+def test_a_store_that_was_moved_without_its_artifacts_is_refused_with_the_remedy(
+    store, tmp_path, start_run
+):
+    with start_run(store):
+        pass
+    (tmp_path / "moved").mkdir()
+    shutil.move(store / "mlflow.db", tmp_path / "moved")
+    with pytest.raises(ValueError, match="move mlflow-artifacts to the same folder"):
+        open_store(tmp_path / "moved")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory, empty_store, start_run):
+    """A store with a run that has an artifact and a model."""
+    folder = tmp_path_factory.mktemp("recorded")
+    empty_store(folder)
+    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
+    with start_run(folder) as run:
+        run.log_text("text.txt", "kept")
+        run.log_model(network, torch.zeros(2, 28, 28))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["moved", "mit Leerzeichen, ü, # und ?", "x" * 200])
+def test_a_store_that_was_moved_finds_its_artifacts_again(
+    recorded, tmp_path, name, capsys
+):
+    folder = tmp_path / name
+    shutil.copytree(recorded, folder)
+    store = open_store(folder)
+    (run,) = store.search("")
+    artifacts = folder / "mlflow-artifacts" / "digits" / run.info.run_id / "artifacts"
+    assert artifact_folder(run) == artifacts
+    assert (artifacts / "text.txt").read_text() == "kept"
+    (model,) = store.client.search_logged_models(["1"])
+    model_folder = path_from_uri(model.artifact_location)
+    assert folder in model_folder.parents and (model_folder / "MLmodel").exists()
+    open_store(folder)  # is not moved any more
+    assert capsys.readouterr().out.count("was moved or copied") == 1
+
+
+def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, capsys):
+    with (
+        pytest.raises(OSError, match=r"cannot write to .*mlflow\.db: ") as error,
+        start_run(store) as run,
+    ):
+        (store / "mlflow.db").write_bytes(b"not a database any more" * 1000)
+        run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
+    assert "\n" not in str(error.value)
+    assert f"run {run.id} could not be marked FAILED" in capsys.readouterr().err
+
+
+def test_variables_that_other_programs_set_do_not_redirect_a_run(
+    store, start_run, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with start_run(store) as run:
+        run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
+        network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
+        run.log_model(network, torch.zeros(2, 28, 28))
+    client = MlflowClient(sqlite_uri(store / "mlflow.db"))
+    (stored,) = client.search_runs(["1"])
+    assert (stored.info.run_id, stored.info.status) == (run.id, "FINISHED")
+    assert len(stored.outputs.model_outputs) == 1
+
+
+def test_a_run_without_a_network_is_refused_as_the_run_of_a_training(store, start_run):
+    with pytest.raises(ValueError, match="has no run '0{32}': enter the complete id"):
+        tracking.find_training_run("0" * 32, store=store)
+    with start_run(store) as run:
+        pass
+    with pytest.raises(ValueError, match=r"has no network: it is FINISHED$"):
+        tracking.find_training_run(run.id, store=store)
+    with start_run(store) as run:
+        run.log_text("sweep/sweep.csv", "")
+    with pytest.raises(ValueError, match="it is a sweep; enter the id of one of its"):
+        tracking.find_training_run(run.id, store=store)
+    with start_run(store) as run:
+        run.log_text("train/model.safetensors", "")
+    recorded = tracking.find_training_run(run.id, store=store)
+    assert (recorded.folder / "train" / "model.safetensors").exists()
+    assert recorded.tags["host"] == platform.node()
