@@ -18,7 +18,6 @@ from PIL import Image
 
 from pipeline.model.network import Network
 from pipeline.tracking import mirror
-from pipeline.tracking.addresses import sqlite_uri
 from pipeline.tracking.store import artifact_folder, open_store
 
 POINTS = int(os.environ.get("POINTS", "2"))  # how many servers and clients are killed

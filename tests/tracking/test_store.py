@@ -103,7 +103,7 @@ def test_variables_that_other_programs_set_do_not_redirect_a_run(
 
 
 def test_a_run_without_a_network_is_refused_as_the_run_of_a_training(store, start_run):
-    with pytest.raises(ValueError, match="has no run '0{32}': enter the complete id"):
+    with pytest.raises(ValueError, match=r"has no run '0{32}': enter the complete id"):
         tracking.find_training_run("0" * 32, store=store)
     with start_run(store) as run:
         pass
