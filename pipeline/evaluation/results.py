@@ -25,7 +25,7 @@ class EvaluationResult:
     answers: Tensor  # (n,)
     labels: Tensor  # (n,)
     sure: list[bool]
-    numbers: dict[str, float]
+    numbers: dict[str, float | int]
 
     @classmethod
     def of(

@@ -47,7 +47,7 @@ class Run(Protocol):
         """The name and the id of the run, for messages."""
 
     def log_metrics(
-        self, metrics: Mapping[str, float], *, step: int, time: int
+        self, metrics: Mapping[str, float | int], *, step: int, time: int
     ) -> None:
         """Record the metrics of an epoch, which should be one call.
 

@@ -43,7 +43,7 @@ class MlflowRun:
         self._images = recorded_images(file.path for file in images)
 
     def log_metrics(
-        self, metrics: Mapping[str, float], *, step: int, time: int
+        self, metrics: Mapping[str, float | int], *, step: int, time: int
     ) -> None:
         """See `interface.Run`."""
         points = [Metric(name, value, time, step) for name, value in metrics.items()]
