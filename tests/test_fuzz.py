@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors import numpy as safetensors
 
-from pipeline import datasets
+from pipeline import datasets, images
 from pipeline.cli import config, schema
 from pipeline.cli.arguments import ParsedCommand, parse
 from pipeline.images import reading
@@ -137,7 +137,7 @@ def test_a_table_of_labels_names_files_of_its_folder_or_is_refused(
         (folder / name).touch()
     (folder / "labels.csv").write_bytes(content)
     try:
-        found = reading.list_images(folder)
+        found = images.list_images(folder)
     except EXPECTED:
         return
     for picture in found.entries:

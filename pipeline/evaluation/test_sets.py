@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int, UInt8
 from pipeline import datasets
 from pipeline.datasets.dataset import Dataset, LabelledImages
 from pipeline.files import printable
-from pipeline.images import preprocessing, reading
+from pipeline.images import list_images, preprocessing, reading
 
 MAX_IMAGES = 100_000  # pictures of a set, which stay within 1 GB of memory
 AS_THEY_ARE = ("mnist", "fashion_mnist")
@@ -167,7 +167,7 @@ def _source(name: str, folder: Path) -> _Source:
             f"{printable(alone[0])} must be a file, with the file of its "
             "labels-idx1-ubyte beside it"
         )
-    finding = reading.list_images(place)
+    finding = list_images(place)
     known = [picture for picture in finding.entries if picture.label is not None]
     unknown = [
         f"{printable(picture.path)} has no label: name it as in 7_a.png"

@@ -1,13 +1,13 @@
 """A user's image of any size and kind -> 28x28, preprocessed as in MNIST."""
 
-from pipeline.images.preprocessing import PreparedImage, preprocess, resize_only
-from pipeline.images.reading import (
+from pipeline.images.listing import (
     ImageEntry,
     ImageListing,
     list_images,
-    read_image,
     relative_name,
 )
+from pipeline.images.preprocessing import PreparedImage, preprocess, resize_only
+from pipeline.images.reading import read_image
 
 __all__ = [
     "ImageEntry",

@@ -1,7 +1,7 @@
-"""A person's picture -> how much ink lies where: 0 is bare paper, 1 full ink.
+"""Estimate how much ink each pixel of an image has: 0 is paper, 1 is full ink.
 
-Photographs of pencil on squared paper, thin drawings on a wide canvas, scans, chalk:
-whatever paper and light do to a picture is taken out here, one small step at a time.
+Handles photographs with uneven light, squared or ruled paper, scans, chalk and
+transparency; `preprocessing` finds the digit in the result.
 """
 
 import numpy as np
@@ -9,185 +9,189 @@ from jaxtyping import Float, Shaped, UInt8
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-LARGEST = 1600  # pixels a side that are kept of a photograph
-PHOTO = 64  # pixels; a picture with no longer side is taken for evenly lit
-ANGLES = np.arange(-5, 5.1, 0.25)  # degrees that squared paper may lie askew
+MAX_SIDE = 1600  # pixels to which the longer side of an image is reduced
+MIN_PHOTO_SIDE = 64  # pixels; images up to this size are assumed to be evenly lit
+TILT_ANGLES = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 Levels = UInt8[np.ndarray, "h w"]
 Ink = Float[np.ndarray, "h w"]
 
 
-def grey_levels(picture: Image.Image) -> Levels:
-    """Turn a picture of any mode into grey levels, the right way up.
+def grey_levels(image: Image.Image) -> Levels:
+    """Convert an image of any mode to grey levels, rotated as its EXIF tag says.
 
-    Transparent parts show a paper that the ink stands out from. Where a single colour
-    channel shows far more than luminance does, as with yellow ink, it is taken instead.
+    Transparent parts become a background that the ink contrasts with. If one colour
+    channel has far more contrast than the luminance (yellow ink), it is used instead.
     """
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode[0] in "IF":  # 32-bit integers, 16 bits, floating point
-        return reduced(_from_numbers(np.asarray(picture)), LARGEST)
-    if picture.mode == "LAB":
-        picture = picture.getchannel("L")  # Pillow converts LAB to nothing else
-    picture = picture.convert("RGBA")
-    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
-    *colours, alpha = np.moveaxis(np.asarray(picture, np.float32), 2, 0)
-    solid = alpha > 127
-    if not solid.any():
+    image = ImageOps.exif_transpose(image)
+    if image.mode[0] in "IF":  # 32-bit integers, 16 bits, floating point
+        return reduce_to(_scale_to_bytes(np.asarray(image)), MAX_SIDE)
+    if image.mode == "LAB":
+        image = image.getchannel("L")  # Pillow converts LAB to no other mode
+    image = image.convert("RGBA")
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
+    *channels, alpha = np.moveaxis(np.asarray(image, np.float32), 2, 0)
+    opaque = alpha > 127
+    if not opaque.any():
         return np.full(alpha.shape, 255, np.uint8)
-    luminance = np.tensordot(LUMINANCE, np.stack(colours), 1)
-    grey = max(colours, key=lambda channel: channel[solid].std())
-    if grey[solid].std() < 1.5 * luminance[solid].std():
+    luminance = np.tensordot(LUMINANCE, np.stack(channels), 1)
+    grey = max(channels, key=lambda channel: channel[opaque].std())
+    if grey[opaque].std() < 1.5 * luminance[opaque].std():
         grey = luminance
-    if not solid.all():
-        drawn = grey[solid]
-        opposite = 255.0 if drawn.mean() < 128 else 0.0
-        # Opaque parts of one tone are ink; of several tones, paper with ink on it.
-        behind = opposite if drawn.std() < 32 else float(np.median(drawn))
+    if not opaque.all():
+        values = grey[opaque]
+        # Opaque pixels of one tone are ink; of several tones, paper with ink on it.
+        contrasting = 255.0 if values.mean() < 128 else 0.0
+        behind = contrasting if values.std() < 32 else float(np.median(values))
         grey = behind + (grey - behind) * alpha / 255
     return np.asarray(grey.round().clip(0, 255), np.uint8)
 
 
-def _from_numbers(values: Shaped[np.ndarray, "h w"]) -> Levels:
-    """Scale numbers to grey levels: the range is the smallest usual one that fits.
+def _scale_to_bytes(values: Shaped[np.ndarray, "h w"]) -> Levels:
+    """Scale numbers to 0..255; the maximum is the smallest usual one that fits.
 
-    Of floating point it fits loosely: resampling overshoots, and normalised pictures
-    have a range of their own.
+    For floating point the fit is loose, because resampling overshoots and normalised
+    images have a range of their own.
 
     Raises:
         ValueError: If no number is finite.
     """
-    floating = values.dtype.kind == "f"
+    is_float = values.dtype.kind == "f"
     values = values.astype(np.float32)
     finite = values[np.isfinite(values)]
     if not finite.size:
-        raise ValueError("it holds no finite number")
+        raise ValueError("it contains no finite number")
     lowest, highest = min(float(finite.min()), 0.0), max(float(finite.max()), 0.0)
-    usual = (1, 255, 4095, 65535) if floating else (255, 4095, 65535)
-    loosely = 1.5 if floating else 1
-    full = next((top for top in usual if highest <= loosely * top), highest)
-    if floating and full > 4 * (highest - lowest):
+    maxima = (1, 255, 4095, 65535) if is_float else (255, 4095, 65535)
+    tolerance = 1.5 if is_float else 1
+    full = next((top for top in maxima if highest <= tolerance * top), highest)
+    if is_float and full > 4 * (highest - lowest):
         full = highest
     values = np.nan_to_num(values, nan=lowest, posinf=full, neginf=lowest)
-    shares = (values - lowest) / max(full - lowest, 1e-30)
-    return np.asarray((shares.clip(0, 1) * 255).round(), np.uint8)
+    scaled = (values - lowest) / max(full - lowest, 1e-30)
+    return np.asarray((scaled.clip(0, 1) * 255).round(), np.uint8)
 
 
-def reduced(levels: Levels, largest: int) -> UInt8[np.ndarray, "rows columns"]:
-    """Shrink a picture, if need be, until its longer side has that many pixels."""
-    picture = Image.fromarray(levels)
-    picture.thumbnail((largest, largest), Image.Resampling.BOX)
-    return np.asarray(picture)
+def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
+    """Shrink an image so that its longer side has at most this many pixels."""
+    image = Image.fromarray(levels)
+    image.thumbnail((side, side), Image.Resampling.BOX)
+    return np.asarray(image)
 
 
 def is_dark_on_light(levels: Levels) -> bool:
-    """Say whether the ink is darker than the paper.
+    """Return whether the ink is darker than the paper.
 
-    Ink is what differs most from its surroundings and covers less of them, so the
-    third powers of the differences have its sign. The picture is continued beyond its
-    border, where there is mostly paper, for digits that fill it.
+    The differences from the surroundings are skewed towards the ink, which covers less
+    area than the paper; so the sum of their cubes has its sign. The image is extended
+    beyond its border, which is mostly paper, for digits that fill the image.
     """
-    small = reduced(levels, 48).astype(np.float32)
+    small = reduce_to(levels, 48).astype(np.float32)
     height, width = small.shape
     padding = ((height // 2,) * 2, (width // 2,) * 2)
     small = np.pad(small, padding, "edge")
-    photo = max(levels.shape) > PHOTO
-    paper = ndimage.median_filter(small, 17) if photo else np.median(small)
+    is_photo = max(levels.shape) > MIN_PHOTO_SIDE
+    paper = ndimage.median_filter(small, 17) if is_photo else np.median(small)
     return float(((small - paper) ** 3).sum()) <= 0
 
 
 def ink_on_paper(levels: Levels) -> Ink:
-    """Measure dark ink as the share of the paper's light that it takes away.
+    """Return the fraction of the paper's light that dark ink absorbs at each pixel.
 
-    Of a photograph it is measured twice, and the lesser counts. As it is, uneven light
-    leaves something at the borders; divided by its trend, a shadow does at its edge.
+    For photographs it is the minimum of two estimates: the raw image leaves errors at
+    the borders if the light is uneven, and the image divided by its brightness trend
+    leaves them at the edges of shadows.
     """
     light = levels.astype(np.float32)
-    if max(light.shape) > PHOTO:
-        light = ndimage.gaussian_filter(light, 1)  # takes most of the grain
-    if max(light.shape) <= PHOTO or is_even(levels):
-        return _darkening(light, window=max(light.shape) // 2 + 1)
-    even = light * (np.median(light) / np.maximum(_trend(light), 1))
+    if max(light.shape) > MIN_PHOTO_SIDE:
+        light = ndimage.gaussian_filter(light, 1)  # removes most of the noise
+    if max(light.shape) <= MIN_PHOTO_SIDE or has_uniform_border(levels):
+        return _absorption(light, window=max(light.shape) // 2 + 1)
+    flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
     window = max(light.shape) // 3
-    found = [_darkening(each, window=window) for each in (light, even)]
-    # The paper was found at its lightest; its middle lies lower by the grain.
-    found = [ink - min(np.median(ink), 3 * grain(ink)) for ink in found]
-    return np.asarray(np.minimum(*found).clip(0, 1))
+    estimates = [_absorption(each, window=window) for each in (light, flattened)]
+    # The closing finds the lightest paper; average paper is darker by the noise.
+    estimates = [ink - min(np.median(ink), 3 * noise_std(ink)) for ink in estimates]
+    return np.asarray(np.minimum(*estimates).clip(0, 1))
 
 
-def is_even(levels: Levels) -> bool:
-    """Say whether no camera saw the paper: most of the border has the very same level.
+def has_uniform_border(levels: Levels) -> bool:
+    """Return whether most border pixels have one level, as in no photograph.
 
-    Then filled shapes keep their inside, which looks like shaded paper otherwise.
+    Filled shapes in such an image are ink; in a photograph they can be shaded paper.
     """
     border = np.concatenate([levels[0], levels[-1], levels[:, 0], levels[:, -1]])
     return bool(np.bincount(border).max() > len(border) / 2)
 
 
-def _darkening(light: Float[np.ndarray, "h w"], *, window: int) -> Ink:
-    """Compare each pixel with the paper around: a closing, wider than any stroke."""
+def _absorption(light: Float[np.ndarray, "h w"], *, window: int) -> Ink:
+    """Compare each pixel with the paper: a closing with a window wider than strokes."""
     paper = ndimage.minimum_filter(ndimage.maximum_filter(light, window), window)
     return np.asarray((paper - light) / np.maximum(paper, 1))
 
 
-def _trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """Fit a paraboloid to the light of the paper: a gradient and a vignette."""
+def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Fit a paraboloid to the brightness of the paper: a gradient and a vignette."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in light.shape), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
     step = max(1, max(light.shape) // 40)
-    some, values = terms[::step, ::step].reshape(-1, 6), light[::step, ::step].ravel()
-    rest = values - np.median(values)
-    for _ in range(5):  # without what is too dark to be paper, or too light
-        spread = max(1.48 * float(np.median(np.abs(rest))), 1)
-        paper = (rest > -1.5 * spread) & (rest < 2.5 * spread)
-        weights = np.linalg.lstsq(some[paper], values[paper])[0]
-        rest = values - some @ weights
-    trend = np.maximum(terms @ weights, np.median(values) / 5)
+    sampled = terms[::step, ::step].reshape(-1, 6)
+    values = light[::step, ::step].ravel()
+    residuals = values - np.median(values)
+    for _ in range(5):  # excludes outliers: ink, and reflections
+        spread = max(1.48 * float(np.median(np.abs(residuals))), 1)
+        paper = (residuals > -1.5 * spread) & (residuals < 2.5 * spread)
+        coefficients = np.linalg.lstsq(sampled[paper], values[paper])[0]
+        residuals = values - sampled @ coefficients
+    trend = np.maximum(terms @ coefficients, np.median(values) / 5)
     return np.asarray(trend, np.float32)
 
 
-def grain(ink: Ink) -> float:
-    """Estimate the standard deviation of the noise, from pixels 3 apart."""
+def noise_std(ink: Ink) -> float:
+    """Estimate the standard deviation of the noise from pixels that are 3 apart."""
     differences = np.abs(ink[:, 3:] - ink[:, :-3])
     return 1.05 * float(np.median(differences)) if differences.size else 0.0
 
 
-def without_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
-    """Turn squared or ruled paper straight, and take its lines away.
+def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
+    """Straighten squared or ruled paper, and remove its lines.
 
-    Ink on a line keeps what it takes of the light that the line leaves. A picture that
-    shows no three lines from border to border comes back as it is.
+    Where a stroke crosses a line, its ink is measured against the light that the line
+    leaves. An image without three lines from border to border is returned unchanged.
     """
     step = max(1, max(ink.shape) // 200)
-    some = np.minimum(ink, np.quantile(ink, 0.97))[::step, ::step]  # lines, not strokes
-    slope = max(np.tan(np.radians(ANGLES)), key=lambda slope: _sharpness(some, slope))
-    turned = Image.fromarray(ink).rotate(
+    # Clipped, so that the lines count for more than the strokes.
+    sampled = np.minimum(ink, np.quantile(ink, 0.97))[::step, ::step]
+    slopes = np.tan(np.radians(TILT_ANGLES))
+    slope = max(slopes, key=lambda slope: _sharpness(sampled, slope))
+    rotated = Image.fromarray(ink).rotate(
         -float(np.degrees(np.arctan(slope))), Image.Resampling.BILINEAR
     )
-    cut = int(np.ceil(abs(slope) * max(ink.shape) / 2))  # the corners turned in
-    straight = np.asarray(turned)[cut : -cut or None, cut : -cut or None]
-    lines = np.maximum(_lines(straight)[:, None], _lines(straight.T)[None])
+    cut = int(np.ceil(abs(slope) * max(ink.shape) / 2))  # empty after the rotation
+    straight = np.asarray(rotated)[cut : -cut or None, cut : -cut or None]
+    lines = np.maximum(_row_lines(straight)[:, None], _row_lines(straight.T)[None])
     if not lines.any():
         return ink
-    left = (1 - straight) / (1 - lines.clip(max=0.9))
-    return np.asarray((1 - left).clip(0, 1))
+    remaining = (1 - straight) / (1 - lines.clip(max=0.9))
+    return np.asarray((1 - remaining).clip(0, 1))
 
 
 def _sharpness(ink: Ink, slope: float) -> float:
-    """Say how much the mean ink jumps from line to line, for lines of that slope."""
+    """Return how much the mean ink varies between adjacent lines of this slope."""
     y, x = np.indices(ink.shape)
-    found = 0.0
-    for place in (y + x * slope, x - y * slope):
-        line = np.round(place - place.min()).astype(int).ravel()
+    total = 0.0
+    for position in (y + x * slope, x - y * slope):
+        line = np.round(position - position.min()).astype(int).ravel()
         counts = np.bincount(line)
         means = np.bincount(line, ink.ravel()) / np.maximum(counts, 1)
-        whole = counts > counts.max() / 2
-        found += float(np.square(np.diff(means[whole])).sum())
-    return found
+        complete = counts > counts.max() / 2
+        total += float(np.square(np.diff(means[complete])).sum())
+    return total
 
 
-def _lines(ink: Ink) -> Float[np.ndarray, " h"]:
-    """Return the ink of the line in each row: what all four quarters of it show."""
+def _row_lines(ink: Ink) -> Float[np.ndarray, " h"]:
+    """Return the ink of the line in each row: the minimum over its four quarters."""
     quarters = np.array_split(ink, 4, axis=1)
     level = np.min([np.median(quarter, axis=1) for quarter in quarters], axis=0)
     starts = np.diff((level > 0.03).astype(int)) == 1

@@ -1,8 +1,7 @@
-"""A person's picture -> 28x28 as MNIST was made.
+"""Preprocess an image of a digit as MNIST's images were: cut out, scaled and centred.
 
-`pipeline.paper` says where ink lies. Here the digit is cut out, fitted in MNIST's box
-of 20 pixels, its strokes brought to MNIST's width, and centred by its mass. The last
-steps, from `fitted` on, are all that a digit drawn on a screen needs.
+`ink` removes paper and light before. A digit drawn on a screen needs only the last
+steps, from `fit_to_box` on.
 """
 
 from dataclasses import dataclass
@@ -14,29 +13,29 @@ from scipy import ndimage
 
 from pipeline import SIDE
 from pipeline.images.ink import (
-    PHOTO,
+    MIN_PHOTO_SIDE,
     Ink,
     Levels,
-    grain,
     grey_levels,
     ink_on_paper,
     is_dark_on_light,
-    reduced,
-    without_lines,
+    noise_std,
+    reduce_to,
+    remove_lines,
 )
 
-BOX = 20  # pixels; the longer side of every digit of MNIST
-FINE = 4  # strokes are shaped at this many pixels to one of MNIST's
-WIDTHS = (2.6, 3.3)  # pixels; a third of MNIST's digits is thinner, a quarter thicker
-SMALLEST = 8  # pixels of the picture; in fewer, any noise looks like some digit
-OUTLINE = 8  # sides that the outlines of a digit measure; 99 % of people's have less
-THICKEST = 3  # pixels of the box from inside a stroke to its edge; 98 % have less
-WIDEST = 2  # times the height; 6 of MNIST's 60,000 are wider
-EDGE = 0.5  # the share of its ink at which a stroke ends
-FAINTEST = 0.08  # lesser ink is paper
-WORKED = 400  # pixels a side of a photograph in which the digit is looked for
-SQUEEZED = 0.7  # width to height given to a digit that was stretched to a square
-TOUCHING = np.ones((3, 3), bool)  # pixels that share a corner belong together
+BOX = 20  # pixels; the longer side of each digit in MNIST
+FINE = 4  # strokes are processed at this many pixels per pixel of the box
+STROKE_WIDTHS = (2.6, 3.3)  # pixels; a third of MNIST's are thinner, a quarter thicker
+SEARCH_SIDE = 400  # pixels to which a photograph is reduced to find the digit
+MIN_INK = 0.08  # less is paper
+EDGE = 0.5  # a stroke ends where its ink falls to this fraction
+MIN_SIDE_PER_PIECE = 8  # pixels of the image; smaller pieces of noise resemble digits
+MAX_OUTLINE = 8  # sides of the digit; 99 % of hand-drawn digits have a shorter outline
+MAX_THICKNESS = 3  # pixels of the box, from the centre of a stroke to its edge; 98 %
+MAX_ASPECT = 2  # width to height; 6 of MNIST's 60,000 digits are wider
+TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 Mask = Bool[np.ndarray, "h w"]
 OtherMask = Bool[np.ndarray, "rows columns"]  # where a step changes the size
@@ -45,118 +44,124 @@ OtherInk = Float[np.ndarray, "rows columns"]
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """A picture as the network reads it, and how it came about."""
+    """An image as input for the network, and the intermediate steps."""
 
     image: UInt8[np.ndarray, "28 28"]
-    digit_count: int  # digits found side by side; 0: the picture is blank
-    drawn: bool  # whether a pen can have made it
-    steps: dict[str, UInt8[np.ndarray, "_ _"]]  # what each step left, in order
+    digit_count: int  # digits found side by side; 0 for a blank image
+    drawn: bool  # whether a pen can have drawn the shape
+    steps: dict[str, UInt8[np.ndarray, "_ _"]]  # the result of each step, in order
 
 
-def preprocess(picture: Image.Image | UInt8[np.ndarray, "h w"]) -> PreparedImage:
-    """Prepare a picture of any size and kind: 2 ms for a small one, 0.1 s for a photo.
+def preprocess(image: Image.Image | UInt8[np.ndarray, "h w"]) -> PreparedImage:
+    """Preprocess an image of any size: 2 ms for a small one, 0.1 s for a photograph.
 
     Args:
-        picture: A picture of any mode, or its grey levels.
+        image: An image of any mode, or its grey levels.
 
     Returns:
-        The 28x28 picture, 0 throughout where nothing was found.
+        The 28x28 image; all 0 if no digit was found.
     """
-    whole = picture if isinstance(picture, np.ndarray) else grey_levels(picture)
-    levels = reduced(whole, WORKED)
+    original = image if isinstance(image, np.ndarray) else grey_levels(image)
+    levels = reduce_to(original, SEARCH_SIDE)
     ink, shapes, mask = find_strokes(levels)
-    if levels.shape != whole.shape and 0 < max(mask[box_of(mask)].shape) < WORKED // 3:
-        # A small digit in a large picture: looked at again from near by.
-        levels = reduced(surroundings(whole, mask), WORKED)
+    side = max(mask[bounding_box(mask)].shape)
+    if levels.shape != original.shape and 0 < side < SEARCH_SIDE // 3:
+        # A small digit in a large image: process its surroundings in more detail.
+        levels = reduce_to(crop_around(original, mask), SEARCH_SIDE)
         ink, shapes, mask = find_strokes(levels)
-    steps = {"grey levels": levels, "ink": _shown(ink)}
+    steps = {"grey levels": levels, "ink": _to_bytes(ink)}
     if not mask.any():
         return PreparedImage(np.zeros((SIDE, SIDE), np.uint8), 0, True, steps)
-    digit = unstretched(cut_out(ink, mask), ink)
-    fine = fitted(digit, edge=EDGE * float(np.median(ink[mask])))
-    stroked = brought_to_width(fine, width=width_of(fine))
-    image = centred(boxed(stroked))
-    steps |= {"digit": _shown(digit), "box": _shown(fine), "stroke": _shown(stroked)}
-    steps["centred"] = image
-    return PreparedImage(image, count(mask), is_drawn(shapes, mask, fine), steps)
+    digit = undo_stretching(cut_out(ink, mask), ink)
+    strokes = fit_to_box(digit, edge=EDGE * float(np.median(ink[mask])))
+    adjusted = adjust_width(strokes, width=stroke_width(strokes))
+    centred = centre_by_mass(downsample(adjusted))
+    steps |= {
+        "digit": _to_bytes(digit),
+        "box": _to_bytes(strokes),
+        "stroke": _to_bytes(adjusted),
+        "centred": centred,
+    }
+    drawn = is_drawn(shapes, mask, strokes)
+    return PreparedImage(centred, count_digits(mask), drawn, steps)
 
 
 def resize_only(levels: Levels) -> PreparedImage:
-    """Bring a picture to the network's size, and change nothing else."""
+    """Resize an image to 28x28 pixels, and change nothing else."""
     image = np.array(levels)
     if levels.shape != (SIDE, SIDE):
         small = Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BOX)
         image = np.array(small)
-    return PreparedImage(image, 1, True, {"as it is": image})
+    return PreparedImage(image, 1, True, {"resized": image})
 
 
 def find_strokes(levels: Levels) -> tuple[OtherInk, OtherMask, OtherMask]:
-    """Find the ink of a picture, where it is a stroke, and which are the digit's."""
+    """Return the ink of an image, the mask of all strokes, and that of the digit."""
     ink = ink_on_paper(levels if is_dark_on_light(levels) else 255 - levels)
-    if min(ink.shape) > PHOTO:
-        ink = without_lines(ink)
-    shapes = ink > threshold(ink)
-    return ink, shapes, without_specks(shapes)
+    if min(ink.shape) > MIN_PHOTO_SIDE:
+        ink = remove_lines(ink)
+    shapes = ink > stroke_threshold(ink)
+    return ink, shapes, remove_specks(shapes)
 
 
-def threshold(ink: Ink) -> float:
-    """Return the ink from which a pixel is a stroke: half the mean of such pixels.
+def stroke_threshold(ink: Ink) -> float:
+    """Return the ink above which a pixel is a stroke: half the mean of such pixels.
 
-    It is 1, which no pixel passes, where nothing is twice as dark as what grain and
-    unevenness of the paper can be.
+    It is 1, so that no pixel is a stroke, if nothing is twice as dark as the noise and
+    the unevenness of the paper can be.
     """
-    photo = max(ink.shape) > PHOTO
-    faintest = FAINTEST + 3 * grain(ink) * photo
-    lit = ink[ink > faintest]
-    if not lit.size or np.quantile(lit, 0.95) < 2 * faintest:
+    is_photo = max(ink.shape) > MIN_PHOTO_SIDE
+    least = MIN_INK + 3 * noise_std(ink) * is_photo
+    candidates = ink[ink > least]
+    if not candidates.size or np.quantile(candidates, 0.95) < 2 * least:
         return 1.0
-    level = float(np.quantile(lit, 0.95)) / 2
+    level = float(np.quantile(candidates, 0.95)) / 2
     for _ in range(10):
-        level = max(float(lit[lit > level].mean()) / 2, faintest)
+        level = max(float(candidates[candidates > level].mean()) / 2, least)
     return level
 
 
-def without_specks(mask: Mask) -> Mask:
+def remove_specks(mask: Mask) -> Mask:
     """Keep the blobs that can be parts of a digit.
 
-    Of a photograph, what reaches its border (a table, a shadow) goes where something
-    as big as a digit stands free. Then go blobs below a twentieth of the largest, and
-    below a quarter where they lie apart from it by a quarter of its longer side. A
-    largest below a fiftieth of the picture is no digit either.
+    In a photograph, blobs at the border (a table, a shadow) are removed if a blob of a
+    digit's size does not touch it. Then blobs are removed whose area is below 1/20 of
+    the largest blob's; or below 1/4, if their distance from it exceeds 1/4 of its
+    longer side. If that side is below 1/50 of the image's, the mask becomes empty.
     """
-    labels, number = ndimage.label(mask, TOUCHING)
+    labels, number = ndimage.label(mask, EIGHT_NEIGHBOURS)
     if not number:
         return mask
-    areas = np.bincount(labels.ravel())[1:]  # without the paper
-    places = ndimage.find_objects(labels)
-    if max(mask.shape) > PHOTO:
+    areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
+    boxes = ndimage.find_objects(labels)
+    if max(mask.shape) > MIN_PHOTO_SIDE:
         border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
-        sizes = np.array([max(labels[place].shape) for place in places])
-        free = sizes >= min(mask.shape) / 5
-        free &= [label not in border for label in range(1, number + 1)]
-        if free.any():
-            areas = areas * free
-    largest = places[int(areas.argmax())]
+        sides = np.array([max(labels[box].shape) for box in boxes])
+        inside = sides >= min(mask.shape) / 5
+        inside &= [label not in border for label in range(1, number + 1)]
+        if inside.any():
+            areas = areas * inside
+    largest = boxes[int(areas.argmax())]
     if max(labels[largest].shape) < max(mask.shape) / 50:
-        return np.zeros_like(mask)  # grains of the paper
+        return np.zeros_like(mask)  # grain of the paper
     reach = max(labels[largest].shape) / 4
-    apart = np.array([_gap(place, largest) > reach for place in places])
-    kept = areas >= np.where(apart, 0.25, 0.05) * areas.max()
+    distant = np.array([_distance(box, largest) > reach for box in boxes])
+    kept = areas >= np.where(distant, 0.25, 0.05) * areas.max()
     return np.asarray(np.append(False, kept)[labels])
 
 
-def _gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
-    """Return how many rows, or columns, lie between two boxes."""
+def _distance(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
+    """Return how many rows, or columns, are between two boxes."""
     pairs = zip(one, other, strict=True)
     return max(int(max(a.start - b.stop, b.start - a.stop)) for a, b in pairs)
 
 
-def count(mask: Mask) -> int:
-    """Count the digits that stand side by side, with a gap between them.
+def count_digits(mask: Mask) -> int:
+    """Count the digits that are side by side, with a gap between them.
 
-    Strokes above one another are one digit. A further digit has at least 0.6 of the
-    height and 0.25 of the ink of the largest; so pieces of a broken stroke don't count.
-    So 98.5 % of pairs of MNIST's test digits are found, and none of the 10,000 alone.
+    Strokes above one another belong to one digit. A part counts if it has at least 0.6
+    of the height and 0.25 of the area of the largest, unlike pieces of a broken stroke.
+    This finds 98.5 % of pairs of MNIST's test digits, and splits none of the 10,000.
     """
     labels, _ = ndimage.label(mask.any(axis=0))
     parts = [mask[:, columns] for (columns,) in ndimage.find_objects(labels)]
@@ -166,112 +171,115 @@ def count(mask: Mask) -> int:
     return int(large.sum())
 
 
-def box_of(mask: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns that hold all of a mask."""
+def bounding_box(mask: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns that contain a mask; empty slices if it is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return slice(0, 0), slice(0, 0)
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def surroundings(
-    whole: UInt8[np.ndarray, "height width"], mask: Mask
+def crop_around(
+    original: UInt8[np.ndarray, "height width"], mask: Mask
 ) -> UInt8[np.ndarray, "rows columns"]:
-    """Cut the box of a mask, twice as large, out of the picture it was found in."""
-    scale = max(whole.shape) / WORKED
-    margin = max(mask[box_of(mask)].shape) / 2
-    places = []
-    for place, side, found_in in zip(
-        box_of(mask), whole.shape, mask.shape, strict=True
-    ):
-        margin_cut = (side / scale - found_in) / 2  # lost where paper was turned
-        first = max(0.0, (place.start + margin_cut - margin) * scale)
-        places.append(
-            slice(int(first), int((place.stop + margin_cut + margin) * scale))
-        )
-    return whole[places[0], places[1]]
+    """Cut twice the bounding box of a mask out of the image that it was found in."""
+    scale = max(original.shape) / SEARCH_SIDE
+    box = bounding_box(mask)
+    margin = max(mask[box].shape) / 2
+    crop = []
+    for part, side, mask_side in zip(box, original.shape, mask.shape, strict=True):
+        cut = (side / scale - mask_side) / 2  # by `remove_lines`
+        first = max(0.0, (part.start + cut - margin) * scale)
+        crop.append(slice(int(first), int((part.stop + cut + margin) * scale)))
+    return original[crop[0], crop[1]]
 
 
 def cut_out(ink: Ink, mask: Mask) -> OtherInk:
-    """Cut the digit out, without ink that is not its own."""
-    own = ndimage.binary_dilation(mask, TOUCHING)
-    return np.where(own, ink, 0)[box_of(own)].astype(np.float32)
+    """Cut out the digit, without the ink of other strokes."""
+    digit = ndimage.binary_dilation(mask, EIGHT_NEIGHBOURS)
+    return np.where(digit, ink, 0)[bounding_box(digit)].astype(np.float32)
 
 
-def unstretched(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
-    """Narrow a digit that fills a square picture from border to border.
+def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
+    """Narrow a digit that fills a square image up to all four borders.
 
-    Such pictures were stretched to be filled, as in USPS: how wide the digit was is no
-    longer known, and most digits are narrower than tall.
+    Such images were stretched, as in USPS. Their proportions are lost, and most digits
+    are narrower than they are high.
     """
-    lit = ink > 0.1 * ink.max()
-    borders = (lit[0], lit[-1], lit[:, 0], lit[:, -1])
+    inked = ink > 0.1 * ink.max()
+    borders = (inked[0], inked[-1], inked[:, 0], inked[:, -1])
     height, width = ink.shape
     if height != width or not all(border.any() for border in borders):
         return digit
-    height, width = (2 * side for side in digit.shape)  # enlarged, to lose nothing
-    size = (round(SQUEEZED * width), height)
+    height, width = (2 * side for side in digit.shape)  # enlarged, to keep the details
+    size = (round(TYPICAL_ASPECT * width), height)
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
 
 
-def fitted(digit: Ink, *, edge: float) -> OtherMask:
-    """Enlarge or shrink a digit to the box, FINE pixels to one, and find its strokes.
+def fit_to_box(digit: Ink, *, edge: float) -> OtherMask:
+    """Scale a digit to the box, at FINE pixels per pixel, and return its strokes.
 
-    Resampled by a triangle filter; a pixel is a stroke where there is more ink than at
-    the edge.
+    The scaling uses a triangle filter; strokes are the pixels with more ink than
+    `edge`, of which at least one remains.
     """
     height, width = digit.shape
     scale = BOX * FINE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     fine = np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
-    return fine > min(edge, 0.9 * float(fine.max()))  # something always stays
+    return fine > min(edge, 0.9 * float(fine.max()))
 
 
-def width_of(strokes: Mask) -> float:
+def stroke_width(strokes: Mask) -> float:
     """Return the mean width of strokes, in pixels of the box.
 
-    Across a stroke the distance to its edge is a quarter of the width on average.
+    Across a stroke, the mean distance to its edge is a quarter of its width.
     """
     inside = ndimage.distance_transform_edt(np.pad(strokes, 1))
     return 4 * float(inside.sum() / strokes.sum()) / FINE
 
 
 def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
-    """Say whether a pen can have made a digit, as it was found and in the box.
+    """Return whether a pen can have drawn a digit.
 
-    Noise has far longer outlines, and more pieces where no camera saw the paper;
-    clothes are thick, and a line that lies is wide. Where pixels are coarse, an outline
-    has fewer of them to turn at, three of them are no thick stroke, and the more a
-    piece counts: 99 % of MNIST's digits are one, and hardly any is three.
+    Noise has longer outlines than digits and, unless it is a photograph, more pieces;
+    clothes have thicker shapes; a horizontal line is too wide. The limits of outline
+    and thickness depend on the size in pixels, because coarse outlines have fewer
+    corners and thin strokes of few pixels seem thick. The limit of pieces does too:
+    99 % of MNIST's digits have one piece, and almost none has three.
+
+    Args:
+        shapes: All strokes of the image.
+        mask: Those of the digit.
+        strokes: The digit in the box, from `fit_to_box`.
     """
-    side = max(mask[box_of(mask)].shape)
-    _, pieces = ndimage.label(shapes, TOUCHING)
-    photo = max(shapes.shape) > PHOTO
-    drawn = np.pad(mask, 1)
-    outline = (drawn[1:] != drawn[:-1]).sum() + (drawn[:, 1:] != drawn[:, :-1]).sum()
-    thickest = ndimage.distance_transform_edt(np.pad(strokes, 1)).max() / FINE
+    side = max(mask[bounding_box(mask)].shape)
+    _, pieces = ndimage.label(shapes, EIGHT_NEIGHBOURS)
+    is_photo = max(shapes.shape) > MIN_PHOTO_SIDE
+    padded = np.pad(mask, 1)
+    outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
+    thickness = ndimage.distance_transform_edt(np.pad(strokes, 1)).max() / FINE
     height, width = strokes.shape
     return bool(
-        (1 if photo else pieces) <= side / SMALLEST
-        and outline <= min(OUTLINE, 5 + 3 * side / 16) * side
-        and thickest <= max(THICKEST, 3 * BOX / side)
-        and width <= WIDEST * height
+        (1 if is_photo else pieces) <= side / MIN_SIDE_PER_PIECE
+        and outline <= min(MAX_OUTLINE, 5 + 3 * side / 16) * side
+        and thickness <= max(MAX_THICKNESS, 3 * BOX / side)
+        and width <= MAX_ASPECT * height
     )
 
 
-def brought_to_width(strokes: Mask, *, width: float) -> OtherMask:
-    """Grow thin strokes, and shrink thick ones, to the width of MNIST's."""
+def adjust_width(strokes: Mask, *, width: float) -> OtherMask:
+    """Thicken or thin strokes of this width to the range of STROKE_WIDTHS."""
     strokes = np.pad(strokes, 2 * FINE)
-    growth = (float(np.clip(width, *WIDTHS)) - width) * FINE / 2  # on either side
+    growth = (float(np.clip(width, *STROKE_WIDTHS)) - width) * FINE / 2  # per side
     if growth > 0:
         return np.asarray(ndimage.distance_transform_edt(~strokes) <= growth)
     thinner = ndimage.distance_transform_edt(strokes) > -growth
     return thinner if thinner.any() else strokes
 
 
-def boxed(strokes: Mask) -> OtherInk:
-    """Fit strokes in the box once more, and average FINE x FINE pixels to one."""
-    strokes = strokes[box_of(strokes)]
+def downsample(strokes: Mask) -> OtherInk:
+    """Scale strokes to the box again, and average FINE x FINE pixels to one."""
+    strokes = strokes[bounding_box(strokes)]
     scale = BOX * FINE / max(strokes.shape)
     height, width = (max(1, round(side * scale)) for side in strokes.shape)
     fine = Image.fromarray(strokes.astype(np.float32))
@@ -283,20 +291,19 @@ def boxed(strokes: Mask) -> OtherInk:
     return np.asarray(canvas.reshape(rows, FINE, columns, FINE).mean(axis=(1, 3)))
 
 
-def centred(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
+def centre_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
     """Place a digit so that its centre of mass is at pixel (14, 14), as in MNIST."""
     image = np.zeros((SIDE, SIDE), np.uint8)
-    levels = np.round(255 * digit)  # whole numbers: their mass is exact everywhere
-    mass = ndimage.center_of_mass(levels.astype(np.float64))
+    levels = np.round(255 * digit)  # integers, so that the mass is exact
+    centre = ndimage.center_of_mass(levels.astype(np.float64))
     top, left = (
-        min(max(round(SIDE / 2 - place), 0), SIDE - side)
-        for place, side in zip(mass, digit.shape, strict=True)
+        min(max(round(SIDE / 2 - position), 0), SIDE - side)
+        for position, side in zip(centre, digit.shape, strict=True)
     )
     height, width = digit.shape
     image[top : top + height, left : left + width] = levels
     return image
 
 
-def _shown(values: Float[np.ndarray, "h w"] | Mask) -> UInt8[np.ndarray, "h w"]:
-    """Show ink as white on black."""
+def _to_bytes(values: Float[np.ndarray, "h w"] | Mask) -> UInt8[np.ndarray, "h w"]:
     return np.asarray((255 * values).round(), np.uint8)

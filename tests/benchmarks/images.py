@@ -36,7 +36,7 @@ def grey(values):
 
 
 def tight(image):
-    return image[preprocessing.box_of(image > 0)]
+    return image[preprocessing.bounding_box(image > 0)]
 
 
 def stretched(image):
@@ -77,7 +77,7 @@ def inked(digit, height, width):
     smooth = ndimage.gaussian_filter(np.asarray(large), height / 70) > 110
     away = ndimage.distance_transform_edt(~skeleton(smooth))
     ink = np.clip(width / 2 + 0.5 - away, 0, 1)
-    return ink[preprocessing.box_of(ink > 0)]
+    return ink[preprocessing.bounding_box(ink > 0)]
 
 
 def placed(ink, rng, size=(320, 320)):

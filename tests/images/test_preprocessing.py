@@ -46,7 +46,7 @@ def test_digits_fill_the_box_and_their_mass_is_in_the_middle(few):
     off = 0
     for image in few.val.images:
         made = preprocessing.preprocess(np.pad(image, ((6, 1), (0, 5)))).image
-        rows, columns = preprocessing.box_of(made > 0)
+        rows, columns = preprocessing.bounding_box(made > 0)
         assert max(rows.stop - rows.start, columns.stop - columns.start) == 20
         off += max(abs(14 - place) for place in ndimage.center_of_mass(made)) > 0.51
     assert off <= 1  # a 9 whose tail grows too thin: its box reaches the border

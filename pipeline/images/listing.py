@@ -1,0 +1,172 @@
+"""Find the image files of a folder and their labels, without opening the images.
+
+Labels come from a `labels.csv`, from folders named 0..9, or from file names.
+"""
+
+import csv
+import itertools
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.files import printable
+from pipeline.images.reading import FORMAT_NAMES
+
+EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
+EXTENSIONS |= {".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
+# Listed too, so that `read_image` can say why they are not read.
+EXTENSIONS |= {".svg", ".pdf", ".eps", ".ps", ".heic", ".heif", ".avif", ".psd", ".raw"}
+MAX_TABLE_BYTES = 2**24
+MAX_TABLE_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """An image file that was not yet read."""
+
+    path: Path
+    label: int | None
+
+
+@dataclass
+class ImageListing:
+    """The image files of a path, and where their labels come from."""
+
+    label_source: str
+    labels_from_names: bool = False  # by the only digit of each file's name
+    entries: list[ImageEntry] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # a line for each unusable entry
+
+
+def list_images(place: Path) -> ImageListing:
+    """List the image files of a folder, or a single file.
+
+    A file's name determines its label if its first number has one digit: 7_a.png is
+    a 7, IMG_2026.png has no label.
+
+    Raises:
+        ValueError: If the path does not exist, or a folder contains no image.
+    """
+    name = printable(place)
+    try:
+        is_folder = stat.S_ISDIR(place.stat().st_mode)
+    except FileNotFoundError:
+        raise ValueError(f"{name} is missing") from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise ValueError(f"{name} cannot be read: {error}") from None
+    if not is_folder:
+        entry = ImageEntry(place, _digit_in(place.stem))
+        return ImageListing("label from the file name", True, [entry])
+    if os.path.lexists(place / "labels.csv"):
+        listing = _list_table(place / "labels.csv")
+    elif any((place / str(digit)).is_dir() for digit in range(10)):
+        listing = _list_digit_folders(place)
+    else:
+        listing = ImageListing("labels from the first digit of each file's name", True)
+        for path in _image_paths(place):
+            listing.entries.append(ImageEntry(path, _digit_in(path.stem)))
+    if not listing.entries and not listing.problems:
+        raise ValueError(f"{name} contains no images ({FORMAT_NAMES})")
+    return listing
+
+
+def relative_name(path: Path, place: str) -> str:
+    """Return the name of an image file relative to the path that was listed."""
+    root = Path(place).expanduser()
+    return str(path.relative_to(root)) if path != root else path.name
+
+
+def _list_digit_folders(place: Path) -> ImageListing:
+    listing = ImageListing("labels from the folders 0 to 9")
+    for digit in range(10):
+        folder = place / str(digit)
+        try:
+            paths = _image_paths(folder) if folder.is_dir() else []
+        except OSError as error:
+            problem = f"{printable(folder)} cannot be read: {error.strerror}"
+            listing.problems.append(problem)
+            continue
+        listing.entries += [ImageEntry(path, digit) for path in paths]
+    _count_unlabelled(listing, place)
+    return listing
+
+
+def _list_table(table: Path) -> ImageListing:
+    listing = ImageListing("labels from labels.csv")
+    seen: set[str] = set()
+    for number, file, label in _read_table(table):
+        if not os.path.lexists(table.parent / file):
+            file = file.strip()
+        file = os.path.normpath(file) if file else ""
+        path, name = table.parent / file, printable(file)
+        problem = ""
+        if not re.fullmatch("[0-9]", label):
+            problem = f"label {printable(label)!r} is not 0..9"
+        elif not file or ".." in Path(file).parts or Path(file).is_absolute():
+            problem = f"{name!r} is not a file in the folder"
+        elif file in seen:
+            problem = f"{name} is listed twice"
+        elif not os.path.lexists(path):
+            problem = f"{name} is missing"
+        if problem:
+            listing.problems.append(f"{printable(table)}, line {number}: {problem}")
+        else:
+            listing.entries.append(ImageEntry(path, int(label)))
+        seen.add(file)
+    _count_unlabelled(listing, table.parent)
+    return listing
+
+
+def _read_table(table: Path) -> list[tuple[int, str, str]]:
+    """Return the line number, the file and the label of each row of a labels.csv."""
+    name = printable(table)
+    try:
+        if not table.is_file() or table.stat().st_size > MAX_TABLE_BYTES:
+            raise ValueError(
+                f"{name} is not a regular file of at most {MAX_TABLE_BYTES:,} bytes"
+            )
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            separator = max(",;\t", key=stream.readline().count)
+            stream.seek(0)
+            reader = csv.DictReader(stream, delimiter=separator)
+            columns = [column.strip().lower() for column in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            limited = itertools.islice(reader, MAX_TABLE_ROWS + 1)
+            rows = [(reader.line_num, row) for row in limited]
+    except UnicodeError:
+        raise ValueError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
+    except (OSError, csv.Error) as error:
+        raise ValueError(f"{name} cannot be read: {error}") from None
+    files = [c for c in columns if c in ("file", "path", "filename", "image")]
+    labels = [c for c in columns if c in ("label", "digit", "class")]
+    if not files or not labels:
+        header = printable(", ".join(columns)[:80]) or "nothing"
+        raise ValueError(f"{name} needs a header with file and label, has {header}")
+    if not 0 < len(rows) <= MAX_TABLE_ROWS:
+        count = "more" if rows else "none"
+        raise ValueError(f"{name} needs 1 to {MAX_TABLE_ROWS:,} rows, has {count}")
+    return [(n, row[files[0]] or "", (row[labels[0]] or "").strip()) for n, row in rows]
+
+
+def _count_unlabelled(listing: ImageListing, folder: Path) -> None:
+    """Report how many images directly in a folder have no label."""
+    labelled = {entry.path for entry in listing.entries}
+    count = sum(path not in labelled for path in _image_paths(folder))
+    if count:
+        listing.label_source += f" ({count} other images without a label are skipped)"
+
+
+def _image_paths(folder: Path) -> list[Path]:
+    """Return the files that have the extension of an image, sorted by name."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+    ]
+
+
+def _digit_in(stem: str) -> int | None:
+    number = re.search("[0-9]+", stem)
+    return int(number[0]) if number and len(number[0]) == 1 else None

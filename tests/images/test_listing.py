@@ -1,0 +1,106 @@
+import os
+import re
+
+import pytest
+from PIL import Image
+
+from pipeline.images import list_images, read_image
+
+
+def put(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (20, 10)).save(path, "PNG")
+
+
+def labels(listing):
+    return [entry.label for entry in listing.entries]
+
+
+NAMES = ["7\n.png", '7".png', "7😀.png", "-7.png", "=7+1.png", b"7\xff.png", "7 ü'.png"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_any_name_is_listed_with_its_label(tmp_path, name):
+    put(tmp_path, os.fsdecode(name) if isinstance(name, bytes) else name)
+    (entry,) = list_images(tmp_path).entries
+    assert entry.label == 7 and read_image(entry.path).shape == (10, 20)
+
+
+def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
+    put(tmp_path, "folders/3/a.png", "folders/7/b.png")
+    assert labels(list_images(tmp_path / "folders")) == [3, 7]
+    names = ["IMG_2026.png", "my_2_of_9.png", "none.png", "notes.txt"]
+    put(tmp_path / "names", *names)
+    assert labels(list_images(tmp_path / "names")) == [None, 2, None]
+    assert labels(list_images(tmp_path / "names" / names[1])) == [2]
+
+
+def test_images_without_a_label_are_counted_if_others_have_one(tmp_path):
+    put(tmp_path, "3/a.png", "5.png", "6.png")
+    assert "2 other images without a label" in list_images(tmp_path).label_source
+    (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n")
+    assert "1 other images without a label" in list_images(tmp_path).label_source
+
+
+TABLES = {
+    "file,label\na.png,7\n": [],
+    "path;digit\na.png;7\n": [],
+    "File, Label\na.png,7\n": [],
+    "file\tlabel\na.png\t7\n": [],
+    "file,label\n a.png,7\n": [],
+    "file,label\na.png,12\n": ["line 2: label '12' is not 0..9"],
+    "file,label\na.png,seven\n": ["line 2: label 'seven' is not 0..9"],
+    "file,label\na.png\n": ["line 2: label '' is not 0..9"],
+    "file,label\nb.png,7\na.png,7\n": ["line 2: b.png is missing"],
+    "file,label\n\na.png,7\nb.png,7\n": ["line 4: b.png is missing"],
+    "file,label\na.png,7\na.png,1\n": ["line 3: a.png is listed twice"],
+    "file,label\na.png,7\n./a.png,7\n": ["line 3: a.png is listed twice"],
+    "file,label\n../a.png,7\n": ["line 2: '../a.png' is not a file in the folder"],
+    "file,label\n/etc/passwd,7\n": ["'/etc/passwd' is not a file in the folder"],
+}
+
+
+@pytest.mark.parametrize("content", TABLES)
+def test_labels_csv_is_read_and_bad_rows_are_reported_by_line(tmp_path, content):
+    put(tmp_path, "a.png")
+    (tmp_path / "labels.csv").write_text(content)
+    listing = list_images(tmp_path)
+    for problem, expected in zip(listing.problems, TABLES[content], strict=True):
+        assert expected in problem and "labels.csv" in problem
+    good = re.findall(r"^ ?a\.png[,;\t]7$", content, re.MULTILINE)
+    assert labels(listing) == [7] * len(good)
+
+
+def test_names_with_line_breaks_are_read_from_labels_csv(tmp_path):
+    names = ["new\nline.png", "odd\u2028line.png"]
+    put(tmp_path, *names)
+    rows = "".join(f'"{name}",7\n' for name in names)
+    (tmp_path / "labels.csv").write_text(f"file,label\n{rows}", "utf-8")
+    assert [entry.path.name for entry in list_images(tmp_path).entries] == names
+
+
+INVALID_TABLES = [b"", b"\xff\xfe", b"a,b\n1,2\n", b"\x00\x00", b"file,label\n"]
+INVALID_TABLES += [b"file,label\n" + b"a,1\n" * 100_001]
+
+
+@pytest.mark.parametrize("content", INVALID_TABLES, ids=range(len(INVALID_TABLES)))
+def test_an_invalid_labels_csv_is_refused(tmp_path, content):
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"labels\.csv (needs|cannot be|is not UTF-8)"):
+        list_images(tmp_path)
+
+
+def test_a_labels_csv_that_is_too_large_is_not_read(tmp_path):
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    os.truncate(tmp_path / "labels.csv", 2**31)  # sparse: needs no disk space
+    with pytest.raises(ValueError, match=r"labels\.csv is not a regular file of at mo"):
+        list_images(tmp_path)
+
+
+def test_a_path_without_images_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="contains no images"):
+        list_images(tmp_path)
+    with pytest.raises(ValueError, match="nowhere is missing"):
+        list_images(tmp_path / "nowhere")
