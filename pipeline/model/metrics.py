@@ -1,4 +1,7 @@
-"""How good the answers are: plain functions of logits and labels."""
+"""Metrics of a classifier, as functions of logits, probabilities and labels.
+
+Losses are in nats, accuracies and probabilities in [0, 1].
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,48 +11,50 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
+CALIBRATION_BINS = 15  # as Guo et al. (2017) use
+
 
 def cross_entropy(
     logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]
 ) -> Float[Tensor, ""]:
-    """Mean negative log-likelihood of the labels, in nats.
+    """Return the mean negative log-likelihood of the labels, in nats.
 
     Args:
-        logits: Log-probabilities up to a constant per row, any real value.
-        labels: Class of each row, in [0, classes).
+        logits: Any real values: log-probabilities up to a constant per row.
+        labels: The class of each row, in [0, classes).
 
     Returns:
-        A scalar >= 0; ln(10) = 2.3026 when ten classes are equally likely.
+        A scalar >= 0; ln(10) = 2.3026 if ten classes are equally probable.
 
-    Source: Goodfellow, Bengio, Courville, Deep Learning (2016), 6.2.2.3.
+    Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.2.2.3.
     """
-    log_probabilities = logits.log_softmax(dim=1)
+    log_probabilities = logits.log_softmax(dim=1)  # (batch, classes)
     return -log_probabilities.gather(1, labels[:, None]).mean()
 
 
 def accuracy(
     logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]
 ) -> Float[Tensor, ""]:
-    """Share of rows whose largest logit is that of the label, in [0, 1]."""
+    """Return the share of rows whose largest logit is that of the label."""
     return (logits.argmax(dim=1) == labels).float().mean()
 
 
 def confusion_matrix(
-    answers: Int[Tensor, " n"], labels: Int[Tensor, " n"], classes: int
+    predictions: Int[Tensor, " n"], labels: Int[Tensor, " n"], classes: int
 ) -> Int[np.ndarray, "classes classes"]:
-    """Count the pictures of each label (row) that got each answer (column)."""
-    pairs = (labels * classes + answers).numpy()
+    """Count the images for each pair of label (row) and prediction (column)."""
+    pairs = (labels * classes + predictions).numpy()
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def tensor_statistics(
     tensors: Mapping[str, Float[np.ndarray, "..."]],
 ) -> dict[str, float]:
-    """Return Euclidean norm, extremes and share of zeros of each tensor, by name."""
+    """Return Euclidean norm, minimum, maximum and share of zeros of each tensor."""
     return {
-        f"weights/{name}/{quantity}": float(value)
+        f"weights/{name}/{statistic}": float(value)
         for name, tensor in tensors.items()
-        for quantity, value in (
+        for statistic, value in (
             ("norm", np.linalg.norm(tensor)),
             ("min", tensor.min()),
             ("max", tensor.max()),
@@ -58,55 +63,56 @@ def tensor_statistics(
     }
 
 
-def wilson_interval(right: int, n: int) -> tuple[float, float]:
-    """Return the bounds within which an accuracy lies with 95 % confidence.
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of an accuracy, `correct` of `n` images.
 
-    Unlike the textbook's p +- 1.96 sqrt(p (1 - p) / n) they stay within [0, 1], and are
-    honest for a dozen pictures too.
+    The usual p +- 1.96 sqrt(p (1 - p) / n) can exceed [0, 1] and is too narrow for a
+    small n.
 
     Source: Wilson, Probable inference, the law of succession, and statistical inference
-    (1927); 1.96 is the 97.5 % quantile of the normal distribution.
+    (1927); z is the 97.5 % quantile of the normal distribution.
     """
     z = 1.959964
-    p = right / n
-    middle = p + z**2 / (2 * n)
-    reach = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return (middle - reach) / (1 + z**2 / n), (middle + reach) / (1 + z**2 / n)
+    p = correct / n
+    centre = p + z**2 / (2 * n)
+    half_width = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    scale = 1 + z**2 / n
+    return (centre - half_width) / scale, (centre + half_width) / scale
 
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """Pictures that were answered with about the same confidence."""
+    """The images whose predictions have about the same confidence."""
 
     count: int
-    confidence: float  # mean probability of the answer
-    accuracy: float  # share that is right
+    confidence: float  # mean probability of the predictions
+    accuracy: float
 
 
 def reliability(
     probabilities: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]
 ) -> list[ConfidenceBin]:
-    """Compare what was said with what is true, in 15 bins of confidence.
+    """Compare confidence with accuracy in bins of equal width, without empty ones.
 
     Source: Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks
-    (2017), section 2, with its 15 bins of equal width; empty ones are left out.
+    (2017), section 2.
     """
-    confidence, answers = probabilities.max(dim=1)
-    right = (answers == labels).double()
-    places = (confidence * 15).ceil().clamp(1, 15)
+    confidence, predictions = probabilities.max(dim=1)
+    correct = (predictions == labels).double()
+    numbers = (confidence * CALIBRATION_BINS).ceil().clamp(1, CALIBRATION_BINS)
     bins = []
-    for place in range(1, 16):
-        chosen = places == place
-        if chosen.any():
-            said, true = confidence[chosen].double().mean(), right[chosen].mean()
-            bins.append(ConfidenceBin(int(chosen.sum()), said.item(), true.item()))
+    for number in numbers.unique():  # ascending
+        inside = numbers == number
+        confidence_mean = confidence[inside].double().mean().item()
+        accuracy_mean = correct[inside].mean().item()
+        bins.append(ConfidenceBin(int(inside.sum()), confidence_mean, accuracy_mean))
     return bins
 
 
 def expected_calibration_error(bins: Sequence[ConfidenceBin]) -> float:
-    """Return how far confidence and accuracy are apart, on average over the pictures.
+    """Return the mean distance of confidence and accuracy, weighted by images.
 
     Source: Guo et al. (2017), equation 3.
     """
-    n = sum(found.count for found in bins)
+    n = sum(each.count for each in bins)
     return sum(b.count / n * abs(b.accuracy - b.confidence) for b in bins)

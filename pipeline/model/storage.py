@@ -21,6 +21,15 @@ from pipeline.model.network import Network
 
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 Snapshot = dict[str, Float[np.ndarray, "..."]]
+# A type of numbers that NumPy lacks is an AttributeError, deep JSON a RecursionError.
+UNREADABLE = (
+    SafetensorError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 
 
 def snapshot(network: Network) -> Snapshot:
@@ -29,17 +38,7 @@ def snapshot(network: Network) -> Snapshot:
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:
-    """Write a network and its metadata atomically; equal input gives equal bytes.
-
-    Args:
-        path: The file.
-        network: The network.
-        metadata: Values that JSON can represent: seed, data set, ... The number of
-            hidden neurons is added as `hidden`.
-
-    Returns:
-        The sha256 of the file.
-    """
+    """Write a network as `write_tensors` does, and add `hidden` to its metadata."""
     hidden = network.layer_1.out_features
     return write_tensors(path, snapshot(network), {**metadata, "hidden": hidden})
 
@@ -47,12 +46,9 @@ def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str
 def save_history(
     path: Path, snapshots: Sequence[Snapshot], metadata: Mapping[str, Any]
 ) -> None:
-    """Write the tensors of all epochs atomically, with the epoch as the first axis.
+    """Write the tensors before training and after every epoch as `write_tensors` does.
 
-    Args:
-        path: The file.
-        snapshots: The tensors before training, then after every epoch.
-        metadata: Values that JSON can represent.
+    The epoch is an additional first axis.
     """
     names = snapshots[0]
     stacked = {name: np.stack([each[name] for each in snapshots]) for name in names}
@@ -65,13 +61,11 @@ def load_model(path: Path | str) -> Network:
 
 
 def load_model_with_metadata(path: Path) -> tuple[Network, dict[str, Any]]:
-    """Read a network and its metadata from a file that may have any content.
-
-    Names, shapes, types and values are checked.
+    """Read a network and its metadata; the file may have any content.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file is not a network with two layers; the message says why.
+        ValueError: If names, shapes, types or values are not those of a network.
     """
     if not os.path.lexists(path):
         raise FileNotFoundError(
@@ -85,23 +79,7 @@ def load_model_with_metadata(path: Path) -> tuple[Network, dict[str, Any]]:
         raise ValueError(
             f"{path} is too large: a network has at most {MAX_FILE_BYTES:,} bytes"
         )
-    try:
-        tensors, metadata = read_tensors(path)
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise ValueError(f"{path} is not a safetensors file: {error}") from None
-    _check_tensors(path, tensors)
-    for key, kind in {"dataset": str, "split": str, "epochs": int, "seed": int}.items():
-        if not isinstance(metadata.get(key, kind()), kind):
-            value = f"{metadata[key]!r:.40}"
-            raise ValueError(f"{path}: {key} must be {kind.__name__}, got {value}")
-    hidden = len(tensors["layer_1.bias"])
-    network = Network(hidden=hidden, generator=torch.Generator())
-    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
-    return network, metadata
-
-
-def _check_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Raise a ValueError if these are not the four tensors of a network."""
+    tensors, metadata = read_tensors(path)
     hidden = tensors["layer_1.bias"].size if "layer_1.bias" in tensors else 0
     expected = {
         "layer_1.weight": (hidden, PIXELS),
@@ -119,18 +97,21 @@ def _check_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise ValueError(f"{path}: {name} must contain finite float32 values")
-    if not _logits_are_finite(tensors):
+    if not _logits_are_finite(*(tensors[name] for name in expected)):
         raise ValueError(f"{path} contains values so large that logits overflow")
+    for key, kind in {"dataset": str, "split": str, "epochs": int, "seed": int}.items():
+        if not isinstance(metadata.get(key, kind()), kind):
+            value = f"{metadata[key]!r:.40}"
+            raise ValueError(f"{path}: {key} must be {kind.__name__}, got {value}")
+    network = Network(hidden=hidden, generator=torch.Generator())
+    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
+    return network, metadata
 
 
-def _logits_are_finite(tensors: Mapping[str, np.ndarray]) -> bool:
-    """Return whether the logits of every possible image are finite."""
-    w_1, b_1, w_2, b_2 = (
-        np.abs(tensors[f"layer_{layer}.{part}"])
-        for layer in (1, 2)
-        for part in ("weight", "bias")
-    )
-    with np.errstate(over="ignore"):  # pixels are at most 1: this bounds every logit
+def _logits_are_finite(*arrays: np.ndarray) -> bool:
+    """Return whether the logits of every image are finite; pixels are at most 1."""
+    w_1, b_1, w_2, b_2 = map(np.abs, arrays)
+    with np.errstate(over="ignore"):
         return bool(np.isfinite((w_1.sum(axis=1) + b_1) @ w_2.T + b_2).all())
 
 
@@ -138,21 +119,18 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the tensors of a file and its metadata, {} if it has none.
 
     Raises:
-        ValueError: If the file is not readable, has tensors of a type that NumPy lacks
-            or metadata that are not a JSON object; or an error of safetensors.
+        ValueError: If NumPy cannot read it, or the metadata are not a JSON object.
     """
-    if not path.is_file():
-        raise ValueError("it is not a regular file")
-    with safe_open(path, framework="np") as stored:
-        try:
+    try:
+        if not path.is_file():
+            raise ValueError("it is not a regular file")
+        with safe_open(path, framework="np") as stored:
             tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
             metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
-        except AttributeError as error:  # safetensors looks up a type in NumPy
-            raise ValueError(f"its numbers have an unknown type: {error}") from None
-        except RecursionError:
-            raise ValueError("its metadata are nested too deeply") from None
-    if not isinstance(metadata, dict):
-        raise ValueError("its metadata are not a JSON object")
+        if not isinstance(metadata, dict):
+            raise ValueError("its metadata are not a JSON object")
+    except UNREADABLE as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from None
     return tensors, metadata
 
 
@@ -160,6 +138,11 @@ def write_tensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
 ) -> str:
     """Write tensors and metadata atomically; equal input gives equal bytes.
+
+    Args:
+        path: The file.
+        tensors: The tensors, by name.
+        metadata: Values that JSON can represent, such as the hyperparameters.
 
     Returns:
         The sha256 of the file.

@@ -1,6 +1,6 @@
-"""A trained network with the files that its training wrote beside it.
+"""A trained network and the files that its training wrote beside it.
 
-`pipeline/training/trained.py` finds the file for a run or for the last training.
+`pipeline/training/trained.py` finds the network of a run or of the last training.
 """
 
 import hashlib
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 
 from pipeline.model import ood
 from pipeline.model.network import Network
@@ -30,9 +29,9 @@ class TrainedModel:
 
     network: Network
     metadata: dict[str, Any]  # hyperparameters and data_sha256; {} if not recorded
-    path: Path  # the network's file; its companion files are in the same folder
-    sha256: str  # of the network's file
-    run_id: str | None  # the MLflow run that trained the network, if recorded
+    path: Path  # the network's file
+    sha256: str  # of that file
+    run_id: str | None  # the MLflow run of the training; None if not recorded
 
     @property
     def dataset(self) -> str:
@@ -41,7 +40,7 @@ class TrainedModel:
 
     @property
     def prepared_as_mnist(self) -> bool:
-        """Whether new images are preprocessed as MNIST's were: not for clothes."""
+        """Whether new images are preprocessed like MNIST's, unlike clothes."""
         return self.dataset != "fashion_mnist"
 
     @property
@@ -51,7 +50,7 @@ class TrainedModel:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs of the training; 0 if that is not recorded."""
+        """The number of epochs; 0 if that is not recorded."""
         return int(self.metadata.get("epochs", 0))
 
     @property
@@ -66,34 +65,38 @@ class TrainedModel:
 
     @cached_property
     def detector(self) -> ood.OodDetector:
-        """The out-of-distribution detector that was fitted with this network.
-
-        Raises:
-            FileNotFoundError: If its file is missing.
-            ValueError: If its file is damaged or belongs to another network.
-        """
+        """The detector that was fitted with this network; see `ood.load_detector`."""
         return ood.load_detector(self.detector_path, network=self.sha256)
 
     def history(self) -> Snapshot | None:
-        """Read the parameters before training and after every epoch.
+        """Read the tensors of all epochs, from 0, which are an additional first axis.
 
         Returns:
-            Each tensor with the epochs, from 0, as an additional first axis; None if
-            there is no history file.
+            The tensors by name; None if there is no history file.
 
         Raises:
             ValueError: If the file is damaged or ends with another network.
         """
-        path = self.history_path
-        if not path.exists():
+        if not self.history_path.exists():
             return None
-        try:
-            tensors, _ = read_tensors(path)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ValueError(f"{path} is not a safetensors file: {error}") from None
-        if not _is_history_of(snapshot(self.network), tensors):
+        history, _ = read_tensors(self.history_path)
+        if not _ends_with(snapshot(self.network), history):
+            path = self.history_path
             raise ValueError(f"{path} is not the history of the network beside it")
-        return tensors
+        return history
+
+
+def _ends_with(network: Snapshot, history: Snapshot) -> bool:
+    if history.keys() != network.keys():
+        return False
+    epochs = max(history["layer_1.bias"].shape[:1], default=0)
+    return epochs > 0 and all(
+        tensor.dtype == np.float32
+        and tensor.shape == (epochs, *network[name].shape)
+        and tensor[-1].tobytes() == network[name].tobytes()
+        and np.isfinite(tensor).all()
+        for name, tensor in history.items()
+    )
 
 
 def load_trained_model(path: Path) -> TrainedModel:
@@ -105,34 +108,11 @@ def load_trained_model(path: Path) -> TrainedModel:
     """
     network, metadata = load_model_with_metadata(path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    run_id = _read_run_id(path.with_name("run.json"))
-    return TrainedModel(network, metadata, path, sha256, run_id)
-
-
-def _read_run_id(path: Path) -> str | None:
-    if not path.is_file():
-        return None
+    run = path.with_name("run.json")
     try:
-        run_id: str | None = json.loads(path.read_text())["run_id"]
+        run_id = json.loads(run.read_text())["run_id"] if run.is_file() else None
         if run_id is not None and not re.fullmatch("[0-9a-f]{32}", run_id):
             raise ValueError
     except (ValueError, TypeError, KeyError):
-        raise ValueError(f"{path} is damaged: it has no valid run_id") from None
-    return run_id
-
-
-def _is_history_of(network: Snapshot, history: Snapshot) -> bool:
-    """Check names, shapes and values, and that the last epoch is the network."""
-    lengths = {tensor.shape[:1] for tensor in history.values()}
-    return (
-        history.keys() == network.keys()
-        and len(lengths) == 1
-        and not {(), (0,)} & lengths
-        and all(
-            tensor.dtype == np.float32
-            and tensor.shape[1:] == network[name].shape
-            and tensor[-1].tobytes() == network[name].tobytes()
-            and bool(np.isfinite(tensor).all())
-            for name, tensor in history.items()
-        )
-    )
+        raise ValueError(f"{run} is damaged: it has no valid run_id") from None
+    return TrainedModel(network, metadata, path, sha256, run_id)

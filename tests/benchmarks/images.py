@@ -310,7 +310,7 @@ def main():
             correct = answers.argmax(1) == np.asarray(labels)
             verdicts = detector.judge(ready, answers, counts, drawn)
             accuracies.append(correct.mean())
-            strange = detector.unlike(ready, answers.argmax(1)) | ~drawn
+            strange = detector.out_of_distribution(ready, answers.argmax(1)) | ~drawn
             outside.append(strange[correct].mean())
             unsure.append(np.mean([not each.sure for each in verdicts], where=correct))
         measured = map(percent, (accuracies, outside, unsure))
@@ -327,8 +327,11 @@ def main():
     ):
         answers = [network.predict(images).numpy().argmax(1) for network, _ in models]
         pairs = zip(models, answers, strict=True)
-        row(f"ood: {name}", percent([d.unlike(images, a) for (_, d), a in pairs]))
-    close = [d.close(answer) for (_, d), answer in zip(models, plain, strict=True)]
+        row(
+            f"ood: {name}",
+            percent([d.out_of_distribution(images, a) for (_, d), a in pairs]),
+        )
+    close = [d.is_close(answer) for (_, d), answer in zip(models, plain, strict=True)]
     row("close: MNIST test", percent(close))
     pairs = zip(close, errors, strict=True)
     row("errors that are close", percent([near[wrong].mean() for near, wrong in pairs]))

@@ -31,21 +31,21 @@ def answers_of(network, images):
 def test_few_pictures_are_unlike_their_own_digit(known, split):
     own = [np.flatnonzero(split.train.labels == digit)[1::2] for digit in range(10)]
     others = split.train.pick(np.concatenate(own))  # those that shaped the threshold
-    strange = known.unlike(others.images, others.labels)
+    strange = known.out_of_distribution(others.images, others.labels)
     assert strange.mean() == pytest.approx(ood.OOD_QUANTILE, abs=0.001)
-    assert known.unlike(split.val.images, split.val.labels).mean() < 0.06
+    assert known.out_of_distribution(split.val.images, split.val.labels).mean() < 0.06
 
 
 def test_a_picture_is_unlike_the_other_digits(known, split):
     for step in range(1, 10):
         others = (split.val.labels + step) % 10
-        assert known.unlike(split.val.images, others).mean() > 0.4
+        assert known.out_of_distribution(split.val.images, others).mean() > 0.4
 
 
 def test_what_is_misread_is_often_unlike_what_it_is_called(known, network, split):
     answers = answers_of(network, split.val.images)
     wrong = answers != split.val.labels
-    strange = known.unlike(split.val.images, answers)
+    strange = known.out_of_distribution(split.val.images, answers)
     assert strange[wrong].mean() > 5 * strange[~wrong].mean()
 
 
@@ -55,8 +55,8 @@ def test_pictures_without_a_digit_are_unlike_any(known, network, few):
     shuffled = rng.permuted(few.val.images.reshape(300, 784), axis=1)
     blank = np.zeros((10, 28, 28), np.uint8)
     for images in (noise, shuffled.reshape(300, 28, 28)):
-        assert known.unlike(images, answers_of(network, images)).all()
-    assert known.unlike(blank, np.arange(10)).all()
+        assert known.out_of_distribution(images, answers_of(network, images)).all()
+    assert known.out_of_distribution(blank, np.arange(10)).all()
 
 
 def test_close_answers_hold_more_than_their_share_of_the_mistakes(
@@ -64,7 +64,7 @@ def test_close_answers_hold_more_than_their_share_of_the_mistakes(
 ):
     answers = network.predict(split.val.images).numpy()
     wrong = answers.argmax(axis=1) != split.val.labels
-    close = known.close(answers)
+    close = known.is_close(answers)
     assert close.mean() < 0.1
     assert close[wrong].mean() > 0.3
 
@@ -106,13 +106,13 @@ def test_the_order_of_the_pictures_hardly_matters(known, network, split):
     assert cyclic.labels[:12].tolist() == [*range(10), 0, 1]
     found = ood.fit_detector(network, cyclic.images, cyclic.labels)
     assert found.components.any(axis=2).all()
-    assert found.most_unexplained == pytest.approx(known.most_unexplained, rel=0.1)
+    assert found.max_error == pytest.approx(known.max_error, rel=0.1)
 
 
 def test_many_pictures_are_judged_in_little_memory(known, split):
     many = np.tile(split.val.images, (5, 1, 1))  # 30,000
     tracemalloc.start()
-    known.unlike(many, np.zeros(len(many), int))
+    known.out_of_distribution(many, np.zeros(len(many), int))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 30_000_000  # at once they would take 180 MB
@@ -121,7 +121,7 @@ def test_many_pictures_are_judged_in_little_memory(known, split):
 def test_a_handful_of_pictures_and_blank_ones_can_be_learned(network, split):
     for images in (split.train.images[:1], 0 * split.train.images[:40]):
         found = ood.fit_detector(network, images, split.train.labels[: len(images)])
-        assert np.isfinite([found.most_unexplained, found.least_margin]).all()
+        assert np.isfinite([found.max_error, found.min_margin]).all()
 
 
 def test_reasons_are_given_in_words(known, few):
@@ -138,9 +138,9 @@ def test_reasons_are_given_in_words(known, few):
         (7, True, ""),
         (9, False, "close between 9 and 4"),
         (7, False, "more than one digit"),
-        (7, False, "unlike any digit seen"),
+        (7, False, "the image does not look like the 7s in the training data"),
         (7, False, "blank"),
-        (7, False, "unlike any digit seen"),
+        (7, False, "the image does not look like the 7s in the training data"),
     ]
 
 
@@ -152,8 +152,10 @@ def test_it_is_kept_in_a_small_file_of_the_same_bytes(tmp_path, known, network, 
     assert ood.save_detector(path, again, network="a hash") == first
     read = ood.load_detector(path, network="a hash")
     some = split.val.images[:100], split.val.labels[:100]
-    np.testing.assert_array_equal(read.unlike(*some), known.unlike(*some))
-    assert read.least_margin == known.least_margin
+    np.testing.assert_array_equal(
+        read.out_of_distribution(*some), known.out_of_distribution(*some)
+    )
+    assert read.min_margin == known.min_margin
 
 
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path):

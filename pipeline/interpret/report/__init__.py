@@ -131,8 +131,8 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         tensors["familiar.means"] = subject.familiar.means
         tensors["familiar.components"] = subject.familiar.components
         about["familiar"] = {
-            "most_unexplained": subject.familiar.most_unexplained,
-            "least_margin": subject.familiar.least_margin,
+            "most_unexplained": subject.familiar.max_error,
+            "least_margin": subject.familiar.min_margin,
         }
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, about
 

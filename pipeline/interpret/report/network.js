@@ -89,7 +89,9 @@ function doubt(familiar, { image, count, drawn }, probabilities) {
   if (count > 1) return "more than one digit";
   const [first, second] = ranked(probabilities);
   const strange = unexplained(familiar, image, first) > familiar.most_unexplained;
-  if (!drawn || strange) return "unlike any digit seen";
+  if (!drawn || strange) {
+    return `the image does not look like the ${first}s in the training data`;
+  }
   const close = probabilities[first] - probabilities[second] < familiar.least_margin;
   return close ? `close between ${first} and ${second}` : "";
 }
