@@ -142,7 +142,7 @@ def test_deps_are_the_modules_that_the_stage_imports(stage):
     # The templates of a page, for example, are part of the module beside them.
     folders = {path.parent for path in modules} - {ROOT / "pipeline"}
     others = {p for folder in folders for p in folder.iterdir() if p.is_file()}
-    files = modules | {path for path in others if path.suffix != ".py"}
+    files = modules | {path for path in others if path.suffix not in (".py", ".md")}
     assert deps == {path.relative_to(ROOT).as_posix() for path in files}
 
 
