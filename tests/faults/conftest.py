@@ -1,0 +1,124 @@
+"""Fixtures of the tests that break something: workspaces, and checks of the results."""
+
+import csv
+import json
+import os
+import subprocess
+
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+TRAIN = ["train", "dataset=digits", "epochs=3"]
+# The command lines of the stages on scikit-learn's small digits.
+COMMANDS = {
+    "train": TRAIN,
+    "data": ["data", "dataset=digits"],
+    "sweep": ["train", "-m", "seed=1,2", "dataset=digits", "epochs=2"],
+    "evaluate": ["evaluate"],
+    "inspect": ["inspect"],
+    "predict": ["predict"],
+}
+
+
+@pytest.fixture
+def digits(empty_project):
+    """A workspace in which a training on digits has finished."""
+    made = empty_project("digits")
+    made.call("train", dataset="digits", epochs=3)
+    return made
+
+
+@pytest.fixture(scope="session")
+def command_of():
+    """Return a function: the command line of a stage.
+
+    Trainings and sweeps get a learning rate of their own, so that each is new.
+    """
+
+    def command(stage, point=0):
+        new = [f"lr={0.002 + point / 1e6:.6g}"] if stage in ("train", "sweep") else []
+        return [*COMMANDS[stage], *new]
+
+    return command
+
+
+def results(project):
+    """Yield the complete files: all that are not hidden, and those of finished runs."""
+    for path in project.files():
+        parts = path.relative_to(project.outputs).parts
+        hidden = any(part.startswith(".") for part in parts)
+        others = parts[0] in ("mlflow-artifacts", "checkpoints")
+        linked = parts[0] == "data" and not parts[1].startswith("digits")
+        if not hidden and not others and not linked:
+            yield path
+    if (project.outputs / "mlflow.db").exists():
+        for run in project.runs():
+            if run.info.status == "FINISHED":
+                artifacts = project.outputs / "mlflow-artifacts/digits"
+                folder = artifacts / run.info.run_id
+                yield from (path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="session")
+def assert_complete():
+    """Return a function that reads every result of a workspace."""
+
+    def check(project):
+        for path in results(project):
+            if path.suffix == ".safetensors":
+                assert load_file(path)
+            elif path.suffix == ".json":
+                json.loads(path.read_text())
+            elif path.suffix == ".csv":
+                with path.open() as stream:
+                    rows = [*csv.reader(stream)]
+                assert len({len(row) for row in rows}) == 1
+            elif path.suffix in (".png", ".webp"):
+                with Image.open(path) as image:
+                    image.load()
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def error_line():
+    """Return a function: the one error message of a process, which must be clear."""
+
+    def check(process):
+        assert "Traceback" not in process.stderr and process.returncode > 0
+        *others, last = process.stderr.splitlines()
+        # A run whose end cannot be recorded is named before the error.
+        assert all("could not be marked FAILED" in line for line in others)
+        assert last.startswith("error: ")
+        return last
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def note():
+    """Return a function that adds a line to the file FIGURES of the environment."""
+
+    def write(line):
+        with open(os.environ.get("FIGURES", os.devnull), "a") as figures:
+            print(line, file=figures)
+
+    return write
+
+
+@pytest.fixture
+def mount():
+    """Return a function that mounts; what it mounted is unmounted after the test."""
+    mounted = []
+
+    def call(*arguments, folder):
+        try:
+            subprocess.run(["mount", *arguments, str(folder)], check=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("no file system can be mounted here")
+        mounted.append(folder)
+
+    yield call
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

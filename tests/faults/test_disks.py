@@ -1,0 +1,124 @@
+"""A disk that is full or read-only is one clear message, and nothing earlier is lost.
+
+FULL in the environment is the number of times that the disk is full for each stage.
+"""
+
+import os
+import random
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+FULL = int(os.environ.get("FULL", "1"))
+SPACES = [8, 60, 200, 500, 1000, 2500]  # KiB that are free at most
+
+
+class Disk:
+    """The outputs of a workspace on a small disk."""
+
+    def __init__(self, project, mount):
+        self.project = project
+        self.mount = mount
+        mount("-t", "tmpfs", "tmpfs", folder=project.outputs)
+
+    def leave(self, kib):
+        """Set the free space."""
+        status = os.statvfs(self.project.outputs)
+        used = (status.f_blocks - status.f_bfree) * status.f_frsize // 1024
+        size = f"remount,size={used + kib}k"
+        subprocess.run(["mount", "-o", size, self.project.outputs], check=True)
+
+
+@pytest.fixture
+def disk(empty_project, mount):
+    made = Disk(empty_project("small", store=False), mount)
+    made.project.call("train", dataset="digits", epochs=3)
+    made.project.call("evaluate")
+    return made
+
+
+def attempt(project, command, *, max_kib=None):
+    """Run a command that may fail; with a limit on the size of a file."""
+    process = [sys.executable, "-m", f"pipeline.{command[0]}", *command[1:]]
+    if max_kib:
+        limit = f"ulimit -f {2 * max_kib}; exec "
+        process = ["sh", "-c", limit + shlex.join(process)]
+    environment = {**os.environ, "PIPELINE_OUTPUTS": str(project.outputs)}
+    return subprocess.run(process, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("stage", ["train", "data", "sweep", "evaluate"])
+def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
+    stage, disk, command_of, error_line, assert_complete, note
+):
+    project, draw = disk.project, random.Random(stage)
+    failures = 0
+    for point in range(FULL):
+        command = command_of(stage, point)
+        if stage == "data":
+            for path in (project.outputs / "data").glob("digits*"):
+                path.unlink()
+        before = project.hashes("train", "evaluate")
+        runs = {run.info.run_id: run.data for run in project.runs()}
+        # The first time, nothing fits.
+        disk.leave(int(draw.choice(SPACES) * draw.random()) if point else 4)
+        ended = attempt(project, command)
+        if ended.returncode:
+            failures += 1
+            message = error_line(ended)
+            if stage != "sweep":  # which reports the error of each of its trainings
+                assert "No space left" in message or "disk is full" in message
+                assert "make room" in message
+            assert project.hashes("train", "evaluate") == before
+        assert_complete(project)
+        disk.leave(65_536)
+        project.run(*command)
+        after = {run.info.run_id: run for run in project.runs()}
+        assert {run.info.status for run in after.values()} == {"FINISHED"}
+        for run_id, data in runs.items():
+            assert data.params == after[run_id].data.params
+    assert failures
+    note(f"{stage}: disk full {FULL} times, {failures} failures")
+
+
+def test_a_limit_on_the_size_of_files_is_one_message(digits, error_line):
+    before = digits.hashes("train")
+    command = ["train", "dataset=digits", "epochs=3", "hidden=21"]
+    for kib in (4, 100, 400):
+        error_line(attempt(digits, command, max_kib=kib))
+        assert digits.hashes("train") == before
+    digits.call("train", dataset="digits", epochs=3, hidden=21)
+    assert {run.info.status for run in digits.runs()} == {"FINISHED"}
+
+
+@pytest.fixture
+def read_only(mount):
+    """Return a function that makes a folder read-only, even for root."""
+    changed = []
+
+    def make(folder):
+        if os.getuid() == 0:
+            mount("--bind", str(folder), folder=folder)
+            options = "remount,ro,bind"
+            subprocess.run(["mount", "-o", options, str(folder)], check=True)
+        else:
+            folder.chmod(0o555)
+            changed.append(folder)
+
+    yield make
+    for folder in changed:
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "inspect", "predict"])
+def test_read_only_outputs_are_one_message(
+    stage, digits, read_only, command_of, error_line
+):
+    read_only(digits.outputs)
+    message = error_line(digits.run(*command_of(stage), status=1))
+    assert re.search("Read-only|Permission", message)

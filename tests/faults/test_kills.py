@@ -1,0 +1,198 @@
+"""A process that is killed loses nothing, and many processes at once do not collide.
+
+KILLS in the environment is the number of times that each stage is killed.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+
+import pytest
+
+pytestmark = pytest.mark.fault
+
+KILLS = int(os.environ.get("KILLS", "1"))
+SEED = int(os.environ.get("SEED", "1"))
+EPOCHS = 30  # of a training that is killed
+MANY = int(os.environ.get("MANY", "4"))  # trainings that are started at once
+
+
+def last_epoch(stdout):
+    """Return the last epoch that a training reported."""
+    epochs = re.findall(r"^ +(\d+)  .*%.*%", stdout, re.MULTILINE)
+    return int(epochs[-1]) if epochs else 0
+
+
+@dataclass
+class Killed:
+    """A process that was killed, if it still ran."""
+
+    stdout: str
+    alive: bool
+
+
+def kill(process, *, seconds=0.0, epoch=None):
+    """Kill a process after so many seconds, or as soon as it reports an epoch."""
+    stdout, alive = "", False
+    if epoch:
+        for line in process.stdout:
+            stdout += line
+            if line.startswith(f"{epoch:5} "):
+                break
+    try:
+        rest, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        rest, _ = process.communicate()
+        alive = True
+    return Killed(stdout + rest, alive)
+
+
+# The seconds that a stage takes on an idle machine, from which the moment is drawn.
+SECONDS = {"data": 2, "sweep": 8, "evaluate": 4, "inspect": 4, "predict": 2}
+
+
+@pytest.mark.parametrize("stage", SECONDS)
+def test_a_stage_that_is_killed_succeeds_when_it_runs_again(
+    stage, digits, command_of, assert_complete, note
+):
+    draw = random.Random(f"{stage} {SEED}")
+    killed = 0
+    for point in range(KILLS):
+        command = command_of(stage, point)
+        if stage == "data":
+            for path in (digits.outputs / "data").glob("digits*"):
+                path.unlink()
+        before = digits.hashes("train")
+        process = digits.start(*command)
+        killed += kill(process, seconds=draw.uniform(0.1, 1.2 * SECONDS[stage])).alive
+        assert_complete(digits)
+        digits.run(*command)
+        assert_complete(digits)
+        assert digits.hashes("train").items() >= before.items()
+        assert {run.info.status for run in digits.runs()} == {"FINISHED"}
+    note(f"{stage}: killed {killed} of {KILLS}")
+
+
+def test_evaluate_that_is_killed_while_it_creates_a_run_leaves_one_run(
+    digits, empty_project, assert_complete, note
+):
+    draw = random.Random(f"clone {SEED}")
+    killed = 0
+    for _ in range(KILLS):
+        clone = empty_project("clone", store=False)  # has the network, but not the run
+        shutil.copytree(digits.trained(""), clone.trained(""))
+        process = clone.start("evaluate")
+        killed += kill(process, seconds=draw.uniform(1, 5)).alive
+        clone.run("evaluate")
+        assert_complete(clone)
+        assert {run.info.status for run in clone.runs()} == {"FINISHED"}
+    note(f"evaluate in a clone: killed {killed} of {KILLS}")
+
+
+@pytest.mark.parametrize("when", ["start", "epochs"])
+def test_a_training_that_is_killed_resumes_without_losing_an_epoch(
+    when, digits, empty_project, assert_complete, note
+):
+    draw = random.Random(f"{when} {SEED}")
+    killed = 0
+    for point in range(KILLS):
+        project, moment = digits, {"epoch": draw.randint(1, EPOCHS)}
+        if when == "start":  # while the store is created, too
+            project = empty_project("new", store=False)
+            moment = {"seconds": draw.uniform(0.5, 6)}
+        keys = {"dataset": "digits", "epochs": EPOCHS, "lr": 0.002 + point / 1e6}
+        command = ["train", *(f"{key}={value}" for key, value in keys.items())]
+        process = project.start(*command, PYTHONUNBUFFERED="1")
+        first = kill(process, **moment)
+        killed += first.alive
+        assert_complete(project)
+        again = project.call("train", **keys)
+        assert_complete(project)
+        runs = project.runs()
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        checkpoints = project.outputs / "checkpoints"
+        assert not [path for path in checkpoints.glob("*") if path.is_dir()]
+        reported = last_epoch(first.stdout)
+        if 0 < reported < EPOCHS:
+            resumed = re.search(r"after epoch (\d+) of", again)
+            assert resumed and int(resumed[1]) >= reported
+        name = f"lr={keys['lr']}"
+        same = [run for run in runs if name in run.info.run_name]
+        # A training that ended before it was killed is trained twice.
+        epochs = [len(project.losses(run)) for run in same]
+        assert epochs in ([EPOCHS], [EPOCHS] * 2)
+    note(f"train, {when}: killed {killed} of {KILLS}")
+
+
+def finish(processes, page=None):
+    """Wait for processes, which must succeed, while MLflow's page answers."""
+    while any(process.poll() is None for process in processes):
+        if page:
+            assert page.answers("/") == 200
+        time.sleep(0.5)
+    for process in processes:
+        stdout, stderr = process.communicate()
+        assert process.returncode == 0, stdout + stderr
+
+
+def test_trainings_at_once_on_a_new_machine_and_beside_others_are_all_recorded(
+    empty_project, new_server, command_of, assert_complete
+):
+    project = empty_project("many", store=False)
+    train = command_of("train")
+
+    def trainings(first):
+        return [project.start(*train, f"seed={first + n}") for n in range(MANY)]
+
+    finish(trainings(first=0))
+    store = f"sqlite:///{project.outputs / 'mlflow.db'}"
+    page = new_server("page", command="ui", store=store)
+    evaluations = [project.start("evaluate") for _ in range(2)]
+    finish(trainings(first=MANY) + evaluations, page)
+    runs = project.runs()
+    assert len(runs) == 2 * MANY
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all(len(project.losses(run)) == 3 for run in runs)
+    # All files in outputs/train are from one run, the last that finished.
+    run_id = json.loads(project.trained("run.json").read_text())["run_id"]
+    (last,) = [run for run in runs if run.info.run_id == run_id]
+    assert last.data.tags["weights.sha256"] in project.hashes("train").values()
+    assert_complete(project)
+
+
+SPOIL = """
+from math import nan
+from pipeline import training
+from pipeline.training import loop
+
+def fit(network, adam, *, original=loop.fit, **options):
+    for epoch in original(network, adam, **options):
+        yield epoch
+        adam.parameters[5] = nan  # before the next epoch
+
+loop.fit = training.fit = fit
+"""
+
+
+def test_a_loss_that_becomes_non_finite_fails_the_run_and_keeps_the_last_good_epoch(
+    digits,
+):
+    before = digits.hashes("train")
+    command = ["train", "dataset=digits", "epochs=3", "lr=0.01"]
+    failed = digits.run(*command, status=1, before=SPOIL)
+    (error,) = failed.stderr.splitlines()
+    assert re.search(r"in epoch 2 from step \d+ of 47 on", error)
+    assert "lr must be smaller than 0.01" in error
+    assert error.endswith("the last good epoch is 1")
+    (run,) = [run for run in digits.runs() if run.info.status == "FAILED"]
+    assert run.data.tags["error"] == f"FloatingPointError: {error[7:]}"
+    assert digits.hashes("train") == before
+    again = digits.call("train", dataset="digits", epochs=3, lr=0.01)
+    assert "after epoch 1 of 3" in again
+    assert {run.info.status for run in digits.runs()} == {"FINISHED"}
