@@ -43,21 +43,13 @@ LONG = {
     "images": "python tests/benchmarks/images.py",
 }
 KERAS = {"speed": "python tests/benchmarks/speed.py"}
-KEPT = (  # of inspect's summary
-    *("parameters", "never_learned", "never_changed"),
-)
+KEPT = ("parameters", "never_learned", "never_changed")  # of inspect's summary
+PLACES = (".", ".github", "conf", "pipeline/*", "tests")
 
 
 def documents():
     """Return every Markdown file of the project."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return sorted(ROOT / name for name in listed.stdout.splitlines())
+    return sorted(path for place in PLACES for path in ROOT.glob(f"{place}/*.md"))
 
 
 def run(commands):
