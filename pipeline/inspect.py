@@ -1,18 +1,16 @@
-"""Look inside a trained network: every number, what it does, where it came from.
+"""Show what is inside a trained network, down to every number.
 
-Without a question, all of it: how many numbers there are and why, the way from
-y = m·x + c to this network, what was never learned, what each neuron is for. Reads
-outputs/train/ (or what run=<id> left, or model=<file>) and the data; writes to
-outputs/inspect/ summary.json, tables, pictures and report.html, a page on which every
-number can be pointed at, and the same into the MLflow run that trained the network.
-Takes 7 s; with 20 hidden neurons 15,910 numbers, of which 1,340 were never learned.
+By default, inspect analyses the network of outputs/train/ (or of run=<id>, or of
+model=<file>) with its data. It prints a tutorial: how many numbers there are and why,
+how y = m·x + c leads to the whole network, what was never learned, and what each neuron
+responds to. Summary, tables, plots and report.html, an interactive page, are written to
+outputs/inspect/ and to the network's MLflow run. This takes 7 s.
 
-A question is answered on the screen and leaves that alone; what it writes goes to
-outputs/answers/: neuron= the sum of a neuron for a picture, weight= the life of one
-number, arrays=true the arrays themselves, against= a comparison with another network.
+Each of these keys prints one answer instead and writes to outputs/answers/: neuron= how
+a neuron computes its sum for an image, weight= the history of a parameter, arrays=true
+all parameters, against= a comparison with another network.
 """
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,81 +21,84 @@ from pipeline.cli import (
     run_name,
     stage,
     store_dir,
+    table,
 )
-from pipeline.files import printable
+from pipeline.files import atomic_folder, printable, write_csv
 
 if TYPE_CHECKING:
-    from pipeline.datasets.dataset import Dataset
+    from pipeline.datasets import Dataset
     from pipeline.evaluation import InputImage
-    from pipeline.interpret.neurons import Neuron, ParameterLocation
+    from pipeline.interpret.names import Neuron, ParameterLocation
     from pipeline.interpret.report import Subject
-    from pipeline.model.network import Network
+    from pipeline.model import Network
     from pipeline.model.trained import TrainedModel
 
 
 def inspect(cfg: InspectConfig) -> None:
-    """Load, then answer what was asked; or tell all there is."""
+    """Load a network and its data, then analyse it or answer one question."""
     import torch
 
-    from pipeline.interpret import neurons
+    from pipeline.interpret import find_neurons, find_parameter
     from pipeline.training import load_trained, load_training_data
 
     torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
     trained = load_trained(run=cfg.run, model=cfg.model, outputs=outputs, store=store)
     hidden = trained.network.layer_1.out_features
-    asked = neurons.find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else None
-    place = neurons.find_parameter(cfg.weight, hidden=hidden) if cfg.weight else None
+    neurons = find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else []
+    location = find_parameter(cfg.weight, hidden=hidden) if cfg.weight else None
     if cfg.arrays:
         _print_arrays(trained.network)
         return
     dataset = load_training_data(trained, outputs=outputs)
-    if asked:
-        _answer_neurons(asked, str(cfg.image or 0), trained, dataset)
-    elif place:
-        _answer_weight(place, trained, dataset)
+    if neurons:
+        _explain_neurons(neurons, str(cfg.image or 0), trained, dataset)
+    elif location:
+        _show_weight(location, trained, dataset)
     elif cfg.against:
-        file = Path(cfg.against).expanduser()
-        is_file = "/" in cfg.against or file.suffix == ".safetensors" or file.exists()
+        path = Path(cfg.against).expanduser()
+        is_file = "/" in cfg.against or path.suffix == ".safetensors" or path.exists()
         run, model = (None, cfg.against) if is_file else (cfg.against, None)
         other = load_trained(run=run, model=model, outputs=outputs, store=store)
-        _answer_against(trained, other, dataset)
+        _compare(trained, other, dataset)
     else:
-        _tell_all(cfg, trained, dataset)
+        _analyse(cfg, trained, dataset)
 
 
-def _tell_all(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") -> None:
-    """Write and print everything that was found."""
+def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") -> None:
+    """Write and log all results, and print the tutorial."""
     import time
 
-    from pipeline import files, tracking
-    from pipeline.interpret import report
-    from pipeline.interpret.analysis import ModelAnalysis
+    from pipeline import tracking
+    from pipeline.interpret import (
+        ModelAnalysis,
+        render_tutorial,
+        report,
+        write_analysis,
+    )
 
-    found, subject = ModelAnalysis.of(trained, dataset), _subject(trained, dataset)
+    analysis, subject = ModelAnalysis.of(trained, dataset), _subject(trained, dataset)
+    folder = outputs_dir() / "inspect"
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with (
         tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
-        files.atomic_folder(outputs_dir() / "inspect") as written,
+        atomic_folder(folder) as partial,
     ):
-        text = json.dumps(found.summary(), indent=1)
-        (written / "summary.json").write_text(text + "\n")
-        found.write(written)
-        (written / "report.html").write_text(report.page(subject), "utf-8")
-        run.log_files("inspect", sorted(written.iterdir()))
+        write_analysis(analysis, partial)
+        (partial / "report.html").write_text(report.page(subject), "utf-8")
+        run.log_files("inspect", sorted(partial.iterdir()))
         run.log_metrics(
-            {f"inspect/{name}": value for name, value in found.metrics().items()},
+            {f"inspect/{name}": value for name, value in analysis.metrics().items()},
             step=trained.epochs,
             time=time.time_ns() // 1_000_000,
         )
-    print(found.told())
-    page = outputs_dir() / "inspect" / "report.html"
-    print(f"\npage   {page if report.fits(subject) else 'left out: too many numbers'}")
-    print(f"files  {outputs_dir() / 'inspect'}\n{run.viewing_hint()}", end="")
+    print(render_tutorial(analysis, table=table))
+    page = folder / "report.html" if report.fits(subject) else "too large for a page"
+    print(f"\npage   {page}\nfiles  {folder}\n{run.viewing_hint()}", end="")
 
 
 def _subject(trained: "TrainedModel", dataset: "Dataset") -> "Subject":
-    """Put together what the page is about."""
+    """Return what the interactive page shows."""
     from pipeline.interpret.report import Subject
 
     name = trained.sha256[:8]
@@ -116,51 +117,49 @@ def _subject(trained: "TrainedModel", dataset: "Dataset") -> "Subject":
 
 
 def _print_arrays(network: "Network") -> None:
-    """Print the four arrays as NumPy does."""
-    for layer in ("layer_1", "layer_2"):
-        for part, array in zip(
-            ("kernel", "bias"), getattr(network, layer).get_weights(), strict=True
-        ):
-            print(f"{layer} {part} {array.shape}\n{array}\n")
+    """Print the four arrays as NumPy formats them."""
+    for name in ("layer_1", "layer_2"):
+        kernel, bias = getattr(network, name).get_weights()
+        print(f"{name} kernel {kernel.shape}\n{kernel}\n")
+        print(f"{name} bias {bias.shape}\n{bias}\n")
 
 
-def _answer_neurons(
-    asked: "list[Neuron]", image: str, trained: "TrainedModel", dataset: "Dataset"
+def _explain_neurons(
+    neurons: "list[Neuron]", image: str, trained: "TrainedModel", dataset: "Dataset"
 ) -> None:
-    """Lay out the sums of neurons for a picture."""
+    """Print how neurons compute their sums for an image; write all terms."""
     import numpy as np
 
-    from pipeline import files, plots
+    from pipeline import interpret, plots
     from pipeline.evaluation import read_input
-    from pipeline.interpret import neurons, worksheet
 
     source = read_input(image, dataset, prepare=trained.prepared_as_mnist)
-    sums = neurons.pre_activations(trained.network, source.image)
-    print(_describe_input(source, prepared=trained.prepared_as_mnist))
-    for neuron in asked:
-        print("\n" + "\n".join(worksheet.pre_activation_worksheet(sums[neuron.name])))
-    if any(neuron.layer == 2 for neuron in asked):
-        logits = np.array([one.z for one in sums.values() if one.neuron.layer == 2])
-        print("\n" + "\n".join(worksheet.softmax_worksheet(logits)))
-    chosen = [sums[neuron.name] for neuron in asked]
-    print("\n" + "\n".join(worksheet.notes(chosen)))
-    with files.atomic_folder(outputs_dir() / "answers" / "neuron") as written:
-        files.write_csv(
-            written / "terms.csv",
-            [row for one in chosen for row in worksheet.term_rows(one)],
-        )
-        drawn = [one for one in chosen if one.neuron.layer == 1][: plots.MAX_TEMPLATES]
-        if drawn:
-            unlit = (
-                neurons.nonzero_counts(dataset.split(trained.split).train.images) == 0
-            )
-            shown = [worksheet.term_images(one, unlit) for one in drawn]
-            plots.image_rows(shown, side=224, text=190).save(written / "terms.png")
-    print(f"\nfiles  {outputs_dir() / 'answers' / 'neuron'}")
+    sums = interpret.pre_activations(trained.network, source.image)
+    selected = [sums[neuron.name] for neuron in neurons]
+    worksheets = [interpret.sum_worksheet(each, table=table) for each in selected]
+    if any(neuron.layer == 2 for neuron in neurons):
+        logits = np.array([each.z for each in sums.values() if each.neuron.layer == 2])
+        worksheets.append(interpret.softmax_worksheet(logits, table=table))
+    print(_describe_input(source, prepared=trained.prepared_as_mnist), end="\n\n")
+    print(*worksheets, interpret.notes(selected), sep="\n\n")
+    folder = outputs_dir() / "answers" / "neuron"
+    with atomic_folder(folder) as partial:
+        rows = [row for each in selected for row in interpret.term_rows(each)]
+        write_csv(partial / "terms.csv", rows)
+        hidden = [each for each in selected if each.neuron.layer == 1]
+        if hidden:
+            train = dataset.split(trained.split).train
+            always_zero = interpret.nonzero_counts(train.images) == 0
+            images = [
+                interpret.term_images(each, always_zero)
+                for each in hidden[: plots.MAX_TEMPLATES]
+            ]
+            plots.image_rows(images, side=224, text=190).save(partial / "terms.png")
+    print(f"\nfiles  {folder}")
 
 
 def _describe_input(source: "InputImage", *, prepared: bool) -> str:
-    """Say which image it is, how it was prepared, and what is unusual about it."""
+    """Return which image it is, how it was prepared, and what is unusual about it."""
     if source.label is not None:
         return f"{source.name}, a {source.label}"
     name = printable(source.name)
@@ -176,57 +175,53 @@ def _describe_input(source: "InputImage", *, prepared: bool) -> str:
     return text
 
 
-def _answer_weight(
-    place: "ParameterLocation", trained: "TrainedModel", dataset: "Dataset"
+def _show_weight(
+    location: "ParameterLocation", trained: "TrainedModel", dataset: "Dataset"
 ) -> None:
-    """Tell a parameter's life."""
-    from pipeline import files
-    from pipeline.interpret import neurons, worksheet
+    """Print and write the history of a parameter."""
+    from pipeline.interpret import describe_pixel, weight_history_worksheet
 
     history = trained.history()
     if history is None:
         raise FileNotFoundError(
-            f"{trained.history_path} is missing: it is "
-            "beside a network that python -m pipeline.train trained"
+            f"{trained.history_path} is missing; python -m pipeline.train writes it "
+            "beside the network"
         )
-    values = place.values(history)
-    print("\n".join(worksheet.weight_history(place, values)))
-    if place.layer == 1 and place.row is not None:
+    values = location.values(history)
+    print(weight_history_worksheet(location, values, table=table))
+    if location.layer == 1 and location.row is not None:
         images = dataset.split(trained.split).train.images
-        lit = int(neurons.nonzero_counts(images)[place.row])
-        level = images.reshape(len(images), -1)[:, place.row].mean() / 255
-        print(
-            f"  pixel {place.row} is lit in {lit:,} of {len(images):,} training "
-            f"pictures ({lit / len(images):.1%}); its mean level is {level:.4f}"
-        )
-    with files.atomic_folder(outputs_dir() / "answers" / "weight") as written:
+        print(describe_pixel(location.row, images))
+    folder = outputs_dir() / "answers" / "weight"
+    with atomic_folder(folder) as partial:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
-        files.write_csv(written / "life.csv", rows)
-    print(f"\nfiles  {outputs_dir() / 'answers' / 'weight'}")
+        write_csv(partial / "life.csv", rows)
+    print(f"\nfiles  {folder}")
 
 
-def _answer_against(
-    one: "TrainedModel", other: "TrainedModel", dataset: "Dataset"
-) -> None:
-    """Compare two networks, each neuron with its partner."""
-    from pipeline import files, plots
-    from pipeline.interpret import neurons
-    from pipeline.interpret.alignment import NetworkComparison
+def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
+    """Print and write how two networks differ, neuron by neuron."""
+    from pipeline import interpret, plots
 
-    found = NetworkComparison.of(one.network, other.network, dataset.test)
+    comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     unlearned = [
-        None if history is None else neurons.frozen_weights(history).min(axis=1)
-        for history in (one.history(), other.history())
+        None if history is None else interpret.frozen_pixels(history)
+        for history in (a.history(), b.history())
     ]
-    with files.atomic_folder(outputs_dir() / "answers" / "against") as written:
-        files.write_csv(written / "matches.csv", found.rows())
-        plots.image_rows(found.drawn(unlearned), text=0).save(written / "matches.png")
-    known = other.metadata.get("data_sha256")
-    told = f"was trained on other data: {other.dataset}" if known else "names no data"
-    apart = "" if known == dataset.sha256 else f"; B {told}"
-    print(f"Both are asked about the test pictures of {dataset.name}{apart}.\n")
-    print("\n".join(found.told()))
-    print(f"\nfiles  {outputs_dir() / 'answers' / 'against'}")
+    folder = outputs_dir() / "answers" / "against"
+    with atomic_folder(folder) as partial:
+        write_csv(partial / "matches.csv", comparison.rows())
+        images = interpret.comparison_images(comparison, unlearned)
+        plots.image_rows(images, text=0).save(partial / "matches.png")
+    sha256 = b.metadata.get("data_sha256")
+    warning = ""
+    if sha256 is None:
+        warning = " The training data of B is not recorded."
+    elif sha256 != dataset.sha256:
+        warning = f" B was trained on other data: {b.dataset}."
+    print(f"Both networks are tested on the test images of {dataset.name}.{warning}\n")
+    print(interpret.describe_comparison(comparison, table=table))
+    print(f"\nfiles  {folder}")
 
 
 if __name__ == "__main__":

@@ -36,13 +36,14 @@ NO_DEPS |= {"training/interrupt", "training/progress"}
 # A data set's file is a dependency of the stages that read it, so these are not.
 MADE_BY_DATA = {"datasets/idx", "datasets/prepare", "datasets/sources", "plots/data"}
 # They only answer questions (neuron=, image=, against=) in outputs/answers.
-ONLY_ANSWERS = {"interpret/alignment", "interpret/worksheet", "images"}
-ONLY_ANSWERS |= {"evaluation/inputs"}
+ONLY_ANSWERS = {"interpret/alignment", "interpret/comparison", "interpret/worksheet"}
+ONLY_ANSWERS |= {"interpret/forward", "interpret/names", "images", "evaluation/inputs"}
+PRINTED = {"interpret/tutorial", "interpret/template"}
 NOT_DEPS = {
     "data": NO_DEPS,
     "train": NO_DEPS | MADE_BY_DATA,
     "evaluate": NO_DEPS | MADE_BY_DATA,
-    "inspect": NO_DEPS | MADE_BY_DATA | ONLY_ANSWERS,
+    "inspect": NO_DEPS | MADE_BY_DATA | ONLY_ANSWERS | PRINTED,
 }
 
 

@@ -1,6 +1,42 @@
-"""Inside a network: neurons, worksheets, alignment, analysis and the report page."""
+"""What happens inside a network: its neurons, their sums, and comparisons of networks.
+
+The modules compute, format and draw; `report` makes the interactive page.
+"""
 
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.analysis_files import write_analysis
+from pipeline.interpret.comparison import describe_comparison
+from pipeline.interpret.forward import pre_activations
+from pipeline.interpret.frozen import describe_pixel, frozen_pixels, nonzero_counts
+from pipeline.interpret.images import comparison_images, term_images
+from pipeline.interpret.names import find_neurons, find_parameter
+from pipeline.interpret.tutorial import render_tutorial
+from pipeline.interpret.worksheet import (
+    notes,
+    softmax_worksheet,
+    sum_worksheet,
+    term_rows,
+    weight_history_worksheet,
+)
 
-__all__ = ["ModelAnalysis", "NetworkComparison"]
+__all__ = [
+    "ModelAnalysis",
+    "NetworkComparison",
+    "comparison_images",
+    "describe_comparison",
+    "describe_pixel",
+    "find_neurons",
+    "find_parameter",
+    "frozen_pixels",
+    "nonzero_counts",
+    "notes",
+    "pre_activations",
+    "render_tutorial",
+    "softmax_worksheet",
+    "sum_worksheet",
+    "term_images",
+    "term_rows",
+    "weight_history_worksheet",
+    "write_analysis",
+]

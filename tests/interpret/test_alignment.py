@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import plots
-from pipeline.interpret import alignment
-from pipeline.model.network import Network
+from pipeline.cli import table
+from pipeline.interpret import alignment, comparison_images, describe_comparison
+from pipeline.model import Network
+from pipeline.plots.common import GRID
 
 
 def permuted(network, order):
@@ -18,64 +19,75 @@ def permuted(network, order):
     return copy
 
 
-def test_a_permuted_copy_shows_the_permutation_and_no_difference(trained, mnist):
-    order = np.random.default_rng(1).permutation(20)
-    copy = permuted(trained.network, order)
-    found = alignment.NetworkComparison.of(trained.network, copy, mnist.test)
-    expected = {int(one): other for other, one in enumerate(order)}
-    for matches in (found.by_weights, found.by_activations):
-        assert {match.one: match.other for match in matches} == expected
-        assert min(match.similarity for match in matches) == pytest.approx(1)
-    apart = alignment.differences(trained.network, copy, found.by_weights)
-    assert set(apart.values()) == {(0.0, 0.0)} and len(apart) == 4
-    assert found.agree == 1 and found.accuracy[0] == found.accuracy[1]
-    moved = sum(one != other for one, other in expected.items())
-    assert f"the same network, with {moved} neurons" in [*found.told()][-1]
+def partners(matches):
+    return {a: match.b for a, match in matches.items()}
 
 
-def test_neurons_that_never_fire_find_each_other_by_their_weights(trained, mnist):
+def differences(comparison):
+    return alignment.parameter_differences(
+        comparison.a, comparison.b, comparison.by_weights.values()
+    )
+
+
+ORDER = np.random.default_rng(1).permutation(20)
+INVERSE = {int(a): b for b, a in enumerate(ORDER)}
+
+
+def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
+    copy = permuted(trained.network, ORDER)
+    result = alignment.NetworkComparison.of(trained.network, copy, mnist.test)
+    for matches in (result.by_weights, result.by_activations):
+        assert partners(matches) == INVERSE
+        assert min(m.similarity for m in matches.values()) == pytest.approx(1)
+    assert set(differences(result).values()) == {(0.0, 0.0)}
+    assert len(differences(result)) == 4
+    assert result.agreement == 1 and result.accuracy[0] == result.accuracy[1]
+    moved = sum(a != b for a, b in INVERSE.items())
+    text = describe_comparison(result, table=table)
+    assert f"the same network, with {moved} neurons in other positions" in text
+
+
+def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mnist):
     state = trained.network.state_dict()
     state["layer_1.bias"] = state["layer_1.bias"].clone()
     state["layer_1.bias"][[3, 7, 11]] = -1e6
-    silent = Network(hidden=20, generator=torch.Generator())
-    silent.load_state_dict(state)
-    order = np.random.default_rng(1).permutation(20)
-    found = alignment.NetworkComparison.of(silent, permuted(silent, order), mnist.test)
-    expected = {int(one): other for other, one in enumerate(order)}
-    assert {m.one: m.other for m in found.by_activations} == expected
-    unknown = {m.one for m in found.by_activations if np.isnan(m.similarity)}
-    assert unknown == {3, 7, 11}
-    told = "\n".join(found.told())
-    assert told.count(" silent") == 3 and "+0.000" not in told
+    inactive = Network(hidden=20, generator=torch.Generator())
+    inactive.load_state_dict(state)
+    result = alignment.NetworkComparison.of(
+        inactive, permuted(inactive, ORDER), mnist.test
+    )
+    assert partners(result.by_activations) == INVERSE
+    unknown = [a for a, m in result.by_activations.items() if np.isnan(m.similarity)]
+    assert unknown == [3, 7, 11]
+    text = describe_comparison(result, table=table)
+    assert text.count(" constant ") == 3 and "+0.000" not in text
 
 
-def test_what_was_never_learned_is_grey_for_each_network(trained, few):
-    found = alignment.NetworkComparison.of(trained.network, trained.network, few.val)
-    dark = np.zeros(784, bool)
-    dark[0] = True
-    one, other = [*found.drawn([dark, None])[0].images.values()][:2]
-    assert tuple(one[0, 0]) == plots.GRID != tuple(other[0, 0])
+def test_pixels_whose_weights_never_changed_are_grey_for_each_network(trained, few):
+    result = alignment.NetworkComparison.of(trained.network, trained.network, few.val)
+    unlearned = np.zeros(784, bool)
+    unlearned[0] = True
+    first, *_ = comparison_images(result, [unlearned, None])
+    a, b = [*first.images.values()][:2]
+    assert tuple(a[0, 0]) == GRID != tuple(b[0, 0])
 
 
-def test_of_all_pairings_the_best_is_found_where_taking_turns_would_not():
+def test_the_matching_is_the_best_one_and_not_the_greedy_one():
     similarity = np.array([[0.9, 0.8], [0.8, 0.1]])
-    pairs = [(m.one, m.other) for m in alignment.match_neurons(similarity)]
-    assert pairs == [(0, 1), (1, 0)]
+    assert partners(alignment.match_neurons(similarity)) == {0: 1, 1: 0}
 
 
-def test_another_network_has_partners_that_are_less_alike(trained, few):
+def test_neurons_of_a_larger_network_have_no_partner(trained, few):
     other = Network(hidden=30, generator=torch.Generator().manual_seed(2))
-    found = alignment.NetworkComparison.of(trained.network, other, few.val)
-    assert len({match.other for match in found.by_weights}) == 20
-    assert max(match.similarity for match in found.by_weights) < 0.9
-    assert min(size for size, _ in differences_of(found).values()) > 0
-    back = alignment.NetworkComparison.of(other, trained.network, few.val)
-    assert sum(row["by_weights"] == "" for row in back.rows()) == 10
-    told = "\n".join(back.told())
-    assert len(back.drawn([None, None])) == 5 and "none" in told
-    assert "10 of A have no partner" in told and "the 20 of each that have" in told
-    assert "10 of B have no partner" in "\n".join(found.told())
-
-
-def differences_of(found):
-    return alignment.differences(found.one, found.other, found.by_weights)
+    result = alignment.NetworkComparison.of(trained.network, other, few.val)
+    assert len({*partners(result.by_weights).values()}) == 20
+    assert max(match.similarity for match in result.by_weights.values()) < 0.9
+    assert min(largest for largest, _ in differences(result).values()) > 0
+    text = describe_comparison(result, table=table)
+    assert "10 neurons of B have no partner; the other 20 are compared" in text
+    swapped = alignment.NetworkComparison.of(other, trained.network, few.val)
+    assert sum(row["by_weights"] == "" for row in swapped.rows()) == 10
+    assert len(comparison_images(swapped, [None, None])) == 5  # of 4 pairs each
+    text = describe_comparison(swapped, table=table)
+    assert "10 neurons of A have no partner; the other 20 are compared" in text
+    assert "none" in text

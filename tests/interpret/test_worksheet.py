@@ -1,4 +1,4 @@
-"""What is printed is read again and added up, as with a pencil."""
+"""The printed numbers are read again and added up with decimal arithmetic."""
 
 import re
 from decimal import Decimal
@@ -6,158 +6,164 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from pipeline import plots
-from pipeline.interpret import neurons, worksheet
+from pipeline.cli import table
+from pipeline.interpret import forward, names, term_images, worksheet
+from pipeline.plots.common import BLUE, GRID
 
 
 @pytest.fixture(scope="module")
-def sums(trained, mnist):
+def images_sums(trained, mnist):
+    """The sums of all neurons for 20 test images."""
     return [
-        neurons.pre_activations(trained.network, image)
+        forward.pre_activations(trained.network, image)
         for image in mnist.test.images[:20]
     ]
 
 
-def last_figure(line):
-    return Decimal(re.findall(r"-?[\d,]+\.\d{4}", line)[-1].replace(",", ""))
+def numbers(line, decimals=4):
+    """The numbers with so many decimals in a line."""
+    found = re.findall(rf"[+-]?[\d,]+\.\d{{{decimals}}}(?!\d)", line)
+    return [Decimal(number.replace(",", "")) for number in found]
 
 
-def test_what_is_printed_adds_up_to_the_last_decimal(sums):
-    for one in (one for found in sums for one in found.values()):
-        lines = worksheet.pre_activation_worksheet(one)
-        last = next(k for k, line in enumerate(lines) if "the sum" in line)
-        figures = [last_figure(line.split("row")[0]) for line in lines[3 : last + 1]]
-        *terms, total = figures
-        assert sum(terms) == total and abs(float(total) - one.z) <= 0.00005
-        rest, bias = terms[-2:]
-        assert abs(float(bias) - one.bias) <= 0.00005
-        exact = one.z - one.bias - sum(map(float, terms[:-2]))
-        assert float(rest) == pytest.approx(exact, abs=0.0002)
-        sizes = [abs(term) for term in terms[:-2]]
-        assert sizes == sorted(sizes, reverse=True)
+def sum_lines(pre_activation):
+    """The rows of a worksheet's table, and the lines after it."""
+    lines = worksheet.sum_worksheet(pre_activation, table=table).splitlines()
+    end = next(k for k, line in enumerate(lines) if line.endswith("the sum"))
+    return lines[3 : end + 1], lines[end + 1 :]
 
 
-def test_a_line_names_weight_and_pixel(sums):
-    one = sums[0]["N15"]
-    at = int(np.abs(one.terms).argmax())
-    row, column = divmod(at, 28)
-    found = re.search(
-        rf"M{at + 1}·X{at + 1} +(\S+) +(\S+) +(\S+) +pixel +{at}: "
-        rf"row +{row}, column +{column}$",
-        "\n".join(worksheet.pre_activation_worksheet(one)),
-        re.MULTILINE,
-    )
-    weight, pixel, product = map(float, found.groups())
-    assert weight == pytest.approx(one.weights[at], abs=5e-5)
-    assert pixel == pytest.approx(one.inputs[at], abs=5e-5)
+def test_the_printed_terms_add_up_to_the_last_decimal(images_sums):
+    for pre_activation in (p for sums in images_sums for p in sums.values()):
+        rows, _ = sum_lines(pre_activation)
+        *terms, total = [numbers(row)[-1] for row in rows]
+        assert sum(terms) == total
+        *largest, rest, bias = map(float, terms)
+        assert float(total) == pytest.approx(pre_activation.z, abs=0.00005)
+        assert bias == pytest.approx(pre_activation.bias, abs=0.00005)
+        exact = pre_activation.z - pre_activation.bias - sum(largest)
+        assert rest == pytest.approx(exact, abs=0.0002)
+        assert largest == sorted(largest, key=abs, reverse=True)
+
+
+def test_a_row_shows_weight_pixel_product_and_position(images_sums):
+    pre_activation = images_sums[0]["N15"]
+    k = int(np.abs(pre_activation.terms).argmax())
+    row = sum_lines(pre_activation)[0][0]
+    assert row.startswith(f"M{k + 1}·X{k + 1} ")
+    assert row.endswith(f"pixel {k}: row {k // 28}, column {k % 28}")
+    weight, pixel, product = map(float, numbers(row))
+    assert weight == pytest.approx(pre_activation.weights[k], abs=5e-5)
+    assert pixel == pytest.approx(pre_activation.inputs[k], abs=5e-5)
     assert product == pytest.approx(weight * pixel, abs=2e-4)
 
 
-def test_notes_name_the_place_in_the_array(sums):
-    told = "\n".join(worksheet.notes([sums[0]["N28"], sums[0]["N15"], sums[0]["N16"]]))
-    assert "computed before their factors were rounded" in told
-    pixel, neuron = (int(np.abs(sums[0][n].terms).argmax()) for n in ("N15", "N28"))
+def test_notes_give_the_indices_of_the_array(images_sums):
+    selected = [images_sums[0][name] for name in ("N28", "N15", "N16")]
+    notes = worksheet.notes(selected)
+    pixel, neuron = (int(np.abs(each.terms).argmax()) for each in selected[1::-1])
     assert (
         f"M{pixel + 1} of N15 belongs to pixel {pixel} and is layer_1[{pixel},4]"
-        in told
+        in notes
     )
     assert (
         f"W{neuron + 1} of N28 belongs to N1{neuron + 1} and is layer_2[{neuron},7]"
-        in told
+        in notes
     )
-    assert "M" not in "".join(worksheet.notes([sums[0]["N28"]]))
+    assert "N16" not in notes and "M" not in worksheet.notes(selected[:1])
 
 
-@pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "2 smaller")])
-def test_where_nothing_smaller_is_left_the_rest_is_rounding(inputs, rest):
-    weights = np.full(inputs, 0.33333)
-    one = neurons.PreActivation(neurons.Neuron(2, 1), weights, np.ones(inputs), 0.5)
-    (line,) = [
-        line
-        for line in worksheet.pre_activation_worksheet(one)
-        if line.startswith("  rest")
-    ]
+@pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "smaller: 2")])
+def test_the_rest_is_only_rounding_if_all_terms_are_displayed(inputs, rest):
+    sums = forward.PreActivation(
+        names.Neuron(2, 1), np.full(inputs, 0.33333), np.ones(inputs), 0.5
+    )
+    (line,) = [row for row in sum_lines(sums)[0] if row.startswith("rest")]
     assert rest in line
 
 
-def test_what_is_never_learned_is_grey_but_its_product_is_shown():
-    pixels, unlit = np.zeros(784), np.zeros(784, bool)
-    pixels[0] = unlit[0] = 1
-    one = neurons.PreActivation(neurons.Neuron(1, 1), np.ones(784), pixels, 0.0)
-    weight, _, product = worksheet.term_images(one, unlit).images.values()
-    assert tuple(weight[0, 0]) == plots.GRID and tuple(product[0, 0]) == plots.BLUE
+def test_always_zero_pixels_are_grey_but_their_products_are_not():
+    pixels, always_zero = np.zeros(784), np.zeros(784, bool)
+    pixels[0] = always_zero[0] = 1
+    sums = forward.PreActivation(names.Neuron(1, 1), np.ones(784), pixels, 0.0)
+    weights, _, products = term_images(sums, always_zero).images.values()
+    assert tuple(weights[0, 0]) == GRID and tuple(products[0, 0]) == BLUE
 
 
-def test_relu_says_whether_a_neuron_fires(sums):
+def test_relu_says_whether_a_neuron_is_active(images_sums):
     for name in (f"N1{j}" for j in range(1, 21)):
-        said = worksheet.pre_activation_worksheet(sums[0][name])[-1]
-        z = sums[0][name].z
-        assert ("it fires" in said) == (z > 0) and ("is silent" in said) == (z <= 0)
+        (line,) = sum_lines(images_sums[0][name])[1]
+        state = "is active" if images_sums[0][name].z > 0 else "is not active"
+        assert line.endswith(state)
 
 
-def test_formulas_are_those_of_the_textbook(sums):
-    assert (
-        worksheet.formula(sums[0]["N11"]) == "M1·X1 + M2·X2 + ... + M784·X784 + C = y"
-    )
-    found = worksheet.formula(sums[0]["N21"])
-    assert found == "W1·N11 + W2·N12 + ... + W20·N120 + bias = z"
+def test_formulas_are_those_of_the_textbook(images_sums):
+    n11, n21 = (worksheet.formula(images_sums[0][name]) for name in ("N11", "N21"))
+    assert n11 == "M1·X1 + M2·X2 + ... + M784·X784 + C = y"
+    assert n21 == "W1·N11 + W2·N12 + ... + W20·N120 + bias = z"
     for hidden, letters in ((1, "W1·N11"), (2, "W1·N11 + W2·N12")):
-        few = neurons.PreActivation(
-            neurons.Neuron(2, 1), np.ones(hidden), np.ones(hidden), 0.5
-        )
-        assert worksheet.formula(few) == f"{letters} + bias = z"
+        ones = np.ones(hidden)
+        sums = forward.PreActivation(names.Neuron(2, 1), ones, ones, 0.5)
+        assert worksheet.formula(sums) == f"{letters} + bias = z"
 
 
-def test_ten_probabilities_come_to_100_percent_as_printed(sums, trained, mnist):
+def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist):
     probabilities = trained.network.predict(mnist.test.images[:20]).numpy()
-    for found, expected in zip(sums, probabilities, strict=True):
-        logits = np.array([found[f"N2{k}"].z for k in range(1, 11)])
-        lines = worksheet.softmax_worksheet(logits)
-        rows = [re.findall(r"-?\d+\.\d+", line) for line in lines[2:]]
-        *shares, total = (Decimal(row[-1]) for row in rows)
+    for sums, expected in zip(images_sums, probabilities, strict=True):
+        logits = np.array([sums[f"N2{k}"].z for k in range(1, 11)])
+        lines = worksheet.softmax_worksheet(logits, table=table).splitlines()
+        rows = lines[-11:]
+        *shares, total = [numbers(row.split("%")[0], 2)[-1] for row in rows]
         assert sum(shares) == total == 100
-        powers = [Decimal(row[1]) for row in rows[:-1]]
-        assert sum(powers) == Decimal(rows[-1][0])
-        np.testing.assert_allclose(
-            [float(s) / 100 for s in shares], expected, atol=2e-4
-        )
-        exact = 100 * neurons.softmax(logits)
-        assert max(abs(float(s) - e) for s, e in zip(shares, exact, strict=True)) < 1e-2
-        assert "the answer" in lines[2 + int(expected.argmax())]
+        *powers, power_total = [numbers(row, 6)[-1] for row in rows]
+        assert sum(powers) == power_total
+        printed = np.array(shares, float)
+        np.testing.assert_allclose(printed, 100 * expected, atol=0.02)
+        exact = np.exp(logits) / np.exp(logits).sum()
+        assert np.abs(printed - 100 * exact).max() < 0.01  # less than a unit
+        assert rows[expected.argmax()].endswith("the answer")
 
 
-def test_all_parameters_of_a_network_are_rows(sums):
-    rows = [row for one in sums[0].values() for row in worksheet.term_rows(one)]
+def test_the_terms_of_all_neurons_are_all_parameters(images_sums):
+    rows = [
+        row for each in images_sums[0].values() for row in worksheet.term_rows(each)
+    ]
     assert len(rows) == 15_910
-    of_n28 = [row["product"] for row in rows if row["neuron"] == "N28"]
-    assert sum(of_n28) == pytest.approx(sums[0]["N28"].z)
+    products = [row["product"] for row in rows if row["neuron"] == "N28"]
+    assert sum(products) == pytest.approx(images_sums[0]["N28"].z)
 
 
-def test_a_weights_life_is_its_history(trained):
-    place = neurons.find_parameter("layer_1[300,5]", hidden=20)
-    values = place.values(trained.history())
-    lines = worksheet.weight_history(place, values)
-    shown = [float(re.findall(r"-?\d+\.\d{6}", line)[0]) for line in lines[1:22]]
-    np.testing.assert_allclose(shown, values, atol=6e-7)
-    changes = [float(re.findall(r"[+-]\d+\.\d{6}", line)[-1]) for line in lines[2:22]]
-    np.testing.assert_allclose(np.cumsum(changes), np.array(shown[1:]) - shown[0])
-    most = int(np.abs(np.diff(values)).argmax())
-    assert lines[22].endswith(f"in epoch {most + 1}")
-    dark = neurons.find_parameter("layer_1[0,5]", hidden=20)
-    assert (
-        "never changed"
-        in worksheet.weight_history(dark, dark.values(trained.history()))[-1]
+def history_lines(name, values):
+    location = names.find_parameter(name, hidden=20)
+    text = worksheet.weight_history_worksheet(location, values, table=table)
+    return text.splitlines()
+
+
+def test_a_weight_history_shows_every_epoch(trained):
+    location = names.find_parameter("layer_1[300,5]", hidden=20)
+    values = location.values(trained.history())
+    lines = history_lines("layer_1[300,5]", values)
+    displayed = [float(numbers(line, 6)[0]) for line in lines[2:23]]
+    np.testing.assert_allclose(displayed, values, atol=6e-7)
+    changes = [float(numbers(line, 6)[1]) for line in lines[3:23]]
+    np.testing.assert_allclose(
+        np.cumsum(changes), np.subtract(displayed, displayed[0])[1:]
     )
+    largest = int(np.abs(np.diff(values)).argmax())
+    assert lines[23].endswith(f"in epoch {largest + 1}.")
+
+
+def test_a_frozen_weight_is_reported(trained):
+    values = names.find_parameter("layer_1[0,5]", hidden=20).values(trained.history())
+    assert "never changed" in history_lines("layer_1[0,5]", values)[-1]
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 100, 1234])
-def test_a_long_life_is_told_in_few_lines_that_add_up(epochs):
+def test_a_long_weight_history_has_few_rows_that_add_up(epochs):
     values = np.random.default_rng(1).normal(size=epochs + 1).astype(np.float32)
-    lines = worksheet.weight_history(
-        neurons.find_parameter("layer_1.bias[0]", hidden=20), values
-    )
-    assert len(lines) <= worksheet.EPOCHS + 5
-    changes = [Decimal(line.split()[-1]) for line in lines[2:-1]]
-    assert ("the lines above cover" in lines[-1]) == (epochs > worksheet.EPOCHS)
-    first, last = (Decimal(lines[k].split()[n]) for k, n in ((1, 2), (-2, 3)))
-    assert first + sum(changes) == last
+    lines = history_lines("layer_1.bias[0]", values)
+    assert len(lines) <= worksheet.MAX_EPOCHS + 5
+    changes = [numbers(line, 6)[1] for line in lines[3:-1]]
+    assert ("epochs each" in lines[-1]) == (epochs > worksheet.MAX_EPOCHS)
+    initial, last = (numbers(lines[k], 6)[0] for k in (2, -2))
+    assert initial + sum(changes) == last

@@ -19,7 +19,8 @@ from jaxtyping import Float, Int
 from safetensors import numpy as safetensors
 
 from pipeline.datasets.dataset import Dataset, LabelledImages
-from pipeline.interpret import neurons
+from pipeline.interpret.frozen import nonzero_counts
+from pipeline.interpret.neurons import hidden_pre_activations
 from pipeline.model import storage
 from pipeline.model.metrics import accuracy
 from pipeline.model.network import Network
@@ -89,7 +90,7 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     split, test = dataset.split(subject.split), dataset.test
     final = storage.snapshot(network)
     hidden = np.maximum(
-        neurons.hidden_pre_activations(network, test.images[:STORED]), 0
+        hidden_pre_activations(network, test.images[:STORED]), 0
     )  # ReLU
     known = len(next(iter(subject.history.values()), ()))
     epochs = kept(known, room=room(network))
@@ -99,7 +100,7 @@ def contents(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     }
     rows = choice(network, test)
     images = split.train.images
-    lit = neurons.nonzero_counts(images)
+    lit = nonzero_counts(images)
     tensors = {
         **final,
         **{f"epochs.{name}": stacked for name, stacked in earlier.items()},

@@ -1,0 +1,62 @@
+import pytest
+
+from pipeline.interpret.names import find_neurons, find_parameter
+
+
+def test_neurons_count_from_1():
+    n120, n210 = find_neurons("N120,N210", hidden=20)
+    assert (n120.layer, n120.number, n210.layer, n210.number) == (1, 20, 2, 10)
+    assert len(find_neurons("all", hidden=20)) == 30
+    assert len(find_neurons("N11,N12,N11", hidden=20)) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "description"),
+    [
+        (
+            "layer_1[300,5]",
+            "layer_1[300,5]",
+            "the weight from pixel 300 (row 10, column 20) to neuron N16",
+        ),
+        (
+            "layer_2.kernel[3, 7]",
+            "layer_2[3,7]",
+            "the weight from neuron N14 to neuron N28",
+        ),
+        ("layer_1.bias[5]", "layer_1.bias[5]", "the bias of neuron N16"),
+    ],
+)
+def test_a_parameter_is_described_by_what_it_connects(typed, name, description):
+    location = find_parameter(typed, hidden=20)
+    assert (location.name, location.describe()) == (name, description)
+
+
+@pytest.mark.parametrize("name", ["N10", "N121", "N20", "N211", "N31", "", "N11,"])
+def test_neurons_that_do_not_exist_are_refused(name):
+    with pytest.raises(ValueError, match=r"neuron must be N11 to N120, N21 to N210"):
+        find_neurons(name, hidden=20)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("layer_1[784,0]", "layer_1[0,20]", "layer_2[20,0]", "layer_2[0,10]"),
+        *("layer_1[5]", "layer_1.bias[20]", "layer_1.bias[0,0]", "layer_3[0,0]"),
+    ],
+)
+def test_parameters_that_do_not_exist_are_refused(name):
+    with pytest.raises(ValueError, match="weight must be layer_"):
+        find_parameter(name, hidden=20)
+
+
+def test_indices_are_those_of_the_keras_arrays(trained):
+    history = trained.history()
+    kernel, bias = trained.network.layer_1.get_weights()
+    outgoing, _ = trained.network.layer_2.get_weights()
+    for name, value in (
+        ("layer_1[300,5]", kernel[300, 5]),
+        ("layer_1.bias[5]", bias[5]),
+        ("layer_2[3,7]", outgoing[3, 7]),
+    ):
+        values = find_parameter(name, hidden=20).values(history)
+        assert len(values) == 21 and values[-1] == value
