@@ -38,6 +38,7 @@ MADE_BY_DATA = {"datasets/idx", "datasets/prepare", "datasets/sources", "plots/d
 # They only answer questions (neuron=, image=, against=) in outputs/answers.
 ONLY_ANSWERS = {"interpret/alignment", "interpret/comparison", "interpret/worksheet"}
 ONLY_ANSWERS |= {"interpret/forward", "interpret/names", "images", "evaluation/inputs"}
+NO_OUTPUT = {".py", ".md", ".txt"}
 PRINTED = {"interpret/tutorial", "interpret/template"}
 NOT_DEPS = {
     "data": NO_DEPS,
@@ -140,10 +141,11 @@ def test_params_are_the_keys_that_shape_the_outputs(stage):
 def test_deps_are_the_modules_that_the_stage_imports(stage):
     deps = {dep for dep in STAGES[stage]["deps"] if dep.startswith("pipeline/")}
     modules = closure(stage)
-    # The templates of a page, for example, are part of the module beside them.
+    # The files of the page are part of the module beside them. READMEs and the
+    # templates of printed texts change no output.
     folders = {path.parent for path in modules} - {ROOT / "pipeline"}
     others = {p for folder in folders for p in folder.iterdir() if p.is_file()}
-    files = modules | {path for path in others if path.suffix not in (".py", ".md")}
+    files = modules | {path for path in others if path.suffix not in NO_OUTPUT}
     assert deps == {path.relative_to(ROOT).as_posix() for path in files}
 
 
