@@ -3,10 +3,8 @@
 This is the only package that uses Hydra.
 """
 
-from pipeline.cli.command import (
-    LaunchJobs,
-    stage,
-)
+from pipeline.cli.arguments import Job
+from pipeline.cli.command import stage
 from pipeline.cli.config import (
     ConfigError,
     as_yaml,
@@ -15,18 +13,8 @@ from pipeline.cli.config import (
     source_hashes,
     validate,
 )
-from pipeline.cli.jobs import (
-    Job,
-)
-from pipeline.cli.launch import (
-    RunContext,
-    record_failure,
-)
-from pipeline.cli.paths import (
-    ROOT,
-    outputs_dir,
-    store_dir,
-)
+from pipeline.cli.launch import LaunchJobs, RunContext, record_failure
+from pipeline.cli.paths import outputs_dir, store_dir
 from pipeline.cli.schema import (
     HYPERPARAMETERS,
     DataConfig,
@@ -36,16 +24,10 @@ from pipeline.cli.schema import (
     SyncConfig,
     TrainConfig,
 )
-from pipeline.cli.terminal import (
-    probability_bars,
-    progress,
-    progress_bar,
-    table,
-)
+from pipeline.cli.terminal import probability_bars, progress, progress_bar, table
 
 __all__ = [
     "HYPERPARAMETERS",
-    "ROOT",
     "ConfigError",
     "DataConfig",
     "EvaluateConfig",

@@ -1,22 +1,23 @@
 """Parses and validates a whole command line before anything runs.
 
-It also decides which of Hydra's flags and settings are allowed, because others name
-classes to call or files to unpickle.
+Only some of Hydra's flags and settings are allowed, because others name classes to call
+or files to unpickle.
 """
 
+import hashlib
 import itertools
+import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pipeline.cli.config import ConfigError, defaults, find_problems, load_yaml
-from pipeline.cli.jobs import Job, combine
+from pipeline.cli.config import ConfigError, defaults, load_yaml, run_name, validate
 from pipeline.cli.overrides import SweepValues, make_override, parse_override
 from pipeline.cli.paths import CONF_DIR
 from pipeline.cli.schema import HYPERPARAMETERS, StageConfig
 
-EXPERIMENTS = CONF_DIR / "experiment"
 MULTIRUN = {"-m", "--multirun"}
 WITH_WORD = {"--cfg", "-c", "--info", "-i"}  # flags that are followed by a word
 SHOW_ONLY = WITH_WORD | {"--hydra-help", "--version"}  # Hydra answers and runs nothing
@@ -25,12 +26,52 @@ LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
 
 
 @dataclass(frozen=True)
+class Job:
+    """One training of a sweep."""
+
+    swept: dict[str, Any]  # the keys that the sweep varies
+    values: dict[str, Any]  # of all keys, validated unless there are problems
+    problems: list[str]  # why it cannot be trained; empty if it can
+
+    @classmethod
+    def of(
+        cls, schema: type[StageConfig], values: dict[str, Any], swept: Iterable[str]
+    ) -> "Job":
+        """Validate the values of a job."""
+        problems: list[str] = []
+        try:
+            values = values | validate(schema, values).model_dump()
+        except ConfigError as error:
+            problems = str(error).splitlines()
+        return cls({key: values[key] for key in swept}, values, problems)
+
+    @property
+    def name(self) -> str:
+        """The name of its run, such as "hidden=40 seed=2"."""
+        return run_name(self.values, named=self.swept)
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder, such as "hidden=40,seed=2"."""
+        name = ",".join(f"{key}={value}" for key, value in self.swept.items())
+        safe = re.sub(r"[^\w=.,+-]", "_", name)[:100]
+        if safe != name:
+            safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+        return safe
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The keys that the sweep varies, as tags of its run."""
+        return {key: str(value) for key, value in self.swept.items()}
+
+
+@dataclass(frozen=True)
 class ParsedCommand:
     """A command line after parsing and validation."""
 
-    overrides: list[str] = field(default_factory=list)  # for Hydra
-    problems: list[str] = field(default_factory=list)  # one line for each error
-    jobs: list[Job] = field(default_factory=list)  # of a sweep; none of one training
+    overrides: list[str]  # for Hydra
+    problems: list[str]  # one line for each error
+    jobs: list[Job]  # of a sweep; empty for a single training
 
 
 def parse(
@@ -46,14 +87,14 @@ def parse(
         schema: The options of the stage.
         sweeps: Whether the stage can be swept.
     """
-    values, params, sweep, problems = _read_experiment(arguments, sweeps=sweeps)
+    flags, settings, pairs = _split_arguments(arguments)
+    values, added, sweep, problems = _read_experiment(settings, sweeps=sweeps)
     sweep |= bool(MULTIRUN & {*arguments})
     if sweep and not sweeps:
         problems.append("-m is an option of python -m pipeline.train only")
-    flags, settings, pairs = _split_arguments(arguments)
     problems += _check_flags(flags) + _check_settings(settings, sweep=sweep)
     typed = [pair.partition("=")[0] for pair in pairs]
-    added = [f"{key}={value}" for key, value in params.items() if key not in typed]
+    added = [pair for pair in added if pair.partition("=")[0] not in typed]
     overrides = [*settings]
     swept: dict[str, list[Any]] = {}
     for pair in [*added, *pairs]:
@@ -70,47 +111,30 @@ def parse(
             swept[key] = value.values
         else:
             values[key] = value
-    problems += find_problems(schema, values) + _check_swept(schema, swept)
     if values["reproduce"] is not None:
         problems += _check_reproduce(typed, sweep=sweep)
-    jobs: list[Job] = []
+    jobs = _combine(schema, values, swept)
+    if all(job.problems for job in jobs):
+        problems += itertools.chain(*(job.problems for job in jobs))
+    if problems:
+        return ParsedCommand([], list(dict.fromkeys(problems)), [])
     if sweep and SHOW_ONLY & _names(flags):  # Hydra shows the first job
         flags = [flag for flag in flags if flag not in MULTIRUN]
         overrides = [each for each in overrides if each.partition("=")[0] not in swept]
         overrides += [make_override(key, row[:1]) for key, row in swept.items()]
-    elif sweep and not problems:
-        jobs = combine(schema, values, swept)
-        if all(job.problems for job in jobs):
-            problems += itertools.chain(*(job.problems for job in jobs))
-    if problems:
-        return ParsedCommand(problems=list(dict.fromkeys(problems)))
-    return ParsedCommand(overrides=[*overrides, *flags], jobs=jobs)
+        sweep = False
+    return ParsedCommand([*overrides, *flags], [], jobs if sweep else [])
 
 
-def _read_experiment(
-    arguments: Sequence[str], *, sweeps: bool
-) -> tuple[dict[str, Any], dict[str, Any], bool, list[str]]:
-    """Read the experiment in conf/experiment that the command line selects, if any.
-
-    Returns:
-        The defaults, updated by the experiment; the text of the values of each key that
-        it sweeps; whether it is a sweep; and the problems.
-    """
-    selected = [a.partition("=")[2] for a in arguments if a.startswith("experiment=")]
-    if not selected:
-        return defaults(), {}, False, []
-    files = {path.stem: path for path in sorted(EXPERIMENTS.glob("*.yaml"))}
-    name = selected[-1]
-    if not sweeps:
-        problem = "experiment is an option of python -m pipeline.train only"
-        return defaults(), {}, False, [problem]
-    if name not in files:
-        problem = f"experiment must be {' or '.join(files)}, got {name!r}"
-        return defaults(), {}, False, [problem]
-    values = load_yaml(files[name])
-    hydra = values.pop("hydra", {})
-    params = hydra.get("sweeper", {}).get("params", {})
-    return defaults() | values, params, hydra.get("mode") == "MULTIRUN", []
+def _combine(
+    schema: type[StageConfig], values: Mapping[str, Any], swept: Mapping[str, list[Any]]
+) -> list[Job]:
+    """Return a job for each combination of the swept values, without duplicates."""
+    keys = [key for key in HYPERPARAMETERS if key in swept] or ["seed"]
+    rows = itertools.product(*(swept.get(key, [values[key]]) for key in keys))
+    settings = [{**values, **dict(zip(keys, row, strict=True))} for row in rows]
+    jobs = [Job.of(schema, setting, keys) for setting in settings]
+    return list({job.folder: job for job in jobs}.values())
 
 
 def _split_arguments(
@@ -130,17 +154,43 @@ def _split_arguments(
     return flags, settings, pairs
 
 
+def experiments() -> dict[str, Path]:
+    """Return the files in conf/experiment, by name."""
+    return {path.stem: path for path in sorted(CONF_DIR.glob("experiment/*.yaml"))}
+
+
+def _read_experiment(
+    settings: Sequence[str], *, sweeps: bool
+) -> tuple[dict[str, Any], list[str], bool, list[str]]:
+    """Read the experiment in conf/experiment that the command line selects, if any.
+
+    Returns:
+        The defaults, updated by the experiment; the key=value pairs that it sweeps;
+        whether it is a sweep; and the problems.
+    """
+    names = [s.partition("=")[2] for s in settings if s.startswith("experiment=")]
+    if not names:
+        return defaults(), [], False, []
+    files = experiments()
+    if names[-1] not in files or not sweeps:
+        rule = f"must be {' or '.join(files)}, got {names[-1]!r}"
+        rule = rule if sweeps else "is an option of python -m pipeline.train only"
+        return defaults(), [], False, [f"experiment {rule}"]
+    values = load_yaml(files[names[-1]])
+    hydra = values.pop("hydra", {})
+    params = hydra.get("sweeper", {}).get("params", {})
+    pairs = [f"{key}={value}" for key, value in params.items()]
+    return defaults() | values, pairs, hydra.get("mode") == "MULTIRUN", []
+
+
 def _names(flags: Iterable[str]) -> set[str]:
     """Return flags without the word that may be joined to them, as in --cfg=job."""
     return {flag.partition("=")[0] for flag in flags}
 
 
 def _check_flags(flags: Sequence[str]) -> list[str]:
-    problems = [
-        f"unknown flag {flag.partition('=')[0]}: --help lists the options"
-        for flag in flags
-        if flag.startswith("-") and not _names([flag]) <= FLAGS
-    ]
+    unknown = [name for name in sorted(_names(flags) - FLAGS) if name.startswith("-")]
+    problems = [f"unknown flag {name}: --help lists the options" for name in unknown]
     if "--resolve" in flags and not _names(flags) & SHOW_ONLY:
         problems.append("--resolve has no effect without --cfg job")
     return problems
@@ -157,10 +207,8 @@ def _check_settings(settings: Sequence[str], *, sweep: bool) -> list[str]:
         elif key == LAUNCHER and value not in ("basic", "joblib"):
             problems.append(f"{key} must be basic or joblib, got {value!r}")
         elif key == N_JOBS and not re.fullmatch("-1|[1-9][0-9]*", value):
-            problems.append(
-                f"{key} must be a number of processes, or -1 for all cores, "
-                f"got {value!r}"
-            )
+            rule = "must be a number of processes, or -1 for all cores"
+            problems.append(f"{key} {rule}, got {value!r}")
         elif key == N_JOBS and f"{LAUNCHER}=joblib" not in settings:
             problems.append(f"{setting} has no effect without {LAUNCHER}=joblib")
         elif not sweep:
@@ -168,22 +216,9 @@ def _check_settings(settings: Sequence[str], *, sweep: bool) -> list[str]:
     return problems
 
 
-def _check_swept(schema: type[StageConfig], swept: dict[str, list[Any]]) -> list[str]:
-    """Return the problems of each key whose swept values are all invalid."""
-    problems: list[str] = []
-    for key, row in swept.items():
-        lines = [find_problems(schema, defaults() | {key: value}) for value in row]
-        if all(lines):
-            problems += itertools.chain(*lines)
-    return problems
-
-
 def _check_reproduce(typed: Sequence[str], *, sweep: bool) -> list[str]:
-    problems = [
-        f"{key} cannot be combined with reproduce, which takes it from the run"
-        for key in HYPERPARAMETERS
-        if key in typed
-    ]
+    rule = "cannot be combined with reproduce, which takes it from the run"
+    problems = [f"{key} {rule}" for key in HYPERPARAMETERS if key in typed]
     if sweep:
         problems.append("reproduce takes one run: leave out -m or experiment")
     return problems

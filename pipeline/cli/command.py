@@ -9,22 +9,18 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
-from pipeline.cli.arguments import parse
+from pipeline.cli.arguments import Job, parse
 from pipeline.cli.config import ConfigError, validate
 from pipeline.cli.help import help_text
-from pipeline.cli.jobs import Job
-from pipeline.cli.launch import USER_ERRORS, call_with_hydra, launch_jobs
+from pipeline.cli.launch import USER_ERRORS, LaunchJobs, call_with_hydra, launch_jobs
 from pipeline.cli.paths import store_dir
 from pipeline.cli.schema import ConfigT
 from pipeline.cli.terminal import ignore_broken_pipe
 from pipeline.files import printable
-
-LaunchJobs = Callable[[Path, Mapping[str, str]], None]  # in a folder, with these tags
 
 
 def stage(

@@ -63,15 +63,6 @@ def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
     return config
 
 
-def find_problems(schema: type[StageConfig], values: Mapping[str, Any]) -> list[str]:
-    """Return the lines of the `ConfigError` that `validate` raises, if any."""
-    try:
-        validate(schema, values)
-    except ConfigError as error:
-        return str(error).splitlines()
-    return []
-
-
 def _explain(error: "ErrorDetails") -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
@@ -85,8 +76,9 @@ def _explain(error: "ErrorDetails") -> str:
 def describe_default(key: str) -> str:
     """Return a phrase for messages, such as "the default is hidden=20"."""
     value = defaults()[key]
-    text = value if isinstance(value, str) else json.dumps(value)
-    return f"the default is {key}={text}"
+    return (
+        f"the default is {key}={value if isinstance(value, str) else json.dumps(value)}"
+    )
 
 
 def explain_unknown_key(argument: str, schema: type[StageConfig]) -> str:
@@ -94,15 +86,14 @@ def explain_unknown_key(argument: str, schema: type[StageConfig]) -> str:
     key, equals, _ = argument.partition("=")
     if not equals:
         return f"{argument!r} is not of the form key=value"
-    bare = key.lstrip("+~-")
+    name = key.lstrip("+~-")
+    if name in schema.model_fields:
+        return f"{argument!r} must be written {name}=value, without a prefix"
+    matches = difflib.get_close_matches(name, schema.model_fields, n=1)
+    if matches and name not in defaults():
+        return f"`{name}` is not an option; did you mean {matches[0]}?"
     options = ", ".join(schema.model_fields)
-    if bare in schema.model_fields:
-        return f"{argument!r} must be written {bare}=value, without a prefix"
-    if bare in defaults():
-        return f"`{bare}` is not an option of this stage; options: {options}"
-    matches = difflib.get_close_matches(bare, schema.model_fields, n=1)
-    hint = f"did you mean {matches[0]}?" if matches else f"options: {options}"
-    return f"`{bare}` is not an option; {hint}"
+    return f"`{name}` is not an option of this stage; options: {options}"
 
 
 def defaults() -> dict[str, Any]:

@@ -6,7 +6,7 @@ It imports no heavy package, so that --help answers at once.
 import re
 import textwrap
 
-from pipeline.cli.arguments import EXPERIMENTS
+from pipeline.cli.arguments import experiments
 from pipeline.cli.paths import CONF_DIR
 from pipeline.cli.schema import StageConfig
 
@@ -41,12 +41,12 @@ def help_text(
         schema: Its options.
         sweeps: Whether it can be swept.
     """
-    experiments = " or ".join(path.stem for path in sorted(EXPERIMENTS.glob("*.yaml")))
+    sweeps_help = SWEEPS.format(name=name, experiments=" or ".join(experiments()))
     return HELP.format(
         name=name,
         doc=doc.strip(),
         options=_options(schema),
-        sweeps=SWEEPS.format(name=name, experiments=experiments) if sweeps else "",
+        sweeps=sweeps_help if sweeps else "",
     )
 
 

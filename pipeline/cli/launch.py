@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
-from pipeline.cli.arguments import ParsedCommand
+from pipeline.cli.arguments import Job, ParsedCommand
 from pipeline.cli.config import to_dict, validate
-from pipeline.cli.jobs import Job
 from pipeline.cli.overrides import quote
 from pipeline.cli.paths import CONF_DIR, outputs_dir
 from pipeline.cli.schema import StageConfig
@@ -29,6 +28,7 @@ from pipeline.cli.terminal import ignore_broken_pipe
 
 # Errors of files, values and the network. Others are bugs, and print a traceback.
 USER_ERRORS = (ValueError, ArithmeticError, OSError)
+LaunchJobs = Callable[[Path, Mapping[str, str]], None]  # in a folder, with these tags
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,10 @@ def call_with_hydra(
 ) -> None:
     """Compose the configuration and call the function; in a sweep, once per job."""
     import hydra
-    from omegaconf import DictConfig
 
     errors: list[Exception] = []
 
-    def job(config: DictConfig) -> None:
+    def job(config: object) -> None:
         try:
             function(to_dict(config))
         except USER_ERRORS as error:  # Hydra would print its own message

@@ -51,11 +51,9 @@ def parse_override(
         override, value = _parse_text(key, text, sweep=sweep)
     else:
         override, value = argument, _parse_with_hydra(argument)
-    if isinstance(value, SweepValues):
-        if not sweep:
-            raise ConfigError(f"{argument} has several values: add -m to train each")
-        if key not in HYPERPARAMETERS:
-            raise ConfigError(f"{argument} has several values: {key} takes one")
+    if isinstance(value, SweepValues) and not (sweep and key in HYPERPARAMETERS):
+        remedy = "add -m to train each" if key in HYPERPARAMETERS else "give only one"
+        raise ConfigError(f"{argument} has several values: {remedy}")
     return override, value
 
 

@@ -72,11 +72,11 @@ def _weight(value: str) -> str:
 
 def _server(value: str | None) -> str | None:
     """Accept the address of a server; the default is MLFLOW_TRACKING_URI, if any."""
-    environment, source = os.environ.get("MLFLOW_TRACKING_URI", ""), ""
-    if value is None and re.match("https?://", environment):
-        value, source = environment, "(from MLFLOW_TRACKING_URI) "
+    variable, source = os.environ.get("MLFLOW_TRACKING_URI", ""), ""
     if value is None:
-        return None
+        if not re.match("https?://", variable):
+            return None
+        value, source = variable, "(from MLFLOW_TRACKING_URI) "
     try:
         parts = urlsplit(value)
     except ValueError:  # brackets without an IPv6 address

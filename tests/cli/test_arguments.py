@@ -172,7 +172,12 @@ def test_a_sweep_without_a_good_setting_is_refused_whole():
 
 def test_bad_values_of_several_keys_are_all_named_at_once():
     found = sweep("-m", "hidden=0,-1", "lr=-1", "seed=1,-2").problems
-    assert [line.split()[0] for line in found] == ["lr", "hidden", "hidden"]
+    assert {line.split(" (")[0] for line in found} == {
+        "hidden must be greater than or equal to 1, got 0",
+        "hidden must be greater than or equal to 1, got -1",
+        "lr must be greater than 0, got -1",
+        "seed must be greater than or equal to 0, got -2",
+    }
 
 
 def test_values_in_quotes_are_what_they_say_and_others_values_are_refused():
@@ -264,7 +269,7 @@ TWO = "hydra.launcher.n_jobs=2"
         ),
         (
             ["-m", "reproduce=a,b"],
-            "reproduce=a,b has several values: reproduce takes one",
+            "reproduce=a,b has several values: give only one",
         ),
     ],
 )
