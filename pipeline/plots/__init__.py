@@ -1,4 +1,7 @@
-"""Arrays in, images out: the only package that uses Matplotlib."""
+"""Arrays in, images out: the only package that uses Matplotlib.
+
+There is a module for each stage, so a change to one plot concerns only its stage.
+"""
 
 from pipeline.plots.common import (
     ImageRow,

@@ -1,24 +1,23 @@
-"""The plot of a sweep: accuracy against what the sweep varies."""
+"""The plot of a sweep: validation accuracy against the values that the sweep varies.
+
+`pipeline.sweeps` chooses what is on the x axis and which points are connected.
+"""
 
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from pipeline.plots.common import new_figure, render, simplify_axes
 
-if TYPE_CHECKING:
-    pass
-
-MAX_TICKS = 10  # settings that are all named on the axis
+MAX_TICKS = 10  # values with a tick and a caption of their own
 
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """A setting in a sweep's picture."""
+    """A setting of a sweep."""
 
     x: float
     accuracies: Sequence[float]  # in [0, 1], one for each seed
@@ -28,12 +27,12 @@ class SweepPoint:
 def sweep_accuracy(
     lines: Mapping[str, Sequence[SweepPoint]], *, xlabel: str, title: str
 ) -> Image.Image:
-    """Draw validation accuracy against what a sweep varies, a line for each name.
+    """Plot every training as a dot, and the mean of each setting with error bars.
 
-    Without an xlabel the settings have no order, and no line is drawn.
-
-    Every training is a dot; the line goes through the means, and its bars are one
-    standard deviation over the seeds up and down.
+    Args:
+        lines: The settings that a line connects, by the line's name in the legend.
+        xlabel: What x is; empty for settings without an order, which are not connected.
+        title: The title.
     """
     figure = new_figure(7.2, 4.4)
     axes = figure.subplots()
@@ -45,27 +44,28 @@ def sweep_accuracy(
         x = [point.x for point in points]
         means = [float(np.mean(p.accuracies)) for p in points]
         stds = [np.std(p.accuracies, ddof=len(p.accuracies) > 1) for p in points]
-        drawn = axes.errorbar(
-            x, means, stds, fmt="_-" if xlabel else "_", capsize=5, label=name
-        )
-        named = {points[0].x, points[-1].x, x[int(np.argmax(means))]} if many else {*x}
-        for point, height in zip(points, means, strict=True):
-            every = [point.x] * len(point.accuracies)
-            axes.plot(every, point.accuracies, ".", color=drawn[0].get_color())
-            axes.annotate(
-                point.caption if point.x in named - captioned else "",
-                (point.x, height),
-                xytext=(8, -12),
-                textcoords="offset points",
-                fontsize=9,
-            )
+        style = "_-" if xlabel else "_"
+        bars = axes.errorbar(x, means, stds, fmt=style, capsize=5, label=name)
+        best = x[int(np.argmax(means))]
+        with_caption = {points[0].x, points[-1].x, best} if many else {*x}
+        for point, mean in zip(points, means, strict=True):
+            xs = [point.x] * len(point.accuracies)
+            axes.plot(xs, point.accuracies, ".", color=bars[0].get_color())
+            if point.x in with_caption - captioned:
+                axes.annotate(
+                    point.caption,
+                    (point.x, mean),
+                    xytext=(8, -12),
+                    textcoords="offset points",
+                    fontsize=9,
+                )
             captioned.add(point.x)
     if ticks[0] > 0 and ticks[-1] >= 10 * ticks[0]:
         axes.set_xscale("log")
-        xlabel += ", on a logarithmic scale"
+        xlabel += " (logarithmic scale)"
     if len(lines) > 1:
         axes.legend(frameon=False)
-    if many and xlabel:  # Matplotlib finds places for them
+    if many and xlabel:  # Matplotlib selects the ticks
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.tick_params(which="minor", labelbottom=False)
     else:
@@ -73,10 +73,8 @@ def sweep_accuracy(
         axes.set_xticks(ticks, [f"{x:,g}" if xlabel else "" for x in ticks])
     axes.set(xlabel=xlabel, ylabel="validation accuracy")
     axes.set_title(textwrap.fill(title, 80), fontsize=11, pad=22)
-    told = (
-        "a dot: a training; line and bars: mean and standard deviation over the seeds"
-    )
-    axes.text(0, 1.02, told, transform=axes.transAxes, fontsize=8.5, color="#5f6368")
+    legend = "dot: one training; line and bars: mean and standard deviation over seeds"
+    axes.text(0, 1.02, legend, transform=axes.transAxes, fontsize=8.5, color="#5f6368")
     axes.margins(0.12)
     axes.yaxis.set_major_formatter("{x:.1%}")
     simplify_axes(axes)
