@@ -1,9 +1,9 @@
 """Unfinished trainings: saved after every epoch, resumed with the same result.
 
-A training has a folder with two files. `history` only grows: one record per epoch, with
-the network's tensors and the metrics. `state` is replaced: Adam's averages, the random
-generator, and how much of the history is valid. A record is on disk before the state
-that counts it, so a process may be killed at any point.
+A training has a folder with two files. `history` only grows, by a record per epoch with
+the network's tensors and metrics. `state` is replaced: Adam's averages, the generator,
+and size and hash of the history. A record is on disk before the state that counts it,
+so a process may be killed at any point.
 """
 
 import hashlib
@@ -27,8 +27,7 @@ from pipeline import files
 from pipeline.model import Network, Snapshot, snapshot
 from pipeline.training.loop import Adam, Epoch
 
-STATE, HISTORY = "state", "history"
-HASH_BYTES = 32  # a SHA-256, before the content of `state`
+HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 
 
 @dataclass(frozen=True)
@@ -39,24 +38,21 @@ class EpochState:
     tensors: Snapshot
     metrics: dict[str, float]  # losses in nats, accuracies in [0, 1]; {} for epoch 0
     seconds: float  # duration of the epoch
-    time: int  # end of the epoch, in milliseconds since 1970
+    time: int  # its end, in milliseconds since 1970
 
     @classmethod
     def of(cls, network: Network, epoch: Epoch | None = None) -> "EpochState":
         """Copy the network after an epoch, or before the first one."""
-        number, metrics, seconds = (
-            (epoch.number, epoch.metrics, epoch.seconds) if epoch else (0, {}, 0.0)
-        )
-        milliseconds = time.time_ns() // 1_000_000
-        return cls(number, snapshot(network), metrics, seconds, milliseconds)
+        done = epoch or Epoch(0, {}, 0.0)
+        now = time.time_ns() // 1_000_000
+        return cls(done.number, snapshot(network), done.metrics, done.seconds, now)
 
 
 def training_digest(values: Mapping[str, Any]) -> str:
-    """Return 16 hexadecimal digits that identify the trainings with these values.
+    """Identify the trainings with equal results by 16 hexadecimal digits.
 
     Args:
-        values: All that determines the result: hyperparameters, hashes of data and
-            code, ... PyTorch's version is added.
+        values: All that determines the result, except PyTorch's version.
     """
     text = json.dumps([dict(values), torch.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -66,100 +62,83 @@ class Checkpoint:
     """The folder of an unfinished training, which this process has locked."""
 
     def __init__(
-        self,
-        folder: Path,
-        network: Network,
-        adam: Adam,
-        generator: torch.Generator,
+        self, folder: Path, network: Network, adam: Adam, generator: torch.Generator
     ) -> None:
-        """Take the objects that are saved and restored."""
+        """Take the objects that `save` and `restore` are about."""
         self.folder = folder
-        self._network = network
-        self._adam = adam
-        self._generator = generator
-        self._size = 0  # valid bytes of the history
-        self._hash = hashlib.sha256()  # of these bytes
+        self._state, self._history = folder / "state", folder / "history"
+        self._network, self._adam, self._generator = network, adam, generator
+        self._size, self._hash = 0, hashlib.sha256()  # of the history
 
     @property
     def lease(self) -> str:
-        """The folder below that of the store, which identifies this training."""
+        """The folder, relative to that of the store; it identifies the training."""
         return "/".join(self.folder.parts[-3:])
 
     def save(self, epoch: Epoch | None = None) -> EpochState:
-        """Save all that is needed to resume after this epoch, or before the first.
-
-        Returns:
-            The state of the network, which is added to the history.
-        """
-        state = EpochState.of(self._network, epoch)
-        values = {"metrics": state.metrics, "seconds": state.seconds}
-        values |= {"epoch": state.epoch, "time": state.time}
-        record = _pack(state.tensors, values)
-        with (self.folder / HISTORY).open("ab") as stream:
-            stream.truncate(self._size)  # removes a record that no state counted
+        """Save what is needed to resume after this epoch, or before the first one."""
+        saved = EpochState.of(self._network, epoch)
+        values = {
+            name: value for name, value in vars(saved).items() if name != "tensors"
+        }
+        record = _pack(saved.tensors, values)
+        with self._history.open("ab") as stream:
+            stream.truncate(self._size)  # removes a record without a state
             stream.write(record)
             stream.flush()
             os.fsync(stream.fileno())
         self._size += len(record)
         self._hash.update(record)
-        tensors = {
+        state = {
             "mean": self._adam.mean.numpy(),
             "square": self._adam.square.numpy(),
             "generator": self._generator.get_state().numpy(),
         }
         history = {"size": self._size, "sha256": self._hash.hexdigest()}
-        content = _pack(tensors, {"steps": self._adam.steps, "history": history})
-        with files.atomic_file(self.folder / STATE) as temporary:
+        content = _pack(state, {"steps": self._adam.steps, "history": history})
+        with files.atomic_file(self._state) as temporary:
             temporary.write_bytes(hashlib.sha256(content).digest() + content)
-        return state
+        return saved
 
     def restore(self) -> list[EpochState]:
-        """Set network, optimizer and generator to the last state that was saved.
+        """Set network, optimizer and generator to the state that was saved last.
 
         Returns:
-            The state after each epoch, from epoch 0; empty if nothing was saved.
+            The states after each epoch, from 0; empty if nothing was saved.
 
         Raises:
-            ValueError: If a file is damaged: one changed bit of the state would change
-                all epochs after it.
+            ValueError: If a file is damaged: one bit would change all later epochs.
         """
-        if not (self.folder / STATE).exists():
+        if not self._state.exists():
             return []
-        ((tensors, values),) = _unpack(self._read_state())
-        size, sha256 = values["history"]["size"], values["history"]["sha256"]
-        records = self._read(HISTORY)[:size]
-        self._hash.update(records)
-        if len(records) != size or self._hash.hexdigest() != sha256:
-            raise self._damaged(HISTORY)
-        self._size = size
-        self._adam.mean.copy_(torch.tensor(tensors["mean"]))
-        self._adam.square.copy_(torch.tensor(tensors["square"]))
-        self._adam.steps = values["steps"]
-        self._generator.set_state(torch.tensor(tensors["generator"]))
-        history = [EpochState(tensors=t, **values) for t, values in _unpack(records)]
-        self._network.load_state_dict(
-            {name: torch.tensor(array) for name, array in history[-1].tensors.items()}
-        )
-        return history
-
-    def _read_state(self) -> bytes:
-        stored = self._read(STATE)
+        stored = self._read(self._state)
         sha256, content = stored[:HASH_BYTES], stored[HASH_BYTES:]
         if hashlib.sha256(content).digest() != sha256:
-            raise self._damaged(STATE)
-        return content
+            raise self._damaged(self._state)
+        ((state, values),) = _unpack(content)
+        self._size = values["history"]["size"]
+        records = self._read(self._history)[: self._size]
+        self._hash.update(records)
+        if self._hash.hexdigest() != values["history"]["sha256"]:
+            raise self._damaged(self._history)
+        history = [EpochState(tensors=t, **values) for t, values in _unpack(records)]
+        for name, tensor in self._network.state_dict().items():
+            tensor.copy_(torch.tensor(history[-1].tensors[name]))
+        self._adam.mean.copy_(torch.tensor(state["mean"]))
+        self._adam.square.copy_(torch.tensor(state["square"]))
+        self._adam.steps = values["steps"]
+        self._generator.set_state(torch.tensor(state["generator"]))
+        return history
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, path: Path) -> bytes:
         try:
-            return (self.folder / name).read_bytes()
+            return path.read_bytes()
         except OSError as error:
-            raise self._damaged(name) from error
+            raise self._damaged(path) from error
 
-    def _damaged(self, name: str) -> ValueError:
-        return ValueError(
-            f"the checkpoint {self.folder / name} is damaged: resume=false starts the "
-            "training again"
-        )
+    def _damaged(self, path: Path) -> ValueError:
+        remedy = "resume=false starts the training again"
+        return ValueError(f"the checkpoint {path} is damaged: {remedy}")
 
 
 def _pack(tensors: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> bytes:
@@ -191,17 +170,16 @@ def open_checkpoint(
     the same time have a folder each. A folder is removed when its training is finished.
 
     Args:
-        parent: The folder for trainings with the same result: checkpoints/<digest>,
-            see `training_digest`.
+        parent: The folder of the trainings with equal results: checkpoints/<digest>.
         network: The network, with its initial weights.
         adam: The optimizer of the network.
         generator: The source of the shuffles.
-        resume: Whether to resume a killed training, the one with the most epochs. If
-            not, all of them are removed.
+        resume: Whether to resume the killed training with the most epochs; otherwise
+            all killed trainings are removed.
     """
     waiting = "waiting for another training to start or end"
-    every_training = parent.parent / ".lock"
-    with files.lock(every_training, waiting=waiting):
+    lock_of_all = parent.parent / ".lock"
+    with files.lock(lock_of_all, waiting=waiting):
         killed = [path for path in parent.glob("*") if not files.is_held(path / "lock")]
         if not resume:
             while killed:
@@ -210,16 +188,15 @@ def open_checkpoint(
         lock = files.hold(folder / "lock")
     try:
         yield Checkpoint(folder, network, adam, generator)
-        with files.lock(every_training, waiting=waiting):
+        with files.lock(lock_of_all, waiting=waiting):
             _remove(folder)
     finally:
         lock.release()
 
 
 def _history_size(folder: Path) -> int:
-    """Return the bytes of the history, which grows with every epoch."""
-    saved = (folder / STATE).exists() and (folder / HISTORY).exists()
-    return (folder / HISTORY).stat().st_size if saved else 0
+    saved = all((folder / name).exists() for name in ("state", "history"))
+    return (folder / "history").stat().st_size if saved else 0
 
 
 def _remove(folder: Path) -> None:

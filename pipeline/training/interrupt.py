@@ -1,47 +1,40 @@
-"""Ctrl-C during a training: the first one waits for the end of the epoch.
+"""Ctrl-C during a training: the first one stops it after the epoch, a second at once.
 
-A killed process loses at most an epoch; see `checkpoints.py`.
+Both leave a checkpoint from which the same command resumes.
 """
 
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 RESUME = "run the same command again to resume"
 
 
+@dataclass
 class Interrupt:
-    """Remembers whether Ctrl-C was pressed."""
+    """Whether Ctrl-C was pressed."""
 
-    def __init__(self) -> None:
-        """Start without a request."""
-        self.requested = False
+    requested: bool = False
 
     def between(self, epochs: range) -> Iterator[int]:
-        """Yield the numbers of the epochs until Ctrl-C was pressed.
-
-        Raises:
-            KeyboardInterrupt: If it was pressed during an epoch, before the next one.
-        """
+        """Yield epochs; raise a KeyboardInterrupt between two if it was pressed."""
         for epoch in epochs:
             if self.requested:
                 raise KeyboardInterrupt(f"stopped after epoch {epoch - 1}; {RESUME}")
             yield epoch
 
     def raise_if_requested(self) -> None:
-        """Raise a KeyboardInterrupt if Ctrl-C was pressed during the last epoch."""
+        """Raise a KeyboardInterrupt if it was pressed during the last epoch."""
         if self.requested:
             raise KeyboardInterrupt("stopped after the training, which is finished")
 
 
 @contextmanager
 def delayed_interrupt() -> Iterator[Interrupt]:
-    """Replace the handler of Ctrl-C; a second Ctrl-C stops at once.
-
-    Workers of a sweep ignore Ctrl-C, because the sweep stops them. That remains so.
-    """
+    """Handle Ctrl-C, except in workers of a sweep, which ignore it."""
     interrupt = Interrupt()
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -1,9 +1,7 @@
-"""Training, written out: what is computed for a batch, and how Adam uses it.
+"""The training loop: gradients by backpropagation, steps by Adam, epoch by epoch.
 
-Nothing is hidden in a library here. `gradients` is backpropagation through the two
-layers in eight lines, `Adam` is Keras's, and `fit` repeats both for every batch of
-every epoch. Tests hold the gradients against autograd and finite differences, and Adam
-against PyTorch's.
+Everything is written out in tensor operations, without autograd or `torch.optim`. Tests
+compare the gradients with autograd and finite differences, and Adam with PyTorch's.
 """
 
 import math
@@ -18,7 +16,7 @@ from torch.nn.functional import one_hot
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from pipeline import CLASSES
-from pipeline.datasets.dataset import LabelledImages, Split
+from pipeline.datasets import LabelledImages, Split
 from pipeline.model.metrics import accuracy, cross_entropy
 from pipeline.model.network import Network
 
@@ -27,64 +25,76 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is known after an epoch."""
+    """The results of an epoch."""
 
     number: int  # from 1
     metrics: dict[str, float]  # losses in nats, accuracies in [0, 1]
-    seconds: float  # that it took, validation included
+    seconds: float  # duration, validation included
+
+
+def gradients(
+    weights: list[Tensor],
+    pixels: Float[Tensor, "batch 784"],
+    targets: Float[Tensor, "batch 10"],
+    logits: Float[Tensor, "batch 10"],
+    *,
+    out: list[Tensor],
+) -> None:
+    """Compute the gradient of the mean cross-entropy of a batch.
+
+    Args:
+        weights: Weight and bias of layer_1, then of layer_2, with PyTorch's shapes.
+        pixels: The images.
+        targets: The labels, one-hot.
+        logits: Receives the output of the network.
+        out: Receives the gradients, in the shapes of `weights`.
+
+    Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4. The
+    derivative of softmax and cross-entropy together, p - y, is equation 4.109 of
+    Bishop, Pattern Recognition and Machine Learning (2006).
+    """
+    w_1, b_1, w_2, b_2 = weights
+    d_w_1, d_b_1, d_w_2, d_b_2 = out
+    # Forward pass: from the pixels to the logits.
+    hidden = torch.addmm(b_1, pixels, w_1.T).relu_()  # (batch, hidden)
+    torch.addmm(b_2, hidden, w_2.T, out=logits)
+    # Backward pass: the chain rule, from the loss back to the weights of each layer.
+    d_logits = logits.softmax(dim=1).sub_(targets).div_(len(pixels))  # (batch, 10)
+    torch.mm(d_logits.T, hidden, out=d_w_2)  # (10, hidden)
+    torch.sum(d_logits, dim=0, out=d_b_2)
+    d_hidden = torch.mm(d_logits, w_2).mul_(hidden.sign())  # ReLU's slope: 1 or 0
+    torch.mm(d_hidden.T, pixels, out=d_w_1)  # (hidden, 784)
+    torch.sum(d_hidden, dim=0, out=d_b_1)
 
 
 class Adam:
-    """Adam, as Keras computes it, on all parameters of a network at once.
+    """Adam, as Keras computes it, for all parameters of a network at once.
 
-    The parameters are laid end to end in one vector, of which the network's tensors
-    become views; so a step is six operations, however many tensors there are.
+    It moves the parameters into one vector, of which the network's tensors become
+    views. So a step takes six operations, whatever the number of tensors.
 
     Source: Kingma and Ba, Adam: a method for stochastic optimization (2015), the
-    formulation just before 2.1, in which epsilon stands beside the uncorrected root.
+    variant at the end of section 2, which adds epsilon to the uncorrected root.
     """
 
     def __init__(self, network: Network, *, lr: float) -> None:
-        """Take over the parameters of the network; lr is the size of a step."""
+        """Take over the parameters of a network; `lr` is the learning rate."""
         self.lr = lr
         self.steps = 0
         self.parameters = parameters_to_vector(network.parameters()).detach()
         vector_to_parameters(self.parameters, network.parameters())
-        self.mean = torch.zeros_like(self.parameters)  # of the gradients so far
-        self.square = torch.zeros_like(self.parameters)  # mean of their squares
+        self.mean = torch.zeros_like(self.parameters)  # moving average of gradients
+        self.square = torch.zeros_like(self.parameters)  # and of their squares
 
     def step(self, gradient: Float[Tensor, " parameters"]) -> None:
-        """Move every parameter against its gradient, each by a step of its own size."""
+        """Change each parameter against its gradient."""
         self.steps += 1
         self.mean.lerp_(gradient, 1 - BETA_1)
         self.square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
-        corrected = math.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
+        # Both averages start at 0; this removes the bias from their ratio.
+        correction = math.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
         root = self.square.sqrt().add_(EPSILON)
-        self.parameters.addcdiv_(self.mean, root, value=-self.lr * corrected)
-
-
-def train(
-    split: Split, *, hidden: int, epochs: int, batch_size: int, lr: float, seed: int
-) -> tuple[Network, list[Epoch]]:
-    """Train a new network from the first step to the last, without stops or records.
-
-    The bytes are those of the command's where torch.set_num_threads(1) was called.
-
-    Returns:
-        The network, and what was known after each epoch.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    network = Network(hidden=hidden, generator=generator)
-    history = fit(
-        network,
-        Adam(network, lr=lr),
-        train=split.train,
-        val=split.val,
-        epochs=range(1, epochs + 1),
-        batch_size=batch_size,
-        generator=generator,
-    )
-    return network, list(history)
+        self.parameters.addcdiv_(self.mean, root, value=-self.lr * correction)
 
 
 def fit(
@@ -97,118 +107,108 @@ def fit(
     batch_size: int,
     generator: torch.Generator,
 ) -> Iterator[Epoch]:
-    """Train the network in place, and yield what is known after each epoch.
+    """Train a network in place, and yield the results of each epoch.
 
     Args:
-        network: The network to train.
-        adam: The optimizer that has taken over its parameters.
-        train: Pictures to learn from, shuffled anew every epoch.
-        val: Pictures to watch; nothing is learned from them.
+        network: The network.
+        adam: Its optimizer.
+        train: The training images, which every epoch shuffles.
+        val: The validation images, which do not change the network.
         epochs: The numbers of the epochs, such as range(1, 21).
-        batch_size: Pictures a step. The last batch of an epoch may be smaller.
-        generator: Source of the shuffles.
+        batch_size: Images per step. The last batch of an epoch may be smaller.
+        generator: The source of the shuffles.
 
     Yields:
-        `train/loss` and `train/accuracy` as Keras prints them: means over the pictures,
-        each as the network answered it in its batch, while it was still learning.
-        `val/loss` and `val/accuracy` of the network as it stands after the epoch.
+        Loss and accuracy: as `train/...` the means over the steps of the epoch, as in
+        Keras; as `val/...` those of the network after the epoch.
 
     Raises:
-        FloatingPointError: If a loss or a weight is no longer a finite number; it says
-            since which step.
+        FloatingPointError: If a loss or a weight becomes non-finite.
     """
-    images = torch.from_numpy(train.images)  # stay bytes: a quarter of the memory
+    images = torch.from_numpy(train.images)  # uint8: a quarter of the memory
     labels = torch.from_numpy(train.labels).long()
-    targets = one_hot(labels, CLASSES).float()  # (n, 10), 1 at the label
+    targets = one_hot(labels, CLASSES).float()  # (n, 10)
     shuffled, shuffled_targets = torch.empty_like(images), torch.empty_like(targets)
-    logits = torch.empty_like(targets)  # kept, so that loss is computed once an epoch
+    logits = torch.empty_like(targets)  # of an epoch, for its metrics
     weights = [tensor.detach() for tensor in network.parameters()]
     gradient = torch.empty_like(adam.parameters)
-    slopes = _views(gradient, like=weights)
+    out = _views(gradient, like=weights)
     for number in epochs:
         start = time.perf_counter()
         order = torch.randperm(len(train), generator=generator)
         torch.index_select(images, 0, order, out=shuffled)
         torch.index_select(targets, 0, order, out=shuffled_targets)
-        with torch.inference_mode():  # nothing is noted for autograd: a tenth faster
+        with torch.inference_mode():  # autograd records nothing: 10 % faster
             for batch, batch_targets, batch_logits in zip(
                 shuffled.flatten(start_dim=1).split(batch_size),
                 shuffled_targets.split(batch_size),
                 logits.split(batch_size),
                 strict=True,
             ):
-                gradients(weights, batch / 255, batch_targets, batch_logits, out=slopes)
+                gradients(weights, batch / 255, batch_targets, batch_logits, out=out)
                 adam.step(gradient)
-        seen = labels[order]
-        metrics = {
-            "train/loss": cross_entropy(logits, seen).item(),
-            "train/accuracy": accuracy(logits, seen).item(),
-            **{f"val/{name}": value for name, value in score(network, val).items()},
-        }
+        parts = {"train": _score(logits, labels[order]), "val": score(network, val)}
+        metrics = {f"{part}/{k}": v for part in parts for k, v in parts[part].items()}
         finite = torch.isfinite(adam.parameters).all()
         if not (finite and all(map(math.isfinite, metrics.values()))):
-            steps = -(-len(train) // batch_size)
-            step = _first_bad(logits, seen) // batch_size + 1
+            step = _first_non_finite_step(logits, labels[order], batch_size)
             raise FloatingPointError(
-                f"loss or weights are no finite numbers any more, in epoch {number} "
-                f"from step {min(step, steps)} of {steps} on: lr must be smaller than "
-                f"{adam.lr}; the last good epoch is {number - 1}"
+                f"loss or weights became non-finite in epoch {number}, {step}: use a "
+                f"smaller lr than {adam.lr}; the last good epoch is {number - 1}"
             )
         yield Epoch(number, metrics, time.perf_counter() - start)
 
 
-def gradients(
-    weights: list[Tensor],
-    pixels: Float[Tensor, "batch 784"],
-    targets: Float[Tensor, "batch 10"],
-    logits: Float[Tensor, "batch 10"],
-    *,
-    out: list[Tensor],
-) -> None:
-    """Compute how the mean cross-entropy of a batch changes with every weight.
+def train(
+    split: Split, *, hidden: int, epochs: int, batch_size: int, lr: float, seed: int
+) -> tuple[Network, list[Epoch]]:
+    """Train a new network without checkpoints and without recording anything.
 
-    Args:
-        weights: Weight and bias of layer_1, then of layer_2, as PyTorch stores them.
-        pixels: The pictures, flattened.
-        targets: 1 at the label of each picture, 0 elsewhere.
-        logits: Filled with what the network answers.
-        out: Filled with the gradients, shaped as the weights.
+    After torch.set_num_threads(1) it has the same bytes as that of the command.
 
-    Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4; that
-    softmax and cross-entropy together have the slope p - y is Bishop, Pattern
-    Recognition and Machine Learning (2006), equation 4.109.
+    Returns:
+        The network, and the results of each epoch.
     """
-    w_1, b_1, w_2, b_2 = weights
-    d_w_1, d_b_1, d_w_2, d_b_2 = out
-    # Forward: what the network answers.
-    hidden = torch.addmm(b_1, pixels, w_1.T).relu_()  # (batch, hidden)
-    torch.addmm(b_2, hidden, w_2.T, out=logits)
-    # Backward: the chain rule, from the loss to each layer's sums to its weights.
-    d_logits = logits.softmax(dim=1).sub_(targets).div_(len(pixels))  # (batch, 10)
-    torch.mm(d_logits.T, hidden, out=d_w_2)
-    torch.sum(d_logits, dim=0, out=d_b_2)
-    d_hidden = torch.mm(d_logits, w_2).mul_(hidden.sign())  # ReLU: 1 or 0
-    torch.mm(d_hidden.T, pixels, out=d_w_1)
-    torch.sum(d_hidden, dim=0, out=d_b_1)
+    generator = torch.Generator().manual_seed(seed)
+    network = Network(hidden=hidden, generator=generator)
+    results = fit(
+        network,
+        Adam(network, lr=lr),
+        train=split.train,
+        val=split.val,
+        epochs=range(1, epochs + 1),
+        batch_size=batch_size,
+        generator=generator,
+    )
+    return network, list(results)
 
 
-def _first_bad(logits: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> int:
-    """Return the first row whose loss is no finite number; n if there is none."""
-    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-    return int(torch.isfinite(losses).long().cumprod(dim=0).sum())
+def score(network: Network, data: LabelledImages) -> dict[str, float]:
+    """Return loss and accuracy of a network on labelled images."""
+    labels = torch.from_numpy(data.labels).long()
+    return _score(network.logits(data.images), labels)
 
 
-def score(network: Network, pictures: LabelledImages) -> dict[str, float]:
-    """Return loss and accuracy of the network, as it stands, on pictures."""
-    logits = network.logits(pictures.images)
-    labels = torch.from_numpy(pictures.labels).long()
+def _score(
+    logits: Float[Tensor, "n 10"], labels: Int[Tensor, " n"]
+) -> dict[str, float]:
     return {
         "loss": cross_entropy(logits, labels).item(),
         "accuracy": accuracy(logits, labels).item(),
     }
 
 
+def _first_non_finite_step(
+    logits: Float[Tensor, "n 10"], labels: Int[Tensor, " n"], batch_size: int
+) -> str:
+    """Find the first step with a non-finite loss; else it was the last step."""
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    row = int(torch.isfinite(losses).long().cumprod(dim=0).sum())  # n if all are finite
+    steps = math.ceil(len(labels) / batch_size)
+    return f"step {min(row // batch_size + 1, steps)} of {steps}"
+
+
 def _views(vector: Tensor, *, like: list[Tensor]) -> list[Tensor]:
-    """Cut a vector into tensors that are shaped like others and share its memory."""
+    """Return views of a vector in the shapes of other tensors."""
     parts = vector.split([tensor.numel() for tensor in like])
     return [part.view_as(tensor) for part, tensor in zip(parts, like, strict=True)]

@@ -1,6 +1,6 @@
 """What a training records: metrics and images in MLflow at once, files at its end.
 
-The numbers come from `loop.py`; this module computes none except tensor statistics.
+The numbers come from `loop.py`; only the tensor statistics are computed here.
 """
 
 import json
@@ -29,7 +29,7 @@ class Recorder:
     run: Run
     epochs: int  # of the finished training
     history: list[EpochState] = field(default_factory=list)
-    final: dict[str, float] = field(default_factory=dict)  # of the trained network
+    metrics: dict[str, float] = field(default_factory=dict)  # of the trained network
 
     @property
     def last(self) -> EpochState:
@@ -37,10 +37,7 @@ class Recorder:
         return self.history[-1]
 
     def add(self, state: EpochState) -> None:
-        """Log the metrics of an epoch and the statistics and images of its tensors.
-
-        Logging the same state again, after a resume, changes nothing in the run.
-        """
+        """Log metrics, tensor statistics and templates; a second time has no effect."""
         self.history.append(state)
         epoch, tensors = state.epoch, state.tensors
         metrics = state.metrics | tensor_statistics(tensors)
@@ -57,11 +54,12 @@ class Recorder:
         """Log the scores of the trained network on the training images.
 
         Returns:
-            These, and the metrics of the last epoch.
+            The metrics of the last epoch, and these scores.
         """
-        self.final = {f"final/train_{name}": value for name, value in scores.items()}
-        self.run.log_metrics(self.final, step=self.epochs, time=self.last.time)
-        return {key: self.last.metrics[key] for key in METRICS} | self.final
+        final = {f"final/train_{name}": value for name, value in scores.items()}
+        self.run.log_metrics(final, step=self.epochs, time=self.last.time)
+        self.metrics = {name: self.last.metrics[name] for name in METRICS} | final
+        return self.metrics
 
     def write(
         self,
@@ -70,33 +68,25 @@ class Recorder:
         metadata: Mapping[str, Any],
         train: LabelledImages,
     ) -> str:
-        """Write network, detector, history, metrics and learning curves.
+        """Write network, detector, history, metrics and learning curves to a folder.
 
-        Equal trainings write equal bytes, except in `run.json`: run id and duration.
-
-        Args:
-            folder: Where to write; it exists.
-            network: The trained network.
-            metadata: Hyperparameters and data hash, stored with the tensors.
-            train: The training images, to which the detector is fitted.
+        Equal trainings write equal bytes, except in run.json: the run and the duration.
 
         Returns:
-            The sha256 of `model.safetensors`.
+            The sha256 of model.safetensors.
         """
         sha256 = save_model(folder / "model.safetensors", network, metadata)
         detector = fit_detector(network, train.images, train.labels)
         save_detector(folder / "familiar.safetensors", detector, network=sha256)
         tensors = [state.tensors for state in self.history]
         save_history(folder / "history.safetensors", tensors, metadata)
-        rows = [{key: s.metrics[key] for key in METRICS} for s in self.history[1:]]
-        files.write_csv(
-            folder / "history.csv",
-            [{"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1)],
-        )
-        metrics = json.dumps({**rows[-1], **self.final}, indent=1)
-        (folder / "metrics.json").write_text(metrics + "\n")
+        rows = [{k: state.metrics[k] for k in METRICS} for state in self.history[1:]]
+        table = [{"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1)]
+        files.write_csv(folder / "history.csv", table)
         learning_curves(rows).save(folder / "learning_curves.png")
-        seconds = sum(state.seconds for state in self.history)
-        run = json.dumps({"run_id": self.run.id, "seconds": round(seconds, 3)})
+        metrics = json.dumps(self.metrics, indent=1)
+        (folder / "metrics.json").write_text(metrics + "\n")
+        seconds = round(sum(state.seconds for state in self.history), 3)
+        run = json.dumps({"run_id": self.run.id, "seconds": seconds})
         (folder / "run.json").write_text(run + "\n")
         return sha256

@@ -1,11 +1,11 @@
 """Reproduction: train a recorded run again and compare the networks byte by byte.
 
-If the bytes differ, the report says by how much, and what else is different: commit,
+If the bytes differ, a report says by how much, and what else is different: commit,
 code, versions, packages or processor.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,9 @@ class RecordedTraining:
             ValueError: If the store does not contain the run, or the run no network.
         """
         run = find_training_run(run_id, store=store)
-        folder = run.folder / "train"
-        trained = load_trained_model(folder / "model.safetensors")
-        metrics = json.loads((folder / "metrics.json").read_text())
-        return cls(run, trained, metrics)
+        trained = load_trained_model(run.folder / "train" / "model.safetensors")
+        metrics = (run.folder / "train" / "metrics.json").read_text()
+        return cls(run, trained, json.loads(metrics))
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -59,31 +58,31 @@ class RecordedTraining:
         Raises:
             ValueError: If the data are not the same; the message names the files.
         """
-        run_id, name = self.run.run_id, self.hyperparameters["dataset"]
-        expected = self.trained.metadata["data_sha256"]
+        name, expected = (
+            self.trained.metadata[key] for key in ("dataset", "data_sha256")
+        )
+        trained_with = f"run {self.run.run_id} was trained with"
         path = folder / f"{datasets.file_name(name)}.safetensors"
         if path.exists() and path.with_suffix(".json").exists():
             sha256 = file_sha256(path)
             if sha256 != datasets.summary(path)["sha256"]:
                 raise ValueError(
-                    f"{path} is damaged: it has sha256 {sha256}, and run {run_id} was "
-                    f"trained with {expected}; python -m pipeline.data dataset={name} "
-                    "makes the file again"
+                    f"{path} is damaged: {trained_with} sha256 {expected}, and this is "
+                    f"{sha256}; python -m pipeline.data dataset={name} makes it again"
                 )
         dataset = datasets.load(name, folder=folder)
-        if dataset.sha256 == expected:
-            return dataset
-        (recorded,) = (self.run.folder / "data").glob("*.json")
-        before = json.loads(recorded.read_text())["origin"]
-        now = datasets.summary(dataset.path)["origin"]
-        changed = ", ".join(_changed(before, now)) or dataset.path
-        raise ValueError(
-            f"the data of {name} changed since run {run_id} was trained: {changed}; "
-            "restore the files"
-        )
+        if dataset.sha256 != expected:
+            (recorded,) = (self.run.folder / "data").glob("*.json")
+            before = json.loads(recorded.read_text())["origin"]
+            changed = _changed(before, datasets.summary(dataset.path)["origin"])
+            raise ValueError(
+                f"{trained_with} other data than {name} has now: restore "
+                f"{', '.join(changed) or dataset.path}"
+            )
+        return dataset
 
     def equals(self, sha256: str) -> bool:
-        """Return whether the file of the network had the same sha256."""
+        """Return whether the file of the network has this hash."""
         return sha256 == self.trained.sha256
 
     def compare(
@@ -97,80 +96,75 @@ class RecordedTraining:
 
         Args:
             network: The network of the reproduction.
-            sha256: Of its file.
-            metrics: The content of its `metrics.json`.
+            sha256: The hash of its file.
+            metrics: The content of its metrics.json.
             code: The sha256 of each module on which a training depends.
 
         Raises:
-            ValueError: If the files of the networks differ; the message is the report.
+            ValueError: If the hashes differ; the message is the report.
         """
-        hashes = f"recorded {self.trained.sha256}, now {sha256}"
         differences = [
             *self._weight_differences(network, metrics),
             *self._environment_differences(provenance.tags()),
             *self._code_differences(code),
             *self._package_differences(provenance.packages()),
         ]
+        hashes = f"recorded {self.trained.sha256}, now {sha256}"
         lines = "".join(f"\n  {line}" for line in differences)
         if not self.equals(sha256):
             raise ValueError(f"not reproduced: {hashes}{lines}")
-        if lines:
-            lines = f"\nalthough there are differences:{lines}"
-        return f"reproduced byte for byte: {hashes}{lines}"
+        note = f"\nalthough there are differences:{lines}" if lines else ""
+        return f"reproduced byte for byte: {hashes}{note}"
 
     def _weight_differences(
         self, network: Network, metrics: Mapping[str, float]
-    ) -> list[str]:
+    ) -> Iterator[str]:
         before, now = (
             parameters_to_vector(each.parameters()).detach().numpy()
             for each in (self.trained.network, network)
         )
         difference = np.abs(now - before)
-        if not difference.any():
-            return []
-        return [
-            f"weights: {np.count_nonzero(difference):,} of {difference.size:,} differ; "
-            f"largest difference {difference.max():.2g}, mean {difference.mean():.2g}; "
-            f"mean absolute weight {np.abs(before).mean():.2g}",
-            *(
-                f"{name}: {self.metrics[name]:.4%}, now {metrics[name]:.4%}"
-                for name in ("final/train_accuracy", "val/accuracy")
-            ),
-        ]
+        if difference.any():
+            yield (
+                f"weights: {np.count_nonzero(difference):,} of {difference.size:,} "
+                f"differ, by {difference.max():.2g} at most and by "
+                f"{difference.mean():.2g} on average; the mean absolute weight is "
+                f"{np.abs(before).mean():.2g}"
+            )
+            for name in ("final/train_accuracy", "val/accuracy"):
+                yield f"{name}: {self.metrics[name]:.4%}, now {metrics[name]:.4%}"
 
-    def _environment_differences(self, tags: Mapping[str, str]) -> list[str]:
-        recorded = self.run.tags
-        lines = [
-            f"{name}: {recorded.get(tag)}, now {tags.get(tag)}"
-            for tag, name in ENVIRONMENT_TAGS.items()
-            if recorded.get(tag) != tags.get(tag)
-        ]
-        if recorded.get("git.dirty") == tags.get("git.dirty") == "true":
-            lines.append("uncommitted code: both then and now")
-        return lines
+    def _environment_differences(self, tags: Mapping[str, str]) -> Iterator[str]:
+        for tag, name in ENVIRONMENT_TAGS.items():
+            before, now = self.run.tags.get(tag), tags.get(tag)
+            if before != now:
+                yield f"{name}: {before}, now {now}"
+            elif tag == "git.dirty" and now == "true":
+                yield f"{name}: both then and now"
 
-    def _code_differences(self, code: Mapping[str, str]) -> list[str]:
+    def _code_differences(self, code: Mapping[str, str]) -> Iterator[str]:
         path = self.run.folder / "code.json"
         if not path.exists():
-            return ["code: not recorded then"]
-        changed = _changed(json.loads(path.read_text()), code)
-        return [f"code: {', '.join(changed)}"] if changed else []
+            yield "code: not recorded then"
+        elif changed := _changed(json.loads(path.read_text()), code):
+            yield f"code: {', '.join(changed)}"
 
-    def _package_differences(self, packages: str) -> list[str]:
+    def _package_differences(self, packages: str) -> Iterator[str]:
         recorded = (self.run.folder / "packages.txt").read_text()
         before, now = (
             dict(line.split("==") for line in text.splitlines())
             for text in (recorded, packages)
         )
-        # First the packages that changed, then those that were removed or added.
-        names = sorted(
+        # First the packages that have another version, then those only one of both has.
+        changed = sorted(
             _changed(before, now), key=lambda n: (n not in before, n not in now, n)
         )
-        versions = [
-            f"{name} {before.get(name, 'none')}, now {now.get(name, 'none')}"
-            for name in names
-        ]
-        return [f"packages: {'; '.join(versions)}"] if versions else []
+        if changed:
+            versions = [
+                f"{name} {before.get(name, 'none')}, now {now.get(name, 'none')}"
+                for name in changed
+            ]
+            yield f"packages: {'; '.join(versions)}"
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

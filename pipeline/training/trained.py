@@ -25,40 +25,36 @@ def load_trained(
         model: The path of a network's file.
         outputs: The folder that contains `train/`, the results of the last training.
         store: The folder of the MLflow store.
-        detector: Whether the out-of-distribution detector is needed. It is then read
-            with the network, before another training can replace both.
+        detector: Whether to read the out-of-distribution detector as well.
 
     Raises:
-        FileNotFoundError: If a file is missing; the message names the command that
-            makes it.
+        FileNotFoundError: If a file is missing; the message says what makes it.
         ValueError: If the store does not contain the run, or a file is damaged.
     """
-    if run is None and model is None:
-        folder = outputs / "train"
-        with files.read_lock(folder):
-            return _load(folder / "model.safetensors", detector=detector)
     if run is not None:
-        recorded = tracking.find_training_run(run, store=store)
-        path = recorded.folder / "train" / "model.safetensors"
+        folder = tracking.find_training_run(run, store=store).folder / "train"
     else:
-        assert model is not None
-        path = Path(model).expanduser()
-    return _load(path, detector=detector)
+        folder = outputs / "train"
+    path = Path(model).expanduser() if model else folder / "model.safetensors"
+    if run or model:
+        return _load(path, detector=detector)
+    with files.read_lock(folder):  # another training must not replace one of two files
+        return _load(path, detector=detector)
 
 
 def _load(path: Path, *, detector: bool) -> TrainedModel:
     trained = load_trained_model(path)
     if detector:
-        _ = trained.detector  # reads it
+        _ = trained.detector  # a cached property
     return trained
 
 
 def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:
-    """Load the data set of a training; if its hash is recorded, check it.
+    """Load the data set of a training.
 
     Raises:
         FileNotFoundError: If the data set is not available.
-        ValueError: If the network was trained with other data.
+        ValueError: If its hash is recorded and is another one.
     """
     dataset = datasets.load(trained.dataset, folder=outputs / "data")
     if "data_sha256" in trained.metadata:

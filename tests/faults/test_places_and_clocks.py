@@ -39,7 +39,7 @@ def test_outputs_in_a_folder_with_an_unusual_name(empty_project, tmp_path):
         project.call(stage)
     project.run("train", "-m", "seed=1,2", "dataset=digits", "epochs=1")
     again = project.call("train", reproduce=run_id_of(project))
-    assert "reproduced to the byte" in again
+    assert "reproduced byte for byte" in again
     assert len(project.runs()) == 5
     # Nothing was written to a folder whose name is a part of this one.
     assert [*tmp_path.iterdir()] == [project.outputs]
@@ -99,6 +99,7 @@ def test_outputs_that_were_moved_or_copied_keep_their_runs(digits, tmp_path, how
     inspected = project.run("inspect", f"run={run_id}")
     assert "was moved or copied" in inspected.stdout
     again = project.run("train", f"reproduce={run_id}")
-    assert "reproduced to the byte" in again.stdout and "was moved" not in again.stdout
+    assert "reproduced byte for byte" in again.stdout
+    assert "was moved" not in again.stdout
     if how == "copied":
         digits.run("inspect", f"run={run_id}")  # the original keeps its addresses

@@ -183,17 +183,17 @@ def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
 
 
 def test_a_loss_that_is_no_number_stops_the_training_and_says_where(few):
-    told = r"in epoch 1 from step 2 of 19 on: lr must be smaller than 1e\+30; the last "
+    told = r"in epoch 1, step 2 of 19: use a smaller lr than 1e\+30; the last "
     with pytest.raises(FloatingPointError, match=told + "good epoch is 0"):
         train(few, lr=1e30)
 
 
-def test_the_first_row_whose_loss_is_no_number_is_found():
+def test_the_first_step_with_a_non_finite_loss_is_named():
     labels = torch.zeros(9, dtype=torch.int64)
     logits = torch.zeros(9, 10)
-    assert loop._first_bad(logits, labels) == 9
+    assert loop._first_non_finite_step(logits, labels, 2) == "step 5 of 5"
     logits[7], logits[4, 0] = torch.nan, -torch.inf
-    assert loop._first_bad(logits, labels) == 4
+    assert loop._first_non_finite_step(logits, labels, 2) == "step 3 of 5"
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -215,5 +215,5 @@ def test_a_number_that_is_none_stops_it_within_the_epoch(few, place, bad):
         batch_size=100,
         generator=torch.Generator().manual_seed(1),
     )
-    with pytest.raises(FloatingPointError, match=r"in epoch 1 from step \d of 6 on"):
+    with pytest.raises(FloatingPointError, match=r"in epoch 1, step \d of 6:"):
         next(epochs)

@@ -59,7 +59,7 @@ pipeline.cli.source_hashes = lambda stage: (
 def test_other_code_gives_another_network_and_a_report(once):
     done = once.run("train", f"reproduce={run_id(once)}", status=1, before=OTHER_CODE)
     assert file_sha256(once.trained("model.safetensors")) in done.stderr
-    assert "of 6,370 differ; " in done.stderr  # 784*8 + 8 + 8*10 + 10 weights
+    assert "of 6,370 differ, " in done.stderr  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in done.stderr
     assert "code: pipeline/training/loop.py\n" in done.stderr
     again = run_in_store(once, run_id(once, "reproduce"))
