@@ -1,34 +1,34 @@
-"""Fetch a data set, check every byte of it, and show what is in it.
+"""Download a data set, verify every byte of it, and plot its images.
 
-Reads the sources of `sources.py`, or the IDX files of a folder; writes to outputs/data/
-<dataset>.safetensors and .json, <dataset>-means.png and <dataset>-samples.png. MNIST
-takes a few seconds and 20 MB of download once: 60,000 + 10,000 pictures, mean 0.1307,
-67 pixels that are never lit.
+Reads the data set from its source, or from a folder with IDX files. Writes to
+outputs/data/ <dataset>.safetensors and .json, <dataset>-means.png and
+<dataset>-samples.png. MNIST is a download of up to 20 MB, once: 60,000 + 10,000 images
+with a mean of 0.1307, and 67 pixels that are always zero.
 """
 
 from pipeline.cli import DataConfig, outputs_dir, stage
 
 
 def data(cfg: DataConfig) -> None:
-    """Make the data set's file where there is none yet, and say what it holds."""
+    """Make the file of the data set, unless it exists, and print its summary."""
     from pipeline import datasets
 
-    folder = outputs_dir() / "data"
-    path, made = datasets.prepare(cfg.dataset, folder=folder)
+    path, is_new = datasets.prepare(cfg.dataset, folder=outputs_dir() / "data")
     summary = datasets.summary(path)
-    print(f"{path} {'is made' if made else 'was already there'}: {summary['sha256']}")
+    pixels = summary["pixels"]
+    print(f"{path} {'created' if is_new else 'exists'}, sha256 {summary['sha256']}")
     for part in ("train", "test"):
-        counts = summary[part]["per_class"]
-        print(
-            f"{part:>5} {summary[part]['images']:6,} pictures; of each class {counts}"
-        )
+        count, per_class = summary[part]["images"], summary[part]["per_class"]
+        print(f"{part:>5} {count:6,} images; per class {per_class}")
     print(
-        "pixels mean {mean:.4f}, standard deviation {std:.4f}, {zero:.1%} are 0".format(
-            **summary["pixels"]
-        )
+        f"pixels mean {pixels['mean']:.4f}, standard deviation {pixels['std']:.4f}, "
+        f"{pixels['zero']:.1%} are 0"
     )
-    print(f"{len(summary['never_lit'])} of the 784 pixels are never lit in training")
-    print(f"pictures: {path.stem}-means.png and {path.stem}-samples.png beside it")
+    unused = len(summary["never_lit"])
+    print(f"{unused} of the 784 pixels are 0 in all training images")
+    print(
+        f"plots  {path.stem}-means.png and {path.stem}-samples.png in the same folder"
+    )
 
 
 if __name__ == "__main__":

@@ -1,42 +1,43 @@
-"""Score a trained network on pictures that it has never seen, and on any others.
+"""Evaluate a trained network on its validation images, or on any labelled images.
 
-Reads outputs/train/ (or what run=<id> left, or model=<file>) and the sets, by default
-the pictures that were watched in training: with the defaults MNIST's 10,000 test
-pictures, of which 95.9 % are read rightly with a loss of 0.147. A folder among the sets
-holds pictures with a labels.csv, in folders 0 to 9 or with the digit first in their
-names, or a pair of IDX files. Writes to outputs/evaluate/ metrics.json, answers.csv,
-classes.csv, confusion.csv, calibration.csv and scores.png, and the same into the MLflow
-run that trained the network. Takes 4 s.
+Reads outputs/train/ (or the network of run=<id> or model=<file>) and the test sets, by
+default the validation images of the training: MNIST's 10,000 test images, of which the
+default network classifies 95.9 % correctly, with a loss of 0.147. A folder among the
+sets contains images with a labels.csv, in folders 0 to 9, or with the digit first in
+their names; or a pair of IDX files. Writes to outputs/evaluate/ metrics.json,
+answers.csv, classes.csv, confusion.csv, calibration.csv and scores.png, and records
+them in the MLflow run of the training. Takes 4 s.
 """
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli import EvaluateConfig, outputs_dir, progress, stage, store_dir
-from pipeline.files import printable
+from pipeline.cli.terminal import table
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.results import EvaluationResult
+    from pipeline.datasets import Dataset
+    from pipeline.evaluation import EvaluationResult
+    from pipeline.model import TrainedModel
     from pipeline.tracking import Run
 
-MEANING = """
-In 10,000 pictures 0.1 % are ten, and the interval says how much is chance. Pictures
-that a network learned from are read better than others, for it has seen them again
-and again: so validation is below training. Where confidence is above accuracy the
-network is surer than it should be; calibration error is how far they are apart on
-average."""
-MISTAKES = 20  # of each set that MLflow shows, the most confident first
+EXPLANATION = """
+The 95 % interval shows by how much the accuracy may differ by chance. The accuracy on
+the training images is higher, because the network has learned from them. A confidence
+above the accuracy means that the network is overconfident; the calibration error is
+the mean difference between the two. Unsure predictions should not be relied on: the
+image does not look like the predicted digit, or another digit is almost as probable."""
+MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 
 
 def evaluate(cfg: EvaluateConfig) -> None:
-    """Load, compute, write, in this order."""
+    """Load the network and the test sets, evaluate, write and record the results."""
     import torch
 
     from pipeline import files, tracking
-    from pipeline.evaluation import test_sets
-    from pipeline.evaluation.results import EvaluationResult
     from pipeline.training import load_trained, load_training_data
 
     torch.set_num_threads(1)
@@ -45,114 +46,119 @@ def evaluate(cfg: EvaluateConfig) -> None:
         run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
     dataset = load_training_data(trained, outputs=outputs)
-    scored: list[EvaluationResult] = []
-    lost: list[str] = []
-    prepare = cfg.prepare if trained.prepared_as_mnist else bool(cfg.prepare)
-    sets: list[str | None] = [*cfg.sets] if cfg.sets else [None]
-    for name in sets:
-        shown = progress(f"preparing {name or dataset.name}")
-        folder = outputs_dir() / "data"
-        try:
-            if name is None or name == trained.dataset:
-                split = None if name else trained.split
-                test = test_sets.own_test_set(
-                    dataset, split, prepare=prepare, shown=shown
-                )
-            else:
-                test = test_sets.load_test_set(
-                    name, folder=folder, prepare=prepare, shown=shown
-                )
-        except (ValueError, FileNotFoundError) as error:
-            if len(sets) == 1:
-                raise
-            lost.append(str(error))
-            continue
-        lost += test.problems
-        test = test_sets.with_unique_name(test, [one.test.name for one in scored])
-        print(f"{test.name}: {test.told}")
-        scored.append(EvaluationResult.of(test, trained.network, trained.detector))
-    if not scored:
-        raise ValueError("\n  ".join(["nothing could be scored", *lost]))
-    tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
+    results, problems = _evaluate_sets(cfg, trained, dataset)
+    tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
     with (
         tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
-        files.atomic_folder(outputs_dir() / "evaluate") as written,
+        files.atomic_folder(outputs / "evaluate") as folder,
     ):
-        _write(scored, written)
-        run.log_files("evaluate", sorted(written.iterdir()))
-        for one in scored:
-            _record(one, run, step=trained.epochs)
-    _print(scored, run)
-    if lost:
-        raise ValueError("\n  ".join(["not all could be scored", *lost]))
+        _write(results, folder)
+        run.log_files("evaluate", sorted(folder.iterdir()))
+        for result in results:
+            _record(result, run, step=trained.epochs)
+    print(f"\n{_summary(results)}\n{EXPLANATION}\n")
+    print(f"files  {outputs / 'evaluate'}\n{run.viewing_hint()}", end="")
+    if problems:
+        raise ValueError("\n  ".join(["not all images were evaluated", *problems]))
 
 
-def _write(scored: Sequence["EvaluationResult"], folder: Path) -> None:
-    """Write numbers, answers and pictures of all sets."""
+def _evaluate_sets(
+    cfg: EvaluateConfig, trained: "TrainedModel", dataset: "Dataset"
+) -> "tuple[list[EvaluationResult], list[str]]":
+    """Evaluate each set; return the results, and a line for each problem.
+
+    Raises:
+        ValueError: If no set can be evaluated.
+    """
+    from pipeline.evaluation import evaluate_network, load_test_set, with_unique_name
+
+    results: list[EvaluationResult] = []
+    problems: list[str] = []
+    names: list[str | None] = [*cfg.sets] if cfg.sets else [None]
+    for name in names:
+        try:
+            test_set = load_test_set(
+                name,
+                dataset=dataset,
+                split=trained.split,
+                folder=outputs_dir() / "data",
+                prepare=cfg.prepare if trained.prepared_as_mnist else bool(cfg.prepare),
+                track=progress(f"preprocessing {name or dataset.name}"),
+            )
+        except (ValueError, FileNotFoundError) as error:
+            if len(names) == 1:
+                raise
+            problems.append(str(error))
+            continue
+        problems += test_set.problems
+        existing = [result.test_set.name for result in results]
+        test_set = with_unique_name(test_set, existing)
+        print(f"{test_set.name}: {test_set.description}")
+        results.append(
+            evaluate_network(
+                test_set, network=trained.network, detector=trained.detector
+            )
+        )
+    if not results:
+        raise ValueError("\n  ".join(["no set could be evaluated", *problems]))
+    return results, problems
+
+
+def _write(results: Sequence["EvaluationResult"], folder: Path) -> None:
+    """Write the metrics, the tables and the plots of all sets."""
     from pipeline import files, plots
 
-    numbers = {one.test.name: one.numbers for one in scored}
-    text = json.dumps(numbers, indent=1)
-    (folder / "metrics.json").write_text(text + "\n")
+    metrics = {result.test_set.name: result.metrics for result in results}
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     for name, parts in (
-        ("answers.csv", [one.rows() for one in scored]),
-        ("classes.csv", [one.classes() for one in scored]),
-        ("confusion.csv", [one.confusion() for one in scored]),
-        ("calibration.csv", [one.calibration() for one in scored]),
+        ("answers.csv", [result.per_image() for result in results]),
+        ("classes.csv", [result.per_class() for result in results]),
+        ("confusion.csv", [result.confusion() for result in results]),
+        ("calibration.csv", [result.calibration() for result in results]),
     ):
-        rows = [row for part in parts for row in part]
-        files.write_csv(folder / name, rows)
-    plots.stack_images([one.picture() for one in scored]).save(folder / "scores.png")
+        files.write_csv(folder / name, [row for part in parts for row in part])
+    figures = [result.plot() for result in results]
+    plots.stack_images(figures).save(folder / "scores.png")
 
 
-def _record(one: "EvaluationResult", run: "Run", *, step: int) -> None:
-    """Record the scores of a set, the set itself and its most confident mistakes."""
-    import time
-
-    from PIL import Image
-
-    name = one.test.name
+def _record(result: "EvaluationResult", run: "Run", *, step: int) -> None:
+    """Record the metrics of a set, its hash, and the most confident mistakes."""
+    name = result.test_set.name
     run.log_metrics(
-        {f"evaluate/{name}/{k}": v for k, v in one.numbers.items()},
+        {f"evaluate/{name}/{key}": value for key, value in result.metrics.items()},
         step=step,
         time=time.time_ns() // 1_000_000,
     )
     run.log_dataset(
         name,
-        sha256=one.test.sha256,
-        source=one.test.told,
-        counts={"pictures": len(one.labels)},
+        sha256=result.test_set.sha256,
+        source=result.test_set.description,
+        counts={"images": len(result.labels)},
         use="evaluation",
     )
-    rows = one.rows()
-    wrong = [at for at, row in enumerate(rows) if row["label"] != row["answer"]]
-    wrong.sort(key=lambda at: -rows[at]["confidence"])
-    mistakes = [
-        {"picture": Image.fromarray(one.test.pictures.images[at]).resize((84, 84), 0)}
-        | {**rows[at], "file": printable(rows[at]["file"])}
-        for at in wrong[:MISTAKES]
-    ]
+    mistakes = result.mistakes(MAX_MISTAKES)
     if mistakes:
         run.log_table(f"evaluate/{name}-mistakes.json", mistakes)
 
 
-def _print(scored: Sequence["EvaluationResult"], run: "Run") -> None:
-    """Print a line for each set, and what the numbers mean."""
-    width = max(len(one.test.name) for one in scored)
-    print(
-        f"\n{'':{width}}  pictures   accuracy   95% interval      loss"
-        "   confidence   calibration error   unsure"
-    )
-    for one in scored:
-        found = one.numbers
-        print(
-            f"{one.test.name:{width}}  {found['n']:8,}   {found['accuracy']:8.2%}"
-            f"   {found['accuracy_low']:6.1%}-{found['accuracy_high']:.1%}"
-            f"   {found['loss']:7.4f}   {found['confidence']:10.1%}"
-            f"   {found['calibration_error']:17.1%}   {found['unsure']:6.1%}"
+def _summary(results: Sequence["EvaluationResult"]) -> str:
+    """Return a table of the metrics of each set."""
+    columns = ("set", "images", "accuracy", "95% interval", "loss", "confidence")
+    rows = [
+        (
+            result.test_set.name,
+            f"{metrics['n']:,}",
+            f"{metrics['accuracy']:.2%}",
+            f"{metrics['accuracy_low']:.1%}-{metrics['accuracy_high']:.1%}",
+            f"{metrics['loss']:.4f}",
+            f"{metrics['confidence']:.1%}",
+            f"{metrics['calibration_error']:.1%}",
+            f"{metrics['unsure']:.1%}",
         )
-    print(MEANING)
-    print(f"\nfiles  {outputs_dir() / 'evaluate'}\n{run.viewing_hint()}", end="")
+        for result in results
+        for metrics in [result.metrics]
+    ]
+    return table((*columns, "calibration error", "unsure"), rows, left=("set",))
 
 
 if __name__ == "__main__":
