@@ -41,7 +41,7 @@ def sweep(recorded):
 
 
 def broken_server(fault):
-    """Return the address of a server that refuses, hangs, drips or answers 500."""
+    """Return the address of a server that refuses, hangs, drips or answers an error."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     if fault == "refuses":
@@ -50,8 +50,9 @@ def broken_server(fault):
 
     def answer(connection):
         body = json.dumps({"error_code": "X", "message": "\x1b[2J\a"}).encode()
-        head = b"HTTP/1.1 500 Oh\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        response = head % len(body) + body
+        status = fault.removeprefix("answers ") if "answers" in fault else "500"
+        head = f"HTTP/1.1 {status} Oh\r\nContent-Length: {len(body)}\r\n"
+        response = head.encode() + b"Connection: close\r\n\r\n" + body
         if fault == "hangs":
             time.sleep(60)
         connection.recv(65536)
@@ -97,7 +98,8 @@ def slow_proxy(server, seconds):
     [
         ("refuses", "Connection refused"),
         ("hangs", "Read timed out"),
-        ("answers 500", "X"),
+        ("answers 500", "500 error"),
+        ("answers 400", "\ufffd[2J\ufffd"),
         pytest.param("drips", "not done after 15 s", marks=pytest.mark.fault),
     ],
 )
