@@ -1,4 +1,7 @@
-"""Files that are whole or absent, and the lock that orders those who write them."""
+"""Atomic writes, locks, CSV files and safe file names for all packages.
+
+A file or folder written here is complete or absent, even if the process is killed.
+"""
 
 import csv
 import glob
@@ -14,36 +17,41 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+DAY = 86_400  # seconds, after which the files of a killed process are removed
+# The first characters of a spreadsheet's formula, = + - @ also in full width.
+# Source: OWASP, CSV injection.
+FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
+
 
 @contextmanager
 def lock(path: Path, *, waiting: str) -> Iterator[None]:
-    """Hold the lock file at path; where another process holds it, say so and wait.
+    """Hold the lock file at `path`; if another process holds it, print why, and wait.
 
-    The system lets go of the lock when its holder ends, however it ends.
+    The operating system releases the lock when the process ends, however it ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(path)
+    file_lock = FileLock(path)
     try:
-        held.acquire(timeout=0.2)
+        file_lock.acquire(timeout=0.2)
     except Timeout:
         print(waiting, file=sys.stderr)
-        held.acquire()
+        file_lock.acquire()
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 def hold(path: Path) -> FileLock:
-    """Take the lock at path, which must be free, until its holder lets go or ends."""
+    """Take the lock file at `path`, which nobody holds; the caller releases it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(path)
-    held.acquire(timeout=0)
-    return held
+    file_lock = FileLock(path)
+    file_lock.acquire(timeout=0)
+    return file_lock
 
 
 def is_held(path: Path) -> bool:
-    """Say whether a living process holds the lock at path."""
+    """Return whether a running process holds the lock file at `path`."""
     if not path.exists():
         return False
     try:
@@ -55,64 +63,64 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, which becomes `path` once it is whole and on disk."""
+    """Yield a temporary path, and rename it to `path` when it is written to disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(descriptor)
-    written = Path(name)
+    temporary = Path(name)
     try:
-        yield written
-        _to_disk(written)
-        written.chmod(0o644)
-        written.replace(path)
-        _tidy(path)
+        yield temporary
+        _flush(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+        _remove_leftovers(path)
     finally:
-        written.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder to fill, which takes the place of `path` as one.
+    """Yield a temporary folder, and replace the folder `path` by it.
 
-    Whoever reads under `reading(path)` sees the files of one writer, never of two. A
-    process that is killed between the two renames leaves the earlier folder under
-    another name, from which the next reader or writer brings it back.
+    A process that reads under `read_lock(path)` sees the files of a single writer. If
+    this process is killed between its two renames, the next reader or writer restores
+    the previous folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    filled = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        yield filled
-        for written in filled.iterdir():
-            _to_disk(written)
-        filled.chmod(0o755)
+        yield temporary
+        for file in temporary.iterdir():
+            _flush(file)
+        temporary.chmod(0o755)
         with read_lock(path):
-            _tidy(path)
+            _remove_leftovers(path)
             if path.exists():
-                path.rename(_earlier(path))
-            filled.rename(path)
-            shutil.rmtree(_earlier(path), ignore_errors=True)
+                path.rename(_previous(path))
+            temporary.rename(path)
+            shutil.rmtree(_previous(path), ignore_errors=True)
     finally:
-        shutil.rmtree(filled, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
 def read_lock(path: Path) -> Iterator[None]:
-    """Keep the folder at path as it is for as long as it is read."""
+    """Prevent that the folder `path` is replaced while it is read."""
     waiting = f"waiting for another process to finish with {path}"
     with lock(path.parent / f".{path.name}.lock", waiting=waiting):
-        if _earlier(path).exists():
+        if _previous(path).exists():
             if path.exists():
-                shutil.rmtree(_earlier(path))
+                shutil.rmtree(_previous(path))
             else:
-                _earlier(path).rename(path)
+                _previous(path).rename(path)
         yield
 
 
-def _tidy(path: Path) -> None:
-    """Remove what processes that were killed a day ago or more were writing."""
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` that a killed process left a day ago."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}"):
-        with suppress(FileNotFoundError):  # another process tidies as well
-            if left.stat().st_mtime > time.time() - 86_400:
+        with suppress(FileNotFoundError):  # another process removes them as well
+            if left.stat().st_mtime > time.time() - DAY:
                 continue
             if left.is_dir():
                 shutil.rmtree(left)
@@ -120,49 +128,38 @@ def _tidy(path: Path) -> None:
                 left.unlink()
 
 
-def _earlier(path: Path) -> Path:
+def _previous(path: Path) -> Path:
     return path.parent / f".{path.name}.earlier"
 
 
-def _to_disk(path: Path) -> None:
+def _flush(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
 
 
 def printable(text: Path | str) -> str:
-    """Return text as one line without what a terminal would obey.
-
-    It is for what others chose: names of files and folders, the words of a server.
-    """
+    """Replace control characters in text of unknown origin, such as file names."""
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
 
 
-FORMULAS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}  # = + - @, wide too
-
-
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    r"""Write rows with the same keys, the keys first.
+    r"""Write rows, which have the same keys, below a line with the keys.
 
-    Text that a spreadsheet would take for a formula gets a ' before it; bytes of a file
-    name that are no text are written as \udc...
-
-    Source: OWASP, CSV injection, names the characters that begin a formula.
+    A ' is written before text that a spreadsheet would take for a formula. Bytes of a
+    file name that are not UTF-8 are written as \udc...
     """
-    # Else a carriage return in a name would stand unquoted, and end the record; a
-    # semicolon or a tab would end the cell where these separate.
+    # Quote all text if it contains a carriage return, which would end the record, or a
+    # character that ends a cell in some programs.
     values = (str(value) for row in rows for value in row.values())
-    odd = any({*"\r;\t"} & {*value} for value in values)
-    quoting: Literal[0, 2]
-    quoting = csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL
+    special = any({*"\r;\t"} & {*value} for value in values)
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if special else csv.QUOTE_MINIMAL
     with path.open("w", newline="", errors="backslashreplace") as stream:
-        table = csv.DictWriter(
-            stream, list(rows[0]), lineterminator="\n", quoting=quoting
-        )
+        columns = [*rows[0]]
+        table = csv.DictWriter(stream, columns, lineterminator="\n", quoting=quoting)
         table.writeheader()
-        for row in rows:
-            table.writerow({key: _plain(value) for key, value in row.items()})
+        table.writerows({k: _escape(value) for k, value in row.items()} for row in rows)
 
 
-def _plain(value: object) -> object:
-    runs = isinstance(value, str) and value != "" and value[0] in FORMULAS
-    return f"'{value}" if runs else value
+def _escape(value: object) -> object:
+    formula = isinstance(value, str) and value[:1] in FORMULA_STARTS
+    return f"'{value}" if formula else value
