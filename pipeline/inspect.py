@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.datasets import Dataset
     from pipeline.evaluation import InputImage
     from pipeline.interpret.names import Neuron, ParameterLocation
-    from pipeline.interpret.report import Subject
+    from pipeline.interpret.report import ReportInputs
     from pipeline.model import Network
     from pipeline.model.trained import TrainedModel
 
@@ -77,7 +77,8 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         write_analysis,
     )
 
-    analysis, subject = ModelAnalysis.of(trained, dataset), _subject(trained, dataset)
+    analysis = ModelAnalysis.of(trained, dataset)
+    inputs = _report_inputs(trained, dataset)
     folder = outputs_dir() / "inspect"
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with (
@@ -85,7 +86,7 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         atomic_folder(folder) as partial,
     ):
         write_analysis(analysis, partial)
-        (partial / "report.html").write_text(report.page(subject), "utf-8")
+        (partial / "report.html").write_text(report.render(inputs), "utf-8")
         run.log_files("inspect", sorted(partial.iterdir()))
         run.log_metrics(
             {f"inspect/{name}": value for name, value in analysis.metrics().items()},
@@ -93,23 +94,23 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
             time=time.time_ns() // 1_000_000,
         )
     print(render_tutorial(analysis, table=table))
-    page = folder / "report.html" if report.fits(subject) else "too large for a page"
+    page = folder / "report.html" if report.fits(inputs) else "too large for a page"
     print(f"\npage   {page}\nfiles  {folder}\n{run.viewing_hint()}", end="")
 
 
-def _subject(trained: "TrainedModel", dataset: "Dataset") -> "Subject":
+def _report_inputs(trained: "TrainedModel", dataset: "Dataset") -> "ReportInputs":
     """Return what the interactive page shows."""
-    from pipeline.interpret.report import Subject
+    from pipeline.interpret.report import ReportInputs
 
     name = trained.sha256[:8]
     if "seed" in trained.metadata:
         name = run_name({**defaults(), **trained.metadata})
-    return Subject(
+    return ReportInputs(
         name=name,
         network=trained.network,
         sha256=trained.sha256,
         history=trained.history() or {},
-        familiar=trained.detector if trained.detector_path.exists() else None,
+        detector=trained.detector if trained.detector_path.exists() else None,
         dataset=dataset,
         split=trained.split,
         epochs=trained.epochs,

@@ -1,4 +1,4 @@
-"""The glass-box page, in a real Chromium with the network off."""
+"""The report page, in a real Chromium with the network off."""
 
 import re
 from dataclasses import replace
@@ -7,21 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from pipeline.images import preprocessing
+from pipeline.images import preprocess
 from pipeline.interpret import report
-from pipeline.model import load_trained_model, storage
-from pipeline.model.metrics import accuracy
-from pipeline.model.network import Network, to_pixels
+from pipeline.interpret.report import contents
+from pipeline.model import Network, to_pixels
 
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's
-MINUS = "\u2212"  # the sign that stands before numbers on the page
-PATIENCE = 180_000  # milliseconds, on a machine that has much else to do
-QUIET = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
-QUIET += ("--disable-background-networking", "--disable-component-update")
+MINUS = "\u2212"  # the sign of negative numbers on the page
+PERCENT = "\u00a0%"
+TIMEOUT = 180_000  # milliseconds, for a busy machine
+FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
+FLAGS += ("--disable-background-networking", "--disable-component-update")
 
-# Digits as a person draws them: the corners of each stroke, in shares of the board.
-DRAWN = {
+# Digits as drawn with a mouse: the corners of each stroke, in shares of the board.
+DRAWINGS = {
     0: [[(0.5, 0.2), (0.3, 0.35), (0.3, 0.65), (0.5, 0.8), (0.7, 0.6), (0.68, 0.35)]],
     1: [[(0.42, 0.3), (0.55, 0.15), (0.53, 0.85)]],
     2: [[(0.3, 0.3), (0.5, 0.2), (0.65, 0.35), (0.3, 0.8), (0.72, 0.8)]],
@@ -42,17 +43,13 @@ DRAWN = {
 
 
 @pytest.fixture(scope="module")
-def subject(finished, mnist):
-    trained = load_trained_model(finished.trained("model.safetensors"))
-    history, _ = storage.read_tensors(finished.trained("history.safetensors"))
-    known = trained.detector
-    name = "hidden=20 seed=1"
-    return report.Subject(
-        name=name,
+def inputs(trained, mnist):
+    return report.ReportInputs(
+        name="hidden=20 seed=1",
         network=trained.network,
         sha256=trained.sha256,
-        history=history,
-        familiar=known,
+        history=trained.history(),
+        detector=trained.detector,
         dataset=mnist,
         split="exercise",
         epochs=20,
@@ -60,342 +57,354 @@ def subject(finished, mnist):
 
 
 @pytest.fixture(scope="module")
-def content(subject):
-    return report.page(subject)
+def html(inputs):
+    return report.render(inputs)
 
 
 @pytest.fixture(scope="module")
 def browser():
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    with pytest.importorskip("playwright.sync_api").sync_playwright() as started:
-        opened = started.chromium.launch(
-            executable_path=CHROMIUM, args=QUIET, timeout=PATIENCE
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, timeout=TIMEOUT
         )
-        yield opened
-        opened.close()
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="module")
-def opened(browser, content, tmp_path_factory):
-    """What opens the page from disk, offline; it fails on any error in the page."""
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(content)
+def open_page(browser, tmp_path_factory):
+    """Return a function that opens HTML from disk, offline, without errors in it."""
+    errors, requests = [], []
+    context = browser.new_context(offline=True)
+    context.set_default_timeout(TIMEOUT)
 
-    def open_(**looks):
-        context = browser.new_context(offline=True, **looks)
-        context.set_default_timeout(PATIENCE)
-        view = context.new_page()
-        errors, requests = [], []
-        view.on("pageerror", lambda error: errors.append(str(error)))
-        view.on("request", lambda request: requests.append(request.url))
-        view.goto(path.as_uri())
-        view.locator("#answer strong").wait_for()
-        view.errors, view.requests = errors, requests
-        return view
+    def open_(html, *, within=None, width=1300):
+        path = tmp_path_factory.mktemp("report") / "report.html"
+        path.write_text(html)
+        if within:
+            (path := path.with_name("outer.html")).write_text(within)
+        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.requests = requests
+        requests.clear()
+        page.goto(path.as_uri())
+        frame = page.frame_locator("iframe") if within else page
+        frame.locator("#answer strong").wait_for()
+        return page
 
-    return open_
+    yield open_
+    assert errors == []
 
 
 @pytest.fixture(scope="module")
-def shared(opened):
-    view = opened(viewport={"width": 1300, "height": 900})
-    yield view
-    assert view.errors == []
+def shared(open_page, html):
+    return open_page(html)
 
 
 @pytest.fixture
-def view(shared):
-    """The page as it is opened."""
-    shared.evaluate("document.getElementById('reset').click()")
-    shared.evaluate("page.state.epoch = page.networks.length - 1; page.go('N11')")
-    shared.evaluate("page.takeTestPicture(0)")
+def page(shared):
+    """The page as it opens: the final network, N11 and test image 0."""
+    shared.evaluate(
+        "$('reset').click(); state.epoch = model.last; find('N11'); useTestImage(0)"
+    )
     return shared
 
 
-def draw(view, strokes):
-    view.locator("#clear").click()
-    box = view.locator("#board").bounding_box()
+def draw(page, strokes):
+    page.locator("#clear").click()
+    box = page.locator("#board").bounding_box()
     for stroke in strokes:
-        at = [
+        first, *others = [
             (box["x"] + x * box["width"], box["y"] + y * box["height"])
             for x, y in stroke
         ]
-        view.mouse.move(*at[0])
-        view.mouse.down()
-        for place in at[1:]:
-            view.mouse.move(*place, steps=4)
-        view.mouse.up()
-    view.evaluate("new Promise(requestAnimationFrame)")  # in which it was read
+        page.mouse.move(*first)
+        page.mouse.down()
+        for position in others:
+            page.mouse.move(*position, steps=4)
+        page.mouse.up()
+    page.evaluate("new Promise(requestAnimationFrame)")  # which classifies the drawing
 
 
-def said(view):
-    return view.locator("#answer").inner_text()
+def text(page, selector):
+    return page.locator(selector).inner_text()
+
+
+def last_numbers(page, table):
+    """The last number of each row of a table."""
+    rows = page.locator(f"{table} tr").all_inner_texts()[1:]
+    return [
+        float(re.sub(r"[\s,%]", "", row.split("\t")[-1]).replace(MINUS, "-"))
+        for row in rows
+    ]
 
 
 # --- The file -------------------------------------------------------------------------
 
 
-def test_the_page_is_one_small_file_that_asks_for_nothing(content, opened):
-    assert len(content.encode()) <= 1_500_000
-    addresses = set(re.findall(r"https?://[^\s\"']+", content))
-    assert addresses == {"http://www.w3.org/2000/svg"}  # a name, which nobody fetches
-    assert not re.search(r"<(link|img|iframe)|\bfetch\(|XMLHttp|localStorage", content)
-    view = opened()
-    assert len(view.requests) == 1 and view.requests[0].startswith("file:")
+def test_the_page_is_one_small_file_without_requests(open_page, html):
+    assert len(html.encode()) <= 1_500_000
+    addresses = set(re.findall(r"https?://[^\s\"']+", html))
+    assert addresses == {"http://www.w3.org/2000/svg"}  # a name that is not requested
+    assert not re.search(r"<(link|img|iframe)|\bfetch\(|XMLHttp|localStorage", html)
+    page = open_page(html)
+    assert len(page.requests) == 1 and page.requests[0].startswith("file:")
+    page.close()
 
 
-def test_the_same_network_makes_the_same_bytes(subject, content):
-    assert report.page(subject) == content
+def test_the_same_network_gives_the_same_bytes(inputs, html):
+    assert report.render(inputs) == html
 
 
-def test_a_network_ten_times_as_large_keeps_to_five_megabytes(subject):
+def test_a_network_ten_times_as_large_fits_in_five_megabytes(inputs):
     large = Network(hidden=200, generator=torch.Generator().manual_seed(1))
     noise = torch.Generator().manual_seed(2)
     history = {
         name: torch.randn((30, *tensor.shape), generator=noise).numpy()
         for name, tensor in large.state_dict().items()
     }
-    found = report.page(replace(subject, network=large, history=history))
-    assert 3_000_000 < len(found.encode()) <= 5_000_000
+    html = report.render(replace(inputs, network=large, history=history))
+    assert 3_000_000 < len(html.encode()) <= 5_000_000
 
 
 @pytest.mark.parametrize(
-    ("known", "room", "expected"),
+    ("recorded", "capacity", "expected"),
     [
-        (21, 99, [*range(20)]),  # 20 epochs and the initial weights: all
+        (21, 99, [*range(20)]),  # all of 20 epochs, and the initial weights
         (101, 99, [*range(0, 100, 5)]),
         (21, 2, [0, 10]),
         (21, 0, []),
         (0, 99, []),
     ],
 )
-def test_epochs_are_kept_evenly_from_the_first(known, room, expected):
-    assert report.kept(known, room=room) == expected
+def test_epochs_are_evenly_spaced_from_the_first(recorded, capacity, expected):
+    assert contents.select_epochs(recorded, capacity=capacity) == expected
 
 
 @pytest.mark.parametrize(("hidden", "fits"), [(20, True), (400, True), (600, False)])
-def test_a_network_without_room_is_told_to_be_too_large(subject, hidden, fits):
+def test_a_network_that_does_not_fit_gets_a_page_that_says_so(inputs, hidden, fits):
     large = Network(hidden=hidden, generator=torch.Generator())
-    assert report.fits(replace(subject, network=large)) == fits
+    assert report.fits(replace(inputs, network=large)) == fits
     if not fits:
-        told = report.page(replace(subject, network=large))
-        assert "numbers is too large for a page" in told and len(told) < 1000
+        html = report.render(replace(inputs, network=large))
+        assert f"{large.size:,} parameters, too many" in html and len(html) < 1000
 
 
 # --- Its numbers ----------------------------------------------------------------------
 
 
-def test_its_arithmetic_is_that_of_pytorch(view, subject, mnist):
-    rows = view.evaluate("page.rows")
+def test_the_page_computes_what_pytorch_computes(page, inputs, mnist):
+    rows = page.evaluate("model.rows")
     assert len(rows) == 100
-    found = view.evaluate(
-        """page.rows.map((_, place) => {
-          const read = page.networks.at(-1).read(page.picture(place));
-          return [...read.hiddenSums, ...read.logits, ...read.probabilities];
+    computed = page.evaluate(
+        """model.rows.map((_, place) => {
+          const result = finalNetwork().classify(testImage(place));
+          return [...result.hiddenSums, ...result.logits, ...result.probabilities];
         })"""
     )
-    images = mnist.test.images[rows]
     with torch.no_grad():
-        pixels = to_pixels(images).flatten(start_dim=1)
-        sums = subject.network.layer_1(pixels)
-        logits = subject.network.layer_2(sums.relu())
+        pixels = to_pixels(mnist.test.images[rows]).flatten(start_dim=1)
+        sums = inputs.network.layer_1(pixels)
+        logits = inputs.network.layer_2(sums.relu())
     expected = torch.cat([sums, logits, logits.softmax(dim=1)], dim=1).numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-6)
+    np.testing.assert_allclose(computed, expected, atol=1e-5, rtol=1e-6)
 
 
-def test_each_of_the_15910_numbers_is_there_exactly(view, subject):
-    found = view.evaluate(
-        "page.networks.at(-1).kernels.flatMap((kernel, i) => "
-        "[...kernel, ...page.networks.at(-1).biases[i]])"
+def test_each_of_the_15910_parameters_is_exact(page, inputs):
+    parameters = page.evaluate(
+        "finalNetwork().kernels.flatMap((kernel, i) => "
+        "[...kernel, ...finalNetwork().biases[i]])"
     )
-    kept = [tensor.ravel() for tensor in subject.network.state_dict().values()]
-    np.testing.assert_array_equal(np.float32(found), torch.cat(kept).numpy())
-    assert len(found) == 15_910
+    expected = [tensor.ravel() for tensor in inputs.network.state_dict().values()]
+    np.testing.assert_array_equal(np.float32(parameters), torch.cat(expected).numpy())
+    assert len(parameters) == 15_910
 
 
-def test_earlier_epochs_are_those_of_the_history_in_16_bits(view, subject):
-    found = view.evaluate("page.networks.slice(0, -1).map((n) => [...n.kernels[0]])")
-    history = subject.history["layer_1.weight"].astype(np.float64)
+def test_earlier_epochs_are_the_history_in_16_bits(page, inputs):
+    weights = page.evaluate("model.networks.slice(0, -1).map((n) => [...n.kernels[0]])")
+    history = inputs.history["layer_1.weight"].astype(np.float64)
     expected = history[:-1].astype(np.float16).astype(np.float64)
-    dark = sorted(view.evaluate("[...page.unlit]"))
-    expected[:, :, dark] = history[-1][:, dark]  # never learned: the same to the bit
-    np.testing.assert_array_equal(found, expected.reshape(20, -1))
+    zero = sorted(page.evaluate("[...model.alwaysZero]"))
+    expected[:, :, zero] = history[-1][:, zero]  # never trained, so exact
+    np.testing.assert_array_equal(weights, expected.reshape(20, -1))
 
 
-def test_doubts_are_those_of_predict(view, subject, mnist):
-    rows = view.evaluate("page.rows")
-    images = np.concatenate([mnist.test.images[rows], [np.zeros((28, 28), np.uint8)]])
-    images[1] = images[2].T[::-1]  # something unlike any digit, perhaps
-    verdicts = subject.familiar.judge(images, subject.network.predict(images).numpy())
-    found = [view.evaluate("page.doubtOf", image.ravel().tolist()) for image in images]
-    assert found == [verdict.reason for verdict in verdicts]
-    assert {"", "blank"} < {*found}
+def test_the_page_is_sure_when_predict_is_sure(page, inputs, mnist):
+    blank = np.zeros((1, 28, 28), np.uint8)
+    images = np.concatenate([mnist.test.images[page.evaluate("model.rows")], blank])
+    images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
+    verdicts = inputs.detector.judge(images, inputs.network.predict(images).numpy())
+    doubts = page.evaluate(
+        """(images) => images.map((image) => doubt(model.detector,
+          { image, digitCount: 1, drawn: true },
+          finalNetwork().classify(image).probabilities))""",
+        images.reshape(len(images), -1).tolist(),
+    )
+    kinds = {"", "blank", "close", "out of distribution"}
+    assert {*doubts} == kinds
+    pairs = {*zip(doubts, (verdict.reason for verdict in verdicts), strict=True)}
+    assert len({(doubt, reason[:5]) for doubt, reason in pairs}) == len(kinds)
+    assert {pair for pair in pairs if "" in pair} == {("", "")}
 
 
-def test_drawn_digits_are_prepared_as_predict_does_it(view, subject):
+def prepared(page, levels):
+    """Prepare grey levels on the page: the image, the count, and `drawn`."""
+    image, *rest = page.evaluate(
+        """(levels) => {
+          const { image, digitCount, drawn } = preprocessing.preprocess(levels);
+          return [[...image], digitCount, drawn];
+        }""",
+        levels.ravel().tolist(),
+    )
+    return np.reshape(image, (28, 28)), rest
+
+
+def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, inputs):
     rng = np.random.default_rng(1)
-    right = 0
+    correct = 0
     for turn in range(2):
-        for digit, strokes in DRAWN.items():
+        for digit, strokes in DRAWINGS.items():
             scale, shift = rng.uniform(0.6, 1.05, 2), rng.uniform(-0.1, 0.1, 2)
             moved = [
                 (np.array(stroke) - 0.5) * scale**turn + 0.5 + turn * shift
                 for stroke in strokes
             ]
-            draw(view, moved)
-            levels = np.reshape(view.evaluate("[...page.levels()]"), (48, 48))
-            image = np.reshape(view.evaluate("[...page.state.image]"), (28, 28))
-            made = preprocessing.preprocess(levels.astype(np.uint8))
-            assert np.abs(image - made.image.astype(int)).max() <= 2
-            assert view.evaluate("page.state.count") == made.digit_count == 1
-            its = image.astype(np.uint8)[None]
-            answers = subject.network.predict(its).numpy()
-            drawn = np.array([made.drawn])
-            (verdict,) = subject.familiar.judge(its, answers, drawn=drawn)
-            assert said(view).startswith(f"{verdict.digit} with")
-            told = "sure" if verdict.sure else f"unsure: {verdict.reason}"
-            assert f"It is {told}" in said(view)
-            right += verdict.digit == digit
-    assert right >= 16  # of 20; a mouse's corners are no handwriting
+            draw(page, moved)
+            levels = np.reshape(page.evaluate("[...drawnLevels()]"), (48, 48))
+            image = np.reshape(page.evaluate("[...state.image]"), (28, 28))
+            expected = preprocess(levels.astype(np.uint8))
+            assert np.abs(image - expected.image.astype(int)).max() <= 1  # rounding
+            assert page.evaluate("state.digitCount") == expected.digit_count == 1
+            probabilities = inputs.network.predict(expected.image[None]).numpy()
+            (verdict,) = inputs.detector.judge(
+                expected.image[None], probabilities, drawn=np.array([expected.drawn])
+            )
+            answer = text(page, "#answer")
+            assert answer.startswith(f"The network says {verdict.digit} (")
+            assert ("The answer is sure" in answer) == verdict.sure
+            correct += verdict.digit == digit
+    assert correct >= 16  # of 20: strokes with corners are not handwriting
 
 
-@pytest.mark.parametrize(
-    "kind", ["noise", "two", "blank", "full", "filled", "dot", "line"]
-)
-def test_what_is_no_digit_is_prepared_as_predict_does_it(view, kind):
+def test_enlarged_test_images_are_prepared_as_by_predict(page, mnist):
+    for image in mnist.test.images[:50]:
+        large = Image.fromarray(image).resize((48, 48), Image.Resampling.BILINEAR)
+        expected = preprocess(levels := np.array(large))
+        result, rest = prepared(page, levels)
+        assert np.abs(result - expected.image.astype(int)).max() <= 1  # rounding
+        assert rest == [expected.digit_count, expected.drawn]
+
+
+@pytest.mark.parametrize("kind", ["two", "blank", "full", "filled", "dot", "line"])
+def test_what_is_not_a_digit_is_prepared_as_by_predict(page, kind):
     levels = np.zeros((48, 48), np.uint8)
-    if kind == "noise":
-        levels[:] = np.random.default_rng(1).integers(0, 256, levels.shape)
     if kind == "two":
         levels[8:40, 8:12] = levels[8:40, 30:35] = 255
     if kind == "full":
-        levels[::47, 20:] = levels[:, ::47] = levels[20:24] = 255
+        levels[:, 22:26] = levels[22:26] = 255
     if kind == "filled":
         levels[8:40, 12:34] = 255
     if kind == "line":
         levels[22:25, 6:42] = 255
     if kind == "dot":
         levels[20:24, 20:23] = 255
-    found = view.evaluate(
-        "(levels) => { const made = page.prepare(levels); "
-        "return [[...made.image], made.count, made.drawn]; }",
-        levels.ravel().tolist(),
-    )
-    made = preprocessing.preprocess(levels)
-    assert np.abs(np.reshape(found[0], (28, 28)) - made.image.astype(int)).max() <= 2
-    assert found[1:] == [made.digit_count, made.drawn]
-    assert made.drawn == (kind in ("two", "blank"))
+    image, rest = prepared(page, levels)
+    expected = preprocess(levels)
+    assert np.abs(image - expected.image.astype(int)).max() <= 1
+    assert rest == [expected.digit_count, expected.drawn]
+    assert expected.drawn == (kind in ("two", "blank", "full"))
 
 
 # --- Its use --------------------------------------------------------------------------
 
 
-def test_a_neuron_is_clicked_and_shows_its_sum(view, subject, mnist):
-    view.locator("#neurons .tile").nth(5).locator("button").first.click()
-    assert (
-        "What N16, a neuron of layer 1, computes" in view.locator("main").inner_text()
-    )
-    rows = view.locator("#ledger tr").all_inner_texts()[1:]
-    *terms, total, _ = [
-        float(row.split("\t")[-1].replace(MINUS, "-").replace(",", "")) for row in rows
-    ]
-    assert round(sum(terms), 4) == total  # what is shown adds up as it is shown
+def test_a_selected_neuron_shows_its_sum(page, inputs, mnist):
+    page.locator("#neurons .tile").nth(5).locator("button").first.click()
+    assert text(page, "#t-sum") == "How N16 is computed (a neuron of layer 1)"
+    *terms, total, _ = last_numbers(page, "#terms")
+    assert round(sum(terms), 4) == total  # the displayed numbers add up
     with torch.no_grad():
         pixels = to_pixels(mnist.test.images[:1]).flatten(start_dim=1)
-        assert total == pytest.approx(
-            subject.network.layer_1(pixels)[0, 5].item(), abs=1e-4
-        )
+        expected = inputs.network.layer_1(pixels)[0, 5].item()
+    assert total == pytest.approx(expected, abs=1e-4)
 
 
-def figures(row):
-    """The figure at the end of a line."""
-    return float(row.split("\t")[-1].replace(MINUS, "-").strip(" %").replace(",", ""))
-
-
-def test_all_sums_of_layer_2_add_up_as_they_are_shown(view):
+def test_the_sums_of_layer_2_add_up_as_displayed(page):
     for place in range(0, 100, 9):
-        view.evaluate("page.takeTestPicture", place)
+        page.evaluate("useTestImage", place)
         for digit in range(10):
-            view.evaluate("page.go", f"N2{digit + 1}")
-            ledger = view.locator("#ledger tr").all_inner_texts()[1:]
-            *terms, total = map(figures, ledger)
+            page.evaluate("find", f"N2{digit + 1}")
+            *terms, total = last_numbers(page, "#terms")
             assert round(sum(terms), 4) == total, (place, digit)
-        shares = view.locator("#softmax tr").all_inner_texts()[1:]
-        *each, hundred = map(figures, shares)
-        assert round(sum(each), 2) == hundred == 100
-        powers = [float(row.split("\t")[-2]) for row in shares]
-        assert round(sum(powers[:-1]), 6) == powers[-1]
+        *shares, hundred = last_numbers(page, "#softmax")
+        assert round(sum(shares), 2) == hundred == 100
+        rows = page.locator("#softmax tr").all_inner_texts()[1:]
+        *powers, total = [float(row.split("\t")[-2]) for row in rows]
+        assert round(sum(powers), 6) == total
 
 
-def test_an_output_is_clicked_and_shows_its_softmax(view, subject, mnist):
-    view.locator("#outputs button").nth(7).click()
-    assert (
-        view.locator("#t-sum").inner_text() == "What N28, which speaks for 7, computes"
-    )
-    shares = view.locator("#softmax tr").all_inner_texts()
-    exact = 100 * float(subject.network.predict(mnist.test.images[:1])[0, 7])
-    share, percent = shares[8].split("\t")[-1].split()
-    assert float(share) == pytest.approx(exact, abs=0.011) and percent == "%"
-    assert "z = " in view.locator("#equation").inner_text()
+def test_a_selected_output_shows_its_softmax(page, inputs, mnist):
+    page.locator("#outputs button").nth(7).click()
+    assert text(page, "#t-sum") == "How N28 is computed (layer 2, digit 7)"
+    exact = 100 * float(inputs.network.predict(mnist.test.images[:1])[0, 7])
+    assert last_numbers(page, "#softmax")[7] == pytest.approx(exact, abs=0.011)
+    assert "z = " in text(page, "#equation")
 
 
-def test_a_weight_is_reached_by_pointing_and_by_the_keyboard(view, subject):
-    view.evaluate("page.go('N16')")
-    canvas = view.locator("#pictures canvas").first
+def test_a_weight_is_selected_by_pointer_and_keyboard(page, inputs):
+    page.evaluate("find('N16')")
+    canvas = page.locator("#images canvas").first
     side = canvas.bounding_box()["width"] / 28
     canvas.click(position={"x": 20.5 * side, "y": 10.5 * side})
-    assert view.locator("#t-one").inner_text().endswith("layer_1[300,5]")
-    weight = subject.network.layer_1.get_weights()[0][300, 5]
-    assert f"{weight:.6f}".replace("-", MINUS) in view.locator("#w-one").inner_text()
+    assert "layer_1[300,5]" in text(page, "#t-parameter")
+    weight = inputs.network.layer_1.get_weights()[0][300, 5]
+    assert f"{weight:.6f}".replace("-", MINUS) in text(page, "#parameter-text")
     canvas.press("ArrowRight")
-    canvas.press("ArrowDown")
-    assert view.locator("#t-one").inner_text().endswith("layer_1[329,5]")
-    view.locator("#ledger button", has_text="bias").click()
-    assert view.locator("#t-one").inner_text().endswith("layer_1.bias[5]")
+    page.keyboard.press("ArrowDown")  # the canvas keeps the focus
+    assert "layer_1[329,5]" in text(page, "#t-parameter")
+    page.locator("#terms button", has_text="bias").click()
+    assert "layer_1.bias[5]" in text(page, "#t-parameter")
 
 
-def test_the_focus_stays_where_the_keyboard_left_it(view):
-    canvas = view.locator("#pictures canvas").first
-    canvas.press("ArrowDown")
-    view.keyboard.press("ArrowDown")
-    assert view.evaluate("page.state.input") == 406 + 56
-    term = view.locator("#ledger button").nth(2)
-    named = term.get_attribute("title")
+def test_a_term_keeps_the_focus_when_it_is_selected(page):
+    term = page.locator("#terms button").nth(2)
+    name = term.get_attribute("title")
     term.press("Enter")
-    assert view.evaluate("document.activeElement.title") == named
+    assert page.evaluate("document.activeElement.title") == name
+    assert name in text(page, "#t-parameter")
 
 
-def test_what_was_chosen_is_told_to_screen_readers(view):
-    told = view.locator("#said")
-    view.locator("#neurons .tile").nth(5).locator("button").first.press("Enter")
-    told.filter(has_text="What N16, a neuron of layer 1, computes: ").wait_for()
-    total = view.locator("#ledger tr").all_inner_texts()[-2].split("\t")[-1]
-    told.filter(has_text=f"computes: {total}").wait_for()
-    view.locator("#ledger button", has_text="bias").press("Enter")
-    told.filter(has_text="What N16").wait_for()
-    view.locator("#ledger button").first.press("Enter")
-    told.filter(has_text="One of the 15,910: layer_1[").wait_for()
-    view.locator("#neurons .switch").first.press("Enter")
-    told.filter(has_text="It is sure").wait_for()
+def test_selections_are_announced_to_screen_readers(page):
+    announcement = page.locator("#announcement")
+    page.locator("#neurons .tile").nth(5).locator("button").first.press("Enter")
+    total = page.locator("#terms tr").all_inner_texts()[-2].split("\t")[-1]
+    announcement.filter(has_text=re.compile(f"How N16 .*: {total}")).wait_for()
+    page.locator("#terms button").first.press("Enter")
+    announcement.filter(has_text="Parameter layer_1[").wait_for()
+    page.locator("#neurons .switch").first.press("Enter")
+    announcement.filter(has_text="The answer is sure").wait_for()
 
 
-def test_a_tap_draws_a_dot(view):
-    draw(view, [[(0.5, 0.5)]])
-    assert sum(view.evaluate("[...page.levels()]")) > 1000
-    assert "Nothing is drawn" not in said(view)
+def test_a_tap_draws_a_dot(page):
+    draw(page, [[(0.5, 0.5)]])
+    assert sum(page.evaluate("[...drawnLevels()]")) > 1000
+    assert "The network says" in text(page, "#answer")
 
 
-def test_weights_from_silent_neurons_are_reached_too(view):
-    view.locator("#outputs button").nth(7).click()
-    view.locator("#all summary").click()
-    assert view.locator("#incoming button").count() == 20
-    view.locator("#incoming button").nth(12).click()
-    assert view.locator("#t-one").inner_text().endswith("layer_2[12,7]")
+def test_weights_from_inactive_neurons_can_be_selected(page):
+    page.locator("#outputs button").nth(7).click()
+    page.locator("#incoming summary").click()
+    assert page.locator("#incoming button").count() == 20
+    page.locator("#incoming button").nth(12).click()
+    assert "layer_2[12,7]" in text(page, "#t-parameter")
 
 
 @pytest.mark.parametrize(
-    ("typed", "title"),
+    ("name", "parameter"),
     [
         ("layer_1[300,5]", "layer_1[300,5]"),
         ("layer_1[783, 19]", "layer_1[783,19]"),
@@ -407,190 +416,169 @@ def test_weights_from_silent_neurons_are_reached_too(view):
         ("M407", "layer_1[406,0]"),
     ],
 )
-def test_a_number_is_found_by_its_name(view, typed, title):
-    view.locator("#name").fill(typed)
-    view.locator("#name").press("Enter")
-    assert view.locator("#found").inner_text() == ""
-    assert view.locator("#t-one").inner_text() == f"One of the 15,910: {title}"
+def test_a_parameter_is_found_by_its_name(page, name, parameter):
+    page.locator("#name").fill(name)
+    page.locator("#name").press("Enter")
+    assert text(page, "#search-error") == ""
+    assert text(page, "#t-parameter") == f"Parameter {parameter}, one of 15,910"
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("name", "message"),
     [
-        ("N121", "layer 1 has the neurons N11 to N120"),
-        ("layer_1[784,5]", "counted from 0 to 783"),
-        ("layer_2[3,10]", "layer 2 has the neurons N21 to N210"),
-        ("<b>seven</b>", "“<b>seven</b>” names no number"),
+        ("N121", "Layer 1 has the neurons N11 to N120"),
+        ("layer_1[784,5]", "indices 0 to 783"),
+        ("layer_2[3,10]", "Layer 2 has the neurons N21 to N210"),
+        ("<b>seven</b>", "“<b>seven</b>” is not a name"),
     ],
 )
-def test_a_name_of_nothing_is_answered(view, typed, told):
-    view.locator("#name").fill(typed)
-    view.locator("#find button").click()
-    assert told in view.locator("#found").inner_text()
+def test_a_wrong_name_gets_a_message(page, name, message):
+    page.locator("#name").fill(name)
+    page.locator("#search button").click()
+    assert message in text(page, "#search-error")
 
 
-def test_a_weight_that_was_never_learned_is_marked_as_such(view, subject):
-    assert view.evaluate("page.unlit.size * 20") == 1_340  # 67 dark pixels, 20 neurons
-    view.evaluate("page.go('layer_1[0,3]')")
-    told = view.locator("#w-one").inner_text()
-    assert "It was never learned" in told
-    view.locator("#epoch").fill("0")
-    assert view.locator("#w-one").inner_text() == told
-    view.evaluate("page.go('layer_1[300,5]')")
-    assert "It is about 0.0137 at" in view.locator("#w-one").inner_text()
-    assert view.locator("#epoch").get_attribute("aria-valuetext") == "epoch 0"
-    colours = view.evaluate(
+def test_weights_that_were_never_trained_are_marked(page):
+    assert page.evaluate("model.alwaysZero.size * 20") == 1_340  # 67 pixels, 20 neurons
+    page.evaluate("find('layer_1[0,3]')")
+    parameter = text(page, "#parameter-text")
+    assert "It was never trained" in parameter
+    page.locator("#epoch").fill("0")
+    assert text(page, "#parameter-text") == parameter  # exact in all epochs
+    page.evaluate("find('layer_1[300,5]')")
+    assert "it is about 0.0137." in text(page, "#parameter-text")
+    assert page.locator("#epoch").get_attribute("aria-valuetext") == "epoch 0"
+    *rgb, _ = page.evaluate(
         "[...document.querySelector('.tile canvas').getContext('2d')"
         ".getImageData(0, 0, 1, 1).data]"
     )
-    red, green, blue, _ = colours
-    assert (
-        max(red, green, blue) - min(red, green, blue) < 15
-    )  # grey: neither for nor against
+    assert max(rgb) - min(rgb) < 15  # grey: neither positive nor negative
 
 
-def test_the_slider_shows_the_network_of_each_epoch(view, subject, mnist):
-    view.locator("#epoch").fill("0")
-    assert view.locator("#when").inner_text().startswith("Before training")
-    before = said(view)
-    view.locator("#epoch").fill("1")
-    assert view.locator("#when").inner_text().startswith("After epoch 1 of 20")
-    assert said(view) != before
-    network = report._network(subject.history, 1)
-    labels = torch.from_numpy(mnist.test.labels).long()
-    share = accuracy(network.logits(mnist.test.images), labels).item()
-    assert f"{100 * share:.2f} %" in view.locator("#when").inner_text()
+def test_the_slider_shows_the_network_of_each_epoch(page, finished):
+    page.locator("#epoch").fill("0")
+    assert text(page, "#epoch-text").startswith("Before training")
+    answer = text(page, "#answer")
+    page.locator("#epoch").fill("1")
+    assert text(page, "#epoch-text").startswith("After epoch 1 of 20")
+    assert text(page, "#answer") != answer
+    header, first, *_ = finished.trained("history.csv").read_text().splitlines()
+    row = dict(zip(header.split(","), first.split(","), strict=True))
+    accuracy = f"{100 * float(row['val/accuracy']):.2f}{PERCENT}"
+    assert accuracy in text(page, "#epoch-text")
 
 
-def test_the_training_is_played_and_stops_where_the_slider_is_pulled(view):
-    view.locator("#epoch").fill("1")
-    view.locator("#play").click()
+def test_the_training_is_played_until_the_slider_is_moved(page):
+    page.locator("#epoch").fill("1")
+    page.locator("#play").click()
     later = re.compile(r"After epoch ([2-9]|1\d) of")
-    view.locator("#when", has_text=later).wait_for()
-    view.locator("#epoch").fill("20")
-    assert view.locator("#play").get_attribute("aria-pressed") == "false"
-    view.locator("#epoch").fill("19")
-    view.locator("#play").click()
-    view.locator("#when", has_text="After epoch 20").wait_for()
-    view.locator("#play[aria-pressed=false]").wait_for()
+    page.locator("#epoch-text", has_text=later).wait_for()
+    page.locator("#epoch").fill("20")
+    assert page.locator("#play").get_attribute("aria-pressed") == "false"
+    page.locator("#epoch").fill("19")
+    page.locator("#play").click()
+    page.locator("#epoch-text", has_text="After epoch 20").wait_for()
+    page.locator("#play[aria-pressed=false]").wait_for()
 
 
-def test_a_network_of_which_only_the_end_is_known_says_so(browser, subject, tmp_path):
-    bare = replace(subject, history={}, familiar=None, epochs=0)
-    (tmp_path / "report.html").write_text(report.page(bare))
-    view = browser.new_context(offline=True).new_page()
-    view.goto((tmp_path / "report.html").as_uri())
-    view.locator("#answer strong").wait_for()
-    assert view.locator("#when").inner_text().startswith("The finished network")
-    assert "in earlier epochs is not known" in view.locator("#w-one").inner_text()
-    assert "epochs" not in view.locator("#lead").inner_text()
-    assert "Whether it is sure is not known" in said(view)
-    assert view.locator("#epoch").is_disabled()
+def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, inputs, mnist):
+    images = mnist.test.pick(np.arange(1000))
+    labels = torch.from_numpy(images.labels).long()
 
-
-def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(view, subject, mnist):
-    thousand = mnist.test.pick(np.arange(1000))
-    labels = torch.from_numpy(thousand.labels).long()
-
-    def right(without):
+    def correct(without):
         copy = Network(hidden=20, generator=torch.Generator())
-        copy.load_state_dict(subject.network.state_dict())
+        copy.load_state_dict(inputs.network.state_dict())
         with torch.no_grad():
             copy.layer_2.weight[:, without] = 0
-        return int((copy.logits(thousand.images).argmax(dim=1) == labels).sum())
+        return int((copy.logits(images.images).argmax(dim=1) == labels).sum())
 
-    view.locator("#neurons .switch").nth(9).click()
-    told = view.locator("#changed").inner_text()
-    assert f"N110 off: the finished network reads {right([9])} of 1,000" in told
-    assert f"instead of {right([])} of 1,000" in told
-    bars = view.locator("#digits figure").first.get_attribute("aria-label")
-    assert re.fullmatch(r"digit 0: [\d.]+ % before, [\d.]+ % after", bars)
-    view.locator("#reset").click()
-    assert view.locator("#changed").inner_text().startswith("Nothing is changed")
-    view.evaluate("page.go('N110')")
-    view.locator("#scale").fill("0")
-    assert f"reads {right([9])} of 1,000" in view.locator("#changed").inner_text()
-    view.locator("#shift").fill("2.5")
-    assert "N110 \u00d7 0.0 + 2.5" in view.locator("#changed").inner_text()
+    page.locator("#neurons .switch").nth(9).click()
+    effect = text(page, "#effect")
+    assert effect.startswith("N110 off: ")
+    assert f"classifies {correct([9])} of 1,000 test images correctly" in effect
+    assert f"without the change, {correct([])}." in effect
+    bars = page.locator("#digit-accuracies figure").first.get_attribute("aria-label")
+    assert re.fullmatch(r"digit 0: [\d.]+\s% before, [\d.]+\s% after", bars)
+    page.locator("#reset").click()
+    assert text(page, "#effect").startswith("No neuron is changed")
+    page.evaluate("find('N110')")
+    page.locator("#scale").fill("0")
+    assert f"classifies {correct([9])} of 1,000" in text(page, "#effect")
+    page.locator("#shift").fill("2.5")
+    assert "N110 \u00d7 0.0 + 2.5" in text(page, "#effect")
 
 
-def test_a_mistake_is_chosen_among_the_test_pictures(view):
-    view.locator("#choose summary").click()
-    mistake = view.locator("#gallery .mistake").first
-    told = mistake.get_attribute("aria-label")
+def test_a_misclassified_test_image_is_chosen_in_the_gallery(page):
+    page.locator("#choose summary").click()
+    mistake = page.locator("#gallery .mistake").first
+    answer = mistake.get_attribute("aria-label")[-1]
     mistake.click()
-    assert said(view).startswith(f"{told[-1]} with")
-    assert "misread" in view.locator("#origin").inner_text()
+    assert text(page, "#answer").startswith(f"The network says {answer} (")
+    assert "misclassified" in text(page, "#source")
 
 
-# --- Its surroundings -----------------------------------------------------------------
-
-
-def test_names_that_look_like_code_are_shown_as_text(browser, subject, tmp_path):
-    code = (
-        "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
-    )
-    dataset = replace(subject.dataset, path=tmp_path / f"{code.replace('/', '|')}.x")
-    odd = replace(subject, name=code, dataset=dataset)
-    (tmp_path / "report.html").write_text(report.page(odd))
-    view = browser.new_context(offline=True).new_page()
-    view.goto((tmp_path / "report.html").as_uri())
-    view.locator("#answer strong").wait_for()
-    assert view.title() == f"{code}: inside the network"
-    assert code in view.locator("#foot").inner_text()
-    assert "<img src=x" in view.locator("#lead").inner_text()
-    assert view.locator("img").count() == 0
-
-
-def test_it_works_in_the_frame_in_which_mlflow_shows_it(browser, content, tmp_path):
-    (tmp_path / "report.html").write_text(content)
-    frame = '<iframe sandbox="allow-scripts" src="report.html" width=700 height=900>'
-    (tmp_path / "around.html").write_text(frame)
-    view = browser.new_context(offline=True).new_page()
-    view.goto((tmp_path / "around.html").as_uri())
-    inner = view.frame_locator("iframe")
-    inner.locator("#answer strong").wait_for()
-    inner.locator("#outputs button").nth(3).click()
-    assert (
-        inner.locator("#t-sum").inner_text() == "What N24, which speaks for 3, computes"
-    )
-
-
-def test_what_is_found_is_not_hidden_by_the_bar(opened):
-    view = opened(viewport={"width": 600, "height": 800})
-    view.locator("#name").fill("N16")
-    view.locator("#name").press("Enter")
-    bar, title = (view.locator(part).bounding_box() for part in (".bar", "#t-sum"))
-    assert title["y"] >= bar["y"] + bar["height"]
-    view.context.close()
-
-
-def test_a_network_of_one_neuron_is_told_in_the_singular(browser, subject, tmp_path):
-    small = Network(hidden=1, generator=torch.Generator().manual_seed(1))
-    one = replace(subject, network=small, history={})
-    (tmp_path / "report.html").write_text(report.page(one))
-    view = browser.new_context(offline=True).new_page()
-    view.goto((tmp_path / "report.html").as_uri())
-    view.locator("#answer strong").wait_for()
-    assert "784 pixels → 1 neuron → 10 digits" in view.locator("#lead").inner_text()
-    view.evaluate("page.go('N21')")
-    assert view.locator("#w-sum").inner_text().startswith("z = W1·N11 + bias: each")
-    assert "All 1 weight into N21" in view.locator("#all summary").inner_text()
-
-
-@pytest.mark.parametrize("width", [320, 360, 700, 1300])
-def test_nothing_sticks_out_on_screens_of_any_width(opened, width):
-    view = opened(viewport={"width": width, "height": 800})
-    assert view.evaluate("document.documentElement.scrollWidth") <= width
-    view.evaluate("page.go('N21')")
-    assert view.evaluate("document.documentElement.scrollWidth") <= width
-    view.context.close()
-
-
-def test_every_control_has_a_name_for_screen_readers(view):
-    nameless = view.evaluate(
+def test_every_control_has_a_name_for_screen_readers(page):
+    nameless = page.evaluate(
         """[...document.querySelectorAll('button, input, canvas[tabindex]')]
           .filter((e) => !(e.ariaLabel || e.textContent.trim() || e.closest('label')))
           .map((e) => e.outerHTML)"""
     )
     assert nameless == []
+
+
+# --- Its surroundings -----------------------------------------------------------------
+
+
+def test_a_network_without_history_and_detector_says_so(open_page, inputs):
+    bare = replace(inputs, history={}, detector=None, epochs=0)
+    page = open_page(report.render(bare))
+    assert text(page, "#epoch-text").startswith("Final network")
+    assert "in earlier epochs is not available" in text(page, "#parameter-text")
+    assert "epoch" not in text(page, "#lead")
+    assert "cannot tell whether the answer is sure" in text(page, "#answer")
+    assert page.locator("#epoch").is_disabled()
+    page.close()
+
+
+def test_a_network_of_one_neuron_is_described_in_the_singular(open_page, inputs):
+    small = Network(hidden=1, generator=torch.Generator().manual_seed(1))
+    page = open_page(report.render(replace(inputs, network=small, history={})))
+    assert "784 pixels → 1 neuron → 10 digits" in text(page, "#lead")
+    page.evaluate("find('N21')")
+    assert text(page, "#sum-text").startswith("z = W1·N11 + bias: ")
+    assert "All 1 weight into N21" in text(page, "#incoming summary")
+    page.close()
+
+
+def test_names_that_look_like_code_are_shown_as_text(open_page, inputs, tmp_path):
+    code = (
+        "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
+    )
+    dataset = replace(inputs.dataset, path=tmp_path / f"{code.replace('/', '|')}.x")
+    page = open_page(report.render(replace(inputs, name=code, dataset=dataset)))
+    assert page.title() == f"{code}: inside the network"
+    assert code in text(page, "#footer")
+    assert "<img src=x" in text(page, "#lead")
+    assert page.locator("img").count() == 0
+    page.close()
+
+
+def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, html):
+    frame = '<iframe sandbox="allow-scripts" src="report.html" width=700 height=900>'
+    page = open_page(html, within=frame)
+    inner = page.frame_locator("iframe")
+    inner.locator("#outputs button").nth(3).click()
+    assert inner.locator("#t-sum").inner_text().startswith("How N24 is computed")
+    page.close()
+
+
+@pytest.mark.parametrize("width", [320, 360, 700, 1300])
+def test_nothing_overflows_the_screen_or_hides_what_was_found(open_page, html, width):
+    page = open_page(html, width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("#name").fill("N21")
+    page.locator("#name").press("Enter")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    bar, title = (page.locator(part).bounding_box() for part in (".bar", "#t-sum"))
+    assert title["y"] >= bar["y"] + bar["height"]
+    page.close()

@@ -1,0 +1,156 @@
+// The tiles of layer 1, the bars of layer 2, the answer, and the interventions: what the
+// network computes from the image, and how its accuracy changes without a neuron.
+
+const tiles = [], outputs = [];
+function buildNeurons() {
+  for (let neuron = 0; neuron < model.hidden; neuron++) {
+    const canvas = element("canvas"), value = element("span"), bar = element("span");
+    const name = neuronName(1, neuron);
+    const button = element("button", { type: "button", onclick: () => select(1, neuron) },
+      canvas, element("span", { class: "name" }, element("b", {}, name), value),
+      element("span", { class: "bar-line" }, bar));
+    const toggle = element("button", { type: "button", class: "switch", role: "switch",
+      "aria-label": `${name} switched on`, onclick: () => {
+        state.interventions[neuron].on = !state.interventions[neuron].on;
+        show();
+      } });
+    $("neurons").append(element("div", { class: "tile" }, button, toggle));
+    tiles.push({ canvas, value, bar, button, toggle });
+  }
+  $("neurons").classList.toggle("many", model.hidden > 40);
+  for (let digit = 0; digit < CLASSES; digit++) {
+    const bar = element("span"), share = element("span", { class: "share" });
+    const button = element("button", { type: "button", class: "output",
+      onclick: () => select(2, digit) }, element("b", {}, String(digit)),
+    element("span", { class: "track" }, bar), share);
+    $("outputs").append(button);
+    outputs.push({ bar, share, button });
+  }
+}
+
+let paintedEpoch = null; // the epoch whose templates are on the tiles
+function showNeurons({ hidden }) {
+  const largest = Math.max(...hidden, 1e-9);
+  if (paintedEpoch !== state.epoch)
+    tiles.forEach(({ canvas }, neuron) =>
+      paintGrid(canvas, SIDE, SIDE, templateColours(neuron)));
+  paintedEpoch = state.epoch;
+  tiles.forEach((tile, neuron) => {
+    const value = hidden[neuron], intervention = state.interventions[neuron];
+    tile.value.textContent = number(value, 1);
+    tile.bar.style.width = `${100 * Math.max(value, 0) / largest}%`;
+    tile.button.setAttribute("aria-label",
+      `${neuronName(1, neuron)}, output ${number(value, 2)}`);
+    setCurrent(tile.button, state.layer === 1 && state.neuron === neuron);
+    tile.toggle.setAttribute("aria-checked", intervention.on);
+    tile.toggle.textContent = !intervention.on ? "off"
+      : isChanged(intervention) ? "changed" : "on";
+  });
+  const active = hidden.filter((value) => value > 0).length;
+  $("active").textContent = `${active} of ${plural(hidden.length, "neuron")} active`;
+}
+
+function showAnswer({ probabilities }) {
+  const [first, second] = ranked(probabilities);
+  outputs.forEach(({ bar, share, button }, digit) => {
+    bar.style.width = `${100 * probabilities[digit]}%`;
+    share.textContent = percent(probabilities[digit]);
+    button.setAttribute("aria-label",
+      `${neuronName(2, digit)}, digit ${digit}: ${share.textContent}`);
+    setCurrent(button, state.layer === 2 && state.neuron === digit);
+  });
+  showSource(first);
+  const says = ["The network says ", element("strong", {}, String(first)),
+    ` (${percent(probabilities[first])})`];
+  const warning = (text) => element("span", { class: "unsure" }, text);
+  const reason = !state.image.some(Boolean) ? "blank"
+    : model.detector ? doubt(model.detector, state, probabilities) : "no detector";
+  $("answer").replaceChildren(...{
+    "blank": ["The image is blank: the probabilities depend on the biases alone."],
+    "several digits": [...says, ", ",
+      warning("but there is more than one digit on the board.")],
+    "out of distribution": [...says, ", ",
+      warning(`but the image does not look like the ${first}s it was trained on.`)],
+    "close": [...says, ", ", warning(`but ${second} is close ` +
+      `(${percent(probabilities[second])}): the difference is below ` +
+      `${percent(model.detector?.min_margin)}.`)],
+    "no detector": [...says, `. ${second} is second (${percent(probabilities[second])}). ` +
+      "The file familiar.safetensors was missing, so this page cannot tell whether the " +
+      "answer is sure."],
+    "": [...says, `. ${second} is second (${percent(probabilities[second])}). The answer ` +
+      `is sure: the image looks like the ${first}s it was trained on.`],
+  }[reason]);
+}
+
+// --- Interventions --------------------------------------------------------------------
+
+const isChanged = ({ on, scale, shift }) => !on || scale !== 1 || shift !== 0;
+const shiftText = ({ shift }) =>
+  `${shift < 0 ? MINUS : "+"} ${number(Math.abs(shift), 1)}`;
+const scaleText = ({ scale }) => `× ${number(scale, 1)}`;
+
+function showIntervention() {
+  $("intervention").hidden = state.layer !== 1;
+  if (state.layer !== 1) return;
+  const intervention = state.interventions[state.neuron];
+  $("t-intervention").textContent = `Change the output of ${neuronName(1, state.neuron)}`;
+  $("on").checked = intervention.on;
+  $("scale").value = intervention.scale;
+  $("shift").value = intervention.shift;
+  $("scale-text").textContent = scaleText(intervention);
+  $("shift-text").textContent = shiftText(intervention);
+}
+
+$("on").addEventListener("change", () => {
+  state.interventions[state.neuron].on = $("on").checked;
+  show();
+});
+for (const name of ["scale", "shift"])
+  $(name).addEventListener("input", () => {
+    state.interventions[state.neuron][name] = Number($(name).value);
+    show();
+  });
+$("reset").addEventListener("click", () => {
+  for (const each of state.interventions) Object.assign(each, NO_INTERVENTION);
+  show();
+});
+
+// The final network on the stored test images: correct answers, and accuracy by digit.
+function evaluate(interventions) {
+  const { activations, labels } = model.tensors, { hidden } = model;
+  const correct = new Array(CLASSES).fill(0), images = new Array(CLASSES).fill(0);
+  labels.forEach((label, row) => {
+    const values = activations.subarray(row * hidden, (row + 1) * hidden)
+      .map((value, neuron) => intervene(value, interventions[neuron]));
+    images[label] += 1;
+    if (ranked(finalNetwork().sums(2, values))[0] === label) correct[label] += 1;
+  });
+  return { correct: correct.reduce((a, b) => a + b),
+    digits: correct.map((count, digit) => (images[digit] ? count / images[digit] : null)) };
+}
+
+function showEffect() {
+  model.before ??= evaluate([]);
+  const changes = state.interventions.flatMap((each, neuron) => (isChanged(each)
+    ? `${neuronName(1, neuron)} ${each.on ? `${scaleText(each)} ${shiftText(each)}` : "off"}`
+    : []));
+  const before = model.before, after = changes.length ? evaluate(state.interventions) : before;
+  const result = `the final network classifies ${integer(after.correct)} of ` +
+    `${plural(model.tensors.labels.length, "test image")} correctly`;
+  $("effect").textContent = changes.length
+    ? `${changes.join(", ")}: ${result}; without the change, ${integer(before.correct)}.`
+    : `No neuron is changed: ${result}.`;
+  $("digit-accuracies").replaceChildren(...after.digits.map((accuracy, digit) => {
+    const bars = [["before", before.digits[digit]], ["after", accuracy]].map(
+      ([name, value]) => element("span",
+        { class: name, style: `height:${100 * (value ?? 0)}%` }));
+    const short = (share) => (share === null ? "–" : percent(share, 0).replace("\u00a0", ""));
+    const text = `digit ${digit}: ` + (accuracy === null ? "no image"
+      : `${percent(before.digits[digit])} before, ${percent(accuracy)} after`);
+    return element("figure", { title: text, role: "img", "aria-label": text },
+      element("div", {}, ...bars),
+      element("figcaption", {}, element("b", {}, String(digit)), element("br"),
+        (accuracy === before.digits[digit] ? "" : `${short(before.digits[digit])} → `) +
+        short(accuracy)));
+  }));
+}

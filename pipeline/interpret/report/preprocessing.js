@@ -1,0 +1,230 @@
+// Prepares a drawing as pipeline/images/preprocessing.py prepares an image: the same
+// steps, names and constants, and the same result but for rounding. A drawing is white
+// on black, without paper or camera: its ink is level / 255, and each stroke is part of
+// it. A grid is { height, width, data }, row by row; in a mask, data is 0 or 1.
+
+const preprocessing = (() => {
+  const BOARD = 48, SIDE = 28, BOX = 20, FINE = 4, EDGE = 0.5, SQUEEZED = 0.7;
+  const WIDTHS = [2.6, 3.3], SMALLEST = 8, OUTLINE = 8, THICKEST = 3, WIDEST = 2;
+
+  const sum = (values) => values.reduce((total, value) => total + value, 0);
+  const largest = (values) => values.reduce((a, b) => Math.max(a, b), 0);
+  const range = (size) => [...Array(size).keys()];
+
+  // As Python rounds: a half goes to the even neighbour.
+  function round(value) {
+    const below = Math.floor(value);
+    if (value - below !== 0.5) return Math.round(value);
+    return below % 2 === 0 ? below : below + 1;
+  }
+
+  function median(values) {
+    const sorted = values.slice().sort(), middle = (sorted.length - 1) / 2;
+    return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
+  }
+
+  function newGrid(height, width, valueAt) {
+    const data = new Float32Array(height * width);
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++) data[y * width + x] = valueAt(y, x);
+    return { height, width, data };
+  }
+
+  const changed = (grid, change) => ({ ...grid, data: grid.data.map(change) });
+  const above = (grid, level) => changed(grid, (value) => Number(value > level));
+  const at = ({ height, width, data }, y, x) =>
+    (y >= 0 && y < height && x >= 0 && x < width ? data[y * width + x] : 0);
+  const transposed = (grid) => newGrid(grid.width, grid.height, (y, x) => at(grid, x, y));
+  // Cut out rows and columns; beyond the border, data is 0.
+  const crop = (grid, [top, bottom, left, right]) =>
+    newGrid(bottom - top, right - left, (y, x) => at(grid, top + y, left + x));
+  const padded = (grid, margin) =>
+    crop(grid, [-margin, grid.height + margin, -margin, grid.width + margin]);
+
+  // Pillow's BILINEAR: each new pixel is a mean of the old ones, weighted by a triangle.
+  function resizedRows({ height, width, data }, size) {
+    const scale = width / size, reach = Math.max(scale, 1);
+    const kernels = range(size).map((x) => {
+      const centre = (x + 0.5) * scale;
+      const first = Math.max(0, Math.trunc(centre - reach + 0.5));
+      const last = Math.min(width, Math.trunc(centre + reach + 0.5));
+      const weights = range(last - first).map((i) =>
+        Math.max(0, 1 - Math.abs((first + i - centre + 0.5) / reach)));
+      return { first, weights: weights.map((weight) => weight / sum(weights)) };
+    });
+    return newGrid(height, size, (y, x) => kernels[x].weights.reduce((total, weight, i) =>
+      total + data[y * width + kernels[x].first + i] * weight, 0));
+  }
+
+  const resized = (grid, height, width) =>
+    transposed(resizedRows(transposed(resizedRows(grid, width)), height));
+
+  // The Euclidean distance of each pixel of a mask to the nearest pixel outside it.
+  function distances({ height, width, data }) {
+    const far = height + width, vertical = new Float64Array(data.length);
+    for (let x = 0; x < width; x++) {
+      for (let y = 0, gap = far; y < height; y++)
+        vertical[y * width + x] = gap = data[y * width + x] ? gap + 1 : 0;
+      for (let y = height - 1, gap = far; y >= 0; y--) {
+        gap = data[y * width + x] ? gap + 1 : 0;
+        vertical[y * width + x] = Math.min(vertical[y * width + x], gap);
+      }
+    }
+    return Float64Array.from(data, (set, place) => {
+      if (!set) return 0;
+      const x = place % width, row = place - x;
+      let least = Infinity;
+      for (let other = 0; other < width; other++)
+        least = Math.min(least, (other - x) ** 2 + vertical[row + other] ** 2);
+      return Math.sqrt(least);
+    });
+  }
+
+  // The box [top, bottom, left, right] that contains a mask.
+  function boxOf({ height, width, data }) {
+    const rows = range(height).filter((y) =>
+      data.subarray(y * width, (y + 1) * width).some(Boolean));
+    const columns = range(width).filter((x) => rows.some((y) => data[y * width + x]));
+    return [rows[0], rows.at(-1) + 1, columns[0], columns.at(-1) + 1];
+  }
+
+  // The pixels around a pixel, corners included, and the pixel itself.
+  const neighbours = ({ height, width }, place) => range(9)
+    .map((i) => [Math.floor(place / width) + Math.floor(i / 3) - 1, place % width + i % 3 - 1])
+    .filter(([y, x]) => y >= 0 && y < height && x >= 0 && x < width)
+    .map(([y, x]) => y * width + x);
+
+  // The ink above which a pixel is part of a stroke: half of the mean of such pixels.
+  function threshold(ink) {
+    let level = largest(ink.data) / 2;
+    for (let i = 0; i < 10; i++) {
+      const strokes = ink.data.filter((value) => value > level);
+      level = sum(strokes) / strokes.length / 2;
+    }
+    return level;
+  }
+
+  // Count the digits that stand side by side, with a gap between them.
+  function countDigits({ height, width, data }) {
+    const parts = [];
+    let part = null;
+    for (let x = 0; x < width; x++) {
+      const rows = range(height).filter((y) => data[y * width + x]);
+      if (!rows.length) { part = null; continue; }
+      if (!part) parts.push(part = { top: height, bottom: 0, area: 0 });
+      [part.top, part.area] = [Math.min(part.top, rows[0]), part.area + rows.length];
+      part.bottom = Math.max(part.bottom, rows.at(-1) + 1);
+    }
+    const tallest = largest(parts.map(({ top, bottom }) => bottom - top));
+    const fullest = largest(parts.map(({ area }) => area));
+    return parts.filter(({ top, bottom, area }) =>
+      bottom - top >= 0.6 * tallest && area >= 0.25 * fullest).length;
+  }
+
+  function cutOut(ink, mask) {
+    const dilated = changed(mask, (_, place) =>
+      Number(neighbours(mask, place).some((near) => mask.data[near])));
+    return crop(changed(ink, (value, place) => value * dilated.data[place]),
+      boxOf(dilated));
+  }
+
+  // Narrow a digit that fills the drawing from border to border.
+  function unstretched(digit, ink) {
+    const [top, bottom, left, right] = boxOf(above(ink, 0.1 * largest(ink.data)));
+    if (top || left || bottom < BOARD || right < BOARD) return digit;
+    return resized(digit, 2 * digit.height, round(SQUEEZED * 2 * digit.width));
+  }
+
+  // Resize a digit so that its longer side fills the box, FINE pixels to one.
+  function inBox(digit) {
+    const scale = BOX * FINE / Math.max(digit.height, digit.width);
+    const size = (side) => Math.max(1, round(side * scale));
+    return resized(digit, size(digit.height), size(digit.width));
+  }
+
+  // Find the strokes: the pixels with more ink than at an edge.
+  function fitted(digit, edge) {
+    const fine = inBox(digit);
+    return above(fine, Math.min(edge, 0.9 * largest(fine.data)));
+  }
+
+  const widthOf = (strokes) =>
+    4 * (sum(distances(padded(strokes, 1))) / sum(strokes.data)) / FINE;
+
+  function countPieces(mask) {
+    const left = new Set([...mask.data.keys()].filter((place) => mask.data[place]));
+    let pieces = 0;
+    for (const start of left) {
+      pieces += 1;
+      const reached = [start];
+      while (reached.length)
+        for (const place of neighbours(mask, reached.pop()))
+          if (left.delete(place)) reached.push(place);
+    }
+    return pieces;
+  }
+
+  // Return whether a pen can have made the strokes.
+  function isDrawn(mask, strokes) {
+    const [top, bottom, left, right] = boxOf(mask);
+    const side = Math.max(bottom - top, right - left), { width, data } = padded(mask, 1);
+    const outline = sum(data.map((set, i) =>
+      Number(set !== (data[i - 1] ?? 0)) + Number(set !== (data[i - width] ?? 0))));
+    const thickest = largest(distances(padded(strokes, 1))) / FINE;
+    return countPieces(mask) <= side / SMALLEST &&
+      outline <= Math.min(OUTLINE, 5 + 3 * side / 16) * side &&
+      thickest <= Math.max(THICKEST, 3 * BOX / side) &&
+      strokes.width <= WIDEST * strokes.height;
+  }
+
+  function broughtToWidth(fine, width) {
+    const strokes = padded(fine, 2 * FINE);
+    const wanted = Math.min(Math.max(width, WIDTHS[0]), WIDTHS[1]);
+    const growth = (wanted - width) * FINE / 2; // on either side
+    const away = distances(growth > 0 ? changed(strokes, (set) => 1 - set) : strokes);
+    const result = changed(strokes, (_, place) =>
+      Number(growth > 0 ? away[place] <= growth : away[place] > -growth));
+    return result.data.some(Boolean) ? result : strokes;
+  }
+
+  // Fit strokes in the box once more, and average FINE x FINE pixels to one.
+  function boxed(strokes) {
+    const fine = inBox(crop(strokes, boxOf(strokes)));
+    const [height, width] = [fine.height, fine.width].map((side) => Math.ceil(side / FINE));
+    const top = Math.floor((height * FINE - fine.height) / 2);
+    const left = Math.floor((width * FINE - fine.width) / 2);
+    return newGrid(height, width, (y, x) => sum(range(FINE ** 2).map((i) =>
+      at(fine, y * FINE + Math.floor(i / FINE) - top, x * FINE + i % FINE - left))) /
+      FINE ** 2);
+  }
+
+  // Place a digit so that its centre of mass is at pixel (14, 14).
+  function centred(digit) {
+    const levels = changed(digit, (value) => round(Math.fround(255 * value)));
+    const start = (coordinate, side) => {
+      const moments = Array.from(levels.data, (level, i) => level * coordinate(i));
+      const centre = sum(moments) / sum(levels.data);
+      return Math.min(Math.max(round(SIDE / 2 - centre), 0), SIDE - side);
+    };
+    const top = start((i) => Math.floor(i / digit.width), digit.height);
+    const left = start((i) => i % digit.width, digit.width);
+    return crop(levels, [-top, SIDE - top, -left, SIDE - left]);
+  }
+
+  // Prepare a drawing of BOARD x BOARD grey levels: the image, the number of digits,
+  // whether a pen can have made it, and the result of each step.
+  function preprocess(levels) {
+    if (!levels.some(Boolean))
+      return { image: new Uint8Array(SIDE * SIDE), digitCount: 0, drawn: true, steps: {} };
+    const ink = newGrid(BOARD, BOARD, (y, x) => levels[y * BOARD + x] / 255);
+    const mask = above(ink, threshold(ink)), digit = unstretched(cutOut(ink, mask), ink);
+    const fine = fitted(digit, EDGE * median(ink.data.filter((_, i) => mask.data[i])));
+    const stroke = broughtToWidth(fine, widthOf(fine)), image = centred(boxed(stroke));
+    const shown = (grid) => changed(grid, (value) => round(255 * value));
+    return { image: Uint8Array.from(image.data), digitCount: countDigits(mask),
+      drawn: isDrawn(mask, fine), steps: { digit: shown(digit), box: shown(fine),
+        stroke: shown(stroke), centred: image } };
+  }
+
+  return { BOARD, preprocess };
+})();
