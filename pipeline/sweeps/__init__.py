@@ -3,16 +3,6 @@
 `pipeline.cli` combines the values of a sweep and launches its jobs.
 """
 
-from pipeline.sweeps.driver import run_sweep, sweep_name
-from pipeline.sweeps.outcomes import Outcome, Setting, group_by_setting, read_outcome
-from pipeline.sweeps.report import describe
+from pipeline.sweeps.driver import run_sweep
 
-__all__ = [
-    "Outcome",
-    "Setting",
-    "describe",
-    "group_by_setting",
-    "read_outcome",
-    "run_sweep",
-    "sweep_name",
-]
+__all__ = ["run_sweep"]

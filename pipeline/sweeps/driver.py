@@ -6,6 +6,7 @@ command finds it again, however the sweep was interrupted.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
@@ -72,7 +73,8 @@ def run_sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
             missing = find_missing(jobs, folder, run)
             done = sum((folder / job.folder / "done").exists() for job in jobs)
             print(f"sweep {name}: {len(jobs)} trainings, {done} already finished")
-            error = _train(jobs, missing, folder, run, launch)
+            with print_progress(jobs, missing, folder):
+                error = _train(missing, folder, run, launch)
             outcomes = [read_outcome(job, folder) for job in jobs]
             _reconcile_children(outcomes, run, sweep=folder.name)
             settings = group_by_setting(outcomes)
@@ -142,45 +144,32 @@ def _open_folder(digest: str, tracker: "Tracker", *, resume: bool) -> Iterator[P
     sweeps = store_dir() / "sweeps"
     waiting = "waiting for another process, which is running the same sweep"
     with files.lock(sweeps / f".{digest}.lock", waiting=waiting):
-        existing = [*sweeps.glob(f"{digest}-*")] if resume else []
-        if resume and not existing:
+        folders = [sweeps / f"{digest}-{uuid4().hex[:4]}"]
+        if resume:
+            existing = sorted(sweeps.glob(f"{digest}-*"), key=os.path.getmtime)
             leases = tracker.leases(f"sweeps/{digest}-")
-            existing = [store_dir() / lease for lease in leases[:1]]
-        new = sweeps / f"{digest}-{uuid4().hex[:4]}"
-        folder = max(existing, key=_last_changed, default=new)
-        with files.lock(folder / "lock", waiting=waiting):
-            yield folder
+            folders += [store_dir() / lease for lease in leases[:1]] + existing
+        with files.lock(folders[-1] / "lock", waiting=waiting):
+            yield folders[-1]
 
 
-def _last_changed(folder: Path) -> float:
-    return folder.stat().st_mtime if folder.exists() else 0.0
-
-
-def _train(
-    jobs: Sequence[Job],
-    missing: Sequence[Job],
-    folder: Path,
-    run: "Run",
-    launch: LaunchJobs,
-) -> str:
+def _train(missing: Sequence[Job], folder: Path, run: "Run", launch: LaunchJobs) -> str:
     """Launch until each missing job is done or has failed.
 
     Returns:
         The error of the launcher itself, followed by "; ", or "".
     """
     tags = {"sweep": folder.name, **run.child_tags()}
-    try:
-        with print_progress(jobs, missing, folder):
-            for _ in missing:  # each launch ends at least one of the jobs
-                try:
-                    launch(folder, tags)
-                    break
-                except BrokenExecutor:  # the system killed a worker
-                    record_killed(missing, folder, run)
-    except (OSError, ValueError) as error:
-        return f"{error}; "
-    finally:
-        (folder / "multirun.yaml").unlink(missing_ok=True)  # written by Hydra
+    for _ in missing:  # each launch ends at least one of the jobs
+        try:
+            launch(folder, tags)
+            break
+        except BrokenExecutor:  # the system killed a worker
+            record_killed(missing, folder, run)
+        except (OSError, ValueError) as error:
+            return f"{error}; "
+        finally:
+            (folder / "multirun.yaml").unlink(missing_ok=True)  # written by Hydra
     return ""
 
 

@@ -104,8 +104,9 @@ def _cells(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:
         if setting.trained:
             sizes = [f"{row['parameters']:,}", f"{row['bytes']:,}"]
             cells = [setting.describe_accuracy(), *sizes, f"{row['seconds']:.1f}"]
-        keys = map(str, setting.keys.values())
-        rows.append([*keys, str(len(setting.trained)), *cells, row["failed"]])
+        keys = [printable(str(value)) for value in setting.keys.values()]
+        failed = printable(row["failed"])
+        rows.append([*keys, str(len(setting.trained)), *cells, failed])
     return [*settings[0].keys, *HEADINGS], rows
 
 

@@ -78,21 +78,19 @@ def _restore_files(child: "ChildRun", folder: Path, job: Job) -> None:
     Raises:
         ValueError: If the run has lost its files.
     """
-    artifacts = [*(child.folder / "train").glob("*")]
     recorded, existing = (
-        {path.name: path.stat().st_size for path in paths}
-        for paths in (artifacts, folder.glob("*"))
+        {path.name: path.stat().st_size for path in place.glob("*")}
+        for place in (child.folder / "train", folder)
     )
-    is_of_run = (
-        existing.get("run.json") and child.run_id in (folder / "run.json").read_text()
-    )
-    if is_of_run and (not artifacts or existing == recorded):
+    id_file = folder / "run.json"
+    is_from_run = id_file.exists() and child.run_id in id_file.read_text()
+    if is_from_run and recorded in ({}, existing):
         return
-    if not artifacts:
+    if not recorded:
         raise ValueError(
             f"{child.folder} has lost the files of {job.name}: delete its run "
             f"{child.run_id} in MLflow, then run the same command again to train it"
         )
     with files.atomic_folder(folder) as written:
-        for path in artifacts:
-            shutil.copy(path, written)
+        for name in recorded:
+            shutil.copy(child.folder / "train" / name, written)

@@ -1,7 +1,9 @@
 import pytest
 
 from pipeline.cli import Job, defaults
-from pipeline.sweeps import Outcome, Setting, describe, group_by_setting, sweep_name
+from pipeline.sweeps.driver import sweep_name
+from pipeline.sweeps.outcomes import Outcome, Setting, group_by_setting
+from pipeline.sweeps.report import describe
 
 
 def job(**swept):
