@@ -1,7 +1,7 @@
-"""The exercise as its course writes it, in Keras: the other side of the benchmark.
+"""The exercise as its course writes it, in Keras, with the seconds of each epoch.
 
-Run by tests/benchmarks/speed.py in an environment of its own, with the folder of the
-project's data sets as its argument. Prints the seconds of each epoch as JSON.
+tests/benchmarks/speed.py runs it in a separate environment, with the folder of the
+data sets as its argument; the last line that it prints is the seconds as JSON.
 """
 
 import json
@@ -21,11 +21,13 @@ def idx(name):
 
 
 class Seconds(keras.callbacks.Callback):
+    """Records when each epoch ends."""
+
     def on_train_begin(self, logs=None):
-        self.marks = [time.perf_counter()]
+        self.times = [time.perf_counter()]
 
     def on_epoch_end(self, epoch, logs=None):
-        self.marks.append(time.perf_counter())
+        self.times.append(time.perf_counter())
 
 
 seconds = Seconds()
@@ -46,4 +48,4 @@ model.fit(
     callbacks=[seconds],
     verbose=2,
 )
-print(json.dumps(np.diff(seconds.marks).tolist()))
+print(json.dumps(np.diff(seconds.times).tolist()))

@@ -1,11 +1,12 @@
-"""Measures the speed of training beside the exercise's Keras code on TensorFlow.
+"""Measure the speed of a training beside the exercise's own Keras code on TensorFlow.
 
     python tests/benchmarks/speed.py [rounds]
 
-Creates an environment for Keras once (tests/benchmarks/.keras, 1.5 GB), then runs both
-programs in turn, 20 epochs each, and prints medians and their ratios. An epoch of this
-project includes validation, logging to MLflow and the image of the templates; the whole
-command is the time from the start of the process to its end. Takes 5 minutes.
+The first run creates an environment for Keras (tests/benchmarks/.keras, 1.5 GB). Both
+programs then train for 20 epochs in alternation; the medians and their ratios are
+printed. An epoch includes validation and, here, logging to MLflow and the image of the
+templates; the whole command is the time from the start of the process to its end. Runs
+are recorded in a temporary folder. Three rounds take 5 minutes.
 """
 
 import itertools
@@ -14,17 +15,20 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-from pipeline.cli.paths import outputs_dir
+from mlflow import MlflowClient
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+DATA = ROOT / "outputs" / "data"
 KERAS = HERE / ".keras"
 
 
 def keras_python():
+    """Return the Python of the environment for Keras, which is created if needed."""
     python = KERAS / "bin" / "python"
     ready = (
         python.exists()
@@ -37,56 +41,61 @@ def keras_python():
     return python
 
 
-def timed(*command):
+def timed(*command, **environment):
+    """Run a command; return its seconds and what it prints."""
     start = time.perf_counter()
-    done = subprocess.run(
-        list(map(str, command)),
+    process = subprocess.run(
+        [*map(str, command)],
         cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    return time.perf_counter() - start, done.stdout
+    return time.perf_counter() - start, process.stdout
 
 
-def keras(python):
-    whole, printed = timed(python, HERE / "keras_exercise.py", outputs_dir() / "data")
-    return whole, statistics.median(json.loads(printed.splitlines()[-1]))
+def measure_keras(python):
+    """Return the seconds of the Keras program, and the median of its epochs."""
+    seconds, printed = timed(python, HERE / "keras_exercise.py", DATA)
+    return seconds, statistics.median(json.loads(printed.splitlines()[-1]))
 
 
-def ours():
-    whole, _ = timed(sys.executable, "-m", "pipeline.train")
-    from mlflow import MlflowClient
-
-    run_id = json.loads((outputs_dir() / "train" / "run.json").read_text())["run_id"]
-    client = MlflowClient(f"sqlite:///{outputs_dir() / 'mlflow.db'}")
-    logged = client.get_metric_history(run_id, "val/loss")
-    # Between the logging of two epochs lies a whole epoch with its images.
-    marks = [metric.timestamp / 1000 for metric in logged]
-    gaps = [b - a for a, b in itertools.pairwise(marks)]
-    return whole, statistics.median(gaps)
+def measure_pipeline(outputs):
+    """Return the seconds of the default training, and the median of its epochs."""
+    seconds, _ = timed(
+        sys.executable, "-m", "pipeline.train", PIPELINE_OUTPUTS=str(outputs)
+    )
+    run_id = json.loads((outputs / "train/run.json").read_text())["run_id"]
+    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+    # Between the records of two epochs lies one epoch, with its logging and images.
+    history = client.get_metric_history(run_id, "val/loss")
+    times = [metric.timestamp / 1000 for metric in history]
+    return seconds, statistics.median(b - a for a, b in itertools.pairwise(times))
 
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     python = keras_python()
-    subprocess.run([sys.executable, "-m", "pipeline.data"], cwd=ROOT, check=True)
-    pairs = []
-    for number in range(1, rounds + 1):
-        pairs.append((ours(), keras(python)))
-        (whole, epoch), (their_whole, their_epoch) = pairs[-1]
-        print(
-            f"round {number}: whole {whole:.1f} s, Keras {their_whole:.1f} s; "
-            f"epoch {epoch:.3f} s, Keras {their_epoch:.3f} s",
-            flush=True,
-        )
-    for what, place in (("whole command", 0), ("epoch", 1)):
-        mine, theirs = (
-            statistics.median(pair[side][place] for pair in pairs) for side in (0, 1)
-        )
-        ratio = statistics.median(pair[0][place] / pair[1][place] for pair in pairs)
-        print(f"{what}: {mine:.3f} s, Keras {theirs:.3f} s, ratio {ratio:.3f}")
+    timed(sys.executable, "-m", "pipeline.data")
+    measured = []
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = Path(folder)
+        (outputs / "data").symlink_to(DATA)
+        for number in range(1, rounds + 1):
+            measured.append((measure_pipeline(outputs), measure_keras(python)))
+            (seconds, epoch), (keras_seconds, keras_epoch) = measured[-1]
+            print(
+                f"round {number}: whole command {seconds:.1f} s, "
+                f"Keras {keras_seconds:.1f} s; "
+                f"epoch {epoch:.3f} s, Keras {keras_epoch:.3f} s",
+                flush=True,
+            )
+    for position, name in enumerate(("whole command", "epoch")):
+        ours = statistics.median(pair[0][position] for pair in measured)
+        keras = statistics.median(pair[1][position] for pair in measured)
+        ratio = statistics.median(p[0][position] / p[1][position] for p in measured)
+        print(f"{name}: {ours:.3f} s, Keras {keras:.3f} s, ratio {ratio:.3f}")
 
 
 if __name__ == "__main__":
