@@ -26,9 +26,7 @@ def data(cfg: DataConfig) -> None:
     )
     unused = len(summary["never_lit"])
     print(f"{unused} of the 784 pixels are 0 in all training images")
-    print(
-        f"plots  {path.stem}-means.png and {path.stem}-samples.png in the same folder"
-    )
+    print(f"plots  {path.stem}-means.png and {path.stem}-samples.png beside it")
 
 
 if __name__ == "__main__":

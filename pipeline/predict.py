@@ -138,7 +138,7 @@ def _write(
             steps["class mean"] = class_means[prediction.verdict.digit]
         name = printable(prediction.source.name)[-36:]
         rows.append(plots.ImageRow(steps, [name, *prediction.summary()]))
-    plots.image_rows(rows).save(folder / "preparation.png")
+    plots.image_rows(rows, text=440).save(folder / "preparation.png")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def neuron_images(analysis: ModelAnalysis, neuron: int) -> ImageRow:
     weights = analysis.trained.network.layer_1.get_weights()[0].T[[neuron]]
     scale = float(np.quantile(np.abs(weights), 0.99))
     grey = analysis.always_zero
-    images = {"weights": diverging_colours(weights, scale=scale, unlearned=grey)[0]}
+    images = {"weights": diverging_colours(weights, scale=scale, frozen=grey)[0]}
     order, sums = analysis.images_by_sum(neuron), analysis.sums[:, neuron]
     extremes = [("high", row) for row in order[:EXTREMES]]
     extremes += [("low", row) for row in order[: -EXTREMES - 1 : -1]]
@@ -53,7 +53,7 @@ def term_images(
         ("= product", pre_activation.terms, None),
     ):
         scale = float(np.abs(values).max())
-        colours = diverging_colours(values[None], scale=scale, unlearned=grey)[0]
+        colours = diverging_colours(values[None], scale=scale, frozen=grey)[0]
         caption = f"{name}: red -{scale:.2f}, white 0, blue +{scale:.2f}"
         images.append((caption, colours))
     pixels = np.round(pre_activation.inputs * 255).astype(np.uint8)
@@ -92,7 +92,7 @@ def comparison_images(
         captions = f"A  N1{match.a + 1}", f"B  N1{match.b + 1} {match.similarity_text}"
         for network, neuron in enumerate((match.a, match.b)):
             weights, grey = kernels[network][[neuron]], unlearned[network]
-            colours = diverging_colours(weights, scale=scale, unlearned=grey)[0]
+            colours = diverging_colours(weights, scale=scale, frozen=grey)[0]
             images[captions[network]] = colours
     pairs = [*images.items()]
     return [

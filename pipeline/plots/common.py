@@ -1,4 +1,7 @@
-"""What several plots share: colours, grids of images, Matplotlib figures."""
+"""Colours, rows and grids of images, and Matplotlib figures, for all plots.
+
+The plots of a stage are in a module of their own.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +27,14 @@ def diverging_colours(
     values: Float[np.ndarray, "n 784"],
     *,
     scale: float,
-    unlearned: Bool[np.ndarray, "784"] | None = None,
+    frozen: Bool[np.ndarray, "784"] | None = None,
 ) -> UInt8[np.ndarray, "n 28 28 3"]:
-    """Colour numbers: blue above 0, red below, white 0, full at the scale.
+    """Map values to colours: positive to blue, 0 to white, negative to red.
 
-    What was never learned is grey.
+    Args:
+        values: Images of 784 values each.
+        scale: The absolute value that gets the full colour.
+        frozen: The pixels whose weights were never updated; they become grey.
     """
     strength = np.clip(values / (scale or 1.0), -1, 1).reshape(-1, SIDE, SIDE, 1)
     white, blue, orange = (np.array(c, np.float32) for c in (PAPER, BLUE, ORANGE))
@@ -37,70 +43,70 @@ def diverging_colours(
         white + strength * (blue - white),
         white - strength * (orange - white),
     )
-    if unlearned is not None:
-        colours[:, unlearned.reshape(SIDE, SIDE)] = GRID
+    if frozen is not None:
+        colours[:, frozen.reshape(SIDE, SIDE)] = GRID
     return colours.astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class ImageRow:
-    """Pictures that belong together, such as the steps of a preparation."""
+    """Images in one row, such as the steps of preprocessing, and text beside them."""
 
     images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]]  # by their captions
-    lines: Sequence[str]  # lines beside them
+    lines: Sequence[str]
 
 
 def image_rows(
-    shown: Sequence[ImageRow], *, side: int = 112, text: int = 260
+    rows: Sequence[ImageRow], *, side: int = 112, text: int = 260
 ) -> Image.Image:
-    """Draw rows one below the other, each with its pictures from left to right.
+    """Draw rows of images below each other.
 
     Args:
-        shown: The rows.
-        side: Of a picture, in pixels.
-        text: Width of the lines beside them.
+        rows: The rows.
+        side: The size of each image, in pixels.
+        text: The width of the text beside the images, in pixels.
     """
     gap = 12
-    columns = max(len(one.images) for one in shown)
+    columns = max(len(row.images) for row in rows)
     width = columns * (side + gap) + gap + text
-    sheet = Image.new("RGB", (width, len(shown) * (side + 34) + gap), PAPER)
+    sheet = Image.new("RGB", (width, len(rows) * (side + 34) + gap), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for row, one in enumerate(shown):
-        y = row * (side + 34) + gap
-        for column, (caption, levels) in enumerate(one.images.items()):
+    for number, row in enumerate(rows):
+        y = number * (side + 34) + gap
+        for column, (caption, levels) in enumerate(row.images.items()):
             x = column * (side + gap) + gap
-            picture = Image.fromarray(levels)
-            factor = side / max(picture.size)
-            size = [max(1, round(length * factor)) for length in picture.size]
-            how = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX
-            place = (x + (side - size[0]) // 2, y + (side - size[1]) // 2)
+            image = Image.fromarray(levels)
+            scale = side / max(image.size)
+            size = [max(1, round(length * scale)) for length in image.size]
+            filter_ = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+            corner = (x + (side - size[0]) // 2, y + (side - size[1]) // 2)
             draw.rectangle((x - 1, y - 1, x + side, y + side), GRID, GRID)
-            sheet.paste(picture.resize((size[0], size[1]), how), place)
+            sheet.paste(image.resize((size[0], size[1]), filter_), corner)
             draw.text((x, y + side + 3), caption, INK, font(12))
-        for number, line in enumerate(one.lines):
-            draw.text((width - text, y + 18 * number), line, INK, font(13))
+        for index, line in enumerate(row.lines):
+            draw.text((width - text, y + 18 * index), line, INK, font(13))
     return sheet
 
 
-def stack_images(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Put pictures of the same width below one another."""
-    height = sum(picture.height for picture in pictures)
-    whole = Image.new("RGB", (pictures[0].width, height), PAPER)
-    for number, picture in enumerate(pictures):
-        above = sum(earlier.height for earlier in pictures[:number])
-        whole.paste(picture, (0, above))
-    return whole
+def stack_images(images: Sequence[Image.Image]) -> Image.Image:
+    """Put images of the same width below each other."""
+    sheet = Image.new("RGB", (images[0].width, sum(i.height for i in images)), PAPER)
+    y = 0
+    for image in images:
+        sheet.paste(image, (0, y))
+        y += image.height
+    return sheet
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Begin a figure of this size, in inches of 110 pixels."""
+    """Return a Matplotlib figure of this size, in inches of 110 pixels."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
 def render(figure: "Figure") -> Image.Image:
-    """Turn a Matplotlib figure into an image."""
+    """Convert a Matplotlib figure to an image."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
@@ -109,32 +115,38 @@ def render(figure: "Figure") -> Image.Image:
 
 
 def simplify_axes(axes: "Axes") -> None:
-    """Leave only what helps to read a value."""
+    """Draw a light grid, and no border at the top and on the right."""
     axes.grid(color="#dadce0", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def image_grid(
-    pictures: UInt8[np.ndarray, "n 28 28 *rgb"],
+    images: UInt8[np.ndarray, "n 28 28 *rgb"],
     captions: Sequence[str],
     *,
     columns: int,
-    enlarged: int,
+    scale: int,
 ) -> Image.Image:
-    """Lay out enlarged pictures in rows, a caption under each."""
-    step_x, step_y = SIDE * enlarged + 8, SIDE * enlarged + 22
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
+    """Draw enlarged images in a grid, with a caption below each.
+
+    Args:
+        images: The images.
+        captions: A caption for each.
+        columns: The maximum number of columns.
+        scale: The size of a pixel, in pixels of the result.
+    """
+    step_x, step_y = SIDE * scale + 8, SIDE * scale + 22
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)  # rounded up
     grid = Image.new("RGB", (columns * step_x, rows * step_y), PAPER)
     draw = ImageDraw.Draw(grid)
-    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
         x, y = (number % columns) * step_x + 4, (number // columns) * step_y + 4
-        large = picture.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
+        large = image.repeat(scale, axis=0).repeat(scale, axis=1)
         grid.paste(Image.fromarray(large), (x, y))
-        draw.rectangle(
-            (x - 1, y - 1, x + large.shape[1], y + large.shape[0]), None, GRID
-        )
-        draw.text((x, y + large.shape[0] + 1), caption, INK, font(12))
+        height, width = large.shape[:2]
+        draw.rectangle((x - 1, y - 1, x + width, y + height), None, GRID)
+        draw.text((x, y + height + 1), caption, INK, font(12))
     return grid
 
 

@@ -1,6 +1,6 @@
 """The plots of stage evaluate: confusion matrix and reliability diagram."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,64 +15,58 @@ if TYPE_CHECKING:
 def evaluation_scores(
     counts: Int[np.ndarray, "n n"], bins: Float[np.ndarray, "bins 3"], *, title: str
 ) -> Image.Image:
-    """Draw what was answered to what, and how much its confidence is worth.
+    """Plot a confusion matrix beside a reliability diagram.
 
     Args:
-        counts: The pictures of each label (row) that got each answer (column).
-        bins: Of pictures with about the same confidence: how many there are, the mean
-            of their confidence, and the share of them that is right.
-        title: What was scored, and how well.
+        counts: The number of images for each label (row) and prediction (column).
+        bins: For each bin of confidence, the number of images, their mean confidence
+            and their accuracy.
+        title: The title of the figure.
     """
     figure = new_figure(12.4, 6.2)
     left, right = figure.subplots(1, 2)
     figure.suptitle(title, fontsize=12)
-    _confusion(left, counts)
-    _reliability(right, bins)
+    _confusion_matrix(left, counts)
+    _reliability_diagram(right, bins)
     return render(figure)
 
 
-def _confusion(axes: "Axes", counts: Int[np.ndarray, "n n"]) -> None:
-    """Draw a confusion matrix.
+def _confusion_matrix(axes: "Axes", counts: Int[np.ndarray, "n n"]) -> None:
+    """Plot a confusion matrix; only the mistakes are coloured.
 
-    The colour follows the mistakes alone, so that 30 of them stand out beside the
-    thousand right answers on the diagonal, which are grey.
+    Otherwise 30 mistakes would hardly be visible beside a thousand correct predictions.
     """
-    right = np.eye(len(counts), dtype=bool)
-    mistakes = np.where(right, 0, counts)
-    most = max(int(mistakes.max()), 1)
-    axes.imshow(mistakes, cmap="Oranges", vmax=most)
-    axes.imshow(np.where(right, 0.1, np.nan), cmap="Greys", vmin=0, vmax=1)
-    for (label, answer), count in np.ndenumerate(counts):
+    diagonal = np.eye(len(counts), dtype=bool)
+    mistakes = np.where(diagonal, 0, counts)
+    maximum = max(int(mistakes.max()), 1)
+    axes.imshow(mistakes, cmap="Oranges", vmax=maximum)
+    axes.imshow(np.where(diagonal, 0.1, np.nan), cmap="Greys", vmin=0, vmax=1)
+    for (label, predicted), count in np.ndenumerate(counts):
         if count:
-            colour = "white" if mistakes[label, answer] > 0.6 * most else "black"
-            drawn = axes.text(answer, label, f"{count:,}", color=colour, fontsize=9)
-            drawn.set(ha="center", va="center")
+            is_dark = mistakes[label, predicted] > 0.6 * maximum
+            text = axes.text(predicted, label, f"{count:,}", fontsize=9)
+            text.set(ha="center", va="center", color="white" if is_dark else "black")
     classes = range(len(counts))
-    axes.set(xticks=classes, yticks=classes, xlabel="answer", ylabel="label")
-    axes.set_title("how often each label got each answer", fontsize=11)
+    axes.set(xticks=classes, yticks=classes, xlabel="predicted digit", ylabel="label")
+    axes.set_title("confusion matrix (number of images)", fontsize=11)
     axes.spines[:].set_visible(False)
 
 
-def _reliability(axes: "Axes", bins: Float[np.ndarray, "bins 3"]) -> None:
-    """Draw accuracy against confidence: on the diagonal a network knows what it knows.
-
-    The area of a dot follows the number of its pictures.
-    """
+def _reliability_diagram(axes: "Axes", bins: Float[np.ndarray, "bins 3"]) -> None:
+    """Plot accuracy against confidence; the area of a point shows its images."""
     counts, confidence, accuracy = bins.T
-    axes.plot([0, 1], [0, 1], "--", color="#9aa0a6", label="as sure as it is right")
+    axes.plot([0, 1], [0, 1], "--", color="#9aa0a6", label="perfectly calibrated")
     sizes = 20 + 600 * counts / counts.max()
     axes.scatter(confidence, accuracy, sizes, color=TRAIN, alpha=0.7)
+    below: dict[str, Any] = {
+        "xytext": (0, -16),
+        "textcoords": "offset points",
+        "ha": "center",
+    }
     for count, x, y in bins:
-        axes.annotate(
-            f"{count:,.0f}",
-            (x, y),
-            xytext=(0, -16),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
-    axes.set(xlabel="mean confidence", ylabel="share right", xlim=(0, 1.05))
+        axes.annotate(f"{count:,.0f}", (x, y), fontsize=8, **below)
+    axes.set(xlabel="mean confidence", ylabel="accuracy", xlim=(0, 1.05))
     axes.set_ylim(-0.05, 1.08)
-    axes.set_title("how much its confidence is worth", fontsize=11)
+    axes.set_title("reliability diagram (labels: number of images)", fontsize=11)
     axes.legend(frameon=False, loc="upper left")
     simplify_axes(axes)

@@ -48,7 +48,7 @@ def templates(
     colours = diverging_colours(drawn, scale=scale)
     captions = [f"N1{number}" for number in range(1, len(drawn) + 1)]
     columns = 5 if len(drawn) <= 20 else 10
-    grid = image_grid(colours, captions, columns=columns, enlarged=3)
+    grid = image_grid(colours, captions, columns=columns, scale=3)
     plots = [_histogram(name, values) for name, values in tensors.items()]
     plot_height = max(100, grid.height // len(plots))
     height = max(grid.height, plot_height * len(plots))
