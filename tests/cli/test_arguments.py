@@ -8,17 +8,19 @@ from omegaconf import OmegaConf
 
 from pipeline.cli.arguments import ParsedCommand, parse
 from pipeline.cli.config import (
-    ConfigError,
     defaults,
-    load_yaml,
     validate,
 )
-from pipeline.cli.overrides import quote as quote_override
+from pipeline.cli.overrides import quote
 from pipeline.cli.schema import DataConfig, TrainConfig
 
 
-def problems(*arguments, keys=TrainConfig):
-    return parse(list(arguments), keys).problems
+def problems(*arguments, schema=TrainConfig):
+    return parse(list(arguments), schema).problems
+
+
+def sweep(*arguments):
+    return parse(list(arguments), TrainConfig, sweeps=True)
 
 
 @pytest.mark.parametrize(
@@ -60,37 +62,36 @@ def problems(*arguments, keys=TrainConfig):
         ("hidden", "'hidden' is not of the form key=value"),
     ],
 )
-def test_a_bad_value_is_refused_with_key_rule_and_value(argument, message):
-    (found,) = problems(argument)
-    assert message in found
+def test_an_invalid_value_is_refused_with_key_rule_and_value(argument, message):
+    (problem,) = problems(argument)
+    assert message in problem
 
 
 def test_a_refusal_ends_with_the_default():
     assert problems("lr=-1")[0].endswith("(the default is lr=0.001)")
 
 
-def test_all_bad_values_are_named_at_once():
-    found = problems("hidden=0", "hiden=3", "seed=-1", "split=x")
-    assert [line.split()[0] for line in found] == ["`hiden`", "split", "hidden", "seed"]
+def test_all_invalid_values_are_named_at_once():
+    lines = problems("hidden=0", "hiden=3", "seed=-1", "split=x")
+    assert [line.split()[0] for line in lines] == ["`hiden`", "split", "hidden", "seed"]
 
 
-def test_a_stage_refuses_keys_that_it_would_ignore():
-    (found,) = problems("hidden=40", keys=DataConfig)
-    assert found == "`hidden` is not an option of this stage; options: dataset"
+def test_a_stage_refuses_the_options_of_other_stages():
+    (problem,) = problems("hidden=40", schema=DataConfig)
+    assert problem == "`hidden` is not an option of this stage; options: dataset"
 
 
 @pytest.mark.parametrize(
     ("argument", "value"),
     [("hidden=40", 40), ("lr=1", 1.0), ("lr=1e-2", 0.01), ("split=holdout", "holdout")],
 )
-def test_a_good_value_passes(argument, value):
-    found = parse([argument], TrainConfig)
-    assert (found.overrides, found.problems) == ([argument], [])
+def test_a_valid_value_is_accepted(argument, value):
+    assert parse([argument], TrainConfig) == ParsedCommand([argument], [], [])
     key, _, _ = argument.partition("=")
     assert getattr(validate(TrainConfig, defaults() | {key: value}), key) == value
 
 
-def test_what_hydra_can_be_asked_passes():
+def test_flags_that_only_show_the_configuration_are_accepted():
     arguments = ["--cfg", "job", "--resolve"]
     assert parse(arguments, TrainConfig) == ParsedCommand(arguments, [], [])
 
@@ -109,70 +110,67 @@ def test_what_hydra_can_be_asked_passes():
         "-cn",
     ],
 )
-def test_nothing_else_of_hydras_is_let_through(argument):
-    (found,) = sweep("-m", "seed=1,2", argument).problems
-    assert "is set by this command" in found or "unknown flag" in found
+def test_flags_and_settings_of_hydra_that_can_run_code_are_refused(argument):
+    (problem,) = sweep("-m", "seed=1,2", argument).problems
+    assert "is set by this command" in problem or "unknown flag" in problem
 
 
-@pytest.mark.parametrize("asked", ["--info", "-i", "--cfg", "-c", "--hydra-help"])
+@pytest.mark.parametrize("shown", ["--info", "-i", "--cfg", "-c", "--hydra-help"])
 @pytest.mark.parametrize(
-    "option", ["--experimental-rerun=evil.pickle", "--config-dir=/tmp", "-cn", "-cp"]
+    "flag", ["--experimental-rerun=evil.pickle", "--config-dir=/tmp", "-cn", "-cp"]
 )
-def test_no_option_hides_behind_one_that_takes_a_word(asked, option):
-    assert "unknown flag -" in parse([asked, option], TrainConfig).problems[0]
+def test_a_flag_is_not_taken_for_the_word_of_the_flag_before_it(shown, flag):
+    assert "unknown flag -" in problems(shown, flag)[0]
 
 
-def test_what_hydra_only_answers_is_no_sweep():
-    for flag in (["--cfg", "job"], ["--cfg=job"]):
-        found = sweep("-m", "hidden=5,6", *flag)
-        assert found == ParsedCommand(["hidden=5", *flag], [], [])  # its first job
+@pytest.mark.parametrize("flag", [["--cfg", "job"], ["--cfg=job"]])
+def test_the_configuration_that_is_shown_for_a_sweep_is_that_of_its_first_job(flag):
+    command = sweep("-m", "hidden=5,6", *flag)
+    assert command == ParsedCommand(["hidden=5", *flag], [], [])
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_a_flag_may_stand_anywhere(place):
+def test_the_flag_for_sweeps_may_be_anywhere(place):
     arguments = ["hidden=5,6", "seed=1"]
     arguments.insert(place, "-m")
-    found = sweep(*arguments)
-    assert found.overrides == ["hidden=5,6", "seed=1", "-m"] and len(found.jobs) == 2
+    command = sweep(*arguments)
+    assert command.overrides == ["hidden=5,6", "seed=1", "-m"]
+    assert len(command.jobs) == 2
 
 
-def sweep(*arguments):
-    return parse(list(arguments), TrainConfig, sweeps=True)
-
-
-def test_a_comma_sweeps_where_a_number_or_a_data_set_is_meant(tmp_path, monkeypatch):
+def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
     (tmp_path / "my set").mkdir()
     monkeypatch.chdir(tmp_path)
-    found = sweep("-m", "hidden=5,10", "dataset=mnist,my set")
-    assert found.overrides == ["hidden=5,10", 'dataset="mnist","my set"', "-m"]
-    assert not found.problems
-    assert [job.swept for job in found.jobs] == [
+    command = sweep("-m", "hidden=5,10", "dataset=mnist,my set")
+    assert command.overrides == ["hidden=5,10", 'dataset="mnist","my set"', "-m"]
+    assert not command.problems
+    assert [job.swept for job in command.jobs] == [
         {"hidden": hidden, "dataset": dataset}
         for hidden in (5, 10)
         for dataset in ("mnist", str(tmp_path / "my set"))
     ]
-    folders = [job.folder for job in found.jobs]
+    folders = [job.folder for job in command.jobs]
     assert folders[0] == "hidden=5,dataset=mnist"
     assert len(set(folders)) == 4 and not any("/" in name for name in folders)
 
 
-def test_a_bad_value_of_a_sweep_is_a_problem_of_its_jobs_alone():
-    found = sweep("-m", "hidden=5,-1", "seed=1,2", "epochs=3")
-    assert not found.problems
-    assert [job.name for job in found.jobs if job.problems] == [
+def test_an_invalid_value_of_a_sweep_is_a_problem_of_its_jobs_only():
+    command = sweep("-m", "hidden=5,-1", "seed=1,2", "epochs=3")
+    assert not command.problems
+    assert [job.name for job in command.jobs if job.problems] == [
         f"hidden=-1 seed={seed} epochs=3" for seed in (1, 2)
     ]
-    assert "got -1" in found.jobs[-1].problems[0]
+    assert "got -1" in command.jobs[-1].problems[0]
 
 
-def test_a_sweep_without_a_good_setting_is_refused_whole():
+def test_a_sweep_without_a_valid_job_is_refused():
     assert len(sweep("-m", "hidden=0,-1").problems) == 2
     assert len(sweep("-m", "hidden=5,10", "lr=-1").problems) == 1
 
 
-def test_bad_values_of_several_keys_are_all_named_at_once():
-    found = sweep("-m", "hidden=0,-1", "lr=-1", "seed=1,-2").problems
-    assert {line.split(" (")[0] for line in found} == {
+def test_all_invalid_values_of_a_sweep_without_a_valid_job_are_named():
+    lines = sweep("-m", "hidden=0,-1", "lr=-1", "seed=1,-2").problems
+    assert {line.split(" (")[0] for line in lines} == {
         "hidden must be greater than or equal to 1, got 0",
         "hidden must be greater than or equal to 1, got -1",
         "lr must be greater than 0, got -1",
@@ -180,51 +178,47 @@ def test_bad_values_of_several_keys_are_all_named_at_once():
     }
 
 
-def test_values_in_quotes_are_what_they_say_and_others_values_are_refused():
+def test_quotes_are_removed():
     jobs = sweep("-m", "split='holdout',exercise").jobs
     assert json.dumps([job.swept["split"] for job in jobs]) == '["holdout", "exercise"]'
-    found = sweep("-m", "hidden=5,${epochs}").jobs
-    assert [bool(job.problems) for job in found] == [False, True]
 
 
-def test_a_file_of_conf_that_is_no_yaml_is_named(tmp_path):
-    for text in ("hidden: [", "hidden: ${hiden}", "hidden:\t3\n\tx: 1"):
-        (tmp_path / "x.yaml").write_text(text)
-        with pytest.raises(ConfigError, match=r"cannot read .*x\.yaml: "):
-            load_yaml(tmp_path / "x.yaml")
+def test_the_value_of_another_key_is_invalid_in_a_sweep():
+    jobs = sweep("-m", "hidden=5,${epochs}").jobs
+    assert [bool(job.problems) for job in jobs] == [False, True]
 
 
-def test_a_folder_whose_name_is_no_text_is_refused(tmp_path):
+def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path):
     folder = os.fsdecode(bytes(tmp_path) + b"/\xff")
     os.mkdir(folder)
-    (found,) = sweep("-m", f"dataset={folder}").problems
-    assert "dataset must be a folder whose name is valid UTF-8" in found
+    (problem,) = sweep("-m", f"dataset={folder}").problems
+    assert "dataset must be a folder whose name is valid UTF-8" in problem
 
 
-def test_the_order_of_keys_and_values_makes_no_other_job():
+def test_the_jobs_do_not_depend_on_the_order_of_keys_and_values():
     one = sweep("-m", "hidden=5,8", "seed=1,2").jobs
     other = sweep("-m", "seed=2,1", "hidden=8,5").jobs
     assert {job.folder for job in one} == {job.folder for job in other}
 
 
-def test_null_is_nothing_where_nothing_is_the_default():
-    assert parse(["reproduce=null"], TrainConfig).problems == []
-    assert parse(["reproduce=null"], TrainConfig).overrides == ["reproduce=null"]
+def test_null_is_valid_if_it_is_the_default():
+    command = parse(["reproduce=null"], TrainConfig)
+    assert command == ParsedCommand(["reproduce=null"], [], [])
 
 
-def test_a_swept_key_is_always_in_the_name():
+def test_the_name_of_a_job_has_every_swept_key():
     jobs = sweep("-m", "lr=0.001,0.01").jobs
     assert [j.name for j in jobs] == [f"hidden=20 seed=1 lr={x}" for x in (0.001, 0.01)]
 
 
-def test_the_same_setting_twice_is_one_job():
+def test_a_value_that_is_given_twice_is_one_job():
     assert [job.name for job in sweep("-m", "hidden=5,5,6").jobs] == [
         "hidden=5 seed=1",
         "hidden=6 seed=1",
     ]
 
 
-def test_a_sweep_of_one_training_is_a_sweep():
+def test_a_sweep_may_have_one_job():
     (job,) = sweep("-m", "hidden=5").jobs
     assert job.swept == {"seed": 1}
 
@@ -233,12 +227,11 @@ def test_a_sweep_of_one_training_is_a_sweep():
     ("name", "first", "count"),
     [("hidden_sizes", "hidden=5 seed=1", 15), ("learning_rates", None, 18)],
 )
-def test_an_experiment_is_a_sweep_that_is_ready_to_run(name, first, count):
-    found = sweep(f"experiment={name}")
-    assert not found.problems and len(found.jobs) == count
-    assert first in (None, found.jobs[0].name)
-    fewer = sweep(f"experiment={name}", "seed=1")
-    assert len(fewer.jobs) == count // 3
+def test_an_experiment_is_a_sweep_whose_keys_can_be_overridden(name, first, count):
+    command = sweep(f"experiment={name}")
+    assert not command.problems and len(command.jobs) == count
+    assert first in (None, command.jobs[0].name)
+    assert len(sweep(f"experiment={name}", "seed=1").jobs) == count // 3
 
 
 TWO = "hydra.launcher.n_jobs=2"
@@ -273,15 +266,13 @@ TWO = "hydra.launcher.n_jobs=2"
         ),
     ],
 )
-def test_what_does_not_go_together_is_refused(arguments, message):
+def test_arguments_that_cannot_be_combined_are_refused(arguments, message):
     assert message in "\n".join(sweep(*arguments).problems)
 
 
 def test_only_trainings_are_swept():
-    assert (
-        "-m is an option of python -m pipeline.train only"
-        in problems("-m", "dataset=mnist,digits")[0]
-    )
+    problem = problems("-m", "dataset=mnist,digits")[0]
+    assert problem == "-m is an option of python -m pipeline.train only"
 
 
 @pytest.mark.parametrize(
@@ -291,9 +282,7 @@ def test_a_folder_is_taken_as_typed(tmp_path, monkeypatch, name):
     (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
     assert sweep("-m", f"dataset={name}", "seed=1,2").problems == []
-    found = parse([f"dataset={name}"], TrainConfig)
-    (override,) = found.overrides
-    assert not found.problems
+    (override,) = parse([f"dataset={name}"], TrainConfig).overrides
     value = OverridesParser.create().parse_override(override).value()
     composed = OmegaConf.create({"dataset": value})
     assert validate(DataConfig, {"dataset": composed.dataset}).dataset == str(
@@ -301,11 +290,11 @@ def test_a_folder_is_taken_as_typed(tmp_path, monkeypatch, name):
     )
 
 
-def test_quoted_text_comes_back_letter_by_letter():
+def test_hydra_and_omegaconf_return_quoted_text_unchanged():
     parser = OverridesParser.create()
     draw = random.Random(1)
     alphabet = "\\\"'${}a, =\n[]()~#:ü*"
     texts = ["".join(draw.choices(alphabet, k=draw.randint(1, 9))) for _ in range(500)]
     for text in [*texts, "1234e567", "true", " lead", "trail ", "C:\\dir\\", "\\${x}"]:
-        value = parser.parse_override(f"key={quote_override(text)}").value()
+        value = parser.parse_override(f"key={quote(text)}").value()
         assert OmegaConf.create({"key": value}).key == text

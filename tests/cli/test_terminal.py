@@ -8,7 +8,7 @@ from pipeline.files import printable
 
 
 @pytest.mark.parametrize("text", ["7 ü'.png", "数字.png", "a\u00e9😀", "x = 1; y"])
-def test_what_people_write_stays_as_it_is(text):
+def test_printable_text_is_unchanged(text):
     assert printable(text) == printable(Path(text)) == text
 
 
@@ -20,26 +20,26 @@ def test_what_people_write_stays_as_it_is(text):
         "over\rwritten",
         "two\nlines",
         "\x9b31m",  # as \x1b[ in one character
-        "gnp.\u202e7",  # turns the order of letters round
-        "\udcff.png",  # a byte that is no text
+        "gnp.\u202e7",  # reverses the direction of text
+        "\udcff.png",  # a byte that is not UTF-8
     ],
 )
-def test_what_a_terminal_would_obey_is_shown_as_a_sign(text):
-    shown = printable(text)
-    assert shown.isprintable() and "\ufffd" in shown and len(shown) == len(text)
+def test_control_characters_are_replaced(text):
+    line = printable(text)
+    assert line.isprintable() and "\ufffd" in line and len(line) == len(text)
 
 
-def test_progress_passes_all_on_and_shows_nothing_where_there_is_no_terminal(capsys):
+def test_progress_yields_all_items_and_prints_nothing_without_a_terminal(capsys):
     assert [*progress("[red]reading[/red]")(range(5))] == [0, 1, 2, 3, 4]
     assert capsys.readouterr().out == ""
 
 
-def test_on_a_terminal_a_bar_shows_how_far_it_has_come(capsys, monkeypatch):
+def test_on_a_terminal_the_bar_shows_the_progress(capsys, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    screen = Console(force_terminal=True, width=80)
-    with progress_bar(screen) as shown:
-        task = shown.add_task("pictures", total=4)
-        shown.advance(task, 3)
-        shown.refresh()
-        assert "pictures" in capsys.readouterr().out
+    console = Console(force_terminal=True, width=80)
+    with progress_bar(console) as bar:
+        task = bar.add_task("images", total=4)
+        bar.advance(task, 3)
+        bar.refresh()
+        assert "images" in capsys.readouterr().out
     assert "3/4" in capsys.readouterr().out
