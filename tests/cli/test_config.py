@@ -95,3 +95,31 @@ def test_outputs_can_be_moved_and_outlive_the_copy_of_a_dvc_experiment(
     assert paths.store_dir() == tmp_path / "outputs"
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "x"))
     assert paths.outputs_dir() == paths.store_dir() == tmp_path / "x"
+
+
+@pytest.mark.parametrize(
+    ("server", "rule"),
+    [
+        ("127.0.0.1:5000", "must be an address such as http://127.0.0.1:5000"),
+        ("file:///etc", "must be an address such as http://127.0.0.1:5000"),
+        ("http://", "must be an address such as http://127.0.0.1:5000"),
+        ("http://[::1", "must be an address such as http://127.0.0.1:5000"),
+        ("http://me:secret@host", "must not contain a password"),
+    ],
+)
+def test_a_server_that_is_not_an_address_or_has_a_password_is_refused(server, rule):
+    with pytest.raises(ConfigError, match=rule):
+        validate(TrainConfig, defaults() | {"server": server})
+
+
+def test_the_default_server_is_the_tracking_uri_of_the_environment(monkeypatch):
+    address = "https://example.org"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert validate(TrainConfig, defaults()).server == address
+    local = "http://127.0.0.1:5000"
+    assert validate(TrainConfig, defaults() | {"server": local}).server == local
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@host")
+    with pytest.raises(ConfigError, match=r"\(from MLFLOW_TRACKING_URI\) must not con"):
+        validate(TrainConfig, defaults())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///outputs/mlflow.db")
+    assert validate(SyncConfig, defaults()).server is None
