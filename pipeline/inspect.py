@@ -69,15 +69,10 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
     """Write and log all results, and print the tutorial."""
     import time
 
-    from pipeline import tracking
-    from pipeline.interpret import (
-        ModelAnalysis,
-        render_tutorial,
-        report,
-        write_analysis,
-    )
+    from pipeline import interpret, tracking
+    from pipeline.interpret import report
 
-    analysis = ModelAnalysis.of(trained, dataset)
+    analysis = interpret.ModelAnalysis.of(trained, dataset)
     inputs = _report_inputs(trained, dataset)
     folder = outputs_dir() / "inspect"
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
@@ -85,7 +80,7 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
         atomic_folder(folder) as partial,
     ):
-        write_analysis(analysis, partial)
+        interpret.write_analysis(analysis, partial)
         (partial / "report.html").write_text(report.render(inputs), "utf-8")
         run.log_files("inspect", sorted(partial.iterdir()))
         run.log_metrics(
@@ -93,7 +88,7 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
             step=trained.epochs,
             time=time.time_ns() // 1_000_000,
         )
-    print(render_tutorial(analysis, table=table))
+    print(interpret.render_tutorial(analysis, table=table))
     page = folder / "report.html" if report.fits(inputs) else "too large for a page"
     print(f"\npage   {page}\nfiles  {folder}\n{run.viewing_hint()}", end="")
 
@@ -129,20 +124,14 @@ def _explain_neurons(
     neurons: "list[Neuron]", image: str, trained: "TrainedModel", dataset: "Dataset"
 ) -> None:
     """Print how neurons compute their sums for an image; write all terms."""
-    import numpy as np
-
     from pipeline import interpret, plots
     from pipeline.evaluation import read_input
 
     source = read_input(image, dataset, prepare=trained.prepared_as_mnist)
     sums = interpret.pre_activations(trained.network, source.image)
-    selected = [sums[neuron.name] for neuron in neurons]
-    worksheets = [interpret.sum_worksheet(each, table=table) for each in selected]
-    if any(neuron.layer == 2 for neuron in neurons):
-        logits = np.array([each.z for each in sums.values() if each.neuron.layer == 2])
-        worksheets.append(interpret.softmax_worksheet(logits, table=table))
     print(_describe_input(source, prepared=trained.prepared_as_mnist), end="\n\n")
-    print(*worksheets, interpret.notes(selected), sep="\n\n")
+    print(interpret.worksheets(sums, neurons, table=table))
+    selected = [sums[neuron.name] for neuron in neurons]
     folder = outputs_dir() / "answers" / "neuron"
     with atomic_folder(folder) as partial:
         rows = [row for each in selected for row in interpret.term_rows(each)]
@@ -180,7 +169,7 @@ def _show_weight(
     location: "ParameterLocation", trained: "TrainedModel", dataset: "Dataset"
 ) -> None:
     """Print and write the history of a parameter."""
-    from pipeline.interpret import describe_pixel, weight_history_worksheet
+    from pipeline import interpret
 
     history = trained.history()
     if history is None:
@@ -189,10 +178,10 @@ def _show_weight(
             "beside the network"
         )
     values = location.values(history)
-    print(weight_history_worksheet(location, values, table=table))
+    print(interpret.weight_history(location, values, table=table))
     if location.layer == 1 and location.row is not None:
         images = dataset.split(trained.split).train.images
-        print(describe_pixel(location.row, images))
+        print(interpret.describe_pixel(location.row, images))
     folder = outputs_dir() / "answers" / "weight"
     with atomic_folder(folder) as partial:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
@@ -206,7 +195,7 @@ def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
 
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     unlearned = [
-        None if history is None else interpret.frozen_pixels(history)
+        None if history is None else interpret.frozen_weights(history).min(axis=1)
         for history in (a.history(), b.history())
     ]
     folder = outputs_dir() / "answers" / "against"

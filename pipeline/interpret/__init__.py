@@ -8,17 +8,11 @@ from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.analysis_files import write_analysis
 from pipeline.interpret.comparison import describe_comparison
 from pipeline.interpret.forward import pre_activations
-from pipeline.interpret.frozen import describe_pixel, frozen_pixels, nonzero_counts
+from pipeline.interpret.frozen import describe_pixel, frozen_weights, nonzero_counts
 from pipeline.interpret.images import comparison_images, term_images
 from pipeline.interpret.names import find_neurons, find_parameter
 from pipeline.interpret.tutorial import render_tutorial
-from pipeline.interpret.worksheet import (
-    notes,
-    softmax_worksheet,
-    sum_worksheet,
-    term_rows,
-    weight_history_worksheet,
-)
+from pipeline.interpret.worksheet import term_rows, weight_history, worksheets
 
 __all__ = [
     "ModelAnalysis",
@@ -28,15 +22,13 @@ __all__ = [
     "describe_pixel",
     "find_neurons",
     "find_parameter",
-    "frozen_pixels",
+    "frozen_weights",
     "nonzero_counts",
-    "notes",
     "pre_activations",
     "render_tutorial",
-    "softmax_worksheet",
-    "sum_worksheet",
     "term_images",
     "term_rows",
-    "weight_history_worksheet",
+    "weight_history",
+    "worksheets",
     "write_analysis",
 ]

@@ -14,7 +14,11 @@ from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
 from pipeline.datasets.dataset import LabelledImages
-from pipeline.interpret.neurons import correlations, hidden_pre_activations
+from pipeline.interpret.neurons import (
+    correlations,
+    cosine_similarities,
+    hidden_pre_activations,
+)
 from pipeline.model import Network
 
 
@@ -58,22 +62,11 @@ def match_neurons(
     }
 
 
-def neuron_weights(network: Network) -> Float[np.ndarray, "hidden 795"]:
+def neuron_weights(network: Network) -> Float[np.ndarray, "795 hidden"]:
     """Return the parameters of each hidden neuron: 784 weights, bias, 10 outgoing."""
     kernel, bias = network.layer_1.get_weights()
     outgoing, _ = network.layer_2.get_weights()
-    return np.concatenate([kernel.T, bias[:, None], outgoing], axis=1)
-
-
-def cosine_similarities(
-    a: Float[np.ndarray, "a n"], b: Float[np.ndarray, "b n"]
-) -> Float[np.ndarray, "a b"]:
-    """Return the cosine of the angle between each row of a and each row of b."""
-    unit_a, unit_b = (
-        rows / np.maximum(np.linalg.norm(rows.astype(float), axis=1), 1e-12)[:, None]
-        for rows in (a, b)
-    )
-    return np.asarray(unit_a @ unit_b.T)
+    return np.vstack([kernel, bias, outgoing.T]).astype(float)
 
 
 def parameter_differences(
@@ -90,14 +83,17 @@ def parameter_differences(
         kernel, bias = network.layer_1.get_weights()
         outgoing, outgoing_bias = network.layer_2.get_weights()
         neurons = [*order]
-        aligned.append([kernel[:, neurons], bias[neurons], outgoing[neurons]])
-        aligned[-1].append(outgoing_bias)
-    names = ("layer_1 kernel", "layer_1 bias", "layer_2 kernel", "layer_2 bias")
-    sizes = [np.abs(x - y) for x, y in zip(*aligned, strict=True)]
-    return {
-        name: (float(size.max()), float(size.mean()))
-        for name, size in zip(names, sizes, strict=True)
-    }
+        aligned.append(
+            {
+                "layer_1 kernel": kernel[:, neurons],
+                "layer_1 bias": bias[neurons],
+                "layer_2 kernel": outgoing[neurons],
+                "layer_2 bias": outgoing_bias,
+            }
+        )
+    arrays_a, arrays_b = aligned
+    sizes = {name: np.abs(arrays_a[name] - arrays_b[name]) for name in arrays_a}
+    return {name: (float(x.max()), float(x.mean())) for name, x in sizes.items()}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pipeline import PIXELS, SIDE
 from pipeline.datasets.dataset import Dataset
 from pipeline.interpret import neurons
 from pipeline.interpret.frozen import frozen_weights, nonzero_counts
-from pipeline.interpret.linear_probe import LinearProbe, fit_probe
+from pipeline.interpret.linear_probe import STEPS, LinearProbe, fit_line
 from pipeline.interpret.neurons import CorrelatedPair
 from pipeline.model.trained import TrainedModel
 
@@ -90,9 +90,14 @@ class ModelAnalysis:
     @cached_property
     def probe(self) -> LinearProbe:
         """The linear probe of the neuron with the highest ablation cost."""
-        pixels = self.dataset.test.images.reshape(-1, PIXELS) / np.float32(255)
         neuron = self.by_cost[0]
-        return fit_probe(pixels, self.sums[:, neuron], neuron=neuron)
+        pixels = self.dataset.test.images.reshape(-1, PIXELS) / np.float32(255)
+        y = self.sums[:, neuron]
+        pixel = int(np.abs(neurons.correlations(pixels, y[:, None])).argmax())
+        x = pixels[:, pixel]
+        lines = {f"after {n} steps": fit_line(x, y, steps=n) for n in STEPS}
+        lines["in the end"] = fit_line(x, y, steps=None)
+        return LinearProbe(neuron, pixel, lines)
 
     def metrics(self) -> dict[str, int]:
         """Return the counts that are logged as metrics of the run."""

@@ -50,5 +50,5 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         {progress: (line.m, line.c) for progress, line in probe.lines.items()},
         xlabel=f"x: pixel in row {row}, column {column} (0 is black, 1 is white)",
         ylabel=f"y: sum of neuron N1{probe.neuron + 1}, before ReLU",
-        title=f"One weight explains {probe.best.explained:.0%} of the variance of y",
+        title=f"one weight explains {probe.best.explained:.0%} of the variance of y",
     ).save(folder / "path.png")

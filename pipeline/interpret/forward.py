@@ -56,9 +56,3 @@ def pre_activations(
         by_name |= {each.neuron.name: each for each in layer}
         inputs = np.array([each.relu for each in layer])
     return by_name
-
-
-def softmax(logits: Float[np.ndarray, "*n 10"]) -> Float[np.ndarray, "*n 10"]:
-    """Return e^z / sum(e^z); the largest z is subtracted first to avoid overflow."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -37,10 +37,3 @@ def frozen_weights(
     """
     bits = history["layer_1.weight"].view(np.uint32)
     return np.asarray((bits == bits[0]).all(axis=0).T)
-
-
-def frozen_pixels(
-    history: Mapping[str, Float[np.ndarray, "..."]],
-) -> Bool[np.ndarray, "784"]:
-    """Return which pixels have no weight that ever changed; see `frozen_weights`."""
-    return np.asarray(frozen_weights(history).all(axis=1))

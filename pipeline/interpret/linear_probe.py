@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from pipeline.interpret.neurons import correlations
-
 STEPS = (0, 10, 100)  # of gradient descent, after which the line is shown
 
 
@@ -51,15 +49,8 @@ class LinearProbe:
     neuron: int  # from 0
     pixel: int  # from 0
     lines: dict[str, FittedLine]  # by the progress of gradient descent
-    best: FittedLine  # by least squares; the last of the lines
 
-
-def fit_probe(
-    pixels: Float[np.ndarray, "n 784"], sums: Float[np.ndarray, " n"], *, neuron: int
-) -> LinearProbe:
-    """Fit lines from pixels in [0, 1] to the sums of a neuron, counted from 0."""
-    pixel = int(np.abs(correlations(pixels, sums[:, None])).argmax())
-    x = pixels[:, pixel]
-    lines = {f"after {n} steps": fit_line(x, sums, steps=n) for n in STEPS}
-    best = fit_line(x, sums, steps=None)
-    return LinearProbe(neuron, pixel, lines | {"in the end": best}, best)
+    @property
+    def best(self) -> FittedLine:
+        """The line of least squares, where gradient descent ends."""
+        return self.lines["in the end"]

@@ -79,6 +79,17 @@ def ablation_costs(
     return np.asarray(accuracies(logits, labels) - np.stack([*ablated]))
 
 
+def cosine_similarities(
+    a: Float[np.ndarray, "n hidden"], b: Float[np.ndarray, "n others"]
+) -> Float[np.ndarray, "hidden others"]:
+    """Return the cosine of each column of a with each column of b, 0 for zeros."""
+    units = []
+    for columns in (a, b):
+        norms = np.linalg.norm(columns, axis=0)
+        units.append(columns / np.where(norms > 0, norms, np.inf))
+    return np.asarray(units[0].T @ units[1])
+
+
 def correlations(
     a: Float[np.ndarray, "n hidden"], b: Float[np.ndarray, "n others"]
 ) -> Float[np.ndarray, "hidden others"]:
@@ -86,12 +97,8 @@ def correlations(
 
     The correlation with a constant column is 0.
     """
-    standardised = []
-    for values in (a, b):
-        centred = values - values.mean(axis=0, dtype=float)
-        norms = np.linalg.norm(centred, axis=0)
-        standardised.append(centred / np.where(norms > 0, norms, np.inf))
-    return np.asarray(standardised[0].T @ standardised[1])
+    centred = (values - values.mean(axis=0, dtype=float) for values in (a, b))
+    return cosine_similarities(*centred)
 
 
 @dataclass(frozen=True)

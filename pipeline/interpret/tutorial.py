@@ -6,11 +6,12 @@ The sentences are in tutorial.txt; this module prepares the numbers and tables i
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from pipeline import SIDE
 from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis, percent
 from pipeline.interpret.analysis_files import MAX_NEURONS
-from pipeline.interpret.forward import PreActivation, pre_activations, softmax
+from pipeline.interpret.forward import PreActivation, pre_activations
 from pipeline.interpret.template import render
 from pipeline.interpret.worksheet import Table
 

@@ -4,15 +4,16 @@ Every number is rounded first and added afterwards. The row `rest` of a sum cont
 what rounding left over, so a reader who adds the printed numbers gets the printed sum.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import softmax
 
 from pipeline import SIDE
-from pipeline.interpret.forward import PreActivation, softmax
-from pipeline.interpret.names import ParameterLocation
+from pipeline.interpret.forward import PreActivation
+from pipeline.interpret.names import Neuron, ParameterLocation
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
 MAX_EPOCHS = 24  # of a weight history
@@ -78,6 +79,18 @@ def sum_worksheet(pre_activation: PreActivation, *, table: Table) -> str:
     return "\n".join(lines)
 
 
+def worksheets(
+    sums: Mapping[str, PreActivation], neurons: Sequence[Neuron], *, table: Table
+) -> str:
+    """Return the sums of these neurons, the softmax if it uses them, and notes."""
+    selected = [sums[neuron.name] for neuron in neurons]
+    parts = [sum_worksheet(each, table=table) for each in selected]
+    if any(neuron.layer == 2 for neuron in neurons):
+        logits = np.array([each.z for each in sums.values() if each.neuron.layer == 2])
+        parts.append(softmax_worksheet(logits, table=table))
+    return "\n\n".join([*parts, notes(selected)])
+
+
 def notes(pre_activations: Sequence[PreActivation]) -> str:
     """Return what a reader of these worksheets needs to know, once for each layer."""
     lines = ["Each product is computed before its factors are rounded."]
@@ -131,7 +144,7 @@ def softmax_worksheet(logits: Float[np.ndarray, "10"], *, table: Table) -> str:
     )
 
 
-def weight_history_worksheet(
+def weight_history(
     location: ParameterLocation, values: Float[np.ndarray, " epochs"], *, table: Table
 ) -> str:
     """Return the value of a parameter before training and after its epochs.

@@ -28,7 +28,7 @@ def neuron_responses(
     figure = new_figure(13.2, 1.5 + 0.3 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
     digits = [str(digit) for digit in range(means.shape[1])]
-    cost_title = "accuracy lost without the neuron, in % (negative: gained)"
+    cost_title = "accuracy lost without the neuron, in percentage points"
     cost_format = ".1f" if costs[:, 0].max() >= 0.01 else ".2f"
     for axes, values, columns, colours, title, number in (
         (left, means, digits, "Blues", "mean output for each digit", ".1f"),
@@ -48,7 +48,7 @@ def neuron_responses(
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(names)), names)
         axes.set_title(title, fontsize=11)
-        axes.set(xlabel="digit", ylabel="neuron")
+        axes.set_xlabel("digit")
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     right.axvline(0.5, color="white", linewidth=4)

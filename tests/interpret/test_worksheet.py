@@ -135,7 +135,7 @@ def test_the_terms_of_all_neurons_are_all_parameters(images_sums):
 
 def history_lines(name, values):
     location = names.find_parameter(name, hidden=20)
-    text = worksheet.weight_history_worksheet(location, values, table=table)
+    text = worksheet.weight_history(location, values, table=table)
     return text.splitlines()
 
 

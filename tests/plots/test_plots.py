@@ -1,80 +1,124 @@
+"""Plots show the values that they are given."""
+
 import numpy as np
 import pytest
 
 from pipeline import plots
+from pipeline.plots.common import BLUE, ORANGE, PAPER
+
+TRAIN_AND_VAL = {(0, 90, 181), (220, 50, 32)}  # colours for colour blindness
 
 
-def pixel(picture, x, y):
-    return picture.getpixel((x, y))
+def colours(image):
+    """The number of pixels of each colour."""
+    return {colour: count for count, colour in image.getcolors(10**6)}
 
 
 def templates(weights):
     return plots.templates(weights, {"layer_1.weight": weights}, title="a title")
 
 
-def test_what_speaks_for_a_neuron_is_blue_what_speaks_against_it_red_zero_white():
-    weights = np.zeros((2, 784), np.float32)
-    weights[0, :392], weights[0, 392:] = 0.5, -0.5  # upper half for, lower half against
-    picture = templates(weights)
-    # A template starts at (12, 54) and is enlarged three times; the next is 92 on.
-    assert pixel(picture, 12 + 42, 54 + 10) == plots.BLUE
-    assert pixel(picture, 12 + 42, 54 + 74) == plots.ORANGE
-    assert pixel(picture, 92 + 12 + 42, 54 + 42) == (255, 255, 255)
+def test_positive_weights_are_blue_negative_ones_red_and_zero_is_white():
+    weights = np.zeros((1, 784), np.float32)
+    weights[0, :196], weights[0, 196:392] = 0.5, -0.5
+    (template,) = plots.diverging_colours(weights, scale=0.5)
+    parts = [
+        {tuple(pixel) for pixel in part.reshape(-1, 3)}
+        for part in (template[:7], template[7:14], template[14:])
+    ]
+    assert parts == [{BLUE}, {ORANGE}, {PAPER}]
+    counts = colours(templates(weights))  # 3x3 pixels for a weight, and the histogram
+    assert counts[BLUE] == pytest.approx(196 * 9, abs=500)
+    assert counts[ORANGE] == pytest.approx(196 * 9, abs=500)
 
 
-def test_half_the_weight_is_half_the_colour():
-    weights = np.full((1, 784), 0.8, np.float32)
-    weights[0, :392] = 0.4
-    red, green, blue = pixel(templates(weights), 54, 64)
-    assert (red, green, blue) == pytest.approx((127, 172, 218), abs=1)
+def test_half_the_scale_is_half_the_colour():
+    (template,) = plots.diverging_colours(np.full((1, 784), 0.4), scale=0.8)
+    half = (np.array(PAPER) + BLUE) / 2
+    np.testing.assert_allclose(template[0, 0], half, atol=1)
 
 
 @pytest.mark.parametrize(
-    ("hidden", "shown"), [(1, 1), (20, 20), (100, 100), (500, 100)]
+    ("hidden", "displayed"), [(1, 1), (20, 20), (100, 100), (500, 100)]
 )
-def test_every_neuron_is_drawn_up_to_100(hidden, shown):
-    picture = templates(np.ones((hidden, 784), np.float32))
-    colours = dict(map(reversed, picture.getcolors(10**6)))
-    histogram = 1000  # its bars are blue too, and smaller than this
-    assert colours[plots.BLUE] == pytest.approx(shown * 84 * 84, abs=histogram)
+def test_at_most_100_neurons_are_displayed(hidden, displayed):
+    blue = colours(templates(np.ones((hidden, 784), np.float32)))[BLUE]
+    # A template has 28x28 weights, each drawn as 3x3 pixels. The bars of the histogram
+    # are blue as well, and have fewer than 1000 pixels.
+    assert blue == pytest.approx(displayed * 84 * 84, abs=1000)
 
 
-def test_tensors_that_are_all_zero_can_be_drawn():
-    assert templates(np.zeros((3, 784), np.float32)).width > 84
+def test_weights_that_are_all_zero_can_be_drawn():
+    counts = colours(templates(np.zeros((3, 784), np.float32)))
+    assert counts[BLUE] < 1000  # only the histogram
 
 
 def test_class_means_are_the_means(few):
-    picture = plots.class_means(few.train.images, few.train.labels)
-    mean = few.train.images[few.train.labels == 0].mean(axis=0)
-    # Enlarged four times, from (4, 4).
-    assert pixel(picture, 4 + 4 * 14, 4 + 4 * 5)[0] == int(mean[5, 14])
+    image = np.asarray(plots.class_means(few.train.images, few.train.labels))
+    for digit in (0, 9):
+        mean = few.train.images[few.train.labels == digit].mean(axis=0)
+        enlarged = mean.astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            image[..., 0], enlarged.shape
+        )
+        candidates = windows[windows[:, :, 50, 50] == enlarged[50, 50]]
+        assert (candidates == enlarged).all(axis=(1, 2)).any()
 
 
-def test_contact_sheet_has_a_row_for_each_class(few):
+def test_a_contact_sheet_has_a_row_for_each_class(few):
     sheet = np.asarray(plots.contact_sheet(few.train.images, few.train.labels))
-    assert sheet.shape == (10 * 56, 20 * 56)
-    nine = few.train.images[few.train.labels == 9][0]
-    np.testing.assert_array_equal(sheet[9 * 56 :: 2, :56:2], nine)
+    rows = np.split(sheet, 10)
+    for digit, row in enumerate(rows):
+        first = few.train.images[few.train.labels == digit][0]
+        enlarged = first.repeat(2, axis=0).repeat(2, axis=1)
+        np.testing.assert_array_equal(row[:, :56], enlarged)
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_learning_curves_draw_both_parts(epochs):
-    row = {
-        "train/loss": 0.4,
-        "val/loss": 0.3,
-        "train/accuracy": 0.9,
-        "val/accuracy": 0.8,
-    }
-    picture = plots.learning_curves([row] * epochs)
-    colours = {colour for _, colour in picture.getcolors(10**6)}
-    assert {(0, 0x5A, 0xB5), (0xDC, 0x32, 0x20)} <= colours
+def test_learning_curves_show_training_and_validation(epochs):
+    losses, accuracies = {"train/loss": 0.4, "val/loss": 0.3}, {"train/accuracy": 0.9}
+    image = plots.learning_curves(
+        [losses | accuracies | {"val/accuracy": 0.8}] * epochs
+    )
+    assert {*colours(image)} >= TRAIN_AND_VAL
+
+
+def test_the_last_fitted_line_is_emphasised():
+    x = np.linspace(0, 1, 20)
+    labels = {"xlabel": "x", "ylabel": "y", "title": "a title"}
+    lines = {"first": (0.0, 0.0), "last": (1.0, 0.0)}
+    counts = colours(plots.fitted_lines(x, x, lines, **labels))
+    last, first = counts[(0, 90, 181)], counts[(220, 50, 32)]
+    assert last > first > 0
+
+
+def test_pixels_that_are_always_0_are_marked():
+    used, unused = np.full(784, 0.5), np.full(784, 0.5)
+    unused[:100] = 0
+    red = [
+        colours(plots.pixel_usage(each)).get((220, 50, 32), 0)
+        for each in (used, unused)
+    ]
+    assert red[1] > red[0] + 100
+
+
+def test_neurons_without_an_effect_can_be_plotted():
+    image = plots.neuron_responses(np.zeros((2, 10)), np.zeros((2, 11)), ["N11", "N12"])
+    assert image.width > image.height
 
 
 @pytest.mark.parametrize("lines", [1, 2])
-def test_a_sweep_is_drawn_with_a_line_for_each_name(lines):
+def test_a_sweep_has_a_colour_for_each_line(lines):
     points = [plots.SweepPoint(x, [0.9, 0.91], f"hidden={x:.0f}") for x in (5.0, 50.0)]
-    drawn = plots.sweep_accuracy(
-        {f"lr={n}": points for n in range(lines)}, xlabel="parameters", title="a"
+    image = plots.sweep_accuracy(
+        {f"lr={n}": points for n in range(lines)}, xlabel="parameters", title="a title"
     )
-    assert drawn.size == (792, 484)
-    assert len(drawn.convert("RGB").getcolors(100_000)) > 50
+    hues = {(31, 119, 180), (255, 127, 14)}  # the first colours of Matplotlib's cycle
+    assert len(hues & {*colours(image)}) == lines
+
+
+def test_more_settings_than_ticks_can_be_plotted():
+    points = [plots.SweepPoint(float(x), [0.9], f"hidden={x}") for x in range(1, 30)]
+    for xlabel in ("hidden", ""):
+        image = plots.sweep_accuracy({"": points}, xlabel=xlabel, title="a title")
+        assert (31, 119, 180) in colours(image)
