@@ -191,16 +191,15 @@ def _neuron_example(results):
     """Explain the first row of that table in words."""
     row = next(line for line in results["inspect"]["output"] if line.startswith("N14 "))
     rate, largest, smallest, most, least, cost, digit, of_digit = re.match(
-        r"N14 +(\d+)% +(\d): +\S+ +(\d): +\S+ +image=(\d+) +image=(\d+) +(\S+)%,"
-        r" of the (\d)s (\S+)%",
+        r"N14 +(\d+)% +(\d): \S+ +(\d): \S+ +(\d+) +(\d+) +(\S+)% +(\d): (\S+)%",
         row,
     ).groups()
     return (
         f"For example, N14 is active (above 0 after ReLU) for {rate} % of the training "
         f"images. Its mean output is largest for the digit {largest} and smallest for "
         f"the digit {smallest}. Test image {most} gives its largest sum, test image "
-        f"{least} its smallest. Without N14, the network classifies {cost} % fewer of "
-        f"the test images correctly, and {of_digit} % fewer of the digit {digit}."
+        f"{least} its smallest. Without N14, the accuracy on the test images is {cost} "
+        f"percentage points lower, and that on the digit {digit} {of_digit} points."
     )
 
 
@@ -213,7 +212,7 @@ def _worksheet(results):
 
 def _weight(results):
     lines = results["weight"]["output"]
-    last = next(i for i, line in enumerate(lines) if "after epoch  20" in line)
+    last = next(i for i, line in enumerate(lines) if re.match(" *20 ", line))
     end = next(i for i in range(last, len(lines)) if not lines[i].strip())
     return fenced([*lines[:4], "...", *lines[last:end]])
 
