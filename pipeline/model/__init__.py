@@ -5,6 +5,7 @@ from pipeline.model.ood import OodDetector, Verdict, fit_detector
 from pipeline.model.storage import (
     Snapshot,
     load_model,
+    network_from,
     read_tensors,
     save_history,
     save_model,
@@ -24,6 +25,7 @@ __all__ = [
     "fit_detector",
     "load_model",
     "load_trained_model",
+    "network_from",
     "read_tensors",
     "save_history",
     "save_model",

@@ -37,6 +37,14 @@ def snapshot(network: Network) -> Snapshot:
     return {name: t.numpy().copy() for name, t in network.state_dict().items()}
 
 
+def network_from(tensors: Snapshot) -> Network:
+    """Make a network from its four tensors; the inverse of `snapshot`."""
+    hidden = tensors["layer_1.bias"].size
+    network = Network(hidden=hidden, generator=torch.Generator())
+    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
+    return network
+
+
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:
     """Write a network as `write_tensors` does, and add `hidden` to its metadata."""
     hidden = network.layer_1.out_features
@@ -103,9 +111,7 @@ def load_model_with_metadata(path: Path) -> tuple[Network, dict[str, Any]]:
         if not isinstance(metadata.get(key, kind()), kind):
             value = f"{metadata[key]!r:.40}"
             raise ValueError(f"{path}: {key} must be {kind.__name__}, got {value}")
-    network = Network(hidden=hidden, generator=torch.Generator())
-    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
-    return network, metadata
+    return network_from(tensors), metadata
 
 
 def _logits_are_finite(*arrays: np.ndarray) -> bool:

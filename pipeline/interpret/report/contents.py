@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
 from pipeline.datasets import Dataset, LabelledImages
 from pipeline.interpret.frozen import nonzero_counts
 from pipeline.interpret.neurons import accuracies, hidden_pre_activations
-from pipeline.model import Network, OodDetector, snapshot
+from pipeline.model import Network, OodDetector, network_from, snapshot
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # of these
@@ -55,7 +54,6 @@ def page_data(inputs: ReportInputs) -> tuple[dict[str, np.ndarray], dict[str, An
     recorded = len(next(iter(history.values()), ()))
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
     rows = select_test_images(network, test)
-    nonzero = nonzero_counts(train.images)
     tensors = {
         **snapshot(network),
         **{f"epochs.{n}": t[epochs].astype(np.float16) for n, t in history.items()},
@@ -63,10 +61,11 @@ def page_data(inputs: ReportInputs) -> tuple[dict[str, np.ndarray], dict[str, An
         "image_labels": test.labels[rows],
         "activations": activations,
         "labels": test.labels[: len(activations)],
-        "nonzero_rate": np.float32(nonzero / len(train)),
+        "nonzero_rate": np.float32(nonzero_counts(train.images) / len(train)),
         "mean_level": np.float32(train.images.mean(axis=0).ravel() / 255),
     }
-    networks = [*(network_at(history, epoch) for epoch in epochs), network]
+    earlier = [{name: t[epoch] for name, t in history.items()} for epoch in epochs]
+    networks = [*map(network_from, earlier), network]
     validation_accuracy = [
         float(accuracies(each.logits(val.images).numpy(), val.labels)[0])
         for each in networks
@@ -75,23 +74,18 @@ def page_data(inputs: ReportInputs) -> tuple[dict[str, np.ndarray], dict[str, An
         "name": inputs.name,
         "dataset": dataset.name,
         "sha256": inputs.sha256,
-        "hidden": network.layer_1.out_features,
         "size": network.size,
         "training_images": len(train),
         "validation_images": len(val),
         "epochs": [*epochs, inputs.epochs],
         "validation_accuracy": validation_accuracy,
         "rows": rows.tolist(),
-        "always_zero": np.flatnonzero(nonzero == 0).tolist(),
-        "detector": None,
     }
-    if inputs.detector:
-        tensors["detector.means"] = inputs.detector.means
-        tensors["detector.components"] = inputs.detector.components
-        metadata["detector"] = {
-            "max_error": inputs.detector.max_error,
-            "min_margin": inputs.detector.min_margin,
-        }
+    if detector := inputs.detector:
+        tensors["detector.means"] = detector.means
+        tensors["detector.components"] = detector.components
+        metadata["max_error"] = detector.max_error
+        metadata["min_margin"] = detector.min_margin
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata
 
 
@@ -106,11 +100,9 @@ def epoch_capacity(network: Network) -> int:
 
 
 def select_epochs(recorded: int, *, capacity: int) -> list[int]:
-    """Select evenly spaced epochs before the last one, the first of them epoch 0.
+    """Select up to `capacity` evenly spaced epochs before the last, from epoch 0.
 
-    Args:
-        recorded: The number of epochs in the history, the initial weights included.
-        capacity: The largest number to select.
+    The initial weights, epoch 0, count among the recorded epochs.
     """
     count = min(MAX_EARLIER_EPOCHS, recorded - 1, capacity)
     return [round(step * (recorded - 1) / count) for step in range(count)]
@@ -125,12 +117,3 @@ def select_test_images(
     others = np.setdiff1d(np.arange(len(test)), misclassified)
     others = others[: GALLERY_IMAGES - len(misclassified)]
     return np.sort(np.append(misclassified, others))
-
-
-def network_at(history: Mapping[str, np.ndarray], epoch: int) -> Network:
-    """Return the network as it was after an epoch; epoch 0 is before training."""
-    tensors = {n: torch.from_numpy(stacked[epoch]) for n, stacked in history.items()}
-    hidden = len(tensors["layer_1.bias"])
-    network = Network(hidden=hidden, generator=torch.Generator())
-    network.load_state_dict(tensors)
-    return network

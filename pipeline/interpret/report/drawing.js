@@ -51,10 +51,8 @@ function useTestImage(row) {
   awaitedFrame = null;
   Object.assign(state, { image: testImage(row), row, digitCount: 1, drawn: true });
   clearBoard();
-  const canvas = element("canvas");
-  paintGrid(canvas, SIDE, SIDE, (pixel) => grey(state.image[pixel]));
   boardContext.imageSmoothingEnabled = false;
-  boardContext.drawImage(canvas, 0, 0, board.width, board.height);
+  boardContext.drawImage(imageCanvas(state.image), 0, 0, board.width, board.height);
   show();
 }
 
@@ -92,21 +90,20 @@ const thumbnails = [];
 function buildGallery() {
   $("image-count").textContent = model.rows.length;
   model.rows.forEach((row, place) => {
-    const canvas = element("canvas");
-    paintGrid(canvas, SIDE, SIDE, (pixel) => grey(testImage(place)[pixel]));
     const label = model.tensors.image_labels[place];
     const answer = ranked(finalNetwork().classify(testImage(place)).probabilities)[0];
     const name = `test image ${row}: a ${label}` +
       (answer === label ? "" : `, classified as ${answer}`);
     thumbnails.push(element("button", { type: "button", title: name, "aria-label": name,
       class: answer === label ? "" : "mistake", onclick: () => useTestImage(place) },
-    canvas));
+    imageCanvas(testImage(place))));
   });
   $("gallery").append(...thumbnails);
 }
 
 function showSource(answer) {
-  thumbnails.forEach((button, place) => setCurrent(button, state.row === place));
+  thumbnails.forEach((button, place) =>
+    button.setAttribute("aria-current", state.row === place));
   const label = model.tensors.image_labels[state.row];
   $("source").textContent = state.row === null ? "your drawing"
     : `test image ${model.rows[state.row]}: a ${label}` +

@@ -44,6 +44,12 @@ class Network {
         this.kernels[0][place] = kernel[place];
   }
 
+  // The size that 1 % of the weights of layer_1 exceed: the full colour of a template.
+  get largeWeight() {
+    this.sizes ??= this.kernels[0].map(Math.abs).sort();
+    return this.sizes[Math.floor(0.99 * (this.sizes.length - 1))] || 1;
+  }
+
   inputs(layer) { return layer === 1 ? PIXELS : this.hidden; }
 
   neurons(layer) { return layer === 1 ? this.hidden : CLASSES; }
@@ -90,9 +96,9 @@ function doubt(detector, { image, digitCount, drawn }, probabilities) {
   if (digitCount > 1) return "several digits";
   const [first, second] = ranked(probabilities);
   const error = reconstructionError(detector, image, first);
-  if (!drawn || error > detector.max_error) return "out of distribution";
+  if (!drawn || error > detector.maxError) return "out of distribution";
   const margin = probabilities[first] - probabilities[second];
-  return margin < detector.min_margin ? "close" : "";
+  return margin < detector.minMargin ? "close" : "";
 }
 
 // How much of an image the principal components of a digit do not explain.

@@ -41,7 +41,7 @@ function showNeurons({ hidden }) {
     tile.bar.style.width = `${100 * Math.max(value, 0) / largest}%`;
     tile.button.setAttribute("aria-label",
       `${neuronName(1, neuron)}, output ${number(value, 2)}`);
-    setCurrent(tile.button, state.layer === 1 && state.neuron === neuron);
+    tile.button.setAttribute("aria-current", state.layer === 1 && state.neuron === neuron);
     tile.toggle.setAttribute("aria-checked", intervention.on);
     tile.toggle.textContent = !intervention.on ? "off"
       : isChanged(intervention) ? "changed" : "on";
@@ -57,32 +57,27 @@ function showAnswer({ probabilities }) {
     share.textContent = percent(probabilities[digit]);
     button.setAttribute("aria-label",
       `${neuronName(2, digit)}, digit ${digit}: ${share.textContent}`);
-    setCurrent(button, state.layer === 2 && state.neuron === digit);
+    button.setAttribute("aria-current", state.layer === 2 && state.neuron === digit);
   });
   showSource(first);
-  const says = ["The network says ", element("strong", {}, String(first)),
-    ` (${percent(probabilities[first])})`];
-  const warning = (text) => element("span", { class: "unsure" }, text);
-  const reason = !state.image.some(Boolean) ? "blank"
-    : model.detector ? doubt(model.detector, state, probabilities) : "no detector";
-  $("answer").replaceChildren(...{
-    "blank": ["The image is blank: the probabilities depend on the biases alone."],
-    "several digits": [...says, ", ",
-      warning("but there is more than one digit on the board.")],
-    "out of distribution": [...says, ", ",
-      warning(`but the image does not look like the ${first}s it was trained on.`)],
-    "close": [...says, ", ", warning(`but ${second} is close ` +
-      `(${percent(probabilities[second])}): the difference is below ` +
-      `${percent(model.detector?.min_margin)}.`)],
-    "no detector": [...says, `. ${second} is second (${percent(probabilities[second])}). ` +
-      "The file familiar.safetensors was missing, so this page cannot tell whether the " +
-      "answer is sure."],
-    "": [...says, `. ${second} is second (${percent(probabilities[second])}). The answer ` +
-      `is sure: the image looks like the ${first}s it was trained on.`],
-  }[reason]);
+  const next = `${second} is second (${percent(probabilities[second])}).`;
+  const reason = model.detector ? doubt(model.detector, state, probabilities) : null;
+  const conclusion = reason === null ? `. ${next} The file familiar.safetensors was ` +
+    "missing, so this page cannot tell whether the answer is sure." : {
+    "": `. ${next} The answer is sure: the image looks like the ${first}s it was trained ` +
+      "on.",
+    "several digits": ", but there is more than one digit on the board.",
+    "out of distribution": `, but the image does not look like the ${first}s it was ` +
+      "trained on.",
+    "close": `, but ${second} is close (${percent(probabilities[second])}): the ` +
+      `difference is below ${percent(model.detector.minMargin)}.`,
+  }[reason];
+  $("answer").replaceChildren(...(state.image.some(Boolean)
+    ? ["The network says ", element("strong", {}, String(first)),
+      ` (${percent(probabilities[first])})`,
+      element("span", { class: reason ? "unsure" : "" }, conclusion)]
+    : ["The image is blank: the probabilities depend on the biases alone."]));
 }
-
-// --- Interventions --------------------------------------------------------------------
 
 const isChanged = ({ on, scale, shift }) => !on || scale !== 1 || shift !== 0;
 const shiftText = ({ shift }) =>
@@ -101,13 +96,10 @@ function showIntervention() {
   $("shift-text").textContent = shiftText(intervention);
 }
 
-$("on").addEventListener("change", () => {
-  state.interventions[state.neuron].on = $("on").checked;
-  show();
-});
-for (const name of ["scale", "shift"])
-  $(name).addEventListener("input", () => {
-    state.interventions[state.neuron][name] = Number($(name).value);
+for (const name of ["on", "scale", "shift"])
+  $(name).addEventListener("input", ({ target }) => {
+    state.interventions[state.neuron][name] =
+      name === "on" ? target.checked : Number(target.value);
     show();
   });
 $("reset").addEventListener("click", () => {
@@ -131,10 +123,11 @@ function evaluate(interventions) {
 
 function showEffect() {
   model.before ??= evaluate([]);
-  const changes = state.interventions.flatMap((each, neuron) => (isChanged(each)
-    ? `${neuronName(1, neuron)} ${each.on ? `${scaleText(each)} ${shiftText(each)}` : "off"}`
-    : []));
-  const before = model.before, after = changes.length ? evaluate(state.interventions) : before;
+  const changeText = (each) => (each.on ? `${scaleText(each)} ${shiftText(each)}` : "off");
+  const changes = state.interventions.flatMap((each, neuron) =>
+    (isChanged(each) ? `${neuronName(1, neuron)} ${changeText(each)}` : []));
+  const before = model.before;
+  const after = changes.length ? evaluate(state.interventions) : before;
   const result = `the final network classifies ${integer(after.correct)} of ` +
     `${plural(model.tensors.labels.length, "test image")} correctly`;
   $("effect").textContent = changes.length
@@ -144,7 +137,7 @@ function showEffect() {
     const bars = [["before", before.digits[digit]], ["after", accuracy]].map(
       ([name, value]) => element("span",
         { class: name, style: `height:${100 * (value ?? 0)}%` }));
-    const short = (share) => (share === null ? "–" : percent(share, 0).replace("\u00a0", ""));
+    const short = (share) => (share === null ? "–" : `${Math.round(100 * share)}%`);
     const text = `digit ${digit}: ` + (accuracy === null ? "no image"
       : `${percent(before.digits[digit])} before, ${percent(accuracy)} after`);
     return element("figure", { title: text, role: "img", "aria-label": text },

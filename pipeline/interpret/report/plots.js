@@ -7,13 +7,13 @@ function showParameter() {
   const isUntrained = isPixel && model.alwaysZero.has(input);
   $("t-parameter").textContent = `Parameter ${parameterName(layer, input, neuron)}, ` +
     `one of ${integer(model.size)}`;
-  const source = isPixel ? `pixel ${input} (${rowAndColumn(input)})` : inputName(2, input);
+  const source = inputName(layer, input) + (isPixel ? ` (${rowAndColumn(input)})` : "");
   const name = input === null ? `The bias of ${neuronName(layer, neuron)}`
     : `The weight from ${source} to ${neuronName(layer, neuron)}`;
   const isExact = state.epoch === last || isUntrained;
   const value = (isExact ? (v) => number(v, 6) : approximate)(values[state.epoch]);
-  let change = `It started at ${values[0] === 0 ? "0" : approximate(values[0])} and ended ` +
-    `at ${number(values[last], 6)}.`;
+  const initial = values[0] === 0 ? "0" : approximate(values[0]);
+  let change = `It started at ${initial} and ended at ${number(values[last], 6)}.`;
   if (!model.hasHistory) change = "Its value in earlier epochs is not available.";
   else if (isUntrained) change = "It was never trained: its pixel is 0 in all training " +
     "images, so it still has its initial random value, bit for bit.";
@@ -41,15 +41,13 @@ function historyPlot(values, isUntrained) {
     label(left - 8, y(value) + 4, number(value, 3), "end")),
   label(x(0), height - 8, `epoch ${epochs[0]}`, "start"),
   label(x(last), height - 8, `epoch ${epochs[last]}`, "end"),
-  svg("polyline", { points: values.map((value, place) => `${x(place)},${y(value)}`).join(" "),
-    fill: "none", "stroke-width": 2,
+  svg("polyline", { fill: "none", "stroke-width": 2,
+    points: values.map((value, place) => `${x(place)},${y(value)}`).join(" "),
     stroke: isUntrained ? "var(--pale)" : "var(--positive)",
     "stroke-dasharray": isUntrained ? "6 5" : "none" }),
   svg("circle", { cx: x(state.epoch), cy: y(values[state.epoch]), r: 5,
     fill: "var(--selected)" }));
 }
-
-// --- Histograms -------------------------------------------------------------------------
 
 const BINS = 60;
 function binCounts(values, limit) {

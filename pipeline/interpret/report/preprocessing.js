@@ -90,7 +90,8 @@ const preprocessing = (() => {
 
   // The pixels around a pixel, corners included, and the pixel itself.
   const neighbours = ({ height, width }, place) => range(9)
-    .map((i) => [Math.floor(place / width) + Math.floor(i / 3) - 1, place % width + i % 3 - 1])
+    .map((i) => [Math.floor(i / 3) - 1, i % 3 - 1])
+    .map(([down, right]) => [Math.floor(place / width) + down, place % width + right])
     .filter(([y, x]) => y >= 0 && y < height && x >= 0 && x < width)
     .map(([y, x]) => y * width + x);
 
@@ -106,8 +107,7 @@ const preprocessing = (() => {
 
   // Count the digits that stand side by side, with a gap between them.
   function countDigits({ height, width, data }) {
-    const parts = [];
-    let part = null;
+    let parts = [], part = null;
     for (let x = 0; x < width; x++) {
       const rows = range(height).filter((y) => data[y * width + x]);
       if (!rows.length) { part = null; continue; }
@@ -202,8 +202,8 @@ const preprocessing = (() => {
   function centred(digit) {
     const levels = changed(digit, (value) => round(Math.fround(255 * value)));
     const start = (coordinate, side) => {
-      const moments = Array.from(levels.data, (level, i) => level * coordinate(i));
-      const centre = sum(moments) / sum(levels.data);
+      const centre = sum(Array.from(levels.data, (level, i) => level * coordinate(i))) /
+        sum(levels.data);
       return Math.min(Math.max(round(SIDE / 2 - centre), 0), SIDE - side);
     };
     const top = start((i) => Math.floor(i / digit.width), digit.height);

@@ -24,13 +24,8 @@ function find(text) {
   if (input !== null && (input < 0 || input >= inputs))
     return `The inputs of layer ${layer} have the indices 0 to ${inputs - 1}.`;
   select(layer, neuron, input);
-  if (layer === 1) scrollToTile(neuron);
+  if (layer === 1) tiles[neuron].button.scrollIntoView({ block: "nearest" });
   return "";
-}
-
-// Of many neurons, only some tiles are visible.
-function scrollToTile(neuron) {
-  $("neurons").scrollTop = tiles[neuron].button.offsetTop - $("neurons").offsetTop - 40;
 }
 
 $("search").addEventListener("submit", (event) => {

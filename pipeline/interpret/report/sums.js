@@ -15,8 +15,6 @@ function termsOf(layer, neuron, values, count) {
   return { listed, others: terms.length - listed.length, rest: rounded(rest), bias, total };
 }
 
-// --- The images of a hidden neuron ------------------------------------------------------
-
 const neuronImages = ["weights", "image", "weight × pixel"].map((name, place) => {
   const canvas = element("canvas", { tabindex: "0", role: "application",
     "aria-label": `${name}: select a pixel with the arrow keys` });
@@ -87,8 +85,6 @@ function paintSquares(canvas, colourOf, isHatched) {
   context.strokeRect((state.input % SIDE) * size - 1.5,
     Math.floor(state.input / SIDE) * size - 1.5, size + 3, size + 3);
 }
-
-// --- The sum ----------------------------------------------------------------------------
 
 function sumText(layer, neuron) {
   const inputs = network().inputs(layer), [w, x] = layer === 1 ? ["M", "X"] : ["W", "N1"];
@@ -173,13 +169,13 @@ function showSoftmax({ logits, probabilities }) {
   if (state.layer !== 2) return;
   const largest = Math.max(...logits);
   const powers = Array.from(logits, (z) => Number(Math.exp(z - largest).toFixed(6)));
-  const shares = hundredths(probabilities);
+  const total = powers.reduce((a, b) => a + b), shares = hundredths(probabilities);
   $("softmax").replaceChildren(
     tableRow(["softmax", "z", "e^(z − max)", "probability"], "", "th"),
     ...powers.map((power, digit) => tableRow([neuronName(2, digit), number(logits[digit]),
       number(power, 6), percent(shares[digit] / 10000, 2)],
     digit === state.neuron ? "total" : "")),
-    tableRow(["sum", "", number(powers.reduce((a, b) => a + b), 6), percent(1, 2)], "total"));
+    tableRow(["sum", "", number(total, 6), percent(1, 2)], "total"));
 }
 
 // Shares in hundredths of a percent that add up to 100 %: the largest remainders gain.

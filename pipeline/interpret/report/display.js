@@ -1,0 +1,74 @@
+// Helpers for the other scripts: elements, numbers and names as text, colours.
+
+const $ = (id) => document.getElementById(id);
+
+function fill(result, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) result.addEventListener(name.slice(2), value);
+    else result.setAttribute(name, value);
+  }
+  result.append(...children);
+  return result;
+}
+const element = (tag, attributes = {}, ...children) =>
+  fill(document.createElement(tag), attributes, children);
+const svg = (tag, attributes, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+const DECIMALS = 4;
+const MINUS = "−";
+
+const number = (value, decimals = DECIMALS) =>
+  (value < 0 ? MINUS : "") + Math.abs(value).toLocaleString("en", {
+    minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+const rounded = (value) => Number(value.toFixed(DECIMALS));
+const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}\u00a0%`;
+const integer = (value) => value.toLocaleString("en");
+const plural = (count, noun) => `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
+// A float16 has three significant decimal digits.
+const approximate = (value) => `about ${value < 0 ? MINUS : ""}` +
+  Number(Math.abs(value).toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 9 });
+const signed = (value) => element("span",
+  { class: value < 0 ? "minus" : "plus" }, number(value));
+
+const neuronName = (layer, neuron) => `N${layer}${neuron + 1}`;
+const inputName = (layer, input) => (layer === 1 ? `pixel ${input}` : neuronName(1, input));
+const parameterName = (layer, input, neuron) => (input === null
+  ? `layer_${layer}.bias[${neuron}]` : `layer_${layer}[${input},${neuron}]`);
+const rowAndColumn = (pixel) => `row ${Math.floor(pixel / SIDE)}, column ${pixel % SIDE}`;
+
+let colours;
+function readColours() {
+  const style = getComputedStyle(document.documentElement);
+  const rgb = (name) => style.getPropertyValue(name).trim().slice(1)
+    .replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3").match(/../g).map((two) => parseInt(two, 16));
+  colours = Object.fromEntries(
+    ["positive", "negative", "zero", "untrained", "muted", "selected"]
+      .map((name) => [name, rgb(`--${name}`)]));
+}
+
+const grey = (level) => [level, level, level];
+function diverging(value) {
+  const strength = Math.min(Math.abs(value), 1);
+  const full = value < 0 ? colours.negative : colours.positive;
+  return colours.zero.map((zero, i) => zero + strength * (full[i] - zero));
+}
+
+// Paint a grid pixel by pixel; colourOf(place) returns red, green and blue.
+function paintGrid(canvas, height, width, colourOf) {
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d"), pixels = context.createImageData(width, height);
+  for (let place = 0; place < height * width; place++)
+    pixels.data.set([...colourOf(place), 255], 4 * place);
+  context.putImageData(pixels, 0, 0);
+}
+
+function imageCanvas(image) {
+  const canvas = element("canvas");
+  paintGrid(canvas, SIDE, SIDE, (pixel) => grey(image[pixel]));
+  return canvas;
+}
+
+const templateColours = (neuron) => (pixel) => (model.alwaysZero.has(pixel)
+  ? colours.untrained
+  : diverging(network().parameter(1, pixel, neuron) / network().largeWeight));
