@@ -123,35 +123,27 @@ def _print_arrays(network: "Network") -> None:
 def _explain_neurons(
     neurons: "list[Neuron]", image: str, trained: "TrainedModel", dataset: "Dataset"
 ) -> None:
-    """Print how neurons compute their sums for an image; write all terms."""
-    from pipeline import interpret, plots
+    """Print how neurons compute their sums for an image, and write all terms."""
+    from pipeline import interpret
     from pipeline.evaluation import read_input
 
     source = read_input(image, dataset, prepare=trained.prepared_as_mnist)
     sums = interpret.pre_activations(trained.network, source.image)
     print(_describe_input(source, prepared=trained.prepared_as_mnist), end="\n\n")
     print(interpret.worksheets(sums, neurons, table=table))
-    selected = [sums[neuron.name] for neuron in neurons]
+    train = dataset.split(trained.split).train
+    always_zero = interpret.nonzero_counts(train.images) == 0
     folder = outputs_dir() / "answers" / "neuron"
     with atomic_folder(folder) as partial:
-        rows = [row for each in selected for row in interpret.term_rows(each)]
-        write_csv(partial / "terms.csv", rows)
-        hidden = [each for each in selected if each.neuron.layer == 1]
-        if hidden:
-            train = dataset.split(trained.split).train
-            always_zero = interpret.nonzero_counts(train.images) == 0
-            images = [
-                interpret.term_images(each, always_zero)
-                for each in hidden[: plots.MAX_TEMPLATES]
-            ]
-            plots.image_rows(images, side=224, text=190).save(partial / "terms.png")
+        selected = [sums[neuron.name] for neuron in neurons]
+        interpret.write_terms(selected, always_zero, partial)
     print(f"\nfiles  {folder}")
 
 
 def _describe_input(source: "InputImage", *, prepared: bool) -> str:
     """Return which image it is, how it was prepared, and what is unusual about it."""
     if source.label is not None:
-        return f"{source.name}, a {source.label}"
+        return f"{source.name}, label {source.label}"
     name = printable(source.name)
     if not prepared:
         return f"{name}, resized to 28x28"
@@ -191,7 +183,7 @@ def _show_weight(
 
 def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
     """Print and write how two networks differ, neuron by neuron."""
-    from pipeline import interpret, plots
+    from pipeline import interpret
 
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     unlearned = [
@@ -200,9 +192,7 @@ def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
     ]
     folder = outputs_dir() / "answers" / "against"
     with atomic_folder(folder) as partial:
-        write_csv(partial / "matches.csv", comparison.rows())
-        images = interpret.comparison_images(comparison, unlearned)
-        plots.image_rows(images, text=0).save(partial / "matches.png")
+        interpret.write_comparison(comparison, unlearned, partial)
     sha256 = b.metadata.get("data_sha256")
     warning = ""
     if sha256 is None:

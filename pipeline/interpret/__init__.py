@@ -5,19 +5,17 @@ The modules compute, format and draw; `report` makes the interactive page.
 
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.interpret.analysis_files import write_analysis
 from pipeline.interpret.comparison import describe_comparison
 from pipeline.interpret.forward import pre_activations
 from pipeline.interpret.frozen import describe_pixel, frozen_weights, nonzero_counts
-from pipeline.interpret.images import comparison_images, term_images
 from pipeline.interpret.names import find_neurons, find_parameter
+from pipeline.interpret.output import write_analysis, write_comparison, write_terms
 from pipeline.interpret.tutorial import render_tutorial
-from pipeline.interpret.worksheet import term_rows, weight_history, worksheets
+from pipeline.interpret.worksheet import weight_history, worksheets
 
 __all__ = [
     "ModelAnalysis",
     "NetworkComparison",
-    "comparison_images",
     "describe_comparison",
     "describe_pixel",
     "find_neurons",
@@ -26,9 +24,9 @@ __all__ = [
     "nonzero_counts",
     "pre_activations",
     "render_tutorial",
-    "term_images",
-    "term_rows",
     "weight_history",
     "worksheets",
     "write_analysis",
+    "write_comparison",
+    "write_terms",
 ]

@@ -1,6 +1,6 @@
 """The analysis of a trained network: everything that `inspect` measures about it.
 
-It only computes; `analysis_files` writes its tables and plots, `tutorial` its text.
+It only computes; `output` writes its tables and plots, `tutorial` its text.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Images of weights: of a neuron, of the terms of its sum, of matched neurons.
 
-They are rows for `plots.image_rows`; `analysis_files` draws the charts.
+They are rows for `plots.image_rows`; `output` writes them.
 """
 
 from collections.abc import Sequence

@@ -10,8 +10,8 @@ from scipy.special import softmax
 
 from pipeline import SIDE
 from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis, percent
-from pipeline.interpret.analysis_files import MAX_NEURONS
 from pipeline.interpret.forward import PreActivation, pre_activations
+from pipeline.interpret.output import MAX_NEURONS
 from pipeline.interpret.template import render
 from pipeline.interpret.worksheet import Table
 

@@ -5,7 +5,6 @@ what rounding left over, so a reader who adds the printed numbers gets the print
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -104,19 +103,6 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
             f"layer_{neuron.layer}[{k},{neuron.number - 1}]: arrays count from 0."
         )
     return "\n".join(lines)
-
-
-def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
-    """Return all terms of a sum, not rounded, and the bias as a term with input 1."""
-    layer, count = pre_activation.neuron.layer, len(pre_activation.weights)
-    names = [f"pixel {k}" if layer == 1 else f"N1{k + 1}" for k in range(count)]
-    weights = [*pre_activation.weights, pre_activation.bias]
-    inputs = [*pre_activation.inputs, 1.0]
-    return [
-        {"neuron": pre_activation.neuron.name, "input": name, "weight": float(weight)}
-        | {"value": float(value), "product": float(weight * value)}
-        for name, weight, value in zip([*names, "bias"], weights, inputs, strict=True)
-    ]
 
 
 def softmax_worksheet(logits: Float[np.ndarray, "10"], *, table: Table) -> str:

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from pipeline.cli import table
-from pipeline.interpret import alignment, comparison_images, describe_comparison
+from pipeline.interpret import alignment, describe_comparison
+from pipeline.interpret.images import comparison_images
 from pipeline.model import Network
 from pipeline.plots.common import GRID
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import table
-from pipeline.interpret import forward, names, term_images, worksheet
+from pipeline.interpret import forward, names, output, worksheet
 from pipeline.plots.common import BLUE, GRID
 
 
@@ -86,7 +86,7 @@ def test_always_zero_pixels_are_grey_but_their_products_are_not():
     pixels, always_zero = np.zeros(784), np.zeros(784, bool)
     pixels[0] = always_zero[0] = 1
     sums = forward.PreActivation(names.Neuron(1, 1), np.ones(784), pixels, 0.0)
-    weights, _, products = term_images(sums, always_zero).images.values()
+    weights, _, products = output.term_images(sums, always_zero).images.values()
     assert tuple(weights[0, 0]) == GRID and tuple(products[0, 0]) == BLUE
 
 
@@ -125,9 +125,7 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
 
 
 def test_the_terms_of_all_neurons_are_all_parameters(images_sums):
-    rows = [
-        row for each in images_sums[0].values() for row in worksheet.term_rows(each)
-    ]
+    rows = [row for each in images_sums[0].values() for row in output.term_rows(each)]
     assert len(rows) == 15_910
     products = [row["product"] for row in rows if row["neuron"] == "N28"]
     assert sum(products) == pytest.approx(images_sums[0]["N28"].z)

@@ -150,7 +150,7 @@ def test_a_question_about_neurons_leaves_the_analysis_alone(
 ):
     before = finished.hashes("inspect")
     text = finished.call("inspect", neuron="N28,N15", image="0")
-    assert "mnist test image 0, a 7" in text
+    assert "mnist test image 0, label 7" in text
     assert "N28: neuron 8 of layer_2, for the digit 7" in text
     assert "Softmax" in text and "ReLU: N15 = max(0, y)" in text
     assert finished.hashes("inspect") == before
