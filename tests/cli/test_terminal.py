@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.cli.terminal import progress, progress_bar
+from pipeline.cli.terminal import probability_bars, progress, progress_bar, table
 from pipeline.files import printable
 
 
@@ -43,3 +43,20 @@ def test_on_a_terminal_the_bar_shows_the_progress(capsys, monkeypatch):
         bar.refresh()
         assert "images" in capsys.readouterr().out
     assert "3/4" in capsys.readouterr().out
+
+
+def test_a_table_aligns_numbers_right_and_text_left():
+    rows = [["5", "[red]one[/red]"], ["1,000", "two"]]
+    assert table(["bytes", "why"], rows, left=["why"]).split("\n") == [
+        "bytes   why",
+        "    5   [red]one[/red]",
+        "1,000   two",
+    ]
+
+
+def test_a_bar_of_40_characters_is_a_probability_of_1():
+    lines = probability_bars([0.0, 1.0])
+    assert [line.split() for line in lines] == [
+        ["0", "0.000%"],
+        ["1", "100.000%", "█" * 40],
+    ]
