@@ -128,7 +128,10 @@ def test_a_single_inactive_neuron_and_a_wrong_answer_are_described(analysed, tmp
         network.layer_2.bias[3] = 1
     analysis = analysed(network)
     text = words(analysis)
-    assert "wrong: the image shows a 7" in text and "the output of N11 by" in text
+    assert (
+        "wrong, because the image shows a digit 7" in text
+        and "the output of N11 by" in text
+    )
     assert "N11 0% always 0" in text and "1 neurons" not in text
     assert "no pairs" in text
     write_analysis(analysis, tmp_path)
