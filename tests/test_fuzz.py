@@ -51,10 +51,8 @@ def damage(content, edits):
     content = bytearray(content)
     for kind, position, new in edits:
         # Half of the edits are in the header, which declares types and sizes.
-        at = int(
-            position * 128 if position < 0.5 else (position * 2 - 1) * len(content)
-        )
-        at = min(at, len(content))
+        anywhere = (position * 2 - 1) * len(content)
+        at = min(int(position * 128 if position < 0.5 else anywhere), len(content))
         if kind == "set":
             content[at : at + len(new)] = new
         elif kind == "insert":

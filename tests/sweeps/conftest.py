@@ -83,13 +83,7 @@ def sweep(project):
     return Sweep(project)
 
 
-@pytest.fixture
-def sweep_without_store(new_project):
-    """Sweeps in a workspace without a store."""
-    return Sweep(new_project)
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def new_sweep(empty_project):
-    """Return a function that makes a workspace for the sweeps of a module."""
-    return lambda name: Sweep(empty_project(name))
+    """Return a function that makes a workspace for sweeps, with or without a store."""
+    return lambda name, store=True: Sweep(empty_project(name, store=store))

@@ -208,8 +208,8 @@ def test_a_sweep_whose_data_is_not_available_is_refused(sweep, tmp_path):
     assert sweep.runs() == ([], [])
 
 
-def test_a_sweep_without_mlflow_prints_its_table_and_is_resumed(sweep_without_store):
-    sweep = sweep_without_store
+def test_a_sweep_without_mlflow_prints_its_table_and_is_resumed(new_sweep):
+    sweep = new_sweep("unrecorded", store=False)
     printed, _ = sweep.run("seed=1,2", "tracking=none")
     assert "all seeds: validation accuracy" in printed
     printed, _ = sweep.run("seed=1,2", "tracking=none")
