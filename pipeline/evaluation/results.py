@@ -26,7 +26,7 @@ class EvaluationResult:
     predictions: Tensor  # (n,)
     labels: Tensor  # (n,)
     sure: list[bool]  # whether each prediction can be relied on
-    metrics: dict[str, float]
+    metrics: dict[str, float | int]  # n is an integer
 
     def per_image(self) -> list[dict[str, Any]]:
         """Return the prediction for each image."""
