@@ -9,17 +9,6 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-TRAIN = ["train", "dataset=digits", "epochs=3"]
-# The command lines of the stages on scikit-learn's small digits.
-COMMANDS = {
-    "train": TRAIN,
-    "data": ["data", "dataset=digits"],
-    "sweep": ["train", "-m", "seed=1,2", "dataset=digits", "epochs=2"],
-    "evaluate": ["evaluate"],
-    "inspect": ["inspect"],
-    "predict": ["predict"],
-}
-
 
 @pytest.fixture
 def digits(empty_project):
@@ -27,20 +16,6 @@ def digits(empty_project):
     made = empty_project("digits")
     made.call("train", dataset="digits", epochs=3)
     return made
-
-
-@pytest.fixture(scope="session")
-def command_of():
-    """Return a function: the command line of a stage.
-
-    Trainings and sweeps get a learning rate of their own, so that each is new.
-    """
-
-    def command(stage, point=0):
-        new = [f"lr={0.002 + point / 1e6:.6g}"] if stage in ("train", "sweep") else []
-        return [*COMMANDS[stage], *new]
-
-    return command
 
 
 def results(project):

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass
 
 import pytest
 
@@ -28,55 +27,55 @@ def last_epoch(stdout):
     return int(epochs[-1]) if epochs else 0
 
 
-@dataclass
-class Killed:
-    """A process that was killed, if it still ran."""
-
-    stdout: str
-    alive: bool
-
-
 def kill(process, *, seconds=0.0, epoch=None):
-    """Kill a process after so many seconds, or as soon as it reports an epoch."""
-    stdout, alive = "", False
-    if epoch:
-        for line in process.stdout:
-            stdout += line
-            if line.startswith(f"{epoch:5} "):
-                break
+    """Kill a process after so many seconds, or as soon as it reports an epoch.
+
+    Return what it printed, and whether it still ran.
+    """
+    printed, alive = "", False
+    for line in process.stdout if epoch else ():
+        printed += line
+        if line.startswith(f"{epoch:5} "):
+            break
     try:
         rest, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         rest, _ = process.communicate()
         alive = True
-    return Killed(stdout + rest, alive)
+    return printed + rest, alive
 
 
-# The seconds that a stage takes on an idle machine, from which the moment is drawn.
-SECONDS = {"data": 2, "sweep": 8, "evaluate": 4, "inspect": 4, "predict": 2}
+STAGES = {  # with the seconds that each takes on an idle machine
+    "data dataset=digits": 2,
+    "train -m seed=1,2 dataset=digits epochs=2 lr={lr}": 8,
+    "evaluate": 4,
+    "inspect": 4,
+    "predict": 2,
+}
 
 
-@pytest.mark.parametrize("stage", SECONDS)
+@pytest.mark.parametrize("command", STAGES)
 def test_a_stage_that_is_killed_succeeds_when_it_runs_again(
-    stage, digits, command_of, assert_complete, note
+    command, digits, assert_complete, note
 ):
-    draw = random.Random(f"{stage} {SEED}")
+    draw = random.Random(f"{command} {SEED}")
     killed = 0
     for point in range(KILLS):
-        command = command_of(stage, point)
-        if stage == "data":
-            for path in (digits.outputs / "data").glob("digits*"):
+        arguments = command.format(lr=0.002 + point / 1e6).split()
+        for path in (digits.outputs / "data").glob("digits*"):
+            if "data" in arguments:
                 path.unlink()
         before = digits.hashes("train")
-        process = digits.start(*command)
-        killed += kill(process, seconds=draw.uniform(0.1, 1.2 * SECONDS[stage])).alive
+        seconds = draw.uniform(0.1, 1.2 * STAGES[command])
+        _, alive = kill(digits.start(*arguments), seconds=seconds)
+        killed += alive
         assert_complete(digits)
-        digits.run(*command)
+        digits.run(*arguments)
         assert_complete(digits)
         assert digits.hashes("train").items() >= before.items()
         assert {run.info.status for run in digits.runs()} == {"FINISHED"}
-    note(f"{stage}: killed {killed} of {KILLS}")
+    note(f"{command}: killed {killed} of {KILLS}")
 
 
 def test_evaluate_that_is_killed_while_it_creates_a_run_leaves_one_run(
@@ -87,8 +86,8 @@ def test_evaluate_that_is_killed_while_it_creates_a_run_leaves_one_run(
     for _ in range(KILLS):
         clone = empty_project("clone", store=False)  # has the network, but not the run
         shutil.copytree(digits.trained(""), clone.trained(""))
-        process = clone.start("evaluate")
-        killed += kill(process, seconds=draw.uniform(1, 5)).alive
+        _, alive = kill(clone.start("evaluate"), seconds=draw.uniform(1, 5))
+        killed += alive
         clone.run("evaluate")
         assert_complete(clone)
         assert {run.info.status for run in clone.runs()} == {"FINISHED"}
@@ -109,8 +108,8 @@ def test_a_training_that_is_killed_resumes_without_losing_an_epoch(
         keys = {"dataset": "digits", "epochs": EPOCHS, "lr": 0.002 + point / 1e6}
         command = ["train", *(f"{key}={value}" for key, value in keys.items())]
         process = project.start(*command, PYTHONUNBUFFERED="1")
-        first = kill(process, **moment)
-        killed += first.alive
+        printed, alive = kill(process, **moment)
+        killed += alive
         assert_complete(project)
         again = project.call("train", **keys)
         assert_complete(project)
@@ -118,12 +117,11 @@ def test_a_training_that_is_killed_resumes_without_losing_an_epoch(
         assert {run.info.status for run in runs} == {"FINISHED"}
         checkpoints = project.outputs / "checkpoints"
         assert not [path for path in checkpoints.glob("*") if path.is_dir()]
-        reported = last_epoch(first.stdout)
+        reported = last_epoch(printed)
         if 0 < reported < EPOCHS:
             resumed = re.search(r"after epoch (\d+) of", again)
             assert resumed and int(resumed[1]) >= reported
-        name = f"lr={keys['lr']}"
-        same = [run for run in runs if name in run.info.run_name]
+        same = [run for run in runs if f"lr={keys['lr']}" in run.info.run_name]
         # A training that ended before it was killed is trained twice.
         epochs = [len(project.losses(run)) for run in same]
         assert epochs in ([EPOCHS], [EPOCHS] * 2)
@@ -142,12 +140,12 @@ def finish(processes, page=None):
 
 
 def test_trainings_at_once_on_a_new_machine_and_beside_others_are_all_recorded(
-    empty_project, new_server, command_of, assert_complete
+    empty_project, new_server, assert_complete
 ):
     project = empty_project("many", store=False)
-    train = command_of("train")
 
     def trainings(first):
+        train = ["train", "dataset=digits", "epochs=3"]
         return [project.start(*train, f"seed={first + n}") for n in range(MANY)]
 
     finish(trainings(first=0))
