@@ -1,3 +1,4 @@
+import csv
 import os
 import threading
 import time
@@ -11,17 +12,20 @@ def names(folder):
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_file_that_fails_halfway_leaves_the_earlier_one(tmp_path):
+# --- Atomic writes -------------------------------------------------------------------
+
+
+def test_an_incomplete_file_does_not_replace_the_previous_one(tmp_path):
     path = tmp_path / "numbers.txt"
-    path.write_text("earlier")
-    with pytest.raises(RuntimeError), files.atomic_file(path) as written:
-        written.write_text("half")
+    path.write_text("previous")
+    with pytest.raises(RuntimeError), files.atomic_file(path) as temporary:
+        temporary.write_text("half")
         raise RuntimeError
-    assert path.read_text() == "earlier"
+    assert path.read_text() == "previous"
     assert names(tmp_path) == {"numbers.txt"}
 
 
-def test_a_folder_takes_the_place_of_the_earlier_one_as_one(tmp_path):
+def test_a_folder_replaces_all_files_of_the_previous_one(tmp_path):
     for number in ("1", "2"):
         with files.atomic_folder(tmp_path / "train") as folder:
             (folder / "a").write_text(number)
@@ -30,24 +34,24 @@ def test_a_folder_takes_the_place_of_the_earlier_one_as_one(tmp_path):
     assert names(tmp_path) == {"train", ".train.lock"}
 
 
-def test_a_folder_that_fails_halfway_leaves_the_earlier_one(tmp_path):
+def test_an_incomplete_folder_does_not_replace_the_previous_one(tmp_path):
     with files.atomic_folder(tmp_path / "train") as folder:
-        (folder / "a").write_text("earlier")
+        (folder / "a").write_text("previous")
     with pytest.raises(RuntimeError), files.atomic_folder(tmp_path / "train") as folder:
         (folder / "a").write_text("half")
         raise RuntimeError
-    assert (tmp_path / "train" / "a").read_text() == "earlier"
+    assert (tmp_path / "train" / "a").read_text() == "previous"
     assert names(tmp_path) == {"train", ".train.lock"}
 
 
-def test_a_swap_that_was_killed_between_its_renames_is_undone(tmp_path):
+def test_after_a_kill_between_the_renames_the_previous_folder_is_restored(tmp_path):
     (tmp_path / ".train.earlier").mkdir()  # what the kill leaves
-    (tmp_path / ".train.earlier" / "a").write_text("earlier")
+    (tmp_path / ".train.earlier" / "a").write_text("previous")
     with files.read_lock(tmp_path / "train"):
-        assert (tmp_path / "train" / "a").read_text() == "earlier"
+        assert (tmp_path / "train" / "a").read_text() == "previous"
 
 
-def test_a_swap_that_was_killed_after_its_renames_is_tidied(tmp_path):
+def test_after_a_kill_behind_the_renames_the_new_folder_stays(tmp_path):
     for name in ("train", ".train.earlier"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a").write_text(name)
@@ -56,20 +60,20 @@ def test_a_swap_that_was_killed_after_its_renames_is_tidied(tmp_path):
     assert names(tmp_path) == {"train", ".train.lock"}
 
 
-def test_what_was_left_a_day_ago_is_tidied_and_nothing_younger(tmp_path):
+def test_temporary_files_are_removed_after_a_day_and_not_before(tmp_path):
     for name, age in ((".train.olderone", 90_000), (".train.ayounger", 60)):
         for left in (tmp_path / name, tmp_path / f"{name[:6]}.csv{name[6:]}"):
             left.touch() if ".csv" in left.name else left.mkdir()
             os.utime(left, (0, time.time() - age))
     with files.atomic_folder(tmp_path / "train"):
         pass
-    with files.atomic_file(tmp_path / "train.csv") as written:
-        written.touch()
-    kept = {".train.ayounger", ".train.csv.ayounger", ".train.lock"}
-    assert names(tmp_path) == {"train", "train.csv", *kept}
+    with files.atomic_file(tmp_path / "train.csv") as temporary:
+        temporary.touch()
+    younger = {".train.ayounger", ".train.csv.ayounger", ".train.lock"}
+    assert names(tmp_path) == {"train", "train.csv", *younger}
 
 
-def test_whoever_waits_for_a_lock_says_so(tmp_path, capfd):
+def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):
     entered = threading.Event()
 
     def second():
@@ -79,10 +83,42 @@ def test_whoever_waits_for_a_lock_says_so(tmp_path, capfd):
     with files.lock(tmp_path / "lock", waiting=""):
         thread = threading.Thread(target=second)
         thread.start()
-        said = ""
-        while not said:
-            said = capfd.readouterr().err
+        printed = ""
+        while not printed:
+            printed = capfd.readouterr().err
             time.sleep(0.01)
         assert not entered.is_set()
     thread.join(60)
-    assert entered.is_set() and said == "waiting for the first\n"
+    assert entered.is_set() and printed == "waiting for the first\n"
+
+
+# --- CSV -----------------------------------------------------------------------------
+
+NAMES = ["a.png", "b\rc.png", "d\ne.png", 'f"g.png', "h,i.png", "j\udcffk.png"]
+
+
+def test_each_row_is_a_record_whatever_the_names_contain(tmp_path):
+    rows = [{"file": name, "digit": 7, "sure": True} for name in NAMES]
+    files.write_csv(tmp_path / "x.csv", rows)
+    with (tmp_path / "x.csv").open(newline="") as stream:
+        records = [*csv.DictReader(stream)]
+    assert len(records) == len(NAMES)
+    assert [record["file"] for record in records[:5]] == NAMES[:5]
+    assert {record["digit"] for record in records} == {"7"}
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"])
+def test_text_is_never_a_formula_in_a_spreadsheet(tmp_path, first):
+    files.write_csv(tmp_path / "x.csv", [{"file": f"{first}1+1", "digit": -1}])
+    with (tmp_path / "x.csv").open(newline="") as stream:
+        (record,) = csv.DictReader(stream)
+    assert record == {"file": f"'{first}1+1", "digit": "-1"}
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_name_stays_in_one_cell_with_other_delimiters(tmp_path, delimiter):
+    name = f"a{delimiter}=1+1{delimiter}3.png"
+    files.write_csv(tmp_path / "x.csv", [{"file": name, "digit": 3}])
+    with (tmp_path / "x.csv").open(newline="") as stream:
+        (_, row) = csv.reader(stream, delimiter=delimiter)
+    assert row[0].startswith(name)
