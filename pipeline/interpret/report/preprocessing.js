@@ -4,8 +4,9 @@
 // it. A grid is { height, width, data }, row by row; in a mask, data is 0 or 1.
 
 const preprocessing = (() => {
-  const BOARD = 48, SIDE = 28, BOX = 20, FINE = 4, EDGE = 0.5, SQUEEZED = 0.7;
-  const WIDTHS = [2.6, 3.3], SMALLEST = 8, OUTLINE = 8, THICKEST = 3, WIDEST = 2;
+  const BOARD = 48, SIDE = 28, BOX = 20, FINE = 4, EDGE = 0.5, TYPICAL_ASPECT = 0.7;
+  const STROKE_WIDTHS = [2.6, 3.3], MIN_SIDE_PER_PIECE = 8;
+  const MAX_OUTLINE = 8, MAX_THICKNESS = 3, MAX_ASPECT = 2;
 
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   const largest = (values) => values.reduce((a, b) => Math.max(a, b), 0);
@@ -81,22 +82,15 @@ const preprocessing = (() => {
   }
 
   // The box [top, bottom, left, right] that contains a mask.
-  function boxOf({ height, width, data }) {
+  function boundingBox({ height, width, data }) {
     const rows = range(height).filter((y) =>
       data.subarray(y * width, (y + 1) * width).some(Boolean));
     const columns = range(width).filter((x) => rows.some((y) => data[y * width + x]));
     return [rows[0], rows.at(-1) + 1, columns[0], columns.at(-1) + 1];
   }
 
-  // The pixels around a pixel, corners included, and the pixel itself.
-  const neighbours = ({ height, width }, place) => range(9)
-    .map((i) => [Math.floor(i / 3) - 1, i % 3 - 1])
-    .map(([down, right]) => [Math.floor(place / width) + down, place % width + right])
-    .filter(([y, x]) => y >= 0 && y < height && x >= 0 && x < width)
-    .map(([y, x]) => y * width + x);
-
   // The ink above which a pixel is part of a stroke: half of the mean of such pixels.
-  function threshold(ink) {
+  function strokeThreshold(ink) {
     let level = largest(ink.data) / 2;
     for (let i = 0; i < 10; i++) {
       const strokes = ink.data.filter((value) => value > level);
@@ -121,18 +115,19 @@ const preprocessing = (() => {
       bottom - top >= 0.6 * tallest && area >= 0.25 * fullest).length;
   }
 
+  // Cut out the mask and the pixels that touch it, corners included.
   function cutOut(ink, mask) {
-    const dilated = changed(mask, (_, place) =>
-      Number(neighbours(mask, place).some((near) => mask.data[near])));
+    const dilated = newGrid(BOARD, BOARD, (y, x) => Number(range(9).some((i) =>
+      at(mask, y + Math.floor(i / 3) - 1, x + i % 3 - 1))));
     return crop(changed(ink, (value, place) => value * dilated.data[place]),
-      boxOf(dilated));
+      boundingBox(dilated));
   }
 
   // Narrow a digit that fills the drawing from border to border.
-  function unstretched(digit, ink) {
-    const [top, bottom, left, right] = boxOf(above(ink, 0.1 * largest(ink.data)));
+  function undoStretching(digit, ink) {
+    const [top, bottom, left, right] = boundingBox(above(ink, 0.1 * largest(ink.data)));
     if (top || left || bottom < BOARD || right < BOARD) return digit;
-    return resized(digit, 2 * digit.height, round(SQUEEZED * 2 * digit.width));
+    return resized(digit, 2 * digit.height, round(TYPICAL_ASPECT * 2 * digit.width));
   }
 
   // Resize a digit so that its longer side fills the box, FINE pixels to one.
@@ -143,43 +138,45 @@ const preprocessing = (() => {
   }
 
   // Find the strokes: the pixels with more ink than at an edge.
-  function fitted(digit, edge) {
+  function fitToBox(digit, edge) {
     const fine = inBox(digit);
     return above(fine, Math.min(edge, 0.9 * largest(fine.data)));
   }
 
-  const widthOf = (strokes) =>
+  const strokeWidth = (strokes) =>
     4 * (sum(distances(padded(strokes, 1))) / sum(strokes.data)) / FINE;
 
+  // Count the pieces of a mask; pixels that touch, also at a corner, are one piece.
   function countPieces(mask) {
-    const left = new Set([...mask.data.keys()].filter((place) => mask.data[place]));
+    const { width, data } = padded(mask, 1); // so that no neighbour is in another row
+    const left = new Set(range(data.length).filter((place) => data[place]));
     let pieces = 0;
     for (const start of left) {
       pieces += 1;
-      const reached = [start];
-      while (reached.length)
-        for (const place of neighbours(mask, reached.pop()))
-          if (left.delete(place)) reached.push(place);
+      const reached = [start]; // grows while it is iterated over
+      for (const place of reached)
+        for (const near of [place - width, place, place + width].flatMap((row) =>
+          [row - 1, row, row + 1])) if (left.delete(near)) reached.push(near);
     }
     return pieces;
   }
 
   // Return whether a pen can have made the strokes.
   function isDrawn(mask, strokes) {
-    const [top, bottom, left, right] = boxOf(mask);
+    const [top, bottom, left, right] = boundingBox(mask);
     const side = Math.max(bottom - top, right - left), { width, data } = padded(mask, 1);
     const outline = sum(data.map((set, i) =>
       Number(set !== (data[i - 1] ?? 0)) + Number(set !== (data[i - width] ?? 0))));
-    const thickest = largest(distances(padded(strokes, 1))) / FINE;
-    return countPieces(mask) <= side / SMALLEST &&
-      outline <= Math.min(OUTLINE, 5 + 3 * side / 16) * side &&
-      thickest <= Math.max(THICKEST, 3 * BOX / side) &&
-      strokes.width <= WIDEST * strokes.height;
+    const thickness = largest(distances(padded(strokes, 1))) / FINE;
+    return countPieces(mask) <= side / MIN_SIDE_PER_PIECE &&
+      outline <= Math.min(MAX_OUTLINE, 5 + 3 * side / 16) * side &&
+      thickness <= Math.max(MAX_THICKNESS, 3 * BOX / side) &&
+      strokes.width <= MAX_ASPECT * strokes.height;
   }
 
-  function broughtToWidth(fine, width) {
-    const strokes = padded(fine, 2 * FINE);
-    const wanted = Math.min(Math.max(width, WIDTHS[0]), WIDTHS[1]);
+  function adjustWidth(original, width) {
+    const strokes = padded(original, 2 * FINE);
+    const wanted = Math.min(Math.max(width, STROKE_WIDTHS[0]), STROKE_WIDTHS[1]);
     const growth = (wanted - width) * FINE / 2; // on either side
     const away = distances(growth > 0 ? changed(strokes, (set) => 1 - set) : strokes);
     const result = changed(strokes, (_, place) =>
@@ -188,22 +185,22 @@ const preprocessing = (() => {
   }
 
   // Fit strokes in the box once more, and average FINE x FINE pixels to one.
-  function boxed(strokes) {
-    const fine = inBox(crop(strokes, boxOf(strokes)));
+  function downsample(strokes) {
+    const fine = inBox(crop(strokes, boundingBox(strokes)));
     const [height, width] = [fine.height, fine.width].map((side) => Math.ceil(side / FINE));
     const top = Math.floor((height * FINE - fine.height) / 2);
     const left = Math.floor((width * FINE - fine.width) / 2);
-    return newGrid(height, width, (y, x) => sum(range(FINE ** 2).map((i) =>
-      at(fine, y * FINE + Math.floor(i / FINE) - top, x * FINE + i % FINE - left))) /
-      FINE ** 2);
+    const mean = (y, x) => sum(range(FINE ** 2).map((i) =>
+      at(fine, y + Math.floor(i / FINE), x + i % FINE))) / FINE ** 2;
+    return newGrid(height, width, (y, x) => mean(y * FINE - top, x * FINE - left));
   }
 
   // Place a digit so that its centre of mass is at pixel (14, 14).
-  function centred(digit) {
+  function centreByMass(digit) {
     const levels = changed(digit, (value) => round(Math.fround(255 * value)));
     const start = (coordinate, side) => {
-      const centre = sum(Array.from(levels.data, (level, i) => level * coordinate(i))) /
-        sum(levels.data);
+      const moments = Array.from(levels.data, (level, i) => level * coordinate(i));
+      const centre = sum(moments) / sum(levels.data);
       return Math.min(Math.max(round(SIDE / 2 - centre), 0), SIDE - side);
     };
     const top = start((i) => Math.floor(i / digit.width), digit.height);
@@ -217,13 +214,16 @@ const preprocessing = (() => {
     if (!levels.some(Boolean))
       return { image: new Uint8Array(SIDE * SIDE), digitCount: 0, drawn: true, steps: {} };
     const ink = newGrid(BOARD, BOARD, (y, x) => levels[y * BOARD + x] / 255);
-    const mask = above(ink, threshold(ink)), digit = unstretched(cutOut(ink, mask), ink);
-    const fine = fitted(digit, EDGE * median(ink.data.filter((_, i) => mask.data[i])));
-    const stroke = broughtToWidth(fine, widthOf(fine)), image = centred(boxed(stroke));
-    const shown = (grid) => changed(grid, (value) => round(255 * value));
-    return { image: Uint8Array.from(image.data), digitCount: countDigits(mask),
-      drawn: isDrawn(mask, fine), steps: { digit: shown(digit), box: shown(fine),
-        stroke: shown(stroke), centred: image } };
+    const mask = above(ink, strokeThreshold(ink));
+    const digit = undoStretching(cutOut(ink, mask), ink);
+    const edge = EDGE * median(ink.data.filter((_, place) => mask.data[place]));
+    const strokes = fitToBox(digit, edge);
+    const adjusted = adjustWidth(strokes, strokeWidth(strokes));
+    const centred = centreByMass(downsample(adjusted));
+    const toBytes = (grid) => changed(grid, (value) => round(255 * value));
+    return { image: Uint8Array.from(centred.data), digitCount: countDigits(mask),
+      drawn: isDrawn(mask, strokes), steps: { digit: toBytes(digit),
+        box: toBytes(strokes), stroke: toBytes(adjusted), centred } };
   }
 
   return { BOARD, preprocess };
