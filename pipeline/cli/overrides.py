@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipeline.cli.config import (
@@ -71,7 +70,7 @@ def _parse_list(key: str, text: str) -> tuple[str, list[str] | None]:
 def _parse_text(key: str, text: str, *, sweep: bool) -> tuple[str, Any]:
     if text == "null" and defaults()[key] is None:
         return f"{key}={text}", None
-    is_single = not sweep or Path(text).expanduser().is_dir()
+    is_single = not sweep or os.path.isdir(os.path.expanduser(text))
     texts = [text] if is_single else text.split(",")
     return make_override(key, texts), SweepValues(texts) if texts[1:] else text
 

@@ -164,6 +164,8 @@ def test_an_invalid_value_of_a_sweep_is_a_problem_of_its_jobs_only():
 
 
 def test_a_sweep_without_a_valid_job_is_refused():
+    for folder in ("~nosuchuser/x", "x" * 5000):
+        assert "existing folder" in sweep("-m", f"dataset={folder}").problems[0]
     assert len(sweep("-m", "hidden=0,-1").problems) == 2
     assert len(sweep("-m", "hidden=5,10", "lr=-1").problems) == 1
 
