@@ -119,7 +119,7 @@ def evaluate_network(
     n, correct = len(labels), int((predictions == labels).sum())
     low, high = metrics.wilson_interval(correct, n)
     bins = metrics.reliability(probabilities, labels)
-    values = {
+    values: dict[str, float | int] = {
         "n": n,
         "loss": metrics.cross_entropy(logits, labels).item(),
         "accuracy": correct / n,

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.evaluation import read_input, read_inputs
+
+
+def test_an_index_selects_a_test_image(mnist):
+    single = read_input("3", mnist, prepare=True)
+    (listed,) = read_inputs("3", mnist, prepare=True).images
+    for image in (single, listed):
+        assert (image.name, image.label) == ("mnist test image 3", mnist.test.labels[3])
+        np.testing.assert_array_equal(image.image, mnist.test.images[3])
+
+
+@pytest.mark.parametrize("index", ["-1", "10000"])
+def test_an_index_out_of_range_is_refused_with_the_key(mnist, index):
+    with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
+        read_input(index, mnist, prepare=True)
+    with pytest.raises(ValueError, match=r"^images must be 0 to 9999, .* or folder"):
+        read_inputs(index, mnist, prepare=True)
+
+
+def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path):
+    path = tmp_path / "7.png"
+    Image.fromarray(255 - mnist.test.images[0]).resize((56, 56)).save(path)
+    preprocessed = read_input(str(path), mnist, prepare=True)
+    resized = read_input(str(path), mnist, prepare=False)
+    assert preprocessed.image[0, 0] == 0 and resized.image[0, 0] == 255
+    assert preprocessed.digit_count == 1 and list(resized.steps) == ["resized"]
+
+
+def test_unreadable_files_are_collected_and_the_others_read(mnist, tmp_path):
+    Image.new("L", (9, 9)).save(tmp_path / "5.png")
+    (tmp_path / "6.png").write_text("no image")
+    inputs = read_inputs(str(tmp_path), mnist, prepare=True)
+    assert inputs.count == 2
+    (image,) = inputs.images
+    assert (image.name, image.label, image.label_from_name) == ("5.png", 5, True)
+    (problem,) = inputs.problems
+    assert "6.png is not an image" in problem
+    with pytest.raises(ValueError, match="nowhere is missing"):
+        read_inputs(str(tmp_path / "nowhere"), mnist, prepare=True)

@@ -1,0 +1,98 @@
+import gzip
+import os
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.evaluation import load_test_set
+
+
+def idx(array):
+    header = struct.pack(">HBB", 0, 8, array.ndim)
+    return header + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+@pytest.fixture
+def load(mnist, tmp_path):
+    """A function that reads a set for a network that was trained on MNIST."""
+
+    def read(name, **options):
+        defaults = {"dataset": mnist, "split": "exercise", "folder": mnist.path.parent}
+        defaults |= {"prepare": None, "track": iter}
+        return load_test_set(name, **defaults | options)
+
+    return read
+
+
+def test_the_validation_images_of_the_training_are_the_default(load, mnist):
+    test_set = load(None)
+    assert test_set.name == "mnist"
+    np.testing.assert_array_equal(test_set.data.images, mnist.test.images)
+    assert load(None, split="holdout").name == "mnist-holdout"
+    assert len(load(None, split="holdout").files) == 5000
+
+
+def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist):
+    small = [Image.fromarray(i).resize((16, 16)) for i in mnist.test.images[:20]]
+    images = idx(np.stack([np.asarray(image) for image in small]))
+    (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(mnist.test.labels[:20]))
+    test_set = load(str(tmp_path))
+    text = "20 images: t10k-images-idx3-ubyte.gz, 16x16 pixels, preprocessed as in MN"
+    assert test_set.description.startswith(text)
+    np.testing.assert_array_equal(test_set.data.labels, mnist.test.labels[:20])
+    # Each image fills the box of 20 pixels, instead of 28.
+    heights = [np.ptp(np.nonzero(image)[0]) + 1 for image in test_set.data.images]
+    assert set(heights) <= {19, 20}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<!DOCTYPE html>", "starts with bytes 3c 21"),
+        (b"PK\x03\x04", "starts with bytes 50 4b"),
+        (gzip.compress(b"", mtime=0)[:12], "is not a complete gzip file"),
+        (
+            gzip.compress(struct.pack(">HBBIII", 0, 8, 3, 2**32 - 1, 28, 28), mtime=0),
+            "declares 4,294,967,295 x 28 x 28: the limits are 1,000,000 images",
+        ),
+        (idx(np.zeros((100_001, 1, 1), np.uint8)), "has 100,001 images; the limit is"),
+    ],
+)
+def test_invalid_idx_files_are_refused(load, tmp_path, content, message):
+    path = tmp_path / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(content)
+    labels = np.zeros(100_001, np.uint8)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(labels))
+    with pytest.raises(ValueError, match=message) as refused:
+        load(str(tmp_path))
+    assert str(path) in str(refused.value)
+
+
+def test_idx_files_that_do_not_determine_one_test_set_are_refused(load, tmp_path):
+    image = idx(np.zeros((1, 28, 28), np.uint8))
+    (tmp_path / "a-images-idx3-ubyte").write_bytes(image)
+    with pytest.raises(ValueError, match="needs its labels-idx1-ubyte file beside it"):
+        load(str(tmp_path))
+    for name in "ab":
+        (tmp_path / f"{name}-images-idx3-ubyte").write_bytes(image)
+        (tmp_path / f"{name}-labels-idx1-ubyte").write_bytes(idx(np.zeros(1, np.uint8)))
+    with pytest.raises(ValueError, match="contains several test sets: a-images"):
+        load(str(tmp_path))
+
+
+def test_images_that_cannot_be_used_are_reported(load, tmp_path):
+    for name in ("1.png", "2.png", "none.png"):
+        Image.new("L", (20, 20), 255).save(tmp_path / name)
+    (tmp_path / os.fsdecode(b"3\xff\n.png")).write_bytes(b"a three")
+    test_set = load(str(tmp_path))
+    assert test_set.files == ["1.png", "2.png"]
+    damaged, unlabelled = sorted(test_set.problems)
+    assert "3\ufffd\ufffd.png is not an image" in damaged
+    assert "none.png has no label; give it a name such as 7_a.png" in unlabelled
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(ValueError, match="no readable images"):
+        load(str(tmp_path))

@@ -1,0 +1,37 @@
+import shutil
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def workspace(finished, tmp_path_factory):
+    """A workspace with the trained network and MNIST, and no other results."""
+    outputs = tmp_path_factory.mktemp("stage") / "outputs"
+    outputs.mkdir()
+    shutil.copytree(finished.outputs / "train", outputs / "train")
+    (outputs / "data").symlink_to(finished.outputs / "data")
+    return type(finished)(outputs)
+
+
+@pytest.fixture(scope="session")
+def draw(mnist):
+    """A function that saves a test image as a user's: large, black on white, aside."""
+
+    def save(row, path):
+        image = Image.fromarray(255 - mnist.test.images[row])
+        canvas = Image.new("L", (600, 400), 255)
+        canvas.paste(image.resize((280, 280), Image.Resampling.BICUBIC), (260, 60))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        canvas.save(path, "PNG")
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def digit_folder(tmp_path_factory, mnist, draw):
+    """Twenty test images; the names of the files begin with their labels."""
+    folder = tmp_path_factory.mktemp("images") / "my digits"
+    for row in range(20):
+        draw(row, folder / f"{mnist.test.labels[row]} of {row}.png")
+    return folder

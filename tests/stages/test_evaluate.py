@@ -1,0 +1,138 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from pipeline import datasets
+
+
+def write_idx(folder, images, labels):
+    folder.mkdir(exist_ok=True)
+    for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+        header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()
+        (folder / f"t10k-{kind}-ubyte").write_bytes(header + array.tobytes())
+
+
+def evaluate(workspace, *sets, **keys):
+    """Evaluate in this process; return the metrics of each set, and what is printed."""
+    names = [str(name) for name in sets] or None
+    printed = workspace.call("evaluate", sets=names, tracking="none", **keys)
+    return metrics(workspace), printed
+
+
+def metrics(workspace):
+    return json.loads((workspace.outputs / "evaluate" / "metrics.json").read_text())
+
+
+def table(workspace, name):
+    with (workspace.outputs / "evaluate" / name).open() as stream:
+        return [*csv.DictReader(stream)]
+
+
+def test_each_set_is_prepared_as_it_needs(workspace, digit_folder):
+    results, printed = evaluate(workspace, "mnist", "digits", digit_folder)
+    counts = {name: values["n"] for name, values in results.items()}
+    assert counts == {"mnist": 10_000, "digits": 1_797, "my_digits": 20}
+    assert results["mnist"]["accuracy"] == pytest.approx(0.9592, abs=0.005)
+    assert results["mnist"]["unsure"] <= 0.10
+    assert results["digits"]["accuracy"] >= 0.76  # 0.17 if the images are only enlarged
+    assert results["my_digits"]["accuracy"] >= 0.9
+    assert "my_digits: 20 images: labels from the first digit of" in printed
+    assert len(table(workspace, "answers.csv")) == sum(counts.values())
+
+
+def test_without_preprocessing_images_of_users_are_misclassified(
+    workspace, digit_folder
+):
+    results, _ = evaluate(workspace, digit_folder, prepare=False)
+    assert results["my_digits"]["accuracy"] <= 0.4
+
+
+def test_sets_of_the_same_name_are_numbered(workspace, digit_folder, tmp_path):
+    shutil.copytree(digit_folder, tmp_path / "my digits")
+    results, _ = evaluate(workspace, digit_folder, tmp_path / "my digits")
+    assert list(results) == ["my_digits", "my_digits-2"]
+
+
+def test_the_tables_agree_with_the_predictions(workspace):
+    results, _ = evaluate(workspace)
+    rows = table(workspace, "answers.csv")
+    for row in table(workspace, "classes.csv"):
+        predicted = [r for r in rows if r["answer"] == row["class"]]
+        labelled = [r for r in rows if r["label"] == row["class"]]
+        correct = sum(r["label"] == r["answer"] for r in predicted)
+        assert int(row["n"]) == len(labelled)
+        assert float(row["precision"]) == pytest.approx(correct / len(predicted))
+        assert float(row["recall"]) == pytest.approx(correct / len(labelled))
+    pairs = [(r["label"], r["answer"]) for r in rows]
+    for row in table(workspace, "confusion.csv"):
+        for digit in range(10):
+            count = pairs.count((row["label"], str(digit)))
+            assert int(row[f"answer {digit}"]) == count
+    bins = table(workspace, "calibration.csv")
+    assert sum(int(row["count"]) for row in bins) == 10_000
+    (values,) = results.values()
+    assert values["unsure"] == sum(r["sure"] == "False" for r in rows) / 10_000
+    assert values["accuracy"] == sum(label == answer for label, answer in pairs) / 1e4
+
+
+def test_a_set_that_cannot_be_read_leaves_the_others_evaluated(
+    workspace, digit_folder, tmp_path
+):
+    write_idx(tmp_path, np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8))
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0")
+    with pytest.raises(ValueError, match="ends within its header") as refused:
+        evaluate(workspace, tmp_path, digit_folder)
+    assert str(refused.value).startswith("not all images were evaluated")
+    assert list(metrics(workspace)) == ["my_digits"]
+    with pytest.raises(ValueError, match="ends within its header"):
+        evaluate(workspace, tmp_path)
+
+
+def test_clothes_are_unsure(workspace, tmp_path):
+    try:
+        folder = workspace.outputs / "data"
+        clothes = datasets.load("fashion_mnist", folder=folder).test
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    write_idx(tmp_path, clothes.images[:300], clothes.labels[:300])
+    results, _ = evaluate(workspace, "fashion_mnist", tmp_path)
+    unchanged, preprocessed = (values["unsure"] for values in results.values())
+    assert unchanged >= 0.95 and preprocessed >= 0.8
+
+
+@pytest.fixture(scope="module")
+def recorded(empty_project):
+    """A workspace with a recorded training on the small data set digits."""
+    made = empty_project("evaluate")
+    made.call("train", dataset="digits", epochs=10)
+    return made
+
+
+def test_the_results_are_recorded_in_the_run_of_the_training(recorded, digit_folder):
+    recorded.call("evaluate", sets=["digits", str(digit_folder)])
+    (run,) = recorded.runs()
+    for name, values in metrics(recorded).items():
+        logged = run.data.metrics[f"evaluate/{name}/accuracy"]
+        assert logged == pytest.approx(values["accuracy"])
+    inputs = {entry.dataset.name for entry in run.inputs.dataset_inputs}
+    assert inputs >= {"digits", "my_digits"}
+    files = recorded.client.list_artifacts(run.info.run_id, "evaluate")
+    names = {file.path.removeprefix("evaluate/") for file in files}
+    assert names >= {"metrics.json", "answers.csv", "scores.png"}
+    assert names >= {"digits-mistakes.json", "my_digits-mistakes.json"}
+
+
+def test_the_validation_images_are_preprocessed_if_prepare_is_true(recorded):
+    unchanged, _ = evaluate(recorded)
+    preprocessed, printed = evaluate(recorded, prepare=True)
+    assert "preprocessed as in MNIST" in printed
+    # The network was trained on images that were only enlarged.
+    assert unchanged["digits"]["accuracy"] > preprocessed["digits"]["accuracy"]
+
+
+def test_run_and_model_together_are_refused(workspace):
+    done = workspace.run("evaluate", "run=a", "model=b", status=2)
+    assert "run and model both select a network: leave out one of them" in done.stderr

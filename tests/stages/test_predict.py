@@ -1,0 +1,133 @@
+import csv
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from safetensors.numpy import load_file, save_file
+
+
+def predict(workspace, images, **keys):
+    """Classify images in this process; return the predictions, and what is printed."""
+    printed = workspace.call("predict", images=str(images), **keys)
+    return predictions(workspace), printed
+
+
+def predictions(workspace):
+    return json.loads((workspace.outputs / "predict" / "predictions.json").read_text())
+
+
+def files_in_csv(workspace):
+    with (workspace.outputs / "predict" / "predictions.csv").open() as stream:
+        return [row["file"] for row in csv.DictReader(stream)]
+
+
+def test_a_test_image_gets_ten_probabilities(workspace):
+    (record,), printed = predict(workspace, 0)
+    seven = record["probabilities"][7]
+    assert f"mnist test image 0: 7 ({seven:.1%}), then " in printed
+    assert "sure, label: 7" in printed and seven >= 0.98
+    assert record["digit"] == record["label"] == 7 and record["sure"]
+    assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_network_can_be_selected_by_its_file(workspace, tmp_path):
+    good = workspace.trained("model.safetensors")
+    network = tmp_path / "another.safetensors"
+    network.write_bytes(good.read_bytes())
+    detector = workspace.trained("familiar.safetensors")
+    (tmp_path / detector.name).write_bytes(detector.read_bytes())
+    (record,), printed = predict(workspace, 0, model=str(network))
+    assert f"7 ({record['probabilities'][7]:.1%})" in printed
+
+
+def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
+    workspace, digit_folder
+):
+    records, printed = predict(workspace, digit_folder)
+    assert len(records) == 20 and printed.count("label from the file name: ") == 20
+    assert sum(record["digit"] == record["label"] for record in records) >= 18
+    assert files_in_csv(workspace) == [record["file"] for record in records]
+    with Image.open(workspace.outputs / "predict" / "preparation.png") as plot:
+        assert plot.height > 20 * 100
+
+
+def test_unreadable_images_are_named_and_the_others_are_classified(
+    workspace, tmp_path, draw
+):
+    draw(0, tmp_path / "7.png")
+    draw(0, tmp_path / "=1+1\n.png")
+    (tmp_path / "text.png").write_text("a seven")
+    (tmp_path / "drawing.svg").write_text("<svg/>")
+    done = workspace.run("predict", f"images={tmp_path}", status=1)
+    lines = done.stderr.splitlines()
+    assert lines[0] == "error: 2 images were not read" and len(lines) == 3
+    assert [record["digit"] for record in predictions(workspace)] == [7, 7]
+    # The apostrophe keeps a spreadsheet from running the name as a formula.
+    assert files_in_csv(workspace) == ["7.png", "'=1+1\n.png"]
+
+
+def test_a_file_name_that_is_not_valid_text_is_accepted(workspace, tmp_path, draw):
+    path = tmp_path / os.fsdecode(b"7\xff\n.png")
+    draw(0, path)
+    _, printed = predict(workspace, path)
+    assert "label from the file name: 7" in printed
+    workspace.call("evaluate", sets=[str(tmp_path)], tracking="none")
+
+
+def test_blank_pages_pairs_and_noise_are_unsure(workspace, tmp_path, mnist):
+    blank = Image.new("L", (300, 200), 255)
+    blank.save(tmp_path / "blank.png")
+    pair = blank.copy()
+    for x, row in ((20, 0), (160, 1)):
+        digit = Image.fromarray(255 - mnist.test.images[row])
+        pair.paste(digit.resize((120, 120)), (x, 40))
+    pair.save(tmp_path / "pair.png")
+    noise = np.random.default_rng(1).integers(0, 256, (200, 200), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    records, _ = predict(workspace, tmp_path)
+    reasons = {record["file"]: record["reason"] for record in records}
+    assert not any(record["sure"] for record in records)
+    assert reasons["blank.png"] == "blank" and reasons["noise.png"]
+    assert reasons["pair.png"] == "more than one digit"
+
+
+@pytest.mark.parametrize("pen", [2, 8, 20])
+def test_a_horizontal_line_does_not_look_like_a_digit(workspace, tmp_path, pen):
+    page = Image.new("L", (200, 200), 255)
+    ImageDraw.Draw(page).line((30, 100, 170, 100), 0, pen)
+    page.save(tmp_path / "line.png")
+    _, printed = predict(workspace, tmp_path / "line.png")
+    assert "unsure: the image does not look like the " in printed
+
+
+def test_an_index_that_is_too_large_is_refused(workspace):
+    with pytest.raises(ValueError, match="images must be 0 to 9999, the index of a"):
+        predict(workspace, 10_000)
+
+
+def write_bad_model(kind, path, good):
+    tensors, content = load_file(good), good.read_bytes()
+    if kind == "shapes":
+        save_file(tensors | {"layer_1.bias": np.zeros(3, np.float32)}, path)
+    elif kind == "nan":
+        save_file(tensors | {"layer_2.bias": np.full(10, np.nan, np.float32)}, path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind != "missing":
+        contents = {"text": b"a network", "empty": b"", "truncated": content[:-100]}
+        path.write_bytes(contents.get(kind, pickle.dumps(tensors)))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["text", "empty", "truncated", "pickle", "shapes", "nan", "folder", "missing"],
+)
+def test_a_file_that_is_no_network_is_refused_by_name(workspace, tmp_path, kind):
+    path = tmp_path / "bad.safetensors"
+    write_bad_model(kind, path, workspace.trained("model.safetensors"))
+    with pytest.raises((ValueError, FileNotFoundError)) as refused:
+        predict(workspace, 0, model=str(path))
+    assert str(refused.value).startswith(str(path))
