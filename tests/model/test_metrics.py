@@ -23,12 +23,12 @@ def test_loss_equals_numpys():
     assert cross_entropy(LOGITS, LABELS).item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_loss_of_a_certain_mistake_is_finite():
+def test_the_loss_of_a_certain_error_is_finite():
     loss = cross_entropy(torch.tensor([[500.0, -500.0]]), torch.tensor([1]))
     assert loss.item() == 1000
 
 
-def test_accuracy_is_the_share_of_rows_answered_rightly():
+def test_accuracy_is_the_share_of_correct_rows():
     assert accuracy(LOGITS, LABELS).item() == pytest.approx(2 / 3)
 
 
@@ -42,7 +42,7 @@ def test_statistics_of_a_tensor():
     }
 
 
-def test_the_interval_of_wilson_is_that_of_a_textbook():
+def test_the_wilson_interval_is_that_of_a_paper():
     # Brown, Cai, DasGupta (2001), Interval estimation for a binomial proportion: 5 of
     # 10 lie between 0.2366 and 0.7634.
     low, high = metrics.wilson_interval(5, 10)
@@ -51,11 +51,11 @@ def test_the_interval_of_wilson_is_that_of_a_textbook():
 
 
 def test_calibration_error_is_the_mean_distance_of_confidence_and_accuracy():
-    # Eight answers at 0.9 of which six are right, two at 0.5 of which one is.
+    # Eight predictions with 0.9, six of them correct; two with 0.5, one correct.
     probabilities = torch.zeros(10, 10)
     probabilities[:8, 0], probabilities[8:, 0] = 0.9, 0.5
     labels = torch.tensor([0] * 6 + [1] * 2 + [0, 1])
     bins = metrics.reliability(probabilities, labels)
-    assert [found.count for found in bins] == [2, 8]
+    assert [each.count for each in bins] == [2, 8]
     expected = 0.8 * abs(0.75 - 0.9) + 0.2 * abs(0.5 - 0.5)
     assert metrics.expected_calibration_error(bins) == pytest.approx(expected)

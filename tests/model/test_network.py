@@ -15,7 +15,7 @@ def test_network_of_the_exercise_has_15910_parameters():
     assert network().size == 784 * 20 + 20 + 20 * 10 + 10 == 15_910
 
 
-def test_33_hidden_neurons_have_25872_weights_before_them():
+def test_33_hidden_neurons_have_25872_input_weights():
     assert network(33).layer_1.get_weights()[0].size == 25_872  # 784 * 33
 
 
@@ -74,7 +74,7 @@ def test_pixels_are_grey_levels_divided_by_255(few):
     np.testing.assert_array_equal(pixels, (few.val.images / 255).astype(np.float32))
 
 
-def test_logits_do_not_depend_on_how_many_pictures_are_asked_at_once(mnist):
+def test_logits_do_not_depend_on_the_number_of_images(mnist):
     net = network()
     images = mnist.test.images[:2500]
     np.testing.assert_allclose(

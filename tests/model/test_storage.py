@@ -13,7 +13,7 @@ def network(hidden=7):
     return Network(hidden=hidden, generator=torch.Generator().manual_seed(1))
 
 
-def test_a_loaded_network_answers_as_the_saved_one(tmp_path, few):
+def test_a_loaded_network_has_the_logits_of_the_saved_one(tmp_path, few):
     saved = network()
     storage.save_model(tmp_path / "model.safetensors", saved, {"seed": 1})
     loaded = storage.load_model(tmp_path / "model.safetensors")
@@ -21,7 +21,7 @@ def test_a_loaded_network_answers_as_the_saved_one(tmp_path, few):
     assert torch.equal(loaded.logits(images), saved.logits(images))
 
 
-def test_the_file_holds_the_four_tensors_and_one_key_of_sorted_json(tmp_path):
+def test_the_file_contains_four_tensors_and_one_key_of_sorted_json(tmp_path):
     storage.save_model(
         tmp_path / "model.safetensors", network(), {"seed": 1, "lr": 0.1}
     )
@@ -36,7 +36,7 @@ def test_the_file_holds_the_four_tensors_and_one_key_of_sorted_json(tmp_path):
     assert about == {"about": '{"hidden": 7, "lr": 0.1, "seed": 1}'}
 
 
-def test_saving_twice_writes_the_same_bytes(tmp_path):
+def test_saving_again_writes_the_same_bytes(tmp_path):
     about = {"seed": 1, "lr": 0.1, "split": "exercise", "dataset": "mnist"}
     hashes = {
         storage.save_model(tmp_path / name, network(), about)
@@ -46,7 +46,7 @@ def test_saving_twice_writes_the_same_bytes(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "c").read_bytes()
 
 
-def test_history_stacks_the_epochs_exactly(tmp_path):
+def test_a_history_contains_the_exact_tensors_of_each_epoch(tmp_path):
     taken = [storage.snapshot(network()) for _ in range(3)]
     taken[1]["layer_1.bias"][:] = 0.1
     storage.save_history(tmp_path / "history.safetensors", taken, {})
@@ -65,19 +65,19 @@ def test_a_snapshot_does_not_change_with_the_network():
     assert before["layer_1.weight"].any()
 
 
-def test_a_missing_network_says_which_command_makes_it(tmp_path):
+def test_a_missing_network_is_refused_with_the_command_that_makes_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train makes"):
         storage.load_model(tmp_path / "model.safetensors")
 
 
-def test_about_keeps_what_json_can_hold(tmp_path):
+def test_metadata_may_be_anything_in_json(tmp_path):
     storage.save_model(tmp_path / "m", network(), {"dataset": "Zürich", "lr": 1e-3})
     with safe_open(tmp_path / "m", "np") as stored:
         about = json.loads(stored.metadata()["about"])
     assert about == {"dataset": "Zürich", "lr": 0.001, "hidden": 7}
 
 
-def test_a_network_without_the_file_of_its_run_belongs_to_no_known_run(tmp_path):
+def test_a_network_without_run_json_has_no_run_id(tmp_path):
     sha256 = storage.save_model(tmp_path / "model.safetensors", network(), {"seed": 1})
     trained = load_trained_model(tmp_path / "model.safetensors")
     assert (trained.run_id, trained.sha256) == (None, sha256)
@@ -85,7 +85,7 @@ def test_a_network_without_the_file_of_its_run_belongs_to_no_known_run(tmp_path)
 
 
 def damaged(tensors, about):
-    """A network's file with other tensors, or another description."""
+    """Return the bytes of a network with other tensors or metadata."""
     from safetensors.numpy import save
 
     good = storage.snapshot(network())
@@ -94,15 +94,15 @@ def damaged(tensors, about):
 
 DAMAGED = {
     "a bias without axis": ({"layer_1.bias": np.array(1.0, np.float32)}, "{}"),
-    "numbers that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
-    "epochs that are no number": ({}, '{"epochs": "abc"}'),
-    "a list": ({}, "[]"),
-    "a depth without end": ({}, "[" * 10_000),
+    "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
+    "epochs as text": ({}, '{"epochs": "abc"}'),
+    "metadata that are a list": ({}, "[]"),
+    "metadata that are nested too deeply": ({}, "[" * 10_000),
 }
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_a_file_that_holds_no_network_is_refused_by_name(tmp_path, kind):
+def test_a_file_that_is_not_a_network_is_refused_by_name(tmp_path, kind):
     (tmp_path / "x.safetensors").write_bytes(damaged(*DAMAGED[kind]))
     with pytest.raises(ValueError, match=r"x\.safetensors") as refused:
         storage.load_model(tmp_path / "x.safetensors")
@@ -110,14 +110,14 @@ def test_a_file_that_holds_no_network_is_refused_by_name(tmp_path, kind):
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "", "run", '{"run_id": "a\'b"}'])
-def test_a_damaged_run_json_is_named(tmp_path, content):
+def test_a_damaged_run_json_is_refused_by_name(tmp_path, content):
     storage.save_model(tmp_path / "model.safetensors", network(), {})
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(ValueError, match=r"run\.json is damaged"):
         load_trained_model(tmp_path / "model.safetensors")
 
 
-def test_a_pipe_beside_a_network_keeps_nobody_waiting(tmp_path):
+def test_a_named_pipe_beside_a_network_is_not_read(tmp_path):
     storage.save_model(tmp_path / "model.safetensors", network(), {})
     os.mkfifo(tmp_path / "run.json")
     os.mkfifo(tmp_path / "history.safetensors")

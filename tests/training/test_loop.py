@@ -3,9 +3,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from pipeline.model.network import Network
-from pipeline.training import loop
-from pipeline.training.loop import Adam, fit, gradients, score
+from pipeline.datasets import Split
+from pipeline.model import Network
+from pipeline.training import Adam, fit, loop, score
+from pipeline.training.loop import gradients
 
 
 def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
@@ -27,7 +28,7 @@ def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
 
 
 def batch(split, dtype=torch.float64, rows=32):
-    """Weights in the middle of a training, and a batch, all in float64."""
+    """Return weights after an epoch and the first images and labels, in float64."""
     network, _ = train(split, epochs=1)
     weights = [tensor.detach().to(dtype) for tensor in network.parameters()]
     pixels = torch.from_numpy(split.train.images[:rows]).flatten(1).to(dtype) / 255
@@ -35,7 +36,7 @@ def batch(split, dtype=torch.float64, rows=32):
     return weights, pixels, labels
 
 
-def backpropagated(weights, pixels, labels):
+def our_gradients(weights, pixels, labels):
     out = [torch.empty_like(tensor) for tensor in weights]
     logits = torch.empty(len(labels), 10, dtype=pixels.dtype)
     gradients(weights, pixels, one_hot(labels, 10).to(pixels.dtype), logits, out=out)
@@ -49,19 +50,19 @@ def loss_of(weights, pixels, labels):
 
 def test_gradients_equal_those_of_autograd(few):
     weights, pixels, labels = batch(few)
-    followed = [tensor.clone().requires_grad_() for tensor in weights]
-    expected = torch.autograd.grad(loss_of(followed, pixels, labels), followed)
+    leaves = [tensor.clone().requires_grad_() for tensor in weights]
+    expected = torch.autograd.grad(loss_of(leaves, pixels, labels), leaves)
     for ours, theirs in zip(
-        backpropagated(weights, pixels, labels), expected, strict=True
+        our_gradients(weights, pixels, labels), expected, strict=True
     ):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
 def test_gradients_equal_finite_differences(few):
     weights, pixels, labels = batch(few)
-    found = backpropagated(weights, pixels, labels)
+    computed = our_gradients(weights, pixels, labels)
     generator = torch.Generator().manual_seed(1)
-    for tensor, slope in zip(weights, found, strict=True):
+    for tensor, slope in zip(weights, computed, strict=True):
         for place in torch.randperm(tensor.numel(), generator=generator)[:10]:
             losses = []
             for step in (1e-6, -2e-6):
@@ -74,7 +75,7 @@ def test_gradients_equal_finite_differences(few):
             )
 
 
-def test_adam_follows_keras_formula(few):
+def test_adam_follows_the_formula_of_keras(few):
     network, _ = train(few, epochs=1)
     adam = Adam(network, lr=0.01)
     expected = adam.parameters.numpy().astype(np.float64)
@@ -105,37 +106,37 @@ def test_adam_agrees_with_pytorchs_where_epsilon_is_small(few):
     torch.testing.assert_close(adam.parameters, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 
-def test_the_network_learns_through_the_vector_of_adam():
+def test_the_tensors_of_the_network_are_views_of_the_vector_of_adam():
     network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
     adam = Adam(network, lr=0.001)
     adam.parameters.fill_(0.5)
     assert all((tensor == 0.5).all() for tensor in network.parameters())
 
 
-def test_64_pictures_are_learnt_by_heart(few):
+def test_64_images_can_be_memorised(few):
     rows = np.arange(64)
-    split = type(few)(few.train.pick(rows), few.val)
+    split = Split(few.train.pick(rows), few.val)
     network, _ = train(split, epochs=200, batch_size=16)
     assert score(network, split.train)["accuracy"] == 1
 
 
-def test_same_seed_same_bits_and_another_seed_others(few):
+def test_the_bits_depend_on_the_seed_and_on_nothing_else(few):
     networks = [train(few, seed=seed)[0] for seed in (1, 1, 2)]
     first, again, other = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
 
 
-def test_an_epoch_sees_every_picture_once_and_train_metrics_are_means_over_it(few):
-    # With steps too small to matter, the means over the batches of an epoch are the
-    # metrics of the initial network, and only if each picture was seen exactly once.
+def test_an_epoch_uses_every_image_once_and_averages_the_metrics_over_them(few):
+    # With tiny steps the means over the batches are the metrics of the initial network,
+    # but only if each image was used exactly once.
     network, (epoch,) = train(few, lr=1e-12, epochs=1, batch_size=37)
     expected = score(network, few.train)
     assert epoch.metrics["train/loss"] == pytest.approx(expected["loss"], rel=1e-5)
     assert epoch.metrics["train/accuracy"] == pytest.approx(expected["accuracy"])
 
 
-def test_every_epoch_is_shuffled_anew_by_the_generator(few):
+def test_the_generator_determines_the_order_of_the_images(few):
     def losses(seed, epochs):
         network = Network(hidden=20, generator=torch.Generator().manual_seed(1))
         generator = torch.Generator().manual_seed(seed)
@@ -153,15 +154,15 @@ def test_every_epoch_is_shuffled_anew_by_the_generator(few):
     assert losses(2, range(1, 2)) == losses(2, range(1, 2)) != losses(3, range(1, 2))
 
 
-def test_two_epochs_have_two_orders(few, monkeypatch):
+def test_every_epoch_has_another_order(few, monkeypatch):
     orders = []
     draw = torch.randperm
 
-    def watched(*arguments, **named):
-        orders.append(draw(*arguments, **named))
+    def recording(*arguments, **options):
+        orders.append(draw(*arguments, **options))
         return orders[-1]
 
-    monkeypatch.setattr(torch, "randperm", watched)
+    monkeypatch.setattr(torch, "randperm", recording)
     train(few)
     assert [sorted(order.tolist()) for order in orders] == [list(range(600))] * 2
     assert not torch.equal(*orders)
@@ -182,9 +183,9 @@ def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
     assert history[-1].metrics["val/accuracy"] == score(network, few.val)["accuracy"]
 
 
-def test_a_loss_that_is_no_number_stops_the_training_and_says_where(few):
-    told = r"in epoch 1, step 2 of 19: use a smaller lr than 1e\+30; the last "
-    with pytest.raises(FloatingPointError, match=told + "good epoch is 0"):
+def test_a_loss_that_overflows_stops_the_training_and_names_the_step(few):
+    message = r"in epoch 1, step 2 of 19: use a smaller lr than 1e\+30; the last "
+    with pytest.raises(FloatingPointError, match=message + "good epoch is 0"):
         train(few, lr=1e30)
 
 
@@ -200,12 +201,12 @@ def test_the_first_step_with_a_non_finite_loss_is_named():
 @pytest.mark.parametrize(
     "place",
     [300 * 20 + 5, 784 * 20, 785 * 20 + 7, 785 * 20 + 200],
-    ids=["weight of layer_1", "its bias", "weight of layer_2", "its bias"],
+    ids=["layer_1.weight", "layer_1.bias", "layer_2.weight", "layer_2.bias"],
 )
-def test_a_number_that_is_none_stops_it_within_the_epoch(few, place, bad):
+def test_a_non_finite_weight_stops_the_training_within_the_epoch(few, place, bad):
     network = Network(hidden=20, generator=torch.Generator().manual_seed(1))
     adam = Adam(network, lr=0.001)
-    adam.parameters[place] = bad  # a bias of -inf leaves the loss a number
+    adam.parameters[place] = bad  # with a bias of -inf the loss stays finite
     epochs = fit(
         network,
         adam,
