@@ -66,7 +66,7 @@ def neuron_weights(network: Network) -> Float[np.ndarray, "795 hidden"]:
     """Return the parameters of each hidden neuron: 784 weights, bias, 10 outgoing."""
     kernel, bias = network.layer_1.get_weights()
     outgoing, _ = network.layer_2.get_weights()
-    return np.vstack([kernel, bias, outgoing.T]).astype(float)
+    return np.vstack([kernel, bias, outgoing.T]).astype(float, order="F")
 
 
 def parameter_differences(

@@ -19,7 +19,7 @@ def render(template: str, **values: Any) -> str:  # noqa: ANN401
     )
     environment.filters["paragraph"] = _paragraph
     text = files("pipeline.interpret").joinpath(template).read_text("utf-8")
-    return environment.from_string(text).render(values)
+    return environment.from_string(text).render(values).rstrip()
 
 
 def _paragraph(text: str, indent: int = 0) -> str:
