@@ -292,24 +292,26 @@ def test_enlarged_test_images_are_prepared_as_by_predict(page, mnist):
         assert rest == [expected.digit_count, expected.drawn]
 
 
-@pytest.mark.parametrize("kind", ["two", "blank", "full", "filled", "dot", "line"])
-def test_what_is_not_a_digit_is_prepared_as_by_predict(page, kind):
+@pytest.mark.parametrize(
+    ("boxes", "drawn"),
+    [
+        ([np.s_[8:40, 8:12], np.s_[8:40, 30:35]], True),  # two digits
+        ([np.s_[:, 22:26], np.s_[22:26, :]], True),  # from border to border
+        ([], True),  # blank
+        ([np.s_[8:40, 12:34]], False),  # a filled box
+        ([np.s_[22:25, 6:42]], False),  # a line
+        ([np.s_[20:24, 20:23]], False),  # a dot
+    ],
+)
+def test_shapes_are_prepared_as_by_predict(page, boxes, drawn):
     levels = np.zeros((48, 48), np.uint8)
-    if kind == "two":
-        levels[8:40, 8:12] = levels[8:40, 30:35] = 255
-    if kind == "full":
-        levels[:, 22:26] = levels[22:26] = 255
-    if kind == "filled":
-        levels[8:40, 12:34] = 255
-    if kind == "line":
-        levels[22:25, 6:42] = 255
-    if kind == "dot":
-        levels[20:24, 20:23] = 255
+    for box in boxes:
+        levels[box] = 255
     image, rest = prepared(page, levels)
     expected = preprocess(levels)
     assert np.abs(image - expected.image.astype(int)).max() <= 1
     assert rest == [expected.digit_count, expected.drawn]
-    assert expected.drawn == (kind in ("two", "blank", "full"))
+    assert expected.drawn == drawn
 
 
 # --- Its use --------------------------------------------------------------------------
@@ -340,12 +342,16 @@ def test_the_sums_of_layer_2_add_up_as_displayed(page):
         assert round(sum(powers), 6) == total
 
 
-def test_a_selected_output_shows_its_softmax(page, inputs, mnist):
+def test_a_selected_output_shows_its_softmax_and_all_its_weights(page, inputs, mnist):
     page.locator("#outputs button").nth(7).click()
     assert text(page, "#t-sum") == "How N28 is computed (layer 2, digit 7)"
     exact = 100 * float(inputs.network.predict(mnist.test.images[:1])[0, 7])
     assert last_numbers(page, "#softmax")[7] == pytest.approx(exact, abs=0.011)
     assert "z = " in text(page, "#equation")
+    page.locator("#incoming summary").click()
+    assert page.locator("#incoming button").count() == 20  # also of inactive neurons
+    page.locator("#incoming button").nth(12).click()
+    assert "layer_2[12,7]" in text(page, "#t-parameter")
 
 
 def test_a_weight_is_selected_by_pointer_and_keyboard(page, inputs):
@@ -375,14 +381,6 @@ def test_keyboard_selections_are_announced_and_keep_the_focus(page):
     assert page.evaluate("document.activeElement.title") == name  # keeps the focus
     page.locator("#neurons .switch").first.press("Enter")
     announcement.filter(has_text="The answer is sure").wait_for()
-
-
-def test_weights_from_inactive_neurons_can_be_selected(page):
-    page.locator("#outputs button").nth(7).click()
-    page.locator("#incoming summary").click()
-    assert page.locator("#incoming button").count() == 20
-    page.locator("#incoming button").nth(12).click()
-    assert "layer_2[12,7]" in text(page, "#t-parameter")
 
 
 @pytest.mark.parametrize(
