@@ -128,7 +128,7 @@ def _explain_neurons(
     from pipeline.evaluation import read_input
 
     source = read_input(image, dataset, prepare=trained.prepared_as_mnist)
-    sums = interpret.pre_activations(trained.network, source.image)
+    sums = interpret.pre_activations(trained.network, source.prepared.image)
     print(_describe_input(source, prepared=trained.prepared_as_mnist), end="\n\n")
     print(interpret.worksheets(sums, neurons, table=table))
     train = dataset.split(trained.split).train
@@ -148,11 +148,11 @@ def _describe_input(source: "InputImage", *, prepared: bool) -> str:
     if not prepared:
         return f"{name}, resized to 28x28"
     text = f"{name}, preprocessed as in MNIST"
-    if not source.digit_count:
+    if not source.prepared.digit_count:
         text += "; it is blank: the values below come from the biases alone"
-    elif source.digit_count > 1:
+    elif source.prepared.digit_count > 1:
         text += "; it contains more than one digit"
-    elif not source.drawn:
+    elif not source.prepared.drawn:
         text += "; it does not look like a digit"
     return text
 

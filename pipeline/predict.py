@@ -49,12 +49,14 @@ def predict(cfg: PredictConfig) -> None:
         print(f"{inputs.count:,} images: {inputs.label_source}\n")
     predictions: list[Prediction] = []
     for source in inputs.images:
-        images = source.image[None]
+        prepared = source.prepared
+        images = prepared.image[None]
         probabilities = trained.network.predict(images).numpy()
-        counts, drawn = np.array([source.digit_count]), np.array([source.drawn])
+        counts, drawn = np.array([prepared.digit_count]), np.array([prepared.drawn])
         (verdict,) = trained.detector.judge(images, probabilities, counts, drawn)
         if len(predictions) >= MAX_PLOTTED:
-            source = replace(source, steps={})  # to save memory
+            prepared = replace(prepared, steps={})  # to save memory
+            source = replace(source, prepared=prepared)
         predictions.append(Prediction(source, probabilities[0].tolist(), verdict))
         print(predictions[-1].text())
     if not predictions:
@@ -133,7 +135,7 @@ def _write(
     files.write_csv(folder / "predictions.csv", records)
     rows = []
     for prediction in predictions[:MAX_PLOTTED]:
-        steps = dict(prediction.source.steps)
+        steps = dict(prediction.source.prepared.steps)
         if not prediction.is_blank:
             steps["class mean"] = class_means[prediction.verdict.digit]
         name = printable(prediction.source.name)[-36:]

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
 from pipeline.datasets import Dataset
 from pipeline.images import (
     ImageListing,
+    PreparedImage,
     list_images,
     preprocess,
     read_image,
@@ -29,10 +27,7 @@ class InputImage:
     name: str  # of the file, or "mnist test image 0"
     label: int | None  # None if it is unknown
     label_from_name: bool  # the label is the first digit of the file's name
-    image: UInt8[np.ndarray, "28 28"]
-    digit_count: int  # digits found side by side; 0 for a blank image
-    drawn: bool  # whether a pen can have drawn the shape
-    steps: dict[str, UInt8[np.ndarray, "_ _"]]  # the result of each step, in order
+    prepared: PreparedImage
 
 
 @dataclass(frozen=True)
@@ -72,8 +67,8 @@ def read_input(source: str, dataset: Dataset, *, prepare: bool) -> InputImage:
     """
     if _is_index(source):
         return _test_image(source, dataset, key="image", others="a file")
-    path = Path(source).expanduser()
-    return _read_file(path, source, label=None, prepare=prepare)
+    prepared = _read_file(Path(source).expanduser(), prepare=prepare)
+    return InputImage(source, None, False, prepared)
 
 
 def _is_index(source: str) -> bool:
@@ -87,15 +82,11 @@ def _test_image(source: str, dataset: Dataset, *, key: str, others: str) -> Inpu
             f"{key} must be 0 to {len(test) - 1}, the index of a test image of "
             f"{dataset.name}, or {others}, got {row}"
         )
-    return InputImage(
-        name=f"{dataset.name} test image {row}",
-        label=int(test.labels[row]),
-        label_from_name=False,
-        image=test.images[row],
-        digit_count=1,
-        drawn=True,
-        steps={"test image": test.images[row]},
+    prepared = PreparedImage(
+        test.images[row], 1, True, {"test image": test.images[row]}
     )
+    name = f"{dataset.name} test image {row}"
+    return InputImage(name, int(test.labels[row]), False, prepared)
 
 
 def _read_files(
@@ -103,33 +94,14 @@ def _read_files(
 ) -> Iterator[InputImage]:
     for entry in listing.entries:
         try:
-            yield _read_file(
-                entry.path,
-                relative_name(entry.path, source),
-                label=entry.label,
-                label_from_name=listing.labels_from_names,
-                prepare=prepare,
-            )
+            prepared = _read_file(entry.path, prepare=prepare)
         except ValueError as error:
             listing.problems.append(str(error))
+            continue
+        name = relative_name(entry.path, source)
+        yield InputImage(name, entry.label, listing.labels_from_names, prepared)
 
 
-def _read_file(
-    path: Path,
-    name: str,
-    *,
-    label: int | None,
-    label_from_name: bool = False,
-    prepare: bool,
-) -> InputImage:
+def _read_file(path: Path, *, prepare: bool) -> PreparedImage:
     levels = read_image(path)
-    prepared = preprocess(levels) if prepare else resize_only(levels)
-    return InputImage(
-        name=name,
-        label=label,
-        label_from_name=label_from_name,
-        image=prepared.image,
-        digit_count=prepared.digit_count,
-        drawn=prepared.drawn,
-        steps=prepared.steps,
-    )
+    return preprocess(levels) if prepare else resize_only(levels)

@@ -10,7 +10,7 @@ def test_an_index_selects_a_test_image(mnist):
     (listed,) = read_inputs("3", mnist, prepare=True).images
     for image in (single, listed):
         assert (image.name, image.label) == ("mnist test image 3", mnist.test.labels[3])
-        np.testing.assert_array_equal(image.image, mnist.test.images[3])
+        np.testing.assert_array_equal(image.prepared.image, mnist.test.images[3])
 
 
 @pytest.mark.parametrize("index", ["-1", "10000"])
@@ -24,8 +24,8 @@ def test_an_index_out_of_range_is_refused_with_the_key(mnist, index):
 def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path):
     path = tmp_path / "7.png"
     Image.fromarray(255 - mnist.test.images[0]).resize((56, 56)).save(path)
-    preprocessed = read_input(str(path), mnist, prepare=True)
-    resized = read_input(str(path), mnist, prepare=False)
+    preprocessed = read_input(str(path), mnist, prepare=True).prepared
+    resized = read_input(str(path), mnist, prepare=False).prepared
     assert preprocessed.image[0, 0] == 0 and resized.image[0, 0] == 255
     assert preprocessed.digit_count == 1 and list(resized.steps) == ["resized"]
 
