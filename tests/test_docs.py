@@ -90,12 +90,12 @@ def test_the_documents_contain_the_stored_results():
 def test_the_stored_results_are_those_of_the_commands(finished):
     # Another processor rounds the last bits differently and trains another network.
     metrics = json.loads(finished.trained("metrics.json").read_text())
-    for metric, stored in RESULTS["train"]["metrics"].items():
+    for metric, stored in RESULTS["train"]["values"][0].items():
         tolerance = 0.01 if "loss" in metric else 0.004
         assert metrics[metric] == pytest.approx(stored, abs=tolerance), metric
     summary = json.loads((finished.outputs / "inspect" / "summary.json").read_text())
     for count in ("parameters", "never_learned"):
-        assert summary[count] == RESULTS["inspect"]["summary"][count]
+        assert summary[count] == RESULTS["inspect"]["values"][0][count]
 
 
 @pytest.mark.parametrize(
