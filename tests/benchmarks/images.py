@@ -11,7 +11,6 @@ labels.csv of a folder has the columns path and label.
 import csv
 import io
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -291,7 +290,7 @@ def main():
     mnist = datasets.load("mnist", folder=DATA)
     models = [train(mnist.split("exercise"), seed) for seed in SEEDS]
     print("Percentages, means of three seeds; ood and unsure: of the correct answers")
-    row("", "images", "accuracy", "ood", "unsure", "blank", "several", "ms each")
+    row("", "images", "accuracy", "ood", "unsure", "blank", "several")
     plain = [network.predict(mnist.test.images).numpy() for network, _ in models]
     errors = [answer.argmax(1) != mnist.test.labels for answer in plain]
     row(
@@ -301,9 +300,7 @@ def main():
     )
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     for name, images, labels in sets(mnist.test, folder):
-        start = time.perf_counter()
         ready, counts, drawn = preprocess(images)
-        each = (time.perf_counter() - start) / len(images) * 1000
         accuracies, outside, unsure = [], [], []
         for network, detector in models:
             answers = network.predict(ready).numpy()
@@ -315,7 +312,7 @@ def main():
             unsure.append(np.mean([not each.sure for each in verdicts], where=correct))
         measured = map(percent, (accuracies, outside, unsure))
         blank, several = (counts == 0).sum(), (counts > 1).sum()
-        row(name, len(ready), *measured, blank, several, f"{each:.1f}")
+        row(name, len(ready), *measured, blank, several)
     clothes = datasets.load("fashion_mnist", folder=DATA).test.images
     noise = np.random.default_rng(2).integers(0, 256, (1000, 28, 28)).astype(np.uint8)
     print("\nWithout preprocessing")
