@@ -52,12 +52,7 @@ def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist):
     ("content", "message"),
     [
         (b"<!DOCTYPE html>", "starts with bytes 3c 21"),
-        (b"PK\x03\x04", "starts with bytes 50 4b"),
         (gzip.compress(b"", mtime=0)[:12], "is not a complete gzip file"),
-        (
-            gzip.compress(struct.pack(">HBBIII", 0, 8, 3, 2**32 - 1, 28, 28), mtime=0),
-            "declares 4,294,967,295 x 28 x 28: the limits are 1,000,000 images",
-        ),
         (idx(np.zeros((100_001, 1, 1), np.uint8)), "has 100,001 images; the limit is"),
     ],
 )
