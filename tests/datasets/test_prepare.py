@@ -104,7 +104,7 @@ def test_a_folder_without_idx_files_is_refused_with_the_expected_names(tmp_path)
 def test_an_unknown_name_is_refused_with_the_known_names(tmp_path):
     with pytest.raises(FileNotFoundError, match="'minst' is neither a folder nor one"):
         datasets.load("minst", folder=tmp_path)
-    assert {*datasets.NAMES} == {*cli.config.DATASETS}
+    assert {*datasets.NAMES} == {*cli.schema.DATASETS}
 
 
 def test_folders_of_the_same_name_have_different_files(tmp_path):
