@@ -106,7 +106,8 @@ def slow_proxy(server, seconds):
 def test_a_broken_server_costs_at_most_15_seconds_and_one_line(
     recorded, sweep, fault, reason, capfd, monkeypatch
 ):
-    monkeypatch.setattr(mirror, "REQUEST_TIMEOUT", 1)
+    if fault == "hangs":  # MLflow's timeout is shorter, for a quick test
+        monkeypatch.setattr(mirror, "REQUEST_TIMEOUT", 1)
     url, start = broken_server(fault), time.monotonic()
     mirror.mirror_run(recorded, url, sweep)
     assert time.monotonic() - start < 15 + 5  # if the machine is busy
