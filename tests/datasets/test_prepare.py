@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from pipeline import cli, datasets
+from pipeline import datasets
 from pipeline.datasets import download
 from pipeline.datasets.registry import DOWNLOADED
 
