@@ -3,6 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from pipeline import datasets
+from pipeline.cli import schema
 from pipeline.datasets import download
 from pipeline.datasets.registry import DOWNLOADED
 
@@ -104,7 +105,7 @@ def test_a_folder_without_idx_files_is_refused_with_the_expected_names(tmp_path)
 def test_an_unknown_name_is_refused_with_the_known_names(tmp_path):
     with pytest.raises(FileNotFoundError, match="'minst' is neither a folder nor one"):
         datasets.load("minst", folder=tmp_path)
-    assert {*datasets.NAMES} == {*cli.schema.DATASETS}
+    assert {*datasets.NAMES} == {*schema.DATASETS}
 
 
 def test_folders_of_the_same_name_have_different_files(tmp_path):
