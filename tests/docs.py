@@ -10,6 +10,7 @@ what is written there. The results are in tests/docs.json. `--keras` runs the be
 of speed too, which installs TensorFlow in an environment of its own.
 """
 
+import csv
 import json
 import os
 import re
@@ -88,6 +89,8 @@ def run(commands):
             if name in VALUES:
                 files = sorted(outputs.glob(VALUES[name]))
                 results[name]["values"] = [_scalars(path) for path in files]
+            if name == "sets":
+                results[name]["sure"] = _sure(outputs / "evaluate" / "answers.csv")
             if name == "other":
                 model = outputs / "train" / "model.safetensors"
                 shutil.copy(model, outputs / "other.safetensors")
@@ -98,6 +101,17 @@ def _scalars(path):
     """Return what a JSON file contains, without lists."""
     content = json.loads(path.read_text())
     return {key: value for key, value in content.items() if not isinstance(value, list)}
+
+
+def _sure(path):
+    """Count the answers and the errors on MNIST, all and those that are sure."""
+    rows = [row for row in csv.DictReader(path.open()) if row["set"] == "mnist"]
+    errors = [row for row in rows if row["answer"] != row["label"]]
+    return [[len(part), _count_sure(part)] for part in (rows, errors)]
+
+
+def _count_sure(rows):
+    return sum(row["sure"] == "True" for row in rows)
 
 
 def excerpt(name, first, *, head=99, tail=0):
@@ -156,6 +170,16 @@ def seeds(results):
     return f"{', '.join(running)} %; the final ones are {final[0]} to {final[-1]}"
 
 
+def sure(results):
+    """How much better the sure answers on MNIST are, in words."""
+    (answers, sure_answers), (errors, sure_errors) = results["sets"]["sure"]
+    return (
+        f"{percent(1 - sure_answers / answers)} of MNIST's test images are not sure, for "
+        f"any reason; they contain {percent(1 - sure_errors / errors)} of the errors. Of "
+        f"the sure answers, {percent(1 - sure_errors / sure_answers)} are correct."
+    )
+
+
 def summary(results):
     return results["inspect"]["values"][0]
 
@@ -172,6 +196,7 @@ RENDER = {
         results["unprepared"]["values"][0]["digits"]["accuracy"]
     ),
     "seeds": seeds,
+    "sure": sure,
     "sets": excerpt("sets", "^set "),
     "legend": excerpt("inspect", "^A neuron is active"),
     "neurons": excerpt("inspect", "^ *neuron .*active", head=4),
