@@ -174,9 +174,9 @@ def sure(results):
     """How much better the sure answers on MNIST are, in words."""
     (answers, sure_answers), (errors, sure_errors) = results["sets"]["sure"]
     return (
-        f"{percent(1 - sure_answers / answers)} of MNIST's test images are not sure, for "
-        f"any reason; they contain {percent(1 - sure_errors / errors)} of the errors. Of "
-        f"the sure answers, {percent(1 - sure_errors / sure_answers)} are correct."
+        f"{percent(1 - sure_answers / answers)} of MNIST's test images are not sure, "
+        f"for any reason; they contain {percent(1 - sure_errors / errors)} of the "
+        f"errors. Of the sure answers, {percent(1 - sure_errors / sure_answers)} are correct."
     )
 
 
