@@ -176,7 +176,8 @@ def sure(results):
     return (
         f"{percent(1 - sure_answers / answers)} of MNIST's test images are not sure, "
         f"for any reason; they contain {percent(1 - sure_errors / errors)} of the "
-        f"errors. Of the sure answers, {percent(1 - sure_errors / sure_answers)} are correct."
+        f"errors. Of the sure answers, {percent(1 - sure_errors / sure_answers)} are "
+        "correct."
     )
 
 
