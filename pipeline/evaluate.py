@@ -133,7 +133,7 @@ def _record(result: "EvaluationResult", run: "Run", *, step: int) -> None:
         name,
         sha256=result.test_set.sha256,
         source=result.test_set.description,
-        counts={"images": len(result.labels)},
+        counts={"pictures": len(result.labels)},  # a stored name
         use="evaluation",
     )
     mistakes = result.mistakes(MAX_MISTAKES)

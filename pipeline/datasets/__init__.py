@@ -3,29 +3,5 @@
 from pipeline.datasets.dataset import Dataset, LabelledImages, Split
 from pipeline.datasets.download import file_sha256
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
-from pipeline.datasets.prepare import (
-    companion_files,
-    file_name,
-    load,
-    prepare,
-    summary,
-)
-from pipeline.datasets.registry import NAMES
-from pipeline.datasets.sources import scikit_learn_digits
-
-__all__ = [
-    "NAMES",
-    "Dataset",
-    "LabelledImages",
-    "Split",
-    "companion_files",
-    "file_name",
-    "file_sha256",
-    "image_label_pairs",
-    "load",
-    "prepare",
-    "read_idx",
-    "read_pair",
-    "scikit_learn_digits",
-    "summary",
-]
+from pipeline.datasets.prepare import companion_files, load, prepare, summary
+from pipeline.datasets.sources import NAMES, file_name, scikit_learn_digits

@@ -25,8 +25,8 @@ class LabelledImages:
         """Return the number of images."""
         return len(self.labels)
 
-    def pick(self, rows: np.ndarray) -> "LabelledImages":
-        """Return the images in these rows, given as indices or as a mask."""
+    def pick(self, rows: np.ndarray | slice) -> "LabelledImages":
+        """Return the images in these rows: indices, a mask or a slice."""
         return LabelledImages(self.images[rows], self.labels[rows])
 
 
@@ -54,18 +54,14 @@ class Dataset:
 
     def means(self) -> dict[int, UInt8[np.ndarray, "28 28"]]:
         """Return the mean training image of each class that occurs."""
-        means = {}
-        for label in np.unique(self.train.labels).tolist():
-            mean = self.train.images[self.train.labels == label].mean(axis=0)
-            means[label] = mean.round().astype(np.uint8)
-        return means
+        images, labels = self.train.images, self.train.labels
+        return {
+            label: images[labels == label].mean(axis=0).round().astype(np.uint8)
+            for label in np.unique(labels).tolist()
+        }
 
     def check(self, sha256: str) -> None:
-        """Check that the file has this sha256, for example that of a network's data.
-
-        Raises:
-            ValueError: If it has another one.
-        """
+        """Raise ValueError unless the file has the sha256 of the network's data."""
         if self.sha256 != sha256:
             raise ValueError(
                 f"{self.path} has sha256 {self.sha256}; the network was trained with "
@@ -102,16 +98,9 @@ class Dataset:
     def describe(self) -> dict[str, object]:
         """Summarise the images: counts, statistics of the pixels, unused pixels.
 
-        Returns:
-            name and sha256; for train and test, the number of images and of those in
-            each class; of the training pixels, scaled to [0, 1], the mean, the
-            standard deviation and the fraction that is 0; never_lit, the pixels
-            (0..783, row by row) that are 0 in every training image.
+        The pixels are those of the training images, scaled to [0, 1]; never_lit are
+        the pixels (0..783, row by row) that are 0 in all of them.
         """
-        levels = np.bincount(self.train.images.ravel(), minlength=256)
-        values = np.arange(256) / 255
-        mean = float(levels @ values / levels.sum())
-        variance = float(levels @ (values - mean) ** 2 / levels.sum())
         counts = {
             part: {
                 "images": len(images),
@@ -119,11 +108,19 @@ class Dataset:
             }
             for part, images in (("train", self.train), ("test", self.test))
         }
-        pixels = {
-            "mean": round(mean, 6),
-            "std": round(variance**0.5, 6),
-            "zero": round(float(levels[0] / levels.sum()), 6),
+        # From the number of pixels of each level; as floats, the images need 400 MB.
+        levels = np.bincount(self.train.images.ravel(), minlength=256)
+        fractions, values = levels / levels.sum(), np.arange(256) / 255
+        mean = float(fractions @ values)
+        std = float(fractions @ (values - mean) ** 2) ** 0.5
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            **counts,
+            "pixels": {
+                "mean": round(mean, 6),
+                "std": round(std, 6),
+                "zero": round(float(fractions[0]), 6),
+            },
+            "never_lit": np.flatnonzero(~self.train.images.any(axis=0)).tolist(),
         }
-        never_lit = np.flatnonzero(~self.train.images.any(axis=0).ravel()).tolist()
-        names = {"name": self.name, "sha256": self.sha256}
-        return {**names, **counts, "pixels": pixels, "never_lit": never_lit}

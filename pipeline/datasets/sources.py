@@ -1,8 +1,10 @@
-"""Read the images of a data set from their source: raw files, a folder, scikit-learn.
+"""The names of the data sets, and how their images are read from their sources.
 
-The result is stored by `prepare`; later commands read only the stored file.
+A data set without a name is a folder with IDX files. `prepare` stores the images.
 """
 
+import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,22 @@ from jaxtyping import UInt8
 from pipeline import SIDE
 from pipeline.datasets import download, idx
 from pipeline.datasets.dataset import LabelledImages
-from pipeline.datasets.registry import is_folder
+
+NAMES = (*download.DOWNLOADED, "digits")
+
+
+def is_folder(dataset: str) -> bool:
+    """Return whether a data set is a folder with IDX files, not a name."""
+    return dataset not in NAMES
+
+
+def file_name(dataset: str) -> str:
+    """Return the stem of a data set's file; for a folder it contains a hash."""
+    if not is_folder(dataset):
+        return dataset
+    place = Path(dataset).resolve()
+    readable = re.sub(r"[^\w-]+", "_", place.name)
+    return f"{readable}-{hashlib.sha256(bytes(place)).hexdigest()[:8]}"
 
 
 def read_source(dataset: str, folder: Path) -> tuple[LabelledImages, LabelledImages]:
@@ -28,7 +45,8 @@ def read_source(dataset: str, folder: Path) -> tuple[LabelledImages, LabelledIma
     """
     if dataset == "digits":
         images, labels = scikit_learn_digits()
-        return _divide(LabelledImages(_enlarge(images), labels), 1500)
+        whole = LabelledImages(_enlarge(images), labels)
+        return whole.pick(slice(1500)), whole.pick(slice(1500, None))
     place = Path(dataset) if is_folder(dataset) else download.fetch(dataset, folder)
     pairs = {
         images.name: _read_28x28(images, labels)
@@ -39,7 +57,7 @@ def read_source(dataset: str, folder: Path) -> tuple[LabelledImages, LabelledIma
         test_count = len(whole) // 7  # the ratio of MNIST's 60,000 and 10,000
         if not test_count:
             raise ValueError(f"{place} needs at least 7 images, has {len(whole)}")
-        return _divide(whole, len(whole) - test_count)
+        return whole.pick(slice(-test_count)), whole.pick(slice(-test_count, None))
     train = [pair for name, pair in pairs.items() if "train" in name]
     test = [pair for name, pair in pairs.items() if "train" not in name]
     if len(train) != 1 or len(test) != 1:
@@ -71,11 +89,6 @@ def _enlarge(images: UInt8[np.ndarray, "n 8 8"]) -> UInt8[np.ndarray, "n 28 28"]
         large = Image.fromarray(image).resize((20, 20), Image.Resampling.BICUBIC)
         target[4:24, 4:24] = np.asarray(large)
     return enlarged
-
-
-def _divide(whole: LabelledImages, at: int) -> tuple[LabelledImages, LabelledImages]:
-    rows = np.arange(len(whole))
-    return whole.pick(rows[:at]), whole.pick(rows[at:])
 
 
 def _read_28x28(images_path: Path, labels_path: Path) -> LabelledImages:

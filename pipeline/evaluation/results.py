@@ -81,7 +81,7 @@ class EvaluationResult:
         wrong.sort(key=lambda entry: -entry[1]["confidence"])
         images = self.test_set.data.images
         return [
-            {"image": Image.fromarray(images[i]).resize((84, 84), 0)}
+            {"picture": Image.fromarray(images[i]).resize((84, 84), 0)}  # a stored name
             | {**row, "file": printable(row["file"])}
             for i, row in wrong[:limit]
         ]

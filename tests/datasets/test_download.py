@@ -7,7 +7,7 @@ import pytest
 import torchvision
 
 from pipeline.datasets import download
-from pipeline.datasets.registry import DOWNLOADED
+from pipeline.datasets.download import DOWNLOADED
 
 NAME = "t10k-labels-idx1-ubyte"  # the smallest of the four files
 

@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits
 from pipeline import datasets
 from pipeline.cli import schema
 from pipeline.datasets import download
-from pipeline.datasets.registry import DOWNLOADED
+from pipeline.datasets.download import DOWNLOADED
 
 
 def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
