@@ -62,7 +62,10 @@ class Workspace:
             patch.dict(os.environ, PIPELINE_OUTPUTS=str(self.outputs)),
             contextlib.redirect_stdout(text),
         ):
-            function(cli.validate(schema, cli.defaults() | keys))
+            try:
+                function(cli.validate(schema, cli.defaults() | keys))
+            finally:
+                torch.set_flush_denormal(False)  # `train` sets it for its process
         return text.getvalue()
 
     def start(self, stage, *arguments, cwd=None, before=None, **environment):
