@@ -20,7 +20,6 @@ from pipeline.cli import (
     probability_bars,
     progress_bar,
     run_name,
-    source_hashes,
     stage,
     store_dir,
     validate,
@@ -92,7 +91,7 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
     _print_summary(run, folder, dataset, network, metrics, sha256)
     interrupt.raise_if_requested()
     if original:
-        code = source_hashes("train")
+        code = tracking.provenance.source_hashes("train")
         print(f"\n{original.compare(network, sha256, metrics, code)}")
 
 
@@ -130,6 +129,7 @@ def _identify(
     original: "RecordedTraining | None",
 ) -> tuple[str, dict[str, str], Path]:
     """Return the name and tags of the run, and the folder of its checkpoints."""
+    from pipeline.tracking import provenance
     from pipeline.training import training_digest
 
     name = trial.name or run_name(cfg.hyperparameters() | {"dataset": dataset.name})
@@ -138,7 +138,7 @@ def _identify(
         name, tags = f"{name} again", tags | {"reproduces": original.run.run_id}
     # A reproduction, a sweep and a single training never resume one another.
     kind = {"reproduces": cfg.reproduce, "sweep": trial.tags.get("sweep")}
-    inputs = {"data": dataset.sha256, "code": source_hashes("train")}
+    inputs = {"data": dataset.sha256, "code": provenance.source_hashes("train")}
     digest = training_digest({**cfg.hyperparameters(), **inputs, **kind})
     return name, tags, store_dir() / "checkpoints" / digest
 
@@ -157,7 +157,7 @@ def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
     )
     run.log_files("data", datasets.companion_files(dataset.path))
     run.log_text("config.yaml", as_yaml(cfg))
-    run.log_text("code.json", json.dumps(source_hashes("train"), indent=1))
+    run.log_text("code.json", json.dumps(provenance.source_hashes("train"), indent=1))
     run.log_text("packages.txt", provenance.packages())
 
 

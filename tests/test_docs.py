@@ -51,8 +51,7 @@ def test_every_command_is_valid(name, tmp_path):
     for stage, arguments in COMMAND.findall(text):
         given = [word for word in shlex.split(arguments) if word != "--help"]
         schema = getattr(cli, f"{stage.title()}Config")
-        parsed = parse(given, schema, sweeps=stage == "train")
-        assert not parsed.problems, f"{stage} {arguments}"
+        parse(given, schema, sweeps=stage == "train")  # raises an error if invalid
 
 
 @ALL

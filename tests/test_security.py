@@ -10,9 +10,9 @@ import sys
 import pytest
 
 from pipeline import tracking
-from pipeline.cli import paths
+from pipeline.cli import config
 
-MODULES = sorted((paths.ROOT / "pipeline").rglob("*.py"))
+MODULES = sorted((config.ROOT / "pipeline").rglob("*.py"))
 UNPICKLING = {"pickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 UNPICKLING |= {"torch.load", "np.load", "pd.read_pickle"}
 RUNNING_CODE = {"eval", "exec", "__import__", "compile"}
@@ -48,7 +48,7 @@ def test_no_module_can_unpickle_data_or_run_code_from_text(path):
 
 
 def test_no_configuration_can_name_a_class_or_function():
-    for path in [*MODULES, *paths.CONF_DIR.rglob("*.yaml")]:
+    for path in [*MODULES, *config.CONF_DIR.rglob("*.yaml")]:
         assert not re.search("_target_|instantiate|get_class", path.read_text())
 
 
@@ -96,7 +96,7 @@ def test_names_of_files_and_values_do_not_control_the_terminal(finished, tmp_pat
     ]
     process = subprocess.run(  # one process, because imports take most of the time
         [sys.executable, "-c", RUN_COMMANDS.format(commands=commands)],
-        cwd=paths.ROOT,
+        cwd=config.ROOT,
         env={**os.environ, "PIPELINE_OUTPUTS": str(finished.outputs)},
         capture_output=True,
         text=True,

@@ -9,12 +9,12 @@ from pipeline.cli.config import (
     ConfigError,
     as_yaml,
     defaults,
+    outputs_dir,
     run_name,
-    source_hashes,
+    store_dir,
     validate,
 )
 from pipeline.cli.launch import LaunchJobs, RunContext, record_failure
-from pipeline.cli.paths import outputs_dir, store_dir
 from pipeline.cli.schema import (
     HYPERPARAMETERS,
     DataConfig,
@@ -25,30 +25,3 @@ from pipeline.cli.schema import (
     TrainConfig,
 )
 from pipeline.cli.terminal import probability_bars, progress, progress_bar, table
-
-__all__ = [
-    "HYPERPARAMETERS",
-    "ConfigError",
-    "DataConfig",
-    "EvaluateConfig",
-    "InspectConfig",
-    "Job",
-    "LaunchJobs",
-    "PredictConfig",
-    "RunContext",
-    "SyncConfig",
-    "TrainConfig",
-    "as_yaml",
-    "defaults",
-    "outputs_dir",
-    "probability_bars",
-    "progress",
-    "progress_bar",
-    "record_failure",
-    "run_name",
-    "source_hashes",
-    "stage",
-    "store_dir",
-    "table",
-    "validate",
-]

@@ -13,9 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.config import ConfigError, defaults, load_yaml, run_name, validate
+from pipeline.cli.config import (
+    CONF_DIR,
+    ConfigError,
+    defaults,
+    load_yaml,
+    run_name,
+    validate,
+)
 from pipeline.cli.overrides import SweepValues, make_override, parse_override
-from pipeline.cli.paths import CONF_DIR
 from pipeline.cli.schema import HYPERPARAMETERS, StageConfig
 
 MULTIRUN = {"-m", "--multirun"}
@@ -42,7 +48,7 @@ class Job:
         try:
             values = values | validate(schema, values).model_dump()
         except ConfigError as error:
-            problems = str(error).splitlines()
+            problems = str(error).split("\n")
         return cls({key: values[key] for key in swept}, values, problems)
 
     @property
@@ -67,10 +73,9 @@ class Job:
 
 @dataclass(frozen=True)
 class ParsedCommand:
-    """A command line after parsing and validation."""
+    """A valid command line."""
 
     overrides: list[str]  # for Hydra
-    problems: list[str]  # one line for each error
     jobs: list[Job]  # of a sweep; empty for a single training
 
 
@@ -79,24 +84,29 @@ def parse(
 ) -> ParsedCommand:
     """Parse and validate a command line.
 
-    Keys that are not options of the stage are errors. If only some values of a sweep
-    are invalid, the jobs with these values have problems, and the command has none.
+    If only some values of a sweep are invalid, the jobs with these values have
+    problems, and the others are trained.
 
     Args:
         arguments: The command line without the program.
-        schema: The options of the stage.
+        schema: The options of the stage; other keys are errors.
         sweeps: Whether the stage can be swept.
+
+    Raises:
+        ConfigError: If it is invalid; the message has a line for each problem.
     """
     flags, settings, pairs = _split_arguments(arguments)
-    values, added, sweep, problems = _read_experiment(settings, sweeps=sweeps)
+    typed = [pair.partition("=")[0] for pair in pairs]
+    values, params, sweep, problems = _read_experiment(settings, sweeps=sweeps)
     sweep |= bool(MULTIRUN & {*arguments})
     if sweep and not sweeps:
         problems.append("-m is an option of python -m pipeline.train only")
-    problems += _check_flags(flags) + _check_settings(settings, sweep=sweep)
-    typed = [pair.partition("=")[0] for pair in pairs]
-    added = [pair for pair in added if pair.partition("=")[0] not in typed]
+    names = {flag.partition("=")[0] for flag in flags}  # --cfg of --cfg=job
+    problems += _check_flags(names) + _check_settings(settings, sweep=sweep)
+    show_only = bool(SHOW_ONLY & names)
     overrides = [*settings]
     swept: dict[str, list[Any]] = {}
+    added = [f"{key}={text}" for key, text in params.items() if key not in typed]
     for pair in [*added, *pairs]:
         key = pair.partition("=")[0]
         try:
@@ -104,26 +114,25 @@ def parse(
         except ConfigError as error:
             problems.append(str(error))
             continue
-        overrides.append(override)
         if typed.count(key) > 1:
             problems.append(f"{key} is given more than once: write {key}=a,b")
         if isinstance(value, SweepValues):
-            swept[key] = value.values
+            swept[key] = value
+            if show_only:  # of the first job
+                override = make_override(key, value[:1])
         else:
             values[key] = value
+        overrides.append(override)
     if values["reproduce"] is not None:
         problems += _check_reproduce(typed, sweep=sweep)
     jobs = _combine(schema, values, swept)
     if all(job.problems for job in jobs):
         problems += itertools.chain(*(job.problems for job in jobs))
     if problems:
-        return ParsedCommand([], list(dict.fromkeys(problems)), [])
-    if sweep and SHOW_ONLY & _names(flags):  # Hydra shows the first job
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+    if show_only:
         flags = [flag for flag in flags if flag not in MULTIRUN]
-        overrides = [each for each in overrides if each.partition("=")[0] not in swept]
-        overrides += [make_override(key, row[:1]) for key, row in swept.items()]
-        sweep = False
-    return ParsedCommand([*overrides, *flags], [], jobs if sweep else [])
+    return ParsedCommand([*overrides, *flags], jobs if sweep and not show_only else [])
 
 
 def _combine(
@@ -161,37 +170,31 @@ def experiments() -> dict[str, Path]:
 
 def _read_experiment(
     settings: Sequence[str], *, sweeps: bool
-) -> tuple[dict[str, Any], list[str], bool, list[str]]:
+) -> tuple[dict[str, Any], dict[str, Any], bool, list[str]]:
     """Read the experiment in conf/experiment that the command line selects, if any.
 
     Returns:
-        The defaults, updated by the experiment; the key=value pairs that it sweeps;
-        whether it is a sweep; and the problems.
+        The defaults, updated by the experiment; the values that it sweeps, as text, by
+        key; whether it is a sweep; and the problems.
     """
     names = [s.partition("=")[2] for s in settings if s.startswith("experiment=")]
     if not names:
-        return defaults(), [], False, []
+        return defaults(), {}, False, []
     files = experiments()
     if names[-1] not in files or not sweeps:
         rule = f"must be {' or '.join(files)}, got {names[-1]!r}"
         rule = rule if sweeps else "is an option of python -m pipeline.train only"
-        return defaults(), [], False, [f"experiment {rule}"]
+        return defaults(), {}, False, [f"experiment {rule}"]
     values = load_yaml(files[names[-1]])
     hydra = values.pop("hydra", {})
     params = hydra.get("sweeper", {}).get("params", {})
-    pairs = [f"{key}={value}" for key, value in params.items()]
-    return defaults() | values, pairs, hydra.get("mode") == "MULTIRUN", []
+    return defaults() | values, params, hydra.get("mode") == "MULTIRUN", []
 
 
-def _names(flags: Iterable[str]) -> set[str]:
-    """Return flags without the word that may be joined to them, as in --cfg=job."""
-    return {flag.partition("=")[0] for flag in flags}
-
-
-def _check_flags(flags: Sequence[str]) -> list[str]:
-    unknown = [name for name in sorted(_names(flags) - FLAGS) if name.startswith("-")]
+def _check_flags(names: set[str]) -> list[str]:
+    unknown = [name for name in sorted(names - FLAGS) if name.startswith("-")]
     problems = [f"unknown flag {name}: --help lists the options" for name in unknown]
-    if "--resolve" in flags and not _names(flags) & SHOW_ONLY:
+    if "--resolve" in names and not names & SHOW_ONLY:
         problems.append("--resolve has no effect without --cfg job")
     return problems
 

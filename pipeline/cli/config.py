@@ -1,11 +1,11 @@
-"""The configuration of a stage: defaults, validation and the messages about bad values.
+"""The configuration of a stage: its files, defaults, validation and folders of outputs.
 
 It does not read the command line; `arguments.py` does, and `schema.py` has the bounds.
 """
 
 import difflib
-import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.cli.paths import CONF_DIR, ROOT
 from pipeline.cli.schema import (
     HYPERPARAMETERS,
     QUESTION_KEYS,
@@ -25,6 +24,27 @@ from pipeline.files import printable
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF_DIR = ROOT / "conf"
+
+
+def outputs_dir() -> Path:
+    """Return the folder that all stages write to: outputs/, or `PIPELINE_OUTPUTS`."""
+    outputs = os.environ.get("PIPELINE_OUTPUTS")
+    return Path(outputs).expanduser().resolve() if outputs else ROOT / "outputs"
+
+
+def store_dir() -> Path:
+    """Return the folder of MLflow's store, the checkpoints and the sweeps.
+
+    It is `outputs_dir()`, unless DVC runs an experiment in a temporary copy of the
+    project; then it is outputs/ of the project itself, so that these files remain.
+    """
+    project = os.environ.get("DVC_ROOT")
+    if project and "PIPELINE_OUTPUTS" not in os.environ:
+        return Path(project) / "outputs"
+    return outputs_dir()
 
 
 class ConfigError(ValueError):
@@ -55,9 +75,8 @@ def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
         if len(questions) > 1:
             lines.append(f"{', '.join(questions)} cannot be combined: use one of them")
         if values.get("image") is not None and not values.get("neuron"):
-            lines.append(
-                "image is an input of neurons: add neuron=N11, or leave it out"
-            )
+            rule = "image is an input of neurons: add neuron=N11, or leave it out"
+            lines.append(rule)
     if lines:
         raise ConfigError("\n".join(lines))
     return config
@@ -76,9 +95,8 @@ def _explain(error: "ErrorDetails") -> str:
 def describe_default(key: str) -> str:
     """Return a phrase for messages, such as "the default is hidden=20"."""
     value = defaults()[key]
-    return (
-        f"the default is {key}={value if isinstance(value, str) else json.dumps(value)}"
-    )
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"the default is {key}={text}"
 
 
 def explain_unknown_key(argument: str, schema: type[StageConfig]) -> str:
@@ -150,13 +168,3 @@ def run_name(
         if key in named or values[key] != usual[key]
     )
     return printable(" ".join(parts))
-
-
-def source_hashes(stage: str) -> dict[str, str]:
-    """Return the sha256 of each module that dvc.yaml lists under a stage's deps."""
-    from omegaconf import OmegaConf
-
-    chain = OmegaConf.to_container(OmegaConf.load(ROOT / "dvc.yaml"))
-    assert isinstance(chain, dict)
-    modules = [d for d in chain["stages"][stage]["deps"] if d.startswith("pipeline/")]
-    return {m: hashlib.sha256((ROOT / m).read_bytes()).hexdigest() for m in modules}

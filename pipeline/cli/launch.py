@@ -20,9 +20,8 @@ from typing import Any
 
 from pipeline import files
 from pipeline.cli.arguments import Job, ParsedCommand
-from pipeline.cli.config import to_dict, validate
+from pipeline.cli.config import CONF_DIR, outputs_dir, to_dict, validate
 from pipeline.cli.overrides import quote
-from pipeline.cli.paths import CONF_DIR, outputs_dir
 from pipeline.cli.schema import StageConfig
 from pipeline.cli.terminal import ignore_broken_pipe
 

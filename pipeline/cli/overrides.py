@@ -6,7 +6,6 @@ Text is taken as typed; Hydra's own parser reads numbers, switches and ranges.
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.cli.config import (
@@ -18,11 +17,8 @@ from pipeline.cli.config import (
 from pipeline.cli.schema import HYPERPARAMETERS, LIST_KEYS, TEXT_KEYS, StageConfig
 
 
-@dataclass(frozen=True)
-class SweepValues:
+class SweepValues(list[Any]):
     """The values of a key that a sweep varies."""
-
-    values: list[Any]
 
 
 def parse_override(
@@ -93,13 +89,13 @@ def _parse_with_hydra(argument: str) -> Any:  # noqa: ANN401
         override = OverridesParser.create().parse_override(argument)
         if not override.is_sweep_override():
             return unquote(override.value())
-        values = [unquote(value) for value in override.sweep_iterator()]
+        values = SweepValues(map(unquote, override.sweep_iterator()))
     except (HydraException, NotImplementedError, ValueError):
         # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
         raise _unreadable(key, text) from None
     if not values:  # range(3,1)
         raise _unreadable(key, text)
-    return SweepValues(values)
+    return values
 
 
 def _unreadable(key: str, text: str) -> ConfigError:

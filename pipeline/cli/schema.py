@@ -19,12 +19,7 @@ HYPERPARAMETERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size",
 TEXT_KEYS = {"dataset", "run", "reproduce", "model", "images"}
 TEXT_KEYS |= {"neuron", "image", "weight", "against", "server"}
 LIST_KEYS = {"sets"}  # lists of text
-QUESTION_KEYS = (
-    "neuron",
-    "weight",
-    "arrays",
-    "against",
-)  # exclusive
+QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 
 
 def _dataset(value: str) -> str:

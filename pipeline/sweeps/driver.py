@@ -21,7 +21,6 @@ from pipeline.cli import (
     LaunchJobs,
     defaults,
     outputs_dir,
-    source_hashes,
     store_dir,
 )
 from pipeline.files import printable
@@ -129,7 +128,7 @@ def _digest(jobs: Sequence[Job]) -> str:
         raise errors[0]
     keys = (*HYPERPARAMETERS, "tracking")
     settings = sorted(str([job.values[key] for key in keys]) for job in jobs)
-    versions = [source_hashes("train"), provenance.version("torch")]
+    versions = [provenance.source_hashes("train"), provenance.version("torch")]
     identity = [list(jobs[0].swept), settings, data, versions]
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,9 +1,10 @@
 """The provenance of a run: code, command, user, machine and packages.
 
-`pipeline.cli.config.source_hashes` has the hashes of the modules that a stage imports.
+It describes this process; the data and the options of a run are recorded by its stage.
 """
 
 import getpass
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -12,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_tags(extra: Mapping[str, str], lease: str) -> dict[str, str]:
@@ -33,6 +36,15 @@ def tags() -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
     }
+
+
+def source_hashes(stage: str) -> dict[str, str]:
+    """Return the sha256 of each module that dvc.yaml lists under a stage's deps."""
+    import yaml
+
+    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    modules = [dep for dep in deps if dep.startswith("pipeline/")]
+    return {m: hashlib.sha256((ROOT / m).read_bytes()).hexdigest() for m in modules}
 
 
 def packages() -> str:
@@ -57,11 +69,10 @@ def version(package: str) -> str:
 
 def _git() -> dict[str, str]:
     """Return the commit, and whether the code differs from it."""
-    root = Path(__file__).resolve().parents[2]
 
     def git(*command: str) -> str:
         process = subprocess.run(
-            ["git", *command], cwd=root, capture_output=True, text=True, check=True
+            ["git", *command], cwd=ROOT, capture_output=True, text=True, check=True
         )
         return process.stdout.strip()
 

@@ -1,16 +1,16 @@
 import pytest
 
 from pipeline import datasets
-from pipeline.cli import paths
+from pipeline.cli import config
+from pipeline.cli.command import help_text
 from pipeline.cli.config import (
+    CONF_DIR,
     ConfigError,
     defaults,
     load_yaml,
     run_name,
-    source_hashes,
     validate,
 )
-from pipeline.cli.help import help_text
 from pipeline.cli.schema import (
     DATASETS,
     EvaluateConfig,
@@ -25,8 +25,8 @@ SCHEMAS = [TrainConfig, EvaluateConfig, InspectConfig, PredictConfig, SyncConfig
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_the_defaults_are_valid_for_every_stage(schema):
-    config = validate(schema, defaults()).model_dump()
-    assert config == {key: defaults()[key] for key in config}
+    values = validate(schema, defaults()).model_dump()
+    assert values == {key: defaults()[key] for key in values}
 
 
 def test_every_key_of_the_configuration_is_an_option_of_a_stage():
@@ -39,7 +39,7 @@ def test_a_caller_that_changes_the_defaults_changes_only_its_copy():
 
 
 def test_every_default_has_a_comment_with_its_meaning():
-    for line in (paths.CONF_DIR / "config.yaml").read_text().splitlines():
+    for line in (CONF_DIR / "config.yaml").read_text().splitlines():
         assert line.startswith("#") or len(line.split(" # ")[1]) > 10
 
 
@@ -63,13 +63,6 @@ def test_a_run_is_named_by_hidden_seed_and_what_is_not_default():
     assert run_name(values) == "hidden=40 seed=1 lr=0.01"
 
 
-def test_source_hashes_are_of_the_modules_that_dvc_yaml_names():
-    hashes = source_hashes("train")
-    assert {"pipeline/training/loop.py", "pipeline/train.py"} <= set(hashes)
-    assert all(path.startswith("pipeline/") for path in hashes)
-    assert {len(sha256) for sha256 in hashes.values()} == {64}
-
-
 def test_the_data_sets_that_can_be_named_are_those_of_the_registry():
     assert set(DATASETS) == set(datasets.NAMES)
 
@@ -89,12 +82,12 @@ def test_outputs_can_be_moved_and_outlive_the_copy_of_a_dvc_experiment(
 ):
     monkeypatch.delenv("PIPELINE_OUTPUTS", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    assert paths.outputs_dir() == paths.store_dir() == paths.ROOT / "outputs"
+    assert config.outputs_dir() == config.store_dir() == config.ROOT / "outputs"
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    assert paths.outputs_dir() == paths.ROOT / "outputs"
-    assert paths.store_dir() == tmp_path / "outputs"
+    assert config.outputs_dir() == config.ROOT / "outputs"
+    assert config.store_dir() == tmp_path / "outputs"
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "x"))
-    assert paths.outputs_dir() == paths.store_dir() == tmp_path / "x"
+    assert config.outputs_dir() == config.store_dir() == tmp_path / "x"
 
 
 @pytest.mark.parametrize(

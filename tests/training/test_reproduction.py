@@ -46,11 +46,11 @@ def test_a_run_is_reproduced_byte_for_byte(once):
 
 # Another epsilon, and the hash that the changed file would have.
 OTHER_CODE = """
-import pipeline.cli
+from pipeline.tracking import provenance
 from pipeline.training import loop
 loop.EPSILON = 1e-3
-hashes = pipeline.cli.source_hashes
-pipeline.cli.source_hashes = lambda stage: (
+hashes = provenance.source_hashes
+provenance.source_hashes = lambda stage: (
     hashes(stage) | {"pipeline/training/loop.py": "changed"}
 )
 """
