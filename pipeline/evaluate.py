@@ -12,11 +12,18 @@ them in the MLflow run of the training. Takes 4 s.
 import json
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli import EvaluateConfig, outputs_dir, progress, stage, store_dir
-from pipeline.cli.terminal import table
+from pipeline.cli import (
+    EvaluateConfig,
+    outputs_dir,
+    progress,
+    stage,
+    store_dir,
+    table,
+)
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
@@ -65,11 +72,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
 def _evaluate_sets(
     cfg: EvaluateConfig, trained: "TrainedModel", dataset: "Dataset"
 ) -> "tuple[list[EvaluationResult], list[str]]":
-    """Evaluate each set; return the results, and a line for each problem.
-
-    Raises:
-        ValueError: If no set can be evaluated.
-    """
+    """Evaluate each set; return the results, and a line for each problem."""
     from pipeline.evaluation import evaluate_network, load_test_set, with_unique_name
 
     results: list[EvaluationResult] = []
@@ -91,14 +94,10 @@ def _evaluate_sets(
             problems.append(str(error))
             continue
         problems += test_set.problems
-        existing = [result.test_set.name for result in results]
-        test_set = with_unique_name(test_set, existing)
+        test_set = with_unique_name(test_set, [each.test_set.name for each in results])
         print(f"{test_set.name}: {test_set.description}")
-        results.append(
-            evaluate_network(
-                test_set, network=trained.network, detector=trained.detector
-            )
-        )
+        network, detector = trained.network, trained.detector
+        results.append(evaluate_network(test_set, network=network, detector=detector))
     if not results:
         raise ValueError("\n  ".join(["no set could be evaluated", *problems]))
     return results, problems
@@ -110,13 +109,13 @@ def _write(results: Sequence["EvaluationResult"], folder: Path) -> None:
 
     metrics = {result.test_set.name: result.metrics for result in results}
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    for name, parts in (
+    for name, tables in (
         ("answers.csv", [result.per_image() for result in results]),
         ("classes.csv", [result.per_class() for result in results]),
         ("confusion.csv", [result.confusion() for result in results]),
         ("calibration.csv", [result.calibration() for result in results]),
     ):
-        files.write_csv(folder / name, [row for part in parts for row in part])
+        files.write_csv(folder / name, [*chain.from_iterable(tables)])
     figures = [result.plot() for result in results]
     plots.stack_images(figures).save(folder / "scores.png")
 
@@ -144,20 +143,21 @@ def _record(result: "EvaluationResult", run: "Run", *, step: int) -> None:
 def _summary(results: Sequence["EvaluationResult"]) -> str:
     """Return a table of the metrics of each set."""
     columns = ("set", "images", "accuracy", "95% interval", "loss", "confidence")
-    rows = [
-        (
-            result.test_set.name,
-            f"{metrics['n']:,}",
-            f"{metrics['accuracy']:.2%}",
-            f"{metrics['accuracy_low']:.1%}-{metrics['accuracy_high']:.1%}",
-            f"{metrics['loss']:.4f}",
-            f"{metrics['confidence']:.1%}",
-            f"{metrics['calibration_error']:.1%}",
-            f"{metrics['unsure']:.1%}",
+    rows = []
+    for result in results:
+        metrics = result.metrics
+        rows.append(
+            (
+                result.test_set.name,
+                f"{metrics['n']:,}",
+                f"{metrics['accuracy']:.2%}",
+                f"{metrics['accuracy_low']:.1%}-{metrics['accuracy_high']:.1%}",
+                f"{metrics['loss']:.4f}",
+                f"{metrics['confidence']:.1%}",
+                f"{metrics['calibration_error']:.1%}",
+                f"{metrics['unsure']:.1%}",
+            )
         )
-        for result in results
-        for metrics in [result.metrics]
-    ]
     return table((*columns, "calibration error", "unsure"), rows, left=("set",))
 
 

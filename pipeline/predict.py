@@ -36,14 +36,11 @@ def predict(cfg: PredictConfig) -> None:
     from pipeline.training import load_trained, load_training_data
 
     torch.set_num_threads(1)
+    outputs, store = outputs_dir(), store_dir()
     trained = load_trained(
-        run=cfg.run,
-        model=cfg.model,
-        outputs=outputs_dir(),
-        store=store_dir(),
-        detector=True,
+        run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
-    dataset = load_training_data(trained, outputs=outputs_dir())
+    dataset = load_training_data(trained, outputs=outputs)
     inputs = read_inputs(str(cfg.images), dataset, prepare=trained.prepared_as_mnist)
     if inputs.count > 1:
         print(f"{inputs.count:,} images: {inputs.label_source}\n")
@@ -54,16 +51,15 @@ def predict(cfg: PredictConfig) -> None:
         probabilities = trained.network.predict(images).numpy()
         counts, drawn = np.array([prepared.digit_count]), np.array([prepared.drawn])
         (verdict,) = trained.detector.judge(images, probabilities, counts, drawn)
-        if len(predictions) >= MAX_PLOTTED:
-            prepared = replace(prepared, steps={})  # to save memory
-            source = replace(source, prepared=prepared)
+        if len(predictions) >= MAX_PLOTTED:  # to save memory
+            source = replace(source, prepared=replace(prepared, steps={}))
         predictions.append(Prediction(source, probabilities[0].tolist(), verdict))
         print(predictions[-1].text())
     if not predictions:
         raise ValueError("\n  ".join(["no image could be read", *inputs.problems]))
-    with files.atomic_folder(outputs_dir() / "predict") as folder:
-        _write(predictions, folder, class_means=dataset.means())
-    print(f"files  {outputs_dir() / 'predict'}")
+    with files.atomic_folder(outputs / "predict") as folder:
+        _write(predictions, folder, dataset.means())
+    print(f"files  {outputs / 'predict'}")
     if inputs.problems:
         failed = len(inputs.problems)
         summary = f"{failed} {'image was' if failed == 1 else 'images were'} not read"
@@ -105,10 +101,8 @@ class Prediction:
             "sure" if self.verdict.sure else f"unsure: {self.verdict.reason}",
         ]
         if self.source.label is not None:
-            origin = (
-                "label from the file name" if self.source.label_from_name else "label"
-            )
-            lines.append(f"{origin}: {self.source.label}")
+            origin = " from the file name" if self.source.label_from_name else ""
+            lines.append(f"label{origin}: {self.source.label}")
         return lines
 
     def text(self) -> str:
@@ -121,7 +115,6 @@ class Prediction:
 def _write(
     predictions: Sequence[Prediction],
     folder: Path,
-    *,
     class_means: "Mapping[int, np.ndarray]",
 ) -> None:
     """Write the predictions as JSON and CSV, and a plot of the preprocessing steps."""

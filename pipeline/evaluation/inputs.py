@@ -8,16 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import images
 from pipeline.datasets import Dataset
-from pipeline.images import (
-    ImageListing,
-    PreparedImage,
-    list_images,
-    preprocess,
-    read_image,
-    relative_name,
-    resize_only,
-)
+from pipeline.images import PreparedImage
 
 
 @dataclass(frozen=True)
@@ -51,12 +44,23 @@ def read_inputs(source: str, dataset: Dataset, *, prepare: bool) -> Inputs:
     Raises:
         ValueError: If the file, the folder or the test image does not exist.
     """
-    if _is_index(source):
-        image = _test_image(source, dataset, key="images", others="a file or folder")
-        return Inputs(1, "", iter([image]), [])
-    listing = list_images(Path(source).expanduser())
-    images = _read_files(listing, source, prepare=prepare)
-    return Inputs(len(listing.entries), listing.label_source, images, listing.problems)
+    test_image = _test_image(source, dataset, key="images", others="a file or folder")
+    if test_image:
+        return Inputs(1, "", iter([test_image]), [])
+    place = Path(source).expanduser()
+    listing = images.list_images(place)
+
+    def read() -> Iterator[InputImage]:
+        for entry in listing.entries:
+            try:
+                prepared = _read_file(entry.path, prepare=prepare)
+            except ValueError as error:
+                listing.problems.append(str(error))
+                continue
+            name = images.relative_name(entry.path, place)
+            yield InputImage(name, entry.label, listing.labels_from_names, prepared)
+
+    return Inputs(len(listing.entries), listing.label_source, read(), listing.problems)
 
 
 def read_input(source: str, dataset: Dataset, *, prepare: bool) -> InputImage:
@@ -65,43 +69,31 @@ def read_input(source: str, dataset: Dataset, *, prepare: bool) -> InputImage:
     Raises:
         ValueError: If it cannot be read; the message says why.
     """
-    if _is_index(source):
-        return _test_image(source, dataset, key="image", others="a file")
+    test_image = _test_image(source, dataset, key="image", others="a file")
+    if test_image:
+        return test_image
     prepared = _read_file(Path(source).expanduser(), prepare=prepare)
     return InputImage(source, None, False, prepared)
 
 
-def _is_index(source: str) -> bool:
-    return re.fullmatch("-?[0-9]+", source) is not None
-
-
-def _test_image(source: str, dataset: Dataset, *, key: str, others: str) -> InputImage:
+def _test_image(
+    source: str, dataset: Dataset, *, key: str, others: str
+) -> InputImage | None:
+    """Return the test image with this index; None if the text is not a number."""
+    if not re.fullmatch("-?[0-9]+", source):
+        return None
     row, test = int(source), dataset.test
     if not 0 <= row < len(test):
         raise ValueError(
             f"{key} must be 0 to {len(test) - 1}, the index of a test image of "
             f"{dataset.name}, or {others}, got {row}"
         )
-    prepared = PreparedImage(
-        test.images[row], 1, True, {"test image": test.images[row]}
-    )
+    image = test.images[row]
+    prepared = PreparedImage(image, 1, True, {"test image": image})
     name = f"{dataset.name} test image {row}"
     return InputImage(name, int(test.labels[row]), False, prepared)
 
 
-def _read_files(
-    listing: ImageListing, source: str, *, prepare: bool
-) -> Iterator[InputImage]:
-    for entry in listing.entries:
-        try:
-            prepared = _read_file(entry.path, prepare=prepare)
-        except ValueError as error:
-            listing.problems.append(str(error))
-            continue
-        name = relative_name(entry.path, source)
-        yield InputImage(name, entry.label, listing.labels_from_names, prepared)
-
-
 def _read_file(path: Path, *, prepare: bool) -> PreparedImage:
-    levels = read_image(path)
-    return preprocess(levels) if prepare else resize_only(levels)
+    levels = images.read_image(path)
+    return images.preprocess(levels) if prepare else images.resize_only(levels)

@@ -3,6 +3,7 @@
 `evaluate` writes, records and prints them.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,27 +23,24 @@ class EvaluationResult:
     """The predictions of a network for a test set, and their metrics."""
 
     test_set: TestSet
-    probabilities: Tensor  # (n, CLASSES)
+    confidence: list[float]  # the probability of each prediction
     predictions: Tensor  # (n,)
     labels: Tensor  # (n,)
     sure: list[bool]  # whether each prediction can be relied on
+    bins: list[metrics.ConfidenceBin]
     metrics: dict[str, float | int]  # n is an integer
 
     def per_image(self) -> list[dict[str, Any]]:
         """Return the prediction for each image."""
-        confidence = self.probabilities.max(dim=1).values.tolist()
-        predictions, labels = self.predictions.tolist(), self.labels.tolist()
-        return [
-            {
-                "set": self.test_set.name,
-                "file": file,
-                "label": labels[row],
-                "answer": predictions[row],
-                "confidence": round(confidence[row], 4),
-                "sure": self.sure[row],
-            }
-            for row, file in enumerate(self.test_set.files)
-        ]
+        columns = {
+            "file": self.test_set.files,
+            "label": self.labels.tolist(),
+            "answer": self.predictions.tolist(),
+            "confidence": [round(value, 4) for value in self.confidence],
+            "sure": self.sure,
+        }
+        rows = zip(*columns.values(), strict=True)
+        return self._rows(dict(zip(columns, row, strict=True)) for row in rows)
 
     def per_class(self) -> list[dict[str, Any]]:
         """Return precision, recall, F1 and the number of images of each class."""
@@ -55,49 +53,49 @@ class EvaluationResult:
             zero_division=0,
         )
         names = ("precision", "recall", "f1", "n")
-        return [
-            {"set": self.test_set.name, "class": digit}
+        return self._rows(
+            {"class": digit}
             | {name: c[digit].item() for name, c in zip(names, columns, strict=True)}
             for digit in range(CLASSES)
-        ]
+        )
 
     def confusion(self) -> list[dict[str, Any]]:
         """Return the confusion matrix: a row per label, a column per prediction."""
-        return [
-            {"set": self.test_set.name, "label": label}
+        return self._rows(
+            {"label": label}
             | {f"answer {answer}": count for answer, count in enumerate(counts)}
             for label, counts in enumerate(self._confusion_matrix().tolist())
-        ]
+        )
 
     def calibration(self) -> list[dict[str, Any]]:
         """Return the confidence and the accuracy of each bin of confidence."""
-        bins = metrics.reliability(self.probabilities, self.labels)
-        return [{"set": self.test_set.name, **vars(each)} for each in bins]
+        return self._rows(map(vars, self.bins))
 
     def mistakes(self, limit: int) -> list[dict[str, Any]]:
         """Return the most confident wrong predictions, each with its image."""
-        rows = [*enumerate(self.per_image())]
-        wrong = [(i, row) for i, row in rows if row["label"] != row["answer"]]
-        wrong.sort(key=lambda entry: -entry[1]["confidence"])
-        images = self.test_set.data.images
+        images = zip(self.per_image(), self.test_set.data.images, strict=True)
+        wrong = [(row, image) for row, image in images if row["label"] != row["answer"]]
+        wrong.sort(key=lambda pair: -pair[0]["confidence"])
         return [
-            {"picture": Image.fromarray(images[i]).resize((84, 84), 0)}  # a stored name
+            {"picture": Image.fromarray(image).resize((84, 84), 0)}  # a stored name
             | {**row, "file": printable(row["file"])}
-            for i, row in wrong[:limit]
+            for row, image in wrong[:limit]
         ]
 
     def plot(self) -> Image.Image:
         """Plot the confusion matrix and the reliability diagram."""
-        bins = metrics.reliability(self.probabilities, self.labels)
         return plots.evaluation_scores(
             self._confusion_matrix(),
-            np.array([[b.count, b.confidence, b.accuracy] for b in bins]),
+            np.array([[b.count, b.confidence, b.accuracy] for b in self.bins]),
             title=f"{self.test_set.name}: {self.metrics['accuracy']:.2%} of "
             f"{len(self.labels):,} images classified correctly",
         )
 
     def _confusion_matrix(self) -> np.ndarray:
         return metrics.confusion_matrix(self.predictions, self.labels, CLASSES)
+
+    def _rows(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [{"set": self.test_set.name, **row} for row in rows]
 
 
 def evaluate_network(
@@ -112,6 +110,7 @@ def evaluate_network(
     labels = torch.from_numpy(test_set.data.labels).long()
     logits = network.logits(images)
     probabilities, predictions = logits.softmax(dim=1), logits.argmax(dim=1)
+    confidence = probabilities.max(dim=1).values
     verdicts = detector.judge(
         images, probabilities.numpy(), test_set.digit_counts, test_set.drawn
     )
@@ -125,8 +124,10 @@ def evaluate_network(
         "accuracy": correct / n,
         "accuracy_low": low,
         "accuracy_high": high,
-        "confidence": probabilities.max(dim=1).values.mean().item(),
+        "confidence": confidence.mean().item(),
         "calibration_error": metrics.expected_calibration_error(bins),
         "unsure": sure.count(False) / n,
     }
-    return EvaluationResult(test_set, probabilities, predictions, labels, sure, values)
+    return EvaluationResult(
+        test_set, confidence.tolist(), predictions, labels, sure, bins, values
+    )

@@ -5,7 +5,6 @@ data set. Single images are read by `inputs`.
 """
 
 import hashlib
-import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,16 +13,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from pipeline import datasets
+from pipeline import datasets, images
 from pipeline.datasets import Dataset, LabelledImages
 from pipeline.files import printable
-from pipeline.images import (
-    list_images,
-    preprocess,
-    read_image,
-    relative_name,
-    resize_only,
-)
 
 MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 UNCHANGED_SETS = ("mnist", "fashion_mnist")
@@ -59,7 +51,6 @@ class _Source:
     read: Callable[[int], UInt8[np.ndarray, "height width"]]
     description: str
     problems: list[str] = field(default_factory=list)
-    like_mnist: bool = False  # by default, these images are not preprocessed
 
 
 def load_test_set(
@@ -86,23 +77,28 @@ def load_test_set(
         ValueError: If no image can be read; the message says why.
     """
     if name is None:
+        data = dataset.split(split).val
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
-        description = f"the validation images of the training (split={split})"
-        source = _from_mnist(set_name, dataset.split(split).val, description)
-    elif datasets.file_name(name) == dataset.name:
-        source = _from_mnist(dataset.name, dataset.test, "the test images")
+        text = f"the validation images of the training (split={split})"
+        source = _from_arrays(set_name, data.images, data.labels, text)
+    elif name in UNCHANGED_SETS or datasets.file_name(name) == dataset.name:
+        if datasets.file_name(name) != dataset.name:
+            dataset = datasets.load(name, folder=folder)
+        data = dataset.test
+        source = _from_arrays(dataset.name, data.images, data.labels, "the test images")
     else:
-        source = _find_source(name, folder)
-    if prepare is None:
-        prepare = not source.like_mnist
-    return _read(source, prepare=prepare, track=track)
+        source = _find_source(name)
+        prepare = prepare is None or prepare
+    return _read(source, prepare=bool(prepare), track=track)
 
 
 def with_unique_name(test: TestSet, existing: Collection[str]) -> TestSet:
     """Add a number to the name of a set if another set has the name."""
-    numbered = (f"{test.name}-{number}" for number in itertools.count(2))
-    names = itertools.chain([test.name], numbered)
-    return replace(test, name=next(name for name in names if name not in existing))
+    name, number = test.name, 1
+    while name in existing:
+        number += 1
+        name = f"{test.name}-{number}"
+    return replace(test, name=name)
 
 
 def _read(source: _Source, *, prepare: bool, track: Track) -> TestSet:
@@ -115,17 +111,17 @@ def _read(source: _Source, *, prepare: bool, track: Track) -> TestSet:
             problems.append(str(error))
             continue
         # Without the steps, which need much memory.
-        image = preprocess(levels) if prepare else resize_only(levels)
+        image = images.preprocess(levels) if prepare else images.resize_only(levels)
         prepared.append((image.image, image.digit_count, image.drawn))
         rows.append(row)
     if not rows:
         raise ValueError("\n  ".join([f"{source.name}: no readable images", *problems]))
-    images, digit_counts, drawn = zip(*prepared, strict=True)
+    pixels, digit_counts, drawn = zip(*prepared, strict=True)
     labels = np.array([source.labels[row] for row in rows], np.uint8)
     how = "preprocessed as in MNIST" if prepare else "not preprocessed"
     return TestSet(
         name=source.name,
-        data=LabelledImages(np.stack(images), labels),
+        data=LabelledImages(np.stack(pixels), labels),
         files=[source.files[row] for row in rows],
         description=f"{len(rows):,} images: {source.description}, {how}",
         digit_counts=np.array(digit_counts),
@@ -134,38 +130,28 @@ def _read(source: _Source, *, prepare: bool, track: Track) -> TestSet:
     )
 
 
-def _array_source(
+def _from_arrays(
     name: str,
-    images: UInt8[np.ndarray, "n height width"],
+    pixels: UInt8[np.ndarray, "n height width"],
     labels: UInt8[np.ndarray, " n"],
     description: str,
     *,
     file: str = "",
-    like_mnist: bool = False,
 ) -> _Source:
     return _Source(
         name=name,
-        files=[f"{file or name} {row}" for row in range(len(images))],
+        files=[f"{file or name} {row}" for row in range(len(pixels))],
         labels=labels.tolist(),
-        read=images.__getitem__,
+        read=pixels.__getitem__,
         description=description,
-        like_mnist=like_mnist,
     )
 
 
-def _from_mnist(name: str, data: LabelledImages, description: str) -> _Source:
-    return _array_source(name, data.images, data.labels, description, like_mnist=True)
-
-
-def _find_source(name: str, folder: Path) -> _Source:
+def _find_source(name: str) -> _Source:
     """Find out what a set is, and where its labels are."""
-    if name in UNCHANGED_SETS:
-        data = datasets.load(name, folder=folder).test
-        return _from_mnist(name, data, "the test images")
     if name == "digits":
-        images, labels = datasets.scikit_learn_digits()
         text = "all of scikit-learn's digits, 8x8 pixels"
-        return _array_source(name, images, labels, text)
+        return _from_arrays(name, *datasets.scikit_learn_digits(), text)
     place = Path(name)
     set_name = re.sub(r"[^\w.-]+", "_", place.resolve().name)[:80] or "images"
     if place.is_dir():
@@ -184,35 +170,35 @@ def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> _Source:
     """Read a pair of IDX files; of several, the only one without train in its name."""
     candidates = [pair for pair in pairs if "train" not in pair[0].name] or pairs
     if len(candidates) > 1:
-        names = ", ".join(printable(images.name) for images, _ in candidates)
+        names = ", ".join(printable(pair[0].name) for pair in candidates)
         folder = printable(pairs[0][0].parent)
         raise ValueError(f"{folder} contains several test sets: {names}")
     path = candidates[0][0]
     try:
-        images, labels = datasets.read_pair(*candidates[0])
+        pixels, labels = datasets.read_pair(*candidates[0])
     except ValueError as error:
         raise ValueError(printable(str(error))) from None  # names can have line breaks
-    if len(images) > MAX_IMAGES:
+    if len(pixels) > MAX_IMAGES:
         raise ValueError(
-            f"{printable(path)} has {len(images):,} images; the limit is {MAX_IMAGES:,}"
+            f"{printable(path)} has {len(pixels):,} images; the limit is {MAX_IMAGES:,}"
         )
-    text = f"{printable(path.name)}, {images.shape[1]}x{images.shape[2]} pixels"
-    return _array_source(name, images, labels, text, file=path.name)
+    text = f"{printable(path.name)}, {pixels.shape[1]}x{pixels.shape[2]} pixels"
+    return _from_arrays(name, pixels, labels, text, file=path.name)
 
 
 def _list_folder(name: str, place: Path) -> _Source:
-    listing = list_images(place)
-    labelled = [entry for entry in listing.entries if entry.label is not None]
-    problems = [
+    listing = images.list_images(place)
+    labelled = [(e.path, e.label) for e in listing.entries if e.label is not None]
+    listing.problems.extend(
         f"{printable(entry.path)} has no label; give it a name such as 7_a.png"
         for entry in listing.entries
         if entry.label is None
-    ]
+    )
     return _Source(
         name=name,
-        files=[relative_name(entry.path, str(place)) for entry in labelled],
-        labels=[entry.label for entry in labelled if entry.label is not None],
-        read=lambda row: read_image(labelled[row].path),
+        files=[images.relative_name(path, place) for path, _ in labelled],
+        labels=[label for _, label in labelled],
+        read=lambda row: images.read_image(labelled[row][0]),
         description=listing.label_source,
-        problems=listing.problems + problems,
+        problems=listing.problems,
     )

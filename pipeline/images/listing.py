@@ -72,10 +72,9 @@ def list_images(place: Path) -> ImageListing:
     return listing
 
 
-def relative_name(path: Path, place: str) -> str:
+def relative_name(path: Path, place: Path) -> str:
     """Return the name of an image file relative to the path that was listed."""
-    root = Path(place).expanduser()
-    return str(path.relative_to(root)) if path != root else path.name
+    return str(path.relative_to(place)) if path != place else path.name
 
 
 def _list_digit_folders(place: Path) -> ImageListing:
