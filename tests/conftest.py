@@ -32,9 +32,8 @@ from threadpoolctl import threadpool_limits
 
 from pipeline import cli, datasets
 from pipeline.model import load_trained_model
-from pipeline.tracking.addresses import artifact_root, sqlite_uri
 from pipeline.tracking.mlflow_internals import relocate_artifacts
-from pipeline.tracking.store import open_store
+from pipeline.tracking.store import artifact_root, open_store, sqlite_uri
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "outputs" / "data"

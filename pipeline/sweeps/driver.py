@@ -174,12 +174,12 @@ def _train(missing: Sequence[Job], folder: Path, run: "Run", launch: LaunchJobs)
 
 def _reconcile_children(outcomes: Sequence[Outcome], run: "Run", *, sweep: str) -> None:
     """Give each job exactly one run, whose status agrees with its outcome."""
-    children = run.children() or []
+    children = run.children()
     for outcome in outcomes:
         job = outcome.job
         run.reconcile(
             job.name,
-            [child for child in children if child.setting == job.name],
+            [child for child in children if child.tags.get("setting") == job.name],
             params={key: str(job.values[key]) for key in HYPERPARAMETERS},
             tags={"sweep": sweep, **job.tags},
             error=outcome.error,

@@ -1,8 +1,9 @@
 """Which jobs of a sweep are trained, and the files of those that are.
 
-The runs in the store decide. Without a store, the files in the folder do.
+The runs in the store decide; without tracking, the files in the folder do.
 """
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from pipeline import files
 from pipeline.cli import Job, record_failure
 
 if TYPE_CHECKING:
-    from pipeline.tracking import ChildRun, Run
+    from pipeline.tracking import RecordedRun, Run
 
 
 def find_missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
@@ -63,16 +64,21 @@ def record_killed(missing: Sequence[Job], folder: Path, run: "Run") -> None:
 
 def _find_trained(
     jobs: Sequence[Job], folder: Path, run: "Run"
-) -> dict[str, "ChildRun | None"]:
-    """Return the names of the jobs that are trained, and their runs if recorded."""
-    children = run.children()
-    if children is not None:
-        return {c.setting: c for c in children if c.status == "FINISHED"}
-    records = {job.name: folder / job.folder / "train" / "run.json" for job in jobs}
-    return {name: None for name, record in records.items() if record.exists()}
+) -> dict[str, "RecordedRun | None"]:
+    """Return the names of the jobs that are trained, and their runs if recorded.
+
+    A job that was trained without tracking has only files, which name no run.
+    """
+    trained: dict[str, RecordedRun | None] = {}
+    for job in jobs:
+        record = folder / job.folder / "train" / "run.json"
+        if record.exists() and json.loads(record.read_text())["run_id"] is None:
+            trained[job.name] = None
+    finished = [child for child in run.children() if child.status == "FINISHED"]
+    return trained | {child.tags.get("setting", ""): child for child in finished}
 
 
-def _restore_files(child: "ChildRun", folder: Path, job: Job) -> None:
+def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
     """Copy the files of a training from its run, unless the folder has the same files.
 
     Raises:

@@ -5,18 +5,4 @@ This is the only package that uses MLflow. Stages use `open_tracker` and `interf
 
 from pipeline.tracking import provenance
 from pipeline.tracking.backend import find_training_run, open_tracker, sync_runs
-from pipeline.tracking.interface import ChildRun, RecordedRun, Run, Tracker
-from pipeline.tracking.null import NullRun, NullTracker
-
-__all__ = [
-    "ChildRun",
-    "NullRun",
-    "NullTracker",
-    "RecordedRun",
-    "Run",
-    "Tracker",
-    "find_training_run",
-    "open_tracker",
-    "provenance",
-    "sync_runs",
-]
+from pipeline.tracking.interface import NullRun, RecordedRun, Run, Tracker

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.tracking import mirror
-from pipeline.tracking.interface import RecordedRun, Tracker
-from pipeline.tracking.null import NullTracker
+from pipeline.tracking.interface import NullTracker, RecordedRun, Tracker
 
 if TYPE_CHECKING:
     from pipeline.tracking.store import Store
@@ -43,22 +42,22 @@ def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
     client = _open_store(store).client
     from mlflow.exceptions import MlflowException
 
-    from pipeline.tracking.store import artifact_folder
+    from pipeline.tracking.store import recorded
 
     try:
-        run = client.get_run(run_id)
+        run = recorded(client.get_run(run_id))
     except MlflowException:
         raise ValueError(
             f"{store / 'mlflow.db'} has no run {run_id!r}: enter the complete id that "
             "python -m pipeline.train printed"
         ) from None
-    folder = artifact_folder(run)
-    if not (folder / "train" / "model.safetensors").exists():
-        reason = f"it is {run.info.status}"
-        if (folder / "sweep").exists():
+    if not (run.folder / "train" / "model.safetensors").exists():
+        reason = f"it is {run.status}"
+        if (run.folder / "sweep").exists():
             reason = "it is a sweep; enter the id of one of its trainings"
-        raise ValueError(f"run {run.info.run_name} ({run_id}) has no network: {reason}")
-    return RecordedRun(run_id, run.data.tags, folder)
+        name = run.tags["mlflow.runName"]
+        raise ValueError(f"run {name} ({run_id}) has no network: {reason}")
+    return run
 
 
 def sync_runs(*, store: Path, server: str) -> dict[str, str]:

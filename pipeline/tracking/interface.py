@@ -1,11 +1,11 @@
-"""The interface of tracking: what a stage can record, and where.
+"""The interface of tracking, and the implementation that records nothing.
 
-`mlflow_tracker` records in MLflow, `null` records nothing. A stage uses these protocols
-only, so it need not know which of the two it has.
+`mlflow_tracker` and `mlflow_run` record in MLflow. A stage uses the protocols only, so
+it need not know which implementation it has.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -16,20 +16,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ChildRun:
-    """The run of one training of a sweep."""
-
-    run_id: str
-    setting: str
-    status: str  # MLflow's: RUNNING, FINISHED, FAILED or KILLED
-    folder: Path  # its artifacts
-
-
-@dataclass(frozen=True)
 class RecordedRun:
-    """The run of a training, with the files that the training recorded."""
+    """A run in the store."""
 
     run_id: str
+    status: str  # RUNNING, FINISHED, FAILED or KILLED
     tags: Mapping[str, str]
     folder: Path  # its artifacts
 
@@ -100,13 +91,13 @@ class Run(Protocol):
     def child_tags(self) -> dict[str, str]:
         """Return the tags that make another run a child of this run."""
 
-    def children(self) -> list[ChildRun] | None:
-        """Return the trainings of this sweep, newest first; None if not recorded."""
+    def children(self) -> list[RecordedRun]:
+        """Return the recorded trainings of this sweep, newest first."""
 
     def reconcile(
         self,
         setting: str,
-        attempts: Sequence[ChildRun],
+        attempts: Sequence[RecordedRun],
         *,
         params: Mapping[str, str],
         tags: Mapping[str, str],
@@ -172,3 +163,50 @@ class Tracker(Protocol):
 
     def leases(self, prefix: str) -> list[str]:
         """Return the leases that begin with `prefix`, of the newest run first."""
+
+
+class NullRun:
+    """A run that accepts everything and keeps nothing."""
+
+    id = None
+    label = "the training"
+
+    def _discard(self, *values: object, **options: object) -> None:
+        """Do nothing."""
+
+    log_metrics = log_image = log_text = log_files = log_table = _discard
+    log_model = log_dataset = set_tags = describe = reconcile = _discard
+
+    def child_tags(self) -> dict[str, str]:
+        """Return no tags."""
+        return {}
+
+    def children(self) -> list[RecordedRun]:
+        """Return no runs."""
+        return []
+
+    def comparison_link(self) -> str:
+        """Return an empty link."""
+        return ""
+
+    def viewing_hint(self) -> str:
+        """Say that nothing was recorded."""
+        return "run    not recorded (tracking=none)\n"
+
+
+class NullTracker:
+    """A tracker without a store."""
+
+    @contextmanager
+    def start_run(self, **options: object) -> Iterator[NullRun]:
+        """Open a run that keeps nothing."""
+        yield NullRun()
+
+    reopen_run = start_run
+
+    def finished_run(self, *, lease: str) -> None:
+        """Return None, because no run is recorded."""
+
+    def leases(self, prefix: str) -> list[str]:
+        """Return no leases."""
+        return []

@@ -13,10 +13,9 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-
-from pipeline.files import printable
 
 TIMEOUT = 15  # seconds by which a server may delay a stage
 TIMEOUT_PER_RUN = 4  # seconds more per copied run, which takes 2 on two busy cores
@@ -25,31 +24,20 @@ SYNC_TIMEOUT = 60  # seconds per file in `pipeline.sync`, where nothing else wai
 
 
 def mirror_run(folder: Path, server: str, run_id: str) -> None:
-    """Copy a run and its children to a server; if that fails, print the remedy.
-
-    Args:
-        folder: The folder of the embedded store.
-        server: The address of the server.
-        run_id: The run.
-    """
+    """Copy a run and its children to a server; if that fails, print the remedy."""
     try:
         addresses = mirror_runs(folder, server, run_id=run_id)
-    except KeyboardInterrupt:  # the run itself is already complete
-        reason = "stopped"
-    except OSError as error:
-        reason = str(error)
+    except (OSError, KeyboardInterrupt) as error:  # the run itself is already complete
+        message = (
+            f"({str(error) or 'stopped'}); to copy it later: "
+            f"python -m pipeline.sync server={shlex.quote(server)}"
+        )
     else:
         if run_id in addresses:
             print(f"copy   {addresses[run_id]}")
-        else:
-            message = "its copy was deleted on the server, or it is still running here"
-            print(f"run {run_id} was not copied: {message}", file=sys.stderr)
-        return
-    print(
-        f"run {run_id} was not copied ({reason}); to copy it later: "
-        f"python -m pipeline.sync server={shlex.quote(server)}",
-        file=sys.stderr,
-    )
+            return
+        message = "because its copy was deleted on the server, or it is still running"
+    print(f"run {run_id} was not copied {message}", file=sys.stderr)
 
 
 def mirror_runs(
@@ -83,14 +71,11 @@ def mirror_runs(
     reason = f"not done after {timeout} s"
     try:
         while receiver.poll(timeout):
-            kind, *values = map(printable, receiver.recv())
-            if kind == "run":
-                addresses[values[0]] = values[1]
-            elif kind == "end":
-                return addresses
-            elif kind == "error":
-                reason = values[0]
+            message = receiver.recv()  # None after each file
+            if isinstance(message, str):
+                reason = message
                 break
+            addresses |= message or {}
             if run_id:  # the limit is for all messages together
                 deadline = start + TIMEOUT + TIMEOUT_PER_RUN * len(addresses)
                 timeout = max(0, deadline - time.monotonic())
@@ -99,21 +84,29 @@ def mirror_runs(
     finally:
         process.kill()
         process.join()
-    raise OSError(f"{server} did not accept it: {reason}")
+    if reason:
+        raise OSError(f"{server} did not accept it: {reason}")
+    return addresses
 
 
 def _copying_process(
     folder: Path, server: str, run_id: str | None, timeout: int, parent: Connection
 ) -> None:
-    """Prepare the process that copies, and copy."""
+    """Send the parent the address of each copy, and last why it failed, or ""."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(timeout)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # a retry would create twice
-    from pipeline.tracking.mirror_copy import copy_runs
+    from pipeline.tracking.mirror_copy import copy_runs, describe_error
 
-    copy_runs(folder, server, run_id, parent)
+    try:
+        progress = partial(parent.send, None)
+        for original, address in copy_runs(folder, server, run_id, progress):
+            parent.send({original: address})
+        parent.send("")
+    except Exception as error:  # after an odd answer, MLflow's client raises anything
+        parent.send(describe_error(error))
 
 
 def _end_with_parent() -> None:

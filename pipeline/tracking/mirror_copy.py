@@ -8,11 +8,8 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlparse
 
 from mlflow import MlflowClient, entities
@@ -20,90 +17,87 @@ from mlflow.entities import LoggedModel, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import files
-from pipeline.tracking.addresses import EXPERIMENT, path_from_uri, sqlite_uri
+from pipeline.tracking.store import (
+    EXPERIMENT,
+    artifact_folder,
+    open_store,
+    path_from_uri,
+)
 
 ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
 NAMES_TAG = "copy.tags"  # the names of the tags that the original had
 STATE_TAG = "copy.state"  # a hash of the original as it was copied
-MAX_METRICS = 1000  # that MLflow accepts in one call
-MAX_ENTRIES = 100  # params or tags that MLflow accepts in one call
 
 
 def copy_runs(
-    folder: Path, server: str, run_id: str | None, parent: Connection
-) -> None:
-    """Copy a run and its children, or all runs, and report progress to the parent.
+    folder: Path, server: str, run_id: str | None, report_progress: Callable[[], None]
+) -> Iterator[tuple[str, str]]:
+    """Copy a run and its children, or all runs.
 
-    The messages are ("run", id, address), ("file",), ("end",) and ("error", reason).
+    Args:
+        folder: The folder of the embedded store.
+        server: The address of the server.
+        run_id: The run; None for all runs.
+        report_progress: Called after each file.
+
+    Yields:
+        The id of each copied run, and the address of its copy.
+
+    Raises:
+        OSError: If some runs were not copied; or what MLflow's client raises.
     """
-
-    def report_progress() -> None:
-        if run_id is None:
-            parent.send(("file",))
-
+    store = open_store(folder)
+    condition = f"tags.`mlflow.parentRunId` = '{run_id}'" if run_id else ""
+    runs = _search(store.client, store.experiment_id, condition)
+    # Parents are last, because a description links to the copies of children.
+    runs.sort(key=lambda run: "mlflow.parentRunId" not in run.data.tags)
+    ids = [run.info.run_id for run in runs] + ([run_id] if run_id else [])
+    # Two processes at once would create two copies of a run.
+    lock = partial(files.lock, folder / ".server.lock", waiting="")
+    with lock():
+        mirror = _Mirror(store.client, MlflowClient(server), report_progress)
     errors: list[str] = []
-    try:
-        source = MlflowClient(sqlite_uri(folder / "mlflow.db"))
-        runs = _runs_to_copy(source, run_id)
-        with _only_copier(folder):
-            mirror = _Mirror(source, MlflowClient(server), report_progress)
-        for run in runs:
-            try:
-                with _only_copier(folder):
-                    copy_id = mirror.update(run.info.run_id)
-            except (MlflowException, OSError) as error:
-                mirror.check_server()  # if the server is gone, stop here
-                errors.append(f"run {run.info.run_id}: {_reason(error)}")
-                continue
+    for original in ids:
+        try:
+            with lock():
+                copy_id = mirror.update(original)
+        except (MlflowException, OSError) as error:
+            mirror.check_server()  # if the server is gone, stop here
+            errors.append(f"run {original}: {describe_error(error)}")
+        else:
             if copy_id:
                 page = f"#/experiments/{mirror.experiment_id}/runs/{copy_id}"
-                parent.send(("run", run.info.run_id, f"{server.rstrip('/')}/{page}"))
-        if not errors:
-            return parent.send(("end",))
-        message = f"{len(errors)} of {len(runs)} runs were not copied; the first: "
-        parent.send(("error", message + errors[0]))
-    except Exception as error:  # after an odd answer, MLflow's client raises anything
-        parent.send(("error", _reason(error)))
+                yield original, files.printable(f"{server.rstrip('/')}/{page}")
+    if errors:
+        count = f"{len(errors)} of {len(ids)} runs were not copied"
+        raise OSError(f"{count}; the first: {errors[0]}")
 
 
-def _runs_to_copy(source: MlflowClient, run_id: str | None) -> list[Run]:
-    """Return the runs, parents last: a description links to the copies of children."""
-    experiment = source.get_experiment_by_name(EXPERIMENT)
-    assert experiment, "open_store creates it"
-    condition = f"tags.`mlflow.parentRunId` = '{run_id}'" if run_id else ""
-    ids = [experiment.experiment_id]
-    found = source.search_runs(ids, condition, ViewType.ALL, max_results=50_000)
-    runs = sorted(found, key=lambda run: "mlflow.parentRunId" not in run.data.tags)
-    return [*runs, source.get_run(run_id)] if run_id else runs
-
-
-def _only_copier(folder: Path) -> AbstractContextManager[None]:
-    """Hold a lock, because two processes at once would create two copies of a run."""
-    return files.lock(folder / ".server.lock", waiting="")
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+def describe_error(error: Exception) -> str:
+    """Return the reason of an error, in one line without control characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
     system_error = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
     if system_error:
         return system_error[1]
-    return re.split("Caused by |Response body: ", text)[-1][:200]
+    return files.printable(re.split("Caused by |Response body: ", text)[-1][:300])
 
 
-@dataclass
 class _Mirror:
     """The experiment on the server, and the copies in it."""
 
-    source: MlflowClient
-    server: MlflowClient
-    report_progress: Callable[[], None]  # called after each file
-    copy_ids: dict[str, str] = field(default_factory=dict)  # by the original's id
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        source: MlflowClient,
+        server: MlflowClient,
+        report_progress: Callable[[], None],
+    ) -> None:
         """Find or create the experiment on the server."""
-        experiment = self.server.get_experiment_by_name(EXPERIMENT)
-        found = experiment.experiment_id if experiment else None
-        self.experiment_id: str = found or self.server.create_experiment(EXPERIMENT)
+        self.source, self.server = source, server
+        self.report_progress = report_progress
+        self.copy_ids: dict[str, str] = {}  # by the id of the original
+        experiment = server.get_experiment_by_name(EXPERIMENT)
+        existing = experiment.experiment_id if experiment else None
+        self.experiment_id: str = existing or server.create_experiment(EXPERIMENT)
         self.check_server()
 
     def check_server(self) -> None:
@@ -134,16 +128,13 @@ class _Mirror:
             for name in run.data.metrics
             for point in self.source.get_metric_history(run_id, name)
         ]
-        folder = path_from_uri(run.info.artifact_uri)
-        artifacts = sorted(path for path in folder.rglob("*") if path.is_file())
-        state = _state(run, points, folder, artifacts)
+        state = _state(run, points)
         if copy.data.tags.get(STATE_TAG) == state:
             return copy_id
         self._copy_data(run, points, copy)
-        for artifact in artifacts:
-            place = str(artifact.relative_to(folder).parent)
-            path = None if place == "." else place
-            self.server.log_artifact(copy_id, str(artifact), path)
+        for path, name in _artifacts(run):
+            folder = name.rpartition("/")[0] or None
+            self.server.log_artifact(copy_id, str(path), folder)
             self.report_progress()
         self._copy_models(run, copy)
         self.server.set_terminated(copy_id, run.info.status, run.info.end_time)
@@ -153,8 +144,7 @@ class _Mirror:
     def _find(self, run_id: str) -> Run | None:
         """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{ORIGINAL_TAG}` = '{run_id}'"
-        ids = [self.experiment_id]
-        return next(iter(self.server.search_runs(ids, condition, ViewType.ALL)), None)
+        return next(iter(_search(self.server, self.experiment_id, condition)), None)
 
     def _create(self, run: Run) -> Run:
         """Create the copy of a run and, if necessary, that of its parent."""
@@ -165,24 +155,18 @@ class _Mirror:
             run_name=run.info.run_name,
         )
 
-    def _find_parent(self, run: Run, parent: str) -> None:
-        """Find or create the copy of a parent, unless the parent was deleted.
-
-        A new copy stays open until the parent itself is copied.
-        """
-        condition, ids = f"attributes.run_id = '{parent}'", [run.info.experiment_id]
-        copy = self._find(parent)
-        if copy is None and (parents := self.source.search_runs(ids, condition)):
-            copy = self._create(parents[0])
-        if copy:
-            self.copy_ids[parent] = copy.info.run_id
-
     def _tags(self, run: Run) -> dict[str, str]:
         """Return the tags of the copy; they refer to copies, not to originals."""
         tags = dict(run.data.tags)
         parent = tags.get("mlflow.parentRunId")
         if parent and parent not in self.copy_ids:
-            self._find_parent(run, parent)
+            # Its copy is created, and stays open until the parent itself is copied.
+            parents = self.source.search_runs(
+                [run.info.experiment_id], f"attributes.run_id = '{parent}'"
+            )
+            copy = self._find(parent) or next(map(self._create, parents), None)
+            if copy:  # the parent was not deleted
+                self.copy_ids[parent] = copy.info.run_id
         query = _experiment_query(run.info.experiment_id)
         replacements = {**self.copy_ids, query: _experiment_query(self.experiment_id)}
         for tag in {"mlflow.parentRunId", "mlflow.note.content"} & set(tags):
@@ -197,59 +181,48 @@ class _Mirror:
         A tag that the original no longer has is deleted; a tag that somebody added to
         the copy stays.
         """
-        copy_id, tags, server = copy.info.run_id, self._tags(run), self.server
+        copy_id, tags = copy.info.run_id, self._tags(run)
         copied_names = {*json.loads(copy.data.tags[NAMES_TAG])} & copy.data.tags.keys()
         for name in copied_names - tags.keys():
-            server.delete_tag(copy_id, name)
-        for metrics in _batches(points, MAX_METRICS):
-            server.log_batch(copy_id, metrics=metrics)
-        params = [entities.Param(*param) for param in run.data.params.items()]
-        for batch in _batches(params, MAX_ENTRIES):
-            server.log_batch(copy_id, params=batch)
-        for batch in _batches(
-            [entities.RunTag(*tag) for tag in tags.items()], MAX_ENTRIES
-        ):
-            server.log_batch(copy_id, tags=batch)
+            self.server.delete_tag(copy_id, name)
+        self.server.log_batch(
+            copy_id,
+            metrics=points,
+            params=[entities.Param(*param) for param in run.data.params.items()],
+            tags=[entities.RunTag(*tag) for tag in tags.items()],
+        )
         if run.inputs and run.inputs.dataset_inputs:
-            server.log_inputs(copy_id, datasets=run.inputs.dataset_inputs)
+            self.server.log_inputs(copy_id, datasets=run.inputs.dataset_inputs)
 
     def _copy_models(self, run: Run, copy: Run) -> None:
         """Send the models of a run that the copy does not have, and link them to it."""
-        copies = {
-            model.tags[ORIGINAL_TAG]: model for model in _models(self.server, copy)
-        }
+        server, copy_id = self.server, copy.info.run_id
+        copies = {model.tags[ORIGINAL_TAG]: model for model in _models(server, copy)}
         steps, linked = _model_steps(run), _model_steps(copy)
         for original in _models(self.source, run):
-            model = copies.get(original.model_id) or self.server.create_logged_model(
+            model = copies.get(original.model_id) or server.create_logged_model(
                 self.experiment_id,
                 name=original.name,
-                source_run_id=copy.info.run_id,
+                source_run_id=copy_id,
                 tags={**original.tags, ORIGINAL_TAG: original.model_id},
                 params=original.params,
                 model_type=original.model_type,
             )
             if model.status != original.status:
-                self._copy_model(original, model, copy.info.run_id)
+                _check_artifact_location(model.artifact_location)
+                folder = path_from_uri(original.artifact_location)
+                server.log_model_artifacts(model.model_id, str(folder))
+                metrics = [
+                    Metric(m.key, m.value, m.timestamp, m.step, model.model_id)
+                    for m in original.metrics or ()
+                ]
+                server.log_batch(copy_id, metrics=metrics)
+                server.finalize_logged_model(model.model_id, original.status)
             if original.model_id in steps and model.model_id not in linked:
                 step = steps[original.model_id]
                 output = entities.LoggedModelOutput(model.model_id, step)
-                self.server.log_outputs(copy.info.run_id, [output])
+                server.log_outputs(copy_id, [output])
             self.report_progress()
-
-    def _copy_model(
-        self, original: LoggedModel, model: LoggedModel, copy_id: str
-    ) -> None:
-        """Send the files and metrics of a model, then give it its status."""
-        _check_artifact_location(model.artifact_location)
-        folder = str(path_from_uri(original.artifact_location))
-        self.server.log_model_artifacts(model.model_id, folder)
-        metrics = [
-            Metric(m.key, m.value, m.timestamp, m.step, model.model_id)
-            for m in original.metrics or ()
-        ]
-        for batch in _batches(metrics, MAX_METRICS):
-            self.server.log_batch(copy_id, metrics=batch)
-        self.server.finalize_logged_model(model.model_id, original.status)
 
 
 def _check_artifact_location(address: str) -> None:
@@ -259,6 +232,19 @@ def _check_artifact_location(address: str) -> None:
             f"it stores artifacts in {address}, which other machines cannot reach: "
             "start it with --artifacts-destination"
         )
+
+
+def _search(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
+    """Return runs, newest first, including deleted ones."""
+    ids, limit = [experiment_id], 50_000
+    return list(client.search_runs(ids, condition, ViewType.ALL, max_results=limit))
+
+
+def _artifacts(run: Run) -> list[tuple[Path, str]]:
+    """Return the path of each artifact of a run, and its name within the run."""
+    folder = artifact_folder(run)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(path, str(path.relative_to(folder))) for path in paths]
 
 
 def _models(client: MlflowClient, run: Run) -> Sequence[LoggedModel]:
@@ -273,19 +259,15 @@ def _model_steps(run: Run) -> dict[str, int]:
     return {output.model_id: output.step for output in outputs}
 
 
-def _state(run: Run, points: list[Metric], folder: Path, artifacts: list[Path]) -> str:
+def _state(run: Run, points: list[Metric]) -> str:
     """Return a hash that changes when anything in a run changes."""
     entries = run.to_dictionary()
     del entries["info"]["artifact_uri"]  # changes when the project is moved
     metrics = [(p.key, p.value, p.timestamp, p.step) for p in points]
-    stats = [(str(path.relative_to(folder)), path.stat()) for path in artifacts]
+    stats = [(name, path.stat()) for path, name in _artifacts(run)]
     sizes = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
     return hashlib.sha256(state.encode()).hexdigest()
-
-
-def _batches(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def _experiment_query(experiment_id: str) -> str:

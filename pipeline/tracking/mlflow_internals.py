@@ -12,8 +12,6 @@ from pathlib import Path
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from pipeline.tracking.addresses import sqlite_uri
-
 ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of artifacts
     "experiments": "artifact_location",
     "runs": "artifact_uri",
@@ -22,9 +20,9 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of arti
 THUMBNAIL = re.compile(r"images/(.+)[+%]step[+%](\d+)[+%].*\.webp")
 
 
-def create_database(database: Path, *, experiment: str, artifacts: str) -> None:
-    """Create an SQLite file with MLflow's tables and one experiment."""
-    store = SqlAlchemyStore(sqlite_uri(database), artifacts)
+def create_database(uri: str, experiment: str, artifacts: str) -> None:
+    """Create MLflow's tables and one experiment in an empty database."""
+    store = SqlAlchemyStore(uri, artifacts)
     store.create_experiment(experiment, artifact_location=artifacts)
     store.engine.dispose()
 

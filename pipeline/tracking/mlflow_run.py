@@ -18,10 +18,15 @@ from PIL import Image
 
 from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
-from pipeline.tracking.addresses import sqlite_uri
-from pipeline.tracking.interface import ChildRun
+from pipeline.tracking.interface import RecordedRun
 from pipeline.tracking.mlflow_internals import image_cell, recorded_images
-from pipeline.tracking.store import Store, artifact_folder, write_lock
+from pipeline.tracking.store import (
+    Store,
+    artifact_folder,
+    recorded,
+    sqlite_uri,
+    write_lock,
+)
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 NO_LEASE = "nobody"  # of a run that is closed as soon as it is created
@@ -45,7 +50,6 @@ class MlflowRun:
     def log_metrics(
         self, metrics: Mapping[str, float | int], *, step: int, time: int
     ) -> None:
-        """See `interface.Run`."""
         points = [Metric(name, value, time, step) for name, value in metrics.items()]
         self._client.log_batch(self.id, metrics=points)
 
@@ -55,11 +59,9 @@ class MlflowRun:
             self._client.log_image(self.id, image, key=name, step=step)
 
     def log_text(self, name: str, text: str) -> None:
-        """See `interface.Run`."""
         self._client.log_text(self.id, text, name)
 
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
-        """See `interface.Run`."""
         for path in paths:
             self._client.log_artifact(self.id, str(path), folder)
 
@@ -111,7 +113,6 @@ class MlflowRun:
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
     ) -> None:
-        """See `interface.Run`."""
         spec = {"dtype": "uint8", "shape": [-1, SIDE, SIDE]}
         feature = {"name": "image", "type": "tensor", "tensor-spec": spec}
         dataset = entities.Dataset(
@@ -129,39 +130,27 @@ class MlflowRun:
             self._client.log_inputs(self.id, datasets=[entry])
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """See `interface.Run`."""
         self._client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
 
     def describe(self, text: str) -> None:
-        """See `interface.Run`."""
         self.set_tags({"mlflow.note.content": text})
 
     def child_tags(self) -> dict[str, str]:
-        """See `interface.Run`."""
         return {"mlflow.parentRunId": self.id}
 
-    def children(self) -> list[ChildRun]:
-        """See `interface.Run`."""
-        return [
-            ChildRun(
-                run.info.run_id,
-                run.data.tags.get("setting", ""),
-                run.info.status,
-                artifact_folder(run),
-            )
-            for run in self._store.search(f"tags.`mlflow.parentRunId` = '{self.id}'")
-        ]
+    def children(self) -> list[RecordedRun]:
+        condition = f"tags.`mlflow.parentRunId` = '{self.id}'"
+        return [recorded(run) for run in self._store.search(condition)]
 
     def reconcile(
         self,
         setting: str,
-        attempts: Sequence[ChildRun],
+        attempts: Sequence[RecordedRun],
         *,
         params: Mapping[str, str],
         tags: Mapping[str, str],
         error: str,
     ) -> None:
-        """See `interface.Run`."""
         failed = [child.run_id for child in attempts if child.status != "FINISHED"]
         for run_id in failed[1:] if error else failed:
             self._client.delete_run(run_id)
@@ -177,7 +166,6 @@ class MlflowRun:
         self._client.set_terminated(failed[0], "FAILED")
 
     def comparison_link(self) -> str:
-        """See `interface.Run`."""
         runs = quote(json.dumps([child.run_id for child in self.children()]))
         experiments = quote(json.dumps([self._store.experiment_id]))
         query = f"runs={runs}&experiments={experiments}&workflowType=machine_learning"

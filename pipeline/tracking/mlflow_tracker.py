@@ -65,7 +65,6 @@ class MlflowTracker:
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str
     ) -> Iterator[MlflowRun]:
-        """See `interface.Tracker`."""
         with self.store.translate_errors():
             mark_orphaned_runs_killed(self.store)
             run = self._run_of_network(run_id, weights_sha256)
@@ -78,14 +77,12 @@ class MlflowTracker:
         self._mirror(run.info.run_id)
 
     def finished_run(self, *, lease: str) -> MlflowRun | None:
-        """See `interface.Tracker`."""
         run = self._run_with_lease(lease)
         if run is None or run.info.status != "FINISHED":
             return None
         return MlflowRun(self.store, run)
 
     def leases(self, prefix: str) -> list[str]:
-        """See `interface.Tracker`."""
         runs = self.store.search(f"tags.claim LIKE '{prefix}%'")
         return [run.data.tags["claim"] for run in runs]
 

@@ -3,6 +3,7 @@
 It describes this process; the data and the options of a run are recorded by its stage.
 """
 
+import functools
 import getpass
 import hashlib
 import importlib.metadata
@@ -69,16 +70,12 @@ def version(package: str) -> str:
 
 def _git() -> dict[str, str]:
     """Return the commit, and whether the code differs from it."""
-
-    def git(*command: str) -> str:
-        process = subprocess.run(
-            ["git", *command], cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        return process.stdout.strip()
-
+    options = {"cwd": ROOT, "stderr": subprocess.DEVNULL, "text": True}
+    git = functools.partial(subprocess.check_output, **options)
+    code = ["pipeline", "pyproject.toml"]
     try:
-        commit = git("rev-parse", "HEAD")
-        dirty = git("status", "--porcelain", "--", "pipeline", "pyproject.toml")
+        commit = git(["git", "rev-parse", "HEAD"]).strip()
+        dirty = git(["git", "status", "--porcelain", "--", *code])
     except (OSError, subprocess.CalledProcessError):
         return {"git.commit": "none"}
     return {

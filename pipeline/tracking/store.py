@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import mlflow
 from mlflow import MlflowClient
@@ -20,13 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import files
 from pipeline.tracking import mlflow_internals
-from pipeline.tracking.addresses import (
-    EXPERIMENT,
-    artifact_root,
-    path_from_uri,
-    sqlite_uri,
-)
+from pipeline.tracking.interface import RecordedRun
 
+EXPERIMENT = "digits"
 STORE_ERRORS = (MlflowException, SQLAlchemyError)
 
 
@@ -76,7 +74,8 @@ def open_store(folder: Path) -> Store:
             _create(database)
         mlflow.set_tracking_uri(uri)
         client = MlflowClient(uri)
-        experiment = _experiment(client, folder)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        experiment = experiment or _create_experiment(client, folder)
     except STORE_ERRORS as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{database} cannot be opened: {reason}") from error
@@ -98,9 +97,35 @@ def write_lock(folder: Path) -> AbstractContextManager[None]:
     return files.lock(folder / ".mlflow.db.lock", waiting=waiting)
 
 
+def sqlite_uri(database: Path) -> str:
+    """Return the address of an SQLite file, with % and ? escaped.
+
+    With a driver in the address, MLflow does not create a folder with %3F in its name.
+    """
+    quoted = str(database).replace("%", "%25").replace("?", "%3F")
+    driver = "+pysqlite" if "%" in quoted else ""
+    return f"sqlite{driver}:///{quoted}"
+
+
+def artifact_root(folder: Path) -> str:
+    """Return the address of the folder with the artifacts of all runs of a store."""
+    return f"{(folder / 'mlflow-artifacts').as_uri()}/{EXPERIMENT}"
+
+
+def path_from_uri(uri: str) -> Path:
+    """Return the path of a `file:` address."""
+    return Path(url2pathname(urlparse(uri).path))
+
+
 def artifact_folder(run: Run) -> Path:
     """Return the folder of a run's artifacts."""
     return path_from_uri(run.info.artifact_uri)
+
+
+def recorded(run: Run) -> RecordedRun:
+    """Return what a stage needs of a run."""
+    folder = artifact_folder(run)
+    return RecordedRun(run.info.run_id, run.info.status, run.data.tags, folder)
 
 
 def _create(database: Path) -> None:
@@ -113,16 +138,11 @@ def _create(database: Path) -> None:
     with write_lock(database.parent):
         if not database.exists():
             with files.atomic_file(database) as new:
-                mlflow_internals.create_database(
-                    new, experiment=EXPERIMENT, artifacts=artifacts
-                )
+                mlflow_internals.create_database(sqlite_uri(new), EXPERIMENT, artifacts)
 
 
-def _experiment(client: MlflowClient, folder: Path) -> Experiment:
-    """Return the experiment; create it in a database that MLflow itself created."""
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    if experiment:
-        return experiment
+def _create_experiment(client: MlflowClient, folder: Path) -> Experiment:
+    """Create the experiment in a database that MLflow itself created."""
     with write_lock(folder):
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment:  # another process was faster

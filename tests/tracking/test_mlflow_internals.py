@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from pipeline.tracking import mlflow_internals
-from pipeline.tracking.addresses import artifact_root, path_from_uri, sqlite_uri
+from pipeline.tracking.store import artifact_root, path_from_uri, sqlite_uri
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def run(client):
 
 def test_a_created_database_has_the_experiment_with_its_artifact_root(tmp_path):
     database = tmp_path / "mlflow.db"
-    mlflow_internals.create_database(database, experiment="e", artifacts="file:///a/e")
+    mlflow_internals.create_database(sqlite_uri(database), "e", "file:///a/e")
     experiment = MlflowClient(sqlite_uri(database)).get_experiment_by_name("e")
     assert experiment.artifact_location == "file:///a/e"
     assert experiment.lifecycle_stage == "active"

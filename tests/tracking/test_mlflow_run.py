@@ -124,7 +124,7 @@ def test_reconciling_leaves_one_child_for_a_setting(
         )
         children = sweep.children()
         assert [child.status for child in children] == remaining
-        assert [child.setting for child in children] == ["hidden=5"]
+        assert [child.tags["setting"] for child in children] == ["hidden=5"]
     stored = open_store(store).client.get_run(children[0].run_id)
     assert stored.data.tags.get("error", "") == error
     if error:

@@ -19,13 +19,6 @@ def reopen(store, run_id=None):
     return tracker.reopen_run(run_id=run_id, weights_sha256="f00d")
 
 
-def test_the_mlflow_implementation_has_the_interface(store, start_run):
-    tracker = tracking.open_tracker("mlflow", store, server=None)
-    assert isinstance(tracker, tracking.Tracker)
-    with start_run(store) as run:
-        assert isinstance(run, tracking.Run)
-
-
 def test_a_run_that_ends_is_finished_and_has_name_params_and_provenance(
     store, start_run
 ):

@@ -7,8 +7,13 @@ from mlflow import MlflowClient
 
 from pipeline import tracking
 from pipeline.model.network import Network
-from pipeline.tracking.addresses import artifact_root, path_from_uri, sqlite_uri
-from pipeline.tracking.store import artifact_folder, open_store
+from pipeline.tracking.store import (
+    artifact_folder,
+    artifact_root,
+    open_store,
+    path_from_uri,
+    sqlite_uri,
+)
 
 
 def test_a_store_that_mlflow_itself_created_gets_the_experiment(tmp_path, start_run):
