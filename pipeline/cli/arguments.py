@@ -16,12 +16,13 @@ from typing import Any
 from pipeline.cli.config import (
     CONF_DIR,
     ConfigError,
+    as_text,
     defaults,
     load_yaml,
     run_name,
     validate,
 )
-from pipeline.cli.overrides import SweepValues, make_override, parse_override
+from pipeline.cli.overrides import SweepValues, make_override, parse_value
 from pipeline.cli.schema import HYPERPARAMETERS, StageConfig
 
 MULTIRUN = {"-m", "--multirun"}
@@ -95,44 +96,78 @@ def parse(
     Raises:
         ConfigError: If it is invalid; the message has a line for each problem.
     """
+    arguments, problems = _expand_experiment(arguments, sweeps=sweeps)
     flags, settings, pairs = _split_arguments(arguments)
-    typed = [pair.partition("=")[0] for pair in pairs]
-    values, params, sweep, problems = _read_experiment(settings, sweeps=sweeps)
-    sweep |= bool(MULTIRUN & {*arguments})
+    names = {flag.partition("=")[0] for flag in flags}  # --cfg of --cfg=job
+    sweep = bool(MULTIRUN & names)
     if sweep and not sweeps:
         problems.append("-m is an option of python -m pipeline.train only")
-    names = {flag.partition("=")[0] for flag in flags}  # --cfg of --cfg=job
     problems += _check_flags(names) + _check_settings(settings, sweep=sweep)
-    show_only = bool(SHOW_ONLY & names)
-    overrides = [*settings]
-    swept: dict[str, list[Any]] = {}
-    added = [f"{key}={text}" for key, text in params.items() if key not in typed]
-    for pair in [*added, *pairs]:
-        key = pair.partition("=")[0]
+    keys = [pair.partition("=")[0] for pair in pairs]
+    values, swept = defaults(), {}
+    for key, pair in zip(keys, pairs, strict=True):
+        if keys.count(key) > 1:
+            problems.append(f"{key} is given more than once: write {key}=a,b")
         try:
-            override, value = parse_override(pair, schema, sweep=sweep)
+            value = parse_value(pair, schema, sweep=sweep)
         except ConfigError as error:
             problems.append(str(error))
             continue
-        if typed.count(key) > 1:
-            problems.append(f"{key} is given more than once: write {key}=a,b")
         if isinstance(value, SweepValues):
             swept[key] = value
-            if show_only:  # of the first job
-                override = make_override(key, value[:1])
         else:
             values[key] = value
-        overrides.append(override)
     if values["reproduce"] is not None:
-        problems += _check_reproduce(typed, sweep=sweep)
+        problems += _check_reproduce(keys, sweep=sweep)
     jobs = _combine(schema, values, swept)
-    if all(job.problems for job in jobs):
+    valid = [job for job in jobs if not job.problems]
+    if not valid:
         problems += itertools.chain(*(job.problems for job in jobs))
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
-    if show_only:
+    if SHOW_ONLY & names:  # Hydra shows the configuration of one job
         flags = [flag for flag in flags if flag not in MULTIRUN]
-    return ParsedCommand([*overrides, *flags], jobs if sweep and not show_only else [])
+        sweep, valid = False, valid[:1]
+    overrides = [
+        make_override(key, [job.values[key] for job in valid])
+        if key in swept
+        else make_override(key, [values[key]])
+        for key in keys
+    ]
+    return ParsedCommand([*settings, *overrides, *flags], jobs if sweep else [])
+
+
+def experiments() -> dict[str, Path]:
+    """Return the files in conf/experiment, by name."""
+    return {path.stem: path for path in sorted(CONF_DIR.glob("experiment/*.yaml"))}
+
+
+def _expand_experiment(
+    arguments: Sequence[str], *, sweeps: bool
+) -> tuple[list[str], list[str]]:
+    """Replace experiment=<name> by the arguments that its file in conf/ stands for.
+
+    Returns:
+        The arguments, in which those of the command line replace those of the file; and
+        the problems.
+    """
+    names = [a.partition("=")[2] for a in arguments if a.startswith("experiment=")]
+    typed = [a for a in arguments if not a.startswith("experiment=")]
+    if not names:
+        return typed, []
+    if not sweeps:
+        return typed, ["experiment is an option of python -m pipeline.train only"]
+    files = experiments()
+    if names[-1] not in files:
+        return typed, [f"experiment must be {' or '.join(files)}, got {names[-1]!r}"]
+    values = load_yaml(files[names[-1]])
+    hydra = values.pop("hydra", {})
+    values |= hydra.get("sweeper", {}).get("params", {})
+    for argument in typed:
+        values.pop(argument.partition("=")[0], None)
+    pairs = [f"{key}={as_text(value)}" for key, value in values.items()]
+    multirun = ["-m"] if hydra.get("mode") == "MULTIRUN" else []
+    return [*pairs, *multirun, *typed], []
 
 
 def _combine(
@@ -156,39 +191,11 @@ def _split_arguments(
         is_flag = argument.startswith("-") and key.lstrip("-") not in defaults()
         if is_flag or before in WITH_WORD:
             flags.append(argument)
-        elif key == "experiment" or key.lstrip("+").startswith(("hydra.", "hydra/")):
+        elif key.lstrip("+").startswith(("hydra.", "hydra/")):
             settings.append(argument)
         else:
             pairs.append(argument)
     return flags, settings, pairs
-
-
-def experiments() -> dict[str, Path]:
-    """Return the files in conf/experiment, by name."""
-    return {path.stem: path for path in sorted(CONF_DIR.glob("experiment/*.yaml"))}
-
-
-def _read_experiment(
-    settings: Sequence[str], *, sweeps: bool
-) -> tuple[dict[str, Any], dict[str, Any], bool, list[str]]:
-    """Read the experiment in conf/experiment that the command line selects, if any.
-
-    Returns:
-        The defaults, updated by the experiment; the values that it sweeps, as text, by
-        key; whether it is a sweep; and the problems.
-    """
-    names = [s.partition("=")[2] for s in settings if s.startswith("experiment=")]
-    if not names:
-        return defaults(), {}, False, []
-    files = experiments()
-    if names[-1] not in files or not sweeps:
-        rule = f"must be {' or '.join(files)}, got {names[-1]!r}"
-        rule = rule if sweeps else "is an option of python -m pipeline.train only"
-        return defaults(), {}, False, [f"experiment {rule}"]
-    values = load_yaml(files[names[-1]])
-    hydra = values.pop("hydra", {})
-    params = hydra.get("sweeper", {}).get("params", {})
-    return defaults() | values, params, hydra.get("mode") == "MULTIRUN", []
 
 
 def _check_flags(names: set[str]) -> list[str]:
@@ -203,8 +210,6 @@ def _check_settings(settings: Sequence[str], *, sweep: bool) -> list[str]:
     problems = []
     for setting in settings:
         key, _, value = setting.partition("=")
-        if key == "experiment":
-            continue
         if key not in (LAUNCHER, N_JOBS):
             problems.append(f"{key} is set by this command: leave it out")
         elif key == LAUNCHER and value not in ("basic", "joblib"):
@@ -219,9 +224,9 @@ def _check_settings(settings: Sequence[str], *, sweep: bool) -> list[str]:
     return problems
 
 
-def _check_reproduce(typed: Sequence[str], *, sweep: bool) -> list[str]:
+def _check_reproduce(keys: Sequence[str], *, sweep: bool) -> list[str]:
     rule = "cannot be combined with reproduce, which takes it from the run"
-    problems = [f"{key} {rule}" for key in HYPERPARAMETERS if key in typed]
+    problems = [f"{key} {rule}" for key in HYPERPARAMETERS if key in keys]
     if sweep:
         problems.append("reproduce takes one run: leave out -m or experiment")
     return problems

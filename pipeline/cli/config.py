@@ -94,9 +94,12 @@ def _explain(error: "ErrorDetails") -> str:
 
 def describe_default(key: str) -> str:
     """Return a phrase for messages, such as "the default is hidden=20"."""
-    value = defaults()[key]
-    text = value if isinstance(value, str) else json.dumps(value)
-    return f"the default is {key}={text}"
+    return f"the default is {key}={as_text(defaults()[key])}"
+
+
+def as_text(value: object) -> str:
+    """Return a value as it is typed on the command line."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def explain_unknown_key(argument: str, schema: type[StageConfig]) -> str:

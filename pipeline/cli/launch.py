@@ -72,20 +72,17 @@ def launch_jobs(
     """Train the jobs of a sweep, except those that have already ended.
 
     A job that ends leaves a file `done` in its folder, or `error.txt` with the reason.
-    While it trains, its process holds `lock`, and the file `begun` is there. Jobs whose
-    values are invalid are skipped, even if Hydra resolves a value such as ${epochs}.
+    While it trains, its process holds `lock`, and the file `begun` is there. The values
+    for Hydra are those of valid jobs.
 
     Raises:
         BrokenExecutor: If the system killed a worker.
     """
     swept = list(command.jobs[0].swept)
-    valid = {job.folder for job in command.jobs if not job.problems}
     launcher = os.getpid()
 
     def run(values: dict[str, Any]) -> None:
         job = Job.of(schema, values, swept)
-        if job.folder not in valid:
-            return
         place = folder / job.folder
         context = RunContext(place, {**tags, **job.tags, "setting": job.name}, job.name)
         waiting = f"waiting for another process, which is training {job.name}"

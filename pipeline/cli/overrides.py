@@ -1,8 +1,9 @@
-"""Parses one key=value argument and translates it for Hydra.
+"""Parses one key=value argument, and translates values for Hydra.
 
 Text is taken as typed; Hydra's own parser reads numbers, switches and ranges.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterable
@@ -21,17 +22,14 @@ class SweepValues(list[Any]):
     """The values of a key that a sweep varies."""
 
 
-def parse_override(
-    argument: str, schema: type[StageConfig], *, sweep: bool
-) -> tuple[str, Any]:
+def parse_value(argument: str, schema: type[StageConfig], *, sweep: bool) -> object:
     """Parse a key=value argument.
 
     Text keeps its brackets, dollar signs and umlauts; in a sweep, commas separate
     several texts unless the whole text is a folder.
 
     Returns:
-        The override for Hydra, and the value, which is a `SweepValues` if there are
-        several.
+        The value, or `SweepValues` if there are several.
 
     Raises:
         ConfigError: If the key is not an option of the stage, or the value cannot be
@@ -42,36 +40,29 @@ def parse_override(
         raise ConfigError(explain_unknown_key(argument, schema))
     if key in LIST_KEYS:
         return _parse_list(key, text)
-    if key in TEXT_KEYS:
-        override, value = _parse_text(key, text, sweep=sweep)
-    else:
-        override, value = argument, _parse_with_hydra(argument)
+    value: object = text
+    if key not in TEXT_KEYS:
+        value = _parse_with_hydra(argument)
+    elif text == "null" and defaults()[key] is None:
+        value = None
+    elif sweep and "," in text and not os.path.isdir(os.path.expanduser(text)):
+        value = SweepValues(text.split(","))
     if isinstance(value, SweepValues) and not (sweep and key in HYPERPARAMETERS):
         remedy = "add -m to train each" if key in HYPERPARAMETERS else "give only one"
         raise ConfigError(f"{argument} has several values: {remedy}")
-    return override, value
+    return value
 
 
-def _parse_list(key: str, text: str) -> tuple[str, list[str] | None]:
+def _parse_list(key: str, text: str) -> list[str] | None:
     inner = text[1:-1] if text[:1] + text[-1:] == "[]" else text
     items = [inner] if os.path.isdir(inner) else inner.split(",")
     items = [item.strip() for item in items if item.strip() not in ("", "null")]
-    if items:
-        return f"{key}=[{','.join(map(quote, items))}]", items
-    if "," in inner:
+    if not items and "," in inner:
         raise _unreadable(key, text)
-    return f"{key}=null", None
+    return items or None
 
 
-def _parse_text(key: str, text: str, *, sweep: bool) -> tuple[str, Any]:
-    if text == "null" and defaults()[key] is None:
-        return f"{key}={text}", None
-    is_single = not sweep or os.path.isdir(os.path.expanduser(text))
-    texts = [text] if is_single else text.split(",")
-    return make_override(key, texts), SweepValues(texts) if texts[1:] else text
-
-
-def _parse_with_hydra(argument: str) -> Any:  # noqa: ANN401
+def _parse_with_hydra(argument: str) -> object:
     """Parse a number, a switch, a range or a word with Hydra's parser.
 
     Raises:
@@ -104,9 +95,14 @@ def _unreadable(key: str, text: str) -> ConfigError:
 
 
 def make_override(key: str, values: Iterable[Any]) -> str:
-    """Return the override for Hydra that gives a key these values."""
-    texts = (quote(value) if key in TEXT_KEYS else str(value) for value in values)
-    return f"{key}={','.join(texts)}"
+    """Return the override for Hydra that gives a key these values, one per job."""
+    return f"{key}={','.join(dict.fromkeys(map(_literal, values)))}"
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(map(quote, value))}]"
+    return quote(value) if isinstance(value, str) else json.dumps(value)
 
 
 def quote(text: str) -> str:
