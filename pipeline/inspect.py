@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation import InputImage
     from pipeline.interpret.names import Neuron, ParameterLocation
     from pipeline.interpret.report import ReportInputs
-    from pipeline.model import Network
-    from pipeline.model.trained import TrainedModel
+    from pipeline.model import Network, TrainedModel
 
 
 def inspect(cfg: InspectConfig) -> None:

@@ -31,16 +31,16 @@ def predict(cfg: PredictConfig) -> None:
     import numpy as np
     import torch
 
-    from pipeline import files
+    from pipeline import datasets, files
     from pipeline.evaluation import read_inputs
-    from pipeline.training import load_trained, load_training_data
+    from pipeline.training import load_trained
 
     torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
     trained = load_trained(
         run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
-    dataset = load_training_data(trained, outputs=outputs)
+    dataset = datasets.load(trained.dataset, folder=outputs / "data")
     inputs = read_inputs(str(cfg.images), dataset, prepare=trained.prepared_as_mnist)
     if inputs.count > 1:
         print(f"{inputs.count:,} images: {inputs.label_source}\n")

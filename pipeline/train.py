@@ -8,7 +8,6 @@ the validation images of split=exercise.
 """
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli import (
@@ -37,23 +36,27 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
     """Load the data, initialise the network, fit it and write the results."""
     import torch
 
-    from pipeline import files, tracking, training
-    from pipeline.model import Network, to_pixels
+    from pipeline import files, model, tracking, training
 
     trial = trial or RunContext()  # here, because PIPELINE_OUTPUTS may change
     torch.set_num_threads(1)  # one order of sums: equal bytes with any number of cores
     torch.set_flush_denormal(True)  # 10 % faster; no bit of the weights differs
     cfg, dataset, split, original = _load(cfg)
     generator = torch.Generator().manual_seed(cfg.seed)
-    network = Network(hidden=cfg.hidden, generator=generator)
+    network = model.Network(hidden=cfg.hidden, generator=generator)
     adam = training.Adam(network, lr=cfg.lr)
     metadata = cfg.hyperparameters() | {"data_sha256": dataset.sha256}
-    name, tags, checkpoints = _identify(cfg, trial, dataset, original)
+    name = trial.name or run_name(cfg.hyperparameters() | {"dataset": dataset.name})
+    tags = {"data.sha256": dataset.sha256, **trial.tags}
+    if original:
+        name, tags = f"{name} again", tags | {"reproduces": original.run.run_id}
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.size:,} parameters")
+    # A reproduction, a sweep and a single training never resume one another.
+    purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with (
         training.open_checkpoint(
-            checkpoints, network, adam, generator, resume=cfg.resume
+            store_dir(), metadata | purpose, network, adam, generator, resume=cfg.resume
         ) as checkpoint,
         tracker.start_run(
             name=name, params=cfg.hyperparameters(), tags=tags, lease=checkpoint.lease
@@ -64,35 +67,31 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
         recorder = training.Recorder(run, cfg.epochs)
         for state in checkpoint.restore() or [checkpoint.save()]:
             recorder.add(state)
-        first = recorder.last.epoch + 1
+        first = len(recorder.history)
         if first > 1:
             print(f"resuming {run.label} after epoch {first - 1} of {cfg.epochs}")
         epochs = training.fit(
             network,
             adam,
-            train=split.train,
-            val=split.val,
+            split,
             epochs=interrupt.between(range(first, cfg.epochs + 1)),
             batch_size=cfg.batch_size,
             generator=generator,
         )
         for epoch in training.print_epochs(epochs, cfg.epochs, progress_bar):
             recorder.add(checkpoint.save(epoch))
-        metrics = recorder.finish(training.score(network, split.train))
         folder = trial.folder / ("reproduce" if original else "train")
         with files.atomic_folder(folder) as temporary:
-            sha256 = recorder.write(temporary, network, metadata, split.train)
-            run.log_files("train", sorted(temporary.iterdir()))
-            run.log_model(network, to_pixels(split.val.images[:2]))
-            run.set_tags({"weights.sha256": sha256})
+            sha256, metrics = recorder.finish(temporary, network, metadata, split)
+            run.describe(_description(cfg, dataset, network, metrics))
             if original:
                 run.set_tags({"reproduced": str(original.equals(sha256)).lower()})
-            run.describe(_description(cfg, dataset, network, metrics))
-    _print_summary(run, folder, dataset, network, metrics, sha256)
-    interrupt.raise_if_requested()
+    _print_summary(dataset, network, metrics)
+    print(f"\nfiles  {folder}\n       model.safetensors has sha256 {sha256}")
+    print(run.viewing_hint(), end="")
+    interrupt.check("stopped after the training, which is finished")
     if original:
-        code = tracking.provenance.source_hashes("train")
-        print(f"\n{original.compare(network, sha256, metrics, code)}")
+        print(f"\n{original.compare(network, sha256, metrics)}")
 
 
 def _load(
@@ -120,27 +119,6 @@ def _load(
             f"of {dataset.name}, got {cfg.batch_size}"
         )
     return cfg, dataset, split, original
-
-
-def _identify(
-    cfg: TrainConfig,
-    trial: RunContext,
-    dataset: "Dataset",
-    original: "RecordedTraining | None",
-) -> tuple[str, dict[str, str], Path]:
-    """Return the name and tags of the run, and the folder of its checkpoints."""
-    from pipeline.tracking import provenance
-    from pipeline.training import training_digest
-
-    name = trial.name or run_name(cfg.hyperparameters() | {"dataset": dataset.name})
-    tags = {"data.sha256": dataset.sha256, **trial.tags}
-    if original:
-        name, tags = f"{name} again", tags | {"reproduces": original.run.run_id}
-    # A reproduction, a sweep and a single training never resume one another.
-    kind = {"reproduces": cfg.reproduce, "sweep": trial.tags.get("sweep")}
-    inputs = {"data": dataset.sha256, "code": provenance.source_hashes("train")}
-    digest = training_digest({**cfg.hyperparameters(), **inputs, **kind})
-    return name, tags, store_dir() / "checkpoints" / digest
 
 
 def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
@@ -178,13 +156,9 @@ def _description(
 
 
 def _print_summary(
-    run: "Run",
-    folder: Path,
-    dataset: "Dataset",
-    network: "Network",
-    metrics: dict[str, float],
-    sha256: str,
+    dataset: "Dataset", network: "Network", metrics: dict[str, float]
 ) -> None:
+    """Print the final scores and the probabilities of the first test image."""
     print(
         "\n              loss   accuracy\n"
         f"train       {metrics['final/train_loss']:.4f}   "
@@ -195,8 +169,6 @@ def _print_summary(
     digit, label = probabilities.index(max(probabilities)), dataset.test.labels[0]
     print(f"test image 0 is classified as {digit}; its label is {label}")
     print("\n".join(probability_bars(probabilities)))
-    print(f"\nfiles  {folder}\n       model.safetensors has sha256 {sha256}")
-    print(run.viewing_hint(), end="")
 
 
 if __name__ == "__main__":

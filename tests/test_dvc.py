@@ -32,7 +32,7 @@ NO_PARAMS |= {*schema.QUESTION_KEYS}
 # Modules on which no byte of an output depends: configuration, MLflow, resuming and
 # what is printed.
 NO_DEPS = {"cli", "tracking", "sweeps", "training/checkpoints", "training/reproduction"}
-NO_DEPS |= {"training/interrupt", "training/progress"}
+NO_DEPS |= {"training/terminal"}
 # A data set's file is a dependency of the stages that read it, so these are not.
 MADE_BY_DATA = {"datasets/idx", "datasets/prepare", "datasets/sources", "plots/data"}
 # They only answer questions (neuron=, image=, against=) in outputs/answers.

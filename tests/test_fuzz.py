@@ -21,7 +21,7 @@ from pipeline import datasets, images
 from pipeline.cli import config, schema
 from pipeline.cli.arguments import ParsedCommand, parse
 from pipeline.images import reading
-from pipeline.model import Network, load_trained_model, ood, storage
+from pipeline.model import Network, load_trained_model, storage
 from pipeline.training import Adam, Checkpoint
 
 TRIES = int(os.environ.get("FUZZ", "50"))
@@ -167,7 +167,7 @@ TENSORS = safetensors.save(
 def test_a_network_is_finite_and_complete_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "damaged.safetensors"
     path.write_bytes(content)
-    loaded = read(storage.load_model_with_metadata, path, naming="damaged.safetensors")
+    loaded = read(storage.load_network, path, naming="damaged.safetensors")
     if loaded:
         net, metadata = loaded
         assert isinstance(metadata, dict)
@@ -213,7 +213,7 @@ DETECTOR = safetensors.save(
 def test_an_ood_detector_is_complete_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "damaged-familiar.safetensors"
     path.write_bytes(content)
-    detector = read(ood.load_detector, path, network="a hash")
+    detector = read(storage.load_detector, path, network="a hash")
     if detector:
         blank, probabilities = np.zeros((1, 28, 28), np.uint8), np.full((1, 10), 0.1)
         (verdict,) = detector.judge(blank, probabilities)

@@ -16,7 +16,7 @@ from pipeline.interpret import neurons
 from pipeline.interpret.frozen import frozen_weights, nonzero_counts
 from pipeline.interpret.linear_probe import STEPS, LinearProbe, fit_line
 from pipeline.interpret.neurons import CorrelatedPair
-from pipeline.model.trained import TrainedModel
+from pipeline.model import TrainedModel
 
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 HIGH_CORRELATION = 0.9  # one neuron explains 0.9² = 81 % of the other's variance

@@ -7,14 +7,12 @@ like the digit?), and the margin between the two most probable digits.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Integer, UInt8
 
 from pipeline import CLASSES, PIXELS
 from pipeline.model.network import Network
-from pipeline.model.storage import read_tensors, write_tensors
 
 COMPONENTS = 50  # per digit; with 30, some images of Fashion-MNIST are accepted
 OOD_QUANTILE = 0.025  # share of the training images that are rejected
@@ -191,47 +189,3 @@ def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
     """Return the difference of the two highest probabilities, in [0, 1]."""
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
     return np.asarray(first - second)
-
-
-def save_detector(path: Path, detector: OodDetector, *, network: str) -> str:
-    """Write a detector, 400 KB, and the sha256 of its network; return its sha256."""
-    arrays = {"means": detector.means, "components": detector.components}
-    metadata = {"network": network, "most_unexplained": detector.max_error}
-    metadata |= {"least_margin": detector.min_margin}
-    return write_tensors(path, arrays, metadata)
-
-
-def load_detector(path: Path, *, network: str) -> OodDetector:
-    """Read the detector of a network, which is given by the sha256 of its file.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        ValueError: If the file is damaged or belongs to another network.
-    """
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing: python -m pipeline.train writes it with its network"
-        )
-    arrays, metadata = read_tensors(path)
-    try:
-        means, components = arrays["means"], arrays["components"]
-        keys = ("most_unexplained", "least_margin")
-        max_error, min_margin = (float(metadata[key]) for key in keys)
-    except KeyError as error:
-        raise ValueError(
-            f"{path} is damaged or from an earlier version (it has no {error}): "
-            "python -m pipeline.train makes it and its network again"
-        ) from None
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
-    count = max(components.shape[1:2], default=0)
-    shapes = means.shape, components.shape
-    if shapes != ((CLASSES, PIXELS), (CLASSES, count, PIXELS)) or count == 0:
-        raise ValueError(f"{path} is damaged: it contains no principal components")
-    if means.dtype != np.uint8 or components.dtype != np.int8:
-        raise ValueError(f"{path} is damaged: it contains no principal components")
-    if not (0 <= max_error < np.inf and 0 <= min_margin < np.inf):
-        raise ValueError(f"{path} is damaged: it contains an invalid threshold")
-    if metadata.get("network") != network:
-        raise ValueError(f"{path} belongs to another network than the one beside it")
-    return OodDetector(means, components, max_error, min_margin)

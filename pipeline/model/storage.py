@@ -1,12 +1,16 @@
-"""Networks and weight histories as safetensors files, which cannot contain code.
+"""The files of a trained network: its weights, their history and its OOD detector.
 
-The hyperparameters are stored with the weights, so loading needs no configuration.
+They are safetensors files, which cannot contain code. The hyperparameters are stored
+with the weights, so loading needs no configuration.
 """
 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import CLASSES, PIXELS, files
 from pipeline.model.network import Network
+from pipeline.model.ood import OodDetector
 
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 Snapshot = dict[str, Float[np.ndarray, "..."]]
@@ -46,7 +51,7 @@ def network_from(tensors: Snapshot) -> Network:
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:
-    """Write a network as `write_tensors` does, and add `hidden` to its metadata."""
+    """Write a network, and its metadata with `hidden`; return the file's sha256."""
     hidden = network.layer_1.out_features
     return write_tensors(path, snapshot(network), {**metadata, "hidden": hidden})
 
@@ -54,21 +59,21 @@ def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str
 def save_history(
     path: Path, snapshots: Sequence[Snapshot], metadata: Mapping[str, Any]
 ) -> None:
-    """Write the tensors before training and after every epoch as `write_tensors` does.
-
-    The epoch is an additional first axis.
-    """
+    """Write the tensors of all epochs, from 0, which are an additional first axis."""
     names = snapshots[0]
     stacked = {name: np.stack([each[name] for each in snapshots]) for name in names}
     write_tensors(path, stacked, metadata)
 
 
-def load_model(path: Path | str) -> Network:
-    """Read a network; `load_model_with_metadata` describes what is checked."""
-    return load_model_with_metadata(Path(path))[0]
+def save_detector(path: Path, detector: OodDetector, *, network: str) -> str:
+    """Write a detector, 400 KB, and the sha256 of its network; return its sha256."""
+    arrays = {"means": detector.means, "components": detector.components}
+    metadata = {"network": network, "most_unexplained": detector.max_error}
+    metadata |= {"least_margin": detector.min_margin}
+    return write_tensors(path, arrays, metadata)
 
 
-def load_model_with_metadata(path: Path) -> tuple[Network, dict[str, Any]]:
+def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     """Read a network and its metadata; the file may have any content.
 
     Raises:
@@ -105,7 +110,11 @@ def load_model_with_metadata(path: Path) -> tuple[Network, dict[str, Any]]:
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise ValueError(f"{path}: {name} must contain finite float32 values")
-    if not _logits_are_finite(*(tensors[name] for name in expected)):
+    # Pixels are at most 1, so no logit of any image is larger than these.
+    w_1, b_1, w_2, b_2 = (np.abs(tensors[name]) for name in expected)
+    with np.errstate(over="ignore"):
+        largest = (w_1.sum(axis=1) + b_1) @ w_2.T + b_2
+    if not np.isfinite(largest).all():
         raise ValueError(f"{path} contains values so large that logits overflow")
     for key, kind in {"dataset": str, "split": str, "epochs": int, "seed": int}.items():
         if not isinstance(metadata.get(key, kind()), kind):
@@ -114,11 +123,43 @@ def load_model_with_metadata(path: Path) -> tuple[Network, dict[str, Any]]:
     return network_from(tensors), metadata
 
 
-def _logits_are_finite(*arrays: np.ndarray) -> bool:
-    """Return whether the logits of every image are finite; pixels are at most 1."""
-    w_1, b_1, w_2, b_2 = map(np.abs, arrays)
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite((w_1.sum(axis=1) + b_1) @ w_2.T + b_2).all())
+def load_detector(path: Path, *, network: str) -> OodDetector:
+    """Read the detector of a network, which is given by the sha256 of its file.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file is damaged or belongs to another network.
+    """
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: python -m pipeline.train writes it with its network"
+        )
+    arrays, metadata = read_tensors(path)
+    try:
+        means, components = arrays["means"], arrays["components"]
+        keys = ("most_unexplained", "least_margin")
+        max_error, min_margin = (float(metadata[key]) for key in keys)
+    except KeyError as error:
+        raise ValueError(
+            f"{path} is damaged or from an earlier version (it has no {error}): "
+            "python -m pipeline.train makes it and its network again"
+        ) from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    count = max(components.shape[1:2], default=0)
+    shapes = means.shape, components.shape
+    types = str(means.dtype), str(components.dtype)
+    if (
+        count == 0
+        or shapes != ((CLASSES, PIXELS), (CLASSES, count, PIXELS))
+        or types != ("uint8", "int8")
+    ):
+        raise ValueError(f"{path} is damaged: it contains no principal components")
+    if not (0 <= max_error < np.inf and 0 <= min_margin < np.inf):
+        raise ValueError(f"{path} is damaged: it contains an invalid threshold")
+    if metadata.get("network") != network:
+        raise ValueError(f"{path} belongs to another network than the one beside it")
+    return OodDetector(means, components, max_error, min_margin)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -143,15 +184,9 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def write_tensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
 ) -> str:
-    """Write tensors and metadata atomically; equal input gives equal bytes.
+    """Write tensors and JSON metadata atomically, and return the file's sha256.
 
-    Args:
-        path: The file.
-        tensors: The tensors, by name.
-        metadata: Values that JSON can represent, such as the hyperparameters.
-
-    Returns:
-        The sha256 of the file.
+    Equal input gives equal bytes.
     """
     # A single key, because safetensors writes several keys in random order.
     about = {"about": json.dumps(dict(metadata), sort_keys=True)}
@@ -159,3 +194,93 @@ def write_tensors(
     with files.atomic_file(path) as temporary:
         temporary.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained network, and what its files say about the training."""
+
+    network: Network
+    metadata: dict[str, Any]  # hyperparameters and data_sha256; {} if not recorded
+    path: Path  # the network's file
+    sha256: str  # of that file
+    run_id: str | None  # the MLflow run of the training; None if not recorded
+
+    @property
+    def dataset(self) -> str:
+        """The data set of the training; MNIST if that is not recorded."""
+        return str(self.metadata.get("dataset", "mnist"))
+
+    @property
+    def prepared_as_mnist(self) -> bool:
+        """Whether new images are preprocessed like MNIST's, unlike clothes."""
+        return self.dataset != "fashion_mnist"
+
+    @property
+    def split(self) -> str:
+        """The split of the data set in the training."""
+        return str(self.metadata.get("split", "exercise"))
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs; 0 if that is not recorded."""
+        return int(self.metadata.get("epochs", 0))
+
+    @property
+    def detector_path(self) -> Path:
+        """The file of the out-of-distribution detector, which may be missing."""
+        return self.path.with_name("familiar.safetensors")
+
+    @property
+    def history_path(self) -> Path:
+        """The file of the weight history, which may be missing."""
+        return self.path.with_name("history.safetensors")
+
+    @cached_property
+    def detector(self) -> OodDetector:
+        """The detector that was fitted with this network; see `load_detector`."""
+        return load_detector(self.detector_path, network=self.sha256)
+
+    def history(self) -> Snapshot | None:
+        """Read the tensors of all epochs, from 0, which are an additional first axis.
+
+        Returns:
+            The tensors by name; None if there is no history file.
+
+        Raises:
+            ValueError: If the file is damaged or ends with another network.
+        """
+        path = self.history_path
+        if not path.exists():
+            return None
+        history, _ = read_tensors(path)
+        network = snapshot(self.network)
+        if history.keys() != network.keys() or not all(
+            tensor.dtype == np.float32
+            and tensor.shape
+            == (*history["layer_1.bias"].shape[:1], *network[name].shape)
+            and tensor[-1:].tobytes() == network[name].tobytes()
+            and np.isfinite(tensor).all()
+            for name, tensor in history.items()
+        ):
+            raise ValueError(f"{path} is not the history of the network beside it")
+        return history
+
+
+def load_trained_model(path: Path) -> TrainedModel:
+    """Read a network, and the id of its run from `run.json` beside it.
+
+    Raises:
+        FileNotFoundError: If there is no network at `path`.
+        ValueError: If one of the two files is damaged.
+    """
+    network, metadata = load_network(path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    run = path.with_name("run.json")
+    try:
+        run_id = json.loads(run.read_text())["run_id"] if run.is_file() else None
+        if run_id is not None and not re.fullmatch("[0-9a-f]{32}", run_id):
+            raise ValueError
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{run} is damaged: it has no valid run_id") from None
+    return TrainedModel(network, metadata, path, sha256, run_id)

@@ -27,6 +27,9 @@ from pipeline import files
 from pipeline.model import Network, Snapshot, snapshot
 from pipeline.training.loop import Adam, Epoch
 
+# The code on which the weights depend: the loop and what it uses of this package.
+CODE = ["__init__.py", "datasets/dataset.py", "model/metrics.py", "model/network.py"]
+CODE += ["training/loop.py"]
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 
 
@@ -40,23 +43,6 @@ class EpochState:
     seconds: float  # duration of the epoch
     time: int  # its end, in milliseconds since 1970
 
-    @classmethod
-    def of(cls, network: Network, epoch: Epoch | None = None) -> "EpochState":
-        """Copy the network after an epoch, or before the first one."""
-        done = epoch or Epoch(0, {}, 0.0)
-        now = time.time_ns() // 1_000_000
-        return cls(done.number, snapshot(network), done.metrics, done.seconds, now)
-
-
-def training_digest(values: Mapping[str, Any]) -> str:
-    """Identify the trainings with equal results by 16 hexadecimal digits.
-
-    Args:
-        values: All that determines the result, except PyTorch's version.
-    """
-    text = json.dumps([dict(values), torch.__version__], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
 
 class Checkpoint:
     """The folder of an unfinished training, which this process has locked."""
@@ -64,7 +50,7 @@ class Checkpoint:
     def __init__(
         self, folder: Path, network: Network, adam: Adam, generator: torch.Generator
     ) -> None:
-        """Take the objects that `save` and `restore` are about."""
+        """Take the objects that `save` reads and `restore` changes."""
         self.folder = folder
         self._state, self._history = folder / "state", folder / "history"
         self._network, self._adam, self._generator = network, adam, generator
@@ -77,11 +63,15 @@ class Checkpoint:
 
     def save(self, epoch: Epoch | None = None) -> EpochState:
         """Save what is needed to resume after this epoch, or before the first one."""
-        saved = EpochState.of(self._network, epoch)
-        values = {
-            name: value for name, value in vars(saved).items() if name != "tensors"
+        epoch = epoch or Epoch(0, {}, 0.0)
+        values: dict[str, Any] = {
+            "epoch": epoch.number,
+            "metrics": epoch.metrics,
+            "seconds": epoch.seconds,
+            "time": time.time_ns() // 1_000_000,
         }
-        record = _pack(saved.tensors, values)
+        tensors = snapshot(self._network)
+        record = _pack(tensors, values)
         with self._history.open("ab") as stream:
             stream.truncate(self._size)  # removes a record without a state
             stream.write(record)
@@ -98,7 +88,7 @@ class Checkpoint:
         content = _pack(state, {"steps": self._adam.steps, "history": history})
         with files.atomic_file(self._state) as temporary:
             temporary.write_bytes(hashlib.sha256(content).digest() + content)
-        return saved
+        return EpochState(tensors=tensors, **values)
 
     def restore(self) -> list[EpochState]:
         """Set network, optimizer and generator to the state that was saved last.
@@ -156,7 +146,8 @@ def _unpack(records: bytes) -> Iterator[tuple[dict[str, np.ndarray], dict[str, A
 
 @contextmanager
 def open_checkpoint(
-    parent: Path,
+    store: Path,
+    settings: Mapping[str, Any],
     network: Network,
     adam: Adam,
     generator: torch.Generator,
@@ -170,16 +161,19 @@ def open_checkpoint(
     the same time have a folder each. A folder is removed when its training is finished.
 
     Args:
-        parent: The folder of the trainings with equal results: checkpoints/<digest>.
+        store: The folder of the store; it contains checkpoints/<digest>/<id>.
+        settings: What the result depends on, except code and version of PyTorch. Only
+            a training with equal settings is resumed.
         network: The network, with its initial weights.
         adam: The optimizer of the network.
         generator: The source of the shuffles.
         resume: Whether to resume the killed training with the most epochs; otherwise
             all killed trainings are removed.
     """
+    checkpoints = store / "checkpoints"
+    parent = checkpoints / _digest(settings)
     waiting = "waiting for another training to start or end"
-    lock_of_all = parent.parent / ".lock"
-    with files.lock(lock_of_all, waiting=waiting):
+    with files.lock(checkpoints / ".lock", waiting=waiting):
         killed = [path for path in parent.glob("*") if not files.is_held(path / "lock")]
         if not resume:
             while killed:
@@ -188,10 +182,17 @@ def open_checkpoint(
         lock = files.hold(folder / "lock")
     try:
         yield Checkpoint(folder, network, adam, generator)
-        with files.lock(lock_of_all, waiting=waiting):
+        with files.lock(checkpoints / ".lock", waiting=waiting):
             _remove(folder)
     finally:
         lock.release()
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    """Identify trainings with equal results by 16 hexadecimal digits."""
+    code = [(Path(__file__).parents[1] / name).read_text() for name in CODE]
+    text = json.dumps([dict(settings), code, torch.__version__], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _history_size(folder: Path) -> int:

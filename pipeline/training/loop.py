@@ -100,9 +100,8 @@ class Adam:
 def fit(
     network: Network,
     adam: Adam,
+    split: Split,
     *,
-    train: LabelledImages,
-    val: LabelledImages,
     epochs: Iterable[int],
     batch_size: int,
     generator: torch.Generator,
@@ -112,8 +111,8 @@ def fit(
     Args:
         network: The network.
         adam: Its optimizer.
-        train: The training images, which every epoch shuffles.
-        val: The validation images, which do not change the network.
+        split: The training images, which every epoch shuffles, and the validation
+            images, which do not change the network.
         epochs: The numbers of the epochs, such as range(1, 21).
         batch_size: Images per step. The last batch of an epoch may be smaller.
         generator: The source of the shuffles.
@@ -125,8 +124,8 @@ def fit(
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite.
     """
-    images = torch.from_numpy(train.images)  # uint8: a quarter of the memory
-    labels = torch.from_numpy(train.labels).long()
+    images = torch.from_numpy(split.train.images)  # uint8: a quarter of the memory
+    labels = torch.from_numpy(split.train.labels).long()
     targets = one_hot(labels, CLASSES).float()  # (n, 10)
     shuffled, shuffled_targets = torch.empty_like(images), torch.empty_like(targets)
     logits = torch.empty_like(targets)  # of an epoch, for its metrics
@@ -135,7 +134,7 @@ def fit(
     out = _views(gradient, like=weights)
     for number in epochs:
         start = time.perf_counter()
-        order = torch.randperm(len(train), generator=generator)
+        order = torch.randperm(len(labels), generator=generator)
         torch.index_select(images, 0, order, out=shuffled)
         torch.index_select(targets, 0, order, out=shuffled_targets)
         with torch.inference_mode():  # autograd records nothing: 10 % faster
@@ -147,7 +146,8 @@ def fit(
             ):
                 gradients(weights, batch / 255, batch_targets, batch_logits, out=out)
                 adam.step(gradient)
-        parts = {"train": _score(logits, labels[order]), "val": score(network, val)}
+        parts = {"train": _score(logits, labels[order])}
+        parts["val"] = score(network, split.val)
         metrics = {f"{part}/{k}": v for part in parts for k, v in parts[part].items()}
         finite = torch.isfinite(adam.parameters).all()
         if not (finite and all(map(math.isfinite, metrics.values()))):
@@ -174,8 +174,7 @@ def train(
     results = fit(
         network,
         Adam(network, lr=lr),
-        train=split.train,
-        val=split.val,
+        split,
         epochs=range(1, epochs + 1),
         batch_size=batch_size,
         generator=generator,

@@ -1,6 +1,6 @@
 """What a training records: metrics and images in MLflow at once, files at its end.
 
-The numbers come from `loop.py`; only the tensor statistics are computed here.
+The numbers come from `loop.py` and `pipeline/model/`.
 """
 
 import json
@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files
-from pipeline.datasets import LabelledImages
-from pipeline.model import Network, fit_detector, save_history, save_model
+from pipeline.datasets import Split
+from pipeline.model import (
+    Network,
+    fit_detector,
+    save_detector,
+    save_history,
+    save_model,
+    to_pixels,
+)
 from pipeline.model.metrics import tensor_statistics
-from pipeline.model.ood import save_detector
 from pipeline.plots import learning_curves, templates
 from pipeline.tracking import Run
 from pipeline.training.checkpoints import EpochState
+from pipeline.training.loop import score
 
 MAX_IMAGES = 20  # template images of a training, beside that of the initial weights
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
@@ -29,12 +36,6 @@ class Recorder:
     run: Run
     epochs: int  # of the finished training
     history: list[EpochState] = field(default_factory=list)
-    metrics: dict[str, float] = field(default_factory=dict)  # of the trained network
-
-    @property
-    def last(self) -> EpochState:
-        """The state after the latest epoch."""
-        return self.history[-1]
 
     def add(self, state: EpochState) -> None:
         """Log metrics, tensor statistics and templates; a second time has no effect."""
@@ -50,33 +51,28 @@ class Recorder:
             image = templates(tensors["layer_1.weight"], tensors, title=title)
             self.run.log_image("weights/templates", image, step=epoch)
 
-    def finish(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """Log the scores of the trained network on the training images.
-
-        Returns:
-            The metrics of the last epoch, and these scores.
-        """
-        final = {f"final/train_{name}": value for name, value in scores.items()}
-        self.run.log_metrics(final, step=self.epochs, time=self.last.time)
-        self.metrics = {name: self.last.metrics[name] for name in METRICS} | final
-        return self.metrics
-
-    def write(
-        self,
-        folder: Path,
-        network: Network,
-        metadata: Mapping[str, Any],
-        train: LabelledImages,
-    ) -> str:
-        """Write network, detector, history, metrics and learning curves to a folder.
+    def finish(
+        self, folder: Path, network: Network, metadata: Mapping[str, Any], split: Split
+    ) -> tuple[str, dict[str, float]]:
+        """Write and log the trained network, its scores, and all other results.
 
         Equal trainings write equal bytes, except in run.json: the run and the duration.
 
+        Args:
+            folder: An empty folder, to which the files are written.
+            network: The trained network.
+            metadata: The hyperparameters, and the sha256 of the data.
+            split: The data of the training.
+
         Returns:
-            The sha256 of model.safetensors.
+            The sha256 of model.safetensors, and the content of metrics.json.
         """
+        last = self.history[-1]
+        scores = score(network, split.train).items()
+        final = {f"final/train_{name}": value for name, value in scores}
+        self.run.log_metrics(final, step=self.epochs, time=last.time)
         sha256 = save_model(folder / "model.safetensors", network, metadata)
-        detector = fit_detector(network, train.images, train.labels)
+        detector = fit_detector(network, split.train.images, split.train.labels)
         save_detector(folder / "familiar.safetensors", detector, network=sha256)
         tensors = [state.tensors for state in self.history]
         save_history(folder / "history.safetensors", tensors, metadata)
@@ -84,9 +80,12 @@ class Recorder:
         table = [{"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1)]
         files.write_csv(folder / "history.csv", table)
         learning_curves(rows).save(folder / "learning_curves.png")
-        metrics = json.dumps(self.metrics, indent=1)
-        (folder / "metrics.json").write_text(metrics + "\n")
+        metrics = rows[-1] | final
+        (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
         seconds = round(sum(state.seconds for state in self.history), 3)
         run = json.dumps({"run_id": self.run.id, "seconds": seconds})
         (folder / "run.json").write_text(run + "\n")
-        return sha256
+        self.run.log_files("train", sorted(folder.iterdir()))
+        self.run.log_model(network, to_pixels(split.val.images[:2]))
+        self.run.set_tags({"weights.sha256": sha256})
+        return sha256, metrics

@@ -32,7 +32,7 @@ class RecordedTraining:
     """A finished training that MLflow recorded."""
 
     run: RecordedRun
-    trained: TrainedModel
+    model: TrainedModel
     metrics: Mapping[str, float]
 
     @classmethod
@@ -43,14 +43,14 @@ class RecordedTraining:
             ValueError: If the store does not contain the run, or the run no network.
         """
         run = find_training_run(run_id, store=store)
-        trained = load_trained_model(run.folder / "train" / "model.safetensors")
+        model = load_trained_model(run.folder / "train" / "model.safetensors")
         metrics = (run.folder / "train" / "metrics.json").read_text()
-        return cls(run, trained, json.loads(metrics))
+        return cls(run, model, json.loads(metrics))
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """The settings that determine the network: hidden, seed, dataset, ..."""
-        return {k: v for k, v in self.trained.metadata.items() if k != "data_sha256"}
+        return {k: v for k, v in self.model.metadata.items() if k != "data_sha256"}
 
     def load_dataset(self, folder: Path) -> Dataset:
         """Load the data set of the training.
@@ -59,7 +59,7 @@ class RecordedTraining:
             ValueError: If the data are not the same; the message names the files.
         """
         name, expected = (
-            self.trained.metadata[key] for key in ("dataset", "data_sha256")
+            self.model.metadata[key] for key in ("dataset", "data_sha256")
         )
         trained_with = f"run {self.run.run_id} was trained with"
         path = folder / f"{datasets.file_name(name)}.safetensors"
@@ -83,14 +83,10 @@ class RecordedTraining:
 
     def equals(self, sha256: str) -> bool:
         """Return whether the file of the network has this hash."""
-        return sha256 == self.trained.sha256
+        return sha256 == self.model.sha256
 
     def compare(
-        self,
-        network: Network,
-        sha256: str,
-        metrics: Mapping[str, float],
-        code: Mapping[str, str],
+        self, network: Network, sha256: str, metrics: Mapping[str, float]
     ) -> str:
         """Compare this training with its reproduction, and return a report.
 
@@ -98,18 +94,17 @@ class RecordedTraining:
             network: The network of the reproduction.
             sha256: The hash of its file.
             metrics: The content of its metrics.json.
-            code: The sha256 of each module on which a training depends.
 
         Raises:
             ValueError: If the hashes differ; the message is the report.
         """
         differences = [
             *self._weight_differences(network, metrics),
-            *self._environment_differences(provenance.tags()),
-            *self._code_differences(code),
-            *self._package_differences(provenance.packages()),
+            *self._environment_differences(),
+            *self._code_differences(),
+            *self._package_differences(),
         ]
-        hashes = f"recorded {self.trained.sha256}, now {sha256}"
+        hashes = f"recorded {self.model.sha256}, now {sha256}"
         lines = "".join(f"\n  {line}" for line in differences)
         if not self.equals(sha256):
             raise ValueError(f"not reproduced: {hashes}{lines}")
@@ -121,7 +116,7 @@ class RecordedTraining:
     ) -> Iterator[str]:
         before, now = (
             parameters_to_vector(each.parameters()).detach().numpy()
-            for each in (self.trained.network, network)
+            for each in (self.model.network, network)
         )
         difference = np.abs(now - before)
         if difference.any():
@@ -134,7 +129,8 @@ class RecordedTraining:
             for name in ("final/train_accuracy", "val/accuracy"):
                 yield f"{name}: {self.metrics[name]:.4%}, now {metrics[name]:.4%}"
 
-    def _environment_differences(self, tags: Mapping[str, str]) -> Iterator[str]:
+    def _environment_differences(self) -> Iterator[str]:
+        tags = provenance.tags()
         for tag, name in ENVIRONMENT_TAGS.items():
             before, now = self.run.tags.get(tag), tags.get(tag)
             if before != now:
@@ -142,18 +138,20 @@ class RecordedTraining:
             elif tag == "git.dirty" and now == "true":
                 yield f"{name}: both then and now"
 
-    def _code_differences(self, code: Mapping[str, str]) -> Iterator[str]:
+    def _code_differences(self) -> Iterator[str]:
         path = self.run.folder / "code.json"
         if not path.exists():
             yield "code: not recorded then"
-        elif changed := _changed(json.loads(path.read_text()), code):
+            return
+        recorded = json.loads(path.read_text())
+        if changed := _changed(recorded, provenance.source_hashes("train")):
             yield f"code: {', '.join(changed)}"
 
-    def _package_differences(self, packages: str) -> Iterator[str]:
+    def _package_differences(self) -> Iterator[str]:
         recorded = (self.run.folder / "packages.txt").read_text()
         before, now = (
             dict(line.split("==") for line in text.splitlines())
-            for text in (recorded, packages)
+            for text in (recorded, provenance.packages())
         )
         # First the packages that have another version, then those only one of both has.
         changed = sorted(

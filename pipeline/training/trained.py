@@ -1,13 +1,14 @@
 """Find the trained network that a command uses, and the data it was trained with.
 
-`pipeline/model/trained.py` reads the files themselves.
+`pipeline/model/storage.py` reads the files themselves.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from pipeline import datasets, files, tracking
 from pipeline.datasets import Dataset
-from pipeline.model.trained import TrainedModel, load_trained_model
+from pipeline.model import TrainedModel, load_trained_model
 
 
 def load_trained(
@@ -31,21 +32,15 @@ def load_trained(
         FileNotFoundError: If a file is missing; the message says what makes it.
         ValueError: If the store does not contain the run, or a file is damaged.
     """
+    folder = outputs / "train"
     if run is not None:
         folder = tracking.find_training_run(run, store=store).folder / "train"
-    else:
-        folder = outputs / "train"
     path = Path(model).expanduser() if model else folder / "model.safetensors"
-    if run or model:
-        return _load(path, detector=detector)
-    with files.read_lock(folder):  # another training must not replace one of two files
-        return _load(path, detector=detector)
-
-
-def _load(path: Path, *, detector: bool) -> TrainedModel:
-    trained = load_trained_model(path)
-    if detector:
-        _ = trained.detector  # a cached property
+    # Another training must not replace one of the files while they are read.
+    with nullcontext() if run or model else files.read_lock(folder):
+        trained = load_trained_model(path)
+        if detector:
+            _ = trained.detector  # a cached property
     return trained
 
 

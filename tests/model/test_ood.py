@@ -148,11 +148,11 @@ def test_the_verdict_names_the_reason(detector, few):
 
 def test_the_file_is_small_and_always_the_same(tmp_path, detector, network, split):
     path = tmp_path / "familiar.safetensors"
-    first = ood.save_detector(path, detector, network="a hash")
+    first = storage.save_detector(path, detector, network="a hash")
     assert path.stat().st_size < 410_000
     again = ood.fit_detector(network, split.train.images, split.train.labels)
-    assert ood.save_detector(path, again, network="a hash") == first
-    read = ood.load_detector(path, network="a hash")
+    assert storage.save_detector(path, again, network="a hash") == first
+    read = storage.load_detector(path, network="a hash")
     some = split.val.images[:100], split.val.labels[:100]
     np.testing.assert_array_equal(
         read.out_of_distribution(*some), detector.out_of_distribution(*some)
@@ -162,14 +162,14 @@ def test_the_file_is_small_and_always_the_same(tmp_path, detector, network, spli
 
 def test_a_missing_file_is_refused_with_the_command_that_makes_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing: python -m pipeline\.train"):
-        ood.load_detector(tmp_path / "familiar.safetensors", network="a hash")
+        storage.load_detector(tmp_path / "familiar.safetensors", network="a hash")
 
 
 def test_the_detector_of_another_network_is_refused(tmp_path, detector):
     path = tmp_path / "familiar.safetensors"
-    ood.save_detector(path, detector, network="a hash")
+    storage.save_detector(path, detector, network="a hash")
     with pytest.raises(ValueError, match="belongs to another network"):
-        ood.load_detector(path, network="another hash")
+        storage.load_detector(path, network="another hash")
 
 
 def test_a_file_of_an_earlier_version_is_refused_with_the_remedy(tmp_path):
@@ -179,7 +179,7 @@ def test_a_file_of_an_earlier_version_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(
         ValueError, match=r"no 'means'.*: python -m pipeline\.train makes"
     ):
-        ood.load_detector(path, network="a hash")
+        storage.load_detector(path, network="a hash")
 
 
 @pytest.mark.parametrize(
@@ -198,4 +198,4 @@ def test_invalid_thresholds_and_components_are_refused(tmp_path, detector, key, 
     arrays = {"means": detector.means, "components": axes}
     storage.write_tensors(path, arrays, {**thresholds, key: value})
     with pytest.raises(ValueError, match=r"familiar\.safetensors is damaged: "):
-        ood.load_detector(path, network="a hash")
+        storage.load_detector(path, network="a hash")

@@ -16,7 +16,7 @@ def network(hidden=7):
 def test_a_loaded_network_has_the_logits_of_the_saved_one(tmp_path, few):
     saved = network()
     storage.save_model(tmp_path / "model.safetensors", saved, {"seed": 1})
-    loaded = storage.load_model(tmp_path / "model.safetensors")
+    loaded, _ = storage.load_network(tmp_path / "model.safetensors")
     images = few.val.images
     assert torch.equal(loaded.logits(images), saved.logits(images))
 
@@ -67,7 +67,7 @@ def test_a_snapshot_does_not_change_with_the_network():
 
 def test_a_missing_network_is_refused_with_the_command_that_makes_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train makes"):
-        storage.load_model(tmp_path / "model.safetensors")
+        storage.load_network(tmp_path / "model.safetensors")
 
 
 def test_metadata_may_be_anything_in_json(tmp_path):
@@ -105,7 +105,7 @@ DAMAGED = {
 def test_a_file_that_is_not_a_network_is_refused_by_name(tmp_path, kind):
     (tmp_path / "x.safetensors").write_bytes(damaged(*DAMAGED[kind]))
     with pytest.raises(ValueError, match=r"x\.safetensors") as refused:
-        storage.load_model(tmp_path / "x.safetensors")
+        storage.load_network(tmp_path / "x.safetensors")
     assert len(str(refused.value)) < 800
 
 

@@ -19,8 +19,7 @@ from safetensors.numpy import load_file
 
 from pipeline import cli, training
 from pipeline.datasets import file_sha256
-from pipeline.model import load_model, load_trained_model, save_model
-from pipeline.model.ood import save_detector
+from pipeline.model import load_trained_model, save_detector, save_model
 
 FILES = {"model.safetensors", "history.safetensors", "familiar.safetensors"}
 FILES |= {"metrics.json", "history.csv", "learning_curves.png", "run.json"}
@@ -58,7 +57,7 @@ def test_accuracy_of_the_default_training_is_that_of_the_exercise(finished):
 
 
 def test_test_image_0_is_a_7_with_99_percent(finished, mnist):
-    network = load_model(finished.trained("model.safetensors"))
+    network = load_trained_model(finished.trained("model.safetensors")).network
     probabilities = network.predict(mnist.test.images[:1])[0]
     assert probabilities.argmax() == mnist.test.labels[0] == 7
     assert probabilities[7] >= 0.99
@@ -218,7 +217,7 @@ def test_the_logged_model_answers_like_the_network_without_pickle(
     mlflow.set_tracking_uri(f"sqlite:///{finished.outputs / 'mlflow.db'}")
     model = mlflow.pyfunc.load_model(f"runs:/{recorded.info.run_id}/model")
     pixels = (mnist.test.images[:5] / 255).astype(np.float32)
-    network = load_model(finished.trained("model.safetensors"))
+    network = load_trained_model(finished.trained("model.safetensors")).network
     expected = network.predict(mnist.test.images[:5]).numpy()
     for n in (1, 5):
         np.testing.assert_allclose(model.predict(pixels[:n]), expected[:n], atol=1e-6)

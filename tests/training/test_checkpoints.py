@@ -1,9 +1,13 @@
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 
 from pipeline.model import Network
-from pipeline.training import Adam, fit, open_checkpoint, training_digest
+from pipeline.training import Adam, checkpoints, fit, loop, open_checkpoint
+
+SETTINGS = {"hidden": 20, "lr": 0.001}
 
 
 def new_training(seed=1):
@@ -14,165 +18,156 @@ def new_training(seed=1):
 
 def train(split, training, epochs):
     network, adam, generator = training
-    return fit(
-        network,
-        adam,
-        train=split.train,
-        val=split.val,
-        epochs=epochs,
-        batch_size=32,
-        generator=generator,
-    )
+    options = {"epochs": epochs, "batch_size": 32, "generator": generator}
+    return fit(network, adam, split, **options)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "checkpoints" / "digest"
+def open_new(store, *, seed=1, settings=SETTINGS, resume=True):
+    return open_checkpoint(store, settings, *new_training(seed), resume=resume)
 
 
-def interrupt(folder, split, *, after):
-    """Train in a process that ends after this epoch; return its checkpoint."""
-    training = new_training()
+@contextlib.contextmanager
+def killed(store, training, *, resume=True):
+    """Open a checkpoint, and leave it as a process does that is killed."""
     with (
         pytest.raises(KeyboardInterrupt),
-        open_checkpoint(folder, *training, resume=True) as checkpoint,
+        open_checkpoint(store, SETTINGS, *training, resume=resume) as checkpoint,
     ):
+        yield checkpoint
+        raise KeyboardInterrupt
+
+
+def interrupt(store, split, *, after):
+    """Train until the process is killed after this epoch; return its folder."""
+    training = new_training()
+    with killed(store, training) as checkpoint:
         checkpoint.save()
         for epoch in train(split, training, range(1, after + 1)):
             checkpoint.save(epoch)
-        raise KeyboardInterrupt
     return checkpoint.folder
 
 
-def restored_epochs(folder, *, resume=True):
-    with (
-        pytest.raises(KeyboardInterrupt),
-        open_checkpoint(folder, *new_training(), resume=resume) as checkpoint,
-    ):
-        restored = checkpoint.restore()
-        raise KeyboardInterrupt
-    return [state.epoch for state in restored]
+def restored_epochs(store, *, resume=True):
+    with killed(store, new_training(), resume=resume) as checkpoint:
+        return [state.epoch for state in checkpoint.restore()]
 
 
-def unfinished(folder):
-    return sorted(path for path in folder.parent.glob("*/*") if path.is_dir())
+def unfinished(store):
+    return sorted(path for path in store.glob("checkpoints/*/*") if path.is_dir())
 
 
-def test_a_resumed_training_ends_with_the_same_bits(folder, few):
+def remaining(store):
+    return [path.name for path in (store / "checkpoints").iterdir()]
+
+
+def test_a_resumed_training_ends_with_the_same_bits(tmp_path, few):
     whole = new_training()
     expected = list(train(few, whole, range(1, 6)))
-    interrupt(folder, few, after=2)
+    interrupt(tmp_path, few, after=2)
     metrics = []
     for epochs in ((3, 4), (5,)):  # it is interrupted and resumed twice
         training = new_training(seed=9)  # all of it is replaced
-        with (
-            pytest.raises(KeyboardInterrupt),
-            open_checkpoint(folder, *training, resume=True) as checkpoint,
-        ):
+        with killed(tmp_path, training) as checkpoint:
             restored = checkpoint.restore()
             assert [state.epoch for state in restored] == list(range(epochs[0]))
             for epoch in train(few, training, epochs):
                 checkpoint.save(epoch)
                 metrics.append(epoch.metrics)
-            raise KeyboardInterrupt
     for name, tensor in whole[0].state_dict().items():
         assert torch.equal(training[0].state_dict()[name], tensor)
     metrics = [state.metrics for state in restored[1:3]] + metrics
     assert metrics == [epoch.metrics for epoch in expected]
 
 
-def test_the_history_is_restored_exactly(folder, few):
-    interrupt(folder, few, after=1)
+def test_the_history_is_restored_and_then_removed_with_its_folder(tmp_path, few):
+    path = interrupt(tmp_path, few, after=1)
+    assert unfinished(tmp_path) == [path]
     initial = new_training()[0].layer_1.weight.detach().numpy()
-    with open_checkpoint(folder, *new_training(seed=9), resume=True) as checkpoint:
+    with open_new(tmp_path, seed=9) as checkpoint:
+        assert tmp_path / checkpoint.lease == checkpoint.folder == path
         first, last = checkpoint.restore()
     np.testing.assert_array_equal(first.tensors["layer_1.weight"], initial)
     assert first.metrics == {} and first.seconds == 0 < first.time <= last.time
     assert last.seconds > 0
+    assert remaining(tmp_path) == [".lock"]
 
 
-def test_the_folder_is_removed_when_the_training_is_finished(folder, few):
-    path = interrupt(folder, few, after=1)
-    assert unfinished(folder) == [path]
-    with open_checkpoint(folder, *new_training(), resume=True):
-        pass
-    assert [path.name for path in folder.parent.iterdir()] == [".lock"]
-
-
-def test_a_running_training_is_not_resumed(folder):
-    with open_checkpoint(folder, *new_training(), resume=True) as one:
+def test_a_running_training_is_not_resumed(tmp_path):
+    with open_new(tmp_path) as one:
         one.save()
-        with open_checkpoint(folder, *new_training(), resume=True) as other:
+        with open_new(tmp_path) as other:
             assert one.folder != other.folder and one.lease != other.lease
             assert other.restore() == []
-        assert unfinished(folder) == [one.folder]
+        assert unfinished(tmp_path) == [one.folder]
 
 
-def test_the_lease_is_the_folder_below_the_store(folder):
-    with open_checkpoint(folder, *new_training(), resume=True) as checkpoint:
-        assert folder.parent.parent / checkpoint.lease == checkpoint.folder
+def test_only_a_training_with_equal_settings_and_code_is_resumed(
+    tmp_path, few, monkeypatch
+):
+    path = interrupt(tmp_path, few, after=1)
+    with open_new(tmp_path, settings=SETTINGS | {"hidden": 21}) as other:
+        assert other.restore() == []
+    monkeypatch.setattr(checkpoints, "CODE", ["model/ood.py"])
+    with open_new(tmp_path) as other:
+        assert other.restore() == []
+    monkeypatch.undo()
+    with open_new(tmp_path, settings=dict(reversed(SETTINGS.items()))) as same:
+        assert same.folder == path
 
 
-def test_a_training_with_another_digest_is_not_resumed(folder, few):
-    interrupt(folder, few, after=1)
-    with open_checkpoint(folder.parent / "other", *new_training(), resume=True) as new:
-        assert new.restore() == []
-    assert len(unfinished(folder)) == 1
+def test_the_code_of_a_checkpoint_is_the_loop_and_what_it_uses():
+    def path(module):
+        return module.replace(".", "/").removeprefix("pipeline/") + ".py"
+
+    modules, waiting = set(), {loop.__name__}
+    while waiting:
+        name = waiting.pop()
+        modules.add(name)
+        used = vars(__import__(name, fromlist=["x"])).values()
+        names = {str(getattr(value, "__module__", "")) for value in used}
+        waiting |= {n for n in names if n.startswith("pipeline.")} - modules
+    assert {*map(path, modules), "__init__.py"} == {*checkpoints.CODE}
 
 
-def test_the_killed_training_with_the_most_epochs_is_resumed(folder, few):
-    with (
-        pytest.raises(KeyboardInterrupt),
-        open_checkpoint(folder, *new_training(), resume=True) as shortest,
-    ):
+def test_the_killed_training_with_the_most_epochs_is_resumed(tmp_path, few):
+    with killed(tmp_path, new_training()) as shortest:
         shortest.save()
-        longest = interrupt(folder, few, after=2)
-        raise KeyboardInterrupt
-    (folder / "killed before its first epoch").mkdir()
-    with open_checkpoint(folder, *new_training(), resume=True) as checkpoint:
+        longest = interrupt(tmp_path, few, after=2)
+    (shortest.folder.parent / "killed before its first epoch").mkdir()
+    with open_new(tmp_path) as checkpoint:
         assert checkpoint.folder == longest
-    assert shortest.folder in unfinished(folder)
+    assert shortest.folder in unfinished(tmp_path)
 
 
-def test_resume_false_removes_killed_trainings(folder, few):
-    before = interrupt(folder, few, after=1)
-    with open_checkpoint(folder, *new_training(), resume=False) as checkpoint:
+def test_resume_false_removes_killed_trainings(tmp_path, few):
+    before = interrupt(tmp_path, few, after=1)
+    with open_new(tmp_path, resume=False) as checkpoint:
         assert checkpoint.restore() == []
-        assert unfinished(folder) == [checkpoint.folder] != [before]
+        assert unfinished(tmp_path) == [checkpoint.folder] != [before]
 
 
 @pytest.mark.parametrize("tail", [b"", b"part of a record", None])
-def test_an_epoch_without_its_state_is_trained_again(folder, few, tail):
-    path = interrupt(folder, few, after=1) / "history"
+def test_an_epoch_without_its_state_is_trained_again(tmp_path, few, tail):
+    path = interrupt(tmp_path, few, after=1) / "history"
     history = path.read_bytes()
     # What a kill leaves after it appended a part or the whole of a record.
     path.write_bytes(history + (history[-70_000:] if tail is None else tail))
-    assert restored_epochs(folder) == [0, 1]
     training = new_training()
-    with (
-        pytest.raises(KeyboardInterrupt),
-        open_checkpoint(folder, *training, resume=True) as checkpoint,
-    ):
-        checkpoint.restore()
+    with killed(tmp_path, training) as checkpoint:
+        assert [state.epoch for state in checkpoint.restore()] == [0, 1]
         for epoch in train(few, training, (2,)):
             checkpoint.save(epoch)
-        raise KeyboardInterrupt
     assert path.read_bytes().startswith(history)
-    assert restored_epochs(folder) == [0, 1, 2]
+    assert restored_epochs(tmp_path) == [0, 1, 2]
 
 
-def test_a_training_killed_before_its_first_state_starts_again(folder, few):
-    path = interrupt(folder, few, after=0)
+def test_a_training_killed_before_its_first_state_starts_again(tmp_path, few):
+    path = interrupt(tmp_path, few, after=0)
     (path / "state").unlink()
-    training = new_training()
-    with (
-        pytest.raises(KeyboardInterrupt),
-        open_checkpoint(folder, *training, resume=True) as checkpoint,
-    ):
+    with killed(tmp_path, new_training()) as checkpoint:
         assert checkpoint.restore() == []
         checkpoint.save()
-        raise KeyboardInterrupt
-    assert restored_epochs(folder) == [0]
+    assert restored_epochs(tmp_path) == [0]
 
 
 def cut(content):
@@ -185,8 +180,8 @@ def with_a_flipped_bit(content):
 
 @pytest.mark.parametrize("name", ["state", "history"])
 @pytest.mark.parametrize("damage", [cut, with_a_flipped_bit, None])
-def test_a_damaged_file_is_refused_with_the_remedy(folder, few, name, damage):
-    path = interrupt(folder, few, after=2) / name
+def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name, damage):
+    path = interrupt(tmp_path, few, after=2) / name
     if damage:
         path.write_bytes(damage(path.read_bytes()))
     elif name == "history":
@@ -194,19 +189,13 @@ def test_a_damaged_file_is_refused_with_the_remedy(folder, few, name, damage):
     else:  # without a state, nothing was saved
         path.write_bytes(b"")
     with pytest.raises(ValueError, match=rf"/{name} is damaged: resume=false starts"):
-        restored_epochs(folder)
-    assert restored_epochs(folder, resume=False) == []
+        restored_epochs(tmp_path)
+    assert restored_epochs(tmp_path, resume=False) == []
 
 
-def test_a_folder_that_was_being_removed_is_not_resumed(folder, few):
-    path = interrupt(folder, few, after=1)
-    path.rename(folder.parent / ".removed")  # where a kill may leave it
-    with open_checkpoint(folder, *new_training(), resume=True) as checkpoint:
+def test_a_folder_that_was_being_removed_is_not_resumed(tmp_path, few):
+    path = interrupt(tmp_path, few, after=1)
+    path.rename(tmp_path / "checkpoints" / ".removed")  # where a kill may leave it
+    with open_new(tmp_path) as checkpoint:
         assert checkpoint.folder != path and checkpoint.restore() == []
-    assert [path.name for path in folder.parent.iterdir()] == [".lock"]
-
-
-def test_the_digest_depends_on_the_values_and_not_on_their_order():
-    digest = training_digest({"hidden": 20, "lr": 0.001})
-    assert digest == training_digest({"lr": 0.001, "hidden": 20})
-    assert digest != training_digest({"hidden": 21, "lr": 0.001})
+    assert remaining(tmp_path) == [".lock"]

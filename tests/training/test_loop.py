@@ -17,8 +17,7 @@ def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
         fit(
             network,
             adam,
-            train=split.train,
-            val=split.val,
+            split,
             epochs=range(1, epochs + 1),
             batch_size=batch_size,
             generator=generator,
@@ -143,8 +142,7 @@ def test_the_generator_determines_the_order_of_the_images(few):
         epochs = fit(
             network,
             Adam(network, lr=0.001),
-            train=few.train,
-            val=few.val,
+            few,
             epochs=epochs,
             batch_size=32,
             generator=generator,
@@ -210,8 +208,7 @@ def test_a_non_finite_weight_stops_the_training_within_the_epoch(few, place, bad
     epochs = fit(
         network,
         adam,
-        train=few.train,
-        val=few.val,
+        few,
         epochs=[1],
         batch_size=100,
         generator=torch.Generator().manual_seed(1),
