@@ -1,21 +1,5 @@
 """A user's image of any size and kind -> 28x28, preprocessed as in MNIST."""
 
-from pipeline.images.listing import (
-    ImageEntry,
-    ImageListing,
-    list_images,
-    relative_name,
-)
+from pipeline.images.listing import ImageEntry, ImageListing, list_images, relative_name
 from pipeline.images.preprocessing import PreparedImage, preprocess, resize_only
 from pipeline.images.reading import read_image
-
-__all__ = [
-    "ImageEntry",
-    "ImageListing",
-    "PreparedImage",
-    "list_images",
-    "preprocess",
-    "read_image",
-    "relative_name",
-    "resize_only",
-]

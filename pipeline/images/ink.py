@@ -6,10 +6,9 @@ transparency; `preprocessing` finds the digit in the result.
 
 import numpy as np
 from jaxtyping import Float, Shaped, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy import ndimage
 
-MAX_SIDE = 1600  # pixels to which the longer side of an image is reduced
 MIN_PHOTO_SIDE = 64  # pixels; images up to this size are assumed to be evenly lit
 TILT_ANGLES = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -19,19 +18,17 @@ Ink = Float[np.ndarray, "h w"]
 
 
 def grey_levels(image: Image.Image) -> Levels:
-    """Convert an image of any mode to grey levels, rotated as its EXIF tag says.
+    """Convert an image of any mode to grey levels.
 
     Transparent parts become a background that the ink contrasts with. If one colour
     channel has far more contrast than the luminance (yellow ink), it is used instead.
     """
-    image = ImageOps.exif_transpose(image)
     if image.mode[0] in "IF":  # 32-bit integers, 16 bits, floating point
-        return reduce_to(_scale_to_bytes(np.asarray(image)), MAX_SIDE)
+        return _scale_to_bytes(np.asarray(image))
     if image.mode == "LAB":
         image = image.getchannel("L")  # Pillow converts LAB to no other mode
-    image = image.convert("RGBA")
-    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
-    *channels, alpha = np.moveaxis(np.asarray(image, np.float32), 2, 0)
+    pixels = np.asarray(image.convert("RGBA"), np.float32)
+    *channels, alpha = np.moveaxis(pixels, 2, 0)
     opaque = alpha > 127
     if not opaque.any():
         return np.full(alpha.shape, 255, np.uint8)

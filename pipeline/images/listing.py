@@ -57,18 +57,21 @@ def list_images(place: Path) -> ImageListing:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise ValueError(f"{name} cannot be read: {error}") from None
     if not is_folder:
-        entry = ImageEntry(place, _digit_in(place.stem))
-        return ImageListing("label from the file name", True, [entry])
+        return _list_by_names("label from the file name", [place])
+    paths = _image_paths(place)
     if os.path.lexists(place / "labels.csv"):
         listing = _list_table(place / "labels.csv")
     elif any((place / str(digit)).is_dir() for digit in range(10)):
         listing = _list_digit_folders(place)
     else:
-        listing = ImageListing("labels from the first digit of each file's name", True)
-        for path in _image_paths(place):
-            listing.entries.append(ImageEntry(path, _digit_in(path.stem)))
+        source = "labels from the first digit of each file's name"
+        listing = _list_by_names(source, paths)
     if not listing.entries and not listing.problems:
         raise ValueError(f"{name} contains no images ({FORMAT_NAMES})")
+    skipped = len({*paths} - {entry.path for entry in listing.entries})
+    if skipped:
+        text = f" ({skipped} other images without a label are skipped)"
+        listing.label_source += text
     return listing
 
 
@@ -77,18 +80,26 @@ def relative_name(path: Path, place: Path) -> str:
     return str(path.relative_to(place)) if path != place else path.name
 
 
+def _list_by_names(label_source: str, paths: list[Path]) -> ImageListing:
+    """Take the label of each file from the first number of its name."""
+    listing = ImageListing(label_source, labels_from_names=True)
+    for path in paths:
+        number = re.search("[0-9]+", path.stem)
+        label = int(number[0]) if number and len(number[0]) == 1 else None
+        listing.entries.append(ImageEntry(path, label))
+    return listing
+
+
 def _list_digit_folders(place: Path) -> ImageListing:
     listing = ImageListing("labels from the folders 0 to 9")
     for digit in range(10):
         folder = place / str(digit)
         try:
             paths = _image_paths(folder) if folder.is_dir() else []
+            listing.entries += [ImageEntry(path, digit) for path in paths]
         except OSError as error:
             problem = f"{printable(folder)} cannot be read: {error.strerror}"
             listing.problems.append(problem)
-            continue
-        listing.entries += [ImageEntry(path, digit) for path in paths]
-    _count_unlabelled(listing, place)
     return listing
 
 
@@ -114,7 +125,6 @@ def _list_table(table: Path) -> ImageListing:
         else:
             listing.entries.append(ImageEntry(path, int(label)))
         seen.add(file)
-    _count_unlabelled(listing, table.parent)
     return listing
 
 
@@ -149,14 +159,6 @@ def _read_table(table: Path) -> list[tuple[int, str, str]]:
     return [(n, row[files[0]] or "", (row[labels[0]] or "").strip()) for n, row in rows]
 
 
-def _count_unlabelled(listing: ImageListing, folder: Path) -> None:
-    """Report how many images directly in a folder have no label."""
-    labelled = {entry.path for entry in listing.entries}
-    count = sum(path not in labelled for path in _image_paths(folder))
-    if count:
-        listing.label_source += f" ({count} other images without a label are skipped)"
-
-
 def _image_paths(folder: Path) -> list[Path]:
     """Return the files that have the extension of an image, sorted by name."""
     return [
@@ -164,8 +166,3 @@ def _image_paths(folder: Path) -> list[Path]:
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
     ]
-
-
-def _digit_in(stem: str) -> int | None:
-    number = re.search("[0-9]+", stem)
-    return int(number[0]) if number and len(number[0]) == 1 else None

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from pipeline.files import printable
-from pipeline.images import ink
+from pipeline.images.ink import grey_levels
 
 # Pillow may try no other formats: its EPS reader would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -23,6 +23,7 @@ MAX_FILE_BYTES = 2**28  # more than 50 million pixels of 16 bits need
 MAX_PIXELS = 50_000_000  # as large phones take them; reading them needs 900 MB
 MAX_PLAIN_PPM_PIXELS = 4_000_000  # Pillow reads this format pixel by pixel, in 7 s
 MAX_SIDE = 65_535  # pixels
+REDUCED_SIDE = 1600  # pixels to which the longer side of an image is reduced
 OTHER_FORMATS = {  # by their first bytes, in lower case
     b"version https://git-lfs": "a Git LFS pointer, not the image: run git lfs pull",
     b"%pdf": "PDF: save the page as PNG",
@@ -50,8 +51,8 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
             with Image.open(path, formats=FORMATS) as image:
                 _check_header(image, name)
                 # Decodes a JPEG at a lower resolution; ignored for other formats.
-                image.draft("RGB", (ink.MAX_SIDE, ink.MAX_SIDE))
-                return ink.grey_levels(_reduce(image))
+                image.draft("RGB", (REDUCED_SIDE, REDUCED_SIDE))
+                return grey_levels(_reduce(image))
     except Image.DecompressionBombError:
         raise ValueError(f"{name} has more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
@@ -97,23 +98,19 @@ def _check_header(image: ImageFile.ImageFile, name: str) -> None:
             f"{name} has {width}x{height} pixels: the limits are {limit:,} pixels and "
             f"{MAX_SIDE:,} per side"
         )
-    if image.format != "MPO" and _has_second_frame(image):  # a JPEG with a preview
-        raise ValueError(f"{name} contains several images: save the intended one")
-
-
-def _has_second_frame(image: ImageFile.ImageFile) -> bool:
-    """Return whether a second frame exists; counting all can take minutes."""
+    if image.format == "MPO":  # a JPEG with a preview
+        return
     try:
-        image.seek(1)
+        image.seek(1)  # counting all frames can take minutes
     except EOFError:
-        return False
-    return True
+        return
+    raise ValueError(f"{name} contains several images: save the intended one")
 
 
 def _reduce(image: Image.Image) -> Image.Image:
-    """Reduce a large image early, to save memory."""
+    """Rotate an image as its EXIF tag says, and reduce a large one to save memory."""
     image = ImageOps.exif_transpose(image)
-    factor = math.ceil(max(image.size) / ink.MAX_SIDE)
+    factor = math.ceil(max(image.size) / REDUCED_SIDE)
     if factor == 1:
         return image
     if image.mode[0] in "IF":  # 16 and 32 bits per pixel, which Pillow cannot reduce

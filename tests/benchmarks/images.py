@@ -20,7 +20,8 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 
 from pipeline import datasets
-from pipeline.images import preprocessing
+from pipeline.images import preprocessing, read_image
+from pipeline.images.ink import grey_levels
 from pipeline.model import ood
 from pipeline.training import loop
 
@@ -206,7 +207,7 @@ KINDS += (tiny_scan,)
 
 def people(folder):
     rows = list(csv.DictReader((folder / "labels.csv").open()))
-    return [Image.open(folder / row["path"]) for row in rows], [
+    return [read_image(folder / row["path"]) for row in rows], [
         int(row["label"]) for row in rows
     ]
 
@@ -268,7 +269,12 @@ def percent(parts):
 
 def preprocess(images):
     """Return the preprocessed images, the digits on each, and which a pen can draw."""
-    results = [preprocessing.preprocess(image) for image in images]
+    results = [
+        preprocessing.preprocess(
+            image if isinstance(image, np.ndarray) else grey_levels(image)
+        )
+        for image in images
+    ]
     return (
         np.stack([result.image for result in results]),
         np.array([result.digit_count for result in results]),

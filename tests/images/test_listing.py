@@ -51,7 +51,6 @@ TABLES = {
     "file\tlabel\na.png\t7\n": [],
     "file,label\n a.png,7\n": [],
     "file,label\na.png,12\n": ["line 2: label '12' is not 0..9"],
-    "file,label\na.png,seven\n": ["line 2: label 'seven' is not 0..9"],
     "file,label\na.png\n": ["line 2: label '' is not 0..9"],
     "file,label\nb.png,7\na.png,7\n": ["line 2: b.png is missing"],
     "file,label\n\na.png,7\nb.png,7\n": ["line 4: b.png is missing"],
@@ -92,15 +91,12 @@ def test_an_invalid_labels_csv_is_refused(tmp_path, content):
         list_images(tmp_path)
 
 
-def test_a_labels_csv_that_is_too_large_is_not_read(tmp_path):
-    (tmp_path / "labels.csv").write_text("file,label\n")
-    os.truncate(tmp_path / "labels.csv", 2**31)  # sparse: needs no disk space
-    with pytest.raises(ValueError, match=r"labels\.csv is not a regular file of at mo"):
-        list_images(tmp_path)
-
-
-def test_a_path_without_images_is_refused(tmp_path):
+def test_what_contains_no_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match="contains no images"):
         list_images(tmp_path)
     with pytest.raises(ValueError, match="nowhere is missing"):
         list_images(tmp_path / "nowhere")
+    (tmp_path / "labels.csv").touch()
+    os.truncate(tmp_path / "labels.csv", 2**31)  # sparse: needs no disk space
+    with pytest.raises(ValueError, match=r"labels\.csv is not a regular file of at mo"):
+        list_images(tmp_path)

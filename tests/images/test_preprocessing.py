@@ -1,5 +1,3 @@
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,23 +24,19 @@ def similarity(image, expected):
     return np.corrcoef(image.ravel(), expected.ravel())[0, 1]
 
 
-def test_images_of_mnist_change_little(few):
-    values = [
-        similarity(preprocess(image).image, image) for image in few.val.images[:150]
-    ]
+def test_images_of_mnist_change_little_also_inverted(few):
+    values = []
+    for image in few.val.images[:150]:
+        prepared = preprocess(image).image
+        np.testing.assert_array_equal(prepared, preprocess(255 - image).image)
+        values.append(similarity(prepared, image))
     assert np.median(values) > 0.97
     assert np.mean(np.array(values) < 0.8) < 0.05  # very thin or very bold ones
 
 
-def test_an_inverted_image_is_preprocessed_to_the_same_pixels(few):
-    for image in few.val.images[:100]:
-        normal, inverted = preprocess(image), preprocess(255 - image)
-        np.testing.assert_array_equal(normal.image, inverted.image)
-
-
 def test_digits_fill_the_box_of_20_pixels_and_are_centred_by_mass(few):
     off_centre = 0
-    for image in few.val.images[:150]:
+    for image in few.val.images[:100]:
         prepared = preprocess(np.pad(image, ((6, 1), (0, 5)))).image
         rows, columns = np.nonzero(prepared)
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
@@ -59,7 +53,7 @@ def test_thin_and_thick_pens_give_the_same_digit(seven, expected):
         assert similarity(preprocess(image).image, expected) > 0.8
 
 
-def photograph(seven, *, light=1, lines=0, noise=0):
+def photograph(seven, *, light=1, lines=0, noise=0, tilt=0):
     """The 7 in pencil on grey paper, at the upper left of a wider image."""
     ink = np.zeros((400, 520))
     ink[30:310, 50:330] = seven / 255
@@ -68,23 +62,18 @@ def photograph(seven, *, light=1, lines=0, noise=0):
     brightness = light + (1 - light) * x / 520
     grain = np.random.default_rng(1).normal(0, noise, ink.shape)
     levels = 210 * brightness * (1 - squares) * (1 - 0.5 * ink) + grain
-    return levels.clip(0, 255).round().astype(np.uint8)
+    image = Image.fromarray(levels.clip(0, 255).round().astype(np.uint8))
+    return np.asarray(image.rotate(tilt, fillcolor=210).crop((20, 20, 500, 380)))
 
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"light": 0.5}, {"lines": 0.3}, {"noise": 6}],
-    ids=["grey paper", "uneven light", "squared paper", "noise"],
+    [{}, {"light": 0.5}, {"lines": 0.3}, {"noise": 6}, {"lines": 0.3, "tilt": 3}],
+    ids=["grey paper", "uneven light", "squared paper", "noise", "tilted squares"],
 )
 def test_paper_and_light_are_removed(seven, expected, options):
     prepared = preprocess(photograph(seven, **options))
     assert prepared.digit_count == 1
-    assert similarity(prepared.image, expected) > 0.8
-
-
-def test_tilted_squared_paper_is_straightened(seven, expected):
-    tilted = Image.fromarray(photograph(seven, lines=0.3)).rotate(3, fillcolor=210)
-    prepared = preprocess(tilted.crop((20, 20, 500, 380)))
     assert similarity(prepared.image, expected) > 0.8
 
 
@@ -112,6 +101,9 @@ BLANK = {
     "black": np.zeros((28, 28), np.uint8),
     "white": np.full((28, 28), 255, np.uint8),
     "pixel": np.zeros((1, 1), np.uint8),
+    "row": np.full((1, 500), 255, np.uint8),
+    "column": np.full((500, 1), 255, np.uint8),
+    "tiny": np.full((3, 3), 255, np.uint8),
     "small noise": noise_levels(200, 5, (28, 28)),
     "noise": noise_levels(200, 4, (300, 400)),
     "gradient": np.tile(np.linspace(120, 230, 400).astype(np.uint8), (300, 1)),
@@ -124,28 +116,30 @@ def test_a_blank_image_has_no_digit(kind):
     assert prepared.digit_count == 0 and not prepared.image.any()
 
 
-@pytest.mark.parametrize("side", [8, 16, 20, 28, 32, 50, 64, 65, 80])
-@pytest.mark.parametrize("kind", ["grey", "faint", "uniform", 0.1, 0.3, 0.5])
-def test_noise_is_never_a_drawn_digit(side, kind):
-    rng, shape = np.random.default_rng(1), (10, side, side)
-    noise = {
-        "grey": lambda: rng.normal(128, 60, shape).clip(0, 255),
-        "faint": lambda: rng.normal(200, 20, shape).clip(0, 255),
-        "uniform": lambda: rng.integers(0, 256, shape),
-    }.get(kind, lambda: 255 * (rng.random(shape) < kind))()
-    prepared = [preprocess(levels.astype(np.uint8)) for levels in noise]
-    assert not any(each.drawn and each.digit_count == 1 for each in prepared)
+NOISE = {
+    "grey": lambda rng, shape: rng.normal(128, 60, shape).clip(0, 255),
+    "faint": lambda rng, shape: rng.normal(200, 20, shape).clip(0, 255),
+    "uniform": lambda rng, shape: rng.integers(0, 256, shape),
+    "10 %": lambda rng, shape: 255 * (rng.random(shape) < 0.1),
+    "30 %": lambda rng, shape: 255 * (rng.random(shape) < 0.3),
+    "50 %": lambda rng, shape: 255 * (rng.random(shape) < 0.5),
+}
+
+
+@pytest.mark.parametrize("kind", NOISE)
+def test_noise_is_never_a_drawn_digit(kind):
+    for side in (8, 16, 20, 28, 32, 50, 64, 65, 80):
+        noise = NOISE[kind](np.random.default_rng(1), (10, side, side))
+        prepared = [preprocess(levels.astype(np.uint8)) for levels in noise]
+        assert not any(each.drawn and each.digit_count == 1 for each in prepared)
 
 
 @pytest.mark.parametrize("side", [28, 140])
-@pytest.mark.parametrize("paper", [0, 255])
-def test_digits_are_drawn_shapes_and_a_shirt_is_not(few, side, paper):
+def test_digits_are_drawn_shapes_and_a_shirt_is_not(few, side):
     shirt = np.zeros((28, 28), np.uint8)
     shirt[4:10, 2:26] = shirt[4:25, 8:20] = 180
     drawn = [
-        preprocess(
-            np.asarray(Image.fromarray(image).resize((side, side))) ^ np.uint8(paper)
-        ).drawn
+        preprocess(np.asarray(Image.fromarray(image).resize((side, side)))).drawn
         for image in [shirt, *few.val.images[:25]]
     ]
     assert not drawn[0] and sum(drawn[1:]) >= 24
@@ -180,32 +174,17 @@ def convert(seven, kind):
     if kind.startswith("transparent"):
         ink = Image.new("L", black.size, 255 if "white" in kind else 0)
         return Image.merge("LA", [ink, mask])
-    if kind == "16 bits":
-        return Image.fromarray((255 - seven).astype(np.uint16) * 257)
-    if kind == "float 0..1":
-        return Image.fromarray((255 - seven).astype(np.float32) / 255)
     if kind == "yellow ink":
         yellow = Image.new("RGB", black.size, (255, 235, 60))
         return Image.composite(yellow, Image.new("RGB", black.size, "white"), mask)
     return black.convert(kind)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *("transparent, black ink", "transparent, white ink", "16 bits", "float 0..1"),
-        *("yellow ink", "P", "CMYK", "1", "RGBA", "I", "YCbCr"),
-    ],
-)
+KINDS = ["transparent, black ink", "transparent, white ink", "yellow ink"]
+KINDS += ["P", "CMYK", "1", "RGBA", "I", "F", "YCbCr"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_images_of_every_mode_give_the_same_digit(seven, expected, kind):
-    assert similarity(preprocess(convert(seven, kind)).image, expected) > 0.8
-
-
-def test_an_image_is_rotated_as_its_exif_tag_says(seven):
-    stored = io.BytesIO()
-    rotated = Image.fromarray(255 - seven).transpose(Image.Transpose.ROTATE_90)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: rotate by 90 degrees clockwise to display
-    rotated.save(stored, "PNG", exif=exif)
-    levels = grey_levels(Image.open(stored))
-    np.testing.assert_allclose(levels, 255 - seven, atol=1)
+    levels = grey_levels(convert(seven, kind))
+    assert similarity(preprocess(levels).image, expected) > 0.8
