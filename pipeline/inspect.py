@@ -21,16 +21,13 @@ from pipeline.cli import (
     run_name,
     stage,
     store_dir,
-    table,
 )
-from pipeline.files import atomic_folder, printable, write_csv
+from pipeline.files import atomic_folder, write_csv
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
-    from pipeline.evaluation import InputImage
-    from pipeline.interpret.names import Neuron, ParameterLocation
-    from pipeline.interpret.report import ReportInputs
-    from pipeline.model import Network, TrainedModel
+    from pipeline.interpret.names import ParameterLocation
+    from pipeline.model import TrainedModel
 
 
 def inspect(cfg: InspectConfig) -> None:
@@ -47,7 +44,10 @@ def inspect(cfg: InspectConfig) -> None:
     neurons = find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else []
     location = find_parameter(cfg.weight, hidden=hidden) if cfg.weight else None
     if cfg.arrays:
-        _print_arrays(trained.network)
+        for name in ("layer_1", "layer_2"):
+            kernel, bias = getattr(trained.network, name).get_weights()
+            print(f"{name} kernel {kernel.shape}\n{kernel}\n")
+            print(f"{name} bias {bias.shape}\n{bias}\n")
         return
     dataset = load_training_data(trained, outputs=outputs)
     if neurons:
@@ -72,7 +72,9 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
     from pipeline.interpret import report
 
     analysis = interpret.ModelAnalysis.of(trained, dataset)
-    inputs = _report_inputs(trained, dataset)
+    name = trained.sha256[:8]
+    if "seed" in trained.metadata:
+        name = run_name({**defaults(), **trained.metadata})
     folder = outputs_dir() / "inspect"
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with (
@@ -80,47 +82,21 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         atomic_folder(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        (partial / "report.html").write_text(report.render(inputs), "utf-8")
+        page = report.render(trained, dataset, name=name)
+        (partial / "report.html").write_text(page, "utf-8")
         run.log_files("inspect", sorted(partial.iterdir()))
         run.log_metrics(
             {f"inspect/{name}": value for name, value in analysis.metrics().items()},
             step=trained.epochs,
             time=time.time_ns() // 1_000_000,
         )
-    print(interpret.render_tutorial(analysis, table=table))
-    page = folder / "report.html" if report.fits(inputs) else "too large for a page"
-    print(f"\npage   {page}\nfiles  {folder}\n{run.viewing_hint()}", end="")
-
-
-def _report_inputs(trained: "TrainedModel", dataset: "Dataset") -> "ReportInputs":
-    """Return what the interactive page shows."""
-    from pipeline.interpret.report import ReportInputs
-
-    name = trained.sha256[:8]
-    if "seed" in trained.metadata:
-        name = run_name({**defaults(), **trained.metadata})
-    return ReportInputs(
-        name=name,
-        network=trained.network,
-        sha256=trained.sha256,
-        history=trained.history() or {},
-        detector=trained.detector if trained.detector_path.exists() else None,
-        dataset=dataset,
-        split=trained.split,
-        epochs=trained.epochs,
-    )
-
-
-def _print_arrays(network: "Network") -> None:
-    """Print the four arrays as NumPy formats them."""
-    for name in ("layer_1", "layer_2"):
-        kernel, bias = getattr(network, name).get_weights()
-        print(f"{name} kernel {kernel.shape}\n{kernel}\n")
-        print(f"{name} bias {bias.shape}\n{bias}\n")
+    print(interpret.render_tutorial(analysis))
+    place = folder / "report.html" if report.fits(trained) else "too large for a page"
+    print(f"\npage   {place}\nfiles  {folder}\n{run.viewing_hint()}", end="")
 
 
 def _explain_neurons(
-    neurons: "list[Neuron]", image: str, trained: "TrainedModel", dataset: "Dataset"
+    neurons: list[str], image: str, trained: "TrainedModel", dataset: "Dataset"
 ) -> None:
     """Print how neurons compute their sums for an image, and write all terms."""
     from pipeline import interpret
@@ -128,32 +104,13 @@ def _explain_neurons(
 
     source = read_input(image, dataset, prepare=trained.prepared_as_mnist)
     sums = interpret.pre_activations(trained.network, source.prepared.image)
-    print(_describe_input(source, prepared=trained.prepared_as_mnist), end="\n\n")
-    print(interpret.worksheets(sums, neurons, table=table))
+    print(source.describe(), interpret.worksheets(sums, neurons), sep="\n\n")
     train = dataset.split(trained.split).train
     always_zero = interpret.nonzero_counts(train.images) == 0
     folder = outputs_dir() / "answers" / "neuron"
     with atomic_folder(folder) as partial:
-        selected = [sums[neuron.name] for neuron in neurons]
-        interpret.write_terms(selected, always_zero, partial)
+        interpret.write_terms([sums[name] for name in neurons], always_zero, partial)
     print(f"\nfiles  {folder}")
-
-
-def _describe_input(source: "InputImage", *, prepared: bool) -> str:
-    """Return which image it is, how it was prepared, and what is unusual about it."""
-    if source.label is not None:
-        return f"{source.name}, label {source.label}"
-    name = printable(source.name)
-    if not prepared:
-        return f"{name}, resized to 28x28"
-    text = f"{name}, preprocessed as in MNIST"
-    if not source.prepared.digit_count:
-        text += "; it is blank: the values below come from the biases alone"
-    elif source.prepared.digit_count > 1:
-        text += "; it contains more than one digit"
-    elif not source.prepared.drawn:
-        text += "; it does not look like a digit"
-    return text
 
 
 def _show_weight(
@@ -169,7 +126,7 @@ def _show_weight(
             "beside the network"
         )
     values = location.values(history)
-    print(interpret.weight_history(location, values, table=table))
+    print(interpret.weight_history(location, values))
     if location.layer == 1 and location.row is not None:
         images = dataset.split(trained.split).train.images
         print(interpret.describe_pixel(location.row, images))
@@ -199,7 +156,7 @@ def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
     elif sha256 != dataset.sha256:
         warning = f" B was trained on other data: {b.dataset}."
     print(f"Both networks are tested on the test images of {dataset.name}.{warning}\n")
-    print(interpret.describe_comparison(comparison, table=table))
+    print(interpret.describe_comparison(comparison))
     print(f"\nfiles  {folder}")
 
 

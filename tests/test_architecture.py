@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "model": {"datasets"},
     "training": {"datasets", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
-    "interpret": {"datasets", "images", "model", "plots"},
+    "interpret": {"cli", "datasets", "images", "model", "plots"},
     "sweeps": {"cli", "datasets", "model", "plots", "tracking", "training"},
 }
 STAGES = {"data", "train", "evaluate", "inspect", "predict", "sync"}

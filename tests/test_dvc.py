@@ -36,10 +36,10 @@ NO_DEPS |= {"training/terminal"}
 # A data set's file is a dependency of the stages that read it, so these are not.
 MADE_BY_DATA = {"datasets/idx", "datasets/prepare", "datasets/sources", "plots/data"}
 # They only answer questions (neuron=, image=, against=) in outputs/answers.
-ONLY_ANSWERS = {"interpret/alignment", "interpret/comparison", "interpret/worksheet"}
-ONLY_ANSWERS |= {"interpret/forward", "interpret/names", "images", "evaluation/inputs"}
+ONLY_ANSWERS = {"interpret/alignment", "interpret/names", "interpret/worksheet"}
+ONLY_ANSWERS |= {"images", "evaluation/inputs"}
 NO_OUTPUT = {".py", ".md", ".txt"}
-PRINTED = {"interpret/tutorial", "interpret/template"}
+PRINTED = {"interpret/text"}
 NOT_DEPS = {
     "data": NO_DEPS,
     "train": NO_DEPS | MADE_BY_DATA,

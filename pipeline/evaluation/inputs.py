@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline import images
 from pipeline.datasets import Dataset
+from pipeline.files import printable
 from pipeline.images import PreparedImage
 
 
@@ -21,6 +22,22 @@ class InputImage:
     label: int | None  # None if it is unknown
     label_from_name: bool  # the label is the first digit of the file's name
     prepared: PreparedImage
+
+    def describe(self) -> str:
+        """Return what the image is, how it was prepared, and what is unusual."""
+        if self.label is not None:
+            return f"{self.name}, label {self.label}"
+        name = printable(self.name)
+        if "resized" in self.prepared.steps:
+            return f"{name}, resized to 28x28"
+        text = f"{name}, preprocessed as in MNIST"
+        if not self.prepared.digit_count:
+            text += "; it is blank: the values below come from the biases alone"
+        elif self.prepared.digit_count > 1:
+            text += "; it contains more than one digit"
+        elif not self.prepared.drawn:
+            text += "; it does not look like a digit"
+        return text
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ weights, the network computes the same function. Two networks can therefore only
 compared after each neuron of one is matched with a neuron of the other.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +12,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
+from pipeline import PIXELS
 from pipeline.datasets.dataset import LabelledImages
-from pipeline.interpret.neurons import (
+from pipeline.interpret.measurements import (
     correlations,
     cosine_similarities,
     hidden_pre_activations,
@@ -69,33 +69,6 @@ def neuron_weights(network: Network) -> Float[np.ndarray, "795 hidden"]:
     return np.vstack([kernel, bias, outgoing.T]).astype(float, order="F")
 
 
-def parameter_differences(
-    a: Network, b: Network, matches: Iterable[NeuronMatch]
-) -> dict[str, tuple[float, float]]:
-    """Return the largest and the mean absolute difference of each array.
-
-    The neurons of B are put in the order of their partners in A. Neurons without a
-    partner are left out.
-    """
-    orders = zip(*((match.a, match.b) for match in matches), strict=True)
-    aligned = []
-    for network, order in zip((a, b), orders, strict=True):
-        kernel, bias = network.layer_1.get_weights()
-        outgoing, outgoing_bias = network.layer_2.get_weights()
-        neurons = [*order]
-        aligned.append(
-            {
-                "layer_1 kernel": kernel[:, neurons],
-                "layer_1 bias": bias[neurons],
-                "layer_2 kernel": outgoing[neurons],
-                "layer_2 bias": outgoing_bias,
-            }
-        )
-    arrays_a, arrays_b = aligned
-    sizes = {name: np.abs(arrays_a[name] - arrays_b[name]) for name in arrays_a}
-    return {name: (float(x.max()), float(x.mean())) for name, x in sizes.items()}
-
-
 @dataclass(frozen=True)
 class NetworkComparison:
     """Networks A and B and their matched neurons."""
@@ -131,6 +104,25 @@ class NetworkComparison:
     def sizes(self) -> tuple[int, int]:
         """The numbers of hidden neurons of A and B."""
         return self.a.layer_1.out_features, self.b.layer_1.out_features
+
+    def differences(self) -> dict[str, tuple[float, float]]:
+        """Return the largest and the mean absolute difference of each array.
+
+        The neurons of B are put in the order of their partners by weights. Neurons
+        without a partner are left out.
+        """
+        matches = self.by_weights.values()
+        a = neuron_weights(self.a)[:, [match.a for match in matches]]
+        b = neuron_weights(self.b)[:, [match.b for match in matches]]
+        biases = [n.layer_2.get_weights()[1].astype(float) for n in (self.a, self.b)]
+        sizes = np.abs(a - b)
+        arrays = {
+            "layer_1 kernel": sizes[:PIXELS],
+            "layer_1 bias": sizes[PIXELS],
+            "layer_2 kernel": sizes[PIXELS + 1 :],
+            "layer_2 bias": np.abs(biases[0] - biases[1]),
+        }
+        return {name: (float(x.max()), float(x.mean())) for name, x in arrays.items()}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the partners of each neuron of A; empty cells where it has none."""

@@ -1,6 +1,6 @@
 """The analysis of a trained network: everything that `inspect` measures about it.
 
-It only computes; `output` writes its tables and plots, `tutorial` its text.
+It only computes; `output` writes its tables and plots, `text` the tutorial.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,31 @@ from jaxtyping import Bool, Float, Int
 
 from pipeline import PIXELS, SIDE
 from pipeline.datasets.dataset import Dataset
-from pipeline.interpret import neurons
-from pipeline.interpret.frozen import frozen_weights, nonzero_counts
-from pipeline.interpret.linear_probe import STEPS, LinearProbe, fit_line
-from pipeline.interpret.neurons import CorrelatedPair
+from pipeline.interpret import measurements
+from pipeline.interpret.measurements import FittedLine
 from pipeline.model import TrainedModel
 
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 HIGH_CORRELATION = 0.9  # one neuron explains 0.9² = 81 % of the other's variance
 MAX_PAIRS = 100  # pairs of neurons in the table
+PROBE_STEPS = (0, 10, 100)  # of gradient descent, after which its line is shown
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """Lines that predict a neuron's sum from the pixel that correlates most with it.
+
+    This is gradient descent with the smallest model there is, of two parameters.
+    """
+
+    neuron: int  # from 0
+    pixel: int  # from 0
+    lines: dict[str, FittedLine]  # by the progress of gradient descent
+
+    @property
+    def best(self) -> FittedLine:
+        """The line of least squares, where gradient descent ends."""
+        return self.lines["in the end"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,7 @@ class ModelAnalysis:
     means: Float[np.ndarray, "hidden 10"]  # mean activation for each digit
     accuracy: float  # on the test images
     costs: Float[np.ndarray, "hidden 11"]  # ablation costs: all images, each digit
-    pairs: list[CorrelatedPair]  # the most correlated
+    pairs: list[dict[str, Any]]  # the most correlated
     high_pairs: int  # pairs from HIGH_CORRELATION upwards
 
     @classmethod
@@ -49,22 +65,22 @@ class ModelAnalysis:
         network, test = trained.network, dataset.test
         train = dataset.split(trained.split).train
         history = trained.history()
-        sums = neurons.hidden_pre_activations(network, test.images)
+        sums = measurements.hidden_pre_activations(network, test.images)
         activations = np.maximum(sums, 0)  # ReLU
         logits = network.logits(test.images).numpy()
-        correlation = neurons.correlations(activations, activations)
+        correlation = measurements.correlations(activations, activations)
         return cls(
             trained=trained,
             dataset=dataset,
             train_size=len(train),
-            nonzero=nonzero_counts(train.images),
-            frozen=None if history is None else frozen_weights(history),
-            rates=neurons.activation_rates(network, train.images),
+            nonzero=measurements.nonzero_counts(train.images),
+            frozen=None if history is None else measurements.frozen_weights(history),
+            rates=measurements.activation_rates(network, train.images),
             sums=sums,
-            means=neurons.means_by_label(activations, test.labels),
-            accuracy=float(neurons.accuracies(logits, test.labels)[0]),
-            costs=neurons.ablation_costs(network, activations, test.labels),
-            pairs=neurons.correlated_pairs(correlation, limit=MAX_PAIRS),
+            means=measurements.means_by_label(activations, test.labels),
+            accuracy=float(measurements.accuracies(logits, test.labels)[0]),
+            costs=measurements.ablation_costs(network, activations, test.labels),
+            pairs=measurements.correlated_pairs(correlation, limit=MAX_PAIRS),
             high_pairs=int(np.triu(correlation >= HIGH_CORRELATION, k=1).sum()),
         )
 
@@ -93,10 +109,13 @@ class ModelAnalysis:
         neuron = self.by_cost[0]
         pixels = self.dataset.test.images.reshape(-1, PIXELS) / np.float32(255)
         y = self.sums[:, neuron]
-        pixel = int(np.abs(neurons.correlations(pixels, y[:, None])).argmax())
+        pixel = int(np.abs(measurements.correlations(pixels, y[:, None])).argmax())
+        steps = {f"after {n} steps": n for n in PROBE_STEPS} | {"in the end": None}
         x = pixels[:, pixel]
-        lines = {f"after {n} steps": fit_line(x, y, steps=n) for n in STEPS}
-        lines["in the end"] = fit_line(x, y, steps=None)
+        lines = {
+            progress: measurements.fit_line(x, y, steps=n)
+            for progress, n in steps.items()
+        }
         return LinearProbe(neuron, pixel, lines)
 
     def metrics(self) -> dict[str, int]:
@@ -138,15 +157,10 @@ class ModelAnalysis:
 
     def summary(self) -> dict[str, Any]:
         """Return everything except the tables of pixels and pairs, ready for JSON."""
-        probe = self.probe
         lines = {
-            when: {
-                "m": fit.m,
-                "c": fit.c,
-                "missed": fit.rmse,
-                "explained": fit.explained,
-            }
-            for when, fit in probe.lines.items()
+            progress: {"m": line.m, "c": line.c}
+            | {"missed": line.rmse, "explained": line.explained}
+            for progress, line in self.probe.lines.items()
         }
         return {
             **self.metrics(),
@@ -157,18 +171,11 @@ class ModelAnalysis:
             "arrays": [vars(array) for array in self.trained.network.arrays()],
             "never_lit": np.flatnonzero(self.always_zero).tolist(),
             "alike_from": HIGH_CORRELATION,
-            "closest": vars(self.pairs[0]) if self.pairs else None,
+            "closest": self.pairs[0] if self.pairs else None,
             "neurons": self.neuron_rows(),
             "path": {
-                "neuron": f"N1{probe.neuron + 1}",
-                "pixel": probe.pixel,
+                "neuron": f"N1{self.probe.neuron + 1}",
+                "pixel": self.probe.pixel,
                 "lines": lines,
             },
         }
-
-
-def percent(fraction: float) -> str:
-    """Format a fraction; only exact values become 0% or 100%."""
-    if 0 < fraction <= 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= fraction < 1 else f"{fraction:.0%}"

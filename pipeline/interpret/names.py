@@ -14,39 +14,27 @@ from jaxtyping import Float
 
 from pipeline import CLASSES, PIXELS, SIDE
 
-PARAMETER = re.compile(r"layer_([12])(\.kernel|\.bias)?\[([0-9]+)(?:, ?([0-9]+))?\]")
+PARAMETER = re.compile(
+    r"layer_([12])(?:(?:\.kernel)?\[([0-9]+), ?([0-9]+)\]|\.bias\[([0-9]+)\])"
+)
 
 
-@dataclass(frozen=True)
-class Neuron:
-    """A neuron of layer_1 (hidden), or of layer_2 (one for each digit)."""
-
-    layer: int
-    number: int  # from 1
-
-    @property
-    def name(self) -> str:
-        """Layer and number, such as N11 or N210."""
-        return f"N{self.layer}{self.number}"
-
-
-def find_neurons(names: str, *, hidden: int) -> list[Neuron]:
-    """Return the neurons with these comma-separated names, or all for `all`.
+def find_neurons(selection: str, *, hidden: int) -> list[str]:
+    """Split comma-separated names of neurons; `all` selects all of the network.
 
     Raises:
         ValueError: If the network has no such neuron.
     """
-    counts = {1: hidden, 2: CLASSES}
-    neurons = [Neuron(layer, k + 1) for layer in counts for k in range(counts[layer])]
-    by_name = {neuron.name: neuron for neuron in neurons}
-    selected = [*by_name] if names == "all" else [*dict.fromkeys(names.split(","))]
-    for name in selected:
-        if name not in by_name:
+    existing = [f"N1{k + 1}" for k in range(hidden)]
+    existing += [f"N2{k + 1}" for k in range(CLASSES)]
+    names = existing if selection == "all" else [*dict.fromkeys(selection.split(","))]
+    for name in names:
+        if name not in existing:
             raise ValueError(
                 f"neuron must be N11 to N1{hidden}, N21 to N2{CLASSES}, several of "
                 f"them separated by commas, or all, got {name!r}"
             )
-    return [by_name[name] for name in selected]
+    return names
 
 
 @dataclass(frozen=True)
@@ -95,13 +83,10 @@ def find_parameter(name: str, *, hidden: int) -> ParameterLocation:
     layer = int(match[1]) if match else 1
     rows, columns = ((PIXELS, hidden), (hidden, CLASSES))[layer - 1]
     if match:
-        *row, column = [int(index) for index in match.groups()[2:] if index]
-        is_bias = match[2] == ".bias"
-        if len(row) == (0 if is_bias else 1) and column < columns:
-            if is_bias:
-                return ParameterLocation(layer, None, column)
-            if row[0] < rows:
-                return ParameterLocation(layer, row[0], column)
+        row = None if match[2] is None else int(match[2])
+        column = int(match[3] or match[4])
+        if column < columns and (row is None or row < rows):
+            return ParameterLocation(layer, row, column)
     raise ValueError(
         f"weight must be layer_{layer}[0,0] to layer_{layer}[{rows - 1},{columns - 1}] "
         f"or layer_{layer}.bias[0] to layer_{layer}.bias[{columns - 1}], got {name!r}"

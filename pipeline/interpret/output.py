@@ -1,4 +1,4 @@
-"""The files of an analysis and of answers: JSON, tables as CSV, plots as PNG.
+"""The files of an analysis and of answers: JSON, tables as CSV, images as PNG.
 
 `report` makes the interactive page.
 """
@@ -13,12 +13,13 @@ from jaxtyping import Bool
 
 from pipeline import PIXELS, SIDE, files, plots
 from pipeline.interpret.alignment import NetworkComparison
-from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.interpret.forward import PreActivation
-from pipeline.interpret.images import comparison_images, neuron_images, term_images
+from pipeline.interpret.analysis import EXTREMES, ModelAnalysis
+from pipeline.interpret.worksheet import PreActivation
+from pipeline.plots import MAX_TEMPLATES, ImageRow, diverging_colours
 
 MAX_NEURONS = 20  # in text and plots, those with the highest ablation cost
 MAX_POINTS = 1500  # in a scatter plot, where more would merge
+IMAGES_PER_ROW = 8  # of matched neurons, which are four pairs
 
 
 def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
@@ -31,7 +32,7 @@ def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
     files.write_csv(folder / "neurons.csv", neurons)
     files.write_csv(folder / "pixels.csv", analysis.pixel_rows())
     if analysis.pairs:
-        files.write_csv(folder / "alike.csv", [vars(pair) for pair in analysis.pairs])
+        files.write_csv(folder / "alike.csv", analysis.pairs)
     else:  # a network with one neuron
         (folder / "alike.csv").write_text("one,other,correlation\n")
     _write_plots(analysis, folder)
@@ -61,6 +62,35 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
     ).save(folder / "path.png")
 
 
+def percent(fraction: float) -> str:
+    """Format a fraction; only exact values become 0% or 100%."""
+    if 0 < fraction <= 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= fraction < 1 else f"{fraction:.0%}"
+
+
+def neuron_images(analysis: ModelAnalysis, neuron: int) -> ImageRow:
+    """Return a neuron's weights and the test images with its most extreme sums."""
+    weights = analysis.trained.network.layer_1.get_weights()[0].T[[neuron]]
+    scale = float(np.quantile(np.abs(weights), 0.99))
+    grey = analysis.always_zero
+    images = {"weights": diverging_colours(weights, scale=scale, frozen=grey)[0]}
+    order, sums = analysis.images_by_sum(neuron), analysis.sums[:, neuron]
+    extremes = [("high", row) for row in order[:EXTREMES]]
+    extremes += [("low", row) for row in order[: -EXTREMES - 1 : -1]]
+    for name, row in extremes:
+        images[f"{name} {sums[row]:+.1f}: #{row}"] = analysis.dataset.test.images[row]
+    text = [
+        f"N1{neuron + 1}",
+        f"active for {percent(analysis.rates[neuron])} of the images",
+        f"ablation cost: {analysis.costs[neuron, 0]:.2%}",
+        f"weights: red -{scale:.2f} or less,",
+        f"white 0, blue +{scale:.2f} or more,",
+        "grey: the pixel is always 0",
+    ]
+    return ImageRow(images, text)
+
+
 def write_terms(
     pre_activations: Sequence[PreActivation],
     always_zero: Bool[np.ndarray, "784"],
@@ -75,23 +105,56 @@ def write_terms(
     """
     rows = [row for each in pre_activations for row in term_rows(each)]
     files.write_csv(folder / "terms.csv", rows)
-    hidden = [each for each in pre_activations if each.neuron.layer == 1]
+    hidden = [each for each in pre_activations if each.layer == 1]
     if hidden:
-        images = [term_images(p, always_zero) for p in hidden[: plots.MAX_TEMPLATES]]
+        images = [term_images(p, always_zero) for p in hidden[:MAX_TEMPLATES]]
         plots.image_rows(images, side=224, text=190).save(folder / "terms.png")
 
 
 def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
     """Return all terms of a sum, not rounded, and the bias as a term with input 1."""
-    layer, count = pre_activation.neuron.layer, len(pre_activation.weights)
+    layer, count = pre_activation.layer, len(pre_activation.weights)
     names = [f"pixel {k}" if layer == 1 else f"N1{k + 1}" for k in range(count)]
     weights = [*pre_activation.weights, pre_activation.bias]
     inputs = [*pre_activation.inputs, 1.0]
     return [
-        {"neuron": pre_activation.neuron.name, "input": name, "weight": float(weight)}
+        {"neuron": pre_activation.neuron, "input": name, "weight": float(weight)}
         | {"value": float(value), "product": float(weight * value)}
         for name, weight, value in zip([*names, "bias"], weights, inputs, strict=True)
     ]
+
+
+def term_images(
+    pre_activation: PreActivation, always_zero: Bool[np.ndarray, "784"]
+) -> ImageRow:
+    """Return the weights, pixels and products of a neuron of layer_1.
+
+    The weights of pixels that were 0 in all training images are grey. Their products
+    are not: in another image such a pixel can be above 0.
+    """
+    images = []
+    for name, values, grey in (
+        ("weight", pre_activation.weights, always_zero),
+        ("= product", pre_activation.terms, None),
+    ):
+        scale = float(np.abs(values).max())
+        colours = diverging_colours(values[None], scale=scale, frozen=grey)[0]
+        caption = f"{name}: red -{scale:.2f}, white 0, blue +{scale:.2f}"
+        images.append((caption, colours))
+    pixels = np.round(pre_activation.inputs * 255).astype(np.uint8)
+    images.insert(1, ("x pixel", pixels.reshape(SIDE, SIDE)))
+    z, bias = pre_activation.z, pre_activation.bias
+    text = [
+        f"{pre_activation.neuron}: 784 products",
+        f"{z - bias:+.4f} sum of the products",
+        f"{bias:+.4f} bias C",
+        f"{z:+.4f} sum y",
+        f"{pre_activation.relu:+.4f} after ReLU",
+        "",
+        "grey: the pixel is 0 in all",
+        "training images",
+    ]
+    return ImageRow(dict(images), text)
 
 
 def write_comparison(
@@ -99,7 +162,37 @@ def write_comparison(
     unlearned: Sequence[Bool[np.ndarray, "784"] | None],
     folder: Path,
 ) -> None:
-    """Write matched neurons as the table matches.csv and as the images matches.png."""
+    """Write matched neurons as the table matches.csv and as the images matches.png.
+
+    Args:
+        comparison: The comparison of networks A and B.
+        unlearned: For A and for B the pixels whose weights never changed; drawn grey.
+        folder: Where the two files are written.
+    """
     files.write_csv(folder / "matches.csv", comparison.rows())
     images = comparison_images(comparison, unlearned)
     plots.image_rows(images, text=0).save(folder / "matches.png")
+
+
+def comparison_images(
+    comparison: NetworkComparison, unlearned: Sequence[Bool[np.ndarray, "784"] | None]
+) -> list[ImageRow]:
+    """Return the weights of neurons matched by activations, most similar first."""
+    kernels = [n.layer_1.get_weights()[0].T for n in (comparison.a, comparison.b)]
+    scale = float(np.quantile(np.abs(np.concatenate(kernels)), 0.99))
+    matches = sorted(
+        comparison.by_activations.values(),
+        key=lambda match: -np.nan_to_num(match.similarity),
+    )
+    pairs = []
+    for match in matches[:MAX_TEMPLATES]:
+        captions = f"A  N1{match.a + 1}", f"B  N1{match.b + 1} {match.similarity_text}"
+        for caption, kernel, neuron, grey in zip(
+            captions, kernels, (match.a, match.b), unlearned, strict=True
+        ):
+            colours = diverging_colours(kernel[[neuron]], scale=scale, frozen=grey)
+            pairs.append((caption, colours[0]))
+    return [
+        ImageRow(dict(pairs[k : k + IMAGES_PER_ROW]), [])
+        for k in range(0, len(pairs), IMAGES_PER_ROW)
+    ]

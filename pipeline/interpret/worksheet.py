@@ -1,22 +1,90 @@
-"""Calculations as tables whose printed numbers add up exactly.
+"""Calculations for one image as tables whose printed numbers add up exactly.
 
 Every number is rounded first and added afterwards. The row `rest` of a sum contains
 what rounding left over, so a reader who adds the printed numbers gets the printed sum.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from scipy.special import softmax
 
-from pipeline import SIDE
-from pipeline.interpret.forward import PreActivation
-from pipeline.interpret.names import Neuron, ParameterLocation
+from pipeline import PIXELS, SIDE
+from pipeline.cli import table
+from pipeline.interpret.names import ParameterLocation
+from pipeline.model import Network
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
 MAX_EPOCHS = 24  # of a weight history
-Table = Callable[..., str]  # formats columns and rows as text: cli.terminal.table
+
+
+@dataclass(frozen=True)
+class PreActivation:
+    """The sum that a neuron computes for an image: weights · inputs + bias."""
+
+    layer: int  # 1: hidden, 2: one neuron for each digit
+    number: int  # of the neuron in its layer, from 1
+    weights: Float[np.ndarray, " inputs"]
+    inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer_1
+    bias: float
+
+    @property
+    def neuron(self) -> str:
+        """The name of the neuron, such as N11 or N210."""
+        return f"N{self.layer}{self.number}"
+
+    @property
+    def terms(self) -> Float[np.ndarray, " inputs"]:
+        """The products of weights and inputs."""
+        return np.asarray(self.weights * self.inputs)
+
+    @property
+    def z(self) -> float:
+        """The sum, before ReLU or softmax."""
+        return float(self.terms.sum()) + self.bias
+
+    @property
+    def relu(self) -> float:
+        """The sum after ReLU: the output of a neuron of layer_1."""
+        return max(0.0, self.z)
+
+    @property
+    def term_names(self) -> list[str]:
+        """The products in letters: M and X for pixels, W and N for neurons."""
+        m, x = ("M", "X") if self.layer == 1 else ("W", "N1")
+        return [f"{m}{n}·{x}{n}" for n in range(1, len(self.weights) + 1)]
+
+
+def pre_activations(
+    network: Network, image: UInt8[np.ndarray, "28 28"]
+) -> dict[str, PreActivation]:
+    """Return the sum of every neuron by name, those of layer_1 first, in float64.
+
+    PyTorch computes the same sums in float32; they differ in the sixth digit.
+    """
+    inputs = image.reshape(PIXELS) / 255
+    by_name: dict[str, PreActivation] = {}
+    for number, dense in ((1, network.layer_1), (2, network.layer_2)):
+        kernel, bias = (array.astype(float) for array in dense.get_weights())
+        layer = [
+            PreActivation(number, k + 1, kernel[:, k], inputs, float(bias[k]))
+            for k in range(len(bias))
+        ]
+        by_name |= {each.neuron: each for each in layer}
+        inputs = np.array([each.relu for each in layer])
+    return by_name
+
+
+def worksheets(sums: Mapping[str, PreActivation], neurons: Sequence[str]) -> str:
+    """Return the sums of these neurons, the softmax if it uses them, and notes."""
+    selected = [sums[name] for name in neurons]
+    parts = [sum_worksheet(each) for each in selected]
+    if any(each.layer == 2 for each in selected):
+        logits = np.array([each.z for each in sums.values() if each.layer == 2])
+        parts.append(softmax_worksheet(logits))
+    return "\n\n".join([*parts, notes(selected)])
 
 
 def _fixed(value: float, decimals: int = 4) -> int:
@@ -28,84 +96,66 @@ def _format(fixed: int, decimals: int = 4) -> str:
     return f"{fixed / 10**decimals:,.{decimals}f}"
 
 
-def _term(index: int, *, layer: int) -> str:
-    """Name a product: M and X for pixels, W and N for neurons."""
-    n = index + 1
-    return f"M{n}·X{n}" if layer == 1 else f"W{n}·N1{n}"
-
-
 def formula(pre_activation: PreActivation) -> str:
     """Return the sum in letters."""
-    layer, count = pre_activation.neuron.layer, len(pre_activation.weights)
-    terms = [_term(k, layer=layer) for k in range(count)]
-    if count > 3:
+    terms = pre_activation.term_names
+    if len(terms) > 3:
         terms = [*terms[:2], "...", terms[-1]]
-    return " + ".join([*terms, "C = y" if layer == 1 else "bias = z"])
+    result = "C = y" if pre_activation.layer == 1 else "bias = z"
+    return " + ".join([*terms, result])
 
 
-def sum_worksheet(pre_activation: PreActivation, *, table: Table) -> str:
+def sum_worksheet(pre_activation: PreActivation) -> str:
     """Return the sum of a neuron: its largest terms, the rest, the bias, the result."""
-    neuron, terms = pre_activation.neuron, pre_activation.terms
-    layer = neuron.layer
-    pixels = layer == 1
+    neuron, number = pre_activation.neuron, pre_activation.number
+    terms, names = pre_activation.terms, pre_activation.term_names
+    is_hidden = pre_activation.layer == 1
     order = np.argsort(-np.abs(terms), kind="stable")[:MAX_TERMS]
     displayed = [int(k) for k in order if terms[k]]
     rows = []
     for k in displayed:
         values = pre_activation.weights[k], pre_activation.inputs[k], terms[k]
-        position = f"pixel {k}: row {k // SIDE}, column {k % SIDE}" if pixels else ""
         numbers = [_format(_fixed(value)) for value in values]
-        rows.append([_term(k, layer=layer), *numbers, position])
+        place = f"pixel {k}: row {k // SIDE}, column {k % SIDE}" if is_hidden else ""
+        rows.append([names[k], *numbers, place])
     z, bias = _fixed(pre_activation.z), _fixed(pre_activation.bias)
     rest = z - bias - sum(_fixed(terms[k]) for k in displayed)
     zeros = int((terms == 0).sum())
     smaller = len(terms) - zeros - len(displayed)
     others = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
     rows.append(["rest", "", "", _format(rest), others])
-    rows.append(["C" if pixels else "bias", "", "", _format(bias), ""])
-    rows.append(["y" if pixels else "z", "", "", _format(z), "the sum"])
-    digit = "" if pixels else f", for the digit {neuron.number - 1}"
-    factor = "x pixel" if pixels else "x neuron"
+    rows.append(["C" if is_hidden else "bias", "", "", _format(bias), ""])
+    rows.append(["y" if is_hidden else "z", "", "", _format(z), "the sum"])
+    digit = "" if is_hidden else f", for the digit {number - 1}"
+    factor = "x pixel" if is_hidden else "x neuron"
     lines = [
-        f"{neuron.name}: neuron {neuron.number} of layer_{layer}{digit}",
+        f"{neuron}: neuron {number} of layer_{pre_activation.layer}{digit}",
         formula(pre_activation),
         table(["term", "weight", factor, "= product", ""], rows, left=["term", ""]),
     ]
-    if pixels:
+    if is_hidden:
         state = "active" if z > 0 else "not active"
-        relu = f"{neuron.name} = max(0, y) = {_format(max(0, z))}"
+        relu = f"{neuron} = max(0, y) = {_format(max(0, z))}"
         lines.append(f"ReLU: {relu}; the neuron is {state}")
     return "\n".join(lines)
-
-
-def worksheets(
-    sums: Mapping[str, PreActivation], neurons: Sequence[Neuron], *, table: Table
-) -> str:
-    """Return the sums of these neurons, the softmax if it uses them, and notes."""
-    selected = [sums[neuron.name] for neuron in neurons]
-    parts = [sum_worksheet(each, table=table) for each in selected]
-    if any(neuron.layer == 2 for neuron in neurons):
-        logits = np.array([each.z for each in sums.values() if each.neuron.layer == 2])
-        parts.append(softmax_worksheet(logits, table=table))
-    return "\n\n".join([*parts, notes(selected)])
 
 
 def notes(pre_activations: Sequence[PreActivation]) -> str:
     """Return what a reader of these worksheets needs to know, once for each layer."""
     lines = ["Each product is computed before its factors are rounded."]
-    for example in {p.neuron.layer: p for p in reversed(pre_activations)}.values():
-        k, neuron = int(np.abs(example.terms).argmax()), example.neuron
-        weight, source = f"W{k + 1}", f"N1{k + 1}"
-        if neuron.layer == 1:
-            weight, source = f"M{k + 1}", f"pixel {k}"
+    for example in {p.layer: p for p in reversed(pre_activations)}.values():
+        k = int(np.abs(example.terms).argmax())
+        weight, _ = example.term_names[k].split("·")
+        source = f"pixel {k}" if example.layer == 1 else f"N1{k + 1}"
+        parameter = ParameterLocation(example.layer, k, example.number - 1).name
         lines.append(
-            f"{weight} of {neuron.name} belongs to {source} and is "
-            f"layer_{neuron.layer}[{k},{neuron.number - 1}]: arrays count from 0."
+            f"{weight} of {example.neuron} belongs to {source} and is {parameter}: "
+            "arrays count from 0."
         )
     return "\n".join(lines)
 
 
-def softmax_worksheet(logits: Float[np.ndarray, "10"], *, table: Table) -> str:
+def softmax_worksheet(logits: Float[np.ndarray, "10"]) -> str:
     """Return how ten sums become ten probabilities, which add up to 100%."""
     z = [_fixed(logit) for logit in logits]
     powers = [_fixed(np.exp((value - max(z)) / 10**4), 6) for value in z]
@@ -123,15 +173,15 @@ def softmax_worksheet(logits: Float[np.ndarray, "10"], *, table: Table) -> str:
     total = f"{_format(sum(shares), 2)}%"
     rows.append(["sum", "", "", _format(sum(powers), 6), total, ""])
     columns = ["digit", "neuron", "z", "e^(z - max)", "probability", ""]
-    cells = table(columns, rows, left=["digit", "neuron", ""])
     return (
         f"Softmax: e^(z - max) of each digit, with max = {_format(max(z))}, is divided "
-        f"by the sum of all.\nThe probabilities are rounded to add up to 100%.\n{cells}"
+        "by the sum of all.\nThe probabilities are rounded to add up to 100%.\n"
+        + table(columns, rows, left=["digit", "neuron", ""])
     )
 
 
 def weight_history(
-    location: ParameterLocation, values: Float[np.ndarray, " epochs"], *, table: Table
+    location: ParameterLocation, values: Float[np.ndarray, " epochs"]
 ) -> str:
     """Return the value of a parameter before training and after its epochs.
 
@@ -139,24 +189,39 @@ def weight_history(
     """
     numbers = [_fixed(value, 6) for value in values.tolist()]
     last = len(numbers) - 1
+
+    def change(first: int, epoch: int) -> str:
+        return f"{(numbers[epoch] - numbers[first]) / 10**6:+.6f}"
+
     step = max(1, -(-last // MAX_EPOCHS))
     displayed = [e for e in range(1, last + 1) if e in (1, last) or not e % step]
     rows = [["initial", _format(numbers[0], 6), ""]]
     for before, epoch in zip([0, *displayed], displayed, strict=False):
-        change = f"{(numbers[epoch] - numbers[before]) / 10**6:+.6f}"
-        rows.append([f"{epoch}", _format(numbers[epoch], 6), change])
+        rows.append([f"{epoch}", _format(numbers[epoch], 6), change(before, epoch)])
     lines = [
         f"{location.name}: {location.describe()}",
         table(["epoch", "value", "change"], rows),
     ]
-    changes = np.diff(values.astype(float))
+    changes = np.abs(np.diff(values.astype(float)))
     if last and not changes.any():
         lines.append("It never changed: its gradient was 0 in every step.")
     elif last:
-        largest = int(np.abs(changes).argmax())
-        change = f"{(numbers[largest + 1] - numbers[largest]) / 10**6:+.6f}"
-        text = f"The largest change in one epoch was {change}, in epoch {largest + 1}."
+        k = int(changes.argmax())
+        text = (
+            f"The largest change in one epoch was {change(k, k + 1)}, in epoch {k + 1}."
+        )
         if step > 1:
             text += f" The changes in the table cover up to {step} epochs each."
         lines.append(text)
     return "\n".join(lines)
+
+
+def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
+    """Return how often a pixel is above 0 in the training images, and its mean."""
+    levels = images.reshape(-1, PIXELS)[:, pixel]
+    count = np.count_nonzero(levels)
+    return (
+        f"Pixel {pixel} is above 0 in {count:,} of {len(images):,} training images "
+        f"({count / len(images):.1%}); its mean is {levels.mean() / 255:.4f} (0 is "
+        "black, 1 is white)."
+    )

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 import torch
-
-from pipeline.cli import table
-from pipeline.interpret import alignment, describe_comparison
 from pipeline.interpret.images import comparison_images
+
+from pipeline.interpret import alignment, describe_comparison
 from pipeline.model import Network
 from pipeline.plots.common import GRID
 
@@ -44,7 +43,7 @@ def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
     assert len(differences(result)) == 4
     assert result.agreement == 1 and result.accuracy[0] == result.accuracy[1]
     moved = sum(a != b for a, b in INVERSE.items())
-    text = describe_comparison(result, table=table)
+    text = describe_comparison(result)
     assert f"the same network, with {moved} neurons in other positions" in text
 
 
@@ -60,7 +59,7 @@ def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mni
     assert partners(result.by_activations) == INVERSE
     unknown = [a for a, m in result.by_activations.items() if np.isnan(m.similarity)]
     assert unknown == [3, 7, 11]
-    text = describe_comparison(result, table=table)
+    text = describe_comparison(result)
     assert text.count(" constant ") == 3 and "+0.000" not in text
 
 
@@ -84,11 +83,11 @@ def test_neurons_of_a_larger_network_have_no_partner(trained, few):
     assert len({*partners(result.by_weights).values()}) == 20
     assert max(match.similarity for match in result.by_weights.values()) < 0.9
     assert min(largest for largest, _ in differences(result).values()) > 0
-    text = describe_comparison(result, table=table)
+    text = describe_comparison(result)
     assert "10 neurons of B have no partner; the other 20 are compared" in text
     swapped = alignment.NetworkComparison.of(other, trained.network, few.val)
     assert sum(row["by_weights"] == "" for row in swapped.rows()) == 10
     assert len(comparison_images(swapped, [None, None])) == 5  # of 4 pairs each
-    text = describe_comparison(swapped, table=table)
+    text = describe_comparison(swapped)
     assert "10 neurons of A have no partner; the other 20 are compared" in text
     assert "none" in text

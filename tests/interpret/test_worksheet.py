@@ -6,7 +6,6 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from pipeline.cli import table
 from pipeline.interpret import forward, names, output, worksheet
 from pipeline.plots.common import BLUE, GRID
 
@@ -28,7 +27,7 @@ def numbers(line, decimals=4):
 
 def sum_lines(pre_activation):
     """The rows of a worksheet's table, and the lines after it."""
-    lines = worksheet.sum_worksheet(pre_activation, table=table).splitlines()
+    lines = worksheet.sum_worksheet(pre_activation).splitlines()
     end = next(k for k, line in enumerate(lines) if line.endswith("the sum"))
     return lines[3 : end + 1], lines[end + 1 :]
 
@@ -111,7 +110,7 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
     probabilities = trained.network.predict(mnist.test.images[:20]).numpy()
     for sums, expected in zip(images_sums, probabilities, strict=True):
         logits = np.array([sums[f"N2{k}"].z for k in range(1, 11)])
-        lines = worksheet.softmax_worksheet(logits, table=table).splitlines()
+        lines = worksheet.softmax_worksheet(logits).splitlines()
         rows = lines[-11:]
         *shares, total = [numbers(row.split("%")[0], 2)[-1] for row in rows]
         assert sum(shares) == total == 100
@@ -133,7 +132,7 @@ def test_the_terms_of_all_neurons_are_all_parameters(images_sums):
 
 def history_lines(name, values):
     location = names.find_parameter(name, hidden=20)
-    text = worksheet.weight_history(location, values, table=table)
+    text = worksheet.weight_history(location, values)
     return text.splitlines()
 
 

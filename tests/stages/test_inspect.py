@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from pipeline import cli
-from pipeline.cli import ConfigError, InspectConfig, defaults, table, validate
+from pipeline.cli import ConfigError, InspectConfig, defaults, validate
 from pipeline.cli.schema import QUESTION_KEYS
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.model import Network, load_trained_model, save_model
@@ -64,7 +64,7 @@ def new_network(hidden):
 
 
 def words(analysis):
-    return " ".join(render_tutorial(analysis, table=table).split())
+    return " ".join(render_tutorial(analysis).split())
 
 
 def test_all_files_are_in_the_folder_and_in_the_run(folder, summary, client, recorded):
@@ -117,7 +117,7 @@ def test_the_tutorial_contains_the_numbers_of_the_network(mnist, analysed):
     assert f"are 0 in all {len(train):,} training images" in text
     assert "history.safetensors is missing" in text
     assert "and 13 more in neurons.csv" in text
-    lines = render_tutorial(analysis, table=table).splitlines()
+    lines = render_tutorial(analysis).splitlines()
     assert max(map(len, lines)) <= 110
 
 

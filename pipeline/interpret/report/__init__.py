@@ -4,7 +4,4 @@ The page computes in the browser and sends no request, so it opens from disk and
 sandboxed frame in which MLflow shows artifacts. It does not train or change a network.
 """
 
-from pipeline.interpret.report.contents import ReportInputs, fits
-from pipeline.interpret.report.page import render
-
-__all__ = ["ReportInputs", "fits", "render"]
+from pipeline.interpret.report.page import fits, render

@@ -1,4 +1,4 @@
-"""Fills the HTML template of the report page with a network's data.
+"""The report page: selects the data that fits in 5 MB and fills the HTML template.
 
 What the page shows and how is in the HTML, CSS and JavaScript files beside this module.
 """
@@ -8,23 +8,44 @@ import gzip
 import json
 import re
 from importlib.resources import files
+from typing import Any
 
+import numpy as np
+from jaxtyping import Int
 from safetensors import numpy as safetensors
 
-from pipeline.interpret.report.contents import ReportInputs, fits, page_data
+from pipeline.datasets import Dataset, LabelledImages
+from pipeline.interpret.measurements import (
+    accuracies,
+    hidden_pre_activations,
+    nonzero_counts,
+)
+from pipeline.model import Network, TrainedModel, network_from, snapshot
+
+GALLERY_IMAGES = 100  # test images that the user can choose from
+MAX_MISCLASSIFIED = 25  # of these
+ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
+MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
+MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
 
 
-def render(inputs: ReportInputs) -> str:
-    """Return the page as HTML; equal inputs give equal bytes.
+def render(trained: TrainedModel, dataset: Dataset, *, name: str) -> str:
+    """Return the page as HTML; equal arguments give equal bytes.
 
     A network that does not fit (see `fits`) gives a short page that says so.
+
+    Args:
+        trained: The network, with its history and detector where they are available.
+        dataset: The data set that it was trained on.
+        name: The name of the network, as displayed.
     """
     folder = files(__package__)
-    if not fits(inputs):
+    if not fits(trained):
         html = folder.joinpath("too_large.html").read_text("utf-8")
-        return html.replace("{{ size }}", f"{inputs.network.size:,}")
-    tensors, metadata = page_data(inputs)
-    packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
+        return html.replace("{{ size }}", f"{trained.network.size:,}")
+    tensors, metadata = page_data(trained, dataset)
+    page = json.dumps({**metadata, "name": name}, sort_keys=True)
+    packed = safetensors.save(tensors, {"page": page})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
 
     def part(placeholder: re.Match[str]) -> str:
@@ -33,3 +54,87 @@ def render(inputs: ReportInputs) -> str:
 
     template = folder.joinpath("page.html").read_text("utf-8")
     return re.sub(r"\{\{ (\S+) \}\}", part, template)
+
+
+def fits(trained: TrainedModel) -> bool:
+    """Return whether the page has room for the network and its initial weights."""
+    needed = 1 if trained.history_path.exists() else 0
+    return epoch_capacity(trained.network) >= needed
+
+
+def page_data(
+    trained: TrainedModel, dataset: Dataset
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the tensors of the page by name, and its metadata.
+
+    Only the metadata contains text from users; the page displays it as plain text.
+    """
+    network, history = trained.network, trained.history() or {}
+    test, split = dataset.test, dataset.split(trained.split)
+    train, val = split.train, split.val
+    stored = test.images[:ACTIVATION_IMAGES]
+    recorded = len(next(iter(history.values()), ()))
+    epochs = select_epochs(recorded, capacity=epoch_capacity(network))
+    rows = select_test_images(network, test)
+    tensors = {
+        **snapshot(network),
+        **{f"epochs.{n}": t[epochs].astype(np.float16) for n, t in history.items()},
+        "images": test.images[rows],
+        "image_labels": test.labels[rows],
+        "activations": np.maximum(hidden_pre_activations(network, stored), 0),
+        "labels": test.labels[:ACTIVATION_IMAGES],
+        "nonzero_rate": np.float32(nonzero_counts(train.images) / len(train)),
+        "mean_level": np.float32(train.images.mean(axis=0).ravel() / 255),
+    }
+    earlier = [{name: t[epoch] for name, t in history.items()} for epoch in epochs]
+    validation_accuracy = [
+        float(accuracies(each.logits(val.images).numpy(), val.labels)[0])
+        for each in [*map(network_from, earlier), network]
+    ]
+    metadata = {
+        "dataset": dataset.name,
+        "sha256": trained.sha256,
+        "size": network.size,
+        "training_images": len(train),
+        "validation_images": len(val),
+        "epochs": [*epochs, trained.epochs],
+        "validation_accuracy": validation_accuracy,
+        "rows": rows.tolist(),
+    }
+    if trained.detector_path.exists():
+        detector = trained.detector
+        tensors["detector.means"] = detector.means
+        tensors["detector.components"] = detector.components
+        metadata["max_error"] = detector.max_error
+        metadata["min_margin"] = detector.min_margin
+    return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata
+
+
+def epoch_capacity(network: Network) -> int:
+    """Return how many earlier epochs fit on the page; negative: not even the last.
+
+    A weight takes 4 bytes in the last epoch and 2 in an earlier one, a stored hidden
+    activation 4. A network of 400 hidden neurons leaves room for one earlier epoch.
+    """
+    used = 4 * (network.size + ACTIVATION_IMAGES * network.layer_1.out_features)
+    return (MAX_DATA_BYTES - used) // (2 * network.size)
+
+
+def select_epochs(recorded: int, *, capacity: int) -> list[int]:
+    """Select up to `capacity` evenly spaced epochs before the last, from epoch 0.
+
+    The initial weights, epoch 0, count among the recorded epochs.
+    """
+    count = min(MAX_EARLIER_EPOCHS, recorded - 1, capacity)
+    return [round(step * (recorded - 1) / count) for step in range(count)]
+
+
+def select_test_images(
+    network: Network, test: LabelledImages
+) -> Int[np.ndarray, " rows"]:
+    """Select the first test images and the first misclassified ones, in order."""
+    predictions = network.logits(test.images).argmax(dim=1).numpy()
+    misclassified = np.flatnonzero(predictions != test.labels)[:MAX_MISCLASSIFIED]
+    others = np.setdiff1d(np.arange(len(test)), misclassified)
+    others = others[: GALLERY_IMAGES - len(misclassified)]
+    return np.sort(np.append(misclassified, others))

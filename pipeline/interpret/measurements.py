@@ -1,18 +1,40 @@
-"""What hidden neurons do, measured over many images: sums, rates, costs, correlations.
+"""Measurements of a network over many images, and of its weights over many epochs.
 
-`forward` computes the exact terms of a sum, for one image.
+`worksheet` has the exact terms of a sum, for one image.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
-from pipeline import CLASSES
+from pipeline import CLASSES, PIXELS
 from pipeline.model import Network, to_pixels
 
 BATCH = 1000  # images in a forward pass, so that the pixels fit the processor's cache
+
+
+def nonzero_counts(images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, "784"]:
+    """Return for each pixel the number of images in which it is not 0."""
+    return np.asarray(np.count_nonzero(images.reshape(-1, PIXELS), axis=0))
+
+
+def frozen_weights(
+    history: Mapping[str, Float[np.ndarray, "..."]],
+) -> Bool[np.ndarray, "784 hidden"]:
+    """Return which weights of layer_1 never changed, by a comparison of their bits.
+
+    The gradient of a weight is 0 in every step if its pixel is 0 in all images.
+
+    Args:
+        history: The parameters before training and after each epoch, stacked along a
+            first axis, as `TrainedModel.history` returns them.
+    """
+    bits = history["layer_1.weight"].view(np.uint32)
+    return np.asarray((bits == bits[0]).all(axis=0).T)
 
 
 @torch.no_grad()
@@ -72,11 +94,11 @@ def ablation_costs(
     kernel, bias = (array.astype(float) for array in network.layer_2.get_weights())
     exact = activations.astype(float)
     logits = exact @ kernel + bias  # (n, 10)
-    ablated = (
+    ablated = [
         accuracies(logits - np.outer(outputs, weights), labels)
         for outputs, weights in zip(exact.T, kernel, strict=True)
-    )
-    return np.asarray(accuracies(logits, labels) - np.stack([*ablated]))
+    ]
+    return np.asarray(accuracies(logits, labels) - np.stack(ablated))
 
 
 def cosine_similarities(
@@ -101,22 +123,45 @@ def correlations(
     return cosine_similarities(*centred)
 
 
-@dataclass(frozen=True)
-class CorrelatedPair:
-    """Two neurons of layer_1, by name, and the correlation of their activations."""
-
-    one: str
-    other: str
-    correlation: float
-
-
 def correlated_pairs(
     correlation: Float[np.ndarray, "hidden hidden"], *, limit: int
-) -> list[CorrelatedPair]:
-    """Return the pairs of neurons with the highest correlations, highest first."""
-    rows, columns = np.triu_indices(len(correlation), k=1)
-    values = correlation[rows, columns]
+) -> list[dict[str, Any]]:
+    """Return the names and the correlation of pairs of neurons, highest first."""
+    one, other = np.triu_indices(len(correlation), k=1)
+    values = correlation[one, other]
     return [
-        CorrelatedPair(f"N1{rows[k] + 1}", f"N1{columns[k] + 1}", float(values[k]))
+        {"one": f"N1{one[k] + 1}", "other": f"N1{other[k] + 1}"}
+        | {"correlation": float(values[k])}
         for k in np.argsort(-values, kind="stable")[:limit]
     ]
+
+
+@dataclass(frozen=True)
+class FittedLine:
+    """A line y = m·x + c and how well it fits."""
+
+    m: float
+    c: float
+    rmse: float  # root of the mean squared error
+    explained: float  # explained fraction of the variance of y (R²)
+
+
+def fit_line(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], *, steps: int | None
+) -> FittedLine:
+    """Fit a line by gradient descent from m = c = 0, or by least squares.
+
+    Args:
+        x: The inputs in [0, 1], for which a learning rate of 0.5 never overshoots.
+        y: The targets.
+        steps: The number of steps on half the mean squared error; None for the minimum.
+    """
+    m = c = 0.0
+    if steps is None:
+        m = float(np.cov(x, y, ddof=0)[0, 1] / (x.var() or 1.0))
+        c = float(y.mean() - m * x.mean())
+    for _ in range(steps or 0):
+        error = m * x + c - y
+        m, c = m - 0.5 * float((error * x).mean()), c - 0.5 * float(error.mean())
+    mse = float(((m * x + c - y) ** 2).mean())
+    return FittedLine(m, c, mse**0.5, 1 - mse / (float(y.var()) or 1.0))

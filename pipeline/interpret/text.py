@@ -1,0 +1,153 @@
+"""The texts that `inspect` prints: its tutorial, and the comparison of two networks.
+
+The sentences are in the templates tutorial.txt and comparison.txt, which contain
+nothing that a user entered; this module prepares the numbers and tables in them.
+"""
+
+import textwrap
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from scipy.special import softmax
+
+from pipeline import SIDE
+from pipeline.cli import table
+from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
+from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
+from pipeline.interpret.output import MAX_NEURONS, percent
+from pipeline.interpret.worksheet import PreActivation, pre_activations
+
+WIDTH = 88  # of a paragraph
+OUTPUTS_PER_ROW = 5
+MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
+
+
+def render_tutorial(analysis: ModelAnalysis) -> str:
+    """Return the tutorial about a network: the analysis in sentences."""
+    probe, test = analysis.probe, analysis.dataset.test
+    sums = pre_activations(analysis.trained.network, test.images[0])
+    hidden = [each for each in sums.values() if each.layer == 1]
+    logits = np.array([each.z for each in sums.values() if each.layer == 2])
+    first, second = (int(digit) for digit in np.argsort(-logits)[:2])
+    lines = [
+        [progress, f"y = {line.m:.3f}·x {line.c:+.3f}", f"{line.rmse:.2f}"]
+        for progress, line in probe.lines.items()
+    ]
+    never_active, always_active = (
+        [f"N1{j + 1}" for j in np.flatnonzero(analysis.rates == rate)]
+        for rate in (0, 1)
+    )
+    frozen, always_zero = analysis.frozen, analysis.always_zero
+    return _render(
+        "tutorial.txt",
+        analysis=analysis,
+        arrays=_arrays(analysis),
+        row=probe.pixel // SIDE,
+        column=probe.pixel % SIDE,
+        lines=table(["descent", "line", "error"], lines, left=["descent"]),
+        probed=sums[f"N1{probe.neuron + 1}"],
+        test=test,
+        nonzero=int(np.count_nonzero(test.images[0])),
+        outputs=_outputs(hidden),
+        logits=logits,
+        first=first,
+        second=second,
+        probability=softmax(logits)[first],
+        always_zero=int(always_zero.sum()),
+        has_history=frozen is not None,
+        frozen_at_zero=0 if frozen is None else int(frozen[always_zero].sum()),
+        frozen_elsewhere=0 if frozen is None else int(frozen[~always_zero].sum()),
+        never_active=never_active,
+        always_active=always_active,
+        high_correlation=HIGH_CORRELATION,
+        max_neurons=MAX_NEURONS,
+        gain=analysis.costs[:, 0].min() < 0,
+        responses=_responses(analysis),
+    )
+
+
+def _arrays(analysis: ModelAnalysis) -> str:
+    network = analysis.trained.network
+    rows = [
+        [a.name, f"{a.keras_shape}", f"{a.torch_shape}", f"{a.size:,}", a.why]
+        for a in network.arrays()
+    ]
+    rows.append(["total", "", "", f"{network.size:,}", ""])
+    columns = ["array", "in Keras", "in PyTorch", "numbers", "because"]
+    return table(columns, rows, left=["array", "because"])
+
+
+def _outputs(hidden: list[PreActivation]) -> str:
+    """Return the outputs of hidden neurons, several in a row."""
+    cells = [[each.neuron, f"{each.relu:.2f}"] for each in hidden[:MAX_NEURONS]]
+    columns = min(OUTPUTS_PER_ROW, len(cells))
+    cells += [["", ""]] * (-len(cells) % columns)
+    rows = np.reshape(cells, (-1, 2 * columns)).tolist()
+    return table(["neuron", "output"] * columns, rows, left=["neuron"])
+
+
+def _responses(analysis: ModelAnalysis) -> str:
+    """Return what each neuron responds to, highest ablation cost first."""
+    displayed = analysis.by_cost[:MAX_NEURONS]
+    decimals = 1 if analysis.costs[displayed, 0].max() >= 0.01 else 2
+    rows = []
+    for j in displayed:
+        row = [f"N1{j + 1}", percent(analysis.rates[j])]
+        mean, (cost, *costs) = analysis.means[j], analysis.costs[j]
+        if analysis.sums[:, j].max() > 0:
+            row += [f"{d}: {mean[d]:.2f}" for d in (mean.argmax(), mean.argmin())]
+            row += [f"{analysis.images_by_sum(j)[at]}" for at in (0, -1)]
+        else:
+            row += ["always 0", "", "", ""]
+        digit = int(np.argmax(costs))
+        rows.append([*row, f"{cost:.{decimals}%}", f"{digit}: {costs[digit]:.1%}"])
+    columns = ["neuron", "active", "highest", "lowest", "image+", "image-", "cost"]
+    return table([*columns, "most affected"], rows, left=["neuron"])
+
+
+def describe_comparison(comparison: NetworkComparison) -> str:
+    """Return which neurons of two networks match, and how the networks differ."""
+    by_activations, by_weights = comparison.by_activations, comparison.by_weights
+    matched = sorted({*by_activations, *by_weights})
+    partners = [
+        [f"N1{j + 1}", *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
+        for j in matched[:MAX_MATCHES]
+    ]
+    columns = ["A", "B by activations", "correlation", "B by weights", "cosine"]
+    sizes = comparison.differences()
+    differences = [
+        [name, f"{largest:.6f}", f"{mean:.6f}"]
+        for name, (largest, mean) in sizes.items()
+    ]
+    return _render(
+        "comparison.txt",
+        comparison=comparison,
+        partners=table(columns, partners, left=[columns[0], columns[1], columns[3]]),
+        more=max(0, len(matched) - MAX_MATCHES),
+        constant=any(np.isnan(match.similarity) for match in by_activations.values()),
+        differences=table(["array", "largest", "mean"], differences, left=["array"]),
+        equal=not any(largest for largest, _ in sizes.values()),
+        moved=sum(match.a != match.b for match in by_weights.values()),
+    )
+
+
+def _cells(match: NeuronMatch | None) -> list[str]:
+    return [f"N1{match.b + 1}", match.similarity_text] if match else ["none", ""]
+
+
+def _render(template: str, **values: Any) -> str:  # noqa: ANN401
+    """Fill in a Jinja2 template of this package, named by its file."""
+    environment = Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters["paragraph"] = _paragraph
+    text = files("pipeline.interpret").joinpath(template).read_text("utf-8")
+    return environment.from_string(text).render(values).rstrip()
+
+
+def _paragraph(text: str, indent: int = 0) -> str:
+    """Wrap text as one paragraph and indent all lines but the first."""
+    one_line = " ".join(text.split())
+    return textwrap.fill(one_line, WIDTH, subsequent_indent=" " * indent) + "\n"
