@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from pipeline.interpret.images import comparison_images
 
 from pipeline.interpret import alignment, describe_comparison
+from pipeline.interpret.output import comparison_images
 from pipeline.model import Network
 from pipeline.plots.common import GRID
 
@@ -23,12 +23,6 @@ def partners(matches):
     return {a: match.b for a, match in matches.items()}
 
 
-def differences(comparison):
-    return alignment.parameter_differences(
-        comparison.a, comparison.b, comparison.by_weights.values()
-    )
-
-
 ORDER = np.random.default_rng(1).permutation(20)
 INVERSE = {int(a): b for b, a in enumerate(ORDER)}
 
@@ -39,8 +33,8 @@ def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
     for matches in (result.by_weights, result.by_activations):
         assert partners(matches) == INVERSE
         assert min(m.similarity for m in matches.values()) == pytest.approx(1)
-    assert set(differences(result).values()) == {(0.0, 0.0)}
-    assert len(differences(result)) == 4
+    assert set(result.differences().values()) == {(0.0, 0.0)}
+    assert len(result.differences()) == 4
     assert result.agreement == 1 and result.accuracy[0] == result.accuracy[1]
     moved = sum(a != b for a, b in INVERSE.items())
     text = describe_comparison(result)
@@ -82,7 +76,7 @@ def test_neurons_of_a_larger_network_have_no_partner(trained, few):
     result = alignment.NetworkComparison.of(trained.network, other, few.val)
     assert len({*partners(result.by_weights).values()}) == 20
     assert max(match.similarity for match in result.by_weights.values()) < 0.9
-    assert min(largest for largest, _ in differences(result).values()) > 0
+    assert min(largest for largest, _ in result.differences().values()) > 0
     text = describe_comparison(result)
     assert "10 neurons of B have no partner; the other 20 are compared" in text
     swapped = alignment.NetworkComparison.of(other, trained.network, few.val)

@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.interpret import forward, frozen, linear_probe, neurons
+from pipeline.interpret import measurements
+from pipeline.interpret.worksheet import pre_activations
 from pipeline.model import Network, snapshot
 
 
 @pytest.fixture(scope="module")
 def activations(trained, mnist):
     return np.maximum(
-        neurons.hidden_pre_activations(trained.network, mnist.test.images), 0
+        measurements.hidden_pre_activations(trained.network, mnist.test.images), 0
     )
 
 
@@ -22,26 +23,24 @@ def test_the_sums_of_30_neurons_for_100_images_are_those_of_float64(trained, mni
         pixels = image.ravel() / 255
         first = exact["layer_1.weight"] @ pixels + exact["layer_1.bias"]
         second = exact["layer_2.weight"] @ np.maximum(first, 0) + exact["layer_2.bias"]
-        z = [
-            each.z for each in forward.pre_activations(trained.network, image).values()
-        ]
+        z = [each.z for each in pre_activations(trained.network, image).values()]
         np.testing.assert_allclose(z, [*first, *second], atol=1e-9)
         np.testing.assert_allclose(z[20:], of_torch, atol=1e-4)  # float32
 
 
 def test_the_sums_of_many_images_are_those_of_single_images(trained, mnist):
     images = mnist.test.images[:1100]  # more than a batch
-    sums = neurons.hidden_pre_activations(trained.network, images)
+    sums = measurements.hidden_pre_activations(trained.network, images)
     for row in (0, 999, 1000, 1099):
-        exact = forward.pre_activations(trained.network, images[row])
+        exact = pre_activations(trained.network, images[row])
         z = [exact[f"N1{j}"].z for j in range(1, 21)]
         np.testing.assert_allclose(sums[row], z, atol=1e-4)
 
 
 def test_the_bits_of_1340_weights_never_change(trained, mnist):
-    always_zero = frozen.nonzero_counts(mnist.train.images) == 0
+    always_zero = measurements.nonzero_counts(mnist.train.images) == 0
     assert always_zero.sum() * 20 == 1_340  # 67 pixels; FACTS of MNIST
-    weights = frozen.frozen_weights(trained.history())
+    weights = measurements.frozen_weights(trained.history())
     assert weights.shape == (784, 20) and weights[always_zero].all()
     generator = torch.Generator().manual_seed(1)
     initial = Network(hidden=20, generator=generator).layer_1.get_weights()[0]
@@ -55,7 +54,7 @@ def test_an_ablated_neuron_acts_as_if_its_outgoing_weights_were_0(
     trained, mnist, activations
 ):
     images, labels = mnist.test.images, mnist.test.labels
-    costs = neurons.ablation_costs(trained.network, activations, labels)
+    costs = measurements.ablation_costs(trained.network, activations, labels)
 
     def accuracies(network):
         correct = network.logits(images).argmax(dim=1).numpy() == labels
@@ -73,44 +72,47 @@ def test_an_ablated_neuron_acts_as_if_its_outgoing_weights_were_0(
 
 def test_accuracy_and_mean_of_a_digit_without_images_are_0():
     logits, labels = np.eye(10)[[1, 2, 2]], np.array([1, 2, 3], np.uint8)
-    accuracies = neurons.accuracies(logits, labels)
+    accuracies = measurements.accuracies(logits, labels)
     assert accuracies.tolist() == [2 / 3, 0, 1, 1, *[0] * 7]
-    means = neurons.means_by_label(np.array([[2.0], [4.0], [1.0]]), np.uint8([1, 1, 9]))
+    means = measurements.means_by_label(
+        np.array([[2.0], [4.0], [1.0]]), np.uint8([1, 1, 9])
+    )
     assert means.tolist() == [[0, 3, *[0] * 7, 1]]
 
 
 def test_the_activation_rate_is_the_fraction_above_0(trained, mnist, activations):
-    rates = neurons.activation_rates(trained.network, mnist.test.images)
+    rates = measurements.activation_rates(trained.network, mnist.test.images)
     np.testing.assert_allclose(rates, (activations > 0).mean(axis=0))
     extreme = Network(hidden=2, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         extreme.layer_1.bias[:] = torch.tensor([-1e6, 1e6])
-    assert neurons.activation_rates(extreme, mnist.test.images[:50]).tolist() == [0, 1]
+    rates = measurements.activation_rates(extreme, mnist.test.images[:50])
+    assert rates.tolist() == [0, 1]
 
 
 def test_correlations_are_those_of_numpy_and_0_for_constants(activations):
-    correlations = neurons.correlations(activations, activations)
+    correlations = measurements.correlations(activations, activations)
     np.testing.assert_allclose(correlations, np.corrcoef(activations.T), atol=1e-6)
     constant = np.ones((len(activations), 1))
-    assert not neurons.correlations(constant, activations).any()
+    assert not measurements.correlations(constant, activations).any()
 
 
 def test_a_scaled_copy_of_a_neuron_is_its_most_correlated_pair(activations):
     with_copy = np.concatenate([activations, 3 * activations[:, [4]] + 1], axis=1)
-    correlations = neurons.correlations(with_copy, with_copy)
-    first, *_ = neurons.correlated_pairs(correlations, limit=5)
-    assert (first.one, first.other) == ("N15", "N121")
-    assert first.correlation == pytest.approx(1)
-    assert neurons.correlated_pairs(np.ones((1, 1)), limit=5) == []
+    correlations = measurements.correlations(with_copy, with_copy)
+    first, *_ = measurements.correlated_pairs(correlations, limit=5)
+    assert (first["one"], first["other"]) == ("N15", "N121")
+    assert first["correlation"] == pytest.approx(1)
+    assert measurements.correlated_pairs(np.ones((1, 1)), limit=5) == []
 
 
 def test_gradient_descent_converges_to_the_least_squares_line(activations, mnist):
     x, y = mnist.test.images[:, 17, 7] / 255, activations[:, 3]
     m, c = np.polyfit(x, y, 1)
-    best = linear_probe.fit_line(x, y, steps=None)
-    descent = linear_probe.fit_line(x, y, steps=2000)
+    best = measurements.fit_line(x, y, steps=None)
+    descent = measurements.fit_line(x, y, steps=2000)
     assert (best.m, best.c) == pytest.approx((m, c))
     assert (descent.m, descent.c) == pytest.approx((m, c), rel=1e-4)
     assert best.explained == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
-    errors = [linear_probe.fit_line(x, y, steps=n).rmse for n in range(20)]
+    errors = [measurements.fit_line(x, y, steps=n).rmse for n in range(20)]
     assert errors == sorted(errors, reverse=True) and errors[-1] > best.rmse

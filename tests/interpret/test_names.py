@@ -4,10 +4,10 @@ from pipeline.interpret.names import find_neurons, find_parameter
 
 
 def test_neurons_count_from_1():
-    n120, n210 = find_neurons("N120,N210", hidden=20)
-    assert (n120.layer, n120.number, n210.layer, n210.number) == (1, 20, 2, 10)
-    assert len(find_neurons("all", hidden=20)) == 30
-    assert len(find_neurons("N11,N12,N11", hidden=20)) == 2
+    every = find_neurons("all", hidden=20)
+    assert (every[0], every[19], every[20], every[-1]) == ("N11", "N120", "N21", "N210")
+    assert len(every) == 30
+    assert find_neurons("N12,N11,N12", hidden=20) == ["N12", "N11"]
 
 
 @pytest.mark.parametrize(

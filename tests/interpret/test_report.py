@@ -11,8 +11,15 @@ from PIL import Image
 
 from pipeline.images import preprocess
 from pipeline.interpret import report
-from pipeline.interpret.report import contents
-from pipeline.model import Network, to_pixels
+from pipeline.interpret.report.page import select_epochs
+from pipeline.model import (
+    Network,
+    load_trained_model,
+    save_history,
+    save_model,
+    snapshot,
+    to_pixels,
+)
 
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's
 MINUS = "\u2212"  # the sign of negative numbers on the page
@@ -33,22 +40,8 @@ DRAWINGS = {
 
 
 @pytest.fixture(scope="module")
-def inputs(trained, mnist):
-    return report.ReportInputs(
-        name="hidden=20 seed=1",
-        network=trained.network,
-        sha256=trained.sha256,
-        history=trained.history(),
-        detector=trained.detector,
-        dataset=mnist,
-        split="exercise",
-        epochs=20,
-    )
-
-
-@pytest.fixture(scope="module")
-def html(inputs):
-    return report.render(inputs)
+def html(trained, mnist):
+    return report.render(trained, mnist, name="hidden=20 seed=1")
 
 
 @pytest.fixture(scope="module")
@@ -146,18 +139,20 @@ def test_the_page_is_one_small_file_without_requests(open_page, html):
     page.close()
 
 
-def test_the_same_network_gives_the_same_bytes(inputs, html):
-    assert report.render(inputs) == html
+def test_the_same_network_gives_the_same_bytes(trained, mnist, html):
+    assert report.render(trained, mnist, name="hidden=20 seed=1") == html
 
 
-def test_a_network_ten_times_as_large_fits_in_five_megabytes(inputs):
-    large = Network(hidden=200, generator=torch.Generator().manual_seed(1))
-    noise = torch.Generator().manual_seed(2)
-    history = {
-        name: torch.randn((30, *tensor.shape), generator=noise).numpy()
-        for name, tensor in large.state_dict().items()
-    }
-    html = report.render(replace(inputs, network=large, history=history))
+def test_a_network_ten_times_as_large_fits_in_five_megabytes(mnist, tmp_path):
+    networks = [
+        Network(hidden=200, generator=torch.Generator().manual_seed(epoch))
+        for epoch in range(30)
+    ]
+    save_model(tmp_path / "model.safetensors", networks[-1], {})
+    history = [snapshot(network) for network in networks]
+    save_history(tmp_path / "history.safetensors", history, {})
+    large = load_trained_model(tmp_path / "model.safetensors")
+    html = report.render(large, mnist, name="large")
     assert 3_000_000 < len(html.encode()) <= 5_000_000
 
 
@@ -172,22 +167,25 @@ def test_a_network_ten_times_as_large_fits_in_five_megabytes(inputs):
     ],
 )
 def test_epochs_are_evenly_spaced_from_the_first(recorded, capacity, expected):
-    assert contents.select_epochs(recorded, capacity=capacity) == expected
+    assert select_epochs(recorded, capacity=capacity) == expected
 
 
 @pytest.mark.parametrize(("hidden", "fits"), [(20, True), (400, True), (600, False)])
-def test_a_network_that_does_not_fit_gets_a_page_that_says_so(inputs, hidden, fits):
-    large = Network(hidden=hidden, generator=torch.Generator())
-    assert report.fits(replace(inputs, network=large)) == fits
+def test_a_network_that_does_not_fit_gets_a_page_that_says_so(
+    trained, mnist, hidden, fits
+):
+    network = Network(hidden=hidden, generator=torch.Generator())
+    large = replace(trained, network=network)
+    assert report.fits(large) == fits
     if not fits:
-        html = report.render(replace(inputs, network=large))
-        assert f"{large.size:,} parameters, too many" in html and len(html) < 1000
+        html = report.render(large, mnist, name="large")
+        assert f"{network.size:,} parameters, too many" in html and len(html) < 1000
 
 
 # --- Its numbers ----------------------------------------------------------------------
 
 
-def test_the_page_computes_what_pytorch_computes(page, inputs, mnist):
+def test_the_page_computes_what_pytorch_computes(page, trained, mnist):
     rows = page.evaluate("model.rows")
     assert len(rows) == 100
     computed = page.evaluate(
@@ -198,37 +196,37 @@ def test_the_page_computes_what_pytorch_computes(page, inputs, mnist):
     )
     with torch.no_grad():
         pixels = to_pixels(mnist.test.images[rows]).flatten(start_dim=1)
-        sums = inputs.network.layer_1(pixels)
-        logits = inputs.network.layer_2(sums.relu())
+        sums = trained.network.layer_1(pixels)
+        logits = trained.network.layer_2(sums.relu())
     expected = torch.cat([sums, logits, logits.softmax(dim=1)], dim=1).numpy()
     np.testing.assert_allclose(computed, expected, atol=1e-5, rtol=1e-6)
 
 
-def test_each_of_the_15910_parameters_is_exact(page, inputs):
+def test_each_of_the_15910_parameters_is_exact(page, trained):
     parameters = page.evaluate(
         "finalNetwork().kernels.flatMap((kernel, i) => "
         "[...kernel, ...finalNetwork().biases[i]])"
     )
-    expected = [tensor.ravel() for tensor in inputs.network.state_dict().values()]
+    expected = [tensor.ravel() for tensor in trained.network.state_dict().values()]
     np.testing.assert_array_equal(np.float32(parameters), torch.cat(expected).numpy())
     assert len(parameters) == 15_910
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 19])
-def test_earlier_epochs_are_the_history_in_16_bits(page, inputs, epoch):
+def test_earlier_epochs_are_the_history_in_16_bits(page, trained, epoch):
     weights = page.evaluate(f"[...model.networks[{epoch}].kernels[0]]")
-    *_, final = history = inputs.history["layer_1.weight"].astype(np.float64)
+    *_, final = history = trained.history()["layer_1.weight"].astype(np.float64)
     expected = history[epoch].astype(np.float16).astype(np.float64)
     zero = sorted(page.evaluate("[...model.alwaysZero]"))
     expected[:, zero] = final[:, zero]  # never trained, so exact
     np.testing.assert_array_equal(weights, expected.ravel())
 
 
-def test_the_page_is_sure_when_predict_is_sure(page, inputs, mnist):
+def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     blank = np.zeros((1, 28, 28), np.uint8)
     images = np.concatenate([mnist.test.images[page.evaluate("model.rows")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
-    verdicts = inputs.detector.judge(images, inputs.network.predict(images).numpy())
+    verdicts = trained.detector.judge(images, trained.network.predict(images).numpy())
     doubts = page.evaluate(
         """(images) => images.map((image) => doubt(model.detector,
           { image, digitCount: 1, drawn: true },
@@ -254,7 +252,7 @@ def prepared(page, levels):
     return np.reshape(image, (28, 28)), rest
 
 
-def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, inputs):
+def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
     rng = np.random.default_rng(1)
     correct = 0
     for turn in range(2):  # as above, then resized and moved
@@ -270,8 +268,8 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, inputs):
             expected = preprocess(levels.astype(np.uint8))
             assert np.abs(image - expected.image.astype(int)).max() <= 1  # rounding
             assert page.evaluate("state.digitCount") == expected.digit_count == 1
-            probabilities = inputs.network.predict(expected.image[None]).numpy()
-            (verdict,) = inputs.detector.judge(
+            probabilities = trained.network.predict(expected.image[None]).numpy()
+            (verdict,) = trained.detector.judge(
                 expected.image[None], probabilities, drawn=np.array([expected.drawn])
             )
             answer = text(page, "#answer")
@@ -317,14 +315,14 @@ def test_shapes_are_prepared_as_by_predict(page, boxes, drawn):
 # --- Its use --------------------------------------------------------------------------
 
 
-def test_a_selected_neuron_shows_its_sum(page, inputs, mnist):
+def test_a_selected_neuron_shows_its_sum(page, trained, mnist):
     page.locator("#neurons .tile").nth(5).locator("button").first.click()
     assert text(page, "#t-sum") == "How N16 is computed (a neuron of layer 1)"
     *terms, total, _ = last_numbers(page, "#terms")
     assert round(sum(terms), 4) == total  # the displayed numbers add up
     with torch.no_grad():
         pixels = to_pixels(mnist.test.images[:1]).flatten(start_dim=1)
-        expected = inputs.network.layer_1(pixels)[0, 5].item()
+        expected = trained.network.layer_1(pixels)[0, 5].item()
     assert total == pytest.approx(expected, abs=1e-4)
 
 
@@ -342,10 +340,10 @@ def test_the_sums_of_layer_2_add_up_as_displayed(page):
         assert round(sum(powers), 6) == total
 
 
-def test_a_selected_output_shows_its_softmax_and_all_its_weights(page, inputs, mnist):
+def test_a_selected_output_shows_its_softmax_and_all_its_weights(page, trained, mnist):
     page.locator("#outputs button").nth(7).click()
     assert text(page, "#t-sum") == "How N28 is computed (layer 2, digit 7)"
-    exact = 100 * float(inputs.network.predict(mnist.test.images[:1])[0, 7])
+    exact = 100 * float(trained.network.predict(mnist.test.images[:1])[0, 7])
     assert last_numbers(page, "#softmax")[7] == pytest.approx(exact, abs=0.011)
     assert "z = " in text(page, "#equation")
     page.locator("#incoming summary").click()
@@ -354,13 +352,13 @@ def test_a_selected_output_shows_its_softmax_and_all_its_weights(page, inputs, m
     assert "layer_2[12,7]" in text(page, "#t-parameter")
 
 
-def test_a_weight_is_selected_by_pointer_and_keyboard(page, inputs):
+def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):
     page.evaluate("find('N16')")
     canvas = page.locator("#images canvas").first
     side = canvas.bounding_box()["width"] / 28
     canvas.click(position={"x": 20.5 * side, "y": 10.5 * side})
     assert "layer_1[300,5]" in text(page, "#t-parameter")
-    weight = inputs.network.layer_1.get_weights()[0][300, 5]
+    weight = trained.network.layer_1.get_weights()[0][300, 5]
     assert f"{weight:.6f}".replace("-", MINUS) in text(page, "#parameter-text")
     canvas.press("ArrowRight")
     page.keyboard.press("ArrowDown")  # the canvas keeps the focus
@@ -461,13 +459,13 @@ def test_the_training_is_played_until_the_slider_is_moved(page):
     page.locator("#play[aria-pressed=false]").wait_for()
 
 
-def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, inputs, mnist):
+def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, trained, mnist):
     images = mnist.test.pick(np.arange(1000))
     labels = torch.from_numpy(images.labels).long()
 
     def correct(without):
         copy = Network(hidden=20, generator=torch.Generator())
-        copy.load_state_dict(inputs.network.state_dict())
+        copy.load_state_dict(trained.network.state_dict())
         with torch.no_grad():
             copy.layer_2.weight[:, without] = 0
         return int((copy.logits(images.images).argmax(dim=1) == labels).sum())
@@ -509,10 +507,13 @@ def test_every_control_has_a_name_for_screen_readers(page):
 # --- Its surroundings -----------------------------------------------------------------
 
 
-def test_a_network_of_one_neuron_without_history_and_detector(open_page, inputs):
+def test_a_network_of_one_neuron_without_history_and_detector(
+    open_page, mnist, tmp_path
+):
     small = Network(hidden=1, generator=torch.Generator().manual_seed(1))
-    bare = replace(inputs, network=small, history={}, detector=None, epochs=0)
-    page = open_page(report.render(bare))
+    save_model(tmp_path / "model.safetensors", small, {})
+    bare = load_trained_model(tmp_path / "model.safetensors")
+    page = open_page(report.render(bare, mnist, name="small"))
     assert text(page, "#epoch-text").startswith("Final network")
     assert "784 pixels → 1 neuron → 10 digits" in text(page, "#lead")
     assert "epoch" not in text(page, "#lead")
@@ -525,12 +526,14 @@ def test_a_network_of_one_neuron_without_history_and_detector(open_page, inputs)
     page.close()
 
 
-def test_names_that_look_like_code_are_shown_as_text(open_page, inputs, tmp_path):
+def test_names_that_look_like_code_are_shown_as_text(
+    open_page, trained, mnist, tmp_path
+):
     code = (
         "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
     )
-    dataset = replace(inputs.dataset, path=tmp_path / f"{code.replace('/', '|')}.x")
-    page = open_page(report.render(replace(inputs, name=code, dataset=dataset)))
+    dataset = replace(mnist, path=tmp_path / f"{code.replace('/', '|')}.x")
+    page = open_page(report.render(trained, dataset, name=code))
     assert page.title() == f"{code}: inside the network"
     assert code in text(page, "#footer")
     assert "<img src=x" in text(page, "#lead")

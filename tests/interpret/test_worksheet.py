@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from pipeline.interpret import forward, names, output, worksheet
+from pipeline.interpret import names, output, worksheet
 from pipeline.plots.common import BLUE, GRID
 
 
@@ -14,7 +14,7 @@ from pipeline.plots.common import BLUE, GRID
 def images_sums(trained, mnist):
     """The sums of all neurons for 20 test images."""
     return [
-        forward.pre_activations(trained.network, image)
+        worksheet.pre_activations(trained.network, image)
         for image in mnist.test.images[:20]
     ]
 
@@ -74,9 +74,7 @@ def test_notes_give_the_indices_of_the_array(images_sums):
 
 @pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "smaller: 2")])
 def test_the_rest_is_only_rounding_if_all_terms_are_displayed(inputs, rest):
-    sums = forward.PreActivation(
-        names.Neuron(2, 1), np.full(inputs, 0.33333), np.ones(inputs), 0.5
-    )
+    sums = worksheet.PreActivation(2, 1, np.full(inputs, 0.33333), np.ones(inputs), 0.5)
     (line,) = [row for row in sum_lines(sums)[0] if row.startswith("rest")]
     assert rest in line
 
@@ -84,7 +82,7 @@ def test_the_rest_is_only_rounding_if_all_terms_are_displayed(inputs, rest):
 def test_always_zero_pixels_are_grey_but_their_products_are_not():
     pixels, always_zero = np.zeros(784), np.zeros(784, bool)
     pixels[0] = always_zero[0] = 1
-    sums = forward.PreActivation(names.Neuron(1, 1), np.ones(784), pixels, 0.0)
+    sums = worksheet.PreActivation(1, 1, np.ones(784), pixels, 0.0)
     weights, _, products = output.term_images(sums, always_zero).images.values()
     assert tuple(weights[0, 0]) == GRID and tuple(products[0, 0]) == BLUE
 
@@ -102,7 +100,7 @@ def test_formulas_are_those_of_the_textbook(images_sums):
     assert n21 == "W1·N11 + W2·N12 + ... + W20·N120 + bias = z"
     for hidden, letters in ((1, "W1·N11"), (2, "W1·N11 + W2·N12")):
         ones = np.ones(hidden)
-        sums = forward.PreActivation(names.Neuron(2, 1), ones, ones, 0.5)
+        sums = worksheet.PreActivation(2, 1, ones, ones, 0.5)
         assert worksheet.formula(sums) == f"{letters} + bias = z"
 
 
