@@ -36,12 +36,6 @@ settings.register_profile(
 fuzz = settings.get_profile("fuzz")
 
 
-@pytest.fixture(autouse=True)
-def subnormal_floats():
-    """Let Hypothesis draw subnormal floats, which a training turns off."""
-    torch.set_flush_denormal(False)
-
-
 SPECIAL = [b"\0\0\x80\x7f", b"\xff\xff\xff\xff", b"\0\0\0\0"]  # inf, nan, 0
 EDITS = st.lists(
     st.tuples(

@@ -4,5 +4,3 @@
 """
 
 from pipeline.sweeps.driver import run_sweep
-
-__all__ = ["run_sweep"]

@@ -24,9 +24,13 @@ from pipeline.cli import (
     store_dir,
 )
 from pipeline.files import printable
-from pipeline.sweeps.outcomes import Outcome, group_by_setting, read_outcome
-from pipeline.sweeps.progress import print_progress
-from pipeline.sweeps.report import print_report, record_report, write_report
+from pipeline.sweeps.outcomes import Outcome, print_progress, read_outcome
+from pipeline.sweeps.report import (
+    group_by_setting,
+    print_report,
+    record_report,
+    write_report,
+)
 from pipeline.sweeps.state import find_missing, record_killed
 
 if TYPE_CHECKING:

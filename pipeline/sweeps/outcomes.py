@@ -1,16 +1,18 @@
-"""The outcome of each job of a sweep, and statistics over the seeds of a setting.
+"""The outcome of each job of a sweep, read from the files in its folder.
 
-Outcomes are read from the folders of the jobs; nothing is written here.
+The workers print nothing; `print_progress` watches the files that they leave.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
-from typing import Any
 
-from pipeline.cli import Job
+from pipeline.cli import Job, progress_bar
+from pipeline.files import printable
 
 
 @dataclass(frozen=True)
@@ -21,74 +23,12 @@ class Outcome:
     error: str = ""  # one line; empty if the job succeeded
     accuracy: float = 0.0  # on the validation images, in [0, 1]
     parameters: int = 0
-    bytes: int = 0  # of the parameters, as float32
     seconds: float = 0.0  # of all epochs together
-
-    def describe(self) -> str:
-        """Return a line for the terminal."""
-        if self.error:
-            return f"failed: {self.error}"
-        return f"validation {self.accuracy:.2%}  {self.seconds:5.1f} s"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """The outcomes that differ only in their seed."""
-
-    keys: dict[str, Any]  # the swept keys except the seed
-    trained: list[Outcome] = field(default_factory=list)
-    failed: list[Outcome] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """Its keys, such as "hidden=5 lr=0.01"."""
-        return " ".join(f"{key}={value}" for key, value in self.keys.items())
-
-    @property
-    def accuracy(self) -> float:
-        """The mean over the seeds, in [0, 1]."""
-        return mean(outcome.accuracy for outcome in self.trained)
-
-    @property
-    def std(self) -> float | None:
-        """The sample standard deviation (n - 1) over the seeds; None for one seed."""
-        accuracies = [outcome.accuracy for outcome in self.trained]
-        return stdev(accuracies) if len(accuracies) > 1 else None
-
-    def describe_accuracy(self) -> str:
-        """Return mean and standard deviation in percent, such as 95.92% ± 0.12."""
-        deviation = "" if self.std is None else f" ± {self.std * 100:.2f}"
-        return f"{self.accuracy:.2%}{deviation}"
-
-    def describe_failures(self) -> str:
-        """Return the seeds that failed, with their errors."""
-        seeds: dict[str, list[str]] = {}
-        for outcome in self.failed:
-            seed = str(outcome.job.values["seed"])
-            seeds.setdefault(outcome.error, []).append(seed)
-        return "; ".join(
-            f"seed={','.join(each)} failed: {error}" for error, each in seeds.items()
-        )
-
-    def row(self) -> dict[str, Any]:
-        """Return the row of sweep.csv."""
-        first = self.trained[0] if self.trained else None
-        seconds = [outcome.seconds for outcome in self.trained]
-        return {
-            **self.keys,
-            "trained": len(self.trained),
-            "val/accuracy": self.accuracy if first else None,
-            "val/accuracy std": self.std,
-            "parameters": first.parameters if first else None,
-            "bytes": first.bytes if first else None,
-            "seconds": round(mean(seconds), 3) if first else None,
-            "failed": self.describe_failures(),
-        }
 
 
 def read_outcome(job: Job, folder: Path) -> Outcome:
     """Read what a job left in its folder, which is below the folder of the sweep."""
-    from safetensors import safe_open
+    from safetensors.numpy import load_file
 
     place = folder / job.folder
     if job.problems:
@@ -98,22 +38,57 @@ def read_outcome(job: Job, folder: Path) -> Outcome:
     if not (place / "done").exists():
         return Outcome(job, "it was not trained")
     files = place / "train"
-    with safe_open(files / "model.safetensors", framework="np") as stored:
-        tensors = [stored.get_tensor(name) for name in [*stored.keys()]]
+    tensors = load_file(files / "model.safetensors").values()
     return Outcome(
         job,
         accuracy=json.loads((files / "metrics.json").read_text())["val/accuracy"],
         parameters=sum(tensor.size for tensor in tensors),
-        bytes=sum(tensor.nbytes for tensor in tensors),
         seconds=json.loads((files / "run.json").read_text())["seconds"],
     )
 
 
-def group_by_setting(outcomes: Sequence[Outcome]) -> list[Setting]:
-    """Group the outcomes that differ only in their seed."""
-    settings: dict[str, Setting] = {}
-    for outcome in outcomes:
-        keys = {k: v for k, v in outcome.job.swept.items() if k != "seed"}
-        setting = settings.setdefault(json.dumps(keys), Setting(keys))
-        (setting.failed if outcome.error else setting.trained).append(outcome)
-    return list(settings.values())
+@contextmanager
+def print_progress(
+    jobs: Sequence[Job], missing: Sequence[Job], folder: Path
+) -> Iterator[None]:
+    """Print a line for each missing or invalid job that ends inside the block.
+
+    On a terminal, a progress bar is below the lines.
+    """
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    waiting = [job for job in jobs if job in missing or job.problems]
+    width = max(len(job.name) for job in jobs)
+    bar = progress_bar(console)
+    task = bar.add_task("trainings", total=len(jobs))
+    finished = threading.Event()
+
+    def print_ended() -> None:
+        for job in [*waiting]:
+            ends = (folder / job.folder / name for name in ("done", "error.txt"))
+            if not job.problems and not any(end.exists() for end in ends):
+                continue
+            waiting.remove(job)
+            ended = len(jobs) - len(waiting)
+            outcome = read_outcome(job, folder)
+            result = f"validation {outcome.accuracy:.2%}  {outcome.seconds:5.1f} s"
+            if outcome.error:
+                result = f"failed: {outcome.error}"
+            line = f"{ended:4} of {len(jobs)}  {job.name:{width}}  {result}"
+            console.print(printable(line), markup=False)
+            bar.update(task, completed=ended)
+
+    def watch() -> None:
+        while not finished.wait(0.2):
+            print_ended()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    with bar:
+        watcher.start()
+        try:
+            yield
+        finally:
+            finished.set()
+            watcher.join()
+            print_ended()

@@ -1,17 +1,20 @@
-"""The report of a sweep: a table, a plot, and a description of its run.
+"""The report of a sweep: statistics over seeds, a table, a plot and a description.
 
-All of it is computed from the settings; what is trained is decided in `driver.py`.
+All of it is computed from the outcomes; what is trained is decided in `driver.py`.
 """
 
+import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
 
 from pipeline import files
 from pipeline.cli import table
 from pipeline.files import printable
-from pipeline.sweeps.outcomes import Setting
+from pipeline.sweeps.outcomes import Outcome
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,6 +24,71 @@ if TYPE_CHECKING:
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
 MAX_LISTED = 8  # settings that are listed as close to the best
 HEADINGS = ("trained", "val accuracy", "parameters", "bytes", "seconds", "")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The outcomes that differ only in their seed."""
+
+    keys: dict[str, Any]  # the swept keys except the seed
+    trained: list[Outcome] = field(default_factory=list)
+    failed: list[Outcome] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Its keys, such as "hidden=5 lr=0.01"."""
+        return " ".join(f"{key}={value}" for key, value in self.keys.items())
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the seeds, in [0, 1]."""
+        return mean(outcome.accuracy for outcome in self.trained)
+
+    @property
+    def std(self) -> float | None:
+        """The sample standard deviation (n - 1) over the seeds; None for one seed."""
+        accuracies = [outcome.accuracy for outcome in self.trained]
+        return stdev(accuracies) if len(accuracies) > 1 else None
+
+    def describe_accuracy(self) -> str:
+        """Return mean and standard deviation in percent, such as 95.92% ± 0.12."""
+        deviation = "" if self.std is None else f" ± {self.std * 100:.2f}"
+        return f"{self.accuracy:.2%}{deviation}"
+
+    def describe_failures(self) -> str:
+        """Return the seeds that failed, with their errors."""
+        seeds: dict[str, list[str]] = {}
+        for outcome in self.failed:
+            seed = str(outcome.job.values["seed"])
+            seeds.setdefault(outcome.error, []).append(seed)
+        return "; ".join(
+            f"seed={','.join(each)} failed: {error}" for error, each in seeds.items()
+        )
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of sweep.csv."""
+        first = self.trained[0] if self.trained else None
+        seconds = [outcome.seconds for outcome in self.trained]
+        return {
+            **self.keys,
+            "trained": len(self.trained),
+            "val/accuracy": self.accuracy if first else None,
+            "val/accuracy std": self.std,
+            "parameters": first.parameters if first else None,
+            "bytes": 4 * first.parameters if first else None,
+            "seconds": round(mean(seconds), 3) if first else None,
+            "failed": self.describe_failures(),
+        }
+
+
+def group_by_setting(outcomes: Sequence[Outcome]) -> list[Setting]:
+    """Group the outcomes that differ only in their seed."""
+    settings: dict[str, Setting] = {}
+    for outcome in outcomes:
+        keys = {k: v for k, v in outcome.job.swept.items() if k != "seed"}
+        setting = settings.setdefault(json.dumps(keys), Setting(keys))
+        (setting.failed if outcome.error else setting.trained).append(outcome)
+    return list(settings.values())
 
 
 def write_report(settings: Sequence[Setting], folder: Path, *, title: str) -> None:

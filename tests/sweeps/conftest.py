@@ -9,14 +9,13 @@ from functools import partial
 from unittest.mock import patch
 
 import pytest
+import torch
 
 from pipeline.cli import TrainConfig
 from pipeline.cli.arguments import parse
 from pipeline.cli.launch import launch_jobs
 from pipeline.sweeps import run_sweep
 from pipeline.train import train
-
-DIGITS = ["dataset=digits", "epochs=1"]
 
 
 @dataclass(frozen=True)
@@ -26,28 +25,25 @@ class Sweep:
     workspace: object
 
     @property
-    def outputs(self):
-        return self.workspace.outputs
-
-    @property
     def folder(self):
         """The folder of the only sweep."""
-        (folder,) = (p for p in self.outputs.glob("sweeps/*") if p.is_dir())
+        sweeps = self.workspace.outputs.glob("sweeps/*")
+        (folder,) = (path for path in sweeps if path.is_dir())
         return folder
 
     def run(self, *arguments):
-        """Sweep trainings of one epoch on digits in this process.
+        """Sweep trainings on digits, of one epoch by default, in this process.
 
         Returns:
             What it prints, and the message of its error.
         """
-        names = [argument.partition("=")[0] for argument in arguments]
-        others = [each for each in DIGITS if each.partition("=")[0] not in names]
-        command = parse(["-m", *arguments, *others], TrainConfig, sweeps=True)
-        assert not command.problems
+        words = {"dataset": "digits", "epochs": "1"}
+        words |= dict(argument.split("=", 1) for argument in arguments)
+        pairs = [f"{key}={value}" for key, value in words.items()]
+        command = parse(["-m", *pairs], TrainConfig, sweeps=True)
         text, error = io.StringIO(), ""
         with (
-            patch.dict(os.environ, PIPELINE_OUTPUTS=str(self.outputs)),
+            patch.dict(os.environ, PIPELINE_OUTPUTS=str(self.workspace.outputs)),
             patch.object(sys, "argv", ["train"]),
             contextlib.redirect_stdout(text),
         ):
@@ -56,6 +52,8 @@ class Sweep:
                 run_sweep(command.jobs, launch)
             except ValueError as refused:
                 error = str(refused)
+            finally:
+                torch.set_flush_denormal(False)  # `train` sets it for its process
         return text.getvalue(), error
 
     def runs(self):
