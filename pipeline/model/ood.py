@@ -6,7 +6,7 @@ the image is reconstructed from the principal components of that digit (does it 
 like the digit?), and the margin between the two most probable digits.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Integer, UInt8
@@ -41,14 +41,37 @@ class OodDetector:
     max_error: float  # largest reconstruction error of an image in distribution
     min_margin: float  # smallest margin of an answer that is not close
 
+    def reconstruction_error(
+        self, images: UInt8[np.ndarray, "n 28 28"], digits: Integer[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " n"]:
+        """Return how badly the components of the given digits reconstruct the images.
+
+        The error is |r|**2 / |x|, where x is the image and r the residual. The residual
+        alone would reject thick strokes, its share |r| / |x| thin ones. An exact
+        reconstruction has the error 0, a blank image an infinite one.
+
+        Source: |r|**2 is the statistic Q of Jackson and Mudholkar, Control procedures
+        for residuals associated with principal component analysis (1979).
+        """
+        errors = np.full(len(images), np.inf)
+        not_blank = images.any(axis=(1, 2))
+        for digit, mean in enumerate(self.means):
+            axes = self.components[digit].astype(np.float32)
+            axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1)
+            rows = np.flatnonzero((digits == digit) & not_blank)
+            for batch in np.split(rows, range(1000, len(rows), 1000)):  # limits memory
+                pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
+                centred = pixels - mean / np.float32(255)
+                residual = centred - centred @ axes.T @ axes  # (batch, 784)
+                r, x = (np.linalg.norm(each, axis=1) for each in (residual, pixels))
+                errors[batch] = r**2 / x
+        return errors
+
     def out_of_distribution(
         self, images: UInt8[np.ndarray, "n 28 28"], digits: Integer[np.ndarray, " n"]
     ) -> Bool[np.ndarray, " n"]:
         """Return which images do not look like the given digits."""
-        errors = reconstruction_error(
-            images, digits, means=self.means, components=self.components
-        )
-        return np.asarray(errors > self.max_error)
+        return np.asarray(self.reconstruction_error(images, digits) > self.max_error)
 
     def is_close(
         self, probabilities: Float[np.ndarray, "n 10"]
@@ -109,16 +132,16 @@ def fit_detector(
     rows = [np.flatnonzero(labels == digit) for digit in range(CLASSES)]
     fitted = [principal_components(images[each[::2]]) for each in rows]
     means, components = (np.stack(each) for each in zip(*fitted, strict=True))
+    detector = OodDetector(means, components, max_error=np.inf, min_margin=MIN_MARGIN)
     other = np.concatenate([each[1::2] for each in rows])
-    errors = reconstruction_error(
-        images[other], labels[other], means=means, components=components
-    )
+    errors = detector.reconstruction_error(images[other], labels[other])
     errors = np.append(0, errors[np.isfinite(errors)])  # blank images have none
     margins = margin(network.predict(images).numpy())
     # Rounded, because the last digits depend on the number of threads.
     max_error = round(float(np.quantile(errors, 1 - OOD_QUANTILE)), 4)
     min_margin = round(float(np.quantile(margins, CLOSE_QUANTILE)), 4)
-    return OodDetector(means, components, max_error, max(MIN_MARGIN, min_margin))
+    min_margin = max(MIN_MARGIN, min_margin)
+    return replace(detector, max_error=max_error, min_margin=min_margin)
 
 
 def principal_components(
@@ -152,37 +175,6 @@ def principal_components(
     scale = np.take_along_axis(axes, peak, axis=1)  # signed: fixes the sign of the axis
     axes = 127 * axes / np.where(scale == 0, 1, scale)
     return mean.round().astype(np.uint8), axes.round().astype(np.int8)
-
-
-def reconstruction_error(
-    images: UInt8[np.ndarray, "n 28 28"],
-    digits: Integer[np.ndarray, " n"],
-    *,
-    means: UInt8[np.ndarray, "10 784"],
-    components: Int8[np.ndarray, "10 k 784"],
-) -> Float[np.ndarray, " n"]:
-    """Return how badly the components of the given digits reconstruct the images.
-
-    The error is |r|**2 / |x|, where x is the image and r the residual. The residual
-    alone would reject thick strokes, its share |r| / |x| thin ones. An exact
-    reconstruction has the error 0, a blank image an infinite one.
-
-    Source: |r|**2 is the statistic Q of Jackson and Mudholkar, Control procedures for
-    residuals associated with principal component analysis (1979).
-    """
-    errors = np.full(len(images), np.inf)
-    not_blank = images.any(axis=(1, 2))
-    for digit, (mean, stored) in enumerate(zip(means, components, strict=True)):
-        axes = stored.astype(np.float32)
-        axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1)
-        rows = np.flatnonzero((digits == digit) & not_blank)
-        for batch in np.split(rows, range(1000, len(rows), 1000)):  # limits memory
-            pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
-            centred = pixels - mean / np.float32(255)
-            residual = centred - centred @ axes.T @ axes  # (batch, 784)
-            r, x = (np.linalg.norm(each, axis=1) for each in (residual, pixels))
-            errors[batch] = r**2 / x
-    return errors
 
 
 def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:

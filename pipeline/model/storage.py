@@ -27,14 +27,7 @@ from pipeline.model.ood import OodDetector
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 Snapshot = dict[str, Float[np.ndarray, "..."]]
 # A type of numbers that NumPy lacks is an AttributeError, deep JSON a RecursionError.
-UNREADABLE = (
-    SafetensorError,
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-)
+UNREADABLE = (OSError, ValueError, TypeError, AttributeError, RecursionError)
 
 
 def snapshot(network: Network) -> Snapshot:
@@ -176,7 +169,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
         if not isinstance(metadata, dict):
             raise ValueError("its metadata are not a JSON object")
-    except UNREADABLE as error:
+    except (SafetensorError, *UNREADABLE) as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from None
     return tensors, metadata
 

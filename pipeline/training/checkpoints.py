@@ -101,16 +101,15 @@ class Checkpoint:
         """
         if not self._state.exists():
             return []
-        stored = self._read(self._state)
-        sha256, content = stored[:HASH_BYTES], stored[HASH_BYTES:]
-        if hashlib.sha256(content).digest() != sha256:
-            raise self._damaged(self._state)
+        stored = self._state.read_bytes()
+        content = stored[HASH_BYTES:]
+        _check(content, stored[:HASH_BYTES].hex(), self._state)
         ((state, values),) = _unpack(content)
+        records = self._history.read_bytes() if self._history.exists() else b""
         self._size = values["history"]["size"]
-        records = self._read(self._history)[: self._size]
+        records = records[: self._size]
+        _check(records, values["history"]["sha256"], self._history)
         self._hash.update(records)
-        if self._hash.hexdigest() != values["history"]["sha256"]:
-            raise self._damaged(self._history)
         history = [EpochState(tensors=t, **values) for t, values in _unpack(records)]
         for name, tensor in self._network.state_dict().items():
             tensor.copy_(torch.tensor(history[-1].tensors[name]))
@@ -120,15 +119,11 @@ class Checkpoint:
         self._generator.set_state(torch.tensor(state["generator"]))
         return history
 
-    def _read(self, path: Path) -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise self._damaged(path) from error
 
-    def _damaged(self, path: Path) -> ValueError:
+def _check(content: bytes, sha256: str, path: Path) -> None:
+    if hashlib.sha256(content).hexdigest() != sha256:
         remedy = "resume=false starts the training again"
-        return ValueError(f"the checkpoint {path} is damaged: {remedy}")
+        raise ValueError(f"the checkpoint {path} is damaged: {remedy}")
 
 
 def _pack(tensors: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> bytes:

@@ -73,9 +73,7 @@ def test_close_answers_contain_more_than_their_share_of_the_errors(
 
 def test_reconstruction_errors_agree_with_least_squares(detector, few):
     images, labels = few.val.images[:20], few.val.labels[:20]
-    errors = ood.reconstruction_error(
-        images, labels, means=detector.means, components=detector.components
-    )
+    errors = detector.reconstruction_error(images, labels)
     for image, label, error in zip(images, labels, errors, strict=True):
         pixels = image.reshape(784) / 255
         basis = detector.components[label].astype(float).T
