@@ -42,10 +42,10 @@ def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
     client = _open_store(store).client
     from mlflow.exceptions import MlflowException
 
-    from pipeline.tracking.store import recorded
+    from pipeline.tracking.store import recorded_run
 
     try:
-        run = recorded(client.get_run(run_id))
+        run = recorded_run(client.get_run(run_id))
     except MlflowException:
         raise ValueError(
             f"{store / 'mlflow.db'} has no run {run_id!r}: enter the complete id that "

@@ -40,10 +40,9 @@ class Run(Protocol):
     def log_metrics(
         self, metrics: Mapping[str, float | int], *, step: int, time: int
     ) -> None:
-        """Record the metrics of an epoch, which should be one call.
+        """Record the metrics of an epoch, at a time in milliseconds since 1970.
 
-        `time` is in milliseconds since 1970. A value that is recorded twice with the
-        same time is stored once.
+        A value that is recorded twice with the same time is stored once.
         """
 
     def log_image(self, name: str, image: "Image.Image", *, step: int) -> None:
@@ -65,21 +64,16 @@ class Run(Protocol):
         """Record the network as an MLflow model, unless the run already has it.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `pixels`
-        is an example with two images: a program exported from one image accepts only
-        one.
+        are two images as an example: a program exported from one accepts only one.
         """
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
     ) -> None:
-        """Record a data set that the run reads.
+        """Record a data set that the run reads from `source`.
 
-        Args:
-            name: Its name.
-            sha256: The hash of its bytes.
-            source: Where it was read from.
-            counts: The number of images in each part.
-            use: "training" or "evaluation".
+        `counts` has the number of images in each part; `use` is "training" or
+        "evaluation".
         """
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -105,14 +99,12 @@ class Run(Protocol):
     ) -> None:
         """Leave one child run for a setting of this sweep: finished or failed.
 
-        Failed attempts are deleted if another attempt succeeded. A setting that failed
-        before it had a run gets one.
-
         Args:
             setting: The name of the setting, which its run has as tag `setting`.
-            attempts: The children of this sweep with this setting, newest first.
+            attempts: The children with this setting, newest first. Failed ones are
+                deleted if another attempt succeeded.
             params: The hyperparameters.
-            tags: The tags of a run that has to be created.
+            tags: The tags of the run that is created if there was no attempt.
             error: Why the setting failed; empty if it succeeded.
         """
 

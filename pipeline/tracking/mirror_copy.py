@@ -17,12 +17,7 @@ from mlflow.entities import LoggedModel, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import files
-from pipeline.tracking.store import (
-    EXPERIMENT,
-    artifact_folder,
-    open_store,
-    path_from_uri,
-)
+from pipeline.tracking.store import EXPERIMENT, open_store, path_from_uri
 
 ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
 NAMES_TAG = "copy.tags"  # the names of the tags that the original had
@@ -32,13 +27,7 @@ STATE_TAG = "copy.state"  # a hash of the original as it was copied
 def copy_runs(
     folder: Path, server: str, run_id: str | None, report_progress: Callable[[], None]
 ) -> Iterator[tuple[str, str]]:
-    """Copy a run and its children, or all runs.
-
-    Args:
-        folder: The folder of the embedded store.
-        server: The address of the server.
-        run_id: The run; None for all runs.
-        report_progress: Called after each file.
+    """Copy a run and its children, or all runs; `report_progress` after each file.
 
     Yields:
         The id of each copied run, and the address of its copy.
@@ -75,7 +64,8 @@ def copy_runs(
 
 def describe_error(error: Exception) -> str:
     """Return the reason of an error, in one line without control characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+    text = " ".join(f"{kind}{error}".split())
     system_error = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
     if system_error:
         return system_error[1]
@@ -242,7 +232,7 @@ def _search(client: MlflowClient, experiment_id: str, condition: str) -> list[Ru
 
 def _artifacts(run: Run) -> list[tuple[Path, str]]:
     """Return the path of each artifact of a run, and its name within the run."""
-    folder = artifact_folder(run)
+    folder = path_from_uri(run.info.artifact_uri)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return [(path, str(path.relative_to(folder))) for path in paths]
 

@@ -20,13 +20,7 @@ from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import RecordedRun
 from pipeline.tracking.mlflow_internals import image_cell, recorded_images
-from pipeline.tracking.store import (
-    Store,
-    artifact_folder,
-    recorded,
-    sqlite_uri,
-    write_lock,
-)
+from pipeline.tracking.store import Store, recorded_run, sqlite_uri, write_lock
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 NO_LEASE = "nobody"  # of a run that is closed as soon as it is created
@@ -43,7 +37,7 @@ class MlflowRun:
         self.label = f"{run.info.run_name} ({self.id})"
         self._store = store
         self._client = store.client
-        self._folder = artifact_folder(run)
+        self._folder = recorded_run(run).folder
         images = self._client.list_artifacts(self.id, "images")
         self._images = recorded_images(file.path for file in images)
 
@@ -140,7 +134,7 @@ class MlflowRun:
 
     def children(self) -> list[RecordedRun]:
         condition = f"tags.`mlflow.parentRunId` = '{self.id}'"
-        return [recorded(run) for run in self._store.search(condition)]
+        return [recorded_run(run) for run in self._store.search(condition)]
 
     def reconcile(
         self,

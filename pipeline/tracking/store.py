@@ -117,14 +117,9 @@ def path_from_uri(uri: str) -> Path:
     return Path(url2pathname(urlparse(uri).path))
 
 
-def artifact_folder(run: Run) -> Path:
-    """Return the folder of a run's artifacts."""
-    return path_from_uri(run.info.artifact_uri)
-
-
-def recorded(run: Run) -> RecordedRun:
+def recorded_run(run: Run) -> RecordedRun:
     """Return what a stage needs of a run."""
-    folder = artifact_folder(run)
+    folder = path_from_uri(run.info.artifact_uri)
     return RecordedRun(run.info.run_id, run.info.status, run.data.tags, folder)
 
 

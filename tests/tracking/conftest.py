@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline import tracking
+from pipeline.tracking.store import open_store
 
 
 @pytest.fixture
@@ -8,6 +9,18 @@ def store(empty_store, tmp_path):
     """The folder of an empty store."""
     empty_store(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def client(store):
+    """A client of that store."""
+    return open_store(store).client
+
+
+@pytest.fixture
+def tracker(store):
+    """A tracker that records in that store."""
+    return tracking.open_tracker("mlflow", store, server=None)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,9 @@ import os
 import random
 import re
 import shutil
-import subprocess
+import signal
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import mlflow
 import pytest
@@ -17,8 +16,9 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from pipeline.model.network import Network
-from pipeline.tracking import mirror, mirror_copy
-from pipeline.tracking.store import artifact_folder, open_store
+from pipeline.tracking import mirror
+from pipeline.tracking.mirror_copy import copy_runs
+from pipeline.tracking.store import open_store
 
 POINTS = int(os.environ.get("POINTS", "2"))  # how many servers and clients are killed
 
@@ -40,7 +40,7 @@ def record_training(run):
 
 
 def record_sweep(start_run, folder, *, server=None):
-    """Record a sweep of two trainings, one of which failed; return the sweep's run."""
+    """Record a sweep of two trainings, one of which failed."""
     with (
         suppress(ValueError),
         start_run(folder, lease="sweeps/1", server=server) as sweep,
@@ -52,7 +52,6 @@ def record_sweep(start_run, folder, *, server=None):
         sweep.reconcile("hidden=-1", [], params={}, tags={}, error="hidden < 1")
         sweep.describe(f"[All trainings]({sweep.comparison_link()})")
         raise ValueError("1 of 2 trainings failed")
-    return sweep
 
 
 @pytest.fixture(scope="module")
@@ -73,24 +72,20 @@ def server(server):
     return server
 
 
-@pytest.fixture
-def no_timeouts(monkeypatch):
-    """Let a slow machine take its time; the timeouts are tested in test_mirror."""
-    for timeout in ("TIMEOUT", "REQUEST_TIMEOUT"):
-        monkeypatch.setattr(mirror, timeout, 600)
-
-
-def copy_runs(folder, server, *, run_id=None):
-    """Copy runs in this process; return their addresses by the original's id."""
-    return dict(mirror_copy.copy_runs(folder, server.url, run_id, lambda: None))
-
-
 def hide_copies(server):
     """Rename the experiment, so that everything has to be copied again."""
     client = MlflowClient(server.url)
     if experiment := client.get_experiment_by_name("digits"):
         name = f"hidden {experiment.experiment_id}"
         client.rename_experiment(experiment.experiment_id, name)
+
+
+@pytest.fixture
+def copy(server):
+    """Return a function that copies runs in this process; it returns addresses."""
+    return lambda folder, run_id=None: dict(
+        copy_runs(folder, server.url, run_id, lambda: None)
+    )
 
 
 def runs_in(client):
@@ -106,36 +101,41 @@ def copies_on(server):
     return copies
 
 
-def points(client, run):
-    return {
-        name: [
-            (repr(point.value), point.timestamp, point.step)  # NaN is unequal to itself
-            for point in client.get_metric_history(run.info.run_id, name)
-        ]
-        for name in run.data.metrics
-    }
-
-
-def models(client, run):
-    condition = f"source_run_id = '{run.info.run_id}'"
-    logged = client.search_logged_models([run.info.experiment_id], condition)
+def content(client, run, folder):
+    """Return everything in a run except its tags; its files are put into a folder."""
+    run_id = run.info.run_id
     steps = {output.model_id: output.step for output in run.outputs.model_outputs}
-    assert set(steps) == {model.model_id for model in logged}
-    for model in logged:
-        tags = {k: v for k, v in model.tags.items() if k != "copy.of"}
-        metrics = sorted((m.key, m.value, m.step) for m in model.metrics or ())
-        files = sorted(
-            file.path for file in client.list_logged_model_artifacts(model.model_id)
-        )
-        step = steps[model.model_id]
-        yield model.name, model.status, model.params, tags, metrics, files, step
-
-
-def contents(folder):
+    condition = f"source_run_id = '{run_id}'"
+    models = client.search_logged_models([run.info.experiment_id], condition)
+    assert set(steps) == {model.model_id for model in models}
+    paths = client.list_logged_model_artifacts
+    (folder / run_id).mkdir(parents=True)
+    client.download_artifacts(run_id, "", str(folder / run_id))
+    files = [path for path in (folder / run_id).rglob("*") if path.is_file()]
     return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in Path(folder).rglob("*")
-        if path.is_file()
+        "info": [
+            getattr(run.info, name)
+            for name in ("status", "start_time", "end_time", "run_name", "user_id")
+        ],
+        "params": run.data.params,
+        "metrics": {
+            name: [
+                (repr(point.value), point.timestamp, point.step)  # NaN != NaN
+                for point in client.get_metric_history(run_id, name)
+            ]
+            for name in run.data.metrics
+        },
+        "inputs": run.inputs.to_dictionary(),
+        "models": [
+            (
+                *(model.name, model.status, model.params, steps[model.model_id]),
+                {k: v for k, v in model.tags.items() if k != "copy.of"},
+                sorted((m.key, m.value, m.step) for m in model.metrics or ()),
+                sorted(file.path for file in paths(model.model_id)),
+            )
+            for model in models
+        ],
+        "files": {str(p.relative_to(folder / run_id)): p.read_bytes() for p in files},
     }
 
 
@@ -161,42 +161,42 @@ def assert_equal(folder, server, tmp_path, *, count):
     assert len(originals) == count
     for run in originals:
         copy = copies[run.info.run_id]
-        for name in ("status", "start_time", "end_time", "run_name", "user_id"):
-            assert getattr(copy.info, name) == getattr(run.info, name)
-        assert points(target, copy) == points(source, run)
-        assert copy.data.params == run.data.params
         tags = dict(copy.data.tags)
         assert tags.pop("copy.of") == run.info.run_id and tags.pop("copy.state")
         assert json.loads(tags.pop("copy.tags")) == sorted(run.data.tags)
         assert tags == expected_tags(run, copy, copies)
-        assert copy.inputs.to_dictionary() == run.inputs.to_dictionary()
-        assert [*models(target, copy)] == [*models(source, run)]
-        (tmp_path / copy.info.run_id).mkdir(parents=True)
-        downloaded = target.download_artifacts(
-            copy.info.run_id, "", str(tmp_path / copy.info.run_id)
-        )
-        assert contents(downloaded) == contents(artifact_folder(run))
+        expected = content(source, run, tmp_path)
+        assert content(target, copy, tmp_path) == expected
 
 
-def test_all_runs_are_copied_and_the_copied_model_predicts(recorded, server, tmp_path):
-    copy_runs(recorded, server)
+def test_all_runs_are_copied_and_the_copied_model_predicts(
+    recorded, server, copy, tmp_path
+):
+    copy(recorded)
     assert_equal(recorded, server, tmp_path, count=4)
-    (copy,) = (run for run in copies_on(server).values() if run.outputs.model_outputs)
+    (run,) = (run for run in copies_on(server).values() if run.outputs.model_outputs)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(server.url)
     try:
-        model = mlflow.pyfunc.load_model(f"runs:/{copy.info.run_id}/model")
+        model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     finally:
         mlflow.set_tracking_uri(before)
     pixels = torch.zeros(3, 28, 28).numpy()
     assert model.predict(pixels).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.fixture
+def no_timeouts(monkeypatch):
+    """Let a slow machine take its time; the timeouts are tested in test_mirror."""
+    for timeout in ("TIMEOUT", "REQUEST_TIMEOUT"):
+        monkeypatch.setattr(mirror, timeout, 600)
+
+
 def test_a_training_and_what_evaluate_adds_are_copied(
     empty_project, server, tmp_path, no_timeouts
 ):
     project = empty_project("mirrored")
-    text = project.call("train", dataset="digits", epochs=2, server=server.url)
+    text = project.call("train", dataset="digits", epochs=1, server=server.url)
     (address,) = re.findall(r"^copy   (\S+)$", text, re.MULTILINE)
     (copy,) = copies_on(server).values()
     assert address.startswith(server.url) and address.endswith(copy.info.run_id)
@@ -210,65 +210,60 @@ def test_a_training_and_what_evaluate_adds_are_copied(
 
 
 def test_a_sweep_is_copied_once_with_all_its_children(
-    empty_store, start_run, server, tmp_path, capsys, no_timeouts
+    empty_project, start_run, server, tmp_path, capsys, no_timeouts
 ):
-    (tmp_path / "store").mkdir()
-    empty_store(tmp_path / "store")
-    record_sweep(start_run, tmp_path / "store", server=server.url)
+    folder = empty_project("swept").outputs
+    record_sweep(start_run, folder, server=server.url)
     assert capsys.readouterr().out.count("copy   ") == 1
-    assert_equal(tmp_path / "store", server, tmp_path, count=3)
+    assert_equal(folder, server, tmp_path, count=3)
 
 
 def test_unchanged_runs_are_not_sent_again_even_if_the_project_was_moved(
-    recorded, server, tmp_path
+    recorded, server, copy, tmp_path
 ):
     def modified():
         paths = (server.folder / "artifacts").rglob("*")
         return {path: path.stat().st_mtime_ns for path in paths}
 
-    addresses = copy_runs(recorded, server)
+    addresses = copy(recorded)
     before = modified()
-    assert copy_runs(recorded, server) == addresses
+    assert copy(recorded) == addresses
     shutil.copytree(recorded, tmp_path / "moved")
-    open_store(tmp_path / "moved")
-    assert copy_runs(tmp_path / "moved", server) == addresses
+    assert copy(tmp_path / "moved") == addresses
     assert modified() == before and len(copies_on(server)) == 4
 
 
-def test_an_open_run_is_skipped_and_a_deleted_copy_stays_deleted(recorded, server):
-    source, target = open_store(recorded).client, MlflowClient(server.url)
-    open_run = source.create_run("1").info.run_id
-    try:
-        assert len(copy_runs(recorded, server)) == 4
-    finally:
-        source.delete_run(open_run)
-    copies = copies_on(server)
-    assert open_run not in copies
-    deleted = next(iter(copies.values())).info.run_id
+def test_an_open_run_is_skipped_and_a_deleted_copy_stays_deleted(store, server, copy):
+    source, target = open_store(store).client, MlflowClient(server.url)
+    run_ids = [source.create_run("1").info.run_id for _ in range(3)]
+    for run_id in run_ids[1:]:
+        source.set_terminated(run_id)
+    assert set(copy(store)) == set(copies_on(server)) == {*run_ids[1:]}
+    deleted = copies_on(server)[run_ids[1]].info.run_id
     target.delete_run(deleted)
-    assert len(copy_runs(recorded, server)) == 3
+    assert set(copy(store)) == {run_ids[2]}
     assert target.get_run(deleted).info.lifecycle_stage == "deleted"
 
 
 def test_a_tag_that_the_original_lost_is_deleted_and_a_tag_of_others_stays(
-    store, server
+    store, server, copy
 ):
     source, target = open_store(store).client, MlflowClient(server.url)
     run_id = source.create_run("1", tags={"error": "OSError: full"}).info.run_id
     source.set_terminated(run_id, "FAILED")
-    copy_runs(store, server, run_id=run_id)
-    copy = copies_on(server)[run_id].info.run_id
-    assert target.get_run(copy).data.tags["error"] == "OSError: full"
-    target.set_tag(copy, "reviewed", "yes")
+    copy(store, run_id)
+    copied = copies_on(server)[run_id]
+    assert copied.data.tags["error"] == "OSError: full"
+    target.set_tag(copied.info.run_id, "reviewed", "yes")
     source.delete_tag(run_id, "error")
     source.set_terminated(run_id, "FINISHED")
-    copy_runs(store, server, run_id=run_id)
-    updated = target.get_run(copy)
+    copy(store, run_id)
+    updated = target.get_run(copied.info.run_id)
     assert updated.info.status == "FINISHED"
     assert updated.data.tags["reviewed"] == "yes" and "error" not in updated.data.tags
 
 
-def test_children_are_copied_even_if_their_parent_was_deleted(store, server):
+def test_children_are_copied_even_if_their_parent_was_deleted(store, server, copy):
     client = open_store(store).client
     parent = client.create_run("1").info.run_id
     client.set_terminated(parent)
@@ -278,22 +273,16 @@ def test_children_are_copied_even_if_their_parent_was_deleted(store, server):
         client.set_terminated(child.info.run_id)
         children.add(child.info.run_id)
     client.delete_run(parent)
-    assert set(copy_runs(store, server)) == children
-    assert set(copies_on(server)) == children
+    assert set(copy(store)) == set(copies_on(server)) == children
 
 
-@pytest.mark.fault
-def test_two_processes_at_once_make_one_copy_of_each_run(
-    empty_project, start_run, server, tmp_path
+def test_a_server_that_stores_artifacts_in_a_folder_gets_none(
+    recorded, server, copy, tmp_path
 ):
-    project = empty_project("twice")
-    record_sweep(start_run, project.outputs)
-    processes = [project.start("sync", f"server={server.url}") for _ in range(2)]
-    for process in processes:
-        stdout, stderr = process.communicate(timeout=900)
-        assert process.returncode == 0, stderr
-        assert stdout == f"3 runs are on {server.url}, equal to those here\n"
-    assert_equal(project.outputs, server, tmp_path, count=3)
+    MlflowClient(server.url).create_experiment("digits", str(tmp_path / "stored"))
+    with pytest.raises(OSError, match="start it with --artifacts-destination"):
+        copy(recorded)
+    assert not copies_on(server) and not (tmp_path / "stored").exists()
 
 
 @pytest.fixture
@@ -306,46 +295,29 @@ def synced(empty_project, recorded):
 
 
 @pytest.mark.fault
-def test_clients_killed_at_any_point_lose_and_duplicate_nothing(
-    synced, server, tmp_path
+def test_two_processes_at_once_make_one_copy_of_each_run(synced, server, tmp_path):
+    processes = [synced.start("sync", f"server={server.url}") for _ in range(2)]
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=900)
+        assert process.returncode == 0, stderr
+        assert stdout == f"4 runs are on {server.url}, equal to those here\n"
+    assert_equal(synced.outputs, server, tmp_path, count=4)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("killed", ["client", "server"])
+def test_copying_that_is_killed_at_any_point_loses_and_duplicates_nothing(
+    synced, server, tmp_path, killed
 ):
     draw = random.Random(7)
     for point in range(POINTS):
         hide_copies(server)
         process = synced.start("sync", f"server={server.url}")
-        try:
-            process.wait(timeout=draw.uniform(2, 9))
-        except subprocess.TimeoutExpired:
-            process.kill()
-        process.communicate()
+        time.sleep(draw.uniform(2, 9))
+        (process if killed == "client" else server).kill()
+        process.communicate(timeout=900)
+        assert process.returncode in (0, 1, -signal.SIGKILL)
+        if killed == "server":
+            server.start()
         synced.run("sync", f"server={server.url}")
         assert_equal(synced.outputs, server, tmp_path / str(point), count=4)
-
-
-@pytest.mark.fault
-def test_servers_killed_at_any_point_lose_and_duplicate_nothing(
-    synced, new_server, tmp_path
-):
-    draw = random.Random(8)
-    mortal = new_server("mortal")
-    for point in range(POINTS):
-        hide_copies(mortal)
-        process = synced.start("sync", f"server={mortal.url}")
-        time.sleep(draw.uniform(2, 9))
-        mortal.kill()
-        process.communicate(timeout=900)
-        assert process.returncode in (0, 1)
-        mortal.start()
-        synced.run("sync", f"server={mortal.url}")
-        assert_equal(synced.outputs, mortal, tmp_path / str(point), count=4)
-
-
-@pytest.mark.fault
-def test_the_sweep_command_copies_the_sweep(empty_project, server, tmp_path):
-    project = empty_project("swept")
-    patient = "from pipeline.tracking import mirror; "
-    patient += "mirror.TIMEOUT = mirror.REQUEST_TIMEOUT = 600"
-    keys = ["hidden=5,-1", "dataset=digits", "epochs=1", f"server={server.url}"]
-    process = project.run("train", "-m", *keys, status=1, before=patient)
-    assert process.stdout.count("copy   ") == 1
-    assert_equal(project.outputs, server, tmp_path, count=3)

@@ -15,11 +15,6 @@ from pipeline.tracking.store import artifact_root, path_from_uri, sqlite_uri
 
 
 @pytest.fixture
-def client(store):
-    return MlflowClient(sqlite_uri(store / "mlflow.db"))
-
-
-@pytest.fixture
 def run(client):
     return client.create_run("1")
 

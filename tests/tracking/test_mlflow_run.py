@@ -9,14 +9,10 @@ from mlflow.entities import LoggedModelOutput
 from PIL import Image
 
 from pipeline.model.network import Network
-from pipeline.tracking.store import artifact_folder, open_store
+from pipeline.tracking.store import recorded_run
 
 
-def network():
-    return Network(hidden=3, generator=torch.Generator().manual_seed(1))
-
-
-def test_what_a_run_records_is_in_the_store(store, start_run, tmp_path):
+def test_what_a_run_records_is_in_the_store(store, client, start_run, tmp_path):
     (tmp_path / "metrics.json").write_text("{}")
     with start_run(store) as run:
         run.log_metrics({"val/loss": 0.25, "val/accuracy": 0.5}, step=3, time=1000)
@@ -27,25 +23,23 @@ def test_what_a_run_records_is_in_the_store(store, start_run, tmp_path):
         run.log_dataset(
             "mnist", sha256="a" * 64, source="file", counts={"train": 5}, use="training"
         )
-    client = open_store(store).client
     stored = client.get_run(run.id)
     assert stored.data.metrics == {"val/loss": 0.25, "val/accuracy": 0.5}
     (point,) = client.get_metric_history(run.id, "val/loss")
     assert (point.step, point.timestamp) == (3, 1000)
     assert stored.data.tags["mlflow.note.content"] == "a description"
     assert stored.data.tags["weights.sha256"] == "f00d"
-    folder = artifact_folder(stored)
+    folder = recorded_run(stored).folder
     assert (folder / "config.yaml").read_text() == "hidden: 20"
     assert (folder / "train" / "metrics.json").read_text() == "{}"
     (entry,) = stored.inputs.dataset_inputs
     assert (entry.dataset.name, entry.dataset.digest) == ("mnist", "a" * 32)
-    assert [(tag.key, tag.value) for tag in entry.tags] == [
-        ("mlflow.data.context", "training")
-    ]
+    (tag,) = entry.tags
+    assert (tag.key, tag.value) == ("mlflow.data.context", "training")
 
 
 def test_a_table_that_is_recorded_again_replaces_the_first_and_its_images(
-    store, start_run
+    store, client, start_run
 ):
     def row(label, color):
         return {"label": label, "image": Image.new("RGB", (9, 9), color)}
@@ -53,33 +47,31 @@ def test_a_table_that_is_recorded_again_replaces_the_first_and_its_images(
     with start_run(store) as run:
         run.log_table("mistakes.json", [row(1, "red"), row(2, "red")])
         run.log_table("mistakes.json", [row(3, "blue"), row(4, "blue")])
-    (stored,) = open_store(store).search("")
-    folder = artifact_folder(stored)
+    folder = recorded_run(client.get_run(run.id)).folder
     table = json.loads((folder / "mistakes.json").read_text())
     assert table["columns"] == ["label", "image"]
     assert [label for label, _ in table["data"]] == [3, 4]
-    cells = [cell for _, cell in table["data"]]
-    linked = {
-        cell[key] for cell in cells for key in ("filepath", "compressed_filepath")
-    }
-    files = (folder / "table_images").rglob("*.*")
-    assert {str(path.relative_to(folder)) for path in files} == linked
-    for cell in cells:
+    linked = set()
+    for _, cell in table["data"]:
+        linked |= {cell["filepath"], cell["compressed_filepath"]}
         with Image.open(folder / cell["filepath"]) as image:
             assert image.getpixel((0, 0)) == (0, 0, 255)
+    files = (folder / "table_images").rglob("*.*")
+    assert {str(path.relative_to(folder)) for path in files} == linked
 
 
 def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
-    store, start_run
+    store, client, start_run
 ):
-    client, models = open_store(store).client, []
+    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
+    models = []
     for _ in range(3):  # killed while recording, killed afterwards, finished
         with suppress(KeyboardInterrupt), start_run(store) as run:
             if not models:
                 begun = mlflow.initialize_logged_model("model", source_run_id=run.id)
                 client.log_outputs(run.id, [LoggedModelOutput(begun.model_id, 0)])
             else:
-                run.log_model(network(), torch.zeros(2, 28, 28))
+                run.log_model(network, torch.zeros(2, 28, 28))
             models.append(client.search_logged_models(["1"]))
             if len(models) < 3:
                 raise KeyboardInterrupt
@@ -88,11 +80,10 @@ def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
 
 
 @pytest.fixture
-def attempts(store):
+def attempts(client):
     """Return a function that creates children of a run with these statuses."""
 
     def create(sweep, *statuses):
-        client = open_store(store).client
         for status in statuses:
             tags = {**sweep.child_tags(), "setting": "hidden=5"}
             run_id = client.create_run("1", tags=tags).info.run_id
@@ -105,14 +96,14 @@ def attempts(store):
 @pytest.mark.parametrize(
     ("statuses", "error", "remaining"),
     [
-        (["FINISHED"], "", ["FINISHED"]),
-        (["FAILED", "KILLED", "FINISHED"], "", ["FINISHED"]),
-        (["FAILED", "KILLED"], "out of memory", ["FAILED"]),
-        ([], "hidden must be at least 1", ["FAILED"]),
+        (["FINISHED"], "", "FINISHED"),
+        (["FAILED", "KILLED", "FINISHED"], "", "FINISHED"),
+        (["FAILED", "KILLED"], "out of memory", "FAILED"),
+        ([], "hidden must be at least 1", "FAILED"),
     ],
 )
 def test_reconciling_leaves_one_child_for_a_setting(
-    store, start_run, attempts, statuses, error, remaining
+    store, client, start_run, attempts, statuses, error, remaining
 ):
     with start_run(store, lease="sweeps/1") as sweep:
         sweep.reconcile(
@@ -122,13 +113,11 @@ def test_reconciling_leaves_one_child_for_a_setting(
             tags={"sweep": "1"},
             error=error,
         )
-        children = sweep.children()
-        assert [child.status for child in children] == remaining
-        assert [child.tags["setting"] for child in children] == ["hidden=5"]
-    stored = open_store(store).client.get_run(children[0].run_id)
-    assert stored.data.tags.get("error", "") == error
-    if error:
-        assert stored.data.params == {"hidden": "5"}
+        (child,) = sweep.children()
+    assert (child.status, child.tags["setting"]) == (remaining, "hidden=5")
+    assert child.tags.get("error", "") == error
+    params = client.get_run(child.run_id).data.params
+    assert params == ({"hidden": "5"} if error else {})
 
 
 def test_the_comparison_link_names_the_experiment_and_all_children(
@@ -143,8 +132,7 @@ def test_the_comparison_link_names_the_experiment_and_all_children(
 
 def test_the_viewing_hint_names_the_run_the_store_and_the_page(store, start_run):
     with start_run(store) as run:
-        pass
-    lines = run.viewing_hint().splitlines()
+        lines = run.viewing_hint().splitlines()
     assert lines[0] == f"run    a name ({run.id})"
     assert f"--backend-store-uri sqlite:///{store}/mlflow.db" in lines[1]
     assert f"/#/experiments/1/runs/{run.id}?" in lines[2]

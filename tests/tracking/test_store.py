@@ -8,10 +8,10 @@ from mlflow import MlflowClient
 from pipeline import tracking
 from pipeline.model.network import Network
 from pipeline.tracking.store import (
-    artifact_folder,
     artifact_root,
     open_store,
     path_from_uri,
+    recorded_run,
     sqlite_uri,
 )
 
@@ -71,7 +71,7 @@ def test_a_store_that_was_moved_finds_its_artifacts_again(
     store = open_store(folder)
     (run,) = store.search("")
     artifacts = folder / "mlflow-artifacts" / "digits" / run.info.run_id / "artifacts"
-    assert artifact_folder(run) == artifacts
+    assert recorded_run(run).folder == artifacts
     assert (artifacts / "text.txt").read_text() == "kept"
     (model,) = store.client.search_logged_models(["1"])
     model_folder = path_from_uri(model.artifact_location)
