@@ -7,11 +7,14 @@ import gzip
 import io
 import math
 import os
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,22 +22,18 @@ from safetensors import numpy as safetensors
 
 from pipeline import datasets, images
 from pipeline.cli import config, schema
-from pipeline.cli.arguments import ParsedCommand, parse
+from pipeline.cli.arguments import parse
 from pipeline.images import reading
 from pipeline.model import Network, load_trained_model, storage
 from pipeline.training import Adam, Checkpoint
 
-TRIES = int(os.environ.get("FUZZ", "50"))
-settings.register_profile(
-    "fuzz",
-    max_examples=TRIES,
+fuzz = settings(
+    max_examples=int(os.environ.get("FUZZ", "50")),
     deadline=timedelta(seconds=120),  # no reader hangs
     derandomize="FUZZ" not in os.environ,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-fuzz = settings.get_profile("fuzz")
-
 
 SPECIAL = [b"\0\0\x80\x7f", b"\xff\xff\xff\xff", b"\0\0\0\0"]  # inf, nan, 0
 EDITS = st.lists(
@@ -94,8 +93,8 @@ def idx(*sizes):
 @given(
     damaged(idx(40), idx(3, 5, 4), gzip.compress(idx(40)), gzip.compress(idx(2, 3, 4)))
 )
-def test_an_idx_file_is_read_exactly_or_refused(tmp_path_factory, dimensions, content):
-    path = tmp_path_factory.getbasetemp() / "damaged-idx"
+def test_an_idx_file_is_read_exactly_or_refused(tmp_path, dimensions, content):
+    path = tmp_path / "idx"
     path.write_bytes(content)
     array = read(datasets.read_idx, path, dimensions=dimensions)
     if array is not None:
@@ -118,8 +117,8 @@ IMAGES += [encode(kind) for kind in ("GIF", "BMP", "TIFF", "WEBP", "PPM")]
 
 @fuzz
 @given(damaged(*IMAGES))
-def test_an_image_is_read_as_grey_levels_or_refused_by_name(tmp_path_factory, content):
-    path = tmp_path_factory.getbasetemp() / "damaged.png"
+def test_an_image_is_read_as_grey_levels_or_refused_by_name(tmp_path, content):
+    path = tmp_path / "damaged.png"
     path.write_bytes(content)
     levels = read(reading.read_image, path, naming="damaged.png")
     if levels is not None:
@@ -132,18 +131,14 @@ TABLE = "file,label\n1.png,1\n2.png,2\n../up.png,3\n/etc/passwd,4\n"
 
 @fuzz
 @given(st.one_of(damaged(TABLE.encode()), st.text(max_size=99).map(str.encode)))
-def test_labels_csv_lists_only_files_of_its_folder_or_is_refused(
-    tmp_path_factory, content
-):
-    folder = tmp_path_factory.getbasetemp() / "damaged-table"
-    folder.mkdir(exist_ok=True)
+def test_labels_csv_lists_only_files_of_its_folder_or_is_refused(tmp_path, content):
     for name in ("1.png", "2.png"):
-        (folder / name).touch()
-    (folder / "labels.csv").write_bytes(content)
-    listing = read(images.list_images, folder)
+        (tmp_path / name).touch()
+    (tmp_path / "labels.csv").write_bytes(content)
+    listing = read(images.list_images, tmp_path)
     for entry in listing.entries if listing else ():
         assert entry.label in range(10)
-        assert entry.path.resolve().is_relative_to(folder.resolve())
+        assert entry.path.resolve().is_relative_to(tmp_path.resolve())
     assert not listing or all(line.isprintable() for line in listing.problems)
 
 
@@ -158,8 +153,8 @@ TENSORS = safetensors.save(
 
 @fuzz
 @given(damaged(TENSORS))
-def test_a_network_is_finite_and_complete_or_refused(tmp_path_factory, content):
-    path = tmp_path_factory.getbasetemp() / "damaged.safetensors"
+def test_a_network_is_finite_and_complete_or_refused(tmp_path, content):
+    path = tmp_path / "damaged.safetensors"
     path.write_bytes(content)
     loaded = read(storage.load_network, path, naming="damaged.safetensors")
     if loaded:
@@ -176,14 +171,10 @@ HISTORY = safetensors.save(
 
 @fuzz
 @given(damaged(HISTORY))
-def test_a_history_is_finite_and_ends_with_its_network_or_is_refused(
-    tmp_path_factory, content
-):
-    folder = tmp_path_factory.getbasetemp() / "damaged-history"
-    folder.mkdir(exist_ok=True)
-    (folder / "model.safetensors").write_bytes(TENSORS)
-    (folder / "history.safetensors").write_bytes(content)
-    trained = load_trained_model(folder / "model.safetensors")
+def test_a_history_is_finite_and_ends_with_its_network_or_is_refused(tmp_path, content):
+    (tmp_path / "model.safetensors").write_bytes(TENSORS)
+    (tmp_path / "history.safetensors").write_bytes(content)
+    trained = load_trained_model(tmp_path / "model.safetensors")
     history = read(trained.history, naming="history.safetensors")
     if history is not None:
         last = storage.snapshot(trained.network)
@@ -204,8 +195,8 @@ DETECTOR = safetensors.save(
 
 @fuzz
 @given(damaged(DETECTOR))
-def test_an_ood_detector_is_complete_or_refused(tmp_path_factory, content):
-    path = tmp_path_factory.getbasetemp() / "damaged-familiar.safetensors"
+def test_an_ood_detector_is_complete_or_refused(tmp_path, content):
+    path = tmp_path / "damaged-familiar.safetensors"
     path.write_bytes(content)
     detector = read(storage.load_detector, path, network="a hash")
     if detector:
@@ -217,8 +208,8 @@ def test_an_ood_detector_is_complete_or_refused(tmp_path_factory, content):
 @pytest.mark.parametrize("name", ["state", "history"])
 @fuzz
 @given(edits=EDITS)
-def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path_factory, name, edits):
-    folder = tmp_path_factory.mktemp("damaged", numbered=True)
+def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path, name, edits):
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
     net = network()
     parts = net, Adam(net, lr=0.1), torch.Generator()
     before = Checkpoint(folder, *parts).save().tensors
@@ -233,12 +224,8 @@ def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path_factory, name, edi
 
 
 VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(max_size=20),
-    st.lists(st.text(max_size=5), max_size=3),
+    *(st.none(), st.booleans(), st.integers(), st.floats()),
+    *(st.text(max_size=20), st.lists(st.text(max_size=5), max_size=3)),
 )
 KEYS = sorted(config.defaults())
 
@@ -265,6 +252,8 @@ WORDS = st.one_of(
 
 @fuzz
 @given(st.lists(WORDS, max_size=4))
-def test_a_command_line_is_parsed_or_refused(words):
+def test_a_command_line_is_refused_or_can_be_parsed_by_hydra(words):
     command = read(parse, words, schema.TrainConfig, sweeps=True)
-    assert command is None or isinstance(command, ParsedCommand)
+    if command:
+        overrides = [word for word in command.overrides if word[0] != "-"]
+        OverridesParser.create().parse_overrides(overrides)

@@ -38,13 +38,12 @@ def test_a_sweep_is_one_parent_and_a_child_for_each_setting(runs):
         for seed in (1, 2)
     ]
     for child in children:
-        tags, params = child.data.tags, child.data.params
+        tags = child.data.tags
         assert tags["mlflow.parentRunId"] == parent.info.run_id
         assert tags["sweep"] == parent.data.tags["sweep"]
-        assert (
-            f"hidden={params['hidden']} seed={params['seed']} " in child.info.run_name
-        )
-        assert (tags["hidden"], tags["seed"]) == (params["hidden"], params["seed"])
+        for key in ("hidden", "seed"):
+            assert f"{key}={tags[key]} " in child.info.run_name
+            assert tags[key] == child.data.params[key]
 
 
 def test_a_child_is_as_complete_as_a_single_run(swept, runs):
