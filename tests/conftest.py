@@ -253,6 +253,17 @@ def few(mnist):
 
 
 @pytest.fixture(scope="session")
+def write_idx():
+    """A function that writes images or labels as an IDX file."""
+
+    def write(path, array):
+        header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()
+        path.write_bytes(header + array.tobytes())
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """Return a function that copies a store without runs; making one takes seconds."""
     made = tmp_path_factory.mktemp("store")

@@ -1,16 +1,4 @@
-import numpy as np
 import pytest
-
-
-@pytest.fixture(scope="session")
-def write_idx():
-    """A function that writes an array as an IDX file."""
-
-    def write(path, array):
-        header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()
-        path.write_bytes(header + array.tobytes())
-
-    return write
 
 
 @pytest.fixture

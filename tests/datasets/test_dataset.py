@@ -7,12 +7,10 @@ from pipeline.datasets import Dataset, LabelledImages, summary
 
 
 def test_mnist_has_the_published_label_counts(mnist):
-    assert np.bincount(mnist.train.labels).tolist() == [
-        *(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
-    ]
-    assert np.bincount(mnist.test.labels).tolist() == [
-        *(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
-    ]
+    train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(mnist.train.labels).tolist() == train
+    assert np.bincount(mnist.test.labels).tolist() == test
 
 
 def test_the_description_has_the_known_statistics_of_mnist(mnist):
@@ -35,12 +33,9 @@ def test_means_are_the_mean_images_of_the_classes(few):
         assert np.abs(images.mean(axis=0) - mean).max() <= 0.5  # rounded
 
 
-def test_exercise_validates_on_the_test_images(mnist):
+def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnist):
     split = mnist.split("exercise")
     assert split.train is mnist.train and split.val is mnist.test
-
-
-def test_holdout_validates_on_the_last_500_training_images_of_each_class(mnist):
     split = mnist.split("holdout")
     assert np.bincount(split.val.labels).tolist() == [500] * 10
     for label in range(10):

@@ -37,14 +37,17 @@ def serve(monkeypatch):
     def start(answer):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                answer(self)
+                if callable(answer):
+                    answer(self)
+                else:
+                    self.wfile.write(answer)
 
             def log_message(self, *_):
                 pass
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
         servers.append(server)
         address = f"http://127.0.0.1:{server.server_port}/"
         monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address])
@@ -53,29 +56,22 @@ def serve(monkeypatch):
     yield start
     for server in servers:
         server.shutdown()
-
-
-def content(body):
-    def answer(handler):
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
-
-
-def not_found(handler):
-    handler.send_error(404)
+        server.server_close()
 
 
 def fetch(raw):
     return download.fetch("mnist", raw.parent.parent)
 
 
+OK = b"HTTP/1.0 200 OK\r\n\r\n"
+NOT_FOUND = b"HTTP/1.0 404 Not Found\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\nshort"
+BOMB = gzip.compress(bytes(download.MAX_FILE_BYTES + 1), 1)
+
+
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_missing_or_damaged_file_is_downloaded(raw, serve, labels, capfd, damaged):
-    serve(content(gzip.compress(labels)))
+    serve(OK + gzip.compress(labels))
     if damaged:
         (raw / NAME).write_bytes(labels[:-1])
     fetch(raw)
@@ -85,40 +81,22 @@ def test_a_missing_or_damaged_file_is_downloaded(raw, serve, labels, capfd, dama
         assert (raw / f"{NAME}.bad").read_bytes() == labels[:-1]
 
 
-def raw_answer(sent):
-    def answer(handler):
-        handler.wfile.write(sent)
-        handler.close_connection = True
-
-    return answer
-
-
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\nshort"
-BAD_ANSWERS = {
-    "a login page": (content(b"<html>Please log in</html>"), "Not a gzipped file"),
-    "a truncated gzip": (
-        content(gzip.compress(b"x" * 100, mtime=0)[:-4]),
-        "ended before",
-    ),
-    "a gzip bomb": (
-        content(gzip.compress(bytes(download.MAX_FILE_BYTES + 1))),
-        "unpacks to more than",
-    ),
-    "other labels": (
-        content(gzip.compress(b"labels")),
-        f"{NAME} was received with sha256",
-    ),
-    "not HTTP": (raw_answer(b"garbage\r\n\r\n"), "garbage"),
-    "a torn chunk": (raw_answer(CHUNKED), "IncompleteRead"),
-    "an error": (not_found, "404"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_ANSWERS)
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (OK + b"<html>Please log in</html>", "Not a gzipped file"),
+        (OK + gzip.compress(b"x" * 100, mtime=0)[:-4], "ended before"),
+        (OK + BOMB, "unpacks to more than"),
+        (OK + gzip.compress(b"labels"), f"{NAME} was received with sha256"),
+        (b"garbage\r\n\r\n", "garbage"),
+        (CHUNKED, "IncompleteRead"),
+        (NOT_FOUND, "404"),
+    ],
+    ids=["login page", "torn", "bomb", "other", "garbage", "torn chunk", "404"],
+)
 def test_a_bad_answer_of_a_mirror_is_refused_and_the_next_source_tried(
-    raw, serve, capfd, kind
+    raw, serve, capfd, answer, reason
 ):
-    answer, reason = BAD_ANSWERS[kind]
     serve(answer)
     with pytest.raises(FileNotFoundError) as missing:
         fetch(raw)
@@ -135,20 +113,17 @@ def test_a_bad_answer_of_a_mirror_is_refused_and_the_next_source_tried(
 
 @pytest.mark.parametrize("slow_part", ["everything", "headers", "content"])
 def test_a_silent_or_slow_server_is_given_up(raw, serve, capfd, slow_part, monkeypatch):
-    timeouts = {"CONNECT_TIMEOUT": 60, "FILE_TIMEOUT": 2}
-    if slow_part == "everything":
-        timeouts = {"CONNECT_TIMEOUT": 1, "FILE_TIMEOUT": 60}
-    for name, seconds in timeouts.items():
-        monkeypatch.setattr(download, name, seconds)
+    reads_are_slow = slow_part != "everything"
+    monkeypatch.setattr(download, "CONNECT_TIMEOUT", 60 if reads_are_slow else 1)
+    monkeypatch.setattr(download, "FILE_TIMEOUT", 1 if reads_are_slow else 60)
 
     def answer(handler):
-        if slow_part != "headers":
-            handler.send_response(200)
-            handler.end_headers()
+        if slow_part == "content":
+            handler.wfile.write(OK)
         try:
             for _ in range(3000):
                 time.sleep(0.1)
-                if slow_part != "everything":
+                if reads_are_slow:
                     handler.wfile.write(b".")
         except OSError:  # the client has given up
             pass
@@ -159,14 +134,14 @@ def test_a_silent_or_slow_server_is_given_up(raw, serve, capfd, slow_part, monke
         fetch(raw)
     # pip's own refusal is included; without the timeout it takes 300 s.
     assert time.monotonic() - start < 150
-    expected = "timed out" if slow_part == "everything" else "incomplete after 2 s"
+    expected = "incomplete after 1 s" if reads_are_slow else "timed out"
     assert expected in capfd.readouterr().err
 
 
 def test_gzipped_files_in_the_folder_are_used_and_a_damaged_one_is_renamed(
     raw, serve, labels, capfd
 ):
-    serve(not_found)
+    serve(NOT_FOUND)
     other = "train-labels-idx1-ubyte"
     packed = gzip.compress((raw / other).read_bytes())
     (raw / other).unlink()
