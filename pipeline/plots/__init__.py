@@ -14,21 +14,3 @@ from pipeline.plots.evaluation import evaluation_scores
 from pipeline.plots.inspection import fitted_lines, neuron_responses, pixel_usage
 from pipeline.plots.sweep import SweepPoint, sweep_accuracy
 from pipeline.plots.training import MAX_TEMPLATES, learning_curves, templates
-
-__all__ = [
-    "MAX_TEMPLATES",
-    "ImageRow",
-    "SweepPoint",
-    "class_means",
-    "contact_sheet",
-    "diverging_colours",
-    "evaluation_scores",
-    "fitted_lines",
-    "image_rows",
-    "learning_curves",
-    "neuron_responses",
-    "pixel_usage",
-    "stack_images",
-    "sweep_accuracy",
-    "templates",
-]

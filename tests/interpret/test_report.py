@@ -10,17 +10,18 @@ import torch
 from PIL import Image
 
 from pipeline.images import preprocess
-from pipeline.interpret import report
+from pipeline.interpret import pre_activations, report
+from pipeline.interpret.measurements import hidden_pre_activations
 from pipeline.interpret.report.page import select_epochs
 from pipeline.model import (
-    Network,
     load_trained_model,
+    network_from,
     save_history,
     save_model,
     snapshot,
-    to_pixels,
 )
 
+NAME = "hidden=20 seed=1"
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's
 MINUS = "\u2212"  # the sign of negative numbers on the page
 PERCENT = "\u00a0%"
@@ -41,7 +42,7 @@ DRAWINGS = {
 
 @pytest.fixture(scope="module")
 def html(trained, mnist):
-    return report.render(trained, mnist, name="hidden=20 seed=1")
+    return report.render(trained, mnist, name=NAME)
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +127,6 @@ def last_numbers(page, table):
     ]
 
 
-# --- The file -------------------------------------------------------------------------
-
-
 def test_the_page_is_one_small_file_without_requests(open_page, html):
     assert len(html.encode()) <= 1_500_000
     addresses = set(re.findall(r"https?://[^\s\"']+", html))
@@ -140,19 +138,18 @@ def test_the_page_is_one_small_file_without_requests(open_page, html):
 
 
 def test_the_same_network_gives_the_same_bytes(trained, mnist, html):
-    assert report.render(trained, mnist, name="hidden=20 seed=1") == html
+    assert report.render(trained, mnist, name=NAME) == html
 
 
-def test_a_network_ten_times_as_large_fits_in_five_megabytes(mnist, tmp_path):
-    networks = [
-        Network(hidden=200, generator=torch.Generator().manual_seed(epoch))
-        for epoch in range(30)
-    ]
+def test_a_network_ten_times_as_large_fits_in_five_megabytes(
+    new_network, mnist, tmp_path
+):
+    networks = [new_network(200, seed=epoch) for epoch in range(30)]
     save_model(tmp_path / "model.safetensors", networks[-1], {})
     history = [snapshot(network) for network in networks]
     save_history(tmp_path / "history.safetensors", history, {})
     large = load_trained_model(tmp_path / "model.safetensors")
-    html = report.render(large, mnist, name="large")
+    html = report.render(large, mnist, name=NAME)
     assert 3_000_000 < len(html.encode()) <= 5_000_000
 
 
@@ -172,17 +169,14 @@ def test_epochs_are_evenly_spaced_from_the_first(recorded, capacity, expected):
 
 @pytest.mark.parametrize(("hidden", "fits"), [(20, True), (400, True), (600, False)])
 def test_a_network_that_does_not_fit_gets_a_page_that_says_so(
-    trained, mnist, hidden, fits
+    trained, new_network, mnist, hidden, fits
 ):
-    network = Network(hidden=hidden, generator=torch.Generator())
-    large = replace(trained, network=network)
+    large = replace(trained, network=new_network(hidden))
     assert report.fits(large) == fits
     if not fits:
-        html = report.render(large, mnist, name="large")
-        assert f"{network.size:,} parameters, too many" in html and len(html) < 1000
-
-
-# --- Its numbers ----------------------------------------------------------------------
+        html = report.render(large, mnist, name=NAME)
+        assert f"{large.network.size:,} parameters, too many" in html
+        assert len(html) < 1000
 
 
 def test_the_page_computes_what_pytorch_computes(page, trained, mnist):
@@ -194,11 +188,9 @@ def test_the_page_computes_what_pytorch_computes(page, trained, mnist):
           return [...result.hiddenSums, ...result.logits, ...result.probabilities];
         })"""
     )
-    with torch.no_grad():
-        pixels = to_pixels(mnist.test.images[rows]).flatten(start_dim=1)
-        sums = trained.network.layer_1(pixels)
-        logits = trained.network.layer_2(sums.relu())
-    expected = torch.cat([sums, logits, logits.softmax(dim=1)], dim=1).numpy()
+    network, images = trained.network, mnist.test.images[rows]
+    sums = hidden_pre_activations(network, images)
+    expected = np.hstack([sums, network.logits(images), network.predict(images)])
     np.testing.assert_allclose(computed, expected, atol=1e-5, rtol=1e-6)
 
 
@@ -240,8 +232,8 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     assert {pair for pair in pairs if "" in pair} == {("", "")}
 
 
-def prepared(page, levels):
-    """Prepare grey levels on the page: the image, the count, and `drawn`."""
+def assert_prepared_as_in_python(page, levels):
+    """Prepare grey levels on the page and in Python; return the result of Python."""
     image, *rest = page.evaluate(
         """(levels) => {
           const { image, digitCount, drawn } = preprocessing.preprocess(levels);
@@ -249,7 +241,11 @@ def prepared(page, levels):
         }""",
         levels.ravel().tolist(),
     )
-    return np.reshape(image, (28, 28)), rest
+    expected = preprocess(levels)
+    difference = np.reshape(image, (28, 28)) - expected.image.astype(int)
+    assert np.abs(difference).max() <= 1  # rounding
+    assert rest == [expected.digit_count, expected.drawn]
+    return expected
 
 
 def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
@@ -264,14 +260,11 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
             ]
             draw(page, moved)
             levels = np.reshape(page.evaluate("[...drawnLevels()]"), (48, 48))
-            image = np.reshape(page.evaluate("[...state.image]"), (28, 28))
-            expected = preprocess(levels.astype(np.uint8))
-            assert np.abs(image - expected.image.astype(int)).max() <= 1  # rounding
+            expected = assert_prepared_as_in_python(page, levels.astype(np.uint8))
             assert page.evaluate("state.digitCount") == expected.digit_count == 1
-            probabilities = trained.network.predict(expected.image[None]).numpy()
-            (verdict,) = trained.detector.judge(
-                expected.image[None], probabilities, drawn=np.array([expected.drawn])
-            )
+            image, drawn = expected.image[None], np.array([expected.drawn])
+            probabilities = trained.network.predict(image).numpy()
+            (verdict,) = trained.detector.judge(image, probabilities, drawn=drawn)
             answer = text(page, "#answer")
             assert answer.startswith(f"The network says {verdict.digit} (")
             assert ("The answer is sure" in answer) == verdict.sure
@@ -284,10 +277,7 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
 def test_enlarged_test_images_are_prepared_as_by_predict(page, mnist):
     for image in mnist.test.images[:30]:
         large = Image.fromarray(image).resize((48, 48), Image.Resampling.BILINEAR)
-        expected = preprocess(levels := np.array(large))
-        result, rest = prepared(page, levels)
-        assert np.abs(result - expected.image.astype(int)).max() <= 1  # rounding
-        assert rest == [expected.digit_count, expected.drawn]
+        assert_prepared_as_in_python(page, np.array(large))
 
 
 @pytest.mark.parametrize(
@@ -305,14 +295,7 @@ def test_shapes_are_prepared_as_by_predict(page, boxes, drawn):
     levels = np.zeros((48, 48), np.uint8)
     for box in boxes:
         levels[box] = 255
-    image, rest = prepared(page, levels)
-    expected = preprocess(levels)
-    assert np.abs(image - expected.image.astype(int)).max() <= 1
-    assert rest == [expected.digit_count, expected.drawn]
-    assert expected.drawn == drawn
-
-
-# --- Its use --------------------------------------------------------------------------
+    assert assert_prepared_as_in_python(page, levels).drawn == drawn
 
 
 def test_a_selected_neuron_shows_its_sum(page, trained, mnist):
@@ -320,9 +303,7 @@ def test_a_selected_neuron_shows_its_sum(page, trained, mnist):
     assert text(page, "#t-sum") == "How N16 is computed (a neuron of layer 1)"
     *terms, total, _ = last_numbers(page, "#terms")
     assert round(sum(terms), 4) == total  # the displayed numbers add up
-    with torch.no_grad():
-        pixels = to_pixels(mnist.test.images[:1]).flatten(start_dim=1)
-        expected = trained.network.layer_1(pixels)[0, 5].item()
+    expected = pre_activations(trained.network, mnist.test.images[0])["N16"].z
     assert total == pytest.approx(expected, abs=1e-4)
 
 
@@ -460,28 +441,25 @@ def test_the_training_is_played_until_the_slider_is_moved(page):
 
 
 def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, trained, mnist):
-    images = mnist.test.pick(np.arange(1000))
-    labels = torch.from_numpy(images.labels).long()
-
-    def correct(without):
-        copy = Network(hidden=20, generator=torch.Generator())
-        copy.load_state_dict(trained.network.state_dict())
-        with torch.no_grad():
-            copy.layer_2.weight[:, without] = 0
-        return int((copy.logits(images.images).argmax(dim=1) == labels).sum())
-
+    images, labels = mnist.test.images[:1000], mnist.test.labels[:1000]
+    without = snapshot(trained.network)
+    without["layer_2.weight"][:, 9] = 0
+    before, after = (
+        int((network.predict(images).argmax(dim=1).numpy() == labels).sum())
+        for network in (trained.network, network_from(without))
+    )
     page.locator("#neurons .switch").nth(9).click()
     effect = text(page, "#effect")
     assert effect.startswith("N110 off: ")
-    assert f"classifies {correct([9])} of 1,000 test images correctly" in effect
-    assert f"without the change, {correct([])}." in effect
+    assert f"classifies {after} of 1,000 test images correctly" in effect
+    assert f"without the change, {before}." in effect
     bars = page.locator("#digit-accuracies figure").first.get_attribute("aria-label")
     assert re.fullmatch(r"digit 0: [\d.]+\s% before, [\d.]+\s% after", bars)
     page.locator("#reset").click()
     assert text(page, "#effect").startswith("No neuron is changed")
     page.evaluate("find('N110')")
     page.locator("#scale").fill("0")
-    assert f"classifies {correct([9])} of 1,000" in text(page, "#effect")
+    assert f"classifies {after} of 1,000" in text(page, "#effect")
     page.locator("#shift").fill("2.5")
     assert "N110 \u00d7 0.0 + 2.5" in text(page, "#effect")
 
@@ -504,16 +482,12 @@ def test_every_control_has_a_name_for_screen_readers(page):
     assert nameless == []
 
 
-# --- Its surroundings -----------------------------------------------------------------
-
-
 def test_a_network_of_one_neuron_without_history_and_detector(
-    open_page, mnist, tmp_path
+    open_page, new_network, mnist, tmp_path
 ):
-    small = Network(hidden=1, generator=torch.Generator().manual_seed(1))
-    save_model(tmp_path / "model.safetensors", small, {})
-    bare = load_trained_model(tmp_path / "model.safetensors")
-    page = open_page(report.render(bare, mnist, name="small"))
+    save_model(tmp_path / "model.safetensors", new_network(1), {})
+    small = load_trained_model(tmp_path / "model.safetensors")
+    page = open_page(report.render(small, mnist, name=NAME))
     assert text(page, "#epoch-text").startswith("Final network")
     assert "784 pixels → 1 neuron → 10 digits" in text(page, "#lead")
     assert "epoch" not in text(page, "#lead")
@@ -529,9 +503,7 @@ def test_a_network_of_one_neuron_without_history_and_detector(
 def test_names_that_look_like_code_are_shown_as_text(
     open_page, trained, mnist, tmp_path
 ):
-    code = (
-        "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
-    )
+    code = "</script><script>document.title='a'</script><img src=x onerror=alert(1)>"
     dataset = replace(mnist, path=tmp_path / f"{code.replace('/', '|')}.x")
     page = open_page(report.render(trained, dataset, name=code))
     assert page.title() == f"{code}: inside the network"
