@@ -11,17 +11,18 @@ def network(hidden=20, seed=1):
     return Network(hidden=hidden, generator=torch.Generator().manual_seed(seed))
 
 
-def test_network_of_the_exercise_has_15910_parameters():
+def test_the_network_of_the_exercise_has_15910_parameters():
     assert network().size == 784 * 20 + 20 + 20 * 10 + 10 == 15_910
-
-
-def test_33_hidden_neurons_have_25872_input_weights():
-    assert network(33).layer_1.get_weights()[0].size == 25_872  # 784 * 33
-
-
-def test_get_weights_gives_kernel_then_bias_as_keras_does():
+    arrays = [(a.name, a.size, a.keras_shape) for a in network().arrays()]
+    assert arrays == [
+        ("layer_1 kernel", 15_680, (784, 20)),
+        ("layer_1 bias", 20, (20,)),
+        ("layer_2 kernel", 200, (20, 10)),
+        ("layer_2 bias", 10, (10,)),
+    ]
     shapes = [a.shape for layer in network().children() for a in layer.get_weights()]
-    assert shapes == [(784, 20), (20,), (20, 10), (10,)]
+    assert shapes == [shape for _, _, shape in arrays]
+    assert network(33).arrays()[0].size == 784 * 33 == 25_872
 
 
 def test_get_weights_gives_copies():

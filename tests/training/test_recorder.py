@@ -13,9 +13,13 @@ from pipeline.training.recorder import METRICS
 VALUES = dict(zip(METRICS, (0.4, 0.9, 0.3, 0.8), strict=True))
 
 
+@pytest.fixture
+def network():
+    return Network(hidden=3, generator=torch.Generator().manual_seed(1))
+
+
 @pytest.mark.parametrize("order", [1, -1])
-def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, order):
-    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
+def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network, order):
     metrics = {name: VALUES[name] for name in METRICS[::order]}
     recorder = Recorder(NullRun(), epochs=2)
     for epoch in (0, 1, 2):
@@ -35,3 +39,23 @@ def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, order):
     assert run == {"run_id": None, "seconds": 0.3}
     with Image.open(tmp_path / "learning_curves.png") as image:
         assert image.width > 500
+
+
+class RunWithImages(NullRun):
+    """A run that remembers the epochs of its images."""
+
+    def __init__(self):
+        self.epochs = []
+
+    def log_image(self, name, image, *, step):
+        self.epochs.append(step)
+
+
+@pytest.mark.parametrize("epochs", [1, 20, 21, 39, 1000])
+def test_a_training_has_at_most_21_images(network, epochs):
+    run = RunWithImages()
+    recorder = Recorder(run, epochs)
+    for epoch in range(epochs + 1):
+        recorder.add(EpochState(epoch, snapshot(network), VALUES, 0.1, 1000))
+    assert len(run.epochs) <= 21 and {0, epochs} <= {*run.epochs}
+    assert epochs > 20 or run.epochs == [*range(epochs + 1)]
