@@ -104,7 +104,7 @@ def parse(
         problems.append("-m is an option of python -m pipeline.train only")
     problems += _check_flags(names) + _check_settings(settings, sweep=sweep)
     keys = [pair.partition("=")[0] for pair in pairs]
-    values, swept = defaults(), {}
+    values, swept = {**defaults()}, {}
     for key, pair in zip(keys, pairs, strict=True):
         if keys.count(key) > 1:
             problems.append(f"{key} is given more than once: write {key}=a,b")

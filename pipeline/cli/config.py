@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -65,7 +66,7 @@ def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
     unknown = [key for key in values if key not in defaults()]
     lines = [explain_unknown_key(f"{key}=", schema) for key in unknown]
     try:
-        config = schema.model_validate(values)
+        config = schema.model_validate(dict(values))
     except ValidationError as error:
         lines += map(_explain, error.errors())
     if values.get("run") and values.get("model"):
@@ -117,14 +118,10 @@ def explain_unknown_key(argument: str, schema: type[StageConfig]) -> str:
     return f"`{name}` is not an option of this stage; options: {options}"
 
 
-def defaults() -> dict[str, Any]:
-    """Return the values of conf/config.yaml."""
-    return dict(_defaults())
-
-
 @cache  # reading YAML takes 5 ms, and a sweep asks for each of its jobs
-def _defaults() -> dict[str, Any]:
-    return load_yaml(CONF_DIR / "config.yaml")
+def defaults() -> Mapping[str, Any]:
+    """Return the values of conf/config.yaml, which cannot be changed."""
+    return MappingProxyType(load_yaml(CONF_DIR / "config.yaml"))
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

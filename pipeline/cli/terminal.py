@@ -37,14 +37,10 @@ def ignore_broken_pipe() -> None:
     for name in ("stdout", "stderr"):
         before = getattr(sys, name)
         if isinstance(before, io.TextIOWrapper):
-            raw = _Output(before.fileno(), "w", closefd=False)
-            after = io.TextIOWrapper(
-                raw if before.write_through else io.BufferedWriter(raw),
-                before.encoding,
-                "replace",
-                line_buffering=before.line_buffering,
-                write_through=before.write_through,
-            )
+            raw = io.BufferedWriter(_Output(before.fileno(), "w", closefd=False))
+            lines = before.line_buffering or before.write_through
+            encoding = before.encoding
+            after = io.TextIOWrapper(raw, encoding, "replace", line_buffering=lines)
             setattr(sys, name, after)
 
 

@@ -1,4 +1,3 @@
-import json
 import os
 import random
 
@@ -29,7 +28,6 @@ DATASET = "dataset must be mnist, fashion_mnist, digits or an existing folder"
     ("arguments", "message"),
     [
         ("hidden=0", "hidden must be greater than or equal to 1, got 0"),
-        ("hidden=-3", "hidden must be greater than or equal to 1, got -3"),
         ("hidden=abc", "hidden must be a valid integer, got 'abc'"),
         ("hidden=20.0", "hidden must be a valid integer, got 20.0"),
         ("hidden=true", "hidden must be a valid integer, got True"),
@@ -38,9 +36,7 @@ DATASET = "dataset must be mnist, fashion_mnist, digits or an existing folder"
         ("hidden=[1", "hidden has an invalid value '[1'"),
         ("hidden=" + "1" * 5000, "hidden has an invalid value '1111"),
         ("hiden=20", "`hiden` is not an option; did you mean hidden?"),
-        ("epochs=0", "epochs must be greater than or equal to 1, got 0"),
         ("lr=nan", "lr must be a finite number, got nan"),
-        ("lr=inf", "lr must be a finite number, got inf"),
         ("lr=-1", "lr must be greater than 0, got -1 (the default is lr=0.001)"),
         ("batch_size=0", "batch_size must be greater than or equal to 1, got 0"),
         ("batch_size=70000", "batch_size must be less than or equal to 60000, got"),
@@ -65,10 +61,11 @@ DATASET = "dataset must be mnist, fashion_mnist, digits or an existing folder"
         ("-m lr=interval(0,1)", "lr has an invalid value 'interval(0,1)'"),
         ("-m hidden=range(3,1)", "hidden has an invalid value 'range(3,1)'"),
         ("-m seed=range(1,3,0)", "seed has an invalid value 'range(1,3,0)'"),
-        ("-m dataset=~nosuchuser/x", DATASET),
         ("-m dataset=" + "x" * 5000, DATASET),
         ("-m hidden=5,10 lr=-1", "lr must be greater than 0, got -1"),
+        ("-m hydra.sweep.dir=x", "hydra.sweep.dir is set by this command"),
         ("-m hydra/launcher=ray", "must be basic or joblib, got"),
+        ("experiment", "'experiment' is not of the form key=value"),
         ("hydra/launcher=joblib", "is an option of sweeps: add -m"),
         ("-m hydra.launcher.n_jobs=many", "or -1 for all cores, got 'many'"),
         ("-m hydra.launcher.n_jobs=2", "no effect without hydra/launcher=joblib"),
@@ -78,6 +75,13 @@ DATASET = "dataset must be mnist, fashion_mnist, digits or an existing folder"
 def test_an_invalid_argument_is_refused_with_key_rule_and_value(arguments, message):
     (problem,) = problems(*arguments.split())
     assert message in problem
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path):
+    folder = os.fsdecode(bytes(tmp_path) + b"/\xff")
+    os.mkdir(folder)
+    (problem,) = problems("-m", f"dataset={folder}")
+    assert "dataset must be a folder whose name is valid UTF-8" in problem
 
 
 def test_all_invalid_values_are_named_at_once():
@@ -107,7 +111,7 @@ def test_only_trainings_are_swept():
     [
         *(("hidden=40", "hidden=40"), ("lr=1", "lr=1"), ("lr=1e-2", "lr=0.01")),
         *(("resume=False", "resume=false"), ("reproduce=null", "reproduce=null")),
-        *(("split=holdout", 'split="holdout"'), ("seed=2", "seed=2")),
+        *(("split='holdout'", 'split="holdout"'), ("seed=2", "seed=2")),
     ],
 )
 def test_a_valid_value_is_accepted(argument, override):
@@ -120,7 +124,6 @@ def test_a_valid_value_is_accepted(argument, override):
         "+hydra.callbacks.x._target_=evil.Class",
         "hydra.launcher._target_=evil.Class",
         "hydra.job.chdir=true",
-        "hydra.sweep.dir=x",
         "++hydra/launcher=joblib",
         "hydra/sweeper=evil",
         "--experimental-rerun=evil.pickle",
@@ -149,11 +152,9 @@ def test_the_configuration_that_is_shown_for_a_sweep_is_that_of_its_first_job(fl
     assert command == ParsedCommand(["hidden=5", *flags], [])
 
 
-@pytest.mark.parametrize("place", range(3))
-def test_the_flag_for_sweeps_may_be_anywhere(place):
-    arguments = ["hidden=5,6", "seed=1"]
-    arguments.insert(place, "-m")
-    command = sweep(*arguments)
+@pytest.mark.parametrize("arguments", ["-m hidden=5,6 seed=1", "hidden=5,6 seed=1 -m"])
+def test_the_flag_for_sweeps_may_be_anywhere(arguments):
+    command = sweep(*arguments.split())
     assert command.overrides == ["hidden=5,6", "seed=1", "-m"]
     assert len(command.jobs) == 2
 
@@ -183,6 +184,7 @@ def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
         ("lr=0.001,0.01", ["hidden=20 seed=1 lr=0.001", "hidden=20 seed=1 lr=0.01"]),
         ("hidden=5,5,6", ["hidden=5 seed=1", "hidden=6 seed=1"]),  # one job each
         ("hidden=5", ["hidden=5 seed=1"]),
+        ("split='holdout'", ["hidden=20 seed=1 split=holdout"]),  # without quotes
     ],
 )
 def test_a_sweep_has_a_job_for_each_value_with_all_swept_keys_in_its_name(
@@ -199,18 +201,6 @@ def test_an_invalid_value_of_a_sweep_is_a_problem_of_its_jobs_only():
         for seed in (1, 2)
     ]
     assert "got -1" in jobs[2].problems[0]
-
-
-def test_quotes_are_removed():
-    jobs = sweep("-m", "split='holdout',exercise").jobs
-    assert json.dumps([job.swept["split"] for job in jobs]) == '["holdout", "exercise"]'
-
-
-def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path):
-    folder = os.fsdecode(bytes(tmp_path) + b"/\xff")
-    os.mkdir(folder)
-    (problem,) = problems("-m", f"dataset={folder}")
-    assert "dataset must be a folder whose name is valid UTF-8" in problem
 
 
 def test_the_jobs_do_not_depend_on_the_order_of_keys_and_values():

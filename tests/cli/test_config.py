@@ -33,17 +33,12 @@ def test_every_key_of_the_configuration_is_an_option_of_a_stage():
     assert {*defaults()} == {key for schema in SCHEMAS for key in schema.model_fields}
 
 
-def test_a_caller_that_changes_the_defaults_changes_only_its_copy():
-    defaults()["hidden"] = 3
-    assert defaults()["hidden"] == 20  # the exercise's
-
-
 def test_every_default_has_a_comment_with_its_meaning():
     for line in (CONF_DIR / "config.yaml").read_text().splitlines():
         assert line.startswith("#") or len(line.split(" # ")[1]) > 10
 
 
-def test_an_unknown_key_of_an_experiment_is_refused():
+def test_an_unknown_key_such_as_that_of_a_recorded_run_is_refused():
     with pytest.raises(ConfigError, match="`hiden` is not an option; did you mean hid"):
         validate(TrainConfig, defaults() | {"hiden": 3})
 
@@ -91,16 +86,11 @@ def test_outputs_can_be_moved_and_outlive_the_copy_of_a_dvc_experiment(
 
 
 @pytest.mark.parametrize(
-    ("server", "rule"),
-    [
-        ("127.0.0.1:5000", "must be an address such as http://127.0.0.1:5000"),
-        ("file:///etc", "must be an address such as http://127.0.0.1:5000"),
-        ("http://", "must be an address such as http://127.0.0.1:5000"),
-        ("http://[::1", "must be an address such as http://127.0.0.1:5000"),
-        ("http://me:secret@host", "must not contain a password"),
-    ],
+    "server",
+    ["127.0.0.1:5000", "file:///etc", "http://", "http://[::1", "http://me:x@h"],
 )
-def test_a_server_that_is_not_an_address_or_has_a_password_is_refused(server, rule):
+def test_a_server_that_is_not_an_address_or_has_a_password_is_refused(server):
+    rule = "must not contain a password" if "@" in server else "must be an address such"
     with pytest.raises(ConfigError, match=rule):
         validate(TrainConfig, defaults() | {"server": server})
 
