@@ -5,20 +5,17 @@ from PIL import Image
 from pipeline.evaluation import read_input, read_inputs
 
 
-def test_an_index_selects_a_test_image(mnist):
+def test_an_index_selects_a_test_image_or_is_refused_with_the_key(mnist):
     single = read_input("3", mnist, prepare=True)
     (listed,) = read_inputs("3", mnist, prepare=True).images
     for image in (single, listed):
         assert (image.name, image.label) == ("mnist test image 3", mnist.test.labels[3])
         np.testing.assert_array_equal(image.prepared.image, mnist.test.images[3])
-
-
-@pytest.mark.parametrize("index", ["-1", "10000"])
-def test_an_index_out_of_range_is_refused_with_the_key(mnist, index):
-    with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
-        read_input(index, mnist, prepare=True)
-    with pytest.raises(ValueError, match=r"^images must be 0 to 9999, .* or folder"):
-        read_inputs(index, mnist, prepare=True)
+    for index in ("-1", "10000"):
+        with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
+            read_input(index, mnist, prepare=True)
+        with pytest.raises(ValueError, match=r"^images must be 0 to 9999, .* folder"):
+            read_inputs(index, mnist, prepare=True)
 
 
 def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path):
@@ -39,5 +36,3 @@ def test_unreadable_files_are_collected_and_the_others_read(mnist, tmp_path):
     assert (image.name, image.label, image.label_from_name) == ("5.png", 5, True)
     (problem,) = inputs.problems
     assert "6.png is not an image" in problem
-    with pytest.raises(ValueError, match="nowhere is missing"):
-        read_inputs(str(tmp_path / "nowhere"), mnist, prepare=True)
