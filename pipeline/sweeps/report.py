@@ -5,7 +5,7 @@ All of it is computed from the outcomes; what is trained is decided in `driver.p
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -37,7 +37,7 @@ class Setting:
     @property
     def name(self) -> str:
         """Its keys, such as "hidden=5 lr=0.01"."""
-        return " ".join(f"{key}={value}" for key, value in self.keys.items())
+        return _join(self.keys)
 
     @property
     def accuracy(self) -> float:
@@ -55,20 +55,15 @@ class Setting:
         deviation = "" if self.std is None else f" ± {self.std * 100:.2f}"
         return f"{self.accuracy:.2%}{deviation}"
 
-    def describe_failures(self) -> str:
-        """Return the seeds that failed, with their errors."""
-        seeds: dict[str, list[str]] = {}
-        for outcome in self.failed:
-            seed = str(outcome.job.values["seed"])
-            seeds.setdefault(outcome.error, []).append(seed)
-        return "; ".join(
-            f"seed={','.join(each)} failed: {error}" for error, each in seeds.items()
-        )
-
     def row(self) -> dict[str, Any]:
         """Return the row of sweep.csv."""
         first = self.trained[0] if self.trained else None
         seconds = [outcome.seconds for outcome in self.trained]
+        seeds: dict[str, list[str]] = {}  # that failed, by their error
+        for outcome in self.failed:
+            seed = str(outcome.job.values["seed"])
+            seeds.setdefault(outcome.error, []).append(seed)
+        failed = (f"seed={','.join(seeds[e])} failed: {e}" for e in seeds)
         return {
             **self.keys,
             "trained": len(self.trained),
@@ -77,8 +72,12 @@ class Setting:
             "parameters": first.parameters if first else None,
             "bytes": 4 * first.parameters if first else None,
             "seconds": round(mean(seconds), 3) if first else None,
-            "failed": self.describe_failures(),
+            "failed": "; ".join(failed),
         }
+
+
+def _join(keys: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in keys.items())
 
 
 def group_by_setting(outcomes: Sequence[Outcome]) -> list[Setting]:
@@ -189,14 +188,12 @@ def _plot(settings: Sequence[Setting], *, title: str) -> "Image":
     lines: dict[str, list[SweepPoint]] = {}
     for index, setting in enumerate(trained):
         if axis == "hidden":
-            x = setting.trained[0].parameters
-            caption = f"hidden={setting.keys['hidden']}"
+            x, caption = setting.trained[0].parameters, f"hidden={setting.keys[axis]}"
         elif axis:
             x, caption = setting.keys[axis], ""
         else:
             x, caption = index, setting.name or "all seeds"
-        others = {k: v for k, v in setting.keys.items() if axis and k != axis}
-        line = " ".join(f"{key}={value}" for key, value in others.items())
+        line = _join({k: v for k, v in setting.keys.items() if axis and k != axis})
         accuracies = [outcome.accuracy for outcome in setting.trained]
         lines.setdefault(line, []).append(SweepPoint(float(x), accuracies, caption))
     xlabel = "parameters" if axis == "hidden" else axis or ""
