@@ -72,10 +72,7 @@ def sync_runs(*, store: Path, server: str) -> dict[str, str]:
     """
     if not (store / "mlflow.db").exists():
         raise ValueError(f"{store / 'mlflow.db'} is missing: nothing was recorded yet")
-    opened = _open_store(store)
-    from pipeline.tracking.mlflow_tracker import mark_orphaned_runs_killed
-
-    mark_orphaned_runs_killed(opened)
+    _open_store(store).mark_orphaned_runs_killed()
     return mirror.mirror_runs(store, server)
 
 

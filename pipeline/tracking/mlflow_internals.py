@@ -52,6 +52,7 @@ def recorded_images(paths: Iterable[str]) -> set[tuple[str, int]]:
     return {(re.sub(r"\W", "/", match[1]), int(match[2])) for match in matches}
 
 
-def image_cell(png: str, webp: str) -> dict[str, str]:
+def image_cell(stem: str) -> dict[str, str]:
     """Return the cell of a `log_table` table that displays an image and thumbnail."""
-    return {"type": "image", "filepath": png, "compressed_filepath": webp}
+    files = {"filepath": f"{stem}.png", "compressed_filepath": f"{stem}.webp"}
+    return {"type": "image", **files}

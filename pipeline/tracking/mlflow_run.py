@@ -16,7 +16,7 @@ from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from PIL import Image
 
-from pipeline import CLASSES, SIDE, files
+from pipeline import CLASSES, SIDE
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import RecordedRun
 from pipeline.tracking.mlflow_internals import image_cell, recorded_images
@@ -69,17 +69,12 @@ class MlflowRun:
         for index, row in enumerate(rows):
             for column, value in row.items():
                 if isinstance(value, Image.Image):
-                    value = self._image_cell(f"{folder}/{column}-{index}", value)
+                    image, value = value, image_cell(f"{folder}/{column}-{index}")
+                    for path in (value["filepath"], value["compressed_filepath"]):
+                        self._client.log_image(self.id, image, path)
                 data[column].append(value)
         (self._folder / name).unlink(missing_ok=True)  # MLflow would append the rows
         self._client.log_table(self.id, data, name)
-
-    def _image_cell(self, stem: str, image: Image.Image) -> dict[str, str]:
-        """Write an image of a table and return its cell."""
-        for suffix in ("png", "webp"):
-            with files.atomic_file(self._folder / f"{stem}.{suffix}") as path:
-                image.save(path, suffix)
-        return image_cell(f"{stem}.png", f"{stem}.webp")
 
     def log_model(self, network: torch.nn.Module, pixels: torch.Tensor) -> None:
         """Record the network as a torch.export program, which contains no pickle."""

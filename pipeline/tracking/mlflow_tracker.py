@@ -3,7 +3,6 @@
 What a run records is in `mlflow_run`. A server receives a copy of a closed run.
 """
 
-import platform
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from typing import Any
 import mlflow
 from mlflow.entities import Param, Run, RunTag
 
-from pipeline import files
 from pipeline.tracking import mirror, provenance
 from pipeline.tracking.mlflow_run import MAX_ERROR, NO_LEASE, MlflowRun
 from pipeline.tracking.store import STORE_ERRORS, Store
@@ -35,12 +33,13 @@ class MlflowTracker:
         tags: Mapping[str, str],
         lease: str,
     ) -> Iterator[MlflowRun]:
-        """See `interface.Tracker`; the runs of a sweep are copied with their parent."""
+        """Open or resume a run; the runs of a sweep are copied with their parent."""
         store = self.store
         tags = provenance.run_tags(tags, lease)
         with store.translate_errors():
-            mark_orphaned_runs_killed(store)
-            run = self._run_with_lease(lease) or store.create_run(name, tags)
+            store.mark_orphaned_runs_killed()
+            runs = store.search(f"tags.claim = '{lease}'")
+            run = runs[0] if runs else store.create_run(name, tags)
             run_id: str = run.info.run_id
             mlflow.start_run(run_id=run_id, nested=True)  # log_model writes to this run
         status, error = "KILLED", ""
@@ -66,7 +65,7 @@ class MlflowTracker:
         self, *, run_id: str | None, weights_sha256: str
     ) -> Iterator[MlflowRun]:
         with self.store.translate_errors():
-            mark_orphaned_runs_killed(self.store)
+            self.store.mark_orphaned_runs_killed()
             run = self._run_of_network(run_id, weights_sha256)
             # A new run is closed before anything is added, so that a process that is
             # killed leaves no open run.
@@ -77,17 +76,13 @@ class MlflowTracker:
         self._mirror(run.info.run_id)
 
     def finished_run(self, *, lease: str) -> MlflowRun | None:
-        run = self._run_with_lease(lease)
-        if run is None or run.info.status != "FINISHED":
-            return None
-        return MlflowRun(self.store, run)
+        is_finished = f"tags.claim = '{lease}' AND attributes.status = 'FINISHED'"
+        runs = self.store.search(is_finished)
+        return MlflowRun(self.store, runs[0]) if runs else None
 
     def leases(self, prefix: str) -> list[str]:
         runs = self.store.search(f"tags.claim LIKE '{prefix}%'")
         return [run.data.tags["claim"] for run in runs]
-
-    def _run_with_lease(self, lease: str) -> Run | None:
-        return next(iter(self.store.search(f"tags.claim = '{lease}'")), None)
 
     def _run_of_network(self, run_id: str | None, sha256: str) -> Run:
         """Return the run of a network; else one with its weights, or a new one."""
@@ -99,8 +94,8 @@ class MlflowTracker:
         name = f"network {sha256[:8]}"
         tags = provenance.run_tags({"weights.sha256": sha256}, NO_LEASE)
         run = store.create_run(name, tags)
-        message = f"created {name} ({run.info.run_id})"
-        print(f"the store has no run of this network; {message}")
+        created = f"created {name} ({run.info.run_id})"
+        print(f"the store has no run of this network; {created}")
         return run
 
     def _close(self, run: Run, status: str, error: str) -> None:
@@ -108,29 +103,15 @@ class MlflowTracker:
         run_id, client = run.info.run_id, self.store.client
         try:
             mlflow.end_run(status)
-            client.set_terminated(run_id, status)
             if error:
                 client.set_tag(run_id, "error", error[:MAX_ERROR])
             elif "error" in run.data.tags:  # from before it was resumed
                 client.delete_tag(run_id, "error")
             if status != "FINISHED":  # a sweep's workers may have been killed with it
-                mark_orphaned_runs_killed(self.store)
+                self.store.mark_orphaned_runs_killed()
         except STORE_ERRORS:
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
 
     def _mirror(self, run_id: str) -> None:
         if self.server:
             mirror.mirror_run(self.store.folder, self.server, run_id)
-
-
-def mark_orphaned_runs_killed(store: Store) -> None:
-    """Mark runs of this machine as KILLED if no process holds their lease any more."""
-    waiting = "waiting for another training to begin or end"
-    running = f"tags.host = '{platform.node()}' AND attributes.status = 'RUNNING'"
-    with files.lock(store.folder / "checkpoints" / ".lock", waiting=waiting):
-        for run in store.search(running):
-            if files.is_held(store.folder / run.data.tags["claim"] / "lock"):
-                continue
-            # Read again: its process may have closed it before it released the lease.
-            if store.client.get_run(run.info.run_id).info.status == "RUNNING":
-                store.client.set_terminated(run.info.run_id, "KILLED")

@@ -5,6 +5,7 @@ It needs no server and no network, and several processes can write to it at once
 
 import errno
 import logging
+import platform
 import shlex
 import sqlite3
 from collections.abc import Iterator
@@ -44,6 +45,18 @@ class Store:
     def create_run(self, name: str, tags: dict[str, str]) -> Run:
         """Create a run."""
         return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
+
+    def mark_orphaned_runs_killed(self) -> None:
+        """Mark runs of this machine as KILLED if no process holds their lease."""
+        waiting = "waiting for another training to begin or end"
+        running = f"tags.host = '{platform.node()}' AND attributes.status = 'RUNNING'"
+        with files.lock(self.folder / "checkpoints" / ".lock", waiting=waiting):
+            for run in self.search(running):
+                if files.is_held(self.folder / run.data.tags["claim"] / "lock"):
+                    continue
+                # Read again: its process may have closed it, then released the lease.
+                if self.client.get_run(run.info.run_id).info.status == "RUNNING":
+                    self.client.set_terminated(run.info.run_id, "KILLED")
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:

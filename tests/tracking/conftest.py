@@ -1,6 +1,11 @@
+from contextlib import suppress
+
 import pytest
+import torch
+from PIL import Image
 
 from pipeline import tracking
+from pipeline.model.network import Network
 from pipeline.tracking.store import open_store
 
 
@@ -34,3 +39,43 @@ def start_run():
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def record_sweep(start_run):
+    """Return a function that records a sweep of two trainings, one of which failed."""
+
+    def record(folder, *, server=None):
+        sweep_run = start_run(folder, lease="sweeps/1", server=server)
+        with suppress(ValueError), sweep_run as sweep:
+            tags = {**sweep.child_tags(), "setting": "hidden=5"}
+            lease = "checkpoints/1/1"
+            with start_run(folder, lease=lease, tags=tags, server=server) as child:
+                child.log_metrics({"val/loss": 0.5}, step=1, time=1000)
+            sweep.reconcile("hidden=-1", [], params={}, tags={}, error="hidden < 1")
+            sweep.describe(f"[All trainings]({sweep.comparison_link()})")
+            raise ValueError("1 of 2 trainings failed")
+
+    return record
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory, empty_store, start_run, record_sweep):
+    """A store with a sweep of two, and a training with odd values: four runs."""
+    folder = tmp_path_factory.mktemp("recorded")
+    empty_store(folder)
+    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
+    with start_run(folder) as run:
+        for epoch in range(3):
+            loss = float("nan") if epoch == 2 else 1 / (epoch + 1)
+            run.log_metrics({"val/loss": loss}, step=epoch, time=1000 + epoch)
+            image = Image.new("RGB", (9, 9), (epoch, 0, 0))
+            run.log_image("weights/templates", image, step=epoch)
+        run.log_text("config.yaml", "hidden: 20\n")
+        run.log_table("mistakes.json", [{"label": 7, "image": image}])
+        counts = {"train": 5}
+        run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
+        run.log_model(network, torch.zeros(2, 28, 28))
+        run.set_tags({f"tag{number}": str(number) for number in range(120)})
+    record_sweep(folder)
+    return folder

@@ -7,62 +7,17 @@ import re
 import shutil
 import signal
 import time
-from contextlib import suppress
 
 import mlflow
 import pytest
 import torch
 from mlflow import MlflowClient
-from PIL import Image
 
-from pipeline.model.network import Network
 from pipeline.tracking import mirror
 from pipeline.tracking.mirror_copy import copy_runs
 from pipeline.tracking.store import open_store
 
 POINTS = int(os.environ.get("POINTS", "2"))  # how many servers and clients are killed
-
-
-def record_training(run):
-    """Record something with each method of a run, including odd values."""
-    generator = torch.Generator().manual_seed(1)
-    for epoch in range(3):
-        loss = float("nan") if epoch == 2 else 1 / (epoch + 1)
-        run.log_metrics({"val/loss": loss}, step=epoch, time=1000 + epoch)
-        image = Image.new("RGB", (9, 9), (epoch, 0, 0))
-        run.log_image("weights/templates", image, step=epoch)
-    run.log_text("config.yaml", "hidden: 20\n")
-    run.log_table("mistakes.json", [{"label": 7, "image": image}])
-    counts = {"train": 5}
-    run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
-    run.log_model(Network(hidden=3, generator=generator), torch.zeros(2, 28, 28))
-    run.set_tags({f"tag{number}": str(number) for number in range(120)})
-
-
-def record_sweep(start_run, folder, *, server=None):
-    """Record a sweep of two trainings, one of which failed."""
-    with (
-        suppress(ValueError),
-        start_run(folder, lease="sweeps/1", server=server) as sweep,
-    ):
-        tags = {**sweep.child_tags(), "setting": "hidden=5"}
-        lease = "checkpoints/1/1"
-        with start_run(folder, lease=lease, tags=tags, server=server) as child:
-            child.log_metrics({"val/loss": 0.5}, step=1, time=1000)
-        sweep.reconcile("hidden=-1", [], params={}, tags={}, error="hidden < 1")
-        sweep.describe(f"[All trainings]({sweep.comparison_link()})")
-        raise ValueError("1 of 2 trainings failed")
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory, empty_store, start_run):
-    """A store with a training and a sweep of two: four runs."""
-    folder = tmp_path_factory.mktemp("recorded")
-    empty_store(folder)
-    with start_run(folder) as run:
-        record_training(run)
-    record_sweep(start_run, folder)
-    return folder
 
 
 @pytest.fixture
@@ -210,10 +165,10 @@ def test_a_training_and_what_evaluate_adds_are_copied(
 
 
 def test_a_sweep_is_copied_once_with_all_its_children(
-    empty_project, start_run, server, tmp_path, capsys, no_timeouts
+    empty_project, record_sweep, server, tmp_path, capsys, no_timeouts
 ):
     folder = empty_project("swept").outputs
-    record_sweep(start_run, folder, server=server.url)
+    record_sweep(folder, server=server.url)
     assert capsys.readouterr().out.count("copy   ") == 1
     assert_equal(folder, server, tmp_path, count=3)
 

@@ -12,7 +12,6 @@ from pipeline.tracking.store import (
     open_store,
     path_from_uri,
     recorded_run,
-    sqlite_uri,
 )
 
 
@@ -50,18 +49,6 @@ def test_a_store_that_was_moved_without_its_artifacts_is_refused_with_the_remedy
         open_store(tmp_path / "moved")
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory, empty_store, start_run):
-    """A store with a run that has an artifact and a model."""
-    folder = tmp_path_factory.mktemp("recorded")
-    empty_store(folder)
-    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
-    with start_run(folder) as run:
-        run.log_text("text.txt", "kept")
-        run.log_model(network, torch.zeros(2, 28, 28))
-    return folder
-
-
 @pytest.mark.parametrize("name", ["moved", "mit Leerzeichen, ü, # und ?", "x" * 200])
 def test_a_store_that_was_moved_finds_its_artifacts_again(
     recorded, tmp_path, name, capsys
@@ -69,10 +56,10 @@ def test_a_store_that_was_moved_finds_its_artifacts_again(
     folder = tmp_path / name
     shutil.copytree(recorded, folder)
     store = open_store(folder)
-    (run,) = store.search("")
+    (run,) = store.search("tags.claim = 'digest/one'")
     artifacts = folder / "mlflow-artifacts" / "digits" / run.info.run_id / "artifacts"
     assert recorded_run(run).folder == artifacts
-    assert (artifacts / "text.txt").read_text() == "kept"
+    assert (artifacts / "config.yaml").read_text() == "hidden: 20\n"
     (model,) = store.client.search_logged_models(["1"])
     model_folder = path_from_uri(model.artifact_location)
     assert folder in model_folder.parents and (model_folder / "MLmodel").exists()
@@ -92,7 +79,7 @@ def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, ca
 
 
 def test_variables_that_other_programs_set_do_not_redirect_a_run(
-    store, start_run, monkeypatch
+    store, client, start_run, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
@@ -101,25 +88,30 @@ def test_variables_that_other_programs_set_do_not_redirect_a_run(
         run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
         network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
         run.log_model(network, torch.zeros(2, 28, 28))
-    client = MlflowClient(sqlite_uri(store / "mlflow.db"))
     (stored,) = client.search_runs(["1"])
     assert (stored.info.run_id, stored.info.status) == (run.id, "FINISHED")
     assert len(stored.outputs.model_outputs) == 1
 
 
-def test_a_run_without_a_network_is_refused_as_the_run_of_a_training(store, start_run):
+@pytest.mark.parametrize(
+    ("artifact", "message"),
+    [
+        ("config.yaml", r"has no network: it is FINISHED$"),
+        ("sweep/sweep.csv", "it is a sweep; enter the id of one of its trainings"),
+        ("train/model.safetensors", None),
+    ],
+)
+def test_only_a_run_with_a_network_is_the_run_of_a_training(
+    store, start_run, artifact, message
+):
     with pytest.raises(ValueError, match=r"has no run '0{32}': enter the complete id"):
         tracking.find_training_run("0" * 32, store=store)
     with start_run(store) as run:
-        pass
-    with pytest.raises(ValueError, match=r"has no network: it is FINISHED$"):
-        tracking.find_training_run(run.id, store=store)
-    with start_run(store) as run:
-        run.log_text("sweep/sweep.csv", "")
-    with pytest.raises(ValueError, match="it is a sweep; enter the id of one of its"):
-        tracking.find_training_run(run.id, store=store)
-    with start_run(store) as run:
-        run.log_text("train/model.safetensors", "")
-    recorded = tracking.find_training_run(run.id, store=store)
-    assert (recorded.folder / "train" / "model.safetensors").exists()
-    assert recorded.tags["host"] == platform.node()
+        run.log_text(artifact, "")
+    if message:
+        with pytest.raises(ValueError, match=message):
+            tracking.find_training_run(run.id, store=store)
+    else:
+        recorded = tracking.find_training_run(run.id, store=store)
+        assert (recorded.folder / artifact).exists()
+        assert recorded.tags["host"] == platform.node()
