@@ -39,6 +39,9 @@ def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
     moved = sum(a != b for a, b in INVERSE.items())
     text = describe_comparison(result)
     assert f"the same network, with {moved} neurons in other positions" in text
+    row = next(line for line in text.splitlines() if line.startswith("N11 "))
+    partner = f"N1{INVERSE[0] + 1}"
+    assert row.split() == ["N11", partner, "+1.000", partner, "+1.000"]
 
 
 def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mnist):
