@@ -35,13 +35,11 @@ HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 
 @dataclass(frozen=True)
 class EpochState:
-    """The network and its metrics after an epoch; epoch 0 is before training."""
+    """The network after an epoch; epoch 0 is before training and has no metrics."""
 
-    epoch: int
+    epoch: Epoch
     tensors: Snapshot
-    metrics: dict[str, float]  # losses in nats, accuracies in [0, 1]; {} for epoch 0
-    seconds: float  # duration of the epoch
-    time: int  # its end, in milliseconds since 1970
+    time: int  # the end of the epoch, in milliseconds since 1970
 
 
 class Checkpoint:
@@ -63,15 +61,9 @@ class Checkpoint:
 
     def save(self, epoch: Epoch | None = None) -> EpochState:
         """Save what is needed to resume after this epoch, or before the first one."""
-        epoch = epoch or Epoch(0, {}, 0.0)
-        values: dict[str, Any] = {
-            "epoch": epoch.number,
-            "metrics": epoch.metrics,
-            "seconds": epoch.seconds,
-            "time": time.time_ns() // 1_000_000,
-        }
-        tensors = snapshot(self._network)
-        record = _pack(tensors, values)
+        epoch, now = epoch or Epoch(0, {}, 0.0), time.time_ns() // 1_000_000
+        saved = EpochState(epoch, snapshot(self._network), now)
+        record = _pack(saved.tensors, {"epoch": vars(epoch), "time": now})
         with self._history.open("ab") as stream:
             stream.truncate(self._size)  # removes a record without a state
             stream.write(record)
@@ -88,7 +80,7 @@ class Checkpoint:
         content = _pack(state, {"steps": self._adam.steps, "history": history})
         with files.atomic_file(self._state) as temporary:
             temporary.write_bytes(hashlib.sha256(content).digest() + content)
-        return EpochState(tensors=tensors, **values)
+        return saved
 
     def restore(self) -> list[EpochState]:
         """Set network, optimizer and generator to the state that was saved last.
@@ -110,7 +102,10 @@ class Checkpoint:
         records = records[: self._size]
         _check(records, values["history"]["sha256"], self._history)
         self._hash.update(records)
-        history = [EpochState(tensors=t, **values) for t, values in _unpack(records)]
+        history = [
+            EpochState(Epoch(**record["epoch"]), tensors, record["time"])
+            for tensors, record in _unpack(records)
+        ]
         for name, tensor in self._network.state_dict().items():
             tensor.copy_(torch.tensor(history[-1].tensors[name]))
         self._adam.mean.copy_(torch.tensor(state["mean"]))

@@ -40,10 +40,10 @@ class Recorder:
     def add(self, state: EpochState) -> None:
         """Log metrics, tensor statistics and templates; a second time has no effect."""
         self.history.append(state)
-        epoch, tensors = state.epoch, state.tensors
-        metrics = state.metrics | tensor_statistics(tensors)
+        epoch, tensors = state.epoch.number, state.tensors
+        metrics = state.epoch.metrics | tensor_statistics(tensors)
         if epoch:
-            metrics["train/seconds"] = state.seconds
+            metrics["train/seconds"] = state.epoch.seconds
         self.run.log_metrics(metrics, step=epoch, time=state.time)
         interval = -(-self.epochs // MAX_IMAGES)  # rounded up
         if epoch in (0, self.epochs) or epoch % interval == 0:
@@ -76,13 +76,14 @@ class Recorder:
         save_detector(folder / "familiar.safetensors", detector, network=sha256)
         tensors = [state.tensors for state in self.history]
         save_history(folder / "history.safetensors", tensors, metadata)
-        rows = [{k: state.metrics[k] for k in METRICS} for state in self.history[1:]]
-        table = [{"epoch": epoch, **row} for epoch, row in enumerate(rows, start=1)]
+        epochs = [state.epoch for state in self.history[1:]]
+        rows = [{name: epoch.metrics[name] for name in METRICS} for epoch in epochs]
+        table = [{"epoch": number, **row} for number, row in enumerate(rows, start=1)]
         files.write_csv(folder / "history.csv", table)
         learning_curves(rows).save(folder / "learning_curves.png")
         metrics = rows[-1] | final
         (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-        seconds = round(sum(state.seconds for state in self.history), 3)
+        seconds = round(sum(epoch.seconds for epoch in epochs), 3)
         run = json.dumps({"run_id": self.run.id, "seconds": seconds})
         (folder / "run.json").write_text(run + "\n")
         self.run.log_files("train", sorted(folder.iterdir()))

@@ -28,20 +28,18 @@ def predictions(network, images):
     return network.predict(images).numpy().argmax(axis=1)
 
 
-def test_few_images_are_rejected_as_their_own_digit(detector, split):
+def test_few_images_are_rejected_as_their_own_digit_and_many_as_another(
+    detector, split
+):
     rows = [np.flatnonzero(split.train.labels == digit)[1::2] for digit in range(10)]
     fitted = split.train.pick(np.concatenate(rows))  # to which the threshold was fitted
     rejected = detector.out_of_distribution(fitted.images, fitted.labels)
     assert rejected.mean() == pytest.approx(ood.OOD_QUANTILE, abs=0.001)
-    assert (
-        detector.out_of_distribution(split.val.images, split.val.labels).mean() < 0.06
-    )
-
-
-def test_many_images_are_rejected_as_another_digit(detector, split):
+    images, labels = split.val.images, split.val.labels
+    assert detector.out_of_distribution(images, labels).mean() < 0.06
     for step in range(1, 10):
-        others = (split.val.labels + step) % 10
-        assert detector.out_of_distribution(split.val.images, others).mean() > 0.4
+        others = (labels + step) % 10
+        assert detector.out_of_distribution(images, others).mean() > 0.4
 
 
 def test_misclassified_images_are_rejected_more_often(detector, network, split):
@@ -158,42 +156,27 @@ def test_the_file_is_small_and_always_the_same(tmp_path, detector, network, spli
     assert read.min_margin == detector.min_margin
 
 
-def test_a_missing_file_is_refused_with_the_command_that_makes_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"missing: python -m pipeline\.train"):
-        storage.load_detector(tmp_path / "familiar.safetensors", network="a hash")
+DAMAGED = {
+    "below 0": ({"most_unexplained": -1}, "is damaged: "),
+    "overflow": ({"most_unexplained": 10**400}, "is damaged: "),
+    "not a number": ({"least_margin": float("nan")}, "is damaged: "),
+    "without components": ({"k": 0}, "is damaged: "),
+    "other network": ({"network": "another hash"}, "belongs to another network"),
+    "old": ({"means": 0}, r"no 'means'.*: python -m pipeline\.train makes"),
+    "missing": (None, r"missing: python -m pipeline\.train"),
+}
 
 
-def test_the_detector_of_another_network_is_refused(tmp_path, detector):
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_an_invalid_file_is_refused_by_name(tmp_path, detector, kind):
     path = tmp_path / "familiar.safetensors"
-    storage.save_detector(path, detector, network="a hash")
-    with pytest.raises(ValueError, match="belongs to another network"):
-        storage.load_detector(path, network="another hash")
-
-
-def test_a_file_of_an_earlier_version_is_refused_with_the_remedy(tmp_path):
-    path = tmp_path / "familiar.safetensors"
-    arrays = {"mean": np.zeros(784, np.float16)}
-    storage.write_tensors(path, arrays, {"network": "a hash"})
+    damage, message = DAMAGED[kind]
+    if damage is not None:
+        metadata = {"most_unexplained": 1.5, "least_margin": 0.3, "network": "a hash"}
+        axes = detector.components[:, : 0 if "k" in damage else None]
+        arrays = {"mean" if "means" in damage else "means": detector.means}
+        storage.write_tensors(path, {**arrays, "components": axes}, metadata | damage)
     with pytest.raises(
-        ValueError, match=r"no 'means'.*: python -m pipeline\.train makes"
+        (ValueError, FileNotFoundError), match=rf"familiar\.safetensors.*{message}"
     ):
-        storage.load_detector(path, network="a hash")
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("most_unexplained", -1),
-        ("most_unexplained", 10**400),
-        ("least_margin", float("nan")),
-        ("k", 0),
-    ],
-)
-def test_invalid_thresholds_and_components_are_refused(tmp_path, detector, key, value):
-    path = tmp_path / "familiar.safetensors"
-    thresholds = {"most_unexplained": 1.5, "least_margin": 0.3, "network": "a hash"}
-    axes = detector.components[:, : 0 if key == "k" else None]
-    arrays = {"means": detector.means, "components": axes}
-    storage.write_tensors(path, arrays, {**thresholds, key: value})
-    with pytest.raises(ValueError, match=r"familiar\.safetensors is damaged: "):
         storage.load_detector(path, network="a hash")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.model import Network
-from pipeline.training import Adam, checkpoints, fit, loop, open_checkpoint
+from pipeline.training import Adam, Epoch, checkpoints, fit, loop, open_checkpoint
 
 SETTINGS = {"hidden": 20, "lr": 0.001}
 
@@ -49,7 +49,7 @@ def interrupt(store, split, *, after):
 
 def restored_epochs(store, *, resume=True):
     with killed(store, new_training(), resume=resume) as checkpoint:
-        return [state.epoch for state in checkpoint.restore()]
+        return [state.epoch.number for state in checkpoint.restore()]
 
 
 def unfinished(store):
@@ -69,13 +69,13 @@ def test_a_resumed_training_ends_with_the_same_bits(tmp_path, few):
         training = new_training(seed=9)  # all of it is replaced
         with killed(tmp_path, training) as checkpoint:
             restored = checkpoint.restore()
-            assert [state.epoch for state in restored] == list(range(epochs[0]))
+            assert [state.epoch.number for state in restored] == list(range(epochs[0]))
             for epoch in train(few, training, epochs):
                 checkpoint.save(epoch)
                 metrics.append(epoch.metrics)
     for name, tensor in whole[0].state_dict().items():
         assert torch.equal(training[0].state_dict()[name], tensor)
-    metrics = [state.metrics for state in restored[1:3]] + metrics
+    metrics = [state.epoch.metrics for state in restored[1:3]] + metrics
     assert metrics == [epoch.metrics for epoch in expected]
 
 
@@ -87,8 +87,8 @@ def test_the_history_is_restored_and_then_removed_with_its_folder(tmp_path, few)
         assert tmp_path / checkpoint.lease == checkpoint.folder == path
         first, last = checkpoint.restore()
     np.testing.assert_array_equal(first.tensors["layer_1.weight"], initial)
-    assert first.metrics == {} and first.seconds == 0 < first.time <= last.time
-    assert last.seconds > 0
+    assert first.epoch == Epoch(0, {}, 0.0) and 0 < first.time <= last.time
+    assert last.epoch.number == 1 and last.epoch.seconds > 0
     assert remaining(tmp_path) == [".lock"]
 
 
@@ -154,7 +154,7 @@ def test_an_epoch_without_its_state_is_trained_again(tmp_path, few, tail):
     path.write_bytes(history + (history[-70_000:] if tail is None else tail))
     training = new_training()
     with killed(tmp_path, training) as checkpoint:
-        assert [state.epoch for state in checkpoint.restore()] == [0, 1]
+        assert [state.epoch.number for state in checkpoint.restore()] == [0, 1]
         for epoch in train(few, training, (2,)):
             checkpoint.save(epoch)
     assert path.read_bytes().startswith(history)

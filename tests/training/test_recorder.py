@@ -7,7 +7,7 @@ from PIL import Image
 from pipeline.datasets import file_sha256
 from pipeline.model import Network, snapshot
 from pipeline.tracking import NullRun
-from pipeline.training import EpochState, Recorder
+from pipeline.training import Epoch, EpochState, Recorder
 from pipeline.training.recorder import METRICS
 
 VALUES = dict(zip(METRICS, (0.4, 0.9, 0.3, 0.8), strict=True))
@@ -22,8 +22,9 @@ def network():
 def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network, order):
     metrics = {name: VALUES[name] for name in METRICS[::order]}
     recorder = Recorder(NullRun(), epochs=2)
-    for epoch in (0, 1, 2):
-        recorder.add(EpochState(epoch, snapshot(network), metrics, 0.1, 1000))
+    for number in (0, 1, 2):
+        epoch = Epoch(number, metrics, 0.1)
+        recorder.add(EpochState(epoch, snapshot(network), 1000))
     sha256, final = recorder.finish(tmp_path, network, {}, few)
     assert file_sha256(tmp_path / "model.safetensors") == sha256
     names = [*METRICS, "final/train_loss", "final/train_accuracy"]
@@ -36,7 +37,7 @@ def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network,
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert list(written.items()) == list(final.items())
     run = json.loads((tmp_path / "run.json").read_text())
-    assert run == {"run_id": None, "seconds": 0.3}
+    assert run == {"run_id": None, "seconds": 0.2}
     with Image.open(tmp_path / "learning_curves.png") as image:
         assert image.width > 500
 
@@ -55,7 +56,8 @@ class RunWithImages(NullRun):
 def test_a_training_has_at_most_21_images(network, epochs):
     run = RunWithImages()
     recorder = Recorder(run, epochs)
-    for epoch in range(epochs + 1):
-        recorder.add(EpochState(epoch, snapshot(network), VALUES, 0.1, 1000))
+    for number in range(epochs + 1):
+        epoch = Epoch(number, VALUES, 0.1)
+        recorder.add(EpochState(epoch, snapshot(network), 1000))
     assert len(run.epochs) <= 21 and {0, epochs} <= {*run.epochs}
     assert epochs > 20 or run.epochs == [*range(epochs + 1)]
