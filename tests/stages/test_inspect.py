@@ -169,10 +169,7 @@ def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mn
     ("metadata", "warning"),
     [
         ({}, "The training data of B is not recorded."),
-        (
-            {"dataset": "digits", "data_sha256": "0"},
-            "B was trained on other data: digits.",
-        ),
+        ({"data_sha256": "0"}, "B was trained on other data: mnist."),
     ],
 )
 def test_a_network_is_compared_on_the_test_images_of_the_first(
