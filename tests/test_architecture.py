@@ -1,4 +1,4 @@
-"""Imports between packages point one way, and a library has one place."""
+"""Packages import in one direction, and one package uses each large library."""
 
 import ast
 from pathlib import Path
@@ -7,13 +7,13 @@ import pytest
 
 PIPELINE = Path(__file__).resolve().parent.parent / "pipeline"
 
-# A package imports those above it, never those below.
+# The packages that each package may import.
 MAY_IMPORT = {
     "plots": set(),
     "images": set(),
     "tracking": set(),
     "cli": set(),
-    "datasets": {"plots"},  # a data set's file comes with two plots of it
+    "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets"},
     "training": {"datasets", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "sweeps": {"cli", "datasets", "model", "plots", "tracking", "training"},
 }
 STAGES = {"data", "train", "evaluate", "inspect", "predict", "sync"}
-BESIDE = {"__init__", "__main__", "files"}
+OTHERS = {"__init__", "__main__", "files"}
 LIBRARIES = {"hydra": "cli", "mlflow": "tracking", "matplotlib": "plots"}
 MODULES = sorted(PIPELINE.rglob("*.py"))
 
@@ -42,8 +42,8 @@ def place(path):
     return path.relative_to(PIPELINE).with_suffix("").parts[0]
 
 
-def test_every_module_has_a_place():
-    assert {place(path) for path in MODULES} == {*MAY_IMPORT, *STAGES, *BESIDE}
+def test_every_module_is_in_a_package_or_a_stage():
+    assert {place(path) for path in MODULES} == {*MAY_IMPORT, *STAGES, *OTHERS}
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)

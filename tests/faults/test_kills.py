@@ -169,8 +169,10 @@ from math import nan
 from pipeline import training
 from pipeline.training import loop
 
-def fit(network, adam, *, original=loop.fit, **options):
-    for epoch in original(network, adam, **options):
+original = loop.fit
+
+def fit(network, adam, *arguments, **options):
+    for epoch in original(network, adam, *arguments, **options):
         yield epoch
         adam.parameters[5] = nan  # before the next epoch
 
