@@ -150,12 +150,13 @@ def _verify(name: str, content: bytes, expected: str) -> None:
         raise ValueError(f"{name} was received with sha256 {actual}, not {expected}")
 
 
-def _gunzip(name: str, content: bytes) -> bytes:
-    with gzip.open(io.BytesIO(content)) as stream:
-        unpacked = stream.read(MAX_FILE_BYTES + 1)
-    if len(unpacked) > MAX_FILE_BYTES:
+def _unpack(name: str, packed: bytes, sha256: str) -> bytes:
+    with gzip.open(io.BytesIO(packed)) as stream:
+        content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"{name} unpacks to more than {MAX_FILE_BYTES} bytes")
-    return unpacked
+    _verify(name, content, sha256)
+    return content
 
 
 def _local_files(dataset: str, missing: Mapping[str, str], raw: Path) -> Files:
@@ -165,9 +166,7 @@ def _local_files(dataset: str, missing: Mapping[str, str], raw: Path) -> Files:
         if not packed.exists() or (raw / name).exists():
             continue
         try:
-            content = _gunzip(packed.name, packed.read_bytes())
-            _verify(name, content, missing[name])
-            yield name, content
+            yield name, _unpack(name, packed.read_bytes(), missing[name])
         except UNUSABLE as error:
             print(f"{packed} cannot be used: {error}", file=sys.stderr)
             if packed.parent == raw:
@@ -182,9 +181,7 @@ def _mirrors(dataset: str, missing: Mapping[str, str], raw: Path) -> Files:
     for mirror in torchvision_dataset.mirrors:
         try:
             for name, sha256 in missing.items():
-                content = _gunzip(name, _download(f"{mirror}{name}.gz"))
-                _verify(name, content, sha256)
-                yield name, content
+                yield name, _unpack(name, _download(f"{mirror}{name}.gz"), sha256)
             return
         except UNUSABLE as error:
             errors.append(f"{mirror}: {error}")

@@ -1,23 +1,24 @@
-"""The stored file of a data set, its summary and its plots: made once, then verified.
+"""Read the images of a data set from their source, and store them in one file.
 
-Other commands get data sets only from here, through `load`.
+Other commands get data sets only from here, through `load`; the file is verified.
 """
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 from safetensors import numpy as safetensors
 
-from pipeline import files, plots
-from pipeline.datasets import download
+from pipeline import SIDE, files, plots
+from pipeline.datasets import download, idx
 from pipeline.datasets.dataset import Dataset, LabelledImages
-from pipeline.datasets.idx import image_label_pairs
-from pipeline.datasets.sources import NAMES, file_name, is_folder, read_source
 
+NAMES = (*download.DOWNLOADED, "digits")
 PLOTS = {"means": plots.class_means, "samples": plots.contact_sheet}
 
 
@@ -60,7 +61,7 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
         origin = _origin(dataset)
         if _is_valid(path, origin):
             return path, False
-        train, test = read_source(dataset, folder)
+        train, test = _read_source(dataset, folder)
         _write(path, train, test, origin)
         return path, True
 
@@ -75,6 +76,20 @@ def summary(path: Path) -> dict[str, Any]:
     """Return the stored summary of a data set: `Dataset.describe` and the origin."""
     stored: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
     return stored
+
+
+def is_folder(dataset: str) -> bool:
+    """Return whether a data set is a folder with IDX files, not a name."""
+    return dataset not in NAMES
+
+
+def file_name(dataset: str) -> str:
+    """Return the stem of a data set's file; for a folder it contains a hash."""
+    if not is_folder(dataset):
+        return dataset
+    place = Path(dataset).resolve()
+    readable = re.sub(r"[^\w-]+", "_", place.name)
+    return f"{readable}-{hashlib.sha256(bytes(place)).hexdigest()[:8]}"
 
 
 def _write(
@@ -102,7 +117,7 @@ def _origin(dataset: str) -> dict[str, str]:
     """Return the sha256 of each IDX file of a folder; nothing for a named data set."""
     if not is_folder(dataset):
         return {}
-    paths = {path for pair in image_label_pairs(Path(dataset)) for path in pair}
+    paths = {path for pair in idx.image_label_pairs(Path(dataset)) for path in pair}
     return {path.name: download.file_sha256(path) for path in sorted(paths)}
 
 
@@ -118,3 +133,61 @@ def _is_valid(path: Path, origin: dict[str, str]) -> bool:
         print(f"{summary_path} is damaged; preparing it again", file=sys.stderr)
         return False
     return bool(stored_origin == origin) and download.has_sha256(path, sha256)
+
+
+def _read_source(dataset: str, folder: Path) -> tuple[LabelledImages, LabelledImages]:
+    """Read training and test images; of one pair, the last seventh are for tests."""
+    if dataset == "digits":
+        images, labels = scikit_learn_digits()
+        whole = LabelledImages(_enlarge(images), labels)
+        return whole.pick(slice(1500)), whole.pick(slice(1500, None))
+    place = Path(dataset) if is_folder(dataset) else download.fetch(dataset, folder)
+    pairs = {
+        images.name: _read_28x28(images, labels)
+        for images, labels in idx.image_label_pairs(place)
+    }
+    if len(pairs) == 1:
+        (whole,) = pairs.values()
+        test_count = len(whole) // 7  # the ratio of MNIST's 60,000 and 10,000
+        if not test_count:
+            raise ValueError(f"{place} needs at least 7 images, has {len(whole)}")
+        return whole.pick(slice(-test_count)), whole.pick(slice(-test_count, None))
+    train = [pair for name, pair in pairs.items() if "train" in name]
+    test = [pair for name, pair in pairs.items() if "train" not in name]
+    if len(train) != 1 or len(test) != 1:
+        raise ValueError(
+            f"{place} must contain one pair of IDX files, such as images-idx3-ubyte "
+            "and labels-idx1-ubyte (also .gz), or two pairs, one of them with train in "
+            f"its name; image files with labels: {', '.join(pairs) or 'none'}"
+        )
+    return train[0], test[0]
+
+
+def scikit_learn_digits() -> tuple[
+    UInt8[np.ndarray, "1797 8 8"], UInt8[np.ndarray, "1797"]
+]:
+    """Return scikit-learn's digits (stored as 0..16) as grey levels, and the labels."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    levels = np.round(digits.images / 16 * 255).astype(np.uint8)
+    return levels, digits.target.astype(np.uint8)
+
+
+def _enlarge(images: UInt8[np.ndarray, "n 8 8"]) -> UInt8[np.ndarray, "n 28 28"]:
+    """Enlarge images to 20x20 pixels, the box of MNIST's digits, in 28x28."""
+    from PIL import Image
+
+    enlarged = np.zeros((len(images), SIDE, SIDE), np.uint8)
+    for target, image in zip(enlarged, images, strict=True):
+        large = Image.fromarray(image).resize((20, 20), Image.Resampling.BICUBIC)
+        target[4:24, 4:24] = np.asarray(large)
+    return enlarged
+
+
+def _read_28x28(images_path: Path, labels_path: Path) -> LabelledImages:
+    images, labels = idx.read_pair(images_path, labels_path)
+    if images.shape[1:] != (SIDE, SIDE):
+        height, width = images.shape[1:]
+        raise ValueError(f"{images_path} has images of {height}x{width}, not 28x28")
+    return LabelledImages(images, labels)

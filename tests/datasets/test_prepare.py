@@ -5,6 +5,7 @@ from sklearn.datasets import load_digits
 from pipeline import datasets
 from pipeline.datasets import download
 from pipeline.datasets.download import DOWNLOADED
+from pipeline.evaluation import load_test_set
 
 
 def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
@@ -87,8 +88,13 @@ def test_folders_of_the_same_name_have_different_files(tmp_path):
     assert len(names) == 2
 
 
-def test_fashion_mnist_is_read_from_its_debian_package(tmp_path):
+def test_fashion_mnist_of_a_debian_package_is_a_set_without_preprocessing(
+    mnist, tmp_path
+):
     if not DOWNLOADED["fashion_mnist"].debian.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
+    options = {"dataset": mnist, "split": "exercise", "prepare": None, "track": iter}
+    test_set = load_test_set("fashion_mnist", folder=tmp_path, **options)
     data = datasets.load("fashion_mnist", folder=tmp_path)
     assert np.bincount(data.train.labels).tolist() == [6000] * 10
+    np.testing.assert_array_equal(test_set.data.images, data.test.images)
