@@ -61,10 +61,7 @@ def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
 
 
 def sync_runs(*, store: Path, server: str) -> dict[str, str]:
-    """Copy all closed runs to a server, unless they are there unchanged.
-
-    Returns:
-        The address of each run on the server, by the id of its original.
+    """Copy all closed runs to a server, as `mirror.mirror_runs` does.
 
     Raises:
         ValueError: If nothing was recorded yet, or the store cannot be opened.

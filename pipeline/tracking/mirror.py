@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -71,11 +70,11 @@ def mirror_runs(
     reason = f"not done after {timeout} s"
     try:
         while receiver.poll(timeout):
-            message = receiver.recv()  # None after each file
+            message = receiver.recv()
             if isinstance(message, str):
                 reason = message
                 break
-            addresses |= message or {}
+            addresses |= message
             if run_id:  # the limit is for all messages together
                 deadline = start + TIMEOUT + TIMEOUT_PER_RUN * len(addresses)
                 timeout = max(0, deadline - time.monotonic())
@@ -92,7 +91,7 @@ def mirror_runs(
 def _copying_process(
     folder: Path, server: str, run_id: str | None, timeout: int, parent: Connection
 ) -> None:
-    """Send the parent the address of each copy, and last why it failed, or ""."""
+    """Send what `copy_runs` yields, and at the end why it failed, or ""."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
@@ -101,9 +100,8 @@ def _copying_process(
     from pipeline.tracking.mirror_copy import copy_runs, describe_error
 
     try:
-        progress = partial(parent.send, None)
-        for original, address in copy_runs(folder, server, run_id, progress):
-            parent.send({original: address})
+        for addresses in copy_runs(folder, server, run_id):
+            parent.send(addresses)
         parent.send("")
     except Exception as error:  # after an odd answer, MLflow's client raises anything
         parent.send(describe_error(error))

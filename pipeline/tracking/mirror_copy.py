@@ -7,7 +7,7 @@ next copy continues, and nothing is lost or stored twice.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlparse
@@ -25,12 +25,13 @@ STATE_TAG = "copy.state"  # a hash of the original as it was copied
 
 
 def copy_runs(
-    folder: Path, server: str, run_id: str | None, report_progress: Callable[[], None]
-) -> Iterator[tuple[str, str]]:
-    """Copy a run and its children, or all runs; `report_progress` after each file.
+    folder: Path, server: str, run_id: str | None
+) -> Iterator[dict[str, str]]:
+    """Copy a run and its children, or all runs.
 
     Yields:
-        The id of each copied run, and the address of its copy.
+        After each run, the address of its copy by the id of the original; after each
+        file, an empty dict.
 
     Raises:
         OSError: If some runs were not copied; or what MLflow's client raises.
@@ -44,19 +45,15 @@ def copy_runs(
     # Two processes at once would create two copies of a run.
     lock = partial(files.lock, folder / ".server.lock", waiting="")
     with lock():
-        mirror = _Mirror(store.client, MlflowClient(server), report_progress)
+        mirror = _Mirror(store.client, server)
     errors: list[str] = []
     for original in ids:
         try:
             with lock():
-                copy_id = mirror.update(original)
+                yield from mirror.update(original)
         except (MlflowException, OSError) as error:
             mirror.check_server()  # if the server is gone, stop here
             errors.append(f"run {original}: {describe_error(error)}")
-        else:
-            if copy_id:
-                page = f"#/experiments/{mirror.experiment_id}/runs/{copy_id}"
-                yield original, files.printable(f"{server.rstrip('/')}/{page}")
     if errors:
         count = f"{len(errors)} of {len(ids)} runs were not copied"
         raise OSError(f"{count}; the first: {errors[0]}")
@@ -75,19 +72,13 @@ def describe_error(error: Exception) -> str:
 class _Mirror:
     """The experiment on the server, and the copies in it."""
 
-    def __init__(
-        self,
-        source: MlflowClient,
-        server: MlflowClient,
-        report_progress: Callable[[], None],
-    ) -> None:
+    def __init__(self, source: MlflowClient, address: str) -> None:
         """Find or create the experiment on the server."""
-        self.source, self.server = source, server
-        self.report_progress = report_progress
+        self.source, self.server, self.address = source, MlflowClient(address), address
         self.copy_ids: dict[str, str] = {}  # by the id of the original
-        experiment = server.get_experiment_by_name(EXPERIMENT)
+        experiment = self.server.get_experiment_by_name(EXPERIMENT)
         existing = experiment.experiment_id if experiment else None
-        self.experiment_id: str = existing or server.create_experiment(EXPERIMENT)
+        self.experiment_id: str = existing or self.server.create_experiment(EXPERIMENT)
         self.check_server()
 
     def check_server(self) -> None:
@@ -95,11 +86,10 @@ class _Mirror:
         experiment = self.server.get_experiment(self.experiment_id)
         _check_artifact_location(experiment.artifact_location)
 
-    def update(self, run_id: str) -> str | None:
-        """Bring the copy of a run up to date.
+    def update(self, run_id: str) -> Iterator[dict[str, str]]:
+        """Bring the copy of a run up to date; see `copy_runs`.
 
-        Returns:
-            The id of the copy; None if the run is open, or one of both was deleted.
+        Nothing is done if the run is open, or if one of both was deleted.
         """
         run = self.source.get_run(run_id)  # now that no other process copies it
         is_deleted = run.info.lifecycle_stage != "active"
@@ -108,7 +98,7 @@ class _Mirror:
         if is_deleted and copy and is_kept and run.info.status != "FINISHED":
             self.server.delete_run(copy.info.run_id)  # another attempt replaced it
         if is_deleted or not is_kept or run.info.status in ("RUNNING", "SCHEDULED"):
-            return None
+            return
         copy = copy or self._create(run)
         copy_id: str = copy.info.run_id
         _check_artifact_location(copy.info.artifact_uri)
@@ -119,17 +109,17 @@ class _Mirror:
             for point in self.source.get_metric_history(run_id, name)
         ]
         state = _state(run, points)
-        if copy.data.tags.get(STATE_TAG) == state:
-            return copy_id
-        self._copy_data(run, points, copy)
-        for path, name in _artifacts(run):
-            folder = name.rpartition("/")[0] or None
-            self.server.log_artifact(copy_id, str(path), folder)
-            self.report_progress()
-        self._copy_models(run, copy)
-        self.server.set_terminated(copy_id, run.info.status, run.info.end_time)
-        self.server.set_tag(copy_id, STATE_TAG, state)
-        return copy_id
+        if copy.data.tags.get(STATE_TAG) != state:
+            self._copy_data(run, points, copy)
+            for path, name in _artifacts(run):
+                folder = name.rpartition("/")[0] or None
+                self.server.log_artifact(copy_id, str(path), folder)
+                yield {}
+            yield from self._copy_models(run, copy)
+            self.server.set_terminated(copy_id, run.info.status, run.info.end_time)
+            self.server.set_tag(copy_id, STATE_TAG, state)
+        page = f"#/experiments/{self.experiment_id}/runs/{copy_id}"
+        yield {run_id: files.printable(f"{self.address.rstrip('/')}/{page}")}
 
     def _find(self, run_id: str) -> Run | None:
         """Return the copy of a run, even if it was deleted."""
@@ -184,7 +174,7 @@ class _Mirror:
         if run.inputs and run.inputs.dataset_inputs:
             self.server.log_inputs(copy_id, datasets=run.inputs.dataset_inputs)
 
-    def _copy_models(self, run: Run, copy: Run) -> None:
+    def _copy_models(self, run: Run, copy: Run) -> Iterator[dict[str, str]]:
         """Send the models of a run that the copy does not have, and link them to it."""
         server, copy_id = self.server, copy.info.run_id
         copies = {model.tags[ORIGINAL_TAG]: model for model in _models(server, copy)}
@@ -212,7 +202,7 @@ class _Mirror:
                 step = steps[original.model_id]
                 output = entities.LoggedModelOutput(model.model_id, step)
                 server.log_outputs(copy_id, [output])
-            self.report_progress()
+            yield {}
 
 
 def _check_artifact_location(address: str) -> None:

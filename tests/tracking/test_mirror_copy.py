@@ -38,9 +38,12 @@ def hide_copies(server):
 @pytest.fixture
 def copy(server):
     """Return a function that copies runs in this process; it returns addresses."""
-    return lambda folder, run_id=None: dict(
-        copy_runs(folder, server.url, run_id, lambda: None)
-    )
+
+    def copy(folder, run_id=None):
+        messages = copy_runs(folder, server.url, run_id)
+        return dict(pair for addresses in messages for pair in addresses.items())
+
+    return copy
 
 
 def runs_in(client):
