@@ -27,7 +27,7 @@ def frozen_weights(
 ) -> Bool[np.ndarray, "784 hidden"]:
     """Return which weights of layer_1 never changed, by a comparison of their bits.
 
-    The gradient of a weight is 0 in every step if its pixel is 0 in all images.
+    A weight whose pixel is 0 in all training images has the gradient 0 in every step.
 
     Args:
         history: The parameters before training and after each epoch, stacked along a

@@ -24,6 +24,8 @@ function fromHalf(bits) {
 }
 
 const SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10;
+const sum = (values) => values.reduce((total, value) => total + value, 0);
+const largest = (values) => values.reduce((a, b) => Math.max(a, b), 0);
 const NO_INTERVENTION = { on: true, scale: 1, shift: 0 };
 
 // 784 pixels -> layer_1, ReLU -> layer_2, softmax. Weights are stored as in PyTorch.
@@ -84,9 +86,9 @@ function intervene(activation, { on, scale, shift } = NO_INTERVENTION) {
 }
 
 function softmax(logits) {
-  const largest = Math.max(...logits);
-  const powers = Array.from(logits, (z) => Math.exp(z - largest));
-  const total = powers.reduce((a, b) => a + b);
+  const max = Math.max(...logits);
+  const powers = Array.from(logits, (z) => Math.exp(z - max));
+  const total = sum(powers);
   return powers.map((power) => power / total);
 }
 

@@ -30,7 +30,7 @@ function buildNeurons() {
 
 let paintedEpoch = null; // the epoch whose templates are on the tiles
 function showNeurons({ hidden }) {
-  const largest = Math.max(...hidden, 1e-9);
+  const max = largest(hidden) || 1;
   if (paintedEpoch !== state.epoch)
     tiles.forEach(({ canvas }, neuron) =>
       paintGrid(canvas, SIDE, SIDE, templateColours(neuron)));
@@ -38,7 +38,7 @@ function showNeurons({ hidden }) {
   tiles.forEach((tile, neuron) => {
     const value = hidden[neuron], intervention = state.interventions[neuron];
     tile.value.textContent = number(value, 1);
-    tile.bar.style.width = `${100 * Math.max(value, 0) / largest}%`;
+    tile.bar.style.width = `${100 * Math.max(value, 0) / max}%`;
     tile.button.setAttribute("aria-label",
       `${neuronName(1, neuron)}, output ${number(value, 2)}`);
     tile.button.setAttribute("aria-current", state.layer === 1 && state.neuron === neuron);
@@ -117,7 +117,7 @@ function evaluate(interventions) {
     images[label] += 1;
     if (ranked(finalNetwork().sums(2, values))[0] === label) correct[label] += 1;
   });
-  return { correct: correct.reduce((a, b) => a + b),
+  return { correct: sum(correct),
     digits: correct.map((count, digit) => (images[digit] ? count / images[digit] : null)) };
 }
 

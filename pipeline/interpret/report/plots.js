@@ -61,7 +61,7 @@ function binCounts(values, limit) {
 
 function histogram(name, valuesOf) {
   const final = valuesOf(finalNetwork());
-  const limit = final.reduce((m, v) => Math.max(m, Math.abs(v)), 0) || 1;
+  const limit = largest(final.map(Math.abs)) || 1;
   const now = binCounts(valuesOf(network()), limit);
   const initial = model.hasHistory ? binCounts(valuesOf(model.networks[0]), limit) : [];
   const most = Math.max(...now, ...initial);

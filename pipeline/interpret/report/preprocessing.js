@@ -4,12 +4,10 @@
 // it. A grid is { height, width, data }, row by row; in a mask, data is 0 or 1.
 
 const preprocessing = (() => {
-  const BOARD = 48, SIDE = 28, BOX = 20, FINE = 4, EDGE = 0.5, TYPICAL_ASPECT = 0.7;
+  const BOARD = 48, BOX = 20, FINE = 4, EDGE = 0.5, TYPICAL_ASPECT = 0.7;
   const STROKE_WIDTHS = [2.6, 3.3], MIN_SIDE_PER_PIECE = 8;
   const MAX_OUTLINE = 8, MAX_THICKNESS = 3, MAX_ASPECT = 2;
 
-  const sum = (values) => values.reduce((total, value) => total + value, 0);
-  const largest = (values) => values.reduce((a, b) => Math.max(a, b), 0);
   const range = (size) => [...Array(size).keys()];
 
   // As Python rounds: a half goes to the even neighbour.

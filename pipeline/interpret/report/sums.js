@@ -56,9 +56,9 @@ function showPixel(pixel) {
 function showImages({ pixels }) {
   const products = Array.from(pixels, (level, pixel) =>
     level * network().parameter(1, pixel, state.neuron));
-  const largest = Math.max(...products.map(Math.abs), 1e-9);
+  const max = largest(products.map(Math.abs)) || 1;
   const colourings = [templateColours(state.neuron), (pixel) => grey(state.image[pixel]),
-    (pixel) => diverging(products[pixel] / largest)];
+    (pixel) => diverging(products[pixel] / max)];
   neuronImages.forEach((canvas, i) => paintSquares(canvas, colourings[i], i === 0));
   showPixel(state.input);
 }
@@ -167,21 +167,20 @@ function showIncoming() {
 function showSoftmax({ logits, probabilities }) {
   $("softmax").replaceChildren();
   if (state.layer !== 2) return;
-  const largest = Math.max(...logits);
-  const powers = Array.from(logits, (z) => Number(Math.exp(z - largest).toFixed(6)));
-  const total = powers.reduce((a, b) => a + b), shares = hundredths(probabilities);
+  const max = Math.max(...logits), shares = hundredths(probabilities);
+  const powers = Array.from(logits, (z) => Number(Math.exp(z - max).toFixed(6)));
   $("softmax").replaceChildren(
     tableRow(["softmax", "z", "e^(z − max)", "probability"], "", "th"),
     ...powers.map((power, digit) => tableRow([neuronName(2, digit), number(logits[digit]),
       number(power, 6), percent(shares[digit] / 10000, 2)],
     digit === state.neuron ? "total" : "")),
-    tableRow(["sum", "", number(total, 6), percent(1, 2)], "total"));
+    tableRow(["sum", "", number(sum(powers), 6), percent(1, 2)], "total"));
 }
 
 // Shares in hundredths of a percent that add up to 100 %: the largest remainders gain.
 function hundredths(shares) {
   const exact = shares.map((share) => 10000 * share), result = exact.map(Math.floor);
-  const missing = 10000 - result.reduce((a, b) => a + b);
+  const missing = 10000 - sum(result);
   ranked(exact.map((value, i) => value - result[i])).slice(0, missing)
     .forEach((i) => { result[i] += 1; });
   return result;
