@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,20 +46,20 @@ def hashes(project):
     return {name: file_sha256(project.trained(name)) for name in FILES - {"run.json"}}
 
 
+@pytest.fixture(scope="module")
+def metrics(finished):
+    return json.loads(finished.trained("metrics.json").read_text())
+
+
 # --- Results -------------------------------------------------------------------------
 
 
-def test_accuracy_of_the_default_training_is_that_of_the_exercise(finished):
-    metrics = json.loads(finished.trained("metrics.json").read_text())
+def test_the_default_training_has_the_results_of_the_exercise(trained, metrics, mnist):
     assert metrics["final/train_accuracy"] >= 0.97
     assert 0.95 <= metrics["val/accuracy"] < metrics["final/train_accuracy"]
     # A mean over the epoch, during which the network improved.
     assert metrics["train/accuracy"] < metrics["final/train_accuracy"]
-
-
-def test_test_image_0_is_a_7_with_99_percent(finished, mnist):
-    network = load_trained_model(finished.trained("model.safetensors")).network
-    probabilities = network.predict(mnist.test.images[:1])[0]
+    probabilities = trained.network.predict(mnist.test.images[:1])[0]
     assert probabilities.argmax() == mnist.test.labels[0] == 7
     assert probabilities[7] >= 0.99
 
@@ -108,22 +109,30 @@ def test_weights_of_always_zero_pixels_never_change(finished, mnist):
     assert frozen[zero].all() and zero.sum() * 20 == 1340
 
 
-def test_history_csv_has_a_row_per_epoch(finished, client, recorded):
+def test_history_csv_has_a_row_per_epoch(finished, recorded):
     with finished.trained("history.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["epoch"] for row in rows] == [str(n) for n in range(1, 21)]
-    losses = [float(row["val/loss"]) for row in rows]
-    assert losses == series(client, recorded, "val/loss")
+    assert [float(row["val/loss"]) for row in rows] == finished.losses(recorded)
 
 
 # --- The MLflow run ------------------------------------------------------------------
 
 
-def test_the_run_is_finished_named_and_described(recorded):
+def test_the_run_describes_the_training_and_where_it_comes_from(recorded, mnist):
     assert recorded.info.status == "FINISHED"
     assert recorded.info.run_name == "hidden=20 seed=1"
-    description = recorded.data.tags["mlflow.note.content"]
+    tags = recorded.data.tags
+    description = tags["mlflow.note.content"]
     assert "784 → 20 → 10" in description and "15,910 parameters" in description
+    assert tags["data.sha256"] == mnist.sha256
+    assert {"git.commit", "version.python", "version.torch", "processor"} <= set(tags)
+    assert tags["command"] == "python -m pipeline.train hidden=20 epochs=20"
+    assert tags["mlflow.source.name"] == "python -m pipeline.train"
+    inputs = recorded.inputs.dataset_inputs
+    (data,) = [i.dataset for i in inputs if i.tags[0].value == "training"]
+    assert data.name == "mnist" and mnist.sha256.startswith(data.digest)
+    assert json.loads(data.profile) == {"train": 60_000, "test": 10_000}
 
 
 def test_the_run_has_the_metrics_of_every_epoch(client, recorded):
@@ -138,33 +147,11 @@ def test_the_run_has_the_metrics_of_every_epoch(client, recorded):
 def test_the_run_has_the_hyperparameters_and_the_configuration(
     client, recorded, tmp_path
 ):
-    defaults = cli.defaults()
-    names = cli.HYPERPARAMETERS
+    defaults, names = cli.defaults(), cli.HYPERPARAMETERS
     assert recorded.data.params == {name: str(defaults[name]) for name in names}
-    run_id = recorded.info.run_id
-    path = client.download_artifacts(run_id, "config.yaml", str(tmp_path))
-    with open(path) as stream:
-        configuration = yaml.safe_load(stream)
+    path = client.download_artifacts(recorded.info.run_id, "config.yaml", str(tmp_path))
+    configuration = yaml.safe_load(Path(path).read_text())
     assert configuration == {key: defaults[key] for key in cli.TrainConfig.model_fields}
-
-
-def test_tags_name_data_code_versions_and_command(recorded, mnist):
-    tags = recorded.data.tags
-    assert tags["data.sha256"] == mnist.sha256
-    assert {"git.commit", "version.python", "version.torch", "processor"} <= set(tags)
-    assert tags["command"] == "python -m pipeline.train hidden=20 epochs=20"
-    assert tags["mlflow.source.name"] == "python -m pipeline.train"
-
-
-def test_the_data_set_is_an_input_of_the_run(recorded, mnist):
-    (entry,) = [
-        entry
-        for entry in recorded.inputs.dataset_inputs
-        if entry.tags[0].value == "training"
-    ]
-    assert entry.dataset.name == "mnist"
-    assert mnist.sha256.startswith(entry.dataset.digest)
-    assert json.loads(entry.dataset.profile) == {"train": 60_000, "test": 10_000}
 
 
 def test_the_folder_and_the_run_have_the_files_of_the_training(
@@ -191,16 +178,15 @@ def test_the_run_has_an_image_of_the_templates_before_and_after_each_epoch(
 
 
 def test_the_logged_model_answers_like_the_network_without_pickle(
-    finished, client, recorded, mnist, monkeypatch
+    finished, trained, recorded, mnist, monkeypatch
 ):
     import mlflow
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     mlflow.set_tracking_uri(f"sqlite:///{finished.outputs / 'mlflow.db'}")
     model = mlflow.pyfunc.load_model(f"runs:/{recorded.info.run_id}/model")
-    pixels = (mnist.test.images[:5] / 255).astype(np.float32)
-    network = load_trained_model(finished.trained("model.safetensors")).network
-    expected = network.predict(mnist.test.images[:5]).numpy()
+    images = mnist.test.images[:5]
+    expected, pixels = trained.network.predict(images), images.astype(np.float32) / 255
     for n in (1, 5):
         np.testing.assert_allclose(model.predict(pixels[:n]), expected[:n], atol=1e-6)
 
@@ -208,13 +194,14 @@ def test_the_logged_model_answers_like_the_network_without_pickle(
 # --- The command line ----------------------------------------------------------------
 
 
-def test_the_summary_names_the_results_and_where_they_are(finished, printed, recorded):
+def test_the_summary_names_the_results_and_where_they_are(
+    finished, trained, metrics, printed, recorded
+):
     assert "test image 0 is classified as 7; its label is 7" in printed
     assert recorded.info.run_id in printed and "hidden=20 seed=1" in printed
-    sha256 = file_sha256(finished.trained("model.safetensors"))
-    assert sha256 in printed and recorded.data.tags["weights.sha256"] == sha256
+    assert trained.sha256 in printed
+    assert recorded.data.tags["weights.sha256"] == trained.sha256
     assert "mlflow ui" in printed and str(finished.outputs / "train") in printed
-    metrics = json.loads(finished.trained("metrics.json").read_text())
     assert f"{metrics['final/train_accuracy']:.2%}" in printed
     assert f"{metrics['val/accuracy']:.2%}" in printed
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", printed)  # control characters
@@ -275,10 +262,9 @@ def test_help_shows_the_keys_and_imports_nothing_heavy():
 # --- Stages that use the network -----------------------------------------------------
 
 
-def test_evaluate_measures_the_same_as_the_training(finished, mnist):
+def test_evaluate_measures_the_same_as_the_training(finished, metrics, mnist):
     folder = finished.outputs / "evaluate"
     (scores,) = json.loads((folder / "metrics.json").read_text()).values()
-    metrics = json.loads(finished.trained("metrics.json").read_text())
     assert scores["n"] == 10_000
     assert scores["accuracy"] == pytest.approx(metrics["val/accuracy"])
     assert scores["loss"] == pytest.approx(metrics["val/loss"], rel=1e-6)
