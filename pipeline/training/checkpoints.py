@@ -61,7 +61,8 @@ class Checkpoint:
 
     def save(self, epoch: Epoch | None = None) -> EpochState:
         """Save what is needed to resume after this epoch, or before the first one."""
-        epoch, now = epoch or Epoch(0, {}, 0.0), time.time_ns() // 1_000_000
+        epoch = epoch or Epoch(0, {}, 0.0)
+        now = time.time_ns() // 1_000_000
         saved = EpochState(epoch, snapshot(self._network), now)
         record = _pack(saved.tensors, {"epoch": vars(epoch), "time": now})
         with self._history.open("ab") as stream:
