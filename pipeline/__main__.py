@@ -5,7 +5,7 @@ STAGES = {
     "train": "train a network or a sweep, and record it in MLflow",
     "evaluate": "measure how well a trained network classifies test sets",
     "predict": "classify single images",
-    "inspect": "explain the numbers of a trained network",
+    "inspect": "explain the parameters of a trained network",
     "sync": "copy recorded runs to an MLflow server",
 }
 

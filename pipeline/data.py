@@ -1,9 +1,9 @@
-"""Download a data set, verify every byte of it, and plot its images.
+"""Download a data set, verify it, and plot its images.
 
-Reads the data set from its source, or from a folder with IDX files. Writes to
-outputs/data/ <dataset>.safetensors and .json, <dataset>-means.png and
-<dataset>-samples.png. MNIST is a download of up to 20 MB, once: 60,000 + 10,000 images
-with a mean of 0.1307, and 67 pixels that are always zero.
+Reads the data set from its source, or from a folder with IDX files. Writes
+<dataset>.safetensors, <dataset>.json, <dataset>-means.png and <dataset>-samples.png to
+outputs/data/. MNIST is downloaded once (at most 20 MB): 60,000 + 10,000 images with a
+mean of 0.1307, and 67 pixels that are always 0.
 """
 
 from pipeline.cli import DataConfig, outputs_dir, stage
@@ -26,7 +26,7 @@ def data(cfg: DataConfig) -> None:
     )
     unused = len(summary["never_lit"])
     print(f"{unused} of the 784 pixels are 0 in all training images")
-    print(f"plots  {path.stem}-means.png and {path.stem}-samples.png beside it")
+    print(f"plots  {path.stem}-means.png and {path.stem}-samples.png in that folder")
 
 
 if __name__ == "__main__":

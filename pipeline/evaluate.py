@@ -1,12 +1,12 @@
 """Evaluate a trained network on its validation images, or on any labelled images.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the test sets, by
-default the validation images of the training: MNIST's 10,000 test images, of which the
-default network classifies 95.9 % correctly, with a loss of 0.147. A folder among the
-sets contains images with a labels.csv, in folders 0 to 9, or with the digit first in
-their names; or a pair of IDX files. Writes to outputs/evaluate/ metrics.json,
-answers.csv, classes.csv, confusion.csv, calibration.csv and scores.png, and records
-them in the MLflow run of the training. Takes 4 s.
+default the validation images of the training run: MNIST's 10,000 test images, of which
+the default network classifies 95.9 % correctly, with a loss of 0.147. A folder can
+contain images with a labels.csv, images in sub-folders 0 to 9, images whose names start
+with the digit, or a pair of IDX files. Writes metrics.json, answers.csv, classes.csv,
+confusion.csv, calibration.csv and scores.png to outputs/evaluate/, and records them in
+the MLflow run that trained the network. Takes 4 s.
 """
 
 import json
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from pipeline.tracking import Run
 
 EXPLANATION = """
-The 95 % interval shows by how much the accuracy may differ by chance. The accuracy on
-the training images is higher, because the network has learned from them. A confidence
+The 95 % interval shows how much the accuracy may vary by chance. The accuracy on the
+training images is higher, because the network has learned from them. A confidence
 above the accuracy means that the network is overconfident; the calibration error is
-the mean difference between the two. Unsure predictions should not be relied on: the
-image does not look like the predicted digit, or another digit is almost as probable."""
+the mean difference between the two. Do not rely on unsure predictions: the image does
+not look like the predicted digit, or another digit is almost as probable."""
 MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 
 

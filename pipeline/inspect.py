@@ -1,14 +1,15 @@
-"""Show what is inside a trained network, down to every number.
+"""Explain a trained network, down to every parameter.
 
-By default, inspect analyses the network of outputs/train/ (or of run=<id>, or of
-model=<file>) with its data. It prints a tutorial: how many numbers there are and why,
-how y = m·x + c leads to the whole network, what was never learned, and what each neuron
-responds to. Summary, tables, plots and report.html, an interactive page, are written to
-outputs/inspect/ and to the network's MLflow run. This takes 7 s.
+By default, inspect analyses the network in outputs/train/ (or the network of run=<id>
+or model=<file>) with its data. It prints a tutorial: how many parameters there are and
+why, how y = m·x + c leads to the whole network, what was never learned, and what each
+neuron responds to. It writes a summary, tables, plots and an interactive page,
+report.html, to outputs/inspect/ and to the network's MLflow run. This takes 7 s.
 
-Each of these keys prints one answer instead and writes to outputs/answers/: neuron= how
-a neuron computes its sum for an image, weight= the history of a parameter, arrays=true
-all parameters, against= a comparison with another network.
+These settings print one result instead: neuron= shows how a neuron computes its sum for
+an image, weight= the history of a parameter, against= a comparison with another
+network, and arrays=true all parameters. All but the last are also written to
+outputs/answers/.
 """
 
 from pathlib import Path

@@ -1,11 +1,11 @@
-"""Classify single images: the answer, its probability, and whether to rely on it.
+"""Classify single images, and report whether each answer is sure.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
-images=: the index of a test image, a file, or a folder. Image files of any size, paper
-and pen are preprocessed as in MNIST; for a network of clothes they are only resized to
-28x28 pixels. Writes to outputs/predict/ predictions.json, predictions.csv and
-preparation.png, which shows each preprocessing step. Takes 3 s; test image 0 is a 7
-with a probability of 99.8 %.
+images=: the index of a test image, a file, or a folder. Image files can have any size
+and show any pen and paper; they are preprocessed in the same way as MNIST. For a
+network trained on clothes, they are only resized to 28x28 pixels. Writes
+predictions.json, predictions.csv and preparation.png, which shows each preprocessing
+step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 99.8 %.
 """
 
 import json

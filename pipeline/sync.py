@@ -1,8 +1,8 @@
-"""Copy recorded runs to an MLflow server, if they are not there yet.
+"""Copy recorded runs to an MLflow server, unless they are already there.
 
-Reads MLflow's store in outputs/; orphaned runs are marked as killed first. Takes two
-seconds per run, and 0.1 s for a run that is there unchanged. A copy has the tag
-`copy.of` with the id of its original; metrics, files and times are the same.
+Reads MLflow's store in outputs/; first, orphaned runs are marked as killed. Takes two
+seconds per run, or 0.1 s if an unchanged copy is already on the server. A copy has the
+tag `copy.of` with the id of its original; metrics, files and times are the same.
 """
 
 from pipeline.cli import SyncConfig, stage, store_dir
@@ -17,7 +17,7 @@ def sync(cfg: SyncConfig) -> None:
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
     addresses = tracking.sync_runs(store=store_dir(), server=cfg.server)
-    print(f"{len(addresses)} runs are on {cfg.server}, equal to those here")
+    print(f"runs on {cfg.server}, identical to the local ones: {len(addresses)}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Train the 784 -> hidden -> 10 network and record every epoch in MLflow.
 
-Reads outputs/data/<dataset>.safetensors (downloads the data set if it is missing) and
-writes to outputs/train/: the network, its weight history, metrics, learning curves and
-the id of the MLflow run. The default training takes about 12 s on one core. It reaches
-an accuracy of 97.7 % on the training images and of 96 % on the test images, which are
-the validation images of split=exercise.
+Reads outputs/data/<dataset>.safetensors (downloads the data set if it is missing).
+Writes the network, its weight history, metrics, learning curves and the id of the
+MLflow run to outputs/train/. With the default settings, training takes about 12 s on
+one core. The accuracy is 97.7 % on the training images and 96 % on the test images,
+which are the validation images of split=exercise.
 """
 
 import json
@@ -89,7 +89,7 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
     _print_summary(dataset, network, metrics)
     print(f"\nfiles  {folder}\n       model.safetensors has sha256 {sha256}")
     print(run.viewing_hint(), end="")
-    interrupt.check("stopped after the training, which is finished")
+    interrupt.check("stopped after training was finished")
     if original:
         print(f"\n{original.compare(network, sha256, metrics)}")
 

@@ -66,7 +66,7 @@ def test_the_command_of_the_viewing_hint_serves_this_machine_only(
     empty_store(tmp_path)
     tracker = tracking.open_tracker("mlflow", tmp_path, server=None)
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as run:
-        (command,) = re.findall("^look   (.*)$", run.viewing_hint(), re.MULTILINE)
+        (command,) = re.findall("^view   (.*)$", run.viewing_hint(), re.MULTILINE)
     ui = new_server("ui", typed=command)
     assert ui.answers("/") == 200
     assert ui.answers("/", Host="evil.example") == 403

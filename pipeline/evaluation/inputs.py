@@ -32,7 +32,7 @@ class InputImage:
             return f"{name}, resized to 28x28"
         text = f"{name}, preprocessed as in MNIST"
         if not self.prepared.digit_count:
-            text += "; it is blank: the values below come from the biases alone"
+            text += "; it is blank: the values below depend only on the biases"
         elif self.prepared.digit_count > 1:
             text += "; it contains more than one digit"
         elif not self.prepared.drawn:

@@ -79,7 +79,7 @@ def load_test_set(
     if name is None:
         data = dataset.split(split).val
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
-        text = f"the validation images of the training (split={split})"
+        text = f"the validation images of the training run (split={split})"
         source = _from_arrays(set_name, data.images, data.labels, text)
     elif name in UNCHANGED_SETS or datasets.file_name(name) == dataset.name:
         if datasets.file_name(name) != dataset.name:
@@ -160,8 +160,8 @@ def _find_source(name: str) -> _Source:
             return _read_idx_pair(set_name, pairs)
         for alone in place.glob("*images*idx3*"):
             raise ValueError(
-                f"{printable(alone)} needs its labels-idx1-ubyte file beside it; both "
-                "must be regular files"
+                f"{printable(alone)} needs its labels-idx1-ubyte file in the "
+                "same folder; both must be regular files"
             )
     return _list_folder(set_name, place)
 

@@ -58,7 +58,7 @@ def _scale_to_bytes(values: Shaped[np.ndarray, "h w"]) -> Levels:
     values = values.astype(np.float32)
     finite = values[np.isfinite(values)]
     if not finite.size:
-        raise ValueError("it contains no finite number")
+        raise ValueError("it contains no finite values")
     lowest, highest = min(float(finite.min()), 0.0), max(float(finite.max()), 0.0)
     maxima = (1, 255, 4095, 65535) if is_float else (255, 4095, 65535)
     tolerance = 1.5 if is_float else 1

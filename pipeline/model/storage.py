@@ -75,7 +75,7 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     """
     if not os.path.lexists(path):
         raise FileNotFoundError(
-            f"{path} is missing: python -m pipeline.train makes a network"
+            f"{path} is missing: python -m pipeline.train creates it"
         )
     if not path.is_file():
         raise ValueError(f"{path} is not a file: a network is a .safetensors file")
@@ -108,7 +108,7 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     with np.errstate(over="ignore"):
         largest = (w_1.sum(axis=1) + b_1) @ w_2.T + b_2
     if not np.isfinite(largest).all():
-        raise ValueError(f"{path} contains values so large that logits overflow")
+        raise ValueError(f"{path} contains values that make the logits overflow")
     for key, kind in {"dataset": str, "split": str, "epochs": int, "seed": int}.items():
         if not isinstance(metadata.get(key, kind()), kind):
             value = f"{metadata[key]!r:.40}"
@@ -125,7 +125,7 @@ def load_detector(path: Path, *, network: str) -> OodDetector:
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} is missing: python -m pipeline.train writes it with its network"
+            f"{path} is missing: python -m pipeline.train writes it with the network"
         )
     arrays, metadata = read_tensors(path)
     try:
@@ -135,7 +135,7 @@ def load_detector(path: Path, *, network: str) -> OodDetector:
     except KeyError as error:
         raise ValueError(
             f"{path} is damaged or from an earlier version (it has no {error}): "
-            "python -m pipeline.train makes it and its network again"
+            "run python -m pipeline.train to write it and its network again"
         ) from None
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
@@ -151,7 +151,7 @@ def load_detector(path: Path, *, network: str) -> OodDetector:
     if not (0 <= max_error < np.inf and 0 <= min_margin < np.inf):
         raise ValueError(f"{path} is damaged: it contains an invalid threshold")
     if metadata.get("network") != network:
-        raise ValueError(f"{path} belongs to another network than the one beside it")
+        raise ValueError(f"{path} does not belong to the network in the same folder")
     return OodDetector(means, components, max_error, min_margin)
 
 
@@ -256,7 +256,9 @@ class TrainedModel:
             and np.isfinite(tensor).all()
             for name, tensor in history.items()
         ):
-            raise ValueError(f"{path} is not the history of the network beside it")
+            raise ValueError(
+                f"{path} does not belong to the network in the same folder"
+            )
         return history
 
 

@@ -75,7 +75,7 @@ def run_sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
         ) as run:
             missing = find_missing(jobs, folder, run)
             done = sum((folder / job.folder / "done").exists() for job in jobs)
-            print(f"sweep {name}: {len(jobs)} trainings, {done} already finished")
+            print(f"sweep {name}: {done} of {len(jobs)} training runs already finished")
             with print_progress(jobs, missing, folder):
                 error = _train(missing, folder, run, launch)
             outcomes = [read_outcome(job, folder) for job in jobs]
@@ -85,7 +85,7 @@ def run_sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
             record_report(settings, folder, run)
             print_report(settings, folder, run)
             if failed := [outcome.job.name for outcome in outcomes if outcome.error]:
-                count = f"{len(failed)} of {len(jobs)} trainings failed"
+                count = f"{len(failed)} of {len(jobs)} training runs failed"
                 raise ValueError(f"{error}{count}: {', '.join(failed)}")
 
 

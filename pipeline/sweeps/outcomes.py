@@ -61,7 +61,7 @@ def print_progress(
     waiting = [job for job in jobs if job in missing or job.problems]
     width = max(len(job.name) for job in jobs)
     bar = progress_bar(console)
-    task = bar.add_task("trainings", total=len(jobs))
+    task = bar.add_task("training runs", total=len(jobs))
     finished = threading.Event()
 
     def print_ended() -> None:

@@ -124,7 +124,7 @@ def describe(settings: Sequence[Setting], *, comparison: str) -> str:
 
     Args:
         settings: All settings.
-        comparison: The address of MLflow's page that compares the trainings.
+        comparison: The address of MLflow's page that compares the child runs.
     """
     columns, rows = _cells(settings)
     gap = "&emsp;| "  # MLflow shows no space between columns
@@ -132,7 +132,7 @@ def describe(settings: Sequence[Setting], *, comparison: str) -> str:
     lines += [gap.join(cell.replace("|", "/") for cell in row) for row in rows]
     markdown = "\n".join(f"| {line} |" for line in lines)
     where = "The plot and the table are under Artifacts, in `sweep/`."
-    link = f"[Compare all trainings]({comparison})."
+    link = f"[Compare all training runs]({comparison})."
     for parts in ([markdown, f"{link} {where}"], [markdown, where]):
         text = "\n\n".join([_summary(settings), *parts])
         if len(text) <= MAX_DESCRIPTION:
@@ -148,7 +148,7 @@ def _summary(settings: Sequence[Setting]) -> str:
     """Name the setting with the highest mean accuracy, and those close to it."""
     trained = [setting for setting in settings if setting.trained]
     if not trained:
-        return "no training finished"
+        return "no training run finished"
     best = max(trained, key=lambda setting: setting.accuracy)
     accuracy = f"validation accuracy {best.describe_accuracy()}"
     if not best.keys:

@@ -54,7 +54,7 @@ def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
     if not (run.folder / "train" / "model.safetensors").exists():
         reason = f"it is {run.status}"
         if (run.folder / "sweep").exists():
-            reason = "it is a sweep; enter the id of one of its trainings"
+            reason = "it is a sweep; enter the id of one of its child runs"
         name = run.tags["mlflow.runName"]
         raise ValueError(f"run {name} ({run_id}) has no network: {reason}")
     return run

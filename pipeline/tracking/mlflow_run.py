@@ -166,7 +166,7 @@ class MlflowRun:
         page = f"experiments/{self._store.experiment_id}/runs/{self.id}"
         return (
             f"run    {self.label}\n"
-            "look   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 "
+            "view   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 "
             f"--backend-store-uri {uri}\n"
             f"       then open {UI_ADDRESS}/#/{page}?workflowType=machine_learning\n"
         )

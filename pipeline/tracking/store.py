@@ -48,7 +48,7 @@ class Store:
 
     def mark_orphaned_runs_killed(self) -> None:
         """Mark runs of this machine as KILLED if no process holds their lease."""
-        waiting = "waiting for another training to begin or end"
+        waiting = "waiting for another training run to start or end"
         running = f"tags.host = '{platform.node()}' AND attributes.status = 'RUNNING'"
         with files.lock(self.folder / "checkpoints" / ".lock", waiting=waiting):
             for run in self.search(running):

@@ -118,7 +118,7 @@ class Checkpoint:
 
 def _check(content: bytes, sha256: str, path: Path) -> None:
     if hashlib.sha256(content).hexdigest() != sha256:
-        remedy = "resume=false starts the training again"
+        remedy = "resume=false starts training again"
         raise ValueError(f"the checkpoint {path} is damaged: {remedy}")
 
 
@@ -163,7 +163,7 @@ def open_checkpoint(
     """
     checkpoints = store / "checkpoints"
     parent = checkpoints / _digest(settings)
-    waiting = "waiting for another training to start or end"
+    waiting = "waiting for another training run to start or end"
     with files.lock(checkpoints / ".lock", waiting=waiting):
         killed = [path for path in parent.glob("*") if not files.is_held(path / "lock")]
         if not resume:

@@ -68,7 +68,7 @@ class RecordedTraining:
             if sha256 != datasets.summary(path)["sha256"]:
                 raise ValueError(
                     f"{path} is damaged: {trained_with} sha256 {expected}, and this is "
-                    f"{sha256}; python -m pipeline.data dataset={name} makes it again"
+                    f"{sha256}; python -m pipeline.data dataset={name} writes it again"
                 )
         dataset = datasets.load(name, folder=folder)
         if dataset.sha256 != expected:
@@ -76,7 +76,7 @@ class RecordedTraining:
             before = json.loads(recorded.read_text())["origin"]
             changed = _changed(before, datasets.summary(dataset.path)["origin"])
             raise ValueError(
-                f"{trained_with} other data than {name} has now: restore "
+                f"{trained_with} a different version of {name}: restore "
                 f"{', '.join(changed) or dataset.path}"
             )
         return dataset
@@ -108,7 +108,7 @@ class RecordedTraining:
         lines = "".join(f"\n  {line}" for line in differences)
         if not self.equals(sha256):
             raise ValueError(f"not reproduced: {hashes}{lines}")
-        note = f"\nalthough there are differences:{lines}" if lines else ""
+        note = f"\nin spite of these differences:{lines}" if lines else ""
         return f"reproduced byte for byte: {hashes}{note}"
 
     def _weight_differences(
@@ -136,12 +136,12 @@ class RecordedTraining:
             if before != now:
                 yield f"{name}: {before}, now {now}"
             elif tag == "git.dirty" and now == "true":
-                yield f"{name}: both then and now"
+                yield f"{name}: in both runs"
 
     def _code_differences(self) -> Iterator[str]:
         path = self.run.folder / "code.json"
         if not path.exists():
-            yield "code: not recorded then"
+            yield "code: not recorded in the original run"
             return
         recorded = json.loads(path.read_text())
         if changed := _changed(recorded, provenance.source_hashes("train")):

@@ -46,7 +46,7 @@ def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write
 def test_idx_files_that_are_not_one_test_set_are_refused(load, tmp_path, write_idx):
     images = np.zeros((100_001, 1, 1), np.uint8)
     write_idx(tmp_path / "a-images-idx3-ubyte", images)
-    with pytest.raises(ValueError, match="needs its labels-idx1-ubyte file beside it"):
+    with pytest.raises(ValueError, match="needs its labels-idx1-ubyte file in"):
         load(str(tmp_path))
     write_idx(tmp_path / "a-labels-idx1-ubyte", images.ravel())
     with pytest.raises(ValueError, match="has 100,001 images; the limit is 100,000"):

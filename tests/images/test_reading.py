@@ -98,7 +98,7 @@ BAD = {
     "slow.ppm": (b"P6 3000 2000 65535\n", "are 4,000,000 pixels"),
     "large.webp": (WEBP, "are 25,000,000 pixels"),  # needs more memory
     "animated.gif": (encoded(draw_seven(), "GIF", **FRAMES), "contains several images"),
-    "nan.tif": (encoded(NAN, "TIFF"), "is damaged: it contains no finite number"),
+    "nan.tif": (encoded(NAN, "TIFF"), "is damaged: it contains no finite values"),
     "noise.jpg": (bytes(range(256)) * 9, "is not an image"),
 }
 

@@ -164,7 +164,7 @@ def test_an_interrupted_sweep_trains_only_the_missing_jobs(
     assert {run.info.run_id for run in children} <= {
         run.info.run_id for run in sweep.runs()[1]
     }
-    assert re.search("5 trainings, [1-4] already finished", again.stdout)
+    assert re.search("[1-4] of 5 training runs already finished", again.stdout)
     assert "\n5," in (sweep.folder / "sweep.csv").read_text()
     assert not [pid for pid in workers if is_worker(pid)]
     process.stdout.close(), process.stderr.close()  # workers may have written there

@@ -30,7 +30,7 @@ def test_the_description_fits_into_what_mlflow_keeps(count):
     assert ("| " in text) == (count == 3)
     assert text.endswith("in `sweep/`.")
     short = describe(settings[:3], comparison="#/compare")
-    assert "[Compare all trainings](#/compare)." in short
+    assert "[Compare all training runs](#/compare)." in short
 
 
 def test_settings_within_one_standard_deviation_of_the_best_are_named():

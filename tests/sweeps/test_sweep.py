@@ -63,7 +63,7 @@ def test_an_invalid_setting_says_why_in_its_run_and_in_one_line(swept, runs):
     progress = [line for line in printed.splitlines() if " of 6  " in line]
     assert len(progress) == 6
     assert len([line for line in progress if rule in line]) == len(failed) == 2
-    assert error.startswith("2 of 6 trainings failed: hidden=-1 seed=1")
+    assert error.startswith("2 of 6 training runs failed: hidden=-1 seed=1")
     assert parent.info.status == "FAILED"
     assert parent.data.tags["error"] == f"ValueError: {error}"
 
@@ -123,7 +123,7 @@ def test_the_same_sweep_again_restores_its_files_and_doubles_no_run(swept, runs,
     sweep, _, _ = swept
     shutil.rmtree(sweep.folder / lost)
     printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5")  # in another order
-    assert "6 trainings, 4 already finished" in printed
+    assert "4 of 6 training runs already finished" in printed
     assert (sweep.folder / "hidden=5,seed=1" / "train" / "model.safetensors").exists()
     (parent,), children = sweep.runs()
     assert parent.info.run_id == runs[0].info.run_id
@@ -156,13 +156,13 @@ def test_a_training_that_fails_is_tried_again_and_stays_one_run(sweep, monkeypat
     monkeypatch.setattr(loop.Adam, "step", broken)
     for already in (0, 1):
         printed, error = sweep.run("batch_size=32,1501", "lr=0.5,0.001")
-        assert f"4 trainings, {already} already finished" in printed
+        assert f"{already} of 4 training runs already finished" in printed
         # Each reason is in two lines of progress and in two of the table.
         rule = "failed: batch_size must be <= 1500"  # the training images of digits
         assert printed.count(rule) == 4
         assert printed.count("failed: TypeError: a bug") == 2
         assert "Traceback" not in printed + error
-        assert error.startswith("3 of 4 trainings failed: ")
+        assert error.startswith("3 of 4 training runs failed: ")
         assert sweep.statuses() == (["FAILED"], ["FAILED"] * 3 + ["FINISHED"])
     details = (sweep.folder / "batch_size=32,lr=0.5" / "error.txt").read_text()
     assert "Traceback" in details and "loop.py" in details
@@ -196,5 +196,5 @@ def test_a_sweep_without_mlflow_prints_its_table_and_is_resumed(new_sweep):
     printed, _ = sweep.run("seed=1", "tracking=none")
     assert "all seeds: validation accuracy" in printed
     printed, _ = sweep.run("seed=1", "tracking=none")
-    assert "1 trainings, 1 already finished" in printed
+    assert "1 of 1 training runs already finished" in printed
     assert not (sweep.workspace.outputs / "mlflow.db").exists()

@@ -150,4 +150,4 @@ def test_ctrl_c_ends_the_waiting_for_a_server_and_sync_copies_the_run(
     checkpoints = (project.outputs / "checkpoints").glob("*/")
     assert not [path for path in checkpoints if path.is_dir()]
     process = project.run("sync", f"server={server.url}")
-    assert process.stdout == f"1 runs are on {server.url}, equal to those here\n"
+    assert process.stdout == f"runs on {server.url}, identical to the local ones: 1\n"

@@ -258,7 +258,7 @@ def test_two_processes_at_once_make_one_copy_of_each_run(synced, server, tmp_pat
     for process in processes:
         stdout, stderr = process.communicate(timeout=900)
         assert process.returncode == 0, stderr
-        assert stdout == f"4 runs are on {server.url}, equal to those here\n"
+        assert stdout == f"runs on {server.url}, identical to the local ones: 4\n"
     assert_equal(synced.outputs, server, tmp_path, count=4)
 
 

@@ -76,7 +76,7 @@ function showAnswer({ probabilities }) {
     ? ["The network says ", element("strong", {}, String(first)),
       ` (${percent(probabilities[first])})`,
       element("span", { class: reason ? "unsure" : "" }, conclusion)]
-    : ["The image is blank: the probabilities depend on the biases alone."]));
+    : ["The image is blank: the probabilities depend only on the biases."]));
 }
 
 const isChanged = ({ on, scale, shift }) => !on || scale !== 1 || shift !== 0;

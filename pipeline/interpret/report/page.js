@@ -66,7 +66,7 @@ function describe() {
   $("lead").textContent = `784 pixels → ${plural(hidden, "neuron")} → 10 digits: ` +
     `${integer(size)} parameters, trained on ` +
     `${plural(model.training_images, "image")} (${dataset})${duration}. You can select ` +
-    "each of them on this page.";
+    "every parameter on this page.";
   $("footer").textContent = `${name}. SHA-256 of the network: ${model.sha256}. The final ` +
     "weights are exact; those of earlier epochs are rounded to 16 bits.";
   $("epoch").max = last;

@@ -21,7 +21,7 @@ function showParameter() {
     `${percent(model.tensors.nonzero_rate[input], 2)} of the training images; its mean ` +
     `value is ${number(model.tensors.mean_level[input], 3)}.` : "";
   $("parameter-text").textContent = `${name}. At the selected epoch it is ${value}. ` +
-    `${change}${usage} Click another number on this page, or find it by its name above.`;
+    `${change}${usage} To see another parameter, click it or enter its name above.`;
   $("history").replaceChildren(model.hasHistory ? historyPlot(values, isUntrained) : "");
 }
 

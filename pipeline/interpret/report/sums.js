@@ -43,7 +43,7 @@ const neuronImages = ["weights", "image", "weight × pixel"].map((name, place) =
 
 function showPixel(pixel) {
   if (pixel === null) {
-    $("pixel-text").textContent = "Point at a pixel to read it; click to select it.";
+    $("pixel-text").textContent = "Point at a pixel to see its weight; click to select it.";
     return;
   }
   const weight = network().parameter(1, pixel, state.neuron);
