@@ -201,7 +201,7 @@ def test_a_missing_or_damaged_history_is_refused(workspace, tmp_path):
     history = load_file(workspace.trained("history.safetensors"))
     history["layer_2.bias"][-1] += 1
     save_file(history, tmp_path / "history.safetensors")
-    with pytest.raises(ValueError, match="is not the history of the network beside it"):
+    with pytest.raises(ValueError, match="does not belong to the network in"):
         workspace.call("inspect", weight="layer_1[0,0]", model=model)
     (tmp_path / "history.safetensors").write_text("a history")
     with pytest.raises(ValueError, match=r"history\.safetensors"):
