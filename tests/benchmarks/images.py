@@ -8,7 +8,6 @@ show them, with a fixed seed; the preprocessing was not tuned to these images. T
 labels.csv of a folder has the columns path and label.
 """
 
-import csv
 import io
 import sys
 from pathlib import Path
@@ -17,10 +16,9 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy import ndimage
-from sklearn.datasets import load_digits
 
 from pipeline import datasets
-from pipeline.images import preprocessing, read_image
+from pipeline.images import list_images, preprocessing, read_image
 from pipeline.images.ink import grey_levels
 from pipeline.model import ood
 from pipeline.training import loop
@@ -206,37 +204,23 @@ KINDS += (tiny_scan,)
 
 
 def people(folder):
-    rows = list(csv.DictReader((folder / "labels.csv").open()))
-    return [read_image(folder / row["path"]) for row in rows], [
-        int(row["label"]) for row in rows
-    ]
+    entries = list_images(folder).entries
+    return [read_image(e.path) for e in entries], [e.label for e in entries]
 
 
 def sets(test, folder):
     """Yield the name of each set, its images and their labels."""
     rng = np.random.default_rng(1)
-    yield "MNIST test", list(test.images), test.labels
-    yield "inverted", [255 - image for image in test.images], test.labels
-    yield "shifted by 4", [shifted(image, rng) for image in test.images], test.labels
-    yield (
-        "stretched 16x16, grey",
-        [stretched(image) for image in test.images],
-        test.labels,
-    )
-    yield (
-        "stretched 16x16, binary",
-        [binary(image) for image in test.images],
-        test.labels,
-    )
-    small = load_digits()
-    yield (
-        "scikit-learn 8x8",
-        list(np.round(small.images * 255 / 16).astype(np.uint8)),
-        small.target,
-    )
+    images, labels = test.images, test.labels
+    yield "MNIST test", images, labels
+    yield "inverted", 255 - images, labels
+    yield "shifted by 4", [shifted(image, rng) for image in images], labels
+    yield "stretched 16x16, grey", [stretched(image) for image in images], labels
+    yield "stretched 16x16, binary", [binary(image) for image in images], labels
+    yield "scikit-learn 8x8", *datasets.scikit_learn_digits()
     for kind in KINDS:
-        drawn = [kind(digit, rng) for digit in test.images[:EACH]]
-        yield kind.__name__.replace("_", " "), drawn, test.labels[:EACH]
+        drawn = [grey_levels(kind(digit, rng)) for digit in images[:EACH]]
+        yield kind.__name__.replace("_", " "), drawn, labels[:EACH]
     if folder:
         yield folder.name, *people(folder)
 
@@ -245,18 +229,15 @@ def without_digits(clothes):
     """Yield the name and the images of each set without digits."""
     rng = np.random.default_rng(3)
     large = [np.asarray(grey(image).resize((140, 140))) for image in clothes[:1000]]
-    for name, images in (("clothes", clothes), ("clothes 140x140", large)):
-        yield name, list(images)
-        yield f"{name}, inverted", [255 - image for image in images]
+    for name, images in (("clothes", clothes), ("clothes 140x140", np.array(large))):
+        yield name, images
+        yield f"{name}, inverted", 255 - images
     for side in (8, 16, 20, 28, 32, 50, 64, 65, 80, 128, 300):
         size = (EACH // 4, side, side)
         noise = [rng.normal(128, 60, size), rng.normal(200, 20, size)]
         noise += [rng.normal(30, 10, size), rng.uniform(0, 255, size)]
         noise += [255 * (rng.random(size) < share) for share in (0.1, 0.3, 0.5)]
-        yield (
-            f"noise {side}x{side}",
-            list(np.concatenate(noise).clip(0, 255).astype("u1")),
-        )
+        yield f"noise {side}x{side}", np.concatenate(noise).clip(0, 255).astype("u1")
 
 
 def row(name, *values):
@@ -269,17 +250,9 @@ def percent(parts):
 
 def preprocess(images):
     """Return the preprocessed images, the digits on each, and which a pen can draw."""
-    results = [
-        preprocessing.preprocess(
-            image if isinstance(image, np.ndarray) else grey_levels(image)
-        )
-        for image in images
-    ]
-    return (
-        np.stack([result.image for result in results]),
-        np.array([result.digit_count for result in results]),
-        np.array([result.drawn for result in results]),
-    )
+    results = [preprocessing.preprocess(image) for image in images]
+    columns = [(each.image, each.digit_count, each.drawn) for each in results]
+    return tuple(map(np.array, zip(*columns, strict=True)))
 
 
 def train(split, seed):
@@ -299,11 +272,8 @@ def main():
     row("", "images", "accuracy", "ood", "unsure", "blank", "several")
     plain = [network.predict(mnist.test.images).numpy() for network, _ in models]
     errors = [answer.argmax(1) != mnist.test.labels for answer in plain]
-    row(
-        "MNIST test, unprocessed",
-        len(mnist.test),
-        percent([~wrong for wrong in errors]),
-    )
+    accuracy = percent([~wrong for wrong in errors])
+    row("MNIST test, unprocessed", len(mnist.test), accuracy)
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     for name, images, labels in sets(mnist.test, folder):
         ready, counts, drawn = preprocess(images)
@@ -317,8 +287,7 @@ def main():
             outside.append(strange[correct].mean())
             unsure.append(np.mean([not each.sure for each in verdicts], where=correct))
         measured = map(percent, (accuracies, outside, unsure))
-        blank, several = (counts == 0).sum(), (counts > 1).sum()
-        row(name, len(ready), *measured, blank, several)
+        row(name, len(ready), *measured, (counts == 0).sum(), (counts > 1).sum())
     clothes = datasets.load("fashion_mnist", folder=DATA).test.images
     noise = np.random.default_rng(2).integers(0, 256, (1000, 28, 28)).astype(np.uint8)
     print("\nWithout preprocessing")
@@ -330,10 +299,8 @@ def main():
     ):
         answers = [network.predict(images).numpy().argmax(1) for network, _ in models]
         pairs = zip(models, answers, strict=True)
-        row(
-            f"ood: {name}",
-            percent([d.out_of_distribution(images, a) for (_, d), a in pairs]),
-        )
+        outside = [d.out_of_distribution(images, a) for (_, d), a in pairs]
+        row(f"ood: {name}", percent(outside))
     close = [d.is_close(answer) for (_, d), answer in zip(models, plain, strict=True)]
     row("close: MNIST test", percent(close))
     pairs = zip(close, errors, strict=True)
