@@ -8,7 +8,7 @@ report.html, to outputs/inspect/ and to the network's MLflow run. This takes 7 s
 
 These settings print one result instead: neuron= shows how a neuron computes its sum for
 an image, weight= the history of a parameter, against= a comparison with another
-network, and arrays=true all parameters. All but the last are also written to
+network, and arrays=true all parameters. The first three are also written to
 outputs/answers/.
 """
 
