@@ -16,7 +16,7 @@ from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from PIL import Image
 
-from pipeline import CLASSES, SIDE
+from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import RecordedRun
 from pipeline.tracking.mlflow_internals import image_cell, recorded_images
@@ -68,11 +68,13 @@ class MlflowRun:
         data: dict[str, list[Any]] = {column: [] for column in rows[0]}
         for index, row in enumerate(rows):
             for column, value in row.items():
+                cell = value
                 if isinstance(value, Image.Image):
-                    image, value = value, image_cell(f"{folder}/{column}-{index}")
-                    for path in (value["filepath"], value["compressed_filepath"]):
-                        self._client.log_image(self.id, image, path)
-                data[column].append(value)
+                    cell = image_cell(f"{folder}/{column}-{index}")
+                    for path in (cell["filepath"], cell["compressed_filepath"]):
+                        with files.atomic_file(self._folder / path) as partial:
+                            value.save(partial, path.rpartition(".")[2])
+                data[column].append(cell)
         (self._folder / name).unlink(missing_ok=True)  # MLflow would append the rows
         self._client.log_table(self.id, data, name)
 
