@@ -10,7 +10,7 @@ from pipeline.cli import DataConfig, outputs_dir, stage
 
 
 def data(cfg: DataConfig) -> None:
-    """Make the file of the data set, unless it exists, and print its summary."""
+    """Create the file of the data set unless it exists, and print its summary."""
     from pipeline import datasets
 
     path, is_new = datasets.prepare(cfg.dataset, folder=outputs_dir() / "data")

@@ -94,7 +94,8 @@ def _evaluate_sets(
             problems.append(str(error))
             continue
         problems += test_set.problems
-        test_set = with_unique_name(test_set, [each.test_set.name for each in results])
+        names_used = [result.test_set.name for result in results]
+        test_set = with_unique_name(test_set, names_used)
         print(f"{test_set.name}: {test_set.description}")
         network, detector = trained.network, trained.detector
         results.append(evaluate_network(test_set, network=network, detector=detector))

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-DAY = 86_400  # seconds, after which the files of a killed process are removed
-# The first characters of a spreadsheet's formula, = + - @ also in full width.
+DAY = 86_400  # seconds; older temporary files of killed processes are removed
+# Characters that start a formula in a spreadsheet; = + - @ also in full width.
 # Source: OWASP, CSV injection.
 FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
 
@@ -27,7 +27,7 @@ FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
 def lock(path: Path, *, waiting: str) -> Iterator[None]:
     """Hold the lock file at `path`; if another process holds it, print why, and wait.
 
-    The operating system releases the lock when the process ends, however it ends.
+    The operating system releases the lock when the process ends, even if it is killed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
@@ -43,7 +43,7 @@ def lock(path: Path, *, waiting: str) -> Iterator[None]:
 
 
 def hold(path: Path) -> FileLock:
-    """Take the lock file at `path`, which nobody holds; the caller releases it."""
+    """Acquire the lock file at `path`, which must be free; the caller releases it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     file_lock.acquire(timeout=0)
@@ -63,7 +63,7 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path, and rename it to `path` when it is written to disk."""
+    """Yield a temporary path; when the block succeeds, rename the file to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(descriptor)
@@ -80,7 +80,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder, and replace the folder `path` by it.
+    """Yield a temporary folder; when the block succeeds, it replaces the folder `path`.
 
     A process that reads under `read_lock(path)` sees the files of a single writer. If
     this process is killed between its two renames, the next reader or writer restores
@@ -105,7 +105,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def read_lock(path: Path) -> Iterator[None]:
-    """Prevent that the folder `path` is replaced while it is read."""
+    """Prevent other processes from replacing the folder `path` during the block."""
     waiting = f"waiting for another process to finish with {path}"
     with lock(path.parent / f".{path.name}.lock", waiting=waiting):
         if _previous(path).exists():
@@ -117,15 +117,15 @@ def read_lock(path: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove temporary files of `path` that a killed process left a day ago."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}"):
-        with suppress(FileNotFoundError):  # another process removes them as well
-            if left.stat().st_mtime > time.time() - DAY:
+    """Remove temporary files of `path` that killed processes left a day ago."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}"):
+        with suppress(FileNotFoundError):  # another process may have removed it
+            if leftover.stat().st_mtime > time.time() - DAY:
                 continue
-            if left.is_dir():
-                shutil.rmtree(left)
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
             else:
-                left.unlink()
+                leftover.unlink()
 
 
 def _previous(path: Path) -> Path:
@@ -143,10 +143,10 @@ def printable(text: Path | str) -> str:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    r"""Write rows, which have the same keys, below a line with the keys.
+    r"""Write rows, which have the same keys, below a header line.
 
-    A ' is written before text that a spreadsheet would take for a formula. Bytes of a
-    file name that are not UTF-8 are written as \udc...
+    Text that a spreadsheet would read as a formula is prefixed with '. Bytes of a file
+    name that are not UTF-8 are written as \udc...
     """
     # Quote all text if it contains a carriage return, which would end the record, or a
     # character that ends a cell in some programs.

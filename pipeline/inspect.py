@@ -92,8 +92,10 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
             time=time.time_ns() // 1_000_000,
         )
     print(interpret.render_tutorial(analysis))
-    place = folder / "report.html" if report.fits(trained) else "too large for a page"
-    print(f"\npage   {place}\nfiles  {folder}\n{run.viewing_hint()}", end="")
+    page = str(folder / "report.html")
+    if not report.fits(trained):
+        page = "too large for a page"
+    print(f"\npage   {page}\nfiles  {folder}\n{run.viewing_hint()}", end="")
 
 
 def _explain_neurons(

@@ -2,7 +2,7 @@
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: the index of a test image, a file, or a folder. Image files can have any size
-and show any pen and paper; they are preprocessed in the same way as MNIST. For a
+and any colours of pen and paper; they are preprocessed in the same way as MNIST. For a
 network trained on clothes, they are only resized to 28x28 pixels. Writes
 predictions.json, predictions.csv and preparation.png, which shows each preprocessing
 step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 99.8 %.

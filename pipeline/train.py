@@ -38,9 +38,9 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
 
     from pipeline import files, model, tracking, training
 
-    trial = trial or RunContext()  # here, because PIPELINE_OUTPUTS may change
-    torch.set_num_threads(1)  # one order of sums: equal bytes with any number of cores
-    torch.set_flush_denormal(True)  # 10 % faster; no bit of the weights differs
+    trial = trial or RunContext()  # not a default: PIPELINE_OUTPUTS may change
+    torch.set_num_threads(1)  # the same order of summation on any number of cores
+    torch.set_flush_denormal(True)  # 10 % faster, with identical weights
     cfg, dataset, split, original = _load(cfg)
     generator = torch.Generator().manual_seed(cfg.seed)
     network = model.Network(hidden=cfg.hidden, generator=generator)
@@ -122,7 +122,7 @@ def _load(
 
 
 def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
-    """Record all that determines the training: data, settings, code and packages."""
+    """Record what determines the training: data, settings, code and packages."""
     from pipeline import datasets
     from pipeline.tracking import provenance
 
@@ -142,7 +142,7 @@ def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
 def _description(
     cfg: TrainConfig, dataset: "Dataset", network: "Network", metrics: dict[str, float]
 ) -> str:
-    """Return the Markdown text on top of the run's page."""
+    """Return the Markdown text at the top of the run's page."""
     return (
         f"**784 → {cfg.hidden} → 10** on {dataset.name}: {network.size:,} parameters, "
         f"{cfg.epochs} epochs. Accuracy of the trained network: "

@@ -26,9 +26,9 @@ from pipeline.cli.overrides import SweepValues, make_override, parse_value
 from pipeline.cli.schema import HYPERPARAMETERS, StageConfig
 
 MULTIRUN = {"-m", "--multirun"}
-WITH_WORD = {"--cfg", "-c", "--info", "-i"}  # flags that are followed by a word
-SHOW_ONLY = WITH_WORD | {"--hydra-help", "--version"}  # Hydra answers and runs nothing
-FLAGS = SHOW_ONLY | MULTIRUN | {"--resolve"}
+FLAGS_WITH_VALUE = {"--cfg", "-c", "--info", "-i"}  # flags that take a value
+INFO_FLAGS = FLAGS_WITH_VALUE | {"--hydra-help", "--version"}  # nothing is run
+FLAGS = INFO_FLAGS | MULTIRUN | {"--resolve"}
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
 
 
@@ -125,7 +125,7 @@ def parse(
         problems += itertools.chain(*(job.problems for job in jobs))
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
-    if SHOW_ONLY & names:  # Hydra shows the configuration of one job
+    if INFO_FLAGS & names:  # Hydra shows the configuration of one job
         flags = [flag for flag in flags if flag not in MULTIRUN]
         sweep, valid = False, valid[:1]
     overrides = [
@@ -145,11 +145,11 @@ def experiments() -> dict[str, Path]:
 def _expand_experiment(
     arguments: Sequence[str], *, sweeps: bool
 ) -> tuple[list[str], list[str]]:
-    """Replace experiment=<name> by the arguments that its file in conf/ stands for.
+    """Replace experiment=<name> with the arguments in its file in conf/experiment.
 
     Returns:
-        The arguments, in which those of the command line replace those of the file; and
-        the problems.
+        The arguments, where the command line takes precedence over the file; and the
+        problems.
     """
     names = [a.partition("=")[2] for a in arguments if a.startswith("experiment=")]
     typed = [a for a in arguments if not a.startswith("experiment=")]
@@ -186,10 +186,10 @@ def _split_arguments(
 ) -> tuple[list[str], list[str], list[str]]:
     """Split arguments into flags, settings of Hydra and key=value pairs."""
     flags, settings, pairs = [], [], []
-    for before, argument in zip(["", *arguments], arguments, strict=False):
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
         key = argument.partition("=")[0]
         is_flag = argument.startswith("-") and key.lstrip("-") not in defaults()
-        if is_flag or before in WITH_WORD:
+        if is_flag or previous in FLAGS_WITH_VALUE:
             flags.append(argument)
         elif key.lstrip("+").startswith(("hydra.", "hydra/")):
             settings.append(argument)
@@ -201,7 +201,7 @@ def _split_arguments(
 def _check_flags(names: set[str]) -> list[str]:
     unknown = [name for name in sorted(names - FLAGS) if name.startswith("-")]
     problems = [f"unknown flag {name}: --help lists the options" for name in unknown]
-    if "--resolve" in names and not names & SHOW_ONLY:
+    if "--resolve" in names and not names & INFO_FLAGS:
         problems.append("--resolve has no effect without --cfg job")
     return problems
 

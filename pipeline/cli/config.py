@@ -1,4 +1,4 @@
-"""The configuration of a stage: its files, defaults, validation and folders of outputs.
+"""The configuration of a stage: files, defaults, validation and output folders.
 
 It does not read the command line; `arguments.py` does, and `schema.py` has the bounds.
 """
@@ -49,7 +49,7 @@ def store_dir() -> Path:
 
 
 class ConfigError(ValueError):
-    """Invalid values; the message has one line for each of them."""
+    """Invalid values; the message has one line for each."""
 
 
 def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
@@ -118,9 +118,9 @@ def explain_unknown_key(argument: str, schema: type[StageConfig]) -> str:
     return f"`{name}` is not an option of this stage; options: {options}"
 
 
-@cache  # reading YAML takes 5 ms, and a sweep asks for each of its jobs
+@cache  # reading YAML takes 5 ms, and a sweep needs the defaults for each job
 def defaults() -> Mapping[str, Any]:
-    """Return the values of conf/config.yaml, which cannot be changed."""
+    """Return a read-only mapping with the values of conf/config.yaml."""
     return MappingProxyType(load_yaml(CONF_DIR / "config.yaml"))
 
 
@@ -161,10 +161,10 @@ def run_name(
     values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
 ) -> str:
     """Name a training by `named` keys and all hyperparameters that are not defaults."""
-    usual, named = defaults(), {"hidden", "seed", *named}
+    default_values, named = defaults(), {"hidden", "seed", *named}
     parts = (
         f"{key}={values[key]}"
         for key in HYPERPARAMETERS
-        if key in named or values[key] != usual[key]
+        if key in named or values[key] != default_values[key]
     )
     return printable(" ".join(parts))

@@ -25,7 +25,7 @@ from pipeline.cli.overrides import quote
 from pipeline.cli.schema import StageConfig
 from pipeline.cli.terminal import ignore_broken_pipe
 
-# Errors of files, values and the network. Others are bugs, and print a traceback.
+# Errors caused by files, values or the network. Others are bugs: print a traceback.
 USER_ERRORS = (ValueError, ArithmeticError, OSError)
 LaunchJobs = Callable[[Path, Mapping[str, str]], None]  # in a folder, with these tags
 
@@ -72,8 +72,8 @@ def launch_jobs(
     """Train the jobs of a sweep, except those that have already ended.
 
     A job that ends leaves a file `done` in its folder, or `error.txt` with the reason.
-    While it trains, its process holds `lock`, and the file `begun` is there. The values
-    for Hydra are those of valid jobs.
+    While it trains, its process holds `lock`, and the file `begun` exists. Hydra gets
+    the values of the valid jobs only.
 
     Raises:
         BrokenExecutor: If the system killed a worker.
@@ -83,31 +83,32 @@ def launch_jobs(
 
     def run(values: dict[str, Any]) -> None:
         job = Job.of(schema, values, swept)
-        place = folder / job.folder
-        context = RunContext(place, {**tags, **job.tags, "setting": job.name}, job.name)
+        target = folder / job.folder
+        all_tags = {**tags, **job.tags, "setting": job.name}
+        context = RunContext(target, all_tags, job.name)
         waiting = f"waiting for another process, which is training {job.name}"
         try:
-            with exit_with(launcher), files.lock(place / "lock", waiting=waiting):
-                if any((place / end).exists() for end in ("done", "error.txt")):
+            with exit_with(launcher), files.lock(target / "lock", waiting=waiting):
+                if any((target / name).exists() for name in ("done", "error.txt")):
                     return
-                (place / "begun").touch()
-                with redirect_stdout(io.StringIO()):  # the sweep prints a line
+                (target / "begun").touch()
+                with redirect_stdout(io.StringIO()):  # the sweep prints one line
                     function(validate(schema, values), context)
-                (place / "done").touch()
-        except Exception as error:  # any error ends this job, and not the sweep
+                (target / "done").touch()
+        except Exception as error:  # any error ends this job, but not the sweep
             reason, details = str(error), ""
             if not reason or not isinstance(error, USER_ERRORS):
                 reason = f"{type(error).__name__}: {error}"
                 details = traceback.format_exc()
-            record_failure(place, f"{' '.join(reason.split())}\n{details}")
+            record_failure(target, f"{' '.join(reason.split())}\n{details}")
 
-    where = [f"hydra.sweep.dir={quote(str(folder))}", "hydra.sweep.subdir=."]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its own errors, too
-    call_with_hydra(run, [*where, *command.overrides])
+    folders = [f"hydra.sweep.dir={quote(str(folder))}", "hydra.sweep.subdir=."]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise its own errors as well
+    call_with_hydra(run, [*folders, *command.overrides])
 
 
 def record_failure(folder: Path, reason: str) -> None:
-    """Write the reason why a job failed into its folder, unless one is there."""
+    """Write the reason why a job failed into its folder, unless it already has one."""
     if not (folder / "error.txt").exists():
         with files.atomic_file(folder / "error.txt") as path:
             path.write_text(reason)
@@ -124,14 +125,14 @@ def exit_with(launcher: int) -> Iterator[None]:
     """
     if os.getpid() != launcher:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher handles Ctrl-C
-        _watch(launcher)
+        _watch_launcher(launcher)
     with _training:
         yield
 
 
 @cache
-def _watch(launcher: int) -> None:
-    ignore_broken_pipe()  # a launcher that was killed does not read any more
+def _watch_launcher(launcher: int) -> None:
+    ignore_broken_pipe()  # a killed launcher no longer reads the pipe
 
     def watch() -> None:
         while os.getppid() == launcher:

@@ -25,8 +25,8 @@ class SweepValues(list[Any]):
 def parse_value(argument: str, schema: type[StageConfig], *, sweep: bool) -> object:
     """Parse a key=value argument.
 
-    Text keeps its brackets, dollar signs and umlauts; in a sweep, commas separate
-    several texts unless the whole text is a folder.
+    Text keeps its brackets, dollar signs and non-ASCII letters; in a sweep, commas
+    separate values unless the whole text is the path of a folder.
 
     Returns:
         The value, or `SweepValues` if there are several.
@@ -66,7 +66,7 @@ def _parse_with_hydra(argument: str) -> object:
     """Parse a number, a switch, a range or a word with Hydra's parser.
 
     Raises:
-        ConfigError: If Hydra cannot parse it, or it has no list of values, as
+        ConfigError: If Hydra cannot parse it, or if it does not list values, such as
             interval(0,1).
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser

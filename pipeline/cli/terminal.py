@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 
 class _Output(io.FileIO):
-    """A file that discards what is written after its reader has closed the pipe."""
+    """A file that discards all output after its reader has closed the pipe."""
 
     def write(self, content: Any) -> int:  # noqa: ANN401
         try:
@@ -32,16 +32,16 @@ class _Output(io.FileIO):
 def ignore_broken_pipe() -> None:
     """Continue this process after its reader has closed the pipe, as `| head` does.
 
-    Characters that the encoding of the terminal lacks are replaced, not an error.
+    Characters that the encoding of the terminal lacks are replaced.
     """
     for name in ("stdout", "stderr"):
-        before = getattr(sys, name)
-        if isinstance(before, io.TextIOWrapper):
-            raw = io.BufferedWriter(_Output(before.fileno(), "w", closefd=False))
-            lines = before.line_buffering or before.write_through
-            encoding = before.encoding
-            after = io.TextIOWrapper(raw, encoding, "replace", line_buffering=lines)
-            setattr(sys, name, after)
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            raw = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
+            lines = stream.line_buffering or stream.write_through
+            encoding = stream.encoding
+            wrapped = io.TextIOWrapper(raw, encoding, "replace", line_buffering=lines)
+            setattr(sys, name, wrapped)
 
 
 def progress(description: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
