@@ -35,7 +35,7 @@ def cross_entropy(
 def accuracy(
     logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]
 ) -> Float[Tensor, ""]:
-    """Return the share of rows whose largest logit is that of the label."""
+    """Return the fraction of rows whose largest logit is that of the label."""
     return (logits.argmax(dim=1) == labels).float().mean()
 
 
@@ -50,7 +50,7 @@ def confusion_matrix(
 def tensor_statistics(
     tensors: Mapping[str, Float[np.ndarray, "..."]],
 ) -> dict[str, float]:
-    """Return Euclidean norm, minimum, maximum and share of zeros of each tensor."""
+    """Return Euclidean norm, minimum, maximum and fraction of zeros of each tensor."""
     return {
         f"weights/{name}/{statistic}": float(value)
         for name, tensor in tensors.items()
@@ -82,7 +82,7 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """The images whose predictions have about the same confidence."""
+    """Statistics of the images whose predictions have about the same confidence."""
 
     count: int
     confidence: float  # mean probability of the predictions
@@ -110,9 +110,9 @@ def reliability(
 
 
 def expected_calibration_error(bins: Sequence[ConfidenceBin]) -> float:
-    """Return the mean distance of confidence and accuracy, weighted by images.
+    """Return the mean distance between confidence and accuracy, weighted by images.
 
     Source: Guo et al. (2017), equation 3.
     """
-    n = sum(each.count for each in bins)
+    n = sum(b.count for b in bins)
     return sum(b.count / n * abs(b.accuracy - b.confidence) for b in bins)

@@ -1,7 +1,7 @@
 """The network of the exercise: 784 pixels -> hidden neurons with ReLU -> 10 classes.
 
-Its two dense layers, `layer_1` and `layer_2`, have the initial weights of Keras and
-show their weights as Keras does.
+Its two dense layers, `layer_1` and `layer_2`, are initialised as in Keras and return
+their weights in Keras's layout.
 """
 
 from dataclasses import dataclass
@@ -71,8 +71,8 @@ class Network(nn.Module):
     def logits(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
         """Compute the logits of grey-level images, without gradients.
 
-        A batch of 1,000 images fits into the cache of the processor; this is five times
-        as fast as 60,000 images at once.
+        A batch of 1,000 images fits in the processor's cache, which is five times as
+        fast as 60,000 images at once.
         """
         batches = [images[row : row + 1000] for row in range(0, len(images), 1000)]
         return torch.cat([self(to_pixels(batch)) for batch in batches])

@@ -1,9 +1,9 @@
 """Out-of-distribution detection: is an answer of the network reliable, and if not, why?
 
-The network gives every image a digit, mostly with a high probability, even a shoe. So
-two more numbers are compared with thresholds from the training images: the error when
-the image is reconstructed from the principal components of that digit (does it look
-like the digit?), and the margin between the two most probable digits.
+The network assigns a digit to every image, even to a shoe, mostly with a high
+probability. So two more numbers are compared with thresholds from the training images:
+the error when the image is reconstructed from the principal components of that digit
+(does it look like the digit?), and the margin between the two most probable digits.
 """
 
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ from pipeline import CLASSES, PIXELS
 from pipeline.model.network import Network
 
 COMPONENTS = 50  # per digit; with 30, some images of Fashion-MNIST are accepted
-OOD_QUANTILE = 0.025  # share of the training images that are rejected
-CLOSE_QUANTILE = 0.06  # share of the training images with a margin below the threshold
+OOD_QUANTILE = 0.025  # fraction of training images that are rejected
+CLOSE_QUANTILE = 0.06  # fraction of training images with a margin below the threshold
 MIN_MARGIN = 0.2  # lower bound of that threshold, for networks with low accuracy
 MAX_FIT_SAMPLES = 20_000  # 60,000 images take three times as long and change nothing
 OOD_REASON = "the image does not look like the {digit}s in the training data"
@@ -46,9 +46,9 @@ class OodDetector:
     ) -> Float[np.ndarray, " n"]:
         """Return how badly the components of the given digits reconstruct the images.
 
-        The error is |r|**2 / |x|, where x is the image and r the residual. The residual
-        alone would reject thick strokes, its share |r| / |x| thin ones. An exact
-        reconstruction has the error 0, a blank image an infinite one.
+        The error is |r|**2 / |x|, where x is the image and r the residual. |r| alone
+        would reject thick strokes, and |r| / |x| thin ones. The error of an exact
+        reconstruction is 0, that of a blank image is infinite.
 
         Source: |r|**2 is the statistic Q of Jackson and Mudholkar, Control procedures
         for residuals associated with principal component analysis (1979).
@@ -63,7 +63,9 @@ class OodDetector:
                 pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
                 centred = pixels - mean / np.float32(255)
                 residual = centred - centred @ axes.T @ axes  # (batch, 784)
-                r, x = (np.linalg.norm(each, axis=1) for each in (residual, pixels))
+                r, x = (
+                    np.linalg.norm(vectors, axis=1) for vectors in (residual, pixels)
+                )
                 errors[batch] = r**2 / x
         return errors
 
@@ -96,22 +98,22 @@ class OodDetector:
                 that is cut out and thinned can look like a digit.
         """
         blank = np.asarray(images.max(axis=(1, 2)) == 0)
-        several = np.zeros(len(images), bool) if counts is None else counts > 1
-        digits, close = probabilities.argmax(axis=1), self.is_close(probabilities)
-        strange = self.out_of_distribution(images, digits)
+        several_digits = np.zeros(len(images), bool) if counts is None else counts > 1
+        digits, is_close = probabilities.argmax(axis=1), self.is_close(probabilities)
+        is_ood = self.out_of_distribution(images, digits)
         if drawn is not None:
-            strange |= ~drawn
+            is_ood |= ~drawn
         verdicts = []
         for row, order in enumerate(np.argsort(-probabilities, kind="stable")):
             first, second = int(order[0]), int(order[1])
             reason = ""
             if blank[row]:
                 reason = "blank"
-            elif several[row]:
+            elif several_digits[row]:
                 reason = "more than one digit"
-            elif strange[row]:
+            elif is_ood[row]:
                 reason = OOD_REASON.format(digit=first)
-            elif close[row]:
+            elif is_close[row]:
                 reason = f"close between {first} and {second}"
             verdicts.append(Verdict(first, not reason, reason))
         return verdicts
@@ -124,18 +126,18 @@ def fit_detector(
 ) -> OodDetector:
     """Fit the components and thresholds to training images; this takes a second.
 
-    The components are fitted to one half of the images of each digit and `max_error` to
-    the other half, so that the threshold is also right for new images.
+    The components are fitted to half of the images of each digit and `max_error` to the
+    other half, so that the threshold also holds for new images.
     """
     step = max(1, len(images) // MAX_FIT_SAMPLES)
     images, labels = images[::step], labels[::step]
     rows = [np.flatnonzero(labels == digit) for digit in range(CLASSES)]
-    fitted = [principal_components(images[each[::2]]) for each in rows]
-    means, components = (np.stack(each) for each in zip(*fitted, strict=True))
+    fitted = [principal_components(images[indices[::2]]) for indices in rows]
+    means, components = (np.stack(arrays) for arrays in zip(*fitted, strict=True))
     detector = OodDetector(means, components, max_error=np.inf, min_margin=MIN_MARGIN)
-    other = np.concatenate([each[1::2] for each in rows])
-    errors = detector.reconstruction_error(images[other], labels[other])
-    errors = np.append(0, errors[np.isfinite(errors)])  # blank images have none
+    held_out = np.concatenate([indices[1::2] for indices in rows])
+    errors = detector.reconstruction_error(images[held_out], labels[held_out])
+    errors = np.append(0, errors[np.isfinite(errors)])  # it is infinite for blank ones
     margins = margin(network.predict(images).numpy())
     # Rounded, because the last digits depend on the number of threads.
     max_error = round(float(np.quantile(errors, 1 - OOD_QUANTILE)), 4)
@@ -151,7 +153,7 @@ def principal_components(
 
     Equal images give equal bytes with any number of threads, because sums of integers
     are exact. Each component is scaled to the range of 8 bits. If there are fewer
-    images than components, the last components are 0.
+    images than components, the remaining components are 0.
     """
     from scipy.linalg import eigh
 
@@ -178,6 +180,6 @@ def principal_components(
 
 
 def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
-    """Return the difference of the two highest probabilities, in [0, 1]."""
+    """Return the difference between the two highest probabilities, in [0, 1]."""
     second, first = np.sort(probabilities, axis=1)[:, -2:].T
     return np.asarray(first - second)

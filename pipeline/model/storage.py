@@ -26,7 +26,7 @@ from pipeline.model.ood import OodDetector
 
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 Snapshot = dict[str, Float[np.ndarray, "..."]]
-# A type of numbers that NumPy lacks is an AttributeError, deep JSON a RecursionError.
+# A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.
 UNREADABLE = (OSError, ValueError, TypeError, AttributeError, RecursionError)
 
 
@@ -36,7 +36,7 @@ def snapshot(network: Network) -> Snapshot:
 
 
 def network_from(tensors: Snapshot) -> Network:
-    """Make a network from its four tensors; the inverse of `snapshot`."""
+    """Create a network from its four tensors; the inverse of `snapshot`."""
     hidden = tensors["layer_1.bias"].size
     network = Network(hidden=hidden, generator=torch.Generator())
     network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
@@ -52,14 +52,14 @@ def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str
 def save_history(
     path: Path, snapshots: Sequence[Snapshot], metadata: Mapping[str, Any]
 ) -> None:
-    """Write the tensors of all epochs, from 0, which are an additional first axis."""
+    """Write the tensors of all epochs, from 0, stacked along a new first axis."""
     names = snapshots[0]
-    stacked = {name: np.stack([each[name] for each in snapshots]) for name in names}
+    stacked = {name: np.stack([s[name] for s in snapshots]) for name in names}
     write_tensors(path, stacked, metadata)
 
 
 def save_detector(path: Path, detector: OodDetector, *, network: str) -> str:
-    """Write a detector, 400 KB, and the sha256 of its network; return its sha256."""
+    """Write a detector (400 KB) with its network's sha256; return the file's sha256."""
     arrays = {"means": detector.means, "components": detector.components}
     metadata = {"network": network, "most_unexplained": detector.max_error}
     metadata |= {"least_margin": detector.min_margin}
@@ -67,7 +67,7 @@ def save_detector(path: Path, detector: OodDetector, *, network: str) -> str:
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
-    """Read a network and its metadata; the file may have any content.
+    """Read a network and its metadata; the file is not trusted.
 
     Raises:
         FileNotFoundError: If the file is missing.
@@ -117,7 +117,7 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
 
 
 def load_detector(path: Path, *, network: str) -> OodDetector:
-    """Read the detector of a network, which is given by the sha256 of its file.
+    """Read the detector of the network whose file has the sha256 `network`.
 
     Raises:
         FileNotFoundError: If the file is missing.
@@ -181,7 +181,7 @@ def write_tensors(
 
     Equal input gives equal bytes.
     """
-    # A single key, because safetensors writes several keys in random order.
+    # One key, because safetensors writes several keys in random order.
     about = {"about": json.dumps(dict(metadata), sort_keys=True)}
     content = safetensors.save(dict(tensors), about)
     with files.atomic_file(path) as temporary:
@@ -191,7 +191,7 @@ def write_tensors(
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained network, and what its files say about the training."""
+    """A trained network, and the metadata of its training."""
 
     network: Network
     metadata: dict[str, Any]  # hyperparameters and data_sha256; {} if not recorded
@@ -211,7 +211,7 @@ class TrainedModel:
 
     @property
     def split(self) -> str:
-        """The split of the data set in the training."""
+        """How the data set was split in the training."""
         return str(self.metadata.get("split", "exercise"))
 
     @property
@@ -235,7 +235,7 @@ class TrainedModel:
         return load_detector(self.detector_path, network=self.sha256)
 
     def history(self) -> Snapshot | None:
-        """Read the tensors of all epochs, from 0, which are an additional first axis.
+        """Read the tensors of all epochs, from 0, stacked along a first axis.
 
         Returns:
             The tensors by name; None if there is no history file.

@@ -61,20 +61,20 @@ def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
 
 
 def sync_runs(*, store: Path, server: str) -> dict[str, str]:
-    """Copy all closed runs to a server, as `mirror.mirror_runs` does.
+    """Copy all closed runs to a server; see `mirror.mirror_runs`.
 
     Raises:
-        ValueError: If nothing was recorded yet, or the store cannot be opened.
+        ValueError: If nothing has been recorded yet, or the store cannot be opened.
         OSError: If the server does not accept them.
     """
     if not (store / "mlflow.db").exists():
-        raise ValueError(f"{store / 'mlflow.db'} is missing: nothing was recorded yet")
+        raise ValueError(f"{store / 'mlflow.db'} is missing: no run is recorded yet")
     _open_store(store).mark_orphaned_runs_killed()
     return mirror.mirror_runs(store, server)
 
 
 def _open_store(folder: Path) -> "Store":
-    """Open the store, after setting what MLflow reads when it is imported."""
+    """Set the variables that MLflow reads when it is imported, and open the store."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # nothing leaves this machine
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"

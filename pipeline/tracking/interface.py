@@ -1,7 +1,7 @@
-"""The interface of tracking, and the implementation that records nothing.
+"""The tracking interface, and the implementation that records nothing.
 
-`mlflow_tracker` and `mlflow_run` record in MLflow. A stage uses the protocols only, so
-it need not know which implementation it has.
+`mlflow_tracker` and `mlflow_run` record in MLflow. A stage uses only the protocols, so
+it does not depend on the implementation.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ class RecordedRun:
 
 @runtime_checkable
 class Run(Protocol):
-    """An open run; each method returns after the data is stored."""
+    """An open run; each method returns when the data is stored."""
 
     @property
     def id(self) -> str | None:
@@ -64,7 +64,7 @@ class Run(Protocol):
         """Record the network as an MLflow model, unless the run already has it.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `pixels`
-        are two images as an example: a program exported from one accepts only one.
+        is an example of two images: a program exported from one accepts only one.
         """
 
     def log_dataset(
@@ -97,7 +97,7 @@ class Run(Protocol):
         tags: Mapping[str, str],
         error: str,
     ) -> None:
-        """Leave one child run for a setting of this sweep: finished or failed.
+        """Ensure that a setting of this sweep has one child run, finished or failed.
 
         Args:
             setting: The name of the setting, which its run has as tag `setting`.
@@ -134,8 +134,8 @@ class Tracker(Protocol):
     ) -> AbstractContextManager[Run]:
         """Open a run, or resume the one with this lease; close it when the block ends.
 
-        Its status is then FINISHED, or FAILED after an exception, or KILLED after an
-        interrupt. The tags about its provenance are added.
+        Its final status is FINISHED, FAILED after an exception, or KILLED after an
+        interrupt. Tags with its provenance are added.
 
         Raises:
             OSError: If the store cannot be written to; the message is one line.
@@ -158,7 +158,7 @@ class Tracker(Protocol):
 
 
 class NullRun:
-    """A run that accepts everything and keeps nothing."""
+    """A run that accepts all data and records nothing."""
 
     id = None
     label = "the training"
@@ -191,7 +191,7 @@ class NullTracker:
 
     @contextmanager
     def start_run(self, **options: object) -> Iterator[NullRun]:
-        """Open a run that keeps nothing."""
+        """Open a run that records nothing."""
         yield NullRun()
 
     reopen_run = start_run

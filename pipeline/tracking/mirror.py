@@ -1,8 +1,8 @@
 """Copies closed runs to an MLflow server, and gives up when the server is too slow.
 
-This is the side of the waiting process; `mirror_copy` is what the copying process
-does. A separate process can be killed when its time is up: MLflow's own timeout is per
-read, so a server that sends its answer in small pieces never reaches it, and a waiting
+This module starts the copying process and waits for it; `mirror_copy` runs in that
+process, which can be killed after a timeout. MLflow's own timeout applies to each read,
+so a server that sends its response in small pieces never exceeds it, and a waiting
 thread of MLflow would keep this process from ending.
 """
 
@@ -26,7 +26,7 @@ def mirror_run(folder: Path, server: str, run_id: str) -> None:
     """Copy a run and its children to a server; if that fails, print the remedy."""
     try:
         addresses = mirror_runs(folder, server, run_id=run_id)
-    except (OSError, KeyboardInterrupt) as error:  # the run itself is already complete
+    except (OSError, KeyboardInterrupt) as error:  # the local run is complete
         message = (
             f"({str(error) or 'stopped'}); to copy it later: "
             f"python -m pipeline.sync server={shlex.quote(server)}"
@@ -75,7 +75,7 @@ def mirror_runs(
                 reason = message
                 break
             addresses |= message
-            if run_id:  # the limit is for all messages together
+            if run_id:  # the limit applies to all messages together
                 deadline = start + TIMEOUT + TIMEOUT_PER_RUN * len(addresses)
                 timeout = max(0, deadline - time.monotonic())
     except EOFError:
@@ -103,7 +103,7 @@ def _copying_process(
         for addresses in copy_runs(folder, server, run_id):
             parent.send(addresses)
         parent.send("")
-    except Exception as error:  # after an odd answer, MLflow's client raises anything
+    except Exception as error:  # MLflow's client can raise anything
         parent.send(describe_error(error))
 
 

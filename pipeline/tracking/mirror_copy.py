@@ -1,7 +1,7 @@
-"""Exact copies of runs on an MLflow server: what the copying process does.
+"""Make exact copies of runs on an MLflow server; runs in the copying process.
 
-`mirror` starts this process and limits its time. It can be killed at any point; the
-next copy continues, and nothing is lost or stored twice.
+`mirror` starts this process and limits its time. It can be killed at any point: the
+next one continues, and nothing is lost or stored twice.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def copy_runs(
         file, an empty dict.
 
     Raises:
-        OSError: If some runs were not copied; or what MLflow's client raises.
+        OSError: If some runs were not copied. MLflow's client may raise other errors.
     """
     store = open_store(folder)
     condition = f"tags.`mlflow.parentRunId` = '{run_id}'" if run_id else ""
@@ -60,7 +60,7 @@ def copy_runs(
 
 
 def describe_error(error: Exception) -> str:
-    """Return the reason of an error, in one line without control characters."""
+    """Return the reason for an error, in one line without control characters."""
     kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
     text = " ".join(f"{kind}{error}".split())
     system_error = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
@@ -89,9 +89,9 @@ class _Mirror:
     def update(self, run_id: str) -> Iterator[dict[str, str]]:
         """Bring the copy of a run up to date; see `copy_runs`.
 
-        Nothing is done if the run is open, or if one of both was deleted.
+        Nothing is done if the run is open, or if the run or its copy was deleted.
         """
-        run = self.source.get_run(run_id)  # now that no other process copies it
+        run = self.source.get_run(run_id)  # read again under the lock
         is_deleted = run.info.lifecycle_stage != "active"
         copy = self._find(run_id)
         is_kept = not copy or copy.info.lifecycle_stage == "active"
@@ -140,7 +140,7 @@ class _Mirror:
         tags = dict(run.data.tags)
         parent = tags.get("mlflow.parentRunId")
         if parent and parent not in self.copy_ids:
-            # Its copy is created, and stays open until the parent itself is copied.
+            # Create its copy, which stays open until the parent itself is copied.
             parents = self.source.search_runs(
                 [run.info.experiment_id], f"attributes.run_id = '{parent}'"
             )
@@ -156,10 +156,10 @@ class _Mirror:
         return {NAMES_TAG: names, **tags, ORIGINAL_TAG: run.info.run_id}
 
     def _copy_data(self, run: Run, points: list[Metric], copy: Run) -> None:
-        """Send metrics, params, tags and data sets; sent twice, they are stored once.
+        """Send metrics, params, tags and data sets; sending them again has no effect.
 
-        A tag that the original no longer has is deleted; a tag that somebody added to
-        the copy stays.
+        A tag that the original no longer has is deleted; tags that users added to the
+        copy remain.
         """
         copy_id, tags = copy.info.run_id, self._tags(run)
         copied_names = {*json.loads(copy.data.tags[NAMES_TAG])} & copy.data.tags.keys()

@@ -45,8 +45,8 @@ def relocate_artifacts(database: Path, before: str, after: str) -> None:
 def recorded_images(paths: Iterable[str]) -> set[tuple[str, int]]:
     """Return key and step of the images that `log_image` wrote completely.
 
-    MLflow writes a thumbnail (.webp) after the image itself, and replaces the / of a
-    key by another character. `paths` are the artifacts in the run's folder `images`.
+    MLflow writes a thumbnail (.webp) after the image itself, and replaces the / in a
+    key with another character. `paths` are the artifacts in the run's folder `images`.
     """
     matches = filter(None, map(THUMBNAIL.fullmatch, paths))
     return {(re.sub(r"\W", "/", match[1]), int(match[2])) for match in matches}

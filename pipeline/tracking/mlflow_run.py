@@ -23,7 +23,7 @@ from pipeline.tracking.mlflow_internals import image_cell, recorded_images
 from pipeline.tracking.store import Store, recorded_run, sqlite_uri, write_lock
 
 UI_ADDRESS = "http://127.0.0.1:5000"
-NO_LEASE = "nobody"  # of a run that is closed as soon as it is created
+NO_LEASE = "nobody"  # the lease of a run that is closed as soon as it is created
 MAX_ERROR = 5000  # characters of the tag `error`
 REQUIREMENTS = ("torch", "mlflow", "numpy")  # of the logged model
 

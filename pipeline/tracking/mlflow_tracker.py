@@ -1,6 +1,6 @@
-"""The life of runs in MLflow's embedded store: created, resumed, closed, reopened.
+"""Opens, resumes, closes and reopens runs in MLflow's embedded store.
 
-What a run records is in `mlflow_run`. A server receives a copy of a closed run.
+`mlflow_run` records the data of a run. A server receives a copy of a closed run.
 """
 
 import sys
@@ -85,7 +85,7 @@ class MlflowTracker:
         return [run.data.tags["claim"] for run in runs]
 
     def _run_of_network(self, run_id: str | None, sha256: str) -> Run:
-        """Return the run of a network; else one with its weights, or a new one."""
+        """Return the run of a network; otherwise one with its weights, or a new one."""
         store = self.store
         runs = store.search(f"attributes.run_id = '{run_id}'") if run_id else []
         runs = runs or store.search(f"tags.`weights.sha256` = '{sha256}'")
@@ -105,7 +105,7 @@ class MlflowTracker:
             mlflow.end_run(status)
             if error:
                 client.set_tag(run_id, "error", error[:MAX_ERROR])
-            elif "error" in run.data.tags:  # from before it was resumed
+            elif "error" in run.data.tags:  # of an attempt before it was resumed
                 client.delete_tag(run_id, "error")
             if status != "FINISHED":  # a sweep's workers may have been killed with it
                 self.store.mark_orphaned_runs_killed()

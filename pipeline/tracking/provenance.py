@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_tags(extra: Mapping[str, str], lease: str) -> dict[str, str]:
-    """Return the tags with which a run is created: provenance, others and its lease."""
+    """Return the tags of a new run: its provenance, `extra` and its lease."""
     return {**tags(), **extra, "host": platform.node(), "claim": lease}
 
 
 def tags() -> dict[str, str]:
-    """Return code, user, machine and versions of this process as tags of MLflow."""
+    """Return code, user, machine and versions of this process as MLflow tags."""
     experiment = os.environ.get("DVC_EXP_NAME")
     return {
         **_git(),

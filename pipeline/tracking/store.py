@@ -54,7 +54,7 @@ class Store:
             for run in self.search(running):
                 if files.is_held(self.folder / run.data.tags["claim"] / "lock"):
                     continue
-                # Read again: its process may have closed it, then released the lease.
+                # Read again: its process may have closed it before it freed the lease.
                 if self.client.get_run(run.info.run_id).info.status == "RUNNING":
                     self.client.set_terminated(run.info.run_id, "KILLED")
 
@@ -78,7 +78,7 @@ def open_store(folder: Path) -> Store:
     Raises:
         ValueError: If the store cannot be opened; the message says why and what to do.
     """
-    for name in ("mlflow", "alembic"):  # they also log every error that they raise
+    for name in ("mlflow", "alembic"):  # they log every error that they also raise
         logging.getLogger(name).setLevel(logging.CRITICAL)
     database = folder / "mlflow.db"
     uri = sqlite_uri(database)
@@ -131,7 +131,7 @@ def path_from_uri(uri: str) -> Path:
 
 
 def recorded_run(run: Run) -> RecordedRun:
-    """Return what a stage needs of a run."""
+    """Convert a run of MLflow to the form in which stages use it."""
     folder = path_from_uri(run.info.artifact_uri)
     return RecordedRun(run.info.run_id, run.info.status, run.data.tags, folder)
 
@@ -139,8 +139,8 @@ def recorded_run(run: Run) -> RecordedRun:
 def _create(database: Path) -> None:
     """Create the database under another name and move it into place when complete.
 
-    MLflow creates its tables one by one and without a lock. Several processes at once,
-    or a process that is killed, would leave a database that cannot be opened.
+    MLflow creates its tables one by one and without a lock. Concurrent processes, or a
+    process that is killed, would leave a database that cannot be opened.
     """
     artifacts = artifact_root(database.parent)
     with write_lock(database.parent):
@@ -153,7 +153,7 @@ def _create_experiment(client: MlflowClient, folder: Path) -> Experiment:
     """Create the experiment in a database that MLflow itself created."""
     with write_lock(folder):
         experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment:  # another process was faster
+        if experiment:  # another process has created it
             return experiment
         new = client.create_experiment(EXPERIMENT, artifact_root(folder))
         return client.get_experiment(new)

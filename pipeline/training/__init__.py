@@ -1,6 +1,6 @@
-"""Training: the loop, checkpoints, what is recorded, and reproduction.
+"""Training: the loop, checkpoints, recorded results, and reproduction.
 
-It knows neither the command line nor the configuration; `pipeline/train.py` does.
+It does not use the command line or the configuration; `pipeline/train.py` does.
 """
 
 from pipeline.training.checkpoints import Checkpoint, EpochState, open_checkpoint

@@ -1,9 +1,9 @@
-"""Unfinished trainings: saved after every epoch, resumed with the same result.
+"""Checkpoints: save a training after every epoch, and resume it with the same result.
 
-A training has a folder with two files. `history` only grows, by a record per epoch with
-the network's tensors and metrics. `state` is replaced: Adam's averages, the generator,
-and size and hash of the history. A record is on disk before the state that counts it,
-so a process may be killed at any point.
+A training has a folder with two files. `history` is append-only: a record per epoch
+with the network's tensors and metrics. `state` is replaced after each epoch: Adam's
+averages, the generator, and the size and hash of the history. A record is on disk
+before the state that includes it, so the process may be killed at any point.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from pipeline import files
 from pipeline.model import Network, Snapshot, snapshot
 from pipeline.training.loop import Adam, Epoch
 
-# The code on which the weights depend: the loop and what it uses of this package.
+# The code that determines the weights: the loop and the modules that it imports.
 CODE = ["__init__.py", "datasets/dataset.py", "model/metrics.py", "model/network.py"]
 CODE += ["training/loop.py"]
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
@@ -43,12 +43,12 @@ class EpochState:
 
 
 class Checkpoint:
-    """The folder of an unfinished training, which this process has locked."""
+    """The folder of an unfinished training, locked by this process."""
 
     def __init__(
         self, folder: Path, network: Network, adam: Adam, generator: torch.Generator
     ) -> None:
-        """Take the objects that `save` reads and `restore` changes."""
+        """Keep references to the objects that `save` reads and `restore` changes."""
         self.folder = folder
         self._state, self._history = folder / "state", folder / "history"
         self._network, self._adam, self._generator = network, adam, generator
@@ -56,7 +56,7 @@ class Checkpoint:
 
     @property
     def lease(self) -> str:
-        """The folder, relative to that of the store; it identifies the training."""
+        """The folder relative to the store; it identifies the training."""
         return "/".join(self.folder.parts[-3:])
 
     def save(self, epoch: Epoch | None = None) -> EpochState:
@@ -84,7 +84,7 @@ class Checkpoint:
         return saved
 
     def restore(self) -> list[EpochState]:
-        """Set network, optimizer and generator to the state that was saved last.
+        """Set network, optimizer and generator to the last saved state.
 
         Returns:
             The states after each epoch, from 0; empty if nothing was saved.
@@ -147,17 +147,17 @@ def open_checkpoint(
 ) -> Iterator[Checkpoint]:
     """Lock the checkpoint of a killed training, or of a new one, while it runs.
 
-    The operating system releases the lock when the process ends, however it ends. So a
-    folder without a lock belongs to a training that was killed. Trainings that run at
-    the same time have a folder each. A folder is removed when its training is finished.
+    The operating system releases the lock when the process ends, even if it is killed,
+    so an unlocked folder belongs to a killed training. Concurrent trainings have
+    separate folders. The folder is removed when the training is finished.
 
     Args:
         store: The folder of the store; it contains checkpoints/<digest>/<id>.
-        settings: What the result depends on, except code and version of PyTorch. Only
-            a training with equal settings is resumed.
+        settings: Everything that determines the result, except the code and the version
+            of PyTorch. Only a training with equal settings is resumed.
         network: The network, with its initial weights.
         adam: The optimizer of the network.
-        generator: The source of the shuffles.
+        generator: The random generator that shuffles the images.
         resume: Whether to resume the killed training with the most epochs; otherwise
             all killed trainings are removed.
     """

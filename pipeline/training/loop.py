@@ -70,15 +70,15 @@ def gradients(
 class Adam:
     """Adam, as Keras computes it, for all parameters of a network at once.
 
-    It moves the parameters into one vector, of which the network's tensors become
-    views. So a step takes six operations, whatever the number of tensors.
+    It moves the parameters into one vector, and the network's tensors become views of
+    it. So a step takes six operations for any number of tensors.
 
     Source: Kingma and Ba, Adam: a method for stochastic optimization (2015), the
     variant at the end of section 2, which adds epsilon to the uncorrected root.
     """
 
     def __init__(self, network: Network, *, lr: float) -> None:
-        """Take over the parameters of a network; `lr` is the learning rate."""
+        """Move the parameters of a network into a vector; `lr` is the learning rate."""
         self.lr = lr
         self.steps = 0
         self.parameters = parameters_to_vector(network.parameters()).detach()
@@ -87,7 +87,7 @@ class Adam:
         self.square = torch.zeros_like(self.parameters)  # and of their squares
 
     def step(self, gradient: Float[Tensor, " parameters"]) -> None:
-        """Change each parameter against its gradient."""
+        """Update all parameters with the gradient of a batch."""
         self.steps += 1
         self.mean.lerp_(gradient, 1 - BETA_1)
         self.square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
@@ -115,11 +115,11 @@ def fit(
             images, which do not change the network.
         epochs: The numbers of the epochs, such as range(1, 21).
         batch_size: Images per step. The last batch of an epoch may be smaller.
-        generator: The source of the shuffles.
+        generator: The random generator that shuffles the images.
 
     Yields:
-        Loss and accuracy: as `train/...` the means over the steps of the epoch, as in
-        Keras; as `val/...` those of the network after the epoch.
+        Loss and accuracy: `train/...` is the mean over the steps of the epoch, as in
+        Keras; `val/...` is measured after the epoch.
 
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite.
@@ -164,7 +164,7 @@ def train(
 ) -> tuple[Network, list[Epoch]]:
     """Train a new network without checkpoints and without recording anything.
 
-    After torch.set_num_threads(1) it has the same bytes as that of the command.
+    After torch.set_num_threads(1), its weights are identical to those of the command.
 
     Returns:
         The network, and the results of each epoch.
@@ -200,7 +200,7 @@ def _score(
 def _first_non_finite_step(
     logits: Float[Tensor, "n 10"], labels: Int[Tensor, " n"], batch_size: int
 ) -> str:
-    """Find the first step with a non-finite loss; else it was the last step."""
+    """Describe the first step with a non-finite loss; if there is none, the last."""
     losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
     row = int(torch.isfinite(losses).long().cumprod(dim=0).sum())  # n if all are finite
     steps = math.ceil(len(labels) / batch_size)

@@ -1,6 +1,6 @@
-"""What a training records: metrics and images in MLflow at once, files at its end.
+"""Records a training: metrics and images after each epoch, files at the end.
 
-The numbers come from `loop.py` and `pipeline/model/`.
+It computes none of the numbers; they come from `loop.py` and `pipeline/model/`.
 """
 
 import json
@@ -25,7 +25,7 @@ from pipeline.tracking import Run
 from pipeline.training.checkpoints import EpochState
 from pipeline.training.loop import score
 
-MAX_IMAGES = 20  # template images of a training, beside that of the initial weights
+MAX_IMAGES = 20  # template images of a training, in addition to the initial weights
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
@@ -38,7 +38,7 @@ class Recorder:
     history: list[EpochState] = field(default_factory=list)
 
     def add(self, state: EpochState) -> None:
-        """Log metrics, tensor statistics and templates; a second time has no effect."""
+        """Log metrics, statistics and templates; logging them again has no effect."""
         self.history.append(state)
         epoch, tensors = state.epoch.number, state.tensors
         metrics = state.epoch.metrics | tensor_statistics(tensors)
@@ -56,7 +56,7 @@ class Recorder:
     ) -> tuple[str, dict[str, float]]:
         """Write and log the trained network, its scores, and all other results.
 
-        Equal trainings write equal bytes, except in run.json: the run and the duration.
+        Equal trainings write equal bytes, except for run.json (run id and duration).
 
         Args:
             folder: An empty folder, to which the files are written.

@@ -18,7 +18,7 @@ from pipeline.datasets import Dataset, file_sha256
 from pipeline.model import Network, TrainedModel, load_trained_model
 from pipeline.tracking import RecordedRun, find_training_run, provenance
 
-ENVIRONMENT_TAGS = {  # tags of a run on which the bytes may depend
+ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     "git.commit": "commit",
     "git.dirty": "uncommitted code",
     "version.torch": "PyTorch",
@@ -115,8 +115,8 @@ class RecordedTraining:
         self, network: Network, metrics: Mapping[str, float]
     ) -> Iterator[str]:
         before, now = (
-            parameters_to_vector(each.parameters()).detach().numpy()
-            for each in (self.model.network, network)
+            parameters_to_vector(model.parameters()).detach().numpy()
+            for model in (self.model.network, network)
         )
         difference = np.abs(now - before)
         if difference.any():
@@ -153,7 +153,7 @@ class RecordedTraining:
             dict(line.split("==") for line in text.splitlines())
             for text in (recorded, provenance.packages())
         )
-        # First the packages that have another version, then those only one of both has.
+        # First packages with another version, then packages that only one of them has.
         changed = sorted(
             _changed(before, now), key=lambda n: (n not in before, n not in now, n)
         )

@@ -1,7 +1,7 @@
-"""A training in the terminal: the table of its epochs, and Ctrl-C.
+"""Training in the terminal: the table of epochs, and Ctrl-C.
 
-The first Ctrl-C stops a training after the epoch, a second one at once. Both leave a
-checkpoint from which the same command resumes.
+The first Ctrl-C stops a training after the epoch, a second one immediately. In both
+cases the same command resumes from a checkpoint.
 """
 
 import signal
@@ -26,7 +26,7 @@ class Interrupt:
     requested: bool = False
 
     def between(self, epochs: Iterable[int]) -> Iterator[int]:
-        """Yield epochs; raise a KeyboardInterrupt between two if it was pressed."""
+        """Yield epochs; before each, raise a KeyboardInterrupt if it was pressed."""
         for epoch in epochs:
             self.check(f"stopped after epoch {epoch - 1}; {RESUME}")
             yield epoch
@@ -66,7 +66,7 @@ def print_epochs(
         task = progress.add_task("epochs", total=total)
         console.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
         for epoch in epochs:
-            yield epoch  # the caller saves it before the line says that it is done
+            yield epoch  # the caller saves it before its line is printed
             progress.advance(task)
             metrics = epoch.metrics
             console.print(

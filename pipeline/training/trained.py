@@ -29,7 +29,7 @@ def load_trained(
         detector: Whether to read the out-of-distribution detector as well.
 
     Raises:
-        FileNotFoundError: If a file is missing; the message says what makes it.
+        FileNotFoundError: If a file is missing; the message says what creates it.
         ValueError: If the store does not contain the run, or a file is damaged.
     """
     folder = outputs / "train"
@@ -49,7 +49,7 @@ def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:
 
     Raises:
         FileNotFoundError: If the data set is not available.
-        ValueError: If its hash is recorded and is another one.
+        ValueError: If its hash differs from the recorded one.
     """
     dataset = datasets.load(trained.dataset, folder=outputs / "data")
     if "data_sha256" in trained.metadata:

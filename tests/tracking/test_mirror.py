@@ -122,7 +122,7 @@ def test_sync_needs_recorded_runs_and_a_server_that_answers(empty_project, recor
     project, url = empty_project("refused", store=False), broken_server("refuses")
     with pytest.raises(ValueError, match="server is missing: set server=http"):
         project.call("sync")
-    with pytest.raises(ValueError, match="nothing was recorded yet"):
+    with pytest.raises(ValueError, match="no run is recorded yet"):
         project.call("sync", server=url)
     shutil.copytree(recorded, project.outputs, dirs_exist_ok=True)
     with pytest.raises(OSError, match=f"^{url} did not accept it: Connection refused"):
