@@ -97,7 +97,7 @@ def test_variables_that_other_programs_set_do_not_redirect_a_run(
     ("artifact", "message"),
     [
         ("config.yaml", r"has no network: it is FINISHED$"),
-        ("sweep/sweep.csv", "it is a sweep; enter the id of one of its trainings"),
+        ("sweep/sweep.csv", "it is a sweep; enter the id of one of its child runs"),
         ("train/model.safetensors", None),
     ],
 )
