@@ -51,7 +51,7 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
     if original:
         name, tags = f"{name} again", tags | {"reproduces": original.run.run_id}
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.size:,} parameters")
-    # A reproduction, a sweep and a single training never resume one another.
+    # A reproduction, a sweep and a single training run never resume one another.
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with (

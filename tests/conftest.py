@@ -362,7 +362,7 @@ def client(finished):
 
 @pytest.fixture(scope="session")
 def recorded(finished, client):
-    """The MLflow run of the finished training."""
+    """The MLflow run that `finished` recorded."""
     run_id = json.loads(finished.trained("run.json").read_text())["run_id"]
     return client.get_run(run_id)
 

@@ -77,7 +77,7 @@ class ParsedCommand:
     """A valid command line."""
 
     overrides: list[str]  # for Hydra
-    jobs: list[Job]  # of a sweep; empty for a single training
+    jobs: list[Job]  # of a sweep; empty for a single training run
 
 
 def parse(

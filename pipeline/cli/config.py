@@ -160,7 +160,7 @@ def as_yaml(config: BaseModel) -> str:
 def run_name(
     values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
 ) -> str:
-    """Name a training by `named` keys and all hyperparameters that are not defaults."""
+    """Name a training run by `named` keys and hyperparameters that are not defaults."""
     default_values, named = defaults(), {"hidden", "seed", *named}
     parts = (
         f"{key}={values[key]}"

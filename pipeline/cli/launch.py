@@ -32,7 +32,7 @@ LaunchJobs = Callable[[Path, Mapping[str, str]], None]  # in a folder, with thes
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a training writes, and what a sweep adds to its run."""
+    """Where a training run writes, and what a sweep adds to its run."""
 
     folder: Path = field(default_factory=outputs_dir)
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 DATASETS = ("mnist", "fashion_mnist", "digits")
-# Options that determine the weights of a training, in the order of its name.
+# Options that determine the weights of a training run, in the order of its name.
 HYPERPARAMETERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
 # Options whose text is taken as typed: it is not parsed as a number, list or ${...}.
 TEXT_KEYS = {"dataset", "run", "reproduce", "model", "images"}

@@ -1,6 +1,6 @@
 """A data set in memory: labelled images, divided for training and evaluation.
 
-`prepare` makes and reads the file that it is stored in.
+`prepare` writes and reads its file.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from pipeline import CLASSES
 
-HOLDOUT_DIVISOR = 120  # split=holdout keeps 1/120 of the images back from each class
+HOLDOUT_DIVISOR = 120  # split=holdout reserves 1/120 of the images per class
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """The name of the data set: that of its file without the extension."""
+        """The name of the data set: its file name without the extension."""
         return self.path.stem
 
     def means(self) -> dict[int, UInt8[np.ndarray, "28 28"]]:
@@ -61,7 +61,7 @@ class Dataset:
         }
 
     def check(self, sha256: str) -> None:
-        """Raise ValueError unless the file has the sha256 of the network's data."""
+        """Raise ValueError unless the file has this sha256, recorded by a network."""
         if self.sha256 != sha256:
             raise ValueError(
                 f"{self.path} has sha256 {self.sha256}; the network was trained with "

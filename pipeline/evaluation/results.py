@@ -26,7 +26,7 @@ class EvaluationResult:
     confidence: list[float]  # the probability of each prediction
     predictions: Tensor  # (n,)
     labels: Tensor  # (n,)
-    sure: list[bool]  # whether each prediction can be relied on
+    sure: list[bool]  # whether each prediction is reliable
     bins: list[metrics.ConfidenceBin]
     metrics: dict[str, float | int]  # n is an integer
 

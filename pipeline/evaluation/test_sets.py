@@ -43,7 +43,7 @@ class TestSet:
 
 @dataclass(frozen=True)
 class _Source:
-    """Labelled images that are read one at a time, because all need much memory."""
+    """Labelled images that are read one at a time to limit the memory."""
 
     name: str
     files: list[str]
@@ -67,7 +67,7 @@ def load_test_set(
     Args:
         name: A data set or a folder; None for the validation images of the training.
         dataset: The data set of the network.
-        split: How the training divided it.
+        split: How the training run divided it.
         folder: The folder of data sets.
         prepare: Whether to preprocess the images; None for the default of the set.
         track: Iterates over the images, with a progress bar.
@@ -110,7 +110,7 @@ def _read(source: _Source, *, prepare: bool, track: Track) -> TestSet:
         except ValueError as error:
             problems.append(str(error))
             continue
-        # Without the steps, which need much memory.
+        # The steps are not kept, because they need much memory.
         image = images.preprocess(levels) if prepare else images.resize_only(levels)
         prepared.append((image.image, image.digit_count, image.drawn))
         rows.append(row)
@@ -148,7 +148,7 @@ def _from_arrays(
 
 
 def _find_source(name: str) -> _Source:
-    """Find out what a set is, and where its labels are."""
+    """Find the images of a set and their labels."""
     if name == "digits":
         text = "all of scikit-learn's digits, 8x8 pixels"
         return _from_arrays(name, *datasets.scikit_learn_digits(), text)
@@ -158,16 +158,16 @@ def _find_source(name: str) -> _Source:
         pairs = [*datasets.image_label_pairs(place)]
         if pairs:
             return _read_idx_pair(set_name, pairs)
-        for alone in place.glob("*images*idx3*"):
+        for unpaired in place.glob("*images*idx3*"):
             raise ValueError(
-                f"{printable(alone)} needs its labels-idx1-ubyte file in the "
+                f"{printable(unpaired)} needs its labels-idx1-ubyte file in the "
                 "same folder; both must be regular files"
             )
     return _list_folder(set_name, place)
 
 
 def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> _Source:
-    """Read a pair of IDX files; of several, the only one without train in its name."""
+    """Read a pair of IDX files; of several, the one without train in its name."""
     candidates = [pair for pair in pairs if "train" not in pair[0].name] or pairs
     if len(candidates) > 1:
         names = ", ".join(printable(pair[0].name) for pair in candidates)

@@ -20,7 +20,7 @@ Ink = Float[np.ndarray, "h w"]
 def grey_levels(image: Image.Image) -> Levels:
     """Convert an image of any mode to grey levels.
 
-    Transparent parts become a background that the ink contrasts with. If one colour
+    Transparent parts become a background that contrasts with the ink. If one colour
     channel has far more contrast than the luminance (yellow ink), it is used instead.
     """
     if image.mode[0] in "IF":  # 32-bit integers, 16 bits, floating point
@@ -46,10 +46,10 @@ def grey_levels(image: Image.Image) -> Levels:
 
 
 def _scale_to_bytes(values: Shaped[np.ndarray, "h w"]) -> Levels:
-    """Scale numbers to 0..255; the maximum is the smallest usual one that fits.
+    """Scale numbers to 0..255 from the smallest standard range that contains them.
 
-    For floating point the fit is loose, because resampling overshoots and normalised
-    images have a range of their own.
+    Floating-point numbers may exceed it a little, because resampling overshoots; if
+    they use only a small part of it, as normalised images do, their maximum is used.
 
     Raises:
         ValueError: If no number is finite.
@@ -81,8 +81,8 @@ def is_dark_on_light(levels: Levels) -> bool:
     """Return whether the ink is darker than the paper.
 
     The differences from the surroundings are skewed towards the ink, which covers less
-    area than the paper; so the sum of their cubes has its sign. The image is extended
-    beyond its border, which is mostly paper, for digits that fill the image.
+    area than the paper, so the sum of their cubes has the sign of the ink. For digits
+    that fill the image, it is extended beyond its border, which is mostly paper.
     """
     small = reduce_to(levels, 48).astype(np.float32)
     height, width = small.shape
@@ -96,9 +96,9 @@ def is_dark_on_light(levels: Levels) -> bool:
 def ink_on_paper(levels: Levels) -> Ink:
     """Return the fraction of the paper's light that dark ink absorbs at each pixel.
 
-    For photographs it is the minimum of two estimates: the raw image leaves errors at
-    the borders if the light is uneven, and the image divided by its brightness trend
-    leaves them at the edges of shadows.
+    For photographs, it is the minimum of two estimates: with uneven light, the raw
+    image has errors at the borders, and the image divided by its brightness trend has
+    errors at the edges of shadows.
     """
     light = levels.astype(np.float32)
     if max(light.shape) > MIN_PHOTO_SIDE:
@@ -107,14 +107,14 @@ def ink_on_paper(levels: Levels) -> Ink:
         return _absorption(light, window=max(light.shape) // 2 + 1)
     flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
     window = max(light.shape) // 3
-    estimates = [_absorption(each, window=window) for each in (light, flattened)]
-    # The closing finds the lightest paper; average paper is darker by the noise.
+    estimates = [_absorption(image, window=window) for image in (light, flattened)]
+    # The closing returns the lightest paper; noise makes the median paper darker.
     estimates = [ink - min(np.median(ink), 3 * noise_std(ink)) for ink in estimates]
     return np.asarray(np.minimum(*estimates).clip(0, 1))
 
 
 def has_uniform_border(levels: Levels) -> bool:
-    """Return whether most border pixels have one level, as in no photograph.
+    """Return whether most border pixels have the same level, unlike in a photograph.
 
     Filled shapes in such an image are ink; in a photograph they can be shaded paper.
     """
@@ -146,7 +146,7 @@ def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w
 
 
 def noise_std(ink: Ink) -> float:
-    """Estimate the standard deviation of the noise from pixels that are 3 apart."""
+    """Estimate the standard deviation of the noise from pixels 3 columns apart."""
     differences = np.abs(ink[:, 3:] - ink[:, :-3])
     return 1.05 * float(np.median(differences)) if differences.size else 0.0
 
@@ -154,8 +154,9 @@ def noise_std(ink: Ink) -> float:
 def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
     """Straighten squared or ruled paper, and remove its lines.
 
-    Where a stroke crosses a line, its ink is measured against the light that the line
-    leaves. An image without three lines from border to border is returned unchanged.
+    Where a stroke crosses a line, its ink is relative to the light that the line
+    reflects. An image with fewer than three lines from border to border is returned
+    unchanged.
     """
     step = max(1, max(ink.shape) // 200)
     # Clipped, so that the lines count for more than the strokes.

@@ -24,7 +24,7 @@ MAX_TABLE_ROWS = 100_000
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """An image file that was not yet read."""
+    """An image file that is not read yet."""
 
     path: Path
     label: int | None
@@ -35,7 +35,7 @@ class ImageListing:
     """The image files of a path, and where their labels come from."""
 
     label_source: str
-    labels_from_names: bool = False  # by the only digit of each file's name
+    labels_from_names: bool = False  # see `list_images`
     entries: list[ImageEntry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # a line for each unusable entry
 

@@ -1,7 +1,7 @@
-"""Preprocess an image of a digit as MNIST's images were: cut out, scaled and centred.
+"""Preprocess an image of a digit like MNIST's images: cut out, scale and centre it.
 
-`ink` removes paper and light before. A digit drawn on a screen needs only the last
-steps, from `fit_to_box` on.
+`ink` first removes the effects of paper and light. A digit drawn on a screen needs only
+the last steps, from `fit_to_box` on.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ BOX = 20  # pixels; the longer side of each digit in MNIST
 FINE = 4  # strokes are processed at this many pixels per pixel of the box
 STROKE_WIDTHS = (2.6, 3.3)  # pixels; a third of MNIST's are thinner, a quarter thicker
 SEARCH_SIDE = 400  # pixels to which a photograph is reduced to find the digit
-MIN_INK = 0.08  # less is paper
+MIN_INK = 0.08  # pixels with less ink are paper
 EDGE = 0.5  # a stroke ends where its ink falls to this fraction
 MIN_SIDE_PER_PIECE = 8  # pixels of the image; smaller pieces of noise resemble digits
 MAX_OUTLINE = 8  # sides of the digit; 99 % of hand-drawn digits have a shorter outline
@@ -43,7 +43,7 @@ OtherInk = Float[np.ndarray, "rows columns"]
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """An image as input for the network, and the intermediate steps."""
+    """An image that is ready for the network, and the intermediate steps."""
 
     image: UInt8[np.ndarray, "28 28"]
     digit_count: int  # digits found side by side; 0 for a blank image
@@ -52,9 +52,9 @@ class PreparedImage:
 
 
 def preprocess(original: UInt8[np.ndarray, "height width"]) -> PreparedImage:
-    """Preprocess the grey levels of an image of any size; all 0 without a digit.
+    """Preprocess the grey levels of an image of any size; the result may be blank.
 
-    It takes 2 ms for a small image, 0.1 s for a photograph.
+    This takes 2 ms for a small image and 0.1 s for a photograph.
     """
     levels = reduce_to(original, SEARCH_SIDE)
     ink, shapes, mask = find_strokes(levels)
@@ -81,7 +81,7 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> PreparedImage:
 
 
 def resize_only(levels: Levels) -> PreparedImage:
-    """Resize an image to 28x28 pixels, and change nothing else."""
+    """Resize an image to 28x28 pixels without any other change."""
     if levels.shape != (SIDE, SIDE):
         small = Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BOX)
         levels = np.asarray(small)
@@ -100,8 +100,8 @@ def find_strokes(levels: Levels) -> tuple[OtherInk, OtherMask, OtherMask]:
 def stroke_threshold(ink: Ink) -> float:
     """Return the ink above which a pixel is a stroke: half the mean of such pixels.
 
-    It is 1, so that no pixel is a stroke, if nothing is twice as dark as the noise and
-    the unevenness of the paper can be.
+    It is 1, so that no pixel is a stroke, unless some pixels have twice as much ink as
+    noise and uneven paper can cause.
     """
     is_photo = max(ink.shape) > MIN_PHOTO_SIDE
     least = MIN_INK + 3 * noise_std(ink) * is_photo
@@ -117,10 +117,11 @@ def stroke_threshold(ink: Ink) -> float:
 def remove_specks(mask: Mask) -> Mask:
     """Keep the blobs that can be parts of a digit.
 
-    In a photograph, blobs at the border (a table, a shadow) are removed if a blob of a
-    digit's size does not touch it. Then blobs are removed whose area is below 1/20 of
-    the largest blob's; or below 1/4, if their distance from it exceeds 1/4 of its
-    longer side. If that side is below 1/50 of the image's, the mask becomes empty.
+    In a photograph, blobs at the border (a table, a shadow) are removed if another blob
+    has the size of a digit. Then blobs are removed if their area is below 1/20 of the
+    largest blob's area, or below 1/4 of it if they are further away from that blob than
+    1/4 of its longer side. If that side is below 1/50 of the image's, the mask becomes
+    empty.
     """
     labels, number = ndimage.label(mask, EIGHT_NEIGHBOURS)
     if not number:
@@ -144,7 +145,7 @@ def remove_specks(mask: Mask) -> Mask:
 
 
 def _distance(box: tuple[slice, ...], other: tuple[slice, ...]) -> int:
-    """Return how many rows, or columns, are between two boxes."""
+    """Return the number of rows or columns between two boxes, whichever is larger."""
     pairs = zip(box, other, strict=True)
     return max(int(max(a.start - b.stop, b.start - a.stop)) for a, b in pairs)
 
@@ -153,8 +154,9 @@ def count_digits(mask: Mask) -> int:
     """Count the digits that are side by side, with a gap between them.
 
     Strokes above one another belong to one digit. A part counts if it has at least 0.6
-    of the height and 0.25 of the area of the largest, unlike pieces of a broken stroke.
-    This finds 98.5 % of pairs of MNIST's test digits, and splits none of the 10,000.
+    of the height and 0.25 of the area of the largest part; pieces of a broken stroke
+    are smaller. This detects 98.5 % of pairs of MNIST's test digits, and splits none of
+    the 10,000 single ones.
     """
     labels, _ = ndimage.label(mask.any(axis=0))
     parts = [mask[:, columns] for (columns,) in ndimage.find_objects(labels)]
@@ -173,7 +175,7 @@ def bounding_box(mask: Mask) -> tuple[slice, slice]:
 def crop_around(
     original: UInt8[np.ndarray, "height width"], mask: Mask
 ) -> UInt8[np.ndarray, "rows columns"]:
-    """Cut twice the bounding box of a mask out of the image that it was found in."""
+    """Cut out the part of an image around a mask, with margins of half its size."""
     scale = max(original.shape) / SEARCH_SIDE
     box = bounding_box(mask)
     margin = max(mask[box].shape) / 2
@@ -192,10 +194,10 @@ def cut_out(ink: Ink, mask: Mask) -> OtherInk:
 
 
 def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
-    """Narrow a digit that fills a square image up to all four borders.
+    """Make a digit narrower if it touches all four borders of a square image.
 
-    Such images were stretched, as in USPS. Their proportions are lost, and most digits
-    are narrower than they are high.
+    Such images were stretched, as in USPS: their proportions are lost, and most digits
+    are taller than they are wide.
     """
     inked = ink > 0.1 * ink.max()
     borders = (inked[0], inked[-1], inked[:, 0], inked[:, -1])
@@ -210,8 +212,8 @@ def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
 def fit_to_box(digit: Ink, *, edge: float) -> OtherMask:
     """Scale a digit to the box, at FINE pixels per pixel, and return its strokes.
 
-    The scaling uses a triangle filter; strokes are the pixels with more ink than
-    `edge`, of which at least one remains.
+    The scaling uses a triangle filter. Strokes are the pixels with more ink than `edge`
+    or, if there are none, with the most ink.
     """
     height, width = digit.shape
     scale = BOX * FINE / max(height, width)
@@ -223,15 +225,15 @@ def fit_to_box(digit: Ink, *, edge: float) -> OtherMask:
 def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
     """Return whether a pen can have drawn a digit.
 
-    Noise has longer outlines than digits and, unless it is a photograph, more pieces;
+    Noise has longer outlines than digits and, except in photographs, more pieces;
     clothes have thicker shapes; a horizontal line is too wide. The limits of outline
     and thickness depend on the size in pixels, because coarse outlines have fewer
-    corners and thin strokes of few pixels seem thick. The limit of pieces does too:
-    99 % of MNIST's digits have one piece, and almost none has three.
+    corners and thin strokes of a few pixels seem thick. The limit of pieces depends on
+    it as well: 99 % of MNIST's digits have one piece, and almost none has three.
 
     Args:
         shapes: All strokes of the image.
-        mask: Those of the digit.
+        mask: The strokes of the digit.
         strokes: The digit in the box, from `fit_to_box`.
     """
     side = max(mask[bounding_box(mask)].shape)

@@ -1,7 +1,7 @@
 """Read an image file as grey levels, after checks of its size, type and header.
 
-Every defect becomes a ValueError of one line that names the file. `listing` finds the
-files.
+Each error is a ValueError whose message is one line and names the file. `listing` finds
+the files.
 """
 
 import math
@@ -16,11 +16,11 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from pipeline.files import printable
 from pipeline.images.ink import grey_levels
 
-# Pillow may try no other formats: its EPS reader would start Ghostscript.
+# Pillow must not try other formats: its EPS reader would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 FORMAT_NAMES = "PNG, JPEG, GIF, BMP, TIFF, WebP, PPM"
 MAX_FILE_BYTES = 2**28  # more than 50 million pixels of 16 bits need
-MAX_PIXELS = 50_000_000  # as large phones take them; reading them needs 900 MB
+MAX_PIXELS = 50_000_000  # of a large phone photograph; reading it needs 900 MB
 MAX_PLAIN_PPM_PIXELS = 4_000_000  # Pillow reads this format pixel by pixel, in 7 s
 MAX_SIDE = 65_535  # pixels
 REDUCED_SIDE = 1600  # pixels to which the longer side of an image is reduced
@@ -47,7 +47,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
     head = _read_head(path, name)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd metadata and large images
+            warnings.simplefilter("ignore")  # about invalid metadata and large images
             with Image.open(path, formats=FORMATS) as image:
                 _check_header(image, name)
                 # Decodes a JPEG at a lower resolution; ignored for other formats.
@@ -59,14 +59,14 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
         if head.startswith(SIGNATURES):
             raise ValueError(f"{name} is damaged: it contains no image") from None
         raise ValueError(f"{name} is not an image ({FORMAT_NAMES})") from None
-    except Exception as error:  # Pillow's decoders raise anything on invalid bytes
+    except Exception as error:  # Pillow's decoders raise many types of errors
         if isinstance(error, ValueError) and str(error).startswith(name):
             raise
         raise ValueError(f"{name} is damaged: {error}") from None
 
 
 def _read_head(path: Path, name: str) -> bytes:
-    """Return the first bytes of a file in lower case; refuse what is not an image."""
+    """Return the first bytes of a file in lower case; refuse files of other formats."""
     try:
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "not a regular file"

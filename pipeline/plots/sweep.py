@@ -27,7 +27,7 @@ class SweepPoint:
 def sweep_accuracy(
     lines: Mapping[str, Sequence[SweepPoint]], *, xlabel: str, title: str
 ) -> Image.Image:
-    """Plot every training as a dot, and the mean of each setting with error bars.
+    """Plot every training run as a dot, and the mean of each setting with error bars.
 
     Args:
         lines: The settings that a line connects, by the line's name in the legend.
@@ -73,7 +73,7 @@ def sweep_accuracy(
         axes.set_xticks(ticks, [f"{x:,g}" if xlabel else "" for x in ticks])
     axes.set(xlabel=xlabel, ylabel="validation accuracy")
     axes.set_title(textwrap.fill(title, 80), fontsize=11, pad=22)
-    legend = "dot: one training; line and bars: mean and standard deviation over seeds"
+    legend = "dot: training run; line and bars: mean and standard deviation over seeds"
     axes.text(0, 1.02, legend, transform=axes.transAxes, fontsize=8.5, color="#5f6368")
     axes.margins(0.12)
     axes.yaxis.set_major_formatter("{x:.1%}")

@@ -1,4 +1,4 @@
-"""Sweeps: the outcomes of many trainings under one parent run, and their report.
+"""Sweeps: the outcomes of many training runs under one parent run, and their report.
 
 `pipeline.cli` combines the values of a sweep and launches its jobs.
 """

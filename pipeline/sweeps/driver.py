@@ -1,4 +1,4 @@
-"""Runs a sweep: many trainings under one parent run, with one report.
+"""Runs a sweep: many training runs under one parent run, with one report.
 
 Its folder is outputs/sweeps/<digest of settings, data and code>-<random>/; the same
 command finds it again, however the sweep was interrupted.

@@ -79,7 +79,7 @@ def _find_trained(
 
 
 def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
-    """Copy the files of a training from its run, unless the folder has the same files.
+    """Copy the files of a run to a folder, unless it already contains the same files.
 
     Raises:
         ValueError: If the run has lost its files.

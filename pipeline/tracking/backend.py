@@ -34,7 +34,7 @@ def open_tracker(kind: str, store: Path, *, server: str | None) -> Tracker:
 
 
 def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
-    """Return the run of a training, and its files.
+    """Return the run of a training run, and its files.
 
     Raises:
         ValueError: If the store does not have this run, or the run has no network.

@@ -86,7 +86,7 @@ class Run(Protocol):
         """Return the tags that make another run a child of this run."""
 
     def children(self) -> list[RecordedRun]:
-        """Return the recorded trainings of this sweep, newest first."""
+        """Return the recorded training runs of this sweep, newest first."""
 
     def reconcile(
         self,

@@ -1,6 +1,6 @@
-"""Checkpoints: save a training after every epoch, and resume it with the same result.
+"""Checkpoints: save a training run after each epoch; resume it with the same result.
 
-A training has a folder with two files. `history` is append-only: a record per epoch
+A training run has a folder with two files. `history` is append-only: a record per epoch
 with the network's tensors and metrics. `state` is replaced after each epoch: Adam's
 averages, the generator, and the size and hash of the history. A record is on disk
 before the state that includes it, so the process may be killed at any point.
@@ -43,7 +43,7 @@ class EpochState:
 
 
 class Checkpoint:
-    """The folder of an unfinished training, locked by this process."""
+    """The folder of an unfinished training run, locked by this process."""
 
     def __init__(
         self, folder: Path, network: Network, adam: Adam, generator: torch.Generator
@@ -145,21 +145,21 @@ def open_checkpoint(
     *,
     resume: bool,
 ) -> Iterator[Checkpoint]:
-    """Lock the checkpoint of a killed training, or of a new one, while it runs.
+    """Lock the checkpoint of a killed training run, or of a new one, while it runs.
 
     The operating system releases the lock when the process ends, even if it is killed,
-    so an unlocked folder belongs to a killed training. Concurrent trainings have
-    separate folders. The folder is removed when the training is finished.
+    so an unlocked folder belongs to a killed training run. Concurrent training runs
+    have separate folders. The folder is removed when the training is finished.
 
     Args:
         store: The folder of the store; it contains checkpoints/<digest>/<id>.
         settings: Everything that determines the result, except the code and the version
-            of PyTorch. Only a training with equal settings is resumed.
+            of PyTorch. Only a training run with equal settings is resumed.
         network: The network, with its initial weights.
         adam: The optimizer of the network.
         generator: The random generator that shuffles the images.
-        resume: Whether to resume the killed training with the most epochs; otherwise
-            all killed trainings are removed.
+        resume: Whether to resume the killed training run with the most epochs.
+            Otherwise all killed training runs are removed.
     """
     checkpoints = store / "checkpoints"
     parent = checkpoints / _digest(settings)
@@ -180,7 +180,7 @@ def open_checkpoint(
 
 
 def _digest(settings: Mapping[str, Any]) -> str:
-    """Identify trainings with equal results by 16 hexadecimal digits."""
+    """Identify training runs with equal results by 16 hexadecimal digits."""
     code = [(Path(__file__).parents[1] / name).read_text() for name in CODE]
     text = json.dumps([dict(settings), code, torch.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Records a training: metrics and images after each epoch, files at the end.
+"""Records a training run: metrics and images after each epoch, files at the end.
 
 It computes none of the numbers; they come from `loop.py` and `pipeline/model/`.
 """
@@ -25,16 +25,16 @@ from pipeline.tracking import Run
 from pipeline.training.checkpoints import EpochState
 from pipeline.training.loop import score
 
-MAX_IMAGES = 20  # template images of a training, in addition to the initial weights
+MAX_IMAGES = 20  # template images of a training run, in addition to the initial weights
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
 @dataclass
 class Recorder:
-    """The history of a training, which is also logged to its run."""
+    """The history of a training run, which is also logged to its run."""
 
     run: Run
-    epochs: int  # of the finished training
+    epochs: int  # of the finished training run
     history: list[EpochState] = field(default_factory=list)
 
     def add(self, state: EpochState) -> None:
@@ -56,7 +56,7 @@ class Recorder:
     ) -> tuple[str, dict[str, float]]:
         """Write and log the trained network, its scores, and all other results.
 
-        Equal trainings write equal bytes, except for run.json (run id and duration).
+        Equal training runs write equal bytes, except for run.json (id and duration).
 
         Args:
             folder: An empty folder, to which the files are written.

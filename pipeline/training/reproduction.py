@@ -29,7 +29,7 @@ ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
 
 @dataclass(frozen=True)
 class RecordedTraining:
-    """A finished training that MLflow recorded."""
+    """A finished training run that MLflow recorded."""
 
     run: RecordedRun
     model: TrainedModel
@@ -37,7 +37,7 @@ class RecordedTraining:
 
     @classmethod
     def load(cls, run_id: str, *, store: Path) -> "RecordedTraining":
-        """Read a training from the artifacts of its run.
+        """Read a training run from the artifacts of its run.
 
         Raises:
             ValueError: If the store does not contain the run, or the run no network.

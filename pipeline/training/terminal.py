@@ -1,6 +1,6 @@
 """Training in the terminal: the table of epochs, and Ctrl-C.
 
-The first Ctrl-C stops a training after the epoch, a second one immediately. In both
+The first Ctrl-C stops a training run after the epoch, a second one immediately. In both
 cases the same command resumes from a checkpoint.
 """
 

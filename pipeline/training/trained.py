@@ -19,12 +19,12 @@ def load_trained(
     store: Path,
     detector: bool = False,
 ) -> TrainedModel:
-    """Read the network of a run, of a file or, by default, of the last training.
+    """Read the network of a run, of a file or, by default, of the last training run.
 
     Args:
         run: The id of an MLflow run.
         model: The path of a network's file.
-        outputs: The folder that contains `train/`, the results of the last training.
+        outputs: The folder with `train/`, the results of the last training run.
         store: The folder of the MLflow store.
         detector: Whether to read the out-of-distribution detector as well.
 
@@ -45,7 +45,7 @@ def load_trained(
 
 
 def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:
-    """Load the data set of a training.
+    """Load the data set of a training run.
 
     Raises:
         FileNotFoundError: If the data set is not available.

@@ -1,4 +1,4 @@
-"""Measure the speed of a training beside the exercise's own Keras code on TensorFlow.
+"""Compare the speed of a training run with the exercise's Keras code on TensorFlow.
 
     python tests/benchmarks/speed.py [rounds]
 
@@ -62,7 +62,7 @@ def measure_keras(python):
 
 
 def measure_pipeline(outputs):
-    """Return the seconds of the default training, and the median of its epochs."""
+    """Return the seconds of the default training run, and the median of its epochs."""
     seconds, _ = timed(
         sys.executable, "-m", "pipeline.train", PIPELINE_OUTPUTS=str(outputs)
     )

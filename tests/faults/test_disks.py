@@ -73,7 +73,7 @@ def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
         if ended.returncode:
             failures += 1
             message = error_line(ended)
-            if "-m" not in arguments:  # a sweep reports the error of each training
+            if "-m" not in arguments:  # a sweep reports the error of each training run
                 assert "No space left" in message or "disk is full" in message
                 assert "run the same command again" in message
             assert project.hashes("train", "evaluate") == before

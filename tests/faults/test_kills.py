@@ -17,12 +17,12 @@ pytestmark = pytest.mark.fault
 
 KILLS = int(os.environ.get("KILLS", "1"))
 SEED = int(os.environ.get("SEED", "1"))
-EPOCHS = 30  # of a training that is killed
-MANY = int(os.environ.get("MANY", "4"))  # trainings that are started at once
+EPOCHS = 30  # of a training run that is killed
+MANY = int(os.environ.get("MANY", "4"))  # training runs that are started at once
 
 
 def last_epoch(stdout):
-    """Return the last epoch that a training reported."""
+    """Return the last epoch that a training run reported."""
     epochs = re.findall(r"^ +(\d+)  .*%.*%", stdout, re.MULTILINE)
     return int(epochs[-1]) if epochs else 0
 
@@ -122,7 +122,7 @@ def test_a_training_that_is_killed_resumes_without_losing_an_epoch(
             resumed = re.search(r"after epoch (\d+) of", again)
             assert resumed and int(resumed[1]) >= reported
         same = [run for run in runs if f"lr={keys['lr']}" in run.info.run_name]
-        # A training that ended before it was killed is trained twice.
+        # A training run that ended before it was killed is trained twice.
         epochs = [len(project.losses(run)) for run in same]
         assert epochs in ([EPOCHS], [EPOCHS] * 2)
     note(f"train, {when}: killed {killed} of {KILLS}")

@@ -1,4 +1,4 @@
-"""The first command of the README on the real MNIST, and trainings that are stopped."""
+"""The first command of the README on the real MNIST, and stopped training runs."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def image_steps(client, run):
 
 
 def hashes(project):
-    """The files of the last training, except run.json, which is never the same."""
+    """The files of the last training run, except run.json, which is never the same."""
     return {name: file_sha256(project.trained(name)) for name in FILES - {"run.json"}}
 
 

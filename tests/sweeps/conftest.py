@@ -32,7 +32,7 @@ class Sweep:
         return folder
 
     def run(self, *arguments):
-        """Sweep trainings on digits, of one epoch by default, in this process.
+        """Sweep training runs on digits, of one epoch by default, in this process.
 
         Returns:
             What it prints, and the message of its error.

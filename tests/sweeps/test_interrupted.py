@@ -69,7 +69,7 @@ def test_a_killed_worker_costs_at_most_the_trainings_at_work(project, sweep):
     process = project.start(*LONG, *TWO, PYTHONUNBUFFERED="1")
     wait_for(process, "1 of 5")
     worker = None
-    while worker is None:  # one between two trainings would cost none
+    while worker is None:  # a worker between two training runs would be harmless
         assert process.poll() is None
         time.sleep(0.005)
         worker = next(filter(is_training, children_of(process.pid)), None)
@@ -160,7 +160,7 @@ def test_an_interrupted_sweep_trains_only_the_missing_jobs(
 
     again = project.run(*LONG)
     assert check_finished(sweep, "12345").info.run_id == before.info.run_id
-    # Neither finished trainings nor one that a worker was still running started again.
+    # No training run that was finished or still running was started again.
     assert {run.info.run_id for run in children} <= {
         run.info.run_id for run in sweep.runs()[1]
     }

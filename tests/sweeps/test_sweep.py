@@ -12,7 +12,7 @@ from pipeline.training import loop
 
 @pytest.fixture(scope="module")
 def swept(new_sweep):
-    """A sweep of six trainings, two of which are invalid, with its output and error."""
+    """A sweep of six training runs, two of them invalid, with its output and error."""
     sweep = new_sweep("swept")
     printed, error = sweep.run("hidden=5,8,-1", "seed=1,2")
     return sweep, printed, error

@@ -43,7 +43,7 @@ def start_run():
 
 @pytest.fixture(scope="session")
 def record_sweep(start_run):
-    """Return a function that records a sweep of two trainings, one of which failed."""
+    """Return a function that records a sweep of two training runs; one has failed."""
 
     def record(folder, *, server=None):
         sweep_run = start_run(folder, lease="sweeps/1", server=server)
@@ -53,15 +53,15 @@ def record_sweep(start_run):
             with start_run(folder, lease=lease, tags=tags, server=server) as child:
                 child.log_metrics({"val/loss": 0.5}, step=1, time=1000)
             sweep.reconcile("hidden=-1", [], params={}, tags={}, error="hidden < 1")
-            sweep.describe(f"[All trainings]({sweep.comparison_link()})")
-            raise ValueError("1 of 2 trainings failed")
+            sweep.describe(f"[All training runs]({sweep.comparison_link()})")
+            raise ValueError("1 of 2 training runs failed")
 
     return record
 
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory, empty_store, start_run, record_sweep):
-    """A store with a sweep of two, and a training with odd values: four runs."""
+    """A store with a sweep of two, and a training run with odd values: four runs."""
     folder = tmp_path_factory.mktemp("recorded")
     empty_store(folder)
     network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
