@@ -18,14 +18,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+import requests
 import torch
 from filelock import FileLock
 from threadpoolctl import threadpool_limits
@@ -42,6 +41,12 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read by SciPy when it is loaded
 for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(variable, None)  # progress bars are for terminals
+
+# One thread, as in the stages: more would compete for the cores.
+torch.set_num_threads(1)
+threadpool_limits(1)  # of NumPy, which is loaded before this file
+# Processes that tests start receive Ctrl-C, even where the tests ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RUN_STAGE = "import runpy; runpy.run_module('pipeline.{stage}', run_name='__main__')"
 
@@ -68,23 +73,15 @@ class Workspace:
         return text.getvalue()
 
     def start(self, stage, *arguments, cwd=None, before=None, **environment):
-        """Start a stage as a process.
-
-        Args:
-            stage: Its name.
-            arguments: Its command line.
-            cwd: The working directory; the project's by default.
-            before: Python code that the process runs first, to change what it imports.
-            environment: Variables to set.
-        """
+        """Start a stage as a process; the Python code `before` runs first in it."""
         command = ["-m", f"pipeline.{stage}"]
         if before:
             command = ["-c", f"{before}\n{RUN_STAGE.format(stage=stage)}"]
-        variables = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": str(self.outputs)}
+        places = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": str(self.outputs)}
         return subprocess.Popen(
             [sys.executable, *command, *arguments],
             cwd=cwd or ROOT,
-            env={**os.environ, **variables, **environment},
+            env={**os.environ, **places, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -138,13 +135,6 @@ def new_workspace(folder, *, data=True):
     return Workspace(folder)
 
 
-def git(folder, *command):
-    """Run git in a folder; the process has the output of git."""
-    return subprocess.run(
-        ["git", *command], cwd=folder, check=True, stdout=subprocess.PIPE, text=True
-    )
-
-
 class Server:
     """A real MLflow server on the loopback, as a process that can be killed."""
 
@@ -154,13 +144,12 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self.command = [sys.executable, "-m", "mlflow", command, "--workers", "1"]
-        self.command += ["--host", "127.0.0.1", "--port", str(self.port)]
         store = store or f"sqlite:///{folder / 'server.db'}"
-        self.command += ["--backend-store-uri", store]
-        self.command += ["--artifacts-destination", str(folder / "artifacts")]
-        if typed:  # a command as a user types it, except for the port
-            self.command = ["sh", "-c", f"{typed} --port {self.port}"]
+        typed = typed or (  # a command as a user types it, except for the port
+            f"mlflow {command} --workers 1 --host 127.0.0.1 --backend-store-uri "
+            f"'{store}' --artifacts-destination '{folder / 'artifacts'}'"
+        )
+        self.command = ["sh", "-c", f"exec env {typed} --port {self.port}"]
         no_jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": programs, **no_jobs, **environment}
@@ -186,14 +175,9 @@ class Server:
 
     def answers(self, path, **headers):
         """Return the status of an answer; None if there was none."""
-        request = urllib.request.Request(self.url + path, headers=headers)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status
-        except urllib.error.HTTPError as error:
-            return error.code
-        except OSError:
-            return None
+        with contextlib.suppress(requests.RequestException):
+            url = self.url + path
+            return requests.get(url, headers=headers, timeout=30).status_code
 
     def kill(self):
         """Kill the server and its worker, which are a process group of their own."""
@@ -202,15 +186,8 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    started = Server(tmp_path_factory.mktemp("server"))
-    yield started
-    started.kill()
-
-
-@pytest.fixture(scope="session")
 def new_server(tmp_path_factory):
-    """Return a function that starts another MLflow server; all end with the tests."""
+    """Return a function that starts an MLflow server; all end with the tests."""
     started = []
 
     def start(name, **options):
@@ -223,19 +200,9 @@ def new_server(tmp_path_factory):
             each.kill()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Compute with one thread, as the stages do: more would compete for the cores."""
-    torch.set_num_threads(1)
-    threadpool_limits(1)  # of NumPy, which is loaded before this file
-
-
-@pytest.fixture(scope="session", autouse=True)
-def ctrl_c():
-    """Let processes that tests start receive Ctrl-C, even where the tests ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+@pytest.fixture(scope="session")
+def server(new_server):
+    return new_server("server")
 
 
 @pytest.fixture(scope="session")
@@ -314,10 +281,13 @@ def clone_project():
         pytest.skip("the project is not a git repository")
 
     def clone(folder):
-        stash = ["-c", "user.name=A", "-c", "user.email=a@example.org", "stash"]
-        changes = git(ROOT, *stash, "create").stdout.strip()
-        git(ROOT, "clone", "--quiet", "--shared", str(ROOT), str(folder))
-        git(folder, "checkout", "--quiet", "-B", "main", changes or "HEAD")
+        name = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        stash = subprocess.check_output(["git", *name, "stash", "create"], cwd=ROOT)
+        for command in (
+            ["git", "clone", "--quiet", "--shared", ROOT, folder],
+            ["git", "-C", folder, "checkout", "-qB", "main", stash.strip() or "HEAD"],
+        ):
+            subprocess.run(command, check=True)
         return Workspace(folder / "outputs")
 
     return clone
@@ -325,9 +295,9 @@ def clone_project():
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, mnist):
-    """A workspace in which the README's first command has run.
+    """A workspace in which train, evaluate and inspect have run, with the defaults.
 
-    The workers of pytest-xdist share it: whoever comes first trains.
+    The workers of pytest-xdist share it: the first one trains.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -347,12 +317,6 @@ def finished(tmp_path_factory, mnist):
 def printed(finished):
     """What the README's first command printed."""
     return (finished.outputs.parent / "printed.txt").read_text()
-
-
-@pytest.fixture(scope="session")
-def looked_at(finished):
-    """That workspace, after evaluate and inspect."""
-    return finished
 
 
 @pytest.fixture(scope="session")
