@@ -1,6 +1,6 @@
 """What happens inside a network: its neurons, their sums, and comparisons of networks.
 
-The modules compute, format and draw; `report` makes the interactive page.
+The modules compute, format and draw; `report` renders the interactive page.
 """
 
 from pipeline.interpret.alignment import NetworkComparison

@@ -1,8 +1,8 @@
-"""Neuron alignment: which hidden neuron of one network corresponds to which of another.
+"""Neuron alignment: match the hidden neurons of one network with those of another.
 
 The order of hidden neurons is arbitrary: if neurons are permuted together with their
 weights, the network computes the same function. Two networks can therefore only be
-compared after each neuron of one is matched with a neuron of the other.
+compared after their neurons are matched.
 """
 
 from dataclasses import dataclass
@@ -108,24 +108,24 @@ class NetworkComparison:
     def differences(self) -> dict[str, tuple[float, float]]:
         """Return the largest and the mean absolute difference of each array.
 
-        The neurons of B are put in the order of their partners by weights. Neurons
-        without a partner are left out.
+        The neurons of B are ordered by their partners by weights. Neurons without a
+        partner are omitted.
         """
         matches = self.by_weights.values()
         a = neuron_weights(self.a)[:, [match.a for match in matches]]
         b = neuron_weights(self.b)[:, [match.b for match in matches]]
         biases = [n.layer_2.get_weights()[1].astype(float) for n in (self.a, self.b)]
-        sizes = np.abs(a - b)
+        absolute = np.abs(a - b)
         arrays = {
-            "layer_1 kernel": sizes[:PIXELS],
-            "layer_1 bias": sizes[PIXELS],
-            "layer_2 kernel": sizes[PIXELS + 1 :],
+            "layer_1 kernel": absolute[:PIXELS],
+            "layer_1 bias": absolute[PIXELS],
+            "layer_2 kernel": absolute[PIXELS + 1 :],
             "layer_2 bias": np.abs(biases[0] - biases[1]),
         }
         return {name: (float(x.max()), float(x.mean())) for name, x in arrays.items()}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the partners of each neuron of A; empty cells where it has none."""
+        """Return the partners of each neuron of A; a cell is empty if it has none."""
         rows = []
         for j in range(self.sizes[0]):
             row: dict[str, Any] = {"neuron": f"N1{j + 1}"}

@@ -19,14 +19,14 @@ from pipeline.model import TrainedModel
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 HIGH_CORRELATION = 0.9  # one neuron explains 0.9² = 81 % of the other's variance
 MAX_PAIRS = 100  # pairs of neurons in the table
-PROBE_STEPS = (0, 10, 100)  # of gradient descent, after which its line is shown
+PROBE_STEPS = (0, 10, 100)  # steps of gradient descent after which its line is shown
 
 
 @dataclass(frozen=True)
 class LinearProbe:
     """Lines that predict a neuron's sum from the pixel that correlates most with it.
 
-    This is gradient descent with the smallest model there is, of two parameters.
+    It shows gradient descent with the smallest possible model, of two parameters.
     """
 
     neuron: int  # from 0
@@ -41,7 +41,7 @@ class LinearProbe:
 
 @dataclass(frozen=True)
 class ModelAnalysis:
-    """A trained network and what its data set shows about it.
+    """A trained network, its data set, and all measurements of it.
 
     Pixels and neurons are counted from 0; a fraction or an accuracy is in [0, 1].
     """
@@ -57,7 +57,7 @@ class ModelAnalysis:
     accuracy: float  # on the test images
     costs: Float[np.ndarray, "hidden 11"]  # ablation costs: all images, each digit
     pairs: list[dict[str, Any]]  # the most correlated
-    high_pairs: int  # pairs from HIGH_CORRELATION upwards
+    high_pairs: int  # pairs whose correlation is at least HIGH_CORRELATION
 
     @classmethod
     def of(cls, trained: TrainedModel, dataset: Dataset) -> "ModelAnalysis":

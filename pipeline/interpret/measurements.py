@@ -25,9 +25,9 @@ def nonzero_counts(images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, "784
 def frozen_weights(
     history: Mapping[str, Float[np.ndarray, "..."]],
 ) -> Bool[np.ndarray, "784 hidden"]:
-    """Return which weights of layer_1 never changed, by a comparison of their bits.
+    """Return which weights of layer_1 never changed, not even in one bit.
 
-    A weight whose pixel is 0 in all training images has the gradient 0 in every step.
+    If a pixel is 0 in all training images, the gradient of its weights is always 0.
 
     Args:
         history: The parameters before training and after each epoch, stacked along a
@@ -61,7 +61,7 @@ def activation_rates(
 def means_by_label(
     activations: Float[np.ndarray, "n hidden"], labels: UInt8[np.ndarray, " n"]
 ) -> Float[np.ndarray, "hidden 10"]:
-    """Return the mean activation of each neuron for each digit, 0 without images."""
+    """Return the mean activation of each neuron per digit; 0 if it has no images."""
     rows = [activations[labels == digit] for digit in range(CLASSES)]
     zeros = np.zeros(activations.shape[1])
     return np.stack([r.mean(axis=0, dtype=float) if len(r) else zeros for r in rows], 1)
@@ -70,7 +70,7 @@ def means_by_label(
 def accuracies(
     logits: Float[np.ndarray, "n 10"], labels: UInt8[np.ndarray, " n"]
 ) -> Float[np.ndarray, "11"]:
-    """Return the accuracy on all images, then on each digit's, 0 without images."""
+    """Return the accuracy on all images, then per digit; 0 if it has no images."""
     correct = logits.argmax(axis=1) == labels
     groups = [correct, *(correct[labels == digit] for digit in range(CLASSES))]
     return np.array([group.mean() if len(group) else 0.0 for group in groups])
@@ -89,7 +89,7 @@ def ablation_costs(
         labels: The digit of each image.
 
     Returns:
-        The loss on all images, then on each digit's; negative values are gains.
+        The loss of accuracy on all images, then per digit; negative values are gains.
     """
     kernel, bias = (array.astype(float) for array in network.layer_2.get_weights())
     exact = activations.astype(float)
@@ -127,10 +127,10 @@ def correlated_pairs(
     correlation: Float[np.ndarray, "hidden hidden"], *, limit: int
 ) -> list[dict[str, Any]]:
     """Return the names and the correlation of pairs of neurons, highest first."""
-    one, other = np.triu_indices(len(correlation), k=1)
-    values = correlation[one, other]
+    rows, columns = np.triu_indices(len(correlation), k=1)
+    values = correlation[rows, columns]
     return [
-        {"one": f"N1{one[k] + 1}", "other": f"N1{other[k] + 1}"}
+        {"one": f"N1{rows[k] + 1}", "other": f"N1{columns[k] + 1}"}
         | {"correlation": float(values[k])}
         for k in np.argsort(-values, kind="stable")[:limit]
     ]

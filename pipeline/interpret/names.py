@@ -1,4 +1,4 @@
-"""Names of neurons and parameters, and what they stand for.
+"""Names of neurons and parameters, and what they refer to.
 
 Neurons are counted from 1: N11 is the first neuron of layer_1, N120 the twentieth, and
 N210 belongs to the digit 9. Parameters are indexed from 0, as in Keras's arrays:
@@ -20,7 +20,7 @@ PARAMETER = re.compile(
 
 
 def find_neurons(selection: str, *, hidden: int) -> list[str]:
-    """Split comma-separated names of neurons; `all` selects all of the network.
+    """Split comma-separated names of neurons; `all` selects all neurons.
 
     Raises:
         ValueError: If the network has no such neuron.
@@ -53,7 +53,7 @@ class ParameterLocation:
         return f"layer_{self.layer}[{self.row},{self.column}]"
 
     def describe(self) -> str:
-        """Return what the parameter belongs to, in words."""
+        """Describe the parameter in words."""
         neuron = f"neuron N{self.layer}{self.column + 1}"
         if self.row is None:
             return f"the bias of {neuron}"

@@ -1,6 +1,6 @@
-"""The files of an analysis and of answers: JSON, tables as CSV, images as PNG.
+"""The files that `inspect` writes: JSON, tables as CSV, images as PNG.
 
-`report` makes the interactive page.
+`report` renders the interactive page.
 """
 
 import json
@@ -17,9 +17,9 @@ from pipeline.interpret.analysis import EXTREMES, ModelAnalysis
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import MAX_TEMPLATES, ImageRow, diverging_colours
 
-MAX_NEURONS = 20  # in text and plots, those with the highest ablation cost
-MAX_POINTS = 1500  # in a scatter plot, where more would merge
-IMAGES_PER_ROW = 8  # of matched neurons, which are four pairs
+MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
+MAX_POINTS = 1500  # in a scatter plot; more would overlap
+IMAGES_PER_ROW = 8  # of matched neurons: four pairs
 
 
 def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
@@ -103,16 +103,16 @@ def write_terms(
         always_zero: The pixels that are 0 in all training images.
         folder: Where terms.csv and terms.png are written.
     """
-    rows = [row for each in pre_activations for row in term_rows(each)]
+    rows = [row for p in pre_activations for row in term_rows(p)]
     files.write_csv(folder / "terms.csv", rows)
-    hidden = [each for each in pre_activations if each.layer == 1]
+    hidden = [p for p in pre_activations if p.layer == 1]
     if hidden:
         images = [term_images(p, always_zero) for p in hidden[:MAX_TEMPLATES]]
         plots.image_rows(images, side=224, text=190).save(folder / "terms.png")
 
 
 def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
-    """Return all terms of a sum, not rounded, and the bias as a term with input 1."""
+    """Return all terms of a sum, unrounded, with the bias as a term with input 1."""
     layer, count = pre_activation.layer, len(pre_activation.weights)
     names = [f"pixel {k}" if layer == 1 else f"N1{k + 1}" for k in range(count)]
     weights = [*pre_activation.weights, pre_activation.bias]
@@ -129,8 +129,8 @@ def term_images(
 ) -> ImageRow:
     """Return the weights, pixels and products of a neuron of layer_1.
 
-    The weights of pixels that were 0 in all training images are grey. Their products
-    are not: in another image such a pixel can be above 0.
+    Weights of pixels that are 0 in all training images are grey. Their products are
+    not, because such a pixel can be above 0 in another image.
     """
     images = []
     for name, values, grey in (
@@ -166,7 +166,7 @@ def write_comparison(
 
     Args:
         comparison: The comparison of networks A and B.
-        unlearned: For A and for B the pixels whose weights never changed; drawn grey.
+        unlearned: For A and B, the pixels whose weights never changed; drawn in grey.
         folder: Where the two files are written.
     """
     files.write_csv(folder / "matches.csv", comparison.rows())

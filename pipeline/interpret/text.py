@@ -25,7 +25,7 @@ MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
 
 
 def render_tutorial(analysis: ModelAnalysis) -> str:
-    """Return the tutorial about a network: the analysis in sentences."""
+    """Return the tutorial, which explains the analysis in sentences."""
     probe, test = analysis.probe, analysis.dataset.test
     sums = pre_activations(analysis.trained.network, test.images[0])
     hidden = [each for each in sums.values() if each.layer == 1]
@@ -98,7 +98,7 @@ def _responses(analysis: ModelAnalysis) -> str:
         mean, (cost, *costs) = analysis.means[j], analysis.costs[j]
         if analysis.sums[:, j].max() > 0:
             row += [f"{d}: {mean[d]:.2f}" for d in (mean.argmax(), mean.argmin())]
-            row += [f"{analysis.images_by_sum(j)[at]}" for at in (0, -1)]
+            row += [f"{analysis.images_by_sum(j)[rank]}" for rank in (0, -1)]
         else:
             row += ["always 0", "", "", ""]
         digit = int(np.argmax(costs))

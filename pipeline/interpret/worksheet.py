@@ -1,7 +1,7 @@
-"""Calculations for one image as tables whose printed numbers add up exactly.
+"""Tables that show the calculations for one image; the printed numbers add up exactly.
 
-Every number is rounded first and added afterwards. The row `rest` of a sum contains
-what rounding left over, so a reader who adds the printed numbers gets the printed sum.
+All numbers are rounded before they are added. The row `rest` of a sum includes the
+rounding error, so a reader who adds the printed numbers gets the printed sum.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,7 +78,7 @@ def pre_activations(
 
 
 def worksheets(sums: Mapping[str, PreActivation], neurons: Sequence[str]) -> str:
-    """Return the sums of these neurons, the softmax if it uses them, and notes."""
+    """Return worksheets of the neurons' sums, of the softmax if used, and notes."""
     selected = [sums[name] for name in neurons]
     parts = [sum_worksheet(each) for each in selected]
     if any(each.layer == 2 for each in selected):
@@ -141,7 +141,7 @@ def sum_worksheet(pre_activation: PreActivation) -> str:
 
 
 def notes(pre_activations: Sequence[PreActivation]) -> str:
-    """Return what a reader of these worksheets needs to know, once for each layer."""
+    """Return notes for the reader of the worksheets, including one for each layer."""
     lines = ["Each product is computed before its factors are rounded."]
     for example in {p.layer: p for p in reversed(pre_activations)}.values():
         k = int(np.abs(example.terms).argmax())
@@ -156,13 +156,13 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
 
 
 def softmax_worksheet(logits: Float[np.ndarray, "10"]) -> str:
-    """Return how ten sums become ten probabilities, which add up to 100%."""
+    """Return the steps from ten sums to ten probabilities, which add up to 100%."""
     z = [_fixed(logit) for logit in logits]
     powers = [_fixed(np.exp((value - max(z)) / 10**4), 6) for value in z]
     exact = softmax(logits) * 10**4
     shares = [int(share) for share in exact]
-    # What is missing to 100% is given to the largest remainders, a unit each; so every
-    # share is off by less than a unit.
+    # The largest remainders get a unit each until the sum is 100%, so the error of
+    # every probability is less than a unit (largest remainder method).
     for k in np.argsort(shares - exact, kind="stable")[: 10**4 - sum(shares)]:
         shares[k] += 1
     rows = []

@@ -1,6 +1,6 @@
 """Arrays in, images out: the only package that uses Matplotlib.
 
-There is a module for each stage, so a change to one plot concerns only its stage.
+There is one module for each stage, and `common` for what they share.
 """
 
 from pipeline.plots.common import (

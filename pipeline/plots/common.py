@@ -89,7 +89,7 @@ def image_rows(
 
 
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:
-    """Put images of the same width below each other."""
+    """Stack images of the same width vertically."""
     sheet = Image.new("RGB", (images[0].width, sum(i.height for i in images)), PAPER)
     y = 0
     for image in images:
@@ -115,7 +115,7 @@ def render(figure: "Figure") -> Image.Image:
 
 
 def simplify_axes(axes: "Axes") -> None:
-    """Draw a light grid, and no border at the top and on the right."""
+    """Draw a light grid, and remove the border at the top and on the right."""
     axes.grid(color="#dadce0", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -133,7 +133,7 @@ def image_grid(
         images: The images.
         captions: A caption for each.
         columns: The maximum number of columns.
-        scale: The size of a pixel, in pixels of the result.
+        scale: The enlargement: pixels of the result per pixel of an image.
     """
     step_x, step_y = SIDE * scale + 8, SIDE * scale + 22
     columns = min(columns, len(images))

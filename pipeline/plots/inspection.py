@@ -95,7 +95,7 @@ def fitted_lines(
             *([0, 1], [c, m + c], styles[min(number, 3)]),
             color=TRAIN if last else VAL,
             linewidth=3 if last else 1.4,
-            zorder=2 if last else 3,  # below the others, which it would hide
+            zorder=2 if last else 3,  # below the others, so that it does not hide them
             label=f"{name}: y = {m:.2f}·x {c:+.2f}",
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)

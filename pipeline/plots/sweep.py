@@ -1,6 +1,6 @@
 """The plot of a sweep: validation accuracy against the values that the sweep varies.
 
-`pipeline.sweeps` chooses what is on the x axis and which points are connected.
+`pipeline.sweeps` selects the x axis and the points that are connected.
 """
 
 import textwrap
@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.plots.common import new_figure, render, simplify_axes
 
-MAX_TICKS = 10  # values with a tick and a caption of their own
+MAX_TICKS = 10  # values with separate ticks and captions
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ def sweep_accuracy(
 
     Args:
         lines: The settings that a line connects, by the line's name in the legend.
-        xlabel: What x is; empty for settings without an order, which are not connected.
+        xlabel: The meaning of x; empty if the settings have no order, which are then
+            not connected.
         title: The title.
     """
     figure = new_figure(7.2, 4.4)

@@ -38,8 +38,8 @@ def templates(
     """Draw the weights of each neuron as an image, beside histograms of all tensors.
 
     Args:
-        weights: The weights of layer_1, a row per neuron; the first 100 are drawn. In
-            blue pixels they are positive, in red ones negative, in white ones 0.
+        weights: The weights of layer_1, a row per neuron; the first 100 are drawn.
+            Positive weights are blue, negative ones red, and 0 is white.
         tensors: The tensors of the histograms, by name.
         title: The first line.
     """
@@ -71,7 +71,7 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> Image.Image:
     """Draw loss and accuracy of training and validation over the epochs from 1."""
     figure = new_figure(9.0, 3.6)
     epochs = range(1, len(history) + 1)
-    panels = (("loss", "nats"), ("accuracy", "share classified correctly"))
+    panels = (("loss", "nats"), ("accuracy", "fraction classified correctly"))
     for axes, (metric, unit) in zip(figure.subplots(1, 2), panels, strict=True):
         for part, colour in (("train", TRAIN), ("val", VAL)):
             values = [row[f"{part}/{metric}"] for row in history]

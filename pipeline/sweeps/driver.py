@@ -1,7 +1,7 @@
 """Runs a sweep: many training runs under one parent run, with one report.
 
-Its folder is outputs/sweeps/<digest of settings, data and code>-<random>/; the same
-command finds it again, however the sweep was interrupted.
+Its folder is outputs/sweeps/<digest of settings, data and code>-<random>/. After an
+interruption of any kind, the same command continues in this folder.
 """
 
 import hashlib
@@ -68,7 +68,7 @@ def run_sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
             return
         with tracker.start_run(
             name=name,
-            # Swept values would be text such as 5,10, and MLflow's charts need numbers.
+            # Without swept values: as text (5,10), MLflow could not plot them.
             params=_common_values(jobs),
             tags={"sweep": folder.name},
             lease=lease,
@@ -100,8 +100,8 @@ def sweep_name(jobs: Sequence[Job]) -> str:
         if len(values) > MAX_VALUES:
             values = [*values[:2], "…", values[-1]]
         swept[key] = ",".join(values)
-    usual = defaults()
-    others = {k: v for k, v in _common_values(jobs).items() if v != usual[k]}
+    default_values = defaults()
+    others = {k: v for k, v in _common_values(jobs).items() if v != default_values[k]}
     return printable(" ".join(f"{k}={v}" for k, v in {**swept, **others}.items()))
 
 
@@ -142,7 +142,7 @@ def _digest(jobs: Sequence[Job]) -> str:
 def _open_folder(digest: str, tracker: "Tracker", *, resume: bool) -> Iterator[Path]:
     """Lock the folder of a sweep: the latest with this digest, or a new one.
 
-    If the folder was deleted and the store still has the sweep, it gets the same name.
+    If the folder was deleted but the store still has the sweep, its name is used again.
     """
     sweeps = store_dir() / "sweeps"
     waiting = "waiting for another process, which is running the same sweep"
@@ -163,7 +163,7 @@ def _train(missing: Sequence[Job], folder: Path, run: "Run", launch: LaunchJobs)
         The error of the launcher itself, followed by "; ", or "".
     """
     tags = {"sweep": folder.name, **run.child_tags()}
-    for _ in missing:  # each launch ends at least one of the jobs
+    for _ in missing:  # each launch finishes at least one of the jobs
         try:
             launch(folder, tags)
             break

@@ -1,6 +1,6 @@
 """The outcome of each job of a sweep, read from the files in its folder.
 
-The workers print nothing; `print_progress` watches the files that they leave.
+The workers print nothing; `print_progress` watches the files that they write.
 """
 
 import json
@@ -27,17 +27,17 @@ class Outcome:
 
 
 def read_outcome(job: Job, folder: Path) -> Outcome:
-    """Read what a job left in its folder, which is below the folder of the sweep."""
+    """Read the result of a job from its folder, which is in the folder of the sweep."""
     from safetensors.numpy import load_file
 
-    place = folder / job.folder
+    job_folder = folder / job.folder
     if job.problems:
         return Outcome(job, "; ".join(job.problems))
-    if (place / "error.txt").exists():
-        return Outcome(job, (place / "error.txt").read_text().splitlines()[0])
-    if not (place / "done").exists():
+    if (job_folder / "error.txt").exists():
+        return Outcome(job, (job_folder / "error.txt").read_text().splitlines()[0])
+    if not (job_folder / "done").exists():
         return Outcome(job, "it was not trained")
-    files = place / "train"
+    files = job_folder / "train"
     tensors = load_file(files / "model.safetensors").values()
     return Outcome(
         job,
@@ -51,9 +51,9 @@ def read_outcome(job: Job, folder: Path) -> Outcome:
 def print_progress(
     jobs: Sequence[Job], missing: Sequence[Job], folder: Path
 ) -> Iterator[None]:
-    """Print a line for each missing or invalid job that ends inside the block.
+    """Print a line for each missing or invalid job that ends during the block.
 
-    On a terminal, a progress bar is below the lines.
+    On a terminal, a progress bar appears below the lines.
     """
     from rich.console import Console
 
@@ -66,8 +66,8 @@ def print_progress(
 
     def print_ended() -> None:
         for job in [*waiting]:
-            ends = (folder / job.folder / name for name in ("done", "error.txt"))
-            if not job.problems and not any(end.exists() for end in ends):
+            markers = (folder / job.folder / name for name in ("done", "error.txt"))
+            if not job.problems and not any(marker.exists() for marker in markers):
                 continue
             waiting.remove(job)
             ended = len(jobs) - len(waiting)

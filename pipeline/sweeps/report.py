@@ -1,6 +1,6 @@
 """The report of a sweep: statistics over seeds, a table, a plot and a description.
 
-All of it is computed from the outcomes; what is trained is decided in `driver.py`.
+It is computed from the outcomes alone; `driver.py` decides what is trained.
 """
 
 import json
@@ -59,7 +59,7 @@ class Setting:
         """Return the row of sweep.csv."""
         first = self.trained[0] if self.trained else None
         seconds = [outcome.seconds for outcome in self.trained]
-        seeds: dict[str, list[str]] = {}  # that failed, by their error
+        seeds: dict[str, list[str]] = {}  # failed seeds by error
         for outcome in self.failed:
             seed = str(outcome.job.values["seed"])
             seeds.setdefault(outcome.error, []).append(seed)
@@ -111,7 +111,7 @@ def record_report(settings: Sequence[Setting], folder: Path, run: "Run") -> None
 
 
 def print_report(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
-    """Print the table, the best setting and where the files are."""
+    """Print the table, the best setting and the paths of the files."""
     columns, rows = _cells(settings)
     print(f"\n{table(columns, rows, left=[''])}\n")
     print(f"{printable(_summary(settings))}\n")
@@ -131,13 +131,13 @@ def describe(settings: Sequence[Setting], *, comparison: str) -> str:
     lines = [gap.join(columns), " | ".join(["---:"] * len(columns))]
     lines += [gap.join(cell.replace("|", "/") for cell in row) for row in rows]
     markdown = "\n".join(f"| {line} |" for line in lines)
-    where = "The plot and the table are under Artifacts, in `sweep/`."
+    location = "The plot and the table are under Artifacts, in `sweep/`."
     link = f"[Compare all training runs]({comparison})."
-    for parts in ([markdown, f"{link} {where}"], [markdown, where]):
+    for parts in ([markdown, f"{link} {location}"], [markdown, location]):
         text = "\n\n".join([_summary(settings), *parts])
         if len(text) <= MAX_DESCRIPTION:
             return text
-    return f"{_summary(settings)}\n\n{where}"
+    return f"{_summary(settings)}\n\n{location}"
 
 
 def _written(folder: Path) -> list[str]:
@@ -178,7 +178,7 @@ def _cells(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:
 
 
 def _plot(settings: Sequence[Setting], *, title: str) -> "Image":
-    """Plot accuracy against parameters, or if all are equal, against a swept key."""
+    """Plot accuracy against parameters or, if `hidden` is fixed, a swept number."""
     from pipeline.plots import SweepPoint, sweep_accuracy
 
     trained = [setting for setting in settings if setting.trained]

@@ -1,6 +1,6 @@
-"""Which jobs of a sweep are trained, and the files of those that are.
+"""Determine which jobs of a sweep are already trained, and restore their files.
 
-The runs in the store decide; without tracking, the files in the folder do.
+The runs in the store are authoritative; without tracking, the files in the folder are.
 """
 
 import json
@@ -19,28 +19,30 @@ if TYPE_CHECKING:
 def find_missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
     """Return the jobs that still have to be trained, and prepare all folders.
 
-    Files whose run is not finished are no result. If a run is finished and its files
-    are gone from the folder, they are restored from the run.
+    The files of an unfinished run are ignored. If a run is finished but its files are
+    missing in the folder, they are restored from the run.
 
     Raises:
-        ValueError: If a finished run has lost its files, too.
+        ValueError: If the files of a finished run are missing in MLflow as well.
     """
     trained = _find_trained(jobs, folder, run)
     missing = []
     for job in jobs:
-        place = folder / job.folder
+        job_folder = folder / job.folder
         if job.problems:
             continue
-        if files.is_held(place / "lock"):  # its launcher was killed, its worker was not
+        if files.is_held(
+            job_folder / "lock"
+        ):  # its launcher was killed, but not its worker
             missing.append(job)
         elif job.name in trained:
             if child := trained[job.name]:
-                _restore_files(child, place / "train", job)
-            (place / "error.txt").unlink(missing_ok=True)
-            (place / "done").touch()
+                _restore_files(child, job_folder / "train", job)
+            (job_folder / "error.txt").unlink(missing_ok=True)
+            (job_folder / "done").touch()
         else:
             for name in ("done", "error.txt", "begun"):
-                (place / name).unlink(missing_ok=True)
+                (job_folder / name).unlink(missing_ok=True)
             missing.append(job)
     return missing
 
@@ -48,18 +50,18 @@ def find_missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
 def record_killed(missing: Sequence[Job], folder: Path, run: "Run") -> None:
     """Record the failure of the jobs whose worker was killed.
 
-    When the system kills one worker, joblib kills all others; a job that had already
-    been recorded as finished is done.
+    If the system kills one worker, joblib kills all others. Jobs whose run was already
+    finished are marked as done.
     """
     begun = [job for job in missing if (folder / job.folder / "begun").exists()]
     ended = [job for job in begun if not files.is_held(folder / job.folder / "lock")]
-    trained = _find_trained(missing, folder, run)  # after all of them have ended
+    trained = _find_trained(missing, folder, run)  # after all jobs have ended
     for job in ended:
-        place = folder / job.folder
+        job_folder = folder / job.folder
         if job.name in trained:
-            (place / "done").touch()
+            (job_folder / "done").touch()
         else:
-            record_failure(place, "its worker was killed; is there enough memory?")
+            record_failure(job_folder, "its worker was killed; is there enough memory?")
 
 
 def _find_trained(
@@ -67,7 +69,7 @@ def _find_trained(
 ) -> dict[str, "RecordedRun | None"]:
     """Return the names of the jobs that are trained, and their runs if recorded.
 
-    A job that was trained without tracking has only files, which name no run.
+    A job that was trained without tracking has only files, which contain no run id.
     """
     trained: dict[str, RecordedRun | None] = {}
     for job in jobs:
@@ -82,7 +84,7 @@ def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
     """Copy the files of a run to a folder, unless it already contains the same files.
 
     Raises:
-        ValueError: If the run has lost its files.
+        ValueError: If the files of the run are missing.
     """
     recorded, existing = (
         {path.name: path.stat().st_size for path in place.glob("*")}

@@ -1,6 +1,6 @@
 """The report page: selects the data that fits in 5 MB and fills the HTML template.
 
-What the page shows and how is in the HTML, CSS and JavaScript files beside this module.
+The HTML, CSS and JavaScript files beside this module define what the page displays.
 """
 
 import base64
@@ -23,7 +23,7 @@ from pipeline.interpret.measurements import (
 from pipeline.model import Network, TrainedModel, network_from, snapshot
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
-MAX_MISCLASSIFIED = 25  # of these
+MAX_MISCLASSIFIED = 25  # misclassified images among them
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
 MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
@@ -32,7 +32,7 @@ MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
 def render(trained: TrainedModel, dataset: Dataset, *, name: str) -> str:
     """Return the page as HTML; equal arguments give equal bytes.
 
-    A network that does not fit (see `fits`) gives a short page that says so.
+    If the network does not fit (see `fits`), the page is short and says so.
 
     Args:
         trained: The network, with its history and detector where they are available.
@@ -111,7 +111,7 @@ def page_data(
 
 
 def epoch_capacity(network: Network) -> int:
-    """Return how many earlier epochs fit on the page; negative: not even the last.
+    """Return how many earlier epochs fit; negative if not even the last one does.
 
     A weight takes 4 bytes in the last epoch and 2 in an earlier one, a stored hidden
     activation 4. A network of 400 hidden neurons leaves room for one earlier epoch.
