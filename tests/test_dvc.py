@@ -34,7 +34,9 @@ NO_PARAMS |= {*schema.QUESTION_KEYS}
 NO_DEPS = {"cli", "tracking", "sweeps", "training/checkpoints", "training/reproduction"}
 NO_DEPS |= {"training/terminal"}
 # A data set's file is a dependency of the stages that read it, so these are not.
-MADE_BY_DATA = {"datasets/idx", "datasets/prepare", "datasets/sources", "plots/data"}
+MADE_BY_DATA = {"datasets/download", "datasets/idx", "datasets/prepare", "plots/data"}
+# evaluate reads other sets than the one the network was trained with.
+READ_BY_EVALUATE = {"datasets/idx", "datasets/prepare"}
 # They only answer questions (neuron=, image=, against=) in outputs/answers.
 ONLY_ANSWERS = {"interpret/alignment", "interpret/names", "interpret/worksheet"}
 ONLY_ANSWERS |= {"images", "evaluation/inputs"}
@@ -43,7 +45,7 @@ PRINTED = {"interpret/text"}
 NOT_DEPS = {
     "data": NO_DEPS,
     "train": NO_DEPS | MADE_BY_DATA,
-    "evaluate": NO_DEPS | MADE_BY_DATA,
+    "evaluate": NO_DEPS | MADE_BY_DATA - READ_BY_EVALUATE,
     "inspect": NO_DEPS | MADE_BY_DATA | ONLY_ANSWERS | PRINTED,
 }
 
