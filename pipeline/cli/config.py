@@ -32,8 +32,7 @@ CONF_DIR = ROOT / "conf"
 
 def outputs_dir() -> Path:
     """Return the folder that all stages write to: outputs/, or `PIPELINE_OUTPUTS`."""
-    outputs = os.environ.get("PIPELINE_OUTPUTS")
-    return Path(outputs).expanduser().resolve() if outputs else ROOT / "outputs"
+    return _outputs_of(ROOT)
 
 
 def store_dir() -> Path:
@@ -42,10 +41,12 @@ def store_dir() -> Path:
     It is `outputs_dir()`, unless DVC runs an experiment in a temporary copy of the
     project; then it is outputs/ of the project itself, so that these files remain.
     """
-    project = os.environ.get("DVC_ROOT")
-    if project and "PIPELINE_OUTPUTS" not in os.environ:
-        return Path(project) / "outputs"
-    return outputs_dir()
+    return _outputs_of(Path(os.environ.get("DVC_ROOT") or ROOT))
+
+
+def _outputs_of(project: Path) -> Path:
+    outputs = os.environ.get("PIPELINE_OUTPUTS")
+    return Path(outputs).expanduser().resolve() if outputs else project / "outputs"
 
 
 class ConfigError(ValueError):

@@ -75,7 +75,7 @@ def test_help_has_each_option_with_its_default_and_comment():
 def test_outputs_can_be_moved_and_outlive_the_copy_of_a_dvc_experiment(
     tmp_path, monkeypatch
 ):
-    monkeypatch.delenv("PIPELINE_OUTPUTS", raising=False)
+    monkeypatch.setenv("PIPELINE_OUTPUTS", "")  # the same as unset
     monkeypatch.delenv("DVC_ROOT", raising=False)
     assert config.outputs_dir() == config.store_dir() == config.ROOT / "outputs"
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
