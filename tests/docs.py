@@ -2,12 +2,11 @@
 
     python tests/docs.py           run the short commands (a minute), then write
     python tests/docs.py --long    also run the sweeps and the benchmark of images
+    python tests/docs.py --keras   also run the benchmark of speed, in another environment
     python tests/docs.py --stored  run nothing, write from the stored results
-    python tests/docs.py --check   exit with 1 if a document differs from them
 
 A document marks a place with `<!-- docs:NAME -->...<!-- /docs -->`, and `RENDER` says
-what is written there. The results are in tests/docs.json. `--keras` runs the benchmark
-of speed too, which installs TensorFlow in an environment of its own.
+what is written there. The results are in tests/docs.json; test_docs.py compares them.
 """
 
 import csv
@@ -26,7 +25,7 @@ RESULTS = ROOT / "tests" / "docs.json"
 MARK = re.compile(r"(<!-- docs:(\w+) -->)(.*?)(<!-- /docs -->)", re.DOTALL)
 
 # In this order: each command may use what an earlier one wrote.
-SHORT = {
+COMMANDS = {
     "other": "python -m pipeline.train hidden=20 epochs=20 seed=2",
     "train": "python -m pipeline.train hidden=20 epochs=20",
     "sets": 'python -m pipeline.evaluate "sets=[mnist,digits]"',
@@ -35,14 +34,14 @@ SHORT = {
     "inspect": "python -m pipeline.inspect",
     "worksheet": "python -m pipeline.inspect neuron=N28 image=0",
     "weight": 'python -m pipeline.inspect "weight=layer_1[300,5]"',
-    "against": "python -m pipeline.inspect against={outputs}/other.safetensors",
-}
-LONG = {
+    "against": "python -m pipeline.inspect against=outputs/other.safetensors",
     "sweep": "python -m pipeline.train experiment=hidden_sizes",
     "seeds": "python -m pipeline.train -m seed=1,2,3,4,5",
     "images": "python tests/benchmarks/images.py",
+    "speed": "python tests/benchmarks/speed.py",
 }
-KERAS = {"speed": "python tests/benchmarks/speed.py"}
+OPTIONAL = {"sweep": "--long", "seeds": "--long", "images": "--long"}
+OPTIONAL |= {"speed": "--keras"}
 VALUES = {  # JSON files of a command whose values are stored beside its output
     "train": "train/metrics.json",
     "unprepared": "evaluate/metrics.json",
@@ -50,14 +49,10 @@ VALUES = {  # JSON files of a command whose values are stored beside its output
     "seeds": "sweeps/*/seed=*/train/metrics.json",
 }
 PLACES = (".", ".github", "conf", "pipeline/*", "tests")
+DOCUMENTS = sorted(path for place in PLACES for path in ROOT.glob(f"{place}/*.md"))
 
 
-def documents():
-    """Return every Markdown file of the project."""
-    return sorted(path for place in PLACES for path in ROOT.glob(f"{place}/*.md"))
-
-
-def run(commands):
+def run(names):
     """Run commands one after another in an empty outputs folder; return the results."""
     results = {}
     with tempfile.TemporaryDirectory() as made:
@@ -65,27 +60,20 @@ def run(commands):
         (outputs / "data").mkdir()
         for path in (ROOT / "outputs" / "data").glob("[!.]*"):
             (outputs / "data" / path.name).symlink_to(path.resolve())
-        for name, command in commands.items():
+        places = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": made}
+        for name in names:
+            command = COMMANDS[name]
             print(command, flush=True)
-            typed = command.format(outputs=outputs)
-            done = subprocess.run(
-                [sys.executable, *shlex.split(typed)[1:]],
+            output = subprocess.check_output(
+                [sys.executable, *shlex.split(command.replace("outputs", made))[1:]],
                 cwd=ROOT,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": str(ROOT),
-                    "PIPELINE_OUTPUTS": str(outputs),
-                },
-                stdout=subprocess.PIPE,
+                env={**os.environ, **places},
                 text=True,
-                check=True,
             )
-            output = done.stdout.replace(str(outputs), "outputs")
-            output = re.sub(r"\b[0-9a-f]{32}\b", "<id>", output)
-            results[name] = {
-                "command": command.format(outputs="outputs"),
-                "output": output.splitlines(),
-            }
+            output = re.sub(
+                r"\b[0-9a-f]{32}\b", "<id>", output.replace(made, "outputs")
+            )
+            results[name] = {"command": command, "output": output.splitlines()}
             if name in VALUES:
                 files = sorted(outputs.glob(VALUES[name]))
                 results[name]["values"] = [_scalars(path) for path in files]
@@ -107,21 +95,16 @@ def _sure(path):
     """Count the answers and the errors on MNIST, all and those that are sure."""
     rows = [row for row in csv.DictReader(path.open()) if row["set"] == "mnist"]
     errors = [row for row in rows if row["answer"] != row["label"]]
-    return [[len(part), _count_sure(part)] for part in (rows, errors)]
-
-
-def _count_sure(rows):
-    return sum(row["sure"] == "True" for row in rows)
+    return [
+        [len(part), sum(row["sure"] == "True" for row in part)]
+        for part in (rows, errors)
+    ]
 
 
 def excerpt(name, first, *, head=99, tail=0):
-    """Return a function that shows a part of an output.
+    """Return a function that shows the first and last lines of a part of an output.
 
-    Args:
-        name: The command.
-        first: A regular expression of the line where the part begins.
-        head: How many lines are shown; the part ends at a blank line.
-        tail: How many of its last lines are shown.
+    The part begins with the line that matches `first` and ends at a blank line.
     """
 
     def render(results):
@@ -143,15 +126,13 @@ def percent(value):
 def expected(results):
     """The numbers to expect, as a table."""
     (metrics,) = results["train"]["values"]
-    final, val = (
-        f"{metrics[f'{part}loss']:.3f} | **{percent(metrics[f'{part}accuracy'])}** |"
-        for part in ("final/train_", "val/")
-    )
-    (answer, probability) = answer_to_image_0(results)
+    answer, probability = answer_to_image_0(results)
     return (
         "| | loss | accuracy |\n| --- | --- | --- |\n"
-        f"| training, 60,000 images | {final}\n"
-        f"| validation, the 10,000 test images | {val}\n"
+        f"| training, 60,000 images | {metrics['final/train_loss']:.3f} "
+        f"| **{percent(metrics['final/train_accuracy'])}** |\n"
+        f"| validation, the 10,000 test images | {metrics['val/loss']:.3f} "
+        f"| **{percent(metrics['val/accuracy'])}** |\n"
         f"| test image 0 | | a **{answer}**, with {probability} % |"
     )
 
@@ -181,17 +162,21 @@ def sure(results):
     )
 
 
-def summary(results):
-    return results["inspect"]["values"][0]
+def count(*keys):
+    """Return a function that shows a count of `inspect`, or a difference of two."""
+
+    def render(results):
+        first, *others = (results["inspect"]["values"][0][key] for key in keys)
+        return f"{first - sum(others):,}"
+
+    return render
 
 
 RENDER = {
     "expected": expected,
-    "parameters": lambda results: f"{summary(results)['parameters']:,}",
-    "frozen": lambda results: f"{summary(results)['never_learned']:,}",
-    "by_chance": lambda results: str(
-        summary(results)["never_changed"] - summary(results)["never_learned"]
-    ),
+    "parameters": count("parameters"),
+    "frozen": count("never_learned"),
+    "by_chance": count("never_changed", "never_learned"),
     "answer": lambda results: answer_to_image_0(results)[1] + " %",
     "unprepared": lambda results: percent(
         results["unprepared"]["values"][0]["digits"]["accuracy"]
@@ -224,35 +209,15 @@ def written(text, results):
     return MARK.sub(place, text)
 
 
-def outdated(results):
-    """Return the documents that differ from the results."""
-    return [
-        path
-        for path in documents()
-        if (text := path.read_text()) != written(text, results)
-    ]
-
-
 def main(arguments):
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if arguments == ["--check"]:
-        wrong = outdated(results)
-        for path in wrong:
-            print(
-                f"{path.relative_to(ROOT)} differs: run python tests/docs.py --stored"
-            )
-        return bool(wrong)
+    results = json.loads(RESULTS.read_text())
     if "--stored" not in arguments:
-        results |= run(SHORT)
-    if "--long" in arguments:
-        results |= run(LONG)
-    if "--keras" in arguments:
-        results |= run(KERAS)
+        due = (n for n in COMMANDS if n not in OPTIONAL or OPTIONAL[n] in arguments)
+        results |= run(due)
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    for path in documents():
+    for path in DOCUMENTS:
         path.write_text(written(path.read_text(), results))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
