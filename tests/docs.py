@@ -2,7 +2,7 @@
 
     python tests/docs.py           run the short commands (a minute), then write
     python tests/docs.py --long    also run the sweeps and the benchmark of images
-    python tests/docs.py --keras   also run the benchmark of speed, in another environment
+    python tests/docs.py --keras   also run the benchmark of speed
     python tests/docs.py --stored  run nothing, write from the stored results
 
 A document marks a place with `<!-- docs:NAME -->...<!-- /docs -->`, and `RENDER` says
@@ -70,35 +70,33 @@ def run(names):
                 env={**os.environ, **places},
                 text=True,
             )
-            output = re.sub(
-                r"\b[0-9a-f]{32}\b", "<id>", output.replace(made, "outputs")
-            )
+            output = output.replace(made, "outputs")
+            output = re.sub(r"\b[0-9a-f]{32}\b", "<id>", output)
             results[name] = {"command": command, "output": output.splitlines()}
             if name in VALUES:
                 files = sorted(outputs.glob(VALUES[name]))
-                results[name]["values"] = [_scalars(path) for path in files]
+                results[name]["values"] = [scalars(path) for path in files]
             if name == "sets":
-                results[name]["sure"] = _sure(outputs / "evaluate" / "answers.csv")
+                results[name]["sure"] = count_sure(outputs / "evaluate" / "answers.csv")
             if name == "other":
                 model = outputs / "train" / "model.safetensors"
                 shutil.copy(model, outputs / "other.safetensors")
     return results
 
 
-def _scalars(path):
+def scalars(path):
     """Return what a JSON file contains, without lists."""
     content = json.loads(path.read_text())
     return {key: value for key, value in content.items() if not isinstance(value, list)}
 
 
-def _sure(path):
+def count_sure(path):
     """Count the answers and the errors on MNIST, all and those that are sure."""
     rows = [row for row in csv.DictReader(path.open()) if row["set"] == "mnist"]
     errors = [row for row in rows if row["answer"] != row["label"]]
-    return [
-        [len(part), sum(row["sure"] == "True" for row in part)]
-        for part in (rows, errors)
-    ]
+    sure = [row for row in rows if row["sure"] == "True"]
+    sure_errors = [row for row in errors if row["sure"] == "True"]
+    return [[len(rows), len(sure)], [len(errors), len(sure_errors)]]
 
 
 def excerpt(name, first, *, head=99, tail=0):
