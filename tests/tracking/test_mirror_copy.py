@@ -20,19 +20,18 @@ from pipeline.tracking.store import open_store
 POINTS = int(os.environ.get("POINTS", "2"))  # how many servers and clients are killed
 
 
-@pytest.fixture
-def server(server):
-    """The server, without copies of earlier tests."""
-    hide_copies(server)
-    return server
-
-
 def hide_copies(server):
     """Rename the experiment, so that everything has to be copied again."""
     client = MlflowClient(server.url)
     if experiment := client.get_experiment_by_name("digits"):
         name = f"hidden {experiment.experiment_id}"
         client.rename_experiment(experiment.experiment_id, name)
+
+
+@pytest.fixture
+def server(server):
+    hide_copies(server)
+    return server
 
 
 @pytest.fixture

@@ -8,24 +8,15 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from mlflow import MlflowClient
 from PIL import Image
 
 from pipeline.tracking import mlflow_internals
-from pipeline.tracking.store import artifact_root, path_from_uri, sqlite_uri
+from pipeline.tracking.store import artifact_root, path_from_uri
 
 
 @pytest.fixture
 def run(client):
     return client.create_run("1")
-
-
-def test_a_created_database_has_the_experiment_with_its_artifact_root(tmp_path):
-    database = tmp_path / "mlflow.db"
-    mlflow_internals.create_database(sqlite_uri(database), "e", "file:///a/e")
-    experiment = MlflowClient(sqlite_uri(database)).get_experiment_by_name("e")
-    assert experiment.artifact_location == "file:///a/e"
-    assert experiment.lifecycle_stage == "active"
 
 
 def columns_with(database, text):

@@ -20,62 +20,49 @@ def only_run(client):
     return only_run
 
 
-def test_a_run_that_ends_is_finished_and_has_name_params_and_provenance(
-    store, start_run, only_run
-):
-    with start_run(store, tags={"data.sha256": "da7a"}) as run:
-        assert only_run().info.status == "RUNNING"
-    stored = only_run()
-    assert (stored.info.run_id, stored.info.run_name) == (run.id, "a name")
-    assert stored.info.status == "FINISHED"
-    assert stored.data.params == {"hidden": "20"}
-    expected = {**provenance.tags(), "data.sha256": "da7a", "claim": "digest/one"}
-    assert expected.items() <= stored.data.tags.items()
-    assert stored.data.tags["host"] == platform.node()
-
-
-def test_a_run_that_fails_is_failed_with_its_reason_until_it_is_resumed(
-    store, start_run, only_run
-):
-    with pytest.raises(FloatingPointError), start_run(store):
-        raise FloatingPointError("the loss is not finite")
-    stored = only_run()
-    assert stored.info.status == "FAILED"
-    assert stored.data.tags["error"] == "FloatingPointError: the loss is not finite"
-    with start_run(store):
-        pass
-    assert only_run().info.status == "FINISHED" and "error" not in only_run().data.tags
-
-
-def test_a_run_that_is_interrupted_is_killed_and_resumed_by_its_lease(
+def test_a_run_that_ended_early_says_why_and_is_resumed_by_its_lease(
     store, client, start_run, only_run
 ):
-    ids = []
-    for status in ("KILLED", "FINISHED"):
-        with suppress(KeyboardInterrupt), start_run(store) as run:
+    ends = {
+        "KILLED": (KeyboardInterrupt(), None),
+        "FAILED": (
+            FloatingPointError("loss is NaN"),
+            "FloatingPointError: loss is NaN",
+        ),
+        "FINISHED": (None, None),
+    }
+    for status, (error, reason) in ends.items():
+        with suppress(KeyboardInterrupt, FloatingPointError), start_run(store) as run:
+            assert only_run().info.status == "RUNNING"
             run.log_metrics({"val/loss": 0.5}, step=1, time=1000)
             run.log_image("weights/templates", Image.new("RGB", (9, 9)), step=1)
-            ids.append(run.id)
-            if status == "KILLED":
-                raise KeyboardInterrupt
-        assert only_run().info.status == status
-    assert ids == [run.id] * 2
-    # What both attempts recorded is stored once.
-    assert len(client.get_metric_history(run.id, "val/loss")) == 1
+            if error:
+                raise error
+        stored = only_run()
+        assert (stored.info.status, stored.data.tags.get("error")) == (status, reason)
+    # What all attempts recorded is stored once.
+    (point,) = client.get_metric_history(run.id, "val/loss")
+    assert (point.value, point.step, point.timestamp) == (0.5, 1, 1000)
     images = client.list_artifacts(run.id, "images")
     assert len([file for file in images if file.path.endswith(".png")]) == 1
 
 
-def test_a_finished_run_is_found_and_not_duplicated_by_its_lease(
+def test_a_finished_run_has_its_provenance_and_is_not_duplicated_by_its_lease(
     store, tracker, start_run, only_run
 ):
-    with start_run(store) as run:
+    with start_run(store, tags={"data.sha256": "da7a"}) as run:
         assert tracker.finished_run(lease="digest/one") is None
     assert tracker.finished_run(lease="digest/one").id == run.id
     assert tracker.finished_run(lease="digest/two") is None
     with start_run(store):
         pass
-    assert only_run().info.run_id == run.id
+    stored = only_run()
+    assert (stored.info.run_id, stored.info.run_name) == (run.id, "a name")
+    assert stored.data.params == {"hidden": "20"}
+    expected = {**provenance.tags(), "data.sha256": "da7a", "claim": "digest/one"}
+    assert expected.items() <= stored.data.tags.items()
+    assert stored.data.tags["host"] == platform.node()
+    assert f"/#/experiments/1/runs/{run.id}?" in run.viewing_hint()
 
 
 def test_leases_are_listed_newest_first(store, tracker, start_run):

@@ -4,7 +4,6 @@ import torch
 from torch.nn.functional import cross_entropy, one_hot
 
 from pipeline import training
-from pipeline.datasets import Split
 from pipeline.model import Network
 from pipeline.training import Adam, fit, loop, score
 from pipeline.training.loop import gradients
@@ -19,52 +18,20 @@ def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
     return training.train(split, hidden=20, **options)
 
 
-def batch(split, dtype=torch.float64, rows=32):
-    """Return weights after an epoch and the first images and labels, in float64."""
-    network, _ = train(split, epochs=1)
-    weights = [tensor.detach().to(dtype) for tensor in network.parameters()]
-    pixels = torch.from_numpy(split.train.images[:rows]).flatten(1).to(dtype) / 255
-    labels = torch.from_numpy(split.train.labels[:rows]).long()
-    return weights, pixels, labels
-
-
-def our_gradients(weights, pixels, labels):
-    out = [torch.empty_like(tensor) for tensor in weights]
-    logits = torch.empty(len(labels), 10, dtype=pixels.dtype)
-    gradients(weights, pixels, one_hot(labels, 10).to(pixels.dtype), logits, out=out)
-    return out
-
-
-def loss_of(weights, pixels, labels):
-    w_1, b_1, w_2, b_2 = weights
-    return cross_entropy((pixels @ w_1.T + b_1).relu() @ w_2.T + b_2, labels)
-
-
 def test_gradients_equal_those_of_autograd(few):
-    weights, pixels, labels = batch(few)
-    leaves = [tensor.clone().requires_grad_() for tensor in weights]
-    expected = torch.autograd.grad(loss_of(leaves, pixels, labels), leaves)
-    for ours, theirs in zip(
-        our_gradients(weights, pixels, labels), expected, strict=True
-    ):
+    network, _ = train(few, epochs=1)
+    weights = [tensor.detach().double() for tensor in network.parameters()]
+    pixels = torch.from_numpy(few.train.images[:32]).flatten(1).double() / 255
+    labels = torch.from_numpy(few.train.labels[:32]).long()
+    computed = [torch.empty_like(tensor) for tensor in weights]
+    logits = torch.empty(32, 10, dtype=torch.float64)
+    gradients(weights, pixels, one_hot(labels, 10).double(), logits, out=computed)
+
+    w_1, b_1, w_2, b_2 = leaves = [t.clone().requires_grad_() for t in weights]
+    loss = cross_entropy((pixels @ w_1.T + b_1).relu() @ w_2.T + b_2, labels)
+    expected = torch.autograd.grad(loss, leaves)
+    for ours, theirs in zip(computed, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
-
-
-def test_gradients_equal_finite_differences(few):
-    weights, pixels, labels = batch(few)
-    computed = our_gradients(weights, pixels, labels)
-    generator = torch.Generator().manual_seed(1)
-    for tensor, slope in zip(weights, computed, strict=True):
-        for place in torch.randperm(tensor.numel(), generator=generator)[:10]:
-            losses = []
-            for step in (1e-6, -2e-6):
-                tensor.view(-1)[place] += step
-                losses.append(loss_of(weights, pixels, labels).item())
-            tensor.view(-1)[place] += 1e-6
-            difference = (losses[0] - losses[1]) / 2e-6
-            assert slope.reshape(-1)[place].item() == pytest.approx(
-                difference, abs=1e-7
-            )
 
 
 def test_adam_follows_the_formula_of_keras():
@@ -81,33 +48,6 @@ def test_adam_follows_the_formula_of_keras():
         alpha = 0.01 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
         expected -= mean * alpha / (np.sqrt(square) + 1e-7)
     np.testing.assert_allclose(adam.parameters, expected, rtol=1e-4, atol=1e-6)
-
-
-def test_adam_agrees_with_pytorchs_where_epsilon_is_small():
-    adam = Adam(new_network(), lr=0.01)
-    theirs = adam.parameters.clone().requires_grad_()
-    optimizer = torch.optim.Adam([theirs], lr=0.01, eps=1e-12)
-    generator = torch.Generator().manual_seed(2)
-    for _ in range(5):
-        gradient = torch.rand(len(theirs), generator=generator) + 0.5
-        adam.step(gradient)
-        theirs.grad = gradient
-        optimizer.step()
-    torch.testing.assert_close(adam.parameters, theirs.detach(), rtol=1e-4, atol=1e-5)
-
-
-def test_the_tensors_of_the_network_are_views_of_the_vector_of_adam():
-    network = new_network()
-    adam = Adam(network, lr=0.001)
-    adam.parameters.fill_(0.5)
-    assert all((tensor == 0.5).all() for tensor in network.parameters())
-
-
-def test_64_images_can_be_memorised(few):
-    rows = np.arange(64)
-    split = Split(few.train.pick(rows), few.val)
-    network, _ = train(split, epochs=200, batch_size=16)
-    assert score(network, split.train)["accuracy"] == 1
 
 
 def test_the_bits_depend_on_the_seed_and_on_nothing_else(few):
@@ -138,15 +78,6 @@ def test_the_generator_gives_every_epoch_another_order(few, monkeypatch):
     train(few)
     assert [sorted(order.tolist()) for order in orders] == [list(range(600))] * 2
     assert not torch.equal(*orders)
-
-
-def test_loss_starts_near_ln_10_and_falls(few):
-    _, history = train(few, lr=1e-12, epochs=1)
-    assert history[0].metrics["train/loss"] == pytest.approx(2.3026, abs=0.2)
-    _, history = train(few, epochs=5)
-    losses = [epoch.metrics["train/loss"] for epoch in history]
-    assert losses == sorted(losses, reverse=True)
-    assert [epoch.number for epoch in history] == [1, 2, 3, 4, 5]
 
 
 def test_val_metrics_are_those_of_the_network_after_the_epoch(few):

@@ -2,7 +2,6 @@ import json
 
 import pytest
 import torch
-from PIL import Image
 
 from pipeline.datasets import file_sha256
 from pipeline.model import Network, snapshot
@@ -35,11 +34,9 @@ def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network,
         "2,0.4,0.9,0.3,0.8\n"
     )
     written = json.loads((tmp_path / "metrics.json").read_text())
-    assert list(written.items()) == list(final.items())
+    assert [*written.items()] == [*final.items()]
     run = json.loads((tmp_path / "run.json").read_text())
     assert run == {"run_id": None, "seconds": 0.2}
-    with Image.open(tmp_path / "learning_curves.png") as image:
-        assert image.width > 500
 
 
 class RunWithImages(NullRun):
