@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.cli.schema import (
-    HYPERPARAMETERS,
-    QUESTION_KEYS,
-    ConfigT,
-    InspectConfig,
-    StageConfig,
-)
+from pipeline.cli.schema import HYPERPARAMETERS, ConfigT, StageConfig
 from pipeline.files import printable
 
 if TYPE_CHECKING:
@@ -70,15 +64,7 @@ def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
         config = schema.model_validate(dict(values))
     except ValidationError as error:
         lines += map(_explain, error.errors())
-    if values.get("run") and values.get("model"):
-        lines.append("run and model both select a network: leave out one of them")
-    if issubclass(schema, InspectConfig):
-        questions = [key for key in QUESTION_KEYS if values.get(key)]
-        if len(questions) > 1:
-            lines.append(f"{', '.join(questions)} cannot be combined: use one of them")
-        if values.get("image") is not None and not values.get("neuron"):
-            rule = "image is an input of neurons: add neuron=N11, or leave it out"
-            lines.append(rule)
+    lines += schema.conflicts(values)
     if lines:
         raise ConfigError("\n".join(lines))
     return config

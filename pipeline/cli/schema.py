@@ -6,6 +6,7 @@ The defaults are in `conf/config.yaml`; `config.validate` applies these models.
 import difflib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -103,6 +104,15 @@ class StageConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
+    @classmethod
+    def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
+        """Return which values cannot be combined, one message each.
+
+        It is no validator of the model, because pydantic skips these if a value is
+        invalid, and a command reports all problems at once.
+        """
+        return []
+
 
 class DataConfig(StageConfig):
     """Options of the stage data."""
@@ -137,6 +147,13 @@ class ModelConfig(StageConfig):
     tracking: Literal["mlflow", "none"]
     server: Server
 
+    @classmethod
+    def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
+        """Refuse two networks."""
+        if values.get("run") and values.get("model"):
+            return ["run and model both select a network: leave out one of them"]
+        return []
+
 
 class EvaluateConfig(ModelConfig):
     """Options of the stage evaluate."""
@@ -159,6 +176,19 @@ class InspectConfig(ModelConfig):
     weight: Annotated[str, AfterValidator(_weight)] | None
     arrays: bool
     against: Text | None
+
+    @classmethod
+    def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
+        """Refuse two networks, two questions, and an image without a question."""
+        messages = super().conflicts(values)
+        questions = [key for key in QUESTION_KEYS if values.get(key)]
+        if len(questions) > 1:
+            joined = ", ".join(questions)
+            messages.append(f"{joined} cannot be combined: use one of them")
+        if values.get("image") is not None and not values.get("neuron"):
+            rule = "image is an input of neurons: add neuron=N11, or leave it out"
+            messages.append(rule)
+        return messages
 
 
 class SyncConfig(StageConfig):
