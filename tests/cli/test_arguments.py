@@ -1,3 +1,4 @@
+import itertools
 import os
 import random
 
@@ -30,42 +31,31 @@ DATASET = "dataset must be mnist, fashion_mnist, digits or an existing folder"
         ("hidden=0", "hidden must be greater than or equal to 1, got 0"),
         ("hidden=abc", "hidden must be a valid integer, got 'abc'"),
         ("hidden=20.0", "hidden must be a valid integer, got 20.0"),
-        ("hidden=true", "hidden must be a valid integer, got True"),
-        ("hidden=", "hidden must be a valid integer, got ''"),
-        ("hidden=null", "hidden must be a valid integer, got None"),
         ("hidden=[1", "hidden has an invalid value '[1'"),
         ("hidden=" + "1" * 5000, "hidden has an invalid value '1111"),
         ("hiden=20", "`hiden` is not an option; did you mean hidden?"),
         ("lr=nan", "lr must be a finite number, got nan"),
         ("lr=-1", "lr must be greater than 0, got -1 (the default is lr=0.001)"),
-        ("batch_size=0", "batch_size must be greater than or equal to 1, got 0"),
         ("batch_size=70000", "batch_size must be less than or equal to 60000, got"),
-        ("dataset=foo", DATASET),
         ("dataset=minst", "did you mean mnist?"),
         ("dataset=", DATASET),
         ("dataset=~nosuchuser/x", DATASET),
         ("dataset=" + "x" * 5000, DATASET),
         ("dataset=mnist,digits", "an existing folder (add -m to train on several)"),
         ("split=x", "split must be 'exercise' or 'holdout', got 'x'"),
-        ("seed=-1", "seed must be greater than or equal to 0, got -1"),
         ("reproduce=", "reproduce must not be empty"),
         ("hidden=5,10", "hidden=5,10 has several values: add -m"),
         ("+hidden=3", "must be written hidden=value, without a prefix"),
-        ("--hidden=3", "must be written hidden=value, without a prefix"),
-        ("~hidden", "'~hidden' is not of the form key=value"),
         ("hidden", "'hidden' is not of the form key=value"),
         ("experiment=x", "experiment must be hidden_sizes or learning_rates, got"),
         ("reproduce=a hidden=4", "hidden cannot be combined with reproduce"),
         ("-m reproduce=a,b", "reproduce=a,b has several values: give only one"),
         ("-m hidden=5,6 hidden=7", "hidden is given more than once"),
         ("-m lr=interval(0,1)", "lr has an invalid value 'interval(0,1)'"),
-        ("-m hidden=range(3,1)", "hidden has an invalid value 'range(3,1)'"),
         ("-m seed=range(1,3,0)", "seed has an invalid value 'range(1,3,0)'"),
         ("-m dataset=" + "x" * 5000, DATASET),
-        ("-m hidden=5,10 lr=-1", "lr must be greater than 0, got -1"),
         ("-m hydra.sweep.dir=x", "hydra.sweep.dir is set by this command"),
         ("-m hydra/launcher=ray", "must be basic or joblib, got"),
-        ("experiment", "'experiment' is not of the form key=value"),
         ("hydra/launcher=joblib", "is an option of sweeps: add -m"),
         ("-m hydra.launcher.n_jobs=many", "or -1 for all cores, got 'many'"),
         ("-m hydra.launcher.n_jobs=2", "no effect without hydra/launcher=joblib"),
@@ -75,6 +65,18 @@ DATASET = "dataset must be mnist, fashion_mnist, digits or an existing folder"
 def test_an_invalid_argument_is_refused_with_key_rule_and_value(arguments, message):
     (problem,) = problems(*arguments.split())
     assert message in problem
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("hidden=40", "`hidden` is not an option of this stage; options: dataset"),
+        ("-m dataset=mnist,digits", "-m is an option of python -m pipeline.train only"),
+    ],
+)
+def test_other_stages_refuse_options_of_training(arguments, message):
+    problem = problems(*arguments.split(), schema=DataConfig, sweeps=False)[0]
+    assert problem == message
 
 
 def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path):
@@ -88,22 +90,8 @@ def test_all_invalid_values_are_named_at_once():
     lines = problems("hidden=0", "hiden=3", "seed=-1", "split=x")
     assert [line.split()[0] for line in lines] == ["`hiden`", "split", "hidden", "seed"]
     lines = problems("-m", "hidden=0,-1", "lr=-1", "seed=1,-2")
-    assert {line.split(" (")[0] for line in lines} == {
-        "hidden must be greater than or equal to 1, got 0",
-        "hidden must be greater than or equal to 1, got -1",
-        "lr must be greater than 0, got -1",
-        "seed must be greater than or equal to 0, got -2",
-    }
-
-
-def test_a_stage_refuses_the_options_of_other_stages():
-    (problem,) = problems("hidden=40", schema=DataConfig)
-    assert problem == "`hidden` is not an option of this stage; options: dataset"
-
-
-def test_only_trainings_are_swept():
-    problem = problems("-m", "dataset=mnist,digits", sweeps=False)[0]
-    assert problem == "-m is an option of python -m pipeline.train only"
+    keys = [line.split()[0] for line in lines]
+    assert sorted(keys) == ["hidden", "hidden", "lr", "seed"]
 
 
 @pytest.mark.parametrize(
@@ -152,27 +140,19 @@ def test_the_configuration_that_is_shown_for_a_sweep_is_that_of_its_first_job(fl
     assert command == ParsedCommand(["hidden=5", *flags], [])
 
 
-@pytest.mark.parametrize("arguments", ["-m hidden=5,6 seed=1", "hidden=5,6 seed=1 -m"])
-def test_the_flag_for_sweeps_may_be_anywhere(arguments):
-    command = sweep(*arguments.split())
-    assert command.overrides == ["hidden=5,6", "seed=1", "-m"]
-    assert len(command.jobs) == 2
+def test_the_flag_for_sweeps_may_be_anywhere():
+    command = sweep("-m", "hidden=5,6", "seed=1")
+    assert command == sweep("hidden=5,6", "seed=1", "-m") and len(command.jobs) == 2
 
 
 def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
-    (tmp_path / "my set").mkdir()
+    folder = tmp_path / "my set"
+    folder.mkdir()
     monkeypatch.chdir(tmp_path)
     command = sweep("-m", "hidden=5,10", "dataset=mnist,my set")
-    assert command.overrides == [
-        "hidden=5,10",
-        f'dataset="mnist","{tmp_path / "my set"}"',
-        "-m",
-    ]
-    assert [job.swept for job in command.jobs] == [
-        {"hidden": hidden, "dataset": dataset}
-        for hidden in (5, 10)
-        for dataset in ("mnist", str(tmp_path / "my set"))
-    ]
+    assert command.overrides == ["hidden=5,10", f'dataset="mnist","{folder}"', "-m"]
+    swept = [tuple(job.swept.values()) for job in command.jobs]
+    assert swept == [*itertools.product([5, 10], ["mnist", str(folder)])]
     folders = [job.folder for job in command.jobs]
     assert folders[0] == "hidden=5,dataset=mnist"
     assert len(set(folders)) == 4 and not any("/" in name for name in folders)
@@ -201,12 +181,6 @@ def test_an_invalid_value_of_a_sweep_is_a_problem_of_its_jobs_only():
         for seed in (1, 2)
     ]
     assert "got -1" in jobs[2].problems[0]
-
-
-def test_the_jobs_do_not_depend_on_the_order_of_keys_and_values():
-    one = sweep("-m", "hidden=5,8", "seed=1,2").jobs
-    other = sweep("-m", "seed=2,1", "hidden=8,5").jobs
-    assert {job.folder for job in one} == {job.folder for job in other}
 
 
 @pytest.mark.parametrize(

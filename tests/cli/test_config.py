@@ -3,14 +3,7 @@ import pytest
 from pipeline import datasets
 from pipeline.cli import config
 from pipeline.cli.command import help_text
-from pipeline.cli.config import (
-    CONF_DIR,
-    ConfigError,
-    defaults,
-    load_yaml,
-    run_name,
-    validate,
-)
+from pipeline.cli.config import CONF_DIR, ConfigError, defaults, load_yaml, validate
 from pipeline.cli.schema import (
     DATASETS,
     EvaluateConfig,
@@ -38,24 +31,11 @@ def test_every_default_has_a_comment_with_its_meaning():
         assert line.startswith("#") or len(line.split(" # ")[1]) > 10
 
 
-def test_an_unknown_key_such_as_that_of_a_recorded_run_is_refused():
-    with pytest.raises(ConfigError, match="`hiden` is not an option; did you mean hid"):
-        validate(TrainConfig, defaults() | {"hiden": 3})
-
-
-@pytest.mark.parametrize(
-    "text", ["hidden: [", "hidden: ${hiden}", "hidden:\t3\n\tx: 1"]
-)
+@pytest.mark.parametrize("text", ["hidden: [", "hidden: ${hiden}"])
 def test_a_file_of_conf_that_is_not_yaml_is_named(tmp_path, text):
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"cannot read .*x\.yaml: "):
         load_yaml(tmp_path / "x.yaml")
-
-
-def test_a_run_is_named_by_hidden_seed_and_what_is_not_default():
-    assert run_name(defaults()) == "hidden=20 seed=1"
-    values = defaults() | {"hidden": 40, "lr": 0.01, "tracking": "none"}
-    assert run_name(values) == "hidden=40 seed=1 lr=0.01"
 
 
 def test_the_data_sets_that_can_be_named_are_those_of_the_registry():

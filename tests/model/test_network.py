@@ -60,12 +60,6 @@ def test_probabilities_equal_numpys(few):
     np.testing.assert_allclose(net.predict(few.val.images), expected, atol=1e-6)
 
 
-def test_pixels_are_grey_levels_divided_by_255(few):
-    pixels = to_pixels(few.val.images)
-    assert pixels.dtype == torch.float32
-    np.testing.assert_array_equal(pixels, (few.val.images / 255).astype(np.float32))
-
-
 def test_logits_do_not_depend_on_the_number_of_images(mnist):
     net = network()
     images = mnist.test.images[:2500]
