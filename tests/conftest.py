@@ -1,9 +1,9 @@
-"""What the tests share: the real MNIST, workspaces, a trained network, servers.
+"""Shared fixtures: the real MNIST, workspaces, a trained network, servers.
 
-A test calls a stage with `Workspace.call`, in this process. Only where the process is
-the point (its exit status, its output, how it is killed) it uses `Workspace.run` or
-`Workspace.start`. `PIPELINE_OUTPUTS` keeps the outputs of each workspace apart; the
-project is never copied, and the data is linked.
+Tests call stages in this process, with `Workspace.call`. A test that concerns the
+process itself (exit status, output, signals) uses `Workspace.run` or `Workspace.start`.
+`PIPELINE_OUTPUTS` separates the outputs of the workspaces; the project is never copied,
+and the data is linked.
 """
 
 import contextlib
@@ -88,7 +88,7 @@ class Workspace:
         )
 
     def run(self, stage, *arguments, status=0, **options):
-        """Run a stage as a process until it ends, which must be with this status."""
+        """Run a stage as a process until it ends, and check its exit status."""
         process = self.start(stage, *arguments, **options)
         stdout, stderr = process.communicate(timeout=900)
         assert process.returncode == status, stdout + stderr
@@ -117,7 +117,7 @@ class Workspace:
         return MlflowClient(sqlite_uri(self.outputs / "mlflow.db"))
 
     def runs(self, query=""):
-        """Return the runs of the store, the latest first."""
+        """Return the runs of the store, newest first."""
         return self.client.search_runs(["1"], query, max_results=10_000)
 
     def losses(self, run):
@@ -127,7 +127,7 @@ class Workspace:
 
 
 def new_workspace(folder, *, data=True):
-    """Make a workspace; the files of MNIST are links, because they have 110 MB."""
+    """Create a workspace; MNIST's files are linked, because they take 110 MB."""
     (folder / "data").mkdir(parents=True)
     if data:
         for path in DATA.glob("mnist*"):
@@ -138,18 +138,20 @@ def new_workspace(folder, *, data=True):
 class Server:
     """A real MLflow server on the loopback, as a process that can be killed."""
 
-    def __init__(self, folder, command="server", store=None, typed="", **environment):
+    def __init__(
+        self, folder, command="server", store=None, command_line="", **environment
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         store = store or f"sqlite:///{folder / 'server.db'}"
-        typed = typed or (  # a command as a user types it, except for the port
+        command_line = command_line or (  # as a user enters it, without the port
             f"mlflow {command} --workers 1 --host 127.0.0.1 --backend-store-uri "
             f"'{store}' --artifacts-destination '{folder / 'artifacts'}'"
         )
-        self.command = ["sh", "-c", f"exec env {typed} --port {self.port}"]
+        self.command = ["sh", "-c", f"exec env {command_line} --port {self.port}"]
         no_jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": programs, **no_jobs, **environment}
@@ -174,13 +176,13 @@ class Server:
         raise AssertionError("the server never answered")
 
     def answers(self, path, **headers):
-        """Return the status of an answer; None if there was none."""
+        """Return the HTTP status of the response; None if there is none."""
         with contextlib.suppress(requests.RequestException):
             url = self.url + path
             return requests.get(url, headers=headers, timeout=30).status_code
 
     def kill(self):
-        """Kill the server and its worker, which are a process group of their own."""
+        """Kill the server and its worker, which form a process group."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -207,7 +209,7 @@ def server(new_server):
 
 @pytest.fixture(scope="session")
 def mnist():
-    """The real MNIST, downloaded by the project itself where it is missing."""
+    """The real MNIST, which the project downloads if necessary."""
     return datasets.load("mnist", folder=DATA)
 
 
@@ -232,7 +234,7 @@ def write_idx():
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
-    """Return a function that copies a store without runs; making one takes seconds."""
+    """Return a function that copies an empty store, because creating one is slow."""
     made = tmp_path_factory.mktemp("store")
     open_store(made)
 
@@ -259,7 +261,7 @@ def project(new_project, empty_store):
 
 @pytest.fixture(scope="session")
 def empty_project(tmp_path_factory, empty_store):
-    """Return a function that makes a workspace without data, for module fixtures."""
+    """Return a function that creates a workspace without data, for module fixtures."""
 
     def make(name, *, store=True):
         made = new_workspace(tmp_path_factory.mktemp(name) / "outputs", data=False)
@@ -333,5 +335,5 @@ def recorded(finished, client):
 
 @pytest.fixture(scope="session")
 def trained(finished):
-    """Its network."""
+    """The trained network of `finished`."""
     return load_trained_model(finished.trained("model.safetensors"))

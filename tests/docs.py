@@ -91,7 +91,7 @@ def scalars(path):
 
 
 def count_sure(path):
-    """Count the answers and the errors on MNIST, all and those that are sure."""
+    """Count the predictions and the errors on MNIST, of all and of the sure ones."""
     rows = [row for row in csv.DictReader(path.open()) if row["set"] == "mnist"]
     errors = [row for row in rows if row["answer"] != row["label"]]
     sure = [row for row in rows if row["sure"] == "True"]
@@ -150,7 +150,7 @@ def seeds(results):
 
 
 def sure(results):
-    """How much better the sure answers on MNIST are, in words."""
+    """Describe how much more accurate the sure predictions on MNIST are."""
     (answers, sure_answers), (errors, sure_errors) = results["sets"]["sure"]
     return (
         f"{percent(1 - sure_answers / answers)} of MNIST's test images are not sure, "
@@ -197,7 +197,7 @@ RENDER = {
 
 
 def written(text, results):
-    """Return a document with the results in its marked places."""
+    """Return a document with the results inserted at its markers."""
 
     def place(match):
         begin, name, before, end = match.groups()

@@ -37,13 +37,13 @@ def imports(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def place(path):
+def package_of(path):
     """Return the package of a module, or the name of a module beside the packages."""
     return path.relative_to(PIPELINE).with_suffix("").parts[0]
 
 
 def test_every_module_is_in_a_package_or_a_stage():
-    assert {place(path) for path in MODULES} == {*MAY_IMPORT, *STAGES, *OTHERS}
+    assert {package_of(path) for path in MODULES} == {*MAY_IMPORT, *STAGES, *OTHERS}
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -66,7 +66,7 @@ def test_stages_import_no_other_stage():
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_library_is_used_by_one_package(library):
     users = {
-        place(path)
+        package_of(path)
         for path in MODULES
         if any(name.split(".")[0] == library for name in imports(path))
     }

@@ -1,4 +1,4 @@
-"""The documents: their commands, numbers, paths and links are those of the project."""
+"""The commands, numbers, paths and links in the documents are correct."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def test_every_path_exists(name, finished):
 
 
 @ALL
-def test_every_link_leads_somewhere(name):
+def test_every_link_has_a_target(name):
     for link in re.findall(r"\]\(([^)]+)\)", DOCUMENTS[name]):
         path, _, anchor = link.partition("#")
         target = (ROOT / name).parent / path if path else ROOT / name

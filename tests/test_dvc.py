@@ -1,4 +1,4 @@
-"""dvc.yaml names what each stage reads, and DVC, Hydra and MLflow agree on a result."""
+"""dvc.yaml lists what each stage reads; DVC, Hydra and MLflow agree on the results."""
 
 import ast
 import functools
@@ -24,20 +24,19 @@ SCHEMAS = {
     "evaluate": cli.EvaluateConfig,
     "inspect": cli.InspectConfig,
 }
-# Keys on which no byte of an output depends: which run or model is read, how it is
-# recorded, and questions to `inspect`, which are answered in another folder.
+# Keys that no output depends on: they select the run or model, control recording, or
+# are questions to `inspect`, whose answers are in another folder.
 NO_PARAMS = {"run", "model", "tracking", "resume", "reproduce", "server", "image"}
 NO_PARAMS |= {*schema.QUESTION_KEYS}
 
-# Modules on which no byte of an output depends: configuration, MLflow, resuming and
-# what is printed.
+# Modules that no output depends on: configuration, MLflow, resuming and printing.
 NO_DEPS = {"cli", "tracking", "sweeps", "training/checkpoints", "training/reproduction"}
 NO_DEPS |= {"training/terminal"}
 # A data set's file is a dependency of the stages that read it, so these are not.
 MADE_BY_DATA = {"datasets/download", "datasets/idx", "datasets/prepare", "plots/data"}
 # evaluate reads other sets than the one the network was trained with.
 READ_BY_EVALUATE = {"datasets/idx", "datasets/prepare"}
-# They only answer questions (neuron=, image=, against=) in outputs/answers.
+# These only answer questions (neuron=, image=, against=) in outputs/answers.
 ONLY_ANSWERS = {"interpret/alignment", "interpret/names", "interpret/worksheet"}
 ONLY_ANSWERS |= {"images", "evaluation/inputs"}
 NO_OUTPUT = {".py", ".md", ".txt"}
@@ -56,7 +55,7 @@ def parsed(path):
 
 
 def file_of(module):
-    """Return the path of one of our modules or packages; None if there is none."""
+    """Return the path of a module or package of the project; None for others."""
     path = ROOT.joinpath(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.exists():
@@ -74,7 +73,7 @@ def statements(tree):
 
 
 def definitions(module, name):
-    """Yield the file that defines a name, which packages may export again."""
+    """Yield the file that defines a name, through the exports of packages."""
     if submodule := file_of(f"{module}.{name}"):
         yield submodule
         return
@@ -99,7 +98,7 @@ def imported(path):
                 if defined.stem != "__init__":
                     yield defined
                     continue
-                # A package: what counts is what the module uses of it.
+                # A package: only the names that the module uses count.
                 used = {
                     use.attr
                     for use in nodes
@@ -286,7 +285,7 @@ def test_train_repro_and_two_kinds_of_experiment_give_the_same_run(
 
 
 @pytest.mark.fault
-def test_a_clone_pulls_the_results_and_records_a_run_of_its_own(repository, tmp_path):
+def test_a_clone_pulls_the_results_and_records_a_new_run(repository, tmp_path):
     repository.restore()
     repository("dvc", "repro")
     model, run = repository.training()

@@ -85,7 +85,7 @@ def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):
 NAMES = ["a.png", "b\rc.png", "d\ne.png", 'f"g.png', "h,i.png", "j\udcffk.png"]
 
 
-def test_each_row_is_a_record_whatever_the_names_contain(tmp_path):
+def test_each_row_is_one_record_for_any_file_name(tmp_path):
     rows = [{"file": name, "digit": 7, "sure": True} for name in NAMES]
     files.write_csv(tmp_path / "x.csv", rows)
     with (tmp_path / "x.csv").open(newline="") as stream:

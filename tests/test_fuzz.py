@@ -1,4 +1,4 @@
-"""Readers of files and arguments from outside, with random and damaged input.
+"""Fuzz tests: readers of files and arguments get random and damaged input.
 
 The environment variable FUZZ is the number of inputs for each reader.
 """

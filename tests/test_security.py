@@ -67,7 +67,7 @@ def test_the_command_of_the_viewing_hint_serves_this_machine_only(
     tracker = tracking.open_tracker("mlflow", tmp_path, server=None)
     with tracker.reopen_run(run_id=None, weights_sha256="f00d") as run:
         (command,) = re.findall("^view   (.*)$", run.viewing_hint(), re.MULTILINE)
-    ui = new_server("ui", typed=command)
+    ui = new_server("ui", command_line=command)
     assert ui.answers("/") == 200
     assert ui.answers("/", Host="evil.example") == 403
     # A server that listens on all addresses would answer on this one too.
@@ -75,7 +75,7 @@ def test_the_command_of_the_viewing_hint_serves_this_machine_only(
         socket.create_connection(("127.0.0.2", ui.port), timeout=5)
 
 
-def test_names_of_files_and_values_do_not_control_the_terminal(finished, tmp_path):
+def test_file_names_and_values_cannot_control_the_terminal(finished, tmp_path):
     folder = tmp_path / f"set{ESCAPE}"
     folder.mkdir()
     (folder / f"3{ESCAPE}.png").write_bytes(b"not an image")

@@ -31,9 +31,7 @@ def find_missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
         job_folder = folder / job.folder
         if job.problems:
             continue
-        if files.is_held(
-            job_folder / "lock"
-        ):  # its launcher was killed, but not its worker
+        if files.is_held(job_folder / "lock"):  # a worker survived its launcher
             missing.append(job)
         elif job.name in trained:
             if child := trained[job.name]:

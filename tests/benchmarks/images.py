@@ -25,8 +25,8 @@ from pipeline.training import loop
 
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
 SEEDS = (1, 2, 3)
-EACH = 200  # images drawn of each kind
-SQUARE = 16  # side of the images of USPS and Semeion, in pixels
+IMAGES_PER_KIND = 200  # images drawn of each kind
+SMALL_SIDE = 16  # side of the images of USPS and Semeion, in pixels
 
 
 def grey(values):
@@ -39,7 +39,7 @@ def tight(image):
 
 def stretched(image):
     """As in USPS: cut out and stretched to fill a small square."""
-    return np.asarray(Image.fromarray(tight(image)).resize((SQUARE, SQUARE)))
+    return np.asarray(Image.fromarray(tight(image)).resize((SMALL_SIDE, SMALL_SIDE)))
 
 
 def binary(image):
@@ -219,8 +219,8 @@ def sets(test, folder):
     yield "stretched 16x16, binary", [binary(image) for image in images], labels
     yield "scikit-learn 8x8", *datasets.scikit_learn_digits()
     for kind in KINDS:
-        drawn = [grey_levels(kind(digit, rng)) for digit in images[:EACH]]
-        yield kind.__name__.replace("_", " "), drawn, labels[:EACH]
+        drawn = [grey_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
+        yield kind.__name__.replace("_", " "), drawn, labels[:IMAGES_PER_KIND]
     if folder:
         yield folder.name, *people(folder)
 
@@ -233,7 +233,7 @@ def without_digits(clothes):
         yield name, images
         yield f"{name}, inverted", 255 - images
     for side in (8, 16, 20, 28, 32, 50, 64, 65, 80, 128, 300):
-        size = (EACH // 4, side, side)
+        size = (IMAGES_PER_KIND // 4, side, side)
         noise = [rng.normal(128, 60, size), rng.normal(200, 20, size)]
         noise += [rng.normal(30, 10, size), rng.uniform(0, 255, size)]
         noise += [255 * (rng.random(size) < share) for share in (0.1, 0.3, 0.5)]

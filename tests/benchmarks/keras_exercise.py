@@ -1,4 +1,4 @@
-"""The exercise as its course writes it, in Keras, with the seconds of each epoch.
+"""The exercise in Keras, as in the course, with the duration of each epoch.
 
 tests/benchmarks/speed.py runs it in a separate environment, with the folder of the
 data sets as its argument; the last line that it prints is the seconds as JSON.

@@ -86,7 +86,7 @@ def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path):
     assert "dataset must be a folder whose name is valid UTF-8" in problem
 
 
-def test_all_invalid_values_are_named_at_once():
+def test_all_invalid_values_are_reported_at_once():
     lines = problems("hidden=0", "hiden=3", "seed=-1", "split=x")
     assert [line.split()[0] for line in lines] == ["`hiden`", "split", "hidden", "seed"]
     lines = problems("-m", "hidden=0,-1", "lr=-1", "seed=1,-2")
@@ -129,12 +129,12 @@ def test_flags_and_settings_of_hydra_that_can_run_code_are_refused(argument):
 @pytest.mark.parametrize(
     "flag", ["--experimental-rerun=evil.pickle", "--config-dir=/tmp", "-cn", "-cp"]
 )
-def test_a_flag_is_not_taken_for_the_word_of_the_flag_before_it(before, flag):
+def test_a_flag_is_not_read_as_the_value_of_the_flag_before_it(before, flag):
     assert "unknown flag -" in problems(before, flag)[0]
 
 
 @pytest.mark.parametrize("flags", [["--cfg", "job", "--resolve"], ["--cfg=job"]])
-def test_the_configuration_that_is_shown_for_a_sweep_is_that_of_its_first_job(flags):
+def test_cfg_job_prints_the_configuration_of_the_first_job_of_a_sweep(flags):
     assert sweep(*flags) == ParsedCommand(flags, [])
     command = sweep("-m", "hidden=5,6", *flags)
     assert command == ParsedCommand(["hidden=5", *flags], [])

@@ -54,7 +54,7 @@ def test_holdout_of_too_few_images_is_refused(few):
         data.split("holdout")
 
 
-def test_other_data_than_that_of_the_network_is_refused(mnist):
+def test_data_that_the_network_was_not_trained_on_is_refused(mnist):
     mnist.check(mnist.sha256)
     with pytest.raises(ValueError, match="the network was trained with 00ff: train it"):
         mnist.check("00ff")

@@ -94,7 +94,7 @@ def test_a_missing_or_damaged_file_is_downloaded(raw, serve, labels, capfd, dama
     ],
     ids=["login page", "torn", "bomb", "other", "garbage", "torn chunk", "404"],
 )
-def test_a_bad_answer_of_a_mirror_is_refused_and_the_next_source_tried(
+def test_a_bad_response_of_a_mirror_is_refused_and_the_next_source_tried(
     raw, serve, capfd, answer, reason
 ):
     serve(answer)
@@ -112,7 +112,7 @@ def test_a_bad_answer_of_a_mirror_is_refused_and_the_next_source_tried(
 
 
 @pytest.mark.parametrize("slow_part", ["everything", "headers", "content"])
-def test_a_silent_or_slow_server_is_given_up(raw, serve, capfd, slow_part, monkeypatch):
+def test_a_silent_or_slow_server_times_out(raw, serve, capfd, slow_part, monkeypatch):
     reads_are_slow = slow_part != "everything"
     monkeypatch.setattr(download, "CONNECT_TIMEOUT", 60 if reads_are_slow else 1)
     monkeypatch.setattr(download, "FILE_TIMEOUT", 1 if reads_are_slow else 60)

@@ -22,7 +22,7 @@ def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
     assert np.corrcoef(boxes.ravel(), small.ravel())[0, 1] > 0.98
 
 
-def test_the_file_of_mnist_has_the_same_bytes_wherever_it_is_made(tmp_path, mnist):
+def test_the_file_of_mnist_has_the_same_bytes_in_any_folder(tmp_path, mnist):
     home = mnist.path.parent
     raw = download.raw_folder("mnist", tmp_path)
     raw.parent.mkdir()
@@ -30,7 +30,7 @@ def test_the_file_of_mnist_has_the_same_bytes_wherever_it_is_made(tmp_path, mnis
     assert datasets.load("mnist", folder=tmp_path).sha256 == mnist.sha256
 
 
-def test_a_damaged_file_or_summary_is_reported_and_made_again(tmp_path, capfd):
+def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd):
     path, is_new = datasets.prepare("digits", folder=tmp_path)
     assert is_new
     content = bytearray(path.read_bytes())
@@ -46,7 +46,7 @@ def test_a_damaged_file_or_summary_is_reported_and_made_again(tmp_path, capfd):
     assert datasets.prepare("digits", folder=tmp_path) == (path, False)
 
 
-def test_a_folder_keeps_its_division_and_is_read_again_when_it_changed(
+def test_a_folder_keeps_its_division_and_is_read_again_after_a_change(
     idx_folder, tmp_path, few, write_idx
 ):
     data = datasets.load(str(idx_folder), folder=tmp_path)
@@ -71,7 +71,7 @@ def test_the_last_seventh_of_a_single_pair_are_the_test_images(
         datasets.load(str(idx_folder), folder=tmp_path)
 
 
-def test_what_is_no_data_set_is_refused(idx_folder, tmp_path, few, write_idx):
+def test_invalid_data_sets_are_refused(idx_folder, tmp_path, few, write_idx):
     write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:, :16, :16])
     with pytest.raises(ValueError, match="images of 16x16, not 28x28"):
         datasets.load(str(idx_folder), folder=tmp_path)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that break something: workspaces, and checks of the results."""
+"""Fixtures of the fault tests: workspaces, and checks of the results."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ def digits(empty_project):
 
 
 def results(project):
-    """Yield the complete files: all that are not hidden, and those of finished runs."""
+    """Yield the files that must be complete: not hidden, or in finished runs."""
     for path in project.files():
         parts = path.relative_to(project.outputs).parts
         hidden = any(part.startswith(".") for part in parts)
@@ -58,7 +58,7 @@ def assert_complete():
 
 @pytest.fixture(scope="session")
 def error_line():
-    """Return a function: the one error message of a process, which must be clear."""
+    """Return a function that returns the only error message of a process."""
 
     def check(process):
         assert "Traceback" not in process.stderr and process.returncode > 0
@@ -84,7 +84,7 @@ def note():
 
 @pytest.fixture
 def mount():
-    """Return a function that mounts; what it mounted is unmounted after the test."""
+    """Return a function that mounts a folder until the end of the test."""
     mounted = []
 
     def call(*arguments, folder):

@@ -1,4 +1,4 @@
-"""A disk that is full or read-only is one clear message, and nothing earlier is lost.
+"""A full or read-only disk gives one clear message, and no earlier result is lost.
 
 FULL in the environment is the number of times that the disk is full for each stage.
 """
@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.fault
 
 FULL = int(os.environ.get("FULL", "1"))
-SPACES = [8, 60, 200, 500, 1000, 2500]  # KiB that are free at most
+SPACES = [8, 60, 200, 500, 1000, 2500]  # KiB of free space, at most
 FILLING = [
     "data dataset=digits",
     "train dataset=digits epochs=3 lr={lr}",

@@ -1,4 +1,4 @@
-"""A process that is killed loses nothing, and many processes at once do not collide.
+"""A killed process loses nothing, and concurrent processes do not collide.
 
 KILLS in the environment is the number of times that each stage is killed.
 """
@@ -30,7 +30,7 @@ def last_epoch(stdout):
 def kill(process, *, seconds=0.0, epoch=None):
     """Kill a process after so many seconds, or as soon as it reports an epoch.
 
-    Return what it printed, and whether it still ran.
+    Return its output, and whether it was still running.
     """
     printed, alive = "", False
     for line in process.stdout if epoch else ():
@@ -56,7 +56,7 @@ STAGES = {  # with the seconds that each takes on an idle machine
 
 
 @pytest.mark.parametrize("command", STAGES)
-def test_a_stage_that_is_killed_succeeds_when_it_runs_again(
+def test_a_killed_stage_succeeds_when_it_runs_again(
     command, digits, assert_complete, note
 ):
     draw = random.Random(f"{command} {SEED}")
@@ -95,14 +95,14 @@ def test_evaluate_that_is_killed_while_it_creates_a_run_leaves_one_run(
 
 
 @pytest.mark.parametrize("when", ["start", "epochs"])
-def test_a_training_that_is_killed_resumes_without_losing_an_epoch(
+def test_a_killed_training_run_resumes_without_losing_an_epoch(
     when, digits, empty_project, assert_complete, note
 ):
     draw = random.Random(f"{when} {SEED}")
     killed = 0
     for point in range(KILLS):
         project, moment = digits, {"epoch": draw.randint(1, EPOCHS)}
-        if when == "start":  # while the store is created, too
+        if when == "start":  # includes the creation of the store
             project = empty_project("new", store=False)
             moment = {"seconds": draw.uniform(0.5, 6)}
         keys = {"dataset": "digits", "epochs": EPOCHS, "lr": 0.002 + point / 1e6}
@@ -139,7 +139,7 @@ def finish(processes, page=None):
         assert process.returncode == 0, stdout + stderr
 
 
-def test_trainings_at_once_on_a_new_machine_and_beside_others_are_all_recorded(
+def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
     empty_project, new_server, assert_complete
 ):
     project = empty_project("many", store=False)
@@ -164,7 +164,7 @@ def test_trainings_at_once_on_a_new_machine_and_beside_others_are_all_recorded(
     assert_complete(project)
 
 
-SPOIL = """
+MAKE_NON_FINITE = """
 from math import nan
 from pipeline import training
 from pipeline.training import loop
@@ -185,7 +185,7 @@ def test_a_loss_that_becomes_non_finite_fails_the_run_and_keeps_the_last_good_ep
 ):
     before = digits.hashes("train")
     command = ["train", "dataset=digits", "epochs=3", "lr=0.01"]
-    failed = digits.run(*command, status=1, before=SPOIL)
+    failed = digits.run(*command, status=1, before=MAKE_NON_FINITE)
     (error,) = failed.stderr.splitlines()
     assert re.search(r"in epoch 2, step \d+ of 47: use a smaller lr than 0.01", error)
     assert error.endswith("the last good epoch is 1")

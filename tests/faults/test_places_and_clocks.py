@@ -1,4 +1,4 @@
-"""Unusual folders, homes, repositories and clocks: the stages work all the same."""
+"""The stages work with unusual folders, home directories, repositories and clocks."""
 
 import json
 import os

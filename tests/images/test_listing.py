@@ -91,7 +91,7 @@ def test_an_invalid_labels_csv_is_refused(tmp_path, content):
         list_images(tmp_path)
 
 
-def test_what_contains_no_images_is_refused(tmp_path):
+def test_paths_without_images_are_refused(tmp_path):
     with pytest.raises(ValueError, match="contains no images"):
         list_images(tmp_path)
     with pytest.raises(ValueError, match="nowhere is missing"):

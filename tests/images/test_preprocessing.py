@@ -24,7 +24,7 @@ def similarity(image, expected):
     return np.corrcoef(image.ravel(), expected.ravel())[0, 1]
 
 
-def test_images_of_mnist_change_little_also_inverted(few):
+def test_images_of_mnist_change_little_even_if_inverted(few):
     values = []
     for image in few.val.images[:150]:
         prepared = preprocess(image).image

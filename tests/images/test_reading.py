@@ -1,4 +1,4 @@
-"""An image file of any kind is read, or refused in one line that names it."""
+"""An image file of any kind is read, or refused in one line that names the file."""
 
 import io
 import os
@@ -104,7 +104,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_file_that_is_no_image_is_refused_in_a_line_that_names_it(tmp_path, name):
+def test_a_file_that_is_not_an_image_is_refused_by_name(tmp_path, name):
     bad, message = BAD[name]
     path = tmp_path / name
     path.write_bytes(bad)

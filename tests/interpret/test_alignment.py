@@ -69,7 +69,7 @@ def test_pixels_whose_weights_never_changed_are_grey_for_each_network(trained, f
     assert tuple(a[0, 0]) == GRID != tuple(b[0, 0])
 
 
-def test_the_matching_is_the_best_one_and_not_the_greedy_one():
+def test_the_matching_is_optimal_and_not_greedy():
     similarity = np.array([[0.9, 0.8], [0.8, 0.1]])
     assert partners(alignment.match_neurons(similarity)) == {0: 1, 1: 0}
 

@@ -28,7 +28,7 @@ PERCENT = "\u00a0%"
 TIMEOUT = 180_000  # milliseconds, for a busy machine
 FLAGS = ("--no-sandbox", "--disable-gpu")
 
-# Digits as drawn with a mouse: the corners of each stroke, in shares of the board.
+# Digits as drawn with a mouse: the corners of each stroke, as fractions of the board.
 DRAWINGS = {
     0: [[(0.5, 0.2), (0.3, 0.35), (0.3, 0.65), (0.5, 0.8), (0.7, 0.6), (0.68, 0.35)]],
     1: [[(0.42, 0.3), (0.55, 0.15), (0.53, 0.85)]],
@@ -462,7 +462,7 @@ def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, trained, mni
     assert "N110 \u00d7 0.0 + 2.5" in text(page, "#effect")
 
 
-def test_a_misclassified_test_image_is_chosen_in_the_gallery(page):
+def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
     page.locator("#choose summary").click()
     mistake = page.locator("#gallery .mistake").first
     answer = mistake.get_attribute("aria-label")[-1]
@@ -498,7 +498,7 @@ def test_a_network_of_one_neuron_without_history_and_detector(
     page.close()
 
 
-def test_names_that_look_like_code_are_shown_as_text(
+def test_names_that_look_like_code_are_displayed_as_text(
     open_page, trained, mnist, tmp_path
 ):
     code = "</script><script>document.title='a'</script><img src=x onerror=alert(1)>"
@@ -521,7 +521,7 @@ def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, html):
 
 
 @pytest.mark.parametrize("width", [320, 360, 700, 1300])
-def test_nothing_overflows_the_screen_or_hides_what_was_found(open_page, html, width):
+def test_nothing_overflows_the_screen_or_hides_search_results(open_page, html, width):
     page = open_page(html, width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator("#name").fill("N21")

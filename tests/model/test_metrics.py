@@ -21,7 +21,7 @@ def test_the_loss_of_a_certain_error_is_finite():
     assert loss.item() == 1000
 
 
-def test_accuracy_is_the_share_of_correct_rows():
+def test_accuracy_is_the_fraction_of_correct_rows():
     assert accuracy(LOGITS, LABELS).item() == pytest.approx(2 / 3)
 
 
@@ -35,7 +35,7 @@ def test_statistics_of_a_tensor():
     }
 
 
-def test_the_wilson_interval_is_that_of_a_paper():
+def test_the_wilson_interval_agrees_with_a_published_value():
     # Brown, Cai, DasGupta (2001), Interval estimation for a binomial proportion: 5 of
     # 10 lie between 0.2366 and 0.7634.
     low, high = metrics.wilson_interval(5, 10)
@@ -43,7 +43,7 @@ def test_the_wilson_interval_is_that_of_a_paper():
     assert metrics.wilson_interval(17, 17)[1] == pytest.approx(1)
 
 
-def test_calibration_error_is_the_mean_distance_of_confidence_and_accuracy():
+def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy():
     # Eight predictions with 0.9, six of them correct; two with 0.5, one correct.
     probabilities = torch.zeros(10, 10)
     probabilities[:8, 0], probabilities[8:, 0] = 0.9, 0.5

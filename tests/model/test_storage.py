@@ -49,7 +49,7 @@ def test_a_history_contains_the_exact_tensors_of_each_epoch(tmp_path):
     assert (bias[1] == np.float32(0.1)).all() and not bias[2].any()
 
 
-def test_a_missing_network_is_refused_with_the_command_that_makes_it(tmp_path):
+def test_a_missing_network_is_refused_with_the_command_that_creates_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train creates"):
         storage.load_network(tmp_path / "model.safetensors")
 

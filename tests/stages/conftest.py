@@ -16,7 +16,7 @@ def workspace(finished, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def draw(mnist):
-    """A function that saves a test image as a user's: large, black on white, aside."""
+    """Return a function that saves a test image: large, off-centre, black on white."""
 
     def save(row, path):
         image = Image.fromarray(255 - mnist.test.images[row])

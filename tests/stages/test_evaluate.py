@@ -29,7 +29,7 @@ def table(workspace, name):
     return sets
 
 
-def test_each_set_is_prepared_as_it_needs_and_the_tables_agree(workspace, digit_folder):
+def test_each_set_is_prepared_as_needed_and_the_tables_agree(workspace, digit_folder):
     results, printed = evaluate(workspace, "mnist", "digits", digit_folder)
     counts = {name: values["n"] for name, values in results.items()}
     assert counts == {"mnist": 10_000, "digits": 1_797, "my_digits": 20}
@@ -64,7 +64,7 @@ def test_each_set_is_prepared_as_it_needs_and_the_tables_agree(workspace, digit_
         assert sum(int(row["count"]) for row in calibration[name]) == n
 
 
-def test_unprocessed_images_of_users_are_misclassified_and_equal_names_are_numbered(
+def test_unprocessed_user_images_are_misclassified_and_equal_names_are_numbered(
     workspace, digit_folder, tmp_path
 ):
     shutil.copytree(digit_folder, tmp_path / "my digits")
@@ -74,7 +74,7 @@ def test_unprocessed_images_of_users_are_misclassified_and_equal_names_are_numbe
     assert results["my_digits"]["accuracy"] <= 0.4
 
 
-def test_a_set_that_cannot_be_read_leaves_the_others_evaluated(
+def test_an_unreadable_set_does_not_stop_the_evaluation_of_others(
     workspace, digit_folder, tmp_path
 ):
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0")
@@ -87,7 +87,7 @@ def test_a_set_that_cannot_be_read_leaves_the_others_evaluated(
         evaluate(workspace, tmp_path)
 
 
-def test_clothes_are_unsure_also_after_preprocessing(workspace, tmp_path, write_idx):
+def test_clothes_are_unsure_even_after_preprocessing(workspace, tmp_path, write_idx):
     try:
         raw = fetch("fashion_mnist", tmp_path)
     except FileNotFoundError as error:

@@ -135,7 +135,7 @@ def test_all_correlated_pairs_are_counted_and_rates_are_not_rounded_to_0(analyse
     assert " <1% " in words(analysis) and " >99% " in words(analysis)
 
 
-def test_a_question_about_neurons_leaves_the_analysis_alone(
+def test_a_question_about_neurons_does_not_change_the_analysis(
     finished, folder, draw, tmp_path
 ):
     before = finished.hashes("inspect")
@@ -172,7 +172,7 @@ def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mn
         ({"data_sha256": "0"}, "B was trained on other data: mnist."),
     ],
 )
-def test_a_network_is_compared_on_the_test_images_of_the_first(
+def test_networks_are_compared_on_the_test_images_of_the_first(
     workspace, tmp_path, metadata, warning
 ):
     path = tmp_path / "other.safetensors"

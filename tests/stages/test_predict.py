@@ -112,7 +112,7 @@ def bad_models(good):
     }
 
 
-def test_what_is_no_network_is_refused_by_its_path(workspace, tmp_path):
+def test_files_that_are_not_networks_are_refused_by_name(workspace, tmp_path):
     (tmp_path / "folder").mkdir()
     for name, content in bad_models(workspace.trained("model.safetensors")).items():
         (tmp_path / name).write_bytes(content)

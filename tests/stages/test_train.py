@@ -77,7 +77,7 @@ def test_other_seeds_reach_the_accuracy_of_the_exercise(mnist, seed):
     assert network.predict(mnist.test.images[:1])[0, 7] >= 0.97
 
 
-def test_the_same_seed_gives_the_same_bytes_with_1_thread_offered_and_with_2(project):
+def test_the_same_seed_gives_the_same_bytes_with_1_and_2_threads(project):
     project.call("train", epochs=1, tracking="none")  # this process has one thread
     expected = hashes(project)
     libraries = ("OMP", "MKL", "OPENBLAS")
@@ -119,7 +119,7 @@ def test_history_csv_has_a_row_per_epoch(finished, recorded):
 # --- The MLflow run ------------------------------------------------------------------
 
 
-def test_the_run_describes_the_training_and_where_it_comes_from(recorded, mnist):
+def test_the_run_records_the_training_and_its_provenance(recorded, mnist):
     assert recorded.info.status == "FINISHED"
     assert recorded.info.run_name == "hidden=20 seed=1"
     tags = recorded.data.tags
@@ -177,7 +177,7 @@ def test_the_run_has_an_image_of_the_templates_before_and_after_each_epoch(
         assert image.width > 700
 
 
-def test_the_logged_model_answers_like_the_network_without_pickle(
+def test_the_logged_model_predicts_like_the_network_without_pickle(
     finished, trained, recorded, mnist, monkeypatch
 ):
     import mlflow
@@ -215,7 +215,7 @@ def test_the_summary_names_the_results_and_where_they_are(
         ("1", ["train", *(f"{key}={value}" for key, value in DIGITS.items())]),
     ],
 )
-def test_a_command_finishes_in_any_folder_although_its_output_is_closed(
+def test_a_command_finishes_in_any_folder_even_if_its_output_is_closed(
     empty_project, tmp_path, command, unbuffered
 ):
     project = empty_project("closed", store=False)
@@ -239,7 +239,7 @@ def test_invalid_arguments_end_with_status_2_and_change_nothing(project, argumen
     assert project.files() == before
 
 
-def test_a_batch_larger_than_the_data_set_is_refused_before_a_run_is_made(new_project):
+def test_a_batch_larger_than_the_data_set_is_refused_before_a_run_exists(new_project):
     with pytest.raises(
         ValueError, match=r"batch_size must be <= 55000, .*images of mni"
     ):
@@ -354,7 +354,7 @@ def is_complete(project):
 
 
 @pytest.mark.fault
-def test_a_training_killed_again_and_again_ends_with_the_same_bytes(project):
+def test_a_training_run_killed_repeatedly_ends_with_the_same_bytes(project):
     project.run("train", "epochs=10", "tracking=none")
     expected = hashes(project)
     draw = random.Random(5)

@@ -35,7 +35,7 @@ class Sweep:
         """Sweep training runs on digits, of one epoch by default, in this process.
 
         Returns:
-            What it prints, and the message of its error.
+            The output, and the error message.
         """
         words = {"dataset": "digits", "epochs": "1"}
         words |= dict(argument.split("=", 1) for argument in arguments)

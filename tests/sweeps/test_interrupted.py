@@ -1,4 +1,4 @@
-"""Sweeps that are interrupted or lose a worker, as processes, and then run again."""
+"""Sweeps, as processes, that are interrupted or lose a worker and then run again."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.fault
 
-# With five jobs, one is left when one is done and two are being trained.
+# Of five jobs, two are waiting when one is done and two are being trained.
 LONG = ["train", "-m", "seed=1,2,3,4,5", "dataset=digits", "epochs=12"]
 TWO = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]  # on any number of cores
 
@@ -56,7 +56,7 @@ def is_training(pid):
     )
 
 
-def test_two_at_a_time_print_the_same_table_as_one_at_a_time(project, sweep):
+def test_parallel_jobs_give_the_same_table_as_sequential_ones(project, sweep):
     command = ["train", "-m", "seed=1,2", "dataset=digits", "epochs=1"]
     done = project.run(*command, "hydra/launcher=joblib")
     again, _ = sweep.run("seed=1,2")
@@ -65,7 +65,7 @@ def test_two_at_a_time_print_the_same_table_as_one_at_a_time(project, sweep):
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
 
 
-def test_a_killed_worker_costs_at_most_the_trainings_at_work(project, sweep):
+def test_a_killed_worker_fails_at_most_the_running_jobs(project, sweep):
     process = project.start(*LONG, *TWO, PYTHONUNBUFFERED="1")
     wait_for(process, "1 of 5")
     worker = None
@@ -105,7 +105,7 @@ command.launch_jobs = launch_jobs
 """
 
 
-def test_a_worker_that_is_killed_after_recording_everything_costs_nothing(
+def test_a_worker_that_is_killed_after_recording_everything_loses_nothing(
     project, sweep
 ):
     command = ["train", "-m", "seed=1,2", "dataset=digits", "epochs=1"]

@@ -23,7 +23,7 @@ def summary(*settings):
 
 
 @pytest.mark.parametrize("count", [3, 500])
-def test_the_description_fits_into_what_mlflow_keeps(count):
+def test_the_description_fits_in_the_limit_of_mlflow(count):
     settings = [setting(0.9, hidden=hidden) for hidden in range(count)]
     text = describe(settings, comparison="#/compare-runs?" + "x" * 9000)
     assert len(text) < 8000  # MLflow truncates at 8,000 characters

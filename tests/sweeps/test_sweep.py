@@ -20,7 +20,7 @@ def swept(new_sweep):
 
 @pytest.fixture(scope="module")
 def runs(swept):
-    """Its parent run and its child runs."""
+    """The parent run and the child runs of the sweep."""
     (parent,), children = swept[0].runs()
     return parent, children
 
@@ -119,7 +119,7 @@ def test_a_sweep_writes_no_file_of_another_stage(swept):
 
 
 @pytest.mark.parametrize("lost", ["hidden=5,seed=1", "."])
-def test_the_same_sweep_again_restores_its_files_and_doubles_no_run(swept, runs, lost):
+def test_a_repeated_sweep_restores_its_files_and_duplicates_no_run(swept, runs, lost):
     sweep, _, _ = swept
     shutil.rmtree(sweep.folder / lost)
     printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5")  # in another order
@@ -145,7 +145,7 @@ def test_a_finished_sweep_prints_its_table_again_and_restores_its_files(sweep):
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"])
 
 
-def test_a_training_that_fails_is_tried_again_and_stays_one_run(sweep, monkeypatch):
+def test_a_failed_job_is_trained_again_and_keeps_one_run(sweep, monkeypatch):
     step = loop.Adam.step
 
     def broken(adam, gradient):
@@ -168,7 +168,7 @@ def test_a_training_that_fails_is_tried_again_and_stays_one_run(sweep, monkeypat
     assert "Traceback" in details and "loop.py" in details
 
 
-def test_a_sweep_and_a_training_with_the_same_options_share_no_run(sweep, monkeypatch):
+def test_a_sweep_and_a_single_run_with_equal_options_are_separate(sweep, monkeypatch):
     count, step = itertools.count(), loop.Adam.step
 
     def interrupted(adam, gradient):

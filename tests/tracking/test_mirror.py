@@ -1,4 +1,4 @@
-"""Servers that break in every way, and how long a stage waits for them."""
+"""Servers with all kinds of faults, and how long a stage waits for them."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def listen(handle):
 
 
 def broken_server(fault):
-    """Return the address of a server that refuses, hangs, drips or answers an error."""
+    """Return the address of a server with a fault, such as a slow or no response."""
 
     def answer(connection):
         body = json.dumps({"error_code": "X", "message": "\x1b[2J\a"}).encode()
@@ -60,7 +60,7 @@ def broken_server(fault):
 
 
 def slow_proxy(server, seconds):
-    """Return an address of the server at which each answer takes longer."""
+    """Return the address of a proxy that delays each response of a server."""
 
     def forward(source, target, delay):
         with suppress(OSError), target:
@@ -86,7 +86,7 @@ def slow_proxy(server, seconds):
         pytest.param("drips", "not done after 15 s", marks=pytest.mark.fault),
     ],
 )
-def test_a_broken_server_costs_at_most_15_seconds_and_one_line(
+def test_a_broken_server_delays_a_stage_by_at_most_15_seconds(
     recorded, sweep, fault, reason, capfd, monkeypatch
 ):
     if fault == "hangs":  # MLflow's timeout is shorter, for a quick test
@@ -96,7 +96,7 @@ def test_a_broken_server_costs_at_most_15_seconds_and_one_line(
     assert time.monotonic() - start < 15 + 5  # if the machine is busy
     stdout, stderr = capfd.readouterr()
     (line,) = stderr.splitlines()
-    assert line.isprintable()  # whatever the server answered
+    assert line.isprintable()  # for any response of the server
     assert line.startswith(f"run {sweep} was not copied ({url} did not accept it: ")
     assert reason in line or "not done after 15 s" in line
     assert line.endswith(f"to copy it later: python -m pipeline.sync server={url}")
@@ -104,7 +104,7 @@ def test_a_broken_server_costs_at_most_15_seconds_and_one_line(
 
 
 @pytest.mark.fault
-def test_a_slow_server_costs_no_more_than_the_timeouts_of_the_copied_runs(
+def test_a_slow_server_delays_a_stage_no_longer_than_the_timeouts(
     recorded, sweep, server
 ):
     url, start = slow_proxy(server, 0.6), time.monotonic()
@@ -130,7 +130,7 @@ def test_sync_needs_recorded_runs_and_a_server_that_answers(empty_project, recor
 
 
 @pytest.mark.fault
-def test_ctrl_c_ends_the_waiting_for_a_server_and_sync_copies_the_run(
+def test_ctrl_c_stops_waiting_for_a_server_and_sync_copies_the_run(
     empty_project, server
 ):
     project = empty_project("interrupted")

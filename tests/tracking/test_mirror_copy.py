@@ -1,4 +1,4 @@
-"""Copies on a real MLflow server are equal to their originals in everything."""
+"""Copies on a real MLflow server are equal to their originals in every respect."""
 
 import json
 import os
@@ -111,7 +111,7 @@ def expected_tags(run, copy, copies):
 
 
 def assert_equal(folder, server, tmp_path, *, count):
-    """Check that each run of a store has one copy, which is equal in everything."""
+    """Check that each run of a store has one copy that is equal in every respect."""
     source, target = open_store(folder).client, MlflowClient(server.url)
     copies, originals = copies_on(server), runs_in(source)
     assert {run.info.run_id for run in originals} == set(copies)
@@ -144,12 +144,12 @@ def test_all_runs_are_copied_and_the_copied_model_predicts(
 
 @pytest.fixture
 def no_timeouts(monkeypatch):
-    """Let a slow machine take its time; the timeouts are tested in test_mirror."""
+    """Disable the timeouts, for slow machines; test_mirror tests them."""
     for timeout in ("TIMEOUT", "REQUEST_TIMEOUT"):
         monkeypatch.setattr(mirror, timeout, 600)
 
 
-def test_a_training_and_what_evaluate_adds_are_copied(
+def test_a_training_run_and_the_additions_of_evaluate_are_copied(
     empty_project, server, tmp_path, no_timeouts
 ):
     project = empty_project("mirrored")
@@ -202,7 +202,7 @@ def test_an_open_run_is_skipped_and_a_deleted_copy_stays_deleted(store, server, 
     assert target.get_run(deleted).info.lifecycle_stage == "deleted"
 
 
-def test_a_tag_that_the_original_lost_is_deleted_and_a_tag_of_others_stays(
+def test_a_tag_removed_from_the_original_is_deleted_and_others_remain(
     store, server, copy
 ):
     source, target = open_store(store).client, MlflowClient(server.url)
@@ -233,7 +233,7 @@ def test_children_are_copied_even_if_their_parent_was_deleted(store, server, cop
     assert set(copy(store)) == set(copies_on(server)) == children
 
 
-def test_a_server_that_stores_artifacts_in_a_folder_gets_none(
+def test_a_server_that_stores_artifacts_in_a_folder_receives_no_runs(
     recorded, server, copy, tmp_path
 ):
     MlflowClient(server.url).create_experiment("digits", str(tmp_path / "stored"))
@@ -252,7 +252,7 @@ def synced(empty_project, recorded):
 
 
 @pytest.mark.fault
-def test_two_processes_at_once_make_one_copy_of_each_run(synced, server, tmp_path):
+def test_two_concurrent_processes_create_one_copy_of_each_run(synced, server, tmp_path):
     processes = [synced.start("sync", f"server={server.url}") for _ in range(2)]
     for process in processes:
         stdout, stderr = process.communicate(timeout=900)

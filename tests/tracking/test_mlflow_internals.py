@@ -1,4 +1,4 @@
-"""These tests fail when a new version of MLflow changes what the package relies on."""
+"""These tests fail if a new version of MLflow changes what the package relies on."""
 
 import json
 import sqlite3

@@ -117,7 +117,7 @@ def test_an_unknown_network_gets_a_run_once_and_a_message(tracker, only_run, cap
     assert capsys.readouterr().out.count("the store has no run of this network") == 1
 
 
-def test_the_run_of_an_unknown_network_is_closed_whatever_happens(
+def test_the_run_of_an_unknown_network_is_closed_even_after_errors(
     store, client, tracker, start_run
 ):
     tags = provenance.run_tags({"weights.sha256": "f00d"}, NO_LEASE)

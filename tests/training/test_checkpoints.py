@@ -57,7 +57,7 @@ def unfinished(store):
     return sorted(path for path in store.glob("checkpoints/*/*") if path.is_dir())
 
 
-def test_a_resumed_training_ends_with_the_same_bits(tmp_path, few):
+def test_a_resumed_training_run_ends_with_the_same_bits(tmp_path, few):
     whole = new_training()
     expected = list(train(few, whole, range(1, 6)))
     interrupt(tmp_path, few, after=2)
@@ -89,7 +89,7 @@ def test_the_history_is_restored_and_then_removed_with_its_folder(tmp_path, few)
     assert os.listdir(tmp_path / "checkpoints") == [".lock"]
 
 
-def test_a_running_training_is_not_resumed(tmp_path):
+def test_a_running_training_run_is_not_resumed(tmp_path):
     with open_new(tmp_path) as one:
         one.save()
         with open_new(tmp_path) as other:
@@ -98,9 +98,7 @@ def test_a_running_training_is_not_resumed(tmp_path):
         assert unfinished(tmp_path) == [one.folder]
 
 
-def test_only_a_training_with_equal_settings_and_code_is_resumed(
-    tmp_path, few, monkeypatch
-):
+def test_only_a_run_with_equal_settings_and_code_is_resumed(tmp_path, few, monkeypatch):
     path = interrupt(tmp_path, few, after=1)
     with open_new(tmp_path, settings=SETTINGS | {"hidden": 21}) as other:
         assert other.restore() == []
@@ -112,7 +110,7 @@ def test_only_a_training_with_equal_settings_and_code_is_resumed(
         assert same.folder == path
 
 
-def test_the_code_of_a_checkpoint_is_the_loop_and_what_it_uses():
+def test_the_code_of_a_checkpoint_is_the_loop_and_its_imports():
     def path(module):
         return module.replace(".", "/").removeprefix("pipeline/") + ".py"
 
@@ -126,7 +124,7 @@ def test_the_code_of_a_checkpoint_is_the_loop_and_what_it_uses():
     assert {*map(path, modules), "__init__.py"} == {*checkpoints.CODE}
 
 
-def test_the_killed_training_with_the_most_epochs_is_resumed(tmp_path, few):
+def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):
     with killed(tmp_path, new_training()) as shortest:
         shortest.save()
         longest = interrupt(tmp_path, few, after=2)
@@ -140,7 +138,7 @@ def test_the_killed_training_with_the_most_epochs_is_resumed(tmp_path, few):
 def test_an_epoch_without_its_state_is_trained_again(tmp_path, few, tail):
     path = interrupt(tmp_path, few, after=1) / "history"
     history = path.read_bytes()
-    # What a kill leaves after it appended a part or the whole of a record.
+    # The state after a kill that follows a partial or complete append of a record.
     path.write_bytes(history + (history[-70_000:] if tail is None else tail))
     training = new_training()
     with killed(tmp_path, training) as checkpoint:
@@ -151,7 +149,7 @@ def test_an_epoch_without_its_state_is_trained_again(tmp_path, few, tail):
     assert restored_epochs(tmp_path) == [0, 1, 2]
 
 
-def test_a_training_killed_before_its_first_state_starts_again(tmp_path, few):
+def test_a_training_run_killed_before_its_first_state_restarts(tmp_path, few):
     path = interrupt(tmp_path, few, after=0)
     (path / "state").unlink()
     with killed(tmp_path, new_training()) as checkpoint:

@@ -66,7 +66,7 @@ def test_an_epoch_uses_every_image_once_and_averages_the_metrics_over_them(few):
     assert epoch.metrics["train/accuracy"] == pytest.approx(expected["accuracy"])
 
 
-def test_the_generator_gives_every_epoch_another_order(few, monkeypatch):
+def test_the_generator_gives_every_epoch_a_different_order(few, monkeypatch):
     orders = []
     draw = torch.randperm
 
@@ -86,7 +86,7 @@ def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
     assert history[-1].metrics["val/accuracy"] == score(network, few.val)["accuracy"]
 
 
-def test_a_loss_that_overflows_stops_the_training_and_names_the_step(few):
+def test_a_loss_that_overflows_stops_training_and_names_the_step(few):
     message = r"in epoch 1, step 2 of 19: use a smaller lr than 1e\+30; the last "
     with pytest.raises(FloatingPointError, match=message + "good epoch is 0"):
         train(few, lr=1e30)
@@ -102,14 +102,14 @@ def test_the_first_step_with_a_non_finite_loss_is_named():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(
-    "place",
+    "index",
     [300 * 20 + 5, 784 * 20, 785 * 20 + 7, 785 * 20 + 200],
     ids=["layer_1.weight", "layer_1.bias", "layer_2.weight", "layer_2.bias"],
 )
-def test_a_non_finite_weight_stops_the_training_within_the_epoch(few, place, bad):
+def test_a_non_finite_weight_stops_training_within_the_epoch(few, index, bad):
     network = new_network()
     adam = Adam(network, lr=0.001)
-    adam.parameters[place] = bad  # with a bias of -inf the loss stays finite
+    adam.parameters[index] = bad  # with a bias of -inf the loss stays finite
     options = {"epochs": [1], "batch_size": 100, "generator": torch.Generator()}
     with pytest.raises(FloatingPointError, match=r"in epoch 1, step \d of 6:"):
         next(fit(network, adam, few, **options))

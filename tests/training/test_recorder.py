@@ -50,7 +50,7 @@ class RunWithImages(NullRun):
 
 
 @pytest.mark.parametrize("epochs", [1, 20, 21, 39, 1000])
-def test_a_training_has_at_most_21_images(network, epochs):
+def test_a_training_run_has_at_most_21_images(network, epochs):
     run = RunWithImages()
     recorder = Recorder(run, epochs)
     for number in range(epochs + 1):

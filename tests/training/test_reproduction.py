@@ -10,11 +10,11 @@ DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 
 
 @pytest.fixture(scope="module")
-def once(empty_project):
+def workspace(empty_project):
     """A workspace in which a network was trained."""
-    made = empty_project("once")
-    made.call("train", **DIGITS)
-    return made
+    workspace = empty_project("once")
+    workspace.call("train", **DIGITS)
+    return workspace
 
 
 def run_id(project, folder="train"):
@@ -25,43 +25,43 @@ def hashes(folder):
     return {path.name: file_sha256(path) for path in folder.iterdir()}
 
 
-def test_a_run_is_reproduced_byte_for_byte(once):
-    before = hashes(once.trained(""))
-    printed = once.call("train", reproduce=run_id(once))
+def test_a_run_is_reproduced_byte_for_byte(workspace):
+    before = hashes(workspace.trained(""))
+    printed = workspace.call("train", reproduce=run_id(workspace))
     (line,) = [line for line in printed.splitlines() if "reproduced byte for" in line]
     assert line.count(before["model.safetensors"]) == 2
-    after = hashes(once.outputs / "reproduce")
+    after = hashes(workspace.outputs / "reproduce")
     assert {name for name in after if after[name] != before[name]} == {"run.json"}
-    assert hashes(once.trained("")) == before
-    again = once.client.get_run(run_id(once, "reproduce"))
+    assert hashes(workspace.trained("")) == before
+    again = workspace.client.get_run(run_id(workspace, "reproduce"))
     assert again.info.status == "FINISHED"
     assert again.info.run_name == "hidden=8 seed=1 dataset=digits epochs=2 again"
-    assert again.data.tags["reproduces"] == run_id(once)
+    assert again.data.tags["reproduces"] == run_id(workspace)
     assert again.data.tags["reproduced"] == "true"
 
 
-def test_other_code_gives_another_network_and_a_report(once, monkeypatch):
+def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     hashes = provenance.source_hashes("train")
     changed = hashes | {"pipeline/training/loop.py": "another hash"}
     monkeypatch.setattr(provenance, "source_hashes", lambda stage: changed)
     monkeypatch.setattr(loop, "EPSILON", 1e-3)
     with pytest.raises(ValueError, match="not reproduced: recorded") as report:
-        once.call("train", reproduce=run_id(once))
+        workspace.call("train", reproduce=run_id(workspace))
     text = f"{report.value}\n"
-    assert file_sha256(once.trained("model.safetensors")) in text
+    assert file_sha256(workspace.trained("model.safetensors")) in text
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
     assert "code: pipeline/training/loop.py\n" in text
-    again = once.client.get_run(run_id(once, "reproduce"))
+    again = workspace.client.get_run(run_id(workspace, "reproduce"))
     assert again.data.tags["reproduced"] == "false"
 
 
-def test_a_flipped_bit_in_the_data_is_refused(once):
-    path = once.outputs / "data" / "digits.safetensors"
+def test_a_flipped_bit_in_the_data_is_refused(workspace):
+    path = workspace.outputs / "data" / "digits.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:50_000] + bytes([content[50_000] ^ 1]) + content[50_001:])
     with pytest.raises(ValueError, match="is damaged") as refused:
-        once.call("train", reproduce=run_id(once))
+        workspace.call("train", reproduce=run_id(workspace))
     path.write_bytes(content)
     assert str(path) in str(refused.value)
     assert "python -m pipeline.data dataset=digits" in str(refused.value)
