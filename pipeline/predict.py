@@ -41,11 +41,13 @@ def predict(cfg: PredictConfig) -> None:
         run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
     dataset = datasets.load(trained.dataset, folder=outputs / "data")
-    inputs = read_inputs(str(cfg.images), dataset, prepare=trained.prepared_as_mnist)
-    if inputs.count > 1:
-        print(f"{inputs.count:,} images: {inputs.label_source}\n")
+    listing, sources = read_inputs(
+        str(cfg.images), dataset, prepare=trained.prepared_as_mnist
+    )
+    if len(listing.entries) > 1:
+        print(f"{len(listing.entries):,} images: {listing.description}\n")
     predictions: list[Prediction] = []
-    for source in inputs.images:
+    for source in sources:
         prepared = source.prepared
         images = prepared.image[None]
         probabilities = trained.network.predict(images).numpy()
@@ -56,14 +58,14 @@ def predict(cfg: PredictConfig) -> None:
         predictions.append(Prediction(source, probabilities[0].tolist(), verdict))
         print(predictions[-1].text())
     if not predictions:
-        raise ValueError("\n  ".join(["no image could be read", *inputs.problems]))
+        raise ValueError("\n  ".join(["no image could be read", *listing.problems]))
     with files.atomic_folder(outputs / "predict") as folder:
         _write(predictions, folder, dataset.means())
     print(f"files  {outputs / 'predict'}")
-    if inputs.problems:
-        failed = len(inputs.problems)
+    if listing.problems:
+        failed = len(listing.problems)
         summary = f"{failed} {'image was' if failed == 1 else 'images were'} not read"
-        raise ValueError("\n  ".join([summary, *inputs.problems]))
+        raise ValueError("\n  ".join([summary, *listing.problems]))
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
-"""Single images for the network: a test image by its index, a file, or a folder.
+"""Images for the network: a test image by its index, a file, a folder or arrays.
 
-Labelled sets, which are scored as a whole, are read by `test_sets`.
+`test_sets` collects labelled images, which are scored as a whole.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import images
 from pipeline.datasets import Dataset
 from pipeline.files import printable
-from pipeline.images import PreparedImage
+from pipeline.images import ImageEntry, ImageListing, Levels, PreparedImage
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,9 @@ class InputImage:
         return text
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The images that an argument selects; each is read when it is needed."""
-
-    count: int  # including the images that cannot be read
-    label_source: str  # where the labels come from
-    images: Iterator[InputImage]
-    problems: list[str]  # a line for each unreadable image; grows with the iteration
-
-
-def read_inputs(source: str, dataset: Dataset, *, prepare: bool) -> Inputs:
+def read_inputs(
+    source: str, dataset: Dataset, *, prepare: bool
+) -> tuple[ImageListing, Iterator[InputImage]]:
     """Find the images that the key `images` selects.
 
     Args:
@@ -58,26 +50,37 @@ def read_inputs(source: str, dataset: Dataset, *, prepare: bool) -> Inputs:
         dataset: The data set of the network.
         prepare: Whether to preprocess image files as in MNIST, or only to resize them.
 
+    Returns:
+        The listing of the files, empty for a test image, and the images. Each image is
+        read when the iterator reaches it; its problem is then added to the listing.
+
     Raises:
         ValueError: If the file, the folder or the test image does not exist.
     """
     test_image = _test_image(source, dataset, key="images", others="a file or folder")
     if test_image:
-        return Inputs(1, "", iter([test_image]), [])
-    place = Path(source).expanduser()
-    listing = images.list_images(place)
+        return ImageListing("the test image"), iter([test_image])
+    listing = images.list_images(Path(source).expanduser())
+    return listing, read_images(listing.entries, listing.problems, prepare=prepare)
 
-    def read() -> Iterator[InputImage]:
-        for entry in listing.entries:
-            try:
-                prepared = _read_file(entry.path, prepare=prepare)
-            except ValueError as error:
-                listing.problems.append(str(error))
-                continue
-            name = images.relative_name(entry.path, place)
-            yield InputImage(name, entry.label, listing.labels_from_names, prepared)
 
-    return Inputs(len(listing.entries), listing.label_source, read(), listing.problems)
+def read_images(
+    entries: Iterable[ImageEntry], problems: list[str], *, prepare: bool
+) -> Iterator[InputImage]:
+    """Read and preprocess images one at a time, because they may need much memory.
+
+    Args:
+        entries: The images.
+        problems: Where a line is added for each image that cannot be read.
+        prepare: Whether to preprocess the images as in MNIST, or only to resize them.
+    """
+    for entry in entries:
+        try:
+            prepared = _prepare(entry.source, prepare=prepare)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        yield InputImage(entry.name, entry.label, entry.label_from_name, prepared)
 
 
 def read_input(source: str, dataset: Dataset, *, prepare: bool) -> InputImage:
@@ -89,7 +92,7 @@ def read_input(source: str, dataset: Dataset, *, prepare: bool) -> InputImage:
     test_image = _test_image(source, dataset, key="image", others="a file")
     if test_image:
         return test_image
-    prepared = _read_file(Path(source).expanduser(), prepare=prepare)
+    prepared = _prepare(Path(source).expanduser(), prepare=prepare)
     return InputImage(source, None, False, prepared)
 
 
@@ -111,6 +114,6 @@ def _test_image(
     return InputImage(name, int(test.labels[row]), False, prepared)
 
 
-def _read_file(path: Path, *, prepare: bool) -> PreparedImage:
-    levels = images.read_image(path)
+def _prepare(source: Path | Levels, *, prepare: bool) -> PreparedImage:
+    levels = images.read_image(source) if isinstance(source, Path) else source
     return images.preprocess(levels) if prepare else images.resize_only(levels)

@@ -1,7 +1,7 @@
 """Labelled sets of images for `evaluate`: data sets, IDX files, folders of images.
 
 They are preprocessed as in MNIST, except `mnist`, `fashion_mnist` and the network's own
-data set. Single images are read by `inputs`.
+data set. `inputs` reads the images.
 """
 
 import hashlib
@@ -15,11 +15,14 @@ from jaxtyping import Bool, Int, UInt8
 
 from pipeline import datasets, images
 from pipeline.datasets import Dataset, LabelledImages
+from pipeline.evaluation.inputs import read_images
 from pipeline.files import printable
+from pipeline.images import ImageEntry, ImageListing
 
 MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 UNCHANGED_SETS = ("mnist", "fashion_mnist")
-Track = Callable[[Sequence[int]], Iterable[int]]  # iterates, with a progress bar
+# Iterates, with a progress bar.
+Track = Callable[[Sequence[ImageEntry]], Iterable[ImageEntry]]
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,6 @@ class TestSet:
         """The sha256 of the images, as the network gets them, and of their labels."""
         content = self.data.images.tobytes() + self.data.labels.tobytes()
         return hashlib.sha256(content).hexdigest()
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Labelled images that are read one at a time to limit the memory."""
-
-    name: str
-    files: list[str]
-    labels: Sequence[int]
-    read: Callable[[int], UInt8[np.ndarray, "height width"]]
-    description: str
-    problems: list[str] = field(default_factory=list)
 
 
 def load_test_set(
@@ -80,16 +71,34 @@ def load_test_set(
         data = dataset.split(split).val
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
         text = f"the validation images of the training run (split={split})"
-        source = _from_arrays(set_name, data.images, data.labels, text)
+        listing = _from_arrays(set_name, data.images, data.labels, text)
     elif name in UNCHANGED_SETS or datasets.file_name(name) == dataset.name:
         if datasets.file_name(name) != dataset.name:
             dataset = datasets.load(name, folder=folder)
-        data = dataset.test
-        source = _from_arrays(dataset.name, data.images, data.labels, "the test images")
+        data, set_name = dataset.test, dataset.name
+        listing = _from_arrays(set_name, data.images, data.labels, "the test images")
     else:
-        source = _find_source(name)
+        set_name, listing = _find_images(name)
         prepare = prepare is None or prepare
-    return _read(source, prepare=bool(prepare), track=track)
+    entries, problems = track(listing.entries), listing.problems
+    rows = []
+    for each in read_images(entries, problems, prepare=bool(prepare)):
+        image = each.prepared  # its steps are not kept: they need much memory
+        row = each.name, each.label, image.image, image.digit_count, image.drawn
+        rows.append(row)
+    if not rows:
+        raise ValueError("\n  ".join([f"{set_name}: no readable images", *problems]))
+    files, labels, pixels, digit_counts, drawn = zip(*rows, strict=True)
+    how = "preprocessed as in MNIST" if prepare else "not preprocessed"
+    return TestSet(
+        name=set_name,
+        data=LabelledImages(np.stack(pixels), np.array(labels, np.uint8)),
+        files=[*files],
+        description=f"{len(rows):,} images: {listing.description}, {how}",
+        digit_counts=np.array(digit_counts),
+        drawn=np.array(drawn),
+        problems=problems,
+    )
 
 
 def with_unique_name(test: TestSet, existing: Collection[str]) -> TestSet:
@@ -101,72 +110,37 @@ def with_unique_name(test: TestSet, existing: Collection[str]) -> TestSet:
     return replace(test, name=name)
 
 
-def _read(source: _Source, *, prepare: bool, track: Track) -> TestSet:
-    problems = [*source.problems]
-    prepared, rows = [], []
-    for row in track(range(len(source.files))):
-        try:
-            levels = source.read(row)
-        except ValueError as error:
-            problems.append(str(error))
-            continue
-        # The steps are not kept, because they need much memory.
-        image = images.preprocess(levels) if prepare else images.resize_only(levels)
-        prepared.append((image.image, image.digit_count, image.drawn))
-        rows.append(row)
-    if not rows:
-        raise ValueError("\n  ".join([f"{source.name}: no readable images", *problems]))
-    pixels, digit_counts, drawn = zip(*prepared, strict=True)
-    labels = np.array([source.labels[row] for row in rows], np.uint8)
-    how = "preprocessed as in MNIST" if prepare else "not preprocessed"
-    return TestSet(
-        name=source.name,
-        data=LabelledImages(np.stack(pixels), labels),
-        files=[source.files[row] for row in rows],
-        description=f"{len(rows):,} images: {source.description}, {how}",
-        digit_counts=np.array(digit_counts),
-        drawn=np.array(drawn),
-        problems=problems,
-    )
-
-
 def _from_arrays(
     name: str,
     pixels: UInt8[np.ndarray, "n height width"],
     labels: UInt8[np.ndarray, " n"],
     description: str,
-    *,
-    file: str = "",
-) -> _Source:
-    return _Source(
-        name=name,
-        files=[f"{file or name} {row}" for row in range(len(pixels))],
-        labels=labels.tolist(),
-        read=pixels.__getitem__,
-        description=description,
-    )
+) -> ImageListing:
+    pairs = enumerate(zip(labels.tolist(), pixels, strict=True))
+    entries = [ImageEntry(f"{name} {row}", *pair) for row, pair in pairs]
+    return ImageListing(description, entries)
 
 
-def _find_source(name: str) -> _Source:
-    """Find the images of a set and their labels."""
+def _find_images(name: str) -> tuple[str, ImageListing]:
+    """Return the name of a set, and its images with their labels."""
     if name == "digits":
         text = "all of scikit-learn's digits, 8x8 pixels"
-        return _from_arrays(name, *datasets.scikit_learn_digits(), text)
+        return name, _from_arrays(name, *datasets.scikit_learn_digits(), text)
     place = Path(name)
     set_name = re.sub(r"[^\w.-]+", "_", place.resolve().name)[:80] or "images"
     if place.is_dir():
         pairs = [*datasets.image_label_pairs(place)]
         if pairs:
-            return _read_idx_pair(set_name, pairs)
+            return set_name, _read_idx_pair(pairs)
         for unpaired in place.glob("*images*idx3*"):
             raise ValueError(
                 f"{printable(unpaired)} needs its labels-idx1-ubyte file in the "
                 "same folder; both must be regular files"
             )
-    return _list_folder(set_name, place)
+    return set_name, _list_labelled(place)
 
 
-def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> _Source:
+def _read_idx_pair(pairs: Sequence[tuple[Path, Path]]) -> ImageListing:
     """Read a pair of IDX files; of several, the one without train in its name."""
     candidates = [pair for pair in pairs if "train" not in pair[0].name] or pairs
     if len(candidates) > 1:
@@ -183,22 +157,15 @@ def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> _Source:
             f"{printable(path)} has {len(pixels):,} images; the limit is {MAX_IMAGES:,}"
         )
     text = f"{printable(path.name)}, {pixels.shape[1]}x{pixels.shape[2]} pixels"
-    return _from_arrays(name, pixels, labels, text, file=path.name)
+    return _from_arrays(path.name, pixels, labels, text)
 
 
-def _list_folder(name: str, place: Path) -> _Source:
+def _list_labelled(place: Path) -> ImageListing:
     listing = images.list_images(place)
-    labelled = [(e.path, e.label) for e in listing.entries if e.label is not None]
     listing.problems.extend(
-        f"{printable(entry.path)} has no label; give it a name such as 7_a.png"
+        f"{printable(str(entry.source))} has no label; give it a name such as 7_a.png"
         for entry in listing.entries
         if entry.label is None
     )
-    return _Source(
-        name=name,
-        files=[images.relative_name(path, place) for path, _ in labelled],
-        labels=[label for _, label in labelled],
-        read=lambda row: images.read_image(labelled[row][0]),
-        description=listing.label_source,
-        problems=listing.problems,
-    )
+    entries = [entry for entry in listing.entries if entry.label is not None]
+    return replace(listing, entries=entries)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.files import printable
+from pipeline.images.ink import Levels
 from pipeline.images.reading import FORMAT_NAMES
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
@@ -24,20 +25,21 @@ MAX_TABLE_ROWS = 100_000
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """An image file that is not read yet."""
+    """An image that is not preprocessed yet."""
 
-    path: Path
+    name: str  # of a file: relative to the folder that was listed
     label: int | None
+    source: Path | Levels
+    label_from_name: bool = False  # see `list_images`
 
 
 @dataclass
 class ImageListing:
-    """The image files of a path, and where their labels come from."""
+    """Images, and a description such as where their labels come from."""
 
-    label_source: str
-    labels_from_names: bool = False  # see `list_images`
+    description: str
     entries: list[ImageEntry] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)  # a line for each unusable entry
+    problems: list[str] = field(default_factory=list)  # a line for each unusable image
 
 
 def list_images(place: Path) -> ImageListing:
@@ -68,25 +70,21 @@ def list_images(place: Path) -> ImageListing:
         listing = _list_by_names(source, paths)
     if not listing.entries and not listing.problems:
         raise ValueError(f"{name} contains no images ({FORMAT_NAMES})")
-    skipped = len({*paths} - {entry.path for entry in listing.entries})
+    skipped = len({*paths} - {entry.source for entry in listing.entries})
     if skipped:
         text = f" ({skipped} other images without a label are skipped)"
-        listing.label_source += text
+        listing.description += text
     return listing
 
 
-def relative_name(path: Path, place: Path) -> str:
-    """Return the name of an image file relative to the path that was listed."""
-    return str(path.relative_to(place)) if path != place else path.name
-
-
-def _list_by_names(label_source: str, paths: list[Path]) -> ImageListing:
+def _list_by_names(description: str, paths: list[Path]) -> ImageListing:
     """Take the label of each file from the first number of its name."""
-    listing = ImageListing(label_source, labels_from_names=True)
+    listing = ImageListing(description)
     for path in paths:
         number = re.search("[0-9]+", path.stem)
         label = int(number[0]) if number and len(number[0]) == 1 else None
-        listing.entries.append(ImageEntry(path, label))
+        entry = ImageEntry(path.name, label, path, label_from_name=True)
+        listing.entries.append(entry)
     return listing
 
 
@@ -96,7 +94,9 @@ def _list_digit_folders(place: Path) -> ImageListing:
         folder = place / str(digit)
         try:
             paths = _image_paths(folder) if folder.is_dir() else []
-            listing.entries += [ImageEntry(path, digit) for path in paths]
+            listing.entries += [
+                ImageEntry(f"{digit}/{path.name}", digit, path) for path in paths
+            ]
         except OSError as error:
             problem = f"{printable(folder)} cannot be read: {error.strerror}"
             listing.problems.append(problem)
@@ -123,7 +123,7 @@ def _list_table(table: Path) -> ImageListing:
         if problem:
             listing.problems.append(f"{printable(table)}, line {number}: {problem}")
         else:
-            listing.entries.append(ImageEntry(path, int(label)))
+            listing.entries.append(ImageEntry(file, int(label), path))
         seen.add(file)
     return listing
 

@@ -205,7 +205,7 @@ KINDS += (tiny_scan,)
 
 def people(folder):
     entries = list_images(folder).entries
-    return [read_image(e.path) for e in entries], [e.label for e in entries]
+    return [read_image(e.source) for e in entries], [e.label for e in entries]
 
 
 def sets(test, folder):

@@ -7,7 +7,7 @@ from pipeline.evaluation import read_input, read_inputs
 
 def test_an_index_selects_a_test_image_or_is_refused_with_the_key(mnist):
     single = read_input("3", mnist, prepare=True)
-    (listed,) = read_inputs("3", mnist, prepare=True).images
+    _, (listed,) = read_inputs("3", mnist, prepare=True)
     for image in (single, listed):
         assert (image.name, image.label) == ("mnist test image 3", mnist.test.labels[3])
         np.testing.assert_array_equal(image.prepared.image, mnist.test.images[3])
@@ -30,9 +30,8 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path):
 def test_unreadable_files_are_collected_and_the_others_read(mnist, tmp_path):
     Image.new("L", (9, 9)).save(tmp_path / "5.png")
     (tmp_path / "6.png").write_text("no image")
-    inputs = read_inputs(str(tmp_path), mnist, prepare=True)
-    assert inputs.count == 2
-    (image,) = inputs.images
+    listing, (image,) = read_inputs(str(tmp_path), mnist, prepare=True)
+    assert len(listing.entries) == 2
     assert (image.name, image.label, image.label_from_name) == ("5.png", 5, True)
-    (problem,) = inputs.problems
+    (problem,) = listing.problems
     assert "6.png is not an image" in problem

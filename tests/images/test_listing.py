@@ -25,7 +25,7 @@ NAMES = ["7\n.png", '7".png', "7😀.png", "-7.png", "=7+1.png", b"7\xff.png", "
 def test_a_file_of_any_name_is_listed_with_its_label(tmp_path, name):
     put(tmp_path, os.fsdecode(name) if isinstance(name, bytes) else name)
     (entry,) = list_images(tmp_path).entries
-    assert entry.label == 7 and read_image(entry.path).shape == (10, 20)
+    assert entry.label == 7 and read_image(entry.source).shape == (10, 20)
 
 
 def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
@@ -39,9 +39,9 @@ def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
 
 def test_images_without_a_label_are_counted_if_others_have_one(tmp_path):
     put(tmp_path, "3/a.png", "5.png", "6.png")
-    assert "2 other images without a label" in list_images(tmp_path).label_source
+    assert "2 other images without a label" in list_images(tmp_path).description
     (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n")
-    assert "1 other images without a label" in list_images(tmp_path).label_source
+    assert "1 other images without a label" in list_images(tmp_path).description
 
 
 TABLES = {
@@ -77,7 +77,7 @@ def test_names_with_line_breaks_are_read_from_labels_csv(tmp_path):
     put(tmp_path, *names)
     rows = "".join(f'"{name}",7\n' for name in names)
     (tmp_path / "labels.csv").write_text(f"file,label\n{rows}", "utf-8")
-    assert [entry.path.name for entry in list_images(tmp_path).entries] == names
+    assert [entry.name for entry in list_images(tmp_path).entries] == names
 
 
 INVALID_TABLES = [b"", b"\xff\xfe", b"a,b\n1,2\n", b"\x00\x00", b"file,label\n"]
