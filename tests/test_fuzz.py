@@ -36,14 +36,9 @@ fuzz = settings(
 )
 
 SPECIAL = [b"\0\0\x80\x7f", b"\xff\xff\xff\xff", b"\0\0\0\0"]  # inf, nan, 0
-EDITS = st.lists(
-    st.tuples(
-        st.sampled_from(["set", "insert", "cut", "end"]),
-        st.floats(0, 1, exclude_max=True),
-        st.one_of(st.binary(min_size=1, max_size=4), st.sampled_from(SPECIAL)),
-    ),
-    max_size=4,
-)
+KINDS = st.sampled_from(["set", "insert", "cut", "end"])
+NEW = st.binary(min_size=1, max_size=4) | st.sampled_from(SPECIAL)
+EDITS = st.lists(st.tuples(KINDS, st.floats(0, 1, exclude_max=True), NEW), max_size=4)
 
 
 def damage(content, edits):
@@ -66,15 +61,11 @@ def damage(content, edits):
 
 def damaged(*valid):
     """Random bytes, or valid ones after some edits."""
-    pairs = st.tuples(st.sampled_from(valid), EDITS)
-    return st.one_of(st.binary(max_size=300), pairs.map(lambda pair: damage(*pair)))
+    return st.binary(max_size=300) | st.builds(damage, st.sampled_from(valid), EDITS)
 
 
 def read(reader, *arguments, naming="", **options):
-    """Return what a reader returns; None if it raises an error for users.
-
-    The message must contain the text `naming`.
-    """
+    """Return what a reader returns; None if it raises an error that names this."""
     try:
         return reader(*arguments, **options)
     except (ValueError, OSError) as error:
@@ -83,15 +74,14 @@ def read(reader, *arguments, naming="", **options):
 
 
 def idx(*sizes):
-    body = bytes(range(256)) * (math.prod(sizes) // 256 + 1)
     header = bytes([0, 0, 8, len(sizes)]) + np.array(sizes, ">u4").tobytes()
-    return header + body[: math.prod(sizes)]
+    return header + bytes(range(math.prod(sizes)))
 
 
 @pytest.mark.parametrize("dimensions", [1, 3])
 @fuzz
 @given(
-    damaged(idx(40), idx(3, 5, 4), gzip.compress(idx(40)), gzip.compress(idx(2, 3, 4)))
+    damaged(*(f(idx(*n)) for f in (bytes, gzip.compress) for n in ([40], [2, 3, 4])))
 )
 def test_an_idx_file_is_read_exactly_or_refused(tmp_path, dimensions, content):
     path = tmp_path / "idx"
@@ -106,13 +96,12 @@ def test_an_idx_file_is_read_exactly_or_refused(tmp_path, dimensions, content):
 
 def encode(kind, mode="L"):
     content = io.BytesIO()
-    ramp = np.add.outer(np.arange(20) * 3, np.arange(30) * 5).astype(np.uint8)
-    Image.fromarray(ramp).convert(mode).save(content, kind)
+    Image.linear_gradient("L").resize((30, 20)).convert(mode).save(content, kind)
     return content.getvalue()
 
 
-IMAGES = [encode("PNG"), encode("PNG", "P"), encode("PNG", "RGBA"), encode("JPEG")]
-IMAGES += [encode(kind) for kind in ("GIF", "BMP", "TIFF", "WEBP", "PPM")]
+IMAGES = [encode(kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")]
+IMAGES += [encode("PNG", "P"), encode("PNG", "RGBA")]
 
 
 @fuzz
@@ -158,8 +147,7 @@ def test_a_network_is_finite_and_complete_or_refused(tmp_path, content):
     path.write_bytes(content)
     loaded = read(storage.load_network, path, naming="damaged.safetensors")
     if loaded:
-        net, metadata = loaded
-        assert isinstance(metadata, dict)
+        net, _ = loaded
         assert all(tensor.isfinite().all() for tensor in net.parameters())
         assert net.predict(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
 
@@ -184,11 +172,9 @@ def test_a_history_is_finite_and_ends_with_its_network_or_is_refused(tmp_path, c
             assert np.isfinite(tensor).all() and (tensor[-1] == last[name]).all()
 
 
+MEANS, COMPONENTS = np.zeros((10, 784), np.uint8), np.ones((10, 2, 784), np.int8)
 DETECTOR = safetensors.save(
-    {
-        "means": np.zeros((10, 784), np.uint8),
-        "components": np.ones((10, 2, 784), np.int8),
-    },
+    {"means": MEANS, "components": COMPONENTS},
     {"about": '{"network": "a hash", "most_unexplained": 0.5, "least_margin": 0.25}'},
 )
 
@@ -223,10 +209,8 @@ def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path, name, edits):
         assert all((state.tensors[key] == before[key]).all() for key in before)
 
 
-VALUES = st.one_of(
-    *(st.none(), st.booleans(), st.integers(), st.floats()),
-    *(st.text(max_size=20), st.lists(st.text(max_size=5), max_size=3)),
-)
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+VALUES |= st.lists(st.text(max_size=5), max_size=3)
 KEYS = sorted(config.defaults())
 
 
@@ -243,11 +227,10 @@ def test_values_are_within_bounds_or_refused_by_their_key(values):
         assert config.as_yaml(cfg)
 
 
-WORDS = st.one_of(
-    st.text(max_size=30),
-    st.tuples(st.sampled_from(KEYS), st.text(max_size=20)).map("=".join),
-    st.sampled_from(["-m", "--multirun", "hidden=1,2", "lr=${seed}", "+a.b=c"]),
+WORDS = st.text(max_size=30) | st.builds(
+    "{}={}".format, st.sampled_from(KEYS), st.text()
 )
+WORDS |= st.sampled_from(["-m", "--multirun", "hidden=1,2", "lr=${seed}", "+a.b=c"])
 
 
 @fuzz
