@@ -28,8 +28,8 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     """Return the tutorial, which explains the analysis in sentences."""
     probe, test = analysis.probe, analysis.dataset.test
     sums = pre_activations(analysis.trained.network, test.images[0])
-    hidden = [each for each in sums.values() if each.layer == 1]
-    logits = np.array([each.z for each in sums.values() if each.layer == 2])
+    hidden = [neuron for neuron in sums.values() if neuron.layer == 1]
+    logits = np.array([neuron.z for neuron in sums.values() if neuron.layer == 2])
     first, second = (int(digit) for digit in np.argsort(-logits)[:2])
     lines = [
         [progress, f"y = {line.m:.3f}·x {line.c:+.3f}", f"{line.rmse:.2f}"]
@@ -81,7 +81,7 @@ def _arrays(analysis: ModelAnalysis) -> str:
 
 def _outputs(hidden: list[PreActivation]) -> str:
     """Return the outputs of hidden neurons, several in a row."""
-    cells = [[each.neuron, f"{each.relu:.2f}"] for each in hidden[:MAX_NEURONS]]
+    cells = [[neuron.neuron, f"{neuron.relu:.2f}"] for neuron in hidden[:MAX_NEURONS]]
     columns = min(OUTPUTS_PER_ROW, len(cells))
     cells += [["", ""]] * (-len(cells) % columns)
     rows = np.reshape(cells, (-1, 2 * columns)).tolist()

@@ -72,17 +72,17 @@ def pre_activations(
             PreActivation(number, k + 1, kernel[:, k], inputs, float(bias[k]))
             for k in range(len(bias))
         ]
-        by_name |= {each.neuron: each for each in layer}
-        inputs = np.array([each.relu for each in layer])
+        by_name |= {neuron.neuron: neuron for neuron in layer}
+        inputs = np.array([neuron.relu for neuron in layer])
     return by_name
 
 
 def worksheets(sums: Mapping[str, PreActivation], neurons: Sequence[str]) -> str:
     """Return worksheets of the neurons' sums, of the softmax if used, and notes."""
     selected = [sums[name] for name in neurons]
-    parts = [sum_worksheet(each) for each in selected]
-    if any(each.layer == 2 for each in selected):
-        logits = np.array([each.z for each in sums.values() if each.layer == 2])
+    parts = [sum_worksheet(neuron) for neuron in selected]
+    if any(neuron.layer == 2 for neuron in selected):
+        logits = np.array([neuron.z for neuron in sums.values() if neuron.layer == 2])
         parts.append(softmax_worksheet(logits))
     return "\n\n".join([*parts, notes(selected)])
 

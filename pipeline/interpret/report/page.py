@@ -88,8 +88,8 @@ def page_data(
     }
     earlier = [{name: t[epoch] for name, t in history.items()} for epoch in epochs]
     validation_accuracy = [
-        float(accuracies(each.logits(val.images).numpy(), val.labels)[0])
-        for each in [*map(network_from, earlier), network]
+        float(accuracies(model.logits(val.images).numpy(), val.labels)[0])
+        for model in [*map(network_from, earlier), network]
     ]
     metadata = {
         "dataset": dataset.name,
