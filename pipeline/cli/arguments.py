@@ -38,6 +38,7 @@ class Job:
 
     swept: dict[str, Any]  # the keys that the sweep varies
     values: dict[str, Any]  # of all keys, validated unless there are problems
+    config: StageConfig | None  # None if there are problems
     problems: list[str]  # why it cannot be trained; empty if it can
 
     @classmethod
@@ -45,12 +46,13 @@ class Job:
         cls, schema: type[StageConfig], values: dict[str, Any], swept: Iterable[str]
     ) -> "Job":
         """Validate the values of a job."""
-        problems: list[str] = []
+        config, problems = None, []
         try:
-            values = values | validate(schema, values).model_dump()
+            config = validate(schema, values)
+            values = values | config.model_dump()
         except ConfigError as error:
             problems = str(error).split("\n")
-        return cls({key: values[key] for key in swept}, values, problems)
+        return cls({key: values[key] for key in swept}, values, config, problems)
 
     @property
     def name(self) -> str:

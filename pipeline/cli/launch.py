@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline import files
 from pipeline.cli.arguments import Job, ParsedCommand
-from pipeline.cli.config import CONF_DIR, outputs_dir, to_dict, validate
+from pipeline.cli.config import CONF_DIR, outputs_dir, to_dict
 from pipeline.cli.overrides import quote
 from pipeline.cli.schema import StageConfig
 from pipeline.cli.terminal import ignore_broken_pipe
@@ -93,7 +93,7 @@ def launch_jobs(
                     return
                 (target / "begun").touch()
                 with redirect_stdout(io.StringIO()):  # the sweep prints one line
-                    function(validate(schema, values), context)
+                    function(job.config, context)
                 (target / "done").touch()
         except Exception as error:  # any error ends this job, but not the sweep
             reason, details = str(error), ""
