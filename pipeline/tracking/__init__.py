@@ -5,4 +5,10 @@ This is the only package that uses MLflow. Stages use `open_tracker` and `interf
 
 from pipeline.tracking import provenance
 from pipeline.tracking.backend import find_training_run, open_tracker, sync_runs
-from pipeline.tracking.interface import NullRun, RecordedRun, Run, Tracker
+from pipeline.tracking.interface import (
+    NullRun,
+    RecordedRun,
+    Run,
+    Tracker,
+    lease_lock,
+)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from pipeline import files
+
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor, nn
@@ -155,6 +157,12 @@ class Tracker(Protocol):
 
     def leases(self, prefix: str) -> list[str]:
         """Return the leases that begin with `prefix`, of the newest run first."""
+
+
+def lease_lock(store: Path) -> AbstractContextManager[None]:
+    """Lock the store while leases are taken, checked or removed."""
+    waiting = "waiting for another training run to start or end"
+    return files.lock(store / "checkpoints" / ".lock", waiting=waiting)
 
 
 class NullRun:

@@ -10,14 +10,19 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote, urlparse
+from urllib.parse import urlparse
 
 from mlflow import MlflowClient, entities
 from mlflow.entities import LoggedModel, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import files
-from pipeline.tracking.store import EXPERIMENT, open_store, path_from_uri
+from pipeline.tracking.store import (
+    EXPERIMENT,
+    experiment_query,
+    open_store,
+    path_from_uri,
+)
 
 ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
 NAMES_TAG = "copy.tags"  # the names of the tags that the original had
@@ -147,8 +152,8 @@ class _Mirror:
             copy = self._find(parent) or next(map(self._create, parents), None)
             if copy:  # the parent was not deleted
                 self.copy_ids[parent] = copy.info.run_id
-        query = _experiment_query(run.info.experiment_id)
-        replacements = {**self.copy_ids, query: _experiment_query(self.experiment_id)}
+        query = experiment_query(run.info.experiment_id)
+        replacements = {**self.copy_ids, query: experiment_query(self.experiment_id)}
         for tag in {"mlflow.parentRunId", "mlflow.note.content"} & set(tags):
             for original, copied in replacements.items():
                 tags[tag] = tags[tag].replace(original, copied)
@@ -248,8 +253,3 @@ def _state(run: Run, points: list[Metric]) -> str:
     sizes = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
     return hashlib.sha256(state.encode()).hexdigest()
-
-
-def _experiment_query(experiment_id: str) -> str:
-    """Return the part of a link in MLflow's UI that names an experiment."""
-    return f"experiments={quote(json.dumps([experiment_id]))}"

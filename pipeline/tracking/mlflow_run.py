@@ -20,7 +20,13 @@ from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import RecordedRun
 from pipeline.tracking.mlflow_internals import image_cell, recorded_images
-from pipeline.tracking.store import Store, recorded_run, sqlite_uri, write_lock
+from pipeline.tracking.store import (
+    Store,
+    experiment_query,
+    recorded_run,
+    sqlite_uri,
+    write_lock,
+)
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 NO_LEASE = "nobody"  # the lease of a run that is closed as soon as it is created
@@ -158,8 +164,8 @@ class MlflowRun:
 
     def comparison_link(self) -> str:
         runs = quote(json.dumps([child.run_id for child in self.children()]))
-        experiments = quote(json.dumps([self._store.experiment_id]))
-        query = f"runs={runs}&experiments={experiments}&workflowType=machine_learning"
+        experiment = experiment_query(self._store.experiment_id)
+        query = f"runs={runs}&{experiment}&workflowType=machine_learning"
         return f"#/compare-runs?{query}"
 
     def viewing_hint(self) -> str:

@@ -4,6 +4,7 @@ It needs no server and no network, and several processes can write to it at once
 """
 
 import errno
+import json
 import logging
 import platform
 import shlex
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import quote, urlparse
 from urllib.request import url2pathname
 
 import mlflow
@@ -23,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import files
 from pipeline.tracking import mlflow_internals
-from pipeline.tracking.interface import RecordedRun
+from pipeline.tracking.interface import RecordedRun, lease_lock
 
 EXPERIMENT = "digits"
 STORE_ERRORS = (MlflowException, SQLAlchemyError)
@@ -48,9 +49,8 @@ class Store:
 
     def mark_orphaned_runs_killed(self) -> None:
         """Mark runs of this machine as KILLED if no process holds their lease."""
-        waiting = "waiting for another training run to start or end"
         running = f"tags.host = '{platform.node()}' AND attributes.status = 'RUNNING'"
-        with files.lock(self.folder / "checkpoints" / ".lock", waiting=waiting):
+        with lease_lock(self.folder):
             for run in self.search(running):
                 if files.is_held(self.folder / run.data.tags["claim"] / "lock"):
                     continue
@@ -123,6 +123,11 @@ def sqlite_uri(database: Path) -> str:
 def artifact_root(folder: Path) -> str:
     """Return the address of the folder with the artifacts of all runs of a store."""
     return f"{(folder / 'mlflow-artifacts').as_uri()}/{EXPERIMENT}"
+
+
+def experiment_query(experiment_id: str) -> str:
+    """Return the part of a link in MLflow's UI that names an experiment."""
+    return f"experiments={quote(json.dumps([experiment_id]))}"
 
 
 def path_from_uri(uri: str) -> Path:

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from safetensors import numpy as safetensors
 
-from pipeline import files
+from pipeline import files, tracking
 from pipeline.model import Network, Snapshot, snapshot
 from pipeline.training.loop import Adam, Epoch
 
@@ -161,10 +161,8 @@ def open_checkpoint(
         resume: Whether to resume the killed training run with the most epochs.
             Otherwise all killed training runs are removed.
     """
-    checkpoints = store / "checkpoints"
-    parent = checkpoints / _digest(settings)
-    waiting = "waiting for another training run to start or end"
-    with files.lock(checkpoints / ".lock", waiting=waiting):
+    parent = store / "checkpoints" / _digest(settings)
+    with tracking.lease_lock(store):
         killed = [path for path in parent.glob("*") if not files.is_held(path / "lock")]
         if not resume:
             while killed:
@@ -173,7 +171,7 @@ def open_checkpoint(
         lock = files.hold(folder / "lock")
     try:
         yield Checkpoint(folder, network, adam, generator)
-        with files.lock(checkpoints / ".lock", waiting=waiting):
+        with tracking.lease_lock(store):
             _remove(folder)
     finally:
         lock.release()
