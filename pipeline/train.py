@@ -8,7 +8,8 @@ which are the validation images of split=exercise.
 """
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli import (
     ConfigError,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
     from pipeline.tracking import Run
-    from pipeline.training import RecordedTraining
+    from pipeline.training import RecordedTraining, Recorder
 
 
 def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
@@ -82,7 +83,7 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
             recorder.add(checkpoint.save(epoch))
         folder = trial.folder / ("reproduce" if original else "train")
         with files.atomic_folder(folder) as temporary:
-            sha256, metrics = recorder.finish(temporary, network, metadata, split)
+            sha256, metrics = _finish(recorder, temporary, network, metadata, split)
             run.describe(_description(cfg, dataset, network, metrics))
             if original:
                 run.set_tags({"reproduced": str(original.equals(sha256)).lower()})
@@ -137,6 +138,26 @@ def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
     run.log_text("config.yaml", as_yaml(cfg))
     run.log_text("code.json", json.dumps(provenance.source_hashes("train"), indent=1))
     run.log_text("packages.txt", provenance.packages())
+
+
+def _finish(
+    recorder: "Recorder",
+    folder: Path,
+    network: "Network",
+    metadata: dict[str, Any],
+    split: "Split",
+) -> tuple[str, dict[str, float]]:
+    """Score the trained network, fit its detector and write all results to a folder."""
+    from pipeline import model, training
+
+    return recorder.finish(
+        folder,
+        network,
+        model.fit_detector(network, split.train.images, split.train.labels),
+        metadata=metadata,
+        train_score=training.score(network, split.train),
+        example=split.val.images[:2],
+    )
 
 
 def _description(

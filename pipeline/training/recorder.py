@@ -1,6 +1,6 @@
 """Records a training run: metrics and images after each epoch, files at the end.
 
-It computes none of the numbers; they come from `loop.py` and `pipeline/model/`.
+It computes no score and fits nothing; `pipeline/train.py` passes the results.
 """
 
 import json
@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline import files
-from pipeline.datasets import Split
 from pipeline.model import (
     Network,
-    fit_detector,
+    OodDetector,
     save_detector,
     save_history,
     save_model,
@@ -23,7 +24,6 @@ from pipeline.model.metrics import tensor_statistics
 from pipeline.plots import learning_curves, templates
 from pipeline.tracking import Run
 from pipeline.training.checkpoints import EpochState
-from pipeline.training.loop import score
 
 MAX_IMAGES = 20  # template images of a training run, in addition to the initial weights
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
@@ -52,27 +52,34 @@ class Recorder:
             self.run.log_image("weights/templates", image, step=epoch)
 
     def finish(
-        self, folder: Path, network: Network, metadata: Mapping[str, Any], split: Split
+        self,
+        folder: Path,
+        network: Network,
+        detector: OodDetector,
+        *,
+        metadata: Mapping[str, Any],
+        train_score: Mapping[str, float],
+        example: np.ndarray,
     ) -> tuple[str, dict[str, float]]:
-        """Write and log the trained network, its scores, and all other results.
+        """Write and log the trained network, its detector, its scores and its history.
 
         Equal training runs write equal bytes, except for run.json (id and duration).
 
         Args:
             folder: An empty folder, to which the files are written.
             network: The trained network.
+            detector: The out-of-distribution detector of the network.
             metadata: The hyperparameters, and the sha256 of the data.
-            split: The data of the training.
+            train_score: Loss and accuracy of the network on the training images.
+            example: Two images, an example of the input of the logged model.
 
         Returns:
             The sha256 of model.safetensors, and the content of metrics.json.
         """
         last = self.history[-1]
-        scores = score(network, split.train).items()
-        final = {f"final/train_{name}": value for name, value in scores}
+        final = {f"final/train_{name}": train_score[name] for name in train_score}
         self.run.log_metrics(final, step=self.epochs, time=last.time)
         sha256 = save_model(folder / "model.safetensors", network, metadata)
-        detector = fit_detector(network, split.train.images, split.train.labels)
         save_detector(folder / "familiar.safetensors", detector, network=sha256)
         tensors = [state.tensors for state in self.history]
         save_history(folder / "history.safetensors", tensors, metadata)
@@ -87,6 +94,6 @@ class Recorder:
         run = json.dumps({"run_id": self.run.id, "seconds": seconds})
         (folder / "run.json").write_text(run + "\n")
         self.run.log_files("train", sorted(folder.iterdir()))
-        self.run.log_model(network, to_pixels(split.val.images[:2]))
+        self.run.log_model(network, to_pixels(example))
         self.run.set_tags({"weights.sha256": sha256})
         return sha256, metrics
