@@ -30,7 +30,7 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 from pipeline import cli, datasets
-from pipeline.model import load_trained_model
+from pipeline.model import Network, load_trained_model
 from pipeline.tracking.mlflow_internals import relocate_artifacts
 from pipeline.tracking.store import artifact_root, open_store, sqlite_uri
 
@@ -219,6 +219,16 @@ def few(mnist):
     return datasets.Split(
         mnist.train.pick(np.arange(600)), mnist.test.pick(np.arange(300))
     )
+
+
+@pytest.fixture(scope="session")
+def new_network():
+    """Return a function that makes an untrained network."""
+
+    def make(hidden, seed=1):
+        return Network(hidden=hidden, generator=torch.Generator().manual_seed(seed))
+
+    return make
 
 
 @pytest.fixture(scope="session")

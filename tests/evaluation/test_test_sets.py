@@ -24,8 +24,9 @@ def test_the_validation_images_of_the_training_are_the_default(load, mnist):
     test_set = load(None)
     assert test_set.name == "mnist"
     np.testing.assert_array_equal(test_set.data.images, mnist.test.images)
-    assert load(None, split="holdout").name == "mnist-holdout"
-    assert len(load(None, split="holdout").files) == 5000
+    assert "preprocessed as in MNIST" in load(None, prepare=True).description
+    holdout = load(None, split="holdout")
+    assert holdout.name == "mnist-holdout" and len(holdout.files) == 5000
 
 
 def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write_idx):

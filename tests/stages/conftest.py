@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import pytest
@@ -30,8 +31,9 @@ def draw(mnist):
 
 @pytest.fixture(scope="session")
 def digit_folder(tmp_path_factory, mnist, draw):
-    """Twenty test images; the names of the files begin with their labels."""
+    """Twenty test images; their names begin with their labels; one is not UTF-8."""
     folder = tmp_path_factory.mktemp("images") / "my digits"
     for row in range(20):
         draw(row, folder / f"{mnist.test.labels[row]} of {row}.png")
+    (folder / "7 of 0.png").rename(folder / os.fsdecode(b"7\xff\n.png"))
     return folder

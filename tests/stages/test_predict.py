@@ -1,6 +1,5 @@
 import csv
 import json
-import os
 import pickle
 import shutil
 
@@ -25,21 +24,19 @@ def files_in_csv(workspace):
         return [row["file"] for row in csv.DictReader(stream)]
 
 
-def test_a_test_image_gets_ten_probabilities(workspace):
+def test_a_test_image_gets_ten_probabilities_also_from_a_copied_network(
+    workspace, tmp_path
+):
     (record,), printed = predict(workspace, 0)
     seven = record["probabilities"][7]
     assert f"mnist test image 0: 7 ({seven:.1%}), then " in printed
     assert "sure, label: 7" in printed and seven >= 0.98
     assert record["digit"] == record["label"] == 7 and record["sure"]
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-5)
-
-
-def test_the_network_can_be_selected_by_its_file(workspace, tmp_path):
-    for source in ("model.safetensors", "familiar.safetensors"):
-        shutil.copy(workspace.trained(source), tmp_path)
-    network = (tmp_path / "model.safetensors").rename(tmp_path / "another.safetensors")
-    (record,), printed = predict(workspace, 0, model=str(network))
-    assert f"7 ({record['probabilities'][7]:.1%})" in printed
+    shutil.copytree(workspace.trained(""), tmp_path / "train")
+    path = tmp_path / "train" / "model.safetensors"
+    path = path.rename(path.with_name("another.safetensors"))
+    assert predict(workspace, 0, model=str(path))[0] == [record]
 
 
 def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
@@ -48,7 +45,8 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
     records, printed = predict(workspace, digit_folder)
     assert len(records) == 20 and printed.count("label from the file name: ") == 20
     assert sum(record["digit"] == record["label"] for record in records) >= 18
-    assert files_in_csv(workspace) == [record["file"] for record in records]
+    files = [record["file"].replace("\udcff", r"\udcff") for record in records]
+    assert files_in_csv(workspace) == files
     with Image.open(workspace.outputs / "predict" / "preparation.png") as plot:
         assert plot.height > 20 * 100
 
@@ -66,14 +64,6 @@ def test_unreadable_images_are_named_and_the_others_are_classified(
     assert [record["digit"] for record in predictions(workspace)] == [7, 7]
     # The apostrophe keeps a spreadsheet from running the name as a formula.
     assert files_in_csv(workspace) == ["7.png", "'=1+1\n.png"]
-
-
-def test_a_file_name_that_is_not_valid_text_is_accepted(workspace, tmp_path, draw):
-    path = tmp_path / os.fsdecode(b"7\xff\n.png")
-    draw(0, path)
-    _, printed = predict(workspace, path)
-    assert "label from the file name: 7" in printed
-    workspace.call("evaluate", sets=[str(tmp_path)], tracking="none")
 
 
 def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist):
@@ -99,26 +89,15 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     assert all("the image does not look like the " in reason for reason in lines)
 
 
-def bad_models(good):
-    """Return the content of files that are not networks, by kind."""
-    tensors, content = load_file(good), good.read_bytes()
-    return {
-        "text": b"a network",
-        "empty": b"",
-        "truncated": content[:-100],
-        "pickle": pickle.dumps(tensors),
-        "shapes": save(tensors | {"layer_1.bias": np.zeros(3, np.float32)}),
-        "nan": save(tensors | {"layer_2.bias": np.full(10, np.nan, np.float32)}),
-    }
-
-
 def test_files_that_are_not_networks_are_refused_by_name(workspace, tmp_path):
+    tensors = load_file(workspace.trained("model.safetensors"))
     (tmp_path / "folder").mkdir()
-    for name, content in bad_models(workspace.trained("model.safetensors")).items():
-        (tmp_path / name).write_bytes(content)
-    paths = [*tmp_path.iterdir(), tmp_path / "missing"]
-    assert len(paths) == 8
-    for path in paths:
+    (tmp_path / "pickle").write_bytes(pickle.dumps(tensors))
+    bias = np.zeros(3, np.float32)
+    (tmp_path / "shapes").write_bytes(save(tensors | {"layer_1.bias": bias}))
+    bias = np.full(10, np.nan, np.float32)
+    (tmp_path / "nan").write_bytes(save(tensors | {"layer_2.bias": bias}))
+    for path in [*tmp_path.iterdir(), tmp_path / "missing"]:
         with pytest.raises((ValueError, FileNotFoundError)) as refused:
             predict(workspace, 0, model=str(path))
         assert str(refused.value).startswith(str(path))

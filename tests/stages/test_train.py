@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
 from safetensors.numpy import load_file
 
 from pipeline import cli, training
@@ -86,7 +85,7 @@ def test_the_same_seed_gives_the_same_bytes_with_1_and_2_threads(project):
     assert hashes(project) == expected
 
 
-# --- Files in outputs/train ----------------------------------------------------------
+# --- The files and the MLflow run ----------------------------------------------------
 
 
 def test_the_history_contains_the_tensors_from_the_initial_to_the_final_ones(finished):
@@ -99,24 +98,6 @@ def test_the_history_contains_the_tensors_from_the_initial_to_the_final_ones(fin
     assert not history["layer_1.bias"][0].any()
     # 21 x 15,910 float32 and a header.
     assert finished.trained("history.safetensors").stat().st_size < 1_400_000
-
-
-def test_weights_of_always_zero_pixels_never_change(finished, mnist):
-    # 67 pixels x 20 neurons = 1,340 weights without a gradient.
-    weights = load_file(finished.trained("history.safetensors"))["layer_1.weight"]
-    frozen = (weights[0].view(np.uint32) == weights[-1].view(np.uint32)).all(axis=0)
-    zero = ~mnist.train.images.reshape(-1, 784).any(axis=0)
-    assert frozen[zero].all() and zero.sum() * 20 == 1340
-
-
-def test_history_csv_has_a_row_per_epoch(finished, recorded):
-    with finished.trained("history.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
-    assert [row["epoch"] for row in rows] == [str(n) for n in range(1, 21)]
-    assert [float(row["val/loss"]) for row in rows] == finished.losses(recorded)
-
-
-# --- The MLflow run ------------------------------------------------------------------
 
 
 def test_the_run_records_the_training_and_its_provenance(recorded, mnist):
@@ -135,46 +116,35 @@ def test_the_run_records_the_training_and_its_provenance(recorded, mnist):
     assert json.loads(data.profile) == {"train": 60_000, "test": 10_000}
 
 
-def test_the_run_has_the_metrics_of_every_epoch(client, recorded):
+def test_the_run_and_history_csv_have_the_metrics_of_every_epoch(
+    finished, client, recorded
+):
+    with finished.trained("history.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["epoch"] for row in rows] == [str(n) for n in range(1, 21)]
     for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
-        assert len(series(client, recorded, name)) == 20
+        assert series(client, recorded, name) == [float(row[name]) for row in rows]
     assert len(series(client, recorded, "final/train_accuracy")) == 1
     norms = series(client, recorded, "weights/layer_1.weight/norm")
     assert len(norms) == 21 and norms == sorted(norms)
     assert series(client, recorded, "weights/layer_1.bias/zeros")[0] == 1
+    assert image_steps(client, recorded) == list(range(21))
 
 
-def test_the_run_has_the_hyperparameters_and_the_configuration(
-    client, recorded, tmp_path
-):
-    defaults, names = cli.defaults(), cli.HYPERPARAMETERS
-    assert recorded.data.params == {name: str(defaults[name]) for name in names}
-    path = client.download_artifacts(recorded.info.run_id, "config.yaml", str(tmp_path))
-    configuration = yaml.safe_load(Path(path).read_text())
-    assert configuration == {key: defaults[key] for key in cli.TrainConfig.model_fields}
-
-
-def test_the_folder_and_the_run_have_the_files_of_the_training(
-    finished, client, recorded
+def test_the_folder_and_the_run_have_the_files_and_settings_of_the_training(
+    finished, client, recorded, tmp_path
 ):
     assert {path.name for path in finished.trained("").iterdir()} == FILES
     train = {f"train/{name}" for name in FILES}
     assert artifacts(client, recorded, "train") == train
     data = {"data/mnist.json", "data/mnist-means.png", "data/mnist-samples.png"}
     assert artifacts(client, recorded, "data") == data
-    top = {"config.yaml", "code.json", "packages.txt"}
-    assert top <= artifacts(client, recorded)
-
-
-def test_the_run_has_an_image_of_the_templates_before_and_after_each_epoch(
-    client, recorded, tmp_path
-):
-    assert image_steps(client, recorded) == list(range(21))
-    names = artifacts(client, recorded, "images")
-    name = next(name for name in names if name.endswith(".png"))
-    path = client.download_artifacts(recorded.info.run_id, name, str(tmp_path))
-    with Image.open(path) as image:
-        assert image.width > 700
+    assert {"code.json", "packages.txt"} <= artifacts(client, recorded)
+    defaults, names = cli.defaults(), cli.HYPERPARAMETERS
+    assert recorded.data.params == {name: str(defaults[name]) for name in names}
+    path = client.download_artifacts(recorded.info.run_id, "config.yaml", str(tmp_path))
+    configuration = yaml.safe_load(Path(path).read_text())
+    assert configuration == {key: defaults[key] for key in cli.TrainConfig.model_fields}
 
 
 def test_the_logged_model_predicts_like_the_network_without_pickle(
@@ -204,13 +174,11 @@ def test_the_summary_names_the_results_and_where_they_are(
     assert "mlflow ui" in printed and str(finished.outputs / "train") in printed
     assert f"{metrics['final/train_accuracy']:.2%}" in printed
     assert f"{metrics['val/accuracy']:.2%}" in printed
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", printed)  # control characters
 
 
 @pytest.mark.parametrize(
     ("unbuffered", "command"),
     [
-        ("1", ["train", "--help"]),
         ("", ["train", "--cfg", "job"]),
         ("1", ["train", *(f"{key}={value}" for key, value in DIGITS.items())]),
     ],
@@ -227,15 +195,12 @@ def test_a_command_finishes_in_any_folder_even_if_its_output_is_closed(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "arguments", [["hidden=0", "hiden=20", "lr=nan"], ["hidden=5,10", "dataset=foo"]]
-)
-def test_invalid_arguments_end_with_status_2_and_change_nothing(project, arguments):
+def test_invalid_arguments_end_with_status_2_and_change_nothing(project):
     before = project.files()
-    done = project.run("train", *arguments, status=2)
-    assert done.stderr.startswith("error: invalid arguments; nothing was run\n")
-    assert all(argument.partition("=")[0] in done.stderr for argument in arguments)
-    assert "Traceback" not in done.stderr and not done.stdout
+    done = project.run("train", "hidden=0", "hiden=20", status=2)
+    first, *problems = done.stderr.splitlines()
+    assert first == "error: invalid arguments; nothing was run"
+    assert len(problems) == 3 and not done.stdout  # two, and where the help is
     assert project.files() == before
 
 
@@ -262,15 +227,12 @@ def test_help_shows_the_keys_and_imports_nothing_heavy():
 # --- Stages that use the network -----------------------------------------------------
 
 
-def test_evaluate_measures_the_same_as_the_training(finished, metrics, mnist):
-    folder = finished.outputs / "evaluate"
-    (scores,) = json.loads((folder / "metrics.json").read_text()).values()
+def test_evaluate_measures_the_same_as_the_training(finished, metrics):
+    path = finished.outputs / "evaluate" / "metrics.json"
+    (scores,) = json.loads(path.read_text()).values()
     assert scores["n"] == 10_000
     assert scores["accuracy"] == pytest.approx(metrics["val/accuracy"])
     assert scores["loss"] == pytest.approx(metrics["val/loss"], rel=1e-6)
-    with (folder / "answers.csv").open() as stream:
-        labels = [int(row["label"]) for row in csv.DictReader(stream)]
-    assert labels == mnist.test.labels.tolist()
 
 
 @pytest.fixture(scope="module")
