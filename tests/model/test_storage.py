@@ -35,20 +35,6 @@ def test_equal_networks_have_equal_bytes_with_four_tensors_and_sorted_json(tmp_p
     assert [*json.loads(about).items()] == sorted({**metadata, "hidden": 7}.items())
 
 
-def test_a_history_contains_the_exact_tensors_of_each_epoch(tmp_path):
-    net = network()
-    taken = [storage.snapshot(net)]
-    net.layer_1.bias.data.fill_(0.1)  # does not change the first snapshot
-    taken += [storage.snapshot(net), storage.snapshot(network())]
-    storage.save_history(tmp_path / "history.safetensors", taken, {})
-    with safe_open(tmp_path / "history.safetensors", "np") as stored:
-        weights = stored.get_tensor("layer_1.weight")
-        bias = stored.get_tensor("layer_1.bias")
-    assert weights.shape == (3, 7, 784)
-    np.testing.assert_array_equal(weights[0], taken[0]["layer_1.weight"])
-    assert (bias[1] == np.float32(0.1)).all() and not bias[2].any()
-
-
 def test_a_missing_network_is_refused_with_the_command_that_creates_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train creates"):
         storage.load_network(tmp_path / "model.safetensors")

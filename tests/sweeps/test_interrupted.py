@@ -1,9 +1,7 @@
 """Sweeps, as processes, that are interrupted or lose a worker and then run again."""
 
-import os
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -44,18 +42,6 @@ def is_worker(pid):
         return False
 
 
-def is_training(pid):
-    """Return whether a worker holds the lock of a job that it has begun."""
-    try:
-        opened = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
-    except (FileNotFoundError, ProcessLookupError):  # a file was closed meanwhile
-        return False
-    jobs = [Path(path).parent for path in opened if "seed=" in path]
-    return is_worker(pid) and any(
-        (job / "begun").exists() and not (job / "done").exists() for job in jobs
-    )
-
-
 def test_parallel_jobs_give_the_same_table_as_sequential_ones(project, sweep):
     command = ["train", "-m", "seed=1,2", "dataset=digits", "epochs=1"]
     done = project.run(*command, "hydra/launcher=joblib")
@@ -65,19 +51,34 @@ def test_parallel_jobs_give_the_same_table_as_sequential_ones(project, sweep):
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
 
 
+# Runs in the launcher: loky sends `train` by value, with this wrapper around it. The
+# worker of seed 3 is killed while it trains, that of seed 7 after it recorded its run.
+KILL_WORKERS = """
+import functools, os, signal, time
+from pipeline.cli import command
+launch = command.launch_jobs
+def launch_jobs(function, *arguments):
+    @functools.wraps(function)
+    def killed(config, context):
+        from pipeline.training import Recorder
+        def kill(*_):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if context.folder.name == "seed=3":
+            Recorder.add = kill
+        function(config, context)
+        while context.folder.name == "seed=7":
+            if (context.folder.parent / "seed=6" / "done").exists():
+                kill()
+            time.sleep(0.01)
+    launch(killed, *arguments)
+command.launch_jobs = launch_jobs
+"""
+
+
 def test_a_killed_worker_fails_at_most_the_running_jobs(project, sweep):
-    process = project.start(*LONG, *TWO, PYTHONUNBUFFERED="1")
-    wait_for(process, "1 of 5")
-    worker = None
-    while worker is None:  # a worker between two training runs would be harmless
-        assert process.poll() is None
-        time.sleep(0.005)
-        worker = next(filter(is_training, children_of(process.pid)), None)
-    os.kill(int(worker), signal.SIGKILL)
-    stdout, stderr = process.communicate(timeout=900)
-    assert process.returncode == 1
-    assert "Traceback" not in stdout + stderr
-    assert "its worker was killed; is there enough memory?" in stdout
+    done = project.run(*LONG, *TWO, before=KILL_WORKERS, status=1)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "its worker was killed; is there enough memory?" in done.stdout
     (before,), children = sweep.runs()
     statuses = [run.info.status for run in children]
     assert 3 <= statuses.count("FINISHED") <= 4  # at most two were being trained
@@ -86,31 +87,12 @@ def test_a_killed_worker_fails_at_most_the_running_jobs(project, sweep):
     assert check_finished(sweep, "12345").info.run_id == before.info.run_id
 
 
-# Runs in the launcher: loky sends `train` by value, with this wrapper around it.
-KILL_WHEN_RECORDED = """
-import functools, os, signal, time
-from pathlib import Path
-from pipeline.cli import command
-launch = command.launch_jobs
-def launch_jobs(function, schema, parsed, folder, tags):
-    @functools.wraps(function)
-    def killed(config, context):
-        function(config, context)
-        while context.folder.name == "seed=2":
-            if (context.folder.parent / "seed=1" / "done").exists():
-                os.kill(os.getpid(), signal.SIGKILL)
-            time.sleep(0.01)
-    launch(killed, schema, parsed, folder, tags)
-command.launch_jobs = launch_jobs
-"""
-
-
 def test_a_worker_that_is_killed_after_recording_everything_loses_nothing(
     project, sweep
 ):
-    command = ["train", "-m", "seed=1,2", "dataset=digits", "epochs=1"]
-    done = project.run(*command, *TWO, before=KILL_WHEN_RECORDED)
-    assert "2 of 2  hidden=20 seed=2" in done.stdout and "failed" not in done.stdout
+    command = ["train", "-m", "seed=6,7", "dataset=digits", "epochs=1"]
+    done = project.run(*command, *TWO, before=KILL_WORKERS)
+    assert "2 of 2  hidden=20 seed=7" in done.stdout and "failed" not in done.stdout
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
 
 

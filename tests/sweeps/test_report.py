@@ -3,19 +3,12 @@ import pytest
 from pipeline.cli import Job, defaults
 from pipeline.sweeps.driver import sweep_name
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.sweeps.report import Setting, describe, group_by_setting
-
-
-def job(**swept):
-    return Job(swept, defaults() | swept, [])
+from pipeline.sweeps.report import Setting, describe
 
 
 def setting(*accuracies, **keys):
-    outcomes = [
-        Outcome(job(**keys, seed=seed), "", accuracy, 3985, 1.0)
-        for seed, accuracy in enumerate(accuracies)
-    ]
-    return Setting(keys, outcomes)
+    job = Job(keys, defaults() | keys, [])
+    return Setting(keys, [Outcome(job, "", value, 3985, 1.0) for value in accuracies])
 
 
 def summary(*settings):
@@ -55,22 +48,7 @@ def test_settings_with_different_validation_images_have_no_best():
     assert summary(*settings).startswith("no best setting: ")
 
 
-def test_a_sweep_over_seeds_has_one_accuracy():
-    assert summary(setting(0.9, 0.8)) == "all seeds: validation accuracy 85.00% ± 7.07"
-
-
-def test_outcomes_are_grouped_by_all_swept_keys_except_the_seed():
-    outcomes = [
-        Outcome(job(hidden=hidden, seed=seed), "no memory" if seed == 3 else "")
-        for hidden in (5, 8)
-        for seed in (1, 2, 3)
-    ]
-    settings = group_by_setting(outcomes)
-    assert [each.name for each in settings] == ["hidden=5", "hidden=8"]
-    row = settings[0].row()
-    assert row["trained"] == 2 and row["failed"] == "seed=3 failed: no memory"
-
-
 def test_a_sweep_is_named_by_its_options_and_long_lists_are_shortened():
-    jobs = [job(hidden=hidden, seed=seed) for hidden in range(1, 10) for seed in (1, 2)]
+    swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
+    jobs = [Job(keys, defaults() | keys, []) for keys in swept]
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"

@@ -25,16 +25,13 @@ def runs(swept):
     return parent, children
 
 
-def test_a_sweep_is_one_parent_and_a_child_for_each_setting(runs):
-    parent, children = runs
+def test_a_sweep_is_one_parent_and_a_complete_child_for_each_setting(swept, runs):
+    client, (parent, children) = swept[0].workspace.client, runs
     assert parent.info.run_name == "hidden=5,8,-1 seed=1,2 dataset=digits epochs=1"
     assert parent.data.params["epochs"] == "1" and "hidden" not in parent.data.params
     assert sorted((c.info.run_name, c.info.status) for c in children) == [
-        (
-            f"hidden={hidden} seed={seed} dataset=digits epochs=1",
-            "FAILED" if hidden < 0 else "FINISHED",
-        )
-        for hidden in (-1, 5, 8)
+        (f"hidden={hidden} seed={seed} dataset=digits epochs=1", status)
+        for hidden, status in ((-1, "FAILED"), (5, "FINISHED"), (8, "FINISHED"))
         for seed in (1, 2)
     ]
     for child in children:
@@ -44,14 +41,9 @@ def test_a_sweep_is_one_parent_and_a_child_for_each_setting(runs):
         for key in ("hidden", "seed"):
             assert f"{key}={tags[key]} " in child.info.run_name
             assert tags[key] == child.data.params[key]
-
-
-def test_a_child_is_as_complete_as_a_single_run(swept, runs):
-    client = swept[0].workspace.client
-    for child in runs[1]:
         if child.info.status == "FINISHED":
             assert len(client.list_artifacts(child.info.run_id, "train")) == 7
-            assert len(client.get_metric_history(child.info.run_id, "val/loss")) == 1
+            assert len(swept[0].workspace.losses(child)) == 1
 
 
 def test_an_invalid_setting_says_why_in_its_run_and_in_one_line(swept, runs):
