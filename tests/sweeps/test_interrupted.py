@@ -24,17 +24,6 @@ def check_finished(sweep, seeds):
     return parent
 
 
-def wait_for(process, text):
-    for line in process.stdout:
-        if text in line:
-            return
-    raise AssertionError(f"{text!r} was never printed: {process.stderr.read()}")
-
-
-def children_of(pid):
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
 def is_worker(pid):
     try:
         return b"LokyProcess" in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -130,8 +119,9 @@ def test_an_interrupted_sweep_trains_only_the_missing_jobs(
     project, sweep, launcher, stop
 ):
     process = project.start(*LONG, *launcher, PYTHONUNBUFFERED="1")
-    wait_for(process, "1 of 5")
-    workers = children_of(process.pid)
+    assert any("1 of 5" in line for line in process.stdout)
+    children_file = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers = children_file.read_text().split()
     process.send_signal(stop)
     process.wait(timeout=900)
     assert process.returncode in (130, 143, -9)

@@ -7,7 +7,7 @@ from pipeline.sweeps.report import Setting, describe
 
 
 def setting(*accuracies, **keys):
-    job = Job(keys, defaults() | keys, [])
+    job = Job(keys, defaults() | keys, None, [])
     return Setting(keys, [Outcome(job, "", value, 3985, 1.0) for value in accuracies])
 
 
@@ -50,5 +50,5 @@ def test_settings_with_different_validation_images_have_no_best():
 
 def test_a_sweep_is_named_by_its_options_and_long_lists_are_shortened():
     swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
-    jobs = [Job(keys, defaults() | keys, []) for keys in swept]
+    jobs = [Job(keys, defaults() | keys, None, []) for keys in swept]
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"

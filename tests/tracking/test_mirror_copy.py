@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import time
+from operator import attrgetter
 
 import mlflow
 import pytest
@@ -17,6 +18,7 @@ from pipeline.tracking import mirror
 from pipeline.tracking.mirror_copy import copy_runs
 from pipeline.tracking.store import open_store
 
+INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
 POINTS = int(os.environ.get("POINTS", "2"))  # how many servers and clients are killed
 
 
@@ -70,10 +72,7 @@ def content(client, run, folder):
     client.download_artifacts(run_id, "", str(folder / run_id))
     files = [path for path in (folder / run_id).rglob("*") if path.is_file()]
     return {
-        "info": [
-            getattr(run.info, name)
-            for name in ("status", "start_time", "end_time", "run_name", "user_id")
-        ],
+        "info": INFO(run.info),
         "params": run.data.params,
         "metrics": {
             name: [

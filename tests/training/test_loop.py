@@ -66,20 +66,6 @@ def test_an_epoch_uses_every_image_once_and_averages_the_metrics_over_them(few):
     assert epoch.metrics["train/accuracy"] == pytest.approx(expected["accuracy"])
 
 
-def test_the_generator_gives_every_epoch_a_different_order(few, monkeypatch):
-    orders = []
-    draw = torch.randperm
-
-    def recording(n, *, generator):
-        orders.append(draw(n, generator=generator))
-        return orders[-1]
-
-    monkeypatch.setattr(torch, "randperm", recording)
-    train(few)
-    assert [sorted(order.tolist()) for order in orders] == [list(range(600))] * 2
-    assert not torch.equal(*orders)
-
-
 def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
     network, history = train(few)
     assert history[-1].metrics["val/loss"] == score(network, few.val)["loss"]
