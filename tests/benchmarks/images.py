@@ -33,13 +33,10 @@ def grey(values):
     return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
 
 
-def tight(image):
-    return image[preprocessing.bounding_box(image > 0)]
-
-
 def stretched(image):
     """As in USPS: cut out and stretched to fill a small square."""
-    return np.asarray(Image.fromarray(tight(image)).resize((SMALL_SIDE, SMALL_SIDE)))
+    tight = image[preprocessing.bounding_box(image > 0)]
+    return np.asarray(Image.fromarray(tight).resize((SMALL_SIDE, SMALL_SIDE)))
 
 
 def binary(image):
@@ -80,9 +77,7 @@ def inked(digit, height, width):
 
 def placed(ink, rng, size=(320, 320)):
     canvas = np.zeros(np.maximum(size, np.add(ink.shape, 8)))
-    top, left = (
-        rng.integers(3, n - m - 3) for n, m in zip(canvas.shape, ink.shape, strict=True)
-    )
+    top, left = rng.integers(3, np.subtract(canvas.shape, ink.shape) - 3)
     canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     return canvas
 
@@ -98,14 +93,12 @@ def light(shape, rng, strength):
     return 1 - strength * (0.5 + 0.5 * along + 0.15 * (x * x + y * y))
 
 
-def squares(shape, rng, angle, *, spacing=(18, 55)):
+def squares(shape, rng, angle):
     y, x = np.indices(shape)
-    gap, thickness = rng.uniform(*spacing), rng.uniform(1, 2.5)
+    cos, sin = np.cos(angle), np.sin(angle)
+    gap, thickness = rng.uniform(18, 55), rng.uniform(1, 2.5)
     lines = np.zeros(shape)
-    for place in (
-        x * np.cos(angle) + y * np.sin(angle),
-        y * np.cos(angle) - x * np.sin(angle),
-    ):
+    for place in (x * cos + y * sin, y * cos - x * sin):
         away = np.abs((place + rng.uniform(0, gap)) % gap - gap / 2)
         lines = np.maximum(lines, np.clip(thickness / 2 + 0.5 - away, 0, 1))
     return lines
@@ -157,9 +150,8 @@ def squared_paper(digit, rng):
     ink = written(digit, rng, (4, 10))
     lines = squares(ink.shape, rng, rng.uniform(-0.06, 0.06)) * rng.uniform(0.1, 0.4)
     paper = rng.uniform(200, 250) * light(ink.shape, rng, 0.2)
-    return photographed(
-        paper * (1 - lines) * (1 - rng.uniform(0.6, 0.85) * ink), rng, 3
-    )
+    ink *= rng.uniform(0.6, 0.85)
+    return photographed(paper * (1 - lines) * (1 - ink), rng, 3)
 
 
 def pencil_photo(digit, rng):
@@ -193,19 +185,13 @@ def sixteen_bits(digit, rng):
 
 def tiny_scan(digit, rng):
     ink = placed(inked(digit, 260, rng.uniform(8, 20)), rng, (280, 280))
-    return grey(rng.uniform(180, 255) * (1 - 0.85 * ink)).resize(
-        (28, 28), Image.Resampling.BOX
-    )
+    scan = grey(rng.uniform(180, 255) * (1 - 0.85 * ink))
+    return scan.resize((28, 28), Image.Resampling.BOX)
 
 
 KINDS = (white_on_black, thin_pen, blurry_pen, wide_canvas, grey_paper, shadow)
 KINDS += (squared_paper, pencil_photo, chalk, transparent, coloured, sixteen_bits)
 KINDS += (tiny_scan,)
-
-
-def people(folder):
-    entries = list_images(folder).entries
-    return [read_image(e.source) for e in entries], [e.label for e in entries]
 
 
 def sets(test, folder):
@@ -222,7 +208,9 @@ def sets(test, folder):
         drawn = [grey_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
         yield kind.__name__.replace("_", " "), drawn, labels[:IMAGES_PER_KIND]
     if folder:
-        yield folder.name, *people(folder)
+        entries = list_images(folder).entries
+        read = [read_image(entry.source) for entry in entries]
+        yield folder.name, read, [entry.label for entry in entries]
 
 
 def without_digits(clothes):
@@ -257,9 +245,8 @@ def preprocess(images):
 
 def train(split, seed):
     """Train the network of the exercise and fit its detector."""
-    network = loop.train(
-        split, hidden=20, epochs=20, batch_size=32, lr=0.001, seed=seed
-    )[0]
+    options = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
+    network, _ = loop.train(split, seed=seed, **options)
     detector = ood.fit_detector(network, split.train.images, split.train.labels)
     return network, detector
 
@@ -291,15 +278,13 @@ def main():
     clothes = datasets.load("fashion_mnist", folder=DATA).test.images
     noise = np.random.default_rng(2).integers(0, 256, (1000, 28, 28)).astype(np.uint8)
     print("\nWithout preprocessing")
-    for name, images in (
-        ("MNIST test", mnist.test.images),
-        ("Fashion-MNIST test", clothes),
-        ("noise", noise),
-        ("blank", noise[:1] * 0),
-    ):
-        answers = [network.predict(images).numpy().argmax(1) for network, _ in models]
-        pairs = zip(models, answers, strict=True)
-        outside = [d.out_of_distribution(images, a) for (_, d), a in pairs]
+    unprocessed = {"MNIST test": mnist.test.images, "Fashion-MNIST test": clothes}
+    unprocessed |= {"noise": noise, "blank": noise[:1] * 0}
+    for name, images in unprocessed.items():
+        outside = []
+        for network, detector in models:
+            answers = network.predict(images).numpy().argmax(1)
+            outside.append(detector.out_of_distribution(images, answers))
         row(f"ood: {name}", percent(outside))
     close = [d.is_close(answer) for (_, d), answer in zip(models, plain, strict=True)]
     row("close: MNIST test", percent(close))
@@ -308,14 +293,12 @@ def main():
     print("\nPreprocessed; unsure for any reason")
     for name, images in without_digits(clothes):
         ready, counts, drawn = preprocess(images)
-        sure = [
-            verdict.sure
-            for network, detector in models
-            for verdict in detector.judge(
-                ready, network.predict(ready).numpy(), counts, drawn
-            )
-        ]
-        row(f"unsure: {name}", len(ready), percent([not each for each in sure]))
+        unsure = []
+        for network, detector in models:
+            answers = network.predict(ready).numpy()
+            verdicts = detector.judge(ready, answers, counts, drawn)
+            unsure += [not verdict.sure for verdict in verdicts]
+        row(f"unsure: {name}", len(ready), percent(unsure))
 
 
 if __name__ == "__main__":

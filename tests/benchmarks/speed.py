@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -30,12 +31,8 @@ KERAS = HERE / ".keras"
 def keras_python():
     """Return the Python of the environment for Keras, which is created if needed."""
     python = KERAS / "bin" / "python"
-    ready = (
-        python.exists()
-        and not subprocess.run([python, "-c", "import keras"]).returncode
-    )
-    if not ready:
-        subprocess.run([sys.executable, "-m", "venv", str(KERAS)], check=True)
+    if not python.exists() or subprocess.run([python, "-c", "import keras"]).returncode:
+        venv.create(KERAS, with_pip=True)
         install = [python, "-m", "pip", "install", "--quiet", "tensorflow-cpu"]
         subprocess.run(install, check=True)
     return python
@@ -43,16 +40,10 @@ def keras_python():
 
 def timed(*command, **environment):
     """Run a command; return its seconds and what it prints."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
     start = time.perf_counter()
-    process = subprocess.run(
-        [*map(str, command)],
-        cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return time.perf_counter() - start, process.stdout
+    printed = subprocess.check_output(command, cwd=ROOT, env=environment, text=True)
+    return time.perf_counter() - start, printed
 
 
 def measure_keras(python):
@@ -63,9 +54,8 @@ def measure_keras(python):
 
 def measure_pipeline(outputs):
     """Return the seconds of the default training run, and the median of its epochs."""
-    seconds, _ = timed(
-        sys.executable, "-m", "pipeline.train", PIPELINE_OUTPUTS=str(outputs)
-    )
+    command = [sys.executable, "-m", "pipeline.train"]
+    seconds, _ = timed(*command, PIPELINE_OUTPUTS=str(outputs))
     run_id = json.loads((outputs / "train/run.json").read_text())["run_id"]
     client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
     # Between the records of two epochs lies one epoch, with its logging and images.
@@ -84,13 +74,7 @@ def main():
         (outputs / "data").symlink_to(DATA)
         for number in range(1, rounds + 1):
             measured.append((measure_pipeline(outputs), measure_keras(python)))
-            (seconds, epoch), (keras_seconds, keras_epoch) = measured[-1]
-            print(
-                f"round {number}: whole command {seconds:.1f} s, "
-                f"Keras {keras_seconds:.1f} s; "
-                f"epoch {epoch:.3f} s, Keras {keras_epoch:.3f} s",
-                flush=True,
-            )
+            print(f"round {number}, (command, epoch): {measured[-1]} s", flush=True)
     for position, name in enumerate(("whole command", "epoch")):
         ours = statistics.median(pair[0][position] for pair in measured)
         keras = statistics.median(pair[1][position] for pair in measured)
