@@ -77,6 +77,8 @@ def _explain(error: "ErrorDetails") -> str:
     rule = error["msg"].removeprefix("Value error, ")
     rule = rule.replace("Input should be", "must be")
     rule = rule.replace("String should have", "must have")
+    if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
+        return f"{key} {rule}"
     return f"{key} {rule}, got {error['input']!r} ({describe_default(key)})"
 
 

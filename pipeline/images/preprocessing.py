@@ -82,10 +82,11 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> PreparedImage:
 
 def resize_only(levels: Levels) -> PreparedImage:
     """Resize an image to 28x28 pixels without any other change."""
-    if levels.shape != (SIDE, SIDE):
-        small = Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BOX)
-        levels = np.asarray(small)
-    return PreparedImage(levels, 1, True, {"resized": levels})
+    image = Image.fromarray(levels)
+    if image.size != (SIDE, SIDE):
+        image = image.resize((SIDE, SIDE), Image.Resampling.BOX)
+    resized = np.array(image)  # a copy: PyTorch warns about read-only arrays
+    return PreparedImage(resized, 1, True, {"resized": resized})
 
 
 def find_strokes(levels: Levels) -> tuple[OtherInk, OtherMask, OtherMask]:

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from pipeline.cli.arguments import ParsedCommand, parse
 from pipeline.cli.config import ConfigError, validate
 from pipeline.cli.overrides import quote
-from pipeline.cli.schema import DataConfig, TrainConfig
+from pipeline.cli.schema import DATASETS, DataConfig, TrainConfig
 
 
 def sweep(*arguments):
@@ -22,7 +22,7 @@ def problems(*arguments, schema=TrainConfig, sweeps=True):
     return str(error.value).split("\n")
 
 
-DATASET = "dataset must be mnist, fashion_mnist, digits or an existing folder"
+DATASET = f"dataset must be {', '.join(DATASETS)} or an existing folder"
 
 
 @pytest.mark.parametrize(
