@@ -10,7 +10,6 @@ the MLflow run that trained the network. Takes 4 s.
 """
 
 import json
-import time
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -127,7 +126,6 @@ def _record(result: "EvaluationResult", run: "Run", *, step: int) -> None:
     run.log_metrics(
         {f"evaluate/{name}/{key}": value for key, value in result.metrics.items()},
         step=step,
-        time=time.time_ns() // 1_000_000,
     )
     run.log_dataset(
         name,

@@ -82,7 +82,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder; when the block succeeds, it replaces the folder `path`.
 
-    A process that reads under `read_lock(path)` sees the files of a single writer. If
+    A process that reads under `folder_lock(path)` sees the files of a single writer. If
     this process is killed between its two renames, the next reader or writer restores
     the previous folder.
     """
@@ -93,7 +93,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         for file in temporary.iterdir():
             _flush(file)
         temporary.chmod(0o755)
-        with read_lock(path):
+        with folder_lock(path):
             _remove_leftovers(path)
             if path.exists():
                 path.rename(_previous(path))
@@ -104,8 +104,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def read_lock(path: Path) -> Iterator[None]:
-    """Prevent other processes from replacing the folder `path` during the block."""
+def folder_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of the folder `path`, without which no process replaces it."""
     waiting = f"waiting for another process to finish with {path}"
     with lock(path.parent / f".{path.name}.lock", waiting=waiting):
         if _previous(path).exists():

@@ -67,8 +67,6 @@ def inspect(cfg: InspectConfig) -> None:
 
 def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") -> None:
     """Write and log all results, and print the tutorial."""
-    import time
-
     from pipeline import interpret, tracking
     from pipeline.interpret import report
 
@@ -89,7 +87,6 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         run.log_metrics(
             {f"inspect/{name}": value for name, value in analysis.metrics().items()},
             step=trained.epochs,
-            time=time.time_ns() // 1_000_000,
         )
     print(interpret.render_tutorial(analysis))
     page = str(folder / "report.html")

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from pipeline.training import RecordedTraining, Recorder
 
 
-def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
+def train(cfg: TrainConfig, context: RunContext | None = None) -> None:
     """Load the data, initialise the network, fit it and write the results."""
     import torch
 
     from pipeline import files, model, tracking, training
 
-    trial = trial or RunContext()  # not a default: PIPELINE_OUTPUTS may change
+    context = context or RunContext()  # not a default: PIPELINE_OUTPUTS may change
     torch.set_num_threads(1)  # the same order of summation on any number of cores
     torch.set_flush_denormal(True)  # 10 % faster, with identical weights
     cfg, dataset, split, original = _load(cfg)
@@ -47,8 +47,8 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
     network = model.Network(hidden=cfg.hidden, generator=generator)
     adam = training.Adam(network, lr=cfg.lr)
     metadata = cfg.hyperparameters() | {"data_sha256": dataset.sha256}
-    name = trial.name or run_name(cfg.hyperparameters() | {"dataset": dataset.name})
-    tags = {"data.sha256": dataset.sha256, **trial.tags}
+    name = context.name or run_name(cfg.hyperparameters() | {"dataset": dataset.name})
+    tags = {"data.sha256": dataset.sha256, **context.tags}
     if original:
         name, tags = f"{name} again", tags | {"reproduces": original.run.run_id}
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.size:,} parameters")
@@ -81,7 +81,7 @@ def train(cfg: TrainConfig, trial: RunContext | None = None) -> None:
         )
         for epoch in training.print_epochs(epochs, cfg.epochs, progress_bar):
             recorder.add(checkpoint.save(epoch))
-        folder = trial.folder / ("reproduce" if original else "train")
+        folder = context.folder / ("reproduce" if original else "train")
         with files.atomic_folder(folder) as temporary:
             sha256, metrics = _finish(recorder, temporary, network, metadata, split)
             run.describe(_description(cfg, dataset, network, metrics))

@@ -43,7 +43,7 @@ def test_after_a_kill_at_a_rename_a_complete_folder_is_read(tmp_path, left):
     for name in left:  # by a kill between the renames, and after them
         (tmp_path / name).mkdir()
         (tmp_path / name / "a").write_text(name)
-    with files.read_lock(tmp_path / "train"):
+    with files.folder_lock(tmp_path / "train"):
         assert (tmp_path / "train" / "a").read_text() == max(left)
     assert names(tmp_path) == {"train", ".train.lock"}
 

@@ -87,8 +87,9 @@ def launch_jobs(
         all_tags = {**tags, **job.tags, "setting": job.name}
         context = RunContext(target, all_tags, job.name)
         waiting = f"waiting for another process, which is training {job.name}"
+        lock = files.lock(target / "lock", waiting=waiting)
         try:
-            with exit_with(launcher), files.lock(target / "lock", waiting=waiting):
+            with exit_if_launcher_ends(launcher), lock:
                 if any((target / name).exists() for name in ("done", "error.txt")):
                     return
                 (target / "begun").touch()
@@ -118,7 +119,7 @@ _training = threading.Lock()
 
 
 @contextmanager
-def exit_with(launcher: int) -> Iterator[None]:
+def exit_if_launcher_ends(launcher: int) -> Iterator[None]:
     """Train in this process, which exits afterwards if its launcher was killed.
 
     Otherwise joblib's workers would wait for more work forever.

@@ -56,7 +56,8 @@ def run_sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
         values["tracking"], store_dir(), server=values["server"]
     )
     name = sweep_name(jobs)
-    with _open_folder(_digest(jobs), tracker, resume=values["resume"]) as folder:
+    digest = _digest(jobs, _prepare_data(jobs))
+    with _open_folder(digest, tracker, resume=values["resume"]) as folder:
         lease = f"sweeps/{folder.name}"
         finished = tracker.finished_run(lease=lease)
         if finished and not find_missing(jobs, folder, finished):
@@ -86,7 +87,8 @@ def run_sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
             print_report(settings, folder, run)
             if failed := [outcome.job.name for outcome in outcomes if outcome.error]:
                 count = f"{len(failed)} of {len(jobs)} training runs failed"
-                raise ValueError(f"{error}{count}: {', '.join(failed)}")
+                cause = f"{error}; " if error else ""
+                raise ValueError(f"{cause}{count}: {', '.join(failed)}")
 
 
 def sweep_name(jobs: Sequence[Job]) -> str:
@@ -111,14 +113,15 @@ def _common_values(jobs: Sequence[Job]) -> dict[str, Any]:
     return {key: job.values[key] for key in HYPERPARAMETERS if key not in job.swept}
 
 
-def _digest(jobs: Sequence[Job]) -> str:
-    """Return a digest that identifies a sweep: settings, data, code and PyTorch.
+def _prepare_data(jobs: Sequence[Job]) -> dict[str, str]:
+    """Download the data sets of a sweep if necessary, and return their sha256 by name.
+
+    In place of the sha256 of an unavailable data set is the type of its error.
 
     Raises:
         ValueError: If none of its data sets is available; or an OSError.
     """
     from pipeline import datasets
-    from pipeline.tracking import provenance
 
     data, errors = {}, []
     for name in sorted({job.values["dataset"] for job in jobs if not job.problems}):
@@ -130,6 +133,13 @@ def _digest(jobs: Sequence[Job]) -> str:
             errors.append(error)
     if len(errors) == len(data):
         raise errors[0]
+    return data
+
+
+def _digest(jobs: Sequence[Job], data: dict[str, str]) -> str:
+    """Return a digest that identifies a sweep: settings, data, code and PyTorch."""
+    from pipeline.tracking import provenance
+
     keys = (*HYPERPARAMETERS, "tracking")
     settings = sorted(str([job.values[key] for key in keys]) for job in jobs)
     versions = [provenance.source_hashes("train"), provenance.version("torch")]
@@ -156,11 +166,13 @@ def _open_folder(digest: str, tracker: "Tracker", *, resume: bool) -> Iterator[P
             yield folders[-1]
 
 
-def _train(missing: Sequence[Job], folder: Path, run: "Run", launch: LaunchJobs) -> str:
+def _train(
+    missing: Sequence[Job], folder: Path, run: "Run", launch: LaunchJobs
+) -> Exception | None:
     """Launch until each missing job is done or has failed.
 
     Returns:
-        The error of the launcher itself, followed by "; ", or "".
+        The error of the launcher itself, if any.
     """
     tags = {"sweep": folder.name, **run.child_tags()}
     for _ in missing:  # each launch finishes at least one of the jobs
@@ -170,10 +182,10 @@ def _train(missing: Sequence[Job], folder: Path, run: "Run", launch: LaunchJobs)
         except BrokenExecutor:  # the system killed a worker
             record_killed(missing, folder, run)
         except (OSError, ValueError) as error:
-            return f"{error}; "
+            return error
         finally:
             (folder / "multirun.yaml").unlink(missing_ok=True)  # written by Hydra
-    return ""
+    return None
 
 
 def _reconcile_children(outcomes: Sequence[Outcome], run: "Run", *, sweep: str) -> None:

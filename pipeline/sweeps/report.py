@@ -4,7 +4,6 @@ It is computed from the outcomes alone; `driver.py` decides what is trained.
 """
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +105,7 @@ def record_report(settings: Sequence[Setting], folder: Path, run: "Run") -> None
     accuracies = [setting.accuracy for setting in settings if setting.trained]
     if accuracies:
         metrics = {"sweep/best_val_accuracy": max(accuracies)}
-        run.log_metrics(metrics, step=0, time=time.time_ns() // 1_000_000)
+        run.log_metrics(metrics, step=0)
     run.describe(describe(settings, comparison=run.comparison_link()))
 
 

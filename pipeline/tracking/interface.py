@@ -40,11 +40,16 @@ class Run(Protocol):
         """The name and the id of the run, for messages."""
 
     def log_metrics(
-        self, metrics: Mapping[str, float | int], *, step: int, time: int
+        self,
+        metrics: Mapping[str, float | int],
+        *,
+        step: int,
+        time: int | None = None,
     ) -> None:
-        """Record the metrics of an epoch, at a time in milliseconds since 1970.
+        """Record the metrics of an epoch.
 
-        A value that is recorded twice with the same time is stored once.
+        `time` is in milliseconds since 1970; None is now. A value that is recorded
+        twice with the same time is stored once.
         """
 
     def log_image(self, name: str, image: "Image.Image", *, step: int) -> None:

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
+from time import time_ns
 from typing import Any
 from urllib.parse import quote
 
@@ -48,8 +49,14 @@ class MlflowRun:
         self._images = recorded_images(file.path for file in images)
 
     def log_metrics(
-        self, metrics: Mapping[str, float | int], *, step: int, time: int
+        self,
+        metrics: Mapping[str, float | int],
+        *,
+        step: int,
+        time: int | None = None,
     ) -> None:
+        if time is None:
+            time = time_ns() // 1_000_000
         points = [Metric(name, value, time, step) for name, value in metrics.items()]
         self._client.log_batch(self.id, metrics=points)
 

@@ -37,7 +37,7 @@ def load_trained(
         folder = tracking.find_training_run(run, store=store).folder / "train"
     path = Path(model).expanduser() if model else folder / "model.safetensors"
     # Another training must not replace one of the files while they are read.
-    with nullcontext() if run or model else files.read_lock(folder):
+    with nullcontext() if run or model else files.folder_lock(folder):
         trained = load_trained_model(path)
         if detector:
             _ = trained.detector  # a cached property
