@@ -18,7 +18,6 @@ from pipeline.cli import (
     as_yaml,
     outputs_dir,
     probability_bars,
-    progress_bar,
     run_name,
     stage,
     store_dir,
@@ -79,7 +78,7 @@ def train(cfg: TrainConfig, context: RunContext | None = None) -> None:
             batch_size=cfg.batch_size,
             generator=generator,
         )
-        for epoch in training.print_epochs(epochs, cfg.epochs, progress_bar):
+        for epoch in training.print_epochs(epochs, total=cfg.epochs):
             recorder.add(checkpoint.save(epoch))
         folder = context.folder / ("reproduce" if original else "train")
         with files.atomic_folder(folder) as temporary:

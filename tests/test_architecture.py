@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "cli": set(),
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets"},
-    "training": {"datasets", "model", "plots", "tracking"},
+    "training": {"cli", "datasets", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "interpret": {"cli", "datasets", "images", "model", "plots"},
     "sweeps": {"cli", "datasets", "model", "plots", "tracking", "training"},

@@ -1,6 +1,6 @@
 """Training: the loop, checkpoints, recorded results, and reproduction.
 
-It does not use the command line or the configuration; `pipeline/train.py` does.
+It does not use the configuration; `pipeline/train.py` passes the values as arguments.
 """
 
 from pipeline.training.checkpoints import Checkpoint, EpochState, open_checkpoint

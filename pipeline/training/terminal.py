@@ -6,14 +6,14 @@ cases the same command resumes from a checkpoint.
 
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import Progress
 
+from pipeline.cli import progress_bar
 from pipeline.training.loop import Epoch
 
 RESUME = "run the same command again to resume"
@@ -57,9 +57,7 @@ def delayed_interrupt() -> Iterator[Interrupt]:
         signal.signal(signal.SIGINT, previous)
 
 
-def print_epochs(
-    epochs: Iterable[Epoch], total: int, progress_bar: Callable[[Console], Progress]
-) -> Iterator[Epoch]:
+def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
     """Yield the epochs; after each, print a line above the progress bar."""
     console = Console(highlight=False, soft_wrap=True)
     with progress_bar(console) as progress:
