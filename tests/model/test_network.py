@@ -42,15 +42,6 @@ def test_initial_weights_fill_the_range_of_glorot(inputs, neurons):
     assert not layer.bias.any()
 
 
-def test_initial_weights_come_from_the_generator_alone():
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
-    first, second, other = network(seed=1), network(seed=1), network(seed=2)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(first.layer_1.weight, second.layer_1.weight)
-    assert not torch.equal(first.layer_1.weight, other.layer_1.weight)
-
-
 def test_probabilities_equal_numpys(few):
     net = network()
     (w_1, b_1), (w_2, b_2) = (layer.get_weights() for layer in net.children())

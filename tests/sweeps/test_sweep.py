@@ -105,9 +105,6 @@ def test_a_sweep_writes_no_file_of_another_stage(swept):
     assert {path.name for path in outputs.glob("[!.]*")} == {
         *("checkpoints", "data", "mlflow.db", "mlflow-artifacts", "sweeps")
     }
-    models = outputs.glob("sweeps/*/*/train/model.safetensors")
-    folders = sorted(path.parent.parent.name for path in models)
-    assert folders == [f"hidden={h},seed={s}" for h in (5, 8) for s in (1, 2)]
 
 
 @pytest.mark.parametrize("lost", ["hidden=5,seed=1", "."])

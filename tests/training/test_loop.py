@@ -5,7 +5,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from pipeline import training
 from pipeline.model import Network
-from pipeline.training import Adam, fit, loop, score
+from pipeline.training import Adam, fit, score
 from pipeline.training.loop import gradients
 
 
@@ -76,14 +76,6 @@ def test_a_loss_that_overflows_stops_training_and_names_the_step(few):
     message = r"in epoch 1, step 2 of 19: use a smaller lr than 1e\+30; the last "
     with pytest.raises(FloatingPointError, match=message + "good epoch is 0"):
         train(few, lr=1e30)
-
-
-def test_the_first_step_with_a_non_finite_loss_is_named():
-    labels = torch.zeros(9, dtype=torch.int64)
-    logits = torch.zeros(9, 10)
-    assert loop._first_non_finite_step(logits, labels, 2) == "step 5 of 5"
-    logits[7], logits[4, 0] = torch.nan, -torch.inf
-    assert loop._first_non_finite_step(logits, labels, 2) == "step 3 of 5"
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
