@@ -12,7 +12,9 @@ def names(folder):
     return {path.name for path in folder.iterdir()}
 
 
-# --- Atomic writes -------------------------------------------------------------------
+def read(path, delimiter=","):
+    with path.open(newline="") as stream:
+        return [*csv.DictReader(stream, delimiter=delimiter)]
 
 
 def test_an_incomplete_file_does_not_replace_the_previous_one(tmp_path):
@@ -80,16 +82,13 @@ def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):
     assert entered.is_set() and printed == "waiting for the first\n"
 
 
-# --- CSV -----------------------------------------------------------------------------
-
 NAMES = ["a.png", "b\rc.png", "d\ne.png", 'f"g.png', "h,i.png", "j\udcffk.png"]
 
 
 def test_each_row_is_one_record_for_any_file_name(tmp_path):
     rows = [{"file": name, "digit": 7, "sure": True} for name in NAMES]
     files.write_csv(tmp_path / "x.csv", rows)
-    with (tmp_path / "x.csv").open(newline="") as stream:
-        records = [*csv.DictReader(stream)]
+    records = read(tmp_path / "x.csv")
     assert len(records) == len(NAMES)
     assert [record["file"] for record in records[:5]] == NAMES[:5]
     assert {record["digit"] for record in records} == {"7"}
@@ -98,8 +97,7 @@ def test_each_row_is_one_record_for_any_file_name(tmp_path):
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"])
 def test_text_is_never_a_formula_in_a_spreadsheet(tmp_path, first):
     files.write_csv(tmp_path / "x.csv", [{"file": f"{first}1+1", "digit": -1}])
-    with (tmp_path / "x.csv").open(newline="") as stream:
-        (record,) = csv.DictReader(stream)
+    (record,) = read(tmp_path / "x.csv")
     assert record == {"file": f"'{first}1+1", "digit": "-1"}
 
 
@@ -107,6 +105,5 @@ def test_text_is_never_a_formula_in_a_spreadsheet(tmp_path, first):
 def test_a_name_stays_in_one_cell_with_other_delimiters(tmp_path, delimiter):
     name = f"a{delimiter}=1+1{delimiter}3.png"
     files.write_csv(tmp_path / "x.csv", [{"file": name, "digit": 3}])
-    with (tmp_path / "x.csv").open(newline="") as stream:
-        (_, row) = csv.reader(stream, delimiter=delimiter)
-    assert row[0].startswith(name)
+    (record,) = read(tmp_path / "x.csv", delimiter)
+    assert next(iter(record.values())).startswith(name)
