@@ -142,8 +142,10 @@ def printable(text: Path | str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    r"""Write rows, which have the same keys, below a header line.
+def write_csv(
+    path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()
+) -> None:
+    r"""Write rows below a header line: `columns`, by default the keys of the first row.
 
     Text that a spreadsheet would read as a formula is prefixed with '. Bytes of a file
     name that are not UTF-8 are written as \udc...
@@ -154,7 +156,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     special = any({*"\r;\t"} & {*value} for value in values)
     quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if special else csv.QUOTE_MINIMAL
     with path.open("w", newline="", errors="backslashreplace") as stream:
-        columns = [*rows[0]]
+        columns = columns or [*rows[0]]
         table = csv.DictWriter(stream, columns, lineterminator="\n", quoting=quoting)
         table.writeheader()
         table.writerows({k: _escape(value) for k, value in row.items()} for row in rows)

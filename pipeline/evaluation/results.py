@@ -92,7 +92,10 @@ class EvaluationResult:
         )
 
     def _confusion_matrix(self) -> np.ndarray:
-        return metrics.confusion_matrix(self.predictions, self.labels, CLASSES)
+        from sklearn.metrics import confusion_matrix
+
+        labels, predictions = self.labels.numpy(), self.predictions.numpy()
+        return np.asarray(confusion_matrix(labels, predictions, labels=range(CLASSES)))
 
     def _rows(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [{"set": self.test_set.name, **row} for row in rows]

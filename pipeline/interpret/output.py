@@ -31,10 +31,8 @@ def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
         row |= {key: " ".join(map(str, row[key])) for key in ("most", "least")}
     files.write_csv(folder / "neurons.csv", neurons)
     files.write_csv(folder / "pixels.csv", analysis.pixel_rows())
-    if analysis.pairs:
-        files.write_csv(folder / "alike.csv", analysis.pairs)
-    else:  # a network with one neuron
-        (folder / "alike.csv").write_text("one,other,correlation\n")
+    columns = ["one", "other", "correlation"]  # a network with one neuron has no row
+    files.write_csv(folder / "alike.csv", analysis.pairs, columns)
     _write_plots(analysis, folder)
 
 

@@ -39,14 +39,6 @@ def accuracy(
     return (logits.argmax(dim=1) == labels).float().mean()
 
 
-def confusion_matrix(
-    predictions: Int[Tensor, " n"], labels: Int[Tensor, " n"], classes: int
-) -> Int[np.ndarray, "classes classes"]:
-    """Count the images for each pair of label (row) and prediction (column)."""
-    pairs = (labels * classes + predictions).numpy()
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-
-
 def tensor_statistics(
     tensors: Mapping[str, Float[np.ndarray, "..."]],
 ) -> dict[str, float]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, PAPER, GRID = (32, 33, 36), (255, 255, 255), (218, 220, 224)
-BLUE, ORANGE = (0, 90, 181), (220, 50, 32)  # distinguishable with colour blindness
-TRAIN, VAL = "#005ab5", "#dc3220"
+BLUE, RED = (0, 90, 181), (220, 50, 32)  # distinguishable with colour blindness
+TRAIN, VAL = (f"#{bytes(colour).hex()}" for colour in (BLUE, RED))  # for Matplotlib
 
 
 def diverging_colours(
@@ -37,11 +37,11 @@ def diverging_colours(
         frozen: The pixels whose weights were never updated; they become grey.
     """
     strength = np.clip(values / (scale or 1.0), -1, 1).reshape(-1, SIDE, SIDE, 1)
-    white, blue, orange = (np.array(c, np.float32) for c in (PAPER, BLUE, ORANGE))
+    white, blue, red = (np.array(c, np.float32) for c in (PAPER, BLUE, RED))
     colours = np.where(
         strength >= 0,
         white + strength * (blue - white),
-        white - strength * (orange - white),
+        white - strength * (red - white),
     )
     if frozen is not None:
         colours[:, frozen.reshape(SIDE, SIDE)] = GRID
@@ -90,12 +90,7 @@ def image_rows(
 
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:
     """Stack images of the same width vertically."""
-    sheet = Image.new("RGB", (images[0].width, sum(i.height for i in images)), PAPER)
-    y = 0
-    for image in images:
-        sheet.paste(image, (0, y))
-        y += image.height
-    return sheet
+    return Image.fromarray(np.vstack([np.asarray(image) for image in images]))
 
 
 def new_figure(width: float, height: float) -> "Figure":

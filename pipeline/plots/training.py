@@ -14,8 +14,8 @@ from pipeline.plots.common import (
     BLUE,
     GRID,
     INK,
-    ORANGE,
     PAPER,
+    RED,
     TRAIN,
     VAL,
     diverging_colours,
@@ -95,7 +95,7 @@ def _histogram(name: str, values: Float[np.ndarray, "..."]) -> Image.Image:
     draw.line((150, 18, 150, 85), GRID)
     for column, height in enumerate(np.round(60 * counts / counts.max())):
         if height:
-            colour = ORANGE if column < 30 else BLUE
+            colour = RED if column < 30 else BLUE
             draw.rectangle((column * 5, 82 - int(height), column * 5 + 3, 82), colour)
     for x, text in ((0, f"-{limit:.2f}"), (147, "0"), (266, f"+{limit:.2f}")):
         draw.text((x, 84), text, INK, font(11))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline import plots
-from pipeline.plots.common import BLUE, ORANGE, PAPER
+from pipeline.plots.common import BLUE, PAPER, RED
 
 TRAIN_AND_VAL = {(0, 90, 181), (220, 50, 32)}  # colours for colour blindness
 
@@ -26,10 +26,10 @@ def test_positive_weights_are_blue_negative_ones_red_and_zero_is_white():
         {tuple(pixel) for pixel in part.reshape(-1, 3)}
         for part in (template[:7], template[7:14], template[14:])
     ]
-    assert parts == [{BLUE}, {ORANGE}, {PAPER}]
+    assert parts == [{BLUE}, {RED}, {PAPER}]
     counts = colours(templates(weights))  # 3x3 pixels for a weight, and the histogram
     assert counts[BLUE] == pytest.approx(196 * 9, abs=500)
-    assert counts[ORANGE] == pytest.approx(196 * 9, abs=500)
+    assert counts[RED] == pytest.approx(196 * 9, abs=500)
 
 
 def test_half_the_scale_is_half_the_colour():
