@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.numpy import save
 
 from pipeline.model import Network, load_trained_model, storage
 
@@ -40,14 +41,6 @@ def test_a_missing_network_is_refused_with_the_command_that_creates_it(tmp_path)
         storage.load_network(tmp_path / "model.safetensors")
 
 
-def damaged(tensors, about):
-    """Return the bytes of a network with other tensors or metadata."""
-    from safetensors.numpy import save
-
-    good = storage.snapshot(network())
-    return save(good | tensors, {"about": about})
-
-
 DAMAGED = {
     "a bias without axis": ({"layer_1.bias": np.array(1.0, np.float32)}, "{}"),
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
@@ -59,7 +52,9 @@ DAMAGED = {
 
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_a_file_that_is_not_a_network_is_refused_by_name(tmp_path, kind):
-    (tmp_path / "x.safetensors").write_bytes(damaged(*DAMAGED[kind]))
+    tensors, about = DAMAGED[kind]
+    content = save(storage.snapshot(network()) | tensors, {"about": about})
+    (tmp_path / "x.safetensors").write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.safetensors") as refused:
         storage.load_network(tmp_path / "x.safetensors")
     assert len(str(refused.value)) < 800

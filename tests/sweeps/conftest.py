@@ -32,11 +32,7 @@ class Sweep:
         return folder
 
     def run(self, *arguments):
-        """Sweep training runs on digits, of one epoch by default, in this process.
-
-        Returns:
-            The output, and the error message.
-        """
+        """Train on digits, for one epoch by default; return the output and error."""
         words = {"dataset": "digits", "epochs": "1"}
         words |= dict(argument.split("=", 1) for argument in arguments)
         pairs = [f"{key}={value}" for key, value in words.items()]
