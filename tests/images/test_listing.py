@@ -18,14 +18,12 @@ def labels(listing):
     return [entry.label for entry in listing.entries]
 
 
-NAMES = ["7\n.png", '7".png', "7😀.png", "-7.png", "=7+1.png", b"7\xff.png", "7 ü'.png"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_file_of_any_name_is_listed_with_its_label(tmp_path, name):
-    put(tmp_path, os.fsdecode(name) if isinstance(name, bytes) else name)
-    (entry,) = list_images(tmp_path).entries
-    assert entry.label == 7 and read_image(entry.source).shape == (10, 20)
+def test_a_file_of_any_name_is_listed_with_its_label(tmp_path):
+    names = ["7\n.png", '7".png', "7😀.png", "-7.png", "=7+1.png", "7 ü'.png"]
+    put(tmp_path, os.fsdecode(b"7\xff.png"), *names)
+    listing = list_images(tmp_path)
+    assert labels(listing) == [7] * 7
+    assert {read_image(entry.source).shape for entry in listing.entries} == {(10, 20)}
 
 
 def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
@@ -52,11 +50,8 @@ TABLES = {
     "file,label\n a.png,7\n": [],
     "file,label\na.png,12\n": ["line 2: label '12' is not 0..9"],
     "file,label\na.png\n": ["line 2: label '' is not 0..9"],
-    "file,label\nb.png,7\na.png,7\n": ["line 2: b.png is missing"],
     "file,label\n\na.png,7\nb.png,7\n": ["line 4: b.png is missing"],
-    "file,label\na.png,7\na.png,1\n": ["line 3: a.png is listed twice"],
     "file,label\na.png,7\n./a.png,7\n": ["line 3: a.png is listed twice"],
-    "file,label\n../a.png,7\n": ["line 2: '../a.png' is not a file in the folder"],
     "file,label\n/etc/passwd,7\n": ["'/etc/passwd' is not a file in the folder"],
 }
 

@@ -49,16 +49,12 @@ GOOD = {
     "huge.jpg": draw_seven((5000, 5000)),
     "huge palette.png": draw_seven((4000, 4000)).convert("P"),
     "16 bits.png": with_16_bits(257),
-    "16 bits.tif": with_16_bits(257),
     "huge 16 bits.tif": with_16_bits(257, side=4000),
     "12 of 16 bits.tif": with_16_bits(16),
-    "float to 1.tif": with_floats(1),
     "float to 255.tif": with_floats(255),
     "float that overshoots.tif": with_floats(1.13),
     "float of mean 0.tif": with_floats(3.2, lowest=-0.42),
-    "float from -1.tif": with_floats(2.1, lowest=-1.05),
     "lossy.webp": draw_seven((100, 100)),
-    "plain.pgm": draw_seven(),
 }
 
 
@@ -99,7 +95,6 @@ BAD = {
     "large.webp": (WEBP, "are 25,000,000 pixels"),  # needs more memory
     "animated.gif": (encoded(draw_seven(), "GIF", **FRAMES), "contains several images"),
     "nan.tif": (encoded(NAN, "TIFF"), "is damaged: it contains no finite values"),
-    "noise.jpg": (bytes(range(256)) * 9, "is not an image"),
 }
 
 

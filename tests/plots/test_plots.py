@@ -27,20 +27,16 @@ def test_positive_weights_are_blue_negative_ones_red_and_zero_is_white():
         for part in (template[:7], template[7:14], template[14:])
     ]
     assert parts == [{BLUE}, {RED}, {PAPER}]
+    (template,) = plots.diverging_colours(weights / 2, scale=0.5)
+    half = (np.array(PAPER) + BLUE) / 2
+    np.testing.assert_allclose(template[0, 0], half, atol=1)
     counts = colours(templates(weights))  # 3x3 pixels for a weight, and the histogram
     assert counts[BLUE] == pytest.approx(196 * 9, abs=500)
     assert counts[RED] == pytest.approx(196 * 9, abs=500)
 
 
-def test_half_the_scale_is_half_the_colour():
-    (template,) = plots.diverging_colours(np.full((1, 784), 0.4), scale=0.8)
-    half = (np.array(PAPER) + BLUE) / 2
-    np.testing.assert_allclose(template[0, 0], half, atol=1)
-
-
 @pytest.mark.parametrize(
-    ("hidden", "weight", "displayed"),
-    [(1, 1, 1), (20, 1, 20), (500, 1, 100), (3, 0, 0)],
+    ("hidden", "weight", "displayed"), [(20, 1, 20), (500, 1, 100), (3, 0, 0)]
 )
 def test_at_most_100_neurons_are_displayed(hidden, weight, displayed):
     weights = np.full((hidden, 784), weight, np.float32)
@@ -98,12 +94,7 @@ def test_pixels_that_are_always_0_are_marked():
     assert red[1] > red[0] + 100
 
 
-def test_neurons_without_an_effect_can_be_plotted():
-    image = plots.neuron_responses(np.zeros((2, 10)), np.zeros((2, 11)), ["N11", "N12"])
-    assert image.width > image.height
-
-
-@pytest.mark.parametrize(("lines", "settings"), [(1, 2), (2, 2), (1, 30)])
+@pytest.mark.parametrize(("lines", "settings"), [(2, 2), (1, 30)])
 @pytest.mark.parametrize("xlabel", ["hidden", ""])  # empty: without an order
 def test_a_sweep_has_a_colour_for_each_line(lines, settings, xlabel):
     points = [
