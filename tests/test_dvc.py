@@ -1,7 +1,6 @@
 """dvc.yaml lists what each stage reads; DVC, Hydra and MLflow agree on the results."""
 
 import ast
-import functools
 import json
 import os
 import re
@@ -10,24 +9,20 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import pytest
 import yaml
 
 from pipeline import cli
-from pipeline.cli import schema
+from pipeline.cli.schema import QUESTION_KEYS
+from pipeline.datasets import file_sha256
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-SCHEMAS = {
-    "data": cli.DataConfig,
-    "train": cli.TrainConfig,
-    "evaluate": cli.EvaluateConfig,
-    "inspect": cli.InspectConfig,
-}
 # Keys that no output depends on: they select the run or model, control recording, or
 # are questions to `inspect`, whose answers are in another folder.
 NO_PARAMS = {"run", "model", "tracking", "resume", "reproduce", "server", "image"}
-NO_PARAMS |= {*schema.QUESTION_KEYS}
+NO_PARAMS |= {*QUESTION_KEYS}
 
 # Modules that no output depends on: configuration, MLflow, resuming and printing.
 NO_DEPS = {"cli", "tracking", "sweeps", "training/checkpoints", "training/reproduction"}
@@ -49,68 +44,39 @@ NOT_DEPS = {
 }
 
 
-@functools.cache
-def parsed(path):
-    return ast.parse(path.read_text())
-
-
 def file_of(module):
     """Return the path of a module or package of the project; None for others."""
     path = ROOT.joinpath(*module.split("."))
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.exists():
-            return candidate
-    return None
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((each for each in candidates if each.exists()), None)
 
 
 def statements(tree):
     """Yield all nodes of a syntax tree, except imports that only serve annotations."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        yield node
-        yield from statements(node)
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from statements(node)
 
 
-def definitions(module, name):
-    """Yield the file that defines a name, through the exports of packages."""
-    if submodule := file_of(f"{module}.{name}"):
-        yield submodule
-        return
-    path = file_of(module)
-    for node in parsed(path).body if path.stem == "__init__" else ():
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    yield from definitions(node.module, alias.name)
-                    return
-    yield path
-
-
-def imported(path):
-    """Yield the files that define what a module imports from this project."""
-    nodes = [*statements(parsed(path))]
+def imported(path, exports=None):
+    """Yield the files that define what a module, or some of its exports, imports."""
+    nodes = [*statements(ast.parse(path.read_text()))]
+    pairs = [ast.unparse(n).split(".") for n in nodes if isinstance(n, ast.Attribute)]
     for node in nodes:
         if not isinstance(node, ast.ImportFrom) or not file_of(node.module):
             continue
         for alias in node.names:
-            for defined in definitions(node.module, alias.name):
-                if defined.stem != "__init__":
-                    yield defined
-                    continue
-                # A package: only the names that the module uses count.
-                used = {
-                    use.attr
-                    for use in nodes
-                    if isinstance(use, ast.Attribute)
-                    and isinstance(use.value, ast.Name)
-                    and use.value.id == (alias.asname or alias.name)
-                }
-                package = ".".join(defined.relative_to(ROOT).parent.parts)
-                for name in used:
-                    yield from definitions(package, name)
-                if not used:
-                    yield defined
+            name, module = alias.asname or alias.name, file_of(node.module)
+            if exports is not None and name not in exports:
+                continue
+            needed = {alias.name}
+            if inner := file_of(f"{node.module}.{alias.name}"):
+                module, needed = inner, {pair[1] for pair in pairs if pair[0] == name}
+            if module.stem == "__init__" and module.parent.name != "pipeline":
+                yield from imported(module, needed)
+            else:
+                yield module
 
 
 def closure(stage):
@@ -127,14 +93,11 @@ def closure(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_command_of_a_dvc_stage_is_its_module(stage):
-    assert STAGES[stage]["cmd"] == f"python -m pipeline.{stage}"
-
-
-@pytest.mark.parametrize("stage", STAGES)
 def test_params_are_the_keys_that_shape_the_outputs(stage):
+    assert STAGES[stage]["cmd"] == f"python -m pipeline.{stage}"
     (params,) = STAGES[stage].get("params", [{"conf/config.yaml": []}])
-    keys = set(SCHEMAS[stage].model_fields) - NO_PARAMS
+    schema = getattr(cli, f"{stage.title()}Config")
+    keys = set(schema.model_fields) - NO_PARAMS
     assert set(params["conf/config.yaml"]) == keys
 
 
@@ -169,46 +132,31 @@ class Repository:
         return done.stdout + done.stderr
 
     def set(self, key, value):
-        """Edit conf/config.yaml."""
+        """Edit conf/config.yaml as it was committed."""
+        self("git", "checkout", "--quiet", "--", ".")
         path = self.root / "conf" / "config.yaml"
         text, edits = re.subn(rf"(?m)^{key}: \S+", f"{key}: {value}", path.read_text())
         assert edits == 1
         path.write_text(text)
 
-    def commit(self):
-        self("git", "config", "user.name", "A Student")
-        self("git", "config", "user.email", "student@example.org")
-        self("git", "add", "--all")
-        self("git", "commit", "--quiet", "--message", "a step")
-
-    def restore(self):
-        self("git", "checkout", "--quiet", "--", ".")
-
     def training(self):
         """Return the sha256 of the model in outputs/train, and its MLflow run."""
         run_id = json.loads(self.workspace.trained("run.json").read_text())["run_id"]
-        (model,) = (
-            sha256
-            for path, sha256 in self.workspace.hashes("train").items()
-            if path.name == "model.safetensors"
-        )
+        model = file_sha256(self.workspace.trained("model.safetensors"))
         return model, self.workspace.client.get_run(run_id)
-
-    def configuration(self, run, folder):
-        """Return the configuration that is stored with a run."""
-        path = self.workspace.client.download_artifacts(
-            run.info.run_id, "config.yaml", str(folder)
-        )
-        return yaml.safe_load(Path(path).read_text())
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory, clone_project):
     made = Repository(clone_project(tmp_path_factory.mktemp("dvc") / "repository"))
-    made.set("dataset", "digits")
-    made.set("epochs", 3)
+    made("git", "config", "user.name", "A Student")
+    made("git", "config", "user.email", "student@example.org")
+    for key, value in (("dataset", "digits"), ("epochs", 3)):
+        made.set(key, value)
+        made("git", "commit", "--quiet", "--all", "--message", "a smaller training")
     made("dvc", "repro")
-    made.commit()
+    made("git", "add", "--all")
+    made("git", "commit", "--quiet", "--message", "its results")
     return made
 
 
@@ -231,7 +179,7 @@ def test_repro_runs_changed_stages_only_and_restores_earlier_results(repository)
     assert "val/accuracy" in repository("dvc", "metrics", "diff")
     runs = len(repository.workspace.runs())
 
-    repository.restore()
+    repository.set("hidden", 20)
     back = repository("dvc", "repro")
     assert "Stage 'train' is cached - skipping run" in back
     restored_model, restored_run = repository.training()
@@ -240,53 +188,44 @@ def test_repro_runs_changed_stages_only_and_restores_earlier_results(repository)
 
 
 @pytest.mark.fault
-def test_train_repro_and_two_kinds_of_experiment_give_the_same_run(
-    repository, tmp_path
-):
-    trainings = {}
-    hidden = ["-S", "conf/config.yaml:hidden=40"]
-
-    repository(sys.executable, "-m", "pipeline.train", "hidden=40")
-    trainings["command line"] = repository.training()
-
-    repository.restore()
-    repository("dvc", "exp", "run", "--force", *hidden, "train")
-    trainings["experiment"] = repository.training()
-
-    repository.restore()
-    repository.set("hidden", 40)
-    repository("dvc", "repro", "--force", "train")
-    trainings["edited file"] = repository.training()
-
-    repository.restore()
-    in_copy = ["--temp", "--force", "--name", "in-a-copy"]
-    repository("dvc", "exp", "run", *in_copy, *hidden, "evaluate")
+def test_train_repro_and_two_kinds_of_experiment_give_the_same_run(repository):
+    experiment = ["dvc", "exp", "run", "--force", "-S", "conf/config.yaml:hidden=40"]
+    models, runs = [], []
+    for command in (
+        [sys.executable, "-m", "pipeline.train", "hidden=40"],
+        [*experiment, "train"],
+        ["dvc", "repro", "--force", "train"],
+    ):
+        repository.set("hidden", 40 if "repro" in command else 20)
+        repository(*command)
+        model, run = repository.training()
+        models.append(model)
+        runs.append(run)
+    repository.set("hidden", 20)
+    repository(*experiment, "--temp", "--name", "in-a-copy", "evaluate")
     (copied,) = repository.workspace.runs("tags.`dvc.experiment` = 'in-a-copy'")
-    trainings["copy"] = (copied.data.tags["weights.sha256"], copied)
-
-    assert len({model for model, _ in trainings.values()}) == 1
-    assert len({run.info.run_id for _, run in trainings.values()}) == 4
     commit = repository("git", "rev-parse", "HEAD").strip()
-    configurations = []
-    for way, (model, run) in trainings.items():
-        (tmp_path / way).mkdir()
-        configurations.append(repository.configuration(run, tmp_path / way))
+    # In a copy, DVC commits the edit before it runs the stages.
+    assert [run.data.tags["git.commit"] for run in runs] == [commit] * 3
+    runs.append(copied)
+    assert len({run.info.run_id for run in runs}) == 4
+    for run in runs:
         assert run.info.status == "FINISHED"
-        assert run.data.tags["weights.sha256"] == model
+        assert run.data.tags["weights.sha256"] == models[0]
         assert run.data.tags["data.sha256"] == copied.data.tags["data.sha256"]
-        if way != "copy":  # there, DVC commits the edit before it runs the stages
-            assert run.data.tags["git.commit"] == commit
-    assert configurations[0]["hidden"] == 40
-    assert all(each == configurations[0] for each in configurations)
-    assert trainings["experiment"][1].data.tags["dvc.experiment"]
-    assert "dvc.experiment" not in trainings["command line"][1].data.tags
+    assert len({*models}) == 1
+    uris = [f"{run.info.artifact_uri}/config.yaml" for run in runs]
+    (configuration,) = {mlflow.artifacts.load_text(uri) for uri in uris}
+    assert yaml.safe_load(configuration)["hidden"] == 40
+    experiments = ["dvc.experiment" in run.data.tags for run in runs]
+    assert experiments == [False, True, False, True]
     # `evaluate` wrote to the run that was trained in the copy and created no other.
     assert "evaluate/digits/accuracy" in copied.data.metrics
 
 
 @pytest.mark.fault
 def test_a_clone_pulls_the_results_and_records_a_new_run(repository, tmp_path):
-    repository.restore()
+    repository.set("hidden", 20)
     repository("dvc", "repro")
     model, run = repository.training()
     remote = ["dvc", "remote", "add", "--local", "store", str(tmp_path / "store")]
@@ -298,7 +237,7 @@ def test_a_clone_pulls_the_results_and_records_a_new_run(repository, tmp_path):
     clone = Repository(replace(repository.workspace, outputs=outputs))
     clone(*remote)
     clone("dvc", "pull", "--remote", "store")
-    assert model in clone.workspace.hashes("train").values()
+    assert file_sha256(clone.workspace.trained("model.safetensors")) == model
     assert "Data and pipelines are up to date" in clone("dvc", "repro")
     printed = clone(sys.executable, "-m", "pipeline.evaluate")
     assert "the store has no run of this network" in printed

@@ -25,14 +25,11 @@ clock = keras.callbacks.LambdaCallback(
     on_train_begin=lambda logs: times.append(time.perf_counter()),
     on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()),
 )
-model = keras.Sequential(
-    [
-        keras.layers.Input((28, 28)),
-        keras.layers.Flatten(),
-        keras.layers.Dense(20, activation="relu"),
-        keras.layers.Dense(10, activation="softmax"),
-    ]
-)
+model = keras.Sequential()
+model.add(keras.layers.Input((28, 28)))
+model.add(keras.layers.Flatten())
+model.add(keras.layers.Dense(20, activation="relu"))
+model.add(keras.layers.Dense(10, activation="softmax"))
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(
     idx("train-images-idx3-ubyte"),
