@@ -25,13 +25,3 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path):
     resized = read_input(str(path), mnist, prepare=False).prepared
     assert preprocessed.image[0, 0] == 0 and resized.image[0, 0] == 255
     assert preprocessed.digit_count == 1 and list(resized.steps) == ["resized"]
-
-
-def test_unreadable_files_are_collected_and_the_others_read(mnist, tmp_path):
-    Image.new("L", (9, 9)).save(tmp_path / "5.png")
-    (tmp_path / "6.png").write_text("no image")
-    listing, (image,) = read_inputs(str(tmp_path), mnist, prepare=True)
-    assert len(listing.entries) == 2
-    assert (image.name, image.label, image.label_from_name) == ("5.png", 5, True)
-    (problem,) = listing.problems
-    assert "6.png is not an image" in problem

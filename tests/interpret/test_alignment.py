@@ -1,22 +1,19 @@
 import numpy as np
 import pytest
-import torch
 
 from pipeline.interpret import alignment, describe_comparison
 from pipeline.interpret.output import comparison_images
-from pipeline.model import Network
+from pipeline.model import network_from, snapshot
 from pipeline.plots.common import GRID
 
 
 def permuted(network, order):
     """A copy whose neuron k is neuron order[k] of the network."""
-    copy = Network(hidden=len(order), generator=torch.Generator())
-    state = network.state_dict()
+    state = snapshot(network)
     for name in ("layer_1.weight", "layer_1.bias"):
         state[name] = state[name][order]
-    state["layer_2.weight"] = state["layer_2.weight"][:, order]
-    copy.load_state_dict(state)
-    return copy
+    state["layer_2.weight"] = state["layer_2.weight"][:, order].copy()
+    return network_from(state)
 
 
 def partners(matches):
@@ -45,11 +42,9 @@ def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
 
 
 def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mnist):
-    state = trained.network.state_dict()
-    state["layer_1.bias"] = state["layer_1.bias"].clone()
+    state = snapshot(trained.network)
     state["layer_1.bias"][[3, 7, 11]] = -1e6
-    inactive = Network(hidden=20, generator=torch.Generator())
-    inactive.load_state_dict(state)
+    inactive = network_from(state)
     result = alignment.NetworkComparison.of(
         inactive, permuted(inactive, ORDER), mnist.test
     )
@@ -74,8 +69,8 @@ def test_the_matching_is_optimal_and_not_greedy():
     assert partners(alignment.match_neurons(similarity)) == {0: 1, 1: 0}
 
 
-def test_neurons_of_a_larger_network_have_no_partner(trained, few):
-    other = Network(hidden=30, generator=torch.Generator().manual_seed(2))
+def test_neurons_of_a_larger_network_have_no_partner(trained, few, new_network):
+    other = new_network(30, seed=2)
     result = alignment.NetworkComparison.of(trained.network, other, few.val)
     assert len({*partners(result.by_weights).values()}) == 20
     assert max(match.similarity for match in result.by_weights.values()) < 0.9
