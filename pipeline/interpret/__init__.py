@@ -8,10 +8,10 @@ from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.measurements import frozen_weights, nonzero_counts
 from pipeline.interpret.names import find_neurons, find_parameter
 from pipeline.interpret.output import write_analysis, write_comparison, write_terms
-from pipeline.interpret.text import describe_comparison, render_tutorial
-from pipeline.interpret.worksheet import (
+from pipeline.interpret.text import (
+    describe_comparison,
     describe_pixel,
-    pre_activations,
+    render_tutorial,
     weight_history,
-    worksheets,
 )
+from pipeline.interpret.worksheet import pre_activations, worksheets

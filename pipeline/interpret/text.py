@@ -1,7 +1,7 @@
-"""The texts that `inspect` prints: its tutorial, and the comparison of two networks.
+"""The texts that `inspect` prints: tutorial, comparison, and history of a weight.
 
-The sentences are in the templates tutorial.txt and comparison.txt, which contain
-nothing that a user entered; this module prepares the numbers and tables in them.
+The sentences of the first two are in the templates tutorial.txt and comparison.txt,
+which contain nothing that a user entered; this module prepares what goes into them.
 """
 
 import textwrap
@@ -9,18 +9,26 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, UInt8
 from jinja2 import Environment, StrictUndefined
 from scipy.special import softmax
 
-from pipeline import SIDE
+from pipeline import PIXELS, SIDE
 from pipeline.cli import table
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
+from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.output import MAX_NEURONS, percent
-from pipeline.interpret.worksheet import PreActivation, pre_activations
+from pipeline.interpret.worksheet import (
+    PreActivation,
+    decimal,
+    pre_activations,
+    to_units,
+)
 
 WIDTH = 88  # of a paragraph
 OUTPUTS_PER_ROW = 5
+MAX_EPOCHS = 24  # in the table of a weight's history
 MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
 
 
@@ -135,6 +143,53 @@ def describe_comparison(comparison: NetworkComparison) -> str:
 
 def _cells(match: NeuronMatch | None) -> list[str]:
     return [f"N1{match.b + 1}", match.similarity_text] if match else ["none", ""]
+
+
+def weight_history(
+    location: ParameterLocation, values: Float[np.ndarray, " epochs"]
+) -> str:
+    """Return the value of a parameter before training and after its epochs.
+
+    A long history shows every n-th epoch; its changes then cover n epochs each.
+    """
+    numbers = [to_units(value, 6) for value in values.tolist()]
+    last = len(numbers) - 1
+
+    def change(first: int, epoch: int) -> str:
+        return f"{(numbers[epoch] - numbers[first]) / 10**6:+.6f}"
+
+    step = max(1, -(-last // MAX_EPOCHS))
+    displayed = [e for e in range(1, last + 1) if e in (1, last) or not e % step]
+    rows = [["initial", decimal(numbers[0], 6), ""]]
+    for before, epoch in zip([0, *displayed], displayed, strict=False):
+        rows.append([f"{epoch}", decimal(numbers[epoch], 6), change(before, epoch)])
+    lines = [
+        f"{location.name}: {location.describe()}",
+        table(["epoch", "value", "change"], rows),
+    ]
+    changes = np.abs(np.diff(values.astype(float)))
+    if last and not changes.any():
+        lines.append("It never changed: its gradient was 0 in every step.")
+    elif last:
+        k = int(changes.argmax())
+        text = (
+            f"The largest change in one epoch was {change(k, k + 1)}, in epoch {k + 1}."
+        )
+        if step > 1:
+            text += f" The changes in the table cover up to {step} epochs each."
+        lines.append(text)
+    return "\n".join(lines)
+
+
+def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
+    """Return how often a pixel is above 0 in the training images, and its mean."""
+    levels = images.reshape(-1, PIXELS)[:, pixel]
+    count = np.count_nonzero(levels)
+    return (
+        f"Pixel {pixel} is above 0 in {count:,} of {len(images):,} training images "
+        f"({count / len(images):.1%}); its mean is {levels.mean() / 255:.4f} (0 is "
+        "black, 1 is white)."
+    )
 
 
 def _render(template: str, **values: Any) -> str:  # noqa: ANN401

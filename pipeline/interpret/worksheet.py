@@ -17,7 +17,6 @@ from pipeline.interpret.names import ParameterLocation
 from pipeline.model import Network
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
-MAX_EPOCHS = 24  # of a weight history
 
 
 @dataclass(frozen=True)
@@ -87,13 +86,14 @@ def worksheets(sums: Mapping[str, PreActivation], neurons: Sequence[str]) -> str
     return "\n\n".join([*parts, notes(selected)])
 
 
-def _fixed(value: float, decimals: int = 4) -> int:
+def to_units(value: float, decimals: int = 4) -> int:
     """Return the value in units of its last decimal; these add up exactly."""
     return round(value * float(10**decimals))
 
 
-def _format(fixed: int, decimals: int = 4) -> str:
-    return f"{fixed / 10**decimals:,.{decimals}f}"
+def decimal(units: int, decimals: int = 4) -> str:
+    """Return a number of units of the last decimal as text."""
+    return f"{units / 10**decimals:,.{decimals}f}"
 
 
 def formula(pre_activation: PreActivation) -> str:
@@ -115,17 +115,17 @@ def sum_worksheet(pre_activation: PreActivation) -> str:
     rows = []
     for k in displayed:
         values = pre_activation.weights[k], pre_activation.inputs[k], terms[k]
-        numbers = [_format(_fixed(value)) for value in values]
+        numbers = [decimal(to_units(value)) for value in values]
         place = f"pixel {k}: row {k // SIDE}, column {k % SIDE}" if is_hidden else ""
         rows.append([names[k], *numbers, place])
-    z, bias = _fixed(pre_activation.z), _fixed(pre_activation.bias)
-    rest = z - bias - sum(_fixed(terms[k]) for k in displayed)
+    z, bias = to_units(pre_activation.z), to_units(pre_activation.bias)
+    rest = z - bias - sum(to_units(terms[k]) for k in displayed)
     zeros = int((terms == 0).sum())
     smaller = len(terms) - zeros - len(displayed)
     others = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
-    rows.append(["rest", "", "", _format(rest), others])
-    rows.append(["C" if is_hidden else "bias", "", "", _format(bias), ""])
-    rows.append(["y" if is_hidden else "z", "", "", _format(z), "the sum"])
+    rows.append(["rest", "", "", decimal(rest), others])
+    rows.append(["C" if is_hidden else "bias", "", "", decimal(bias), ""])
+    rows.append(["y" if is_hidden else "z", "", "", decimal(z), "the sum"])
     digit = "" if is_hidden else f", for the digit {number - 1}"
     factor = "x pixel" if is_hidden else "x neuron"
     lines = [
@@ -135,7 +135,7 @@ def sum_worksheet(pre_activation: PreActivation) -> str:
     ]
     if is_hidden:
         state = "active" if z > 0 else "not active"
-        relu = f"{neuron} = max(0, y) = {_format(max(0, z))}"
+        relu = f"{neuron} = max(0, y) = {decimal(max(0, z))}"
         lines.append(f"ReLU: {relu}; the neuron is {state}")
     return "\n".join(lines)
 
@@ -157,8 +157,8 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
 
 def softmax_worksheet(logits: Float[np.ndarray, "10"]) -> str:
     """Return the steps from ten sums to ten probabilities, which add up to 100%."""
-    z = [_fixed(logit) for logit in logits]
-    powers = [_fixed(np.exp((value - max(z)) / 10**4), 6) for value in z]
+    z = [to_units(logit) for logit in logits]
+    powers = [to_units(np.exp((value - max(z)) / 10**4), 6) for value in z]
     exact = softmax(logits) * 10**4
     shares = [int(share) for share in exact]
     # The largest remainders get a unit each until the sum is 100%, so the error of
@@ -167,61 +167,14 @@ def softmax_worksheet(logits: Float[np.ndarray, "10"]) -> str:
         shares[k] += 1
     rows = []
     for digit, power in enumerate(powers):
-        numbers = _format(z[digit]), _format(power, 6), f"{_format(shares[digit], 2)}%"
+        numbers = decimal(z[digit]), decimal(power, 6), f"{decimal(shares[digit], 2)}%"
         answer = "the answer" if digit == z.index(max(z)) else ""
         rows.append([f"{digit}", f"N2{digit + 1}", *numbers, answer])
-    total = f"{_format(sum(shares), 2)}%"
-    rows.append(["sum", "", "", _format(sum(powers), 6), total, ""])
+    total = f"{decimal(sum(shares), 2)}%"
+    rows.append(["sum", "", "", decimal(sum(powers), 6), total, ""])
     columns = ["digit", "neuron", "z", "e^(z - max)", "probability", ""]
     return (
-        f"Softmax: e^(z - max) of each digit, with max = {_format(max(z))}, is divided "
+        f"Softmax: e^(z - max) of each digit, with max = {decimal(max(z))}, is divided "
         "by the sum of all.\nThe probabilities are rounded to add up to 100%.\n"
         + table(columns, rows, left=["digit", "neuron", ""])
-    )
-
-
-def weight_history(
-    location: ParameterLocation, values: Float[np.ndarray, " epochs"]
-) -> str:
-    """Return the value of a parameter before training and after its epochs.
-
-    A long history shows every n-th epoch; its changes then cover n epochs each.
-    """
-    numbers = [_fixed(value, 6) for value in values.tolist()]
-    last = len(numbers) - 1
-
-    def change(first: int, epoch: int) -> str:
-        return f"{(numbers[epoch] - numbers[first]) / 10**6:+.6f}"
-
-    step = max(1, -(-last // MAX_EPOCHS))
-    displayed = [e for e in range(1, last + 1) if e in (1, last) or not e % step]
-    rows = [["initial", _format(numbers[0], 6), ""]]
-    for before, epoch in zip([0, *displayed], displayed, strict=False):
-        rows.append([f"{epoch}", _format(numbers[epoch], 6), change(before, epoch)])
-    lines = [
-        f"{location.name}: {location.describe()}",
-        table(["epoch", "value", "change"], rows),
-    ]
-    changes = np.abs(np.diff(values.astype(float)))
-    if last and not changes.any():
-        lines.append("It never changed: its gradient was 0 in every step.")
-    elif last:
-        k = int(changes.argmax())
-        text = (
-            f"The largest change in one epoch was {change(k, k + 1)}, in epoch {k + 1}."
-        )
-        if step > 1:
-            text += f" The changes in the table cover up to {step} epochs each."
-        lines.append(text)
-    return "\n".join(lines)
-
-
-def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
-    """Return how often a pixel is above 0 in the training images, and its mean."""
-    levels = images.reshape(-1, PIXELS)[:, pixel]
-    count = np.count_nonzero(levels)
-    return (
-        f"Pixel {pixel} is above 0 in {count:,} of {len(images):,} training images "
-        f"({count / len(images):.1%}); its mean is {levels.mean() / 255:.4f} (0 is "
-        "black, 1 is white)."
     )

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from pipeline.interpret import names, output, worksheet
+from pipeline.interpret import names, output, text, worksheet
 from pipeline.plots.common import BLUE, GRID
 
 
@@ -120,12 +120,12 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
 def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
     location = names.find_parameter("layer_1[300,5]", hidden=20)
     values = location.values(trained.history())
-    lines = worksheet.weight_history(location, values).splitlines()
+    lines = text.weight_history(location, values).splitlines()
     displayed = [float(numbers(line, 6)[0]) for line in lines[2:23]]
     np.testing.assert_allclose(displayed, values, atol=6e-7)
     largest = int(np.abs(np.diff(values)).argmax())
     assert lines[23].endswith(f"in epoch {largest + 1}.")
-    frozen = worksheet.weight_history(location, values[:1].repeat(21))
+    frozen = text.weight_history(location, values[:1].repeat(21))
     assert "never changed" in frozen.splitlines()[-1]
 
 
@@ -133,9 +133,9 @@ def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
 def test_the_changes_of_a_weight_history_add_up_in_few_rows(epochs):
     values = np.random.default_rng(1).normal(size=epochs + 1).astype(np.float32)
     location = names.find_parameter("layer_1.bias[0]", hidden=20)
-    lines = worksheet.weight_history(location, values).splitlines()
-    assert len(lines) <= worksheet.MAX_EPOCHS + 5
+    lines = text.weight_history(location, values).splitlines()
+    assert len(lines) <= text.MAX_EPOCHS + 5
     changes = [numbers(line, 6)[1] for line in lines[3:-1]]
-    assert ("epochs each" in lines[-1]) == (epochs > worksheet.MAX_EPOCHS)
+    assert ("epochs each" in lines[-1]) == (epochs > text.MAX_EPOCHS)
     initial, last = (numbers(lines[k], 6)[0] for k in (2, -2))
     assert initial + sum(changes) == last
