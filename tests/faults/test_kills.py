@@ -18,7 +18,7 @@ pytestmark = pytest.mark.fault
 KILLS = int(os.environ.get("KILLS", "1"))
 SEED = int(os.environ.get("SEED", "1"))
 EPOCHS = 30  # of a training run that is killed
-MANY = int(os.environ.get("MANY", "4"))  # training runs that are started at once
+MANY = int(os.environ.get("MANY", "3"))  # training runs that are started at once
 
 
 def last_epoch(stdout):

@@ -64,7 +64,7 @@ def test_the_default_training_has_the_results_of_the_exercise(trained, metrics, 
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("seed", [2, 3, 4, 5])
+@pytest.mark.parametrize("seed", [2, 3])
 def test_other_seeds_reach_the_accuracy_of_the_exercise(mnist, seed):
     split = mnist.split("exercise")
     network, epochs = training.train(
