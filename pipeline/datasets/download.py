@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 import zipfile
 import zlib
@@ -200,6 +201,8 @@ def _download(url: str) -> bytes:
         try:
             content.set_result(_receive(url))
         except UNUSABLE as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it has an open connection
             content.set_exception(error)
 
     thread = threading.Thread(target=receive, daemon=True)
