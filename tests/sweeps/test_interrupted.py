@@ -89,9 +89,9 @@ CTRL_C_AFTER_THE_LAST_EPOCH = """
 import os, signal
 from pipeline import training
 finish = training.Recorder.finish
-def interrupted(*arguments):
+def interrupted(*arguments, **options):
     os.kill(os.getpid(), signal.SIGINT)
-    return finish(*arguments)
+    return finish(*arguments, **options)
 training.Recorder.finish = interrupted
 """
 
