@@ -1,6 +1,6 @@
 import gzip
-from dataclasses import replace
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
