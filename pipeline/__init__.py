@@ -3,3 +3,10 @@
 SIDE = 28  # pixels; every image is SIDE x SIDE
 PIXELS = SIDE * SIDE
 CLASSES = 10
+
+
+class UserError(ValueError):
+    """An error that a user can resolve; commands print it as one message.
+
+    Any other `ValueError` is an error of the program and keeps its traceback.
+    """

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import UserError
 from pipeline.cli import (
     EvaluateConfig,
     outputs_dir,
@@ -65,7 +66,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
     print(f"\n{_summary(results)}\n{EXPLANATION}\n")
     print(f"files  {outputs / 'evaluate'}\n{run.viewing_hint()}", end="")
     if problems:
-        raise ValueError("\n  ".join(["not all images were evaluated", *problems]))
+        raise UserError("\n  ".join(["not all images were evaluated", *problems]))
 
 
 def _evaluate_sets(
@@ -87,7 +88,7 @@ def _evaluate_sets(
                 prepare=cfg.prepare if trained.prepared_as_mnist else bool(cfg.prepare),
                 track=progress(f"preprocessing {name or dataset.name}"),
             )
-        except (ValueError, FileNotFoundError) as error:
+        except (UserError, FileNotFoundError) as error:
             if len(names) == 1:
                 raise
             problems.append(str(error))
@@ -99,7 +100,7 @@ def _evaluate_sets(
         network, detector = trained.network, trained.detector
         results.append(evaluate_network(test_set, network=network, detector=detector))
     if not results:
-        raise ValueError("\n  ".join(["no set could be evaluated", *problems]))
+        raise UserError("\n  ".join(["no set could be evaluated", *problems]))
     return results, problems
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import UserError
 from pipeline.cli import PredictConfig, outputs_dir, probability_bars, stage, store_dir
 from pipeline.files import printable
 
@@ -58,14 +59,14 @@ def predict(cfg: PredictConfig) -> None:
         predictions.append(Prediction(source, probabilities[0].tolist(), verdict))
         print(predictions[-1].text())
     if not predictions:
-        raise ValueError("\n  ".join(["no image could be read", *listing.problems]))
+        raise UserError("\n  ".join(["no image could be read", *listing.problems]))
     with files.atomic_folder(outputs / "predict") as folder:
         _write(predictions, folder, dataset.means())
     print(f"files  {outputs / 'predict'}")
     if listing.problems:
         failed = len(listing.problems)
         summary = f"{failed} {'image was' if failed == 1 else 'images were'} not read"
-        raise ValueError("\n  ".join([summary, *listing.problems]))
+        raise UserError("\n  ".join([summary, *listing.problems]))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ seconds per run, or 0.1 s if an unchanged copy is already on the server. A copy 
 tag `copy.of` with the id of its original; metrics, files and times are the same.
 """
 
+from pipeline import UserError
 from pipeline.cli import SyncConfig, stage, store_dir
 
 
@@ -13,7 +14,7 @@ def sync(cfg: SyncConfig) -> None:
     from pipeline import tracking
 
     if cfg.server is None:
-        raise ValueError(
+        raise UserError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
     addresses = tracking.sync_runs(store=store_dir(), server=cfg.server)

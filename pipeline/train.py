@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline import UserError
 from pipeline.cli import (
     ConfigError,
     RunContext,
@@ -108,13 +109,13 @@ def _load(
             cfg = validate(TrainConfig, dict(cfg) | original.hyperparameters)
         except ConfigError as error:
             run_id = original.run.run_id
-            raise ValueError(f"run {run_id} cannot be reproduced: {error}") from None
+            raise UserError(f"run {run_id} cannot be reproduced: {error}") from None
         dataset = original.load_dataset(folder)
     else:
         dataset = datasets.load(cfg.dataset, folder=folder)
     split = dataset.split(cfg.split)
     if cfg.batch_size > len(split.train):
-        raise ValueError(
+        raise UserError(
             f"batch_size must be <= {len(split.train)}, the number of training images "
             f"of {dataset.name}, got {cfg.batch_size}"
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline import UserError
 from pipeline.cli.schema import HYPERPARAMETERS, ConfigT, StageConfig
 from pipeline.files import printable
 
@@ -43,7 +44,7 @@ def _outputs_of(project: Path) -> Path:
     return Path(outputs).expanduser().resolve() if outputs else project / "outputs"
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """Invalid values; the message has one line for each."""
 
 

@@ -18,15 +18,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline import files
+from pipeline import UserError, files
 from pipeline.cli.arguments import Job, ParsedCommand
 from pipeline.cli.config import CONF_DIR, outputs_dir, to_dict
 from pipeline.cli.overrides import quote
 from pipeline.cli.schema import StageConfig
 from pipeline.cli.terminal import ignore_broken_pipe
 
-# Errors caused by files, values or the network. Others are bugs: print a traceback.
-USER_ERRORS = (ValueError, ArithmeticError, OSError)
+# Errors caused by values, files, the network or a training run that diverges. Others
+# are errors of the program: they keep their traceback.
+USER_ERRORS = (UserError, FloatingPointError, OSError)
 LaunchJobs = Callable[[Path, Mapping[str, str]], None]  # in a folder, with these tags
 
 

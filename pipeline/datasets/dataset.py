@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import CLASSES
+from pipeline import CLASSES, UserError
 
 HOLDOUT_DIVISOR = 120  # split=holdout reserves 1/120 of the images per class
 
@@ -61,9 +61,9 @@ class Dataset:
         }
 
     def check(self, sha256: str) -> None:
-        """Raise ValueError unless the file has this sha256, recorded by a network."""
+        """Raise UserError unless the file has this sha256, recorded by a network."""
         if self.sha256 != sha256:
-            raise ValueError(
+            raise UserError(
                 f"{self.path} has sha256 {self.sha256}; the network was trained with "
                 f"{sha256}: train it again, or restore that data"
             )
@@ -78,8 +78,10 @@ class Dataset:
                 does not depend on the seed.
 
         Raises:
-            ValueError: If a class has too few images for `holdout`.
+            UserError: If a class has too few images for `holdout`.
         """
+        if how not in ("exercise", "holdout"):
+            raise ValueError(f"split must be exercise or holdout, got {how!r}")
         if how == "exercise":
             return Split(self.train, self.test)
         per_class = len(self.train) // HOLDOUT_DIVISOR
@@ -87,7 +89,7 @@ class Dataset:
         for label in np.unique(self.train.labels):
             rows = np.flatnonzero(self.train.labels == label)
             if not 0 < per_class < len(rows):
-                raise ValueError(
+                raise UserError(
                     f"split=holdout needs more than {max(per_class, 1)} training "
                     f"images of each class; {self.name} has {len(rows)} of "
                     f"class {label}"

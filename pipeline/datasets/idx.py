@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import CLASSES
+from pipeline import CLASSES, UserError
 
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
@@ -46,20 +46,18 @@ def read_pair(
     """Read images of any size and their labels (0 to 9) from two IDX files.
 
     Raises:
-        ValueError: If a file violates the format, or the files do not match.
+        UserError: If a file violates the format, or the files do not match.
     """
     images = read_idx(images_path, dimensions=3)
     labels = read_idx(labels_path, dimensions=1)
     if len(images) != len(labels):
-        raise ValueError(
+        raise UserError(
             f"{images_path} has {len(images)} images, "
             f"{labels_path.name} {len(labels)} labels"
         )
     if labels.max() >= CLASSES:
         row = int(np.argmax(labels >= CLASSES))
-        raise ValueError(
-            f"{labels_path} has label {labels[row]} in row {row}, not 0..9"
-        )
+        raise UserError(f"{labels_path} has label {labels[row]} in row {row}, not 0..9")
     return images, labels
 
 
@@ -71,13 +69,13 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
         dimensions: 3 for images, 1 for labels.
 
     Raises:
-        ValueError: If the file violates the format; the message names file and rule.
+        UserError: If the file violates the format; the message names file and rule.
 
     Source: the format is described at the end of LeCun, Cortes, Burges, The MNIST
     database of handwritten digits (1998).
     """
     if not path.is_file():
-        raise ValueError(f"{path} is not a regular file")
+        raise UserError(f"{path} is not a regular file")
     with path.open("rb") as stream:
         gzipped = stream.read(2) == b"\x1f\x8b"
     try:
@@ -86,10 +84,10 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
             size = math.prod(sizes)
             body = stream.read(size + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a complete gzip file: {error}") from None
+        raise UserError(f"{path} is not a complete gzip file: {error}") from None
     if len(body) != size:
         actual = "more" if len(body) > size else f"{len(body):,}"
-        raise ValueError(
+        raise UserError(
             f"{path} declares {size:,} bytes after its header, but has {actual}"
         )
     return np.frombuffer(body, np.uint8).reshape(sizes)
@@ -100,23 +98,23 @@ def _read_header(stream: BufferedIOBase, path: Path, dimensions: int) -> list[in
     header = stream.read(4 + 4 * dimensions)
     magic, start = bytes([0, 0, 8, dimensions]), header[:4]
     if not header:
-        raise ValueError(f"{path} is empty")
+        raise UserError(f"{path} is empty")
     if start != magic:
         problem = next(p for s, p in OTHER_FORMATS.items() if start.startswith(s))
-        raise ValueError(
+        raise UserError(
             f"{path} {problem}: it starts with bytes {start.hex(' ')}; an IDX file of "
             f"bytes in {dimensions} dimensions starts with {magic.hex(' ')}"
         )
     if len(header) < 4 + 4 * dimensions:
-        raise ValueError(f"{path} is truncated: it ends within its header")
+        raise UserError(f"{path} is truncated: it ends within its header")
     sizes = [int(size) for size in np.frombuffer(header, ">u4", offset=4)]
     if sizes[0] > MAX_IMAGES or max(sizes[1:], default=0) > MAX_SIDE:
-        raise ValueError(
+        raise UserError(
             f"{path} declares {' x '.join(f'{size:,}' for size in sizes)}: the limits "
             f"are {MAX_IMAGES:,} images and {MAX_SIDE:,} pixels per side"
         )
     if not 0 < math.prod(sizes) <= MAX_FILE_BYTES:
-        raise ValueError(
+        raise UserError(
             f"{path} declares {math.prod(sizes):,} bytes, not 1 to {MAX_FILE_BYTES:,}"
         )
     return sizes

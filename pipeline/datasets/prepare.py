@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from safetensors import numpy as safetensors
 
-from pipeline import SIDE, files, plots
+from pipeline import SIDE, UserError, files, plots
 from pipeline.datasets import download, idx
 from pipeline.datasets.dataset import Dataset, LabelledImages
 
@@ -28,7 +28,7 @@ def load(dataset: str, *, folder: Path | str) -> Dataset:
     Raises:
         FileNotFoundError: If the data set is not available; the message names the
             files to provide.
-        ValueError: If an IDX file violates the format.
+        UserError: If an IDX file violates the format.
     """
     path = prepare(dataset, folder=Path(folder))[0]
     content = path.read_bytes()
@@ -150,12 +150,12 @@ def _read_source(dataset: str, folder: Path) -> tuple[LabelledImages, LabelledIm
         (whole,) = pairs.values()
         test_count = len(whole) // 7  # the ratio of MNIST's 60,000 and 10,000
         if not test_count:
-            raise ValueError(f"{source} needs at least 7 images, has {len(whole)}")
+            raise UserError(f"{source} needs at least 7 images, has {len(whole)}")
         return whole.pick(slice(-test_count)), whole.pick(slice(-test_count, None))
     train = [pair for name, pair in pairs.items() if "train" in name]
     test = [pair for name, pair in pairs.items() if "train" not in name]
     if len(train) != 1 or len(test) != 1:
-        raise ValueError(
+        raise UserError(
             f"{source} must contain one pair of IDX files, such as images-idx3-ubyte "
             "and labels-idx1-ubyte (also .gz), or two pairs, one of them with train in "
             f"its name; image files with labels: {', '.join(pairs) or 'none'}"
@@ -189,5 +189,5 @@ def _read_28x28(images_path: Path, labels_path: Path) -> LabelledImages:
     images, labels = idx.read_pair(images_path, labels_path)
     if images.shape[1:] != (SIDE, SIDE):
         height, width = images.shape[1:]
-        raise ValueError(f"{images_path} has images of {height}x{width}, not 28x28")
+        raise UserError(f"{images_path} has images of {height}x{width}, not 28x28")
     return LabelledImages(images, labels)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import images
+from pipeline import UserError, images
 from pipeline.datasets import Dataset
 from pipeline.files import printable
 from pipeline.images import ImageEntry, ImageListing, Levels, PreparedImage
@@ -55,7 +55,7 @@ def read_inputs(
         read when the iterator reaches it; its problem is then added to the listing.
 
     Raises:
-        ValueError: If the file, the folder or the test image does not exist.
+        UserError: If the file, the folder or the test image does not exist.
     """
     test_image = _test_image(source, dataset, key="images", others="a file or folder")
     if test_image:
@@ -77,7 +77,7 @@ def read_images(
     for entry in entries:
         try:
             prepared = _prepare(entry.source, prepare=prepare)
-        except ValueError as error:
+        except UserError as error:
             problems.append(str(error))
             continue
         yield InputImage(entry.name, entry.label, entry.label_from_name, prepared)
@@ -87,7 +87,7 @@ def read_input(source: str, dataset: Dataset, *, prepare: bool) -> InputImage:
     """Read the image that the key `image` selects: a test image or a file.
 
     Raises:
-        ValueError: If it cannot be read; the message says why.
+        UserError: If it cannot be read; the message says why.
     """
     test_image = _test_image(source, dataset, key="image", others="a file")
     if test_image:
@@ -104,7 +104,7 @@ def _test_image(
         return None
     row, test = int(source), dataset.test
     if not 0 <= row < len(test):
-        raise ValueError(
+        raise UserError(
             f"{key} must be 0 to {len(test) - 1}, the index of a test image of "
             f"{dataset.name}, or {others}, got {row}"
         )

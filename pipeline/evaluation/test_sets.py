@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from pipeline import datasets, images
+from pipeline import UserError, datasets, images
 from pipeline.datasets import Dataset, LabelledImages
 from pipeline.evaluation.inputs import read_images
 from pipeline.files import printable
@@ -65,7 +65,7 @@ def load_test_set(
 
     Raises:
         FileNotFoundError: If the data set is not available.
-        ValueError: If no image can be read; the message says why.
+        UserError: If no image can be read; the message says why.
     """
     if name is None:
         data = dataset.split(split).val
@@ -87,7 +87,7 @@ def load_test_set(
         row = each.name, each.label, image.image, image.digit_count, image.drawn
         rows.append(row)
     if not rows:
-        raise ValueError("\n  ".join([f"{set_name}: no readable images", *problems]))
+        raise UserError("\n  ".join([f"{set_name}: no readable images", *problems]))
     files, labels, pixels, digit_counts, drawn = zip(*rows, strict=True)
     how = "preprocessed as in MNIST" if prepare else "not preprocessed"
     return TestSet(
@@ -133,7 +133,7 @@ def _find_images(name: str) -> tuple[str, ImageListing]:
         if pairs:
             return set_name, _read_idx_pair(pairs)
         for unpaired in place.glob("*images*idx3*"):
-            raise ValueError(
+            raise UserError(
                 f"{printable(unpaired)} needs its labels-idx1-ubyte file in the "
                 "same folder; both must be regular files"
             )
@@ -146,14 +146,14 @@ def _read_idx_pair(pairs: Sequence[tuple[Path, Path]]) -> ImageListing:
     if len(candidates) > 1:
         names = ", ".join(printable(pair[0].name) for pair in candidates)
         folder = printable(pairs[0][0].parent)
-        raise ValueError(f"{folder} contains several test sets: {names}")
+        raise UserError(f"{folder} contains several test sets: {names}")
     path = candidates[0][0]
     try:
         pixels, labels = datasets.read_pair(*candidates[0])
-    except ValueError as error:
-        raise ValueError(printable(str(error))) from None  # names can have line breaks
+    except UserError as error:
+        raise UserError(printable(str(error))) from None  # names can have line breaks
     if len(pixels) > MAX_IMAGES:
-        raise ValueError(
+        raise UserError(
             f"{printable(path)} has {len(pixels):,} images; the limit is {MAX_IMAGES:,}"
         )
     text = f"{printable(path.name)}, {pixels.shape[1]}x{pixels.shape[2]} pixels"

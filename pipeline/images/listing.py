@@ -11,6 +11,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline import UserError
 from pipeline.files import printable
 from pipeline.images.ink import Levels
 from pipeline.images.reading import FORMAT_NAMES
@@ -49,15 +50,15 @@ def list_images(place: Path) -> ImageListing:
     a 7, IMG_2026.png has no label.
 
     Raises:
-        ValueError: If the path does not exist, or a folder contains no image.
+        UserError: If the path does not exist, or a folder contains no image.
     """
     name = printable(place)
     try:
         is_folder = stat.S_ISDIR(place.stat().st_mode)
     except FileNotFoundError:
-        raise ValueError(f"{name} is missing") from None
+        raise UserError(f"{name} is missing") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise ValueError(f"{name} cannot be read: {error}") from None
+        raise UserError(f"{name} cannot be read: {error}") from None
     if not is_folder:
         return _list_by_names("label from the file name", [place])
     paths = _image_paths(place)
@@ -69,7 +70,7 @@ def list_images(place: Path) -> ImageListing:
         source = "labels from the first digit of each file's name"
         listing = _list_by_names(source, paths)
     if not listing.entries and not listing.problems:
-        raise ValueError(f"{name} contains no images ({FORMAT_NAMES})")
+        raise UserError(f"{name} contains no images ({FORMAT_NAMES})")
     skipped = len({*paths} - {entry.source for entry in listing.entries})
     if skipped:
         text = f" ({skipped} other images without a label are skipped)"
@@ -133,7 +134,7 @@ def _read_table(table: Path) -> list[tuple[int, str, str]]:
     name = printable(table)
     try:
         if not table.is_file() or table.stat().st_size > MAX_TABLE_BYTES:
-            raise ValueError(
+            raise UserError(
                 f"{name} is not a regular file of at most {MAX_TABLE_BYTES:,} bytes"
             )
         with table.open(encoding="utf-8-sig", newline="") as stream:
@@ -145,17 +146,17 @@ def _read_table(table: Path) -> list[tuple[int, str, str]]:
             limited = itertools.islice(reader, MAX_TABLE_ROWS + 1)
             rows = [(reader.line_num, row) for row in limited]
     except UnicodeError:
-        raise ValueError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
+        raise UserError(f"{name} is not UTF-8: save it as CSV in UTF-8") from None
     except (OSError, csv.Error) as error:
-        raise ValueError(f"{name} cannot be read: {error}") from None
+        raise UserError(f"{name} cannot be read: {error}") from None
     files = [c for c in columns if c in ("file", "path", "filename", "image")]
     labels = [c for c in columns if c in ("label", "digit", "class")]
     if not files or not labels:
         header = printable(", ".join(columns)[:80]) or "nothing"
-        raise ValueError(f"{name} needs a header with file and label, has {header}")
+        raise UserError(f"{name} needs a header with file and label, has {header}")
     if not 0 < len(rows) <= MAX_TABLE_ROWS:
         count = "more" if rows else "none"
-        raise ValueError(f"{name} needs 1 to {MAX_TABLE_ROWS:,} rows, has {count}")
+        raise UserError(f"{name} needs 1 to {MAX_TABLE_ROWS:,} rows, has {count}")
     return [(n, row[files[0]] or "", (row[labels[0]] or "").strip()) for n, row in rows]
 
 

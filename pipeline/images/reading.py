@@ -1,6 +1,6 @@
 """Read an image file as grey levels, after checks of its size, type and header.
 
-Each error is a ValueError whose message is one line and names the file. `listing` finds
+Each error is a `UserError` whose message is one line and names the file. `listing` finds
 the files.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from pipeline import UserError
 from pipeline.files import printable
 from pipeline.images.ink import grey_levels
 
@@ -41,7 +42,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
     """Read an image of any size and mode as grey levels, rotated as its EXIF tag says.
 
     Raises:
-        ValueError: If it cannot be read; the message names the file and the reason.
+        UserError: If it cannot be read; the message names the file and the reason.
     """
     name = printable(path)
     head = _read_head(path, name)
@@ -54,15 +55,15 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
                 image.draft("RGB", (REDUCED_SIDE, REDUCED_SIDE))
                 return grey_levels(_reduce(image))
     except Image.DecompressionBombError:
-        raise ValueError(f"{name} has more than {MAX_PIXELS:,} pixels") from None
+        raise UserError(f"{name} has more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
         if head.startswith(SIGNATURES):
-            raise ValueError(f"{name} is damaged: it contains no image") from None
-        raise ValueError(f"{name} is not an image ({FORMAT_NAMES})") from None
+            raise UserError(f"{name} is damaged: it contains no image") from None
+        raise UserError(f"{name} is not an image ({FORMAT_NAMES})") from None
     except Exception as error:  # Pillow's decoders raise many types of errors
-        if isinstance(error, ValueError) and str(error).startswith(name):
+        if isinstance(error, UserError) and str(error).startswith(name):
             raise
-        raise ValueError(f"{name} is damaged: {error}") from None
+        raise UserError(f"{name} is damaged: {error}") from None
 
 
 def _read_head(path: Path, name: str) -> bytes:
@@ -70,20 +71,18 @@ def _read_head(path: Path, name: str) -> bytes:
     try:
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "not a regular file"
-            raise ValueError(
-                f"{name} is {kind if os.path.lexists(path) else 'missing'}"
-            )
+            raise UserError(f"{name} is {kind if os.path.lexists(path) else 'missing'}")
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes")
+            raise UserError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes")
         with path.open("rb") as stream:
             head = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     except OSError as error:
-        raise ValueError(f"{name} cannot be read: {error.strerror}") from None
+        raise UserError(f"{name} cannot be read: {error.strerror}") from None
     if not head:
-        raise ValueError(f"{name} is empty")
+        raise UserError(f"{name} is empty")
     for start, description in OTHER_FORMATS.items():
         if head.startswith(start):
-            raise ValueError(f"{name} is {description}")
+            raise UserError(f"{name} is {description}")
     return head
 
 
@@ -94,7 +93,7 @@ def _check_header(image: ImageFile.ImageFile, name: str) -> None:
     slow = image.format == "PPM" and image.tile[0][0] != "raw"
     limit = MAX_PLAIN_PPM_PIXELS if slow else MAX_PIXELS // 2 if heavy else MAX_PIXELS
     if width * height > limit or max(width, height) > MAX_SIDE:
-        raise ValueError(
+        raise UserError(
             f"{name} has {width}x{height} pixels: the limits are {limit:,} pixels and "
             f"{MAX_SIDE:,} per side"
         )
@@ -104,7 +103,7 @@ def _check_header(image: ImageFile.ImageFile, name: str) -> None:
         image.seek(1)  # counting all frames can take minutes
     except EOFError:
         return
-    raise ValueError(f"{name} contains several images: save the intended one")
+    raise UserError(f"{name} contains several images: save the intended one")
 
 
 def _reduce(image: Image.Image) -> Image.Image:

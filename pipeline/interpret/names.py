@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from pipeline import CLASSES, PIXELS, SIDE
+from pipeline import CLASSES, PIXELS, SIDE, UserError
 
 PARAMETER = re.compile(
     r"layer_([12])(?:(?:\.kernel)?\[([0-9]+), ?([0-9]+)\]|\.bias\[([0-9]+)\])"
@@ -23,14 +23,14 @@ def find_neurons(selection: str, *, hidden: int) -> list[str]:
     """Split comma-separated names of neurons; `all` selects all neurons.
 
     Raises:
-        ValueError: If the network has no such neuron.
+        UserError: If the network has no such neuron.
     """
     existing = [f"N1{k + 1}" for k in range(hidden)]
     existing += [f"N2{k + 1}" for k in range(CLASSES)]
     names = existing if selection == "all" else [*dict.fromkeys(selection.split(","))]
     for name in names:
         if name not in existing:
-            raise ValueError(
+            raise UserError(
                 f"neuron must be N11 to N1{hidden}, N21 to N2{CLASSES}, several of "
                 f"them separated by commas, or all, got {name!r}"
             )
@@ -77,7 +77,7 @@ def find_parameter(name: str, *, hidden: int) -> ParameterLocation:
     """Return the location of a parameter such as layer_1[300,5] or layer_1.bias[5].
 
     Raises:
-        ValueError: If the network has no such parameter.
+        UserError: If the network has no such parameter.
     """
     match = PARAMETER.fullmatch(name)
     layer = int(match[1]) if match else 1
@@ -87,7 +87,7 @@ def find_parameter(name: str, *, hidden: int) -> ParameterLocation:
         column = int(match[3] or match[4])
         if column < columns and (row is None or row < rows):
             return ParameterLocation(layer, row, column)
-    raise ValueError(
+    raise UserError(
         f"weight must be layer_{layer}[0,0] to layer_{layer}[{rows - 1},{columns - 1}] "
         f"or layer_{layer}.bias[0] to layer_{layer}.bias[{columns - 1}], got {name!r}"
     )

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors
 
-from pipeline import CLASSES, PIXELS, files
+from pipeline import CLASSES, PIXELS, UserError, files
 from pipeline.model.network import Network
 from pipeline.model.ood import OodDetector
 
@@ -71,18 +71,18 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If names, shapes, types or values are not those of a network.
+        UserError: If names, shapes, types or values are not those of a network.
     """
     if not os.path.lexists(path):
         raise FileNotFoundError(
             f"{path} is missing: python -m pipeline.train creates it"
         )
     if not path.is_file():
-        raise ValueError(f"{path} is not a file: a network is a .safetensors file")
+        raise UserError(f"{path} is not a file: a network is a .safetensors file")
     if not os.access(path, os.R_OK):
-        raise ValueError(f"{path} cannot be read: permission denied")
+        raise UserError(f"{path} cannot be read: permission denied")
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(
+        raise UserError(
             f"{path} is too large: a network has at most {MAX_FILE_BYTES:,} bytes"
         )
     tensors, metadata = read_tensors(path)
@@ -95,24 +95,24 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     }
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     if not hidden or shapes != expected:
-        raise ValueError(
+        raise UserError(
             f"{path} contains {shapes!s:.300}; a network contains layer_1.weight "
             f"(hidden, {PIXELS}), layer_1.bias (hidden), layer_2.weight ({CLASSES}, "
             f"hidden) and layer_2.bias ({CLASSES})"
         )
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
-            raise ValueError(f"{path}: {name} must contain finite float32 values")
+            raise UserError(f"{path}: {name} must contain finite float32 values")
     # Pixels are at most 1, so no logit of any image is larger than these.
     w_1, b_1, w_2, b_2 = (np.abs(tensors[name]) for name in expected)
     with np.errstate(over="ignore"):
         largest = (w_1.sum(axis=1) + b_1) @ w_2.T + b_2
     if not np.isfinite(largest).all():
-        raise ValueError(f"{path} contains values that make the logits overflow")
+        raise UserError(f"{path} contains values that make the logits overflow")
     for key, kind in {"dataset": str, "split": str, "epochs": int, "seed": int}.items():
         if not isinstance(metadata.get(key, kind()), kind):
             value = f"{metadata[key]!r:.40}"
-            raise ValueError(f"{path}: {key} must be {kind.__name__}, got {value}")
+            raise UserError(f"{path}: {key} must be {kind.__name__}, got {value}")
     return network_from(tensors), metadata
 
 
@@ -121,7 +121,7 @@ def load_detector(path: Path, *, network: str) -> OodDetector:
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If the file is damaged or belongs to another network.
+        UserError: If the file is damaged or belongs to another network.
     """
     if not path.exists():
         raise FileNotFoundError(
@@ -133,12 +133,12 @@ def load_detector(path: Path, *, network: str) -> OodDetector:
         keys = ("most_unexplained", "least_margin")
         max_error, min_margin = (float(metadata[key]) for key in keys)
     except KeyError as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is damaged or from an earlier version (it has no {error}): "
             "run python -m pipeline.train to write it and its network again"
         ) from None
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
+        raise UserError(f"{path} is damaged: {error}") from None
     count = max(components.shape[1:2], default=0)
     shapes = means.shape, components.shape
     types = str(means.dtype), str(components.dtype)
@@ -147,11 +147,11 @@ def load_detector(path: Path, *, network: str) -> OodDetector:
         or shapes != ((CLASSES, PIXELS), (CLASSES, count, PIXELS))
         or types != ("uint8", "int8")
     ):
-        raise ValueError(f"{path} is damaged: it contains no principal components")
+        raise UserError(f"{path} is damaged: it contains no principal components")
     if not (0 <= max_error < np.inf and 0 <= min_margin < np.inf):
-        raise ValueError(f"{path} is damaged: it contains an invalid threshold")
+        raise UserError(f"{path} is damaged: it contains an invalid threshold")
     if metadata.get("network") != network:
-        raise ValueError(f"{path} does not belong to the network in the same folder")
+        raise UserError(f"{path} does not belong to the network in the same folder")
     return OodDetector(means, components, max_error, min_margin)
 
 
@@ -159,18 +159,18 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the tensors of a file and its metadata, {} if it has none.
 
     Raises:
-        ValueError: If NumPy cannot read it, or the metadata are not a JSON object.
+        UserError: If NumPy cannot read it, or the metadata are not a JSON object.
     """
     try:
         if not path.is_file():
-            raise ValueError("it is not a regular file")
+            raise UserError("it is not a regular file")
         with safe_open(path, framework="np") as stored:
             tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
             metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
         if not isinstance(metadata, dict):
-            raise ValueError("its metadata are not a JSON object")
+            raise UserError("its metadata are not a JSON object")
     except (SafetensorError, *UNREADABLE) as error:
-        raise ValueError(f"{path} is not a safetensors file: {error}") from None
+        raise UserError(f"{path} is not a safetensors file: {error}") from None
     return tensors, metadata
 
 
@@ -241,7 +241,7 @@ class TrainedModel:
             The tensors by name; None if there is no history file.
 
         Raises:
-            ValueError: If the file is damaged or ends with another network.
+            UserError: If the file is damaged or ends with another network.
         """
         path = self.history_path
         if not path.exists():
@@ -256,9 +256,7 @@ class TrainedModel:
             and np.isfinite(tensor).all()
             for name, tensor in history.items()
         ):
-            raise ValueError(
-                f"{path} does not belong to the network in the same folder"
-            )
+            raise UserError(f"{path} does not belong to the network in the same folder")
         return history
 
 
@@ -267,7 +265,7 @@ def load_trained_model(path: Path) -> TrainedModel:
 
     Raises:
         FileNotFoundError: If there is no network at `path`.
-        ValueError: If one of the two files is damaged.
+        UserError: If one of the two files is damaged.
     """
     network, metadata = load_network(path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -277,5 +275,5 @@ def load_trained_model(path: Path) -> TrainedModel:
         if run_id is not None and not re.fullmatch("[0-9a-f]{32}", run_id):
             raise ValueError
     except (ValueError, TypeError, KeyError):
-        raise ValueError(f"{run} is damaged: it has no valid run_id") from None
+        raise UserError(f"{run} is damaged: it has no valid run_id") from None
     return TrainedModel(network, metadata, path, sha256, run_id)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from pipeline import files
+from pipeline import UserError, files
 from pipeline.cli import (
     HYPERPARAMETERS,
     Job,
@@ -47,7 +47,7 @@ def run_sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
         launch: Trains the jobs that have not ended (see `cli.launch_jobs`).
 
     Raises:
-        ValueError: If jobs are invalid or failed; the others are trained first.
+        UserError: If jobs are invalid or failed; the others are trained first.
     """
     from pipeline import tracking
 
@@ -88,7 +88,7 @@ def run_sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
             if failed := [outcome.job.name for outcome in outcomes if outcome.error]:
                 count = f"{len(failed)} of {len(jobs)} training runs failed"
                 cause = f"{error}; " if error else ""
-                raise ValueError(f"{cause}{count}: {', '.join(failed)}")
+                raise UserError(f"{cause}{count}: {', '.join(failed)}")
 
 
 def sweep_name(jobs: Sequence[Job]) -> str:
@@ -119,7 +119,7 @@ def _prepare_data(jobs: Sequence[Job]) -> dict[str, str]:
     In place of the sha256 of an unavailable data set is the type of its error.
 
     Raises:
-        ValueError: If none of its data sets is available; or an OSError.
+        UserError: If none of its data sets is available; or an OSError.
     """
     from pipeline import datasets
 
@@ -128,7 +128,7 @@ def _prepare_data(jobs: Sequence[Job]) -> dict[str, str]:
         try:
             path, _ = datasets.prepare(name, folder=outputs_dir() / "data")
             data[name] = datasets.summary(path)["sha256"]
-        except (ValueError, OSError) as error:  # its jobs fail with the same message
+        except (UserError, OSError) as error:  # its jobs fail with the same message
             data[name] = type(error).__name__
             errors.append(error)
     if len(errors) == len(data):
@@ -181,7 +181,7 @@ def _train(
             break
         except BrokenExecutor:  # the system killed a worker
             record_killed(missing, folder, run)
-        except (OSError, ValueError) as error:
+        except (OSError, UserError) as error:
             return error
         finally:
             (folder / "multirun.yaml").unlink(missing_ok=True)  # written by Hydra

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import files
+from pipeline import UserError, files
 from pipeline.cli import Job, record_failure
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def find_missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
     missing in the folder, they are restored from the run.
 
     Raises:
-        ValueError: If the files of a finished run are missing in MLflow as well.
+        UserError: If the files of a finished run are missing in MLflow as well.
     """
     trained = _find_trained(jobs, folder, run)
     missing = []
@@ -82,7 +82,7 @@ def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
     """Copy the files of a run to a folder, unless it already contains the same files.
 
     Raises:
-        ValueError: If the files of the run are missing.
+        UserError: If the files of the run are missing.
     """
     recorded, existing = (
         {path.name: path.stat().st_size for path in place.glob("*")}
@@ -93,7 +93,7 @@ def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
     if is_from_run and recorded in ({}, existing):
         return
     if not recorded:
-        raise ValueError(
+        raise UserError(
             f"{child.folder} has lost the files of {job.name}: delete its run "
             f"{child.run_id} in MLflow, then run the same command again to train it"
         )

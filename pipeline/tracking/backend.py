@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import UserError
 from pipeline.tracking import mirror
 from pipeline.tracking.interface import NullTracker, RecordedRun, Tracker
 
@@ -23,7 +24,7 @@ def open_tracker(kind: str, store: Path, *, server: str | None) -> Tracker:
         server: The address of an MLflow server that receives copies; None for none.
 
     Raises:
-        ValueError: If the store cannot be opened.
+        UserError: If the store cannot be opened.
     """
     if kind == "none":
         return NullTracker()
@@ -37,7 +38,7 @@ def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
     """Return the run of a training run, and its files.
 
     Raises:
-        ValueError: If the store does not have this run, or the run has no network.
+        UserError: If the store does not have this run, or the run has no network.
     """
     client = _open_store(store).client
     from mlflow.exceptions import MlflowException
@@ -47,7 +48,7 @@ def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
     try:
         run = recorded_run(client.get_run(run_id))
     except MlflowException:
-        raise ValueError(
+        raise UserError(
             f"{store / 'mlflow.db'} has no run {run_id!r}: enter the complete id that "
             "python -m pipeline.train printed"
         ) from None
@@ -56,7 +57,7 @@ def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
         if (run.folder / "sweep").exists():
             reason = "it is a sweep; enter the id of one of its child runs"
         name = run.tags["mlflow.runName"]
-        raise ValueError(f"run {name} ({run_id}) has no network: {reason}")
+        raise UserError(f"run {name} ({run_id}) has no network: {reason}")
     return run
 
 
@@ -64,11 +65,11 @@ def sync_runs(*, store: Path, server: str) -> dict[str, str]:
     """Copy all closed runs to a server; see `mirror.mirror_runs`.
 
     Raises:
-        ValueError: If nothing has been recorded yet, or the store cannot be opened.
+        UserError: If nothing has been recorded yet, or the store cannot be opened.
         OSError: If the server does not accept them.
     """
     if not (store / "mlflow.db").exists():
-        raise ValueError(f"{store / 'mlflow.db'} is missing: no run is recorded yet")
+        raise UserError(f"{store / 'mlflow.db'} is missing: no run is recorded yet")
     _open_store(store).mark_orphaned_runs_killed()
     return mirror.mirror_runs(store, server)
 

@@ -22,7 +22,7 @@ from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import files
+from pipeline import UserError, files
 from pipeline.tracking import mlflow_internals
 from pipeline.tracking.interface import RecordedRun, lease_lock
 
@@ -76,7 +76,7 @@ def open_store(folder: Path) -> Store:
     """Open the store in a folder, which is created or, after a move, updated.
 
     Raises:
-        ValueError: If the store cannot be opened; the message says why and what to do.
+        UserError: If the store cannot be opened; the message says why and what to do.
     """
     for name in ("mlflow", "alembic"):  # they log every error that they also raise
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -91,9 +91,9 @@ def open_store(folder: Path) -> Store:
         experiment = experiment or _create_experiment(client, folder)
     except STORE_ERRORS as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"{database} cannot be opened: {reason}") from error
+        raise UserError(f"{database} cannot be opened: {reason}") from error
     if experiment.lifecycle_stage != "active":
-        raise ValueError(
+        raise UserError(
             f"the experiment {EXPERIMENT!r} of {database} was deleted: restore it "
             f"(MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
             f"--experiment-id {experiment.experiment_id}), or move the file away to "
@@ -170,7 +170,7 @@ def _relocate(folder: Path, before: str) -> None:
     is_ours = before.startswith("file:")
     is_ours = is_ours and before.endswith(f"/mlflow-artifacts/{EXPERIMENT}")
     if not is_ours or not path_from_uri(after).is_dir():
-        raise ValueError(
+        raise UserError(
             f"{database} expects its artifacts in {before}, not in {after}: move "
             "mlflow-artifacts to the same folder, or move mlflow.db away to start with "
             "a new store"
@@ -179,7 +179,7 @@ def _relocate(folder: Path, before: str) -> None:
         with write_lock(folder):
             mlflow_internals.relocate_artifacts(database, before, after)
     except sqlite3.Error as error:
-        raise ValueError(
+        raise UserError(
             f"{database} cannot be updated to the artifacts in {after}: {error}"
         ) from None
     print(f"{folder} was moved or copied: the addresses of its artifacts were updated")

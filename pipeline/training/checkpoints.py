@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from safetensors import numpy as safetensors
 
-from pipeline import files, tracking
+from pipeline import UserError, files, tracking
 from pipeline.model import Network, Snapshot, snapshot
 from pipeline.training.loop import Adam, Epoch
 
@@ -90,7 +90,7 @@ class Checkpoint:
             The states after each epoch, from 0; empty if nothing was saved.
 
         Raises:
-            ValueError: If a file is damaged: one bit would change all later epochs.
+            UserError: If a file is damaged: one bit would change all later epochs.
         """
         if not self._state.exists():
             return []
@@ -119,7 +119,7 @@ class Checkpoint:
 def _check(content: bytes, sha256: str, path: Path) -> None:
     if hashlib.sha256(content).hexdigest() != sha256:
         remedy = "resume=false starts training again"
-        raise ValueError(f"the checkpoint {path} is damaged: {remedy}")
+        raise UserError(f"the checkpoint {path} is damaged: {remedy}")
 
 
 def _pack(tensors: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> bytes:

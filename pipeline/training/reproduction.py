@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch.nn.utils import parameters_to_vector
 
-from pipeline import datasets
+from pipeline import UserError, datasets
 from pipeline.datasets import Dataset, file_sha256
 from pipeline.model import Network, TrainedModel, load_trained_model
 from pipeline.tracking import RecordedRun, find_training_run, provenance
@@ -40,7 +40,7 @@ class RecordedTraining:
         """Read a training run from the artifacts of its run.
 
         Raises:
-            ValueError: If the store does not contain the run, or the run no network.
+            UserError: If the store does not contain the run, or the run no network.
         """
         run = find_training_run(run_id, store=store)
         model = load_trained_model(run.folder / "train" / "model.safetensors")
@@ -56,7 +56,7 @@ class RecordedTraining:
         """Load the data set of the training.
 
         Raises:
-            ValueError: If the data are not the same; the message names the files.
+            UserError: If the data are not the same; the message names the files.
         """
         name, expected = (
             self.model.metadata[key] for key in ("dataset", "data_sha256")
@@ -66,7 +66,7 @@ class RecordedTraining:
         if path.exists() and path.with_suffix(".json").exists():
             sha256 = file_sha256(path)
             if sha256 != datasets.summary(path)["sha256"]:
-                raise ValueError(
+                raise UserError(
                     f"{path} is damaged: {trained_with} sha256 {expected}, and this is "
                     f"{sha256}; python -m pipeline.data dataset={name} writes it again"
                 )
@@ -75,7 +75,7 @@ class RecordedTraining:
             (recorded,) = (self.run.folder / "data").glob("*.json")
             before = json.loads(recorded.read_text())["origin"]
             changed = _changed(before, datasets.summary(dataset.path)["origin"])
-            raise ValueError(
+            raise UserError(
                 f"{trained_with} a different version of {name}: restore "
                 f"{', '.join(changed) or dataset.path}"
             )
@@ -96,7 +96,7 @@ class RecordedTraining:
             metrics: The content of its metrics.json.
 
         Raises:
-            ValueError: If the hashes differ; the message is the report.
+            UserError: If the hashes differ; the message is the report.
         """
         differences = [
             *self._weight_differences(network, metrics),
@@ -107,7 +107,7 @@ class RecordedTraining:
         hashes = f"recorded {self.model.sha256}, now {sha256}"
         lines = "".join(f"\n  {line}" for line in differences)
         if not self.equals(sha256):
-            raise ValueError(f"not reproduced: {hashes}{lines}")
+            raise UserError(f"not reproduced: {hashes}{lines}")
         note = f"\nin spite of these differences:{lines}" if lines else ""
         return f"reproduced byte for byte: {hashes}{note}"
 

@@ -30,7 +30,7 @@ def load_trained(
 
     Raises:
         FileNotFoundError: If a file is missing; the message says what creates it.
-        ValueError: If the store does not contain the run, or a file is damaged.
+        UserError: If the store does not contain the run, or a file is damaged.
     """
     folder = outputs / "train"
     if run is not None:
@@ -49,7 +49,7 @@ def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:
 
     Raises:
         FileNotFoundError: If the data set is not available.
-        ValueError: If its hash differs from the recorded one.
+        UserError: If its hash differs from the recorded one.
     """
     dataset = datasets.load(trained.dataset, folder=outputs / "data")
     if "data_sha256" in trained.metadata:

@@ -57,7 +57,7 @@ def test_an_invalid_setting_says_why_in_its_run_and_in_one_line(swept, runs):
     assert len([line for line in progress if rule in line]) == len(failed) == 2
     assert error.startswith("2 of 6 training runs failed: hidden=-1 seed=1")
     assert parent.info.status == "FAILED"
-    assert parent.data.tags["error"] == f"ValueError: {error}"
+    assert parent.data.tags["error"] == f"UserError: {error}"
 
 
 def test_the_table_equals_a_recomputation_from_the_children(swept, runs):
