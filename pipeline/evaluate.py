@@ -16,14 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
-from pipeline.cli import (
-    EvaluateConfig,
-    outputs_dir,
-    progress,
-    stage,
-    store_dir,
-    table,
-)
+from pipeline.cli import EvaluateConfig, outputs_dir, stage, store_dir
+from pipeline.terminal import progress, table
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
-from pipeline.cli import PredictConfig, outputs_dir, probability_bars, stage, store_dir
+from pipeline.cli import PredictConfig, outputs_dir, stage, store_dir
 from pipeline.files import printable
+from pipeline.terminal import probability_bars
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,13 +18,13 @@ from pipeline.cli import (
     TrainConfig,
     as_yaml,
     outputs_dir,
-    probability_bars,
     run_name,
     stage,
     store_dir,
     validate,
 )
 from pipeline.sweeps import run_sweep
+from pipeline.terminal import probability_bars
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split

@@ -15,13 +15,13 @@ MAY_IMPORT = {
     "cli": set(),
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets"},
-    "training": {"cli", "datasets", "model", "plots", "tracking"},
+    "training": {"datasets", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
-    "interpret": {"cli", "datasets", "images", "model", "plots"},
+    "interpret": {"datasets", "images", "model", "plots"},
     "sweeps": {"cli", "datasets", "model", "plots", "tracking", "training"},
 }
 STAGES = {"data", "train", "evaluate", "inspect", "predict", "sync"}
-OTHERS = {"__init__", "__main__", "files"}
+OTHERS = {"__init__", "__main__", "files", "terminal"}
 LIBRARIES = {"hydra": "cli", "mlflow": "tracking", "matplotlib": "plots"}
 MODULES = sorted(PIPELINE.rglob("*.py"))
 

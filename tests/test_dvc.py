@@ -29,7 +29,7 @@ NO_PARAMS |= {*QUESTION_KEYS}
 
 # Modules that no output depends on: configuration, MLflow, resuming and printing.
 NO_DEPS = {"cli", "tracking", "sweeps", "training/checkpoints", "training/reproduction"}
-NO_DEPS |= {"training/terminal"}
+NO_DEPS |= {"terminal", "training/terminal"}
 # A data set's file is a dependency of the stages that read it, so these are not.
 MADE_BY_DATA = {"datasets/download", "datasets/idx", "datasets/prepare", "plots/data"}
 # evaluate reads other sets than the one the network was trained with.

@@ -1,4 +1,4 @@
-"""The command line, the validated configuration of a stage, and terminal output.
+"""The command line and the validated configuration of a stage.
 
 This is the only package that uses Hydra.
 """
@@ -24,4 +24,3 @@ from pipeline.cli.schema import (
     SyncConfig,
     TrainConfig,
 )
-from pipeline.cli.terminal import probability_bars, progress, progress_bar, table

@@ -20,8 +20,8 @@ from pipeline.cli.arguments import Job, experiments, parse
 from pipeline.cli.config import CONF_DIR, ConfigError, store_dir, validate
 from pipeline.cli.launch import USER_ERRORS, LaunchJobs, call_with_hydra, launch_jobs
 from pipeline.cli.schema import ConfigT, StageConfig
-from pipeline.cli.terminal import ignore_broken_pipe
 from pipeline.files import printable
+from pipeline.terminal import ignore_broken_pipe
 
 HELP = """\
 {name} [key=value ...]

@@ -23,7 +23,7 @@ from pipeline.cli.arguments import Job, ParsedCommand
 from pipeline.cli.config import CONF_DIR, outputs_dir, to_dict
 from pipeline.cli.overrides import quote
 from pipeline.cli.schema import StageConfig
-from pipeline.cli.terminal import ignore_broken_pipe
+from pipeline.terminal import ignore_broken_pipe
 
 # Errors caused by values, files, the network or a training run that diverges. Others
 # are errors of the program: they keep their traceback.

@@ -14,7 +14,6 @@ from jinja2 import Environment, StrictUndefined
 from scipy.special import softmax
 
 from pipeline import PIXELS, SIDE
-from pipeline.cli import table
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
 from pipeline.interpret.names import ParameterLocation
@@ -25,6 +24,7 @@ from pipeline.interpret.worksheet import (
     pre_activations,
     to_units,
 )
+from pipeline.terminal import table
 
 WIDTH = 88  # of a paragraph
 OUTPUTS_PER_ROW = 5

@@ -12,9 +12,9 @@ from jaxtyping import Float, UInt8
 from scipy.special import softmax
 
 from pipeline import PIXELS, SIDE
-from pipeline.cli import table
 from pipeline.interpret.names import ParameterLocation
 from pipeline.model import Network
+from pipeline.terminal import table
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.cli import Job, progress_bar
+from pipeline.cli import Job
 from pipeline.files import printable
+from pipeline.terminal import progress_bar
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
-from pipeline.cli import table
 from pipeline.files import printable
 from pipeline.sweeps.outcomes import Outcome
+from pipeline.terminal import table
 
 if TYPE_CHECKING:
     from PIL.Image import Image

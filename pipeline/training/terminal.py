@@ -13,7 +13,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from pipeline.cli import progress_bar
+from pipeline.terminal import progress_bar
 from pipeline.training.loop import Epoch
 
 RESUME = "run the same command again to resume"

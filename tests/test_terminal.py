@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.cli.terminal import probability_bars, progress, progress_bar, table
 from pipeline.files import printable
+from pipeline.terminal import probability_bars, progress, progress_bar, table
 
 
 @pytest.mark.parametrize("text", ["7 ü'.png", "数字.png", "a\u00e9😀", "x = 1; y"])
