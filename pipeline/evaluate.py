@@ -67,8 +67,10 @@ def _evaluate_sets(
     cfg: EvaluateConfig, trained: "TrainedModel", dataset: "Dataset"
 ) -> "tuple[list[EvaluationResult], list[str]]":
     """Evaluate each set; return the results, and a line for each problem."""
+    from pipeline import datasets
     from pipeline.evaluation import evaluate_network, load_test_set, with_unique_name
 
+    spec = datasets.spec(trained.dataset)
     results: list[EvaluationResult] = []
     problems: list[str] = []
     names: list[str | None] = [*cfg.sets] if cfg.sets else [None]
@@ -79,7 +81,7 @@ def _evaluate_sets(
                 dataset=dataset,
                 split=trained.split,
                 folder=outputs_dir() / "data",
-                prepare=cfg.prepare if trained.prepared_as_mnist else bool(cfg.prepare),
+                prepare=cfg.prepare if spec.prepared_as_mnist else bool(cfg.prepare),
                 track=progress(f"preprocessing {name or dataset.name}"),
             )
         except (UserError, FileNotFoundError) as error:

@@ -99,10 +99,11 @@ def _explain_neurons(
     neurons: list[str], image: str, trained: "TrainedModel", dataset: "Dataset"
 ) -> None:
     """Print how neurons compute their sums for an image, and write all terms."""
-    from pipeline import interpret
+    from pipeline import datasets, interpret
     from pipeline.evaluation import read_input
 
-    source = read_input(image, dataset, prepare=trained.prepared_as_mnist)
+    prepare = datasets.spec(trained.dataset).prepared_as_mnist
+    source = read_input(image, dataset, prepare=prepare)
     sums = interpret.pre_activations(trained.network, source.prepared.image)
     print(source.describe(), interpret.worksheets(sums, neurons), sep="\n\n")
     train = dataset.split(trained.split).train

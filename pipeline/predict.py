@@ -44,7 +44,9 @@ def predict(cfg: PredictConfig) -> None:
     )
     dataset = datasets.load(trained.dataset, folder=outputs / "data")
     listing, sources = read_inputs(
-        str(cfg.images), dataset, prepare=trained.prepared_as_mnist
+        str(cfg.images),
+        dataset,
+        prepare=datasets.spec(trained.dataset).prepared_as_mnist,
     )
     if len(listing.entries) > 1:
         print(f"{len(listing.entries):,} images: {listing.description}\n")

@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "plots": set(),
     "images": set(),
     "tracking": set(),
-    "cli": set(),
+    "cli": {"datasets"},  # the names of the data sets, when it checks one
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets"},
     "training": {"datasets", "model", "plots", "tracking"},

@@ -32,8 +32,10 @@ NO_DEPS = {"cli", "tracking", "sweeps", "training/checkpoints", "training/reprod
 NO_DEPS |= {"terminal", "training/terminal"}
 # A data set's file is a dependency of the stages that read it, so these are not.
 MADE_BY_DATA = {"datasets/download", "datasets/idx", "datasets/prepare", "plots/data"}
+MADE_BY_DATA |= {f"datasets/{name}" for name in ("registry", "scikit_learn", "sources")}
 # evaluate reads other sets than the one the network was trained with.
-READ_BY_EVALUATE = {"datasets/idx", "datasets/prepare"}
+READ_BY_EVALUATE = {f"datasets/{name}" for name in ("idx", "prepare", "registry")}
+READ_BY_EVALUATE |= {"datasets/scikit_learn"}
 # These only answer questions (neuron=, image=, against=) in outputs/answers.
 ONLY_ANSWERS = {"interpret/alignment", "interpret/names", "interpret/worksheet"}
 ONLY_ANSWERS |= {"images", "evaluation/inputs"}
@@ -43,7 +45,7 @@ NOT_DEPS = {
     "data": NO_DEPS,
     "train": NO_DEPS | MADE_BY_DATA,
     "evaluate": NO_DEPS | MADE_BY_DATA - READ_BY_EVALUATE,
-    "inspect": NO_DEPS | MADE_BY_DATA | ONLY_ANSWERS | PRINTED,
+    "inspect": NO_DEPS | MADE_BY_DATA - {"datasets/registry"} | ONLY_ANSWERS | PRINTED,
 }
 
 

@@ -3,12 +3,5 @@
 from pipeline.datasets.dataset import Dataset, LabelledImages, Split
 from pipeline.datasets.download import file_sha256
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
-from pipeline.datasets.prepare import (
-    NAMES,
-    companion_files,
-    file_name,
-    load,
-    prepare,
-    scikit_learn_digits,
-    summary,
-)
+from pipeline.datasets.prepare import companion_files, file_name, load, prepare, summary
+from pipeline.datasets.registry import REGISTRY, DatasetSpec, spec

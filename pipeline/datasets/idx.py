@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import CLASSES, UserError
+from pipeline import CLASSES, SIDE, UserError
+from pipeline.datasets.dataset import LabelledImages
 
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
@@ -38,6 +39,41 @@ def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
                 if labels.is_file() and path.is_file():
                     yield path, labels
                     break
+
+
+def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
+    """Read training and test images; the last seventh of a single pair is for tests.
+
+    Raises:
+        UserError: If the folder does not contain one or two pairs of 28x28 images.
+    """
+    pairs = {
+        images.name: _read_28x28(images, labels)
+        for images, labels in image_label_pairs(folder)
+    }
+    if len(pairs) == 1:
+        (whole,) = pairs.values()
+        test_count = len(whole) // 7  # the ratio of MNIST's 60,000 and 10,000
+        if not test_count:
+            raise UserError(f"{folder} needs at least 7 images, has {len(whole)}")
+        return whole.pick(slice(-test_count)), whole.pick(slice(-test_count, None))
+    train = [pair for name, pair in pairs.items() if "train" in name]
+    test = [pair for name, pair in pairs.items() if "train" not in name]
+    if len(train) != 1 or len(test) != 1:
+        raise UserError(
+            f"{folder} must contain one pair of IDX files, such as images-idx3-ubyte "
+            "and labels-idx1-ubyte (also .gz), or two pairs, one of them with train in "
+            f"its name; image files with labels: {', '.join(pairs) or 'none'}"
+        )
+    return train[0], test[0]
+
+
+def _read_28x28(images_path: Path, labels_path: Path) -> LabelledImages:
+    images, labels = read_pair(images_path, labels_path)
+    if images.shape[1:] != (SIDE, SIDE):
+        height, width = images.shape[1:]
+        raise UserError(f"{images_path} has images of {height}x{width}, not 28x28")
+    return LabelledImages(images, labels)
 
 
 def read_pair(

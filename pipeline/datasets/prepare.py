@@ -11,19 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 from safetensors import numpy as safetensors
 
-from pipeline import SIDE, UserError, files, plots
-from pipeline.datasets import download, idx
+from pipeline import files, plots
+from pipeline.datasets import idx
 from pipeline.datasets.dataset import Dataset, LabelledImages
+from pipeline.datasets.download import file_sha256, rename_if_damaged
+from pipeline.datasets.registry import REGISTRY, spec
 
-NAMES = (*download.DOWNLOADED, "digits")
 PLOTS = {"means": plots.class_means, "samples": plots.contact_sheet}
 
 
 def load(dataset: str, *, folder: Path | str) -> Dataset:
-    """Return a data set (see NAMES) from `folder`; create its file if necessary.
+    """Return a data set from `folder`; create its file if necessary.
+
+    Args:
+        dataset: A name in `REGISTRY`, or a folder with IDX files.
+        folder: The folder of all data sets.
 
     Raises:
         FileNotFoundError: If the data set is not available; the message names the
@@ -51,17 +55,16 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     Returns:
         The path of the file, and whether this call created it.
     """
-    if is_folder(dataset) and not Path(dataset).is_dir():
-        raise FileNotFoundError(
-            f"{dataset!r} is neither a folder nor one of {', '.join(NAMES)}"
-        )
-    path = folder / f"{file_name(dataset)}.safetensors"
+    origin = _origin(dataset)
+    path = folder / f"{_file_name(dataset, origin)}.safetensors"
     waiting = f"waiting for another process that prepares {dataset}"
     with files.lock(folder / f".{path.stem}.lock", waiting=waiting):
-        origin = _origin(dataset)
-        if _is_valid(path, origin):
-            return path, False
-        train, test = _read_source(dataset, folder)
+        stored = _stored_summary(path)
+        if stored and stored["origin"] == origin:
+            rename_if_damaged(path, stored["sha256"])
+            if path.exists():
+                return path, False
+        train, test = spec(dataset).read(folder)
         _write(path, train, test, origin)
         return path, True
 
@@ -78,18 +81,24 @@ def summary(path: Path) -> dict[str, Any]:
     return stored
 
 
-def is_folder(dataset: str) -> bool:
-    """Return whether a data set is a folder with IDX files, not a name."""
-    return dataset not in NAMES
-
-
 def file_name(dataset: str) -> str:
-    """Return the stem of a data set's file; for a folder it contains a hash."""
-    if not is_folder(dataset):
+    """Return the stem of a data set's file.
+
+    For a folder it consists of the folder's name and a hash of its content, so a folder
+    that was copied or moved keeps it.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+    """
+    return _file_name(dataset, _origin(dataset))
+
+
+def _file_name(dataset: str, origin: dict[str, str]) -> str:
+    if dataset in REGISTRY:
         return dataset
-    source = Path(dataset).resolve()
-    readable = re.sub(r"[^\w-]+", "_", source.name)
-    return f"{readable}-{hashlib.sha256(bytes(source)).hexdigest()[:8]}"
+    readable = re.sub(r"[^\w-]+", "_", Path(dataset).resolve().name)
+    content = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
+    return f"{readable}-{content[:8]}"
 
 
 def _write(
@@ -115,79 +124,28 @@ def _write(
 
 def _origin(dataset: str) -> dict[str, str]:
     """Return the sha256 of each IDX file in a folder; {} for a named data set."""
-    if not is_folder(dataset):
+    if dataset in REGISTRY:
         return {}
+    if not Path(dataset).is_dir():
+        raise FileNotFoundError(
+            f"{dataset!r} is neither a folder nor one of {', '.join(REGISTRY)}"
+        )
     paths = {path for pair in idx.image_label_pairs(Path(dataset)) for path in pair}
-    return {path.name: download.file_sha256(path) for path in sorted(paths)}
+    return {path.name: file_sha256(path) for path in sorted(paths)}
 
 
-def _is_valid(path: Path, origin: dict[str, str]) -> bool:
-    """Return whether a file matches its summary and comes from this origin."""
+def _stored_summary(path: Path) -> dict[str, Any] | None:
+    """Return the summary of a file; None if a file is missing, or the summary damaged.
+
+    A damaged summary is reported.
+    """
     if not all(part.exists() for part in (path, *companion_files(path))):
-        return False
+        return None
     try:
         stored = summary(path)
-        sha256, stored_origin = stored["sha256"], stored["origin"]
+        _ = stored["sha256"], stored["origin"]
     except (ValueError, TypeError, KeyError):
         summary_path = path.with_suffix(".json")
         print(f"{summary_path} is damaged; preparing it again", file=sys.stderr)
-        return False
-    return bool(stored_origin == origin) and download.has_sha256(path, sha256)
-
-
-def _read_source(dataset: str, folder: Path) -> tuple[LabelledImages, LabelledImages]:
-    """Read training and test images; the last seventh of a single pair is for tests."""
-    if dataset == "digits":
-        images, labels = scikit_learn_digits()
-        whole = LabelledImages(_enlarge(images), labels)
-        return whole.pick(slice(1500)), whole.pick(slice(1500, None))
-    source = Path(dataset) if is_folder(dataset) else download.fetch(dataset, folder)
-    pairs = {
-        images.name: _read_28x28(images, labels)
-        for images, labels in idx.image_label_pairs(source)
-    }
-    if len(pairs) == 1:
-        (whole,) = pairs.values()
-        test_count = len(whole) // 7  # the ratio of MNIST's 60,000 and 10,000
-        if not test_count:
-            raise UserError(f"{source} needs at least 7 images, has {len(whole)}")
-        return whole.pick(slice(-test_count)), whole.pick(slice(-test_count, None))
-    train = [pair for name, pair in pairs.items() if "train" in name]
-    test = [pair for name, pair in pairs.items() if "train" not in name]
-    if len(train) != 1 or len(test) != 1:
-        raise UserError(
-            f"{source} must contain one pair of IDX files, such as images-idx3-ubyte "
-            "and labels-idx1-ubyte (also .gz), or two pairs, one of them with train in "
-            f"its name; image files with labels: {', '.join(pairs) or 'none'}"
-        )
-    return train[0], test[0]
-
-
-def scikit_learn_digits() -> tuple[
-    UInt8[np.ndarray, "1797 8 8"], UInt8[np.ndarray, "1797"]
-]:
-    """Return scikit-learn's digits (stored as 0..16) as grey levels, and the labels."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    levels = np.round(digits.images / 16 * 255).astype(np.uint8)
-    return levels, digits.target.astype(np.uint8)
-
-
-def _enlarge(images: UInt8[np.ndarray, "n 8 8"]) -> UInt8[np.ndarray, "n 28 28"]:
-    """Enlarge images to 20x20 pixels, the box of MNIST's digits, in 28x28."""
-    from PIL import Image
-
-    enlarged = np.zeros((len(images), SIDE, SIDE), np.uint8)
-    for target, image in zip(enlarged, images, strict=True):
-        large = Image.fromarray(image).resize((20, 20), Image.Resampling.BICUBIC)
-        target[4:24, 4:24] = np.asarray(large)
-    return enlarged
-
-
-def _read_28x28(images_path: Path, labels_path: Path) -> LabelledImages:
-    images, labels = idx.read_pair(images_path, labels_path)
-    if images.shape[1:] != (SIDE, SIDE):
-        height, width = images.shape[1:]
-        raise UserError(f"{images_path} has images of {height}x{width}, not 28x28")
-    return LabelledImages(images, labels)
+        return None
+    return stored

@@ -1,7 +1,7 @@
 """Labelled sets of images for `evaluate`: data sets, IDX files, folders of images.
 
-They are preprocessed as in MNIST, except `mnist`, `fashion_mnist` and the network's own
-data set. `inputs` reads the images.
+Folders are preprocessed as in MNIST, and so are named data sets with original images of
+another size, except the network's own. `inputs` reads the images.
 """
 
 import hashlib
@@ -20,7 +20,6 @@ from pipeline.files import printable
 from pipeline.images import ImageEntry, ImageListing
 
 MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
-UNCHANGED_SETS = ("mnist", "fashion_mnist")
 # Iterates, with a progress bar.
 Track = Callable[[Sequence[ImageEntry]], Iterable[ImageEntry]]
 
@@ -72,7 +71,7 @@ def load_test_set(
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
         text = f"the validation images of the training run (split={split})"
         listing = _from_arrays(set_name, data.images, data.labels, text)
-    elif name in UNCHANGED_SETS or datasets.file_name(name) == dataset.name:
+    elif datasets.file_name(name) == dataset.name or _is_unchanged(name):
         if datasets.file_name(name) != dataset.name:
             dataset = datasets.load(name, folder=folder)
         data, set_name = dataset.test, dataset.name
@@ -121,11 +120,17 @@ def _from_arrays(
     return ImageListing(description, entries)
 
 
+def _is_unchanged(name: str) -> bool:
+    """Return whether the test images of a named data set are used as they are."""
+    return name in datasets.REGISTRY and not datasets.spec(name).originals
+
+
 def _find_images(name: str) -> tuple[str, ImageListing]:
     """Return the name of a set, and its images with their labels."""
-    if name == "digits":
-        text = "all of scikit-learn's digits, 8x8 pixels"
-        return name, _from_arrays(name, *datasets.scikit_learn_digits(), text)
+    if originals := datasets.spec(name).originals:
+        pixels, labels = originals()
+        text = f"all original images, {pixels.shape[1]}x{pixels.shape[2]} pixels"
+        return name, _from_arrays(name, pixels, labels, text)
     place = Path(name)
     set_name = re.sub(r"[^\w.-]+", "_", place.resolve().name)[:80] or "images"
     if place.is_dir():

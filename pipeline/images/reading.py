@@ -1,7 +1,7 @@
 """Read an image file as grey levels, after checks of its size, type and header.
 
-Each error is a `UserError` whose message is one line and names the file. `listing` finds
-the files.
+Each error is a `UserError` whose message is one line and names the file. `listing`
+finds the files.
 """
 
 import math

@@ -201,13 +201,8 @@ class TrainedModel:
 
     @property
     def dataset(self) -> str:
-        """The data set of the training; MNIST if that is not recorded."""
+        """The data set of the training (see `datasets.spec`); by default MNIST."""
         return str(self.metadata.get("dataset", "mnist"))
-
-    @property
-    def prepared_as_mnist(self) -> bool:
-        """Whether new images are preprocessed like MNIST's, unlike clothes."""
-        return self.dataset != "fashion_mnist"
 
     @property
     def split(self) -> str:

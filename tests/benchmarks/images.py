@@ -203,7 +203,7 @@ def sets(test, folder):
     yield "shifted by 4", [shifted(image, rng) for image in images], labels
     yield "stretched 16x16, grey", [stretched(image) for image in images], labels
     yield "stretched 16x16, binary", [binary(image) for image in images], labels
-    yield "scikit-learn 8x8", *datasets.scikit_learn_digits()
+    yield "scikit-learn 8x8", *datasets.spec("digits").originals()
     for kind in KINDS:
         drawn = [grey_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
         yield kind.__name__.replace("_", " "), drawn, labels[:IMAGES_PER_KIND]

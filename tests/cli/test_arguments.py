@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from pipeline.cli.arguments import ParsedCommand, parse
 from pipeline.cli.config import ConfigError, validate
 from pipeline.cli.overrides import quote
-from pipeline.cli.schema import DATASETS, DataConfig, TrainConfig
+from pipeline.cli.schema import DataConfig, TrainConfig
+from pipeline.datasets import REGISTRY
 
 
 def sweep(*arguments):
@@ -22,7 +23,7 @@ def problems(*arguments, schema=TrainConfig, sweeps=True):
     return str(error.value).split("\n")
 
 
-DATASET = f"dataset must be {', '.join(DATASETS)} or an existing folder"
+DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,9 @@
 import pytest
 
-from pipeline import datasets
 from pipeline.cli import config
 from pipeline.cli.command import help_text
 from pipeline.cli.config import CONF_DIR, ConfigError, defaults, load_yaml, validate
 from pipeline.cli.schema import (
-    DATASETS,
     EvaluateConfig,
     InspectConfig,
     PredictConfig,
@@ -36,10 +34,6 @@ def test_a_file_of_conf_that_is_not_yaml_is_named(tmp_path, text):
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"cannot read .*x\.yaml: "):
         load_yaml(tmp_path / "x.yaml")
-
-
-def test_the_data_sets_that_can_be_named_are_those_of_the_registry():
-    assert set(DATASETS) == set(datasets.NAMES)
 
 
 def test_help_has_each_option_with_its_default_and_comment():

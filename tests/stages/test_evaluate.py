@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.datasets import read_idx
-from pipeline.datasets.download import fetch
+from pipeline.datasets.registry import FASHION_MNIST_FILES
 
 
 def evaluate(workspace, *sets, **keys):
@@ -86,7 +86,7 @@ def test_an_unreadable_set_does_not_stop_the_evaluation_of_others(
 
 def test_clothes_are_unsure_even_after_preprocessing(workspace, tmp_path, write_idx):
     try:
-        raw = fetch("fashion_mnist", tmp_path)
+        raw = FASHION_MNIST_FILES.fetch(tmp_path)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     images = read_idx(raw / "t10k-images-idx3-ubyte", dimensions=3)

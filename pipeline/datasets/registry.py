@@ -1,0 +1,111 @@
+"""The named data sets: one entry for each, and nothing else in the project names them.
+
+`prepare` reads them and stores their images.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from pipeline import CLASSES
+from pipeline.datasets import scikit_learn
+from pipeline.datasets.dataset import LabelledImages
+from pipeline.datasets.download import RawFiles
+from pipeline.datasets.idx import read_folder
+from pipeline.datasets.sources import GzippedFiles, MnistPackage, TorchvisionMirrors
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What a data set shows, and where its images come from.
+
+    The images have 28x28 pixels and ten classes.
+    """
+
+    name: str
+    # Returns the training and the test images; downloads are kept in the given folder.
+    read: Callable[[Path], tuple[LabelledImages, LabelledImages]]
+    class_names: tuple[str, ...] = tuple("0123456789")
+    noun: str = "digit"  # for one image
+    plural: str = "digits"
+    # Whether a network trained on it needs images that are preprocessed as in MNIST.
+    prepared_as_mnist: bool = True
+    # Returns all images in their original size, and their labels; `evaluate` then
+    # preprocesses them for other networks, instead of using the test images unchanged.
+    originals: (
+        Callable[[], tuple[UInt8[ndarray, "n height width"], UInt8[ndarray, " n"]]]
+        | None
+    ) = None
+
+    def __post_init__(self) -> None:
+        """Check the number of classes."""
+        if len(self.class_names) != CLASSES:
+            raise ValueError(
+                f"{self.name} must have {CLASSES} class names, "
+                f"has {len(self.class_names)}"
+            )
+
+
+MNIST_FILES = RawFiles(
+    folder="MNIST",
+    sha256=(
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+    sources=(TorchvisionMirrors("MNIST"), MnistPackage()),
+)
+FASHION_MNIST_FILES = RawFiles(
+    folder="FashionMNIST",
+    sha256=(
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
+    sources=(
+        GzippedFiles(Path("/usr/share/datasets/fashion-mnist")),  # a Debian package
+        TorchvisionMirrors("FashionMNIST"),
+    ),
+)
+
+REGISTRY = {
+    spec.name: spec
+    for spec in (
+        DatasetSpec("mnist", read=MNIST_FILES.read),
+        DatasetSpec(
+            "fashion_mnist",
+            read=FASHION_MNIST_FILES.read,
+            class_names=(
+                "T-shirt",
+                "trousers",
+                "pullover",
+                "dress",
+                "coat",
+                "sandal",
+                "shirt",
+                "sneaker",
+                "bag",
+                "ankle boot",
+            ),
+            noun="garment",
+            plural="garments",
+            prepared_as_mnist=False,
+        ),
+        DatasetSpec(
+            "digits",
+            read=scikit_learn.read_enlarged,
+            originals=scikit_learn.load_originals,
+        ),
+    )
+}
+
+
+def spec(dataset: str) -> DatasetSpec:
+    """Return the entry of a data set; a folder with IDX files gets that of digits."""
+    entry = REGISTRY.get(dataset)
+    return entry or DatasetSpec(dataset, read=lambda _: read_folder(Path(dataset)))
