@@ -41,7 +41,7 @@ def inspect(cfg: InspectConfig) -> None:
     torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
     trained = load_trained(run=cfg.run, model=cfg.model, outputs=outputs, store=store)
-    hidden = trained.network.layer_1.out_features
+    hidden = trained.network.hidden
     neurons = find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else []
     location = find_parameter(cfg.weight, hidden=hidden) if cfg.weight else None
     if cfg.arrays:
@@ -81,11 +81,14 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         atomic_folder(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        page = report.render(trained, dataset, name=name)
+        page = report.render(analysis, name=name)
         (partial / "report.html").write_text(page, "utf-8")
         run.log_files("inspect", sorted(partial.iterdir()))
         run.log_metrics(
-            {f"inspect/{name}": value for name, value in analysis.metrics().items()},
+            {
+                f"inspect/{name}": value
+                for name, value in interpret.counts(analysis).items()
+            },
             step=trained.epochs,
         )
     print(interpret.render_tutorial(analysis))

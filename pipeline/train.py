@@ -51,7 +51,7 @@ def train(cfg: TrainConfig, context: RunContext | None = None) -> None:
     tags = {"data.sha256": dataset.sha256, **context.tags}
     if original:
         name, tags = f"{name} again", tags | {"reproduces": original.run.run_id}
-    print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.size:,} parameters")
+    print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
     # A reproduction, a sweep and a single training run never resume one another.
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
@@ -165,8 +165,9 @@ def _description(
 ) -> str:
     """Return the Markdown text at the top of the run's page."""
     return (
-        f"**784 → {cfg.hidden} → 10** on {dataset.name}: {network.size:,} parameters, "
-        f"{cfg.epochs} epochs. Accuracy of the trained network: "
+        f"**784 → {cfg.hidden} → 10** on {dataset.name}: "
+        f"{network.parameter_count:,} parameters, {cfg.epochs} epochs. Accuracy of the "
+        "trained network: "
         f"**{metrics['final/train_accuracy']:.2%}** on the training images, "
         f"**{metrics['val/accuracy']:.2%}** on the validation images "
         f"(split={cfg.split}).\n\n"

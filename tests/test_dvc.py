@@ -37,7 +37,7 @@ MADE_BY_DATA |= {f"datasets/{name}" for name in ("registry", "scikit_learn", "so
 READ_BY_EVALUATE = {f"datasets/{name}" for name in ("idx", "prepare", "registry")}
 READ_BY_EVALUATE |= {"datasets/scikit_learn"}
 # These only answer questions (neuron=, image=, against=) in outputs/answers.
-ONLY_ANSWERS = {"interpret/alignment", "interpret/names", "interpret/worksheet"}
+ONLY_ANSWERS = {"interpret/alignment", "interpret/worksheet"}
 ONLY_ANSWERS |= {"images", "evaluation/inputs"}
 NO_OUTPUT = {".py", ".md", ".txt"}
 PRINTED = {"interpret/text"}

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline import CLASSES, plots
+from pipeline.evaluation import statistics
 from pipeline.evaluation.test_sets import TestSet
 from pipeline.files import printable
 from pipeline.model import Network, OodDetector, metrics
@@ -27,7 +28,7 @@ class EvaluationResult:
     predictions: Tensor  # (n,)
     labels: Tensor  # (n,)
     sure: list[bool]  # whether each prediction is reliable
-    bins: list[metrics.ConfidenceBin]
+    bins: list[statistics.ConfidenceBin]
     metrics: dict[str, float | int]  # n is an integer
 
     def per_image(self) -> list[dict[str, Any]]:
@@ -119,8 +120,8 @@ def evaluate_network(
     )
     sure = [verdict.sure for verdict in verdicts]
     n, correct = len(labels), int((predictions == labels).sum())
-    low, high = metrics.wilson_interval(correct, n)
-    bins = metrics.reliability(probabilities, labels)
+    low, high = statistics.wilson_interval(correct, n)
+    bins = statistics.reliability(probabilities, labels)
     values: dict[str, float | int] = {
         "n": n,
         "loss": metrics.cross_entropy(logits, labels).item(),
@@ -128,7 +129,7 @@ def evaluate_network(
         "accuracy_low": low,
         "accuracy_high": high,
         "confidence": confidence.mean().item(),
-        "calibration_error": metrics.expected_calibration_error(bins),
+        "calibration_error": statistics.expected_calibration_error(bins),
         "unsure": sure.count(False) / n,
     }
     return EvaluationResult(

@@ -6,7 +6,6 @@ compared after their neurons are matched.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +16,6 @@ from pipeline.datasets.dataset import LabelledImages
 from pipeline.interpret.measurements import (
     correlations,
     cosine_similarities,
-    hidden_pre_activations,
 )
 from pipeline.model import Network
 
@@ -83,9 +81,7 @@ class NetworkComparison:
     @classmethod
     def of(cls, a: Network, b: Network, test: LabelledImages) -> "NetworkComparison":
         """Compare two networks on test images."""
-        outputs = [
-            np.maximum(hidden_pre_activations(n, test.images), 0) for n in (a, b)
-        ]
+        outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
         answers = [n.logits(test.images).argmax(dim=1).numpy() for n in (a, b)]
         accuracy = [float((answer == test.labels).mean()) for answer in answers]
         cosines = cosine_similarities(neuron_weights(a), neuron_weights(b))
@@ -99,11 +95,6 @@ class NetworkComparison:
             accuracy=(accuracy[0], accuracy[1]),
             agreement=float((answers[0] == answers[1]).mean()),
         )
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """The numbers of hidden neurons of A and B."""
-        return self.a.layer_1.out_features, self.b.layer_1.out_features
 
     def differences(self) -> dict[str, tuple[float, float]]:
         """Return the largest and the mean absolute difference of each array.
@@ -123,15 +114,3 @@ class NetworkComparison:
             "layer_2 bias": np.abs(biases[0] - biases[1]),
         }
         return {name: (float(x.max()), float(x.mean())) for name, x in arrays.items()}
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the partners of each neuron of A; a cell is empty if it has none."""
-        rows = []
-        for j in range(self.sizes[0]):
-            row: dict[str, Any] = {"neuron": f"N1{j + 1}"}
-            for method in ("activations", "weights"):
-                match = getattr(self, f"by_{method}").get(j)
-                row[f"by_{method}"] = f"N1{match.b + 1}" if match else ""
-                row[f"alike_by_{method}"] = match.similarity if match else ""
-            rows.append(row)
-        return rows

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
 from pipeline import CLASSES, PIXELS
-from pipeline.model import Network, to_pixels
-
-BATCH = 1000  # images in a forward pass, so that the pixels fit the processor's cache
+from pipeline.interpret.names import neuron_name
+from pipeline.model import Network, batches
 
 
 def nonzero_counts(images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, "784"]:
@@ -37,23 +35,12 @@ def frozen_weights(
     return np.asarray((bits == bits[0]).all(axis=0).T)
 
 
-@torch.no_grad()
-def hidden_pre_activations(
-    network: Network, images: UInt8[np.ndarray, "n 28 28"]
-) -> Float[np.ndarray, "n hidden"]:
-    """Return the sum of each neuron of layer_1 for each image, before ReLU."""
-    batches = [images[row : row + BATCH] for row in range(0, len(images), BATCH)]
-    sums = [network.layer_1(to_pixels(batch).flatten(start_dim=1)) for batch in batches]
-    return np.asarray(torch.cat(sums))
-
-
 def activation_rates(
     network: Network, images: UInt8[np.ndarray, "n 28 28"]
 ) -> Float[np.ndarray, " hidden"]:
     """Return the fraction of images for which each neuron of layer_1 is above 0."""
     counts = sum(
-        (hidden_pre_activations(network, images[row : row + BATCH]) > 0).sum(axis=0)
-        for row in range(0, len(images), BATCH)
+        (network.hidden_sums(b) > 0).sum(dim=0).numpy() for b in batches(images)
     )
     return np.asarray(counts / len(images))
 
@@ -130,7 +117,7 @@ def correlated_pairs(
     rows, columns = np.triu_indices(len(correlation), k=1)
     values = correlation[rows, columns]
     return [
-        {"one": f"N1{rows[k] + 1}", "other": f"N1{columns[k] + 1}"}
+        {"one": neuron_name(1, int(rows[k])), "other": neuron_name(1, int(columns[k]))}
         | {"correlation": float(values[k])}
         for k in np.argsort(-values, kind="stable")[:limit]
     ]

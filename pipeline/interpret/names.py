@@ -19,14 +19,19 @@ PARAMETER = re.compile(
 )
 
 
+def neuron_name(layer: int, index: int) -> str:
+    """Return the name of a neuron of layer 1 or 2, counted from 0."""
+    return f"N{layer}{index + 1}"
+
+
 def find_neurons(selection: str, *, hidden: int) -> list[str]:
     """Split comma-separated names of neurons; `all` selects all neurons.
 
     Raises:
         UserError: If the network has no such neuron.
     """
-    existing = [f"N1{k + 1}" for k in range(hidden)]
-    existing += [f"N2{k + 1}" for k in range(CLASSES)]
+    existing = [neuron_name(1, k) for k in range(hidden)]
+    existing += [neuron_name(2, k) for k in range(CLASSES)]
     names = existing if selection == "all" else [*dict.fromkeys(selection.split(","))]
     for name in names:
         if name not in existing:
@@ -54,10 +59,10 @@ class ParameterLocation:
 
     def describe(self) -> str:
         """Describe the parameter in words."""
-        neuron = f"neuron N{self.layer}{self.column + 1}"
+        neuron = f"neuron {neuron_name(self.layer, self.column)}"
         if self.row is None:
             return f"the bias of {neuron}"
-        source = f"neuron N1{self.row + 1}"
+        source = f"neuron {neuron_name(1, self.row)}"
         if self.layer == 1:
             row, column = divmod(self.row, SIDE)
             source = f"pixel {self.row} (row {row}, column {column})"

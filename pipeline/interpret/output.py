@@ -13,35 +13,106 @@ from jaxtyping import Bool
 
 from pipeline import PIXELS, SIDE, files, plots
 from pipeline.interpret.alignment import NetworkComparison
-from pipeline.interpret.analysis import EXTREMES, ModelAnalysis
+from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
+from pipeline.interpret.formatting import percent
+from pipeline.interpret.names import neuron_name
+from pipeline.interpret.parameters import parameter_arrays
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import MAX_TEMPLATES, ImageRow, diverging_colours
 
-MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
+EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_POINTS = 1500  # in a scatter plot; more would overlap
 IMAGES_PER_ROW = 8  # of matched neurons: four pairs
 
 
 def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
     """Write the summary, the tables and the plots of an analysis."""
-    summary = json.dumps(analysis.summary(), indent=1)
-    (folder / "summary.json").write_text(summary + "\n")
-    neurons = analysis.neuron_rows()
+    content = json.dumps(summary(analysis), indent=1)
+    (folder / "summary.json").write_text(content + "\n")
+    neurons = neuron_rows(analysis)
     for row in neurons:
         row |= {key: " ".join(map(str, row[key])) for key in ("most", "least")}
     files.write_csv(folder / "neurons.csv", neurons)
-    files.write_csv(folder / "pixels.csv", analysis.pixel_rows())
+    files.write_csv(folder / "pixels.csv", pixel_rows(analysis))
     columns = ["one", "other", "correlation"]  # a network with one neuron has no row
     files.write_csv(folder / "alike.csv", analysis.pairs, columns)
     _write_plots(analysis, folder)
 
 
+def counts(analysis: ModelAnalysis) -> dict[str, int]:
+    """Return the counts that are logged as metrics of the run."""
+    frozen, rates = analysis.frozen, analysis.rates
+    never_changed = {} if frozen is None else {"never_changed": frozen.sum()}
+    values = {
+        "parameters": analysis.trained.network.parameter_count,
+        "never_learned": analysis.always_zero.sum() * analysis.hidden,
+        **never_changed,
+        "never_fire": (rates == 0).sum(),
+        "always_fire": (rates == 1).sum(),
+        "alike": analysis.high_pairs,
+    }
+    return {name: int(count) for name, count in values.items()}
+
+
+def summary(analysis: ModelAnalysis) -> dict[str, Any]:
+    """Return everything except the tables of pixels and pairs, ready for JSON."""
+    network, probe = analysis.trained.network, analysis.probe
+    lines = {
+        progress: {"m": line.m, "c": line.c}
+        | {"missed": line.rmse, "explained": line.explained}
+        for progress, line in probe.lines.items()
+    }
+    return {
+        **counts(analysis),
+        "dataset": analysis.dataset.name,
+        "split": analysis.trained.split,
+        "training_pictures": analysis.train_size,
+        "accuracy": analysis.accuracy,
+        "arrays": [vars(array) for array in parameter_arrays(network, plural="digits")],
+        "never_lit": np.flatnonzero(analysis.always_zero).tolist(),
+        "alike_from": HIGH_CORRELATION,
+        "closest": analysis.pairs[0] if analysis.pairs else None,
+        "neurons": neuron_rows(analysis),
+        "path": {
+            "neuron": neuron_name(1, probe.neuron),
+            "pixel": probe.pixel,
+            "lines": lines,
+        },
+    }
+
+
+def neuron_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
+    """Return activation rate, means, extreme test images and costs per neuron."""
+    rows = []
+    for j in range(analysis.hidden):
+        order, costs = analysis.images_by_sum(j), analysis.costs[j]
+        rows.append(
+            {"neuron": neuron_name(1, j), "fires": float(analysis.rates[j])}
+            | {f"mean_{d}": float(mean) for d, mean in enumerate(analysis.means[j])}
+            | {"most": order[:EXTREMES], "least": order[: -EXTREMES - 1 : -1]}
+            | {"cost": float(costs[0])}
+            | {f"cost_{d}": float(cost) for d, cost in enumerate(costs[1:])}
+        )
+    return rows
+
+
+def pixel_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
+    """Return how often each pixel is not 0, and its number of frozen weights."""
+    rows = []
+    for k, count in enumerate(analysis.nonzero):
+        row = {"pixel": k, "row": k // SIDE, "column": k % SIDE, "lit": int(count)}
+        if analysis.frozen is not None:
+            row["unchanged"] = int(analysis.frozen[k].sum())
+        rows.append(row)
+    return rows
+
+
 def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
-    displayed = analysis.by_cost[:MAX_NEURONS]
+    displayed = analysis.displayed
     plots.neuron_responses(
         analysis.means[displayed],
         analysis.costs[displayed],
-        [f"N1{j + 1}" for j in displayed],
+        [neuron_name(1, j) for j in displayed],
     ).save(folder / "neurons.png")
     rows = [neuron_images(analysis, j) for j in displayed]
     plots.image_rows(rows, text=200).save(folder / "exciting.png")
@@ -55,16 +126,9 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         analysis.sums[points, probe.neuron],
         {progress: (line.m, line.c) for progress, line in probe.lines.items()},
         xlabel=f"x: pixel in row {row}, column {column} (0 is black, 1 is white)",
-        ylabel=f"y: sum of neuron N1{probe.neuron + 1}, before ReLU",
+        ylabel=f"y: sum of neuron {neuron_name(1, probe.neuron)}, before ReLU",
         title=f"one weight explains {probe.best.explained:.0%} of the variance of y",
     ).save(folder / "path.png")
-
-
-def percent(fraction: float) -> str:
-    """Format a fraction; only exact values become 0% or 100%."""
-    if 0 < fraction <= 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= fraction < 1 else f"{fraction:.0%}"
 
 
 def neuron_images(analysis: ModelAnalysis, neuron: int) -> ImageRow:
@@ -72,14 +136,14 @@ def neuron_images(analysis: ModelAnalysis, neuron: int) -> ImageRow:
     weights = analysis.trained.network.layer_1.get_weights()[0].T[[neuron]]
     scale = float(np.quantile(np.abs(weights), 0.99))
     grey = analysis.always_zero
-    images = {"weights": diverging_colours(weights, scale=scale, frozen=grey)[0]}
+    images = {"weights": diverging_colours(weights, scale=scale, grey=grey)[0]}
     order, sums = analysis.images_by_sum(neuron), analysis.sums[:, neuron]
     extremes = [("high", row) for row in order[:EXTREMES]]
     extremes += [("low", row) for row in order[: -EXTREMES - 1 : -1]]
     for name, row in extremes:
         images[f"{name} {sums[row]:+.1f}: #{row}"] = analysis.dataset.test.images[row]
     text = [
-        f"N1{neuron + 1}",
+        neuron_name(1, neuron),
         f"active for {percent(analysis.rates[neuron])} of the images",
         f"ablation cost: {analysis.costs[neuron, 0]:.2%}",
         f"weights: red -{scale:.2f} or less,",
@@ -112,7 +176,7 @@ def write_terms(
 def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
     """Return all terms of a sum, unrounded, with the bias as a term with input 1."""
     layer, count = pre_activation.layer, len(pre_activation.weights)
-    names = [f"pixel {k}" if layer == 1 else f"N1{k + 1}" for k in range(count)]
+    names = [f"pixel {k}" if layer == 1 else neuron_name(1, k) for k in range(count)]
     weights = [*pre_activation.weights, pre_activation.bias]
     inputs = [*pre_activation.inputs, 1.0]
     return [
@@ -136,7 +200,7 @@ def term_images(
         ("= product", pre_activation.terms, None),
     ):
         scale = float(np.abs(values).max())
-        colours = diverging_colours(values[None], scale=scale, frozen=grey)[0]
+        colours = diverging_colours(values[None], scale=scale, grey=grey)[0]
         caption = f"{name}: red -{scale:.2f}, white 0, blue +{scale:.2f}"
         images.append((caption, colours))
     pixels = np.round(pre_activation.inputs * 255).astype(np.uint8)
@@ -167,9 +231,22 @@ def write_comparison(
         unlearned: For A and B, the pixels whose weights never changed; drawn in grey.
         folder: Where the two files are written.
     """
-    files.write_csv(folder / "matches.csv", comparison.rows())
+    files.write_csv(folder / "matches.csv", comparison_rows(comparison))
     images = comparison_images(comparison, unlearned)
     plots.image_rows(images, text=0).save(folder / "matches.png")
+
+
+def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
+    """Return the partners of each neuron of A; a cell is empty if it has none."""
+    rows = []
+    for j in range(comparison.a.hidden):
+        row: dict[str, Any] = {"neuron": neuron_name(1, j)}
+        for method in ("activations", "weights"):
+            match = getattr(comparison, f"by_{method}").get(j)
+            row[f"by_{method}"] = neuron_name(1, match.b) if match else ""
+            row[f"alike_by_{method}"] = match.similarity if match else ""
+        rows.append(row)
+    return rows
 
 
 def comparison_images(
@@ -184,11 +261,12 @@ def comparison_images(
     )
     pairs = []
     for match in matches[:MAX_TEMPLATES]:
-        captions = f"A  N1{match.a + 1}", f"B  N1{match.b + 1} {match.similarity_text}"
+        b = f"{neuron_name(1, match.b)} {match.similarity_text}"
+        captions = f"A  {neuron_name(1, match.a)}", f"B  {b}"
         for caption, kernel, neuron, grey in zip(
             captions, kernels, (match.a, match.b), unlearned, strict=True
         ):
-            colours = diverging_colours(kernel[[neuron]], scale=scale, frozen=grey)
+            colours = diverging_colours(kernel[[neuron]], scale=scale, grey=grey)
             pairs.append((caption, colours[0]))
     return [
         ImageRow(dict(pairs[k : k + IMAGES_PER_ROW]), [])

@@ -15,15 +15,11 @@ from scipy.special import softmax
 
 from pipeline import PIXELS, SIDE
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
-from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
-from pipeline.interpret.names import ParameterLocation
-from pipeline.interpret.output import MAX_NEURONS, percent
-from pipeline.interpret.worksheet import (
-    PreActivation,
-    decimal,
-    pre_activations,
-    to_units,
-)
+from pipeline.interpret.analysis import HIGH_CORRELATION, MAX_NEURONS, ModelAnalysis
+from pipeline.interpret.formatting import decimal, percent, to_units
+from pipeline.interpret.names import ParameterLocation, neuron_name
+from pipeline.interpret.parameters import parameter_arrays
+from pipeline.interpret.worksheet import PreActivation, pre_activations
 from pipeline.terminal import table
 
 WIDTH = 88  # of a paragraph
@@ -44,7 +40,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         for progress, line in probe.lines.items()
     ]
     never_active, always_active = (
-        [f"N1{j + 1}" for j in np.flatnonzero(analysis.rates == rate)]
+        [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)
     )
     frozen, always_zero = analysis.frozen, analysis.always_zero
@@ -55,7 +51,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         row=probe.pixel // SIDE,
         column=probe.pixel % SIDE,
         lines=table(["descent", "line", "error"], lines, left=["descent"]),
-        probed=sums[f"N1{probe.neuron + 1}"],
+        probed=sums[neuron_name(1, probe.neuron)],
         test=test,
         nonzero=int(np.count_nonzero(test.images[0])),
         outputs=_outputs(hidden),
@@ -80,9 +76,9 @@ def _arrays(analysis: ModelAnalysis) -> str:
     network = analysis.trained.network
     rows = [
         [a.name, f"{a.keras_shape}", f"{a.torch_shape}", f"{a.size:,}", a.why]
-        for a in network.arrays()
+        for a in parameter_arrays(network, plural="digits")
     ]
-    rows.append(["total", "", "", f"{network.size:,}", ""])
+    rows.append(["total", "", "", f"{network.parameter_count:,}", ""])
     columns = ["array", "in Keras", "in PyTorch", "numbers", "because"]
     return table(columns, rows, left=["array", "because"])
 
@@ -98,11 +94,11 @@ def _outputs(hidden: list[PreActivation]) -> str:
 
 def _responses(analysis: ModelAnalysis) -> str:
     """Return what each neuron responds to, highest ablation cost first."""
-    displayed = analysis.by_cost[:MAX_NEURONS]
+    displayed = analysis.displayed
     decimals = 1 if analysis.costs[displayed, 0].max() >= 0.01 else 2
     rows = []
     for j in displayed:
-        row = [f"N1{j + 1}", percent(analysis.rates[j])]
+        row = [neuron_name(1, j), percent(analysis.rates[j])]
         mean, (cost, *costs) = analysis.means[j], analysis.costs[j]
         if analysis.sums[:, j].max() > 0:
             row += [f"{d}: {mean[d]:.2f}" for d in (mean.argmax(), mean.argmin())]
@@ -120,14 +116,14 @@ def describe_comparison(comparison: NetworkComparison) -> str:
     by_activations, by_weights = comparison.by_activations, comparison.by_weights
     matched = sorted({*by_activations, *by_weights})
     partners = [
-        [f"N1{j + 1}", *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
+        [neuron_name(1, j), *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
         for j in matched[:MAX_MATCHES]
     ]
     columns = ["A", "B by activations", "correlation", "B by weights", "cosine"]
-    sizes = comparison.differences()
-    differences = [
+    differences = comparison.differences()
+    rows = [
         [name, f"{largest:.6f}", f"{mean:.6f}"]
-        for name, (largest, mean) in sizes.items()
+        for name, (largest, mean) in differences.items()
     ]
     return _render(
         "comparison.txt",
@@ -135,14 +131,14 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         partners=table(columns, partners, left=[columns[0], columns[1], columns[3]]),
         more=max(0, len(matched) - MAX_MATCHES),
         constant=any(np.isnan(match.similarity) for match in by_activations.values()),
-        differences=table(["array", "largest", "mean"], differences, left=["array"]),
-        equal=not any(largest for largest, _ in sizes.values()),
+        differences=table(["array", "largest", "mean"], rows, left=["array"]),
+        equal=not any(largest for largest, _ in differences.values()),
         moved=sum(match.a != match.b for match in by_weights.values()),
     )
 
 
 def _cells(match: NeuronMatch | None) -> list[str]:
-    return [f"N1{match.b + 1}", match.similarity_text] if match else ["none", ""]
+    return [neuron_name(1, match.b), match.similarity_text] if match else ["none", ""]
 
 
 def weight_history(

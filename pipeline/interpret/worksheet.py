@@ -12,7 +12,8 @@ from jaxtyping import Float, UInt8
 from scipy.special import softmax
 
 from pipeline import PIXELS, SIDE
-from pipeline.interpret.names import ParameterLocation
+from pipeline.interpret.formatting import decimal, to_units
+from pipeline.interpret.names import ParameterLocation, neuron_name
 from pipeline.model import Network
 from pipeline.terminal import table
 
@@ -32,7 +33,7 @@ class PreActivation:
     @property
     def neuron(self) -> str:
         """The name of the neuron, such as N11 or N210."""
-        return f"N{self.layer}{self.number}"
+        return neuron_name(self.layer, self.number - 1)
 
     @property
     def terms(self) -> Float[np.ndarray, " inputs"]:
@@ -86,16 +87,6 @@ def worksheets(sums: Mapping[str, PreActivation], neurons: Sequence[str]) -> str
     return "\n\n".join([*parts, notes(selected)])
 
 
-def to_units(value: float, decimals: int = 4) -> int:
-    """Return the value in units of its last decimal; these add up exactly."""
-    return round(value * float(10**decimals))
-
-
-def decimal(units: int, decimals: int = 4) -> str:
-    """Return a number of units of the last decimal as text."""
-    return f"{units / 10**decimals:,.{decimals}f}"
-
-
 def formula(pre_activation: PreActivation) -> str:
     """Return the sum in letters."""
     terms = pre_activation.term_names
@@ -146,7 +137,7 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
     for example in {p.layer: p for p in reversed(pre_activations)}.values():
         k = int(np.abs(example.terms).argmax())
         weight, _ = example.term_names[k].split("·")
-        source = f"pixel {k}" if example.layer == 1 else f"N1{k + 1}"
+        source = f"pixel {k}" if example.layer == 1 else neuron_name(1, k)
         parameter = ParameterLocation(example.layer, k, example.number - 1).name
         lines.append(
             f"{weight} of {example.neuron} belongs to {source} and is {parameter}: "
@@ -169,7 +160,7 @@ def softmax_worksheet(logits: Float[np.ndarray, "10"]) -> str:
     for digit, power in enumerate(powers):
         numbers = decimal(z[digit]), decimal(power, 6), f"{decimal(shares[digit], 2)}%"
         answer = "the answer" if digit == z.index(max(z)) else ""
-        rows.append([f"{digit}", f"N2{digit + 1}", *numbers, answer])
+        rows.append([f"{digit}", neuron_name(2, digit), *numbers, answer])
     total = f"{decimal(sum(shares), 2)}%"
     rows.append(["sum", "", "", decimal(sum(powers), 6), total, ""])
     columns = ["digit", "neuron", "z", "e^(z - max)", "probability", ""]

@@ -1,17 +1,13 @@
-"""Metrics of a classifier, as functions of logits, probabilities and labels.
+"""Metrics of each epoch of a training, as functions of logits, labels and tensors.
 
-Losses are in nats, accuracies and probabilities in [0, 1].
+Losses are in nats, accuracies in [0, 1]. `evaluation` has the statistics of a test set.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
-
-CALIBRATION_BINS = 15  # as Guo et al. (2017) use
 
 
 def cross_entropy(
@@ -53,58 +49,3 @@ def tensor_statistics(
             ("zeros", np.mean(tensor == 0)),
         )
     }
-
-
-def wilson_interval(correct: int, n: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of an accuracy, `correct` of `n` images.
-
-    The usual p +- 1.96 sqrt(p (1 - p) / n) can exceed [0, 1] and is too narrow for a
-    small n.
-
-    Source: Wilson, Probable inference, the law of succession, and statistical inference
-    (1927); z is the 97.5 % quantile of the normal distribution.
-    """
-    z = 1.959964
-    p = correct / n
-    centre = p + z**2 / (2 * n)
-    half_width = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    scale = 1 + z**2 / n
-    return (centre - half_width) / scale, (centre + half_width) / scale
-
-
-@dataclass(frozen=True)
-class ConfidenceBin:
-    """Statistics of the images whose predictions have about the same confidence."""
-
-    count: int
-    confidence: float  # mean probability of the predictions
-    accuracy: float
-
-
-def reliability(
-    probabilities: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]
-) -> list[ConfidenceBin]:
-    """Compare confidence with accuracy in bins of equal width, without empty ones.
-
-    Source: Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks
-    (2017), section 2.
-    """
-    confidence, predictions = probabilities.max(dim=1)
-    correct = (predictions == labels).double()
-    numbers = (confidence * CALIBRATION_BINS).ceil().clamp(1, CALIBRATION_BINS)
-    bins = []
-    for number in numbers.unique():  # ascending
-        inside = numbers == number
-        confidence_mean = confidence[inside].double().mean().item()
-        accuracy_mean = correct[inside].mean().item()
-        bins.append(ConfidenceBin(int(inside.sum()), confidence_mean, accuracy_mean))
-    return bins
-
-
-def expected_calibration_error(bins: Sequence[ConfidenceBin]) -> float:
-    """Return the mean distance between confidence and accuracy, weighted by images.
-
-    Source: Guo et al. (2017), equation 3.
-    """
-    n = sum(b.count for b in bins)
-    return sum(b.count / n * abs(b.accuracy - b.confidence) for b in bins)

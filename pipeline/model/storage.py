@@ -45,7 +45,7 @@ def network_from(tensors: Snapshot) -> Network:
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:
     """Write a network, and its metadata with `hidden`; return the file's sha256."""
-    hidden = network.layer_1.out_features
+    hidden = network.hidden
     return write_tensors(path, snapshot(network), {**metadata, "hidden": hidden})
 
 

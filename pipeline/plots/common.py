@@ -27,14 +27,14 @@ def diverging_colours(
     values: Float[np.ndarray, "n 784"],
     *,
     scale: float,
-    frozen: Bool[np.ndarray, "784"] | None = None,
+    grey: Bool[np.ndarray, "784"] | None = None,
 ) -> UInt8[np.ndarray, "n 28 28 3"]:
     """Map values to colours: positive to blue, 0 to white, negative to red.
 
     Args:
         values: Images of 784 values each.
         scale: The absolute value that gets the full colour.
-        frozen: The pixels whose weights were never updated; they become grey.
+        grey: The pixels that become grey, whatever their values.
     """
     strength = np.clip(values / (scale or 1.0), -1, 1).reshape(-1, SIDE, SIDE, 1)
     white, blue, red = (np.array(c, np.float32) for c in (PAPER, BLUE, RED))
@@ -43,8 +43,8 @@ def diverging_colours(
         white + strength * (blue - white),
         white - strength * (red - white),
     )
-    if frozen is not None:
-        colours[:, frozen.reshape(SIDE, SIDE)] = GRID
+    if grey is not None:
+        colours[:, grey.reshape(SIDE, SIDE)] = GRID
     return colours.astype(np.uint8)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.interpret import alignment, describe_comparison
-from pipeline.interpret.output import comparison_images
+from pipeline.interpret.output import comparison_images, comparison_rows
 from pipeline.model import network_from, snapshot
 from pipeline.plots.common import GRID
 
@@ -78,7 +78,7 @@ def test_neurons_of_a_larger_network_have_no_partner(trained, few, new_network):
     text = describe_comparison(result)
     assert "10 neurons of B have no partner; the other 20 are compared" in text
     swapped = alignment.NetworkComparison.of(other, trained.network, few.val)
-    assert sum(row["by_weights"] == "" for row in swapped.rows()) == 10
+    assert sum(row["by_weights"] == "" for row in comparison_rows(swapped)) == 10
     assert len(comparison_images(swapped, [None, None])) == 5  # of 4 pairs each
     text = describe_comparison(swapped)
     assert "10 neurons of A have no partner; the other 20 are compared" in text

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from pipeline.images import preprocess
-from pipeline.interpret import pre_activations, report
-from pipeline.interpret.measurements import hidden_pre_activations
+from pipeline.interpret import ModelAnalysis, pre_activations, report
 from pipeline.interpret.report.page import select_epochs
 from pipeline.model import (
     load_trained_model,
@@ -40,8 +39,13 @@ DRAWINGS = {
 
 
 @pytest.fixture(scope="module")
-def html(trained, mnist):
-    return report.render(trained, mnist, name=NAME)
+def analysis(trained, mnist):
+    return ModelAnalysis.of(trained, mnist)
+
+
+@pytest.fixture(scope="module")
+def html(analysis):
+    return report.render(analysis, name=NAME)
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +130,9 @@ def last_numbers(page, table):
     ]
 
 
-def test_the_page_is_one_small_file_without_requests(open_page, html, trained, mnist):
+def test_the_page_is_one_small_file_without_requests(open_page, html, analysis):
     assert len(html.encode()) <= 1_500_000
-    assert report.render(trained, mnist, name=NAME) == html  # always the same bytes
+    assert report.render(analysis, name=NAME) == html  # always the same bytes
     addresses = set(re.findall(r"https?://[^\s\"']+", html))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name that is not requested
     assert not re.search(r"<(link|img|iframe)|\bfetch\(|XMLHttp|localStorage", html)
@@ -151,7 +155,7 @@ def test_a_network_ten_times_as_large_fits_in_five_megabytes(
     history = [snapshot(network) for network in networks]
     save_history(tmp_path / "history.safetensors", history, {})
     large = load_trained_model(tmp_path / "model.safetensors")
-    html = report.render(large, mnist, name=NAME)
+    html = report.render(ModelAnalysis.of(large, mnist), name=NAME)
     assert 3_000_000 < len(html.encode()) <= 5_000_000
 
 
@@ -163,13 +167,16 @@ def test_epochs_are_evenly_spaced_from_the_first():
 
 
 def test_a_network_that_does_not_fit_gets_a_page_that_says_so(
-    trained, new_network, mnist
+    trained, new_network, analysis
 ):
     assert report.fits(replace(trained, network=new_network(400)))
     large = replace(trained, network=new_network(600))
     assert not report.fits(large)
-    html = report.render(large, mnist, name=NAME)
-    assert f"{large.network.size:,} parameters, too many" in html and len(html) < 1000
+    html = report.render(replace(analysis, trained=large), name=NAME)
+    assert (
+        f"{large.network.parameter_count:,} parameters, too many" in html
+        and len(html) < 1000
+    )
 
 
 def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
@@ -190,7 +197,7 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
         })"""
     )
     network, images = trained.network, mnist.test.images[rows]
-    sums = hidden_pre_activations(network, images)
+    sums = network.hidden_sums(images)
     expected = np.hstack([sums, network.logits(images), network.predict(images)])
     np.testing.assert_allclose(computed, expected, atol=1e-5, rtol=1e-6)
 
@@ -451,7 +458,7 @@ def test_a_network_of_one_neuron_without_history_and_detector(
 ):
     save_model(tmp_path / "model.safetensors", new_network(1), {})
     small = load_trained_model(tmp_path / "model.safetensors")
-    page = open_page(report.render(small, mnist, name=NAME))
+    page = open_page(report.render(ModelAnalysis.of(small, mnist), name=NAME))
     assert text(page, "#epoch-text").startswith("Final network")
     assert "784 pixels → 1 neuron → 10 digits" in text(page, "#lead")
     assert "epoch" not in text(page, "#lead")
@@ -465,11 +472,11 @@ def test_a_network_of_one_neuron_without_history_and_detector(
 
 
 def test_names_that_look_like_code_are_displayed_as_text(
-    open_page, trained, mnist, tmp_path
+    open_page, analysis, mnist, tmp_path
 ):
     code = "</script><script>document.title='a'</script><img src=x onerror=alert(1)>"
     dataset = replace(mnist, path=tmp_path / f"{code.replace('/', '|')}.x")
-    page = open_page(report.render(trained, dataset, name=code))
+    page = open_page(report.render(replace(analysis, dataset=dataset), name=code))
     assert page.title() == f"{code}: inside the network"
     assert code in text(page, "#footer")
     assert "<img src=x" in text(page, "#lead")

@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from pipeline.cli import ConfigError, InspectConfig, defaults, validate
-from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
+from pipeline.interpret import ModelAnalysis, counts, render_tutorial, write_analysis
 from pipeline.model import load_trained_model, save_model
 
 TABLES = {"summary.json", "neurons.csv", "pixels.csv", "alike.csv"}
@@ -111,7 +111,7 @@ def test_all_correlated_pairs_are_counted_and_rates_are_not_rounded_to_0(
     with torch.no_grad():
         network.layer_1.weight[:] = network.layer_1.weight[0].clone()
     analysis, _ = analysed(network)
-    assert analysis.metrics()["alike"] == 190 and len(analysis.pairs) == 100
+    assert counts(analysis)["alike"] == 190 and len(analysis.pairs) == 100
     analysis.rates[:2] = 0.001, 0.999
     text = render_tutorial(analysis)
     assert " <1% " in text and " >99% " in text

@@ -11,16 +11,14 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Int
 from safetensors import numpy as safetensors
 
-from pipeline.datasets import Dataset, LabelledImages
-from pipeline.interpret.measurements import (
-    accuracies,
-    hidden_pre_activations,
-    nonzero_counts,
-)
+from pipeline.datasets import LabelledImages
+from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.model import Network, TrainedModel, network_from, snapshot
+from pipeline.model.metrics import accuracy
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
@@ -29,21 +27,22 @@ MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
 MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
 
 
-def render(trained: TrainedModel, dataset: Dataset, *, name: str) -> str:
+def render(analysis: ModelAnalysis, *, name: str) -> str:
     """Return the page as HTML; equal arguments give equal bytes.
 
     If the network does not fit (see `fits`), the page is short and says so.
 
     Args:
-        trained: The network, with its history and detector where they are available.
-        dataset: The data set that it was trained on.
+        analysis: The network, its data and its measurements.
         name: The name of the network, as displayed.
     """
     folder = files(__package__)
-    if not fits(trained):
+    if not fits(analysis.trained):
         html = folder.joinpath("too_large.html").read_text("utf-8")
-        return html.replace("{{ size }}", f"{trained.network.size:,}")
-    tensors, metadata = page_data(trained, dataset)
+        return html.replace(
+            "{{ size }}", f"{analysis.trained.network.parameter_count:,}"
+        )
+    tensors, metadata = page_data(analysis)
     page = json.dumps({**metadata, "name": name}, sort_keys=True)
     packed = safetensors.save(tensors, {"page": page})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
@@ -63,16 +62,15 @@ def fits(trained: TrainedModel) -> bool:
 
 
 def page_data(
-    trained: TrainedModel, dataset: Dataset
+    analysis: ModelAnalysis,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the tensors of the page by name, and its metadata.
 
     Only the metadata contains text from users; the page displays it as plain text.
     """
-    network, history = trained.network, trained.history() or {}
-    test, split = dataset.test, dataset.split(trained.split)
-    train, val = split.train, split.val
-    stored = test.images[:ACTIVATION_IMAGES]
+    trained, history = analysis.trained, analysis.history or {}
+    network, test = trained.network, analysis.dataset.test
+    train, val = analysis.split.train, analysis.split.val
     recorded = len(next(iter(history.values()), ()))
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
     rows = select_test_images(network, test)
@@ -81,20 +79,21 @@ def page_data(
         **{f"epochs.{n}": t[epochs].astype(np.float16) for n, t in history.items()},
         "images": test.images[rows],
         "image_labels": test.labels[rows],
-        "activations": np.maximum(hidden_pre_activations(network, stored), 0),
+        "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
-        "nonzero_rate": np.float32(nonzero_counts(train.images) / len(train)),
+        "nonzero_rate": np.float32(analysis.nonzero / len(train)),
         "mean_level": np.float32(train.images.mean(axis=0).ravel() / 255),
     }
     earlier = [{name: t[epoch] for name, t in history.items()} for epoch in epochs]
+    labels = torch.from_numpy(val.labels).long()
     validation_accuracy = [
-        float(accuracies(model.logits(val.images).numpy(), val.labels)[0])
+        accuracy(model.logits(val.images), labels).item()
         for model in [*map(network_from, earlier), network]
     ]
     metadata = {
-        "dataset": dataset.name,
+        "dataset": analysis.dataset.name,
         "sha256": trained.sha256,
-        "size": network.size,
+        "size": network.parameter_count,
         "training_images": len(train),
         "validation_images": len(val),
         "epochs": [*epochs, trained.epochs],
@@ -116,8 +115,8 @@ def epoch_capacity(network: Network) -> int:
     A weight takes 4 bytes in the last epoch and 2 in an earlier one, a stored hidden
     activation 4. A network of 400 hidden neurons leaves room for one earlier epoch.
     """
-    used = 4 * (network.size + ACTIVATION_IMAGES * network.layer_1.out_features)
-    return (MAX_DATA_BYTES - used) // (2 * network.size)
+    used = 4 * (network.parameter_count + ACTIVATION_IMAGES * network.hidden)
+    return (MAX_DATA_BYTES - used) // (2 * network.parameter_count)
 
 
 def select_epochs(recorded: int, *, capacity: int) -> list[int]:

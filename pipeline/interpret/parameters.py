@@ -1,0 +1,39 @@
+"""The four arrays of parameters of a network: their shapes, and why they have them."""
+
+from dataclasses import dataclass
+
+from pipeline import CLASSES, PIXELS
+from pipeline.model import Network
+
+
+@dataclass(frozen=True)
+class ParameterArray:
+    """One of the four arrays of parameters: its size, and the reason for it."""
+
+    name: str
+    keras_shape: tuple[int, ...]
+    torch_shape: tuple[int, ...]
+    size: int
+    why: str
+
+
+def parameter_arrays(network: Network, *, plural: str) -> list[ParameterArray]:
+    """Describe kernel and bias of both layers.
+
+    Args:
+        network: The network.
+        plural: What the classes are, such as digits.
+    """
+    neurons = f"{network.hidden} neuron{'s'[: network.hidden > 1]}"
+    classes = f"{CLASSES} {plural}"
+    reasons = {
+        "layer_1 kernel": f"{PIXELS} pixels x {neurons}: a weight for each pair",
+        "layer_1 bias": f"{neurons}: one for each",
+        "layer_2 kernel": f"{neurons} x {classes}: a weight for each pair",
+        "layer_2 bias": f"{classes}: one for each",
+    }
+    arrays = [*network.layer_1.get_weights(), *network.layer_2.get_weights()]
+    return [
+        ParameterArray(name, array.shape, array.T.shape, array.size, why)
+        for (name, why), array in zip(reasons.items(), arrays, strict=True)
+    ]
