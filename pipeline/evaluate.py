@@ -9,7 +9,6 @@ confusion.csv, calibration.csv and scores.png to outputs/evaluate/, and records 
 the MLflow run that trained the network. Takes 4 s.
 """
 
-import json
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -103,9 +102,10 @@ def _evaluate_sets(
 def _write(results: Sequence["EvaluationResult"], folder: Path) -> None:
     """Write the metrics, the tables and the plots of all sets."""
     from pipeline import files, plots
+    from pipeline.model import METRICS_FILE
 
     metrics = {result.test_set.name: result.metrics for result in results}
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    files.write_json(folder / METRICS_FILE, metrics)
     for name, tables in (
         ("answers.csv", [result.per_image() for result in results]),
         ("classes.csv", [result.per_class() for result in results]),

@@ -1,10 +1,12 @@
-"""Atomic writes, locks, CSV files and safe file names for all packages.
+"""Atomic writes, locks, hashes, JSON and CSV files for all packages.
 
 A file or folder written here is complete or absent, even if the process is killed.
 """
 
 import csv
 import glob
+import hashlib
+import json
 import os
 import shutil
 import sys
@@ -135,6 +137,17 @@ def _previous(path: Path) -> Path:
 def _flush(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a list or dict as indented JSON."""
+    path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def printable(text: Path | str) -> str:

@@ -88,7 +88,7 @@ def train(cfg: TrainConfig, context: RunContext | None = None) -> None:
             if original:
                 run.set_tags({"reproduced": str(original.equals(sha256)).lower()})
     _print_summary(dataset, network, metrics)
-    print(f"\nfiles  {folder}\n       model.safetensors has sha256 {sha256}")
+    print(f"\nfiles  {folder}\n       weights.sha256 {sha256}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
     if original:

@@ -15,7 +15,7 @@ import yaml
 
 from pipeline import cli
 from pipeline.cli.schema import QUESTION_KEYS
-from pipeline.datasets import file_sha256
+from pipeline.model import load_trained_model
 
 # The tests share a repository, so one worker of pytest-xdist runs them.
 pytestmark = pytest.mark.xdist_group("dvc")
@@ -147,7 +147,7 @@ class Repository:
     def training(self):
         """Return the sha256 of the model in outputs/train, and its MLflow run."""
         run_id = json.loads(self.workspace.trained("run.json").read_text())["run_id"]
-        model = file_sha256(self.workspace.trained("model.safetensors"))
+        model = load_trained_model(self.workspace.trained("model.safetensors")).sha256
         return model, self.workspace.client.get_run(run_id)
 
 
@@ -242,7 +242,9 @@ def test_a_clone_pulls_the_results_and_records_a_new_run(repository, tmp_path):
     clone = Repository(replace(repository.workspace, outputs=outputs))
     clone(*remote)
     clone("dvc", "pull", "--remote", "store")
-    assert file_sha256(clone.workspace.trained("model.safetensors")) == model
+    assert (
+        load_trained_model(clone.workspace.trained("model.safetensors")).sha256 == model
+    )
     assert "Data and pipelines are up to date" in clone("dvc", "repro")
     printed = clone(sys.executable, "-m", "pipeline.evaluate")
     assert "the store has no run of this network" in printed

@@ -136,7 +136,7 @@ def network():
 
 
 TENSORS = safetensors.save(
-    storage.snapshot(network()), {"about": '{"hidden": 2, "seed": 1}'}
+    storage.snapshot(network()), {"about": '{"hidden": 2, "seed": 1, "version": 1}'}
 )
 
 
@@ -175,7 +175,10 @@ def test_a_history_is_finite_and_ends_with_its_network_or_is_refused(tmp_path, c
 MEANS, COMPONENTS = np.zeros((10, 784), np.uint8), np.ones((10, 2, 784), np.int8)
 DETECTOR = safetensors.save(
     {"means": MEANS, "components": COMPONENTS},
-    {"about": '{"network": "a hash", "most_unexplained": 0.5, "least_margin": 0.25}'},
+    {
+        "about": '{"network": "a hash", "most_unexplained": 0.5, "least_margin": 0.25, '
+        '"version": 1}'
+    },
 )
 
 

@@ -4,7 +4,6 @@ The folders have torchvision's layout, so files that torchvision downloaded can 
 copied to them. `sources` has the places where the files come from.
 """
 
-import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,15 +72,9 @@ class RawFiles:
         return raw
 
 
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def rename_if_damaged(path: Path, expected: str) -> None:
     """Rename a file to `<name>.bad` unless it has this sha256, and say so."""
-    actual = file_sha256(path)
+    actual = files.file_sha256(path)
     if actual != expected:
         path.replace(f"{path}.bad")
         print(

@@ -16,7 +16,7 @@ from safetensors import numpy as safetensors
 from pipeline import files, plots
 from pipeline.datasets import idx
 from pipeline.datasets.dataset import Dataset, LabelledImages
-from pipeline.datasets.download import file_sha256, rename_if_damaged
+from pipeline.datasets.download import rename_if_damaged
 from pipeline.datasets.registry import REGISTRY, spec
 
 PLOTS = {"means": plots.class_means, "samples": plots.contact_sheet}
@@ -131,7 +131,7 @@ def _origin(dataset: str) -> dict[str, str]:
             f"{dataset!r} is neither a folder nor one of {', '.join(REGISTRY)}"
         )
     paths = {path for pair in idx.image_label_pairs(Path(dataset)) for path in pair}
-    return {path.name: file_sha256(path) for path in sorted(paths)}
+    return {path.name: files.file_sha256(path) for path in sorted(paths)}
 
 
 def _stored_summary(path: Path) -> dict[str, Any] | None:

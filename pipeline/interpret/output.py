@@ -3,7 +3,6 @@
 `report` renders the interactive page.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,7 @@ IMAGES_PER_ROW = 8  # of matched neurons: four pairs
 
 def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
     """Write the summary, the tables and the plots of an analysis."""
-    content = json.dumps(summary(analysis), indent=1)
-    (folder / "summary.json").write_text(content + "\n")
+    files.write_json(folder / "summary.json", summary(analysis))
     neurons = neuron_rows(analysis)
     for row in neurons:
         row |= {key: " ".join(map(str, row[key])) for key in ("most", "least")}

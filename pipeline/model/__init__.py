@@ -3,6 +3,9 @@
 from pipeline.model.network import Dense, Network, batches, to_pixels
 from pipeline.model.ood import OodDetector, Verdict, fit_detector
 from pipeline.model.storage import (
+    METRICS_FILE,
+    MODEL_FILE,
+    RUN_FILE,
     Snapshot,
     TrainedModel,
     load_trained_model,
@@ -11,4 +14,5 @@ from pipeline.model.storage import (
     save_history,
     save_model,
     snapshot,
+    tensors_sha256,
 )

@@ -24,6 +24,13 @@ from pipeline import CLASSES, PIXELS, UserError, files
 from pipeline.model.network import Network
 from pipeline.model.ood import OodDetector
 
+# The files of a training run, in outputs/train/ and among the artifacts of its run.
+MODEL_FILE = "model.safetensors"
+DETECTOR_FILE = "familiar.safetensors"
+HISTORY_FILE = "history.safetensors"
+METRICS_FILE = "metrics.json"
+RUN_FILE = "run.json"
+VERSION = 1  # of the format of these files and of checkpoints
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 Snapshot = dict[str, Float[np.ndarray, "..."]]
 # A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.
@@ -44,9 +51,10 @@ def network_from(tensors: Snapshot) -> Network:
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:
-    """Write a network, and its metadata with `hidden`; return the file's sha256."""
-    hidden = network.hidden
-    return write_tensors(path, snapshot(network), {**metadata, "hidden": hidden})
+    """Write a network, and its metadata with `hidden`; return its `tensors_sha256`."""
+    tensors, hidden = snapshot(network), network.hidden
+    write_tensors(path, tensors, {**metadata, "hidden": hidden})
+    return tensors_sha256(tensors)
 
 
 def save_history(
@@ -58,12 +66,12 @@ def save_history(
     write_tensors(path, stacked, metadata)
 
 
-def save_detector(path: Path, detector: OodDetector, *, network: str) -> str:
-    """Write a detector (400 KB) with its network's sha256; return the file's sha256."""
+def save_detector(path: Path, detector: OodDetector, *, network: str) -> None:
+    """Write a detector (400 KB) with the `tensors_sha256` of its network."""
     arrays = {"means": detector.means, "components": detector.components}
     metadata = {"network": network, "most_unexplained": detector.max_error}
     metadata |= {"least_margin": detector.min_margin}
-    return write_tensors(path, arrays, metadata)
+    write_tensors(path, arrays, metadata)
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
@@ -113,11 +121,14 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
         if not isinstance(metadata.get(key, kind()), kind):
             value = f"{metadata[key]!r:.40}"
             raise UserError(f"{path}: {key} must be {kind.__name__}, got {value}")
+    if metadata.get("hidden", hidden) != hidden:
+        value = f"{metadata['hidden']!r:.40}"
+        raise UserError(f"{path}: hidden must be {hidden}, as its shapes, got {value}")
     return network_from(tensors), metadata
 
 
 def load_detector(path: Path, *, network: str) -> OodDetector:
-    """Read the detector of the network whose file has the sha256 `network`.
+    """Read the detector of the network whose `tensors_sha256` is `network`.
 
     Raises:
         FileNotFoundError: If the file is missing.
@@ -134,8 +145,8 @@ def load_detector(path: Path, *, network: str) -> OodDetector:
         max_error, min_margin = (float(metadata[key]) for key in keys)
     except KeyError as error:
         raise UserError(
-            f"{path} is damaged or from an earlier version (it has no {error}): "
-            "run python -m pipeline.train to write it and its network again"
+            f"{path} is damaged: it has no {error}; python -m pipeline.train writes "
+            "it and its network again"
         ) from None
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{path} is damaged: {error}") from None
@@ -159,7 +170,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the tensors of a file and its metadata, {} if it has none.
 
     Raises:
-        UserError: If NumPy cannot read it, or the metadata are not a JSON object.
+        UserError: If NumPy cannot read it, the metadata are not a JSON object, or
+            another version of this project wrote it.
     """
     try:
         if not path.is_file():
@@ -171,22 +183,38 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             raise UserError("its metadata are not a JSON object")
     except (SafetensorError, *UNREADABLE) as error:
         raise UserError(f"{path} is not a safetensors file: {error}") from None
+    version = metadata.pop("version", None) if metadata else VERSION
+    if version != VERSION:
+        raise UserError(
+            f"{path} was written by another version of this project: its format must "
+            f"be {VERSION}, got {version!r:.40}; python -m pipeline.train writes it "
+            "again"
+        )
     return tensors, metadata
 
 
 def write_tensors(
     path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
-) -> str:
-    """Write tensors and JSON metadata atomically, and return the file's sha256.
-
-    Equal input gives equal bytes.
-    """
+) -> None:
+    """Write tensors and JSON metadata atomically; equal input gives equal bytes."""
     # One key, because safetensors writes several keys in random order.
-    about = {"about": json.dumps(dict(metadata), sort_keys=True)}
-    content = safetensors.save(dict(tensors), about)
+    about = json.dumps({**metadata, "version": VERSION}, sort_keys=True)
+    content = safetensors.save(dict(tensors), {"about": about})
     with files.atomic_file(path) as temporary:
         temporary.write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
+
+
+def tensors_sha256(tensors: Mapping[str, np.ndarray]) -> str:
+    """Return a hash of the names, types, shapes and values of tensors.
+
+    It identifies a network; the metadata of its file do not change it.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        header = [name, str(tensor.dtype), tensor.shape]
+        digest.update(json.dumps(header).encode())
+        digest.update(tensor.astype(tensor.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -196,7 +224,7 @@ class TrainedModel:
     network: Network
     metadata: dict[str, Any]  # hyperparameters and data_sha256; {} if not recorded
     path: Path  # the network's file
-    sha256: str  # of that file
+    sha256: str  # `tensors_sha256` of the network
     run_id: str | None  # the MLflow run of the training; None if not recorded
 
     @property
@@ -217,12 +245,12 @@ class TrainedModel:
     @property
     def detector_path(self) -> Path:
         """The file of the out-of-distribution detector, which may be missing."""
-        return self.path.with_name("familiar.safetensors")
+        return self.path.with_name(DETECTOR_FILE)
 
     @property
     def history_path(self) -> Path:
         """The file of the weight history, which may be missing."""
-        return self.path.with_name("history.safetensors")
+        return self.path.with_name(HISTORY_FILE)
 
     @cached_property
     def detector(self) -> OodDetector:
@@ -263,12 +291,12 @@ def load_trained_model(path: Path) -> TrainedModel:
         UserError: If one of the two files is damaged.
     """
     network, metadata = load_network(path)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    run = path.with_name("run.json")
+    run = path.with_name(RUN_FILE)
     try:
         run_id = json.loads(run.read_text())["run_id"] if run.is_file() else None
         if run_id is not None and not re.fullmatch("[0-9a-f]{32}", run_id):
             raise ValueError
     except (ValueError, TypeError, KeyError):
         raise UserError(f"{run} is damaged: it has no valid run_id") from None
+    sha256 = tensors_sha256(snapshot(network))
     return TrainedModel(network, metadata, path, sha256, run_id)

@@ -31,6 +31,8 @@ def read_outcome(job: Job, folder: Path) -> Outcome:
     """Read the result of a job from its folder, which is in the folder of the sweep."""
     from safetensors.numpy import load_file
 
+    from pipeline.model import METRICS_FILE, MODEL_FILE, RUN_FILE
+
     job_folder = folder / job.folder
     if job.problems:
         return Outcome(job, "; ".join(job.problems))
@@ -39,12 +41,12 @@ def read_outcome(job: Job, folder: Path) -> Outcome:
     if not (job_folder / "done").exists():
         return Outcome(job, "it was not trained")
     files = job_folder / "train"
-    tensors = load_file(files / "model.safetensors").values()
+    tensors = load_file(files / MODEL_FILE).values()
     return Outcome(
         job,
-        accuracy=json.loads((files / "metrics.json").read_text())["val/accuracy"],
+        accuracy=json.loads((files / METRICS_FILE).read_text())["val/accuracy"],
         parameters=sum(tensor.size for tensor in tensors),
-        seconds=json.loads((files / "run.json").read_text())["seconds"],
+        seconds=json.loads((files / RUN_FILE).read_text())["seconds"],
     )
 
 

@@ -69,9 +69,11 @@ def _find_trained(
 
     A job that was trained without tracking has only files, which contain no run id.
     """
+    from pipeline.model import RUN_FILE
+
     trained: dict[str, RecordedRun | None] = {}
     for job in jobs:
-        record = folder / job.folder / "train" / "run.json"
+        record = folder / job.folder / "train" / RUN_FILE
         if record.exists() and json.loads(record.read_text())["run_id"] is None:
             trained[job.name] = None
     finished = [child for child in run.children() if child.status == "FINISHED"]
@@ -84,11 +86,13 @@ def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
     Raises:
         UserError: If the files of the run are missing.
     """
+    from pipeline.model import RUN_FILE
+
     recorded, existing = (
         {path.name: path.stat().st_size for path in place.glob("*")}
         for place in (child.folder / "train", folder)
     )
-    id_file = folder / "run.json"
+    id_file = folder / RUN_FILE
     is_from_run = id_file.exists() and child.run_id in id_file.read_text()
     if is_from_run and recorded in ({}, existing):
         return

@@ -3,7 +3,6 @@
 It computes no score and fits nothing; `pipeline/train.py` passes the results.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import files
-from pipeline.model import (
-    Network,
-    OodDetector,
-    save_detector,
-    save_history,
-    save_model,
-    to_pixels,
-)
+from pipeline.model import Network, OodDetector, storage, to_pixels
 from pipeline.model.metrics import tensor_statistics
 from pipeline.plots import learning_curves, templates
 from pipeline.tracking import Run
@@ -63,7 +55,7 @@ class Recorder:
     ) -> tuple[str, dict[str, float]]:
         """Write and log the trained network, its detector, its scores and its history.
 
-        Equal training runs write equal bytes, except for run.json (id and duration).
+        Equal training runs write equal files, except for run.json (id and duration).
 
         Args:
             folder: An empty folder, to which the files are written.
@@ -74,25 +66,25 @@ class Recorder:
             example: Two images, an example of the input of the logged model.
 
         Returns:
-            The sha256 of model.safetensors, and the content of metrics.json.
+            The `tensors_sha256` of the network, and the content of metrics.json.
         """
         last = self.history[-1]
         final = {f"final/train_{name}": train_score[name] for name in train_score}
         self.run.log_metrics(final, step=self.epochs, time=last.time)
-        sha256 = save_model(folder / "model.safetensors", network, metadata)
-        save_detector(folder / "familiar.safetensors", detector, network=sha256)
+        sha256 = storage.save_model(folder / storage.MODEL_FILE, network, metadata)
+        storage.save_detector(folder / storage.DETECTOR_FILE, detector, network=sha256)
         tensors = [state.tensors for state in self.history]
-        save_history(folder / "history.safetensors", tensors, metadata)
+        storage.save_history(folder / storage.HISTORY_FILE, tensors, metadata)
         epochs = [state.epoch for state in self.history[1:]]
         rows = [{name: epoch.metrics[name] for name in METRICS} for epoch in epochs]
         table = [{"epoch": number, **row} for number, row in enumerate(rows, start=1)]
         files.write_csv(folder / "history.csv", table)
         learning_curves(rows).save(folder / "learning_curves.png")
         metrics = rows[-1] | final
-        (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+        files.write_json(folder / storage.METRICS_FILE, metrics)
         seconds = round(sum(epoch.seconds for epoch in epochs), 3)
-        run = json.dumps({"run_id": self.run.id, "seconds": seconds})
-        (folder / "run.json").write_text(run + "\n")
+        run = {"run_id": self.run.id, "seconds": seconds}
+        files.write_json(folder / storage.RUN_FILE, run)
         self.run.log_files("train", sorted(folder.iterdir()))
         self.run.log_model(network, to_pixels(example))
         self.run.set_tags({"weights.sha256": sha256})

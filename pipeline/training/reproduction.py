@@ -1,6 +1,6 @@
-"""Reproduction: train a recorded run again and compare the networks byte by byte.
+"""Reproduction: train a recorded run again and compare the tensors byte by byte.
 
-If the bytes differ, a report says by how much, and what else is different: commit,
+If they differ, a report says by how much, and what else is different: commit,
 code, versions, packages or processor.
 """
 
@@ -13,9 +13,15 @@ from typing import Any
 import numpy as np
 from torch.nn.utils import parameters_to_vector
 
-from pipeline import UserError, datasets
-from pipeline.datasets import Dataset, file_sha256
-from pipeline.model import Network, TrainedModel, load_trained_model
+from pipeline import UserError, datasets, files
+from pipeline.datasets import Dataset
+from pipeline.model import (
+    METRICS_FILE,
+    MODEL_FILE,
+    Network,
+    TrainedModel,
+    load_trained_model,
+)
 from pipeline.tracking import RecordedRun, find_training_run, provenance
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
@@ -43,8 +49,8 @@ class RecordedTraining:
             UserError: If the store does not contain the run, or the run no network.
         """
         run = find_training_run(run_id, store=store)
-        model = load_trained_model(run.folder / "train" / "model.safetensors")
-        metrics = (run.folder / "train" / "metrics.json").read_text()
+        model = load_trained_model(run.folder / "train" / MODEL_FILE)
+        metrics = (run.folder / "train" / METRICS_FILE).read_text()
         return cls(run, model, json.loads(metrics))
 
     @property
@@ -64,7 +70,7 @@ class RecordedTraining:
         trained_with = f"run {self.run.run_id} was trained with"
         path = folder / f"{datasets.file_name(name)}.safetensors"
         if path.exists() and path.with_suffix(".json").exists():
-            sha256 = file_sha256(path)
+            sha256 = files.file_sha256(path)
             if sha256 != datasets.summary(path)["sha256"]:
                 raise UserError(
                     f"{path} is damaged: {trained_with} sha256 {expected}, and this is "
@@ -82,7 +88,7 @@ class RecordedTraining:
         return dataset
 
     def equals(self, sha256: str) -> bool:
-        """Return whether the file of the network has this hash."""
+        """Return whether the tensors of the network have this hash."""
         return sha256 == self.model.sha256
 
     def compare(
@@ -92,7 +98,7 @@ class RecordedTraining:
 
         Args:
             network: The network of the reproduction.
-            sha256: The hash of its file.
+            sha256: The hash of its tensors.
             metrics: The content of its metrics.json.
 
         Raises:

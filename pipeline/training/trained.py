@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import datasets, files, tracking
 from pipeline.datasets import Dataset
-from pipeline.model import TrainedModel, load_trained_model
+from pipeline.model import MODEL_FILE, TrainedModel, load_trained_model
 
 
 def load_trained(
@@ -35,7 +35,7 @@ def load_trained(
     folder = outputs / "train"
     if run is not None:
         folder = tracking.find_training_run(run, store=store).folder / "train"
-    path = Path(model).expanduser() if model else folder / "model.safetensors"
+    path = Path(model).expanduser() if model else folder / MODEL_FILE
     # Another training must not replace one of the files while they are read.
     with nullcontext() if run or model else files.folder_lock(folder):
         trained = load_trained_model(path)

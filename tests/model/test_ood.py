@@ -140,7 +140,7 @@ DAMAGED = {
     "not a number": ({"least_margin": float("nan")}, "is damaged: "),
     "without components": ({"k": 0}, "is damaged: "),
     "other network": ({"network": "another hash"}, "does not belong to the network"),
-    "old": ({"means": 0}, r"no 'means'.*: run python -m pipeline\.train"),
+    "old": ({"means": 0}, r"no 'means'.*; python -m pipeline\.train"),
     "missing": (None, r"missing: python -m pipeline\.train"),
 }
 

@@ -33,7 +33,31 @@ def test_equal_networks_have_equal_bytes_with_four_tensors_and_sorted_json(tmp_p
         names = {f"layer_{n}.{kind}" for n in (1, 2) for kind in ("weight", "bias")}
         assert {*stored.keys()} == names
         (about,) = stored.metadata().values()
-    assert [*json.loads(about).items()] == sorted({**metadata, "hidden": 7}.items())
+    written = {**metadata, "hidden": 7, "version": storage.VERSION}
+    assert [*json.loads(about).items()] == sorted(written.items())
+
+
+def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(tmp_path):
+    paths = [tmp_path / name for name in ("a", "b")]
+    options = {"seed": 1}, {"seed": 1, "a new key": "its value"}
+    hashes = {
+        storage.save_model(path, network(), metadata)
+        for path, metadata in zip(paths, options, strict=True)
+    }
+    assert paths[0].read_bytes() != paths[1].read_bytes()
+    assert {load_trained_model(path).sha256 for path in paths} == hashes
+    tensors = storage.snapshot(network())
+    assert hashes == {storage.tensors_sha256(dict(reversed(tensors.items())))}
+    bias = tensors["layer_2.bias"]
+    for changed in (
+        np.nextafter(bias, 1),
+        -bias * 0,  # -0.0 equals 0.0, but is another value
+        bias.astype(np.float64),
+        bias.reshape(2, 5),
+        bias.view(np.int32),
+    ):
+        assert storage.tensors_sha256(tensors | {"layer_2.bias": changed}) not in hashes
+    assert storage.tensors_sha256({**tensors, "another": bias}) not in hashes
 
 
 def test_a_missing_network_is_refused_with_the_command_that_creates_it(tmp_path):
@@ -44,7 +68,8 @@ def test_a_missing_network_is_refused_with_the_command_that_creates_it(tmp_path)
 DAMAGED = {
     "a bias without axis": ({"layer_1.bias": np.array(1.0, np.float32)}, "{}"),
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
-    "epochs as text": ({}, '{"epochs": "abc"}'),
+    "epochs as text": ({}, '{"epochs": "abc", "version": 1}'),
+    "hidden that differs": ({}, '{"hidden": 8, "version": 1}'),
     "metadata that are a list": ({}, "[]"),
     "metadata that are nested too deeply": ({}, "[" * 10_000),
 }
@@ -58,6 +83,22 @@ def test_a_file_that_is_not_a_network_is_refused_by_name(tmp_path, kind):
     with pytest.raises(ValueError, match=r"x\.safetensors") as refused:
         storage.load_network(tmp_path / "x.safetensors")
     assert len(str(refused.value)) < 800
+
+
+@pytest.mark.parametrize("version", ['"version": 2, ', '"version": "1", ', ""])
+def test_a_file_of_another_version_is_refused_with_the_remedy(tmp_path, version):
+    path = tmp_path / "x.safetensors"
+    about = {"about": f'{{{version}"seed": 1}}'}
+    path.write_bytes(save(storage.snapshot(network()), about))
+    rule = r"x\.safetensors was written by another version .* must be 1, got .*train"
+    with pytest.raises(ValueError, match=rule):
+        storage.load_network(path)
+    with pytest.raises(ValueError, match=rule):
+        storage.load_detector(path, network="a hash")
+    path = path.replace(tmp_path / "history.safetensors")
+    storage.save_model(tmp_path / "model.safetensors", network(), {})
+    with pytest.raises(ValueError, match=rule.replace("x", "history", 1)):
+        load_trained_model(tmp_path / "model.safetensors").history()
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "", "run", '{"run_id": "a\'b"}'])

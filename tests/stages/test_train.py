@@ -18,7 +18,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from pipeline import cli, training
-from pipeline.datasets import file_sha256
+from pipeline.files import file_sha256
 from pipeline.model import load_trained_model, save_detector, save_model
 
 FILES = {"model.safetensors", "history.safetensors", "familiar.safetensors"}

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from pipeline.datasets import file_sha256
+from pipeline.files import file_sha256
+from pipeline.model import load_trained_model
 from pipeline.tracking import provenance
 from pipeline.training import loop
 
@@ -27,9 +28,10 @@ def hashes(folder):
 
 def test_a_run_is_reproduced_byte_for_byte(workspace):
     before = hashes(workspace.trained(""))
+    trained = load_trained_model(workspace.trained("model.safetensors"))
     printed = workspace.call("train", reproduce=run_id(workspace))
     (line,) = [line for line in printed.splitlines() if "reproduced byte for" in line]
-    assert line.count(before["model.safetensors"]) == 2
+    assert line.count(trained.sha256) == 2
     after = hashes(workspace.outputs / "reproduce")
     assert {name for name in after if after[name] != before[name]} == {"run.json"}
     assert hashes(workspace.trained("")) == before
@@ -48,7 +50,7 @@ def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     with pytest.raises(ValueError, match="not reproduced: recorded") as report:
         workspace.call("train", reproduce=run_id(workspace))
     text = f"{report.value}\n"
-    assert file_sha256(workspace.trained("model.safetensors")) in text
+    assert load_trained_model(workspace.trained("model.safetensors")).sha256 in text
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
     assert "code: pipeline/training/loop.py\n" in text
