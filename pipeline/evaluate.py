@@ -93,7 +93,10 @@ def _evaluate_sets(
         test_set = with_unique_name(test_set, names_used)
         print(f"{test_set.name}: {test_set.description}")
         network, detector = trained.network, trained.detector
-        results.append(evaluate_network(test_set, network=network, detector=detector))
+        result = evaluate_network(
+            test_set, network=network, detector=detector, spec=spec
+        )
+        results.append(result)
     if not results:
         raise UserError("\n  ".join(["no set could be evaluated", *problems]))
     return results, problems

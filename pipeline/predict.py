@@ -41,11 +41,10 @@ def predict(cfg: PredictConfig) -> None:
     trained = load_trained(
         run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
+    spec = datasets.spec(trained.dataset)
     dataset = datasets.load(trained.dataset, folder=outputs / "data")
     listing, sources = read_inputs(
-        str(cfg.images),
-        dataset,
-        prepare=datasets.spec(trained.dataset).prepared_as_mnist,
+        str(cfg.images), dataset, prepare=spec.prepared_as_mnist
     )
     if len(listing.entries) > 1:
         print(f"{len(listing.entries):,} images: {listing.description}\n")
@@ -55,7 +54,14 @@ def predict(cfg: PredictConfig) -> None:
         images = prepared.image[None]
         probabilities = trained.network.predict(images).numpy()
         counts, drawn = np.array([prepared.digit_count]), np.array([prepared.drawn])
-        (verdict,) = trained.detector.judge(images, probabilities, counts, drawn)
+        (verdict,) = trained.detector.judge(
+            images,
+            probabilities,
+            counts,
+            drawn,
+            class_names=spec.class_names,
+            noun=spec.noun,
+        )
         if len(predictions) >= MAX_PLOTTED:  # to save memory
             source = replace(source, prepared=replace(prepared, steps={}))
         predictions.append(Prediction(source, probabilities[0].tolist(), verdict))

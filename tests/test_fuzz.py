@@ -190,7 +190,9 @@ def test_an_ood_detector_is_complete_or_refused(tmp_path, content):
     detector = read(storage.load_detector, path, network="a hash")
     if detector:
         blank, probabilities = np.zeros((1, 28, 28), np.uint8), np.full((1, 10), 0.1)
-        (verdict,) = detector.judge(blank, probabilities)
+        (verdict,) = detector.judge(
+            blank, probabilities, class_names="0123456789", noun="digit"
+        )
         assert verdict.reason == "blank"
 
 

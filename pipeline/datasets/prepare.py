@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from pipeline.datasets.dataset import Dataset, LabelledImages
 from pipeline.datasets.download import rename_if_damaged
 from pipeline.datasets.registry import REGISTRY, spec
 
-PLOTS = {"means": plots.class_means, "samples": plots.contact_sheet}
+PLOTS = ("means", "samples")
 
 
 def load(dataset: str, *, folder: Path | str) -> Dataset:
@@ -65,7 +66,7 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
             if path.exists():
                 return path, False
         train, test = spec(dataset).read(folder)
-        _write(path, train, test, origin)
+        _write(path, train, test, origin, spec(dataset).class_names)
         return path, True
 
 
@@ -102,7 +103,11 @@ def _file_name(dataset: str, origin: dict[str, str]) -> str:
 
 
 def _write(
-    path: Path, train: LabelledImages, test: LabelledImages, origin: dict[str, str]
+    path: Path,
+    train: LabelledImages,
+    test: LabelledImages,
+    origin: dict[str, str],
+    class_names: Sequence[str],
 ) -> None:
     """Write the file of a data set, then its plots, and its summary last."""
     tensors = {
@@ -113,11 +118,15 @@ def _write(
     content = safetensors.save(tensors)
     with files.atomic_file(path) as written:
         written.write_bytes(content)
-    summary_path, *plot_paths = companion_files(path)
-    for plot_path, draw in zip(plot_paths, PLOTS.values(), strict=True):
-        with files.atomic_file(plot_path) as written:
-            draw(train.images, train.labels).save(written, "PNG")
     stored = Dataset(path, hashlib.sha256(content).hexdigest(), train, test)
+    summary_path, *plot_paths = companion_files(path)
+    drawn = (
+        plots.class_means(stored.means(), train.labels, class_names),
+        plots.contact_sheet(train.images, train.labels, class_names),
+    )
+    for plot_path, plot in zip(plot_paths, drawn, strict=True):
+        with files.atomic_file(plot_path) as written:
+            plot.save(written, "PNG")
     with files.atomic_file(summary_path) as written:
         written.write_text(json.dumps(stored.describe() | {"origin": origin}, indent=1))
 

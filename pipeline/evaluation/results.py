@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline import CLASSES, plots
+from pipeline.datasets import DatasetSpec
 from pipeline.evaluation import statistics
 from pipeline.evaluation.test_sets import TestSet
 from pipeline.files import printable
@@ -24,6 +25,7 @@ class EvaluationResult:
     """The predictions of a network for a test set, and their metrics."""
 
     test_set: TestSet
+    spec: DatasetSpec  # of the network's data set
     confidence: list[float]  # the probability of each prediction
     predictions: Tensor  # (n,)
     labels: Tensor  # (n,)
@@ -88,6 +90,7 @@ class EvaluationResult:
         return plots.evaluation_scores(
             self._confusion_matrix(),
             np.array([[b.count, b.confidence, b.accuracy] for b in self.bins]),
+            self.spec.class_names,
             title=f"{self.test_set.name}: {self.metrics['accuracy']:.2%} of "
             f"{len(self.labels):,} images classified correctly",
         )
@@ -103,9 +106,9 @@ class EvaluationResult:
 
 
 def evaluate_network(
-    test_set: TestSet, *, network: Network, detector: OodDetector
+    test_set: TestSet, *, network: Network, detector: OodDetector, spec: DatasetSpec
 ) -> EvaluationResult:
-    """Classify a test set.
+    """Classify a test set with a network, which was trained on the data set `spec`.
 
     The metrics are n, loss (in nats), accuracy with its 95 % interval, mean confidence,
     expected calibration error, and unsure, the fraction of unsure predictions.
@@ -116,7 +119,12 @@ def evaluate_network(
     probabilities, predictions = logits.softmax(dim=1), logits.argmax(dim=1)
     confidence = probabilities.max(dim=1).values
     verdicts = detector.judge(
-        images, probabilities.numpy(), test_set.digit_counts, test_set.drawn
+        images,
+        probabilities.numpy(),
+        test_set.digit_counts,
+        test_set.drawn,
+        class_names=spec.class_names,
+        noun=spec.noun,
     )
     sure = [verdict.sure for verdict in verdicts]
     n, correct = len(labels), int((predictions == labels).sum())
@@ -133,5 +141,5 @@ def evaluate_network(
         "unsure": sure.count(False) / n,
     }
     return EvaluationResult(
-        test_set, confidence.tolist(), predictions, labels, sure, bins, values
+        test_set, spec, confidence.tolist(), predictions, labels, sure, bins, values
     )

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from pipeline import PIXELS
-from pipeline.datasets import Dataset, Split
+from pipeline.datasets import Dataset, DatasetSpec, Split, spec
 from pipeline.interpret import measurements
 from pipeline.interpret.measurements import FittedLine
 from pipeline.model import Snapshot, TrainedModel
@@ -87,6 +87,11 @@ class ModelAnalysis:
             pairs=measurements.correlated_pairs(correlation, limit=MAX_PAIRS),
             high_pairs=int(np.triu(correlation >= HIGH_CORRELATION, k=1).sum()),
         )
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The entry of the data set, with the names of its classes."""
+        return spec(self.dataset.name)
 
     @property
     def always_zero(self) -> Bool[np.ndarray, "784"]:

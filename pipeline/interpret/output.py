@@ -66,7 +66,10 @@ def summary(analysis: ModelAnalysis) -> dict[str, Any]:
         "split": analysis.trained.split,
         "training_pictures": analysis.train_size,
         "accuracy": analysis.accuracy,
-        "arrays": [vars(array) for array in parameter_arrays(network, plural="digits")],
+        "arrays": [
+            vars(array)
+            for array in parameter_arrays(network, plural=analysis.spec.plural)
+        ],
         "never_lit": np.flatnonzero(analysis.always_zero).tolist(),
         "alike_from": HIGH_CORRELATION,
         "closest": analysis.pairs[0] if analysis.pairs else None,
@@ -111,6 +114,8 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         analysis.means[displayed],
         analysis.costs[displayed],
         [neuron_name(1, j) for j in displayed],
+        analysis.spec.class_names,
+        noun=analysis.spec.noun,
     ).save(folder / "neurons.png")
     rows = [neuron_images(analysis, j) for j in displayed]
     plots.image_rows(rows, text=200).save(folder / "exciting.png")

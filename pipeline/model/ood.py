@@ -1,11 +1,12 @@
 """Out-of-distribution detection: is an answer of the network reliable, and if not, why?
 
-The network assigns a digit to every image, even to a shoe, mostly with a high
+The network assigns a class to every image, a digit even to a shoe, mostly with a high
 probability. So two more numbers are compared with thresholds from the training images:
-the error when the image is reconstructed from the principal components of that digit
-(does it look like the digit?), and the margin between the two most probable digits.
+the error when the image is reconstructed from the principal components of that class
+(does it look like the class?), and the margin between the two most probable classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,12 +15,11 @@ from jaxtyping import Bool, Float, Int, Int8, Integer, UInt8
 from pipeline import CLASSES, PIXELS
 from pipeline.model.network import Network
 
-COMPONENTS = 50  # per digit; with 30, some images of Fashion-MNIST are accepted
+COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 OOD_QUANTILE = 0.025  # fraction of training images that are rejected
 CLOSE_QUANTILE = 0.06  # fraction of training images with a margin below the threshold
 MIN_MARGIN = 0.2  # lower bound of that threshold, for networks with low accuracy
 MAX_FIT_SAMPLES = 20_000  # 60,000 images take three times as long and change nothing
-OOD_REASON = "the image does not look like the {digit}s in the training data"
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
 
 
@@ -34,7 +34,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class OodDetector:
-    """The mean and the principal components of each digit, and two thresholds."""
+    """The mean and the principal components of each class, and two thresholds."""
 
     means: UInt8[np.ndarray, "10 784"]  # grey levels
     components: Int8[np.ndarray, "10 k 784"]  # not normalised
@@ -42,9 +42,9 @@ class OodDetector:
     min_margin: float  # smallest margin of an answer that is not close
 
     def reconstruction_error(
-        self, images: UInt8[np.ndarray, "n 28 28"], digits: Integer[np.ndarray, " n"]
+        self, images: UInt8[np.ndarray, "n 28 28"], classes: Integer[np.ndarray, " n"]
     ) -> Float[np.ndarray, " n"]:
-        """Return how badly the components of the given digits reconstruct the images.
+        """Return how badly the components of the given classes reconstruct the images.
 
         The error is |r|**2 / |x|, where x is the image and r the residual. |r| alone
         would reject thick strokes, and |r| / |x| thin ones. The error of an exact
@@ -55,10 +55,10 @@ class OodDetector:
         """
         errors = np.full(len(images), np.inf)
         not_blank = images.any(axis=(1, 2))
-        for digit, mean in enumerate(self.means):
-            axes = self.components[digit].astype(np.float32)
+        for label, mean in enumerate(self.means):
+            axes = self.components[label].astype(np.float32)
             axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1)
-            rows = np.flatnonzero((digits == digit) & not_blank)
+            rows = np.flatnonzero((classes == label) & not_blank)
             for batch in np.split(rows, range(1000, len(rows), 1000)):  # limits memory
                 pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
                 centred = pixels - mean / np.float32(255)
@@ -70,15 +70,15 @@ class OodDetector:
         return errors
 
     def out_of_distribution(
-        self, images: UInt8[np.ndarray, "n 28 28"], digits: Integer[np.ndarray, " n"]
+        self, images: UInt8[np.ndarray, "n 28 28"], classes: Integer[np.ndarray, " n"]
     ) -> Bool[np.ndarray, " n"]:
-        """Return which images do not look like the given digits."""
-        return np.asarray(self.reconstruction_error(images, digits) > self.max_error)
+        """Return which images do not look like those of the given classes."""
+        return np.asarray(self.reconstruction_error(images, classes) > self.max_error)
 
     def is_close(
         self, probabilities: Float[np.ndarray, "n 10"]
     ) -> Bool[np.ndarray, " n"]:
-        """Return which answers are close between two digits."""
+        """Return which answers are close between two classes."""
         return np.asarray(margin(probabilities) < self.min_margin)
 
     def judge(
@@ -87,20 +87,25 @@ class OodDetector:
         probabilities: Float[np.ndarray, "n 10"],
         counts: Int[np.ndarray, " n"] | None = None,
         drawn: Bool[np.ndarray, " n"] | None = None,
+        *,
+        class_names: Sequence[str],
+        noun: str,
     ) -> list[Verdict]:
         """Return a verdict for each image.
 
         Args:
             images: The input of the network.
             probabilities: Its output.
-            counts: The number of digits that preprocessing found; 1 each by default.
+            counts: The number of shapes that preprocessing found; 1 each by default.
             drawn: Whether preprocessing found strokes of a pen; true by default. A shoe
                 that is cut out and thinned can look like a digit.
+            class_names: The names of the classes, for the reasons.
+            noun: What an image shows, such as a digit, for the reasons.
         """
         blank = np.asarray(images.max(axis=(1, 2)) == 0)
-        several_digits = np.zeros(len(images), bool) if counts is None else counts > 1
-        digits, is_close = probabilities.argmax(axis=1), self.is_close(probabilities)
-        is_ood = self.out_of_distribution(images, digits)
+        has_several = np.zeros(len(images), bool) if counts is None else counts > 1
+        classes, is_close = probabilities.argmax(axis=1), self.is_close(probabilities)
+        is_ood = self.out_of_distribution(images, classes)
         if drawn is not None:
             is_ood |= ~drawn
         verdicts = []
@@ -109,12 +114,15 @@ class OodDetector:
             reason = ""
             if blank[row]:
                 reason = "blank"
-            elif several_digits[row]:
-                reason = "more than one digit"
+            elif has_several[row]:
+                reason = f"more than one {noun}"
             elif is_ood[row]:
-                reason = OOD_REASON.format(digit=first)
+                those = images_of(class_names[first])
+                reason = (
+                    f"the image does not look like the {those} in the training data"
+                )
             elif is_close[row]:
-                reason = f"close between {first} and {second}"
+                reason = f"close between {class_names[first]} and {class_names[second]}"
             verdicts.append(Verdict(first, not reason, reason))
         return verdicts
 
@@ -126,12 +134,12 @@ def fit_detector(
 ) -> OodDetector:
     """Fit the components and thresholds to training images; this takes a second.
 
-    The components are fitted to half of the images of each digit and `max_error` to the
+    The components are fitted to half of the images of each class and `max_error` to the
     other half, so that the threshold also holds for new images.
     """
     step = max(1, len(images) // MAX_FIT_SAMPLES)
     images, labels = images[::step], labels[::step]
-    rows = [np.flatnonzero(labels == digit) for digit in range(CLASSES)]
+    rows = [np.flatnonzero(labels == label) for label in range(CLASSES)]
     fitted = [principal_components(images[indices[::2]]) for indices in rows]
     means, components = (np.stack(arrays) for arrays in zip(*fitted, strict=True))
     detector = OodDetector(means, components, max_error=np.inf, min_margin=MIN_MARGIN)
@@ -177,6 +185,11 @@ def principal_components(
     scale = np.take_along_axis(axes, peak, axis=1)  # signed: fixes the sign of the axis
     axes = 127 * axes / np.where(scale == 0, 1, scale)
     return mean.round().astype(np.uint8), axes.round().astype(np.int8)
+
+
+def images_of(class_name: str) -> str:
+    """Return what to call the images of a class: 7s, or images labelled sneaker."""
+    return f"{class_name}s" if len(class_name) == 1 else f"images labelled {class_name}"
 
 
 def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:

@@ -1,35 +1,51 @@
 """The plots of stage data: the mean images of the classes, and samples."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from pipeline import SIDE
-from pipeline.plots.common import image_grid
+from pipeline.plots.common import INK, PAPER, font, image_grid
 
 SAMPLES = 20  # images per class
 
 
 def class_means(
-    images: UInt8[np.ndarray, "n 28 28"], labels: UInt8[np.ndarray, " n"]
+    means: Mapping[int, UInt8[np.ndarray, "28 28"]],
+    labels: UInt8[np.ndarray, " n"],
+    class_names: Sequence[str],
 ) -> Image.Image:
-    """Plot the mean image of each class, with its number of images."""
-    classes = np.unique(labels)
-    means = [images[labels == label].mean(axis=0) for label in classes]
-    captions = [f"{label}: {np.sum(labels == label):,}" for label in classes]
-    return image_grid(np.stack(means).astype(np.uint8), captions, columns=5, scale=4)
+    """Plot the mean image of each class, with its number of images.
+
+    Args:
+        means: The mean image of each class that occurs.
+        labels: The labels of all images.
+        class_names: The name of each class.
+    """
+    captions = [f"{class_names[k]}: {np.sum(labels == k):,}" for k in means]
+    return image_grid(np.stack([*means.values()]), captions, columns=5, scale=4)
 
 
 def contact_sheet(
-    images: UInt8[np.ndarray, "n 28 28"], labels: UInt8[np.ndarray, " n"]
+    images: UInt8[np.ndarray, "n 28 28"],
+    labels: UInt8[np.ndarray, " n"],
+    class_names: Sequence[str],
 ) -> Image.Image:
-    """Plot the first images of each class, one row per class."""
-    rows = [np.flatnonzero(labels == label)[:SAMPLES] for label in np.unique(labels)]
+    """Plot the first images of each class: a row per class, after its name."""
+    rows = {k: np.flatnonzero(labels == k)[:SAMPLES] for k in np.unique(labels)}
     sheet = np.zeros((len(rows), SAMPLES, SIDE, SIDE), np.uint8)
-    for target, indices in zip(sheet, rows, strict=True):
+    for target, indices in zip(sheet, rows.values(), strict=True):
         target[: len(indices)] = images[indices]
     pixels = sheet.swapaxes(1, 2).reshape(len(rows) * SIDE, SAMPLES * SIDE)
-    height, width = pixels.shape
-    return Image.fromarray(pixels).resize(
-        (2 * width, 2 * height), Image.Resampling.NEAREST
-    )
+    large = Image.fromarray(pixels.repeat(2, axis=0).repeat(2, axis=1))
+    names = [class_names[k] for k in rows]
+    margin = 12 + max(round(font(14).getlength(name)) for name in names)
+    plot = Image.new("RGB", (margin + large.width, large.height), PAPER)
+    plot.paste(large, (margin, 0))
+    draw = ImageDraw.Draw(plot)
+    for row, name in enumerate(names):
+        middle = SIDE * (2 * row + 1)
+        draw.text((margin - 6, middle), name, INK, font(14), anchor="rm")
+    return plot

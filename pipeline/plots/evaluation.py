@@ -1,5 +1,6 @@
 """The plots of stage evaluate: confusion matrix and reliability diagram."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def evaluation_scores(
-    counts: Int[np.ndarray, "n n"], bins: Float[np.ndarray, "bins 3"], *, title: str
+    counts: Int[np.ndarray, "n n"],
+    bins: Float[np.ndarray, "bins 3"],
+    class_names: Sequence[str],
+    *,
+    title: str,
 ) -> Image.Image:
     """Plot a confusion matrix beside a reliability diagram.
 
@@ -21,17 +26,20 @@ def evaluation_scores(
         counts: The number of images for each label (row) and prediction (column).
         bins: For each bin of confidence, the number of images, their mean confidence
             and their accuracy.
+        class_names: The name of each class.
         title: The title of the figure.
     """
     figure = new_figure(12.4, 6.2)
     left, right = figure.subplots(1, 2)
     figure.suptitle(title, fontsize=12)
-    _confusion_matrix(left, counts)
+    _confusion_matrix(left, counts, class_names)
     _reliability_diagram(right, bins)
     return render(figure)
 
 
-def _confusion_matrix(axes: "Axes", counts: Int[np.ndarray, "n n"]) -> None:
+def _confusion_matrix(
+    axes: "Axes", counts: Int[np.ndarray, "n n"], class_names: Sequence[str]
+) -> None:
     """Plot a confusion matrix; only the mistakes are coloured.
 
     Otherwise 30 mistakes would hardly be visible beside a thousand correct predictions.
@@ -47,7 +55,11 @@ def _confusion_matrix(axes: "Axes", counts: Int[np.ndarray, "n n"]) -> None:
             text = axes.text(predicted, label, f"{count:,}", fontsize=9)
             text.set(ha="center", va="center", color="white" if is_dark else "black")
     classes = range(len(counts))
-    axes.set(xticks=classes, yticks=classes, xlabel="predicted digit", ylabel="label")
+    axes.set_xticks(classes, class_names)
+    axes.set_yticks(classes, class_names)
+    if max(map(len, class_names)) > 2:
+        axes.tick_params("x", rotation=45)
+    axes.set(xlabel="prediction", ylabel="label")
     axes.set_title("confusion matrix (number of images)", fontsize=11)
     axes.spines[:].set_visible(False)
 

@@ -17,22 +17,27 @@ def neuron_responses(
     means: Float[np.ndarray, "n 10"],
     costs: Float[np.ndarray, "n 11"],
     names: Sequence[str],
+    class_names: Sequence[str],
+    *,
+    noun: str,
 ) -> Image.Image:
-    """Plot the mean output of neurons for each digit, beside their ablation costs.
+    """Plot the mean output of neurons for each class, beside their ablation costs.
 
     Args:
-        means: The mean output of each neuron (row) for each digit (column).
-        costs: The accuracy lost without the neuron, on all images and on each digit's.
+        means: The mean output of each neuron (row) for each class (column).
+        costs: The accuracy lost without the neuron, on all images and on each class's.
         names: The names of the neurons.
+        class_names: The names of the classes.
+        noun: What an image shows, such as a digit.
     """
     figure = new_figure(13.2, 1.5 + 0.3 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
-    digits = [str(digit) for digit in range(means.shape[1])]
+    are_long = max(map(len, class_names)) > 2
     cost_title = "accuracy lost without the neuron, in percentage points"
     cost_format = ".1f" if costs[:, 0].max() >= 0.01 else ".2f"
     for axes, values, columns, colours, title, number in (
-        (left, means, digits, "Blues", "mean output for each digit", ".1f"),
-        (right, 100 * costs, ["all", *digits], "Oranges", cost_title, cost_format),
+        (left, means, class_names, "Blues", f"mean output for each {noun}", ".1f"),
+        (right, 100 * costs, ["all", *class_names], "Oranges", cost_title, cost_format),
     ):
         largest = float(values.max()) or 1.0
         axes.imshow(values, cmap=colours, vmin=0, vmax=largest, aspect="auto")
@@ -48,8 +53,10 @@ def neuron_responses(
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(names)), names)
         axes.set_title(title, fontsize=11)
-        axes.set_xlabel("digit")
+        axes.set_xlabel(noun)
         axes.tick_params(length=0)
+        if are_long:
+            axes.tick_params("x", rotation=45)
         axes.spines[:].set_visible(False)
     right.axvline(0.5, color="white", linewidth=4)
     return render(figure)

@@ -23,6 +23,7 @@ from pipeline.images.ink import grey_levels
 from pipeline.model import ood
 from pipeline.training import loop
 
+DIGITS = "0123456789"
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
 SEEDS = (1, 2, 3)
 IMAGES_PER_KIND = 200  # images drawn of each kind
@@ -268,7 +269,9 @@ def main():
         for network, detector in models:
             answers = network.predict(ready).numpy()
             correct = answers.argmax(1) == np.asarray(labels)
-            verdicts = detector.judge(ready, answers, counts, drawn)
+            verdicts = detector.judge(
+                ready, answers, counts, drawn, class_names=DIGITS, noun="digit"
+            )
             accuracies.append(correct.mean())
             strange = detector.out_of_distribution(ready, answers.argmax(1)) | ~drawn
             outside.append(strange[correct].mean())
@@ -296,7 +299,9 @@ def main():
         unsure = []
         for network, detector in models:
             answers = network.predict(ready).numpy()
-            verdicts = detector.judge(ready, answers, counts, drawn)
+            verdicts = detector.judge(
+                ready, answers, counts, drawn, class_names=DIGITS, noun="digit"
+            )
             unsure += [not verdict.sure for verdict in verdicts]
         row(f"unsure: {name}", len(ready), percent(unsure))
 

@@ -108,7 +108,12 @@ def test_the_verdict_names_the_reason(detector, few):
     answers[:, 7] = 1
     answers[1, [4, 7, 9]] = 0.4, 0.1, 0.5
     verdicts = detector.judge(
-        sevens, answers, np.array([1, 1, 2, 1, 0, 1]), np.arange(6) < 5
+        sevens,
+        answers,
+        np.array([1, 1, 2, 1, 0, 1]),
+        np.arange(6) < 5,
+        class_names="0123456789",
+        noun="digit",
     )
     assert [(each.digit, each.sure, each.reason) for each in verdicts] == [
         (7, True, ""),
@@ -117,6 +122,25 @@ def test_the_verdict_names_the_reason(detector, few):
         (7, False, "the image does not look like the 7s in the training data"),
         (7, False, "blank"),
         (7, False, "the image does not look like the 7s in the training data"),
+    ]
+
+
+def test_the_verdict_uses_the_names_of_the_classes(detector, few):
+    noise = np.random.default_rng(1).integers(0, 256, (28, 28)).astype(np.uint8)
+    answers = np.zeros((3, 10), np.float32)
+    answers[0, 7] = answers[1, 7] = 1
+    answers[2, [7, 9]] = 0.5, 0.4
+    verdicts = detector.judge(
+        np.stack([noise, noise, few.val.images[0]]),
+        answers,
+        np.array([1, 2, 1]),
+        class_names=[*"abcdefg", "sneaker", "bag", "ankle boot"],
+        noun="garment",
+    )
+    assert [each.reason for each in verdicts] == [
+        "the image does not look like the images labelled sneaker in the training data",
+        "more than one garment",
+        "close between sneaker and ankle boot",
     ]
 
 
