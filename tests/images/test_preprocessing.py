@@ -4,7 +4,6 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import preprocess
-from pipeline.images.ink import grey_levels
 
 
 @pytest.fixture(scope="module")
@@ -159,25 +158,3 @@ def test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit(seven):
     broken = seven.copy()
     broken[150:156] = 0
     assert preprocess(broken).digit_count == 1
-
-
-def convert(seven, kind):
-    """The 7, black on white, as an image of another kind."""
-    black, mask = Image.fromarray(255 - seven), Image.fromarray(seven)
-    if kind.startswith("transparent"):
-        ink = Image.new("L", black.size, 255 if "white" in kind else 0)
-        return Image.merge("LA", [ink, mask])
-    if kind == "yellow ink":
-        yellow = Image.new("RGB", black.size, (255, 235, 60))
-        return Image.composite(yellow, Image.new("RGB", black.size, "white"), mask)
-    return black.convert(kind)
-
-
-KINDS = ["transparent, black ink", "transparent, white ink", "yellow ink"]
-KINDS += ["RGBA", "I", "YCbCr"]  # others are tested in files
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_images_of_every_mode_give_the_same_digit(seven, expected, kind):
-    levels = grey_levels(convert(seven, kind))
-    assert similarity(preprocess(levels).image, expected) > 0.8
