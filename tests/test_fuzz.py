@@ -36,26 +36,20 @@ fuzz = settings(
 )
 
 SPECIAL = [b"\0\0\x80\x7f", b"\xff\xff\xff\xff", b"\0\0\0\0"]  # inf, nan, 0
-KINDS = st.sampled_from(["set", "insert", "cut", "end"])
-NEW = st.binary(min_size=1, max_size=4) | st.sampled_from(SPECIAL)
-EDITS = st.lists(st.tuples(KINDS, st.floats(0, 1, exclude_max=True), NEW), max_size=4)
+PLACES = st.floats(0, 1, exclude_max=True)
+REMOVED = st.sampled_from([0, 1, 2, 4, 200, 10**9])  # bytes, from none to all
+NEW = st.binary(max_size=4) | st.sampled_from(SPECIAL)
+EDITS = st.lists(st.tuples(PLACES, REMOVED, NEW), max_size=4)
 
 
 def damage(content, edits):
-    """Return bytes after some edits."""
+    """Return bytes after some edits, which replace, insert or remove some of them."""
     content = bytearray(content)
-    for kind, position, new in edits:
+    for position, removed, new in edits:
         # Half of the edits are in the header, which declares types and sizes.
         anywhere = (position * 2 - 1) * len(content)
         at = min(int(position * 128 if position < 0.5 else anywhere), len(content))
-        if kind == "set":
-            content[at : at + len(new)] = new
-        elif kind == "insert":
-            content[at:at] = new
-        elif kind == "cut":
-            del content[at : at + new[0]]
-        else:
-            del content[at:]
+        content[at : at + removed] = new
     return bytes(content)
 
 

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from pipeline.images import list_images, preprocess, read_image
 
@@ -27,6 +27,13 @@ def rotated():
     return image
 
 
+def transparent(ink):
+    """Ink on transparent paper, which has the same colour."""
+    return Image.merge(
+        "LA", [Image.new("L", (200, 200), ink), draw_seven(ink=255, paper=0)]
+    )
+
+
 def with_16_bits(factor, side=200):
     levels = np.asarray(draw_seven((side, side))).astype(np.uint16)
     return Image.fromarray(levels * factor)
@@ -37,7 +44,6 @@ def with_floats(range_, lowest=0):
     return Image.fromarray(values.astype(np.float32))
 
 
-# Other modes of images are tested with `grey_levels`.
 GOOD = {
     "white on black.png": draw_seven(ink=255, paper=0),
     "grey on grey.png": draw_seven(ink=90, paper=170),
@@ -45,6 +51,12 @@ GOOD = {
     "one bit.bmp": draw_seven().convert("1"),
     "colour.jpg": draw_seven().convert("RGB"),
     "cmyk.jpg": draw_seven().convert("CMYK"),
+    "yellow ink.png": ImageOps.colorize(draw_seven(), (255, 235, 60), "white"),
+    "opaque.png": draw_seven().convert("RGBA"),
+    "transparent, black ink.png": transparent(ink=0),
+    "transparent, white ink.png": transparent(ink=255),
+    "ycbcr.tif": draw_seven().convert("YCbCr"),
+    "32 bits.tif": draw_seven().convert("I"),
     "rotated.jpg": rotated(),
     "huge.jpg": draw_seven((5000, 5000)),
     "huge palette.png": draw_seven((4000, 4000)).convert("P"),

@@ -50,41 +50,31 @@ def html(analysis):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def open_page(tmp_path_factory):
+    """Return a function that opens HTML from disk, offline, without errors in it."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    errors = []
+
+    def open_(html, *, width=1300):
+        path = tmp_path_factory.mktemp("report") / "report.html"
+        path.write_text(html)
+        size = {"width": width, "height": 900}
+        page = browser.new_page(offline=True, viewport=size)
+        page.set_default_timeout(TIMEOUT)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.requests = []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(path.as_uri())
+        page.frames[-1].locator("#answer strong").wait_for()
+        return page
+
     with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=FLAGS, timeout=TIMEOUT
         )
-        yield browser
+        yield open_
         browser.close()
-
-
-@pytest.fixture(scope="module")
-def open_page(browser, tmp_path_factory):
-    """Return a function that opens HTML from disk, offline, without errors in it."""
-    errors, requests = [], []
-    context = browser.new_context(offline=True)
-    context.set_default_timeout(TIMEOUT)
-
-    def open_(html, *, within=None, width=1300):
-        path = tmp_path_factory.mktemp("report") / "report.html"
-        path.write_text(html)
-        if within:
-            (path := path.with_name("outer.html")).write_text(within)
-        page = context.new_page()
-        page.set_viewport_size({"width": width, "height": 900})
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.requests = requests
-        requests.clear()
-        page.goto(path.as_uri())
-        frame = page.frame_locator("iframe") if within else page
-        frame.locator("#answer strong").wait_for()
-        return page
-
-    yield open_
     assert errors == []
 
 
@@ -145,7 +135,6 @@ def test_the_page_is_one_small_file_without_requests(open_page, html, analysis):
           .map((e) => e.outerHTML)"""
     )
     assert nameless == []
-    page.close()
 
 
 def test_a_network_ten_times_as_large_fits_in_five_megabytes(
@@ -472,7 +461,6 @@ def test_a_network_of_one_neuron_without_history_and_detector(
     assert text(page, "#sum-text").startswith("z = W1·N11 + bias: ")
     assert "All 1 weight into N21" in text(page, "#incoming summary")
     assert "in earlier epochs is not available" in text(page, "#parameter-text")
-    page.close()
 
 
 def test_names_that_look_like_code_are_displayed_as_text(
@@ -485,16 +473,13 @@ def test_names_that_look_like_code_are_displayed_as_text(
     assert code in text(page, "#footer")
     assert "<img src=x" in text(page, "#lead")
     assert page.locator("img").count() == 0
-    page.close()
 
 
-def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, html):
-    frame = '<iframe sandbox="allow-scripts" src="report.html" width=700 height=900>'
-    page = open_page(html, within=frame)
-    inner = page.frame_locator("iframe")
+def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):
+    source = f'src="{shared.url}" width=700 height=900'
+    inner = open_page(f'<iframe sandbox="allow-scripts" {source}>').frames[-1]
     inner.locator("#outputs button").nth(3).click()
     assert inner.locator("#t-sum").inner_text().startswith("How N24 is computed")
-    page.close()
 
 
 @pytest.mark.parametrize("width", [320, 700, 1300])
@@ -506,4 +491,3 @@ def test_nothing_overflows_the_screen_or_hides_search_results(open_page, html, w
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     bar, title = (page.locator(part).bounding_box() for part in (".bar", "#t-sum"))
     assert title["y"] >= bar["y"] + bar["height"]
-    page.close()

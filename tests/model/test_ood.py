@@ -5,7 +5,6 @@ import pytest
 
 from pipeline import datasets
 from pipeline.model import ood, storage
-from pipeline.training import train
 
 
 @pytest.fixture(scope="module")
@@ -15,8 +14,8 @@ def split(mnist):
 
 
 @pytest.fixture(scope="module")
-def network(split):
-    return train(split, hidden=20, epochs=5, batch_size=32, lr=0.001, seed=1)[0]
+def network(trained):
+    return trained.network
 
 
 @pytest.fixture(scope="module")
