@@ -18,9 +18,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "outputs" / "data"
 RESULTS = ROOT / "tests" / "docs.json"
 MARK = re.compile(r"(<!-- docs:(\w+) -->)(.*?)(<!-- /docs -->)", re.DOTALL)
 
@@ -57,17 +59,15 @@ def run(names):
     results = {}
     with tempfile.TemporaryDirectory() as made:
         outputs = Path(made)
-        (outputs / "data").mkdir()
-        for path in (ROOT / "outputs" / "data").glob("[!.]*"):
-            (outputs / "data" / path.name).symlink_to(path.resolve())
-        places = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": made}
+        DATA.mkdir(parents=True, exist_ok=True)
+        (outputs / "data").symlink_to(DATA)
         for name in names:
             command = COMMANDS[name]
             print(command, flush=True)
             output = subprocess.check_output(
                 [sys.executable, *shlex.split(command.replace("outputs", made))[1:]],
                 cwd=ROOT,
-                env={**os.environ, **places},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": made},
                 text=True,
             )
             output = output.replace(made, "outputs")
@@ -106,10 +106,8 @@ def excerpt(name, first, *, head=99, tail=0):
     """
 
     def render(results):
-        lines = results[name]["output"]
-        begin = next(i for i, line in enumerate(lines) if re.search(first, line))
-        blank = (i for i in range(begin, len(lines)) if not lines[i].strip())
-        part = lines[begin : next(blank, len(lines))]
+        lines = dropwhile(lambda x: not re.search(first, x), results[name]["output"])
+        part = [*takewhile(str.strip, lines)]
         if len(part) > head + tail:
             part = [*part[:head], "...", *(part[-tail:] if tail else [])]
         return "\n".join(["```", *(line.rstrip() for line in part), "```"])

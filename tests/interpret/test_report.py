@@ -238,31 +238,22 @@ def assert_prepared_as_in_python(page, levels):
 
 
 def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
-    rng = np.random.default_rng(1)
     correct = 0
-    for turn in range(2):  # as above, then resized and moved
-        for digit, strokes in DRAWINGS.items():
-            scale, shift = rng.uniform(0.6, 1.05, 2), rng.uniform(-0.1, 0.1, 2)
-            moved = [
-                (np.array(stroke) - 0.5) * scale**turn + 0.5 + turn * shift
-                for stroke in strokes
-            ]
-            draw(page, moved)
-            levels = np.reshape(page.evaluate("[...drawnLevels()]"), (48, 48))
-            expected = assert_prepared_as_in_python(page, levels.astype(np.uint8))
-            assert page.evaluate("state.digitCount") == expected.digit_count == 1
-            image, drawn = expected.image[None], np.array([expected.drawn])
-            probabilities = trained.network.predict(image).numpy()
-            (verdict,) = trained.detector.judge(
-                image, probabilities, drawn=drawn, **DIGITS
-            )
-            answer = text(page, "#answer")
-            assert answer.startswith(f"The network says {verdict.digit} (")
-            assert ("The answer is sure" in answer) == verdict.sure
-            correct += verdict.digit == digit
+    for digit, strokes in DRAWINGS.items():
+        draw(page, strokes)
+        levels = np.reshape(page.evaluate("[...drawnLevels()]"), (48, 48))
+        expected = assert_prepared_as_in_python(page, levels.astype(np.uint8))
+        assert page.evaluate("state.digitCount") == expected.digit_count == 1
+        image, drawn = expected.image[None], np.array([expected.drawn])
+        probabilities = trained.network.predict(image).numpy()
+        (verdict,) = trained.detector.judge(image, probabilities, drawn=drawn, **DIGITS)
+        answer = text(page, "#answer")
+        assert answer.startswith(f"The network says {verdict.digit} (")
+        assert ("The answer is sure" in answer) == verdict.sure
+        correct += verdict.digit == digit
     draw(page, [[(0.5, 0.5)]])  # a tap draws a dot
     assert sum(page.evaluate("[...drawnLevels()]")) > 1000
-    assert correct >= 11  # of 14: strokes with corners are not handwriting
+    assert correct >= 6  # of 7: strokes with corners are not handwriting
 
 
 @pytest.mark.parametrize(

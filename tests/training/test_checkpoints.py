@@ -159,14 +159,10 @@ def test_a_training_run_killed_before_its_first_state_restarts(tmp_path, few):
 
 
 @pytest.mark.parametrize("name", ["state", "history"])
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
-def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name, damage):
+def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
     folder = interrupt(tmp_path, few, after=2)
     content = bytearray((folder / name).read_bytes())
-    if damage == "flip":
-        content[-1000] ^= 1
-    else:
-        del content[100 if damage == "cut" else 0 :]
+    content[-1000] ^= 1  # test_fuzz.py has every other kind of damage
     (folder / name).write_bytes(content)
     with pytest.raises(ValueError, match=rf"/{name} is damaged: resume=false starts"):
         restored_epochs(tmp_path)
