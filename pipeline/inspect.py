@@ -105,10 +105,10 @@ def _explain_neurons(
     from pipeline import datasets, interpret
     from pipeline.evaluation import read_input
 
-    prepare = datasets.spec(trained.dataset).prepared_as_mnist
-    source = read_input(image, dataset, prepare=prepare)
+    spec = datasets.spec(trained.dataset)
+    source = read_input(image, dataset, prepare=spec.prepared_as_mnist)
     sums = interpret.pre_activations(trained.network, source.prepared.image)
-    print(source.describe(), interpret.worksheets(sums, neurons), sep="\n\n")
+    print(source.describe(), interpret.worksheets(sums, neurons, spec), sep="\n\n")
     train = dataset.split(trained.split).train
     always_zero = interpret.nonzero_counts(train.images) == 0
     folder = outputs_dir() / "answers" / "neuron"
@@ -159,7 +159,8 @@ def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
         warning = " The training data of B is not recorded."
     elif sha256 != dataset.sha256:
         warning = f" B was trained on other data: {b.dataset}."
-    print(f"Both networks are tested on the test images of {dataset.name}.{warning}\n")
+    text = f"Both networks are tested on the test images of {dataset.name}.{warning}"
+    print(interpret.paragraph(text), end="\n\n")
     print(interpret.describe_comparison(comparison))
     print(f"\nfiles  {folder}")
 

@@ -1,7 +1,7 @@
-"""Names of neurons and parameters, and what they refer to.
+"""Names of neurons, parameters and classes, and what they refer to.
 
 Neurons are counted from 1: N11 is the first neuron of layer_1, N120 the twentieth, and
-N210 belongs to the digit 9. Parameters are indexed from 0, as in Keras's arrays:
+N210 belongs to the last class. Parameters are indexed from 0, as in Keras's arrays:
 layer_1[300,5] leads from pixel 300 (row 10, column 20) to the sixth neuron, N16.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline import CLASSES, PIXELS, SIDE, UserError
+from pipeline.datasets import DatasetSpec
 
 PARAMETER = re.compile(
     r"layer_([12])(?:(?:\.kernel)?\[([0-9]+), ?([0-9]+)\]|\.bias\[([0-9]+)\])"
@@ -22,6 +23,12 @@ PARAMETER = re.compile(
 def neuron_name(layer: int, index: int) -> str:
     """Return the name of a neuron of layer 1 or 2, counted from 0."""
     return f"N{layer}{index + 1}"
+
+
+def class_title(spec: DatasetSpec, label: int) -> str:
+    """Return a class in words: `digit 7`, or `sneaker`."""
+    name = spec.class_names[label]
+    return f"{spec.noun} {name}" if len(name) == 1 else name
 
 
 def find_neurons(selection: str, *, hidden: int) -> list[str]:

@@ -66,10 +66,7 @@ def summary(analysis: ModelAnalysis) -> dict[str, Any]:
         "split": analysis.trained.split,
         "training_pictures": analysis.train_size,
         "accuracy": analysis.accuracy,
-        "arrays": [
-            vars(array)
-            for array in parameter_arrays(network, plural=analysis.spec.plural)
-        ],
+        "arrays": [vars(array) for array in parameter_arrays(network, analysis.spec)],
         "never_lit": np.flatnonzero(analysis.always_zero).tolist(),
         "alike_from": HIGH_CORRELATION,
         "closest": analysis.pairs[0] if analysis.pairs else None,

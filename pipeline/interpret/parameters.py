@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline import CLASSES, PIXELS
+from pipeline.datasets import DatasetSpec
 from pipeline.model import Network
 
 
@@ -17,20 +18,14 @@ class ParameterArray:
     why: str
 
 
-def parameter_arrays(network: Network, *, plural: str) -> list[ParameterArray]:
-    """Describe kernel and bias of both layers.
-
-    Args:
-        network: The network.
-        plural: What the classes are, such as digits.
-    """
+def parameter_arrays(network: Network, spec: DatasetSpec) -> list[ParameterArray]:
+    """Describe kernel and bias of both layers; `spec` says what the classes are."""
     neurons = f"{network.hidden} neuron{'s'[: network.hidden > 1]}"
-    classes = f"{CLASSES} {plural}"
     reasons = {
-        "layer_1 kernel": f"{PIXELS} pixels x {neurons}: a weight for each pair",
-        "layer_1 bias": f"{neurons}: one for each",
-        "layer_2 kernel": f"{neurons} x {classes}: a weight for each pair",
-        "layer_2 bias": f"{classes}: one for each",
+        "layer_1 kernel": f"{PIXELS} pixels x {neurons}",
+        "layer_1 bias": "one for each neuron",
+        "layer_2 kernel": f"{neurons} x {CLASSES} {spec.plural}",
+        "layer_2 bias": f"one for each {spec.noun}",
     }
     arrays = [*network.layer_1.get_weights(), *network.layer_2.get_weights()]
     return [

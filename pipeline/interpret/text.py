@@ -4,7 +4,7 @@ The sentences of the first two are in the templates tutorial.txt and comparison.
 which contain nothing that a user entered; this module prepares what goes into them.
 """
 
-import textwrap
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -16,14 +16,13 @@ from scipy.special import softmax
 from pipeline import PIXELS, SIDE
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import HIGH_CORRELATION, MAX_NEURONS, ModelAnalysis
-from pipeline.interpret.formatting import decimal, percent, to_units
-from pipeline.interpret.names import ParameterLocation, neuron_name
+from pipeline.interpret.formatting import decimal, paragraph, percent, to_units
+from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
 from pipeline.interpret.parameters import parameter_arrays
 from pipeline.interpret.worksheet import PreActivation, pre_activations
 from pipeline.terminal import table
 
-WIDTH = 88  # of a paragraph
-OUTPUTS_PER_ROW = 5
+OUTPUTS_PER_ROW = 4
 MAX_EPOCHS = 24  # in the table of a weight's history
 MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
 
@@ -34,7 +33,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     sums = pre_activations(analysis.trained.network, test.images[0])
     hidden = [neuron for neuron in sums.values() if neuron.layer == 1]
     logits = np.array([neuron.z for neuron in sums.values() if neuron.layer == 2])
-    first, second = (int(digit) for digit in np.argsort(-logits)[:2])
+    first, second = (int(k) for k in np.argsort(-logits)[:2])
     lines = [
         [progress, f"y = {line.m:.3f}·x {line.c:+.3f}", f"{line.rmse:.2f}"]
         for progress, line in probe.lines.items()
@@ -47,12 +46,17 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     return _render(
         "tutorial.txt",
         analysis=analysis,
+        noun=analysis.spec.noun,
+        plural=analysis.spec.plural,
+        title=partial(class_title, analysis.spec),
+        name=analysis.spec.class_names.__getitem__,
         arrays=_arrays(analysis),
         row=probe.pixel // SIDE,
         column=probe.pixel % SIDE,
         lines=table(["descent", "line", "error"], lines, left=["descent"]),
         probed=sums[neuron_name(1, probe.neuron)],
         test=test,
+        label=int(test.labels[0]),
         nonzero=int(np.count_nonzero(test.images[0])),
         outputs=_outputs(hidden),
         logits=logits,
@@ -76,7 +80,7 @@ def _arrays(analysis: ModelAnalysis) -> str:
     network = analysis.trained.network
     rows = [
         [a.name, f"{a.keras_shape}", f"{a.torch_shape}", f"{a.size:,}", a.why]
-        for a in parameter_arrays(network, plural="digits")
+        for a in parameter_arrays(network, analysis.spec)
     ]
     rows.append(["total", "", "", f"{network.parameter_count:,}", ""])
     columns = ["array", "in Keras", "in PyTorch", "numbers", "because"]
@@ -94,20 +98,21 @@ def _outputs(hidden: list[PreActivation]) -> str:
 
 def _responses(analysis: ModelAnalysis) -> str:
     """Return what each neuron responds to, highest ablation cost first."""
-    displayed = analysis.displayed
+    displayed, names = analysis.displayed, analysis.spec.class_names
     decimals = 1 if analysis.costs[displayed, 0].max() >= 0.01 else 2
     rows = []
     for j in displayed:
         row = [neuron_name(1, j), percent(analysis.rates[j])]
         mean, (cost, *costs) = analysis.means[j], analysis.costs[j]
         if analysis.sums[:, j].max() > 0:
-            row += [f"{d}: {mean[d]:.2f}" for d in (mean.argmax(), mean.argmin())]
-            row += [f"{analysis.images_by_sum(j)[rank]}" for rank in (0, -1)]
+            order = analysis.images_by_sum(j)
+            row += [names[mean.argmax()], names[mean.argmin()]]
+            row.append(f"{order[0]}, {order[-1]}")
         else:
-            row += ["always 0", "", "", ""]
-        digit = int(np.argmax(costs))
-        rows.append([*row, f"{cost:.{decimals}%}", f"{digit}: {costs[digit]:.1%}"])
-    columns = ["neuron", "active", "highest", "lowest", "image+", "image-", "cost"]
+            row += ["always 0", "", ""]
+        k = int(np.argmax(costs))
+        rows.append([*row, f"{cost:.{decimals}%}", f"{names[k]} {percent(costs[k])}"])
+    columns = ["neuron", "active", "highest", "lowest", "images", "cost"]
     return table([*columns, "most affected"], rows, left=["neuron"])
 
 
@@ -173,7 +178,7 @@ def weight_history(
         )
         if step > 1:
             text += f" The changes in the table cover up to {step} epochs each."
-        lines.append(text)
+        lines.append(paragraph(text))
     return "\n".join(lines)
 
 
@@ -181,7 +186,7 @@ def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
     """Return how often a pixel is above 0 in the training images, and its mean."""
     levels = images.reshape(-1, PIXELS)[:, pixel]
     count = np.count_nonzero(levels)
-    return (
+    return paragraph(
         f"Pixel {pixel} is above 0 in {count:,} of {len(images):,} training images "
         f"({count / len(images):.1%}); its mean is {levels.mean() / 255:.4f} (0 is "
         "black, 1 is white)."
@@ -193,12 +198,6 @@ def _render(template: str, **values: Any) -> str:  # noqa: ANN401
     environment = Environment(
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.filters["paragraph"] = _paragraph
+    environment.filters["paragraph"] = lambda *text: paragraph(*text) + "\n"
     text = files("pipeline.interpret").joinpath(template).read_text("utf-8")
     return environment.from_string(text).render(values).rstrip()
-
-
-def _paragraph(text: str, indent: int = 0) -> str:
-    """Wrap text as one paragraph and indent all lines but the first."""
-    one_line = " ".join(text.split())
-    return textwrap.fill(one_line, WIDTH, subsequent_indent=" " * indent) + "\n"

@@ -12,8 +12,9 @@ from jaxtyping import Float, UInt8
 from scipy.special import softmax
 
 from pipeline import PIXELS, SIDE
-from pipeline.interpret.formatting import decimal, to_units
-from pipeline.interpret.names import ParameterLocation, neuron_name
+from pipeline.datasets import DatasetSpec
+from pipeline.interpret.formatting import decimal, paragraph, to_units
+from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
 from pipeline.model import Network
 from pipeline.terminal import table
 
@@ -24,7 +25,7 @@ MAX_TERMS = 12  # of a sum, those with the largest absolute values
 class PreActivation:
     """The sum that a neuron computes for an image: weights · inputs + bias."""
 
-    layer: int  # 1: hidden, 2: one neuron for each digit
+    layer: int  # 1: hidden, 2: one neuron for each class
     number: int  # of the neuron in its layer, from 1
     weights: Float[np.ndarray, " inputs"]
     inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer_1
@@ -77,13 +78,21 @@ def pre_activations(
     return by_name
 
 
-def worksheets(sums: Mapping[str, PreActivation], neurons: Sequence[str]) -> str:
-    """Return worksheets of the neurons' sums, of the softmax if used, and notes."""
+def worksheets(
+    sums: Mapping[str, PreActivation], neurons: Sequence[str], spec: DatasetSpec
+) -> str:
+    """Return worksheets of the neurons' sums, of the softmax if used, and notes.
+
+    Args:
+        sums: The sums of all neurons by their names.
+        neurons: The names of the neurons that are shown.
+        spec: The data set of the network, which names the classes.
+    """
     selected = [sums[name] for name in neurons]
-    parts = [sum_worksheet(neuron) for neuron in selected]
+    parts = [sum_worksheet(neuron, spec) for neuron in selected]
     if any(neuron.layer == 2 for neuron in selected):
         logits = np.array([neuron.z for neuron in sums.values() if neuron.layer == 2])
-        parts.append(softmax_worksheet(logits))
+        parts.append(softmax_worksheet(logits, spec))
     return "\n\n".join([*parts, notes(selected)])
 
 
@@ -96,7 +105,7 @@ def formula(pre_activation: PreActivation) -> str:
     return " + ".join([*terms, result])
 
 
-def sum_worksheet(pre_activation: PreActivation) -> str:
+def sum_worksheet(pre_activation: PreActivation, spec: DatasetSpec) -> str:
     """Return the sum of a neuron: its largest terms, the rest, the bias, the result."""
     neuron, number = pre_activation.neuron, pre_activation.number
     terms, names = pre_activation.terms, pre_activation.term_names
@@ -117,10 +126,10 @@ def sum_worksheet(pre_activation: PreActivation) -> str:
     rows.append(["rest", "", "", decimal(rest), others])
     rows.append(["C" if is_hidden else "bias", "", "", decimal(bias), ""])
     rows.append(["y" if is_hidden else "z", "", "", decimal(z), "the sum"])
-    digit = "" if is_hidden else f", for the digit {number - 1}"
+    title = "" if is_hidden else f", for {class_title(spec, number - 1)}"
     factor = "x pixel" if is_hidden else "x neuron"
     lines = [
-        f"{neuron}: neuron {number} of layer_{pre_activation.layer}{digit}",
+        f"{neuron}: neuron {number} of layer_{pre_activation.layer}{title}",
         formula(pre_activation),
         table(["term", "weight", factor, "= product", ""], rows, left=["term", ""]),
     ]
@@ -146,7 +155,7 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
     return "\n".join(lines)
 
 
-def softmax_worksheet(logits: Float[np.ndarray, "10"]) -> str:
+def softmax_worksheet(logits: Float[np.ndarray, "10"], spec: DatasetSpec) -> str:
     """Return the steps from ten sums to ten probabilities, which add up to 100%."""
     z = [to_units(logit) for logit in logits]
     powers = [to_units(np.exp((value - max(z)) / 10**4), 6) for value in z]
@@ -157,15 +166,16 @@ def softmax_worksheet(logits: Float[np.ndarray, "10"]) -> str:
     for k in np.argsort(shares - exact, kind="stable")[: 10**4 - sum(shares)]:
         shares[k] += 1
     rows = []
-    for digit, power in enumerate(powers):
-        numbers = decimal(z[digit]), decimal(power, 6), f"{decimal(shares[digit], 2)}%"
-        answer = "the answer" if digit == z.index(max(z)) else ""
-        rows.append([f"{digit}", neuron_name(2, digit), *numbers, answer])
+    for k, name in enumerate(spec.class_names):
+        numbers = decimal(z[k]), decimal(powers[k], 6), f"{decimal(shares[k], 2)}%"
+        answer = "the answer" if k == z.index(max(z)) else ""
+        rows.append([name, neuron_name(2, k), *numbers, answer])
     total = f"{decimal(sum(shares), 2)}%"
     rows.append(["sum", "", "", decimal(sum(powers), 6), total, ""])
-    columns = ["digit", "neuron", "z", "e^(z - max)", "probability", ""]
-    return (
-        f"Softmax: e^(z - max) of each digit, with max = {decimal(max(z))}, is divided "
-        "by the sum of all.\nThe probabilities are rounded to add up to 100%.\n"
-        + table(columns, rows, left=["digit", "neuron", ""])
+    columns = [spec.noun, "neuron", "z", "e^(z - max)", "probability", ""]
+    text = (
+        f"Softmax: e^(z - max) of each {spec.noun}, with max = {decimal(max(z))}, is "
+        "divided by the sum of all. The probabilities are rounded to add up to 100%."
     )
+    grid = table(columns, rows, left=[spec.noun, "neuron", ""])
+    return f"{paragraph(text)}\n{grid}"

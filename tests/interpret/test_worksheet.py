@@ -6,8 +6,11 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from pipeline.datasets import spec
 from pipeline.interpret import names, output, text, worksheet
 from pipeline.plots.common import BLUE, GRID
+
+MNIST = spec("mnist")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def numbers(line, decimals=4):
 
 def sum_lines(pre_activation):
     """The rows of a worksheet's table, and the lines after it."""
-    lines = worksheet.sum_worksheet(pre_activation).splitlines()
+    lines = worksheet.sum_worksheet(pre_activation, MNIST).splitlines()
     end = next(k for k, line in enumerate(lines) if line.endswith("the sum"))
     return lines[3 : end + 1], lines[end + 1 :]
 
@@ -104,7 +107,7 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
     probabilities = trained.network.predict(mnist.test.images[:20]).numpy()
     for sums, expected in zip(images_sums, probabilities, strict=True):
         logits = np.array([sums[f"N2{k}"].z for k in range(1, 11)])
-        lines = worksheet.softmax_worksheet(logits).splitlines()
+        lines = worksheet.softmax_worksheet(logits, MNIST).splitlines()
         rows = lines[-11:]
         *shares, total = [numbers(row.split("%")[0], 2)[-1] for row in rows]
         assert sum(shares) == total == 100

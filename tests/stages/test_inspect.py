@@ -96,7 +96,7 @@ def test_a_single_inactive_neuron_and_a_wrong_answer_are_described(
         network.layer_1.bias[:] = -1e6
         network.layer_2.bias[3] = 1
     analysis, text = analysed(network)
-    assert "wrong, because the image shows a digit 7" in text
+    assert "wrong, because the label is 7" in text
     assert "the output of N11 by" in text and "1 neurons" not in text
     assert "N11 0% always 0" in text
     assert "no pairs" in text
@@ -115,7 +115,7 @@ def test_all_correlated_pairs_are_counted_and_rates_are_not_rounded_to_0(
     analysis.rates[:2] = 0.001, 0.999
     text = render_tutorial(analysis)
     assert " <1% " in text and " >99% " in text
-    assert max(map(len, text.splitlines())) <= 110
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_a_question_about_neurons_does_not_change_the_analysis(
@@ -124,7 +124,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     before = finished.hashes("inspect")
     text = finished.call("inspect", neuron="N28,N15", image="0")
     assert "mnist test image 0, label 7" in text
-    assert "N28: neuron 8 of layer_2, for the digit 7" in text
+    assert "N28: neuron 8 of layer_2, for digit 7" in text
     assert "Softmax" in text and "ReLU: N15 = max(0, y)" in text
     assert finished.hashes("inspect") == before
     answers = finished.outputs / "answers" / "neuron"
