@@ -125,7 +125,7 @@ def _load(
 def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
     """Record what determines the training: data, settings, code and packages."""
     from pipeline import datasets
-    from pipeline.tracking import provenance
+    from pipeline.tracking import provenance, sources
 
     run.log_dataset(
         dataset.name,
@@ -136,7 +136,7 @@ def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
     )
     run.log_files("data", datasets.companion_files(dataset.path))
     run.log_text("config.yaml", as_yaml(cfg))
-    run.log_text("code.json", json.dumps(provenance.source_hashes("train"), indent=1))
+    run.log_text("code.json", json.dumps(sources.training_hashes(), indent=1))
     run.log_text("packages.txt", provenance.packages())
 
 

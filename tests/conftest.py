@@ -306,6 +306,17 @@ def clone_project():
 
 
 @pytest.fixture(scope="session")
+def copy_package():
+    """Return a function that copies only the package, as a wheel installs it."""
+
+    def copy(folder):
+        ignored = shutil.ignore_patterns("__pycache__")
+        return shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=ignored)
+
+    return copy
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory, mnist):
     """A workspace in which train, evaluate and inspect have run, with the defaults.
 

@@ -1,6 +1,5 @@
 """dvc.yaml lists what each stage reads; DVC, Hydra and MLflow agree on the results."""
 
-import ast
 import json
 import os
 import re
@@ -16,6 +15,7 @@ import yaml
 from pipeline import cli
 from pipeline.cli.schema import QUESTION_KEYS
 from pipeline.model import load_trained_model
+from pipeline.tracking import sources
 
 # The tests share a repository, so one worker of pytest-xdist runs them.
 pytestmark = pytest.mark.xdist_group("dvc")
@@ -27,74 +27,10 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 NO_PARAMS = {"run", "model", "tracking", "resume", "reproduce", "server", "image"}
 NO_PARAMS |= {*QUESTION_KEYS}
 
-# Modules that no output depends on: configuration, MLflow, resuming and printing.
-NO_DEPS = {"cli", "tracking", "sweeps", "training/checkpoints", "training/reproduction"}
-NO_DEPS |= {"terminal", "training/terminal"}
-# A data set's file is a dependency of the stages that read it, so these are not.
-MADE_BY_DATA = {"datasets/download", "datasets/idx", "datasets/prepare", "plots/data"}
-MADE_BY_DATA |= {f"datasets/{name}" for name in ("registry", "scikit_learn", "sources")}
-# evaluate reads other sets than the one the network was trained with.
-READ_BY_EVALUATE = {f"datasets/{name}" for name in ("idx", "prepare", "registry")}
-READ_BY_EVALUATE |= {"datasets/scikit_learn"}
-# These only answer questions (neuron=, image=, against=) in outputs/answers.
-ONLY_ANSWERS = {"interpret/alignment", "interpret/worksheet"}
-ONLY_ANSWERS |= {"images", "evaluation/inputs"}
-NO_OUTPUT = {".py", ".md", ".txt"}
-PRINTED = {"interpret/text"}
-NOT_DEPS = {
-    "data": NO_DEPS,
-    "train": NO_DEPS | MADE_BY_DATA,
-    "evaluate": NO_DEPS | MADE_BY_DATA - READ_BY_EVALUATE,
-    "inspect": NO_DEPS | MADE_BY_DATA - {"datasets/registry"} | ONLY_ANSWERS | PRINTED,
-}
-
-
-def file_of(module):
-    """Return the path of a module or package of the project; None for others."""
-    path = ROOT.joinpath(*module.split("."))
-    candidates = (path.with_suffix(".py"), path / "__init__.py")
-    return next((each for each in candidates if each.exists()), None)
-
-
-def statements(tree):
-    """Yield all nodes of a syntax tree, except imports that only serve annotations."""
-    for node in ast.iter_child_nodes(tree):
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            yield node
-            yield from statements(node)
-
-
-def imported(path, exports=None):
-    """Yield the files that define what a module, or some of its exports, imports."""
-    nodes = [*statements(ast.parse(path.read_text()))]
-    pairs = [ast.unparse(n).split(".") for n in nodes if isinstance(n, ast.Attribute)]
-    for node in nodes:
-        if not isinstance(node, ast.ImportFrom) or not file_of(node.module):
-            continue
-        for alias in node.names:
-            name, module = alias.asname or alias.name, file_of(node.module)
-            if exports is not None and name not in exports:
-                continue
-            needed = {alias.name}
-            if inner := file_of(f"{node.module}.{alias.name}"):
-                module, needed = inner, {pair[1] for pair in pairs if pair[0] == name}
-            if module.stem == "__init__" and module.parent.name != "pipeline":
-                yield from imported(module, needed)
-            else:
-                yield module
-
-
-def closure(stage):
-    """Return the modules on which the outputs of a stage may depend."""
-    reached, waiting = set(), [file_of(f"pipeline.{stage}")]
-    while waiting:
-        path = waiting.pop()
-        place = path.relative_to(ROOT / "pipeline").with_suffix("").as_posix()
-        skipped = any(f"{place}/".startswith(f"{part}/") for part in NOT_DEPS[stage])
-        if path not in reached and not skipped:
-            reached.add(path)
-            waiting += imported(path)
-    return reached
+# The plots of the other stages are outputs. Those of train are not: recolouring one
+# must not train the network again.
+WITHOUT = dict.fromkeys(STAGES, sources.NO_RESULT) | {"train": sources.NO_WEIGHTS}
+NO_OUTPUT = {".py", ".md", ".txt"}  # texts for people, and templates of printed texts
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -107,11 +43,10 @@ def test_params_are_the_keys_that_shape_the_outputs(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_deps_are_the_modules_that_the_stage_imports(stage):
+def test_deps_are_the_files_on_which_the_results_depend(stage):
     deps = {dep for dep in STAGES[stage]["deps"] if dep.startswith("pipeline/")}
-    modules = closure(stage)
-    # The files of the page are part of the module beside them. READMEs and the
-    # templates of printed texts change no output.
+    modules = {*sources.source_files(f"pipeline.{stage}", without=WITHOUT[stage])}
+    # The files of the page are part of the module beside them.
     folders = {path.parent for path in modules} - {ROOT / "pipeline"}
     others = {p for folder in folders for p in folder.iterdir() if p.is_file()}
     files = modules | {path for path in others if path.suffix not in NO_OUTPUT}

@@ -1,13 +1,15 @@
 """A data set in memory: labelled images, divided for training and evaluation.
 
-`prepare` writes and reads its file.
+`prepare` writes its file.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+from safetensors import numpy as safetensors
 
 from pipeline import CLASSES, UserError
 
@@ -46,6 +48,18 @@ class Dataset:
     sha256: str  # of the file at path
     train: LabelledImages
     test: LabelledImages
+
+    @classmethod
+    def read(cls, path: Path) -> "Dataset":
+        """Read the file of a data set, which `prepare` has written."""
+        content = path.read_bytes()
+        arrays = safetensors.load(content)
+        return cls(
+            path=path,
+            sha256=hashlib.sha256(content).hexdigest(),
+            train=LabelledImages(arrays["train_images"], arrays["train_labels"]),
+            test=LabelledImages(arrays["test_images"], arrays["test_labels"]),
+        )
 
     @property
     def name(self) -> str:

@@ -35,15 +35,7 @@ def load(dataset: str, *, folder: Path | str) -> Dataset:
             files to provide.
         UserError: If an IDX file violates the format.
     """
-    path = prepare(dataset, folder=Path(folder))[0]
-    content = path.read_bytes()
-    arrays = safetensors.load(content)
-    return Dataset(
-        path=path,
-        sha256=hashlib.sha256(content).hexdigest(),
-        train=LabelledImages(arrays["train_images"], arrays["train_labels"]),
-        test=LabelledImages(arrays["test_images"], arrays["test_labels"]),
-    )
+    return Dataset.read(prepare(dataset, folder=Path(folder))[0])
 
 
 def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:

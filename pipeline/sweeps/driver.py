@@ -138,11 +138,11 @@ def _prepare_data(jobs: Sequence[Job]) -> dict[str, str]:
 
 def _digest(jobs: Sequence[Job], data: dict[str, str]) -> str:
     """Return a digest that identifies a sweep: settings, data, code and PyTorch."""
-    from pipeline.tracking import provenance
+    from pipeline.tracking import provenance, sources
 
     keys = (*HYPERPARAMETERS, "tracking")
     settings = sorted(str([job.values[key] for key in keys]) for job in jobs)
-    versions = [provenance.source_hashes("train"), provenance.version("torch")]
+    versions = [sources.training_hashes(), provenance.version("torch")]
     identity = [list(jobs[0].swept), settings, data, versions]
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

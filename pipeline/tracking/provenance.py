@@ -5,7 +5,6 @@ It describes this process; the data and the options of a run are recorded by its
 
 import functools
 import getpass
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -37,15 +36,6 @@ def tags() -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
     }
-
-
-def source_hashes(stage: str) -> dict[str, str]:
-    """Return the sha256 of each module that dvc.yaml lists under a stage's deps."""
-    import yaml
-
-    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
-    modules = [dep for dep in deps if dep.startswith("pipeline/")]
-    return {m: hashlib.sha256((ROOT / m).read_bytes()).hexdigest() for m in modules}
 
 
 def packages() -> str:

@@ -25,11 +25,11 @@ from safetensors import numpy as safetensors
 
 from pipeline import UserError, files, tracking
 from pipeline.model import Network, Snapshot, snapshot
+from pipeline.model.storage import VERSION
+from pipeline.tracking import sources
+from pipeline.training import loop
 from pipeline.training.loop import Adam, Epoch
 
-# The code that determines the weights: the loop and the modules that it imports.
-CODE = ["__init__.py", "datasets/dataset.py", "model/metrics.py", "model/network.py"]
-CODE += ["training/loop.py"]
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 
 
@@ -179,8 +179,9 @@ def open_checkpoint(
 
 def _digest(settings: Mapping[str, Any]) -> str:
     """Identify training runs with equal results by 16 hexadecimal digits."""
-    code = [(Path(__file__).parents[1] / name).read_text() for name in CODE]
-    text = json.dumps([dict(settings), code, torch.__version__], sort_keys=True)
+    code = sources.source_hashes(loop.__name__, without=sources.NO_WEIGHTS)
+    identity = [dict(settings), code, torch.__version__, VERSION]
+    text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -27,7 +27,7 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 class Epoch:
     """The results of an epoch."""
 
-    number: int  # from 1
+    number: int  # from 1; 0 is the state before training
     metrics: dict[str, float]  # losses in nats, accuracies in [0, 1]
     seconds: float  # duration, validation included
 

@@ -22,7 +22,7 @@ from pipeline.model import (
     TrainedModel,
     load_trained_model,
 )
-from pipeline.tracking import RecordedRun, find_training_run, provenance
+from pipeline.tracking import RecordedRun, find_training_run, provenance, sources
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     "git.commit": "commit",
@@ -150,7 +150,7 @@ class RecordedTraining:
             yield "code: not recorded in the original run"
             return
         recorded = json.loads(path.read_text())
-        if changed := _changed(recorded, provenance.source_hashes("train")):
+        if changed := _changed(recorded, sources.training_hashes()):
             yield f"code: {', '.join(changed)}"
 
     def _package_differences(self) -> Iterator[str]:

@@ -1,12 +1,14 @@
 import contextlib
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 from pipeline.model import Network
-from pipeline.training import Adam, Epoch, checkpoints, fit, loop, open_checkpoint
+from pipeline.training import Adam, Epoch, fit, open_checkpoint
 
 SETTINGS = {"hidden": 20, "lr": 0.001}
 
@@ -98,30 +100,42 @@ def test_a_running_training_run_is_not_resumed(tmp_path):
         assert unfinished(tmp_path) == [one.folder]
 
 
-def test_only_a_run_with_equal_settings_and_code_is_resumed(tmp_path, few, monkeypatch):
+def test_only_a_run_with_equal_settings_is_resumed(tmp_path, few):
     path = interrupt(tmp_path, few, after=1)
     with open_new(tmp_path, settings=SETTINGS | {"hidden": 21}) as other:
         assert other.restore() == []
-    monkeypatch.setattr(checkpoints, "CODE", ["model/ood.py"])
-    with open_new(tmp_path) as other:
-        assert other.restore() == []
-    monkeypatch.undo()
     with open_new(tmp_path, settings=dict(reversed(SETTINGS.items()))) as same:
         assert same.folder == path
 
 
-def test_the_code_of_a_checkpoint_is_the_loop_and_its_imports():
-    def path(module):
-        return module.replace(".", "/").removeprefix("pipeline/") + ".py"
+IS_RESUMED = """
+import sys, torch
+from pathlib import Path
+from pipeline.model import Network
+from pipeline.training import Adam, open_checkpoint
 
-    modules, waiting = set(), {loop.__name__}
-    while waiting:
-        name = waiting.pop()
-        modules.add(name)
-        used = vars(__import__(name, fromlist=["x"])).values()
-        names = {str(getattr(value, "__module__", "")) for value in used}
-        waiting |= {n for n in names if n.startswith("pipeline.")} - modules
-    assert {*map(path, modules), "__init__.py"} == {*checkpoints.CODE}
+generator = torch.Generator()
+network = Network(hidden=20, generator=generator)
+training = network, Adam(network, lr=0.001), generator
+store, settings = Path(sys.argv[1]), {"hidden": 20, "lr": 0.001}
+with open_checkpoint(store, settings, *training, resume=True) as checkpoint:
+    print(bool(checkpoint.restore()))
+    sys.exit()
+"""
+
+
+def test_only_a_run_of_the_same_training_code_is_resumed(tmp_path, few, copy_package):
+    interrupt(tmp_path, few, after=1)
+    copy = copy_package(tmp_path / "copy")
+    for module, resumed in (("training/loop.py", "False"), ("plots/common.py", "True")):
+        original = (copy / module).read_text()
+        (copy / module).write_text(f"{original}# another line\n")
+        command = [sys.executable, "-c", IS_RESUMED, str(tmp_path)]
+        assert (
+            subprocess.check_output(command, cwd=copy.parent, text=True)
+            == f"{resumed}\n"
+        )
+        (copy / module).write_text(original)
 
 
 def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.files import file_sha256
 from pipeline.model import load_trained_model
-from pipeline.tracking import provenance
+from pipeline.tracking import find_training_run, sources
 from pipeline.training import loop
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
@@ -43,9 +43,9 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
 
 
 def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
-    hashes = provenance.source_hashes("train")
-    changed = hashes | {"pipeline/training/loop.py": "another hash"}
-    monkeypatch.setattr(provenance, "source_hashes", lambda stage: changed)
+    changed = sources.training_hashes() | {"pipeline/training/loop.py": "another hash"}
+    recorded = find_training_run(run_id(workspace), store=workspace.outputs)
+    (recorded.folder / "code.json").write_text(json.dumps(changed))
     monkeypatch.setattr(loop, "EPSILON", 1e-3)
     with pytest.raises(ValueError, match="not reproduced: recorded") as report:
         workspace.call("train", reproduce=run_id(workspace))

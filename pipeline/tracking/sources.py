@@ -1,0 +1,111 @@
+"""Finds the source files on which a result depends, and their hashes.
+
+They are the closure of the imports of a module. A name that a package re-exports leads
+to the module that defines it, so importing a package does not add all its modules.
+"""
+
+import ast
+import functools
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from pipeline import files
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# Modules and packages that change no result: settings, recording and printed text.
+NO_RESULT = frozenset(
+    {"cli", "interpret/text", "sweeps", "terminal", "tracking"}
+    | {"training/reproduction", "training/terminal"}
+)
+# The same for the weights. The data are identified by their hash, so the code that
+# prepares them does not count. `Dataset.read`, which reads them, does.
+NO_WEIGHTS = NO_RESULT | {"plots", "datasets/prepare", "datasets/registry"}
+
+
+def training_hashes() -> dict[str, str]:
+    """Return the sha256 of each source file that shapes a trained network."""
+    return source_hashes("pipeline.train", without=NO_WEIGHTS)
+
+
+@functools.cache  # a process does not see later edits of the modules it has imported
+def source_hashes(start: str, *, without: Collection[str]) -> dict[str, str]:
+    """Return the sha256 of each file of `source_files` by its path."""
+    paths = source_files(start, without=without)
+    root = PACKAGE.parent
+    return {p.relative_to(root).as_posix(): files.file_sha256(p) for p in paths}
+
+
+def source_files(start: str, *, without: Collection[str]) -> list[Path]:
+    """Return the files of a module and of all modules that it imports, sorted.
+
+    Args:
+        start: The module, such as "pipeline.train".
+        without: Modules and packages that are not followed, as paths below the package
+            without extension, such as "plots" or "training/terminal".
+    """
+    reached: set[Path] = set()
+    waiting = [_file(start)]
+    while waiting:
+        path = waiting.pop()
+        if path is None or path in reached:
+            continue
+        place = path.relative_to(PACKAGE).with_suffix("").as_posix()
+        if not any(f"{place}/".startswith(f"{part}/") for part in without):
+            reached.add(path)
+            waiting += _imports(path)
+    return sorted(reached)
+
+
+def _file(module: str) -> Path | None:
+    """Return the file of a module or package of this project; None for others."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in candidates if file.exists()), None)
+
+
+def _imports(path: Path) -> Iterator[Path | None]:
+    """Yield the files that define what a module imports from this project."""
+    nodes = _nodes(path)
+    attributes = [
+        (node.value.id, node.attr)
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    ]
+    for module, name, alias in _imported_names(nodes):
+        inner = _file(f"{module}.{name}")
+        if inner and inner.stem == "__init__":  # a package: follow what is used of it
+            used = {attribute for owner, attribute in attributes if owner == alias}
+            yield from (_definition(f"{module}.{name}", each) for each in used)
+        else:
+            yield _definition(module, name)
+
+
+def _definition(module: str, name: str) -> Path | None:
+    """Return the file that defines a name, which a package may only re-export."""
+    path = _file(f"{module}.{name}") or _file(module)
+    if path and path.stem == "__init__" and path.parent != PACKAGE:
+        for origin, original, alias in _imported_names(_nodes(path)):
+            if alias == name:
+                return _definition(origin, original)
+    return path
+
+
+def _imported_names(nodes: list[ast.AST]) -> Iterator[tuple[str, str, str]]:
+    """Yield module, name and local name of each import from this project."""
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                if node.module.split(".")[0] == PACKAGE.name:
+                    yield node.module, alias.name, alias.asname or alias.name
+
+
+@functools.cache
+def _nodes(path: Path) -> list[ast.AST]:
+    """Return the syntax tree of a module, without imports for annotations only."""
+    nodes, waiting = [], [*ast.iter_child_nodes(ast.parse(path.read_text()))]
+    while waiting:
+        node = waiting.pop()
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            nodes.append(node)
+            waiting += ast.iter_child_nodes(node)
+    return nodes
