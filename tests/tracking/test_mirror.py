@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from socketserver import ThreadingTCPServer
 
 import pytest
 from mlflow import MlflowClient
@@ -25,15 +26,10 @@ def sweep(recorded):
 
 def listen(handle):
     """Return the address of a server that handles each connection in a thread."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def accept():
-        while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=handle, args=[connection], daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = ThreadingTCPServer(("127.0.0.1", 0), lambda request, *_: handle(request))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
 
 
 def broken_server(fault):
@@ -46,9 +42,9 @@ def broken_server(fault):
         response = head.encode() + b"Connection: close\r\n\r\n" + body
         if fault == "hangs":
             time.sleep(60)
-        connection.recv(65536)
         step = 1 if fault == "drips" else len(response)
         with suppress(OSError), connection:  # the client is killed meanwhile
+            connection.recv(65536)
             for start in range(0, len(response), step):
                 connection.sendall(response[start : start + step])
                 time.sleep(1 if fault == "drips" else 0)
