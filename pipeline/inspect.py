@@ -105,10 +105,10 @@ def _explain_neurons(
     from pipeline import datasets, interpret
     from pipeline.evaluation import read_input
 
-    prepare = datasets.spec(trained.dataset).prepared_as_mnist
-    source = read_input(image, dataset, prepare=prepare)
-    sums = interpret.pre_activations(trained.network, source.prepared.image)
-    print(source.describe(), interpret.worksheets(sums, neurons), sep="\n\n")
+    spec = datasets.spec(trained.dataset)
+    input_image = read_input(image, dataset, prepare=spec.prepared_as_mnist)
+    sums = interpret.pre_activations(trained.network, input_image.prepared.image)
+    print(input_image.describe(spec), interpret.worksheets(sums, neurons), sep="\n\n")
     train = dataset.split(trained.split).train
     always_zero = interpret.nonzero_counts(train.images) == 0
     folder = outputs_dir() / "answers" / "neuron"
