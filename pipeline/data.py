@@ -7,6 +7,7 @@ mean of 0.1307, and 67 pixels that are always 0.
 """
 
 from pipeline.cli import DataConfig, outputs_dir, stage
+from pipeline.terminal import table
 
 
 def data(cfg: DataConfig) -> None:
@@ -17,9 +18,11 @@ def data(cfg: DataConfig) -> None:
     summary = datasets.summary(path)
     pixels = summary["pixels"]
     print(f"{path} {'created' if is_new else 'exists'}, sha256 {summary['sha256']}")
-    for part in ("train", "test"):
-        count, per_class = summary[part]["images"], summary[part]["per_class"]
-        print(f"{part:>5} {count:6,} images; per class {per_class}")
+    names = datasets.spec(cfg.dataset).class_names
+    counts = [summary[part] for part in ("train", "test")]
+    rows = [("all", *(f"{part['images']:,}" for part in counts))]
+    rows += zip(names, *(map(str, part["per_class"]) for part in counts), strict=True)
+    print(table(("class", "train", "test"), rows, left=["class"]))
     print(
         f"pixels mean {pixels['mean']:.4f}, standard deviation {pixels['std']:.4f}, "
         f"{pixels['zero']:.1%} are 0"

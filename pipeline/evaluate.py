@@ -28,8 +28,9 @@ EXPLANATION = """
 The 95 % interval shows how much the accuracy may vary by chance. The accuracy on the
 training images is higher, because the network has learned from them. A confidence
 above the accuracy means that the network is overconfident; the calibration error is
-the mean difference between the two. Do not rely on unsure predictions: the image does
-not look like the predicted digit, or another digit is almost as probable."""
+the mean difference between the two."""
+UNSURE = """Do not rely on unsure predictions: the image does not look like the training
+images of the predicted class, or another class is almost as probable."""
 MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 
 
@@ -56,7 +57,13 @@ def evaluate(cfg: EvaluateConfig) -> None:
         run.log_files("evaluate", sorted(folder.iterdir()))
         for result in results:
             _record(result, run, step=trained.epochs)
-    print(f"\n{_summary(results)}\n{EXPLANATION}\n")
+    certainty = UNSURE
+    if not trained.detector:
+        certainty = (
+            f"{trained.detector_path} is missing: without it, the values of unsure and "
+            "of the column sure in answers.csv are unknown."
+        )
+    print(f"\n{_summary(results)}\n{EXPLANATION}\n{certainty}\n")
     print(f"files  {outputs / 'evaluate'}\n{run.viewing_hint()}", end="")
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
@@ -92,9 +99,8 @@ def _evaluate_sets(
         names_used = [result.test_set.name for result in results]
         test_set = with_unique_name(test_set, names_used)
         print(f"{test_set.name}: {test_set.description}")
-        network, detector = trained.network, trained.detector
         result = evaluate_network(
-            test_set, network=network, detector=detector, spec=spec
+            test_set, network=trained.network, detector=trained.detector, spec=spec
         )
         results.append(result)
     if not results:
@@ -154,7 +160,7 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
                 f"{metrics['loss']:.4f}",
                 f"{metrics['confidence']:.1%}",
                 f"{metrics['calibration_error']:.1%}",
-                f"{metrics['unsure']:.1%}",
+                f"{metrics['unsure']:.1%}" if "unsure" in metrics else "-",
             )
         )
     return table((*columns, "calibration error", "unsure"), rows, left=("set",))

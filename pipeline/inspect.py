@@ -106,9 +106,10 @@ def _explain_neurons(
     from pipeline.evaluation import read_input
 
     spec = datasets.spec(trained.dataset)
-    source = read_input(image, dataset, prepare=spec.prepared_as_mnist)
-    sums = interpret.pre_activations(trained.network, source.prepared.image)
-    print(source.describe(), interpret.worksheets(sums, neurons, spec), sep="\n\n")
+    input_image = read_input(image, dataset, prepare=spec.prepared_as_mnist)
+    sums = interpret.pre_activations(trained.network, input_image.prepared.image)
+    text = interpret.worksheets(sums, neurons, spec)
+    print(input_image.describe(spec), text, sep="\n\n")
     train = dataset.split(trained.split).train
     always_zero = interpret.nonzero_counts(train.images) == 0
     folder = outputs_dir() / "answers" / "neuron"

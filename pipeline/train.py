@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import UserError
+from pipeline import SIDE, UserError
 from pipeline.cli import (
     ConfigError,
     RunContext,
@@ -87,7 +87,7 @@ def train(cfg: TrainConfig, context: RunContext | None = None) -> None:
             run.describe(_description(cfg, dataset, network, metrics))
             if original:
                 run.set_tags({"reproduced": str(original.equals(sha256)).lower()})
-    _print_summary(dataset, network, metrics)
+    _print_summary(dataset, network, metrics, cfg.split)
     print(f"\nfiles  {folder}\n       weights.sha256 {sha256}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
@@ -148,6 +148,8 @@ def _finish(
     split: "Split",
 ) -> tuple[str, dict[str, float]]:
     """Score the trained network, fit its detector and write all results to a folder."""
+    import numpy as np
+
     from pipeline import model, training
 
     return recorder.finish(
@@ -156,7 +158,8 @@ def _finish(
         model.fit_detector(network, split.train.images, split.train.labels),
         metadata=metadata,
         train_score=training.score(network, split.train),
-        example=split.val.images[:2],
+        # Two, so that the exported model accepts any number of images.
+        example=np.resize(split.val.images[:2], (2, SIDE, SIDE)),
     )
 
 
@@ -178,19 +181,24 @@ def _description(
 
 
 def _print_summary(
-    dataset: "Dataset", network: "Network", metrics: dict[str, float]
+    dataset: "Dataset", network: "Network", metrics: dict[str, float], split: str
 ) -> None:
-    """Print the final scores and the probabilities of the first test image."""
+    """Print the final scores and the probabilities of the first validation image."""
+    from pipeline import datasets
+
     print(
         "\n              loss   accuracy\n"
         f"train       {metrics['final/train_loss']:.4f}   "
         f"{metrics['final/train_accuracy']:8.2%}   of the trained network\n"
         f"validation  {metrics['val/loss']:.4f}   {metrics['val/accuracy']:8.2%}\n"
     )
-    probabilities = network.predict(dataset.test.images[:1])[0].tolist()
-    digit, label = probabilities.index(max(probabilities)), dataset.test.labels[0]
-    print(f"test image 0 is classified as {digit}; its label is {label}")
-    print("\n".join(probability_bars(probabilities)))
+    val, names = dataset.split(split).val, datasets.spec(dataset.name).class_names
+    probabilities = network.predict(val.images[:1])[0].tolist()
+    answer = names[probabilities.index(max(probabilities))]
+    kind = "test" if split == "exercise" else "validation"
+    label = names[val.labels[0]]
+    print(f"{kind} image 0 is classified as {answer}; its label is {label}")
+    print("\n".join(probability_bars(probabilities, names)))
 
 
 if __name__ == "__main__":

@@ -206,6 +206,9 @@ def written(text, results):
 
 
 def main(arguments):
+    options = {"--stored", *OPTIONAL.values()}
+    if unknown := {*arguments} - options:
+        sys.exit(f"unknown option {' '.join(unknown)}; options: {', '.join(options)}")
     results = json.loads(RESULTS.read_text())
     if "--stored" not in arguments:
         due = (n for n in COMMANDS if n not in OPTIONAL or OPTIONAL[n] in arguments)

@@ -51,8 +51,7 @@ def test_a_table_aligns_numbers_right_and_text_left():
 
 
 def test_a_bar_of_40_characters_is_a_probability_of_1():
-    lines = probability_bars([0.0, 1.0])
-    assert [line.split() for line in lines] == [
-        ["0", "0.000%"],
-        ["1", "100.000%", "█" * 40],
+    assert probability_bars([0.0, 1.0], ["bag", "dress"]) == [
+        "  bag      0.000%",
+        f"  dress  100.000%  {'█' * 40}",
     ]

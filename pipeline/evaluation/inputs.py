@@ -4,62 +4,72 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import UserError, images
-from pipeline.datasets import Dataset
+from pipeline.datasets import Dataset, DatasetSpec
 from pipeline.files import printable
 from pipeline.images import ImageEntry, ImageListing, Levels, PreparedImage
+
+TEST_IMAGES = re.compile("-?[0-9]+( *, *-?[0-9]+)*")
 
 
 @dataclass(frozen=True)
 class InputImage:
-    """An image that is ready for the network."""
+    """A prepared image, with where it comes from and its label."""
 
     name: str  # of the file, or "mnist test image 0"
     label: int | None  # None if it is unknown
     label_from_name: bool  # the label is the first digit of the file's name
     prepared: PreparedImage
 
-    def describe(self) -> str:
-        """Return the image's name, label or preprocessing, and what is unusual."""
+    def describe(self, spec: DatasetSpec) -> str:
+        """Return the image's name, label or preprocessing, and what is unusual.
+
+        Args:
+            spec: The data set that the network learned.
+        """
         if self.label is not None:
-            return f"{self.name}, label {self.label}"
+            return f"{self.name}, label {spec.class_names[self.label]}"
         name = printable(self.name)
-        if "resized" in self.prepared.steps:
+        if not spec.prepared_as_mnist:
             return f"{name}, resized to 28x28"
         text = f"{name}, preprocessed as in MNIST"
         if not self.prepared.digit_count:
             text += "; it is blank: the values below depend only on the biases"
         elif self.prepared.digit_count > 1:
-            text += "; it contains more than one digit"
+            text += f"; it contains more than one {spec.noun}"
         elif not self.prepared.drawn:
-            text += "; it does not look like a digit"
+            text += f"; it does not look like a {spec.noun}"
         return text
 
 
 def read_inputs(
-    source: str, dataset: Dataset, *, prepare: bool
+    source: str, load_dataset: Callable[[], Dataset], *, prepare: bool
 ) -> tuple[ImageListing, Iterator[InputImage]]:
     """Find the images that the key `images` selects.
 
     Args:
-        source: The index of a test image, an image file, or a folder.
-        dataset: The data set of the network.
+        source: Indices of test images (0 or 0,1,2), an image file, or a folder.
+        load_dataset: Loads the data set of the network; called only for test images.
         prepare: Whether to preprocess image files as in MNIST, or only to resize them.
 
     Returns:
-        The listing of the files, empty for a test image, and the images. Each image is
+        The listing of the files, empty for test images, and the images. Each image is
         read when the iterator reaches it; its problem is then added to the listing.
 
     Raises:
-        UserError: If the file, the folder or the test image does not exist.
+        UserError: If the file, the folder or a test image does not exist.
     """
-    test_image = _test_image(source, dataset, key="images", others="a file or folder")
-    if test_image:
-        return ImageListing("the test image"), iter([test_image])
+    if TEST_IMAGES.fullmatch(source):
+        dataset, rows = load_dataset(), [int(row) for row in source.split(",")]
+        test_images = [
+            _test_image(row, dataset, key="images", others="a file or folder")
+            for row in rows
+        ]
+        return ImageListing(f"test images of {dataset.name}"), iter(test_images)
     listing = images.list_images(Path(source).expanduser())
     return listing, read_images(listing.entries, listing.problems, prepare=prepare)
 
@@ -89,20 +99,15 @@ def read_input(source: str, dataset: Dataset, *, prepare: bool) -> InputImage:
     Raises:
         UserError: If it cannot be read; the message says why.
     """
-    test_image = _test_image(source, dataset, key="image", others="a file")
-    if test_image:
-        return test_image
+    if re.fullmatch("-?[0-9]+", source):
+        return _test_image(int(source), dataset, key="image", others="a file")
     prepared = _prepare(Path(source).expanduser(), prepare=prepare)
     return InputImage(source, None, False, prepared)
 
 
-def _test_image(
-    source: str, dataset: Dataset, *, key: str, others: str
-) -> InputImage | None:
-    """Return the test image with this index; None if the text is not a number."""
-    if not re.fullmatch("-?[0-9]+", source):
-        return None
-    row, test = int(source), dataset.test
+def _test_image(row: int, dataset: Dataset, *, key: str, others: str) -> InputImage:
+    """Return a test image; the key and the other choices are for the message."""
+    test = dataset.test
     if not 0 <= row < len(test):
         raise UserError(
             f"{key} must be 0 to {len(test) - 1}, the index of a test image of "

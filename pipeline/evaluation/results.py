@@ -25,11 +25,11 @@ class EvaluationResult:
     """The predictions of a network for a test set, and their metrics."""
 
     test_set: TestSet
-    spec: DatasetSpec  # of the network's data set
+    spec: DatasetSpec  # of the data set that the network learned
     confidence: list[float]  # the probability of each prediction
     predictions: Tensor  # (n,)
     labels: Tensor  # (n,)
-    sure: list[bool]  # whether each prediction is reliable
+    sure: list[bool] | list[None]  # whether each is reliable; None without a detector
     bins: list[statistics.ConfidenceBin]
     metrics: dict[str, float | int]  # n is an integer
 
@@ -57,9 +57,9 @@ class EvaluationResult:
         )
         names = ("precision", "recall", "f1", "n")
         return self._rows(
-            {"class": digit}
-            | {name: c[digit].item() for name, c in zip(names, columns, strict=True)}
-            for digit in range(CLASSES)
+            {"class": label}
+            | {name: c[label].item() for name, c in zip(names, columns, strict=True)}
+            for label in range(CLASSES)
         )
 
     def confusion(self) -> list[dict[str, Any]]:
@@ -75,13 +75,15 @@ class EvaluationResult:
         return self._rows(map(vars, self.bins))
 
     def mistakes(self, limit: int) -> list[dict[str, Any]]:
-        """Return the most confident wrong predictions, each with its image."""
+        """Return the most confident wrong predictions, with images and class names."""
+        names = self.spec.class_names
         images = zip(self.per_image(), self.test_set.data.images, strict=True)
         wrong = [(row, image) for row, image in images if row["label"] != row["answer"]]
         wrong.sort(key=lambda pair: -pair[0]["confidence"])
         return [
             {"picture": Image.fromarray(image).resize((84, 84), 0)}  # a stored name
             | {**row, "file": printable(row["file"])}
+            | {column: names[row[column]] for column in ("label", "answer")}
             for row, image in wrong[:limit]
         ]
 
@@ -106,27 +108,29 @@ class EvaluationResult:
 
 
 def evaluate_network(
-    test_set: TestSet, *, network: Network, detector: OodDetector, spec: DatasetSpec
+    test_set: TestSet,
+    *,
+    network: Network,
+    detector: OodDetector | None,
+    spec: DatasetSpec,
 ) -> EvaluationResult:
-    """Classify a test set with a network, which was trained on the data set `spec`.
+    """Classify a test set.
 
     The metrics are n, loss (in nats), accuracy with its 95 % interval, mean confidence,
-    expected calibration error, and unsure, the fraction of unsure predictions.
+    expected calibration error, and (with a detector) unsure, the fraction of unsure
+    predictions.
+
+    Args:
+        test_set: The labelled images.
+        network: The network.
+        detector: The detector that was fitted with the network, if there is one.
+        spec: The data set that the network learned.
     """
     images = test_set.data.images
     labels = torch.from_numpy(test_set.data.labels).long()
     logits = network.logits(images)
     probabilities, predictions = logits.softmax(dim=1), logits.argmax(dim=1)
     confidence = probabilities.max(dim=1).values
-    verdicts = detector.judge(
-        images,
-        probabilities.numpy(),
-        test_set.digit_counts,
-        test_set.drawn,
-        class_names=spec.class_names,
-        noun=spec.noun,
-    )
-    sure = [verdict.sure for verdict in verdicts]
     n, correct = len(labels), int((predictions == labels).sum())
     low, high = statistics.wilson_interval(correct, n)
     bins = statistics.reliability(probabilities, labels)
@@ -138,8 +142,19 @@ def evaluate_network(
         "accuracy_high": high,
         "confidence": confidence.mean().item(),
         "calibration_error": statistics.expected_calibration_error(bins),
-        "unsure": sure.count(False) / n,
     }
+    sure: list[bool] | list[None] = [None] * n
+    if detector:
+        verdicts = detector.judge(
+            images,
+            probabilities.numpy(),
+            test_set.digit_counts,
+            test_set.drawn,
+            class_names=spec.class_names,
+            noun=spec.noun,
+        )
+        sure = [verdict.sure for verdict in verdicts]
+        values["unsure"] = sure.count(False) / n
     return EvaluationResult(
         test_set, spec, confidence.tolist(), predictions, labels, sure, bins, values
     )

@@ -86,6 +86,8 @@ def _list_by_names(description: str, paths: list[Path]) -> ImageListing:
         label = int(number[0]) if number and len(number[0]) == 1 else None
         entry = ImageEntry(path.name, label, path, label_from_name=True)
         listing.entries.append(entry)
+    if all(entry.label is None for entry in listing.entries):
+        listing.description = "the names of the files contain no labels"
     return listing
 
 

@@ -43,7 +43,7 @@ OtherInk = Float[np.ndarray, "rows columns"]
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """An image that is ready for the network, and the intermediate steps."""
+    """The result of preprocessing: 28x28 pixels, and what was found in the image."""
 
     image: UInt8[np.ndarray, "28 28"]
     digit_count: int  # digits found side by side; 0 for a blank image

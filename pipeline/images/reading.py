@@ -1,6 +1,6 @@
 """Read an image file as grey levels, after checks of its size, type and header.
 
-Each error is a `UserError` whose message is one line and names the file. `listing`
+Each error is a `UserError` with a message of one line that names the file. `listing`
 finds the files.
 """
 

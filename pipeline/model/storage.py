@@ -253,8 +253,10 @@ class TrainedModel:
         return self.path.with_name(HISTORY_FILE)
 
     @cached_property
-    def detector(self) -> OodDetector:
-        """The detector that was fitted with this network; see `load_detector`."""
+    def detector(self) -> OodDetector | None:
+        """The detector that was fitted with this network; None if it has no file."""
+        if not self.detector_path.exists():
+            return None
         return load_detector(self.detector_path, network=self.sha256)
 
     def history(self) -> Snapshot | None:

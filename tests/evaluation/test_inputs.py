@@ -5,17 +5,18 @@ from PIL import Image
 from pipeline.evaluation import read_input, read_inputs
 
 
-def test_an_index_selects_a_test_image_or_is_refused_with_the_key(mnist):
+def test_indices_select_test_images_or_are_refused_with_the_key(mnist):
     single = read_input("3", mnist, prepare=True)
-    _, (listed,) = read_inputs("3", mnist, prepare=True)
-    for image in (single, listed):
-        assert (image.name, image.label) == ("mnist test image 3", mnist.test.labels[3])
-        np.testing.assert_array_equal(image.prepared.image, mnist.test.images[3])
+    _, listed = read_inputs("3,0, 12", lambda: mnist, prepare=True)
+    for row, image in zip((3, 3, 0, 12), (single, *listed), strict=True):
+        assert image.name == f"mnist test image {row}"
+        assert image.label == mnist.test.labels[row]
+        np.testing.assert_array_equal(image.prepared.image, mnist.test.images[row])
     for index in ("-1", "10000"):
         with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
             read_input(index, mnist, prepare=True)
         with pytest.raises(ValueError, match=r"^images must be 0 to 9999, .* folder"):
-            read_inputs(index, mnist, prepare=True)
+            read_inputs(f"0,{index}", lambda: mnist, prepare=True)
 
 
 def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path):

@@ -31,8 +31,12 @@ def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
     assert labels(list_images(tmp_path / "folders")) == [3, 7]
     names = ["IMG_2026.png", "my_2_of_9.png", "none.png", "notes.txt"]
     put(tmp_path / "names", *names)
-    assert labels(list_images(tmp_path / "names")) == [None, 2, None]
+    listing = list_images(tmp_path / "names")
+    assert labels(listing) == [None, 2, None] and "first digit" in listing.description
     assert labels(list_images(tmp_path / "names" / names[1])) == [2]
+    (tmp_path / "names" / names[1]).unlink()
+    description = list_images(tmp_path / "names").description
+    assert description == "the names of the files contain no labels"
 
 
 def test_images_without_a_label_are_counted_if_others_have_one(tmp_path):

@@ -142,10 +142,12 @@ def test_the_verdict_uses_the_names_of_the_classes(detector, few):
 
 def test_the_file_is_small_and_always_the_same(tmp_path, detector, trained, split):
     path = tmp_path / "familiar.safetensors"
-    first = storage.save_detector(path, detector, network="a hash")
+    storage.save_detector(path, detector, network="a hash")
+    first = path.read_bytes()
     assert path.stat().st_size < 410_000
     again = ood.fit_detector(trained.network, split.train.images, split.train.labels)
-    assert storage.save_detector(path, again, network="a hash") == first
+    storage.save_detector(path, again, network="a hash")
+    assert path.read_bytes() == first
     read = storage.load_detector(path, network="a hash")
     some = split.val.images[:100], split.val.labels[:100]
     np.testing.assert_array_equal(

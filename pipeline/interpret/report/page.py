@@ -100,8 +100,7 @@ def page_data(
         "validation_accuracy": validation_accuracy,
         "rows": rows.tolist(),
     }
-    if trained.detector_path.exists():
-        detector = trained.detector
+    if detector := trained.detector:
         tensors["detector.means"] = detector.means
         tensors["detector.components"] = detector.components
         metadata["max_error"] = detector.max_error

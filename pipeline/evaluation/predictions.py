@@ -1,0 +1,102 @@
+"""The answer of a network to a single image, and why it is or is not reliable.
+
+`results` evaluates a whole test set.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.datasets import DatasetSpec
+from pipeline.evaluation.inputs import InputImage
+from pipeline.model import Network, OodDetector, Verdict
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer of a network to an image."""
+
+    input_image: InputImage
+    probabilities: list[float]  # of each class, in [0, 1]
+    verdict: Verdict | None  # None without an out-of-distribution detector
+    spec: DatasetSpec  # of the data set that the network learned
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the image contains nothing to classify."""
+        return not self.input_image.prepared.image.any()
+
+    @property
+    def ranking(self) -> list[int]:
+        """The classes, the most probable first."""
+        classes = range(len(self.probabilities))
+        return sorted(classes, key=lambda label: -self.probabilities[label])
+
+    @property
+    def reason(self) -> str:
+        """Why the answer is not sure; empty if it is."""
+        if self.verdict is None:
+            return "without its detector, a network cannot judge it"
+        return self.verdict.reason
+
+    def record(self) -> dict[str, Any]:
+        """Return the entry of predictions.json."""
+        return {
+            "file": self.input_image.name,
+            "digit": self.ranking[0],
+            "probabilities": [round(p, 6) for p in self.probabilities],
+            "sure": self.verdict.sure if self.verdict else None,
+            "reason": self.reason,
+            "label": self.input_image.label,
+        }
+
+    def summary(self) -> list[str]:
+        """Return the two most probable classes, the certainty and the label."""
+        if self.is_blank:
+            return ["blank: there is nothing to classify"]
+        names = self.spec.class_names
+        first, second = (
+            f"{names[label]} ({self.probabilities[label]:.1%})"
+            for label in self.ranking[:2]
+        )
+        certainty = "certainty unknown"
+        if self.verdict:
+            certainty = "sure" if self.verdict.sure else f"unsure: {self.reason}"
+        lines = [f"{first}, then {second}", certainty]
+        if self.input_image.label is not None:
+            origin = " from the file name" if self.input_image.label_from_name else ""
+            lines.append(f"label{origin}: {names[self.input_image.label]}")
+        return lines
+
+
+def classify(
+    input_image: InputImage,
+    *,
+    network: Network,
+    detector: OodDetector | None,
+    spec: DatasetSpec,
+) -> Prediction:
+    """Classify an image, and judge whether the answer is reliable.
+
+    Args:
+        input_image: The image.
+        network: The network.
+        detector: The detector that was fitted with the network, if there is one.
+        spec: The data set that the network learned.
+    """
+    prepared = input_image.prepared
+    images = prepared.image[None]
+    probabilities = network.predict(images).numpy()
+    verdict = None
+    if detector:
+        counts, drawn = np.array([prepared.digit_count]), np.array([prepared.drawn])
+        (verdict,) = detector.judge(
+            images,
+            probabilities,
+            counts,
+            drawn,
+            class_names=spec.class_names,
+            noun=spec.noun,
+        )
+    return Prediction(input_image, probabilities[0].tolist(), verdict, spec)
