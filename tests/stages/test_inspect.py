@@ -138,7 +138,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
 
 
 def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mnist):
-    text = workspace.call("inspect", weight="layer_1[300,5]")
+    text = " ".join(workspace.call("inspect", weight="layer_1[300,5]").split())
     assert "pixel 300 (row 10, column 20) to neuron N16" in text
     count = np.count_nonzero(mnist.train.images[:, 10, 20])
     assert f"is above 0 in {count:,} of 60,000 training images" in text
@@ -160,7 +160,7 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
 ):
     path = tmp_path / "other.safetensors"
     save_model(path, new_network(20), metadata)
-    text = workspace.call("inspect", against=f"{path}")
+    text = " ".join(workspace.call("inspect", against=f"{path}").split())
     assert f"Both networks are tested on the test images of mnist. {warning}" in text
     answers = workspace.outputs / "answers" / "against"
     assert {path.name for path in answers.iterdir()} == {"matches.csv", "matches.png"}
