@@ -167,8 +167,9 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
 
 
 def test_a_folder_instead_of_a_run_is_refused(workspace):
-    with pytest.raises(ValueError, match=r"outputs/train .*\.safetensors file"):
-        workspace.call("inspect", against="outputs/train")
+    folder = workspace.outputs / "train"
+    with pytest.raises(ValueError, match=r"/train .*\.safetensors file"):
+        workspace.call("inspect", against=f"{folder}")
 
 
 def test_a_missing_or_damaged_history_is_refused(workspace, tmp_path):
