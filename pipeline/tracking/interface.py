@@ -153,8 +153,8 @@ class Tracker(Protocol):
     ) -> AbstractContextManager[Run]:
         """Add to the run that trained a network; its status and end time do not change.
 
-        If the store does not have the run, as in a fresh clone, a run with the same
-        weights is used. If there is none, one is created, and a message says so.
+        The run is found by its weights; of several, `run_id` is used, or the newest. If
+        there is none, as in a fresh clone, one is created, and a message says so.
         """
 
     def finished_run(self, *, lease: str) -> Run | None:

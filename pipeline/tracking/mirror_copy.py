@@ -7,7 +7,7 @@ next one continues, and nothing is lost or stored twice.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlparse
@@ -18,7 +18,6 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import files
 from pipeline.tracking.store import (
-    EXPERIMENT,
     experiment_query,
     open_store,
     path_from_uri,
@@ -42,15 +41,18 @@ def copy_runs(
         OSError: If some runs were not copied. MLflow's client may raise other errors.
     """
     store = open_store(folder)
+    experiments = [each.experiment_id for each in store.client.search_experiments()]
     condition = f"tags.`mlflow.parentRunId` = '{run_id}'" if run_id else ""
-    runs = _search(store.client, store.experiment_id, condition)
+    runs = _search(store.client, experiments, condition)
     # Parents are last, because a description links to the copies of children.
     runs.sort(key=lambda run: "mlflow.parentRunId" not in run.data.tags)
-    ids = [run.info.run_id for run in runs] + ([run_id] if run_id else [])
+    runs += [store.client.get_run(run_id)] if run_id else []
+    ids = [run.info.run_id for run in runs]
+    experiments = [store.experiment_id, *(run.info.experiment_id for run in runs)]
     # Two processes at once would create two copies of a run.
     lock = partial(files.lock, folder / ".server.lock", waiting="")
     with lock():
-        mirror = _Mirror(store.client, server)
+        mirror = _Mirror(store.client, server, experiments)
     errors: list[str] = []
     for original in ids:
         try:
@@ -75,21 +77,28 @@ def describe_error(error: Exception) -> str:
 
 
 class _Mirror:
-    """The experiment on the server, and the copies in it."""
+    """The experiments on the server, and the copies in them."""
 
-    def __init__(self, source: MlflowClient, address: str) -> None:
-        """Find or create the experiment on the server."""
+    def __init__(
+        self, source: MlflowClient, address: str, experiments: Iterable[str]
+    ) -> None:
+        """Find or create experiments on the server, with the names of the originals."""
         self.source, self.server, self.address = source, MlflowClient(address), address
         self.copy_ids: dict[str, str] = {}  # by the id of the original
-        experiment = self.server.get_experiment_by_name(EXPERIMENT)
-        existing = experiment.experiment_id if experiment else None
-        self.experiment_id: str = existing or self.server.create_experiment(EXPERIMENT)
+        self.experiment_ids: dict[str, str] = {}  # by the id of the original
+        for original in dict.fromkeys(experiments):
+            name = source.get_experiment(original).name
+            experiment = self.server.get_experiment_by_name(name)
+            existing = experiment.experiment_id if experiment else None
+            new = existing or self.server.create_experiment(name)
+            self.experiment_ids[original] = new
         self.check_server()
 
     def check_server(self) -> None:
         """Raise an error if the server does not answer or does not accept files."""
-        experiment = self.server.get_experiment(self.experiment_id)
-        _check_artifact_location(experiment.artifact_location)
+        for experiment_id in self.experiment_ids.values():
+            experiment = self.server.get_experiment(experiment_id)
+            _check_artifact_location(experiment.artifact_location)
 
     def update(self, run_id: str) -> Iterator[dict[str, str]]:
         """Bring the copy of a run up to date; see `copy_runs`.
@@ -123,18 +132,19 @@ class _Mirror:
             yield from self._copy_models(run, copy)
             self.server.set_terminated(copy_id, run.info.status, run.info.end_time)
             self.server.set_tag(copy_id, STATE_TAG, state)
-        page = f"#/experiments/{self.experiment_id}/runs/{copy_id}"
+        page = f"#/experiments/{copy.info.experiment_id}/runs/{copy_id}"
         yield {run_id: files.printable(f"{self.address.rstrip('/')}/{page}")}
 
     def _find(self, run_id: str) -> Run | None:
         """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{ORIGINAL_TAG}` = '{run_id}'"
-        return next(iter(_search(self.server, self.experiment_id, condition)), None)
+        experiments = [*self.experiment_ids.values()]
+        return next(iter(_search(self.server, experiments, condition)), None)
 
     def _create(self, run: Run) -> Run:
         """Create the copy of a run and, if necessary, that of its parent."""
         return self.server.create_run(
-            self.experiment_id,
+            self.experiment_ids[run.info.experiment_id],
             start_time=run.info.start_time,
             tags=self._tags(run),
             run_name=run.info.run_name,
@@ -147,13 +157,14 @@ class _Mirror:
         if parent and parent not in self.copy_ids:
             # Create its copy, which stays open until the parent itself is copied.
             parents = self.source.search_runs(
-                [run.info.experiment_id], f"attributes.run_id = '{parent}'"
+                [*self.experiment_ids], f"attributes.run_id = '{parent}'"
             )
             copy = self._find(parent) or next(map(self._create, parents), None)
             if copy:  # the parent was not deleted
                 self.copy_ids[parent] = copy.info.run_id
-        query = experiment_query(run.info.experiment_id)
-        replacements = {**self.copy_ids, query: experiment_query(self.experiment_id)}
+        original_id = run.info.experiment_id
+        query = experiment_query(self.experiment_ids[original_id])
+        replacements = {**self.copy_ids, experiment_query(original_id): query}
         for tag in {"mlflow.parentRunId", "mlflow.note.content"} & set(tags):
             for original, copied in replacements.items():
                 tags[tag] = tags[tag].replace(original, copied)
@@ -186,7 +197,7 @@ class _Mirror:
         steps, linked = _model_steps(run), _model_steps(copy)
         for original in _models(self.source, run):
             model = copies.get(original.model_id) or server.create_logged_model(
-                self.experiment_id,
+                copy.info.experiment_id,
                 name=original.name,
                 source_run_id=copy_id,
                 tags={**original.tags, ORIGINAL_TAG: original.model_id},
@@ -219,10 +230,11 @@ def _check_artifact_location(address: str) -> None:
         )
 
 
-def _search(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
-    """Return runs, newest first, including deleted ones."""
-    ids, limit = [experiment_id], 50_000
-    return list(client.search_runs(ids, condition, ViewType.ALL, max_results=limit))
+def _search(client: MlflowClient, experiments: list[str], condition: str) -> list[Run]:
+    """Return runs of experiments, newest first, including deleted ones."""
+    limit = 50_000
+    runs = client.search_runs(experiments, condition, ViewType.ALL, max_results=limit)
+    return list(runs)
 
 
 def _artifacts(run: Run) -> list[tuple[Path, str]]:

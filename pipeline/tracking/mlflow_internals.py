@@ -20,11 +20,9 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of arti
 THUMBNAIL = re.compile(r"images/(.+)[+%]step[+%](\d+)[+%].*\.webp")
 
 
-def create_database(uri: str, experiment: str, artifacts: str) -> None:
-    """Create MLflow's tables and one experiment in an empty database."""
-    store = SqlAlchemyStore(uri, artifacts)
-    store.create_experiment(experiment, artifact_location=artifacts)
-    store.engine.dispose()
+def create_database(uri: str, artifacts: str) -> None:
+    """Create MLflow's tables in an empty database."""
+    SqlAlchemyStore(uri, artifacts).engine.dispose()
 
 
 def relocate_artifacts(database: Path, before: str, after: str) -> None:

@@ -43,6 +43,7 @@ class MlflowRun:
         self.id: str = run.info.run_id
         self.label = f"{run.info.run_name} ({self.id})"
         self._store = store
+        self._experiment_id: str = run.info.experiment_id
         self._client = store.client
         self._folder = recorded_run(run).folder
         images = self._client.list_artifacts(self.id, "images")
@@ -98,7 +99,7 @@ class MlflowRun:
         from mlflow.types import Schema, TensorSpec
 
         for model in self._client.search_logged_models(
-            [self._store.experiment_id], f"source_run_id = '{self.id}'"
+            [self._experiment_id], f"source_run_id = '{self.id}'"
         ):
             if model.status == entities.LoggedModelStatus.READY:
                 return  # recorded before the run was killed and resumed
@@ -171,14 +172,14 @@ class MlflowRun:
 
     def comparison_link(self) -> str:
         runs = quote(json.dumps([child.run_id for child in self.children()]))
-        experiment = experiment_query(self._store.experiment_id)
+        experiment = experiment_query(self._experiment_id)
         query = f"runs={runs}&{experiment}&workflowType=machine_learning"
         return f"#/compare-runs?{query}"
 
     def viewing_hint(self) -> str:
         """Return the commands that open the run in MLflow's UI."""
         uri = shlex.quote(sqlite_uri(self._store.folder / "mlflow.db"))
-        page = f"experiments/{self._store.experiment_id}/runs/{self.id}"
+        page = f"experiments/{self._experiment_id}/runs/{self.id}"
         return (
             f"run    {self.label}\n"
             "view   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 "

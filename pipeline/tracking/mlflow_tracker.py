@@ -85,12 +85,11 @@ class MlflowTracker:
         return [run.data.tags["claim"] for run in runs]
 
     def _run_of_network(self, run_id: str | None, sha256: str) -> Run:
-        """Return the run of a network; otherwise one with its weights, or a new one."""
+        """Return the newest run with these weights, or `run_id` if it has them."""
         store = self.store
-        runs = store.search(f"attributes.run_id = '{run_id}'") if run_id else []
-        runs = runs or store.search(f"tags.`weights.sha256` = '{sha256}'")
+        runs = store.search(f"tags.`weights.sha256` = '{sha256}'")
         if runs:
-            return runs[0]
+            return next((run for run in runs if run.info.run_id == run_id), runs[0])
         name = f"network {sha256[:8]}"
         tags = provenance.run_tags({"weights.sha256": sha256}, NO_LEASE)
         run = store.create_run(name, tags)

@@ -6,7 +6,8 @@ It needs no server and no network, and several processes can write to it at once
 import errno
 import json
 import logging
-import platform
+import os
+import re
 import shlex
 import sqlite3
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from urllib.request import url2pathname
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,7 +27,7 @@ from pipeline import UserError, files
 from pipeline.tracking import mlflow_internals
 from pipeline.tracking.interface import RecordedRun, lease_lock
 
-EXPERIMENT = "digits"
+DEFAULT_EXPERIMENT = "digits"
 STORE_ERRORS = (MlflowException, SQLAlchemyError)
 
 
@@ -36,11 +37,11 @@ class Store:
 
     folder: Path
     client: MlflowClient
-    experiment_id: str
+    experiment_id: str  # of new runs
 
     def search(self, condition: str) -> list[Run]:
-        """Return the runs that meet a condition in MLflow's syntax, newest first."""
-        ids = [self.experiment_id]
+        """Return the runs of all experiments that meet a condition, newest first."""
+        ids = [each.experiment_id for each in self.client.search_experiments()]
         return list(self.client.search_runs(ids, condition, max_results=50_000))
 
     def create_run(self, name: str, tags: dict[str, str]) -> Run:
@@ -48,11 +49,16 @@ class Store:
         return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
 
     def mark_orphaned_runs_killed(self) -> None:
-        """Mark runs of this machine as KILLED if no process holds their lease."""
-        running = f"tags.host = '{platform.node()}' AND attributes.status = 'RUNNING'"
+        """Mark runs as KILLED if no process holds their lease.
+
+        Leases are beside the store, and a process frees its lease after it has closed
+        its run, so a lease that is free or missing has no process, on any host that
+        shares the folder. Runs without a lease are those of other programs.
+        """
         with lease_lock(self.folder):
-            for run in self.search(running):
-                if files.is_held(self.folder / run.data.tags["claim"] / "lock"):
+            for run in self.search("attributes.status = 'RUNNING'"):
+                lease = run.data.tags.get("claim")
+                if lease is None or files.is_held(self.folder / lease / "lock"):
                     continue
                 # Read again: its process may have closed it before it freed the lease.
                 if self.client.get_run(run.info.run_id).info.status == "RUNNING":
@@ -82,25 +88,31 @@ def open_store(folder: Path) -> Store:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     database = folder / "mlflow.db"
     uri = sqlite_uri(database)
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
     try:
         if not database.exists():
             _create(database)
         mlflow.set_tracking_uri(uri)
         client = MlflowClient(uri)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        experiment = experiment or _create_experiment(client, folder)
+        experiment = client.get_experiment_by_name(name)
+        experiment = experiment or _create_experiment(client, name, folder)
+        experiments = client.search_experiments(ViewType.ALL)
     except STORE_ERRORS as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{database} cannot be opened: {reason}") from error
     if experiment.lifecycle_stage != "active":
         raise UserError(
-            f"the experiment {EXPERIMENT!r} of {database} was deleted: restore it "
+            f"the experiment {name!r} of {database} was deleted: restore it "
             f"(MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
             f"--experiment-id {experiment.experiment_id}), or move the file away to "
             "start with a new store"
         )
-    if experiment.artifact_location != artifact_root(folder):
-        _relocate(folder, experiment.artifact_location)
+    # Experiments that other programs created may have their artifacts elsewhere.
+    roots = {each.artifact_location.rpartition("/")[0] for each in experiments}
+    moved = {root for root in roots if re.fullmatch("file:.*/mlflow-artifacts", root)}
+    own = {experiment.artifact_location.rpartition("/")[0]}
+    for root in (moved | own) - {artifact_root(folder)}:
+        _relocate(folder, root)
     return Store(folder, client, experiment.experiment_id)
 
 
@@ -121,8 +133,8 @@ def sqlite_uri(database: Path) -> str:
 
 
 def artifact_root(folder: Path) -> str:
-    """Return the address of the folder with the artifacts of all runs of a store."""
-    return f"{(folder / 'mlflow-artifacts').as_uri()}/{EXPERIMENT}"
+    """Return the address of the folder with the artifacts of all experiments."""
+    return (folder / "mlflow-artifacts").as_uri()
 
 
 def experiment_query(experiment_id: str) -> str:
@@ -147,28 +159,27 @@ def _create(database: Path) -> None:
     MLflow creates its tables one by one and without a lock. Concurrent processes, or a
     process that is killed, would leave a database that cannot be opened.
     """
-    artifacts = artifact_root(database.parent)
+    root = artifact_root(database.parent)
     with write_lock(database.parent):
         if not database.exists():
             with files.atomic_file(database) as new:
-                mlflow_internals.create_database(sqlite_uri(new), EXPERIMENT, artifacts)
+                mlflow_internals.create_database(sqlite_uri(new), root)
 
 
-def _create_experiment(client: MlflowClient, folder: Path) -> Experiment:
-    """Create the experiment in a database that MLflow itself created."""
+def _create_experiment(client: MlflowClient, name: str, folder: Path) -> Experiment:
+    """Create an experiment, unless another process has created it."""
     with write_lock(folder):
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment:  # another process has created it
+        experiment = client.get_experiment_by_name(name)
+        if experiment:
             return experiment
-        new = client.create_experiment(EXPERIMENT, artifact_root(folder))
-        return client.get_experiment(new)
+        location = f"{artifact_root(folder)}/{re.sub(r'[^a-zA-Z0-9-]', '_', name)}"
+        return client.get_experiment(client.create_experiment(name, location))
 
 
 def _relocate(folder: Path, before: str) -> None:
     """Update the addresses of the artifacts in a store that was moved or copied."""
     database, after = folder / "mlflow.db", artifact_root(folder)
-    is_ours = before.startswith("file:")
-    is_ours = is_ours and before.endswith(f"/mlflow-artifacts/{EXPERIMENT}")
+    is_ours = re.fullmatch("file:.*/mlflow-artifacts", before)
     if not is_ours or not path_from_uri(after).is_dir():
         raise UserError(
             f"{database} expects its artifacts in {before}, not in {after}: move "

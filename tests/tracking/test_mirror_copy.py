@@ -141,6 +141,19 @@ def test_all_runs_are_copied_and_the_copied_model_predicts(
     assert model.predict(pixels).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_copy_is_in_an_experiment_of_the_same_name(
+    store, start_run, server, copy, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a team")
+    with start_run(store) as run:
+        pass
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    address = copy(store)[run.id]
+    experiment = MlflowClient(server.url).get_experiment_by_name("a team")
+    assert f"#/experiments/{experiment.experiment_id}/runs/" in address
+    assert copy(store) == copy(store, run.id) == {run.id: address}
+
+
 @pytest.fixture
 def no_timeouts(monkeypatch):
     """Disable the timeouts, for slow machines; test_mirror tests them."""

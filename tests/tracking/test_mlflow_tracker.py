@@ -76,20 +76,22 @@ def test_leases_are_listed_newest_first(store, tracker, start_run):
 def test_a_running_run_whose_lease_is_not_held_is_marked_killed(
     store, client, tracker, start_run, action
 ):
-    ids = {}
-    for lease in ("digest/dead", "digest/alive", "digest/elsewhere"):
-        host = "another" if lease == "digest/elsewhere" else platform.node()
-        tags = {"claim": lease, "host": host}
+    ids = {None: client.create_run("1").info.run_id}  # of another program
+    for lease in ("digest/removed", "digest/dead", "digest/alive"):
+        # A container has a new host name at each start.
+        tags = {"claim": lease, "host": "another"}
         ids[lease] = client.create_run("1", tags=tags).info.run_id
+    files.hold(store / "digest" / "dead" / "lock").release()
     lock = files.hold(store / "digest" / "alive" / "lock")
     reopened = tracker.reopen_run(run_id=None, weights_sha256="f00d")
     with start_run(store) if action == "start" else reopened:
         pass
     lock.release()
     assert {lease: client.get_run(ids[lease]).info.status for lease in ids} == {
+        "digest/removed": "KILLED",
         "digest/dead": "KILLED",
         "digest/alive": "RUNNING",
-        "digest/elsewhere": "RUNNING",
+        None: "RUNNING",
     }
 
 
@@ -106,6 +108,21 @@ def test_the_run_of_a_network_or_of_equal_weights_gets_metrics_and_stays_closed(
     assert after.data.metrics == {"evaluate/mnist/accuracy": 0.9}
     assert after.info.status == before.info.status == "FINISHED"
     assert after.info.end_time == before.info.end_time
+
+
+def test_of_several_runs_with_equal_weights_the_given_or_the_newest_is_used(
+    store, tracker, start_run
+):
+    leases = {"f00d": ("digest/1", "digest/2", "digest/3"), "beef": ("digest/4",)}
+    ids = []
+    for weights, runs in leases.items():
+        for lease in runs:
+            with start_run(store, lease=lease, tags={"weights.sha256": weights}) as run:
+                ids.append(run.id)
+    # run.json is of another network if `dvc repro` restored this one from its cache.
+    for run_id, found in ((ids[1], ids[1]), (ids[3], ids[2]), (None, ids[2])):
+        with tracker.reopen_run(run_id=run_id, weights_sha256="f00d") as run:
+            assert run.id == found
 
 
 def test_an_unknown_network_gets_a_run_once_and_a_message(tracker, only_run, capsys):

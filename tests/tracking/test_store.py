@@ -23,7 +23,7 @@ def test_a_store_that_mlflow_itself_created_gets_the_experiment(tmp_path, start_
     (stored,) = store.search("")
     assert (stored.info.run_id, stored.info.status) == (run.id, "FINISHED")
     location = store.client.get_experiment_by_name("digits").artifact_location
-    assert location == artifact_root(tmp_path)
+    assert location == f"{artifact_root(tmp_path)}/digits"
 
 
 def test_a_deleted_experiment_is_refused_with_the_command_that_restores_it(store):
@@ -82,7 +82,6 @@ def test_variables_that_other_programs_set_do_not_redirect_a_run(
     store, client, start_run, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with start_run(store) as run:
         run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
@@ -91,6 +90,29 @@ def test_variables_that_other_programs_set_do_not_redirect_a_run(
     (stored,) = client.search_runs(["1"])
     assert (stored.info.run_id, stored.info.status) == (run.id, "FINISHED")
     assert len(stored.outputs.model_outputs) == 1
+
+
+def test_the_experiment_can_be_named_and_moves_with_its_store(
+    store, tmp_path, start_run, monkeypatch
+):
+    with start_run(store, lease="digest/default"):
+        pass
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "../a team's digits")
+    with start_run(store) as run:
+        run.log_text("config.yaml", "hidden: 20")
+        assert "/#/experiments/2/runs/" in run.viewing_hint()
+    opened = open_store(store)
+    assert opened.client.get_experiment("2").name == "../a team's digits"
+    shutil.copytree(store, tmp_path / "moved")
+    for name in ("", "a third"):  # the name of another experiment changes no run
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+        moved = open_store(tmp_path / "moved")
+        recorded = [recorded_run(each) for each in moved.search("")]
+        artifacts = tmp_path / "moved" / "mlflow-artifacts"
+        assert [each.folder.parents[2] for each in recorded] == [artifacts] * 2
+        assert (recorded[0].folder / "config.yaml").read_text() == "hidden: 20"
+        with start_run(tmp_path / "moved", lease="digest/default") as resumed:
+            assert resumed.id == recorded[1].run_id
 
 
 @pytest.mark.parametrize(
