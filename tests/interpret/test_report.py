@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.datasets import spec
 from pipeline.images import preprocess
 from pipeline.interpret import ModelAnalysis, pre_activations, report
 from pipeline.interpret.report.page import select_epochs
@@ -109,7 +110,7 @@ def draw(page, strokes):
 
 
 def text(page, selector):
-    return page.locator(selector).inner_text()
+    return page.locator(selector).first.inner_text()
 
 
 def last_numbers(page, table):
@@ -417,7 +418,7 @@ def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, trained, mni
     assert effect.startswith("N110 off: ")
     assert f"classifies {after} of 1,000 test images correctly" in effect
     assert f"without the change, {before}." in effect
-    bars = page.locator("#digit-accuracies figure").first.get_attribute("aria-label")
+    bars = page.locator("#class-accuracies figure").first.get_attribute("aria-label")
     assert re.fullmatch(r"digit 0: [\d.]+\s% before, [\d.]+\s% after", bars)
     page.locator("#reset").click()
     assert text(page, "#effect").startswith("No neuron is changed")
@@ -482,3 +483,53 @@ def test_nothing_overflows_the_screen_or_hides_search_results(open_page, html, w
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     bar, title = (page.locator(part).bounding_box() for part in (".bar", "#t-sum"))
     assert title["y"] >= bar["y"] + bar["height"]
+
+
+@pytest.fixture(scope="module")
+def clothes_html(clothes):
+    return report.render(clothes, name=NAME)
+
+
+@pytest.mark.parametrize("width", [390, 1366])
+def test_the_page_of_clothes_names_garments_and_no_digits(
+    open_page, clothes_html, width
+):
+    page = open_page(clothes_html, width=width)
+    names = spec("fashion_mnist").class_names
+    outputs = page.locator("#outputs button")
+    for name, label in zip(outputs.locator("b").all_inner_texts(), names, strict=True):
+        assert name == label
+    assert outputs.nth(9).get_attribute("aria-label").startswith(f"N210, {names[9]}: ")
+    outputs.nth(7).click()
+    assert text(page, "#t-sum") == f"How N28 is computed (layer 2, {names[7]})"
+    softmax = page.locator("#softmax tr td:first-child").all_inner_texts()
+    assert softmax[7:9] == [f"N28 ({names[7]})", f"N29 ({names[8]})"]
+    page.locator("#gallery button").nth(1).click()
+    assert f"test image 1: {names[2]}" in text(page, "#source")
+    answers = page.evaluate(  # and what the page says about all images
+        "model.rows.map((_, place) => { useTestImage(place);"
+        " return $('answer').textContent; })"
+    )
+    words = page.evaluate(
+        """[document.body.innerText, ...[...document.querySelectorAll('*')].flatMap(
+          (e) => [e.ariaLabel, e.title, e.placeholder])].join(' ')"""
+    )
+    assert "10 garments" in words and "digit" not in words + " ".join(answers)
+    said = {re.match(r"The network says (.+?) \(", answer)[1] for answer in answers}
+    assert len(said) > 5 and said <= {*names}
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_clothes_are_chosen_and_not_drawn(open_page, clothes_html):
+    page = open_page(clothes_html)
+    assert text(page, ".text").startswith("Choose a test image.")
+    assert page.locator("#gallery").is_visible() and page.locator("#clear").is_hidden()
+    box = page.locator("#board").bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 90)
+    page.mouse.up()
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.evaluate("state.row") == 0
+    page.close()

@@ -35,6 +35,15 @@ const neuronName = (layer, neuron) => `N${layer}${neuron + 1}`;
 const inputName = (layer, input) => (layer === 1 ? `pixel ${input}` : neuronName(1, input));
 const parameterName = (layer, input, neuron) => (input === null
   ? `layer_${layer}.bias[${neuron}]` : `layer_${layer}[${input},${neuron}]`);
+const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
+
+// A class as its name, in words, as one example, and as all its images.
+const className = (label) => model.class_names[label];
+const isShort = (label) => className(label).length === 1;
+const classTitle = (label) => (isShort(label) ? `${model.noun} ` : "") + className(label);
+const example = (label) => (isShort(label) ? "a " : "") + className(label);
+const imagesOf = (label) =>
+  (isShort(label) ? `${className(label)}s` : `images labelled ${className(label)}`);
 const rowAndColumn = (pixel) => `row ${Math.floor(pixel / SIDE)}, column ${pixel % SIDE}`;
 
 let colours;

@@ -1,4 +1,5 @@
-// The drawing board and the gallery of test images: they set the image in `state`.
+// The drawing board and the gallery of test images: they set the image in `state`. For
+// images that cannot be drawn, the board only shows the image that is chosen.
 
 const board = $("board"), boardContext = board.getContext("2d");
 const smallBoard = element("canvas",
@@ -69,7 +70,7 @@ const positionOn = (canvas, event) => {
 };
 
 board.addEventListener("pointerdown", (event) => {
-  if (!event.isPrimary || event.button) return;
+  if (!model.drawable || !event.isPrimary || event.button) return;
   board.setPointerCapture(event.pointerId);
   if (state.row !== null) clearBoard();
   pen = positionOn(board, event);
@@ -88,12 +89,23 @@ $("clear").addEventListener("click", () => { clearBoard(); useDrawing(); });
 
 const thumbnails = [];
 function buildGallery() {
+  $("instruction").textContent = model.drawable
+    ? `Draw a ${model.noun} on the black square, or choose a test image below.`
+    : "Choose a test image.";
+  board.setAttribute("aria-label", model.drawable
+    ? "Drawing board; with the keyboard, choose a test image below" : "The chosen image");
+  $("clear").hidden = $("steps").hidden = !model.drawable;
+  board.classList.toggle("fixed", !model.drawable);
+  if (!model.drawable) {
+    $("input").append($("choose"));
+    $("choose").open = true;
+  }
   $("image-count").textContent = model.rows.length;
   model.rows.forEach((row, place) => {
     const label = model.tensors.image_labels[place];
     const answer = ranked(finalNetwork().classify(testImage(place)).probabilities)[0];
-    const name = `test image ${row}: a ${label}` +
-      (answer === label ? "" : `, classified as ${answer}`);
+    const name = `test image ${row}: ${example(label)}` +
+      (answer === label ? "" : `, classified as ${className(answer)}`);
     thumbnails.push(element("button", { type: "button", title: name, "aria-label": name,
       class: answer === label ? "" : "mistake", onclick: () => useTestImage(place) },
     imageCanvas(testImage(place))));
@@ -106,6 +118,6 @@ function showSource(answer) {
     button.setAttribute("aria-current", state.row === place));
   const label = model.tensors.image_labels[state.row];
   $("source").textContent = state.row === null ? "your drawing"
-    : `test image ${model.rows[state.row]}: a ${label}` +
+    : `test image ${model.rows[state.row]}: ${example(label)}` +
       (label === answer ? "" : ", misclassified");
 }

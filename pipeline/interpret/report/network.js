@@ -95,7 +95,7 @@ function softmax(logits) {
 // Why an answer is unsure, in the order in which predict checks; "" if it is sure.
 function doubt(detector, { image, digitCount, drawn }, probabilities) {
   if (!image.some(Boolean)) return "blank";
-  if (digitCount > 1) return "several digits";
+  if (digitCount > 1) return "several";
   const [first, second] = ranked(probabilities);
   const error = reconstructionError(detector, image, first);
   if (!drawn || error > detector.maxError) return "out of distribution";
@@ -103,13 +103,13 @@ function doubt(detector, { image, digitCount, drawn }, probabilities) {
   return margin < detector.minMargin ? "close" : "";
 }
 
-// How much of an image the principal components of a digit do not explain.
-function reconstructionError({ means, components }, image, digit) {
+// How much of an image the principal components of a class do not explain.
+function reconstructionError({ means, components }, image, label) {
   const squared = (values) => values.reduce((total, value) => total + value * value, 0);
-  const size = components.length / CLASSES, mean = means.subarray(digit * PIXELS);
+  const size = components.length / CLASSES, mean = means.subarray(label * PIXELS);
   const centred = Float64Array.from(image, (level, i) => (level - mean[i]) / 255);
   const rest = centred.slice();
-  for (let row = digit * size; row < (digit + 1) * size; row += PIXELS) {
+  for (let row = label * size; row < (label + 1) * size; row += PIXELS) {
     const axis = components.subarray(row, row + PIXELS);
     const along = axis.reduce((total, value, i) => total + value * centred[i], 0);
     const factor = along / Math.max(squared(axis), 1);

@@ -18,14 +18,16 @@ function buildNeurons() {
     tiles.push({ canvas, value, bar, button, toggle });
   }
   $("neurons").classList.toggle("many", model.hidden > 40);
-  for (let digit = 0; digit < CLASSES; digit++) {
+  model.class_names.forEach((name, label) => {
     const bar = element("span"), share = element("span", { class: "share" });
     const button = element("button", { type: "button", class: "output",
-      onclick: () => select(2, digit) }, element("b", {}, String(digit)),
+      onclick: () => select(2, label) }, element("b", {}, name),
     element("span", { class: "track" }, bar), share);
     $("outputs").append(button);
     outputs.push({ bar, share, button });
-  }
+  });
+  for (const id of ["outputs", "class-accuracies"])
+    $(id).classList.toggle("named", !model.class_names.every((_, label) => isShort(label)));
 }
 
 let paintedEpoch = null; // the epoch whose templates are on the tiles
@@ -52,28 +54,28 @@ function showNeurons({ hidden }) {
 
 function showAnswer({ probabilities }) {
   const [first, second] = ranked(probabilities);
-  outputs.forEach(({ bar, share, button }, digit) => {
-    bar.style.width = `${100 * probabilities[digit]}%`;
-    share.textContent = percent(probabilities[digit]);
+  outputs.forEach(({ bar, share, button }, label) => {
+    bar.style.width = `${100 * probabilities[label]}%`;
+    share.textContent = percent(probabilities[label]);
     button.setAttribute("aria-label",
-      `${neuronName(2, digit)}, digit ${digit}: ${share.textContent}`);
-    button.setAttribute("aria-current", state.layer === 2 && state.neuron === digit);
+      `${neuronName(2, label)}, ${classTitle(label)}: ${share.textContent}`);
+    button.setAttribute("aria-current", state.layer === 2 && state.neuron === label);
   });
   showSource(first);
-  const next = `${second} is second (${percent(probabilities[second])}).`;
+  const next = `${capitalised(className(second))} is second (${percent(probabilities[second])}).`;
   const reason = model.detector ? doubt(model.detector, state, probabilities) : null;
   const conclusion = reason === null ? `. ${next} The file familiar.safetensors was ` +
     "missing, so this page cannot tell whether the answer is sure." : {
-    "": `. ${next} The answer is sure: the image looks like the ${first}s it was trained ` +
-      "on.",
-    "several digits": ", but there is more than one digit on the board.",
-    "out of distribution": `, but the image does not look like the ${first}s it was ` +
+    "": `. ${next} The answer is sure: the image looks like the ${imagesOf(first)} it was ` +
       "trained on.",
-    "close": `, but ${second} is close (${percent(probabilities[second])}): the ` +
+    "several": `, but there is more than one ${model.noun} on the board.`,
+    "out of distribution": `, but the image does not look like the ${imagesOf(first)} it ` +
+      "was trained on.",
+    "close": `, but ${className(second)} is close (${percent(probabilities[second])}): the ` +
       `difference is below ${percent(model.detector.minMargin)}.`,
   }[reason];
   $("answer").replaceChildren(...(state.image.some(Boolean)
-    ? ["The network says ", element("strong", {}, String(first)),
+    ? ["The network says ", element("strong", {}, className(first)),
       ` (${percent(probabilities[first])})`,
       element("span", { class: reason ? "unsure" : "" }, conclusion)]
     : ["The image is blank: the probabilities depend only on the biases."]));
@@ -107,7 +109,7 @@ $("reset").addEventListener("click", () => {
   show();
 });
 
-// The final network on the stored test images: correct answers, and accuracy by digit.
+// The final network on the stored test images: correct answers, and accuracy by class.
 function evaluate(interventions) {
   const { activations, labels } = model.tensors, { hidden } = model;
   const correct = new Array(CLASSES).fill(0), images = new Array(CLASSES).fill(0);
@@ -118,7 +120,8 @@ function evaluate(interventions) {
     if (ranked(finalNetwork().sums(2, values))[0] === label) correct[label] += 1;
   });
   return { correct: sum(correct),
-    digits: correct.map((count, digit) => (images[digit] ? count / images[digit] : null)) };
+    accuracies: correct.map((count, label) =>
+      (images[label] ? count / images[label] : null)) };
 }
 
 function showEffect() {
@@ -133,17 +136,17 @@ function showEffect() {
   $("effect").textContent = changes.length
     ? `${changes.join(", ")}: ${result}; without the change, ${integer(before.correct)}.`
     : `No neuron is changed: ${result}.`;
-  $("digit-accuracies").replaceChildren(...after.digits.map((accuracy, digit) => {
-    const bars = [["before", before.digits[digit]], ["after", accuracy]].map(
+  $("class-accuracies").replaceChildren(...after.accuracies.map((accuracy, label) => {
+    const previous = before.accuracies[label];
+    const bars = [["before", previous], ["after", accuracy]].map(
       ([name, value]) => element("span",
         { class: name, style: `height:${100 * (value ?? 0)}%` }));
     const short = (share) => (share === null ? "–" : `${Math.round(100 * share)}%`);
-    const text = `digit ${digit}: ` + (accuracy === null ? "no image"
-      : `${percent(before.digits[digit])} before, ${percent(accuracy)} after`);
+    const text = `${classTitle(label)}: ` + (accuracy === null ? "no image"
+      : `${percent(previous)} before, ${percent(accuracy)} after`);
     return element("figure", { title: text, role: "img", "aria-label": text },
       element("div", {}, ...bars),
-      element("figcaption", {}, element("b", {}, String(digit)), element("br"),
-        (accuracy === before.digits[digit] ? "" : `${short(before.digits[digit])} → `) +
-        short(accuracy)));
+      element("figcaption", {}, element("b", {}, className(label)), element("br"),
+        (accuracy === previous ? "" : `${short(previous)} → `) + short(accuracy)));
   }));
 }

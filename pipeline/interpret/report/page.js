@@ -63,7 +63,7 @@ function describe() {
   const { name, hidden, size, epochs, last, dataset } = model;
   document.title = `${name}: inside the network`;
   const duration = epochs[last] ? ` for ${plural(epochs[last], "epoch")}` : "";
-  $("lead").textContent = `784 pixels → ${plural(hidden, "neuron")} → 10 digits: ` +
+  $("lead").textContent = `784 pixels → ${plural(hidden, "neuron")} → 10 ${model.plural}: ` +
     `${integer(size)} parameters, trained on ` +
     `${plural(model.training_images, "image")} (${dataset})${duration}. You can select ` +
     "every parameter on this page.";

@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import re
+from html import escape
 from importlib.resources import files
 from typing import Any
 
@@ -47,9 +48,12 @@ def render(analysis: ModelAnalysis, *, name: str) -> str:
     packed = safetensors.save(tensors, {"page": page})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
 
+    words = {"noun": analysis.spec.noun, "plural": analysis.spec.plural}
+    texts = {"data": data} | {key: escape(word) for key, word in words.items()}
+
     def part(placeholder: re.Match[str]) -> str:
         name = placeholder[1]
-        return data if name == "data" else folder.joinpath(name).read_text("utf-8")
+        return texts.get(name) or folder.joinpath(name).read_text("utf-8")
 
     template = folder.joinpath("page.html").read_text("utf-8")
     return re.sub(r"\{\{ (\S+) \}\}", part, template)
@@ -92,6 +96,10 @@ def page_data(
     ]
     metadata = {
         "dataset": analysis.dataset.name,
+        "class_names": analysis.spec.class_names,
+        "noun": analysis.spec.noun,
+        "plural": analysis.spec.plural,
+        "drawable": analysis.spec.prepared_as_mnist,
         "sha256": trained.sha256,
         "size": network.parameter_count,
         "training_images": len(train),

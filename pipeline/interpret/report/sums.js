@@ -97,7 +97,7 @@ function sumText(layer, neuron) {
       "Hatched weights were never trained: their pixel is 0 in all training images.";
   return `z = ${letters} + bias: the output of each neuron of layer 1 times its weight ` +
     `to ${neuronName(2, neuron)}. Softmax turns the ten sums into probabilities: e^z of ` +
-    "a digit divided by the sum of all ten e^z.";
+    `a ${model.noun} divided by the sum of all ten e^z.`;
 }
 
 function showSum(result) {
@@ -105,7 +105,7 @@ function showSum(result) {
   const { listed, others, rest, bias, total } = termsOf(layer, neuron,
     layer === 1 ? result.pixels : result.hidden, layer === 1 ? 10 : 20);
   $("t-sum").textContent = `How ${name} is computed ` +
-    (layer === 1 ? "(a neuron of layer 1)" : `(layer 2, digit ${neuron})`);
+    (layer === 1 ? "(a neuron of layer 1)" : `(layer 2, ${classTitle(neuron)})`);
   $("sum-text").textContent = sumText(layer, neuron);
   $("images").hidden = $("pixel-text").hidden = layer === 2;
   if (layer === 1) showImages(result);
@@ -153,15 +153,15 @@ function termButton(input) {
 let shownIncoming = null; // the neuron and epoch that are displayed
 function showIncoming() {
   $("incoming").hidden = state.layer === 1;
-  const key = `${state.neuron} ${state.epoch}`, digit = state.neuron;
+  const key = `${state.neuron} ${state.epoch}`, label = state.neuron;
   if (state.layer === 1 || shownIncoming === key) return;
   shownIncoming = key;
   document.querySelector("#incoming summary").textContent =
-    `All ${plural(model.hidden, "weight")} into ${neuronName(2, digit)}`;
+    `All ${plural(model.hidden, "weight")} into ${neuronName(2, label)}`;
   $("incoming-weights").replaceChildren(...tiles.map((_, from) => element("button", {
-    type: "button", title: parameterName(2, from, digit),
-    onclick: () => select(2, digit, from) },
-  neuronName(1, from), signed(network().parameter(2, from, digit)))));
+    type: "button", title: parameterName(2, from, label),
+    onclick: () => select(2, label, from) },
+  neuronName(1, from), signed(network().parameter(2, from, label)))));
 }
 
 function showSoftmax({ logits, probabilities }) {
@@ -171,9 +171,10 @@ function showSoftmax({ logits, probabilities }) {
   const powers = Array.from(logits, (z) => Number(Math.exp(z - max).toFixed(6)));
   $("softmax").replaceChildren(
     tableRow(["softmax", "z", "e^(z − max)", "probability"], "", "th"),
-    ...powers.map((power, digit) => tableRow([neuronName(2, digit), number(logits[digit]),
-      number(power, 6), percent(shares[digit] / 10000, 2)],
-    digit === state.neuron ? "total" : "")),
+    ...powers.map((power, label) => tableRow([
+      neuronName(2, label) + (isShort(label) ? "" : ` (${className(label)})`),
+      number(logits[label]), number(power, 6), percent(shares[label] / 10000, 2)],
+    label === state.neuron ? "total" : "")),
     tableRow(["sum", "", number(sum(powers), 6), percent(1, 2)], "total"));
 }
 

@@ -1,0 +1,43 @@
+"""For a network of clothes, texts and plots name garments and no digits."""
+
+import re
+
+import pytest
+
+from pipeline.datasets import spec
+from pipeline.interpret import pre_activations, render_tutorial, worksheets
+from pipeline.interpret.names import class_title
+
+NAMES = spec("fashion_mnist").class_names
+
+
+@pytest.mark.parametrize(
+    ("dataset", "title"), [("mnist", "digit 7"), ("fashion_mnist", NAMES[7])]
+)
+def test_a_class_is_titled_by_its_name_or_by_noun_and_digit(dataset, title):
+    assert class_title(spec(dataset), 7) == title
+
+
+def test_the_tutorial_names_garments(clothes):
+    text = render_tutorial(clothes)
+    words = " ".join(text.split())
+    label = NAMES[clothes.dataset.test.labels[0]]
+    assert f"In test image 0 ({label})," in words
+    assert "a score for each of 10 garments" in words
+    assert "20 neurons x 10 garments" in words
+    *_, table, _ = text.split("\n\n")
+    rows = [re.split("  +", line) for line in table.splitlines()[1:]]
+    assert {row[-1].rsplit(" ", 1)[0] for row in rows} <= {*NAMES}
+    assert {row[2] for row in rows} <= {*NAMES, "always 0"}
+    assert "digit" not in text and max(map(len, text.splitlines())) <= 80
+
+
+def test_worksheets_name_garments(clothes):
+    network, image = clothes.trained.network, clothes.dataset.test.images[0]
+    text = worksheets(pre_activations(network, image), ["N28"], clothes.spec)
+    assert f"N28: neuron 8 of layer_2, for {NAMES[7]}" in text
+    assert "e^(z - max) of each garment" in text
+    _, softmax = text.split("Softmax")
+    for number, name in enumerate(NAMES, start=1):
+        assert re.search(rf"^{name} +N2{number} ", softmax, re.MULTILINE)
+    assert "digit" not in text
