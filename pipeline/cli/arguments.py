@@ -5,11 +5,9 @@ because others name classes to call or files to unpickle.
 """
 
 import argparse
-import hashlib
 import itertools
-import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +18,12 @@ from pipeline.cli.config import (
     defaults,
     explain_unknown_key,
     one_line,
-    run_name,
     to_dict,
     validate,
 )
 from pipeline.cli.overrides import SweepValues, parse_value
+from pipeline.cli.schema import StageConfig
 from pipeline.paths import conf_dir
-from pipeline.cli.schema import HYPERPARAMETERS, StageConfig
 
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
 REFUSED = {  # the reasons why a setting of Hydra is refused, by its first words
@@ -42,7 +39,7 @@ REFUSED = {  # the reasons why a setting of Hydra is refused, by its first words
 class Command:
     """A valid command line."""
 
-    config: StageConfig  # of the first job in a sweep
+    values: dict[str, Any]  # of all keys, valid; of a valid job in a sweep
     swept: dict[str, list[Any]]  # the values of each key that a sweep varies
     is_sweep: bool = False
     n_jobs: int = 1  # trained at a time; -1: as many as there are cores
@@ -65,6 +62,14 @@ def parse(
     Raises:
         ConfigError: If it is invalid; the message has a line for each problem.
     """
+
+    def check(values: Mapping[str, Any]) -> list[str]:
+        try:
+            validate(schema, values)
+        except ConfigError as error:
+            return str(error).split("\n")
+        return []
+
     flags, words = _parse_flags(arguments)
     typed, settings, problems = _split(words, schema)
     problems += _check_settings(settings, sweeps=sweeps)
@@ -97,14 +102,24 @@ def parse(
     problems += [f"{key} {ignored[key]}" for key in texts if key in ignored]
     if values["reproduce"] and is_sweep:
         problems.append("reproduce takes one run: leave out -m or experiment")
-    config = None
-    try:
-        first = {key: texts_of[0] for key, texts_of in swept.items()}
-        config = validate(schema, values | first)
-    except ConfigError as error:
-        problems.append(str(error))
-    if problems or config is None:
+    invalid: list[str] = []
+    for key, options in swept.items():
+        failures = [
+            [line for line in check(values | {key: option}) if line.split()[0] == key]
+            for option in options
+        ]
+        values[key] = options[failures.index([]) if [] in failures else 0]
+        invalid += itertools.chain(*failures)
+    problems += check(values)  # empty if at least one job is valid
+    if problems:
+        problems += invalid
         raise ConfigError("\n".join(dict.fromkeys(problems)))
+    n_jobs = int(settings.get(N_JOBS, hydra.launcher.get("n_jobs", 1)))
+    shown = settings | {key: as_text(values[key]) for key in typed}
+    information = _information(flags, shown)
+    return Command(values, swept, is_sweep, n_jobs, information)
+
+
 def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Split a command line into Hydra's flags, of which some are allowed, and words."""
     parser = argparse.ArgumentParser(
@@ -178,7 +193,9 @@ def _check_settings(settings: Mapping[str, str], *, sweeps: bool) -> list[str]:
             rule = "must be a number of processes, or -1 for all cores"
             problems.append(f"{key} {rule}, got {value!r}")
         elif key not in ("experiment", LAUNCHER, N_JOBS):
-            reasons = (reason for words, reason in REFUSED.items() if re.match(words, key))
+            reasons = (
+                reason for words, reason in REFUSED.items() if re.match(words, key)
+            )
             problems.append(f"{key} cannot be set: {next(reasons)}")
     return problems
 
@@ -194,11 +211,12 @@ def _compose(
     """Compose conf/ with an experiment and a launcher.
 
     Returns:
-        The value of each key, the values of a saved sweep as text, and Hydra's settings.
+        The value of each key, the values of a saved sweep, and Hydra's settings.
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     keys = {"experiment", LAUNCHER} & settings.keys()
     overrides = [f"{key}={settings[key]}" for key in keys]
@@ -207,7 +225,7 @@ def _compose(
             config = compose("hydra", overrides, return_hydra_config=True)
         hydra = config.hydra
         params = {k: as_text(v) for k, v in (hydra.sweeper.params or {}).items()}
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(f"cannot read {conf_dir()}: {one_line(error)}") from None
     values = to_dict(config)
     del values["hydra"]

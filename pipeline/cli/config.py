@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline import UserError
-from pipeline.paths import conf_dir, project_dir
 from pipeline.cli.schema import HYPERPARAMETERS, ConfigT, StageConfig
 from pipeline.files import printable
+from pipeline.paths import conf_dir, project_dir
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -134,19 +134,21 @@ def to_dict(config: object) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    values = OmegaConf.to_container(config)
-    assert isinstance(values, dict)
+    container = OmegaConf.to_container(config)
+    assert isinstance(container, dict)
+    values = {str(key): value for key, value in container.items()}
     for key, value in values.items():
         if isinstance(value, str) and "${" in value:
-            raise ConfigError(f"{key}: {value} refers to another value: write the value")
-    return {str(key): value for key, value in values.items()}
+            raise ConfigError(f"{key}: {value} refers to a key: write its value")
+    return values
 
 
 def as_yaml(config: BaseModel) -> str:
     """Return a validated configuration in the format of conf/config.yaml."""
     import yaml
 
-    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+    values = config.model_dump()
+    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def run_name(

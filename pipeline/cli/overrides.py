@@ -84,11 +84,13 @@ def _parse_with_hydra(key: str, text: str) -> object:
         override = OverridesParser.create().parse_override(f"{key}={text}")
         if not override.is_sweep_override():
             return unquote(override.value())
+        if not override.is_discrete_sweep():  # interval(0,1)
+            rule = f"does not list its values: write {key}=a,b"
+            raise ConfigError(f"{key}={_shorten(text)} {rule}")
         values = SweepValues(map(unquote, override.sweep_iterator()))
-    except NotImplementedError:  # interval(0,1), glob(*)
-        rule = f"does not list its values: write {key}=a,b"
-        raise ConfigError(f"{key}={_shorten(text)} {rule}") from None
-    except (HydraException, ValueError):
+    except ConfigError:
+        raise
+    except (HydraException, NotImplementedError, ValueError):
         # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
         raise _unreadable(key, text) from None
     if not values:  # range(3,1)

@@ -21,7 +21,6 @@ HYPERPARAMETERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size",
 TEXT_KEYS = {"dataset", "run", "reproduce", "model", "images"}
 TEXT_KEYS |= {"neuron", "image", "weight", "against", "server"}
 LIST_KEYS = {"sets"}  # lists of text
-RECORDING_KEYS = ("tracking", "server")
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 
 
@@ -88,7 +87,9 @@ def _server(value: str | None) -> str | None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         rule = "must be an address such as http://127.0.0.1:5000"
         if source:
-            rule += f" or that of the project's store, sqlite:///{store_dir()}/mlflow.db"
+            rule += (
+                f" or that of the project's store, sqlite:///{store_dir()}/mlflow.db"
+            )
         raise ValueError(source + rule)
     if parts.username is not None:
         raise ValueError(
@@ -231,9 +232,11 @@ class InspectConfig(ModelConfig, RecordedConfig):
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
         """Refuse the options of recording with a question, which records nothing."""
-        asked = [key for key in QUESTION_KEYS if values.get(key)]
-        reason = f"has no effect with {asked[0]}, which records nothing" if asked else ""
-        return dict.fromkeys(RECORDING_KEYS, reason) if asked else super().ignored(values)
+        for key in QUESTION_KEYS:
+            if values.get(key):
+                reason = f"has no effect with {key}, which records nothing"
+                return dict.fromkeys(("tracking", "server"), reason)
+        return super().ignored(values)
 
 
 class SyncConfig(StageConfig):

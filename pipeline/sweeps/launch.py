@@ -15,16 +15,11 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
-from pipeline import UserError, files
-from pipeline.cli.arguments import Job
-from pipeline.cli.config import one_line
-from pipeline.cli.paths import outputs_dir
+from pipeline import files
+from pipeline.cli import USER_ERRORS
+from pipeline.paths import outputs_dir
+from pipeline.sweeps.jobs import Job
 from pipeline.terminal import ignore_broken_pipe
-
-# Errors caused by values, files, the network or a training run that diverges. Others
-# are errors of the program: they keep their traceback.
-USER_ERRORS = (UserError, FloatingPointError, OSError)
-LaunchJobs = Callable[[Path, Mapping[str, str]], None]  # in a folder, with these tags
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,7 @@ def _run_job(
                 function(job.config, context)
             (target / "done").touch()
     except Exception as error:  # any error ends this job, but not the sweep
-        reason, details = one_line(error), ""
+        reason, details = " ".join(str(error).split()), ""
         if not reason or not isinstance(error, USER_ERRORS):
             reason = f"{type(error).__name__}: {reason}"
             details = traceback.format_exc()
