@@ -3,7 +3,7 @@
 STAGES = {
     "data": "download a data set, verify it and plot it",
     "train": "train a network or a sweep, and record it in MLflow",
-    "evaluate": "measure how well a trained network classifies test sets",
+    "evaluate": "measure how well a network classifies test sets",
     "predict": "classify single images",
     "inspect": "explain the parameters of a trained network",
     "sync": "copy recorded runs to an MLflow server",

@@ -29,8 +29,9 @@ The 95 % interval shows how much the accuracy may vary by chance. The accuracy o
 training images is higher, because the network has learned from them. A confidence
 above the accuracy means that the network is overconfident; the calibration error is
 the mean difference between the two."""
-UNSURE = """Do not rely on unsure predictions: the image does not look like the training
-images of the predicted class, or another class is almost as probable."""
+UNSURE = """\
+Do not rely on unsure predictions: the image does not look like the training images of
+the predicted class, or another class is almost as probable."""
 MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 
 
@@ -63,7 +64,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
             f"{trained.detector_path} is missing: without it, the values of unsure and "
             "of the column sure in answers.csv are unknown."
         )
-    print(f"\n{_summary(results)}\n{EXPLANATION}\n{certainty}\n")
+    print(f"\n{_summary(results)}\n{EXPLANATION}\n\n{certainty}\n")
     print(f"files  {outputs / 'evaluate'}\n{run.viewing_hint()}", end="")
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))

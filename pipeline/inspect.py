@@ -12,6 +12,13 @@ network, and arrays=true all parameters. The first three are also written to
 outputs/answers/.
 """
 
+# `python pipeline/train.py` would import this module in place of Python's `inspect`.
+if __name__ == "inspect":
+    import sys
+
+    stage_name = sys.argv[0].rpartition("/")[2].removesuffix(".py")
+    sys.exit(f"error: run this stage with python -m pipeline.{stage_name}")
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 

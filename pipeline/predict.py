@@ -3,7 +3,7 @@
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the images of
 images=: indices of test images, a file, or a folder. Image files can have any size and
 any colours of pen and paper; they are preprocessed in the same way as MNIST. For a
-network trained on clothes, they are only resized to 28x28 pixels. Writes
+network trained on Fashion-MNIST, they are only resized to 28x28 pixels. Writes
 predictions.json, predictions.csv and preparation.png, which shows each preprocessing
 step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 99.8 %.
 """

@@ -5,7 +5,9 @@ Progress bars appear only on a terminal; everything else is plain text.
 
 import io
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 Item = TypeVar("Item")
+WIDTH = 80  # columns of help and of tables that are not printed on a terminal
 
 
 class _Output(io.FileIO):
@@ -42,6 +45,18 @@ def ignore_broken_pipe() -> None:
             encoding = stream.encoding
             wrapped = io.TextIOWrapper(raw, encoding, "replace", line_buffering=lines)
             setattr(sys, name, wrapped)
+
+
+def print_error(message: str) -> None:
+    """Print lines to stderr; on a terminal, they wrap at words."""
+    lines = [printable(line) for line in message.split("\n")]
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [
+            textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False)
+            for line in lines
+        ]
+    print("\n".join(lines), file=sys.stderr)
 
 
 def progress(description: str) -> Callable[[Sequence[Item]], Iterable[Item]]:

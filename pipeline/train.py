@@ -8,40 +8,88 @@ which are the validation images of split=exercise.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import SIDE, UserError
 from pipeline.cli import (
     ConfigError,
-    RunContext,
     TrainConfig,
     as_yaml,
-    outputs_dir,
+    defaults,
     run_name,
     stage,
-    store_dir,
     validate,
 )
-from pipeline.sweeps import run_sweep
+from pipeline.paths import outputs_dir, store_dir
+from pipeline.sweeps import RunContext, run_sweep
 from pipeline.terminal import probability_bars
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
     from pipeline.tracking import Run
-    from pipeline.training import RecordedTraining, Recorder
+    from pipeline.training import Epoch, RecordedTraining, Recorder
 
 
-def train(cfg: TrainConfig, context: RunContext | None = None) -> None:
+@dataclass(frozen=True)
+class TrainingResult:
+    """A recorded training run."""
+
+    network: "Network"
+    metrics: dict[str, float]  # of metrics.json: losses in nats, accuracies in [0, 1]
+    history: "list[Epoch]"  # the metrics of each epoch
+    run_id: str | None  # of its MLflow run; None with tracking="none"
+    folder: Path  # with its files
+
+
+def train(**settings: Any) -> TrainingResult:  # noqa: ANN401
+    """Train a network as the command does, from a script, a notebook or a thread.
+
+    Args:
+        settings: The values of keys of conf/config.yaml, such as hidden=20; the others
+            have their defaults.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has a line for each.
+        UserError: If the data or the store cannot be used; or an OSError.
+        FloatingPointError: If the loss or a weight becomes non-finite.
+    """
+    return train_and_record(validate(TrainConfig, {**defaults(), **settings}))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch use one thread, which gives the same sums on any number of cores."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # 10 % faster, with identical weights
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
+
+
+def train_and_record(
+    cfg: TrainConfig, context: RunContext | None = None
+) -> TrainingResult:
+    """Train a network; a sweep gives the context."""
+    with _one_thread():
+        return _train(cfg, context or RunContext())
+
+
+def _train(cfg: TrainConfig, context: RunContext) -> TrainingResult:
     """Load the data, initialise the network, fit it and write the results."""
     import torch
 
     from pipeline import files, model, tracking, training
 
-    context = context or RunContext()  # not a default: PIPELINE_OUTPUTS may change
-    torch.set_num_threads(1)  # the same order of summation on any number of cores
-    torch.set_flush_denormal(True)  # 10 % faster, with identical weights
     cfg, dataset, split, original = _load(cfg)
     generator = torch.Generator().manual_seed(cfg.seed)
     network = model.Network(hidden=cfg.hidden, generator=generator)
@@ -88,11 +136,13 @@ def train(cfg: TrainConfig, context: RunContext | None = None) -> None:
             if original:
                 run.set_tags({"reproduced": str(original.equals(sha256)).lower()})
     _print_summary(dataset, network, metrics, cfg.split)
-    print(f"\nfiles  {folder}\n       weights.sha256 {sha256}")
+    print(f"\nfiles  {folder}\nweights.sha256 {sha256}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
     if original:
         print(f"\n{original.compare(network, sha256, metrics)}")
+    history = [state.epoch for state in recorder.history[1:]]
+    return TrainingResult(network, metrics, history, run.id, folder)
 
 
 def _load(
@@ -202,4 +252,4 @@ def _print_summary(
 
 
 if __name__ == "__main__":
-    stage(train, TrainConfig, sweep=run_sweep)
+    stage(train_and_record, TrainConfig, sweep=run_sweep)

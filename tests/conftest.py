@@ -66,10 +66,11 @@ class Workspace:
             patch.dict(os.environ, PIPELINE_OUTPUTS=str(self.outputs)),
             contextlib.redirect_stdout(text),
         ):
-            try:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)  # set by MLflow in this process
+            if stage == "train":
+                function(**keys)
+            else:
                 function(cli.validate(schema, cli.defaults() | keys))
-            finally:
-                torch.set_flush_denormal(False)  # `train` sets it for its process
         return text.getvalue()
 
     def start(self, stage, *arguments, cwd=None, before=None, **environment):
@@ -78,6 +79,7 @@ class Workspace:
         if before:
             command = ["-c", f"{before}\n{RUN_STAGE.format(stage=stage)}"]
         places = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": str(self.outputs)}
+        os.environ.pop("MLFLOW_TRACKING_URI", None)  # set by MLflow in this process
         return subprocess.Popen(
             [sys.executable, *command, *arguments],
             cwd=cwd or ROOT,

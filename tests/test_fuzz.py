@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -234,8 +233,8 @@ WORDS |= st.sampled_from(["-m", "--multirun", "hidden=1,2", "lr=${seed}", "+a.b=
 
 @fuzz
 @given(st.lists(WORDS, max_size=4))
-def test_a_command_line_is_refused_or_can_be_parsed_by_hydra(words):
+def test_a_command_line_is_refused_or_has_a_valid_job(words):
     command = read(parse, words, schema.TrainConfig, sweeps=True)
     if command:
-        overrides = [word for word in command.overrides if word[0] != "-"]
-        OverridesParser.create().parse_overrides(overrides)
+        assert config.validate(schema.TrainConfig, command.values)
+        assert command.is_sweep or not command.swept

@@ -3,18 +3,16 @@
 This is the only package that uses Hydra.
 """
 
-from pipeline.cli.arguments import Job
-from pipeline.cli.command import stage
+from pipeline.cli.arguments import Command
+from pipeline.cli.command import USER_ERRORS, stage
 from pipeline.cli.config import (
     ConfigError,
     as_yaml,
+    committed_defaults,
     defaults,
-    outputs_dir,
     run_name,
-    store_dir,
     validate,
 )
-from pipeline.cli.launch import LaunchJobs, RunContext, record_failure
 from pipeline.cli.schema import (
     HYPERPARAMETERS,
     DataConfig,
@@ -24,3 +22,4 @@ from pipeline.cli.schema import (
     SyncConfig,
     TrainConfig,
 )
+from pipeline.paths import outputs_dir, store_dir

@@ -1,90 +1,54 @@
-"""Parses and validates a whole command line before anything runs.
+"""Reads a whole command line, and validates it before anything runs.
 
-Only some of Hydra's flags and settings are allowed, because others name classes to call
-or files to unpickle.
+Hydra composes the settings once. Only some of its flags and settings are allowed,
+because others name classes to call or files to unpickle.
 """
 
-import hashlib
+import argparse
 import itertools
-import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.cli.config import (
-    CONF_DIR,
     ConfigError,
     as_text,
     defaults,
-    load_yaml,
-    run_name,
+    explain_unknown_key,
+    one_line,
+    to_dict,
     validate,
 )
-from pipeline.cli.overrides import SweepValues, make_override, parse_value
-from pipeline.cli.schema import HYPERPARAMETERS, StageConfig
+from pipeline.cli.overrides import SweepValues, parse_value
+from pipeline.cli.schema import StageConfig
+from pipeline.paths import conf_dir
 
-MULTIRUN = {"-m", "--multirun"}
-FLAGS_WITH_VALUE = {"--cfg", "-c", "--info", "-i"}  # flags that take a value
-INFO_FLAGS = FLAGS_WITH_VALUE | {"--hydra-help", "--version"}  # nothing is run
-FLAGS = INFO_FLAGS | MULTIRUN | {"--resolve"}
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
+REFUSED = {  # the reasons why a setting of Hydra is refused, by its first words
+    r"hydra\.(run|sweep|output_subdir)\b": "results are written to outputs/, or to the "
+    "folder in the environment variable PIPELINE_OUTPUTS",
+    r"hydra[./]sweeper\b": "all combinations of the values are trained",
+    r"hydra\.mode\b": "add -m for a sweep",
+    "": f"only {LAUNCHER} and {N_JOBS} can be set, because others can run code",
+}
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training of a sweep."""
-
-    swept: dict[str, Any]  # the keys that the sweep varies
-    values: dict[str, Any]  # of all keys, validated unless there are problems
-    config: StageConfig | None  # None if there are problems
-    problems: list[str]  # why it cannot be trained; empty if it can
-
-    @classmethod
-    def of(
-        cls, schema: type[StageConfig], values: dict[str, Any], swept: Iterable[str]
-    ) -> "Job":
-        """Validate the values of a job."""
-        config, problems = None, []
-        try:
-            config = validate(schema, values)
-            values = values | config.model_dump()
-        except ConfigError as error:
-            problems = str(error).split("\n")
-        return cls({key: values[key] for key in swept}, values, config, problems)
-
-    @property
-    def name(self) -> str:
-        """The name of its run, such as "hidden=40 seed=2"."""
-        return run_name(self.values, named=self.swept)
-
-    @property
-    def folder(self) -> str:
-        """The name of its folder, such as "hidden=40,seed=2"."""
-        name = ",".join(f"{key}={value}" for key, value in self.swept.items())
-        safe = re.sub(r"[^\w=.,+-]", "_", name)[:100]
-        if safe != name:
-            safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
-        return safe
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The keys that the sweep varies, as tags of its run."""
-        return {key: str(value) for key, value in self.swept.items()}
-
-
-@dataclass(frozen=True)
-class ParsedCommand:
+class Command:
     """A valid command line."""
 
-    overrides: list[str]  # for Hydra
-    jobs: list[Job]  # of a sweep; empty for a single training run
+    values: dict[str, Any]  # of all keys, valid; of a valid job in a sweep
+    swept: dict[str, list[Any]]  # the values of each key that a sweep varies
+    is_sweep: bool = False
+    n_jobs: int = 1  # trained at a time; -1: as many as there are cores
+    info: list[str] = field(default_factory=list)  # print this and run nothing
 
 
 def parse(
     arguments: Sequence[str], schema: type[StageConfig], *, sweeps: bool = False
-) -> ParsedCommand:
+) -> Command:
     """Parse and validate a command line.
 
     If only some values of a sweep are invalid, the jobs with these values have
@@ -98,137 +62,171 @@ def parse(
     Raises:
         ConfigError: If it is invalid; the message has a line for each problem.
     """
-    arguments, problems = _expand_experiment(arguments, sweeps=sweeps)
-    flags, settings, pairs = _split_arguments(arguments)
-    names = {flag.partition("=")[0] for flag in flags}  # --cfg of --cfg=job
-    sweep = bool(MULTIRUN & names)
-    if sweep and not sweeps:
-        problems.append("-m is an option of python -m pipeline.train only")
-    problems += _check_flags(names) + _check_settings(settings, sweep=sweep)
-    keys = [pair.partition("=")[0] for pair in pairs]
-    values, swept = {**defaults()}, {}
-    for key, pair in zip(keys, pairs, strict=True):
-        if keys.count(key) > 1:
-            problems.append(f"{key} is given more than once: write {key}=a,b")
+
+    def check(values: Mapping[str, Any]) -> list[str]:
         try:
-            value = parse_value(pair, schema, sweep=sweep)
+            validate(schema, values)
+        except ConfigError as error:
+            return str(error).split("\n")
+        return []
+
+    flags, words = _parse_flags(arguments)
+    typed, settings, problems = _split(words, schema)
+    problems += _check_settings(settings, sweeps=sweeps)
+    if flags.multirun and not sweeps:
+        problems.append("-m is an option of python -m pipeline.train only")
+    if problems:  # of the form; values are not checked without it
+        settings = {}
+    values, saved, hydra = _compose(settings)
+    is_sweep = flags.multirun or str(hydra.mode).endswith("MULTIRUN")
+    for key in {LAUNCHER, N_JOBS} & settings.keys():
+        if not is_sweep:
+            problems.append(f"{key} is an option of sweeps: add -m")
+        elif key == N_JOBS and "n_jobs" not in hydra.launcher:
+            problems.append(f"{key} has no effect without {LAUNCHER}=joblib")
+    problems += [
+        explain_unknown_key(key, schema)
+        for key in {**values, **saved}
+        if key not in schema.model_fields
+        and (key in saved or values[key] != defaults().get(key))
+    ]
+    texts, swept = {**saved, **typed}, {}
+    for key in texts.keys() & schema.model_fields.keys():
+        try:
+            values[key] = parse_value(key, texts[key], sweep=is_sweep)
         except ConfigError as error:
             problems.append(str(error))
-            continue
-        if isinstance(value, SweepValues):
-            swept[key] = value
-        else:
-            values[key] = value
-    if values["reproduce"] is not None:
-        problems += _check_reproduce(keys, sweep=sweep)
-    jobs = _combine(schema, values, swept)
-    valid = [job for job in jobs if not job.problems]
-    if not valid:
-        problems += itertools.chain(*(job.problems for job in jobs))
+        if isinstance(values[key], SweepValues):
+            swept[key] = values[key]
+    ignored = schema.ignored(values)
+    problems += [f"{key} {ignored[key]}" for key in texts if key in ignored]
+    if values["reproduce"] and is_sweep:
+        problems.append("reproduce takes one run: leave out -m or experiment")
+    invalid: list[str] = []
+    for key, options in swept.items():
+        failures = [
+            [line for line in check(values | {key: option}) if line.split()[0] == key]
+            for option in options
+        ]
+        values[key] = options[failures.index([]) if [] in failures else 0]
+        invalid += itertools.chain(*failures)
+    problems += check(values)  # empty if at least one job is valid
     if problems:
+        problems += invalid
         raise ConfigError("\n".join(dict.fromkeys(problems)))
-    if INFO_FLAGS & names:  # Hydra shows the configuration of one job
-        flags = [flag for flag in flags if flag not in MULTIRUN]
-        sweep, valid = False, valid[:1]
-    overrides = [
-        make_override(key, [job.values[key] for job in valid])
-        if key in swept
-        else make_override(key, [values[key]])
-        for key in keys
+    n_jobs = int(settings.get(N_JOBS, hydra.launcher.get("n_jobs", 1)))
+    shown = settings | {key: as_text(values[key]) for key in typed}
+    information = _information(flags, shown)
+    return Command(values, swept, is_sweep, n_jobs, information)
+
+
+def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Split a command line into Hydra's flags, of which some are allowed, and words."""
+    parser = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, exit_on_error=False
+    )
+    parts = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"])
+    parser.add_argument("-i", "--info", nargs="?", const="all", choices=parts)
+    for flag in ("--resolve", "--hydra-help", "--version"):
+        parser.add_argument(flag, action="store_true")
+    try:
+        flags, words = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ConfigError(one_line(error)) from None
+    unknown = [word for word in words if word.startswith("-")]
+    if flags.resolve and not flags.cfg:
+        raise ConfigError("--resolve has no effect without --cfg")
+    if unknown:
+        hint = ": --help lists the options"
+        raise ConfigError("\n".join(f"unknown flag {flag}{hint}" for flag in unknown))
+    return flags, words
+
+
+def _information(flags: argparse.Namespace, pairs: Mapping[str, str]) -> list[str]:
+    """Return the arguments with which Hydra prints what the flags ask for, if any."""
+    asked = {name: value for name, value in vars(flags).items() if value}
+    asked.pop("multirun", None)
+    words = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+        for name, value in asked.items()
     ]
-    return ParsedCommand([*settings, *overrides, *flags], jobs if sweep else [])
+    return [*words, *(f"{key}={text}" for key, text in pairs.items())] if asked else []
 
 
-def experiments() -> dict[str, Path]:
-    """Return the files in conf/experiment, by name."""
-    return {path.stem: path for path in sorted(CONF_DIR.glob("experiment/*.yaml"))}
-
-
-def _expand_experiment(
-    arguments: Sequence[str], *, sweeps: bool
-) -> tuple[list[str], list[str]]:
-    """Replace experiment=<name> with the arguments in its file in conf/experiment.
-
-    Returns:
-        The arguments, where the command line takes precedence over the file; and the
-        problems.
-    """
-    names = [a.partition("=")[2] for a in arguments if a.startswith("experiment=")]
-    typed = [a for a in arguments if not a.startswith("experiment=")]
-    if not names:
-        return typed, []
-    if not sweeps:
-        return typed, ["experiment is an option of python -m pipeline.train only"]
-    files = experiments()
-    if names[-1] not in files:
-        return typed, [f"experiment must be {' or '.join(files)}, got {names[-1]!r}"]
-    values = load_yaml(files[names[-1]])
-    hydra = values.pop("hydra", {})
-    values |= hydra.get("sweeper", {}).get("params", {})
-    for argument in typed:
-        values.pop(argument.partition("=")[0], None)
-    pairs = [f"{key}={as_text(value)}" for key, value in values.items()]
-    multirun = ["-m"] if hydra.get("mode") == "MULTIRUN" else []
-    return [*pairs, *multirun, *typed], []
-
-
-def _combine(
-    schema: type[StageConfig], values: Mapping[str, Any], swept: Mapping[str, list[Any]]
-) -> list[Job]:
-    """Return a job for each combination of the swept values, without duplicates."""
-    keys = [key for key in HYPERPARAMETERS if key in swept] or ["seed"]
-    rows = itertools.product(*(swept.get(key, [values[key]]) for key in keys))
-    settings = [{**values, **dict(zip(keys, row, strict=True))} for row in rows]
-    jobs = [Job.of(schema, setting, keys) for setting in settings]
-    return list({job.folder: job for job in jobs}.values())
-
-
-def _split_arguments(
-    arguments: Sequence[str],
-) -> tuple[list[str], list[str], list[str]]:
-    """Split arguments into flags, settings of Hydra and key=value pairs."""
-    flags, settings, pairs = [], [], []
-    for previous, argument in zip(["", *arguments], arguments, strict=False):
-        key = argument.partition("=")[0]
-        is_flag = argument.startswith("-") and key.lstrip("-") not in defaults()
-        if is_flag or previous in FLAGS_WITH_VALUE:
-            flags.append(argument)
-        elif key.lstrip("+").startswith(("hydra.", "hydra/")):
-            settings.append(argument)
+def _split(
+    words: Sequence[str], schema: type[StageConfig]
+) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Split key=value pairs into options of the stage and settings of Hydra."""
+    pairs, settings, problems = {}, {}, []
+    for word in words:
+        key, equals, text = word.partition("=")
+        name = re.sub(r"^\+\+?", "", key)  # every key exists, so + and ++ add nothing
+        if re.match("hydra[./]|experiment$", name):
+            settings[name] = text
+        elif name.lstrip("~") in schema.model_fields and (not equals or "~" in key):
+            problems.append(f"{word} gives no value: write {name.lstrip('~')}=value")
+        elif not equals:
+            hint = f"did you mean {schema.main_key}={word}?"
+            problems.append(f"{word!r} is not of the form key=value; {hint}")
+        elif name not in schema.model_fields:
+            problems.append(explain_unknown_key(name, schema))
+        elif name in pairs:
+            problems.append(f"{name} is given more than once: write {name}=a,b")
         else:
-            pairs.append(argument)
-    return flags, settings, pairs
+            pairs[name] = text
+    return pairs, settings, problems
 
 
-def _check_flags(names: set[str]) -> list[str]:
-    unknown = [name for name in sorted(names - FLAGS) if name.startswith("-")]
-    problems = [f"unknown flag {name}: --help lists the options" for name in unknown]
-    if "--resolve" in names and not names & INFO_FLAGS:
-        problems.append("--resolve has no effect without --cfg job")
-    return problems
-
-
-def _check_settings(settings: Sequence[str], *, sweep: bool) -> list[str]:
+def _check_settings(settings: Mapping[str, str], *, sweeps: bool) -> list[str]:
     problems = []
-    for setting in settings:
-        key, _, value = setting.partition("=")
-        if key not in (LAUNCHER, N_JOBS):
-            problems.append(f"{key} is set by this command: leave it out")
+    for key, value in settings.items():
+        if key == "experiment" and not sweeps:
+            problems.append(f"{key} is an option of python -m pipeline.train only")
+        elif key == "experiment" and value not in experiments():
+            names = " or ".join(experiments())
+            problems.append(f"{key} must be {names}, got {value!r}")
         elif key == LAUNCHER and value not in ("basic", "joblib"):
             problems.append(f"{key} must be basic or joblib, got {value!r}")
         elif key == N_JOBS and not re.fullmatch("-1|[1-9][0-9]*", value):
             rule = "must be a number of processes, or -1 for all cores"
             problems.append(f"{key} {rule}, got {value!r}")
-        elif key == N_JOBS and f"{LAUNCHER}=joblib" not in settings:
-            problems.append(f"{setting} has no effect without {LAUNCHER}=joblib")
-        elif not sweep:
-            problems.append(f"{setting} is an option of sweeps: add -m")
+        elif key not in ("experiment", LAUNCHER, N_JOBS):
+            reasons = (
+                reason for words, reason in REFUSED.items() if re.match(words, key)
+            )
+            problems.append(f"{key} cannot be set: {next(reasons)}")
     return problems
 
 
-def _check_reproduce(keys: Sequence[str], *, sweep: bool) -> list[str]:
-    rule = "cannot be combined with reproduce, which takes it from the run"
-    problems = [f"{key} {rule}" for key in HYPERPARAMETERS if key in keys]
-    if sweep:
-        problems.append("reproduce takes one run: leave out -m or experiment")
-    return problems
+def experiments() -> dict[str, Path]:
+    """Return the files in conf/experiment, by name."""
+    return {path.stem: path for path in sorted(conf_dir().glob("experiment/*.yaml"))}
+
+
+def _compose(
+    settings: Mapping[str, str],
+) -> tuple[dict[str, Any], dict[str, str], Any]:
+    """Compose conf/ with an experiment and a launcher.
+
+    Returns:
+        The value of each key, the values of a saved sweep, and Hydra's settings.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    keys = {"experiment", LAUNCHER} & settings.keys()
+    overrides = [f"{key}={settings[key]}" for key in keys]
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            config = compose("hydra", overrides, return_hydra_config=True)
+        hydra = config.hydra
+        params = {k: as_text(v) for k, v in (hydra.sweeper.params or {}).items()}
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise ConfigError(f"cannot read {conf_dir()}: {one_line(error)}") from None
+    values = to_dict(config)
+    del values["hydra"]
+    return values, params, hydra

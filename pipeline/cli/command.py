@@ -4,7 +4,6 @@ The whole command line is validated before the function runs; --help imports no 
 package.
 """
 
-import atexit
 import errno
 import gc
 import os
@@ -12,17 +11,19 @@ import re
 import signal
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import NoReturn
 
-from pipeline.cli.arguments import Job, experiments, parse
-from pipeline.cli.config import CONF_DIR, ConfigError, store_dir, validate
-from pipeline.cli.launch import USER_ERRORS, LaunchJobs, call_with_hydra, launch_jobs
+from pipeline import UserError
+from pipeline.cli.arguments import Command, experiments, parse
+from pipeline.cli.config import ConfigError, as_yaml, validate
 from pipeline.cli.schema import ConfigT, StageConfig
-from pipeline.files import printable
-from pipeline.terminal import ignore_broken_pipe
+from pipeline.paths import conf_dir, store_dir
+from pipeline.terminal import WIDTH, ignore_broken_pipe, print_error
 
+# Errors caused by values, files, the network or a training run that diverges. Others
+# are errors of the program: they keep their traceback.
+USER_ERRORS = (UserError, FloatingPointError, OSError)
 HELP = """\
 {name} [key=value ...]
 
@@ -32,22 +33,22 @@ Options and their defaults:
 {options}
 
 {sweeps}\
---cfg job prints the configuration; with the environment variable HYDRA_FULL_ERROR=1
-an error prints its traceback."""
+--cfg job prints the configuration. With the environment variable
+HYDRA_FULL_ERROR=1, an error prints its traceback."""
 SWEEPS = """\
 Sweeps, each summarised by a table and a plot:
-  {name} -m hidden=10,20 seed=1,2   all combinations
-  {name} experiment=...             {experiments}
+  {name} -m hidden=10,20 seed=1,2
+  {name} experiment=...  {experiments}
   add hydra/launcher=joblib to train as many at a time as there are cores
 
 """
 
 
 def stage(
-    function: Callable[..., None],
+    function: Callable[[ConfigT], object],
     schema: type[ConfigT],
     *,
-    sweep: Callable[[Sequence[Job], LaunchJobs], None] | None = None,
+    sweep: Callable[[Callable[..., object], Command], None] | None = None,
 ) -> None:
     """Run a stage as a command.
 
@@ -56,16 +57,15 @@ def stage(
     143 after SIGTERM.
 
     Args:
-        function: The stage, a function of its configuration; in a sweep, also of a
-            `RunContext`.
-        schema: Its options.
-        sweep: Runs a sweep, given its jobs and a function that trains them (see
-            `launch_jobs`); None for a stage that cannot be swept.
+        function: The stage, a function of its configuration.
+        schema: Its options; the name of the stage is that of the schema.
+        sweep: Runs a sweep, given the function and the command line; None for a stage
+            that cannot be swept.
     """
     ignore_broken_pipe()
     # On busy cores NumPy's threads wait for each other: 30 s instead of 4 s.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    name = f"python -m pipeline.{function.__name__}"
+    name = f"python -m pipeline.{schema.__name__.removesuffix('Config').lower()}"
     if {"-h", "--help"} & {*sys.argv[1:]}:
         doc = sys.modules[function.__module__].__doc__ or ""
         print(help_text(name, doc, schema, sweeps=sweep is not None))
@@ -74,12 +74,12 @@ def stage(
     try:
         command = parse(sys.argv[1:], schema, sweeps=sweep is not None)
         _configure_process()
-        if command.jobs and sweep:
-            sweep(command.jobs, partial(launch_jobs, function, schema, command))
+        if command.info:
+            _print_information(command, schema)
+        elif command.is_sweep and sweep:
+            sweep(function, command)
         else:
-            call_with_hydra(
-                lambda values: function(validate(schema, values)), command.overrides
-            )
+            function(validate(schema, command.values))
     except ConfigError as error:
         title = "error: invalid arguments; nothing was run"
         lines = "\n  ".join([title, *str(error).split("\n"), f"see {name} --help"])
@@ -95,10 +95,22 @@ def stage(
 
 def _configure_process() -> None:
     # Imports create half a million objects that are never freed. With the default
-    # settings, garbage collection took 2.7 s of 14 s, a part of it at exit.
+    # settings, garbage collection took 2.7 s of 14 s.
     gc.set_threshold(100_000, 20, 100)
-    atexit.register(gc.freeze)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # marks the run as KILLED
+
+
+def _print_information(command: Command, schema: type[StageConfig]) -> None:
+    if "--cfg=job" in command.info:
+        print(as_yaml(validate(schema, command.values)), end="")
+        return
+    import hydra
+
+    sys.argv[1:] = command.info
+    main = hydra.main(
+        version_base="1.3", config_path=str(conf_dir()), config_name="hydra"
+    )
+    main(lambda _: None)()
 
 
 def _remedy(error: Exception) -> str:
@@ -110,7 +122,7 @@ def _remedy(error: Exception) -> str:
 
 
 def _exit(message: str, *, status: int) -> NoReturn:
-    print("\n".join(map(printable, message.split("\n"))), file=sys.stderr)
+    print_error(message)
     sys.exit(status)
 
 
@@ -124,21 +136,28 @@ def help_text(name: str, doc: str, schema: type[StageConfig], *, sweeps: bool) -
         sweeps: Whether it can be swept.
     """
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
+    lines = line.findall((conf_dir() / "config.yaml").read_text("utf-8"))
     comments = {
         f"{key}={value}": comment
-        for key, value, comment in line.findall((CONF_DIR / "config.yaml").read_text())
+        for key, value, comment in lines
         if key in schema.model_fields
     }
-    width = max(map(len, comments))
+    column = max(map(len, comments)) + 4
     options = [
-        f"  {option if not number else '':<{width}}  {part}"
+        textwrap.fill(
+            comment,
+            WIDTH,
+            initial_indent=f"  {option}".ljust(column),
+            subsequent_indent=" " * column,
+            break_on_hyphens=False,
+        )
         for option, comment in comments.items()
-        for number, part in enumerate(textwrap.wrap(comment, 84 - width))
     ]
     sweeps_help = SWEEPS.format(name=name, experiments=" or ".join(experiments()))
+    paragraphs = doc.strip().split("\n\n")
     return HELP.format(
         name=name,
-        doc=doc.strip(),
+        doc="\n\n".join(textwrap.fill(text, WIDTH) for text in paragraphs),
         options="\n".join(options),
         sweeps=sweeps_help if sweeps else "",
     )

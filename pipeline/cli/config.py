@@ -1,11 +1,11 @@
-"""The configuration of a stage: files, defaults, validation and output folders.
+"""The configuration of a stage: defaults, validation and the name of a run.
 
 It does not read the command line; `arguments.py` does, and `schema.py` has the bounds.
 """
 
 import difflib
 import json
-import os
+import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -17,31 +17,10 @@ from pydantic import BaseModel, ValidationError
 from pipeline import UserError
 from pipeline.cli.schema import HYPERPARAMETERS, ConfigT, StageConfig
 from pipeline.files import printable
+from pipeline.paths import conf_dir, project_dir
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
-ROOT = Path(__file__).resolve().parents[2]
-CONF_DIR = ROOT / "conf"
-
-
-def outputs_dir() -> Path:
-    """Return the folder that all stages write to: outputs/, or `PIPELINE_OUTPUTS`."""
-    return _outputs_of(ROOT)
-
-
-def store_dir() -> Path:
-    """Return the folder of MLflow's store, the checkpoints and the sweeps.
-
-    It is `outputs_dir()`, unless DVC runs an experiment in a temporary copy of the
-    project; then it is outputs/ of the project itself, so that these files remain.
-    """
-    return _outputs_of(Path(os.environ.get("DVC_ROOT") or ROOT))
-
-
-def _outputs_of(project: Path) -> Path:
-    outputs = os.environ.get("PIPELINE_OUTPUTS")
-    return Path(outputs).expanduser().resolve() if outputs else project / "outputs"
 
 
 class ConfigError(UserError):
@@ -59,8 +38,8 @@ def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
         ConfigError: If values are invalid. Each line names the key, the rule, the value
             and the default.
     """
-    unknown = [key for key in values if key not in defaults()]
-    lines = [explain_unknown_key(f"{key}=", schema) for key in unknown]
+    unknown = values.keys() - defaults().keys()
+    lines = [explain_unknown_key(key, schema) for key in values if key in unknown]
     try:
         config = schema.model_validate(dict(values))
     except ValidationError as error:
@@ -79,7 +58,7 @@ def _explain(error: "ErrorDetails") -> str:
     rule = rule.replace("Input should be", "must be")
     rule = rule.replace("String should have", "must have")
     if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
-        return f"{key} {rule}"
+        return rule
     return f"{key} {rule}, got {error['input']!r} ({describe_default(key)})"
 
 
@@ -93,65 +72,90 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def explain_unknown_key(argument: str, schema: type[StageConfig]) -> str:
-    """Explain why an argument does not set an option of the stage."""
-    key, equals, _ = argument.partition("=")
-    if not equals:
-        return f"{argument!r} is not of the form key=value"
-    name = key.lstrip("+~-")
-    if name in schema.model_fields:
-        return f"{argument!r} must be written {name}=value, without a prefix"
-    matches = difflib.get_close_matches(name, schema.model_fields, n=1)
-    if matches and name not in defaults():
-        return f"`{name}` is not an option; did you mean {matches[0]}?"
+def explain_unknown_key(key: str, schema: type[StageConfig]) -> str:
+    """Explain why a key is not an option of the stage."""
+    similarity = 0.8 if key in defaults() else 0.6  # image is an option elsewhere
+    matches = difflib.get_close_matches(key, schema.model_fields, 1, similarity)
+    if matches:
+        return f"`{key}` is not an option; did you mean {matches[0]}?"
     options = ", ".join(schema.model_fields)
-    return f"`{name}` is not an option of this stage; options: {options}"
+    return f"`{key}` is not an option of this stage; options: {options}"
 
 
-@cache  # reading YAML takes 5 ms, and a sweep needs the defaults for each job
+@cache  # reading YAML takes 5 ms
 def defaults() -> Mapping[str, Any]:
     """Return a read-only mapping with the values of conf/config.yaml."""
-    return MappingProxyType(load_yaml(CONF_DIR / "config.yaml"))
+    path = conf_dir() / "config.yaml"
+    return MappingProxyType(parse_yaml(path.read_text("utf-8"), path))
 
 
-def load_yaml(path: Path) -> dict[str, Any]:
+@cache
+def committed_defaults() -> Mapping[str, Any]:
+    """Return the last committed values of conf/config.yaml, which `dvc exp run` edits.
+
+    Without git, these are the values of the file.
+    """
+    command = ["git", "show", "HEAD:./conf/config.yaml"]
+    try:
+        shown = subprocess.run(command, cwd=project_dir(), capture_output=True)
+        shown.check_returncode()
+        return {**defaults(), **parse_yaml(shown.stdout.decode(), Path("HEAD"))}
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return defaults()
+
+
+def parse_yaml(text: str, path: Path) -> dict[str, Any]:
     """Return the values of a file in conf/.
 
     Raises:
-        ConfigError: If it is not valid YAML, or refers to a missing key.
+        ConfigError: If it is not valid YAML; the message names the file.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
     try:
-        return to_dict(OmegaConf.load(path))
+        return to_dict(OmegaConf.create(text))
     except (OmegaConfBaseException, YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"cannot read {path}: {reason}") from None
+        raise ConfigError(f"cannot read {path}: {one_line(error)}") from None
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error of Hydra or YAML without line breaks."""
+    return " ".join(str(error).split())
 
 
 def to_dict(config: object) -> dict[str, Any]:
-    """Convert a configuration of OmegaConf to a dictionary, interpolations resolved."""
+    """Convert a configuration of OmegaConf to a dictionary.
+
+    Raises:
+        ConfigError: If a value refers to another one, because DVC, which reads the same
+            file, and a sweep would use different values.
+    """
     from omegaconf import OmegaConf
 
-    values = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}
+    container = OmegaConf.to_container(config)
+    assert isinstance(container, dict)
+    values = {str(key): value for key, value in container.items()}
+    for key, value in values.items():
+        if isinstance(value, str) and "${" in value:
+            raise ConfigError(f"{key}: {value} refers to a key: write its value")
+    return values
 
 
 def as_yaml(config: BaseModel) -> str:
     """Return a validated configuration in the format of conf/config.yaml."""
-    from omegaconf import OmegaConf
+    import yaml
 
-    return OmegaConf.to_yaml(OmegaConf.create(config.model_dump()))
+    values = config.model_dump()
+    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def run_name(
     values: Mapping[str, Any], *, named: Iterable[str] = ("hidden", "seed")
 ) -> str:
-    """Name a training run by `named` keys and hyperparameters that are not defaults."""
-    default_values, named = defaults(), {"hidden", "seed", *named}
+    """Name a training run by `named` keys and those that differ from the defaults."""
+    default_values, named = committed_defaults(), {"hidden", "seed", *named}
     parts = (
         f"{key}={values[key]}"
         for key in HYPERPARAMETERS

@@ -8,10 +8,12 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pipeline.paths import store_dir
 
 # Options that determine the weights of a training run, in the order of its name.
 HYPERPARAMETERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
@@ -68,24 +70,39 @@ def _weight(value: str) -> str:
 
 
 def _server(value: str | None) -> str | None:
-    """Accept the address of a server; the default is MLFLOW_TRACKING_URI, if any."""
-    variable, source = os.environ.get("MLFLOW_TRACKING_URI", ""), ""
+    """Accept the address of a server; the default is MLFLOW_TRACKING_URI.
+
+    This variable may also be the address of the project's own store, as for MLflow.
+    """
+    source = ""
     if value is None:
-        if not re.match("https?://", variable):
+        value = os.environ.get("MLFLOW_TRACKING_URI", "")
+        if not value or _is_store(value):
             return None
-        value, source = variable, "(from MLFLOW_TRACKING_URI) "
+        source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
     try:
         parts = urlsplit(value)
     except ValueError:  # brackets without an IPv6 address
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{source}must be an address such as http://127.0.0.1:5000")
+        rule = "must be an address such as http://127.0.0.1:5000"
+        if source:
+            rule += (
+                f" or that of the project's store, sqlite:///{store_dir()}/mlflow.db"
+            )
+        raise ValueError(source + rule)
     if parts.username is not None:
         raise ValueError(
             f"{source}must not contain a password, because runs record the address: "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
         )
     return value
+
+
+def _is_store(address: str) -> bool:
+    """Whether an address is that of the project's own store."""
+    path = re.sub(r"^sqlite(\+pysqlite)?:///", "", address)
+    return Path(unquote(path)).absolute() == store_dir() / "mlflow.db"
 
 
 def _not_empty(value: str) -> str:
@@ -104,6 +121,7 @@ class StageConfig(BaseModel):
     """The options of a stage: a subset of the keys of conf/config.yaml."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    main_key: ClassVar[str] = "server"  # suggested for a value without a key
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
@@ -114,14 +132,28 @@ class StageConfig(BaseModel):
         """
         return []
 
+    @classmethod
+    def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
+        """Return the options that have no effect with these values, and why."""
+        reason = "has no effect with tracking=none"
+        return {"server": reason} if values.get("tracking") == "none" else {}
+
 
 class DataConfig(StageConfig):
     """Options of the stage data."""
 
+    main_key = "dataset"
     dataset: DatasetName
 
 
-class TrainConfig(DataConfig):
+class RecordedConfig(StageConfig):
+    """Options of all stages that record a run."""
+
+    tracking: Literal["mlflow", "none"]
+    server: Server
+
+
+class TrainConfig(DataConfig, RecordedConfig):
     """Options of the stage train."""
 
     split: Literal["exercise", "holdout"]
@@ -130,10 +162,15 @@ class TrainConfig(DataConfig):
     batch_size: int = Field(ge=1, le=60_000)
     lr: float = Field(gt=0, le=100, allow_inf_nan=False)
     seed: int = Field(ge=0, lt=2**63)
-    tracking: Literal["mlflow", "none"]
-    server: Server
     resume: bool
     reproduce: Text | None
+
+    @classmethod
+    def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
+        """Refuse hyperparameters together with those of a recorded run."""
+        reason = "cannot be combined with reproduce, which takes it from the run"
+        reproduced = HYPERPARAMETERS if values.get("reproduce") else ()
+        return super().ignored(values) | dict.fromkeys(reproduced, reason)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the options that determine the weights."""
@@ -145,8 +182,6 @@ class ModelConfig(StageConfig):
 
     run: Text | None
     model: Text | None
-    tracking: Literal["mlflow", "none"]
-    server: Server
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
@@ -156,9 +191,10 @@ class ModelConfig(StageConfig):
         return []
 
 
-class EvaluateConfig(ModelConfig):
+class EvaluateConfig(ModelConfig, RecordedConfig):
     """Options of the stage evaluate."""
 
+    main_key = "sets"
     sets: list[DatasetName] | None
     prepare: bool | None
 
@@ -166,12 +202,14 @@ class EvaluateConfig(ModelConfig):
 class PredictConfig(ModelConfig):
     """Options of the stage predict."""
 
+    main_key = "images"
     images: int | Text
 
 
-class InspectConfig(ModelConfig):
+class InspectConfig(ModelConfig, RecordedConfig):
     """Options of the stage inspect."""
 
+    main_key = "neuron"
     neuron: Annotated[str, AfterValidator(_neurons)] | None
     image: int | Text | None
     weight: Annotated[str, AfterValidator(_weight)] | None
@@ -190,6 +228,15 @@ class InspectConfig(ModelConfig):
             rule = "image is an input of neurons: add neuron=N11, or leave it out"
             messages.append(rule)
         return messages
+
+    @classmethod
+    def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
+        """Refuse the options of recording with a question, which records nothing."""
+        for key in QUESTION_KEYS:
+            if values.get(key):
+                reason = f"has no effect with {key}, which records nothing"
+                return dict.fromkeys(("tracking", "server"), reason)
+        return super().ignored(values)
 
 
 class SyncConfig(StageConfig):

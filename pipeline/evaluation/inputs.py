@@ -1,4 +1,4 @@
-"""Images for the network: a test image by its index, a file, a folder or arrays.
+"""Images for the network: test images by their indices, a file, a folder or arrays.
 
 `test_sets` collects labelled images, which are scored as a whole.
 """
@@ -13,7 +13,7 @@ from pipeline.datasets import Dataset, DatasetSpec
 from pipeline.files import printable
 from pipeline.images import ImageEntry, ImageListing, Levels, PreparedImage
 
-TEST_IMAGES = re.compile("-?[0-9]+( *, *-?[0-9]+)*")
+INDEX = "-?[0-9]{1,9}"
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class InputImage:
 
 
 def read_inputs(
-    source: str, load_dataset: Callable[[], Dataset], *, prepare: bool
+    value: str, load_dataset: Callable[[], Dataset], *, prepare: bool
 ) -> tuple[ImageListing, Iterator[InputImage]]:
     """Find the images that the key `images` selects.
 
     Args:
-        source: Indices of test images (0 or 0,1,2), an image file, or a folder.
+        value: Indices of test images (0 or 0,1,2), an image file, or a folder.
         load_dataset: Loads the data set of the network; called only for test images.
         prepare: Whether to preprocess image files as in MNIST, or only to resize them.
 
@@ -63,14 +63,14 @@ def read_inputs(
     Raises:
         UserError: If the file, the folder or a test image does not exist.
     """
-    if TEST_IMAGES.fullmatch(source):
-        dataset, rows = load_dataset(), [int(row) for row in source.split(",")]
+    if re.fullmatch(f"{INDEX}( *, *{INDEX})*", value):
+        dataset, rows = load_dataset(), [int(row) for row in value.split(",")]
         test_images = [
             _test_image(row, dataset, key="images", others="a file or folder")
             for row in rows
         ]
         return ImageListing(f"test images of {dataset.name}"), iter(test_images)
-    listing = images.list_images(Path(source).expanduser())
+    listing = images.list_images(Path(value).expanduser())
     return listing, read_images(listing.entries, listing.problems, prepare=prepare)
 
 
@@ -93,16 +93,16 @@ def read_images(
         yield InputImage(entry.name, entry.label, entry.label_from_name, prepared)
 
 
-def read_input(source: str, dataset: Dataset, *, prepare: bool) -> InputImage:
+def read_input(value: str, dataset: Dataset, *, prepare: bool) -> InputImage:
     """Read the image that the key `image` selects: a test image or a file.
 
     Raises:
         UserError: If it cannot be read; the message says why.
     """
-    if re.fullmatch("-?[0-9]+", source):
-        return _test_image(int(source), dataset, key="image", others="a file")
-    prepared = _prepare(Path(source).expanduser(), prepare=prepare)
-    return InputImage(source, None, False, prepared)
+    if re.fullmatch(INDEX, value):
+        return _test_image(int(value), dataset, key="image", others="a file")
+    prepared = _prepare(Path(value).expanduser(), prepare=prepare)
+    return InputImage(value, None, False, prepared)
 
 
 def _test_image(row: int, dataset: Dataset, *, key: str, others: str) -> InputImage:

@@ -1,6 +1,7 @@
 """Sweeps: the outcomes of many training runs under one parent run, and their report.
 
-`pipeline.cli` combines the values of a sweep and launches its jobs.
+It does not parse the values of a sweep; `pipeline.cli` does.
 """
 
 from pipeline.sweeps.driver import run_sweep
+from pipeline.sweeps.launch import RunContext

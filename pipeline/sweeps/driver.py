@@ -7,9 +7,10 @@ interruption of any kind, the same command continues in this folder.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -17,13 +18,14 @@ from uuid import uuid4
 from pipeline import UserError, files
 from pipeline.cli import (
     HYPERPARAMETERS,
-    Job,
-    LaunchJobs,
-    defaults,
+    Command,
+    committed_defaults,
     outputs_dir,
     store_dir,
 )
 from pipeline.files import printable
+from pipeline.sweeps.jobs import Job, combine
+from pipeline.sweeps.launch import launch_jobs
 from pipeline.sweeps.outcomes import Outcome, print_progress, read_outcome
 from pipeline.sweeps.report import (
     group_by_setting,
@@ -39,19 +41,21 @@ if TYPE_CHECKING:
 MAX_VALUES = 8  # of a key in the name of a sweep
 
 
-def run_sweep(jobs: Sequence[Job], launch: LaunchJobs) -> None:
+def run_sweep(train: Callable[..., object], command: Command) -> None:
     """Train the missing jobs of a sweep, then write, record and print its report.
 
     Args:
-        jobs: All jobs; at least one is valid.
-        launch: Trains the jobs that have not ended (see `cli.launch_jobs`).
+        train: Trains one job, given its configuration and a `RunContext`.
+        command: The values of the sweep; at least one job is valid.
 
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.
     """
     from pipeline import tracking
 
+    jobs = combine(command)
     values = next(job.values for job in jobs if not job.problems)
+    launch = partial(launch_jobs, train, jobs, command.n_jobs)
     tracker = tracking.open_tracker(
         values["tracking"], store_dir(), server=values["server"]
     )
@@ -102,7 +106,7 @@ def sweep_name(jobs: Sequence[Job]) -> str:
         if len(values) > MAX_VALUES:
             values = [*values[:2], "…", values[-1]]
         swept[key] = ",".join(values)
-    default_values = defaults()
+    default_values = committed_defaults()
     others = {k: v for k, v in _common_values(jobs).items() if v != default_values[k]}
     return printable(" ".join(f"{k}={v}" for k, v in {**swept, **others}.items()))
 
@@ -167,7 +171,10 @@ def _open_folder(digest: str, tracker: "Tracker", *, resume: bool) -> Iterator[P
 
 
 def _train(
-    missing: Sequence[Job], folder: Path, run: "Run", launch: LaunchJobs
+    missing: Sequence[Job],
+    folder: Path,
+    run: "Run",
+    launch: Callable[[Path, Mapping[str, str]], None],
 ) -> Exception | None:
     """Launch until each missing job is done or has failed.
 
@@ -183,8 +190,6 @@ def _train(
             record_killed(missing, folder, run)
         except (OSError, UserError) as error:
             return error
-        finally:
-            (folder / "multirun.yaml").unlink(missing_ok=True)  # written by Hydra
     return None
 
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.cli import Job
 from pipeline.files import printable
+from pipeline.sweeps.jobs import Job
 from pipeline.terminal import progress_bar
 
 

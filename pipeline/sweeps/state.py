@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError, files
-from pipeline.cli import Job, record_failure
+from pipeline.sweeps.jobs import Job
+from pipeline.sweeps.launch import record_failure
 
 if TYPE_CHECKING:
     from pipeline.tracking import RecordedRun, Run

@@ -50,7 +50,10 @@ class MlflowTracker:
                     params=[Param(key, str(value)) for key, value in params.items()],
                     tags=[RunTag(*tag) for tag in tags.items()],
                 )
-                yield MlflowRun(store, run)
+                opened = MlflowRun(store, run)
+                if diff := provenance.code_diff():
+                    opened.log_text("code.diff", diff)
+                yield opened
             status = "FINISHED"
         except Exception as exception:
             status, error = "FAILED", f"{type(exception).__name__}: {exception}"

@@ -6,15 +6,20 @@ It describes this process; the data and the options of a run are recorded by its
 import functools
 import getpass
 import importlib.metadata
+import json
 import os
 import platform
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "digit-pipeline"  # as in pyproject.toml
+CODE = ("pipeline", "conf", "pyproject.toml")  # what can change a result
+MAX_DIFF = 1_000_000  # characters
 
 
 def run_tags(extra: Mapping[str, str], lease: str) -> dict[str, str]:
@@ -26,7 +31,7 @@ def tags() -> dict[str, str]:
     """Return code, user, machine and versions of this process as MLflow tags."""
     experiment = os.environ.get("DVC_EXP_NAME")
     return {
-        **_git(),
+        **_commit(),
         **({"dvc.experiment": experiment} if experiment else {}),
         "version.python": platform.python_version(),
         "version.torch": version("torch"),
@@ -39,10 +44,42 @@ def tags() -> dict[str, str]:
 
 
 def packages() -> str:
-    """Return the installed packages, one `name==version` per line."""
-    installed = importlib.metadata.distributions()
-    lines = {f"{package.metadata['Name']}=={package.version}" for package in installed}
+    """Return the installed packages, which `pip install -r` installs elsewhere.
+
+    A package index has neither this project, nor packages that were installed from a
+    folder, nor the local part of a version, such as +cpu.
+    """
+    versions: dict[str, str] = {}
+    for package in importlib.metadata.distributions():
+        name = package.metadata["Name"]
+        origin = json.loads(package.read_text("direct_url.json") or "{}")
+        if name and name != PROJECT and "dir_info" not in origin:
+            # Of two versions on the path, Python imports the first.
+            versions.setdefault(name, package.version.partition("+")[0])
+    lines = [f"{name}=={version}" for name, version in versions.items()]
     return "\n".join(sorted(lines, key=str.lower)) + "\n"
+
+
+@functools.cache  # a process does not see later edits of the modules it has imported
+def code_diff() -> str:
+    """Return what differs from the commit in code and settings, as a patch for git.
+
+    New files are included. It is empty if nothing differs, or without a repository. A
+    longer text than `MAX_DIFF` is truncated.
+    """
+    if not _is_tracked():
+        return ""
+    paths = [path for path in CODE if (ROOT / path).exists()]
+    with tempfile.TemporaryDirectory() as folder:
+        # A second index, in which new files are added, and the user's is unchanged.
+        index = {"GIT_INDEX_FILE": f"{folder}/index"}
+        _git("read-tree", "HEAD", **index)
+        _git("add", "--intent-to-add", "--", *paths, **index)
+        options = ("--no-color", "--no-ext-diff", "--binary")
+        diff = _git("diff", *options, "HEAD", "--", *paths, **index) or ""
+    if len(diff) > MAX_DIFF:
+        diff = f"{diff[:MAX_DIFF]}\n(truncated: {len(diff):,} characters)\n"
+    return diff
 
 
 def _user() -> str:
@@ -58,21 +95,40 @@ def version(package: str) -> str:
     return importlib.metadata.version(package).partition("+")[0]
 
 
-def _git() -> dict[str, str]:
+@functools.cache
+def _commit() -> dict[str, str]:
     """Return the commit, and whether the code differs from it."""
-    options = {"cwd": ROOT, "stderr": subprocess.DEVNULL, "text": True}
-    git = functools.partial(subprocess.check_output, **options)
-    code = ["pipeline", "pyproject.toml"]
-    try:
-        commit = git(["git", "rev-parse", "HEAD"]).strip()
-        dirty = git(["git", "status", "--porcelain", "--", *code])
-    except (OSError, subprocess.CalledProcessError):
+    commit = (_git("rev-parse", "HEAD") or "").strip()
+    if not (commit and _is_tracked()):
         return {"git.commit": "none"}
     return {
         "git.commit": commit,
-        "git.dirty": str(bool(dirty)).lower(),
+        "git.dirty": str(bool(code_diff())).lower(),
         "mlflow.source.git.commit": commit,
     }
+
+
+def _is_tracked() -> bool:
+    """Return whether git tracks this package.
+
+    An installed package may be inside the repository of another project.
+    """
+    return _git("ls-files", "--error-unmatch", "pipeline/__init__.py") is not None
+
+
+def _git(*arguments: str, **environment: str) -> str | None:
+    """Return the output of git in the folder of this project; None if it fails."""
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        ).stdout.decode(errors="replace")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _processor() -> str:

@@ -14,7 +14,7 @@ from pipeline import files
 PACKAGE = Path(__file__).resolve().parents[1]
 # Modules and packages that change no result: settings, recording and printed text.
 NO_RESULT = frozenset(
-    {"cli", "interpret/text", "sweeps", "terminal", "tracking"}
+    {"cli", "interpret/text", "paths", "sweeps", "terminal", "tracking"}
     | {"training/reproduction", "training/terminal"}
 )
 # The same for the weights. The data are identified by their hash, so the code that

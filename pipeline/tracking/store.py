@@ -92,7 +92,7 @@ def open_store(folder: Path) -> Store:
     try:
         if not database.exists():
             _create(database)
-        mlflow.set_tracking_uri(uri)
+        _use(uri)
         client = MlflowClient(uri)
         experiment = client.get_experiment_by_name(name)
         experiment = experiment or _create_experiment(client, name, folder)
@@ -120,6 +120,15 @@ def write_lock(folder: Path) -> AbstractContextManager[None]:
     """Hold the lock for operations that MLflow itself does not make safe."""
     waiting = f"waiting for another process that writes to {folder / 'mlflow.db'}"
     return files.lock(folder / ".mlflow.db.lock", waiting=waiting)
+
+
+def _use(uri: str) -> None:
+    """Let MLflow use a store; the variable that it sets for processes is the user's."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    if before is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def sqlite_uri(database: Path) -> str:

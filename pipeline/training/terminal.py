@@ -6,6 +6,7 @@ cases the same command resumes from a checkpoint.
 
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Interrupt:
 
 @contextmanager
 def delayed_interrupt() -> Iterator[Interrupt]:
-    """Handle Ctrl-C, except in workers of a sweep, which ignore it."""
+    """Handle Ctrl-C, except in workers of a sweep, which ignore it, and in threads."""
     interrupt = Interrupt()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -49,8 +50,11 @@ def delayed_interrupt() -> Iterator[Interrupt]:
         print(message, file=sys.stderr)
 
     previous = signal.getsignal(signal.SIGINT)
-    if previous != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, handle)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if previous == signal.SIG_IGN or not in_main_thread:
+        yield interrupt
+        return
+    signal.signal(signal.SIGINT, handle)
     try:
         yield interrupt
     finally:

@@ -1,9 +1,25 @@
+import importlib
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from pipeline.cli import config
+from pipeline import paths
 from pipeline.cli.command import help_text
-from pipeline.cli.config import CONF_DIR, ConfigError, defaults, load_yaml, validate
+from pipeline.cli.config import (
+    ConfigError,
+    committed_defaults,
+    defaults,
+    parse_yaml,
+    run_name,
+    validate,
+)
 from pipeline.cli.schema import (
+    DataConfig,
     EvaluateConfig,
     InspectConfig,
     PredictConfig,
@@ -25,38 +41,65 @@ def test_every_key_of_the_configuration_is_an_option_of_a_stage():
 
 
 def test_every_default_has_a_comment_with_its_meaning():
-    for line in (CONF_DIR / "config.yaml").read_text().splitlines():
+    for line in (paths.conf_dir() / "config.yaml").read_text().splitlines():
         assert line.startswith("#") or len(line.split(" # ")[1]) > 10
 
 
-@pytest.mark.parametrize("text", ["hidden: [", "hidden: ${hiden}"])
-def test_a_file_of_conf_that_is_not_yaml_is_named(tmp_path, text):
-    (tmp_path / "x.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=r"cannot read .*x\.yaml: "):
-        load_yaml(tmp_path / "x.yaml")
+@pytest.mark.parametrize("text", ["hidden: [", "hidden: ${epochs}"])
+def test_a_default_that_cannot_be_read_is_named(text):
+    with pytest.raises(ConfigError, match=r"cannot read x\.yaml: |hidden: .* refers"):
+        parse_yaml(text, Path("x.yaml"))
 
 
-def test_help_has_each_option_with_its_default_and_comment():
-    text = help_text("python -m pipeline.train", "Trains.", TrainConfig, sweeps=True)
-    assert text.startswith("python -m pipeline.train [key=value ...]\n\nTrains.\n")
+STAGES = {
+    "data": DataConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "predict": PredictConfig,
+    "inspect": InspectConfig,
+    "sync": SyncConfig,
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_has_each_option_with_its_default_and_fits_80_columns(stage):
+    module = importlib.import_module(f"pipeline.{stage}")
+    name, sweeps = f"python -m pipeline.{stage}", stage == "train"
+    text = help_text(name, module.__doc__, STAGES[stage], sweeps=sweeps)
+    assert text.startswith(
+        f"{name} [key=value ...]\n\n{module.__doc__.splitlines()[0]}"
+    )
     options = [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
-    for key in TrainConfig.model_fields:
+    for key in STAGES[stage].model_fields:
         assert any(option.startswith(f"{key}=") for option in options)
-    assert "hidden_sizes or learning_rates" in text
-    assert max(map(len, text.splitlines())) <= 88
+    assert ("hidden_sizes or learning_rates" in text) == sweeps
+    assert max(map(len, text.splitlines())) <= 80
 
 
-def test_outputs_can_be_moved_and_outlive_the_copy_of_a_dvc_experiment(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setenv("PIPELINE_OUTPUTS", "")  # the same as unset
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    assert config.outputs_dir() == config.store_dir() == config.ROOT / "outputs"
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    assert config.outputs_dir() == config.ROOT / "outputs"
-    assert config.store_dir() == tmp_path / "outputs"
-    monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path / "x"))
-    assert config.outputs_dir() == config.store_dir() == tmp_path / "x"
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_option_is_read_by_its_stage(stage):
+    source = (paths.PACKAGE / f"{stage}.py").read_text()
+    read = {*re.findall(r"\bcfg\.(\w+)", source)}
+    assert read >= {*STAGES[stage].model_fields}
+
+
+def test_the_stages_are_listed_in_80_columns(capsys):
+    runpy.run_module("pipeline", run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    stages = [line.split()[2].partition(".")[2] for line in lines if "-m" in line]
+    assert stages == [*STAGES]
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("stage", ["train", "inspect"])
+def test_a_stage_that_is_started_as_a_file_says_how_to_start_it(stage, tmp_path):
+    command = [sys.executable, str(paths.PACKAGE / f"{stage}.py"), "hidden=5"]
+    environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr == f"error: run this stage with python -m pipeline.{stage}\n"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +119,41 @@ def test_the_default_server_is_the_tracking_uri_of_the_environment(monkeypatch):
     local = "http://127.0.0.1:5000"
     assert validate(TrainConfig, defaults() | {"server": local}).server == local
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@host")
-    with pytest.raises(ConfigError, match=r"\(from MLFLOW_TRACKING_URI\) must not con"):
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI must not contain"):
         validate(TrainConfig, defaults())
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///outputs/mlflow.db")
-    assert validate(SyncConfig, defaults()).server is None
+
+
+def test_the_tracking_uri_may_be_the_store_of_the_project_but_no_other(monkeypatch):
+    store = paths.store_dir() / "mlflow.db"
+    for address in (f"sqlite:///{store}", str(store)):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert validate(SyncConfig, defaults()).server is None
+    for address in (
+        "sqlite:///other.db",
+        "databricks",
+        "postgresql://me:secret@host/x",
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        with pytest.raises(ConfigError) as error:
+            validate(SyncConfig, defaults())
+        assert str(error.value) == (
+            "MLFLOW_TRACKING_URI must be an address such as http://127.0.0.1:5000 or "
+            f"that of the project's store, sqlite:///{store}"
+        )
+
+
+def test_a_run_is_named_by_what_differs_from_the_committed_defaults(
+    clone_project, tmp_path, monkeypatch
+):
+    clone_project(tmp_path / "clone")
+    monkeypatch.setattr(paths, "ROOT", tmp_path / "clone")
+    path = paths.conf_dir() / "config.yaml"
+    path.write_text(path.read_text().replace("lr: 0.001", "lr: 0.002"))
+    for function in (defaults, committed_defaults):
+        function.cache_clear()
+    try:
+        assert defaults()["lr"] == 0.002 and committed_defaults()["lr"] == 0.001
+        assert run_name(defaults()) == "hidden=20 seed=1 lr=0.002"
+    finally:
+        for function in (defaults, committed_defaults):
+            function.cache_clear()

@@ -71,6 +71,18 @@ def test_unprocessed_user_images_are_misclassified_and_equal_names_are_numbered(
     assert results["my_digits"]["accuracy"] <= 0.4
 
 
+def test_without_a_detector_only_the_certainty_is_left_out(
+    workspace, digit_folder, tmp_path
+):
+    expected, _ = evaluate(workspace, digit_folder)
+    del expected["my_digits"]["unsure"]
+    model = shutil.copy(workspace.trained("model.safetensors"), tmp_path)
+    results, printed = evaluate(workspace, digit_folder, model=model)
+    assert results == expected
+    assert {row["sure"] for row in table(workspace, "answers.csv")["my_digits"]} == {""}
+    assert f"{tmp_path / 'familiar.safetensors'} is missing" in printed
+
+
 def test_an_unreadable_set_does_not_stop_the_evaluation_of_others(
     workspace, digit_folder, tmp_path
 ):

@@ -3,6 +3,7 @@ import json
 import pickle
 import shutil
 
+import mlflow
 import numpy as np
 import pytest
 from PIL import Image
@@ -79,6 +80,37 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
     blank, line, noise, pair = (record["reason"] for record in records)
     assert blank == "blank" and noise and pair == "more than one digit"
     assert "the image does not look like the " in line
+
+
+def test_a_network_predicts_without_its_data_and_without_its_detector(
+    empty_project, few, write_idx, digit_folder, tmp_path
+):
+    folder = tmp_path / "zeros and ones"  # the other eight classes have no images
+    folder.mkdir()
+    data = few.train.pick(np.flatnonzero(few.train.labels < 2)[:8])
+    write_idx(folder / "images-idx3-ubyte", data.images)
+    write_idx(folder / "labels-idx1-ubyte", data.labels)
+    workspace = empty_project("moved")
+    options = {"epochs": 1, "batch_size": 7, "lr": 1e-6}
+    workspace.call("train", dataset=str(folder), **options)
+    folder.rename(tmp_path / "moved")
+    records, _ = predict(workspace, digit_folder)
+    assert {record["digit"] for record in records} - {0, 1}
+    with pytest.raises(FileNotFoundError, match="zeros and ones"):
+        predict(workspace, 0)
+    # The example of the logged model has two images, though there is one test image.
+    (path,) = workspace.outputs.rglob("MLmodel")
+    logged = mlflow.pyfunc.load_model(str(path.parent))
+    assert logged.predict(data.images[:3] / np.float32(255)).shape == (3, 10)
+    workspace.trained("familiar.safetensors").unlink()
+    without, printed = predict(workspace, digit_folder)
+    assert "familiar.safetensors is missing: without it, predict cannot" in printed
+    assert printed.count("certainty unknown") == 20
+    assert {record["sure"] for record in without} == {None}
+    same = "file", "probabilities"
+    assert [[r[k] for k in same] for r in without] == [
+        [r[k] for k in same] for r in records
+    ]
 
 
 def test_files_that_are_not_networks_are_refused_by_name(workspace, tmp_path):

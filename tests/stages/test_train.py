@@ -223,6 +223,12 @@ def test_evaluate_measures_the_same_as_the_training(finished, metrics):
     assert scores["loss"] == pytest.approx(metrics["val/loss"], rel=1e-6)
 
 
+def test_split_holdout_shows_a_validation_image_and_no_test_image(new_project):
+    printed = new_project.call("train", **DIGITS, split="holdout")
+    assert "\nvalidation image 0 is classified as " in printed
+    assert "test image" not in printed
+
+
 @pytest.fixture(scope="module")
 def two_networks(empty_project):
     """A workspace with a network of 3 and, trained later, one of 4 neurons."""

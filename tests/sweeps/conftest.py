@@ -3,19 +3,15 @@
 import contextlib
 import io
 import os
-import sys
 from dataclasses import dataclass
-from functools import partial
 from unittest.mock import patch
 
 import pytest
-import torch
 
 from pipeline.cli import TrainConfig
 from pipeline.cli.arguments import parse
-from pipeline.cli.launch import launch_jobs
 from pipeline.sweeps import run_sweep
-from pipeline.train import train
+from pipeline.train import train_and_record
 
 
 @dataclass(frozen=True)
@@ -40,16 +36,12 @@ class Sweep:
         text, error = io.StringIO(), ""
         with (
             patch.dict(os.environ, PIPELINE_OUTPUTS=str(self.workspace.outputs)),
-            patch.object(sys, "argv", ["train"]),
             contextlib.redirect_stdout(text),
         ):
             try:
-                launch = partial(launch_jobs, train, TrainConfig, command)
-                run_sweep(command.jobs, launch)
+                run_sweep(train_and_record, command)
             except ValueError as refused:
                 error = str(refused)
-            finally:
-                torch.set_flush_denormal(False)  # `train` sets it for its process
         return text.getvalue(), error
 
     def runs(self):

@@ -41,12 +41,13 @@ def test_parallel_jobs_give_the_same_table_as_sequential_ones(project, sweep):
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
 
 
-# Runs in the launcher: loky sends `train` by value, with this wrapper around it. The
+# Runs in the launcher: loky sends the function by value, with this wrapper around it.
+# The
 # worker of seed 3 is killed while it trains, that of seed 7 after it recorded its run.
 KILL_WORKERS = """
 import functools, os, signal, time
-from pipeline.cli import command
-launch = command.launch_jobs
+from pipeline.sweeps import driver
+launch = driver.launch_jobs
 def launch_jobs(function, *arguments):
     @functools.wraps(function)
     def killed(config, context):
@@ -61,7 +62,7 @@ def launch_jobs(function, *arguments):
                 kill()
             time.sleep(0.01)
     launch(killed, *arguments)
-command.launch_jobs = launch_jobs
+driver.launch_jobs = launch_jobs
 """
 
 

@@ -1,7 +1,8 @@
 import pytest
 
-from pipeline.cli import Job, defaults
+from pipeline.cli import defaults
 from pipeline.sweeps.driver import sweep_name
+from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
 from pipeline.sweeps.report import Setting, describe
 

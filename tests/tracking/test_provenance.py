@@ -1,4 +1,21 @@
+import subprocess
+import sys
+
+from mlflow.artifacts import load_text
+
 from pipeline.tracking import provenance
+from pipeline.tracking.store import open_store
+
+RECORD = """
+import sys
+from pathlib import Path
+from pipeline import tracking
+
+tracker = tracking.open_tracker("mlflow", Path(sys.argv[1]), server=None)
+with tracker.start_run(name="a name", params={}, tags={}, lease="digest/one"):
+    pass
+"""
+PRINT_COMMIT = "from pipeline.tracking import provenance; print(provenance.tags())"
 
 
 def test_versions_have_no_local_part():
@@ -6,3 +23,60 @@ def test_versions_have_no_local_part():
     assert tags["version.python"].startswith("3.")
     assert tags["version.torch"] and "+" not in tags["version.torch"]
     assert "\nmlflow==3." in provenance.packages()
+
+
+def test_packages_can_be_installed_in_another_environment():
+    """No local versions, no project in a folder, and each name once."""
+    lines = provenance.packages().splitlines()
+    names = [line.split("==")[0] for line in lines]
+    assert len({*names}) == len(names) and "digit-pipeline" not in names
+    assert not [line for line in lines if {*"+@/ "} & {*line}]
+
+
+def test_code_that_is_not_committed_is_recorded_as_a_patch(
+    clone_project, store, tmp_path
+):
+    clone = clone_project(tmp_path / "clone").outputs.parent
+
+    def git(*arguments):
+        return subprocess.check_output(["git", *arguments], cwd=clone, text=True)
+
+    def record():
+        subprocess.run([sys.executable, "-c", RECORD, store], cwd=clone, check=True)
+        (run,) = open_store(store).search("")
+        return run
+
+    clean = record()
+    assert clean.data.tags["git.dirty"] == "false"
+    assert not open_store(store).client.list_artifacts(clean.info.run_id)
+
+    (clone / "README.md").write_text("not code")
+    (clone / "pipeline" / "new.py").write_text("NEW = 1\n")
+    with (clone / "conf" / "config.yaml").open("a") as stream:
+        stream.write("# a comment\n")
+    before = git("status", "--porcelain")
+    dirty = record()
+    assert dirty.data.tags["git.dirty"] == "true"
+    assert dirty.data.tags["git.commit"] == git("rev-parse", "HEAD").strip()
+    assert git("status", "--porcelain") == before  # the user's index is unchanged
+    patch = load_text(f"{dirty.info.artifact_uri}/code.diff")
+    assert "not code" not in patch
+
+    git("stash", "--include-untracked")
+    (tmp_path / "code.diff").write_text(patch)
+    git("apply", str(tmp_path / "code.diff"))
+    assert (clone / "pipeline" / "new.py").read_text() == "NEW = 1\n"
+    assert (clone / "conf" / "config.yaml").read_text().endswith("# a comment\n")
+
+
+def test_a_package_inside_the_repository_of_another_project_has_no_commit(
+    copy_package, tmp_path
+):
+    copy_package(tmp_path)
+    (tmp_path / "other.py").touch()
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "other.py"], ["commit", "-qm", "other"]):
+        subprocess.run(["git", *identity, *command], cwd=tmp_path, check=True)
+    command = [sys.executable, "-c", PRINT_COMMIT]
+    printed = subprocess.check_output(command, cwd=tmp_path, text=True)
+    assert "'git.commit': 'none'" in printed and "git.dirty" not in printed

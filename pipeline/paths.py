@@ -1,0 +1,44 @@
+"""Where the settings are, and where results go; neither is read or created here."""
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent  # of a clone
+
+
+def _installed() -> bool:
+    """Whether this is an installed wheel, which contains conf/, and not a clone."""
+    return (PACKAGE / "conf").is_dir()
+
+
+def conf_dir() -> Path:
+    """Return the folder with the settings."""
+    return (PACKAGE if _installed() else ROOT) / "conf"
+
+
+def project_dir() -> Path:
+    """Return the clone, or the working directory if the project is installed.
+
+    If DVC runs an experiment in a temporary copy of the clone, this is the clone.
+    """
+    return Path.cwd() if _installed() else Path(os.environ.get("DVC_ROOT") or ROOT)
+
+
+def outputs_dir() -> Path:
+    """Return the folder that all stages write to: outputs/, or `PIPELINE_OUTPUTS`."""
+    return _outputs_of(Path.cwd() if _installed() else ROOT)
+
+
+def store_dir() -> Path:
+    """Return the folder of MLflow's store, the checkpoints and the sweeps.
+
+    It is `outputs_dir()`, except in a temporary copy that DVC makes: there it is
+    outputs/ of the clone, so that these files remain.
+    """
+    return _outputs_of(project_dir())
+
+
+def _outputs_of(project: Path) -> Path:
+    outputs = os.environ.get("PIPELINE_OUTPUTS")
+    return Path(outputs).expanduser().resolve() if outputs else project / "outputs"

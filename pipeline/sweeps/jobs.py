@@ -1,0 +1,71 @@
+"""The jobs of a sweep: the combinations of the values that it varies.
+
+`launch.py` trains them; `outcomes.py` reads their results.
+"""
+
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.cli import (
+    HYPERPARAMETERS,
+    Command,
+    ConfigError,
+    TrainConfig,
+    run_name,
+    validate,
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a sweep."""
+
+    swept: dict[str, Any]  # the keys that the sweep varies
+    values: dict[str, Any]  # of all keys, validated unless there are problems
+    config: TrainConfig | None  # None if there are problems
+    problems: list[str]  # why it cannot be trained; empty if it can
+
+    @classmethod
+    def of(cls, values: dict[str, Any], swept: Iterable[str]) -> "Job":
+        """Validate the values of a job."""
+        config, problems = None, []
+        try:
+            config = validate(TrainConfig, values)
+            values = values | config.model_dump()
+        except ConfigError as error:
+            problems = str(error).split("\n")
+        return cls({key: values[key] for key in swept}, values, config, problems)
+
+    @property
+    def name(self) -> str:
+        """The name of its run, such as "hidden=40 seed=2"."""
+        return run_name(self.values, named=self.swept)
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder, such as "hidden=40,seed=2"."""
+        name = ",".join(f"{key}={value}" for key, value in self.swept.items())
+        safe = re.sub(r"[^\w=.,+-]", "_", name)[:100]
+        if safe != name:
+            safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+        return safe
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The keys that the sweep varies, as tags of its run."""
+        return {key: str(value) for key, value in self.swept.items()}
+
+
+def combine(command: Command) -> list[Job]:
+    """Return a job for each combination of the swept values, without duplicates."""
+    swept, values = command.swept, command.values
+    keys = [key for key in HYPERPARAMETERS if key in swept] or ["seed"]
+    rows = itertools.product(*(swept.get(key, [values[key]]) for key in keys))
+    settings = [{**values, **dict(zip(keys, row, strict=True))} for row in rows]
+    jobs = [Job.of(setting, keys) for setting in settings]
+    return list({job.folder: job for job in jobs}.values())

@@ -1,0 +1,128 @@
+"""Trains the jobs of a sweep, one after another or several at a time.
+
+It decides neither which jobs there are nor which are missing.
+"""
+
+import io
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+
+from pipeline import files
+from pipeline.cli import USER_ERRORS
+from pipeline.paths import outputs_dir
+from pipeline.sweeps.jobs import Job
+from pipeline.terminal import ignore_broken_pipe
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where a training run writes, and what a sweep adds to its run."""
+
+    folder: Path = field(default_factory=outputs_dir)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None  # of the run; None for the usual name
+
+
+def launch_jobs(
+    function: Callable[..., object],
+    jobs: Sequence[Job],
+    n_jobs: int,
+    folder: Path,
+    tags: Mapping[str, str],
+) -> None:
+    """Train the valid jobs of a sweep, except those that have already ended.
+
+    A job that ends leaves a file `done` in its folder, or `error.txt` with the reason.
+    While it trains, its process holds `lock`, and the file `begun` exists.
+
+    Args:
+        function: Trains one job, given its configuration and a `RunContext`.
+        jobs: All jobs; those with problems are ignored.
+        n_jobs: How many are trained at a time; -1 for as many as there are cores.
+        folder: The folder of the sweep.
+        tags: The tags of each run.
+
+    Raises:
+        BrokenExecutor: If the system killed a worker.
+    """
+    run = partial(_run_job, function, folder, tags, os.getpid())
+    valid = [job for job in jobs if not job.problems]
+    if n_jobs == 1:
+        for job in valid:
+            run(job)
+    else:
+        from joblib import Parallel, delayed
+
+        parallel = Parallel(n_jobs, backend="loky", batch_size=1)
+        parallel(delayed(run)(job) for job in valid)
+
+
+def _run_job(
+    function: Callable[..., object],
+    folder: Path,
+    tags: Mapping[str, str],
+    launcher: int,
+    job: Job,
+) -> None:
+    target = folder / job.folder
+    context = RunContext(target, {**tags, **job.tags, "setting": job.name}, job.name)
+    waiting = f"waiting for another process, which is training {job.name}"
+    lock = files.lock(target / "lock", waiting=waiting)
+    try:
+        with _exit_if_launcher_ends(launcher), lock:
+            if any((target / name).exists() for name in ("done", "error.txt")):
+                return
+            (target / "begun").touch()
+            with redirect_stdout(io.StringIO()):  # the sweep prints one line
+                function(job.config, context)
+            (target / "done").touch()
+    except Exception as error:  # any error ends this job, but not the sweep
+        reason, details = " ".join(str(error).split()), ""
+        if not reason or not isinstance(error, USER_ERRORS):
+            reason = f"{type(error).__name__}: {reason}"
+            details = traceback.format_exc()
+        record_failure(target, f"{reason}\n{details}")
+
+
+def record_failure(folder: Path, reason: str) -> None:
+    """Write the reason why a job failed into its folder, unless it already has one."""
+    if not (folder / "error.txt").exists():
+        with files.atomic_file(folder / "error.txt") as path:
+            path.write_text(reason)
+
+
+_training = threading.Lock()
+
+
+@contextmanager
+def _exit_if_launcher_ends(launcher: int) -> Iterator[None]:
+    """Train in this process, which exits afterwards if its launcher was killed.
+
+    Otherwise joblib's workers would wait for more work forever.
+    """
+    if os.getpid() != launcher:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher handles Ctrl-C
+        _watch_launcher(launcher)
+    with _training:
+        yield
+
+
+@cache
+def _watch_launcher(launcher: int) -> None:
+    ignore_broken_pipe()  # a killed launcher no longer reads the pipe
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1)
+        with _training:
+            os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from pipeline.datasets import REGISTRY, DatasetSpec
+from pipeline.datasets.download import RawFiles
+from pipeline.datasets.sources import TorchvisionMirrors
+
+TOYS = (
+    "ball",
+    "car",
+    "doll",
+    "drum",
+    "kite",
+    "puzzle",
+    "robot",
+    "teddy",
+    "top",
+    "yoyo",
+)
+
+
+def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypatch):
+    toys = DatasetSpec(
+        "toys",
+        read=lambda folder: (few.train, few.val),
+        class_names=TOYS,
+        noun="toy",
+        plural="toys",
+        prepared_as_mnist=False,
+    )
+    monkeypatch.setitem(REGISTRY, "toys", toys)
+    workspace = empty_project("toys")
+    printed = {
+        stage: workspace.call(stage, **keys)
+        for stage, keys in {
+            "data": {"dataset": "toys"},
+            "train": {"dataset": "toys", "epochs": 2},
+            "evaluate": {"sets": ["toys"]},
+            "predict": {"images": "0,1"},
+            "inspect": {},
+        }.items()
+    }
+    label = TOYS[few.val.labels[0]]
+    assert f"its label is {label}\n" in printed["train"]
+    assert f"toys test image 0: {label} (" in printed["predict"]
+    for stage in ("data", "train", "predict"):
+        assert all(name in printed[stage] for name in TOYS)
+    for stage in ("data", "train", "evaluate", "predict"):
+        assert "digit" not in printed[stage]
+    (mistakes,) = workspace.outputs.rglob("toys-mistakes.json")
+    table = json.loads(mistakes.read_text())
+    columns = [table["columns"].index(name) for name in ("label", "answer")]
+    assert {row[column] for row in table["data"] for column in columns} <= {*TOYS}
+
+
+def test_an_entry_without_ten_class_names_is_refused():
+    with pytest.raises(ValueError, match="toys must have 10 class names, has 9"):
+        DatasetSpec("toys", read=lambda folder: None, class_names=TOYS[:9])
+
+
+def test_files_that_no_source_has_are_named_with_their_folder(tmp_path, capfd):
+    hashes = ("0a", "1b", "2c", "3d")
+    unknown = RawFiles("Toys", hashes, (TorchvisionMirrors("Toys"),))
+    for raw_files in (unknown, RawFiles("Toys", hashes)):
+        with pytest.raises(FileNotFoundError, match="put these files") as missing:
+            raw_files.fetch(tmp_path)
+        assert str(tmp_path / "Toys" / "raw") in str(missing.value)
+        assert "0a  train-images-idx3-ubyte" in str(missing.value)
+    printed = capfd.readouterr().err
+    text = "Toys: download from torchvision's mirrors failed: torchvision has no Toys"
+    assert printed == f"{text}\n"
