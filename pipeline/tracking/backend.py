@@ -34,30 +34,37 @@ def open_tracker(kind: str, store: Path, *, server: str | None) -> Tracker:
     return MlflowTracker(opened, server)
 
 
-def find_training_run(run_id: str, *, store: Path) -> RecordedRun:
+def find_training_run(text: str, *, store: Path) -> RecordedRun:
     """Return the run of a training run, and its files.
 
+    Args:
+        text: The id of the run, the first characters of its id, or its name.
+        store: The folder of the embedded store.
+
     Raises:
-        UserError: If the store does not have this run, or the run has no network.
+        UserError: If the store does not have exactly one such run, or the run has no
+            network.
     """
     client = _open_store(store).client
-    from mlflow.exceptions import MlflowException
+    from pipeline.tracking.store import recorded_run, search_runs
 
-    from pipeline.tracking.store import recorded_run
-
-    try:
-        run = recorded_run(client.get_run(run_id))
-    except MlflowException:
+    runs = search_runs(client, text)
+    if not runs:
         raise UserError(
-            f"{store / 'mlflow.db'} has no run {run_id!r}: enter the complete id that "
-            "python -m pipeline.train printed"
-        ) from None
+            f"{store / 'mlflow.db'} has no run {text!r}: enter the id that "
+            "python -m pipeline.train printed, its first characters, or the run's name"
+        )
+    if len(runs) > 1:
+        ids = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in runs[:5])
+        more = ", ..." if len(runs) > 5 else ""
+        raise UserError(f"{text!r} can be several runs: enter one of {ids}{more}")
+    run = recorded_run(runs[0])
     if not (run.folder / "train" / "model.safetensors").exists():
         reason = f"it is {run.status}"
         if (run.folder / "sweep").exists():
             reason = "it is a sweep; enter the id of one of its child runs"
         name = run.tags["mlflow.runName"]
-        raise UserError(f"run {name} ({run_id}) has no network: {reason}")
+        raise UserError(f"run {name} ({run.run_id}) has no network: {reason}")
     return run
 
 

@@ -156,6 +156,26 @@ def path_from_uri(uri: str) -> Path:
     return Path(url2pathname(urlparse(uri).path))
 
 
+def search_runs(client: MlflowClient, text: str) -> list[Run]:
+    """Return the run with this id, or all runs with this name or start of the id."""
+    mark = "'" if '"' in text else '"'
+    queries = [f"attributes.run_name = {mark}{text}{mark}"]
+    if re.fullmatch("[0-9a-f]+", text):
+        queries.append(f"attributes.run_id LIKE '{text}%'")
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    try:
+        return [client.get_run(text)]
+    except MlflowException:  # it is no complete id
+        pass
+    try:
+        found = [
+            run for query in queries for run in client.search_runs(experiments, query)
+        ]
+    except MlflowException:  # no name has such characters
+        return []
+    return list({run.info.run_id: run for run in found}.values())
+
+
 def recorded_run(run: Run) -> RecordedRun:
     """Convert a run of MLflow to the form in which stages use it."""
     folder = path_from_uri(run.info.artifact_uri)

@@ -32,10 +32,10 @@ def tracker(store):
 def start_run():
     """Return a function that starts a run in a store."""
 
-    def start(folder, *, lease="digest/one", tags=None, server=None):
+    def start(folder, *, name="a name", lease="digest/one", tags=None, server=None):
         tracker = tracking.open_tracker("mlflow", folder, server=server)
         return tracker.start_run(
-            name="a name", params={"hidden": 20}, tags=tags or {}, lease=lease
+            name=name, params={"hidden": 20}, tags=tags or {}, lease=lease
         )
 
     return start

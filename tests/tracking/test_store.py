@@ -5,7 +5,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from pipeline import tracking
+from pipeline import UserError, tracking
 from pipeline.model.network import Network
 from pipeline.tracking.store import (
     artifact_root,
@@ -115,6 +115,25 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
             assert resumed.id == recorded[1].run_id
 
 
+def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
+    runs = []
+    for name in ("hidden=5 'a'", 'hidden=6 "b"', "twice", "twice"):
+        with start_run(store, name=name, lease=f"digest/{len(runs)}") as run:
+            run.log_text("train/model.safetensors", "")
+        runs.append(run)
+    for run, name in zip(runs, ("hidden=5 'a'", 'hidden=6 "b"'), strict=False):
+        for text in (run.id, run.id[:12], name):
+            assert tracking.find_training_run(text, store=store).run_id == run.id
+    with pytest.raises(
+        UserError, match="'twice' can be several runs: enter one"
+    ) as error:
+        tracking.find_training_run("twice", store=store)
+    assert all(f"{run.id} (twice)" in str(error.value) for run in runs[2:])
+    for text in ("%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):
+        with pytest.raises(UserError, match="has no run"):
+            tracking.find_training_run(text, store=store)
+
+
 @pytest.mark.parametrize(
     ("artifact", "message"),
     [
@@ -126,7 +145,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
 def test_only_a_run_with_a_network_is_the_run_of_a_training(
     store, start_run, artifact, message
 ):
-    with pytest.raises(ValueError, match=r"has no run '0{32}': enter the complete id"):
+    with pytest.raises(ValueError, match=r"has no run '0{32}': enter the id"):
         tracking.find_training_run("0" * 32, store=store)
     with start_run(store) as run:
         run.log_text(artifact, "")
