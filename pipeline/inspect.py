@@ -154,13 +154,13 @@ def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
     from pipeline import interpret
 
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
-    unlearned = [
+    frozen_pixels = [
         None if history is None else interpret.frozen_weights(history).min(axis=1)
         for history in (a.history(), b.history())
     ]
     folder = outputs_dir() / "answers" / "against"
     with atomic_folder(folder) as partial:
-        interpret.write_comparison(comparison, unlearned, partial)
+        interpret.write_comparison(comparison, frozen_pixels, partial)
     sha256 = b.metadata.get("data_sha256")
     warning = ""
     if sha256 is None:

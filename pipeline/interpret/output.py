@@ -221,18 +221,18 @@ def term_images(
 
 def write_comparison(
     comparison: NetworkComparison,
-    unlearned: Sequence[Bool[np.ndarray, "784"] | None],
+    frozen_pixels: Sequence[Bool[np.ndarray, "784"] | None],
     folder: Path,
 ) -> None:
     """Write matched neurons as the table matches.csv and as the images matches.png.
 
     Args:
         comparison: The comparison of networks A and B.
-        unlearned: For A and B, the pixels whose weights never changed; drawn in grey.
+        frozen_pixels: For A and B, the pixels whose weights never changed: grey.
         folder: Where the two files are written.
     """
     files.write_csv(folder / "matches.csv", comparison_rows(comparison))
-    images = comparison_images(comparison, unlearned)
+    images = comparison_images(comparison, frozen_pixels)
     plots.image_rows(images, text=0).save(folder / "matches.png")
 
 
@@ -250,7 +250,8 @@ def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
 
 
 def comparison_images(
-    comparison: NetworkComparison, unlearned: Sequence[Bool[np.ndarray, "784"] | None]
+    comparison: NetworkComparison,
+    frozen_pixels: Sequence[Bool[np.ndarray, "784"] | None],
 ) -> list[ImageRow]:
     """Return the weights of neurons matched by activations, most similar first."""
     kernels = [n.layer_1.get_weights()[0].T for n in (comparison.a, comparison.b)]
@@ -264,7 +265,7 @@ def comparison_images(
         b = f"{neuron_name(1, match.b)} {match.similarity_text}"
         captions = f"A  {neuron_name(1, match.a)}", f"B  {b}"
         for caption, kernel, neuron, grey in zip(
-            captions, kernels, (match.a, match.b), unlearned, strict=True
+            captions, kernels, (match.a, match.b), frozen_pixels, strict=True
         ):
             colours = diverging_colours(kernel[[neuron]], scale=scale, grey=grey)
             pairs.append((caption, colours[0]))

@@ -57,9 +57,9 @@ def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mni
 
 def test_pixels_whose_weights_never_changed_are_grey_for_each_network(trained, few):
     result = alignment.NetworkComparison.of(trained.network, trained.network, few.val)
-    unlearned = np.zeros(784, bool)
-    unlearned[0] = True
-    first, *_ = comparison_images(result, [unlearned, None])
+    frozen = np.zeros(784, bool)
+    frozen[0] = True
+    first, *_ = comparison_images(result, [frozen, None])
     a, b = [*first.images.values()][:2]
     assert tuple(a[0, 0]) == GRID != tuple(b[0, 0])
 

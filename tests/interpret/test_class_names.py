@@ -1,11 +1,17 @@
 """For a network of clothes, texts and plots name garments and no digits."""
 
+import json
 import re
 
 import pytest
 
 from pipeline.datasets import spec
-from pipeline.interpret import pre_activations, render_tutorial, worksheets
+from pipeline.interpret import (
+    pre_activations,
+    render_tutorial,
+    worksheets,
+    write_analysis,
+)
 from pipeline.interpret.names import class_title
 
 NAMES = spec("fashion_mnist").class_names
@@ -41,3 +47,11 @@ def test_worksheets_name_garments(clothes):
     for number, name in enumerate(NAMES, start=1):
         assert re.search(rf"^{name} +N2{number} ", softmax, re.MULTILINE)
     assert "digit" not in text
+
+
+def test_the_files_of_inspect_keep_their_columns_and_name_garments(clothes, tmp_path):
+    write_analysis(clothes, tmp_path)
+    arrays = json.loads((tmp_path / "summary.json").read_text())["arrays"]
+    assert arrays[2]["why"] == "20 neurons x 10 garments"
+    header, *_ = (tmp_path / "neurons.csv").read_text().splitlines()
+    assert {"mean_9", "cost_9"} < {*header.split(",")}

@@ -52,7 +52,7 @@ function readColours() {
   const rgb = (name) => style.getPropertyValue(name).trim().slice(1)
     .replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3").match(/../g).map((two) => parseInt(two, 16));
   colours = Object.fromEntries(
-    ["positive", "negative", "zero", "untrained", "muted", "selected"]
+    ["positive", "negative", "zero", "frozen", "muted", "selected"]
       .map((name) => [name, rgb(`--${name}`)]));
 }
 
@@ -79,5 +79,5 @@ function imageCanvas(image) {
 }
 
 const templateColours = (neuron) => (pixel) => (model.alwaysZero.has(pixel)
-  ? colours.untrained
+  ? colours.frozen
   : diverging(network().parameter(1, pixel, neuron) / network().largeWeight));

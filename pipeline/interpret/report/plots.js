@@ -4,28 +4,28 @@ function showParameter() {
   const { layer, input, neuron } = state, { last, networks } = model;
   const values = networks.map((each) => each.parameter(layer, input, neuron));
   const isPixel = layer === 1 && input !== null;
-  const isUntrained = isPixel && model.alwaysZero.has(input);
+  const isFrozen = isPixel && model.alwaysZero.has(input);
   $("t-parameter").textContent = `Parameter ${parameterName(layer, input, neuron)}, ` +
     `one of ${integer(model.size)}`;
   const source = inputName(layer, input) + (isPixel ? ` (${rowAndColumn(input)})` : "");
   const name = input === null ? `The bias of ${neuronName(layer, neuron)}`
     : `The weight from ${source} to ${neuronName(layer, neuron)}`;
-  const isExact = state.epoch === last || isUntrained;
+  const isExact = state.epoch === last || isFrozen;
   const value = (isExact ? (v) => number(v, 6) : approximate)(values[state.epoch]);
   const initial = values[0] === 0 ? "0" : approximate(values[0]);
   let change = `It started at ${initial} and ended at ${number(values[last], 6)}.`;
   if (!model.hasHistory) change = "Its value in earlier epochs is not available.";
-  else if (isUntrained) change = "It was never trained: its pixel is 0 in all training " +
+  else if (isFrozen) change = "It was never trained: its pixel is 0 in all training " +
     "images, so it still has its initial random value, bit for bit.";
   const usage = isPixel ? " The pixel is nonzero in " +
     `${percent(model.tensors.nonzero_rate[input], 2)} of the training images; its mean ` +
     `value is ${number(model.tensors.mean_level[input], 3)}.` : "";
   $("parameter-text").textContent = `${name}. At the selected epoch it is ${value}. ` +
     `${change}${usage} To see another parameter, click it or enter its name above.`;
-  $("history").replaceChildren(model.hasHistory ? historyPlot(values, isUntrained) : "");
+  $("history").replaceChildren(model.hasHistory ? historyPlot(values, isFrozen) : "");
 }
 
-function historyPlot(values, isUntrained) {
+function historyPlot(values, isFrozen) {
   const { last, epochs } = model;
   const [width, height, left, right, top, bottom] = [640, 190, 64, 16, 12, 34];
   const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
@@ -43,8 +43,8 @@ function historyPlot(values, isUntrained) {
   label(x(last), height - 8, `epoch ${epochs[last]}`, "end"),
   svg("polyline", { fill: "none", "stroke-width": 2,
     points: values.map((value, place) => `${x(place)},${y(value)}`).join(" "),
-    stroke: isUntrained ? "var(--pale)" : "var(--positive)",
-    "stroke-dasharray": isUntrained ? "6 5" : "none" }),
+    stroke: isFrozen ? "var(--pale)" : "var(--positive)",
+    "stroke-dasharray": isFrozen ? "6 5" : "none" }),
   svg("circle", { cx: x(state.epoch), cy: y(values[state.epoch]), r: 5,
     fill: "var(--selected)" }));
 }
