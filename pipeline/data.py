@@ -7,7 +7,7 @@ mean of 0.1307, and 67 pixels that are always 0.
 """
 
 from pipeline.cli import DataConfig, outputs_dir, stage
-from pipeline.terminal import table
+from pipeline.terminal import table, wrap
 
 
 def data(cfg: DataConfig) -> None:
@@ -17,11 +17,13 @@ def data(cfg: DataConfig) -> None:
     path, is_new = datasets.prepare(cfg.dataset, folder=outputs_dir() / "data")
     summary = datasets.summary(path)
     pixels = summary["pixels"]
-    print(f"{path} {'created' if is_new else 'exists'}, sha256 {summary['sha256']}")
+    print(f"{path} {'created' if is_new else 'exists'}\nsha256 {summary['sha256']}")
     names = datasets.spec(cfg.dataset).class_names
-    counts = [summary[part] for part in ("train", "test")]
-    rows = [("all", *(f"{part['images']:,}" for part in counts))]
-    rows += zip(names, *(map(str, part["per_class"]) for part in counts), strict=True)
+    counts = [
+        [f"{n:,}" for n in (summary[part]["images"], *summary[part]["per_class"])]
+        for part in ("train", "test")
+    ]
+    rows = zip(("all", *names), *counts, strict=True)
     print(table(("class", "train", "test"), rows, left=["class"]))
     print(
         f"pixels mean {pixels['mean']:.4f}, standard deviation {pixels['std']:.4f}, "
@@ -29,7 +31,8 @@ def data(cfg: DataConfig) -> None:
     )
     unused = len(summary["never_lit"])
     print(f"{unused} of the 784 pixels are 0 in all training images")
-    print(f"plots  {path.stem}-means.png and {path.stem}-samples.png in that folder")
+    plots = f"plots  {path.stem}-means.png and {path.stem}-samples.png in that folder"
+    print(wrap(plots))
 
 
 if __name__ == "__main__":

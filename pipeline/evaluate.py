@@ -4,7 +4,7 @@ Reads outputs/train/ (or the network of run=<id> or model=<file>) and the test s
 default the validation images of the training run: MNIST's 10,000 test images, of which
 the default network classifies 95.9 % correctly, with a loss of 0.147. A folder can
 contain images with a labels.csv, images in sub-folders 0 to 9, images whose names start
-with the digit, or a pair of IDX files. Writes metrics.json, answers.csv, classes.csv,
+with the label, or a pair of IDX files. Writes metrics.json, answers.csv, classes.csv,
 confusion.csv, calibration.csv and scores.png to outputs/evaluate/, and records them in
 the MLflow run that trained the network. Takes 4 s.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import UserError
 from pipeline.cli import EvaluateConfig, outputs_dir, stage, store_dir
-from pipeline.terminal import progress, table
+from pipeline.terminal import progress, table, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from pipeline.tracking import Run
 
 EXPLANATION = """
-The 95 % interval shows how much the accuracy may vary by chance. The accuracy on the
-training images is higher, because the network has learned from them. A confidence
-above the accuracy means that the network is overconfident; the calibration error is
-the mean difference between the two."""
+The 95 % interval shows how much the accuracy may vary by chance. The accuracy
+on the training images is higher, because the network has learned from them. A
+confidence above the accuracy means that the network is overconfident; the mean
+difference between the two is the ECE, the expected calibration error."""
 UNSURE = """\
-Do not rely on unsure predictions: the image does not look like the training images of
-the predicted class, or another class is almost as probable."""
+Do not rely on unsure predictions: the image does not look like the training
+images of the predicted class, or another class is almost as probable."""
 MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 
 
@@ -60,7 +60,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
             _record(result, run, step=trained.epochs)
     certainty = UNSURE
     if not trained.detector:
-        certainty = (
+        certainty = wrap(
             f"{trained.detector_path} is missing: without it, the values of unsure and "
             "of the column sure in answers.csv are unknown."
         )
@@ -99,7 +99,7 @@ def _evaluate_sets(
         problems += test_set.problems
         names_used = [result.test_set.name for result in results]
         test_set = with_unique_name(test_set, names_used)
-        print(f"{test_set.name}: {test_set.description}")
+        print(wrap(f"{test_set.name}: {test_set.description}"))
         result = evaluate_network(
             test_set, network=trained.network, detector=trained.detector, spec=spec
         )
@@ -164,7 +164,7 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
                 f"{metrics['unsure']:.1%}" if "unsure" in metrics else "-",
             )
         )
-    return table((*columns, "calibration error", "unsure"), rows, left=("set",))
+    return table((*columns, "ECE", "unsure"), rows, left=("set",))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pipeline import SIDE, UserError
 from pipeline.cli import PredictConfig, outputs_dir, stage, store_dir
 from pipeline.files import printable
-from pipeline.terminal import probability_bars
+from pipeline.terminal import probability_bars, wrap
 
 if TYPE_CHECKING:
     from pipeline.evaluation import Prediction
@@ -47,12 +47,10 @@ def predict(cfg: PredictConfig) -> None:
         prepare=spec.prepared_as_mnist,
     )
     if not detector:
-        print(
-            f"{trained.detector_path} is missing: without it, predict cannot judge "
-            "whether an answer is sure\n"
-        )
+        text = "without it, predict cannot judge whether an answer is sure"
+        print(wrap(f"{trained.detector_path} is missing: {text}") + "\n")
     if len(listing.entries) > 1:
-        print(f"{len(listing.entries):,} images: {listing.description}\n")
+        print(wrap(f"{len(listing.entries):,} images: {listing.description}") + "\n")
     predictions: list[Prediction] = []
     for image in input_images:
         prediction = classify(image, network=network, detector=detector, spec=spec)
@@ -76,7 +74,7 @@ def predict(cfg: PredictConfig) -> None:
 def _text(prediction: "Prediction") -> str:
     """Return the lines for the terminal: the summary and a bar for each class."""
     title = printable(prediction.input_image.name)
-    lines = [f"{title}: {', '.join(prediction.summary())}"]
+    lines = [wrap(f"{title}: {', '.join(prediction.summary())}")]
     if not prediction.is_blank:
         names = prediction.spec.class_names
         lines += probability_bars(prediction.probabilities, names)

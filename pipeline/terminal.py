@@ -47,6 +47,17 @@ def ignore_broken_pipe() -> None:
             setattr(sys, name, wrapped)
 
 
+def wrap(text: str) -> str:
+    """Wrap a line at words to 80 columns; the following lines are indented."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def print_error(message: str) -> None:
     """Print lines to stderr; on a terminal, they wrap at words."""
     lines = [printable(line) for line in message.split("\n")]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
     from pipeline.tracking import Run
-    from pipeline.training import Epoch, RecordedTraining, Recorder
+    from pipeline.training import Epoch, Recorder
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class TrainingResult:
     """A recorded training run."""
 
     network: "Network"
+    sha256: str  # of its tensors
     metrics: dict[str, float]  # of metrics.json: losses in nats, accuracies in [0, 1]
     history: "list[Epoch]"  # the metrics of each epoch
     run_id: str | None  # of its MLflow run; None with tracking="none"
@@ -79,9 +80,37 @@ def _one_thread() -> Iterator[None]:
 def train_and_record(
     cfg: TrainConfig, context: RunContext | None = None
 ) -> TrainingResult:
-    """Train a network; a sweep gives the context."""
+    """Train a network, or reproduce a run; a sweep gives the context."""
     with _one_thread():
+        if cfg.reproduce:
+            return _reproduce(cfg)
         return _train(cfg, context or RunContext())
+
+
+def _reproduce(cfg: TrainConfig) -> TrainingResult:
+    """Train a recorded run again, and compare the two networks.
+
+    Raises:
+        UserError: If the run or its data are not available, or the networks differ.
+    """
+    from pipeline import tracking, training
+
+    store = store_dir()
+    original = training.RecordedTraining.load(str(cfg.reproduce), store=store)
+    run_id = original.run.run_id
+    try:
+        cfg = validate(TrainConfig, dict(cfg) | original.hyperparameters)
+    except ConfigError as error:
+        raise UserError(f"run {run_id} cannot be reproduced: {error}") from None
+    original.check_data(outputs_dir() / "data")
+    name = f"{original.run.tags['mlflow.runName']} again"
+    folder = outputs_dir() / "reproduce"
+    result = _train(cfg, RunContext(folder, {"reproduces": run_id}, name))
+    tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
+    with tracker.reopen_run(run_id=result.run_id, weights_sha256=result.sha256) as run:
+        run.set_tags({"reproduced": str(original.equals(result.sha256)).lower()})
+    print(f"\n{original.compare(result.network, result.sha256, result.metrics)}")
+    return result
 
 
 def _train(cfg: TrainConfig, context: RunContext) -> TrainingResult:
@@ -90,15 +119,13 @@ def _train(cfg: TrainConfig, context: RunContext) -> TrainingResult:
 
     from pipeline import files, model, tracking, training
 
-    cfg, dataset, split, original = _load(cfg)
+    dataset, split = _load(cfg)
     generator = torch.Generator().manual_seed(cfg.seed)
     network = model.Network(hidden=cfg.hidden, generator=generator)
     adam = training.Adam(network, lr=cfg.lr)
     metadata = cfg.hyperparameters() | {"data_sha256": dataset.sha256}
     name = context.name or run_name(cfg.hyperparameters() | {"dataset": dataset.name})
     tags = {"data.sha256": dataset.sha256, **context.tags}
-    if original:
-        name, tags = f"{name} again", tags | {"reproduces": original.run.run_id}
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
     # A reproduction, a sweep and a single training run never resume one another.
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
@@ -129,47 +156,29 @@ def _train(cfg: TrainConfig, context: RunContext) -> TrainingResult:
         )
         for epoch in training.print_epochs(epochs, total=cfg.epochs):
             recorder.add(checkpoint.save(epoch))
-        folder = context.folder / ("reproduce" if original else "train")
-        with files.atomic_folder(folder) as temporary:
+        with files.atomic_folder(context.folder) as temporary:
             sha256, metrics = _finish(recorder, temporary, network, metadata, split)
             run.describe(_description(cfg, dataset, network, metrics))
-            if original:
-                run.set_tags({"reproduced": str(original.equals(sha256)).lower()})
     _print_summary(dataset, network, metrics, cfg.split)
-    print(f"\nfiles  {folder}\nweights.sha256 {sha256}")
+    print(f"\nfiles  {context.folder}\n       weights.sha256 {sha256}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
-    if original:
-        print(f"\n{original.compare(network, sha256, metrics)}")
     history = [state.epoch for state in recorder.history[1:]]
-    return TrainingResult(network, metrics, history, run.id, folder)
+    return TrainingResult(network, sha256, metrics, history, run.id, context.folder)
 
 
-def _load(
-    cfg: TrainConfig,
-) -> "tuple[TrainConfig, Dataset, Split, RecordedTraining | None]":
-    """Load the data and, for reproduce=<run>, the training and its hyperparameters."""
+def _load(cfg: TrainConfig) -> "tuple[Dataset, Split]":
+    """Load and divide the data."""
     from pipeline import datasets
-    from pipeline.training import RecordedTraining
 
-    original, folder = None, outputs_dir() / "data"
-    if cfg.reproduce:
-        original = RecordedTraining.load(cfg.reproduce, store=store_dir())
-        try:
-            cfg = validate(TrainConfig, dict(cfg) | original.hyperparameters)
-        except ConfigError as error:
-            run_id = original.run.run_id
-            raise UserError(f"run {run_id} cannot be reproduced: {error}") from None
-        dataset = original.load_dataset(folder)
-    else:
-        dataset = datasets.load(cfg.dataset, folder=folder)
+    dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")
     split = dataset.split(cfg.split)
     if cfg.batch_size > len(split.train):
         raise UserError(
             f"batch_size must be <= {len(split.train)}, the number of training images "
             f"of {dataset.name}, got {cfg.batch_size}"
         )
-    return cfg, dataset, split, original
+    return dataset, split
 
 
 def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:

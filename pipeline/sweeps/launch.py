@@ -24,9 +24,9 @@ from pipeline.terminal import ignore_broken_pipe
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a training run writes, and what a sweep adds to its run."""
+    """Where a training run writes, and what a sweep or reproduction adds to its run."""
 
-    folder: Path = field(default_factory=outputs_dir)
+    folder: Path = field(default_factory=lambda: outputs_dir() / "train")
     tags: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None  # of the run; None for the usual name
 
@@ -73,7 +73,8 @@ def _run_job(
     job: Job,
 ) -> None:
     target = folder / job.folder
-    context = RunContext(target, {**tags, **job.tags, "setting": job.name}, job.name)
+    tags = {**tags, **job.tags, "setting": job.name}
+    context = RunContext(target / "train", tags, job.name)
     waiting = f"waiting for another process, which is training {job.name}"
     lock = files.lock(target / "lock", waiting=waiting)
     try:

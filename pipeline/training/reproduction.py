@@ -14,7 +14,6 @@ import numpy as np
 from torch.nn.utils import parameters_to_vector
 
 from pipeline import UserError, datasets, files
-from pipeline.datasets import Dataset
 from pipeline.model import (
     METRICS_FILE,
     MODEL_FILE,
@@ -58,8 +57,8 @@ class RecordedTraining:
         """The settings that determine the network: hidden, seed, dataset, ..."""
         return {k: v for k, v in self.model.metadata.items() if k != "data_sha256"}
 
-    def load_dataset(self, folder: Path) -> Dataset:
-        """Load the data set of the training.
+    def check_data(self, folder: Path) -> None:
+        """Check that the data set of the training has not changed.
 
         Raises:
             UserError: If the data are not the same; the message names the files.
@@ -76,16 +75,16 @@ class RecordedTraining:
                     f"{path} is damaged: {trained_with} sha256 {expected}, and this is "
                     f"{sha256}; python -m pipeline.data dataset={name} writes it again"
                 )
-        dataset = datasets.load(name, folder=folder)
-        if dataset.sha256 != expected:
+        path, _ = datasets.prepare(name, folder=folder)
+        summary = datasets.summary(path)
+        if summary["sha256"] != expected:
             (recorded,) = (self.run.folder / "data").glob("*.json")
             before = json.loads(recorded.read_text())["origin"]
-            changed = _changed(before, datasets.summary(dataset.path)["origin"])
+            changed = _changed(before, summary["origin"])
             raise UserError(
                 f"{trained_with} a different version of {name}: restore "
-                f"{', '.join(changed) or dataset.path}"
+                f"{', '.join(changed) or path}"
             )
-        return dataset
 
     def equals(self, sha256: str) -> bool:
         """Return whether the tensors of the network have this hash."""

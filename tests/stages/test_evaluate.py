@@ -13,7 +13,7 @@ def evaluate(workspace, *sets, **keys):
     """Evaluate in this process; return the metrics of each set, and what is printed."""
     names = [str(name) for name in sets] or None
     printed = workspace.call("evaluate", sets=names, tracking="none", **keys)
-    return metrics(workspace), printed
+    return metrics(workspace), " ".join(printed.split())  # long lines are wrapped
 
 
 def metrics(workspace):

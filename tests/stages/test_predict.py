@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save
 def predict(workspace, images, **keys):
     """Classify images in this process; return the predictions, and what is printed."""
     printed = workspace.call("predict", images=str(images), **keys)
-    return predictions(workspace), printed
+    return predictions(workspace), " ".join(printed.split())  # long lines are wrapped
 
 
 def predictions(workspace):

@@ -54,11 +54,11 @@ def launch_jobs(function, *arguments):
         from pipeline.training import Recorder
         def kill(*_):
             os.kill(os.getpid(), signal.SIGKILL)
-        if context.folder.name == "seed=3":
+        if context.folder.parent.name == "seed=3":
             Recorder.add = kill
         function(config, context)
-        while context.folder.name == "seed=7":
-            if (context.folder.parent / "seed=6" / "done").exists():
+        while context.folder.parent.name == "seed=7":
+            if (context.folder.parents[1] / "seed=6" / "done").exists():
                 kill()
             time.sleep(0.01)
     launch(killed, *arguments)

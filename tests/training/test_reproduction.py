@@ -1,11 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 
 from pipeline.files import file_sha256
 from pipeline.model import load_trained_model
-from pipeline.tracking import find_training_run, sources
-from pipeline.training import loop
+from pipeline.tracking import find_training_run, provenance, sources
+from pipeline.training import RecordedTraining, loop
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 
@@ -67,3 +68,42 @@ def test_a_flipped_bit_in_the_data_is_refused(workspace):
     path.write_bytes(content)
     assert str(path) in str(refused.value)
     assert "python -m pipeline.data dataset=digits" in str(refused.value)
+
+
+def test_other_data_are_refused_with_the_names_of_the_changed_files(
+    empty_project, few, tmp_path, write_idx
+):
+    project, folder = empty_project("other data"), tmp_path / "images"
+    folder.mkdir()
+    for name, part in (("train", few.train), ("t10k", few.val)):
+        write_idx(folder / f"{name}-images-idx3-ubyte", part.images)
+        write_idx(folder / f"{name}-labels-idx1-ubyte", part.labels)
+    project.call("train", dataset=str(folder), epochs=1, hidden=3)
+    labels = folder / "t10k-labels-idx1-ubyte"
+    write_idx(labels, np.roll(few.val.labels, 1))
+    rule = f"a different version of {folder}: restore {labels.name}$"
+    with pytest.raises(ValueError, match=rule):
+        project.call("train", reproduce=run_id(project))
+    assert len(project.runs()) == 1
+    write_idx(labels, few.val.labels)
+    printed = project.call("train", reproduce=run_id(project))
+    assert "reproduced byte for byte" in printed
+
+
+def test_the_report_names_another_processor_and_other_packages(workspace):
+    packages = find_training_run(run_id(workspace), store=workspace.outputs).folder
+    packages /= "packages.txt"
+    lines = packages.read_text().splitlines()
+    changed = [line for line in lines if not line.startswith(("numpy==", "rich=="))]
+    packages.write_text("\n".join(["gone==1.0", "numpy==1.2.3", *changed]))
+    workspace.client.set_tag(run_id(workspace), "processor", "Z80")
+    original = RecordedTraining.load(run_id(workspace), store=workspace.outputs)
+    model = original.model
+    report = original.compare(model.network, model.sha256, original.metrics)
+    assert report.startswith("reproduced byte for byte: recorded ")
+    assert "\nin spite of these differences:\n  " in report
+    assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report
+    (line,) = [line for line in report.splitlines() if "packages: " in line]
+    numpy, gone, rich = line.strip().split("; ")
+    assert numpy == f"packages: numpy 1.2.3, now {np.__version__}"
+    assert rich.startswith("rich none, now ") and gone == "gone 1.0, now none"
