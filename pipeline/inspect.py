@@ -31,6 +31,7 @@ from pipeline.cli import (
     store_dir,
 )
 from pipeline.files import atomic_folder, write_csv
+from pipeline.terminal import wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
@@ -168,7 +169,7 @@ def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
     elif sha256 != dataset.sha256:
         warning = f" B was trained on other data: {b.dataset}."
     text = f"Both networks are tested on the test images of {dataset.name}.{warning}"
-    print(interpret.paragraph(text), end="\n\n")
+    print(wrap(text, indent=0), end="\n\n")
     print(interpret.describe_comparison(comparison))
     print(f"\nfiles  {folder}")
 

@@ -47,12 +47,12 @@ def ignore_broken_pipe() -> None:
             setattr(sys, name, wrapped)
 
 
-def wrap(text: str) -> str:
-    """Wrap a line at words to 80 columns; the following lines are indented."""
+def wrap(text: str, *, indent: int = 2) -> str:
+    """Wrap a paragraph at words to 80 columns; all lines but the first are indented."""
     return textwrap.fill(
-        text,
+        " ".join(text.split()),
         WIDTH,
-        subsequent_indent="  ",
+        subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -5,7 +5,6 @@ The modules compute, format and draw; `report` renders the interactive page.
 
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.interpret.formatting import paragraph
 from pipeline.interpret.measurements import frozen_weights, nonzero_counts
 from pipeline.interpret.names import find_neurons, find_parameter
 from pipeline.interpret.output import (

@@ -57,9 +57,9 @@ class ModelAnalysis:
     frozen: Bool[np.ndarray, "784 hidden"] | None  # weights; None without a history
     rates: Float[np.ndarray, " hidden"]  # activation rates on the training images
     sums: Float[np.ndarray, "n hidden"]  # pre-activations for the test images
-    means: Float[np.ndarray, "hidden 10"]  # mean activation for each digit
+    means: Float[np.ndarray, "hidden 10"]  # mean activation for each class
     accuracy: float  # on the test images
-    costs: Float[np.ndarray, "hidden 11"]  # ablation costs: all images, each digit
+    costs: Float[np.ndarray, "hidden 11"]  # ablation costs: all images, each class
     pairs: list[dict[str, Any]]  # the most correlated
     high_pairs: int  # pairs whose correlation is at least HIGH_CORRELATION
 

@@ -1,8 +1,4 @@
-"""Numbers as text: decimals that add up exactly, and percentages; paragraphs."""
-
-import textwrap
-
-WIDTH = 80  # columns of a terminal
+"""Numbers as text: decimals that add up exactly, and percentages."""
 
 
 def to_units(value: float, decimals: int = 4) -> int:
@@ -20,9 +16,3 @@ def percent(fraction: float) -> str:
     if 0 < fraction <= 0.005:
         return "<1%"
     return ">99%" if 0.995 <= fraction < 1 else f"{fraction:.0%}"
-
-
-def paragraph(text: str, indent: int = 0) -> str:
-    """Wrap text as one paragraph and indent all lines but the first."""
-    one_line = " ".join(text.split())
-    return textwrap.fill(one_line, WIDTH, subsequent_indent=" " * indent)

@@ -48,8 +48,8 @@ def activation_rates(
 def means_by_label(
     activations: Float[np.ndarray, "n hidden"], labels: UInt8[np.ndarray, " n"]
 ) -> Float[np.ndarray, "hidden 10"]:
-    """Return the mean activation of each neuron per digit; 0 if it has no images."""
-    rows = [activations[labels == digit] for digit in range(CLASSES)]
+    """Return the mean activation of each neuron per class; 0 if it has no images."""
+    rows = [activations[labels == label] for label in range(CLASSES)]
     zeros = np.zeros(activations.shape[1])
     return np.stack([r.mean(axis=0, dtype=float) if len(r) else zeros for r in rows], 1)
 
@@ -57,9 +57,9 @@ def means_by_label(
 def accuracies(
     logits: Float[np.ndarray, "n 10"], labels: UInt8[np.ndarray, " n"]
 ) -> Float[np.ndarray, "11"]:
-    """Return the accuracy on all images, then per digit; 0 if it has no images."""
+    """Return the accuracy on all images, then per class; 0 if it has no images."""
     correct = logits.argmax(axis=1) == labels
-    groups = [correct, *(correct[labels == digit] for digit in range(CLASSES))]
+    groups = [correct, *(correct[labels == label] for label in range(CLASSES))]
     return np.array([group.mean() if len(group) else 0.0 for group in groups])
 
 
@@ -73,10 +73,10 @@ def ablation_costs(
     Args:
         network: The network.
         activations: The outputs of its layer_1 for each image, after ReLU.
-        labels: The digit of each image.
+        labels: The class of each image.
 
     Returns:
-        The loss of accuracy on all images, then per digit; negative values are gains.
+        The loss of accuracy on all images, then per class; negative values are gains.
     """
     kernel, bias = (array.astype(float) for array in network.layer_2.get_weights())
     exact = activations.astype(float)

@@ -16,11 +16,11 @@ from scipy.special import softmax
 from pipeline import PIXELS, SIDE
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import HIGH_CORRELATION, MAX_NEURONS, ModelAnalysis
-from pipeline.interpret.formatting import decimal, paragraph, percent, to_units
+from pipeline.interpret.formatting import decimal, percent, to_units
 from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
 from pipeline.interpret.parameters import parameter_arrays
 from pipeline.interpret.worksheet import PreActivation, pre_activations
-from pipeline.terminal import table
+from pipeline.terminal import table, wrap
 
 OUTPUTS_PER_ROW = 4
 MAX_EPOCHS = 24  # in the table of a weight's history
@@ -178,7 +178,7 @@ def weight_history(
         )
         if step > 1:
             text += f" The changes in the table cover up to {step} epochs each."
-        lines.append(paragraph(text))
+        lines.append(wrap(text, indent=0))
     return "\n".join(lines)
 
 
@@ -186,10 +186,11 @@ def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
     """Return how often a pixel is above 0 in the training images, and its mean."""
     levels = images.reshape(-1, PIXELS)[:, pixel]
     count = np.count_nonzero(levels)
-    return paragraph(
+    return wrap(
         f"Pixel {pixel} is above 0 in {count:,} of {len(images):,} training images "
         f"({count / len(images):.1%}); its mean is {levels.mean() / 255:.4f} (0 is "
-        "black, 1 is white)."
+        "black, 1 is white).",
+        indent=0,
     )
 
 
@@ -198,6 +199,10 @@ def _render(template: str, **values: Any) -> str:  # noqa: ANN401
     environment = Environment(
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.filters["paragraph"] = lambda *text: paragraph(*text) + "\n"
+    environment.filters["paragraph"] = _paragraph
     text = files("pipeline.interpret").joinpath(template).read_text("utf-8")
     return environment.from_string(text).render(values).rstrip()
+
+
+def _paragraph(text: str, indent: int = 0) -> str:
+    return wrap(text, indent=indent) + "\n"

@@ -13,10 +13,10 @@ from scipy.special import softmax
 
 from pipeline import PIXELS, SIDE
 from pipeline.datasets import DatasetSpec
-from pipeline.interpret.formatting import decimal, paragraph, to_units
+from pipeline.interpret.formatting import decimal, to_units
 from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
 from pipeline.model import Network
-from pipeline.terminal import table
+from pipeline.terminal import table, wrap
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
 
@@ -178,4 +178,4 @@ def softmax_worksheet(logits: Float[np.ndarray, "10"], spec: DatasetSpec) -> str
         "divided by the sum of all. The probabilities are rounded to add up to 100%."
     )
     grid = table(columns, rows, left=[spec.noun, "neuron", ""])
-    return f"{paragraph(text)}\n{grid}"
+    return f"{wrap(text, indent=0)}\n{grid}"

@@ -27,7 +27,7 @@ EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 <
 class Verdict:
     """An answer of the network, and whether it is reliable."""
 
-    digit: int
+    answer: int  # the most probable class
     sure: bool
     reason: str  # why it is not sure; empty if it is
 

@@ -249,9 +249,9 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
         probabilities = trained.network.predict(image).numpy()
         (verdict,) = trained.detector.judge(image, probabilities, drawn=drawn, **DIGITS)
         answer = text(page, "#answer")
-        assert answer.startswith(f"The network says {verdict.digit} (")
+        assert answer.startswith(f"The network says {verdict.answer} (")
         assert ("The answer is sure" in answer) == verdict.sure
-        correct += verdict.digit == digit
+        correct += verdict.answer == digit
     draw(page, [[(0.5, 0.5)]])  # a tap draws a dot
     assert sum(page.evaluate("[...drawnLevels()]")) > 1000
     assert correct >= 6  # of 7: strokes with corners are not handwriting

@@ -111,7 +111,7 @@ def test_the_verdict_names_the_reason(detector, few):
         class_names="0123456789",
         noun="digit",
     )
-    assert [(each.digit, each.sure, each.reason) for each in verdicts] == [
+    assert [(each.answer, each.sure, each.reason) for each in verdicts] == [
         (7, True, ""),
         (9, False, "close between 9 and 4"),
         (7, False, "more than one digit"),
