@@ -216,8 +216,6 @@ def shares(verdicts, labels):
     """Return the accuracy, and which part of the correct answers is ood and unsure."""
     pairs = zip(verdicts, labels, strict=True)
     correct = [v for v, label in pairs if v.answer == label]
-        v for v, label in zip(verdicts, labels, strict=True) if v.answer == label
-    ]
     outside = ["does not look like" in v.reason for v in correct]
     unsure = np.mean([not v.sure for v in correct])
     return len(correct) / len(labels), np.mean(outside), unsure
