@@ -44,10 +44,9 @@ def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypat
     label = TOYS[few.val.labels[0]]
     assert f"its label is {label}\n" in printed["train"]
     assert f"toys test image 0: {label} (" in printed["predict"]
-    for stage in ("data", "train", "predict"):
+    for stage in ("data", "train", "predict", "inspect"):
         assert all(name in printed[stage] for name in TOYS)
-    for stage in ("data", "train", "evaluate", "predict"):
-        assert "digit" not in printed[stage]
+    assert not [stage for stage, text in printed.items() if "digit" in text]
     (mistakes,) = workspace.outputs.rglob("toys-mistakes.json")
     table = json.loads(mistakes.read_text())
     columns = [table["columns"].index(name) for name in ("label", "answer")]
