@@ -37,7 +37,7 @@ class Prediction:
     def reason(self) -> str:
         """Why the answer is not sure; empty if it is."""
         if self.verdict is None:
-            return "without its detector, a network cannot judge it"
+            return "the out-of-distribution detector is missing"
         return self.verdict.reason
 
     def record(self) -> dict[str, Any]:
