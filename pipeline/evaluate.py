@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import UserError
 from pipeline.cli import EvaluateConfig, outputs_dir, stage, store_dir
+from pipeline.paths import METRICS_FILE
 from pipeline.terminal import progress, table, wrap
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ def evaluate(cfg: EvaluateConfig) -> None:
     import torch
 
     from pipeline import files, tracking
-    from pipeline.training import load_trained, load_training_data
+    from pipeline.training import load_training_data, select_trained_model
 
     torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
-    trained = load_trained(
+    trained = select_trained_model(
         run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
     dataset = load_training_data(trained, outputs=outputs)
@@ -112,7 +113,6 @@ def _evaluate_sets(
 def _write(results: Sequence["EvaluationResult"], folder: Path) -> None:
     """Write the metrics, the tables and the plots of all sets."""
     from pipeline import files, plots
-    from pipeline.model import METRICS_FILE
 
     metrics = {result.test_set.name: result.metrics for result in results}
     files.write_json(folder / METRICS_FILE, metrics)

@@ -44,11 +44,13 @@ def inspect(cfg: InspectConfig) -> None:
     import torch
 
     from pipeline.interpret import find_neurons, find_parameter
-    from pipeline.training import load_trained, load_training_data
+    from pipeline.training import load_training_data, select_trained_model
 
     torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
-    trained = load_trained(run=cfg.run, model=cfg.model, outputs=outputs, store=store)
+    trained = select_trained_model(
+        run=cfg.run, model=cfg.model, outputs=outputs, store=store
+    )
     hidden = trained.network.hidden
     neurons = find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else []
     location = find_parameter(cfg.weight, hidden=hidden) if cfg.weight else None
@@ -67,7 +69,7 @@ def inspect(cfg: InspectConfig) -> None:
         path = Path(cfg.against).expanduser()
         is_file = "/" in cfg.against or path.suffix == ".safetensors" or path.exists()
         run, model = (None, cfg.against) if is_file else (cfg.against, None)
-        other = load_trained(run=run, model=model, outputs=outputs, store=store)
+        other = select_trained_model(run=run, model=model, outputs=outputs, store=store)
         _compare(trained, other, dataset)
     else:
         _analyse(cfg, trained, dataset)

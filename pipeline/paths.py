@@ -1,10 +1,19 @@
-"""Where the settings are, and where results go; neither is read or created here."""
+"""Where the settings are, where results go, and the names of the files of a network.
+
+No file is read or created here.
+"""
 
 import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a clone
+# In outputs/train/, and in the folder train/ of the artifacts of a run.
+MODEL_FILE = "model.safetensors"
+DETECTOR_FILE = "familiar.safetensors"
+HISTORY_FILE = "history.safetensors"
+METRICS_FILE = "metrics.json"
+RUN_FILE = "run.json"
 
 
 def _installed() -> bool:

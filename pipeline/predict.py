@@ -32,11 +32,11 @@ def predict(cfg: PredictConfig) -> None:
 
     from pipeline import datasets, files
     from pipeline.evaluation import classify, read_inputs
-    from pipeline.training import load_trained
+    from pipeline.training import select_trained_model
 
     torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
-    trained = load_trained(
+    trained = select_trained_model(
         run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
     network, detector = trained.network, trained.detector

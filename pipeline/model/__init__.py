@@ -3,9 +3,6 @@
 from pipeline.model.network import Dense, Network, batches, to_pixels
 from pipeline.model.ood import OodDetector, Verdict, fit_detector
 from pipeline.model.storage import (
-    METRICS_FILE,
-    MODEL_FILE,
-    RUN_FILE,
     Snapshot,
     TrainedModel,
     load_trained_model,

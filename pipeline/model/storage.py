@@ -23,13 +23,8 @@ from safetensors import numpy as safetensors
 from pipeline import CLASSES, PIXELS, UserError, files
 from pipeline.model.network import Network
 from pipeline.model.ood import OodDetector
+from pipeline.paths import DETECTOR_FILE, HISTORY_FILE, RUN_FILE
 
-# The files of a training run, in outputs/train/ and among the artifacts of its run.
-MODEL_FILE = "model.safetensors"
-DETECTOR_FILE = "familiar.safetensors"
-HISTORY_FILE = "history.safetensors"
-METRICS_FILE = "metrics.json"
-RUN_FILE = "run.json"
 VERSION = 1  # of the format of these files and of checkpoints
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 Snapshot = dict[str, Float[np.ndarray, "..."]]

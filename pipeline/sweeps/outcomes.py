@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.files import printable
+from pipeline.paths import METRICS_FILE, MODEL_FILE, RUN_FILE
 from pipeline.sweeps.jobs import Job
 from pipeline.terminal import progress_bar
 
@@ -30,8 +31,6 @@ class Outcome:
 def read_outcome(job: Job, folder: Path) -> Outcome:
     """Read the result of a job from its folder, which is in the folder of the sweep."""
     from safetensors.numpy import load_file
-
-    from pipeline.model import METRICS_FILE, MODEL_FILE, RUN_FILE
 
     job_folder = folder / job.folder
     if job.problems:

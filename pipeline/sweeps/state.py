@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError, files
+from pipeline.paths import RUN_FILE
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.launch import record_failure
 
@@ -70,8 +71,6 @@ def _find_trained(
 
     A job that was trained without tracking has only files, which contain no run id.
     """
-    from pipeline.model import RUN_FILE
-
     trained: dict[str, RecordedRun | None] = {}
     for job in jobs:
         record = folder / job.folder / "train" / RUN_FILE
@@ -87,8 +86,6 @@ def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
     Raises:
         UserError: If the files of the run are missing.
     """
-    from pipeline.model import RUN_FILE
-
     recorded, existing = (
         {path.name: path.stat().st_size for path in place.glob("*")}
         for place in (child.folder / "train", folder)

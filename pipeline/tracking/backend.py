@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
+from pipeline.paths import MODEL_FILE
 from pipeline.tracking import mirror
 from pipeline.tracking.interface import NullTracker, RecordedRun, Tracker
 
@@ -59,7 +60,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         more = ", ..." if len(runs) > 5 else ""
         raise UserError(f"{text!r} can be several runs: enter one of {ids}{more}")
     run = recorded_run(runs[0])
-    if not (run.folder / "train" / "model.safetensors").exists():
+    if not (run.folder / "train" / MODEL_FILE).exists():
         reason = f"it is {run.status}"
         if (run.folder / "sweep").exists():
             reason = "it is a sweep; enter the id of one of its child runs"

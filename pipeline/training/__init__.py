@@ -8,4 +8,4 @@ from pipeline.training.loop import Adam, Epoch, fit, score, train
 from pipeline.training.recorder import Recorder
 from pipeline.training.reproduction import RecordedTraining
 from pipeline.training.terminal import delayed_interrupt, print_epochs
-from pipeline.training.trained import load_trained, load_training_data
+from pipeline.training.trained import load_training_data, select_trained_model

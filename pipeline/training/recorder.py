@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import files
+from pipeline import files, paths
 from pipeline.model import Network, OodDetector, storage, to_pixels
 from pipeline.model.metrics import tensor_statistics
 from pipeline.plots import learning_curves, templates
@@ -71,20 +71,20 @@ class Recorder:
         last = self.history[-1]
         final = {f"final/train_{name}": train_score[name] for name in train_score}
         self.run.log_metrics(final, step=self.epochs, time=last.time)
-        sha256 = storage.save_model(folder / storage.MODEL_FILE, network, metadata)
-        storage.save_detector(folder / storage.DETECTOR_FILE, detector, network=sha256)
+        sha256 = storage.save_model(folder / paths.MODEL_FILE, network, metadata)
+        storage.save_detector(folder / paths.DETECTOR_FILE, detector, network=sha256)
         tensors = [state.tensors for state in self.history]
-        storage.save_history(folder / storage.HISTORY_FILE, tensors, metadata)
+        storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
         epochs = [state.epoch for state in self.history[1:]]
         rows = [{name: epoch.metrics[name] for name in METRICS} for epoch in epochs]
         table = [{"epoch": number, **row} for number, row in enumerate(rows, start=1)]
         files.write_csv(folder / "history.csv", table)
         learning_curves(rows).save(folder / "learning_curves.png")
         metrics = rows[-1] | final
-        files.write_json(folder / storage.METRICS_FILE, metrics)
+        files.write_json(folder / paths.METRICS_FILE, metrics)
         seconds = round(sum(epoch.seconds for epoch in epochs), 3)
         run = {"run_id": self.run.id, "seconds": seconds}
-        files.write_json(folder / storage.RUN_FILE, run)
+        files.write_json(folder / paths.RUN_FILE, run)
         self.run.log_files("train", sorted(folder.iterdir()))
         self.run.log_model(network, to_pixels(example))
         self.run.set_tags({"weights.sha256": sha256})

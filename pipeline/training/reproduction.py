@@ -14,13 +14,8 @@ import numpy as np
 from torch.nn.utils import parameters_to_vector
 
 from pipeline import UserError, datasets, files
-from pipeline.model import (
-    METRICS_FILE,
-    MODEL_FILE,
-    Network,
-    TrainedModel,
-    load_trained_model,
-)
+from pipeline.model import Network, TrainedModel, load_trained_model
+from pipeline.paths import METRICS_FILE, MODEL_FILE
 from pipeline.tracking import RecordedRun, find_training_run, provenance, sources
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes

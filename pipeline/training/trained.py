@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pipeline import datasets, files, tracking
 from pipeline.datasets import Dataset
-from pipeline.model import MODEL_FILE, TrainedModel, load_trained_model
+from pipeline.model import TrainedModel, load_trained_model
+from pipeline.paths import MODEL_FILE
 
 
-def load_trained(
+def select_trained_model(
     *,
     run: str | None,
     model: str | None,
