@@ -111,6 +111,11 @@ def test_repro_runs_changed_stages_only_and_restores_earlier_results(repository)
     assert repository("git", "status", "--porcelain") == ""
     repository("dvc", "repro")
 
+    with (repository.root / "pipeline" / "plots" / "training.py").open("a") as plots:
+        plots.write("# another colour\n")
+    changed = repository("dvc", "status")
+    assert "inspect:" in changed and "train:" not in changed
+
     model, run = repository.training()
     repository.set("hidden", 10)
     changed = repository("dvc", "repro")
