@@ -1,8 +1,10 @@
 import subprocess
 import sys
+import tomllib
 
 from mlflow.artifacts import load_text
 
+from pipeline import paths
 from pipeline.tracking import provenance
 from pipeline.tracking.store import open_store
 
@@ -29,7 +31,9 @@ def test_packages_can_be_installed_in_another_environment():
     """No local versions, no project in a folder, and each name once."""
     lines = provenance.packages().splitlines()
     names = [line.split("==")[0] for line in lines]
-    assert len({*names}) == len(names) and "digit-pipeline" not in names
+    assert len({*names}) == len(names) and provenance.PROJECT not in names
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == provenance.PROJECT
     assert not [line for line in lines if {*"+@/ "} & {*line}]
 
 
