@@ -102,6 +102,25 @@ def test_the_stored_outputs_have_the_words_of_the_commands(finished, command, ke
     assert words(printed.splitlines()) == words(RESULTS[command]["output"])
 
 
+@pytest.mark.parametrize("place", ["process", "thread"])
+def test_the_three_python_lines_of_the_readme_record_a_training(project, place):
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENTS["README.md"], re.DOTALL)
+    assert len([line for line in code.splitlines() if line]) == 3
+    if place == "thread":
+        code = f"import threading\nlines = {code!r}\n"
+        code += "thread = threading.Thread(target=exec, args=(lines, {}))\n"
+        code += "thread.start(); thread.join()"
+    places = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": str(project.outputs)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=places, capture_output=True, text=True)
+    assert not done.stderr
+    accuracy, run_id = done.stdout.splitlines()[-1].split()
+    (run,) = project.runs()
+    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
+    assert run.info.run_name == "hidden=20 seed=1 epochs=5"
+    assert run.data.metrics["val/accuracy"] == float(accuracy) > 0.93
+
+
 def test_the_python_lines_train_the_same_network_as_the_command(finished, tmp_path):
     (code,) = (
         code
