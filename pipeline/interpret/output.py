@@ -14,7 +14,7 @@ from pipeline import PIXELS, SIDE, files, plots
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
 from pipeline.interpret.formatting import percent
-from pipeline.interpret.names import neuron_name
+from pipeline.interpret.names import class_title, neuron_name
 from pipeline.interpret.parameters import parameter_arrays
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import MAX_TEMPLATES, ImageRow, diverging_colours
@@ -140,8 +140,10 @@ def neuron_images(analysis: ModelAnalysis, neuron: int) -> ImageRow:
     order, sums = analysis.images_by_sum(neuron), analysis.sums[:, neuron]
     extremes = [("high", row) for row in order[:EXTREMES]]
     extremes += [("low", row) for row in order[: -EXTREMES - 1 : -1]]
+    test = analysis.dataset.test
     for name, row in extremes:
-        images[f"{name} {sums[row]:+.1f}: #{row}"] = analysis.dataset.test.images[row]
+        title = class_title(analysis.spec, int(test.labels[row]))
+        images[f"{name} {sums[row]:+.1f}: #{row}\n{title}"] = test.images[row]
     text = [
         neuron_name(1, neuron),
         f"active for {percent(analysis.rates[neuron])} of the images",

@@ -53,13 +53,13 @@ class ImageRow:
     """Images in one row, such as the steps of preprocessing, and text beside them."""
 
     images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]]  # by their captions
-    lines: Sequence[str]
+    lines: Sequence[str] = ()
 
 
 def image_rows(
     rows: Sequence[ImageRow], *, side: int = 112, text: int = 260
 ) -> Image.Image:
-    """Draw rows of images below each other.
+    """Draw rows of images below each other, with a caption below each image.
 
     Args:
         rows: The rows.
@@ -68,11 +68,13 @@ def image_rows(
     """
     gap = 12
     columns = max(len(row.images) for row in rows)
+    caption_lines = 1 + max(key.count("\n") for row in rows for key in row.images)
+    step = side + 18 + 16 * caption_lines
     width = columns * (side + gap) + gap + text
-    sheet = Image.new("RGB", (width, len(rows) * (side + 34) + gap), PAPER)
+    sheet = Image.new("RGB", (width, len(rows) * step + gap), PAPER)
     draw = ImageDraw.Draw(sheet)
     for number, row in enumerate(rows):
-        y = number * (side + 34) + gap
+        y = number * step + gap
         for column, (caption, levels) in enumerate(row.images.items()):
             x = column * (side + gap) + gap
             image = Image.fromarray(levels)

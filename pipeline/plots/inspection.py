@@ -69,13 +69,14 @@ def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     grid = fractions.reshape(SIDE, SIDE)
     heatmap = axes.imshow(grid, cmap="Blues", vmin=0)
     rows, columns = np.nonzero(grid == 0)
-    label = f"always 0: {len(rows)} of {grid.size} pixels, whose weights never change"
-    axes.scatter(columns, rows, 22, VAL, marker="x", linewidths=1.2, label=label)
+    if len(rows):
+        label = f"always 0: {len(rows)} of 784 pixels, whose weights never change"
+        axes.scatter(columns, rows, 22, VAL, marker="x", linewidths=1.2, label=label)
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     figure.colorbar(heatmap, shrink=0.8, format="{x:.0%}", label="training images")
     axes.set_title("how often each pixel is above 0", fontsize=11)
     axes.set(xlabel="column", ylabel="row", xticks=range(0, SIDE, 4))
     axes.set_yticks(range(0, SIDE, 4))
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     return render(figure)
 
 

@@ -13,6 +13,7 @@ from pipeline.interpret import (
     write_analysis,
 )
 from pipeline.interpret.names import class_title
+from pipeline.interpret.output import neuron_images
 
 NAMES = spec("fashion_mnist").class_names
 
@@ -47,6 +48,14 @@ def test_worksheets_name_garments(clothes):
     for number, name in enumerate(NAMES, start=1):
         assert re.search(rf"^{name} +N2{number} ", softmax, re.MULTILINE)
     assert "digit" not in text
+
+
+def test_the_images_of_a_neuron_show_their_classes(clothes):
+    _, *captions = neuron_images(clothes, 0).images
+    test = clothes.dataset.test
+    for caption in captions:
+        row = int(re.search(r"#(\d+)", caption)[1])
+        assert caption.endswith(f"\n{NAMES[test.labels[row]]}")
 
 
 def test_the_files_of_inspect_keep_their_columns_and_name_garments(clothes, tmp_path):

@@ -66,11 +66,11 @@ function showAnswer({ probabilities }) {
   const reason = model.detector ? doubt(model.detector, state, probabilities) : null;
   const conclusion = reason === null ? `. ${next} The file familiar.safetensors was ` +
     "missing, so this page cannot tell whether the answer is sure." : {
-    "": `. ${next} The answer is sure: the image looks like the ${imagesOf(first)} it was ` +
-      "trained on.",
+    "": `. ${next} The answer is sure: the image looks like the ${imagesOf(first)} in the ` +
+      "training data.",
     "several": `, but there is more than one ${model.noun} on the board.`,
-    "out of distribution": `, but the image does not look like the ${imagesOf(first)} it ` +
-      "was trained on.",
+    "out of distribution": `, but the image does not look like the ${imagesOf(first)} in ` +
+      "the training data.",
     "close": `, but ${className(second)} is close (${percent(probabilities[second])}): the ` +
       `difference is below ${percent(model.detector.minMargin)}.`,
   }[reason];

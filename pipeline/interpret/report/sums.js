@@ -93,8 +93,9 @@ function sumText(layer, neuron) {
   if (layer === 1)
     return "A line y = m·x + c has one input and one slope. This neuron has 784 inputs " +
       `and 784 weights: y = ${letters} + C. M1 and X1 belong to pixel 0, because array ` +
-      "indices start at 0. Blue weights increase the sum, red weights decrease it. " +
-      "Hatched weights were never trained: their pixel is 0 in all training images.";
+      "indices start at 0. Blue weights increase the sum, red weights decrease it." +
+      (model.alwaysZero.size ? " Hatched weights were never trained: their pixel is 0 in " +
+      "all training images." : "");
   return `z = ${letters} + bias: the output of each neuron of layer 1 times its weight ` +
     `to ${neuronName(2, neuron)}. Softmax turns the ten sums into probabilities: e^z of ` +
     `a ${model.noun} divided by the sum of all ten e^z.`;
