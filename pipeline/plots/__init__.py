@@ -6,6 +6,7 @@ There is one module for each stage, and `common` for what they share.
 from pipeline.plots.common import (
     ImageRow,
     diverging_colours,
+    image_grid,
     image_rows,
     stack_images,
 )

@@ -24,28 +24,26 @@ TRAIN, VAL = (f"#{bytes(colour).hex()}" for colour in (BLUE, RED))  # for Matplo
 
 
 def diverging_colours(
-    values: Float[np.ndarray, "n 784"],
+    values: Float[np.ndarray, "*n 784"],
     *,
     scale: float,
     grey: Bool[np.ndarray, "784"] | None = None,
-) -> UInt8[np.ndarray, "n 28 28 3"]:
+) -> UInt8[np.ndarray, "*n 28 28 3"]:
     """Map values to colours: positive to blue, 0 to white, negative to red.
 
     Args:
-        values: Images of 784 values each.
+        values: An image of 784 values, or several.
         scale: The absolute value that gets the full colour.
         grey: The pixels that become grey, whatever their values.
     """
-    strength = np.clip(values / (scale or 1.0), -1, 1).reshape(-1, SIDE, SIDE, 1)
+    shape = (*values.shape[:-1], SIDE, SIDE, 1)
+    strength = np.clip(values / (scale or 1.0), -1, 1).reshape(shape)
     white, blue, red = (np.array(c, np.float32) for c in (PAPER, BLUE, RED))
-    colours = np.where(
-        strength >= 0,
-        white + strength * (blue - white),
-        white - strength * (red - white),
-    )
+    full = np.where(strength >= 0, blue, red)
+    colours = (white + abs(strength) * (full - white)).astype(np.uint8)
     if grey is not None:
-        colours[:, grey.reshape(SIDE, SIDE)] = GRID
-    return colours.astype(np.uint8)
+        colours[..., grey.reshape(SIDE, SIDE), :] = GRID
+    return colours
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,19 @@ def image_rows(
     return sheet
 
 
+def image_grid(
+    images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]],
+    *,
+    columns: int,
+    side: int = 112,
+) -> Image.Image:
+    """Draw images with their captions, in rows of up to this many columns."""
+    items = [*images.items()]
+    starts = range(0, len(items), columns)
+    rows = [ImageRow(dict(items[start : start + columns])) for start in starts]
+    return image_rows(rows, side=side, text=0)
+
+
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:
     """Stack images of the same width vertically."""
     return Image.fromarray(np.vstack([np.asarray(image) for image in images]))
@@ -117,34 +128,24 @@ def simplify_axes(axes: "Axes") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def image_grid(
-    images: UInt8[np.ndarray, "n 28 28 *rgb"],
-    captions: Sequence[str],
+def label_cells(
+    axes: "Axes",
+    texts: Sequence[Sequence[str]],
     *,
-    columns: int,
-    scale: int,
-) -> Image.Image:
-    """Draw enlarged images in a grid, with a caption below each.
-
-    Args:
-        images: The images.
-        captions: A caption for each.
-        columns: The maximum number of columns.
-        scale: The enlargement: pixels of the result per pixel of an image.
-    """
-    step_x, step_y = SIDE * scale + 8, SIDE * scale + 22
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)  # rounded up
-    grid = Image.new("RGB", (columns * step_x, rows * step_y), PAPER)
-    draw = ImageDraw.Draw(grid)
-    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        x, y = (number % columns) * step_x + 4, (number // columns) * step_y + 4
-        large = image.repeat(scale, axis=0).repeat(scale, axis=1)
-        grid.paste(Image.fromarray(large), (x, y))
-        height, width = large.shape[:2]
-        draw.rectangle((x - 1, y - 1, x + width, y + height), None, GRID)
-        draw.text((x, y + height + 1), caption, INK, font(12))
-    return grid
+    rows: Sequence[str],
+    columns: Sequence[str],
+    dark: Bool[np.ndarray, "rows columns"],
+) -> None:
+    """Write texts into the cells of a heatmap, white on dark ones; name its axes."""
+    for (row, column), is_dark in np.ndenumerate(dark):
+        text = axes.text(column, row, texts[row][column], fontsize=8.5)
+        text.set(ha="center", va="center", color="white" if is_dark else "black")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    if max(map(len, columns)) > len("all"):
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
+    axes.spines[:].set_visible(False)
 
 
 @cache

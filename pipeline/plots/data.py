@@ -24,8 +24,10 @@ def class_means(
         labels: The labels of all images.
         class_names: The name of each class.
     """
-    captions = [f"{class_names[k]}: {np.sum(labels == k):,}" for k in means]
-    return image_grid(np.stack([*means.values()]), captions, columns=5, scale=4)
+    images = {
+        f"{class_names[k]}: {np.sum(labels == k):,}": mean for k, mean in means.items()
+    }
+    return image_grid(images, columns=5)
 
 
 def contact_sheet(

@@ -1,13 +1,19 @@
 """The plots of stage evaluate: confusion matrix and reliability diagram."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
-from pipeline.plots.common import TRAIN, new_figure, render, simplify_axes
+from pipeline.plots.common import (
+    TRAIN,
+    label_cells,
+    new_figure,
+    render,
+    simplify_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,19 +55,11 @@ def _confusion_matrix(
     maximum = max(int(mistakes.max()), 1)
     axes.imshow(mistakes, cmap="Oranges", vmax=maximum)
     axes.imshow(np.where(diagonal, 0.1, np.nan), cmap="Greys", vmin=0, vmax=1)
-    for (label, predicted), count in np.ndenumerate(counts):
-        if count:
-            is_dark = mistakes[label, predicted] > 0.6 * maximum
-            text = axes.text(predicted, label, f"{count:,}", fontsize=9)
-            text.set(ha="center", va="center", color="white" if is_dark else "black")
-    classes = range(len(counts))
-    axes.set_xticks(classes, class_names)
-    axes.set_yticks(classes, class_names)
-    if max(map(len, class_names)) > 2:
-        axes.tick_params("x", rotation=45)
+    texts = [[f"{count:,}" if count else "" for count in row] for row in counts]
+    names, dark = class_names, mistakes > 0.6 * maximum
+    label_cells(axes, texts, rows=names, columns=names, dark=dark)
     axes.set(xlabel="prediction", ylabel="label")
     axes.set_title("confusion matrix (number of images)", fontsize=11)
-    axes.spines[:].set_visible(False)
 
 
 def _reliability_diagram(axes: "Axes", bins: Float[np.ndarray, "bins 3"]) -> None:
@@ -70,13 +68,9 @@ def _reliability_diagram(axes: "Axes", bins: Float[np.ndarray, "bins 3"]) -> Non
     axes.plot([0, 1], [0, 1], "--", color="#9aa0a6", label="perfectly calibrated")
     sizes = 20 + 600 * counts / counts.max()
     axes.scatter(confidence, accuracy, sizes, color=TRAIN, alpha=0.7)
-    below: dict[str, Any] = {
-        "xytext": (0, -16),
-        "textcoords": "offset points",
-        "ha": "center",
-    }
     for count, x, y in bins:
-        axes.annotate(f"{count:,.0f}", (x, y), fontsize=8, **below)
+        text = axes.annotate(f"{count:,.0f}", (x, y), (0, -16), fontsize=8, ha="center")
+        text.set_anncoords("offset points")
     axes.set(xlabel="mean confidence", ylabel="accuracy", xlim=(0, 1.05))
     axes.set_ylim(-0.05, 1.08)
     axes.set_title("reliability diagram (labels: number of images)", fontsize=11)

@@ -10,7 +10,14 @@ from jaxtyping import Float
 from PIL import Image
 
 from pipeline import SIDE
-from pipeline.plots.common import TRAIN, VAL, new_figure, render, simplify_axes
+from pipeline.plots.common import (
+    TRAIN,
+    VAL,
+    label_cells,
+    new_figure,
+    render,
+    simplify_axes,
+)
 
 
 def neuron_responses(
@@ -32,7 +39,6 @@ def neuron_responses(
     """
     figure = new_figure(13.2, 1.5 + 0.3 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
-    are_long = max(map(len, class_names)) > 2
     cost_title = "accuracy lost without the neuron, in percentage points"
     cost_format = ".1f" if costs[:, 0].max() >= 0.01 else ".2f"
     for axes, values, columns, colours, title, number in (
@@ -41,23 +47,12 @@ def neuron_responses(
     ):
         largest = float(values.max()) or 1.0
         axes.imshow(values, cmap=colours, vmin=0, vmax=largest, aspect="auto")
-        for (row, column), value in np.ndenumerate(values):
-            colour = "white" if value > 0.6 * largest else "black"
-            axes.text(
-                *(column, row, f"{value:{number}}"),
-                color=colour,
-                fontsize=8.5,
-                ha="center",
-                va="center",
-            )
-        axes.set_xticks(range(len(columns)), columns)
-        axes.set_yticks(range(len(names)), names)
+        texts = [[f"{value:{number}}" for value in row] for row in values]
+        dark = values > 0.6 * largest
+        label_cells(axes, texts, rows=names, columns=columns, dark=dark)
         axes.set_title(title, fontsize=11)
         axes.set_xlabel(noun)
         axes.tick_params(length=0)
-        if are_long:
-            axes.tick_params("x", rotation=45)
-        axes.spines[:].set_visible(False)
     right.axvline(0.5, color="white", linewidth=4)
     return render(figure)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
+from pipeline import SIDE
 from pipeline.plots.common import (
     BLUE,
     GRID,
@@ -46,13 +47,12 @@ def templates(
     drawn = weights[:MAX_TEMPLATES]
     scale = float(np.quantile(np.abs(drawn), 0.99)) or 1.0  # the largest 1 % saturate
     colours = diverging_colours(drawn, scale=scale)
-    captions = [f"N1{number}" for number in range(1, len(drawn) + 1)]
-    columns = 5 if len(drawn) <= 20 else 10
-    grid = image_grid(colours, captions, columns=columns, scale=3)
+    images = {f"N1{number}": image for number, image in enumerate(colours, start=1)}
+    grid = image_grid(images, columns=5 if len(drawn) <= 20 else 10, side=3 * SIDE)
     plots = [_histogram(name, values) for name, values in tensors.items()]
     plot_height = max(100, grid.height // len(plots))
     height = max(grid.height, plot_height * len(plots))
-    image = Image.new("RGB", (grid.width + 316, height + 54), PAPER)
+    image = Image.new("RGB", (grid.width + 308, height + 54), PAPER)
     draw = ImageDraw.Draw(image)
     draw.text((12, 8), title, INK, font(16))
     part = f", {MAX_TEMPLATES} of {len(weights)}" if len(weights) > len(drawn) else ""
@@ -61,9 +61,9 @@ def templates(
         f"white 0, blue +{scale:.2f} and above"
     )
     draw.text((12, 30), legend, INK, font(12))
-    image.paste(grid, (8, 50))
+    image.paste(grid, (0, 50))
     for row, plot in enumerate(plots):
-        image.paste(plot, (grid.width + 16, 50 + row * plot_height))
+        image.paste(plot, (grid.width, 54 + row * plot_height))
     return image
 
 
