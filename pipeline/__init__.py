@@ -10,3 +10,7 @@ class UserError(ValueError):
 
     Any other `ValueError` is an error of the program and keeps its traceback.
     """
+
+
+class ConfigError(UserError):
+    """Invalid settings; the message has one line for each."""

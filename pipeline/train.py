@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import SIDE, UserError
+from pipeline import SIDE, ConfigError, UserError
 from pipeline.cli import (
-    ConfigError,
     TrainConfig,
     as_yaml,
     defaults,

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "sweeps": {"cli", "datasets", "model", "plots", "tracking", "training"},
 }
 STAGES = {"data", "train", "evaluate", "inspect", "predict", "sync"}
-OTHERS = {"__init__", "__main__", "files", "paths", "terminal"}
+OTHERS = {"__init__", "__main__", "files", "paths", "process", "terminal"}
 LIBRARIES = {"hydra": "cli", "mlflow": "tracking", "matplotlib": "plots"}
 MODULES = sorted(PIPELINE.rglob("*.py"))
 

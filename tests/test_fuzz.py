@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors import numpy as safetensors
 
-from pipeline import datasets, images
+from pipeline import ConfigError, datasets, images
 from pipeline.cli import config, schema
 from pipeline.cli.arguments import parse
 from pipeline.images import reading
@@ -217,7 +217,7 @@ KEYS = sorted(config.defaults())
 def test_values_are_within_bounds_or_refused_by_their_key(values):
     try:
         cfg = config.validate(schema.TrainConfig, config.defaults() | values)
-    except config.ConfigError as error:
+    except ConfigError as error:
         assert {line.split()[0] for line in str(error).splitlines()} <= {*values}
     else:
         assert cfg.hidden >= 1 and cfg.epochs >= 1 and 0 < cfg.lr <= 100

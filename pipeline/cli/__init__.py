@@ -4,9 +4,8 @@ This is the only package that uses Hydra.
 """
 
 from pipeline.cli.arguments import Command
-from pipeline.cli.command import USER_ERRORS, stage
+from pipeline.cli.command import stage
 from pipeline.cli.config import (
-    ConfigError,
     as_yaml,
     committed_defaults,
     defaults,

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import ConfigError
 from pipeline.cli.config import (
-    ConfigError,
     as_text,
     defaults,
     explain_unknown_key,
@@ -43,7 +43,7 @@ class Command:
     swept: dict[str, list[Any]]  # the values of each key that a sweep varies
     is_sweep: bool = False
     n_jobs: int = 1  # trained at a time; -1: as many as there are cores
-    info: list[str] = field(default_factory=list)  # print this and run nothing
+    information: list[str] = field(default_factory=list)  # for Hydra, which prints it
 
 
 def parse(
@@ -115,9 +115,10 @@ def parse(
         problems += invalid
         raise ConfigError("\n".join(dict.fromkeys(problems)))
     n_jobs = int(settings.get(N_JOBS, hydra.launcher.get("n_jobs", 1)))
+    asked = [each for each in arguments if each not in (*words, "-m", "--multirun")]
     shown = settings | {key: as_text(values[key]) for key in typed}
-    information = _information(flags, shown)
-    return Command(values, swept, is_sweep, n_jobs, information)
+    information = [*asked, *(f"{key}={text}" for key, text in shown.items())]
+    return Command(values, swept, is_sweep, n_jobs, information if asked else [])
 
 
 def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -142,17 +143,6 @@ def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str
         hint = ": --help lists the options"
         raise ConfigError("\n".join(f"unknown flag {flag}{hint}" for flag in unknown))
     return flags, words
-
-
-def _information(flags: argparse.Namespace, pairs: Mapping[str, str]) -> list[str]:
-    """Return the arguments with which Hydra prints what the flags ask for, if any."""
-    asked = {name: value for name, value in vars(flags).items() if value}
-    asked.pop("multirun", None)
-    words = [
-        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
-        for name, value in asked.items()
-    ]
-    return [*words, *(f"{key}={text}" for key, text in pairs.items())] if asked else []
 
 
 def _split(

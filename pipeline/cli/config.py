@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline import UserError
+from pipeline import ConfigError
 from pipeline.cli.schema import HYPERPARAMETERS, ConfigT, StageConfig
 from pipeline.files import printable
 from pipeline.paths import conf_dir, project_dir
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
-
-class ConfigError(UserError):
-    """Invalid values; the message has one line for each."""
 
 
 def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:

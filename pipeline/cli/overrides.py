@@ -7,7 +7,8 @@ import os
 import re
 from typing import Any
 
-from pipeline.cli.config import ConfigError, defaults, describe_default
+from pipeline import ConfigError
+from pipeline.cli.config import defaults, describe_default
 from pipeline.cli.schema import HYPERPARAMETERS, LIST_KEYS, TEXT_KEYS
 
 

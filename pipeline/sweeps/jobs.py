@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline import ConfigError
 from pipeline.cli import (
     HYPERPARAMETERS,
     Command,
-    ConfigError,
     TrainConfig,
     run_name,
     validate,

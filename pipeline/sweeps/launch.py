@@ -16,8 +16,8 @@ from functools import cache, partial
 from pathlib import Path
 
 from pipeline import files
-from pipeline.cli import USER_ERRORS
 from pipeline.paths import outputs_dir
+from pipeline.process import USER_ERRORS
 from pipeline.sweeps.jobs import Job
 from pipeline.terminal import ignore_broken_pipe
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from pipeline import ConfigError
 from pipeline.cli import (
     DataConfig,
     EvaluateConfig,
@@ -13,7 +14,6 @@ from pipeline.cli import (
     validate,
 )
 from pipeline.cli.arguments import parse
-from pipeline.cli.config import ConfigError
 from pipeline.datasets import REGISTRY
 from pipeline.sweeps.jobs import combine
 
@@ -151,7 +151,7 @@ def test_all_invalid_values_are_reported_at_once():
 def test_a_valid_value_is_accepted(argument, value):
     command = read(argument)
     assert command.values[argument.strip("+").partition("=")[0]] == value
-    assert not (command.is_sweep or command.info or command.swept)
+    assert not (command.is_sweep or command.information or command.swept)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,10 @@ def test_a_flag_is_not_read_as_the_value_of_the_flag_before_it(before, flag):
 @pytest.mark.parametrize("flags", [["--cfg", "job", "--resolve"], ["--cfg=job"]])
 def test_cfg_job_shows_a_job_of_a_sweep(flags):
     command = read("-m", "hidden=5,6", *flags)
-    assert command.info[0] == "--cfg=job" and command.values["hidden"] == 5
+    assert (
+        "job" in command.information[0] + command.information[1]
+        and command.values["hidden"] == 5
+    )
 
 
 def test_the_flag_for_sweeps_may_be_anywhere():

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import paths
+from pipeline import ConfigError, paths
 from pipeline.cli.command import help_text
 from pipeline.cli.config import (
-    ConfigError,
     committed_defaults,
     defaults,
     parse_yaml,

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from pipeline.cli import ConfigError, InspectConfig, defaults, validate
+from pipeline import ConfigError
+from pipeline.cli import InspectConfig, defaults, validate
 from pipeline.interpret import ModelAnalysis, counts, render_tutorial, write_analysis
 from pipeline.model import load_trained_model, save_model
 
