@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "plots": set(),
     "images": set(),
     "tracking": set(),
-    "cli": {"datasets"},  # the names of the data sets, when it checks one
+    "cli": {"datasets", "tracking"},  # they check names and addresses
     "datasets": {"plots"},  # two plots belong to the file of a data set
     "model": {"datasets"},
     "training": {"datasets", "model", "plots", "tracking"},

@@ -16,7 +16,6 @@ from pipeline import ConfigError
 from pipeline.cli.config import (
     as_text,
     defaults,
-    explain_unknown_key,
     one_line,
     to_dict,
     validate,
@@ -27,8 +26,7 @@ from pipeline.paths import conf_dir
 
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
 REFUSED = {  # the reasons why a setting of Hydra is refused, by its first words
-    r"hydra\.(run|sweep|output_subdir)\b": "results are written to outputs/, or to the "
-    "folder in the environment variable PIPELINE_OUTPUTS",
+    r"hydra\.(run|sweep)\b": "results are written to outputs/, or to PIPELINE_OUTPUTS",
     r"hydra[./]sweeper\b": "all combinations of the values are trained",
     r"hydra\.mode\b": "add -m for a sweep",
     "": f"only {LAUNCHER} and {N_JOBS} can be set, because others can run code",
@@ -49,18 +47,56 @@ class Command:
 def parse(
     arguments: Sequence[str], schema: type[StageConfig], *, sweeps: bool = False
 ) -> Command:
-    """Parse and validate a command line.
+    """Parse and validate a command line, whose stage has these options.
 
-    If only some values of a sweep are invalid, the jobs with these values have
-    problems, and the others are trained.
-
-    Args:
-        arguments: The command line without the program.
-        schema: The options of the stage; other keys are errors.
-        sweeps: Whether the stage can be swept.
+    If only some values of a sweep are invalid, they are kept, and their jobs fail.
 
     Raises:
         ConfigError: If it is invalid; the message has a line for each problem.
+    """
+    flags, words = _parse_flags(arguments)
+    typed, settings, problems = _split(words, schema)
+    problems += _check_settings(settings, sweeps=sweeps)
+    if flags.multirun and not sweeps:
+        problems.append("-m is an option of python -m pipeline.train only")
+    settings = {} if problems else settings
+    saved, hydra = _compose(settings)
+    is_sweep = flags.multirun or str(hydra.mode).endswith("MULTIRUN")
+    for key in {LAUNCHER, N_JOBS} & settings.keys():
+        if not is_sweep:
+            problems.append(f"{key} is an option of sweeps: add -m")
+        elif key == N_JOBS and "n_jobs" not in hydra.launcher:
+            problems.append(f"{key} has no effect without {LAUNCHER}=joblib")
+    texts, values, swept = saved | typed, {**defaults()}, {}
+    for key, text in texts.items():
+        try:
+            values[key] = parse_value(key, text, schema, sweep=is_sweep)
+        except ConfigError as error:
+            problems.append(str(error))
+        if isinstance(values.get(key), SweepValues):
+            swept[key] = values[key]
+    ignored = schema.ignored(values)
+    problems += [f"{key} {ignored[key]}" for key in texts if key in ignored]
+    if values["reproduce"] and is_sweep:
+        problems.append("reproduce takes one run: leave out -m or experiment")
+    invalid, every = _check_values(schema, values, swept)
+    if problems + invalid:
+        problems += invalid + every
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+    n_jobs = int(settings.get(N_JOBS, hydra.launcher.get("n_jobs", 1)))
+    asked = [each for each in arguments if each not in (*words, "-m", "--multirun")]
+    shown = settings | {key: as_text(values[key]) for key in typed}
+    information = [*asked, *(f"{key}={text}" for key, text in shown.items())]
+    return Command(values, swept, is_sweep, n_jobs, information if asked else [])
+
+
+def _check_values(
+    schema: type[StageConfig], values: dict[str, Any], swept: Mapping[str, list[Any]]
+) -> tuple[list[str], list[str]]:
+    """Select a valid value of each swept key.
+
+    Returns:
+        The problems if there is no such value, and those of all values.
     """
 
     def check(values: Mapping[str, Any]) -> list[str]:
@@ -70,38 +106,6 @@ def parse(
             return str(error).split("\n")
         return []
 
-    flags, words = _parse_flags(arguments)
-    typed, settings, problems = _split(words, schema)
-    problems += _check_settings(settings, sweeps=sweeps)
-    if flags.multirun and not sweeps:
-        problems.append("-m is an option of python -m pipeline.train only")
-    if problems:  # of the form; values are not checked without it
-        settings = {}
-    values, saved, hydra = _compose(settings)
-    is_sweep = flags.multirun or str(hydra.mode).endswith("MULTIRUN")
-    for key in {LAUNCHER, N_JOBS} & settings.keys():
-        if not is_sweep:
-            problems.append(f"{key} is an option of sweeps: add -m")
-        elif key == N_JOBS and "n_jobs" not in hydra.launcher:
-            problems.append(f"{key} has no effect without {LAUNCHER}=joblib")
-    problems += [
-        explain_unknown_key(key, schema)
-        for key in {**values, **saved}
-        if key not in schema.model_fields
-        and (key in saved or values[key] != defaults().get(key))
-    ]
-    texts, swept = {**saved, **typed}, {}
-    for key in texts.keys() & schema.model_fields.keys():
-        try:
-            values[key] = parse_value(key, texts[key], sweep=is_sweep)
-        except ConfigError as error:
-            problems.append(str(error))
-        if isinstance(values[key], SweepValues):
-            swept[key] = values[key]
-    ignored = schema.ignored(values)
-    problems += [f"{key} {ignored[key]}" for key in texts if key in ignored]
-    if values["reproduce"] and is_sweep:
-        problems.append("reproduce takes one run: leave out -m or experiment")
     invalid: list[str] = []
     for key, options in swept.items():
         failures = [
@@ -110,15 +114,7 @@ def parse(
         ]
         values[key] = options[failures.index([]) if [] in failures else 0]
         invalid += itertools.chain(*failures)
-    problems += check(values)  # empty if at least one job is valid
-    if problems:
-        problems += invalid
-        raise ConfigError("\n".join(dict.fromkeys(problems)))
-    n_jobs = int(settings.get(N_JOBS, hydra.launcher.get("n_jobs", 1)))
-    asked = [each for each in arguments if each not in (*words, "-m", "--multirun")]
-    shown = settings | {key: as_text(values[key]) for key in typed}
-    information = [*asked, *(f"{key}={text}" for key, text in shown.items())]
-    return Command(values, swept, is_sweep, n_jobs, information if asked else [])
+    return check(values), invalid
 
 
 def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -126,10 +122,9 @@ def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str
     parser = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False
     )
-    parts = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"])
-    parser.add_argument("-i", "--info", nargs="?", const="all", choices=parts)
+    parser.add_argument("-i", "--info", nargs="?", const="all")
     for flag in ("--resolve", "--hydra-help", "--version"):
         parser.add_argument(flag, action="store_true")
     try:
@@ -160,8 +155,6 @@ def _split(
         elif not equals:
             hint = f"did you mean {schema.main_key}={word}?"
             problems.append(f"{word!r} is not of the form key=value; {hint}")
-        elif name not in schema.model_fields:
-            problems.append(explain_unknown_key(name, schema))
         elif name in pairs:
             problems.append(f"{name} is given more than once: write {name}=a,b")
         else:
@@ -170,23 +163,21 @@ def _split(
 
 
 def _check_settings(settings: Mapping[str, str], *, sweeps: bool) -> list[str]:
-    problems = []
+    problems, names = (
+        [],
+        {"experiment": [*experiments()], LAUNCHER: ["basic", "joblib"]},
+    )
     for key, value in settings.items():
         if key == "experiment" and not sweeps:
             problems.append(f"{key} is an option of python -m pipeline.train only")
-        elif key == "experiment" and value not in experiments():
-            names = " or ".join(experiments())
-            problems.append(f"{key} must be {names}, got {value!r}")
-        elif key == LAUNCHER and value not in ("basic", "joblib"):
-            problems.append(f"{key} must be basic or joblib, got {value!r}")
+        elif key in names and value not in names[key]:
+            problems.append(f"{key} must be {' or '.join(names[key])}, got {value!r}")
         elif key == N_JOBS and not re.fullmatch("-1|[1-9][0-9]*", value):
             rule = "must be a number of processes, or -1 for all cores"
             problems.append(f"{key} {rule}, got {value!r}")
-        elif key not in ("experiment", LAUNCHER, N_JOBS):
-            reasons = (
-                reason for words, reason in REFUSED.items() if re.match(words, key)
-            )
-            problems.append(f"{key} cannot be set: {next(reasons)}")
+        elif key not in (*names, N_JOBS):
+            reason = next(REFUSED[words] for words in REFUSED if re.match(words, key))
+            problems.append(f"{key} cannot be set: {reason}")
     return problems
 
 
@@ -195,13 +186,11 @@ def experiments() -> dict[str, Path]:
     return {path.stem: path for path in sorted(conf_dir().glob("experiment/*.yaml"))}
 
 
-def _compose(
-    settings: Mapping[str, str],
-) -> tuple[dict[str, Any], dict[str, str], Any]:
+def _compose(settings: Mapping[str, str]) -> tuple[dict[str, str], Any]:
     """Compose conf/ with an experiment and a launcher.
 
     Returns:
-        The value of each key, the values of a saved sweep, and Hydra's settings.
+        The values of the experiment as they would be typed, and Hydra's settings.
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
@@ -213,10 +202,10 @@ def _compose(
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = compose("hydra", overrides, return_hydra_config=True)
-        hydra = config.hydra
-        params = {k: as_text(v) for k, v in (hydra.sweeper.params or {}).items()}
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(f"cannot read {conf_dir()}: {one_line(error)}") from None
-    values = to_dict(config)
+    hydra, values = config.hydra, to_dict(config)
     del values["hydra"]
-    return values, params, hydra
+    saved = {key: v for key, v in values.items() if v != defaults().get(key)}
+    saved |= hydra.sweeper.params or {}
+    return {str(key): as_text(value) for key, value in saved.items()}, hydra

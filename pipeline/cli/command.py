@@ -8,6 +8,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 from pipeline.cli.arguments import Command, experiments, parse
 from pipeline.cli.config import as_yaml, validate
@@ -15,25 +16,6 @@ from pipeline.cli.schema import ConfigT, StageConfig
 from pipeline.paths import conf_dir
 from pipeline.process import run_command
 from pipeline.terminal import WIDTH, wrap
-
-HELP = """\
-{name} [key=value ...]
-
-{doc}
-
-Options and their defaults:
-{options}
-
-{sweeps}\
---cfg job prints the configuration. With the environment variable
-HYDRA_FULL_ERROR=1, an error prints its traceback."""
-SWEEPS = """\
-Sweeps, each summarised by a table and a plot:
-  {name} -m hidden=10,20 seed=1,2
-  {name} experiment=...  {experiments}
-  add hydra/launcher=joblib to train as many at a time as there are cores
-
-"""
 
 
 def stage(
@@ -55,7 +37,7 @@ def stage(
 
     def run() -> None:
         if {"-h", "--help"} & {*sys.argv[1:]}:
-            print(help_text(name, doc, schema, sweeps=sweep is not None))
+            print(help_text(name, doc, schema, sweeps=sweep is not None), end="")
             return
         command = parse(sys.argv[1:], schema, sweeps=sweep is not None)
         if command.information:
@@ -80,7 +62,7 @@ def _print_information(command: Command, schema: type[StageConfig]) -> None:
 
 
 def help_text(name: str, doc: str, schema: type[StageConfig], *, sweeps: bool) -> str:
-    """Return the help of a stage: its docstring and the comments of conf/config.yaml."""
+    """Return the docstring of a stage and the comments of its options."""
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
     lines = line.findall((conf_dir() / "config.yaml").read_text("utf-8"))
     comments = {f"{k}={v}": text for k, v, text in lines if k in schema.model_fields}
@@ -95,10 +77,15 @@ def help_text(name: str, doc: str, schema: type[StageConfig], *, sweeps: bool) -
         )
         for option, text in comments.items()
     ]
-    names = " or ".join(experiments())
-    return HELP.format(
-        name=name,
-        doc="\n\n".join(wrap(text, indent=0) for text in doc.strip().split("\n\n")),
-        options="\n".join(options),
-        sweeps=SWEEPS.format(name=name, experiments=names) if sweeps else "",
+    names, templates = " or ".join(experiments()), Path(__file__).parent
+    sweeps_help = (templates / "help_sweeps.txt").read_text("utf-8") if sweeps else ""
+    return (
+        (templates / "help.txt")
+        .read_text("utf-8")
+        .format(
+            name=name,
+            doc="\n\n".join(wrap(text, indent=0) for text in doc.strip().split("\n\n")),
+            options="\n".join(options),
+            sweeps=sweeps_help.format(name=name, experiments=names),
+        )
     )

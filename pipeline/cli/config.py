@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 
 
 def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
-    """Check all values against the schema of a stage.
-
-    Args:
-        schema: The options of the stage.
-        values: A value for each key of conf/config.yaml.
+    """Check a value for each key of conf/config.yaml against the schema of a stage.
 
     Raises:
         ConfigError: If values are invalid. Each line names the key, the rule, the value
@@ -52,7 +48,6 @@ def _explain(error: "ErrorDetails") -> str:
         return f"{key} has no value: set it in conf/config.yaml"
     rule = error["msg"].removeprefix("Value error, ")
     rule = rule.replace("Input should be", "must be")
-    rule = rule.replace("String should have", "must have")
     if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
         return rule
     return f"{key} {rule}, got {error['input']!r} ({describe_default(key)})"
@@ -125,8 +120,7 @@ def to_dict(config: object) -> dict[str, Any]:
     """Convert a configuration of OmegaConf to a dictionary.
 
     Raises:
-        ConfigError: If a value refers to another one, because DVC, which reads the same
-            file, and a sweep would use different values.
+        ConfigError: If a value refers to another key, because DVC reads the same file.
     """
     from omegaconf import OmegaConf
 

@@ -8,27 +8,27 @@ import re
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.config import defaults, describe_default
-from pipeline.cli.schema import HYPERPARAMETERS, LIST_KEYS, TEXT_KEYS
+from pipeline.cli.config import defaults, describe_default, explain_unknown_key
+from pipeline.cli.schema import HYPERPARAMETERS, LIST_KEYS, TEXT_KEYS, StageConfig
 
 
 class SweepValues(list[Any]):
     """The values of a key that a sweep varies."""
 
 
-def parse_value(key: str, text: str, *, sweep: bool) -> object:
-    """Parse the value of a key.
+def parse_value(
+    key: str, text: str, schema: type[StageConfig], *, sweep: bool
+) -> object:
+    """Parse the value of a key; return `SweepValues` if there are several.
 
-    Text keeps its brackets, dollar signs and non-ASCII letters, but not its quotes; in
-    a sweep, commas separate values unless the whole text is the path of a folder.
-
-    Returns:
-        The value, or `SweepValues` if there are several.
+    Text keeps its brackets and dollar signs, but not its quotes; in a sweep, commas
+    separate values unless the whole text is the path of a folder.
 
     Raises:
-        ConfigError: If it cannot be parsed, or there are several values where only one
-            is allowed.
+        ConfigError: If it cannot be parsed, has too many values, or is no option.
     """
+    if key not in schema.model_fields:
+        raise ConfigError(explain_unknown_key(key, schema))
     swept = sweep and key in HYPERPARAMETERS
     if text == "null" and defaults()[key] is None:
         return None
@@ -76,27 +76,25 @@ def _parse_with_hydra(key: str, text: str) -> object:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    def unquote(value: object) -> object:
-        return getattr(value, "text", value)
-
     if "${" in text:
         raise ConfigError(f"{key}={_shorten(text)} refers to a key: write its value")
+    if text.startswith(("interval(", "glob(")):
+        raise ConfigError(f"{key}={_shorten(text)} lists no values: write {key}=a,b")
     try:
         override = OverridesParser.create().parse_override(f"{key}={text}")
         if not override.is_sweep_override():
-            return unquote(override.value())
-        if not override.is_discrete_sweep():  # interval(0,1)
-            rule = f"does not list its values: write {key}=a,b"
-            raise ConfigError(f"{key}={_shorten(text)} {rule}")
-        values = SweepValues(map(unquote, override.sweep_iterator()))
-    except ConfigError:
-        raise
+            return _plain(override.value())
+        values = SweepValues(map(_plain, override.sweep_iterator()))
     except (HydraException, NotImplementedError, ValueError):
         # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
         raise _unreadable(key, text) from None
     if not values:  # range(3,1)
         raise _unreadable(key, text)
     return values
+
+
+def _plain(value: object) -> object:
+    return getattr(value, "text", value)  # of quoted text
 
 
 def _shorten(text: str) -> str:

@@ -3,6 +3,8 @@
 `prepare` reads them and stores their images.
 """
 
+import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,3 +111,27 @@ def spec(dataset: str) -> DatasetSpec:
     """Return the entry of a data set; a folder with IDX files gets that of digits."""
     entry = REGISTRY.get(dataset)
     return entry or DatasetSpec(dataset, read=lambda _: read_folder(Path(dataset)))
+
+
+def dataset_name(value: str) -> str:
+    """Return the name of a data set, or the absolute path of a folder.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if value in REGISTRY:
+        return value
+    try:
+        folder = Path(value).expanduser()
+        if value and folder.is_dir():
+            value = str(folder.resolve())
+            if not re.search("[\ud800-\udfff]", value):
+                return value
+            raise ValueError("must be a folder whose name is valid UTF-8")
+    except (OSError, RuntimeError):  # the name is too long, or its ~user does not exist
+        pass
+    matches = difflib.get_close_matches(value, REGISTRY, n=1)
+    hint = f" (did you mean {matches[0]}?)" if matches else ""
+    if "," in value:
+        hint = " (add -m to train on several)"
+    raise ValueError(f"must be {', '.join(REGISTRY)} or an existing folder{hint}")

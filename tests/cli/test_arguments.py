@@ -66,7 +66,7 @@ DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
         ("reproduce=a hidden=4", "hidden cannot be combined with reproduce"),
         ("-m reproduce=a", "reproduce takes one run: leave out -m"),
         ("-m hidden=5,6 hidden=7", "hidden is given more than once"),
-        ("-m lr=interval(0,1)", "lr=interval(0,1) does not list its values: write"),
+        ("-m lr=interval(0,1)", "lr=interval(0,1) lists no values: write lr=a,b"),
         ("-m seed=range(1,3,0)", "seed has an invalid value 'range(1,3,0)'"),
         ("-m hydra.sweep.dir=x", "cannot be set: results are written to outputs/"),
         ("-m hydra/sweeper=x", "cannot be set: all combinations of the values are"),
