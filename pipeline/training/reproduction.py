@@ -20,7 +20,6 @@ from pipeline.tracking import RecordedRun, find_training_run, provenance, source
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     "git.commit": "commit",
-    "git.dirty": "uncommitted code",
     "version.torch": "PyTorch",
     "version.python": "Python",
     "processor": "processor",
@@ -135,8 +134,10 @@ class RecordedTraining:
             before, now = self.run.tags.get(tag), tags.get(tag)
             if before != now:
                 yield f"{name}: {before}, now {now}"
-            elif tag == "git.dirty" and now == "true":
-                yield f"{name}: in both runs"
+        patch = self.run.folder / "code.diff"
+        recorded = patch.read_bytes().decode() if patch.exists() else ""
+        if recorded != provenance.code_diff():
+            yield "uncommitted code: not the same; compare code.diff of the two runs"
 
     def _code_differences(self) -> Iterator[str]:
         path = self.run.folder / "code.json"

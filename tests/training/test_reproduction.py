@@ -33,6 +33,7 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     printed = workspace.call("train", reproduce=run_id(workspace))
     (line,) = [line for line in printed.splitlines() if "reproduced byte for" in line]
     assert line.count(trained.sha256) == 2
+    assert "in spite of these differences" not in printed
     after = hashes(workspace.outputs / "reproduce")
     assert {name for name in after if after[name] != before[name]} == {"run.json"}
     assert hashes(workspace.trained("")) == before
@@ -90,9 +91,10 @@ def test_other_data_are_refused_with_the_names_of_the_changed_files(
     assert "reproduced byte for byte" in printed
 
 
-def test_the_report_names_another_processor_and_other_packages(workspace):
-    packages = find_training_run(run_id(workspace), store=workspace.outputs).folder
-    packages /= "packages.txt"
+def test_the_report_names_another_processor_other_packages_and_another_patch(workspace):
+    folder = find_training_run(run_id(workspace), store=workspace.outputs).folder
+    (folder / "code.diff").write_text("another patch")
+    packages = folder / "packages.txt"
     lines = packages.read_text().splitlines()
     changed = [line for line in lines if not line.startswith(("numpy==", "rich=="))]
     packages.write_text("\n".join(["gone==1.0", "numpy==1.2.3", *changed]))
@@ -103,6 +105,7 @@ def test_the_report_names_another_processor_and_other_packages(workspace):
     assert report.startswith("reproduced byte for byte: recorded ")
     assert "\nin spite of these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report
+    assert "\n  uncommitted code: not the same; " in report
     (line,) = [line for line in report.splitlines() if "packages: " in line]
     numpy, gone, rich = line.strip().split("; ")
     assert numpy == f"packages: numpy 1.2.3, now {np.__version__}"
