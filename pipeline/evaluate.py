@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from pipeline.tracking import Run
 
 EXPLANATION = """
-The 95 % interval shows how much the accuracy may vary by chance. The accuracy
-on the training images is higher, because the network has learned from them. A
-confidence above the accuracy means that the network is overconfident; the mean
-difference between the two is the ECE, the expected calibration error."""
+The 95 % confidence interval (CI) shows how much the accuracy may vary by
+chance. The accuracy on the training images is higher, because the network has
+learned from them. A confidence above the accuracy means that the network is
+overconfident; the mean difference between the two is the ECE, the expected
+calibration error."""
 UNSURE = """\
 Do not rely on unsure predictions: the image does not look like the training
 images of the predicted class, or another class is almost as probable."""
@@ -89,7 +90,7 @@ def _evaluate_sets(
                 dataset=dataset,
                 split=trained.split,
                 folder=outputs_dir() / "data",
-                prepare=cfg.prepare if spec.prepared_as_mnist else bool(cfg.prepare),
+                prepare=cfg.prepare,
                 track=progress(f"preprocessing {name or dataset.name}"),
             )
         except (UserError, FileNotFoundError) as error:
@@ -148,7 +149,7 @@ def _record(result: "EvaluationResult", run: "Run", *, step: int) -> None:
 
 def _summary(results: Sequence["EvaluationResult"]) -> str:
     """Return a table of the metrics of each set."""
-    columns = ("set", "images", "accuracy", "95% interval", "loss", "confidence")
+    columns = ("set", "images", "accuracy", "95% CI", "loss", "confidence")
     rows = []
     for result in results:
         metrics = result.metrics
@@ -157,7 +158,7 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
                 result.test_set.name,
                 f"{metrics['n']:,}",
                 f"{metrics['accuracy']:.2%}",
-                f"{metrics['accuracy_low']:.1%}-{metrics['accuracy_high']:.1%}",
+                f"{100 * metrics['accuracy_low']:.1f}-{metrics['accuracy_high']:.1%}",
                 f"{metrics['loss']:.4f}",
                 f"{metrics['confidence']:.1%}",
                 f"{metrics['calibration_error']:.1%}",

@@ -32,7 +32,7 @@ def predict(cfg: PredictConfig) -> None:
 
     from pipeline import datasets, files
     from pipeline.evaluation import classify, read_inputs
-    from pipeline.training import select_trained_model
+    from pipeline.training import load_training_data, select_trained_model
 
     torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
@@ -43,7 +43,7 @@ def predict(cfg: PredictConfig) -> None:
     spec = datasets.spec(trained.dataset)
     listing, input_images = read_inputs(
         str(cfg.images),
-        lambda: datasets.load(trained.dataset, folder=outputs / "data"),
+        lambda: load_training_data(trained, outputs=outputs),
         prepare=spec.prepared_as_mnist,
     )
     if not detector:

@@ -116,20 +116,41 @@ def table(
 ) -> str:
     """Return a table as plain text, as wide as its content.
 
+    If it is wider than 80 columns, its gaps are narrower, and the columns that are
+    aligned left wrap.
+
     Args:
         columns: The headings.
         rows: The cells of each row, one per column.
         left: The columns that are aligned left; the others are aligned right.
     """
+    cells = [[*columns], *map(list, rows)]
+    lines = _grid(cells, left, gap=3)
+    if max(map(len, lines)) > WIDTH:
+        lines = _grid(cells, left, gap=2, width=WIDTH)
+    return "\n".join(lines)
+
+
+def _grid(
+    cells: list[list[str]], left: Sequence[str], *, gap: int, width: int = 10_000
+) -> list[str]:
+    """Return the lines of a table; it exceeds the width rather than cut a number."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for column in columns:
-        grid.add_column(column, justify="left" if column in left else "right")
-    for row in rows:
+    grid = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
+    minimum = -gap
+    for column in zip(*cells, strict=True):
+        least = max(map(len, column))
+        if column[0] in left:
+            grid.add_column(column[0], overflow="fold")
+            least = min(least, 12)
+        else:
+            grid.add_column(column[0], justify="right", no_wrap=True)
+        minimum += least + gap
+    for row in cells[1:]:
         grid.add_row(*map(Text, row))
     text = io.StringIO()
-    Console(file=text, width=10_000, color_system=None).print(grid)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+    Console(file=text, width=max(width, minimum), color_system=None).print(grid)
+    return [line.rstrip() for line in text.getvalue().splitlines()]

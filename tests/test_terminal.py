@@ -50,6 +50,16 @@ def test_a_table_aligns_numbers_right_and_text_left():
     ]
 
 
+def test_a_table_wider_than_80_columns_wraps_its_text_and_cuts_no_number():
+    numbers = ["9" * 30, "8" * 25]
+    for count in (2, 3):
+        rows = [["a name of several words", *numbers, "7" * 10][: count + 1]]
+        lines = table(["name", "x", "y", "z"][: count + 1], rows, left=["name"])
+        assert max(map(len, lines.split("\n"))) <= 80 or count == 3
+        assert {*rows[0][1:]} < {*lines.split()}
+        assert {"a", "of", "several", "words"} < {*lines.split()}
+
+
 def test_a_bar_of_40_characters_is_a_probability_of_1():
     assert probability_bars([0.0, 1.0], ["bag", "dress"]) == [
         "  bag      0.000%",

@@ -74,14 +74,6 @@ class Dataset:
             for label in np.unique(labels).tolist()
         }
 
-    def check(self, sha256: str) -> None:
-        """Raise UserError unless the file has this sha256, recorded by a network."""
-        if self.sha256 != sha256:
-            raise UserError(
-                f"{self.path} has sha256 {self.sha256}; the network was trained with "
-                f"{sha256}: train it again, or restore that data"
-            )
-
     def split(self, how: str) -> Split:
         """Divide the images into training and validation images.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors import numpy as safetensors
 
-from pipeline import files, plots
+from pipeline import UserError, files, plots
 from pipeline.datasets import idx
 from pipeline.datasets.dataset import Dataset, LabelledImages
 from pipeline.datasets.download import rename_if_damaged
@@ -23,19 +23,32 @@ from pipeline.datasets.registry import REGISTRY, spec
 PLOTS = ("means", "samples")
 
 
-def load(dataset: str, *, folder: Path | str) -> Dataset:
+def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Dataset:
     """Return a data set from `folder`; create its file if necessary.
 
     Args:
         dataset: A name in `REGISTRY`, or a folder with IDX files.
         folder: The folder of all data sets.
+        sha256: Of the file that a network was trained with. If a folder with IDX files
+            has moved, the file that was created from it is found by this hash.
 
     Raises:
         FileNotFoundError: If the data set is not available; the message names the
             files to provide.
-        UserError: If an IDX file violates the format.
+        UserError: If an IDX file violates the format, or the file has another sha256.
     """
-    return Dataset.read(prepare(dataset, folder=Path(folder))[0])
+    folder = Path(folder)
+    path = None
+    if sha256 and dataset not in REGISTRY and not Path(dataset).is_dir():
+        candidates = folder.glob(f"{_readable(dataset)}-*.safetensors")
+        path = next((p for p in candidates if files.file_sha256(p) == sha256), None)
+    data = Dataset.read(path or prepare(dataset, folder=folder)[0])
+    if sha256 and data.sha256 != sha256:
+        raise UserError(
+            f"{data.path} has sha256 {data.sha256}; the network was trained with "
+            f"{sha256}: train it again, or restore that data"
+        )
+    return data
 
 
 def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
@@ -89,9 +102,13 @@ def file_name(dataset: str) -> str:
 def _file_name(dataset: str, origin: dict[str, str]) -> str:
     if dataset in REGISTRY:
         return dataset
-    readable = re.sub(r"[^\w-]+", "_", Path(dataset).resolve().name)
     content = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
-    return f"{readable}-{content[:8]}"
+    return f"{_readable(dataset)}-{content[:8]}"
+
+
+def _readable(dataset: str) -> str:
+    """Return the name of a folder without special characters."""
+    return re.sub(r"[^\w-]+", "_", Path(dataset).resolve().name)
 
 
 def _write(

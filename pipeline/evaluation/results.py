@@ -76,14 +76,14 @@ class EvaluationResult:
 
     def mistakes(self, limit: int) -> list[dict[str, Any]]:
         """Return the most confident wrong predictions, with images and class names."""
-        names = self.spec.class_names
+        names = {"label": self.test_set.class_names, "answer": self.spec.class_names}
         images = zip(self.per_image(), self.test_set.data.images, strict=True)
         wrong = [(row, image) for row, image in images if row["label"] != row["answer"]]
         wrong.sort(key=lambda pair: -pair[0]["confidence"])
         return [
             {"picture": Image.fromarray(image).resize((84, 84), 0)}  # a stored name
             | {**row, "file": printable(row["file"])}
-            | {column: names[row[column]] for column in ("label", "answer")}
+            | {column: names[column][row[column]] for column in names}
             for row, image in wrong[:limit]
         ]
 
@@ -92,7 +92,8 @@ class EvaluationResult:
         return plots.evaluation_scores(
             self._confusion_matrix(),
             np.array([[b.count, b.confidence, b.accuracy] for b in self.bins]),
-            self.spec.class_names,
+            label_names=self.test_set.class_names,
+            answer_names=self.spec.class_names,
             title=f"{self.test_set.name}: {self.metrics['accuracy']:.2%} of "
             f"{len(self.labels):,} images classified correctly",
         )

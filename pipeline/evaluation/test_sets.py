@@ -30,6 +30,7 @@ class TestSet:
 
     name: str
     data: LabelledImages
+    class_names: Sequence[str]  # of the labels; the network's for a folder
     files: list[str]  # the name of each image
     description: str  # what the set is, for the terminal
     digit_counts: Int[np.ndarray, " n"]  # found by the preprocessing; otherwise 1
@@ -66,6 +67,7 @@ def load_test_set(
         FileNotFoundError: If the data set is not available.
         UserError: If no image can be read; the message says why.
     """
+    spec = datasets.spec(dataset.name)  # of the data set that the network learned
     if name is None:
         data = dataset.split(split).val
         set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
@@ -78,7 +80,7 @@ def load_test_set(
         listing = _from_arrays(set_name, data.images, data.labels, "the test images")
     else:
         set_name, listing = _find_images(name)
-        prepare = prepare is None or prepare
+        prepare = spec.prepared_as_mnist if prepare is None else prepare
     entries, problems = track(listing.entries), listing.problems
     rows = []
     for each in read_images(entries, problems, prepare=bool(prepare)):
@@ -92,6 +94,7 @@ def load_test_set(
     return TestSet(
         name=set_name,
         data=LabelledImages(np.stack(pixels), np.array(labels, np.uint8)),
+        class_names=datasets.REGISTRY.get(name or dataset.name, spec).class_names,
         files=[*files],
         description=f"{len(rows):,} images: {listing.description}, {how}",
         digit_counts=np.array(digit_counts),

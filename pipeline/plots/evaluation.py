@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 def evaluation_scores(
     counts: Int[np.ndarray, "n n"],
     bins: Float[np.ndarray, "bins 3"],
-    class_names: Sequence[str],
     *,
+    label_names: Sequence[str],
+    answer_names: Sequence[str],
     title: str,
 ) -> Image.Image:
     """Plot a confusion matrix beside a reliability diagram.
@@ -32,19 +33,23 @@ def evaluation_scores(
         counts: The number of images for each label (row) and prediction (column).
         bins: For each bin of confidence, the number of images, their mean confidence
             and their accuracy.
-        class_names: The name of each class.
+        label_names: The name of each class of the images.
+        answer_names: The name of each class of the network.
         title: The title of the figure.
     """
     figure = new_figure(12.4, 6.2)
     left, right = figure.subplots(1, 2)
     figure.suptitle(title, fontsize=12)
-    _confusion_matrix(left, counts, class_names)
+    _confusion_matrix(left, counts, label_names, answer_names)
     _reliability_diagram(right, bins)
     return render(figure)
 
 
 def _confusion_matrix(
-    axes: "Axes", counts: Int[np.ndarray, "n n"], class_names: Sequence[str]
+    axes: "Axes",
+    counts: Int[np.ndarray, "n n"],
+    label_names: Sequence[str],
+    answer_names: Sequence[str],
 ) -> None:
     """Plot a confusion matrix; only the mistakes are coloured.
 
@@ -56,8 +61,8 @@ def _confusion_matrix(
     axes.imshow(mistakes, cmap="Oranges", vmax=maximum)
     axes.imshow(np.where(diagonal, 0.1, np.nan), cmap="Greys", vmin=0, vmax=1)
     texts = [[f"{count:,}" if count else "" for count in row] for row in counts]
-    names, dark = class_names, mistakes > 0.6 * maximum
-    label_cells(axes, texts, rows=names, columns=names, dark=dark)
+    dark = mistakes > 0.6 * maximum
+    label_cells(axes, texts, rows=label_names, columns=answer_names, dark=dark)
     axes.set(xlabel="prediction", ylabel="label")
     axes.set_title("confusion matrix (number of images)", fontsize=11)
 

@@ -52,7 +52,5 @@ def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:
         FileNotFoundError: If the data set is not available.
         UserError: If its hash differs from the recorded one.
     """
-    dataset = datasets.load(trained.dataset, folder=outputs / "data")
-    if "data_sha256" in trained.metadata:
-        dataset.check(trained.metadata["data_sha256"])
-    return dataset
+    sha256 = trained.metadata.get("data_sha256")
+    return datasets.load(trained.dataset, folder=outputs / "data", sha256=sha256)

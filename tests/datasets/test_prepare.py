@@ -59,6 +59,13 @@ def test_a_folder_keeps_its_division_and_is_named_by_its_content(
     changed = datasets.load(str(idx_folder), folder=tmp_path)
     np.testing.assert_array_equal(changed.test.labels, few.val.labels[::-1])
     assert changed.name != data.name
+    options = {"folder": tmp_path, "sha256": data.sha256}
+    with pytest.raises(ValueError, match=f"trained with {data.sha256}: train it"):
+        datasets.load(str(idx_folder), **options)
+    shutil.rmtree(idx_folder)  # the file that was created from it is enough
+    assert datasets.load(str(idx_folder), **options).path == data.path
+    with pytest.raises(FileNotFoundError, match="my digits' is neither a folder"):
+        datasets.load(str(idx_folder), folder=tmp_path, sha256="00ff")
 
 
 def test_the_last_seventh_of_a_single_pair_are_the_test_images(

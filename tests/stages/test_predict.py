@@ -96,6 +96,13 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     folder.rename(tmp_path / "moved")
     records, _ = predict(workspace, digit_folder)
     assert {record["digit"] for record in records} - {0, 1}
+    (record,), _ = predict(workspace, 0)  # from the prepared file, as for these
+    assert record["label"] in (0, 1)
+    assert "1 images: the validation images" in workspace.call("evaluate")
+    workspace.call("inspect", weight="layer_1[300,5]")
+    for prepared in (workspace.outputs / "data").glob("zeros_and_ones*"):
+        prepared.unlink()
+    assert predict(workspace, digit_folder)[0] == records
     with pytest.raises(FileNotFoundError, match="zeros and ones"):
         predict(workspace, 0)
     # The example of the logged model has two images, though there is one test image.
