@@ -6,7 +6,8 @@ outputs/data/. MNIST is downloaded once (at most 20 MB): 60,000 + 10,000 images 
 mean of 0.1307, and 67 pixels that are always 0.
 """
 
-from pipeline.cli import DataConfig, outputs_dir, stage
+from pipeline.cli import DataConfig, stage
+from pipeline.paths import outputs_dir
 from pipeline.terminal import table, wrap
 
 

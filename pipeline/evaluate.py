@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
-from pipeline.cli import EvaluateConfig, outputs_dir, stage, store_dir
-from pipeline.paths import METRICS_FILE
+from pipeline.cli import EvaluateConfig, stage
+from pipeline.paths import METRICS_FILE, outputs_dir, store_dir
 from pipeline.terminal import progress, table, wrap
 
 if TYPE_CHECKING:

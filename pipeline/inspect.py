@@ -22,15 +22,9 @@ if __name__ == "inspect":
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli import (
-    InspectConfig,
-    defaults,
-    outputs_dir,
-    run_name,
-    stage,
-    store_dir,
-)
+from pipeline.cli import InspectConfig, defaults, run_name, stage
 from pipeline.files import atomic_folder, write_csv
+from pipeline.paths import outputs_dir, store_dir
 from pipeline.terminal import wrap
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import SIDE, UserError
-from pipeline.cli import PredictConfig, outputs_dir, stage, store_dir
+from pipeline.cli import PredictConfig, stage
 from pipeline.files import printable
+from pipeline.paths import outputs_dir, store_dir
 from pipeline.terminal import probability_bars, wrap
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ tag `copy.of` with the id of its original; metrics, files and times are the same
 """
 
 from pipeline import UserError
-from pipeline.cli import SyncConfig, stage, store_dir
+from pipeline.cli import SyncConfig, stage
+from pipeline.paths import store_dir
 
 
 def sync(cfg: SyncConfig) -> None:

@@ -21,4 +21,3 @@ from pipeline.cli.schema import (
     SyncConfig,
     TrainConfig,
 )
-from pipeline.paths import outputs_dir, store_dir

@@ -6,6 +6,7 @@ because others name classes to call or files to unpickle.
 
 import argparse
 import itertools
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +17,13 @@ from pipeline import ConfigError
 from pipeline.cli.config import (
     as_text,
     defaults,
+    describe_default,
+    explain_unknown_key,
     one_line,
     to_dict,
     validate,
 )
-from pipeline.cli.overrides import SweepValues, parse_value
-from pipeline.cli.schema import StageConfig
+from pipeline.cli.schema import HYPERPARAMETERS, LIST_KEYS, TEXT_KEYS, StageConfig
 from pipeline.paths import conf_dir
 
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
@@ -31,6 +33,10 @@ REFUSED = {  # the reasons why a setting of Hydra is refused, by its first words
     r"hydra\.mode\b": "add -m for a sweep",
     "": f"only {LAUNCHER} and {N_JOBS} can be set, because others can run code",
 }
+
+
+class SweepValues(list[Any]):
+    """The values of a key that a sweep varies."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def parse(
     texts, values, swept = saved | typed, {**defaults()}, {}
     for key, text in texts.items():
         try:
-            values[key] = parse_value(key, text, schema, sweep=is_sweep)
+            values[key] = _parse_value(key, text, schema, sweep=is_sweep)
         except ConfigError as error:
             problems.append(str(error))
         if isinstance(values.get(key), SweepValues):
@@ -209,3 +215,88 @@ def _compose(settings: Mapping[str, str]) -> tuple[dict[str, str], Any]:
     saved = {key: v for key, v in values.items() if v != defaults().get(key)}
     saved |= hydra.sweeper.params or {}
     return {str(key): as_text(value) for key, value in saved.items()}, hydra
+
+
+def _parse_value(
+    key: str, text: str, schema: type[StageConfig], *, sweep: bool
+) -> object:
+    """Parse the value of a key; return `SweepValues` if there are several.
+
+    Text keeps its brackets and dollar signs, but not its quotes; in a sweep, commas
+    separate values unless the whole text is the path of a folder.
+
+    Raises:
+        ConfigError: If it cannot be parsed, has too many values, or is no option.
+    """
+    if key not in schema.model_fields:
+        raise ConfigError(explain_unknown_key(key, schema))
+    swept = sweep and key in HYPERPARAMETERS
+    if text == "null" and defaults()[key] is None:
+        return None
+    if key in LIST_KEYS:
+        return _parse_list(key, text)
+    if key in TEXT_KEYS:
+        return _parse_texts(text) if swept else _unquote(text)
+    value = _parse_with_hydra(key, text)
+    if isinstance(value, SweepValues) and not swept:
+        remedy = "add -m to train each" if key in HYPERPARAMETERS else "give only one"
+        raise ConfigError(f"{key}={_shorten(text)} has several values: {remedy}")
+    return value
+
+
+def _parse_list(key: str, text: str) -> list[str] | None:
+    inner = text[1:-1] if text[:1] + text[-1:] == "[]" else text
+    items = [item for item in _split_text(inner) if item not in ("", "null")]
+    if not items and "," in inner:
+        raise _unreadable(key, text)
+    return items or None
+
+
+def _parse_texts(text: str) -> str | SweepValues:
+    choice = re.fullmatch(r"choice\((.*)\)", text, re.DOTALL)
+    items = _split_text(choice[1] if choice else text)
+    return SweepValues(items) if choice or len(items) > 1 else items[0]
+
+
+def _split_text(text: str) -> list[str]:
+    """Split text at commas outside quotes, unless it is the path of a folder."""
+    if os.path.isdir(os.path.expanduser(_unquote(text))):
+        return [_unquote(text)]
+    items = re.findall(r"""\s*("[^"]*"|'[^']*'|[^,]*)\s*,""", f"{text},")
+    return [_unquote(item.strip()) for item in items]
+
+
+def _unquote(text: str) -> str:
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if quoted and not os.path.lexists(text) else text
+
+
+def _parse_with_hydra(key: str, text: str) -> object:
+    """Parse a number, a switch, a range or a word."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    if "${" in text:
+        raise ConfigError(f"{key}={_shorten(text)} refers to a key: write its value")
+    if text.startswith(("interval(", "glob(")):
+        raise ConfigError(f"{key}={_shorten(text)} lists no values: write {key}=a,b")
+    try:
+        override = OverridesParser.create().parse_override(f"{key}={text}")
+        is_sweep = override.is_sweep_override()
+        found = [*override.sweep_iterator()] if is_sweep else [override.value()]
+    except (HydraException, NotImplementedError, ValueError):
+        # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
+        raise _unreadable(key, text) from None
+    values = SweepValues(getattr(value, "text", value) for value in found)
+    if not values:  # range(3,1)
+        raise _unreadable(key, text)
+    return values if is_sweep else values[0]
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) < 80 else f"{text[:80]}..."
+
+
+def _unreadable(key: str, text: str) -> ConfigError:
+    rule = f"has an invalid value {_shorten(text)!r}"
+    return ConfigError(f"{key} {rule} ({describe_default(key)})")

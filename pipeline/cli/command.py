@@ -24,13 +24,9 @@ def stage(
     *,
     sweep: Callable[[Callable[..., object], Command], None] | None = None,
 ) -> None:
-    """Run a stage as a command; see `run_command` for its exit statuses.
+    """Run a function of a configuration as a command, named like its schema.
 
-    Args:
-        function: The stage, a function of its configuration.
-        schema: Its options; the name of the stage is that of the schema.
-        sweep: Runs a sweep, given the function and the command line; None for a stage
-            that cannot be swept.
+    `sweep` runs a sweep, given the function and the command line, if the stage has any.
     """
     name = f"python -m pipeline.{schema.__name__.removesuffix('Config').lower()}"
     doc = sys.modules[function.__module__].__doc__ or ""

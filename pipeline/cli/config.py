@@ -5,7 +5,6 @@ It does not read the command line; `arguments.py` does, and `schema.py` has the 
 
 import difflib
 import json
-import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -30,8 +29,8 @@ def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
         ConfigError: If values are invalid. Each line names the key, the rule, the value
             and the default.
     """
-    unknown = values.keys() - defaults().keys()
-    lines = [explain_unknown_key(key, schema) for key in values if key in unknown]
+    keys = (key for key in values if key not in defaults())
+    lines = [explain_unknown_key(key, schema) for key in keys]
     try:
         config = schema.model_validate(dict(values))
     except ValidationError as error:
@@ -59,7 +58,7 @@ def describe_default(key: str) -> str:
 
 
 def as_text(value: object) -> str:
-    """Return a value as it is typed on the command line."""
+    """Return a value as it is typed."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -82,17 +81,11 @@ def defaults() -> Mapping[str, Any]:
 
 @cache
 def committed_defaults() -> Mapping[str, Any]:
-    """Return the last committed values of conf/config.yaml, which `dvc exp run` edits.
+    """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
+    from pipeline.tracking import provenance
 
-    Without git, these are the values of the file.
-    """
-    command = ["git", "show", "HEAD:./conf/config.yaml"]
-    try:
-        shown = subprocess.run(command, cwd=project_dir(), capture_output=True)
-        shown.check_returncode()
-        return {**defaults(), **parse_yaml(shown.stdout.decode(), Path("HEAD"))}
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        return defaults()
+    text = provenance.committed_text("conf/config.yaml", folder=project_dir())
+    return {**defaults(), **parse_yaml(text or "", Path("HEAD:conf/config.yaml"))}
 
 
 def parse_yaml(text: str, path: Path) -> dict[str, Any]:

@@ -39,17 +39,13 @@ def _must_match(pattern: str, rule: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _write_neurons(value: str) -> str:
-    return re.sub(" *, *", ",", value.lower()).replace("n", "N")
-
-
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 Server = Annotated[str | None, AfterValidator(_server)]
 Text = Annotated[str, _must_match(".+", "must not be empty")]
 # Whether the network has these neurons or this weight is checked later.
 Neurons = Annotated[
     str,
-    AfterValidator(_write_neurons),
+    AfterValidator(lambda text: re.sub(" *, *", ",", text.lower()).replace("n", "N")),
     _must_match(
         "all|N[12][1-9][0-9]*(,N[12][1-9][0-9]*)*",
         "must be N11 (layer 1, neuron 1), N210 (layer 2, neuron 10: the digit 9), "
@@ -172,9 +168,7 @@ class InspectConfig(ModelConfig, RecordedConfig):
         if len(questions) > 1:
             messages.append(f"{', '.join(questions)} cannot be combined: use one")
         if values.get("image") is not None and not values.get("neuron"):
-            messages.append(
-                "image is the input of neuron=N11: add that, or leave it out"
-            )
+            messages.append("image needs a neuron: add neuron=N11, or leave it out")
         return messages
 
     @classmethod

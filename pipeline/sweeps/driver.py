@@ -16,14 +16,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pipeline import UserError, files
-from pipeline.cli import (
-    HYPERPARAMETERS,
-    Command,
-    committed_defaults,
-    outputs_dir,
-    store_dir,
-)
+from pipeline.cli import HYPERPARAMETERS, Command, committed_defaults
 from pipeline.files import printable
+from pipeline.paths import outputs_dir, store_dir
 from pipeline.sweeps.jobs import Job, combine
 from pipeline.sweeps.launch import launch_jobs
 from pipeline.sweeps.outcomes import Outcome, print_progress, read_outcome

@@ -82,6 +82,11 @@ def code_diff() -> str:
     return diff
 
 
+def committed_text(path: str, *, folder: Path) -> str | None:
+    """Return a file of a folder as in the last commit; None without git."""
+    return _git("-C", str(folder), "show", f"HEAD:./{path}")
+
+
 def _user() -> str:
     """Return the name of the user, or the number if the user has no name."""
     try:
