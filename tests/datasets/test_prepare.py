@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from pipeline import datasets
-from pipeline.datasets.registry import FASHION_MNIST_FILES, MNIST_FILES
+from pipeline.datasets.registry import DEBIAN_FOLDER, MNIST_FILES
 from pipeline.evaluation import load_test_set
 
 
@@ -96,7 +96,7 @@ def test_invalid_data_sets_are_refused(idx_folder, tmp_path, few, write_idx):
 def test_fashion_mnist_of_a_debian_package_is_a_set_without_preprocessing(
     mnist, tmp_path
 ):
-    if not FASHION_MNIST_FILES.sources[0].folder.is_dir():
+    if not DEBIAN_FOLDER.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     options = {"dataset": mnist, "split": "exercise", "prepare": None, "track": iter}
     test_set = load_test_set("fashion_mnist", folder=tmp_path, **options)

@@ -3,8 +3,7 @@ import json
 import pytest
 
 from pipeline.datasets import REGISTRY, DatasetSpec
-from pipeline.datasets.download import RawFiles
-from pipeline.datasets.sources import TorchvisionMirrors
+from pipeline.datasets.download import RawFiles, torchvision_mirrors
 
 TOYS = (
     "ball",
@@ -64,7 +63,7 @@ def test_an_entry_without_ten_class_names_is_refused():
 
 def test_files_that_no_source_has_are_named_with_their_folder(tmp_path, capfd):
     hashes = ("0a", "1b", "2c", "3d")
-    unknown = RawFiles("Toys", hashes, (TorchvisionMirrors("Toys"),))
+    unknown = RawFiles("Toys", hashes, (torchvision_mirrors("Toys"),))
     for raw_files in (unknown, RawFiles("Toys", hashes)):
         with pytest.raises(FileNotFoundError, match="put these files") as missing:
             raw_files.fetch(tmp_path)
