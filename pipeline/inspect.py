@@ -89,10 +89,7 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         (partial / "report.html").write_text(page, "utf-8")
         run.log_files("inspect", sorted(partial.iterdir()))
         run.log_metrics(
-            {
-                f"inspect/{name}": value
-                for name, value in interpret.counts(analysis).items()
-            },
+            {f"inspect/{name}": value for name, value in analysis.counts.items()},
             step=trained.epochs,
         )
     print(interpret.render_tutorial(analysis))
@@ -115,7 +112,7 @@ def _explain_neurons(
     text = interpret.worksheets(sums, neurons, spec)
     print(input_image.describe(spec), text, sep="\n\n")
     train = dataset.split(trained.split).train
-    always_zero = interpret.nonzero_counts(train.images) == 0
+    always_zero = ~train.images.any(axis=0).ravel()
     folder = outputs_dir() / "answers" / "neuron"
     with atomic_folder(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)

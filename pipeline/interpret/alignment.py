@@ -13,10 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pipeline import PIXELS
 from pipeline.datasets.dataset import LabelledImages
-from pipeline.interpret.measurements import (
-    correlations,
-    cosine_similarities,
-)
+from pipeline.interpret.measurements import correlations, cosine_similarities
 from pipeline.model import Network
 
 
@@ -41,13 +38,9 @@ def match_neurons(
 ) -> dict[int, NeuronMatch]:
     """Match neurons one to one so that the sum of their similarities is maximal.
 
-    Args:
-        similarity: The similarity of each neuron of A to each of B; nan counts as 0.
-        tie_breaker: A second similarity, which decides between equally good matchings.
-
-    Returns:
-        The matches by neuron of A. If the networks differ in size, some neurons of the
-        larger one have no partner.
+    A similarity of nan counts as 0, and `tie_breaker` decides between equally good
+    matchings. If the networks differ in size, some neurons of the larger one have no
+    partner.
 
     Source: Kuhn, The Hungarian method for the assignment problem (1955), as SciPy's
     linear_sum_assignment solves it.
@@ -82,7 +75,7 @@ class NetworkComparison:
     def of(cls, a: Network, b: Network, test: LabelledImages) -> "NetworkComparison":
         """Compare two networks on test images."""
         outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
-        answers = [n.logits(test.images).argmax(dim=1).numpy() for n in (a, b)]
+        answers = [n.classify(test.images) for n in (a, b)]
         accuracy = [float((answer == test.labels).mean()) for answer in answers]
         cosines = cosine_similarities(neuron_weights(a), neuron_weights(b))
         vary = np.outer(*(np.ptp(values, axis=0) > 0 for values in outputs))

@@ -9,18 +9,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 
-from pipeline import PIXELS
+from pipeline import CLASSES, PIXELS
 from pipeline.datasets import Dataset, DatasetSpec, Split, spec
 from pipeline.interpret import measurements
 from pipeline.interpret.measurements import FittedLine
 from pipeline.model import Snapshot, TrainedModel
-from pipeline.model.metrics import accuracy
 
 HIGH_CORRELATION = 0.9  # one neuron explains 0.9² = 81 % of the other's variance
 MAX_PAIRS = 100  # pairs of neurons in the table
+EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
 PROBE_STEPS = (0, 10, 100)  # steps of gradient descent after which its line is shown
 
@@ -70,19 +69,18 @@ class ModelAnalysis:
         split, history = dataset.split(trained.split), trained.history()
         sums = network.hidden_sums(test.images).numpy()
         activations = np.maximum(sums, 0)  # ReLU
-        labels = torch.from_numpy(test.labels).long()
         correlation = measurements.correlations(activations, activations)
         return cls(
             trained=trained,
             dataset=dataset,
             split=split,
             history=history,
-            nonzero=measurements.nonzero_counts(split.train.images),
+            nonzero=np.count_nonzero(split.train.images, axis=0).ravel(),
             frozen=None if history is None else measurements.frozen_weights(history),
             rates=measurements.activation_rates(network, split.train.images),
             sums=sums,
             means=measurements.means_by_label(activations, test.labels),
-            accuracy=accuracy(network.logits(test.images), labels).item(),
+            accuracy=float((network.classify(test.images) == test.labels).mean()),
             costs=measurements.ablation_costs(network, activations, test.labels),
             pairs=measurements.correlated_pairs(correlation, limit=MAX_PAIRS),
             high_pairs=int(np.triu(correlation >= HIGH_CORRELATION, k=1).sum()),
@@ -99,40 +97,61 @@ class ModelAnalysis:
         return np.asarray(self.nonzero == 0)
 
     @property
-    def train_size(self) -> int:
-        """The number of images that the network was trained on."""
-        return len(self.split.train)
-
-    @property
     def hidden(self) -> int:
         """The number of neurons in layer_1."""
         return len(self.rates)
 
     @property
-    def by_cost(self) -> list[int]:
-        """The neurons of layer_1, those with the highest ablation cost first."""
-        return [int(j) for j in np.argsort(-self.costs[:, 0], kind="stable")]
+    def displayed(self) -> list[int]:
+        """The neurons in text and plots: those with the highest ablation cost."""
+        order = np.argsort(-self.costs[:, 0], kind="stable")
+        return [int(j) for j in order[:MAX_NEURONS]]
 
     @property
-    def displayed(self) -> list[int]:
-        """The neurons of layer_1 that text and plots show."""
-        return self.by_cost[:MAX_NEURONS]
+    def counts(self) -> dict[str, int]:
+        """The counts that are logged as metrics of the run."""
+        frozen = {} if self.frozen is None else {"never_changed": self.frozen.sum()}
+        counts = {
+            "parameters": self.trained.network.parameter_count,
+            "never_learned": self.always_zero.sum() * self.hidden,
+            **frozen,
+            "never_fire": (self.rates == 0).sum(),
+            "always_fire": (self.rates == 1).sum(),
+            "alike": self.high_pairs,
+        }
+        return {name: int(count) for name, count in counts.items()}
 
-    def images_by_sum(self, neuron: int) -> list[int]:
-        """Return the indices of the test images, highest sum of the neuron first."""
-        return [int(row) for row in np.argsort(-self.sums[:, neuron], kind="stable")]
+    @property
+    def arrays(self) -> list[dict[str, Any]]:
+        """The arrays of parameters: their shapes and sizes, and the reason for them."""
+        neurons = f"{self.hidden} neuron{'s'[: self.hidden > 1]}"
+        reasons = {
+            "layer_1 kernel": f"{PIXELS} pixels x {neurons}",
+            "layer_1 bias": "one for each neuron",
+            "layer_2 kernel": f"{neurons} x {CLASSES} {self.spec.plural}",
+            "layer_2 bias": f"one for each {self.spec.noun}",
+        }
+        layers = self.trained.network.layer_1, self.trained.network.layer_2
+        arrays = [array for layer in layers for array in layer.get_weights()]
+        return [
+            {"name": name, "keras_shape": array.shape, "torch_shape": array.T.shape}
+            | {"size": array.size, "why": why}
+            for (name, why), array in zip(reasons.items(), arrays, strict=True)
+        ]
+
+    def extremes(self, neuron: int) -> tuple[list[int], list[int]]:
+        """Return the test images with the highest, and with the lowest, sums."""
+        order = np.argsort(-self.sums[:, neuron], kind="stable").tolist()
+        return order[:EXTREMES], order[: -EXTREMES - 1 : -1]
 
     @cached_property
     def probe(self) -> LinearProbe:
         """The linear probe of the neuron with the highest ablation cost."""
-        neuron = self.by_cost[0]
+        neuron = self.displayed[0]
         pixels = self.dataset.test.images.reshape(-1, PIXELS) / np.float32(255)
         y = self.sums[:, neuron]
         pixel = int(np.abs(measurements.correlations(pixels, y[:, None])).argmax())
         steps = {f"after {n} steps": n for n in PROBE_STEPS} | {"in the end": None}
         x = pixels[:, pixel]
-        lines = {
-            progress: measurements.fit_line(x, y, steps=n)
-            for progress, n in steps.items()
-        }
+        lines = {key: measurements.fit_line(x, y, steps=n) for key, n in steps.items()}
         return LinearProbe(neuron, pixel, lines)

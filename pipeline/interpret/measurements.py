@@ -8,28 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 
-from pipeline import CLASSES, PIXELS
+from pipeline import CLASSES
 from pipeline.interpret.names import neuron_name
 from pipeline.model import Network, batches
-
-
-def nonzero_counts(images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, "784"]:
-    """Return for each pixel the number of images in which it is not 0."""
-    return np.asarray(np.count_nonzero(images.reshape(-1, PIXELS), axis=0))
 
 
 def frozen_weights(
     history: Mapping[str, Float[np.ndarray, "..."]],
 ) -> Bool[np.ndarray, "784 hidden"]:
-    """Return which weights of layer_1 never changed, not even in one bit.
+    """Return which weights of layer_1 never changed in a `TrainedModel.history`.
 
     If a pixel is 0 in all training images, the gradient of its weights is always 0.
-
-    Args:
-        history: The parameters before training and after each epoch, stacked along a
-            first axis, as `TrainedModel.history` returns them.
     """
     bits = history["layer_1.weight"].view(np.uint32)
     return np.asarray((bits == bits[0]).all(axis=0).T)
@@ -46,21 +37,12 @@ def activation_rates(
 
 
 def means_by_label(
-    activations: Float[np.ndarray, "n hidden"], labels: UInt8[np.ndarray, " n"]
-) -> Float[np.ndarray, "hidden 10"]:
-    """Return the mean activation of each neuron per class; 0 if it has no images."""
-    rows = [activations[labels == label] for label in range(CLASSES)]
-    zeros = np.zeros(activations.shape[1])
+    values: Shaped[np.ndarray, "n columns"], labels: UInt8[np.ndarray, " n"]
+) -> Float[np.ndarray, "columns 10"]:
+    """Return the mean of each column per class; 0 for a class without images."""
+    rows = [values[labels == label] for label in range(CLASSES)]
+    zeros = np.zeros(values.shape[1])
     return np.stack([r.mean(axis=0, dtype=float) if len(r) else zeros for r in rows], 1)
-
-
-def accuracies(
-    logits: Float[np.ndarray, "n 10"], labels: UInt8[np.ndarray, " n"]
-) -> Float[np.ndarray, "11"]:
-    """Return the accuracy on all images, then per class; 0 if it has no images."""
-    correct = logits.argmax(axis=1) == labels
-    groups = [correct, *(correct[labels == label] for label in range(CLASSES))]
-    return np.array([group.mean() if len(group) else 0.0 for group in groups])
 
 
 def ablation_costs(
@@ -70,22 +52,20 @@ def ablation_costs(
 ) -> Float[np.ndarray, "hidden 11"]:
     """Return the accuracy lost when a neuron of layer_1 always outputs 0.
 
-    Args:
-        network: The network.
-        activations: The outputs of its layer_1 for each image, after ReLU.
-        labels: The class of each image.
-
-    Returns:
-        The loss of accuracy on all images, then per class; negative values are gains.
+    The first column is the loss on all images, the others that per class; negative
+    values are gains. `activations` are the outputs of layer_1 for the images.
     """
     kernel, bias = (array.astype(float) for array in network.layer_2.get_weights())
     exact = activations.astype(float)
     logits = exact @ kernel + bias  # (n, 10)
-    ablated = [
-        accuracies(logits - np.outer(outputs, weights), labels)
-        for outputs, weights in zip(exact.T, kernel, strict=True)
-    ]
-    return np.asarray(accuracies(logits, labels) - np.stack(ablated))
+    correct = [logits.argmax(axis=1) == labels]
+    for outputs, weights in zip(exact.T, kernel, strict=True):
+        ablated = logits - np.outer(outputs, weights)
+        correct.append(ablated.argmax(axis=1) == labels)
+    columns = np.stack(correct, axis=1)  # (n, 1 + hidden)
+    by_class = means_by_label(columns, labels)
+    accuracies = np.column_stack([columns.mean(axis=0), by_class])  # (1 + hidden, 11)
+    return np.asarray(accuracies[0] - accuracies[1:])
 
 
 def cosine_similarities(
@@ -136,12 +116,10 @@ class FittedLine:
 def fit_line(
     x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], *, steps: int | None
 ) -> FittedLine:
-    """Fit a line by gradient descent from m = c = 0, or by least squares.
+    """Fit a line by gradient descent from m = c = 0; without `steps`, to the minimum.
 
-    Args:
-        x: The inputs in [0, 1], for which a learning rate of 0.5 never overshoots.
-        y: The targets.
-        steps: The number of steps on half the mean squared error; None for the minimum.
+    A step reduces half the mean squared error. Its learning rate of 0.5 never
+    overshoots, because x is in [0, 1].
     """
     m = c = 0.0
     if steps is None:

@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
-from pipeline import PIXELS, SIDE, files, plots
+from pipeline import SIDE, files, plots
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
-from pipeline.interpret.formatting import percent
-from pipeline.interpret.names import class_title, neuron_name
-from pipeline.interpret.parameters import parameter_arrays
+from pipeline.interpret.names import class_title, input_name, neuron_name
+from pipeline.interpret.text import percent
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import MAX_TEMPLATES, ImageRow, diverging_colours
 
-EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_POINTS = 1500  # in a scatter plot; more would overlap
 IMAGES_PER_ROW = 8  # of matched neurons: four pairs
 
@@ -37,45 +35,27 @@ def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
     _write_plots(analysis, folder)
 
 
-def counts(analysis: ModelAnalysis) -> dict[str, int]:
-    """Return the counts that are logged as metrics of the run."""
-    frozen, rates = analysis.frozen, analysis.rates
-    never_changed = {} if frozen is None else {"never_changed": frozen.sum()}
-    values = {
-        "parameters": analysis.trained.network.parameter_count,
-        "never_learned": analysis.always_zero.sum() * analysis.hidden,
-        **never_changed,
-        "never_fire": (rates == 0).sum(),
-        "always_fire": (rates == 1).sum(),
-        "alike": analysis.high_pairs,
-    }
-    return {name: int(count) for name, count in values.items()}
-
-
 def summary(analysis: ModelAnalysis) -> dict[str, Any]:
     """Return everything except the tables of pixels and pairs, ready for JSON."""
-    network, probe = analysis.trained.network, analysis.probe
+    probe = analysis.probe
     lines = {
         progress: {"m": line.m, "c": line.c}
         | {"missed": line.rmse, "explained": line.explained}
         for progress, line in probe.lines.items()
     }
     return {
-        **counts(analysis),
+        **analysis.counts,
         "dataset": analysis.dataset.name,
         "split": analysis.trained.split,
-        "training_pictures": analysis.train_size,
+        "training_pictures": len(analysis.split.train),
         "accuracy": analysis.accuracy,
-        "arrays": [vars(array) for array in parameter_arrays(network, analysis.spec)],
+        "arrays": analysis.arrays,
         "never_lit": np.flatnonzero(analysis.always_zero).tolist(),
         "alike_from": HIGH_CORRELATION,
         "closest": analysis.pairs[0] if analysis.pairs else None,
         "neurons": neuron_rows(analysis),
-        "path": {
-            "neuron": neuron_name(1, probe.neuron),
-            "pixel": probe.pixel,
-            "lines": lines,
-        },
+        "path": {"neuron": neuron_name(1, probe.neuron), "pixel": probe.pixel}
+        | {"lines": lines},
     }
 
 
@@ -83,12 +63,11 @@ def neuron_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     """Return activation rate, means, extreme test images and costs per neuron."""
     rows = []
     for j in range(analysis.hidden):
-        order, costs = analysis.images_by_sum(j), analysis.costs[j]
+        (most, least), costs = analysis.extremes(j), analysis.costs[j]
         rows.append(
             {"neuron": neuron_name(1, j), "fires": float(analysis.rates[j])}
             | {f"mean_{d}": float(mean) for d, mean in enumerate(analysis.means[j])}
-            | {"most": order[:EXTREMES], "least": order[: -EXTREMES - 1 : -1]}
-            | {"cost": float(costs[0])}
+            | {"most": most, "least": least, "cost": float(costs[0])}
             | {f"cost_{d}": float(cost) for d, cost in enumerate(costs[1:])}
         )
     return rows
@@ -96,13 +75,12 @@ def neuron_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
 
 def pixel_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     """Return how often each pixel is not 0, and its number of frozen weights."""
-    rows = []
-    for k, count in enumerate(analysis.nonzero):
-        row = {"pixel": k, "row": k // SIDE, "column": k % SIDE, "lit": int(count)}
-        if analysis.frozen is not None:
-            row["unchanged"] = int(analysis.frozen[k].sum())
-        rows.append(row)
-    return rows
+    frozen = analysis.frozen
+    return [
+        {"pixel": k, "row": k // SIDE, "column": k % SIDE, "lit": int(count)}
+        | ({} if frozen is None else {"unchanged": int(frozen[k].sum())})
+        for k, count in enumerate(analysis.nonzero)
+    ]
 
 
 def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
@@ -116,14 +94,13 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
     ).save(folder / "neurons.png")
     rows = [neuron_images(analysis, j) for j in displayed]
     plots.image_rows(rows, text=200).save(folder / "exciting.png")
-    usage = plots.pixel_usage(analysis.nonzero / analysis.train_size)
+    usage = plots.pixel_usage(analysis.nonzero / len(analysis.split.train))
     usage.save(folder / "pixels.png")
-    probe, points = analysis.probe, slice(MAX_POINTS)
-    pixels = analysis.dataset.test.images.reshape(-1, PIXELS)
+    probe, images = analysis.probe, analysis.dataset.test.images[:MAX_POINTS]
     row, column = divmod(probe.pixel, SIDE)
     plots.fitted_lines(
-        pixels[points, probe.pixel] / 255,
-        analysis.sums[points, probe.neuron],
+        images[:, row, column] / 255,
+        analysis.sums[:MAX_POINTS, probe.neuron],
         {progress: (line.m, line.c) for progress, line in probe.lines.items()},
         xlabel=f"x: pixel in row {row}, column {column} (0 is black, 1 is white)",
         ylabel=f"y: sum of neuron {neuron_name(1, probe.neuron)}, before ReLU",
@@ -133,17 +110,15 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
 
 def neuron_images(analysis: ModelAnalysis, neuron: int) -> ImageRow:
     """Return a neuron's weights and the test images with its most extreme sums."""
-    weights = analysis.trained.network.layer_1.get_weights()[0].T[[neuron]]
-    scale = float(np.quantile(np.abs(weights), 0.99))
-    grey = analysis.always_zero
-    images = {"weights": diverging_colours(weights, scale=scale, grey=grey)[0]}
-    order, sums = analysis.images_by_sum(neuron), analysis.sums[:, neuron]
-    extremes = [("high", row) for row in order[:EXTREMES]]
-    extremes += [("low", row) for row in order[: -EXTREMES - 1 : -1]]
+    weights = analysis.trained.network.layer_1.get_weights()[0][:, neuron]
+    scale, grey = float(np.quantile(np.abs(weights), 0.99)), analysis.always_zero
+    images = {"weights": diverging_colours(weights, scale=scale, grey=grey)}
     test = analysis.dataset.test
-    for name, row in extremes:
-        title = class_title(analysis.spec, int(test.labels[row]))
-        images[f"{name} {sums[row]:+.1f}: #{row}\n{title}"] = test.images[row]
+    for name, rows in zip(("high", "low"), analysis.extremes(neuron), strict=True):
+        for row in rows:
+            title = class_title(analysis.spec, int(test.labels[row]))
+            caption = f"{name} {analysis.sums[row, neuron]:+.1f}: #{row}\n{title}"
+            images[caption] = test.images[row]
     text = [
         neuron_name(1, neuron),
         f"active for {percent(analysis.rates[neuron])} of the images",
@@ -160,12 +135,9 @@ def write_terms(
     always_zero: Bool[np.ndarray, "784"],
     folder: Path,
 ) -> None:
-    """Write all terms of sums as a table, and those of layer_1 as images.
+    """Write all terms of sums to terms.csv, and those of layer_1 to terms.png.
 
-    Args:
-        pre_activations: The sums.
-        always_zero: The pixels that are 0 in all training images.
-        folder: Where terms.csv and terms.png are written.
+    Weights of pixels that are 0 in all training images (`always_zero`) are grey.
     """
     rows = [row for p in pre_activations for row in term_rows(p)]
     files.write_csv(folder / "terms.csv", rows)
@@ -177,13 +149,12 @@ def write_terms(
 
 def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
     """Return all terms of a sum, unrounded, with the bias as a term with input 1."""
-    layer, count = pre_activation.layer, len(pre_activation.weights)
-    names = [f"pixel {k}" if layer == 1 else neuron_name(1, k) for k in range(count)]
-    weights = [*pre_activation.weights, pre_activation.bias]
-    inputs = [*pre_activation.inputs, 1.0]
+    weights = [*pre_activation.weights.tolist(), pre_activation.bias]
+    inputs = [*pre_activation.inputs.tolist(), 1.0]
+    names = [input_name(pre_activation.layer, k) for k in range(len(inputs) - 1)]
     return [
-        {"neuron": pre_activation.neuron, "input": name, "weight": float(weight)}
-        | {"value": float(value), "product": float(weight * value)}
+        {"neuron": pre_activation.neuron, "input": name, "weight": weight}
+        | {"value": value, "product": weight * value}
         for name, weight, value in zip([*names, "bias"], weights, inputs, strict=True)
     ]
 
@@ -193,20 +164,19 @@ def term_images(
 ) -> ImageRow:
     """Return the weights, pixels and products of a neuron of layer_1.
 
-    Weights of pixels that are 0 in all training images are grey. Their products are
-    not, because such a pixel can be above 0 in another image.
+    Products are never grey, because a pixel that is 0 in all training images can be
+    above 0 in another image.
     """
-    images = []
-    for name, values, grey in (
-        ("weight", pre_activation.weights, always_zero),
-        ("= product", pre_activation.terms, None),
-    ):
-        scale = float(np.abs(values).max())
-        colours = diverging_colours(values[None], scale=scale, grey=grey)[0]
-        caption = f"{name}: red -{scale:.2f}, white 0, blue +{scale:.2f}"
-        images.append((caption, colours))
-    pixels = np.round(pre_activation.inputs * 255).astype(np.uint8)
-    images.insert(1, ("x pixel", pixels.reshape(SIDE, SIDE)))
+    weights, terms = pre_activation.weights, pre_activation.terms
+    levels = np.round(pre_activation.inputs * 255).astype(np.uint8)
+    scales = [float(np.abs(values).max()) for values in (weights, terms)]
+    legends = [f"red -{scale:.2f}, white 0, blue +{scale:.2f}" for scale in scales]
+    weight_colours = diverging_colours(weights, scale=scales[0], grey=always_zero)
+    images = {
+        f"weight: {legends[0]}": weight_colours,
+        "x pixel": levels.reshape(SIDE, SIDE),
+        f"= product: {legends[1]}": diverging_colours(terms, scale=scales[1]),
+    }
     z, bias = pre_activation.z, pre_activation.bias
     text = [
         f"{pre_activation.neuron}: 784 products",
@@ -218,7 +188,7 @@ def term_images(
         "grey: the pixel is 0 in all",
         "training images",
     ]
-    return ImageRow(dict(images), text)
+    return ImageRow(images, text)
 
 
 def write_comparison(
@@ -228,14 +198,11 @@ def write_comparison(
 ) -> None:
     """Write matched neurons as the table matches.csv and as the images matches.png.
 
-    Args:
-        comparison: The comparison of networks A and B.
-        frozen_pixels: For A and B, the pixels whose weights never changed: grey.
-        folder: Where the two files are written.
+    In the images, the weights of A and of B that never changed are grey.
     """
     files.write_csv(folder / "matches.csv", comparison_rows(comparison))
     images = comparison_images(comparison, frozen_pixels)
-    plots.image_rows(images, text=0).save(folder / "matches.png")
+    plots.image_grid(images, columns=IMAGES_PER_ROW).save(folder / "matches.png")
 
 
 def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
@@ -254,7 +221,7 @@ def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
 def comparison_images(
     comparison: NetworkComparison,
     frozen_pixels: Sequence[Bool[np.ndarray, "784"] | None],
-) -> list[ImageRow]:
+) -> dict[str, UInt8[np.ndarray, "28 28 3"]]:
     """Return the weights of neurons matched by activations, most similar first."""
     kernels = [n.layer_1.get_weights()[0].T for n in (comparison.a, comparison.b)]
     scale = float(np.quantile(np.abs(np.concatenate(kernels)), 0.99))
@@ -262,16 +229,11 @@ def comparison_images(
         comparison.by_activations.values(),
         key=lambda match: -np.nan_to_num(match.similarity),
     )
-    pairs = []
+    images = {}
     for match in matches[:MAX_TEMPLATES]:
-        b = f"{neuron_name(1, match.b)} {match.similarity_text}"
-        captions = f"A  {neuron_name(1, match.a)}", f"B  {b}"
-        for caption, kernel, neuron, grey in zip(
-            captions, kernels, (match.a, match.b), frozen_pixels, strict=True
-        ):
-            colours = diverging_colours(kernel[[neuron]], scale=scale, grey=grey)
-            pairs.append((caption, colours[0]))
-    return [
-        ImageRow(dict(pairs[k : k + IMAGES_PER_ROW]), [])
-        for k in range(0, len(pairs), IMAGES_PER_ROW)
-    ]
+        names = [neuron_name(1, neuron) for neuron in (match.a, match.b)]
+        captions = f"A  {names[0]}", f"B  {names[1]} {match.similarity_text}"
+        weights = kernels[0][match.a], kernels[1][match.b]
+        for caption, w, grey in zip(captions, weights, frozen_pixels, strict=True):
+            images[caption] = diverging_colours(w, scale=scale, grey=grey)
+    return images

@@ -4,7 +4,6 @@ The sentences of the first two are in the templates tutorial.txt and comparison.
 which contain nothing that a user entered; this module prepares what goes into them.
 """
 
-from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -13,18 +12,23 @@ from jaxtyping import Float, UInt8
 from jinja2 import Environment, StrictUndefined
 from scipy.special import softmax
 
-from pipeline import PIXELS, SIDE
+from pipeline import CLASSES, PIXELS
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import HIGH_CORRELATION, MAX_NEURONS, ModelAnalysis
-from pipeline.interpret.formatting import decimal, percent, to_units
 from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
-from pipeline.interpret.parameters import parameter_arrays
-from pipeline.interpret.worksheet import PreActivation, pre_activations
+from pipeline.interpret.worksheet import PreActivation, pre_activations, rounded
 from pipeline.terminal import table, wrap
 
 OUTPUTS_PER_ROW = 4
 MAX_EPOCHS = 24  # in the table of a weight's history
 MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
+
+
+def percent(fraction: float) -> str:
+    """Format a fraction; only exact values become 0% or 100%."""
+    if 0 < fraction <= 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= fraction < 1 else f"{fraction:.0%}"
 
 
 def render_tutorial(analysis: ModelAnalysis) -> str:
@@ -42,47 +46,35 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)
     )
-    frozen, always_zero = analysis.frozen, analysis.always_zero
     return _render(
         "tutorial.txt",
         analysis=analysis,
-        noun=analysis.spec.noun,
-        plural=analysis.spec.plural,
-        title=partial(class_title, analysis.spec),
-        name=analysis.spec.class_names.__getitem__,
+        spec=analysis.spec,
+        titles=[class_title(analysis.spec, label) for label in range(CLASSES)],
         arrays=_arrays(analysis),
-        row=probe.pixel // SIDE,
-        column=probe.pixel % SIDE,
         lines=table(["descent", "line", "error"], lines, left=["descent"]),
         probed=sums[neuron_name(1, probe.neuron)],
         test=test,
-        label=int(test.labels[0]),
-        nonzero=int(np.count_nonzero(test.images[0])),
         outputs=_outputs(hidden),
         logits=logits,
         first=first,
         second=second,
         probability=softmax(logits)[first],
-        always_zero=int(always_zero.sum()),
-        has_history=frozen is not None,
-        frozen_at_zero=0 if frozen is None else int(frozen[always_zero].sum()),
-        frozen_elsewhere=0 if frozen is None else int(frozen[~always_zero].sum()),
         never_active=never_active,
         always_active=always_active,
         high_correlation=HIGH_CORRELATION,
         max_neurons=MAX_NEURONS,
-        gain=analysis.costs[:, 0].min() < 0,
         responses=_responses(analysis),
     )
 
 
 def _arrays(analysis: ModelAnalysis) -> str:
-    network = analysis.trained.network
     rows = [
-        [a.name, f"{a.keras_shape}", f"{a.torch_shape}", f"{a.size:,}", a.why]
-        for a in parameter_arrays(network, analysis.spec)
+        [f"{v:,}" if k == "size" else f"{v}" for k, v in array.items()]
+        for array in analysis.arrays
     ]
-    rows.append(["total", "", "", f"{network.parameter_count:,}", ""])
+    total = analysis.trained.network.parameter_count
+    rows.append(["total", "", "", f"{total:,}", ""])
     columns = ["array", "in Keras", "in PyTorch", "numbers", "because"]
     return table(columns, rows, left=["array", "because"])
 
@@ -105,9 +97,8 @@ def _responses(analysis: ModelAnalysis) -> str:
         row = [neuron_name(1, j), percent(analysis.rates[j])]
         mean, (cost, *costs) = analysis.means[j], analysis.costs[j]
         if analysis.sums[:, j].max() > 0:
-            order = analysis.images_by_sum(j)
-            row += [names[mean.argmax()], names[mean.argmin()]]
-            row.append(f"{order[0]}, {order[-1]}")
+            (highest, *_), (lowest, *_) = analysis.extremes(j)
+            row += [names[mean.argmax()], names[mean.argmin()], f"{highest}, {lowest}"]
         else:
             row += ["always 0", "", ""]
         k = int(np.argmax(costs))
@@ -153,17 +144,14 @@ def weight_history(
 
     A long history shows every n-th epoch; its changes then cover n epochs each.
     """
-    numbers = [to_units(value, 6) for value in values.tolist()]
+    numbers = [rounded(value, 6) for value in values.tolist()]
     last = len(numbers) - 1
-
-    def change(first: int, epoch: int) -> str:
-        return f"{(numbers[epoch] - numbers[first]) / 10**6:+.6f}"
-
     step = max(1, -(-last // MAX_EPOCHS))
     displayed = [e for e in range(1, last + 1) if e in (1, last) or not e % step]
-    rows = [["initial", decimal(numbers[0], 6), ""]]
+    rows = [["initial", f"{numbers[0]:,}", ""]]
     for before, epoch in zip([0, *displayed], displayed, strict=False):
-        rows.append([f"{epoch}", decimal(numbers[epoch], 6), change(before, epoch)])
+        change = numbers[epoch] - numbers[before]
+        rows.append([f"{epoch}", f"{numbers[epoch]:,}", f"{change:+}"])
     lines = [
         f"{location.name}: {location.describe()}",
         table(["epoch", "value", "change"], rows),
@@ -173,9 +161,8 @@ def weight_history(
         lines.append("It never changed: its gradient was 0 in every step.")
     elif last:
         k = int(changes.argmax())
-        text = (
-            f"The largest change in one epoch was {change(k, k + 1)}, in epoch {k + 1}."
-        )
+        change = numbers[k + 1] - numbers[k]
+        text = f"The largest change in one epoch was {change:+}, in epoch {k + 1}."
         if step > 1:
             text += f" The changes in the table cover up to {step} epochs each."
         lines.append(wrap(text, indent=0))
@@ -199,10 +186,8 @@ def _render(template: str, **values: Any) -> str:  # noqa: ANN401
     environment = Environment(
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    environment.filters["paragraph"] = _paragraph
+    environment.filters["paragraph"] = lambda text, indent=0: (
+        wrap(text, indent=indent) + "\n"
+    )
     text = files("pipeline.interpret").joinpath(template).read_text("utf-8")
     return environment.from_string(text).render(values).rstrip()
-
-
-def _paragraph(text: str, indent: int = 0) -> str:
-    return wrap(text, indent=indent) + "\n"

@@ -6,6 +6,7 @@ rounding error, so a reader who adds the printed numbers gets the printed sum.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -13,12 +14,21 @@ from scipy.special import softmax
 
 from pipeline import PIXELS, SIDE
 from pipeline.datasets import DatasetSpec
-from pipeline.interpret.formatting import decimal, to_units
-from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
+from pipeline.interpret.names import (
+    ParameterLocation,
+    class_title,
+    input_name,
+    neuron_name,
+)
 from pipeline.model import Network
 from pipeline.terminal import table, wrap
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
+
+
+def rounded(value: float, decimals: int = 4) -> Decimal:
+    """Round a value to a decimal number; these add up exactly."""
+    return Decimal(f"{value:z.{decimals}f}")  # z: never -0.0000
 
 
 @dataclass(frozen=True)
@@ -81,13 +91,7 @@ def pre_activations(
 def worksheets(
     sums: Mapping[str, PreActivation], neurons: Sequence[str], spec: DatasetSpec
 ) -> str:
-    """Return worksheets of the neurons' sums, of the softmax if used, and notes.
-
-    Args:
-        sums: The sums of all neurons by their names.
-        neurons: The names of the neurons that are shown.
-        spec: The data set of the network, which names the classes.
-    """
+    """Return worksheets of the named neurons, of the softmax if used, and notes."""
     selected = [sums[name] for name in neurons]
     parts = [sum_worksheet(neuron, spec) for neuron in selected]
     if any(neuron.layer == 2 for neuron in selected):
@@ -115,17 +119,17 @@ def sum_worksheet(pre_activation: PreActivation, spec: DatasetSpec) -> str:
     rows = []
     for k in displayed:
         values = pre_activation.weights[k], pre_activation.inputs[k], terms[k]
-        numbers = [decimal(to_units(value)) for value in values]
+        numbers = [f"{rounded(value):,}" for value in values]
         place = f"pixel {k}: row {k // SIDE}, column {k % SIDE}" if is_hidden else ""
         rows.append([names[k], *numbers, place])
-    z, bias = to_units(pre_activation.z), to_units(pre_activation.bias)
-    rest = z - bias - sum(to_units(terms[k]) for k in displayed)
+    z, bias = rounded(pre_activation.z), rounded(pre_activation.bias)
+    rest = z - bias - sum(rounded(terms[k]) for k in displayed)
     zeros = int((terms == 0).sum())
     smaller = len(terms) - zeros - len(displayed)
     others = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
-    rows.append(["rest", "", "", decimal(rest), others])
-    rows.append(["C" if is_hidden else "bias", "", "", decimal(bias), ""])
-    rows.append(["y" if is_hidden else "z", "", "", decimal(z), "the sum"])
+    rows.append(["rest", "", "", f"{rest:,}", others])
+    rows.append(["C" if is_hidden else "bias", "", "", f"{bias:,}", ""])
+    rows.append(["y" if is_hidden else "z", "", "", f"{z:,}", "the sum"])
     title = "" if is_hidden else f", for {class_title(spec, number - 1)}"
     factor = "x pixel" if is_hidden else "x neuron"
     lines = [
@@ -135,7 +139,7 @@ def sum_worksheet(pre_activation: PreActivation, spec: DatasetSpec) -> str:
     ]
     if is_hidden:
         state = "active" if z > 0 else "not active"
-        relu = f"{neuron} = max(0, y) = {decimal(max(0, z))}"
+        relu = f"{neuron} = max(0, y) = {rounded(pre_activation.relu):,}"
         lines.append(f"ReLU: {relu}; the neuron is {state}")
     return "\n".join(lines)
 
@@ -146,7 +150,7 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
     for example in {p.layer: p for p in reversed(pre_activations)}.values():
         k = int(np.abs(example.terms).argmax())
         weight, _ = example.term_names[k].split("·")
-        source = f"pixel {k}" if example.layer == 1 else neuron_name(1, k)
+        source = input_name(example.layer, k)
         parameter = ParameterLocation(example.layer, k, example.number - 1).name
         lines.append(
             f"{weight} of {example.neuron} belongs to {source} and is {parameter}: "
@@ -157,8 +161,8 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
 
 def softmax_worksheet(logits: Float[np.ndarray, "10"], spec: DatasetSpec) -> str:
     """Return the steps from ten sums to ten probabilities, which add up to 100%."""
-    z = [to_units(logit) for logit in logits]
-    powers = [to_units(np.exp((value - max(z)) / 10**4), 6) for value in z]
+    z = [rounded(logit) for logit in logits]
+    powers = [rounded(np.exp(float(value - max(z))), 6) for value in z]
     exact = softmax(logits) * 10**4
     shares = [int(share) for share in exact]
     # The largest remainders get a unit each until the sum is 100%, so the error of
@@ -167,14 +171,13 @@ def softmax_worksheet(logits: Float[np.ndarray, "10"], spec: DatasetSpec) -> str
         shares[k] += 1
     rows = []
     for k, name in enumerate(spec.class_names):
-        numbers = decimal(z[k]), decimal(powers[k], 6), f"{decimal(shares[k], 2)}%"
+        numbers = f"{z[k]:,}", f"{powers[k]}", f"{shares[k] / 100:.2f}%"
         answer = "the answer" if k == z.index(max(z)) else ""
         rows.append([name, neuron_name(2, k), *numbers, answer])
-    total = f"{decimal(sum(shares), 2)}%"
-    rows.append(["sum", "", "", decimal(sum(powers), 6), total, ""])
+    rows.append(["sum", "", "", f"{sum(powers)}", f"{sum(shares) / 100:.2f}%", ""])
     columns = [spec.noun, "neuron", "z", "e^(z - max)", "probability", ""]
     text = (
-        f"Softmax: e^(z - max) of each {spec.noun}, with max = {decimal(max(z))}, is "
+        f"Softmax: e^(z - max) of each {spec.noun}, with max = {max(z):,}, is "
         "divided by the sum of all. The probabilities are rounded to add up to 100%."
     )
     grid = table(columns, rows, left=[spec.noun, "neuron", ""])

@@ -6,7 +6,7 @@ their weights in Keras's layout.
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from pipeline import CLASSES, PIXELS
@@ -93,6 +93,10 @@ class Network(nn.Module):
     def predict(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
         """Return the probability of each class for grey-level images."""
         return self.logits(images).softmax(dim=1)
+
+    def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:
+        """Return the most probable class of grey-level images."""
+        return np.asarray(self.logits(images).argmax(dim=1))
 
     @property
     def hidden(self) -> int:

@@ -1,28 +1,16 @@
 """For a network of clothes, texts and plots name garments and no digits."""
 
-import json
 import re
-
-import pytest
 
 from pipeline.datasets import spec
 from pipeline.interpret import (
     pre_activations,
     render_tutorial,
     worksheets,
-    write_analysis,
 )
-from pipeline.interpret.names import class_title
 from pipeline.interpret.output import neuron_images
 
 NAMES = spec("fashion_mnist").class_names
-
-
-@pytest.mark.parametrize(
-    ("dataset", "title"), [("mnist", "digit 7"), ("fashion_mnist", NAMES[7])]
-)
-def test_a_class_is_titled_by_its_name_or_by_noun_and_digit(dataset, title):
-    assert class_title(spec(dataset), 7) == title
 
 
 def test_the_tutorial_names_garments(clothes):
@@ -56,11 +44,3 @@ def test_the_images_of_a_neuron_show_their_classes(clothes):
     for caption in captions:
         row = int(re.search(r"#(\d+)", caption)[1])
         assert caption.endswith(f"\n{NAMES[test.labels[row]]}")
-
-
-def test_the_files_of_inspect_keep_their_columns_and_name_garments(clothes, tmp_path):
-    write_analysis(clothes, tmp_path)
-    arrays = json.loads((tmp_path / "summary.json").read_text())["arrays"]
-    assert arrays[2]["why"] == "20 neurons x 10 garments"
-    header, *_ = (tmp_path / "neurons.csv").read_text().splitlines()
-    assert {"mean_9", "cost_9"} < {*header.split(",")}

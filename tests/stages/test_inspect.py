@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline import ConfigError
 from pipeline.cli import InspectConfig, defaults, validate
-from pipeline.interpret import ModelAnalysis, counts, render_tutorial, write_analysis
+from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.model import load_trained_model, save_model
 
 TABLES = {"summary.json", "neurons.csv", "pixels.csv", "alike.csv"}
@@ -67,8 +67,11 @@ def test_the_analysis_agrees_with_the_training(finished, folder):
 def test_fields_and_columns_have_their_names(folder):
     summary = json.loads((folder / "summary.json").read_text())
     assert {"dataset", "split", "training_pictures", "alike", "closest"} < {*summary}
-    fields = {"name", "keras_shape", "torch_shape", "size", "why"}
-    assert {*summary["arrays"][0]} == fields
+    arrays = summary["arrays"]
+    assert [*arrays[0]] == ["name", "keras_shape", "torch_shape", "size", "why"]
+    shapes = [array["keras_shape"] for array in arrays]
+    assert shapes == [[784, 20], [20], [20, 10], [10]]
+    assert sum(array["size"] for array in arrays) == summary["parameters"]
     line = summary["path"]["lines"]["in the end"]
     assert {*line} == {"m", "c", "missed", "explained"}
     assert [len(row["most"]) for row in summary["neurons"]] == [4] * 20
@@ -100,7 +103,7 @@ def test_a_single_inactive_neuron_and_a_wrong_answer_are_described(
     assert "wrong, because the label is 7" in text
     assert "the output of N11 by" in text and "1 neurons" not in text
     assert "N11 0% always 0" in text
-    assert "no pairs" in text
+    assert "no pairs" in text and "784 pixels x 1 neuron " in text
     write_analysis(analysis, tmp_path)
     assert (tmp_path / "alike.csv").read_text() == "one,other,correlation\n"
 
@@ -112,7 +115,7 @@ def test_all_correlated_pairs_are_counted_and_rates_are_not_rounded_to_0(
     with torch.no_grad():
         network.layer_1.weight[:] = network.layer_1.weight[0].clone()
     analysis, _ = analysed(network)
-    assert counts(analysis)["alike"] == 190 and len(analysis.pairs) == 100
+    assert analysis.counts["alike"] == 190 and len(analysis.pairs) == 100
     analysis.rates[:2] = 0.001, 0.999
     text = render_tutorial(analysis)
     assert " <1% " in text and " >99% " in text

@@ -12,14 +12,12 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Int
 from safetensors import numpy as safetensors
 
 from pipeline.datasets import LabelledImages
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.model import Network, TrainedModel, network_from, snapshot
-from pipeline.model.metrics import accuracy
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
@@ -29,13 +27,9 @@ MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
 
 
 def render(analysis: ModelAnalysis, *, name: str) -> str:
-    """Return the page as HTML; equal arguments give equal bytes.
+    """Return the page of a network with this name; equal arguments give equal bytes.
 
     If the network does not fit (see `fits`), the page is short and says so.
-
-    Args:
-        analysis: The network, its data and its measurements.
-        name: The name of the network, as displayed.
     """
     folder = files(__package__)
     if not fits(analysis.trained):
@@ -89,9 +83,8 @@ def page_data(
         "mean_level": np.float32(train.images.mean(axis=0).ravel() / 255),
     }
     earlier = [{name: t[epoch] for name, t in history.items()} for epoch in epochs]
-    labels = torch.from_numpy(val.labels).long()
     validation_accuracy = [
-        accuracy(model.logits(val.images), labels).item()
+        float((model.classify(val.images) == val.labels).mean())
         for model in [*map(network_from, earlier), network]
     ]
     metadata = {
@@ -139,8 +132,8 @@ def select_test_images(
     network: Network, test: LabelledImages
 ) -> Int[np.ndarray, " rows"]:
     """Select the first test images and the first misclassified ones, in order."""
-    predictions = network.logits(test.images).argmax(dim=1).numpy()
-    misclassified = np.flatnonzero(predictions != test.labels)[:MAX_MISCLASSIFIED]
+    wrong = network.classify(test.images) != test.labels
+    misclassified = np.flatnonzero(wrong)[:MAX_MISCLASSIFIED]
     others = np.setdiff1d(np.arange(len(test)), misclassified)
     others = others[: GALLERY_IMAGES - len(misclassified)]
     return np.sort(np.append(misclassified, others))
