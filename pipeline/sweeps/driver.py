@@ -87,7 +87,16 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
             if failed := [outcome.job.name for outcome in outcomes if outcome.error]:
                 count = f"{len(failed)} of {len(jobs)} training runs failed"
                 cause = f"{error}; " if error else ""
-                raise UserError(f"{cause}{count}: {', '.join(failed)}")
+                message = f"{cause}{count}: {', '.join(failed)}"
+                raise UserError("\n  ".join([message, *_program_errors(jobs, folder)]))
+
+
+def _program_errors(jobs: Sequence[Job], folder: Path) -> list[str]:
+    """Return a line if jobs ended with an error of the program, not of a user."""
+    paths = [folder / job.folder / "error.txt" for job in jobs]
+    found = [p for p in paths if p.exists() and "Traceback" in p.read_text()]
+    hint = "this is an error in the program; its traceback is in"
+    return [f"{hint} {path}" for path in found[:1]]
 
 
 def sweep_name(jobs: Sequence[Job]) -> str:

@@ -172,6 +172,7 @@ def test_a_list_may_have_brackets_and_quotes(text):
         "--experimental-rerun=evil.pickle",
         "--experimental-re=evil.pickle",
         "--config-dir=/tmp",
+        "--config-path=/tmp",
         "-cn",
     ],
 )
