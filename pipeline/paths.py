@@ -16,14 +16,14 @@ METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
 
 
-def _installed() -> bool:
+def installed() -> bool:
     """Whether this is an installed wheel, which contains conf/, and not a clone."""
     return (PACKAGE / "conf").is_dir()
 
 
 def conf_dir() -> Path:
     """Return the folder with the settings."""
-    return (PACKAGE if _installed() else ROOT) / "conf"
+    return (PACKAGE if installed() else ROOT) / "conf"
 
 
 def project_dir() -> Path:
@@ -31,12 +31,12 @@ def project_dir() -> Path:
 
     If DVC runs an experiment in a temporary copy of the clone, this is the clone.
     """
-    return Path.cwd() if _installed() else Path(os.environ.get("DVC_ROOT") or ROOT)
+    return Path.cwd() if installed() else Path(os.environ.get("DVC_ROOT") or ROOT)
 
 
 def outputs_dir() -> Path:
     """Return the folder that all stages write to: outputs/, or `PIPELINE_OUTPUTS`."""
-    return _outputs_of(Path.cwd() if _installed() else ROOT)
+    return _outputs_of(Path.cwd() if installed() else ROOT)
 
 
 def store_dir() -> Path:

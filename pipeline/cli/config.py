@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline import ConfigError
 from pipeline.cli.schema import HYPERPARAMETERS, ConfigT, StageConfig
 from pipeline.files import printable
-from pipeline.paths import conf_dir, project_dir
+from pipeline.paths import conf_dir, installed, project_dir
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -84,6 +84,8 @@ def committed_defaults() -> Mapping[str, Any]:
     """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
     from pipeline.tracking import provenance
 
+    if installed():  # the working directory may be another project's
+        return defaults()
     text = provenance.committed_text("conf/config.yaml", folder=project_dir())
     return {**defaults(), **parse_yaml(text or "", Path("HEAD:conf/config.yaml"))}
 
@@ -110,11 +112,7 @@ def one_line(error: Exception) -> str:
 
 
 def to_dict(config: object) -> dict[str, Any]:
-    """Convert a configuration of OmegaConf to a dictionary.
-
-    Raises:
-        ConfigError: If a value refers to another key, because DVC reads the same file.
-    """
+    """Convert a configuration of OmegaConf; DVC, too, would not resolve ${...}."""
     from omegaconf import OmegaConf
 
     container = OmegaConf.to_container(config)
