@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import ConfigError, paths
+from pipeline import ConfigError, __main__, cli, paths
 from pipeline.cli.command import help_text
 from pipeline.cli.config import (
     committed_defaults,
@@ -17,26 +17,20 @@ from pipeline.cli.config import (
     run_name,
     validate,
 )
-from pipeline.cli.schema import (
-    DataConfig,
-    EvaluateConfig,
-    InspectConfig,
-    PredictConfig,
-    SyncConfig,
-    TrainConfig,
-)
+from pipeline.cli.schema import SyncConfig, TrainConfig
 
-SCHEMAS = [TrainConfig, EvaluateConfig, InspectConfig, PredictConfig, SyncConfig]
+STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
 
 
-@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize("schema", STAGES.values())
 def test_the_defaults_are_valid_for_every_stage(schema):
     values = validate(schema, defaults()).model_dump()
     assert values == {key: defaults()[key] for key in values}
 
 
 def test_every_key_of_the_configuration_is_an_option_of_a_stage():
-    assert {*defaults()} == {key for schema in SCHEMAS for key in schema.model_fields}
+    schemas = STAGES.values()
+    assert {*defaults()} == {key for schema in schemas for key in schema.model_fields}
 
 
 def test_every_default_has_a_comment_with_its_meaning():
@@ -48,16 +42,6 @@ def test_every_default_has_a_comment_with_its_meaning():
 def test_a_default_that_cannot_be_read_is_named(text):
     with pytest.raises(ConfigError, match=r"cannot read x\.yaml: |hidden: .* refers"):
         parse_yaml(text, Path("x.yaml"))
-
-
-STAGES = {
-    "data": DataConfig,
-    "train": TrainConfig,
-    "evaluate": EvaluateConfig,
-    "predict": PredictConfig,
-    "inspect": InspectConfig,
-    "sync": SyncConfig,
-}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -83,7 +67,7 @@ def test_every_option_is_read_by_its_stage(stage):
 
 
 def test_the_stages_are_listed_in_80_columns(capsys):
-    runpy.run_module("pipeline", run_name="__main__")
+    runpy.run_path(str(paths.PACKAGE / "__main__.py"), run_name="__main__")
     lines = capsys.readouterr().out.splitlines()
     stages = [line.split()[2].partition(".")[2] for line in lines if "-m" in line]
     assert stages == [*STAGES]
