@@ -92,10 +92,10 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
     Raises:
         UserError: If the run or its data are not available, or the networks differ.
     """
-    from pipeline import tracking, training
+    from pipeline import training
 
-    store = store_dir()
-    original = training.RecordedTraining.load(str(cfg.reproduce), store=store)
+    run = str(cfg.reproduce)
+    original = training.RecordedTraining.load(run, store=store_dir())
     run_id = original.run.run_id
     try:
         cfg = validate(TrainConfig, dict(cfg) | original.hyperparameters)
@@ -104,16 +104,19 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
     original.check_data(outputs_dir() / "data")
     name = f"{original.run.tags['mlflow.runName']} again"
     folder = outputs_dir() / "reproduce"
-    result = _train(cfg, RunContext(folder, {"reproduces": run_id}, name))
-    tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
-    with tracker.reopen_run(run_id=result.run_id, weights_sha256=result.sha256) as run:
-        run.set_tags({"reproduced": str(original.equals(result.sha256)).lower()})
+    context = RunContext(folder, {"reproduces": run_id}, name)
+    result = _train(cfg, context, expected=original.model.sha256)
     print(f"\n{original.compare(result.network, result.sha256, result.metrics)}")
     return result
 
 
-def _train(cfg: TrainConfig, context: RunContext) -> TrainingResult:
-    """Load the data, initialise the network, fit it and write the results."""
+def _train(
+    cfg: TrainConfig, context: RunContext, *, expected: str | None = None
+) -> TrainingResult:
+    """Load the data, initialise the network, fit it and write the results.
+
+    The tag `reproduced` records whether the weights have the `expected` sha256, if any.
+    """
     import torch
 
     from pipeline import files, model, tracking, training
@@ -158,6 +161,8 @@ def _train(cfg: TrainConfig, context: RunContext) -> TrainingResult:
         with files.atomic_folder(context.folder) as temporary:
             sha256, metrics = _finish(recorder, temporary, network, metadata, split)
             run.describe(_description(cfg, dataset, network, metrics))
+            if expected:
+                run.set_tags({"reproduced": str(sha256 == expected).lower()})
     _print_summary(dataset, network, metrics, cfg.split)
     print(f"\nfiles  {context.folder}\n       weights.sha256 {sha256}")
     print(run.viewing_hint(), end="")

@@ -53,6 +53,23 @@ def test_deps_are_the_files_on_which_the_results_depend(stage):
     assert deps == {path.relative_to(ROOT).as_posix() for path in files}
 
 
+@pytest.mark.parametrize("stage", ["train", "evaluate", "inspect"])
+def test_outputs_are_the_files_that_the_stage_writes(finished, stage):
+    entries = [
+        entry
+        for kind in ("outs", "metrics", "plots")
+        for entry in STAGES[stage].get(kind, [])
+    ]
+    names = [
+        next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries
+    ]
+    # Every training has another run, and a new colour must not train again.
+    no_output = {"run.json", "learning_curves.png"} if stage == "train" else set()
+    written = {path.name for path in (finished.outputs / stage).iterdir()}
+    assert {Path(name).name for name in names} == written - no_output
+    assert no_output <= written
+
+
 class Repository:
     """A clone of the project in which DVC runs the stages on a small data set."""
 

@@ -80,10 +80,6 @@ class RecordedTraining:
                 f"{', '.join(changed) or path}"
             )
 
-    def equals(self, sha256: str) -> bool:
-        """Return whether the tensors of the network have this hash."""
-        return sha256 == self.model.sha256
-
     def compare(
         self, network: Network, sha256: str, metrics: Mapping[str, float]
     ) -> str:
@@ -105,7 +101,7 @@ class RecordedTraining:
         ]
         hashes = f"recorded {self.model.sha256}, now {sha256}"
         lines = "".join(f"\n  {line}" for line in differences)
-        if not self.equals(sha256):
+        if sha256 != self.model.sha256:
             raise UserError(f"not reproduced: {hashes}{lines}")
         note = f"\nin spite of these differences:{lines}" if lines else ""
         return f"reproduced byte for byte: {hashes}{note}"

@@ -161,7 +161,7 @@ def no_timeouts(monkeypatch):
         monkeypatch.setattr(mirror, timeout, 600)
 
 
-def test_a_training_run_and_the_additions_of_evaluate_are_copied(
+def test_a_training_run_its_evaluation_and_its_reproduction_are_copied(
     empty_project, server, tmp_path, no_timeouts
 ):
     project = empty_project("mirrored")
@@ -176,6 +176,10 @@ def test_a_training_run_and_the_additions_of_evaluate_are_copied(
     assert again.info.run_id == copy.info.run_id
     assert "evaluate/digits/accuracy" in again.data.metrics
     assert_equal(project.outputs, server, tmp_path / "evaluated", count=1)
+    original = copy.data.tags["copy.of"]
+    text = project.call("train", reproduce=original, server=server.url)
+    assert text.count("copy   ") == 1 and "reproduced byte for byte" in text
+    assert_equal(project.outputs, server, tmp_path / "reproduced", count=2)
 
 
 def test_a_sweep_is_copied_once_with_all_its_children(
