@@ -19,10 +19,9 @@ from pipeline.model import Network
 
 @dataclass(frozen=True)
 class NeuronMatch:
-    """A neuron of network A and its partner in network B, counted from 0."""
+    """The partner in network B of a neuron of network A."""
 
-    a: int
-    b: int
+    b: int  # from 0
     similarity: float  # 1 for equal neurons; nan if one of them never varies
 
     @property
@@ -48,7 +47,7 @@ def match_neurons(
     score = np.nan_to_num(similarity) + 1e-6 * tie_breaker
     rows, columns = linear_sum_assignment(score, maximize=True)
     return {
-        int(a): NeuronMatch(int(a), int(b), float(similarity[a, b]))
+        int(a): NeuronMatch(int(b), float(similarity[a, b]))
         for a, b in zip(rows, columns, strict=True)
     }
 
@@ -95,9 +94,9 @@ class NetworkComparison:
         The neurons of B are ordered by their partners by weights. Neurons without a
         partner are omitted.
         """
-        matches = self.by_weights.values()
-        a = neuron_weights(self.a)[:, [match.a for match in matches]]
-        b = neuron_weights(self.b)[:, [match.b for match in matches]]
+        partners = [match.b for match in self.by_weights.values()]
+        a = neuron_weights(self.a)[:, [*self.by_weights]]
+        b = neuron_weights(self.b)[:, partners]
         biases = [n.layer_2.get_weights()[1].astype(float) for n in (self.a, self.b)]
         absolute = np.abs(a - b)
         arrays = {

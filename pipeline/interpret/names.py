@@ -25,11 +25,6 @@ def neuron_name(layer: int, index: int) -> str:
     return f"N{layer}{index + 1}"
 
 
-def input_name(layer: int, index: int) -> str:
-    """Return the name of an input of a layer: a pixel or a neuron, counted from 0."""
-    return f"pixel {index}" if layer == 1 else neuron_name(1, index)
-
-
 def class_title(spec: DatasetSpec, label: int) -> str:
     """Return a class in words: `digit 7`, or `sneaker`."""
     name = spec.class_names[label]
@@ -74,9 +69,10 @@ class ParameterLocation:
         neuron = f"neuron {neuron_name(self.layer, self.column)}"
         if self.row is None:
             return f"the bias of {neuron}"
-        row, column = divmod(self.row, SIDE)
-        pixel = f"{input_name(1, self.row)} (row {row}, column {column})"
-        source = pixel if self.layer == 1 else f"neuron {input_name(2, self.row)}"
+        source = f"neuron {neuron_name(1, self.row)}"
+        if self.layer == 1:
+            row, column = divmod(self.row, SIDE)
+            source = f"pixel {self.row} (row {row}, column {column})"
         return f"the weight from {source} to {neuron}"
 
     def values(

@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt8
 from pipeline import SIDE, files, plots
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
-from pipeline.interpret.names import class_title, input_name, neuron_name
+from pipeline.interpret.names import class_title, neuron_name
 from pipeline.interpret.text import percent
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import MAX_TEMPLATES, ImageRow, diverging_colours
@@ -151,11 +151,11 @@ def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
     """Return all terms of a sum, unrounded, with the bias as a term with input 1."""
     weights = [*pre_activation.weights.tolist(), pre_activation.bias]
     inputs = [*pre_activation.inputs.tolist(), 1.0]
-    names = [input_name(pre_activation.layer, k) for k in range(len(inputs) - 1)]
+    names = [*pre_activation.input_names, "bias"]
     return [
         {"neuron": pre_activation.neuron, "input": name, "weight": weight}
         | {"value": value, "product": weight * value}
-        for name, weight, value in zip([*names, "bias"], weights, inputs, strict=True)
+        for name, weight, value in zip(names, weights, inputs, strict=True)
     ]
 
 
@@ -225,15 +225,13 @@ def comparison_images(
     """Return the weights of neurons matched by activations, most similar first."""
     kernels = [n.layer_1.get_weights()[0].T for n in (comparison.a, comparison.b)]
     scale = float(np.quantile(np.abs(np.concatenate(kernels)), 0.99))
-    matches = sorted(
-        comparison.by_activations.values(),
-        key=lambda match: -np.nan_to_num(match.similarity),
-    )
+    matches = comparison.by_activations
+    order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
     images = {}
-    for match in matches[:MAX_TEMPLATES]:
-        names = [neuron_name(1, neuron) for neuron in (match.a, match.b)]
-        captions = f"A  {names[0]}", f"B  {names[1]} {match.similarity_text}"
-        weights = kernels[0][match.a], kernels[1][match.b]
+    for a in order[:MAX_TEMPLATES]:
+        b, similarity = matches[a].b, matches[a].similarity_text
+        captions = f"A  {neuron_name(1, a)}", f"B  {neuron_name(1, b)} {similarity}"
+        weights = kernels[0][a], kernels[1][b]
         for caption, w, grey in zip(captions, weights, frozen_pixels, strict=True):
             images[caption] = diverging_colours(w, scale=scale, grey=grey)
     return images

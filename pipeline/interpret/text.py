@@ -129,7 +129,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         constant=any(np.isnan(match.similarity) for match in by_activations.values()),
         differences=table(["array", "largest", "mean"], rows, left=["array"]),
         equal=not any(largest for largest, _ in differences.values()),
-        moved=sum(match.a != match.b for match in by_weights.values()),
+        moved=sum(a != match.b for a, match in by_weights.items()),
     )
 
 

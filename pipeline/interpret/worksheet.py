@@ -14,12 +14,7 @@ from scipy.special import softmax
 
 from pipeline import PIXELS, SIDE
 from pipeline.datasets import DatasetSpec
-from pipeline.interpret.names import (
-    ParameterLocation,
-    class_title,
-    input_name,
-    neuron_name,
-)
+from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
 from pipeline.model import Network
 from pipeline.terminal import table, wrap
 
@@ -45,6 +40,14 @@ class PreActivation:
     def neuron(self) -> str:
         """The name of the neuron, such as N11 or N210."""
         return neuron_name(self.layer, self.number - 1)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The pixels, or the neurons of layer_1."""
+        inputs = range(len(self.inputs))
+        if self.layer == 1:
+            return [f"pixel {k}" for k in inputs]
+        return [neuron_name(1, k) for k in inputs]
 
     @property
     def terms(self) -> Float[np.ndarray, " inputs"]:
@@ -150,11 +153,10 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
     for example in {p.layer: p for p in reversed(pre_activations)}.values():
         k = int(np.abs(example.terms).argmax())
         weight, _ = example.term_names[k].split("·")
-        source = input_name(example.layer, k)
         parameter = ParameterLocation(example.layer, k, example.number - 1).name
         lines.append(
-            f"{weight} of {example.neuron} belongs to {source} and is {parameter}: "
-            "arrays count from 0."
+            f"{weight} of {example.neuron} belongs to {example.input_names[k]} and is "
+            f"{parameter}: arrays count from 0."
         )
     return "\n".join(lines)
 

@@ -15,15 +15,13 @@ def activations(trained, mnist):
 def test_the_sums_of_30_neurons_for_100_images_are_those_of_float64(trained, mnist):
     tensors = snapshot(trained.network).items()
     exact = {name: tensor.astype(np.float64) for name, tensor in tensors}
-    logits = trained.network.logits(mnist.test.images[:100]).numpy()
-    images = np.tile(mnist.test.images[:100], (11, 1, 1))  # more than a batch
-    hidden = trained.network.hidden_sums(images)[-100:]
-    of_torch = np.hstack([hidden, logits])
-    for image, float32 in zip(mnist.test.images[:100], of_torch, strict=True):
+    network, images = trained.network, mnist.test.images[:100]
+    of_torch = np.hstack([network.hidden_sums(images), network.logits(images)])
+    for image, float32 in zip(images, of_torch, strict=True):
         pixels = image.ravel() / 255
         first = exact["layer_1.weight"] @ pixels + exact["layer_1.bias"]
         second = exact["layer_2.weight"] @ np.maximum(first, 0) + exact["layer_2.bias"]
-        z = [each.z for each in pre_activations(trained.network, image).values()]
+        z = [each.z for each in pre_activations(network, image).values()]
         np.testing.assert_allclose(z, [*first, *second], atol=1e-9)
         np.testing.assert_allclose(z, float32, atol=1e-4)
 

@@ -96,47 +96,33 @@ def test_many_images_need_little_memory(detector, split):
     assert most < 30_000_000  # at once they would take 180 MB
 
 
-def test_the_verdict_names_the_reason(detector, few):
+CLOTHES = {"class_names": [*"abcdefg", "sneaker", "bag", "boot"], "noun": "garment"}
+
+
+@pytest.mark.parametrize(
+    ("words", "seven", "nine", "four", "noun"),
+    [
+        ({"class_names": "0123456789", "noun": "digit"}, "7s", "9", "4", "digit"),
+        (CLOTHES, "images labelled sneaker", "boot", "e", "garment"),
+    ],
+)
+def test_the_verdict_names_the_reason(detector, few, words, seven, nine, four, noun):
     sevens = np.stack([few.val.images[0]] * 4 + [0 * few.val.images[0]] * 2)
     sevens[5] = sevens[0]  # not drawn with a pen
     sevens[3] = np.random.default_rng(1).integers(0, 256, (28, 28))
     answers = np.zeros((6, 10), np.float32)
     answers[:, 7] = 1
     answers[1, [4, 7, 9]] = 0.4, 0.1, 0.5
-    verdicts = detector.judge(
-        sevens,
-        answers,
-        np.array([1, 1, 2, 1, 0, 1]),
-        np.arange(6) < 5,
-        class_names="0123456789",
-        noun="digit",
-    )
+    counts, drawn = np.array([1, 1, 2, 1, 0, 1]), np.arange(6) < 5
+    verdicts = detector.judge(sevens, answers, counts, drawn, **words)
+    unlike = f"the image does not look like the {seven} in the training data"
     assert [(each.answer, each.sure, each.reason) for each in verdicts] == [
         (7, True, ""),
-        (9, False, "close between 9 and 4"),
-        (7, False, "more than one digit"),
-        (7, False, "the image does not look like the 7s in the training data"),
+        (9, False, f"close between {nine} and {four}"),
+        (7, False, f"more than one {noun}"),
+        (7, False, unlike),
         (7, False, "blank"),
-        (7, False, "the image does not look like the 7s in the training data"),
-    ]
-
-
-def test_the_verdict_uses_the_names_of_the_classes(detector, few):
-    noise = np.random.default_rng(1).integers(0, 256, (28, 28)).astype(np.uint8)
-    answers = np.zeros((3, 10), np.float32)
-    answers[0, 7] = answers[1, 7] = 1
-    answers[2, [7, 9]] = 0.5, 0.4
-    verdicts = detector.judge(
-        np.stack([noise, noise, few.val.images[0]]),
-        answers,
-        np.array([1, 2, 1]),
-        class_names=[*"abcdefg", "sneaker", "bag", "ankle boot"],
-        noun="garment",
-    )
-    assert [each.reason for each in verdicts] == [
-        "the image does not look like the images labelled sneaker in the training data",
-        "more than one garment",
-        "close between sneaker and ankle boot",
+        (7, False, unlike),
     ]
 
 

@@ -31,26 +31,20 @@ def render(analysis: ModelAnalysis, *, name: str) -> str:
 
     If the network does not fit (see `fits`), the page is short and says so.
     """
-    folder = files(__package__)
-    if not fits(analysis.trained):
-        html = folder.joinpath("too_large.html").read_text("utf-8")
-        return html.replace(
-            "{{ size }}", f"{analysis.trained.network.parameter_count:,}"
-        )
-    tensors, metadata = page_data(analysis)
-    page = json.dumps({**metadata, "name": name}, sort_keys=True)
-    packed = safetensors.save(tensors, {"page": page})
-    data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
+    folder, spec, trained = files(__package__), analysis.spec, analysis.trained
+    texts = {"noun": escape(spec.noun), "plural": escape(spec.plural)}
+    texts["size"] = f"{trained.network.parameter_count:,}"
+    if fits(trained):
+        tensors, metadata = page_data(analysis)
+        page = json.dumps({**metadata, "name": name}, sort_keys=True)
+        packed = safetensors.save(tensors, {"page": page})
+        texts["data"] = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
 
-    words = {"noun": analysis.spec.noun, "plural": analysis.spec.plural}
-    texts = {"data": data} | {key: escape(word) for key, word in words.items()}
-
-    def part(placeholder: re.Match[str]) -> str:
-        name = placeholder[1]
+    def part(name: str) -> str:
         return texts.get(name) or folder.joinpath(name).read_text("utf-8")
 
-    template = folder.joinpath("page.html").read_text("utf-8")
-    return re.sub(r"\{\{ (\S+) \}\}", part, template)
+    template = part("page.html" if fits(trained) else "too_large.html")
+    return re.sub(r"\{\{ (\S+) \}\}", lambda match: part(match[1]), template)
 
 
 def fits(trained: TrainedModel) -> bool:
