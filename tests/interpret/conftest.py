@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline import datasets
-from pipeline.datasets.registry import FASHION_MNIST_FILES
+from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis
 from pipeline.model import (
     fit_detector,
@@ -20,7 +20,7 @@ from pipeline.training import train
 @pytest.fixture(scope="package")
 def clothes(mnist, tmp_path_factory):
     """The analysis of a network that saw 2,000 images of clothes for an epoch."""
-    if not FASHION_MNIST_FILES.sources[0].folder.is_dir():
+    if not DEBIAN_FOLDER.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     whole = datasets.load("fashion_mnist", folder=mnist.path.parent)
     few = whole.train.pick(np.arange(2000)), whole.test.pick(np.arange(300))
