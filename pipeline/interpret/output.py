@@ -14,7 +14,6 @@ from pipeline import SIDE, files, plots
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
 from pipeline.interpret.names import class_title, neuron_name
-from pipeline.interpret.text import percent
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import MAX_TEMPLATES, ImageRow, diverging_colours
 
@@ -121,7 +120,7 @@ def neuron_images(analysis: ModelAnalysis, neuron: int) -> ImageRow:
             images[caption] = test.images[row]
     text = [
         neuron_name(1, neuron),
-        f"active for {percent(analysis.rates[neuron])} of the images",
+        f"active for {analysis.rates[neuron]:.2%} of the images",
         f"ablation cost: {analysis.costs[neuron, 0]:.2%}",
         f"weights: red -{scale:.2f} or less,",
         f"white 0, blue +{scale:.2f} or more,",
