@@ -139,7 +139,7 @@ def _record(result: "EvaluationResult", run: "Run", *, step: int) -> None:
         name,
         sha256=result.test_set.sha256,
         source=result.test_set.description,
-        counts={"pictures": len(result.labels)},  # a stored name
+        counts={"pictures": len(result.predictions)},  # a stored name
         use="evaluation",
     )
     mistakes = result.mistakes(MAX_MISTAKES)

@@ -26,10 +26,9 @@ class InputImage:
     prepared: PreparedImage
 
     def describe(self, spec: DatasetSpec) -> str:
-        """Return the image's name, label or preprocessing, and what is unusual.
+        """Return its name, its label or preprocessing, and what is unusual.
 
-        Args:
-            spec: The data set that the network learned.
+        `spec` is the data set that the network learned.
         """
         if self.label is not None:
             return f"{self.name}, label {spec.class_names[self.label]}"
@@ -64,10 +63,10 @@ def read_inputs(
         UserError: If the file, the folder or a test image does not exist.
     """
     if re.fullmatch(f"{INDEX}( *, *{INDEX})*", value):
-        dataset, rows = load_dataset(), [int(row) for row in value.split(",")]
+        dataset, others = load_dataset(), "a file or folder"
         test_images = [
-            _test_image(row, dataset, key="images", others="a file or folder")
-            for row in rows
+            _test_image(int(row), dataset, key="images", others=others)
+            for row in value.split(",")
         ]
         return ImageListing(f"test images of {dataset.name}"), iter(test_images)
     listing = images.list_images(Path(value).expanduser())
@@ -77,12 +76,10 @@ def read_inputs(
 def read_images(
     entries: Iterable[ImageEntry], problems: list[str], *, prepare: bool
 ) -> Iterator[InputImage]:
-    """Read and preprocess images one at a time, because they may need much memory.
+    """Read images one at a time, because they may need much memory.
 
-    Args:
-        entries: The images.
-        problems: Where a line is added for each image that cannot be read.
-        prepare: Whether to preprocess the images as in MNIST, or only to resize them.
+    For each image that cannot be read, a line is added to `problems`. `prepare` is that
+    of `read_inputs`.
     """
     for entry in entries:
         try:
@@ -107,16 +104,15 @@ def read_input(value: str, dataset: Dataset, *, prepare: bool) -> InputImage:
 
 def _test_image(row: int, dataset: Dataset, *, key: str, others: str) -> InputImage:
     """Return a test image; the key and the other choices are for the message."""
-    test = dataset.test
+    name, test = f"{dataset.name} test image", dataset.test
     if not 0 <= row < len(test):
         raise UserError(
-            f"{key} must be 0 to {len(test) - 1}, the index of a test image of "
-            f"{dataset.name}, or {others}, got {row}"
+            f"{key} must be 0 to {len(test) - 1}, the index of a {name}, or {others}, "
+            f"got {row}"
         )
     image = test.images[row]
     prepared = PreparedImage(image, 1, True, {"test image": image})
-    name = f"{dataset.name} test image {row}"
-    return InputImage(name, int(test.labels[row]), False, prepared)
+    return InputImage(f"{name} {row}", int(test.labels[row]), False, prepared)
 
 
 def _prepare(source: Path | Levels, *, prepare: bool) -> PreparedImage:

@@ -30,8 +30,8 @@ class Prediction:
     @property
     def ranking(self) -> list[int]:
         """The classes, the most probable first."""
-        classes = range(len(self.probabilities))
-        return sorted(classes, key=lambda label: -self.probabilities[label])
+        order = np.argsort(np.negative(self.probabilities), kind="stable")
+        return [int(label) for label in order]
 
     @property
     def reason(self) -> str:
@@ -77,14 +77,7 @@ def classify(
     detector: OodDetector | None,
     spec: DatasetSpec,
 ) -> Prediction:
-    """Classify an image, and judge whether the answer is reliable.
-
-    Args:
-        input_image: The image.
-        network: The network.
-        detector: The detector that was fitted with the network, if there is one.
-        spec: The data set that the network learned.
-    """
+    """Classify an image, and judge the answer; `spec` is the network's data set."""
     prepared = input_image.prepared
     images = prepared.image[None]
     probabilities = network.predict(images).numpy()

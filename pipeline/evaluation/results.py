@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from pipeline import CLASSES, plots
 from pipeline.datasets import DatasetSpec
@@ -26,32 +25,27 @@ class EvaluationResult:
 
     test_set: TestSet
     spec: DatasetSpec  # of the data set that the network learned
+    predictions: list[int]
     confidence: list[float]  # the probability of each prediction
-    predictions: Tensor  # (n,)
-    labels: Tensor  # (n,)
     sure: list[bool] | list[None]  # whether each is reliable; None without a detector
     bins: list[statistics.ConfidenceBin]
     metrics: dict[str, float | int]  # n is an integer
 
     def per_image(self) -> list[dict[str, Any]]:
         """Return the prediction for each image."""
-        columns = {
-            "file": self.test_set.files,
-            "label": self.labels.tolist(),
-            "answer": self.predictions.tolist(),
-            "confidence": [round(value, 4) for value in self.confidence],
-            "sure": self.sure,
-        }
-        rows = zip(*columns.values(), strict=True)
-        return self._rows(dict(zip(columns, row, strict=True)) for row in rows)
+        names = ("file", "label", "answer", "confidence", "sure")
+        confidence = [round(value, 4) for value in self.confidence]
+        files, labels = self.test_set.files, self.test_set.data.labels.tolist()
+        rows = zip(files, labels, self.predictions, confidence, self.sure, strict=True)
+        return self._rows(dict(zip(names, row, strict=True)) for row in rows)
 
     def per_class(self) -> list[dict[str, Any]]:
         """Return precision, recall, F1 and the number of images of each class."""
         from sklearn.metrics import precision_recall_fscore_support
 
         columns = precision_recall_fscore_support(
-            self.labels.numpy(),
-            self.predictions.numpy(),
+            self.test_set.data.labels,
+            self.predictions,
             labels=[*range(CLASSES)],
             zero_division=0,
         )
@@ -95,13 +89,13 @@ class EvaluationResult:
             label_names=self.test_set.class_names,
             answer_names=self.spec.class_names,
             title=f"{self.test_set.name}: {self.metrics['accuracy']:.2%} of "
-            f"{len(self.labels):,} images classified correctly",
+            f"{len(self.predictions):,} images classified correctly",
         )
 
     def _confusion_matrix(self) -> np.ndarray:
         from sklearn.metrics import confusion_matrix
 
-        labels, predictions = self.labels.numpy(), self.predictions.numpy()
+        labels, predictions = self.test_set.data.labels, self.predictions
         return np.asarray(confusion_matrix(labels, predictions, labels=range(CLASSES)))
 
     def _rows(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -119,19 +113,13 @@ def evaluate_network(
 
     The metrics are n, loss (in nats), accuracy with its 95 % interval, mean confidence,
     expected calibration error, and (with a detector) unsure, the fraction of unsure
-    predictions.
-
-    Args:
-        test_set: The labelled images.
-        network: The network.
-        detector: The detector that was fitted with the network, if there is one.
-        spec: The data set that the network learned.
+    predictions. `spec` is the data set that the network learned.
     """
     images = test_set.data.images
     labels = torch.from_numpy(test_set.data.labels).long()
     logits = network.logits(images)
-    probabilities, predictions = logits.softmax(dim=1), logits.argmax(dim=1)
-    confidence = probabilities.max(dim=1).values
+    probabilities = logits.softmax(dim=1)
+    confidence, predictions = probabilities.max(dim=1)
     n, correct = len(labels), int((predictions == labels).sum())
     low, high = statistics.wilson_interval(correct, n)
     bins = statistics.reliability(probabilities, labels)
@@ -156,6 +144,5 @@ def evaluate_network(
         )
         sure = [verdict.sure for verdict in verdicts]
         values["unsure"] = sure.count(False) / n
-    return EvaluationResult(
-        test_set, spec, confidence.tolist(), predictions, labels, sure, bins, values
-    )
+    answers = predictions.tolist(), confidence.tolist()
+    return EvaluationResult(test_set, spec, *answers, sure, bins, values)

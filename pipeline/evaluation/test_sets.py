@@ -68,22 +68,12 @@ def load_test_set(
         UserError: If no image can be read; the message says why.
     """
     spec = datasets.spec(dataset.name)  # of the data set that the network learned
-    if name is None:
-        data = dataset.split(split).val
-        set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
-        text = f"the validation images of the training run (split={split})"
-        listing = _from_arrays(set_name, data.images, data.labels, text)
-    elif datasets.file_name(name) == dataset.name or _is_unchanged(name):
-        if datasets.file_name(name) != dataset.name:
-            dataset = datasets.load(name, folder=folder)
-        data, set_name = dataset.test, dataset.name
-        listing = _from_arrays(set_name, data.images, data.labels, "the test images")
-    else:
-        set_name, listing = _find_images(name)
-        prepare = spec.prepared_as_mnist if prepare is None else prepare
+    set_name, listing, is_raw = _find_images(name, dataset, split, folder)
+    if prepare is None:
+        prepare = is_raw and spec.prepared_as_mnist
     entries, problems = track(listing.entries), listing.problems
     rows = []
-    for each in read_images(entries, problems, prepare=bool(prepare)):
+    for each in read_images(entries, problems, prepare=prepare):
         image = each.prepared  # its steps are not kept: they need much memory
         row = each.name, each.label, image.image, image.digit_count, image.drawn
         rows.append(row)
@@ -112,6 +102,39 @@ def with_unique_name(test: TestSet, existing: Collection[str]) -> TestSet:
     return replace(test, name=name)
 
 
+def _find_images(
+    name: str | None, dataset: Dataset, split: str, folder: Path
+) -> tuple[str, ImageListing, bool]:
+    """Return the name of a set, its images, and whether they are raw.
+
+    Raw images are preprocessed by default; the arguments are those of `load_test_set`.
+    """
+    if name is None:
+        val = dataset.split(split).val
+        set_name = dataset.name if split == "exercise" else f"{dataset.name}-{split}"
+        text = f"the validation images of the training run (split={split})"
+        return set_name, _from_arrays(set_name, val.images, val.labels, text), False
+    is_own, entry = datasets.file_name(name) == dataset.name, datasets.spec(name)
+    if is_own or (name in datasets.REGISTRY and not entry.originals):
+        data = dataset if is_own else datasets.load(name, folder=folder)
+        arrays = data.test.images, data.test.labels
+        return data.name, _from_arrays(data.name, *arrays, "the test images"), False
+    if entry.originals:
+        pixels, labels = entry.originals()
+        text = f"all original images, {pixels.shape[1]}x{pixels.shape[2]} pixels"
+        return name, _from_arrays(name, pixels, labels, text), True
+    place = Path(name)
+    set_name = re.sub(r"[^\w.-]+", "_", place.resolve().name)[:80] or "images"
+    if pairs := [*datasets.image_label_pairs(place)]:
+        return set_name, _read_idx_pair(pairs), True
+    for unpaired in place.glob("*images*idx3*"):
+        raise UserError(
+            f"{printable(unpaired)} needs its labels-idx1-ubyte file in the same "
+            "folder; both must be regular files"
+        )
+    return set_name, _list_labelled(place), True
+
+
 def _from_arrays(
     name: str,
     pixels: UInt8[np.ndarray, "n height width"],
@@ -121,31 +144,6 @@ def _from_arrays(
     pairs = enumerate(zip(labels.tolist(), pixels, strict=True))
     entries = [ImageEntry(f"{name} {row}", *pair) for row, pair in pairs]
     return ImageListing(description, entries)
-
-
-def _is_unchanged(name: str) -> bool:
-    """Return whether the test images of a named data set are used as they are."""
-    return name in datasets.REGISTRY and not datasets.spec(name).originals
-
-
-def _find_images(name: str) -> tuple[str, ImageListing]:
-    """Return the name of a set, and its images with their labels."""
-    if originals := datasets.spec(name).originals:
-        pixels, labels = originals()
-        text = f"all original images, {pixels.shape[1]}x{pixels.shape[2]} pixels"
-        return name, _from_arrays(name, pixels, labels, text)
-    place = Path(name)
-    set_name = re.sub(r"[^\w.-]+", "_", place.resolve().name)[:80] or "images"
-    if place.is_dir():
-        pairs = [*datasets.image_label_pairs(place)]
-        if pairs:
-            return set_name, _read_idx_pair(pairs)
-        for unpaired in place.glob("*images*idx3*"):
-            raise UserError(
-                f"{printable(unpaired)} needs its labels-idx1-ubyte file in the "
-                "same folder; both must be regular files"
-            )
-    return set_name, _list_labelled(place)
 
 
 def _read_idx_pair(pairs: Sequence[tuple[Path, Path]]) -> ImageListing:
