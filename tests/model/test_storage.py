@@ -63,9 +63,13 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(tmp_
 def test_a_missing_network_is_refused_with_the_command_that_creates_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train creates"):
         storage.load_network(tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match="is not a file: a network is a"):
+        storage.load_network(tmp_path)
 
 
 DAMAGED = {
+    "another shape": ({"layer_1.bias": np.zeros(3, np.float32)}, "{}"),
+    "NaN": ({"layer_2.bias": np.full(10, np.nan, np.float32)}, "{}"),
     "a bias without axis": ({"layer_1.bias": np.array(1.0, np.float32)}, "{}"),
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
     "epochs as text": ({}, '{"epochs": "abc", "version": 1}'),
