@@ -26,8 +26,7 @@ function buildNeurons() {
     $("outputs").append(button);
     outputs.push({ bar, share, button });
   });
-  for (const id of ["outputs", "class-accuracies"])
-    $(id).classList.toggle("named", !model.class_names.every((_, label) => isShort(label)));
+  $("outputs").classList.toggle("named", !model.class_names.every((_, i) => isShort(i)));
 }
 
 let paintedEpoch = null; // the epoch whose templates are on the tiles
