@@ -59,7 +59,8 @@ def print_progress(
     """
     from rich.console import Console
 
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    soft_wrap = not sys.stdout.isatty()  # on a terminal, lines wrap at words
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=soft_wrap)
     waiting = [job for job in jobs if job in missing or job.problems]
     width = max(len(job.name) for job in jobs)
     bar = progress_bar(console)
