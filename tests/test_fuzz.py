@@ -183,9 +183,7 @@ def test_an_ood_detector_is_complete_or_refused(tmp_path, content):
     detector = read(storage.load_detector, path, network="a hash")
     if detector:
         blank, probabilities = np.zeros((1, 28, 28), np.uint8), np.full((1, 10), 0.1)
-        (verdict,) = detector.judge(
-            blank, probabilities, class_names="0123456789", noun="digit"
-        )
+        (verdict,) = detector.judge(blank, probabilities, spec=datasets.spec("mnist"))
         assert verdict.reason == "blank"
 
 

@@ -84,12 +84,5 @@ def classify(
     verdict = None
     if detector:
         counts, drawn = np.array([prepared.digit_count]), np.array([prepared.drawn])
-        (verdict,) = detector.judge(
-            images,
-            probabilities,
-            counts,
-            drawn,
-            class_names=spec.class_names,
-            noun=spec.noun,
-        )
+        (verdict,) = detector.judge(images, probabilities, counts, drawn, spec=spec)
     return Prediction(input_image, probabilities[0].tolist(), verdict, spec)

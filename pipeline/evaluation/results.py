@@ -139,8 +139,7 @@ def evaluate_network(
             probabilities.numpy(),
             test_set.digit_counts,
             test_set.drawn,
-            class_names=spec.class_names,
-            noun=spec.noun,
+            spec=spec,
         )
         sure = [verdict.sure for verdict in verdicts]
         values["unsure"] = sure.count(False) / n

@@ -6,13 +6,13 @@ the error when the image is reconstructed from the principal components of that 
 (does it look like the class?), and the margin between the two most probable classes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Integer, UInt8
 
 from pipeline import CLASSES, PIXELS
+from pipeline.datasets import DatasetSpec
 from pipeline.model.network import Network
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
@@ -88,8 +88,7 @@ class OodDetector:
         counts: Int[np.ndarray, " n"] | None = None,
         drawn: Bool[np.ndarray, " n"] | None = None,
         *,
-        class_names: Sequence[str],
-        noun: str,
+        spec: DatasetSpec,
     ) -> list[Verdict]:
         """Return a verdict for each image.
 
@@ -99,8 +98,7 @@ class OodDetector:
             counts: The number of shapes that preprocessing found; 1 each by default.
             drawn: Whether preprocessing found strokes of a pen; true by default. A shoe
                 that is cut out and thinned can look like a digit.
-            class_names: The names of the classes, for the reasons.
-            noun: What an image shows, such as a digit, for the reasons.
+            spec: The data set of the network, whose words the reasons use.
         """
         blank = np.asarray(images.max(axis=(1, 2)) == 0)
         has_several = np.zeros(len(images), bool) if counts is None else counts > 1
@@ -108,21 +106,19 @@ class OodDetector:
         is_ood = self.out_of_distribution(images, classes)
         if drawn is not None:
             is_ood |= ~drawn
-        verdicts = []
+        verdicts, names = [], spec.class_names
         for row, order in enumerate(np.argsort(-probabilities, kind="stable")):
             first, second = int(order[0]), int(order[1])
             reason = ""
             if blank[row]:
                 reason = "blank"
             elif has_several[row]:
-                reason = f"more than one {noun}"
+                reason = f"more than one {spec.noun}"
             elif is_ood[row]:
-                those = images_of(class_names[first])
-                reason = (
-                    f"the image does not look like the {those} in the training data"
-                )
+                kind = images_of(names[first])
+                reason = f"the image does not look like the {kind} in the training data"
             elif is_close[row]:
-                reason = f"close between {class_names[first]} and {class_names[second]}"
+                reason = f"close between {names[first]} and {names[second]}"
             verdicts.append(Verdict(first, not reason, reason))
         return verdicts
 

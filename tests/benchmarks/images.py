@@ -204,8 +204,7 @@ def judge(models, images):
             network.predict(ready).numpy(),
             counts,
             drawn,
-            class_names="0123456789",
-            noun="digit",
+            spec=datasets.spec("mnist"),
         )
         for network, detector in models
     ]

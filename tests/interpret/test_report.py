@@ -22,7 +22,7 @@ from pipeline.model import (
 
 NAME = "hidden=20 seed=1"
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's
-DIGITS = {"class_names": "0123456789", "noun": "digit"}
+MNIST = spec("mnist")
 MINUS = "\u2212"  # the sign of negative numbers on the page
 PERCENT = "\u00a0%"
 TIMEOUT = 180_000  # milliseconds, for a busy machine
@@ -208,7 +208,7 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     images = np.concatenate([mnist.test.images[page.evaluate("model.rows")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
     probabilities = trained.network.predict(images).numpy()
-    verdicts = trained.detector.judge(images, probabilities, **DIGITS)
+    verdicts = trained.detector.judge(images, probabilities, spec=MNIST)
     doubts = page.evaluate(
         """(images) => images.map((image) => doubt(model.detector,
           { image, digitCount: 1, drawn: true },
@@ -246,8 +246,8 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
         expected = assert_prepared_as_in_python(page, levels.astype(np.uint8))
         assert page.evaluate("state.digitCount") == expected.digit_count == 1
         image, drawn = expected.image[None], np.array([expected.drawn])
-        probabilities = trained.network.predict(image).numpy()
-        (verdict,) = trained.detector.judge(image, probabilities, drawn=drawn, **DIGITS)
+        answers = trained.network.predict(image).numpy()
+        verdict, *_ = trained.detector.judge(image, answers, drawn=drawn, spec=MNIST)
         answer = text(page, "#answer")
         assert answer.startswith(f"The network says {verdict.answer} (")
         assert ("The answer is sure" in answer) == verdict.sure

@@ -96,17 +96,16 @@ def test_many_images_need_little_memory(detector, split):
     assert most < 30_000_000  # at once they would take 180 MB
 
 
-CLOTHES = {"class_names": [*"abcdefg", "sneaker", "bag", "boot"], "noun": "garment"}
-
-
 @pytest.mark.parametrize(
-    ("words", "seven", "nine", "four", "noun"),
+    ("dataset", "noun", "sevens_name", "nine", "four"),
     [
-        ({"class_names": "0123456789", "noun": "digit"}, "7s", "9", "4", "digit"),
-        (CLOTHES, "images labelled sneaker", "boot", "e", "garment"),
+        ("mnist", "digit", "7s", "9", "4"),
+        ("fashion_mnist", "garment", "images labelled sneaker", "ankle boot", "coat"),
     ],
 )
-def test_the_verdict_names_the_reason(detector, few, words, seven, nine, four, noun):
+def test_the_verdict_names_the_reason(
+    detector, few, dataset, noun, sevens_name, nine, four
+):
     sevens = np.stack([few.val.images[0]] * 4 + [0 * few.val.images[0]] * 2)
     sevens[5] = sevens[0]  # not drawn with a pen
     sevens[3] = np.random.default_rng(1).integers(0, 256, (28, 28))
@@ -114,8 +113,9 @@ def test_the_verdict_names_the_reason(detector, few, words, seven, nine, four, n
     answers[:, 7] = 1
     answers[1, [4, 7, 9]] = 0.4, 0.1, 0.5
     counts, drawn = np.array([1, 1, 2, 1, 0, 1]), np.arange(6) < 5
-    verdicts = detector.judge(sevens, answers, counts, drawn, **words)
-    unlike = f"the image does not look like the {seven} in the training data"
+    spec = datasets.spec(dataset)
+    verdicts = detector.judge(sevens, answers, counts, drawn, spec=spec)
+    unlike = f"the image does not look like the {sevens_name} in the training data"
     assert [(each.answer, each.sure, each.reason) for each in verdicts] == [
         (7, True, ""),
         (9, False, f"close between {nine} and {four}"),
