@@ -19,8 +19,6 @@ from pipeline.datasets.download import is_intact
 from pipeline.datasets.registry import REGISTRY, spec
 from pipeline.terminal import print_error
 
-PLOTS = ("means", "samples")
-
 
 def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Dataset:
     """Return a data set from `folder`; create its file if necessary.
@@ -36,10 +34,9 @@ def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Data
             files to provide.
         UserError: If an IDX file violates the format, or the file has another sha256.
     """
-    folder = Path(folder)
-    path = None
+    folder, path = Path(folder), None
     if sha256 and dataset not in REGISTRY and not Path(dataset).is_dir():
-        candidates = folder.glob(f"{_readable(dataset)}-*.safetensors")
+        candidates = folder.glob("*-*.safetensors")  # those of folders
         path = next((p for p in candidates if files.file_sha256(p) == sha256), None)
     data = Dataset.read(path or prepare(dataset, folder=folder)[0])
     if sha256 and data.sha256 != sha256:
@@ -72,8 +69,8 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
 
 def companion_files(path: Path) -> list[Path]:
     """Return the summary and the plots that belong to the file of a data set."""
-    plotted = [path.with_name(f"{path.stem}-{kind}.png") for kind in PLOTS]
-    return [path.with_suffix(".json"), *plotted]
+    endings = (".json", "-means.png", "-samples.png")
+    return [path.with_name(f"{path.stem}{ending}") for ending in endings]
 
 
 def summary(path: Path) -> dict[str, Any]:
@@ -94,12 +91,8 @@ def file_name(dataset: str) -> str:
     if dataset in REGISTRY:
         return dataset
     content = json.dumps(_origin(dataset), sort_keys=True).encode()
-    return f"{_readable(dataset)}-{hashlib.sha256(content).hexdigest()[:8]}"
-
-
-def _readable(dataset: str) -> str:
-    """Return the name of a folder without special characters."""
-    return re.sub(r"[^\w-]+", "_", Path(dataset).resolve().name)
+    readable = re.sub(r"[^\w-]+", "_", Path(dataset).resolve().name)
+    return f"{readable}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def _write(
