@@ -73,6 +73,10 @@ def parse(
             problems.append(f"{key} is an option of sweeps: add -m")
         elif key == N_JOBS and "n_jobs" not in hydra.launcher:
             problems.append(f"{key} has no effect without {LAUNCHER}=joblib")
+    n_jobs = str(settings.get(N_JOBS, hydra.launcher.get("n_jobs", 1)))
+    if not re.fullmatch("-1|[1-9][0-9]*", n_jobs):
+        rule = "must be a number of processes, or -1 for all cores"
+        problems.append(f"{N_JOBS} {rule}, got {n_jobs!r}")
     texts, values, swept = saved | typed, {**defaults()}, {}
     for key, text in texts.items():
         try:
@@ -89,11 +93,10 @@ def parse(
     if problems + invalid:
         problems += invalid + every
         raise ConfigError("\n".join(dict.fromkeys(problems)))
-    n_jobs = int(settings.get(N_JOBS, hydra.launcher.get("n_jobs", 1)))
     asked = [each for each in arguments if each not in (*words, "-m", "--multirun")]
     shown = settings | {key: as_text(values[key]) for key in typed}
     information = [*asked, *(f"{key}={text}" for key, text in shown.items())]
-    return Command(values, swept, is_sweep, n_jobs, information if asked else [])
+    return Command(values, swept, is_sweep, int(n_jobs), information if asked else [])
 
 
 def _check_values(
@@ -169,18 +172,13 @@ def _split(
 
 
 def _check_settings(settings: Mapping[str, str], *, sweeps: bool) -> list[str]:
-    problems, names = (
-        [],
-        {"experiment": [*experiments()], LAUNCHER: ["basic", "joblib"]},
-    )
+    problems = []
+    names = {"experiment": [*experiments()], LAUNCHER: ["basic", "joblib"]}
     for key, value in settings.items():
         if key == "experiment" and not sweeps:
             problems.append(f"{key} is an option of python -m pipeline.train only")
         elif key in names and value not in names[key]:
             problems.append(f"{key} must be {' or '.join(names[key])}, got {value!r}")
-        elif key == N_JOBS and not re.fullmatch("-1|[1-9][0-9]*", value):
-            rule = "must be a number of processes, or -1 for all cores"
-            problems.append(f"{key} {rule}, got {value!r}")
         elif key not in (*names, N_JOBS):
             reason = next(REFUSED[words] for words in REFUSED if re.match(words, key))
             problems.append(f"{key} cannot be set: {reason}")
