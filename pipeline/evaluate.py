@@ -78,10 +78,8 @@ def _evaluate_sets(
     cfg: EvaluateConfig, trained: "TrainedModel", dataset: "Dataset"
 ) -> "tuple[list[EvaluationResult], list[str]]":
     """Evaluate each set; return the results, and a line for each problem."""
-    from pipeline import datasets
     from pipeline.evaluation import evaluate_network, load_test_set, with_unique_name
 
-    spec = datasets.spec(trained.dataset)
     results: list[EvaluationResult] = []
     problems: list[str] = []
     names: list[str | None] = [*cfg.sets] if cfg.sets else [None]
@@ -104,10 +102,7 @@ def _evaluate_sets(
         names_used = [result.test_set.name for result in results]
         test_set = with_unique_name(test_set, names_used)
         print(wrap(f"{test_set.name}: {test_set.description}"))
-        result = evaluate_network(
-            test_set, network=trained.network, detector=trained.detector, spec=spec
-        )
-        results.append(result)
+        results.append(evaluate_network(test_set, trained))
     if not results:
         raise UserError("\n  ".join(["no set could be evaluated", *problems]))
     return results, problems

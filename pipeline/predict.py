@@ -40,21 +40,19 @@ def predict(cfg: PredictConfig) -> None:
     trained = select_trained_model(
         run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
     )
-    network, detector = trained.network, trained.detector
-    spec = datasets.spec(trained.dataset)
     listing, input_images = read_inputs(
         str(cfg.images),
         lambda: load_training_data(trained, outputs=outputs),
-        prepare=spec.prepared_as_mnist,
+        prepare=datasets.spec(trained.dataset).prepared_as_mnist,
     )
-    if not detector:
+    if not trained.detector:
         text = "without it, predict cannot judge whether an answer is sure"
         print(wrap(f"{trained.detector_path} is missing: {text}") + "\n")
     if len(listing.entries) > 1:
         print(wrap(f"{len(listing.entries):,} images: {listing.description}") + "\n")
     predictions: list[Prediction] = []
     for image in input_images:
-        prediction = classify(image, network=network, detector=detector, spec=spec)
+        prediction = classify(image, trained)
         print(_text(prediction))
         if len(predictions) >= MAX_PLOTTED:  # to save memory
             prepared = replace(image.prepared, steps={})
@@ -64,7 +62,7 @@ def predict(cfg: PredictConfig) -> None:
     if not predictions:
         raise UserError("\n  ".join(["no image could be read", *listing.problems]))
     with files.atomic_folder(outputs / "predict") as folder:
-        _write(predictions, folder, detector)
+        _write(predictions, folder, trained.detector)
     print(f"files  {outputs / 'predict'}")
     if listing.problems:
         failed = len(listing.problems)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import datasets
 from pipeline.datasets import DatasetSpec
 from pipeline.evaluation.inputs import InputImage
-from pipeline.model import Network, OodDetector, Verdict
+from pipeline.model import TrainedModel, Verdict
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,14 @@ class Prediction:
         return lines
 
 
-def classify(
-    input_image: InputImage,
-    *,
-    network: Network,
-    detector: OodDetector | None,
-    spec: DatasetSpec,
-) -> Prediction:
-    """Classify an image, and judge the answer; `spec` is the network's data set."""
-    prepared = input_image.prepared
+def classify(input_image: InputImage, trained: TrainedModel) -> Prediction:
+    """Classify an image and, with a detector, judge whether the answer is reliable."""
+    spec, prepared = datasets.spec(trained.dataset), input_image.prepared
     images = prepared.image[None]
-    probabilities = network.predict(images).numpy()
+    probabilities = trained.network.predict(images).numpy()
     verdict = None
-    if detector:
+    if trained.detector:
         counts, drawn = np.array([prepared.digit_count]), np.array([prepared.drawn])
-        (verdict,) = detector.judge(images, probabilities, counts, drawn, spec=spec)
+        arrays = images, probabilities, counts, drawn
+        (verdict,) = trained.detector.judge(*arrays, spec=spec)
     return Prediction(input_image, probabilities[0].tolist(), verdict, spec)

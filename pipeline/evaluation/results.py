@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline import CLASSES, plots
+from pipeline import CLASSES, datasets, plots
 from pipeline.datasets import DatasetSpec
 from pipeline.evaluation import statistics
 from pipeline.evaluation.test_sets import TestSet
 from pipeline.files import printable
-from pipeline.model import Network, OodDetector, metrics
+from pipeline.model import TrainedModel, metrics
 
 
 @dataclass(frozen=True)
@@ -102,22 +102,16 @@ class EvaluationResult:
         return [{"set": self.test_set.name, **row} for row in rows]
 
 
-def evaluate_network(
-    test_set: TestSet,
-    *,
-    network: Network,
-    detector: OodDetector | None,
-    spec: DatasetSpec,
-) -> EvaluationResult:
+def evaluate_network(test_set: TestSet, trained: TrainedModel) -> EvaluationResult:
     """Classify a test set.
 
     The metrics are n, loss (in nats), accuracy with its 95 % interval, mean confidence,
     expected calibration error, and (with a detector) unsure, the fraction of unsure
-    predictions. `spec` is the data set that the network learned.
+    predictions.
     """
-    images = test_set.data.images
+    spec, images = datasets.spec(trained.dataset), test_set.data.images
     labels = torch.from_numpy(test_set.data.labels).long()
-    logits = network.logits(images)
+    logits = trained.network.logits(images)
     probabilities = logits.softmax(dim=1)
     confidence, predictions = probabilities.max(dim=1)
     n, correct = len(labels), int((predictions == labels).sum())
@@ -133,13 +127,10 @@ def evaluate_network(
         "calibration_error": statistics.expected_calibration_error(bins),
     }
     sure: list[bool] | list[None] = [None] * n
-    if detector:
-        verdicts = detector.judge(
-            images,
-            probabilities.numpy(),
-            test_set.digit_counts,
-            test_set.drawn,
-            spec=spec,
+    if trained.detector:
+        found = test_set.digit_counts, test_set.drawn
+        verdicts = trained.detector.judge(
+            images, probabilities.numpy(), *found, spec=spec
         )
         sure = [verdict.sure for verdict in verdicts]
         values["unsure"] = sure.count(False) / n
