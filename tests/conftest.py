@@ -99,6 +99,10 @@ class Workspace:
     def trained(self, name):
         return self.outputs / "train" / name
 
+    def run_id(self, folder="train"):
+        """Return the id of the run whose files are in this folder of the outputs."""
+        return json.loads((self.outputs / folder / "run.json").read_text())["run_id"]
+
     def files(self):
         return sorted(p for p in self.outputs.rglob("*") if p.is_file())
 
@@ -352,8 +356,7 @@ def client(finished):
 @pytest.fixture(scope="session")
 def recorded(finished, client):
     """The MLflow run that `finished` recorded."""
-    run_id = json.loads(finished.trained("run.json").read_text())["run_id"]
-    return client.get_run(run_id)
+    return client.get_run(finished.run_id())
 
 
 @pytest.fixture(scope="session")

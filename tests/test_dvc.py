@@ -150,7 +150,7 @@ def test_repro_runs_changed_stages_only_and_restores_earlier_results(repository)
     assert "Stage 'train' is cached - skipping run" in back
     assert repository.training()[0] == model
     # Its run is found by the weights; run.json is that of the last training run.
-    last = json.loads(repository.workspace.trained("run.json").read_text())["run_id"]
+    last = repository.workspace.run_id()
     printed = repository(sys.executable, "-m", "pipeline.evaluate")
     assert run.info.run_id in printed and last not in printed
     assert len(repository.workspace.runs()) == runs

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.tracking import mirror
-from pipeline.tracking.interface import NullTracker, RecordedRun, Tracker
+from pipeline.tracking.interface import RecordedRun, Tracker
 
 if TYPE_CHECKING:
     from pipeline.tracking.store import Store
@@ -28,7 +28,7 @@ def open_tracker(kind: str, store: Path, *, server: str | None) -> Tracker:
         UserError: If the store cannot be opened.
     """
     if kind == "none":
-        return NullTracker()
+        return Tracker()
     opened = _open_store(store)
     from pipeline.tracking.mlflow_tracker import MlflowTracker
 
@@ -46,10 +46,9 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         UserError: If the store does not have exactly one such run, or the run has no
             network.
     """
-    client = _open_store(store).client
-    from pipeline.tracking.store import recorded_run, search_runs
+    runs = _open_store(store).find(text)
+    from pipeline.tracking.store import recorded_run
 
-    runs = search_runs(client, text)
     if not runs:
         raise UserError(
             f"{store / 'mlflow.db'} has no run {text!r}: enter the id that "

@@ -1,14 +1,14 @@
-"""The tracking interface, and the implementation that records nothing.
+"""The tracking interface: a tracker and a run that accept all data and record nothing.
 
-`mlflow_tracker` and `mlflow_run` record in MLflow. A stage uses only the protocols, so
-it does not depend on the implementation.
+Their subclasses in `mlflow_tracker` and `mlflow_run` record in MLflow. A stage uses
+only what is documented here, so it does not depend on MLflow.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from pipeline import files
 
@@ -27,24 +27,17 @@ class RecordedRun:
     folder: Path  # its artifacts
 
 
-@runtime_checkable
-class Run(Protocol):
-    """An open run; each method returns when the data is stored."""
+class Run:
+    """An open run; each method returns when the data is stored.
 
-    @property
-    def id(self) -> str | None:
-        """The id of the run in MLflow; None if nothing is recorded."""
+    This class records nothing, and `MlflowRun` overrides all its methods.
+    """
 
-    @property
-    def label(self) -> str:
-        """The name and the id of the run, for messages."""
+    id: str | None = None  # of the run in MLflow
+    label = "the training"  # name and id of the run, for messages
 
     def log_metrics(
-        self,
-        metrics: Mapping[str, float | int],
-        *,
-        step: int,
-        time: int | None = None,
+        self, metrics: Mapping[str, float | int], *, step: int, time: int | None = None
     ) -> None:
         """Record the metrics of an epoch.
 
@@ -91,9 +84,11 @@ class Run(Protocol):
 
     def child_tags(self) -> dict[str, str]:
         """Return the tags that make another run a child of this run."""
+        return {}
 
     def children(self) -> list[RecordedRun]:
         """Return the recorded training runs of this sweep, newest first."""
+        return []
 
     def reconcile(
         self,
@@ -117,20 +112,22 @@ class Run(Protocol):
 
     def comparison_link(self) -> str:
         """Return the link, within MLflow's UI, that compares the children."""
+        return ""
 
     def viewing_hint(self) -> str:
         """Return lines that say how to view the run."""
+        return "run    not recorded (tracking=none)\n"
 
 
-@runtime_checkable
-class Tracker(Protocol):
-    """Where runs are recorded.
+class Tracker:
+    """Opens runs; this class records nothing, as `Run`.
 
     A lease is a folder below the store, such as `checkpoints/<digest>/<id>`, in which a
     process holds a lock while it lives. A run stores its lease: it shows whether the
     run still has an owner, and lets the next process resume the run.
     """
 
+    @contextmanager
     def start_run(
         self,
         *,
@@ -138,7 +135,7 @@ class Tracker(Protocol):
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         lease: str,
-    ) -> AbstractContextManager[Run]:
+    ) -> Iterator[Run]:
         """Open a run, or resume the one with this lease; close it when the block ends.
 
         Its final status is FINISHED, FAILED after an exception, or KILLED after an
@@ -147,71 +144,27 @@ class Tracker(Protocol):
         Raises:
             OSError: If the store cannot be written to; the message is one line.
         """
+        yield Run()
 
-    def reopen_run(
-        self, *, run_id: str | None, weights_sha256: str
-    ) -> AbstractContextManager[Run]:
+    @contextmanager
+    def reopen_run(self, *, run_id: str | None, weights_sha256: str) -> Iterator[Run]:
         """Add to the run that trained a network; its status and end time do not change.
 
         The run is found by its weights; of several, `run_id` is used, or the newest. If
         there is none, as in a fresh clone, one is created, and a message says so.
         """
+        yield Run()
 
     def finished_run(self, *, lease: str) -> Run | None:
         """Return the run with this lease if it is finished."""
+        return None
 
     def leases(self, prefix: str) -> list[str]:
         """Return the leases that begin with `prefix`, of the newest run first."""
+        return []
 
 
 def lease_lock(store: Path) -> AbstractContextManager[None]:
     """Lock the store while leases are taken, checked or removed."""
     waiting = "waiting for another training run to start or end"
     return files.lock(store / "checkpoints" / ".lock", waiting=waiting)
-
-
-class NullRun:
-    """A run that accepts all data and records nothing."""
-
-    id = None
-    label = "the training"
-
-    def _discard(self, *values: object, **options: object) -> None:
-        """Do nothing."""
-
-    log_metrics = log_image = log_text = log_files = log_table = _discard
-    log_model = log_dataset = set_tags = describe = reconcile = _discard
-
-    def child_tags(self) -> dict[str, str]:
-        """Return no tags."""
-        return {}
-
-    def children(self) -> list[RecordedRun]:
-        """Return no runs."""
-        return []
-
-    def comparison_link(self) -> str:
-        """Return an empty link."""
-        return ""
-
-    def viewing_hint(self) -> str:
-        """Say that nothing was recorded."""
-        return "run    not recorded (tracking=none)\n"
-
-
-class NullTracker:
-    """A tracker without a store."""
-
-    @contextmanager
-    def start_run(self, **options: object) -> Iterator[NullRun]:
-        """Open a run that records nothing."""
-        yield NullRun()
-
-    reopen_run = start_run
-
-    def finished_run(self, *, lease: str) -> None:
-        """Return None, because no run is recorded."""
-
-    def leases(self, prefix: str) -> list[str]:
-        """Return no leases."""
-        return []

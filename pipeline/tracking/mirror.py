@@ -8,6 +8,7 @@ thread of MLflow would keep this process from ending.
 
 import multiprocessing
 import os
+import re
 import shlex
 import signal
 import sys
@@ -15,11 +16,51 @@ import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pipeline.paths import store_dir
 
 TIMEOUT = 15  # seconds by which a server may delay a stage
 TIMEOUT_PER_RUN = 4  # seconds more per copied run, which takes 2 on two busy cores
 REQUEST_TIMEOUT = 5  # seconds per read of MLflow's client while a stage waits
 SYNC_TIMEOUT = 60  # seconds per file in `pipeline.sync`, where nothing else waits
+
+
+def server_address(value: str | None) -> str | None:
+    """Check the address of a server; the default is MLFLOW_TRACKING_URI.
+
+    This variable may also be the address of the project's own store, as for MLflow.
+
+    Raises:
+        ValueError: If it is another address, or contains a password.
+    """
+    source = ""
+    if value is None:
+        value = os.environ.get("MLFLOW_TRACKING_URI", "")
+        if not value or _is_store(value):
+            return None
+        source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # brackets without an IPv6 address
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        rule = "must be an address such as http://127.0.0.1:5000"
+        if source:
+            store = f"sqlite:///{store_dir()}/mlflow.db"
+            rule = f"{rule} or that of the project's store, {store}"
+        raise ValueError(source + rule)
+    if parts.username is not None:
+        raise ValueError(
+            f"{source}must not contain a password, because runs record the address: "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+        )
+    return value
+
+
+def _is_store(address: str) -> bool:
+    path = re.sub(r"^sqlite(\+pysqlite)?:///", "", address)
+    return Path(unquote(path)).absolute() == store_dir() / "mlflow.db"
 
 
 def mirror_run(folder: Path, server: str, run_id: str) -> None:
@@ -45,11 +86,6 @@ def mirror_runs(
     """Copy a run and its children, or all runs, to a server.
 
     A run that is already there unchanged is not sent again; an open run is skipped.
-
-    Args:
-        folder: The folder of the embedded store.
-        server: The address of the server.
-        run_id: The run; None for all runs.
 
     Returns:
         The address of each run on the server, by the id of its original.

@@ -17,11 +17,7 @@ from mlflow.entities import LoggedModel, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import files
-from pipeline.tracking.store import (
-    experiment_query,
-    open_store,
-    path_from_uri,
-)
+from pipeline.tracking.store import experiment_query, open_store, path_from_uri
 
 ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
 NAMES_TAG = "copy.tags"  # the names of the tags that the original had
@@ -41,9 +37,8 @@ def copy_runs(
         OSError: If some runs were not copied. MLflow's client may raise other errors.
     """
     store = open_store(folder)
-    experiments = [each.experiment_id for each in store.client.search_experiments()]
     condition = f"tags.`mlflow.parentRunId` = '{run_id}'" if run_id else ""
-    runs = _search(store.client, experiments, condition)
+    runs = store.search(condition, ViewType.ALL)
     # Parents are last, because a description links to the copies of children.
     runs.sort(key=lambda run: "mlflow.parentRunId" not in run.data.tags)
     runs += [store.client.get_run(run_id)] if run_id else []
@@ -139,7 +134,8 @@ class _Mirror:
         """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{ORIGINAL_TAG}` = '{run_id}'"
         experiments = [*self.experiment_ids.values()]
-        return next(iter(_search(self.server, experiments, condition)), None)
+        runs = self.server.search_runs(experiments, condition, ViewType.ALL)
+        return next(iter(runs), None)
 
     def _create(self, run: Run) -> Run:
         """Create the copy of a run and, if necessary, that of its parent."""
@@ -228,13 +224,6 @@ def _check_artifact_location(address: str) -> None:
             f"it stores artifacts in {address}, which other machines cannot reach: "
             "start it with --artifacts-destination"
         )
-
-
-def _search(client: MlflowClient, experiments: list[str], condition: str) -> list[Run]:
-    """Return runs of experiments, newest first, including deleted ones."""
-    limit = 50_000
-    runs = client.search_runs(experiments, condition, ViewType.ALL, max_results=limit)
-    return list(runs)
 
 
 def _artifacts(run: Run) -> list[tuple[Path, str]]:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import RecordedRun
+from pipeline.tracking.interface import RecordedRun, Run
 from pipeline.tracking.mlflow_internals import image_cell, recorded_images
 from pipeline.tracking.store import (
     Store,
@@ -35,7 +35,7 @@ MAX_ERROR = 5000  # characters of the tag `error`
 REQUIREMENTS = ("torch", "mlflow", "numpy")  # of the logged model
 
 
-class MlflowRun:
+class MlflowRun(Run):
     """A run in the embedded store."""
 
     def __init__(self, store: Store, run: entities.Run) -> None:
@@ -50,11 +50,7 @@ class MlflowRun:
         self._images = recorded_images(file.path for file in images)
 
     def log_metrics(
-        self,
-        metrics: Mapping[str, float | int],
-        *,
-        step: int,
-        time: int | None = None,
+        self, metrics: Mapping[str, float | int], *, step: int, time: int | None = None
     ) -> None:
         if time is None:
             time = time_ns() // 1_000_000

@@ -13,12 +13,13 @@ import mlflow
 from mlflow.entities import Param, Run, RunTag
 
 from pipeline.tracking import mirror, provenance
+from pipeline.tracking.interface import Tracker
 from pipeline.tracking.mlflow_run import MAX_ERROR, NO_LEASE, MlflowRun
 from pipeline.tracking.store import STORE_ERRORS, Store
 
 
 @dataclass(frozen=True)
-class MlflowTracker:
+class MlflowTracker(Tracker):
     """Records runs in an embedded store; a server, if any, receives copies."""
 
     store: Store

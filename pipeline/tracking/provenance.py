@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from pipeline.paths import ROOT
+
 PROJECT = "digit-pipeline"  # as in pyproject.toml
 CODE = ("pipeline", "conf", "pyproject.toml")  # what can change a result
 MAX_DIFF = 1_000_000  # characters
@@ -103,9 +104,10 @@ def version(package: str) -> str:
 @functools.cache
 def _commit() -> dict[str, str]:
     """Return the commit, and whether the code differs from it."""
-    commit = (_git("rev-parse", "HEAD") or "").strip()
-    if not (commit and _is_tracked()):
+    commit = _git("rev-parse", "HEAD") if _is_tracked() else None
+    if commit is None:
         return {"git.commit": "none"}
+    commit = commit.strip()
     return {
         "git.commit": commit,
         "git.dirty": str(bool(code_diff())).lower(),

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pipeline import files
+from pipeline.paths import PACKAGE, ROOT
 
-PACKAGE = Path(__file__).resolve().parents[1]
 # Modules and packages that change no result: settings, recording and printed text.
 NO_RESULT = frozenset(
     {"cli", "interpret/text", "paths", "sweeps", "terminal", "tracking"}
@@ -31,8 +31,7 @@ def training_hashes() -> dict[str, str]:
 def source_hashes(start: str, *, without: Collection[str]) -> dict[str, str]:
     """Return the sha256 of each file of `source_files` by its path."""
     paths = source_files(start, without=without)
-    root = PACKAGE.parent
-    return {p.relative_to(root).as_posix(): files.file_sha256(p) for p in paths}
+    return {p.relative_to(ROOT).as_posix(): files.file_sha256(p) for p in paths}
 
 
 def source_files(start: str, *, without: Collection[str]) -> list[Path]:
@@ -58,7 +57,7 @@ def source_files(start: str, *, without: Collection[str]) -> list[Path]:
 
 def _file(module: str) -> Path | None:
     """Return the file of a module or package of this project; None for others."""
-    path = PACKAGE.parent.joinpath(*module.split("."))
+    path = ROOT.joinpath(*module.split("."))
     candidates = (path.with_suffix(".py"), path / "__init__.py")
     return next((file for file in candidates if file.exists()), None)
 

@@ -11,7 +11,7 @@ import re
 import shlex
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlparse
@@ -28,6 +28,7 @@ from pipeline.tracking import mlflow_internals
 from pipeline.tracking.interface import RecordedRun, lease_lock
 
 DEFAULT_EXPERIMENT = "digits"
+ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
 STORE_ERRORS = (MlflowException, SQLAlchemyError)
 
 
@@ -39,10 +40,22 @@ class Store:
     client: MlflowClient
     experiment_id: str  # of new runs
 
-    def search(self, condition: str) -> list[Run]:
+    def search(self, condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
         """Return the runs of all experiments that meet a condition, newest first."""
         ids = [each.experiment_id for each in self.client.search_experiments()]
-        return list(self.client.search_runs(ids, condition, max_results=50_000))
+        return list(self.client.search_runs(ids, condition, view, max_results=50_000))
+
+    def find(self, text: str) -> list[Run]:
+        """Return the run with this id, or all with this name or start of the id."""
+        with suppress(MlflowException):  # it is no complete id
+            return [self.client.get_run(text)]
+        mark = "'" if '"' in text else '"'
+        runs: list[Run] = []
+        with suppress(MlflowException):  # no name has such characters
+            runs += self.search(f"attributes.run_name = {mark}{text}{mark}")
+            if re.fullmatch("[0-9a-f]+", text):
+                runs += self.search(f"attributes.run_id LIKE '{text}%'")
+        return list({run.info.run_id: run for run in runs}.values())
 
     def create_run(self, name: str, tags: dict[str, str]) -> Run:
         """Create a run."""
@@ -107,12 +120,13 @@ def open_store(folder: Path) -> Store:
             f"--experiment-id {experiment.experiment_id}), or move the file away to "
             "start with a new store"
         )
-    # Experiments that other programs created may have their artifacts elsewhere.
-    roots = {each.artifact_location.rpartition("/")[0] for each in experiments}
-    moved = {root for root in roots if re.fullmatch("file:.*/mlflow-artifacts", root)}
-    own = {experiment.artifact_location.rpartition("/")[0]}
-    for root in (moved | own) - {artifact_root(folder)}:
-        _relocate(folder, root)
+    own, *others = (
+        each.artifact_location.rpartition("/")[0] for each in (experiment, *experiments)
+    )
+    for root in {own, *others} - {artifact_root(folder)}:
+        # Experiments that other programs created may have their artifacts elsewhere.
+        if root == own or ARTIFACT_ROOT.fullmatch(root):
+            _relocate(folder, root)
     return Store(folder, client, experiment.experiment_id)
 
 
@@ -156,26 +170,6 @@ def path_from_uri(uri: str) -> Path:
     return Path(url2pathname(urlparse(uri).path))
 
 
-def search_runs(client: MlflowClient, text: str) -> list[Run]:
-    """Return the run with this id, or all runs with this name or start of the id."""
-    mark = "'" if '"' in text else '"'
-    queries = [f"attributes.run_name = {mark}{text}{mark}"]
-    if re.fullmatch("[0-9a-f]+", text):
-        queries.append(f"attributes.run_id LIKE '{text}%'")
-    experiments = [each.experiment_id for each in client.search_experiments()]
-    try:
-        return [client.get_run(text)]
-    except MlflowException:  # it is no complete id
-        pass
-    try:
-        found = [
-            run for query in queries for run in client.search_runs(experiments, query)
-        ]
-    except MlflowException:  # no name has such characters
-        return []
-    return list({run.info.run_id: run for run in found}.values())
-
-
 def recorded_run(run: Run) -> RecordedRun:
     """Convert a run of MLflow to the form in which stages use it."""
     folder = path_from_uri(run.info.artifact_uri)
@@ -208,8 +202,7 @@ def _create_experiment(client: MlflowClient, name: str, folder: Path) -> Experim
 def _relocate(folder: Path, before: str) -> None:
     """Update the addresses of the artifacts in a store that was moved or copied."""
     database, after = folder / "mlflow.db", artifact_root(folder)
-    is_ours = re.fullmatch("file:.*/mlflow-artifacts", before)
-    if not is_ours or not path_from_uri(after).is_dir():
+    if not ARTIFACT_ROOT.fullmatch(before) or not path_from_uri(after).is_dir():
         raise UserError(
             f"{database} expects its artifacts in {before}, not in {after}: move "
             "mlflow-artifacts to the same folder, or move mlflow.db away to start with "

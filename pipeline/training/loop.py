@@ -131,7 +131,8 @@ def fit(
     logits = torch.empty_like(targets)  # of an epoch, for its metrics
     weights = [tensor.detach() for tensor in network.parameters()]
     gradient = torch.empty_like(adam.parameters)
-    out = _views(gradient, like=weights)
+    parts = gradient.split([weight.numel() for weight in weights])
+    out = [part.view_as(w) for part, w in zip(parts, weights, strict=True)]
     for number in epochs:
         start = time.perf_counter()
         order = torch.randperm(len(labels), generator=generator)
@@ -146,9 +147,9 @@ def fit(
             ):
                 gradients(weights, batch / 255, batch_targets, batch_logits, out=out)
                 adam.step(gradient)
-        parts = {"train": _score(logits, labels[order])}
-        parts["val"] = score(network, split.val)
-        metrics = {f"{part}/{k}": v for part in parts for k, v in parts[part].items()}
+        scores = {"train": _score(logits, labels[order])}
+        scores["val"] = score(network, split.val)
+        metrics = {f"{part}/{k}": v for part in scores for k, v in scores[part].items()}
         finite = torch.isfinite(adam.parameters).all()
         if not (finite and all(map(math.isfinite, metrics.values()))):
             step = _first_non_finite_step(logits, labels[order], batch_size)
@@ -205,9 +206,3 @@ def _first_non_finite_step(
     row = int(torch.isfinite(losses).long().cumprod(dim=0).sum())  # n if all are finite
     steps = math.ceil(len(labels) / batch_size)
     return f"step {min(row // batch_size + 1, steps)} of {steps}"
-
-
-def _views(vector: Tensor, *, like: list[Tensor]) -> list[Tensor]:
-    """Return views of a vector in the shapes of other tensors."""
-    parts = vector.split([tensor.numel() for tensor in like])
-    return [part.view_as(tensor) for part, tensor in zip(parts, like, strict=True)]

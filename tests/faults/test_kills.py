@@ -3,7 +3,6 @@
 KILLS in the environment is the number of times that each stage is killed.
 """
 
-import json
 import os
 import random
 import re
@@ -160,8 +159,7 @@ def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all(len(project.losses(run)) == 3 for run in runs)
     # All files in outputs/train are from one run, the last that finished.
-    run_id = json.loads(project.trained("run.json").read_text())["run_id"]
-    (last,) = [run for run in runs if run.info.run_id == run_id]
+    (last,) = [run for run in runs if run.info.run_id == project.run_id()]
     network = load_trained_model(project.trained("model.safetensors"))
     assert last.data.tags["weights.sha256"] == network.sha256
     assert_complete(project)

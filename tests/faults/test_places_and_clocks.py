@@ -1,6 +1,5 @@
 """The stages work with unusual folders, home directories, repositories and clocks."""
 
-import json
 import os
 import re
 import shutil
@@ -13,10 +12,6 @@ import pytest
 pytestmark = pytest.mark.fault
 
 TRAIN = ["train", "dataset=digits", "epochs=3"]
-
-
-def run_id_of(project):
-    return json.loads(project.trained("run.json").read_text())["run_id"]
 
 
 def test_stages_run_without_a_home_and_from_another_folder(empty_project, tmp_path):
@@ -38,7 +33,7 @@ def test_outputs_in_a_folder_with_an_unusual_name(empty_project, tmp_path):
     for stage in ("evaluate", "inspect", "predict"):
         project.call(stage)
     project.run("train", "-m", "seed=1,2", "dataset=digits", "epochs=1")
-    again = project.call("train", reproduce=run_id_of(project))
+    again = project.call("train", reproduce=project.run_id())
     assert "reproduced byte for byte" in again
     assert len(project.runs()) == 5
     # Nothing was written to a folder whose name is a part of this one.
@@ -87,7 +82,7 @@ def test_a_clock_that_is_set_back_loses_nothing(digits, assert_complete):
 
 @pytest.mark.parametrize("how", ["moved", "copied"])
 def test_outputs_that_were_moved_or_copied_keep_their_runs(digits, tmp_path, how):
-    run_id = run_id_of(digits)
+    run_id = digits.run_id()
     folder = tmp_path / "another place"
     if how == "moved":
         shutil.move(digits.outputs, folder)

@@ -5,7 +5,6 @@ import torch
 from PIL import Image
 
 from pipeline import tracking
-from pipeline.model.network import Network
 from pipeline.tracking.store import open_store
 
 
@@ -60,11 +59,10 @@ def record_sweep(start_run):
 
 
 @pytest.fixture(scope="session")
-def recorded(tmp_path_factory, empty_store, start_run, record_sweep):
+def recorded(tmp_path_factory, empty_store, start_run, record_sweep, new_network):
     """A store with a sweep of two, and a training run with odd values: four runs."""
     folder = tmp_path_factory.mktemp("recorded")
     empty_store(folder)
-    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
     with start_run(folder) as run:
         for epoch in range(3):
             loss = float("nan") if epoch == 2 else 1 / (epoch + 1)
@@ -75,7 +73,7 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep):
         run.log_table("mistakes.json", [{"label": 7, "image": image}])
         counts = {"train": 5}
         run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
-        run.log_model(network, torch.zeros(2, 28, 28))
+        run.log_model(new_network(3), torch.zeros(2, 28, 28))
         run.set_tags({f"tag{number}": str(number) for number in range(120)})
     record_sweep(folder)
     return folder

@@ -1,10 +1,23 @@
+from inspect import isfunction
+
 import torch
 from PIL import Image
 
 from pipeline import tracking
+from pipeline.tracking.interface import Run, Tracker
+from pipeline.tracking.mlflow_run import MlflowRun
+from pipeline.tracking.mlflow_tracker import MlflowTracker
 
 
-def test_a_null_run_accepts_everything_and_says_that_nothing_was_recorded(tmp_path):
+def test_the_implementation_for_mlflow_overrides_all_methods():
+    for interface, mlflow in ((Run, MlflowRun), (Tracker, MlflowTracker)):
+        methods = {name for name, each in vars(interface).items() if isfunction(each)}
+        assert methods and methods <= vars(mlflow).keys()
+
+
+def test_without_mlflow_a_run_accepts_everything_and_says_that_nothing_was_recorded(
+    tmp_path,
+):
     tracker = tracking.open_tracker("none", tmp_path, server="http://127.0.0.1:9")
     lease = "digest/one"
     with tracker.start_run(name="a", params={}, tags={}, lease=lease) as run:

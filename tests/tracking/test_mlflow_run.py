@@ -7,7 +7,6 @@ import torch
 from mlflow.entities import LoggedModelOutput
 from PIL import Image
 
-from pipeline.model.network import Network
 from pipeline.tracking.store import recorded_run
 
 
@@ -34,9 +33,8 @@ def test_a_table_that_is_recorded_again_replaces_the_first_and_its_images(
 
 
 def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
-    store, client, start_run
+    store, client, start_run, new_network
 ):
-    network = Network(hidden=3, generator=torch.Generator().manual_seed(1))
     models = []
     for _ in range(3):  # killed while recording, killed afterwards, finished
         with suppress(KeyboardInterrupt), start_run(store) as run:
@@ -44,7 +42,7 @@ def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
                 begun = mlflow.initialize_logged_model("model", source_run_id=run.id)
                 client.log_outputs(run.id, [LoggedModelOutput(begun.model_id, 0)])
             else:
-                run.log_model(network, torch.zeros(2, 28, 28))
+                run.log_model(new_network(3), torch.zeros(2, 28, 28))
             models.append(client.search_logged_models(["1"]))
             if len(models) < 3:
                 raise KeyboardInterrupt

@@ -20,16 +20,10 @@ with tracker.start_run(name="a name", params={}, tags={}, lease="digest/one"):
 PRINT_COMMIT = "from pipeline.tracking import provenance; print(provenance.tags())"
 
 
-def test_versions_have_no_local_part():
-    tags = provenance.tags()
-    assert tags["version.python"].startswith("3.")
-    assert tags["version.torch"] and "+" not in tags["version.torch"]
-    assert "\nmlflow==3." in provenance.packages()
-
-
 def test_packages_can_be_installed_in_another_environment():
     """No local versions, no project in a folder, and each name once."""
     lines = provenance.packages().splitlines()
+    assert f"torch=={provenance.tags()['version.torch']}" in lines
     names = [line.split("==")[0] for line in lines]
     assert len({*names}) == len(names) and provenance.PROJECT not in names
     project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]

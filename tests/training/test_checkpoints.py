@@ -131,10 +131,8 @@ def test_only_a_run_of_the_same_training_code_is_resumed(tmp_path, few, copy_pac
         original = (copy / module).read_text()
         (copy / module).write_text(f"{original}# another line\n")
         command = [sys.executable, "-c", IS_RESUMED, str(tmp_path)]
-        assert (
-            subprocess.check_output(command, cwd=copy.parent, text=True)
-            == f"{resumed}\n"
-        )
+        printed = subprocess.check_output(command, cwd=copy.parent, text=True)
+        assert printed == f"{resumed}\n"
         (copy / module).write_text(original)
 
 

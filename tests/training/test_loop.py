@@ -4,13 +4,8 @@ import torch
 from torch.nn.functional import cross_entropy, one_hot
 
 from pipeline import training
-from pipeline.model import Network
 from pipeline.training import Adam, fit, score
 from pipeline.training.loop import gradients
-
-
-def new_network(seed=1):
-    return Network(hidden=20, generator=torch.Generator().manual_seed(seed))
 
 
 def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
@@ -34,8 +29,8 @@ def test_gradients_equal_those_of_autograd(few):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
-def test_adam_follows_the_formula_of_keras():
-    adam = Adam(new_network(), lr=0.01)
+def test_adam_follows_the_formula_of_keras(new_network):
+    adam = Adam(new_network(20), lr=0.01)
     expected = adam.parameters.numpy().astype(np.float64)
     mean, square = np.zeros_like(expected), np.zeros_like(expected)
     generator = torch.Generator().manual_seed(1)
@@ -84,8 +79,10 @@ def test_a_loss_that_overflows_stops_training_and_names_the_step(few):
     [300 * 20 + 5, 784 * 20, 785 * 20 + 7, 785 * 20 + 200],
     ids=["layer_1.weight", "layer_1.bias", "layer_2.weight", "layer_2.bias"],
 )
-def test_a_non_finite_weight_stops_training_within_the_epoch(few, index, bad):
-    network = new_network()
+def test_a_non_finite_weight_stops_training_within_the_epoch(
+    few, new_network, index, bad
+):
+    network = new_network(20)
     adam = Adam(network, lr=0.001)
     adam.parameters[index] = bad  # with a bias of -inf the loss stays finite
     options = {"epochs": [1], "batch_size": 100, "generator": torch.Generator()}

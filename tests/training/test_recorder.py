@@ -1,17 +1,15 @@
 import json
 
 import pytest
-import torch
 
 from pipeline import tracking
 from pipeline.model import (
-    Network,
     fit_detector,
     load_trained_model,
     snapshot,
     tensors_sha256,
 )
-from pipeline.tracking import NullRun
+from pipeline.tracking import Run
 from pipeline.tracking.mlflow_internals import recorded_images
 from pipeline.tracking.store import open_store
 from pipeline.training import Epoch, EpochState, Recorder
@@ -21,14 +19,14 @@ VALUES = dict(zip(METRICS, (0.4, 0.9, 0.3, 0.8), strict=True))
 
 
 @pytest.fixture
-def network():
-    return Network(hidden=3, generator=torch.Generator().manual_seed(1))
+def network(new_network):
+    return new_network(3)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network, order):
     metrics = {name: VALUES[name] for name in METRICS[::order]}
-    recorder = Recorder(NullRun(), epochs=2)
+    recorder = Recorder(Run(), epochs=2)
     for number in (0, 1, 2):
         epoch = Epoch(number, metrics, 0.1)
         recorder.add(EpochState(epoch, snapshot(network), 1000))

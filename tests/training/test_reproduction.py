@@ -19,10 +19,6 @@ def workspace(empty_project):
     return workspace
 
 
-def run_id(project, folder="train"):
-    return json.loads((project.outputs / folder / "run.json").read_text())["run_id"]
-
-
 def hashes(folder):
     return {path.name: file_sha256(path) for path in folder.iterdir()}
 
@@ -30,33 +26,33 @@ def hashes(folder):
 def test_a_run_is_reproduced_byte_for_byte(workspace):
     before = hashes(workspace.trained(""))
     trained = load_trained_model(workspace.trained("model.safetensors"))
-    printed = workspace.call("train", reproduce=run_id(workspace))
+    printed = workspace.call("train", reproduce=workspace.run_id())
     (line,) = [line for line in printed.splitlines() if "reproduced byte for" in line]
     assert line.count(trained.sha256) == 2
     assert "in spite of these differences" not in printed
     after = hashes(workspace.outputs / "reproduce")
     assert {name for name in after if after[name] != before[name]} == {"run.json"}
     assert hashes(workspace.trained("")) == before
-    again = workspace.client.get_run(run_id(workspace, "reproduce"))
+    again = workspace.client.get_run(workspace.run_id("reproduce"))
     assert again.info.status == "FINISHED"
     assert again.info.run_name == "hidden=8 seed=1 dataset=digits epochs=2 again"
-    assert again.data.tags["reproduces"] == run_id(workspace)
+    assert again.data.tags["reproduces"] == workspace.run_id()
     assert again.data.tags["reproduced"] == "true"
 
 
 def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     changed = sources.training_hashes() | {"pipeline/training/loop.py": "another hash"}
-    recorded = find_training_run(run_id(workspace), store=workspace.outputs)
+    recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
     (recorded.folder / "code.json").write_text(json.dumps(changed))
     monkeypatch.setattr(loop, "EPSILON", 1e-3)
     with pytest.raises(ValueError, match="not reproduced: recorded") as report:
-        workspace.call("train", reproduce=run_id(workspace))
+        workspace.call("train", reproduce=workspace.run_id())
     text = f"{report.value}\n"
     assert load_trained_model(workspace.trained("model.safetensors")).sha256 in text
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
     assert "code: pipeline/training/loop.py\n" in text
-    again = workspace.client.get_run(run_id(workspace, "reproduce"))
+    again = workspace.client.get_run(workspace.run_id("reproduce"))
     assert again.data.tags["reproduced"] == "false"
 
 
@@ -65,7 +61,7 @@ def test_a_flipped_bit_in_the_data_is_refused(workspace):
     content = path.read_bytes()
     path.write_bytes(content[:50_000] + bytes([content[50_000] ^ 1]) + content[50_001:])
     with pytest.raises(ValueError, match="is damaged") as refused:
-        workspace.call("train", reproduce=run_id(workspace))
+        workspace.call("train", reproduce=workspace.run_id())
     path.write_bytes(content)
     assert str(path) in str(refused.value)
     assert "python -m pipeline.data dataset=digits" in str(refused.value)
@@ -84,22 +80,22 @@ def test_other_data_are_refused_with_the_names_of_the_changed_files(
     write_idx(labels, np.roll(few.val.labels, 1))
     rule = f"a different version of {folder}: restore {labels.name}$"
     with pytest.raises(ValueError, match=rule):
-        project.call("train", reproduce=run_id(project))
+        project.call("train", reproduce=project.run_id())
     assert len(project.runs()) == 1
     write_idx(labels, few.val.labels)
-    printed = project.call("train", reproduce=run_id(project))
+    printed = project.call("train", reproduce=project.run_id())
     assert "reproduced byte for byte" in printed
 
 
 def test_the_report_names_another_processor_other_packages_and_another_patch(workspace):
-    folder = find_training_run(run_id(workspace), store=workspace.outputs).folder
+    folder = find_training_run(workspace.run_id(), store=workspace.outputs).folder
     (folder / "code.diff").write_text("another patch")
     packages = folder / "packages.txt"
     lines = packages.read_text().splitlines()
     changed = [line for line in lines if not line.startswith(("numpy==", "rich=="))]
     packages.write_text("\n".join(["gone==1.0", "numpy==1.2.3", *changed]))
-    workspace.client.set_tag(run_id(workspace), "processor", "Z80")
-    original = RecordedTraining.load(run_id(workspace), store=workspace.outputs)
+    workspace.client.set_tag(workspace.run_id(), "processor", "Z80")
+    original = RecordedTraining.load(workspace.run_id(), store=workspace.outputs)
     model = original.model
     report = original.compare(model.network, model.sha256, original.metrics)
     assert report.startswith("reproduced byte for byte: recorded ")
