@@ -309,7 +309,8 @@ def test_an_experiment_may_extend_another_one_and_choose_the_launcher(conf):
         ("hydra: {sweeper: {params: {hidden: x y}}}", "hidden must be a valid integer"),
         ("hydra: {launcher: {n_jobs: 2}}", "cannot read "),
         (
-            "defaults: [override /hydra/launcher: joblib]\nhydra: {launcher: {n_jobs: 0}}",
+            "defaults: [override /hydra/launcher: joblib]\n"
+            "hydra: {launcher: {n_jobs: 0}}",
             "must be a number of processes, or -1 for all cores, got '0'",
         ),
         ("hidden: [", "cannot read "),
