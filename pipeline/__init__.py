@@ -8,9 +8,9 @@ CLASSES = 10
 class UserError(ValueError):
     """An error that a user can resolve; commands print it as one message.
 
-    Any other `ValueError` is an error of the program and keeps its traceback.
+    Any other `ValueError` is an error in the program and keeps its traceback.
     """
 
 
 class ConfigError(UserError):
-    """Invalid settings; the message has one line for each."""
+    """Invalid settings; the message has one line for each problem."""

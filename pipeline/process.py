@@ -1,6 +1,6 @@
-"""How a command behaves as a process: errors, signals and its end.
+"""Runs a command as a process: error messages, signals and exit status.
 
-It knows neither the command line nor the stages.
+It does not depend on the command line or on the stages.
 """
 
 import atexit
@@ -15,8 +15,8 @@ from pipeline import ConfigError, UserError
 from pipeline.paths import store_dir
 from pipeline.terminal import ignore_broken_pipe, print_error
 
-# Errors caused by values, files, the network or a training run that diverges. Others
-# are errors of the program: they keep their traceback.
+# Errors caused by values, files, the network or a training run that diverges. All
+# others are errors in the program and keep their traceback.
 USER_ERRORS = (UserError, FloatingPointError, OSError)
 
 
@@ -60,11 +60,11 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
 
 
 def _skip_finalization(succeeded: list[bool]) -> None:
-    """End a process that succeeded before its last garbage collections.
+    """Exit a successful process without Python's final garbage collections.
 
-    They take 2 s of processor time and free what the system frees anyway. This handler
-    is registered first, so it runs after those of the libraries. After gc.freeze, which
-    also skips the collections, the libraries would report leaks.
+    They take 2 s of processor time and free memory that the system frees anyway. This
+    handler is registered first, so it runs after the handlers of the libraries.
+    gc.freeze also skips the collections, but then the libraries report leaks.
     """
     if succeeded:
         sys.stdout.flush()

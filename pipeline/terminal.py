@@ -22,7 +22,7 @@ WIDTH = 80  # columns of help and of tables that are not printed on a terminal
 
 
 class _Output(io.FileIO):
-    """A file that discards all output after its reader has closed the pipe."""
+    """An output file that discards everything after its reader has closed the pipe."""
 
     def write(self, content: Any) -> int:  # noqa: ANN401
         try:
@@ -134,7 +134,7 @@ def table(
 def _grid(
     cells: list[list[str]], left: Sequence[str], *, gap: int, width: int = 10_000
 ) -> list[str]:
-    """Return the lines of a table; it exceeds the width rather than cut a number."""
+    """Return the lines of a table; it exceeds the width rather than cut numbers."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

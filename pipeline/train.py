@@ -50,12 +50,12 @@ def train(**settings: Any) -> TrainingResult:  # noqa: ANN401
     """Train a network as the command does, from a script, a notebook or a thread.
 
     Args:
-        settings: The values of keys of conf/config.yaml, such as hidden=20; the others
+        settings: Values for keys of conf/config.yaml, such as hidden=20; all others
             have their defaults.
 
     Raises:
-        ConfigError: If settings are invalid; the message has a line for each.
-        UserError: If the data or the store cannot be used; or an OSError.
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError, OSError: If the data or the store cannot be used.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
     return train_and_record(validate(TrainConfig, {**defaults(), **settings}))
@@ -79,7 +79,7 @@ def _one_thread() -> Iterator[None]:
 def train_and_record(
     cfg: TrainConfig, context: RunContext | None = None
 ) -> TrainingResult:
-    """Train a network, or reproduce a run; a sweep gives the context."""
+    """Train a network, or reproduce a run; a sweep passes the context."""
     with _one_thread():
         if cfg.reproduce:
             return _reproduce(cfg)

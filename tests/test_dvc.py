@@ -63,7 +63,7 @@ def test_outputs_are_the_files_that_the_stage_writes(finished, stage):
     names = [
         next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries
     ]
-    # Every training has another run, and a new colour must not train again.
+    # Every training run has a new id, and a new colour must not train again.
     no_output = {"run.json", "learning_curves.png"} if stage == "train" else set()
     written = {path.name for path in (finished.outputs / stage).iterdir()}
     assert {Path(name).name for name in names} == written - no_output

@@ -1,4 +1,4 @@
-"""The ends of a process: its status, and what it prints."""
+"""How the process of a command ends: exit status and output."""
 
 import os
 import pty
@@ -46,14 +46,14 @@ def run(statement, **options):
         ("import os; os.kill(os.getpid(), 15)", 143, ""),
     ],
 )
-def test_a_user_reads_what_happened_and_no_traceback(statement, status, message):
+def test_a_user_error_is_one_message_without_a_traceback(statement, status, message):
     done = run(statement, capture_output=True)
     assert (done.returncode, done.stdout) == (status, "printed\n")
     assert message in done.stderr and "Traceback" not in done.stderr
     assert bool(message) == bool(done.stderr)
 
 
-def test_an_error_of_the_program_shows_its_traceback():
+def test_an_error_in_the_program_shows_its_traceback():
     done = run("raise ValueError('a bug')", capture_output=True)
     assert done.returncode == 1 and done.stderr.startswith("Traceback")
     assert done.stderr.endswith("ValueError: a bug\n")

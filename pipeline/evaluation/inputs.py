@@ -1,6 +1,6 @@
-"""Images for the network: test images by their indices, a file, a folder or arrays.
+"""Inputs of the network: test images by index, an image file, a folder or arrays.
 
-`test_sets` collects labelled images, which are scored as a whole.
+`test_sets` reads sets of labelled images, which are evaluated as a whole.
 """
 
 import re
@@ -18,7 +18,7 @@ INDEX = "-?[0-9]{1,9}"
 
 @dataclass(frozen=True)
 class InputImage:
-    """A prepared image, with where it comes from and its label."""
+    """A prepared image with its origin and label."""
 
     name: str  # of the file, or "mnist test image 0"
     label: int | None  # None if it is unknown
@@ -26,9 +26,9 @@ class InputImage:
     prepared: PreparedImage
 
     def describe(self, spec: DatasetSpec) -> str:
-        """Return its name, its label or preprocessing, and what is unusual.
+        """Return the name, the label or preprocessing, and what is unusual.
 
-        `spec` is the data set that the network learned.
+        `spec` is the data set of the network.
         """
         if self.label is not None:
             return f"{self.name}, label {spec.class_names[self.label]}"
@@ -78,8 +78,8 @@ def read_images(
 ) -> Iterator[InputImage]:
     """Read images one at a time, because they may need much memory.
 
-    For each image that cannot be read, a line is added to `problems`. `prepare` is that
-    of `read_inputs`.
+    For each image that cannot be read, a line is added to `problems`. `prepare` has the
+    meaning that it has in `read_inputs`.
     """
     for entry in entries:
         try:
@@ -103,7 +103,7 @@ def read_input(value: str, dataset: Dataset, *, prepare: bool) -> InputImage:
 
 
 def _test_image(row: int, dataset: Dataset, *, key: str, others: str) -> InputImage:
-    """Return a test image; the key and the other choices are for the message."""
+    """Return a test image; `key` and `others` appear in the error message."""
     name, test = f"{dataset.name} test image", dataset.test
     if not 0 <= row < len(test):
         raise UserError(

@@ -1,4 +1,4 @@
-"""The answer of a network to a single image, and why it is or is not reliable.
+"""The answer of a network to a single image, and whether it is reliable.
 
 `results` evaluates a whole test set.
 """
@@ -21,7 +21,7 @@ class Prediction:
     input_image: InputImage
     probabilities: list[float]  # of each class, in [0, 1]
     verdict: Verdict | None  # None without an out-of-distribution detector
-    spec: DatasetSpec  # of the data set that the network learned
+    spec: DatasetSpec  # of the network's data set
 
     @property
     def is_blank(self) -> bool:

@@ -24,7 +24,7 @@ class EvaluationResult:
     """The predictions of a network for a test set, and their metrics."""
 
     test_set: TestSet
-    spec: DatasetSpec  # of the data set that the network learned
+    spec: DatasetSpec  # of the network's data set
     predictions: list[int]
     confidence: list[float]  # the probability of each prediction
     sure: list[bool] | list[None]  # whether each is reliable; None without a detector

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CALIBRATION_BINS = 15  # as Guo et al. (2017) use
+CALIBRATION_BINS = 15  # as in Guo et al. (2017)
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
@@ -39,7 +39,7 @@ class ConfidenceBin:
 def reliability(
     probabilities: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]
 ) -> list[ConfidenceBin]:
-    """Compare confidence with accuracy in bins of equal width, without empty ones.
+    """Compare confidence with accuracy in bins of equal width; empty bins are omitted.
 
     Source: Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks
     (2017), section 2.

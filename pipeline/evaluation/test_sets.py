@@ -1,7 +1,7 @@
 """Labelled sets of images for `evaluate`: data sets, IDX files, folders of images.
 
-Folders are preprocessed as in MNIST, and so are named data sets with original images of
-another size, except the network's own. `inputs` reads the images.
+By default, folders and named data sets with original images of another size are
+preprocessed as in MNIST, except the network's data set. `inputs` reads the images.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ def load_test_set(
     """Read a set of labelled images, and preprocess them if necessary.
 
     Args:
-        name: A data set or a folder; None for the validation images of the training.
+        name: A data set or a folder; None for the run's validation images.
         dataset: The data set of the network.
         split: How the training run divided it.
         folder: The folder of data sets.
@@ -67,7 +67,7 @@ def load_test_set(
         FileNotFoundError: If the data set is not available.
         UserError: If no image can be read; the message says why.
     """
-    spec = datasets.spec(dataset.name)  # of the data set that the network learned
+    spec = datasets.spec(dataset.name)  # of the network's data set
     set_name, listing, is_raw = _find_images(name, dataset, split, folder)
     if prepare is None:
         prepare = is_raw and spec.prepared_as_mnist

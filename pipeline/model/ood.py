@@ -1,9 +1,10 @@
 """Out-of-distribution detection: is an answer of the network reliable, and if not, why?
 
-The network assigns a class to every image, a digit even to a shoe, mostly with a high
-probability. So two more numbers are compared with thresholds from the training images:
-the error when the image is reconstructed from the principal components of that class
-(does it look like the class?), and the margin between the two most probable classes.
+The network assigns a class to every image, even a digit to a shoe, usually with a high
+probability. Two other numbers are therefore compared with thresholds from the training
+images: the error when the image is reconstructed from the principal components of that
+class (does it look like the class?), and the margin between the two most probable
+classes.
 """
 
 from dataclasses import dataclass, replace
@@ -44,7 +45,7 @@ class OodDetector:
     def reconstruction_error(
         self, images: UInt8[np.ndarray, "n 28 28"], classes: Integer[np.ndarray, " n"]
     ) -> Float[np.ndarray, " n"]:
-        """Return how badly the components of the given classes reconstruct the images.
+        """Return the errors of reconstructing images from the components of classes.
 
         The error is |r|**2 / |x|, where x is the image and r the residual. |r| alone
         would reject thick strokes, and |r| / |x| thin ones. The error of an exact
@@ -98,7 +99,7 @@ class OodDetector:
             counts: The number of shapes that preprocessing found; 1 each by default.
             drawn: Whether preprocessing found strokes of a pen; true by default. A shoe
                 that is cut out and thinned can look like a digit.
-            spec: The data set of the network, whose words the reasons use.
+            spec: The data set of the network; the reasons use its class names.
         """
         blank = np.asarray(images.max(axis=(1, 2)) == 0)
         has_several = np.zeros(len(images), bool) if counts is None else counts > 1
@@ -184,7 +185,7 @@ def principal_components(
 
 
 def images_of(class_name: str) -> str:
-    """Return what to call the images of a class: 7s, or images labelled sneaker."""
+    """Return a phrase for the images of a class: 7s, or images labelled sneaker."""
     return f"{class_name}s" if len(class_name) == 1 else f"images labelled {class_name}"
 
 

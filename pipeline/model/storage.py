@@ -118,7 +118,7 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
             raise UserError(f"{path}: {key} must be {kind.__name__}, got {value}")
     if metadata.get("hidden", hidden) != hidden:
         value = f"{metadata['hidden']!r:.40}"
-        raise UserError(f"{path}: hidden must be {hidden}, as its shapes, got {value}")
+        raise UserError(f"{path}: hidden must match its shapes, {hidden}, got {value}")
     return network_from(tensors), metadata
 
 
@@ -162,7 +162,7 @@ def load_detector(path: Path, *, network: str) -> OodDetector:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the tensors of a file and its metadata, {} if it has none.
+    """Return the tensors and the metadata of a file; {} if it has no metadata.
 
     Raises:
         UserError: If NumPy cannot read it, the metadata are not a JSON object, or
@@ -202,7 +202,7 @@ def write_tensors(
 def tensors_sha256(tensors: Mapping[str, np.ndarray]) -> str:
     """Return a hash of the names, types, shapes and values of tensors.
 
-    It identifies a network; the metadata of its file do not change it.
+    It identifies a network and does not depend on the metadata of the file.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
@@ -261,7 +261,7 @@ class TrainedModel:
             The tensors by name; None if there is no history file.
 
         Raises:
-            UserError: If the file is damaged or ends with another network.
+            UserError: If the file is damaged or its last epoch is another network.
         """
         path = self.history_path
         if not path.exists():

@@ -33,7 +33,7 @@ def diverging_colours(
 
     Args:
         values: An image of 784 values, or several.
-        scale: The absolute value that gets the full colour.
+        scale: The absolute value that is drawn in the full colour.
         grey: The pixels that become grey, whatever their values.
     """
     shape = (*values.shape[:-1], SIDE, SIDE, 1)

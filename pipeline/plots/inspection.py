@@ -32,7 +32,7 @@ def neuron_responses(
 
     Args:
         means: The mean output of each neuron (row) for each class (column).
-        costs: The accuracy lost without the neuron, on all images and on each class's.
+        costs: The accuracy lost without the neuron, for all images and for each class.
         names: The names of the neurons.
         class_names: The names of the classes.
         noun: What an image shows, such as a digit.

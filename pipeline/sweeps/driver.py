@@ -92,7 +92,7 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
 
 
 def _program_errors(jobs: Sequence[Job], folder: Path) -> list[str]:
-    """Return a line if jobs ended with an error of the program, not of a user."""
+    """Return a line with the path of a traceback if the program has an error."""
     paths = [folder / job.folder / "error.txt" for job in jobs]
     found = [p for p in paths if p.exists() and "Traceback" in p.read_text()]
     hint = "this is an error in the program; its traceback is in"
@@ -124,10 +124,10 @@ def _common_values(jobs: Sequence[Job]) -> dict[str, Any]:
 def _prepare_data(jobs: Sequence[Job]) -> dict[str, str]:
     """Download the data sets of a sweep if necessary, and return their sha256 by name.
 
-    In place of the sha256 of an unavailable data set is the type of its error.
+    If a data set is not available, its value is the type of the error.
 
     Raises:
-        UserError: If none of its data sets is available; or an OSError.
+        UserError, OSError: If none of the data sets is available.
     """
     from pipeline import datasets
 

@@ -1,6 +1,6 @@
 """Trains the jobs of a sweep, one after another or several at a time.
 
-It decides neither which jobs there are nor which are missing.
+`jobs.py` combines the values to jobs; `state.py` finds the missing ones.
 """
 
 import io
@@ -46,7 +46,7 @@ def launch_jobs(
     Args:
         function: Trains one job, given its configuration and a `RunContext`.
         jobs: All jobs; those with problems are ignored.
-        n_jobs: How many are trained at a time; -1 for as many as there are cores.
+        n_jobs: The number of jobs to train in parallel; -1 for one per core.
         folder: The folder of the sweep.
         tags: The tags of each run.
 

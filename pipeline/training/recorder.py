@@ -63,7 +63,7 @@ class Recorder:
             detector: The out-of-distribution detector of the network.
             metadata: The hyperparameters, and the sha256 of the data.
             train_score: Loss and accuracy of the network on the training images.
-            example: Two images, an example of the input of the logged model.
+            example: Two images, stored as the input example of the logged model.
 
         Returns:
             The `tensors_sha256` of the network, and the content of metrics.json.

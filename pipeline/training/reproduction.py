@@ -36,10 +36,10 @@ class RecordedTraining:
 
     @classmethod
     def load(cls, run_id: str, *, store: Path) -> "RecordedTraining":
-        """Read a training run from the artifacts of its run.
+        """Read a training run from its artifacts.
 
         Raises:
-            UserError: If the store does not contain the run, or the run no network.
+            UserError: If the store does not contain the run, or the run has no network.
         """
         run = find_training_run(run_id, store=store)
         model = load_trained_model(run.folder / "train" / MODEL_FILE)
@@ -133,7 +133,7 @@ class RecordedTraining:
         patch = self.run.folder / "code.diff"
         recorded = patch.read_bytes().decode() if patch.exists() else ""
         if recorded != provenance.code_diff():
-            yield "uncommitted code: not the same; compare code.diff of the two runs"
+            yield "uncommitted code: different; compare code.diff of the two runs"
 
     def _code_differences(self) -> Iterator[str]:
         path = self.run.folder / "code.json"

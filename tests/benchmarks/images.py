@@ -212,7 +212,7 @@ def judge(models, images):
 
 
 def shares(verdicts, labels):
-    """Return the accuracy, and which part of the correct answers is ood and unsure."""
+    """Return the accuracy, and the ood and unsure fractions of correct answers."""
     pairs = zip(verdicts, labels, strict=True)
     correct = [v for v, label in pairs if v.answer == label]
     outside = ["does not look like" in v.reason for v in correct]

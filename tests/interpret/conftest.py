@@ -1,4 +1,4 @@
-"""A small network that was trained on clothes, analysed."""
+"""The analysis of a small network that was trained on clothes."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from pipeline.training import train
 
 @pytest.fixture(scope="package")
 def clothes(mnist, tmp_path_factory):
-    """The analysis of a network that saw 2,000 images of clothes for an epoch."""
+    """The analysis of a network that was trained on 2,000 images for one epoch."""
     if not DEBIAN_FOLDER.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
     whole = datasets.load("fashion_mnist", folder=mnist.path.parent)

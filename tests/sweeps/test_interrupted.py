@@ -42,8 +42,8 @@ def test_parallel_jobs_give_the_same_table_as_sequential_ones(project, sweep):
 
 
 # Runs in the launcher: loky sends the function by value, with this wrapper around it.
-# The
-# worker of seed 3 is killed while it trains, that of seed 7 after it recorded its run.
+# The worker of seed 3 is killed while it trains, and the worker of seed 7 after it has
+# recorded its run.
 KILL_WORKERS = """
 import functools, os, signal, time
 from pipeline.sweeps import driver

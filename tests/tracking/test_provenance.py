@@ -21,7 +21,7 @@ PRINT_COMMIT = "from pipeline.tracking import provenance; print(provenance.tags(
 
 
 def test_packages_can_be_installed_in_another_environment():
-    """No local versions, no project in a folder, and each name once."""
+    """It lists no local versions and no project in a folder, and each name once."""
     lines = provenance.packages().splitlines()
     assert f"torch=={provenance.tags()['version.torch']}" in lines
     names = [line.split("==")[0] for line in lines]

@@ -24,7 +24,7 @@ def test_the_loop_depends_on_the_network_its_metrics_and_the_split():
 
 
 def test_packages_only_re_export_names():
-    """Their `__init__.py` are no dependencies, so they must not compute anything."""
+    """Their `__init__.py` are not dependencies, so they must not compute anything."""
     for path in sources.PACKAGE.glob("*/**/__init__.py"):
         docstring, *others = ast.parse(path.read_text()).body
         assert isinstance(docstring, ast.Expr)

@@ -101,7 +101,7 @@ def test_the_report_names_another_processor_other_packages_and_another_patch(wor
     assert report.startswith("reproduced byte for byte: recorded ")
     assert "\nin spite of these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report
-    assert "\n  uncommitted code: not the same; " in report
+    assert "\n  uncommitted code: different; " in report
     (line,) = [line for line in report.splitlines() if "packages: " in line]
     numpy, gone, rich = line.strip().split("; ")
     assert numpy == f"packages: numpy 1.2.3, now {np.__version__}"
