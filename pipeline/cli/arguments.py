@@ -20,6 +20,7 @@ from pipeline.cli.config import (
     describe_default,
     explain_unknown_key,
     one_line,
+    parse_yaml,
     to_dict,
     validate,
 )
@@ -117,10 +118,8 @@ def _check_values(
 
     invalid: list[str] = []
     for key, options in swept.items():
-        failures = [
-            [line for line in check(values | {key: option}) if line.split()[0] == key]
-            for option in options
-        ]
+        lines = [check(values | {key: option}) for option in options]
+        failures = [[x for x in part if x.split()[0] == key] for part in lines]
         values[key] = options[failures.index([]) if [] in failures else 0]
         invalid += itertools.chain(*failures)
     return check(values), invalid
@@ -140,12 +139,11 @@ def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str
         flags, words = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise ConfigError(one_line(error)) from None
-    unknown = [word for word in words if word.startswith("-")]
     if flags.resolve and not flags.cfg:
         raise ConfigError("--resolve has no effect without --cfg")
-    if unknown:
-        hint = ": --help lists the options"
-        raise ConfigError("\n".join(f"unknown flag {flag}{hint}" for flag in unknown))
+    if unknown := [word for word in words if word.startswith("-")]:
+        lines = (f"unknown flag {flag}: --help lists the options" for flag in unknown)
+        raise ConfigError("\n".join(lines))
     return flags, words
 
 
@@ -210,6 +208,13 @@ def _compose(settings: Mapping[str, str]) -> tuple[dict[str, str], Any]:
         raise ConfigError(f"cannot read {conf_dir()}: {one_line(error)}") from None
     hydra, values = config.hydra, to_dict(config)
     del values["hydra"]
+    if name := settings.get("experiment"):
+        path = experiments()[name]
+        written = parse_yaml(path.read_text("utf-8"), path).get("hydra", {})
+        names = {*written, *written.get("sweeper", {})}
+        if other := names - {"mode", "sweeper", "launcher", "params"}:
+            rule = "has settings of Hydra without effect, remove"
+            raise ConfigError(f"experiment={name} {rule} {', '.join(sorted(other))}")
     saved = {key: v for key, v in values.items() if v != defaults().get(key)}
     saved |= hydra.sweeper.params or {}
     return {str(key): as_text(value) for key, value in saved.items()}, hydra
