@@ -28,7 +28,7 @@ from pipeline.cli.schema import HYPERPARAMETERS, LIST_KEYS, TEXT_KEYS, StageConf
 from pipeline.paths import conf_dir
 
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
-REFUSED = {  # the reasons why a setting of Hydra is refused, by its first words
+REFUSED = {  # why settings of Hydra are rejected; the keys match the start of a setting
     r"hydra\.(run|sweep)\b": "results are written to outputs/, or to PIPELINE_OUTPUTS",
     r"hydra[./]sweeper\b": "all combinations of the values are trained",
     r"hydra\.mode\b": "add -m for a sweep",
@@ -44,22 +44,22 @@ class SweepValues(list[Any]):
 class Command:
     """A valid command line."""
 
-    values: dict[str, Any]  # of all keys, valid; of a valid job in a sweep
+    values: dict[str, Any]  # of all keys, validated; in a sweep, of a valid job
     swept: dict[str, list[Any]]  # the values of each key that a sweep varies
     is_sweep: bool = False
-    n_jobs: int = 1  # trained at a time; -1: as many as there are cores
+    n_jobs: int = 1  # trained in parallel; -1: one per core
     information: list[str] = field(default_factory=list)  # for Hydra, which prints it
 
 
 def parse(
     arguments: Sequence[str], schema: type[StageConfig], *, sweeps: bool = False
 ) -> Command:
-    """Parse and validate a command line, whose stage has these options.
+    """Parse and validate the command line of a stage with this schema.
 
     If only some values of a sweep are invalid, they are kept, and their jobs fail.
 
     Raises:
-        ConfigError: If it is invalid; the message has a line for each problem.
+        ConfigError: If it is invalid; the message has one line per problem.
     """
     flags, words = _parse_flags(arguments)
     typed, settings, problems = _split(words, schema)
@@ -106,7 +106,7 @@ def _check_values(
     """Select a valid value of each swept key.
 
     Returns:
-        The problems if there is no such value, and those of all values.
+        The problems of the selected values, and those of all swept values.
     """
 
     def check(values: Mapping[str, Any]) -> list[str]:
@@ -126,7 +126,7 @@ def _check_values(
 
 
 def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Split a command line into Hydra's flags, of which some are allowed, and words."""
+    """Split a command line into the allowed flags of Hydra and all other words."""
     parser = argparse.ArgumentParser(
         add_help=False, allow_abbrev=False, exit_on_error=False
     )
@@ -158,7 +158,7 @@ def _split(
         if re.match("hydra[./]|experiment$", name):
             settings[name] = text
         elif name.lstrip("~") in schema.model_fields and (not equals or "~" in key):
-            problems.append(f"{word} gives no value: write {name.lstrip('~')}=value")
+            problems.append(f"{word} has no value: write {name.lstrip('~')}=value")
         elif not equals:
             hint = f"did you mean {schema.main_key}={word}?"
             problems.append(f"{word!r} is not of the form key=value; {hint}")
@@ -229,7 +229,7 @@ def _parse_value(
     separate values unless the whole text is the path of a folder.
 
     Raises:
-        ConfigError: If it cannot be parsed, has too many values, or is no option.
+        ConfigError: If it cannot be parsed, has too many values, or is not an option.
     """
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema))

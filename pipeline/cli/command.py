@@ -26,7 +26,7 @@ def stage(
 ) -> None:
     """Run a function of a configuration as a command, named like its schema.
 
-    `sweep` runs a sweep, given the function and the command line, if the stage has any.
+    If the stage supports sweeps, `sweep` runs one, given the function and the command.
     """
     name = f"python -m pipeline.{schema.__name__.removesuffix('Config').lower()}"
     doc = sys.modules[function.__module__].__doc__ or ""

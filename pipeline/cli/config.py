@@ -1,6 +1,6 @@
 """The configuration of a stage: defaults, validation and the name of a run.
 
-It does not read the command line; `arguments.py` does, and `schema.py` has the bounds.
+`arguments.py` reads the command line; `schema.py` contains the types and bounds.
 """
 
 import difflib
@@ -112,7 +112,7 @@ def one_line(error: Exception) -> str:
 
 
 def to_dict(config: object) -> dict[str, Any]:
-    """Convert a configuration of OmegaConf; DVC, too, would not resolve ${...}."""
+    """Convert an OmegaConf configuration; reject ${...}, which DVC does not resolve."""
     from omegaconf import OmegaConf
 
     container = OmegaConf.to_container(config)

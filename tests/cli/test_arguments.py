@@ -55,8 +55,8 @@ DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
         ("split=x", "split must be 'exercise' or 'holdout', got 'x'"),
         ("reproduce=", "reproduce must not be empty"),
         ("hidden=5,10", "hidden=5,10 has several values: add -m"),
-        ("~hidden", "~hidden gives no value: write hidden=value"),
-        ("hidden", "hidden gives no value: write hidden=value"),
+        ("~hidden", "~hidden has no value: write hidden=value"),
+        ("hidden", "hidden has no value: write hidden=value"),
         (
             "digits",
             "'digits' is not of the form key=value; did you mean dataset=digits?",
