@@ -56,8 +56,8 @@ class Source:
     """Where raw files come from."""
 
     description: str  # what is tried, for messages
-    # Gets the sha256 of the missing files by their names, and yields those that it has;
-    # raises one of UNUSABLE if the source cannot be used.
+    # Takes the sha256 of each missing file by its name, and yields the files that the
+    # source has; raises one of UNUSABLE if the source cannot be used.
     read: Callable[[Mapping[str, str]], Files]
 
 
@@ -109,7 +109,7 @@ class RawFiles:
 
 
 def is_intact(path: Path, expected: str) -> bool:
-    """Return whether a file has this sha256; one with another is renamed to `.bad`."""
+    """Return whether a file has this sha256; otherwise rename it to `.bad`."""
     if not path.exists():
         return False
     actual = files.file_sha256(path)

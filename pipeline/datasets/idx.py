@@ -42,7 +42,7 @@ def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
-    """Read training and test images; the last seventh of a single pair is for tests.
+    """Read training and test images; the last seventh of a single pair is the test set.
 
     Raises:
         UserError: If the folder does not contain one or two pairs of 28x28 images.

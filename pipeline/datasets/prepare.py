@@ -82,8 +82,8 @@ def summary(path: Path) -> dict[str, Any]:
 def file_name(dataset: str) -> str:
     """Return the stem of a data set's file.
 
-    For a folder it consists of the folder's name and a hash of its content, so a folder
-    that was copied or moved keeps it.
+    For a folder, it consists of the folder's name and a hash of its content, so it does
+    not change if the folder is copied or moved.
 
     Raises:
         FileNotFoundError: If the folder does not exist.
@@ -137,7 +137,7 @@ def _origin(dataset: str) -> dict[str, str]:
 def _stored_sha256(path: Path) -> str | None:
     """Return the recorded sha256 of a file; None if it must be created again.
 
-    This is so if one of its companions is missing, or its summary damaged.
+    It must be if one of its companion files is missing or its summary is damaged.
     """
     if not all(companion.exists() for companion in companion_files(path)):
         return None

@@ -1,6 +1,6 @@
-"""The named data sets: one entry for each, and nothing else in the project names them.
+"""The registry of named data sets, with one entry for each.
 
-`prepare` reads them and stores their images.
+`prepare` reads a data set and stores its images.
 """
 
 import difflib
@@ -26,7 +26,7 @@ from pipeline.datasets.idx import read_folder
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What a data set shows, and where its images come from.
+    """The content of a data set, and the functions that read its images.
 
     The images have 28x28 pixels and ten classes.
     """
@@ -35,7 +35,7 @@ class DatasetSpec:
     # Returns the training and the test images; downloads are kept in the given folder.
     read: Callable[[Path], tuple[LabelledImages, LabelledImages]]
     class_names: tuple[str, ...] = tuple("0123456789")
-    noun: str = "digit"  # for one image
+    noun: str = "digit"  # what one image shows
     plural: str = "digits"
     # Whether a network trained on it needs images that are preprocessed as in MNIST.
     prepared_as_mnist: bool = True
@@ -55,7 +55,7 @@ class DatasetSpec:
             )
 
 
-# Of the package dataset-fashion-mnist.
+# The files of the Debian package dataset-fashion-mnist.
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 MNIST_FILES = RawFiles(
     folder="MNIST",
