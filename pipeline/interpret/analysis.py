@@ -50,7 +50,7 @@ class ModelAnalysis:
 
     trained: TrainedModel
     dataset: Dataset
-    split: Split  # the images of the training, and of its validation
+    split: Split  # training and validation images
     history: Snapshot | None  # the tensors of all epochs; None if not recorded
     nonzero: Int[np.ndarray, "784"]  # training images in which each pixel is not 0
     frozen: Bool[np.ndarray, "784 hidden"] | None  # weights; None without a history

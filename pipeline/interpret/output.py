@@ -164,7 +164,7 @@ def term_images(
     """Return the weights, pixels and products of a neuron of layer_1.
 
     Products are never grey, because a pixel that is 0 in all training images can be
-    above 0 in another image.
+    above 0 in other images.
     """
     weights, terms = pre_activation.weights, pre_activation.terms
     levels = np.round(pre_activation.inputs * 255).astype(np.uint8)

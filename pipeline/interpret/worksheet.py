@@ -22,7 +22,7 @@ MAX_TERMS = 12  # of a sum, those with the largest absolute values
 
 
 def rounded(value: float, decimals: int = 4) -> Decimal:
-    """Round a value to a decimal number; these add up exactly."""
+    """Round a value to a `Decimal`; sums of decimals are exact."""
     return Decimal(f"{value:z.{decimals}f}")  # z: never -0.0000
 
 
@@ -94,7 +94,7 @@ def pre_activations(
 def worksheets(
     sums: Mapping[str, PreActivation], neurons: Sequence[str], spec: DatasetSpec
 ) -> str:
-    """Return worksheets of the named neurons, of the softmax if used, and notes."""
+    """Return worksheets of the neurons and, if needed, of the softmax, with notes."""
     selected = [sums[name] for name in neurons]
     parts = [sum_worksheet(neuron, spec) for neuron in selected]
     if any(neuron.layer == 2 for neuron in selected):

@@ -37,7 +37,7 @@ const parameterName = (layer, input, neuron) => (input === null
   ? `layer_${layer}.bias[${neuron}]` : `layer_${layer}[${input},${neuron}]`);
 const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
 
-// A class as its name, in words, as one example, and as all its images.
+// Phrases for a class: its name, the name with the noun, one image, and all its images.
 const className = (label) => model.class_names[label];
 const isShort = (label) => className(label).length === 1;
 const classTitle = (label) => (isShort(label) ? `${model.noun} ` : "") + className(label);

@@ -1,5 +1,5 @@
-// The drawing board and the gallery of test images: they set the image in `state`. For
-// images that cannot be drawn, the board only shows the image that is chosen.
+// The drawing board and the gallery of test images: they set the image in `state`. If the
+// images of the data set cannot be drawn, the board only shows the selected image.
 
 const board = $("board"), boardContext = board.getContext("2d");
 const smallBoard = element("canvas",
@@ -93,7 +93,7 @@ function buildGallery() {
     ? `Draw a ${model.noun} on the black square, or choose a test image below.`
     : "Choose a test image.";
   board.setAttribute("aria-label", model.drawable
-    ? "Drawing board; with the keyboard, choose a test image below" : "The chosen image");
+    ? "Drawing board; with the keyboard, choose a test image below" : "The selected image");
   $("clear").hidden = $("steps").hidden = !model.drawable;
   board.classList.toggle("fixed", !model.drawable);
   if (!model.drawable) {
