@@ -36,7 +36,7 @@ def open_tracker(kind: str, store: Path, *, server: str | None) -> Tracker:
 
 
 def find_training_run(text: str, *, store: Path) -> RecordedRun:
-    """Return the run of a training run, and its files.
+    """Find a recorded training run and its files.
 
     Args:
         text: The id of the run, the first characters of its id, or its name.
@@ -57,7 +57,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     if len(runs) > 1:
         ids = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in runs[:5])
         more = ", ..." if len(runs) > 5 else ""
-        raise UserError(f"{text!r} can be several runs: enter one of {ids}{more}")
+        raise UserError(f"{text!r} matches several runs: enter one of {ids}{more}")
     run = recorded_run(runs[0])
     if not (run.folder / "train" / MODEL_FILE).exists():
         reason = f"it is {run.status}"

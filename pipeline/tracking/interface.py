@@ -1,7 +1,7 @@
 """The tracking interface: a tracker and a run that accept all data and record nothing.
 
-Their subclasses in `mlflow_tracker` and `mlflow_run` record in MLflow. A stage uses
-only what is documented here, so it does not depend on MLflow.
+The subclasses in `mlflow_tracker` and `mlflow_run` record in MLflow. Stages use only
+the methods that are documented here, so they do not depend on MLflow.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ class Run:
         """Record the network as an MLflow model, unless the run already has it.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `pixels`
-        is an example of two images: a program exported from one accepts only one.
+        contains two images: a program that is exported with one image accepts only one.
         """
 
     def log_dataset(
@@ -102,7 +102,7 @@ class Run:
         """Ensure that a setting of this sweep has one child run, finished or failed.
 
         Args:
-            setting: The name of the setting, which its run has as tag `setting`.
+            setting: The name of the setting, stored in the tag `setting` of its run.
             attempts: The children with this setting, newest first. Failed ones are
                 deleted if another attempt succeeded.
             params: The hyperparameters.
@@ -120,7 +120,7 @@ class Run:
 
 
 class Tracker:
-    """Opens runs; this class records nothing, as `Run`.
+    """Opens runs; like `Run`, this class records nothing.
 
     A lease is a folder below the store, such as `checkpoints/<digest>/<id>`, in which a
     process holds a lock while it lives. A run stores its lease: it shows whether the
@@ -150,8 +150,9 @@ class Tracker:
     def reopen_run(self, *, run_id: str | None, weights_sha256: str) -> Iterator[Run]:
         """Add to the run that trained a network; its status and end time do not change.
 
-        The run is found by its weights; of several, `run_id` is used, or the newest. If
-        there is none, as in a fresh clone, one is created, and a message says so.
+        The run is found by the hash of its weights. If there are several such runs,
+        `run_id` is used, or else the newest. If there is none, as in a fresh clone, a
+        run is created and a message is printed.
         """
         yield Run()
 

@@ -29,10 +29,10 @@ SYNC_TIMEOUT = 60  # seconds per file in `pipeline.sync`, where nothing else wai
 def server_address(value: str | None) -> str | None:
     """Check the address of a server; the default is MLFLOW_TRACKING_URI.
 
-    This variable may also be the address of the project's own store, as for MLflow.
+    MLFLOW_TRACKING_URI can also be the address of the project's own store.
 
     Raises:
-        ValueError: If it is another address, or contains a password.
+        ValueError: If it is any other address, or contains a password.
     """
     source = ""
     if value is None:

@@ -47,8 +47,8 @@ def tags() -> dict[str, str]:
 def packages() -> str:
     """Return the installed packages, which `pip install -r` installs elsewhere.
 
-    A package index has neither this project, nor packages that were installed from a
-    folder, nor the local part of a version, such as +cpu.
+    This project, packages that were installed from a folder, and local versions such as
+    +cpu are left out, because a package index does not have them.
     """
     versions: dict[str, str] = {}
     for package in importlib.metadata.distributions():
@@ -63,16 +63,16 @@ def packages() -> str:
 
 @functools.cache  # a process does not see later edits of the modules it has imported
 def code_diff() -> str:
-    """Return what differs from the commit in code and settings, as a patch for git.
+    """Return the uncommitted changes to code and settings as a patch for git.
 
-    New files are included. It is empty if nothing differs, or without a repository. A
-    longer text than `MAX_DIFF` is truncated.
+    New files are included. The patch is empty if nothing has changed or there is no
+    repository. After `MAX_DIFF` characters, it is truncated.
     """
     if not _is_tracked():
         return ""
     paths = [path for path in CODE if (ROOT / path).exists()]
     with tempfile.TemporaryDirectory() as folder:
-        # A second index, in which new files are added, and the user's is unchanged.
+        # New files are added to a temporary index; the user's index does not change.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         _git("read-tree", "HEAD", **index)
         _git("add", "--intent-to-add", "--", *paths, **index)
@@ -84,7 +84,7 @@ def code_diff() -> str:
 
 
 def committed_text(path: str, *, folder: Path) -> str | None:
-    """Return a file of a folder as in the last commit; None without git."""
+    """Return the text of a file in the last commit; None without git."""
     return _git("-C", str(folder), "show", f"HEAD:./{path}")
 
 

@@ -1,7 +1,8 @@
-"""Finds the source files on which a result depends, and their hashes.
+"""Finds the source files on which a result depends, and computes their hashes.
 
-They are the closure of the imports of a module. A name that a package re-exports leads
-to the module that defines it, so importing a package does not add all its modules.
+These are the files that a module imports, directly or indirectly. A name that a package
+re-exports leads to the module that defines it, so importing a package does not add all
+modules of the package.
 """
 
 import ast
@@ -12,13 +13,14 @@ from pathlib import Path
 from pipeline import files
 from pipeline.paths import PACKAGE, ROOT
 
-# Modules and packages that change no result: settings, recording and printed text.
+# Modules and packages that do not change results: settings, recording, printed text.
 NO_RESULT = frozenset(
     {"cli", "interpret/text", "paths", "sweeps", "terminal", "tracking"}
     | {"training/reproduction", "training/terminal"}
 )
-# The same for the weights. The data are identified by their hash, so the code that
-# prepares them does not count. `Dataset.read`, which reads them, does.
+# Modules and packages that do not change the weights. The data are identified by their
+# hash, so the code that prepares them does not count. `Dataset.read`, which reads them,
+# does.
 NO_WEIGHTS = NO_RESULT | {"plots", "datasets/prepare", "datasets/registry"}
 
 

@@ -46,8 +46,8 @@ class Store:
         return list(self.client.search_runs(ids, condition, view, max_results=50_000))
 
     def find(self, text: str) -> list[Run]:
-        """Return the run with this id, or all with this name or start of the id."""
-        with suppress(MlflowException):  # it is no complete id
+        """Return the run with this id, or all runs whose name or start of id it is."""
+        with suppress(MlflowException):  # not a complete id
             return [self.client.get_run(text)]
         mark = "'" if '"' in text else '"'
         runs: list[Run] = []
@@ -64,9 +64,9 @@ class Store:
     def mark_orphaned_runs_killed(self) -> None:
         """Mark runs as KILLED if no process holds their lease.
 
-        Leases are beside the store, and a process frees its lease after it has closed
-        its run, so a lease that is free or missing has no process, on any host that
-        shares the folder. Runs without a lease are those of other programs.
+        Leases are files beside the store. A process releases its lease only after it
+        has closed its run, so if a lease is free or missing, the process has ended, on
+        any host that shares the folder. Runs without a lease belong to other programs.
         """
         with lease_lock(self.folder):
             for run in self.search("attributes.status = 'RUNNING'"):
@@ -137,7 +137,7 @@ def write_lock(folder: Path) -> AbstractContextManager[None]:
 
 
 def _use(uri: str) -> None:
-    """Let MLflow use a store; the variable that it sets for processes is the user's."""
+    """Select a store in MLflow, and keep the MLFLOW_TRACKING_URI of the user."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     os.environ.pop("MLFLOW_TRACKING_URI", None)

@@ -124,7 +124,7 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
             assert recorded.run_id == run.id
             assert (recorded.folder / "train" / "model.safetensors").exists()
     with pytest.raises(
-        UserError, match="'twice' can be several runs: enter one"
+        UserError, match="'twice' matches several runs: enter one"
     ) as error:
         tracking.find_training_run("twice", store=store)
     assert all(f"{run.id} (twice)" in str(error.value) for run in runs[2:])
