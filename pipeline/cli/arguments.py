@@ -213,7 +213,7 @@ def _compose(settings: Mapping[str, str]) -> tuple[dict[str, str], Any]:
         written = parse_yaml(path.read_text("utf-8"), path).get("hydra", {})
         names = {*written, *written.get("sweeper", {})}
         if other := names - {"mode", "sweeper", "launcher", "params"}:
-            rule = "has settings of Hydra without effect, remove"
+            rule = "contains settings of Hydra that have no effect: remove"
             raise ConfigError(f"experiment={name} {rule} {', '.join(sorted(other))}")
     saved = {key: v for key, v in values.items() if v != defaults().get(key)}
     saved |= hydra.sweeper.params or {}

@@ -137,7 +137,7 @@ def _origin(dataset: str) -> dict[str, str]:
 def _stored_sha256(path: Path) -> str | None:
     """Return the recorded sha256 of a file; None if it must be created again.
 
-    It must be if one of its companion files is missing or its summary is damaged.
+    This is necessary if a companion file is missing or the summary is damaged.
     """
     if not all(companion.exists() for companion in companion_files(path)):
         return None

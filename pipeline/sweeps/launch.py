@@ -1,6 +1,6 @@
 """Trains the jobs of a sweep, one after another or several at a time.
 
-`jobs.py` combines the values to jobs; `state.py` finds the missing ones.
+`jobs.py` combines the values into jobs; `state.py` finds the missing ones.
 """
 
 import io

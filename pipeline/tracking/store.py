@@ -46,7 +46,7 @@ class Store:
         return list(self.client.search_runs(ids, condition, view, max_results=50_000))
 
     def find(self, text: str) -> list[Run]:
-        """Return the run with this id, or all runs whose name or start of id it is."""
+        """Return the run with this id, or all runs with this name or id prefix."""
         with suppress(MlflowException):  # not a complete id
             return [self.client.get_run(text)]
         mark = "'" if '"' in text else '"'

@@ -313,7 +313,10 @@ def test_an_experiment_may_extend_another_one_and_choose_the_launcher(conf):
             "hydra: {launcher: {n_jobs: 0}}",
             "must be a number of processes, or -1 for all cores, got '0'",
         ),
-        ("hydra: {run: {dir: /tmp}}", "settings of Hydra without effect, remove run"),
+        (
+            "hydra: {run: {dir: /tmp}}",
+            "settings of Hydra that have no effect: remove run",
+        ),
         ("hydra: {sweeper: {max_batch_size: 2}}", "remove max_batch_size"),
         ("hidden: [", "cannot read "),
         ("defaults: [nothing]", "cannot read "),

@@ -141,7 +141,7 @@ def test_all_runs_are_copied_and_the_copied_model_predicts(
     assert model.predict(pixels).sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_copy_is_in_an_experiment_of_the_same_name(
+def test_a_copy_is_in_an_experiment_with_the_same_name(
     store, start_run, server, copy, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a team")
