@@ -167,7 +167,7 @@ def _read_idx_pair(pairs: Sequence[tuple[Path, Path]]) -> ImageListing:
 
 
 def _list_labelled(place: Path) -> ImageListing:
-    listing = images.list_images(place)
+    listing = images.list_images(place, labelled_only=True)
     listing.problems.extend(
         f"{printable(str(entry.source))} has no label; give it a name such as 7_a.png"
         for entry in listing.entries

@@ -43,11 +43,16 @@ class ImageListing:
     problems: list[str] = field(default_factory=list)  # a line for each unusable image
 
 
-def list_images(place: Path) -> ImageListing:
-    """List the image files of a folder, or a single file.
+def list_images(place: Path, *, labelled_only: bool = False) -> ImageListing:
+    """List the image files of a folder, or a single file, with the known labels.
 
     A file's name determines its label if its first number has one digit: 7_a.png is
     a 7, IMG_2026.png has no label.
+
+    Args:
+        place: The folder or the file.
+        labelled_only: Skip the images that labels.csv or the folders 0 to 9 do not
+            label; a row of labels.csv without a valid label is then a problem.
 
     Raises:
         UserError: If the path does not exist, or a folder contains no image.
@@ -63,18 +68,21 @@ def list_images(place: Path) -> ImageListing:
         return _list_by_names("label from the file name", [place])
     paths = _image_paths(place)
     if os.path.lexists(place / "labels.csv"):
-        listing = _list_table(place / "labels.csv")
+        listing = _list_table(place / "labels.csv", labelled_only)
     elif any((place / str(digit)).is_dir() for digit in range(10)):
         listing = _list_digit_folders(place)
     else:
         source = "labels from the first digit of each file's name"
         listing = _list_by_names(source, paths)
+    labelled = {entry.source for entry in listing.entries}
+    others = [path for path in paths if path not in labelled]
+    if not labelled_only:
+        listing.entries += [ImageEntry(path.name, None, path) for path in others]
+    elif others:
+        text = f" ({len(others)} other images without a label are skipped)"
+        listing.description += text
     if not listing.entries and not listing.problems:
         raise UserError(f"{name} contains no images ({FORMAT_NAMES})")
-    skipped = len({*paths} - {entry.source for entry in listing.entries})
-    if skipped:
-        text = f" ({skipped} other images without a label are skipped)"
-        listing.description += text
     return listing
 
 
@@ -106,7 +114,7 @@ def _list_digit_folders(place: Path) -> ImageListing:
     return listing
 
 
-def _list_table(table: Path) -> ImageListing:
+def _list_table(table: Path, labelled_only: bool) -> ImageListing:
     listing = ImageListing("labels from labels.csv")
     seen: set[str] = set()
     for number, file, label in _read_table(table):
@@ -114,8 +122,8 @@ def _list_table(table: Path) -> ImageListing:
             file = file.strip()
         file = os.path.normpath(file) if file else ""
         path, name = table.parent / file, printable(file)
-        problem = ""
-        if not re.fullmatch("[0-9]", label):
+        problem, is_digit = "", re.fullmatch("[0-9]", label)
+        if labelled_only and not is_digit:
             problem = f"label {printable(label)!r} is not 0..9"
         elif not file or ".." in Path(file).parts or Path(file).is_absolute():
             problem = f"{name!r} is not a file in the folder"
@@ -126,7 +134,8 @@ def _list_table(table: Path) -> ImageListing:
         if problem:
             listing.problems.append(f"{printable(table)}, line {number}: {problem}")
         else:
-            listing.entries.append(ImageEntry(file, int(label), path))
+            entry = ImageEntry(file, int(label) if is_digit else None, path)
+            listing.entries.append(entry)
         seen.add(file)
     return listing
 

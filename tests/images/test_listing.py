@@ -39,11 +39,20 @@ def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
     assert description == "the names of the files contain no labels"
 
 
-def test_images_without_a_label_are_counted_if_others_have_one(tmp_path):
+def test_images_without_a_label_are_listed_or_counted(tmp_path):
     put(tmp_path, "3/a.png", "5.png", "6.png")
-    assert "2 other images without a label" in list_images(tmp_path).description
-    (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n")
-    assert "1 other images without a label" in list_images(tmp_path).description
+    text = "{} other images without a label are skipped"
+    labelled = list_images(tmp_path, labelled_only=True)
+    assert labels(labelled) == [3] and text.format(2) in labelled.description
+    assert labels(list_images(tmp_path)) == [3, None, None]
+    (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n3/a.png,?\n")
+    labelled = list_images(tmp_path, labelled_only=True)
+    assert labels(labelled) == [5] and text.format(1) in labelled.description
+    assert "label '?' is not 0..9" in labelled.problems[0]
+    listing = list_images(tmp_path)
+    names = [entry.name for entry in listing.entries]
+    assert names == ["5.png", "3/a.png", "6.png"] and not listing.problems
+    assert labels(listing) == [5, None, None]
 
 
 TABLES = {
@@ -64,7 +73,7 @@ TABLES = {
 def test_labels_csv_is_read_and_bad_rows_are_reported_by_line(tmp_path, content):
     put(tmp_path, "a.png")
     (tmp_path / "labels.csv").write_text(content)
-    listing = list_images(tmp_path)
+    listing = list_images(tmp_path, labelled_only=True)
     for problem, expected in zip(listing.problems, TABLES[content], strict=True):
         assert expected in problem and "labels.csv" in problem
     good = re.findall(r"^ ?a\.png[,;\t]7$", content, re.MULTILINE)
