@@ -26,8 +26,8 @@ def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Data
     Args:
         dataset: A name in `REGISTRY`, or a folder with IDX files.
         folder: The folder of all data sets.
-        sha256: Of the file that a network was trained with. If a folder with IDX files
-            has moved, the file that was created from it is found by this hash.
+        sha256: Of the file that a network was trained with. The file of a folder with
+            IDX files is found by this hash, even if the folder changed or moved.
 
     Raises:
         FileNotFoundError: If the data set is not available; the message names the
@@ -35,7 +35,7 @@ def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Data
         UserError: If an IDX file violates the format, or the file has another sha256.
     """
     folder, path = Path(folder), None
-    if sha256 and dataset not in REGISTRY and not Path(dataset).is_dir():
+    if sha256 and dataset not in REGISTRY:
         candidates = folder.glob("*-*.safetensors")  # those of folders
         path = next((p for p in candidates if files.file_sha256(p) == sha256), None)
     data = Dataset.read(path or prepare(dataset, folder=folder)[0])

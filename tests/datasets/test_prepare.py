@@ -59,13 +59,28 @@ def test_a_folder_keeps_its_division_and_is_named_by_its_content(
     changed = datasets.load(str(idx_folder), folder=tmp_path)
     np.testing.assert_array_equal(changed.test.labels, few.val.labels[::-1])
     assert changed.name != data.name
-    options = {"folder": tmp_path, "sha256": data.sha256}
-    with pytest.raises(ValueError, match=f"trained with {data.sha256}: train it"):
-        datasets.load(str(idx_folder), **options)
-    shutil.rmtree(idx_folder)  # the file that was created from it is enough
-    assert datasets.load(str(idx_folder), **options).path == data.path
+
+
+def test_the_file_of_a_folder_is_found_by_its_hash_if_the_folder_changed(
+    idx_folder, tmp_path, few, write_idx
+):
+    place = str(idx_folder)
+    data = datasets.load(place, folder=tmp_path)
+    write_idx(idx_folder / "t10k-labels-idx1-ubyte", few.val.labels[::-1].copy())
+
+    def load(sha256):
+        return datasets.load(place, folder=tmp_path, sha256=sha256)
+
+    assert load(data.sha256).path == data.path
+    with pytest.raises(ValueError, match="trained with 00ff: train it"):
+        load("00ff")
+    for path in idx_folder.iterdir():
+        path.unlink()
+    assert load(data.sha256).path == data.path
+    idx_folder.rmdir()
+    assert load(data.sha256).path == data.path
     with pytest.raises(FileNotFoundError, match="my digits' is neither a folder"):
-        datasets.load(str(idx_folder), folder=tmp_path, sha256="00ff")
+        load("00ff")
 
 
 def test_the_last_seventh_of_a_single_pair_are_the_test_images(
