@@ -58,7 +58,8 @@ def train(**settings: Any) -> TrainingResult:  # noqa: ANN401
         UserError, OSError: If the data or the store cannot be used.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
-    return train_and_record(validate(TrainConfig, {**defaults(), **settings}))
+    values = {**defaults(), **settings}
+    return train_and_record(validate(TrainConfig, values, given=settings))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import argparse
 import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,11 +86,9 @@ def parse(
             problems.append(str(error))
         if isinstance(values.get(key), SweepValues):
             swept[key] = values[key]
-    ignored = schema.ignored(values)
-    problems += [f"{key} {ignored[key]}" for key in texts if key in ignored]
     if values["reproduce"] and is_sweep:
         problems.append("reproduce takes one run: leave out -m or experiment")
-    invalid, every = _check_values(schema, values, swept)
+    invalid, every = _check_values(schema, values, swept, given=texts)
     if problems + invalid:
         problems += invalid + every
         raise ConfigError("\n".join(dict.fromkeys(problems)))
@@ -101,7 +99,11 @@ def parse(
 
 
 def _check_values(
-    schema: type[StageConfig], values: dict[str, Any], swept: Mapping[str, list[Any]]
+    schema: type[StageConfig],
+    values: dict[str, Any],
+    swept: Mapping[str, list[Any]],
+    *,
+    given: Iterable[str],
 ) -> tuple[list[str], list[str]]:
     """Select a valid value of each swept key.
 
@@ -111,7 +113,7 @@ def _check_values(
 
     def check(values: Mapping[str, Any]) -> list[str]:
         try:
-            validate(schema, values)
+            validate(schema, values, given=given)
         except ConfigError as error:
             return str(error).split("\n")
         return []

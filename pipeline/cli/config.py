@@ -22,15 +22,21 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-def validate(schema: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
+def validate(
+    schema: type[ConfigT], values: Mapping[str, Any], *, given: Iterable[str] = ()
+) -> ConfigT:
     """Check a value for each key of conf/config.yaml against the schema of a stage.
+
+    The keys that are `given`, not defaults, must have an effect on this stage.
 
     Raises:
         ConfigError: If values are invalid. Each line names the key, the rule, the value
             and the default.
     """
-    keys = (key for key in values if key not in defaults())
-    lines = [explain_unknown_key(key, schema) for key in keys]
+    unknown = ({*values} - {*defaults()}) | ({*given} - {*schema.model_fields})
+    lines = [explain_unknown_key(key, schema) for key in values if key in unknown]
+    ignored = schema.ignored(values)
+    lines += [f"{key} {ignored[key]}" for key in given if key in ignored]
     try:
         config = schema.model_validate(dict(values))
     except ValidationError as error:

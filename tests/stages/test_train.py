@@ -17,7 +17,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-from pipeline import cli, training
+from pipeline import ConfigError, cli, training
 from pipeline.files import file_sha256
 from pipeline.model import load_trained_model, save_detector, save_model
 
@@ -193,6 +193,23 @@ def test_invalid_arguments_end_with_status_2_and_change_nothing(project):
     assert first == "error: invalid arguments; nothing was run"
     assert len(problems) == 3 and not done.stdout  # two, and where the help is
     assert project.files() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"images": 3}, "`images` is not an option of this stage"),
+        ({"hiden": 3}, "`hiden` is not an option; did you mean hidden"),
+        ({"tracking": "none", "server": "http://h"}, "server has no effect with track"),
+        ({"reproduce": "a", "hidden": 40}, "hidden cannot be combined with reproduce"),
+    ],
+)
+def test_a_call_from_python_refuses_settings_without_effect(
+    new_project, settings, message
+):
+    with pytest.raises(ConfigError, match=message):
+        new_project.call("train", **settings)
+    assert not (new_project.outputs / "train").exists()
 
 
 def test_a_batch_larger_than_the_data_set_is_refused_before_a_run_exists(new_project):
