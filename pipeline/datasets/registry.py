@@ -135,6 +135,4 @@ def dataset_name(value: str) -> str:
         pass
     matches = difflib.get_close_matches(value, REGISTRY, n=1)
     hint = f" (did you mean {matches[0]}?)" if matches else ""
-    if "," in value:
-        hint = " (add -m to train on several)"
     raise ValueError(f"must be {', '.join(REGISTRY)} or an existing folder{hint}")

@@ -51,7 +51,7 @@ DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
         ("dataset=minst", "did you mean mnist?"),
         ("dataset=~nosuchuser/x", DATASET),
         ("dataset=" + "x" * 5000, DATASET),
-        ("dataset=mnist,digits", "an existing folder (add -m to train on several)"),
+        ("dataset=mnist,digits", DATASET),
         ("split=x", "split must be 'exercise' or 'holdout', got 'x'"),
         ("reproduce=", "reproduce must not be empty"),
         ("hidden=5,10", "hidden=5,10 has several values: add -m"),
@@ -91,6 +91,7 @@ def test_an_invalid_argument_is_refused_with_key_rule_and_value(arguments, messa
             "hidden=40",
             "`hidden` is not an option of this stage; options: da",
         ),
+        (DataConfig, "dataset=mnist,digits", f"{DATASET} (did you mean digits?)"),
         (DataConfig, "-m", "-m is an option of python -m pipeline.train only"),
         (
             PredictConfig,
