@@ -49,7 +49,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
     torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
     trained = select_trained_model(
-        run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
+        run=cfg.run, model=cfg.model, outputs=outputs, store=store
     )
     dataset = load_training_data(trained, outputs=outputs)
     results, problems = _evaluate_sets(cfg, trained, dataset)

@@ -125,7 +125,7 @@ def _show_weight(
     """Print and write the history of a parameter."""
     from pipeline import interpret
 
-    history = trained.history()
+    history = trained.history
     if history is None:
         raise FileNotFoundError(
             f"{trained.history_path} is missing; python -m pipeline.train writes it "
@@ -150,7 +150,7 @@ def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     frozen_pixels = [
         None if history is None else interpret.frozen_weights(history).min(axis=1)
-        for history in (a.history(), b.history())
+        for history in (a.history, b.history)
     ]
     folder = outputs_dir() / "answers" / "against"
     with atomic_folder(folder) as partial:

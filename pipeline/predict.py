@@ -38,7 +38,7 @@ def predict(cfg: PredictConfig) -> None:
     torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
     trained = select_trained_model(
-        run=cfg.run, model=cfg.model, outputs=outputs, store=store, detector=True
+        run=cfg.run, model=cfg.model, outputs=outputs, store=store
     )
     listing, input_images = read_inputs(
         str(cfg.images),

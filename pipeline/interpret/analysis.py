@@ -66,7 +66,7 @@ class ModelAnalysis:
     def of(cls, trained: TrainedModel, dataset: Dataset) -> "ModelAnalysis":
         """Analyse a network with the data set that it was trained on."""
         network, test = trained.network, dataset.test
-        split, history = dataset.split(trained.split), trained.history()
+        split, history = dataset.split(trained.split), trained.history
         sums = network.hidden_sums(test.images).numpy()
         activations = np.maximum(sums, 0)  # ReLU
         correlation = measurements.correlations(activations, activations)

@@ -3,7 +3,6 @@
 `pipeline/model/storage.py` reads the files themselves.
 """
 
-from contextlib import nullcontext
 from pathlib import Path
 
 from pipeline import datasets, files, tracking
@@ -18,7 +17,6 @@ def select_trained_model(
     model: str | None,
     outputs: Path,
     store: Path,
-    detector: bool = False,
 ) -> TrainedModel:
     """Read the network of a run, of a file or, by default, of the last training run.
 
@@ -27,7 +25,6 @@ def select_trained_model(
         model: The path of a network's file.
         outputs: The folder with `train/`, the results of the last training run.
         store: The folder of the MLflow store.
-        detector: Whether to read the out-of-distribution detector as well.
 
     Raises:
         FileNotFoundError: If a file is missing; the message says what creates it.
@@ -37,12 +34,11 @@ def select_trained_model(
     if run is not None:
         folder = tracking.find_training_run(run, store=store).folder / "train"
     path = Path(model).expanduser() if model else folder / MODEL_FILE
+    if run or model:
+        return load_trained_model(path)
     # Another training must not replace one of the files while they are read.
-    with nullcontext() if run or model else files.folder_lock(folder):
-        trained = load_trained_model(path)
-        if detector:
-            _ = trained.detector  # a cached property
-    return trained
+    with files.folder_lock(folder):
+        return load_trained_model(path).with_files_read()
 
 
 def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:

@@ -44,7 +44,7 @@ def test_parameters_that_do_not_exist_are_refused(name):
 
 
 def test_indices_are_those_of_the_keras_arrays(trained):
-    history = trained.history()
+    history = trained.history
     kernel, bias = trained.network.layer_1.get_weights()
     outgoing, _ = trained.network.layer_2.get_weights()
     for name, value in (

@@ -196,7 +196,7 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
 @pytest.mark.parametrize("epoch", [0, 1, 19])
 def test_earlier_epochs_are_the_history_in_16_bits(page, trained, epoch):
     weights = page.evaluate(f"[...model.networks[{epoch}].kernels[0]]")
-    *_, final = history = trained.history()["layer_1.weight"].astype(np.float64)
+    *_, final = history = trained.history["layer_1.weight"].astype(np.float64)
     expected = history[epoch].astype(np.float16).astype(np.float64)
     zero = sorted(page.evaluate("[...model.alwaysZero]"))
     expected[:, zero] = final[:, zero]  # never trained, so exact

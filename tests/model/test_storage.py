@@ -102,7 +102,7 @@ def test_a_file_of_another_version_is_refused_with_the_remedy(tmp_path, version)
     path = path.replace(tmp_path / "history.safetensors")
     storage.save_model(tmp_path / "model.safetensors", network(), {})
     with pytest.raises(ValueError, match=rule.replace("x", "history", 1)):
-        load_trained_model(tmp_path / "model.safetensors").history()
+        _ = load_trained_model(tmp_path / "model.safetensors").history
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "", "run", '{"run_id": "a\'b"}'])
@@ -122,4 +122,4 @@ def test_a_named_pipe_beside_a_network_is_not_read(tmp_path):
     with pytest.raises(
         ValueError, match=r"history\.safetensors is not a safetensors file"
     ):
-        trained.history()
+        _ = trained.history
