@@ -77,7 +77,8 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
     analysis = interpret.ModelAnalysis.of(trained, dataset)
     name = trained.sha256[:8]
     if "seed" in trained.metadata:
-        name = run_name({**defaults(), **trained.metadata})
+        # As train names the run: the page is shared, so it contains no path.
+        name = run_name({**defaults(), **trained.metadata, "dataset": dataset.name})
     folder = outputs_dir() / "inspect"
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with (
