@@ -68,9 +68,10 @@ def _imports(path: Path) -> Iterator[Path | None]:
     """Yield the files that define what a module imports from this project."""
     nodes = _nodes(path)
     attributes = [
-        (node.value.id, node.attr)
+        (ast.unparse(node.value), node.attr)  # such as ("pipeline.model", "Network")
         for node in nodes
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, (ast.Name, ast.Attribute))
     ]
     for module, name, alias in _imported_names(nodes):
         inner = _file(f"{module}.{name}")
@@ -94,10 +95,16 @@ def _definition(module: str, name: str) -> Path | None:
 def _imported_names(nodes: list[ast.AST]) -> Iterator[tuple[str, str, str]]:
     """Yield module, name and local name of each import from this project."""
     for node in nodes:
+        imported: list[tuple[str, str, str]] = []
         if isinstance(node, ast.ImportFrom) and node.module:
+            imported = [(node.module, a.name, a.asname or a.name) for a in node.names]
+        elif isinstance(node, ast.Import):
             for alias in node.names:
-                if node.module.split(".")[0] == PACKAGE.name:
-                    yield node.module, alias.name, alias.asname or alias.name
+                module, _, name = alias.name.rpartition(".")
+                imported.append((module, name, alias.asname or alias.name))
+        for module, name, local in imported:
+            if (module or name).split(".")[0] == PACKAGE.name:
+                yield module, name, local
 
 
 @functools.cache
