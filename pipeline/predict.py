@@ -74,7 +74,7 @@ def _text(prediction: "Prediction") -> str:
     """Return the lines for the terminal: the summary and a bar for each class."""
     title = printable(prediction.input_image.name)
     lines = [wrap(f"{title}: {', '.join(prediction.summary())}")]
-    if not prediction.is_blank:
+    if not prediction.input_image.prepared.is_blank:
         names = prediction.spec.class_names
         lines += probability_bars(prediction.probabilities, names)
     return "\n".join([*lines, ""])
@@ -96,8 +96,9 @@ def _write(
     files.write_csv(folder / "predictions.csv", records)
     rows = []
     for prediction in predictions[:MAX_PLOTTED]:
-        steps = dict(prediction.input_image.prepared.steps)
-        if detector and not prediction.is_blank:
+        prepared = prediction.input_image.prepared
+        steps = dict(prepared.steps)
+        if detector and not prepared.is_blank:
             mean = detector.means[prediction.ranking[0]].reshape(SIDE, SIDE)
             if mean.any():  # the class may have no training images
                 steps["class mean"] = mean

@@ -32,11 +32,10 @@ class InputImage:
         """
         if self.label is not None:
             return f"{self.name}, label {spec.class_names[self.label]}"
-        name = printable(self.name)
-        if not spec.prepared_as_mnist:
-            return f"{name}, resized to 28x28"
-        text = f"{name}, preprocessed as in MNIST"
-        if not self.prepared.digit_count:
+        as_mnist, resized = "preprocessed as in MNIST", "resized to 28x28"
+        how = as_mnist if spec.prepared_as_mnist else resized
+        text = f"{printable(self.name)}, {how}"
+        if self.prepared.is_blank:
             text += "; it is blank: the values below depend only on the biases"
         elif self.prepared.digit_count > 1:
             text += f"; it contains more than one {spec.noun}"

@@ -24,11 +24,6 @@ class Prediction:
     spec: DatasetSpec  # of the network's data set
 
     @property
-    def is_blank(self) -> bool:
-        """Whether the image contains nothing to classify."""
-        return not self.input_image.prepared.image.any()
-
-    @property
     def ranking(self) -> list[int]:
         """The classes, the most probable first."""
         order = np.argsort(np.negative(self.probabilities), kind="stable")
@@ -54,7 +49,7 @@ class Prediction:
 
     def summary(self) -> list[str]:
         """Return the two most probable classes, the certainty and the label."""
-        if self.is_blank:
+        if self.input_image.prepared.is_blank:
             return ["blank: there is nothing to classify"]
         names = self.spec.class_names
         first, second = (

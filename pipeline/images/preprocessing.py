@@ -50,6 +50,11 @@ class PreparedImage:
     drawn: bool  # whether a pen can have drawn the shape
     steps: dict[str, UInt8[np.ndarray, "_ _"]]  # the result of each step, in order
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether the image contains no ink, so that there is nothing to classify."""
+        return not self.image.any()
+
 
 def preprocess(original: UInt8[np.ndarray, "height width"]) -> PreparedImage:
     """Preprocess the grey levels of an image of any size; the result may be blank.

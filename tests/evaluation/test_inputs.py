@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import datasets
 from pipeline.evaluation import read_input, read_inputs
 
 
@@ -26,3 +27,16 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path):
     resized = read_input(str(path), mnist, prepare=False).prepared
     assert preprocessed.image[0, 0] == 0 and resized.image[0, 0] == 255
     assert preprocessed.digit_count == 1 and list(resized.steps) == ["resized"]
+
+
+@pytest.mark.parametrize("network", ["mnist", "fashion_mnist"])
+def test_an_image_without_ink_is_described_as_blank(mnist, tmp_path, network):
+    spec = datasets.spec(network)
+    for level, is_blank in ((0, True), (255, False)):
+        pixels = np.zeros((28, 28), np.uint8)
+        pixels[4:24, 13:16] = level
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        path = str(tmp_path / "a.png")
+        image = read_input(path, mnist, prepare=spec.prepared_as_mnist)
+        assert image.prepared.is_blank == is_blank
+        assert ("it is blank" in image.describe(spec)) == is_blank

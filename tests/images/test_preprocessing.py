@@ -104,7 +104,7 @@ BLANK = {
 @pytest.mark.parametrize("kind", BLANK)
 def test_a_blank_image_has_no_digit(kind):
     prepared = preprocess(BLANK[kind])
-    assert prepared.digit_count == 0 and not prepared.image.any()
+    assert prepared.digit_count == 0 and prepared.is_blank
 
 
 NOISE = {
