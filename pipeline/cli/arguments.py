@@ -24,7 +24,7 @@ from pipeline.cli.config import (
     to_dict,
     validate,
 )
-from pipeline.cli.schema import HYPERPARAMETERS, LIST_KEYS, TEXT_KEYS, StageConfig
+from pipeline.cli.schema import HYPERPARAMETERS, StageConfig
 from pipeline.paths import conf_dir
 
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
@@ -238,9 +238,9 @@ def _parse_value(
     swept = sweep and key in HYPERPARAMETERS
     if text == "null" and defaults()[key] is None:
         return None
-    if key in LIST_KEYS:
+    if schema.accepts(key, list):
         return _parse_list(key, text)
-    if key in TEXT_KEYS:
+    if schema.accepts(key, str):
         return _parse_texts(text) if swept else _unquote(text)
     value = _parse_with_hydra(key, text)
     if isinstance(value, SweepValues) and not swept:

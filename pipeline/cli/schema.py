@@ -3,18 +3,13 @@
 The defaults are in `conf/config.yaml`; `config.validate` applies these models.
 """
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 # Options that determine the weights of a training run, in the order of its name.
 HYPERPARAMETERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
-# Options whose text is taken as typed: it is not parsed as a number, list or ${...}.
-TEXT_KEYS = {"dataset", "run", "reproduce", "model", "images"}
-TEXT_KEYS |= {"neuron", "image", "weight", "against", "server"}
-LIST_KEYS = {"sets"}  # lists of text
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 
 
@@ -30,36 +25,15 @@ def _server(value: str | None) -> str | None:
     return server_address(value)
 
 
-def _must_match(pattern: str, rule: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value, re.DOTALL):
-            raise ValueError(rule)
-        return value
-
-    return AfterValidator(check)
+def _not_empty(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
 
 
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 Server = Annotated[str | None, AfterValidator(_server)]
-Text = Annotated[str, _must_match(".+", "must not be empty")]
-# Whether the network has these neurons or this weight is checked later.
-Neurons = Annotated[
-    str,
-    AfterValidator(lambda text: re.sub(" *, *", ",", text.lower()).replace("n", "N")),
-    _must_match(
-        "all|N[12][1-9][0-9]*(,N[12][1-9][0-9]*)*",
-        "must be N11 (layer 1, neuron 1), N210 (layer 2, neuron 10: the digit 9), "
-        "several separated by commas, or all",
-    ),
-]
-Weight = Annotated[
-    str,
-    _must_match(
-        r"layer_[12](\.bias\[[0-9]+\]|(\.kernel)?\[[0-9]+, ?[0-9]+\])",
-        "must be layer_1[300,5] (pixel 300 to neuron N16), layer_2[3,7] (neuron N14 to "
-        "digit 7) or a bias, layer_1.bias[5]",
-    ),
-]
+Text = Annotated[str, AfterValidator(_not_empty)]
 
 
 class StageConfig(BaseModel):
@@ -67,6 +41,18 @@ class StageConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
+
+    @classmethod
+    def accepts(cls, key: str, kind: type) -> bool:
+        """Return whether the type of a key, or a part of it, is str or list."""
+
+        def contains(annotation: object) -> bool:
+            parts = get_args(annotation)
+            return kind in (annotation, get_origin(annotation), *parts) or any(
+                map(contains, parts)
+            )
+
+        return contains(cls.model_fields[key].annotation)
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
@@ -154,9 +140,9 @@ class InspectConfig(ModelConfig, RecordedConfig):
     """Options of the stage inspect."""
 
     main_key = "neuron"
-    neuron: Neurons | None
+    neuron: Text | None
     image: int | Text | None
-    weight: Weight | None
+    weight: Text | None
     arrays: bool
     against: Text | None
 

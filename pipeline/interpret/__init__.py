@@ -6,7 +6,7 @@ The modules compute, format and draw; `report` renders the interactive page.
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.measurements import frozen_weights
-from pipeline.interpret.names import find_neurons, find_parameter
+from pipeline.interpret.names import find_neurons, parse_neurons, parse_parameter
 from pipeline.interpret.output import write_analysis, write_comparison, write_terms
 from pipeline.interpret.text import (
     describe_comparison,

@@ -33,6 +33,16 @@ def test_every_key_of_the_configuration_is_an_option_of_a_stage():
     assert {*defaults()} == {key for schema in schemas for key in schema.model_fields}
 
 
+def test_text_and_lists_are_recognised_by_the_types_of_the_options():
+    accepted = {
+        kind: {k for s in STAGES.values() for k in s.model_fields if s.accepts(k, kind)}
+        for kind in (str, list)
+    }
+    assert accepted[list] == {"sets"}
+    text = {"dataset", "run", "reproduce", "model", "images", "neuron", "image"}
+    assert accepted[str] - accepted[list] == text | {"weight", "against", "server"}
+
+
 def test_every_default_has_a_comment_with_its_meaning():
     for line in (paths.conf_dir() / "config.yaml").read_text().splitlines():
         assert line.startswith("#") or len(line.split(" # ")[1]) > 10
