@@ -8,7 +8,6 @@ predictions.json, predictions.csv and preparation.png, which shows each preproce
 step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 99.8 %.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,7 +88,7 @@ def _write(
     from pipeline import files, plots
 
     records = [prediction.record() for prediction in predictions]
-    (folder / "predictions.json").write_text(json.dumps(records, indent=1) + "\n")
+    files.write_json(folder / "predictions.json", records)
     for record in records:
         for label, probability in enumerate(record.pop("probabilities")):
             record[f"p{label}"] = probability
