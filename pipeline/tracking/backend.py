@@ -43,11 +43,11 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         store: The folder of the embedded store.
 
     Raises:
-        UserError: If the store does not have exactly one such run, or the run has no
-            network.
+        UserError: If the store does not have exactly one such run, or the run was
+            deleted or has no network.
     """
-    runs = _open_store(store).find(text)
-    from pipeline.tracking.store import recorded_run
+    runs = _open_existing_store(store).find(text)
+    from pipeline.tracking.store import mlflow_command, recorded_run
 
     if not runs:
         raise UserError(
@@ -59,6 +59,9 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         more = ", ..." if len(runs) > 5 else ""
         raise UserError(f"{text!r} matches several runs: enter one of {ids}{more}")
     run = recorded_run(runs[0])
+    if runs[0].info.lifecycle_stage == "deleted":
+        command = mlflow_command(store, f"runs restore --run-id {run.run_id}")
+        raise UserError(f"run {run.run_id} was deleted: restore it ({command})")
     if not (run.folder / "train" / MODEL_FILE).exists():
         reason = f"it is {run.status}"
         if (run.folder / "sweep").exists():
@@ -75,10 +78,15 @@ def sync_runs(*, store: Path, server: str) -> dict[str, str]:
         UserError: If nothing has been recorded yet, or the store cannot be opened.
         OSError: If the server does not accept them.
     """
-    if not (store / "mlflow.db").exists():
-        raise UserError(f"{store / 'mlflow.db'} is missing: no run is recorded yet")
-    _open_store(store).mark_orphaned_runs_killed()
+    _open_existing_store(store).mark_orphaned_runs_killed()
     return mirror.mirror_runs(store, server)
+
+
+def _open_existing_store(folder: Path) -> "Store":
+    """Open a store to read it, and do not create it."""
+    if not (folder / "mlflow.db").exists():
+        raise UserError(f"{folder / 'mlflow.db'} is missing: no run is recorded yet")
+    return _open_store(folder)
 
 
 def _open_store(folder: Path) -> "Store":

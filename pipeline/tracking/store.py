@@ -46,16 +46,22 @@ class Store:
         return list(self.client.search_runs(ids, condition, view, max_results=50_000))
 
     def find(self, text: str) -> list[Run]:
-        """Return the run with this id, or all runs with this name or id prefix."""
+        """Return the run with this id, or all runs with this name or id prefix.
+
+        Deleted runs are returned only if there are no others.
+        """
         with suppress(MlflowException):  # not a complete id
             return [self.client.get_run(text)]
         mark = "'" if '"' in text else '"'
         runs: list[Run] = []
         with suppress(MlflowException):  # no name has such characters
-            runs += self.search(f"attributes.run_name = {mark}{text}{mark}")
+            name = f"attributes.run_name = {mark}{text}{mark}"
+            runs += self.search(name, ViewType.ALL)
             if re.fullmatch("[0-9a-f]+", text):
-                runs += self.search(f"attributes.run_id LIKE '{text}%'")
-        return list({run.info.run_id: run for run in runs}.values())
+                prefix = f"attributes.run_id LIKE '{text}%'"
+                runs += self.search(prefix, ViewType.ALL)
+        runs = list({run.info.run_id: run for run in runs}.values())
+        return [run for run in runs if run.info.lifecycle_stage == "active"] or runs
 
     def create_run(self, name: str, tags: dict[str, str]) -> Run:
         """Create a run."""
@@ -114,11 +120,11 @@ def open_store(folder: Path) -> Store:
         reason = str(error).splitlines()[0]
         raise UserError(f"{database} cannot be opened: {reason}") from error
     if experiment.lifecycle_stage != "active":
+        restore = f"experiments restore --experiment-id {experiment.experiment_id}"
+        command = mlflow_command(folder, restore)
         raise UserError(
-            f"the experiment {name!r} of {database} was deleted: restore it "
-            f"(MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
-            f"--experiment-id {experiment.experiment_id}), or move the file away to "
-            "start with a new store"
+            f"the experiment {name!r} of {database} was deleted: restore it ({command})"
+            ", or move the file away to start with a new store"
         )
     own, *others = (
         each.artifact_location.rpartition("/")[0] for each in (experiment, *experiments)
@@ -153,6 +159,12 @@ def sqlite_uri(database: Path) -> str:
     quoted = str(database).replace("%", "%25").replace("?", "%3F")
     driver = "+pysqlite" if "%" in quoted else ""
     return f"sqlite{driver}:///{quoted}"
+
+
+def mlflow_command(folder: Path, arguments: str) -> str:
+    """Return a command of MLflow for the store in a folder, to be used in a shell."""
+    uri = shlex.quote(sqlite_uri(folder / "mlflow.db"))
+    return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"
 
 
 def artifact_root(folder: Path) -> str:

@@ -1,4 +1,5 @@
 import shutil
+import subprocess
 
 import pytest
 import torch
@@ -131,6 +132,28 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
     for text in ("0" * 32, "%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):
         with pytest.raises(UserError, match=r"has no run .*: enter the id"):
             tracking.find_training_run(text, store=store)
+
+
+def test_a_deleted_run_is_refused_with_the_command_that_restores_it(store, start_run):
+    with start_run(store, name="a name") as run:
+        run.log_text("train/model.safetensors", "")
+    open_store(store).client.delete_run(run.id)
+    for text in (run.id, run.id[:12], "a name"):
+        with pytest.raises(UserError, match=f"run {run.id} was deleted: ") as refused:
+            tracking.find_training_run(text, store=store)
+    command = str(refused.value).partition("(")[2].removesuffix(")")
+    subprocess.run(command, shell=True, check=True)
+    assert tracking.find_training_run("a name", store=store).run_id == run.id
+    with start_run(store, name="a name", lease="digest/two") as other:
+        other.log_text("train/model.safetensors", "")
+    open_store(store).client.delete_run(run.id)
+    assert tracking.find_training_run("a name", store=store).run_id == other.id
+
+
+def test_the_search_for_a_run_creates_no_store(tmp_path):
+    with pytest.raises(UserError, match=r"mlflow\.db is missing: no run is recorded"):
+        tracking.find_training_run("abc", store=tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(
