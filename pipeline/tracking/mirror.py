@@ -6,19 +6,18 @@ so a server that sends its response in small pieces never exceeds it, and a wait
 thread of MLflow would keep this process from ending.
 """
 
-import multiprocessing
+import json
 import os
 import re
 import shlex
-import signal
+import subprocess
 import sys
-import threading
 import time
-from multiprocessing.connection import Connection
+from multiprocessing.connection import wait
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipeline.paths import store_dir
+from pipeline.paths import PACKAGE, store_dir
 
 TIMEOUT = 15  # seconds by which a server may delay a stage
 TIMEOUT_PER_RUN = 4  # seconds more per copied run, which takes 2 on two busy cores
@@ -93,58 +92,51 @@ def mirror_runs(
     Raises:
         OSError: If not all runs were copied in time; the message says why.
     """
-    spawn = multiprocessing.get_context("spawn")
-    receiver, sender = spawn.Pipe(duplex=False)
     request_timeout = REQUEST_TIMEOUT if run_id else SYNC_TIMEOUT
-    arguments = (folder, server, run_id, request_timeout, sender)
-    process = spawn.Process(target=_copying_process, args=arguments, daemon=True)
-    process.start()
-    sender.close()
     addresses: dict[str, str] = {}
     start = time.monotonic()
     timeout: float = TIMEOUT if run_id else SYNC_TIMEOUT
     reason = f"not done after {timeout} s"
-    try:
-        while receiver.poll(timeout):
-            message = receiver.recv()
-            if isinstance(message, str):
-                reason = message
-                break
-            addresses |= message
-            if run_id:  # the limit applies to all messages together
-                deadline = start + TIMEOUT + TIMEOUT_PER_RUN * len(addresses)
-                timeout = max(0, deadline - time.monotonic())
-    except EOFError:
-        reason = "the copying process ended early"
-    finally:
-        process.kill()
-        process.join()
+    with _copying_process(folder, server, run_id or "", request_timeout) as process:
+        assert process.stdout
+        try:
+            while wait([process.stdout.fileno()], timeout):
+                line = process.stdout.readline()
+                message = json.loads(line or '"the copying process ended early"')
+                if isinstance(message, str):
+                    reason = message
+                    break
+                addresses |= message
+                if run_id:  # the limit applies to all messages together
+                    deadline = start + TIMEOUT + TIMEOUT_PER_RUN * len(addresses)
+                    timeout = max(0, deadline - time.monotonic())
+        finally:
+            process.kill()
     if reason:
         raise OSError(f"{server} did not accept it: {reason}")
     return addresses
 
 
 def _copying_process(
-    folder: Path, server: str, run_id: str | None, timeout: int, parent: Connection
-) -> None:
-    """Send what `copy_runs` yields, and at the end why it failed, or ""."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(timeout)
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # a retry would create twice
-    from pipeline.tracking.mirror_copy import copy_runs, describe_error
+    folder: Path, server: str, run_id: str, request_timeout: int
+) -> "subprocess.Popen[bytes]":
+    """Start `mirror_copy`; it ends when its input ends, so also with this process.
 
-    try:
-        for addresses in copy_runs(folder, server, run_id):
-            parent.send(addresses)
-        parent.send("")
-    except Exception as error:  # MLflow's client can raise anything
-        parent.send(describe_error(error))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-    os._exit(1)
+    It is not a process of multiprocessing, which would run the user's script again.
+    """
+    command = [sys.executable, "-m", "pipeline.tracking.mirror_copy"]
+    places = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        "PYTHONPATH": os.pathsep.join(places),
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(request_timeout),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a retry would create twice
+    }
+    return subprocess.Popen(
+        [*command, str(folder), server, run_id],
+        env=os.environ | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,  # so that `wait` sees every line
+        start_new_session=True,  # Ctrl-C is for this process
+    )

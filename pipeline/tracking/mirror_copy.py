@@ -6,7 +6,10 @@ next one continues, and nothing is lost or stored twice.
 
 import hashlib
 import json
+import os
 import re
+import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -254,3 +257,28 @@ def _state(run: Run, points: list[Metric]) -> str:
     sizes = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
     return hashlib.sha256(state.encode()).hexdigest()
+
+
+def main(folder: str, server: str, run_id: str) -> None:
+    """Print what `copy_runs` yields as lines of JSON, at the end the error, or ""."""
+    results, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: SIM115
+    threading.Thread(target=_end_with_input, daemon=True).start()
+
+    def send(message: object) -> None:
+        print(json.dumps(message), file=results, flush=True)
+
+    try:
+        for addresses in copy_runs(Path(folder), server, run_id or None):
+            send(addresses)
+        send("")
+    except Exception as error:  # MLflow's client can raise anything
+        send(describe_error(error))
+
+
+def _end_with_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

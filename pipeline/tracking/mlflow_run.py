@@ -103,13 +103,23 @@ class MlflowRun(Run):
         example = pixels.numpy()
         inputs = Schema([TensorSpec(example.dtype, (-1, SIDE, SIDE))])
         outputs = Schema([TensorSpec(example.dtype, (-1, CLASSES))])
-        mlflow.pytorch.log_model(
-            torch.nn.Sequential(deepcopy(network), torch.nn.Softmax(dim=1)).eval(),
+        # Not MLflow's active run and experiment: these belong to the user's notebook.
+        model = self._client.create_logged_model(
+            self._experiment_id,
             name="model",
-            signature=ModelSignature(inputs, outputs),
-            input_example=example,
-            pip_requirements=[f"{p}=={provenance.version(p)}" for p in REQUIREMENTS],
+            source_run_id=self.id,
+            params=self._client.get_run(self.id).data.params,
         )
+        requirements = [f"{name}=={provenance.version(name)}" for name in REQUIREMENTS]
+        with self._store.selected():
+            mlflow.pytorch.log_model(
+                torch.nn.Sequential(deepcopy(network), torch.nn.Softmax(dim=1)).eval(),
+                model_id=model.model_id,
+                run_id=self.id,
+                signature=ModelSignature(inputs, outputs),
+                input_example=example,
+                pip_requirements=requirements,
+            )
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str

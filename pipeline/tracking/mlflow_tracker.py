@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import mlflow
 from mlflow.entities import Param, Run, RunTag
 
 from pipeline.tracking import mirror, provenance
@@ -42,7 +41,7 @@ class MlflowTracker(Tracker):
             runs = store.search(f"tags.claim = '{lease}'")
             run = runs[0] if runs else store.create_run(name, tags)
             run_id: str = run.info.run_id
-            mlflow.start_run(run_id=run_id, nested=True)  # log_model writes to this run
+            store.client.update_run(run_id, status="RUNNING")  # it may be a resumed one
         status, error = "KILLED", ""
         try:
             with store.translate_errors():
@@ -105,7 +104,7 @@ class MlflowTracker(Tracker):
         """Close a run; if the store cannot be written to, print a message."""
         run_id, client = run.info.run_id, self.store.client
         try:
-            mlflow.end_run(status)
+            client.set_terminated(run_id, status)
             if error:
                 client.set_tag(run_id, "error", error[:MAX_ERROR])
             elif "error" in run.data.tags:  # of an attempt before it was resumed

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from pipeline.tracking.interface import RecordedRun, lease_lock
 
 DEFAULT_EXPERIMENT = "digits"
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
+_selection = threading.RLock()
 STORE_ERRORS = (MlflowException, SQLAlchemyError)
 
 
@@ -84,6 +86,25 @@ class Store:
                     self.client.set_terminated(run.info.run_id, "KILLED")
 
     @contextmanager
+    def selected(self) -> Iterator[None]:
+        """Make this the store of MLflow's functions that take no client.
+
+        They and torch.export serve one thread at a time. Afterwards, the store and the
+        MLFLOW_TRACKING_URI of the user are selected again.
+        """
+        with _selection:
+            environment = os.environ.get("MLFLOW_TRACKING_URI")
+            before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else ""
+            mlflow.set_tracking_uri(sqlite_uri(self.folder / "mlflow.db"))
+            try:
+                yield
+            finally:
+                mlflow.set_tracking_uri(before)
+                os.environ.pop("MLFLOW_TRACKING_URI", None)
+                if environment is not None:
+                    os.environ["MLFLOW_TRACKING_URI"] = environment
+
+    @contextmanager
     def translate_errors(self) -> Iterator[None]:
         """Turn an error of the database into an OSError with one line."""
         try:
@@ -111,7 +132,6 @@ def open_store(folder: Path) -> Store:
     try:
         if not database.exists():
             _create(database)
-        _use(uri)
         client = MlflowClient(uri)
         experiment = client.get_experiment_by_name(name)
         experiment = experiment or _create_experiment(client, name, folder)
@@ -140,15 +160,6 @@ def write_lock(folder: Path) -> AbstractContextManager[None]:
     """Hold the lock for operations that MLflow itself does not make safe."""
     waiting = f"waiting for another process that writes to {folder / 'mlflow.db'}"
     return files.lock(folder / ".mlflow.db.lock", waiting=waiting)
-
-
-def _use(uri: str) -> None:
-    """Select a store in MLflow, and keep the MLFLOW_TRACKING_URI of the user."""
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(uri)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
-    if before is not None:
-        os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def sqlite_uri(database: Path) -> str:

@@ -1,7 +1,6 @@
 import json
 from contextlib import suppress
 
-import mlflow
 import pytest
 import torch
 from mlflow.entities import LoggedModelOutput
@@ -39,7 +38,7 @@ def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
     for _ in range(3):  # killed while recording, killed afterwards, finished
         with suppress(KeyboardInterrupt), start_run(store) as run:
             if not models:
-                begun = mlflow.initialize_logged_model("model", source_run_id=run.id)
+                begun = client.create_logged_model("1", "model", run.id)
                 client.log_outputs(run.id, [LoggedModelOutput(begun.model_id, 0)])
             else:
                 run.log_model(new_network(3), torch.zeros(2, 28, 28))
