@@ -5,19 +5,19 @@ seconds per run, or 0.1 s if an unchanged copy is already on the server. A copy 
 tag `copy.of` with the id of its original; metrics, files and times are the same.
 """
 
-from pipeline import UserError
+from pipeline import ConfigError
 from pipeline.cli import SyncConfig, stage
 from pipeline.paths import store_dir
 
 
 def sync(cfg: SyncConfig) -> None:
     """Copy the missing runs, and print how many are on the server."""
-    from pipeline import tracking
-
     if cfg.server is None:
-        raise UserError(
+        raise ConfigError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
+    from pipeline import tracking
+
     addresses = tracking.sync_runs(store=store_dir(), server=cfg.server)
     print(f"runs on {cfg.server}, identical to the local ones: {len(addresses)}")
 

@@ -24,7 +24,7 @@ from pipeline.cli.config import (
     to_dict,
     validate,
 )
-from pipeline.cli.schema import HYPERPARAMETERS, StageConfig
+from pipeline.cli.schema import HYPERPARAMETERS, StageConfig, contains
 from pipeline.paths import conf_dir
 
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
@@ -48,6 +48,7 @@ class Command:
     swept: dict[str, list[Any]]  # the values of each key that a sweep varies
     is_sweep: bool = False
     n_jobs: int = 1  # trained in parallel; -1: one per core
+    cfg: str | None = None  # what --cfg prints: job, hydra or all
     information: list[str] = field(default_factory=list)  # for Hydra, which prints it
 
 
@@ -86,16 +87,16 @@ def parse(
             problems.append(str(error))
         if isinstance(values.get(key), SweepValues):
             swept[key] = values[key]
-    if values["reproduce"] and is_sweep:
-        problems.append("reproduce takes one run: leave out -m or experiment")
+    refused = schema.no_sweep if is_sweep else {}
+    problems += [f"{key} {rule}" for key, rule in refused.items() if values[key]]
     invalid, every = _check_values(schema, values, swept, given=texts)
     if problems + invalid:
         problems += invalid + every
         raise ConfigError("\n".join(dict.fromkeys(problems)))
     asked = [each for each in arguments if each not in (*words, "-m", "--multirun")]
-    shown = settings | {key: as_text(values[key]) for key in typed}
+    shown = settings | {key: _quote(values[key]) for key in typed} if asked else {}
     information = [*asked, *(f"{key}={text}" for key, text in shown.items())]
-    return Command(values, swept, is_sweep, int(n_jobs), information if asked else [])
+    return Command(values, swept, is_sweep, int(n_jobs), flags.cfg, information)
 
 
 def _check_values(
@@ -238,9 +239,10 @@ def _parse_value(
     swept = sweep and key in HYPERPARAMETERS
     if text == "null" and defaults()[key] is None:
         return None
-    if schema.accepts(key, list):
+    annotation = schema.model_fields[key].annotation
+    if contains(annotation, list):
         return _parse_list(key, text)
-    if schema.accepts(key, str):
+    if contains(annotation, str):
         return _parse_texts(text) if swept else _unquote(text)
     value = _parse_with_hydra(key, text)
     if isinstance(value, SweepValues) and not swept:
@@ -296,6 +298,17 @@ def _parse_with_hydra(key: str, text: str) -> object:
     if not values:  # range(3,1)
         raise _unreadable(key, text)
     return values if is_sweep else values[0]
+
+
+def _quote(value: object) -> str:
+    """Return a value in Hydra's syntax, in which ${ would refer to another key."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if isinstance(value, list):
+        return f"[{','.join(map(_quote, value))}]"
+    if not isinstance(value, str):
+        return as_text(value)
+    return QuotedString(value.replace("${", r"\${"), Quote.single).with_quotes()
 
 
 def _shorten(text: str) -> str:

@@ -47,7 +47,7 @@ def stage(
 
 
 def _print_information(command: Command, schema: type[StageConfig]) -> None:
-    if {"job", "--cfg=job", "-c=job"} & {*command.information}:
+    if command.cfg == "job":
         print(as_yaml(validate(schema, command.values)), end="")
         return
     import hydra

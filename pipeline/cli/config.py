@@ -40,7 +40,9 @@ def validate(
     try:
         config = schema.model_validate(dict(values))
     except ValidationError as error:
-        lines += map(_explain, error.errors())
+        # The last error for each value: those of int | Text begin with one for int.
+        errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
+        lines += map(_explain, errors.values())
     lines += schema.conflicts(values)
     if lines:
         raise ConfigError("\n".join(lines))
@@ -53,6 +55,7 @@ def _explain(error: "ErrorDetails") -> str:
         return f"{key} has no value: set it in conf/config.yaml"
     rule = error["msg"].removeprefix("Value error, ")
     rule = rule.replace("Input should be", "must be")
+    rule = rule.replace("String should have at least 1 character", "must not be empty")
     if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
         return rule
     return f"{key} {rule}, got {error['input']!r} ({describe_default(key)})"

@@ -25,15 +25,15 @@ def _server(value: str | None) -> str | None:
     return server_address(value)
 
 
-def _not_empty(value: str) -> str:
-    if not value:
-        raise ValueError("must not be empty")
-    return value
-
-
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 Server = Annotated[str | None, AfterValidator(_server)]
-Text = Annotated[str, AfterValidator(_not_empty)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+def contains(annotation: object, kind: type) -> bool:
+    """Return whether a type is str or list, or a union with it."""
+    found = kind in (annotation, get_origin(annotation))
+    return found or any(contains(part, kind) for part in get_args(annotation))
 
 
 class StageConfig(BaseModel):
@@ -41,18 +41,7 @@ class StageConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
-
-    @classmethod
-    def accepts(cls, key: str, kind: type) -> bool:
-        """Return whether the type of a key, or a part of it, is str or list."""
-
-        def contains(annotation: object) -> bool:
-            parts = get_args(annotation)
-            return kind in (annotation, get_origin(annotation), *parts) or any(
-                map(contains, parts)
-            )
-
-        return contains(cls.model_fields[key].annotation)
+    no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep refuses, and why
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
@@ -86,6 +75,7 @@ class RecordedConfig(StageConfig):
 class TrainConfig(DataConfig, RecordedConfig):
     """Options of the stage train."""
 
+    no_sweep = {"reproduce": "takes one run: leave out -m or experiment"}
     split: Literal["exercise", "holdout"]
     hidden: int = Field(ge=1, le=10_000)
     epochs: int = Field(ge=1, le=10_000)

@@ -3,6 +3,7 @@ import os
 import time
 
 import pytest
+import yaml
 
 from pipeline import ConfigError
 from pipeline.cli import (
@@ -105,6 +106,7 @@ def test_an_invalid_argument_is_refused_with_key_rule_and_value(arguments, messa
             "server=x",
             "not an option of this stage; options: run, model, i",
         ),
+        (PredictConfig, "images=", "images must not be empty, got ''"),
         (EvaluateConfig, "folder", "did you mean sets=folder?"),
         (
             InspectConfig,
@@ -191,13 +193,27 @@ def test_a_flag_is_not_read_as_the_value_of_the_flag_before_it(before, flag):
     assert problem.startswith(("unknown flag -", "argument -c/--cfg: "))
 
 
-@pytest.mark.parametrize("flags", [["--cfg", "job", "--resolve"], ["--cfg=job"]])
+@pytest.mark.parametrize("flags", [["--cfg", "job", "--resolve"], ["-cjob"]])
 def test_cfg_job_shows_a_job_of_a_sweep(flags):
     command = read("-m", "hidden=5,6", *flags)
-    assert (
-        "job" in command.information[0] + command.information[1]
-        and command.values["hidden"] == 5
-    )
+    assert command.cfg == "job" and command.values["hidden"] == 5
+
+
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--cfg=job"], ["-cjob"]])
+def test_cfg_job_prints_the_options_of_the_stage(new_project, flags):
+    printed = new_project.run("predict", *flags, "images=a").stdout
+    assert printed == "run: null\nmodel: null\nimages: a\n"
+
+
+def test_cfg_all_prints_text_as_typed(new_project):
+    images = r"photo(1),a=b '[x]' \'.png"
+    printed = new_project.run("predict", "--cfg", "all", f"images={images}").stdout
+    assert yaml.safe_load(printed)["images"] == images
+    printed = new_project.run("predict", "--cfg=all", "images=${seed}").stdout
+    assert yaml.safe_load(printed)["images"].endswith("${seed}")
+    sets = "sets=['mnist',digits]"
+    printed = new_project.run("evaluate", "-call", "--resolve", sets).stdout
+    assert yaml.safe_load(printed)["sets"] == ["mnist", "digits"]
 
 
 def test_the_flag_for_sweeps_may_be_anywhere():

@@ -17,7 +17,7 @@ from pipeline.cli.config import (
     run_name,
     validate,
 )
-from pipeline.cli.schema import SyncConfig, TrainConfig
+from pipeline.cli.schema import SyncConfig, TrainConfig, contains
 
 STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
 
@@ -34,8 +34,9 @@ def test_every_key_of_the_configuration_is_an_option_of_a_stage():
 
 
 def test_text_and_lists_are_recognised_by_the_types_of_the_options():
+    fields = [item for s in STAGES.values() for item in s.model_fields.items()]
     accepted = {
-        kind: {k for s in STAGES.values() for k in s.model_fields if s.accepts(k, kind)}
+        kind: {key for key, field in fields if contains(field.annotation, kind)}
         for kind in (str, list)
     }
     assert accepted[list] == {"sets"}
@@ -103,6 +104,13 @@ def test_a_server_that_is_not_an_address_or_has_a_password_is_refused(server):
     rule = "must not contain a password" if "@" in server else "must be an address such"
     with pytest.raises(ConfigError, match=rule):
         validate(TrainConfig, defaults() | {"server": server})
+
+
+def test_sync_without_a_server_is_an_invalid_command(empty_project):
+    done = empty_project("serverless", store=False).run("sync", status=2)
+    first, problem, _ = done.stderr.splitlines()
+    assert first == "error: invalid arguments; nothing was run"
+    assert problem.startswith("  server is missing: set server=http://... or MLFLOW_")
 
 
 def test_the_default_server_is_the_tracking_uri_of_the_environment(monkeypatch):
