@@ -11,6 +11,7 @@ from typing import Any
 
 from mlflow.entities import Param, Run, RunTag
 
+from pipeline.terminal import wrap
 from pipeline.tracking import mirror, provenance
 from pipeline.tracking.interface import Tracker
 from pipeline.tracking.mlflow_run import MAX_ERROR, NO_LEASE, MlflowRun
@@ -97,7 +98,7 @@ class MlflowTracker(Tracker):
         tags = provenance.run_tags({"weights.sha256": sha256}, NO_LEASE)
         run = store.create_run(name, tags)
         created = f"created {name} ({run.info.run_id})"
-        print(f"the store has no run of this network; {created}")
+        print(wrap(f"the store has no run of this network; {created}"))
         return run
 
     def _close(self, run: Run, status: str, error: str) -> None:

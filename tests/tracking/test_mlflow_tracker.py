@@ -131,7 +131,9 @@ def test_an_unknown_network_gets_a_run_once_and_a_message(tracker, only_run, cap
             pass
     run = only_run()
     assert (run.info.status, run.info.run_name) == ("FINISHED", "network f00d")
-    assert capsys.readouterr().out.count("the store has no run of this network") == 1
+    printed = capsys.readouterr().out
+    assert printed.count("the store has no run of this network") == 1
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_the_run_of_an_unknown_network_is_closed_even_after_errors(
