@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import SIDE, ConfigError, UserError
 from pipeline.cli import (
+    HYPERPARAMETERS,
     TrainConfig,
     as_yaml,
     defaults,
@@ -97,9 +98,10 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
 
     run = str(cfg.reproduce)
     original = training.RecordedTraining.load(run, store=store_dir())
-    run_id = original.run.run_id
+    run_id, metadata = original.run.run_id, original.model.metadata
+    recorded = {key: metadata[key] for key in HYPERPARAMETERS if key in metadata}
     try:
-        cfg = validate(TrainConfig, dict(cfg) | original.hyperparameters)
+        cfg = validate(TrainConfig, dict(cfg) | recorded)
     except ConfigError as error:
         raise UserError(f"run {run_id} cannot be reproduced: {error}") from None
     original.check_data(outputs_dir() / "data")
@@ -164,7 +166,7 @@ def _train(
             run.describe(_description(cfg, dataset, network, metrics))
             if expected:
                 run.set_tags({"reproduced": str(sha256 == expected).lower()})
-    _print_summary(dataset, network, metrics, cfg.split)
+    _print_summary(cfg, dataset, split, network, metrics)
     print(f"\nfiles  {context.folder}\n       weights.sha256 {sha256}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
@@ -245,7 +247,11 @@ def _description(
 
 
 def _print_summary(
-    dataset: "Dataset", network: "Network", metrics: dict[str, float], split: str
+    cfg: TrainConfig,
+    dataset: "Dataset",
+    split: "Split",
+    network: "Network",
+    metrics: dict[str, float],
 ) -> None:
     """Print the final scores and the probabilities of the first validation image."""
     from pipeline import datasets
@@ -256,10 +262,10 @@ def _print_summary(
         f"{metrics['final/train_accuracy']:8.2%}   of the trained network\n"
         f"validation  {metrics['val/loss']:.4f}   {metrics['val/accuracy']:8.2%}\n"
     )
-    val, names = dataset.split(split).val, datasets.spec(dataset.name).class_names
+    val, names = split.val, datasets.spec(dataset.name).class_names
     probabilities = network.predict(val.images[:1])[0].tolist()
     answer = names[probabilities.index(max(probabilities))]
-    kind = "test" if split == "exercise" else "validation"
+    kind = "test" if cfg.split == "exercise" else "validation"
     label = names[val.labels[0]]
     print(f"{kind} image 0 is classified as {answer}; its label is {label}")
     print("\n".join(probability_bars(probabilities, names)))

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch.nn.utils import parameters_to_vector
@@ -45,11 +44,6 @@ class RecordedTraining:
         model = load_trained_model(run.folder / "train" / MODEL_FILE)
         metrics = (run.folder / "train" / METRICS_FILE).read_text()
         return cls(run, model, json.loads(metrics))
-
-    @property
-    def hyperparameters(self) -> dict[str, Any]:
-        """The settings that determine the network: hidden, seed, dataset, ..."""
-        return {k: v for k, v in self.model.metadata.items() if k != "data_sha256"}
 
     def check_data(self, folder: Path) -> None:
         """Check that the data set of the training has not changed.
