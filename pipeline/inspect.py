@@ -22,6 +22,7 @@ if __name__ == "inspect":
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import UserError
 from pipeline.cli import InspectConfig, defaults, run_name, stage
 from pipeline.files import atomic_folder, write_csv
 from pipeline.paths import outputs_dir, store_dir
@@ -65,7 +66,15 @@ def inspect(cfg: InspectConfig) -> None:
         path = Path(cfg.against).expanduser()
         is_file = "/" in cfg.against or path.suffix == ".safetensors" or path.exists()
         run, model = (None, cfg.against) if is_file else (cfg.against, None)
-        other = select_trained_model(run=run, model=model, outputs=outputs, store=store)
+        try:
+            other = select_trained_model(
+                run=run, model=model, outputs=outputs, store=store
+            )
+        except UserError as error:
+            if is_file:
+                raise
+            message = f"against: there is no file {run!r}, and {error}"
+            raise UserError(message) from None
         _compare(trained, other, dataset)
     else:
         _analyse(cfg, trained, dataset)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from pipeline import ConfigError
+from pipeline import ConfigError, UserError
 from pipeline.cli import InspectConfig, defaults, validate
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.model import load_trained_model, save_model
@@ -195,6 +195,13 @@ def test_a_folder_instead_of_a_run_is_refused(workspace):
     folder = workspace.outputs / "train"
     with pytest.raises(ValueError, match=r"/train .*\.safetensors file"):
         workspace.call("inspect", against=f"{folder}")
+
+
+def test_a_name_that_is_neither_a_file_nor_a_run_is_refused(finished):
+    with pytest.raises(
+        UserError, match=r"^against: there is no file 'x', and .*run 'x'"
+    ):
+        finished.call("inspect", against="x")
 
 
 def test_a_missing_or_damaged_history_is_refused(workspace, tmp_path):
