@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.tracking import mirror
-from pipeline.tracking.interface import RecordedRun, Tracker
+from pipeline.tracking.interface import RecordedRun, Tracker, database_path
 
 if TYPE_CHECKING:
     from pipeline.tracking.store import Store
@@ -51,7 +51,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
 
     if not runs:
         raise UserError(
-            f"{store / 'mlflow.db'} has no run {text!r}: enter the id that "
+            f"{database_path(store)} has no run {text!r}: enter the id that "
             "python -m pipeline.train printed, its first characters, or the run's name"
         )
     if len(runs) > 1:
@@ -84,8 +84,9 @@ def sync_runs(*, store: Path, server: str) -> dict[str, str]:
 
 def _open_existing_store(folder: Path) -> "Store":
     """Open a store to read it, and do not create it."""
-    if not (folder / "mlflow.db").exists():
-        raise UserError(f"{folder / 'mlflow.db'} is missing: no run is recorded yet")
+    database = database_path(folder)
+    if not database.exists():
+        raise UserError(f"{database} is missing: no run is recorded yet")
     return _open_store(folder)
 
 

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor, nn
 
+LEASE_TAG = "claim"  # the tag with the lease of a run
+
+
+def database_path(folder: Path) -> Path:
+    """Return the path of the database of the store in a folder."""
+    return folder / "mlflow.db"
+
 
 @dataclass(frozen=True)
 class RecordedRun:

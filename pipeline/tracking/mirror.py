@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pipeline.paths import PACKAGE, store_dir
+from pipeline.tracking.interface import database_path
 
 TIMEOUT = 15  # seconds by which a server may delay a stage
 TIMEOUT_PER_RUN = 4  # seconds more per copied run, which takes 2 on two busy cores
@@ -59,7 +60,7 @@ def server_address(value: str | None) -> str | None:
 
 def _is_store(address: str) -> bool:
     path = re.sub(r"^sqlite(\+pysqlite)?:///", "", address)
-    return Path(unquote(path)).absolute() == store_dir() / "mlflow.db"
+    return Path(unquote(path)).absolute() == database_path(store_dir())
 
 
 def mirror_run(folder: Path, server: str, run_id: str) -> None:

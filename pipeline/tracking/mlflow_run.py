@@ -19,7 +19,7 @@ from PIL import Image
 
 from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import RecordedRun, Run
+from pipeline.tracking.interface import RecordedRun, Run, database_path
 from pipeline.tracking.mlflow_internals import image_cell, recorded_images
 from pipeline.tracking.store import (
     Store,
@@ -184,7 +184,7 @@ class MlflowRun(Run):
 
     def viewing_hint(self) -> str:
         """Return the commands that open the run in MLflow's UI."""
-        uri = shlex.quote(sqlite_uri(self._store.folder / "mlflow.db"))
+        uri = shlex.quote(sqlite_uri(database_path(self._store.folder)))
         page = f"experiments/{self._experiment_id}/runs/{self.id}"
         return (
             f"run    {self.label}\n"

@@ -13,7 +13,7 @@ from mlflow.entities import Param, Run, RunTag
 
 from pipeline.terminal import wrap
 from pipeline.tracking import mirror, provenance
-from pipeline.tracking.interface import Tracker
+from pipeline.tracking.interface import LEASE_TAG, Tracker
 from pipeline.tracking.mlflow_run import MAX_ERROR, NO_LEASE, MlflowRun
 from pipeline.tracking.store import STORE_ERRORS, Store
 
@@ -39,7 +39,7 @@ class MlflowTracker(Tracker):
         tags = provenance.run_tags(tags, lease)
         with store.translate_errors():
             store.mark_orphaned_runs_killed()
-            runs = store.search(f"tags.claim = '{lease}'")
+            runs = store.search(f"tags.{LEASE_TAG} = '{lease}'")
             run = runs[0] if runs else store.create_run(name, tags)
             run_id: str = run.info.run_id
             store.client.update_run(run_id, status="RUNNING")  # it may be a resumed one
@@ -73,20 +73,20 @@ class MlflowTracker(Tracker):
             run = self._run_of_network(run_id, weights_sha256)
             # A new run is closed before anything is added, so that a process that is
             # killed leaves no open run.
-            is_new = run.data.tags.get("claim") == NO_LEASE
+            is_new = run.data.tags.get(LEASE_TAG) == NO_LEASE
             if is_new and run.info.status != "FINISHED":
                 self.store.client.set_terminated(run.info.run_id)
             yield MlflowRun(self.store, run)
         self._mirror(run.info.run_id)
 
     def finished_run(self, *, lease: str) -> MlflowRun | None:
-        is_finished = f"tags.claim = '{lease}' AND attributes.status = 'FINISHED'"
+        is_finished = f"tags.{LEASE_TAG} = '{lease}' AND attributes.status = 'FINISHED'"
         runs = self.store.search(is_finished)
         return MlflowRun(self.store, runs[0]) if runs else None
 
     def leases(self, prefix: str) -> list[str]:
-        runs = self.store.search(f"tags.claim LIKE '{prefix}%'")
-        return [run.data.tags["claim"] for run in runs]
+        runs = self.store.search(f"tags.{LEASE_TAG} LIKE '{prefix}%'")
+        return [run.data.tags[LEASE_TAG] for run in runs]
 
     def _run_of_network(self, run_id: str | None, sha256: str) -> Run:
         """Return the newest run with these weights, or `run_id` if it has them."""

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.paths import ROOT
+from pipeline.tracking.interface import LEASE_TAG
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
 CODE = ("pipeline", "conf", "pyproject.toml")  # what can change a result
@@ -25,7 +26,7 @@ MAX_DIFF = 1_000_000  # characters
 
 def run_tags(extra: Mapping[str, str], lease: str) -> dict[str, str]:
     """Return the tags of a new run: its provenance, `extra` and its lease."""
-    return {**tags(), **extra, "host": platform.node(), "claim": lease}
+    return {**tags(), **extra, "host": platform.node(), LEASE_TAG: lease}
 
 
 def tags() -> dict[str, str]:

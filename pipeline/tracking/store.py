@@ -26,7 +26,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import UserError, files
 from pipeline.tracking import mlflow_internals
-from pipeline.tracking.interface import RecordedRun, lease_lock
+from pipeline.tracking.interface import (
+    LEASE_TAG,
+    RecordedRun,
+    database_path,
+    lease_lock,
+)
 
 DEFAULT_EXPERIMENT = "digits"
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
@@ -78,7 +83,7 @@ class Store:
         """
         with lease_lock(self.folder):
             for run in self.search("attributes.status = 'RUNNING'"):
-                lease = run.data.tags.get("claim")
+                lease = run.data.tags.get(LEASE_TAG)
                 if lease is None or files.is_held(self.folder / lease / "lock"):
                     continue
                 # Read again: its process may have closed it before it freed the lease.
@@ -95,7 +100,7 @@ class Store:
         with _selection:
             environment = os.environ.get("MLFLOW_TRACKING_URI")
             before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else ""
-            mlflow.set_tracking_uri(sqlite_uri(self.folder / "mlflow.db"))
+            mlflow.set_tracking_uri(sqlite_uri(database_path(self.folder)))
             try:
                 yield
             finally:
@@ -112,7 +117,7 @@ class Store:
         except STORE_ERRORS as error:
             lines = str(error).splitlines()
             reason = next((line for line in lines if "Error) " in line), lines[0])
-            message = f"cannot write to {self.folder / 'mlflow.db'}: {reason}"
+            message = f"cannot write to {database_path(self.folder)}: {reason}"
             if "disk is full" in str(error):
                 raise OSError(errno.ENOSPC, message) from error
             raise OSError(message) from error
@@ -126,7 +131,7 @@ def open_store(folder: Path) -> Store:
     """
     for name in ("mlflow", "alembic"):  # they log every error that they also raise
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    database = folder / "mlflow.db"
+    database = database_path(folder)
     uri = sqlite_uri(database)
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
     try:
@@ -158,7 +163,7 @@ def open_store(folder: Path) -> Store:
 
 def write_lock(folder: Path) -> AbstractContextManager[None]:
     """Hold the lock for operations that MLflow itself does not make safe."""
-    waiting = f"waiting for another process that writes to {folder / 'mlflow.db'}"
+    waiting = f"waiting for another process that writes to {database_path(folder)}"
     return files.lock(folder / ".mlflow.db.lock", waiting=waiting)
 
 
@@ -174,7 +179,7 @@ def sqlite_uri(database: Path) -> str:
 
 def mlflow_command(folder: Path, arguments: str) -> str:
     """Return a command of MLflow for the store in a folder, to be used in a shell."""
-    uri = shlex.quote(sqlite_uri(folder / "mlflow.db"))
+    uri = shlex.quote(sqlite_uri(database_path(folder)))
     return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"
 
 
@@ -224,7 +229,7 @@ def _create_experiment(client: MlflowClient, name: str, folder: Path) -> Experim
 
 def _relocate(folder: Path, before: str) -> None:
     """Update the addresses of the artifacts in a store that was moved or copied."""
-    database, after = folder / "mlflow.db", artifact_root(folder)
+    database, after = database_path(folder), artifact_root(folder)
     if not ARTIFACT_ROOT.fullmatch(before) or not path_from_uri(after).is_dir():
         raise UserError(
             f"{database} expects its artifacts in {before}, not in {after}: move "
