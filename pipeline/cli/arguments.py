@@ -236,17 +236,17 @@ def _parse_value(
     """
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema))
-    swept = sweep and key in HYPERPARAMETERS
+    varies = key in HYPERPARAMETERS and "seed" in schema.model_fields
     if text == "null" and defaults()[key] is None:
         return None
     annotation = schema.model_fields[key].annotation
     if contains(annotation, list):
         return _parse_list(key, text)
-    if contains(annotation, str):
-        return _parse_texts(text) if swept else _unquote(text)
-    value = _parse_with_hydra(key, text)
-    if isinstance(value, SweepValues) and not swept:
-        remedy = "add -m to train each" if key in HYPERPARAMETERS else "give only one"
+    parse_text = _parse_texts if varies else _unquote
+    is_text = contains(annotation, str)
+    value: object = parse_text(text) if is_text else _parse_with_hydra(key, text)
+    if isinstance(value, SweepValues) and not (sweep and varies):
+        remedy = "add -m to train each" if varies else "give only one"
         raise ConfigError(f"{key}={_shorten(text)} has several values: {remedy}")
     return value
 

@@ -52,7 +52,7 @@ DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
         ("dataset=minst", "did you mean mnist?"),
         ("dataset=~nosuchuser/x", DATASET),
         ("dataset=" + "x" * 5000, DATASET),
-        ("dataset=mnist,digits", DATASET),
+        ("dataset=mnist,digits", "has several values: add -m to train each"),
         ("split=x", "split must be 'exercise' or 'holdout', got 'x'"),
         ("reproduce=", "reproduce must not be empty"),
         ("hidden=5,10", "hidden=5,10 has several values: add -m"),
