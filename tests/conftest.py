@@ -193,6 +193,14 @@ class Server:
         self.process.wait()
 
 
+@pytest.fixture(autouse=True)
+def no_tracking_uri():
+    """Unset what mlflow.set_tracking_uri set, because the stages would read it."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    yield
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
 @pytest.fixture(scope="session")
 def new_server(tmp_path_factory):
     """Return a function that starts an MLflow server; all end with the tests."""
