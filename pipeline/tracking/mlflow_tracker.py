@@ -3,6 +3,7 @@
 `mlflow_run` records the data of a run. A server receives a copy of a closed run.
 """
 
+import atexit
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -102,7 +103,7 @@ class MlflowTracker(Tracker):
         return run
 
     def _close(self, run: Run, status: str, error: str) -> None:
-        """Close a run; if the store cannot be written to, print a message."""
+        """Close a run, after an interrupt perhaps at exit, or print a message."""
         run_id, client = run.info.run_id, self.store.client
         try:
             client.set_terminated(run_id, status)
@@ -113,8 +114,23 @@ class MlflowTracker(Tracker):
             if status != "FINISHED":  # a sweep's workers may have been killed with it
                 self.store.mark_orphaned_runs_killed()
         except STORE_ERRORS:
-            print(f"run {run_id} could not be marked {status}", file=sys.stderr)
+            # An interrupt inside a transaction keeps the database locked until its
+            # traceback is freed, which is the case when the process ends.
+            if status == "KILLED":
+                atexit.register(self._close_at_exit, run_id)
+            else:
+                _print_not_closed(run_id, status)
+
+    def _close_at_exit(self, run_id: str) -> None:
+        try:
+            self.store.client.set_terminated(run_id, "KILLED")
+        except STORE_ERRORS:
+            _print_not_closed(run_id, "KILLED")
 
     def _mirror(self, run_id: str) -> None:
         if self.server:
             mirror.mirror_run(self.store.folder, self.server, run_id)
+
+
+def _print_not_closed(run_id: str, status: str) -> None:
+    print(f"run {run_id} could not be marked {status}", file=sys.stderr)

@@ -111,8 +111,7 @@ def fit(
     Args:
         network: The network.
         adam: Its optimizer.
-        split: The training images, which every epoch shuffles, and the validation
-            images, which do not change the network.
+        split: The images for training, shuffled in every epoch, and for validation.
         epochs: The numbers of the epochs, such as range(1, 21).
         batch_size: Images per step. The last batch of an epoch may be smaller.
         generator: The random generator that shuffles the images.
