@@ -20,7 +20,6 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -57,16 +56,23 @@ class Workspace:
 
     outputs: Path
 
+    @contextlib.contextmanager
+    def captured(self):
+        """Use these outputs in this process; yield the text that is printed."""
+        with (
+            pytest.MonkeyPatch.context() as environment,
+            contextlib.redirect_stdout(io.StringIO()) as text,
+        ):
+            environment.setenv("PIPELINE_OUTPUTS", str(self.outputs))
+            # Set by MLflow in this process.
+            environment.delenv("MLFLOW_TRACKING_URI", raising=False)
+            yield text
+
     def call(self, stage, **keys):
         """Call a stage in this process with these keys; return what it prints."""
         function = getattr(importlib.import_module(f"pipeline.{stage}"), stage)
         schema = getattr(cli, f"{stage.title()}Config")
-        text = io.StringIO()
-        with (
-            patch.dict(os.environ, PIPELINE_OUTPUTS=str(self.outputs)),
-            contextlib.redirect_stdout(text),
-        ):
-            os.environ.pop("MLFLOW_TRACKING_URI", None)  # set by MLflow in this process
+        with self.captured() as text:
             if stage == "train":
                 function(**keys)
             else:
@@ -254,6 +260,17 @@ def write_idx():
         path.write_bytes(header + array.tobytes())
 
     return write
+
+
+@pytest.fixture
+def idx_folder(tmp_path, few, write_idx):
+    """A folder with 600 training and 300 test images as two pairs of IDX files."""
+    folder = tmp_path / "my digits"
+    folder.mkdir()
+    for name, part in (("train", few.train), ("t10k", few.val)):
+        write_idx(folder / f"{name}-images-idx3-ubyte", part.images)
+        write_idx(folder / f"{name}-labels-idx1-ubyte", part.labels)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -125,22 +125,17 @@ def test_all_correlated_pairs_are_counted_and_rates_are_not_rounded_to_0(
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_the_page_has_the_name_of_the_run_and_no_path(
-    empty_project, few, tmp_path, write_idx
-):
-    project, images = empty_project("shared page"), tmp_path / "my folder"
-    images.mkdir()
-    for name, part in (("train", few.train), ("t10k", few.val)):
-        write_idx(images / f"{name}-images-idx3-ubyte", part.images)
-        write_idx(images / f"{name}-labels-idx1-ubyte", part.labels)
-    project.call("train", dataset=str(images), epochs=1, hidden=3)
+def test_the_page_has_the_name_of_the_run_and_no_path(empty_project, idx_folder):
+    project = empty_project("shared page")
+    project.call("train", dataset=str(idx_folder), epochs=1, hidden=3)
     project.call("inspect")
     page = (project.outputs / "inspect" / "report.html").read_text()
     data = gzip.decompress(base64.b64decode(re.search(r"H4sI[\w+/=]+", page)[0]))
     (run,) = project.runs()
-    assert "dataset=my_folder-" in run.info.run_name
+    assert "dataset=my_digits-" in run.info.run_name
     assert run.info.run_name.encode() in data
-    assert str(tmp_path).encode() not in data and str(tmp_path) not in page
+    path = str(idx_folder)
+    assert path.encode() not in data and path not in page
 
 
 def test_a_question_about_neurons_does_not_change_the_analysis(

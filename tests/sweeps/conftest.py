@@ -1,10 +1,6 @@
 """Sweeps that run in the process of the tests, and the runs that they record."""
 
-import contextlib
-import io
-import os
 from dataclasses import dataclass
-from unittest.mock import patch
 
 import pytest
 
@@ -33,11 +29,8 @@ class Sweep:
         words |= dict(argument.split("=", 1) for argument in arguments)
         pairs = [f"{key}={value}" for key, value in words.items()]
         command = parse(["-m", *pairs], TrainConfig, sweeps=True)
-        text, error = io.StringIO(), ""
-        with (
-            patch.dict(os.environ, PIPELINE_OUTPUTS=str(self.workspace.outputs)),
-            contextlib.redirect_stdout(text),
-        ):
+        error = ""
+        with self.workspace.captured() as text:
             try:
                 run_sweep(train_and_record, command)
             except ValueError as refused:

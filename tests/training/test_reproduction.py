@@ -79,17 +79,13 @@ def test_a_flipped_bit_in_the_data_is_refused(workspace):
 
 
 def test_other_data_are_refused_with_the_names_of_the_changed_files(
-    empty_project, few, tmp_path, write_idx
+    empty_project, few, idx_folder, write_idx
 ):
-    project, folder = empty_project("other data"), tmp_path / "images"
-    folder.mkdir()
-    for name, part in (("train", few.train), ("t10k", few.val)):
-        write_idx(folder / f"{name}-images-idx3-ubyte", part.images)
-        write_idx(folder / f"{name}-labels-idx1-ubyte", part.labels)
-    project.call("train", dataset=str(folder), epochs=1, hidden=3)
-    labels = folder / "t10k-labels-idx1-ubyte"
+    project = empty_project("other data")
+    project.call("train", dataset=str(idx_folder), epochs=1, hidden=3)
+    labels = idx_folder / "t10k-labels-idx1-ubyte"
     write_idx(labels, np.roll(few.val.labels, 1))
-    rule = f"a different version of {folder}: restore {labels.name}$"
+    rule = f"a different version of {idx_folder}: restore {labels.name}$"
     with pytest.raises(ValueError, match=rule):
         project.call("train", reproduce=project.run_id())
     assert len(project.runs()) == 1
