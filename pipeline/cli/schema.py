@@ -32,8 +32,8 @@ Text = Annotated[str, Field(min_length=1)]
 
 def contains(annotation: object, kind: type) -> bool:
     """Return whether a type is str or list, or a union with it."""
-    found = kind in (annotation, get_origin(annotation))
-    return found or any(contains(part, kind) for part in get_args(annotation))
+    is_kind = kind in (annotation, get_origin(annotation))
+    return is_kind or any(contains(part, kind) for part in get_args(annotation))
 
 
 class StageConfig(BaseModel):
