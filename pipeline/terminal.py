@@ -1,6 +1,6 @@
-"""Terminal output: tables, bars and progress bars.
+"""Terminal output: tables, bars, progress bars and status lines.
 
-Progress bars appear only on a terminal; everything else is plain text.
+Progress bars and status lines appear only on a terminal; everything else is plain text.
 """
 
 import io
@@ -9,6 +9,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.files import printable
@@ -68,6 +69,22 @@ def print_error(message: str) -> None:
             for line in lines
         ]
     print("\n".join(lines), file=sys.stderr)
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Show a line on a terminal during a step that prints nothing; then remove it.
+
+    The step must not show another status line or a progress bar.
+    """
+    if not sys.stdout.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console().status(Text(printable(text))):
+        yield
 
 
 def progress(description: str) -> Callable[[Sequence[Item]], Iterable[Item]]:

@@ -1,10 +1,17 @@
+import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from pipeline.files import printable
-from pipeline.terminal import probability_bars, progress, progress_bar, table
+from pipeline.terminal import (
+    probability_bars,
+    progress,
+    progress_bar,
+    status,
+    table,
+)
 
 
 @pytest.mark.parametrize("text", ["7 ü'.png", "数字.png", "a\u00e9😀", "x = 1; y"])
@@ -39,6 +46,19 @@ def test_a_progress_bar_is_shown_on_a_terminal_only(capsys, monkeypatch):
         bar.advance(task, 3)
     shown = capsys.readouterr().out
     assert "images" in shown and "3/4" in shown
+
+
+def test_a_status_line_is_shown_on_a_terminal_only_and_removed(capsys, monkeypatch):
+    with status("reading"):
+        pass
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with status("reading [1/2]"):
+        pass
+    shown = capsys.readouterr().out
+    assert "reading [1/2]" in shown and shown.endswith("\x1b[2K")  # erases the line
 
 
 def test_a_table_aligns_numbers_right_and_text_left():
