@@ -3,8 +3,9 @@
 `mlflow_run` records the data of a run. A server receives a copy of a closed run.
 """
 
-import atexit
+import gc
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ class MlflowTracker(Tracker):
                     opened.log_text("code.diff", diff)
                 yield opened
             status = "FINISHED"
+        except (KeyboardInterrupt, SystemExit) as interrupt:
+            # Inside a transaction, its frames would keep the database locked; Python's
+            # connections are freed by the garbage collector only.
+            traceback.clear_frames(interrupt.__traceback__)
+            gc.collect()
+            raise
         except Exception as exception:
             status, error = "FAILED", f"{type(exception).__name__}: {exception}"
             raise
@@ -103,7 +110,7 @@ class MlflowTracker(Tracker):
         return run
 
     def _close(self, run: Run, status: str, error: str) -> None:
-        """Close a run, after an interrupt perhaps at exit, or print a message."""
+        """Close a run; if the store cannot be written to, print a message."""
         run_id, client = run.info.run_id, self.store.client
         try:
             client.set_terminated(run_id, status)
@@ -114,23 +121,8 @@ class MlflowTracker(Tracker):
             if status != "FINISHED":  # a sweep's workers may have been killed with it
                 self.store.mark_orphaned_runs_killed()
         except STORE_ERRORS:
-            # An interrupt inside a transaction keeps the database locked until its
-            # traceback is freed, which is the case when the process ends.
-            if status == "KILLED":
-                atexit.register(self._close_at_exit, run_id)
-            else:
-                _print_not_closed(run_id, status)
-
-    def _close_at_exit(self, run_id: str) -> None:
-        try:
-            self.store.client.set_terminated(run_id, "KILLED")
-        except STORE_ERRORS:
-            _print_not_closed(run_id, "KILLED")
+            print(f"run {run_id} could not be marked {status}", file=sys.stderr)
 
     def _mirror(self, run_id: str) -> None:
         if self.server:
             mirror.mirror_run(self.store.folder, self.server, run_id)
-
-
-def _print_not_closed(run_id: str, status: str) -> None:
-    print(f"run {run_id} could not be marked {status}", file=sys.stderr)

@@ -1,10 +1,14 @@
+import os
 import platform
+import signal
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
 from PIL import Image
 
-from pipeline import files
+from pipeline import files, paths
 from pipeline.tracking import provenance
 from pipeline.tracking.mlflow_run import NO_LEASE
 
@@ -45,6 +49,31 @@ def test_a_run_that_ended_early_says_why_and_is_resumed_by_its_lease(
     assert (point.value, point.step, point.timestamp) == (0.5, 1, 1000)
     images = client.list_artifacts(run.id, "images")
     assert len([file for file in images if file.path.endswith(".png")]) == 1
+
+
+# As an interrupt inside a transaction of MLflow: its traceback keeps the lock.
+INTERRUPTED = """
+import sqlite3, sys
+from pathlib import Path
+from pipeline import tracking
+
+def write(database):
+    connection = sqlite3.connect(database)
+    connection.execute("BEGIN IMMEDIATE")
+    raise KeyboardInterrupt
+
+folder = Path(sys.argv[1])
+tracker = tracking.open_tracker("mlflow", folder, server=None)
+with tracker.start_run(name="a name", params={}, tags={}, lease="digest/one"):
+    write(folder / "mlflow.db")
+"""
+
+
+def test_an_interrupt_inside_a_transaction_leaves_no_run_open(store, only_run):
+    command = [sys.executable, "-c", INTERRUPTED, str(store)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(paths.ROOT)})
+    assert done.returncode == -signal.SIGINT
+    assert only_run().info.status == "KILLED"
 
 
 def test_a_finished_run_has_its_provenance_and_is_not_duplicated_by_its_lease(
