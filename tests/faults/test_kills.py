@@ -49,7 +49,6 @@ def kill(process, *, seconds=0.0, epoch=None):
 
 STAGES = {  # with the seconds that each takes on an idle machine
     "data dataset=digits": 2,
-    "train -m seed=1,2 dataset=digits epochs=2 lr={lr}": 8,
     "evaluate": 4,
     "inspect": 4,
     "predict": 2,
@@ -62,8 +61,8 @@ def test_a_killed_stage_succeeds_when_it_runs_again(
 ):
     draw = random.Random(f"{command} {SEED}")
     killed = 0
-    for point in range(KILLS):
-        arguments = command.format(lr=0.002 + point / 1e6).split()
+    arguments = command.split()
+    for _ in range(KILLS):
         for path in (digits.outputs / "data").glob("digits*"):
             if "data" in arguments:
                 path.unlink()

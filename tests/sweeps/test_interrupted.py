@@ -110,8 +110,6 @@ def test_ctrl_c_after_the_last_epoch_of_a_training_stops_the_sweep(project, swee
     ("launcher", "stop"),
     [
         ([], signal.SIGINT),
-        ([], signal.SIGKILL),
-        (TWO, signal.SIGINT),
         (TWO, signal.SIGTERM),
         (TWO, signal.SIGKILL),
     ],
