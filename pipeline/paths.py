@@ -12,6 +12,7 @@ ROOT = PACKAGE.parent  # of a clone
 MODEL_FILE = "model.safetensors"
 DETECTOR_FILE = "familiar.safetensors"
 HISTORY_FILE = "history.safetensors"
+CURVES_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 RUN_FILE = "run.json"
 

@@ -23,7 +23,7 @@ from safetensors import numpy as safetensors
 from pipeline import CLASSES, PIXELS, UserError, files
 from pipeline.model.network import Network
 from pipeline.model.ood import OodDetector
-from pipeline.paths import DETECTOR_FILE, HISTORY_FILE, RUN_FILE
+from pipeline.paths import CURVES_FILE, DETECTOR_FILE, HISTORY_FILE, RUN_FILE
 
 VERSION = 1  # of the format of these files and of checkpoints
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
@@ -279,15 +279,36 @@ class TrainedModel:
             raise UserError(f"{path} does not belong to the network in the same folder")
         return history
 
+    @cached_property
+    def curves(self) -> dict[str, list[float]]:
+        """The metrics after each epoch, by name; {} if they have no file.
+
+        Raises:
+            UserError: If the file is damaged or has another number of epochs.
+        """
+        path = self.path.with_name(CURVES_FILE)
+        if not path.is_file():
+            return {}
+        try:
+            header, *lines = path.read_text("utf-8").splitlines()
+            cells = np.array([line.split(",") for line in lines], float)
+            table = dict(zip(header.split(","), cells.T.tolist(), strict=True))
+        except UNREADABLE:
+            raise UserError(f"{path} is damaged: it is no table of numbers") from None
+        epochs = table.pop("epoch", None)
+        if epochs != [*range(1, self.epochs + 1)] or not np.isfinite(cells).all():
+            raise UserError(f"{path} does not belong to the network in the same folder")
+        return table
+
     def with_files_read(self) -> "TrainedModel":
-        """Read the detector and the history now, before another training replaces them.
+        """Read the files beside it now, before another training replaces them.
 
         They take 2 ms with 20 hidden neurons and 40 ms with 1,000.
 
         Raises:
             UserError: If one of the files is damaged or belongs to another network.
         """
-        _ = self.detector, self.history
+        _ = self.detector, self.history, self.curves
         return self
 
 

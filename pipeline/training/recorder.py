@@ -78,7 +78,7 @@ class Recorder:
         epochs = [state.epoch for state in self.history[1:]]
         rows = [{name: epoch.metrics[name] for name in METRICS} for epoch in epochs]
         table = [{"epoch": number, **row} for number, row in enumerate(rows, start=1)]
-        files.write_csv(folder / "history.csv", table)
+        files.write_csv(folder / paths.CURVES_FILE, table)
         learning_curves(rows).save(folder / "learning_curves.png")
         metrics = rows[-1] | final
         files.write_json(folder / paths.METRICS_FILE, metrics)

@@ -113,12 +113,36 @@ def test_a_damaged_run_json_is_refused_by_name(tmp_path, content):
         load_trained_model(tmp_path / "model.safetensors")
 
 
+def test_the_metrics_of_each_epoch_are_read_and_checked(tmp_path):
+    storage.save_model(tmp_path / "model.safetensors", network(), {"epochs": 2})
+    table, path = "epoch,val/loss\n1,0.5\n2,0.25\n", tmp_path / "history.csv"
+
+    def read():
+        return load_trained_model(tmp_path / "model.safetensors").curves
+
+    assert read() == {}
+    path.write_text(table)
+    assert read() == {"val/loss": [0.5, 0.25]}
+    for text, error in [
+        ("", "damaged"),
+        (table + "3", "damaged"),
+        (table.replace("0.5", "half"), "damaged"),
+        (table + "3,0.1\n", "does not belong"),
+        (table.replace("0.25", "nan"), "does not belong"),
+        ("epoch,val/loss\n", "damaged"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=rf"history\.csv .*{error}"):
+            read()
+
+
 def test_a_named_pipe_beside_a_network_is_not_read(tmp_path):
     storage.save_model(tmp_path / "model.safetensors", network(), {})
     os.mkfifo(tmp_path / "run.json")
     os.mkfifo(tmp_path / "history.safetensors")
+    os.mkfifo(tmp_path / "history.csv")
     trained = load_trained_model(tmp_path / "model.safetensors")
-    assert trained.run_id is None
+    assert trained.run_id is None and trained.curves == {}
     with pytest.raises(
         ValueError, match=r"history\.safetensors is not a safetensors file"
     ):

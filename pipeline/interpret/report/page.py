@@ -93,6 +93,7 @@ def page_data(
         "validation_images": len(val),
         "epochs": [*epochs, trained.epochs],
         "validation_accuracy": validation_accuracy,
+        "curves": trained.curves,
         "rows": rows.tolist(),
     }
     if detector := trained.detector:
