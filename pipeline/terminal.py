@@ -71,29 +71,43 @@ def print_error(message: str) -> None:
     print("\n".join(lines), file=sys.stderr)
 
 
+def new_console(**options: Any) -> "Console":  # noqa: ANN401
+    """Return a console that is no terminal in a notebook, and prints text there.
+
+    Otherwise it would display HTML there, and write nothing to its `file`.
+    """
+    from rich.console import Console
+
+    in_notebook = Console().is_jupyter
+    return Console(
+        **options,
+        force_jupyter=False,
+        force_terminal=False if in_notebook else None,
+    )
+
+
 @contextmanager
 def status(text: str) -> Iterator[None]:
     """Show a line on a terminal during a step that prints nothing; then remove it.
 
     The step must not show another status line or a progress bar.
     """
-    if not sys.stdout.isatty():
-        yield
-        return
-    from rich.console import Console
     from rich.text import Text
 
-    with Console().status(Text(printable(text))):
+    console = new_console()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(Text(printable(text))):
         yield
 
 
 def progress(description: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
     """Return a function that iterates over items and shows a progress bar."""
-    from rich.console import Console
     from rich.markup import escape
 
     def track(items: Sequence[Item]) -> Iterator[Item]:
-        with progress_bar(Console()) as bar:
+        with progress_bar(new_console()) as bar:
             yield from bar.track(items, description=escape(printable(description)))
 
     return track
@@ -152,7 +166,6 @@ def _grid(
     cells: list[list[str]], left: Sequence[str], *, gap: int, width: int = 10_000
 ) -> list[str]:
     """Return the lines of a table; it exceeds the width rather than cut numbers."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -169,5 +182,5 @@ def _grid(
     for row in cells[1:]:
         grid.add_row(*map(Text, row))
     text = io.StringIO()
-    Console(file=text, width=max(width, minimum), color_system=None).print(grid)
+    new_console(file=text, width=max(width, minimum), color_system=None).print(grid)
     return [line.rstrip() for line in text.getvalue().splitlines()]

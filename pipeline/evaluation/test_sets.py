@@ -50,8 +50,8 @@ def load_test_set(
     dataset: Dataset,
     split: str,
     folder: Path,
-    prepare: bool | None,
-    track: Track,
+    prepare: bool | None = None,
+    track: Track = iter,
 ) -> TestSet:
     """Read a set of labelled images, and preprocess them if necessary.
 
@@ -61,7 +61,7 @@ def load_test_set(
         split: How the training run divided it.
         folder: The folder of data sets.
         prepare: Whether to preprocess the images; None for the default of the set.
-        track: Iterates over the images, with a progress bar.
+        track: Iterates over the images, for example with a progress bar.
 
     Raises:
         FileNotFoundError: If the data set is not available.

@@ -12,9 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from rich.console import Console
-
-from pipeline.terminal import progress_bar
+from pipeline.terminal import new_console, progress_bar
 from pipeline.training.loop import Epoch
 
 RESUME = "run the same command again to resume"
@@ -63,7 +61,7 @@ def delayed_interrupt() -> Iterator[Interrupt]:
 
 def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
     """Yield the epochs; after each, print a line above the progress bar."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = new_console(highlight=False, soft_wrap=True)
     with progress_bar(console) as progress:
         task = progress.add_task("epochs", total=total)
         console.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
