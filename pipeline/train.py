@@ -82,10 +82,13 @@ def train_and_record(
     cfg: TrainConfig, context: RunContext | None = None
 ) -> TrainingResult:
     """Train a network, or reproduce a run; a sweep passes the context."""
+    from pipeline import datasets
+
     with _one_thread():
         if cfg.reproduce:
             return _reproduce(cfg)
-        return _train(cfg, context or RunContext())
+        dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")
+        return _train(cfg, dataset, context or RunContext())
 
 
 def _reproduce(cfg: TrainConfig) -> TrainingResult:
@@ -99,24 +102,29 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
     run = str(cfg.reproduce)
     original = training.RecordedTraining.load(run, store=store_dir())
     run_id, metadata = original.run.run_id, original.model.metadata
+    dataset = original.load_data(outputs_dir() / "data")
     recorded = {key: metadata[key] for key in HYPERPARAMETERS if key in metadata}
+    source = {"dataset": recorded.pop("dataset")}  # a folder may have moved
     try:
-        cfg = validate(TrainConfig, dict(cfg) | recorded)
+        cfg = validate(TrainConfig, dict(cfg) | recorded).model_copy(update=source)
     except ConfigError as error:
         raise UserError(f"run {run_id} cannot be reproduced: {error}") from None
-    original.check_data(outputs_dir() / "data")
     name = f"{original.run.tags['mlflow.runName']} again"
     folder = outputs_dir() / "reproduce"
     context = RunContext(folder, {"reproduces": run_id}, name)
-    result = _train(cfg, context, expected=original.model.sha256)
+    result = _train(cfg, dataset, context, expected=original.model.sha256)
     print(f"\n{original.compare(result.network, result.sha256, result.metrics)}")
     return result
 
 
 def _train(
-    cfg: TrainConfig, context: RunContext, *, expected: str | None = None
+    cfg: TrainConfig,
+    dataset: "Dataset",
+    context: RunContext,
+    *,
+    expected: str | None = None,
 ) -> TrainingResult:
-    """Load the data, initialise the network, fit it and write the results.
+    """Initialise a network, fit it to the data and write the results.
 
     The tag `reproduced` records whether the weights have the `expected` sha256, if any.
     """
@@ -124,7 +132,7 @@ def _train(
 
     from pipeline import files, model, tracking, training
 
-    dataset, split = _load(cfg)
+    split = _split(cfg, dataset)
     generator = torch.Generator().manual_seed(cfg.seed)
     network = model.Network(hidden=cfg.hidden, generator=generator)
     adam = training.Adam(network, lr=cfg.lr)
@@ -174,18 +182,15 @@ def _train(
     return TrainingResult(network, sha256, metrics, history, run.id, context.folder)
 
 
-def _load(cfg: TrainConfig) -> "tuple[Dataset, Split]":
-    """Load and divide the data."""
-    from pipeline import datasets
-
-    dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")
+def _split(cfg: TrainConfig, dataset: "Dataset") -> "Split":
+    """Divide the data; refuse a batch that is larger than the training set."""
     split = dataset.split(cfg.split)
     if cfg.batch_size > len(split.train):
         raise UserError(
             f"batch_size must be <= {len(split.train)}, the number of training images "
             f"of {dataset.name}, got {cfg.batch_size}"
         )
-    return dataset, split
+    return split
 
 
 def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:

@@ -36,8 +36,7 @@ def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Data
     """
     folder, path = Path(folder), None
     if sha256 and dataset not in REGISTRY:
-        candidates = folder.glob("*-*.safetensors")  # those of folders
-        path = next((p for p in candidates if files.file_sha256(p) == sha256), None)
+        path = find(sha256, folder=folder)
     data = Dataset.read(path or prepare(dataset, folder=folder)[0])
     if sha256 and data.sha256 != sha256:
         raise UserError(
@@ -45,6 +44,12 @@ def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Data
             f"{sha256}: train it again, or restore that data"
         )
     return data
+
+
+def find(sha256: str, *, folder: Path) -> Path | None:
+    """Return the data set's file in `folder` that has this sha256, if there is one."""
+    candidates = sorted(folder.glob("*.safetensors"))
+    return next((p for p in candidates if files.file_sha256(p) == sha256), None)
 
 
 def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:

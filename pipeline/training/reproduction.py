@@ -45,15 +45,20 @@ class RecordedTraining:
         metrics = (run.folder / "train" / METRICS_FILE).read_text()
         return cls(run, model, json.loads(metrics))
 
-    def check_data(self, folder: Path) -> None:
-        """Check that the data set of the training has not changed.
+    def load_data(self, folder: Path) -> datasets.Dataset:
+        """Load the data set of the training from the folder of all data sets.
+
+        Its file is found by its hash, even if a folder with IDX files has moved.
 
         Raises:
+            FileNotFoundError: If neither the file nor its source is available.
             UserError: If the data are not the same; the message names the files.
         """
         name, expected = (
             self.model.metadata[key] for key in ("dataset", "data_sha256")
         )
+        if stored := datasets.find(expected, folder=folder):
+            return datasets.Dataset.read(stored)
         trained_with = f"run {self.run.run_id} was trained with"
         path = folder / f"{datasets.file_name(name)}.safetensors"
         if path.exists() and path.with_suffix(".json").exists():
@@ -73,6 +78,7 @@ class RecordedTraining:
                 f"{trained_with} a different version of {name}: restore "
                 f"{', '.join(changed) or path}"
             )
+        return datasets.Dataset.read(path)
 
     def compare(
         self, network: Network, sha256: str, metrics: Mapping[str, float]

@@ -83,6 +83,8 @@ def test_other_data_are_refused_with_the_names_of_the_changed_files(
 ):
     project = empty_project("other data")
     project.call("train", dataset=str(idx_folder), epochs=1, hidden=3)
+    (prepared,) = (project.outputs / "data").glob("my_digits-*.safetensors")
+    prepared.unlink()
     labels = idx_folder / "t10k-labels-idx1-ubyte"
     write_idx(labels, np.roll(few.val.labels, 1))
     rule = f"a different version of {idx_folder}: restore {labels.name}$"
@@ -92,6 +94,9 @@ def test_other_data_are_refused_with_the_names_of_the_changed_files(
     write_idx(labels, few.val.labels)
     printed = project.call("train", reproduce=project.run_id())
     assert "reproduced byte for byte" in printed
+    idx_folder.rename(idx_folder.with_name("moved"))  # the prepared file is enough
+    again = project.call("train", reproduce=project.run_id())
+    assert "reproduced byte for byte" in again
 
 
 def test_the_report_names_another_processor_other_packages_and_another_patch(workspace):
