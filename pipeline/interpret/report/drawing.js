@@ -96,10 +96,7 @@ function buildGallery() {
     ? "Drawing board; with the keyboard, choose a test image below" : "The selected image");
   $("clear").hidden = $("steps").hidden = !model.drawable;
   board.classList.toggle("fixed", !model.drawable);
-  if (!model.drawable) {
-    $("input").append($("choose"));
-    $("choose").open = true;
-  }
+  $("choose").open = !model.drawable;
   $("image-count").textContent = model.rows.length;
   model.rows.forEach((row, place) => {
     const label = model.tensors.image_labels[place];
@@ -121,3 +118,5 @@ function showSource(answer) {
     : `test image ${model.rows[state.row]}: ${example(label)}` +
       (label === answer ? "" : ", misclassified");
 }
+
+onLoad(buildGallery);

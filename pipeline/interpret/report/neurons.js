@@ -29,13 +29,11 @@ function buildNeurons() {
   $("outputs").classList.toggle("named", !model.class_names.every((_, i) => isShort(i)));
 }
 
-let paintedEpoch = null; // the epoch whose templates are on the tiles
-function showNeurons({ hidden }) {
+function showNeurons({ hidden }, changed) {
   const max = largest(hidden) || 1;
-  if (paintedEpoch !== state.epoch)
+  if (changed.epoch)
     tiles.forEach(({ canvas }, neuron) =>
       paintGrid(canvas, SIDE, SIDE, templateColours(neuron)));
-  paintedEpoch = state.epoch;
   tiles.forEach((tile, neuron) => {
     const value = hidden[neuron], intervention = state.interventions[neuron];
     tile.value.textContent = number(value, 1);
@@ -123,7 +121,8 @@ function evaluate(interventions) {
       (images[label] ? count / images[label] : null)) };
 }
 
-function showEffect() {
+function showEffect(_, changed) {
+  if (!changed.interventions) return;
   model.before ??= evaluate([]);
   const changeText = (each) => (each.on ? `${scaleText(each)} ${shiftText(each)}` : "off");
   const changes = state.interventions.flatMap((each, neuron) =>
@@ -149,3 +148,13 @@ function showEffect() {
         (accuracy === previous ? "" : `${short(previous)} → `) + short(accuracy)));
   }));
 }
+
+onLoad(buildNeurons);
+onChange(showNeurons);
+onChange(showAnswer);
+onChange(showIntervention);
+onChange(showEffect);
+// Last, when the answer is displayed.
+onChange((_, { epoch, image, interventions }) => {
+  if (epoch || image || interventions) announce($("answer").textContent);
+});

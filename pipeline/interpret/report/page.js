@@ -1,24 +1,6 @@
-// Starts the page, shows the selected epoch, and plays the training.
+// Loads the model and starts the page; shows the selected epoch and plays the training.
 
 const EPOCH_MS = 700; // time per epoch when the training is played
-
-let displayed = {}; // what the slower parts of the page display
-function show() {
-  const result = network().classify(state.image, state.interventions);
-  showEpoch();
-  showNeurons(result);
-  showAnswer(result);
-  showSum(result);
-  showIntervention();
-  showParameter();
-  const { epoch, image } = state, interventions = JSON.stringify(state.interventions);
-  const isNew = { epoch: displayed.epoch !== epoch, image: displayed.image !== image,
-    interventions: displayed.interventions !== interventions };
-  if (isNew.epoch) showHistograms();
-  if (isNew.interventions) showEffect();
-  if (Object.values(isNew).some(Boolean)) announce($("answer").textContent);
-  displayed = { epoch, image, interventions };
-}
 
 function showEpoch() {
   const { epochs, last } = model, epoch = epochs[state.epoch];
@@ -73,6 +55,9 @@ function describe() {
   $("epoch").disabled = $("play").disabled = !model.hasHistory;
 }
 
+onLoad(describe);
+onChange(showEpoch);
+
 async function unpack(text) {
   const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -81,18 +66,15 @@ async function unpack(text) {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   readColours();
-  paintedEpoch = null;
-  displayed = {};
+  displayed = {}; // everything is painted again
   show();
 });
 
 // After the first frame, which shows that the page is loading.
 requestAnimationFrame(() => setTimeout(async () => {
   load(readTensors(await unpack($("data").textContent)));
-  for (const part of document.querySelectorAll(".bar, main")) part.hidden = false;
+  for (const part of document.querySelectorAll(".bar, .layout")) part.hidden = false;
   readColours();
-  describe();
-  buildNeurons();
-  buildGallery();
+  for (const listener of loadListeners) listener();
   useTestImage(0);
 }));

@@ -1,6 +1,8 @@
 // The selected parameter over the epochs, and the distribution of all parameters.
 
 function showParameter() {
+  $("parameter").hidden = state.input === undefined;
+  if (state.input === undefined) return;
   const { layer, input, neuron } = state, { last, networks } = model;
   const values = networks.map((each) => each.parameter(layer, input, neuron));
   const isPixel = layer === 1 && input !== null;
@@ -81,8 +83,12 @@ function histogram(name, valuesOf) {
   element("figcaption", {}, `${name}: ${plural(final.length, "parameter")}`));
 }
 
-function showHistograms() {
+function showHistograms(_, changed) {
+  if (!changed.epoch) return;
   $("histograms").replaceChildren(...[0, 1].flatMap((i) => [
     histogram(`layer_${i + 1} weights`, (each) => each.kernels[i]),
     histogram(`layer_${i + 1} biases`, (each) => each.biases[i])]));
 }
+
+onChange(showParameter);
+onChange(showHistograms);

@@ -1,7 +1,7 @@
 // Finds a neuron, parameter or pixel by its name.
 
 const NAME_PATTERNS = [ // each with a function that returns [layer, neuron, input]
-  [/^N([12])(\d+)$/i, (layer, neuron) => [layer, neuron - 1, null]],
+  [/^N([12])(\d+)$/i, (layer, neuron) => [layer, neuron - 1, undefined]],
   [/^layer_([12])(?:\.kernel)?\s*\[\s*(\d+)\s*,\s*(\d+)\s*\]$/i,
     (layer, input, neuron) => [layer, neuron, input]],
   [/^layer_([12])\.bias\s*\[\s*(\d+)\s*\]$/i, (layer, neuron) => [layer, neuron, null]],
@@ -21,10 +21,9 @@ function find(text) {
   if (neuron < 0 || neuron >= neurons)
     return `Layer ${layer} has the neurons ${neuronName(layer, 0)} to ` +
       `${neuronName(layer, neurons - 1)}, with the indices 0 to ${neurons - 1}.`;
-  if (input !== null && (input < 0 || input >= inputs))
+  if (input != null && (input < 0 || input >= inputs))
     return `The inputs of layer ${layer} have the indices 0 to ${inputs - 1}.`;
   select(layer, neuron, input);
-  if (layer === 1) tiles[neuron].button.scrollIntoView({ block: "nearest" });
   return "";
 }
 
@@ -32,5 +31,5 @@ $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const problem = find($("name").value);
   $("search-error").textContent = problem;
-  if (!problem) $("t-sum").scrollIntoView({ block: "start" });
+  if (!problem) $("t-sum").focus();
 });

@@ -1,13 +1,35 @@
 // The loaded model and the user's selection. Everything on the page follows from `model`
 // and `state`; code that changes `state` then calls `show`.
+//
+// A part of the page is one script. It calls `onLoad(build)` and `onChange(update)`:
+// `build()` runs once, when the model is loaded; `update(result, changed)` runs at once and
+// after each change, with what `Network.classify` returns for the image, and with which of
+// `epoch`, `image`, `selection` and `interventions` (true or false) are new.
 
 const model = {}; // see `load`
 const state = {
   image: null, digitCount: 1, drawn: true, // the image and the results of its preprocessing
   row: 0, // of the image in the gallery; null: a drawing
-  epoch: 0, layer: 1, neuron: 0, input: null, // null: the bias
+  epoch: 0, layer: 1, neuron: 0,
+  input: undefined, // of the selected parameter; null: the bias; undefined: none
   interventions: [],
 };
+
+const loadListeners = [], changeListeners = [];
+const onLoad = (listener) => loadListeners.push(listener);
+const onChange = (listener) => changeListeners.push(listener);
+
+let displayed = {};
+function show() {
+  const { image, epoch, layer, neuron, input } = state;
+  const result = network().classify(image, state.interventions);
+  const current = { epoch, image, selection: `${layer} ${neuron} ${input}`,
+    interventions: JSON.stringify(state.interventions) };
+  const changed = Object.fromEntries(Object.entries(current).map(
+    ([name, value]) => [name, displayed[name] !== value]));
+  displayed = current;
+  for (const listener of changeListeners) listener(result, changed);
+}
 
 function load({ tensors, metadata }) {
   const last = metadata.epochs.length - 1, hidden = tensors["layer_1.bias"].length;
@@ -30,10 +52,12 @@ const finalNetwork = () => model.networks[model.last];
 const testImage = (row) =>
   model.tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
 
-function select(layer, neuron, input = null) {
+// Select a neuron, or with an input one of its parameters, and show it in the panel.
+function select(layer, neuron, input) {
   Object.assign(state, { layer, neuron, input });
   show();
-  announce(input === null
+  openPanel();
+  announce(input === undefined
     ? `${$("t-sum").textContent}: ${$("equation").lastChild.textContent}`
     : `${$("t-parameter").textContent}. ${$("parameter-text").textContent}`);
 }

@@ -42,7 +42,7 @@ const neuronImages = ["weights", "image", "weight × pixel"].map((name, place) =
 });
 
 function showPixel(pixel) {
-  if (pixel === null) {
+  if (pixel == null) {
     $("pixel-text").textContent = "Point at a pixel to see its weight; click to select it.";
     return;
   }
@@ -79,7 +79,7 @@ function paintSquares(canvas, colourOf, isHatched) {
       context.stroke();
     }
   }
-  if (state.input === null) return;
+  if (state.input == null) return; // no pixel is selected
   context.strokeStyle = `rgb(${colours.selected})`;
   context.lineWidth = 3;
   context.strokeRect((state.input % SIDE) * size - 1.5,
@@ -101,13 +101,13 @@ function sumText(layer, neuron) {
     `a ${model.noun} divided by the sum of all ten e^z.`;
 }
 
-function showSum(result) {
+function showSum(result, changed) {
   const { layer, neuron } = state, name = neuronName(layer, neuron);
   const { listed, others, rest, bias, total } = termsOf(layer, neuron,
     layer === 1 ? result.pixels : result.hidden, layer === 1 ? 10 : 20);
-  $("t-sum").textContent = `How ${name} is computed ` +
-    (layer === 1 ? "(a neuron of layer 1)" : `(layer 2, ${classTitle(neuron)})`);
-  $("sum-text").textContent = sumText(layer, neuron);
+  $("t-sum").textContent = `${name}: neuron ${neuron + 1} of layer ${layer}` +
+    (layer === 1 ? "" : `, for ${classTitle(neuron)}`);
+  $("formula").textContent = sumText(layer, neuron);
   $("images").hidden = $("pixel-text").hidden = layer === 2;
   if (layer === 1) showImages(result);
   $("equation").replaceChildren(`${layer === 1 ? "y" : "z"} = `,
@@ -132,7 +132,7 @@ function showSum(result) {
   $("terms").replaceChildren(
     tableRow([input, "weight", "× input", "= product"], "", "th"), ...rows);
   if (focused) document.querySelector(`#terms [data-input="${focused}"]`)?.focus();
-  showIncoming();
+  showIncoming(changed);
   showSoftmax(result);
 }
 
@@ -151,12 +151,10 @@ function termButton(input) {
 }
 
 // All weights into a neuron of layer 2, also those from inactive neurons.
-let shownIncoming = null; // the neuron and epoch that are displayed
-function showIncoming() {
+function showIncoming(changed) {
   $("incoming").hidden = state.layer === 1;
-  const key = `${state.neuron} ${state.epoch}`, label = state.neuron;
-  if (state.layer === 1 || shownIncoming === key) return;
-  shownIncoming = key;
+  if (state.layer === 1 || !(changed.selection || changed.epoch)) return;
+  const label = state.neuron;
   document.querySelector("#incoming summary").textContent =
     `All ${plural(model.hidden, "weight")} into ${neuronName(2, label)}`;
   $("incoming-weights").replaceChildren(...tiles.map((_, from) => element("button", {
@@ -187,3 +185,5 @@ function hundredths(shares) {
     .forEach((i) => { result[i] += 1; });
   return result;
 }
+
+onChange(showSum);
