@@ -41,12 +41,9 @@ MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 
 def evaluate(cfg: EvaluateConfig) -> None:
     """Load the network and the test sets, evaluate, write and record the results."""
-    import torch
-
     from pipeline import files, tracking
     from pipeline.training import load_training_data, select_trained_model
 
-    torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
     trained = select_trained_model(
         run=cfg.run, model=cfg.model, outputs=outputs, store=store

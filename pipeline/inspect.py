@@ -36,14 +36,11 @@ if TYPE_CHECKING:
 
 def inspect(cfg: InspectConfig) -> None:
     """Load a network and its data, then analyse it or answer one question."""
-    import torch
-
     from pipeline.interpret import find_neurons, parse_neurons, parse_parameter
     from pipeline.training import load_training_data, select_trained_model
 
     neurons = parse_neurons(cfg.neuron) if cfg.neuron else []
     location = parse_parameter(cfg.weight) if cfg.weight else None
-    torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
     trained = select_trained_model(
         run=cfg.run, model=cfg.model, outputs=outputs, store=store

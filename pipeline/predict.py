@@ -28,13 +28,10 @@ MAX_PLOTTED = 60  # images in preparation.png
 
 def predict(cfg: PredictConfig) -> None:
     """Load the network, classify each image, and write the predictions."""
-    import torch
-
     from pipeline import datasets, files
     from pipeline.evaluation import classify, read_inputs
     from pipeline.training import load_training_data, select_trained_model
 
-    torch.set_num_threads(1)
     outputs, store = outputs_dir(), store_dir()
     trained = select_trained_model(
         run=cfg.run, model=cfg.model, outputs=outputs, store=store

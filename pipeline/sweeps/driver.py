@@ -116,9 +116,9 @@ def sweep_name(jobs: Sequence[Job]) -> str:
 
 
 def _common_values(jobs: Sequence[Job]) -> dict[str, Any]:
-    """Return the hyperparameters that all jobs have in common."""
+    """Return the displayed hyperparameters that all jobs have in common."""
     job = next(job for job in jobs if not job.problems)
-    return {key: job.values[key] for key in HYPERPARAMETERS if key not in job.swept}
+    return {key: job.displayed[key] for key in HYPERPARAMETERS if key not in job.swept}
 
 
 def _prepare_data(jobs: Sequence[Job]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pipeline import ConfigError
@@ -25,26 +26,29 @@ from pipeline.cli import (
 class Job:
     """One training of a sweep."""
 
-    swept: dict[str, Any]  # the keys that the sweep varies
+    swept: dict[str, Any]  # the displayed values of the keys that the sweep varies
     values: dict[str, Any]  # of all keys, validated unless there are problems
+    displayed: dict[str, Any]  # the same; a folder has the name of its data set
     config: TrainConfig | None  # None if there are problems
     problems: list[str]  # why it cannot be trained; empty if it can
 
     @classmethod
     def of(cls, values: dict[str, Any], swept: Iterable[str]) -> "Job":
         """Validate the values of a job."""
-        config, problems = None, []
+        config, problems, displayed = None, [], values
         try:
             config = validate(TrainConfig, values)
             values = values | config.model_dump()
+            displayed = values | {"dataset": _dataset_name(config.dataset)}
         except ConfigError as error:
             problems = str(error).split("\n")
-        return cls({key: values[key] for key in swept}, values, config, problems)
+        swept_values = {key: displayed[key] for key in swept}
+        return cls(swept_values, values, displayed, config, problems)
 
     @property
     def name(self) -> str:
         """The name of its run, such as "hidden=40 seed=2"."""
-        return run_name(self.values, named=self.swept)
+        return run_name(self.displayed, named=self.swept)
 
     @property
     def folder(self) -> str:
@@ -59,6 +63,14 @@ class Job:
     def tags(self) -> dict[str, str]:
         """The keys that the sweep varies, as tags of its run."""
         return {key: str(value) for key, value in self.swept.items()}
+
+
+@cache  # reads all files of a folder
+def _dataset_name(dataset: str) -> str:
+    """Return the name of a data set, which for a folder contains no path."""
+    from pipeline import datasets
+
+    return datasets.file_name(dataset)
 
 
 def combine(command: Command) -> list[Job]:

@@ -8,7 +8,7 @@ from pipeline.sweeps.report import Setting, describe
 
 
 def setting(*accuracies, **keys):
-    job = Job(keys, defaults() | keys, None, [])
+    job = Job.of(defaults() | keys, keys)
     return Setting(keys, [Outcome(job, "", value, 3985, 1.0) for value in accuracies])
 
 
@@ -51,5 +51,13 @@ def test_settings_with_different_validation_images_have_no_best():
 
 def test_a_sweep_is_named_by_its_options_and_long_lists_are_shortened():
     swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
-    jobs = [Job(keys, defaults() | keys, None, []) for keys in swept]
+    jobs = [Job.of(defaults() | keys, keys) for keys in swept]
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"
+
+
+@pytest.mark.parametrize("swept", ["dataset", "seed"])
+def test_the_names_of_a_sweep_over_a_folder_contain_no_path(idx_folder, swept):
+    job = Job.of(defaults() | {"dataset": str(idx_folder)}, [swept])
+    for name in (job.name, job.folder, sweep_name([job]), *job.tags.values()):
+        assert "/" not in name
+    assert " dataset=my_digits-" in job.name and job.config.dataset == str(idx_folder)
