@@ -40,6 +40,12 @@ def outputs_dir() -> Path:
     return _outputs_of(Path.cwd() if installed() else ROOT)
 
 
+def displayed(path: Path) -> Path:
+    """Return a path as a command prints it: relative within the working directory."""
+    cwd = Path.cwd()
+    return path.relative_to(cwd) if path.is_relative_to(cwd) else path
+
+
 def store_dir() -> Path:
     """Return the folder of MLflow's store, the checkpoints and the sweeps.
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,6 +57,17 @@ def wrap(text: str, *, indent: int = 2) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def next_steps(commands: Mapping[str, str]) -> str:
+    """Return lines that suggest commands, and say what each of them does."""
+    width = max(map(len, commands))
+    lines = [f"{name:{width}}   {does}" for name, does in commands.items()]
+    indent = "next   "
+    if len(indent) + max(map(len, lines)) > WIDTH:
+        lines = [line for item in commands.items() for line in item]
+        lines[1::2] = [f"  {does}" for does in lines[1::2]]
+    return indent + f"\n{' ' * len(indent)}".join(lines)
 
 
 def print_error(message: str) -> None:

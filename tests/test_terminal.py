@@ -6,6 +6,7 @@ from rich.console import Console
 
 from pipeline.files import printable
 from pipeline.terminal import (
+    next_steps,
     probability_bars,
     progress,
     progress_bar,
@@ -85,3 +86,11 @@ def test_a_bar_of_40_characters_is_a_probability_of_1():
         "  bag      0.000%",
         f"  dress  100.000%  {'█' * 40}",
     ]
+
+
+def test_next_steps_are_in_two_columns_if_they_fit_in_80():
+    steps = next_steps({"python -m a": "does a", "python -m b c=1": "does b"})
+    expected = "next   python -m a       does a\n       python -m b c=1   does b"
+    assert steps == expected
+    wide = next_steps({"python -m a": "does " + "a" * 60})
+    assert wide == f"next   python -m a\n         does {'a' * 60}"

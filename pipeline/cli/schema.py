@@ -3,6 +3,7 @@
 The defaults are in `conf/config.yaml`; `config.validate` applies these models.
 """
 
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
@@ -102,6 +103,13 @@ class ModelConfig(StageConfig):
 
     run: Text | None
     model: Text | None
+
+    def command(self, stage: str, *options: str) -> str:
+        """Return a command that uses the same network, as it is typed."""
+        network = {"run": self.run, "model": self.model}
+        selected = [f"{key}={value}" for key, value in network.items() if value]
+        words = ["python", "-m", f"pipeline.{stage}", *options, *selected]
+        return shlex.join(words)
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
