@@ -247,7 +247,7 @@ def _description(
         f"(split={cfg.split}).\n\n"
         "*Model metrics* shows the learning curves and the statistics of the four "
         "tensors. The artifact `train/history.safetensors` contains the tensors after "
-        "every epoch; the templates under *images* show those of layer_1."
+        "every epoch; the images of *weights* show those of layer_1."
     )
 
 

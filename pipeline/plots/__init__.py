@@ -1,17 +1,13 @@
 """Arrays in, images out: the only package that uses Matplotlib.
 
-There is one module for each stage, and `common` for what they share.
+There is one module for each kind of plot, and `common` for what they share.
 """
 
-from pipeline.plots.common import (
-    ImageRow,
-    diverging_colours,
-    image_grid,
-    image_rows,
-    stack_images,
-)
+from pipeline.plots.common import diverging_colours
 from pipeline.plots.data import class_means, contact_sheet
 from pipeline.plots.evaluation import evaluation_scores
 from pipeline.plots.inspection import fitted_lines, neuron_responses, pixel_usage
+from pipeline.plots.rows import ImageRow, image_grid, image_rows, stack_images
 from pipeline.plots.sweep import SweepPoint, sweep_accuracy
-from pipeline.plots.training import MAX_TEMPLATES, learning_curves, templates
+from pipeline.plots.training import learning_curves
+from pipeline.plots.weights import MAX_NEURONS, weight_images

@@ -1,16 +1,17 @@
-"""Colours, rows and grids of images, and Matplotlib figures, for all plots.
+"""Colours, the font and Matplotlib figures, for all plots.
 
-The plots of a stage are in a module of their own.
+The plots of a stage are in a module of their own; `rows` arranges images.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from pipeline import SIDE
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, PAPER, GRID = (32, 33, 36), (255, 255, 255), (218, 220, 224)
-BLUE, RED = (0, 90, 181), (220, 50, 32)  # distinguishable with colour blindness
-TRAIN, VAL = (f"#{bytes(colour).hex()}" for colour in (BLUE, RED))  # for Matplotlib
+# The colours of the interactive page (interpret/report/page.css, light). Blue and red
+# can be distinguished with colour blindness.
+INK, MUTED, LINE, PAPER = "#202124", "#5b6066", "#d7dade", "#ffffff"
+POSITIVE, NEGATIVE, FROZEN = "#005ab5", "#dc3220", "#b9bdc2"
 
 
 def diverging_colours(
@@ -36,74 +38,47 @@ def diverging_colours(
         scale: The absolute value that is drawn in the full colour.
         grey: The pixels that become grey, whatever their values.
     """
-    shape = (*values.shape[:-1], SIDE, SIDE, 1)
-    strength = np.clip(values / (scale or 1.0), -1, 1).reshape(shape)
-    white, blue, red = (np.array(c, np.float32) for c in (PAPER, BLUE, RED))
-    full = np.where(strength >= 0, blue, red)
-    colours = (white + abs(strength) * (full - white)).astype(np.uint8)
+    colours = _blend(values.reshape(*values.shape[:-1], SIDE, SIDE) / (scale or 1.0))
     if grey is not None:
-        colours[..., grey.reshape(SIDE, SIDE), :] = GRID
+        colours[..., grey.reshape(SIDE, SIDE), :] = ImageColor.getrgb(FROZEN)
     return colours
 
 
-@dataclass(frozen=True)
-class ImageRow:
-    """Images in one row, such as the steps of preprocessing, and text beside them."""
-
-    images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]]  # by their captions
-    lines: Sequence[str] = ()
-
-
-def image_rows(
-    rows: Sequence[ImageRow], *, side: int = 112, text: int = 260
-) -> Image.Image:
-    """Draw rows of images below each other, with a caption below each image.
+def colour_scale(scale: float, *, size: int, frozen: str = "") -> Image.Image:
+    """Draw the legend of `diverging_colours`: a bar from red to blue with numbers.
 
     Args:
-        rows: The rows.
-        side: The size of each image, in pixels.
-        text: The width of the text beside the images, in pixels.
+        scale: The absolute value that is drawn in the full colour.
+        size: The size of the text, in pixels.
+        frozen: The meaning of grey; empty if the image contains no grey.
     """
-    gap = 12
-    columns = max(len(row.images) for row in rows)
-    caption_lines = 1 + max(key.count("\n") for row in rows for key in row.images)
-    step = side + 18 + 16 * caption_lines
-    width = columns * (side + gap) + gap + text
-    sheet = Image.new("RGB", (width, len(rows) * step + gap), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for number, row in enumerate(rows):
-        y = number * step + gap
-        for column, (caption, levels) in enumerate(row.images.items()):
-            x = column * (side + gap) + gap
-            image = Image.fromarray(levels)
-            scale = side / max(image.size)
-            size = [max(1, round(length * scale)) for length in image.size]
-            filter_ = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
-            corner = (x + (side - size[0]) // 2, y + (side - size[1]) // 2)
-            draw.rectangle((x - 1, y - 1, x + side, y + side), GRID, GRID)
-            sheet.paste(image.resize((size[0], size[1]), filter_), corner)
-            draw.text((x, y + side + 3), caption, INK, font(12))
-        for index, line in enumerate(row.lines):
-            draw.text((width - text, y + 18 * index), line, INK, font(13))
-    return sheet
+    low, high = f"-{scale:.2f} ", f" +{scale:.2f}"
+    texts = [font(size).getlength(text) for text in (low, high, f"   {frozen}")]
+    bar, height = 5 * size, round(1.4 * size)
+    width = round(sum(texts[:2])) + bar + (round(texts[2]) + 2 * size) * bool(frozen)
+    image = Image.new("RGB", (width, height), PAPER)
+    draw, middle, x = ImageDraw.Draw(image), height // 2, round(texts[0])
+    draw.text((0, middle), low, INK, font(size), anchor="lm")
+    ramp = _blend(np.tile(np.linspace(-1, 1, bar), (size, 1)))
+    image.paste(Image.fromarray(ramp), (x, middle - size // 2))
+    draw.text((x + bar, middle), high, INK, font(size), anchor="lm")
+    if frozen:
+        x += bar + round(texts[1]) + size
+        square = (x, middle - size // 2, x + size, middle + size // 2)
+        draw.rectangle(square, FROZEN)
+        draw.text((x + size, middle), f" {frozen}", INK, font(size), anchor="lm")
+    return image
 
 
-def image_grid(
-    images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]],
-    *,
-    columns: int,
-    side: int = 112,
-) -> Image.Image:
-    """Draw images with their captions, in rows of up to this many columns."""
-    items = [*images.items()]
-    starts = range(0, len(items), columns)
-    rows = [ImageRow(dict(items[start : start + columns])) for start in starts]
-    return image_rows(rows, side=side, text=0)
-
-
-def stack_images(images: Sequence[Image.Image]) -> Image.Image:
-    """Stack images of the same width vertically."""
-    return Image.fromarray(np.vstack([np.asarray(image) for image in images]))
+def _blend(strength: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n 3"]:
+    """Map -1 to red, 0 to white and 1 to blue."""
+    white, blue, red = (
+        np.array(ImageColor.getrgb(colour), np.float32)
+        for colour in (PAPER, POSITIVE, NEGATIVE)
+    )
+    strength = np.clip(strength, -1, 1)[..., None]
+    full = np.where(strength >= 0, blue, red)
+    return np.asarray(white + abs(strength) * (full - white)).astype(np.uint8)
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -124,7 +99,7 @@ def render(figure: "Figure") -> Image.Image:
 
 def simplify_axes(axes: "Axes") -> None:
     """Draw a light grid, and remove the border at the top and on the right."""
-    axes.grid(color="#dadce0", linewidth=0.6)
+    axes.grid(color=LINE, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -149,6 +124,12 @@ def label_cells(
 
 
 @cache
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the default font in this size, in pixels."""
-    return ImageFont.load_default(size)
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the font of the plots in this size, in pixels.
+
+    It is found without importing Matplotlib, which would take longer than the drawing.
+    """
+    package = find_spec("matplotlib")
+    assert package and package.origin
+    file = Path(package.origin).parent / "mpl-data/fonts/ttf/DejaVuSans.ttf"
+    return ImageFont.truetype(file, size)

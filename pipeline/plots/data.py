@@ -7,7 +7,8 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
 from pipeline import SIDE
-from pipeline.plots.common import INK, PAPER, font, image_grid
+from pipeline.plots.common import INK, PAPER, font
+from pipeline.plots.rows import image_grid
 
 SAMPLES = 20  # images per class
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from pipeline.plots.common import (
-    TRAIN,
+    POSITIVE,
     label_cells,
     new_figure,
     render,
@@ -72,7 +72,7 @@ def _reliability_diagram(axes: "Axes", bins: Float[np.ndarray, "bins 3"]) -> Non
     counts, confidence, accuracy = bins.T
     axes.plot([0, 1], [0, 1], "--", color="#9aa0a6", label="perfectly calibrated")
     sizes = 20 + 600 * counts / counts.max()
-    axes.scatter(confidence, accuracy, sizes, color=TRAIN, alpha=0.7)
+    axes.scatter(confidence, accuracy, sizes, color=POSITIVE, alpha=0.7)
     for count, x, y in bins:
         text = axes.annotate(f"{count:,.0f}", (x, y), (0, -16), fontsize=8, ha="center")
         text.set_anncoords("offset points")

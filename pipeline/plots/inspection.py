@@ -11,8 +11,8 @@ from PIL import Image
 
 from pipeline import SIDE
 from pipeline.plots.common import (
-    TRAIN,
-    VAL,
+    NEGATIVE,
+    POSITIVE,
     label_cells,
     new_figure,
     render,
@@ -66,7 +66,9 @@ def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     rows, columns = np.nonzero(grid == 0)
     if len(rows):
         label = f"always 0: {len(rows)} of 784 pixels, whose weights never change"
-        axes.scatter(columns, rows, 22, VAL, marker="x", linewidths=1.2, label=label)
+        axes.scatter(
+            columns, rows, 22, NEGATIVE, marker="x", linewidths=1.2, label=label
+        )
         axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     figure.colorbar(heatmap, shrink=0.8, format="{x:.0%}", label="training images")
     axes.set_title("how often each pixel is above 0", fontsize=11)
@@ -96,7 +98,7 @@ def fitted_lines(
         last = number == len(lines) - 1
         axes.plot(
             *([0, 1], [c, m + c], styles[min(number, 3)]),
-            color=TRAIN if last else VAL,
+            color=POSITIVE if last else NEGATIVE,
             linewidth=3 if last else 1.4,
             zorder=2 if last else 3,  # below the others, so that it does not hide them
             label=f"{name}: y = {m:.2f}·x {c:+.2f}",

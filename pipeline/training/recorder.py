@@ -13,11 +13,13 @@ import numpy as np
 from pipeline import files, paths
 from pipeline.model import Network, OodDetector, storage, to_pixels
 from pipeline.model.metrics import tensor_statistics
-from pipeline.plots import learning_curves, templates
+from pipeline.plots import learning_curves, weight_images
 from pipeline.tracking import Run
 from pipeline.training.checkpoints import EpochState
 
-MAX_IMAGES = 20  # template images of a training run, in addition to the initial weights
+MAX_IMAGES = (
+    20  # images of the weights in a training run, in addition to the initial weights
+)
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
@@ -30,7 +32,7 @@ class Recorder:
     history: list[EpochState] = field(default_factory=list)
 
     def add(self, state: EpochState) -> None:
-        """Log metrics, statistics and templates; logging them again has no effect."""
+        """Log metrics, statistics and weights; logging them again has no effect."""
         self.history.append(state)
         epoch, tensors = state.epoch.number, state.tensors
         metrics = state.epoch.metrics | tensor_statistics(tensors)
@@ -39,9 +41,9 @@ class Recorder:
         self.run.log_metrics(metrics, step=epoch, time=state.time)
         interval = -(-self.epochs // MAX_IMAGES)  # rounded up
         if epoch in (0, self.epochs) or epoch % interval == 0:
-            title = f"after epoch {epoch}" if epoch else "initial weights"
-            image = templates(tensors["layer_1.weight"], tensors, title=title)
-            self.run.log_image("weights/templates", image, step=epoch)
+            weights = tensors["layer_1.weight"]
+            image = weight_images(weights, tensors, title=f"epoch {epoch}")
+            self.run.log_image("weights/layer_1", image, step=epoch)
 
     def finish(
         self,

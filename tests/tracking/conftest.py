@@ -68,7 +68,7 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, new_network
             loss = float("nan") if epoch == 2 else 1 / (epoch + 1)
             run.log_metrics({"val/loss": loss}, step=epoch, time=1000 + epoch)
             image = Image.new("RGB", (9, 9), (epoch, 0, 0))
-            run.log_image("weights/templates", image, step=epoch)
+            run.log_image("weights/layer_1", image, step=epoch)
         run.log_text("config.yaml", "hidden: 20\n")
         run.log_table("mistakes.json", [{"label": 7, "image": image}])
         counts = {"train": 5}

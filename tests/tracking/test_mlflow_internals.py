@@ -36,9 +36,9 @@ def test_relocation_updates_every_column_with_an_artifact_address(store, client,
 
 def test_key_and_step_of_an_image_are_read_from_its_file_names(client, run):
     run_id, image = run.info.run_id, Image.new("RGB", (9, 9))
-    client.log_image(run_id, image, key="weights/templates", step=20)
+    client.log_image(run_id, image, key="weights/layer_1", step=20)
     paths = [file.path for file in client.list_artifacts(run_id, "images")]
-    assert mlflow_internals.recorded_images(paths) == {("weights/templates", 20)}
+    assert mlflow_internals.recorded_images(paths) == {("weights/layer_1", 20)}
     # A process that is killed between the two files has not recorded the image.
     (png,) = [path for path in paths if not path.endswith(".webp")]
     assert mlflow_internals.recorded_images([png]) == set()

@@ -39,7 +39,7 @@ def test_a_run_that_ended_early_says_why_and_is_resumed_by_its_lease(
         with suppress(KeyboardInterrupt, FloatingPointError), start_run(store) as run:
             assert only_run().info.status == "RUNNING"
             run.log_metrics({"val/loss": 0.5}, step=1, time=1000)
-            run.log_image("weights/templates", Image.new("RGB", (9, 9)), step=1)
+            run.log_image("weights/layer_1", Image.new("RGB", (9, 9)), step=1)
             if error:
                 raise error
         stored = only_run()

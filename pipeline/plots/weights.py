@@ -1,0 +1,133 @@
+"""The image of the weights of layer_1 after an epoch, as stage train records it.
+
+It is drawn with NumPy and Pillow in 10 ms. Matplotlib would take longer than an epoch.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw
+
+from pipeline import SIDE
+from pipeline.plots.common import (
+    INK,
+    LINE,
+    MUTED,
+    NEGATIVE,
+    PAPER,
+    POSITIVE,
+    colour_scale,
+    diverging_colours,
+    font,
+)
+
+MAX_NEURONS = 100  # in one image
+MAX_NAMED = 30  # neurons with a name below each image; more names would overlap
+# Fractions of the width: what MLflow's card shows of a square image without scrolling
+# (measured in Chromium at 1366x768), the header in it, and the size of the text.
+VISIBLE, HEADER, TEXT = 0.575, 0.06, 0.036
+BINS = 40
+SHADES = 12  # of blue, and of red
+
+
+def weight_images(
+    weights: Float[np.ndarray, "hidden 784"],
+    tensors: Mapping[str, Float[np.ndarray, "..."]],
+    *,
+    title: str,
+) -> Image.Image:
+    """Draw the weights of each neuron as an image, above histograms of all tensors.
+
+    The image is square, and its upper part contains all neurons, because MLflow shows
+    only this part without scrolling.
+
+    Args:
+        weights: The weights of layer_1, a row per neuron; the first 100 are drawn.
+            Positive weights are blue, negative ones red, and 0 is white.
+        tensors: The tensors of the histograms, by name.
+        title: A short title, such as the epoch.
+    """
+    drawn = weights[:MAX_NEURONS]
+    scale = float(np.quantile(np.abs(drawn), 0.99)) or 1.0  # the largest 1 % saturate
+    rounded = np.round(SHADES * drawn / scale) / SHADES  # halves the size of the file
+    grid = _neuron_grid(diverging_colours(rounded, scale=1.0))
+    width = grid.width
+    size = round(TEXT * width)
+    image = Image.new("RGB", (width, width), PAPER)
+    draw = ImageDraw.Draw(image)
+    image.paste(colour_scale(scale, size=size), (size // 2, size // 4))
+    draw.text((width - size // 2, size // 4), title, INK, font(size), anchor="ra")
+    image.paste(grid, (0, round(HEADER * width)))
+    y = round(HEADER * width) + grid.height + size
+    part = f", the first {len(drawn)} of {len(weights)}" * (len(weights) > len(drawn))
+    caption = f"weights of layer_1, one image for each neuron{part}"
+    draw.text((size // 2, y), caption, MUTED, font(round(0.75 * size)))
+    y += 2 * size
+    cell = width // 2, (width - y) // 2
+    for index, (name, values) in enumerate(tensors.items()):
+        row, column = divmod(index, 2)
+        histogram = _histogram(name, values, cell, size=round(0.75 * size))
+        image.paste(histogram, (column * cell[0], y + row * cell[1]))
+    return image
+
+
+def _neuron_grid(images: UInt8[np.ndarray, "n 28 28 3"]) -> Image.Image:
+    """Arrange the images of neurons in the largest size that MLflow's card can show."""
+    names = [f"N1{number}" for number in range(1, len(images) + 1)]
+    each = len(images) <= MAX_NAMED  # otherwise only the first neuron of each row
+    for columns in range(3, max(3, len(images)) + 1):
+        rows = -(-len(images) // columns)
+        row_height = 1 / columns + 1.2 * TEXT if each else 0.9 / columns
+        if rows * row_height <= VISIBLE - HEADER:
+            break
+    zoom = max(1, round(720 / columns / SIDE))
+    side, gap = zoom * SIDE, 2 * zoom + 1
+    width = columns * (side + gap) + gap
+    if not each:
+        width = round(width / 0.9)
+    size = round(TEXT * width)
+    step = side + gap + (round(1.2 * size) if each else 0)
+    grid = Image.new("RGB", (width, rows * step), PAPER)
+    draw = ImageDraw.Draw(grid)
+    left = width - columns * (side + gap)
+    for index, (name, pixels) in enumerate(zip(names, images, strict=True)):
+        row, column = divmod(index, columns)
+        x, y = left + column * (side + gap), row * step
+        enlarged = pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+        draw.rectangle((x - 1, y, x + side, y + side + 1), LINE)
+        grid.paste(Image.fromarray(enlarged), (x, y + 1))
+        if each:
+            draw.text((x + side // 2, y + side), name, INK, font(size), anchor="ma")
+        elif column == 0:
+            place = left - gap, y + side // 2
+            draw.text(place, name, INK, font(round(0.75 * size)), anchor="rm")
+    return grid
+
+
+def _histogram(
+    name: str, values: Float[np.ndarray, "..."], cell: tuple[int, int], *, size: int
+) -> Image.Image:
+    """Draw the distribution of the values of a tensor, with 0 in the middle."""
+    limit = float(np.abs(values).max()) or 1.0
+    counts, _ = np.histogram(values, bins=BINS, range=(-limit, limit))
+    image = Image.new("RGB", cell, PAPER)
+    draw = ImageDraw.Draw(image)
+    width, bottom = (cell[0] - 2 * size) // BINS, cell[1] - 2 * size
+    left, middle = size, size + width * BINS // 2
+    draw.text((left, 0), f"{name}  ({values.size:,})", INK, font(size))
+    highest = bottom - 2 * size
+    for column, height in enumerate(np.round(highest * counts / counts.max())):
+        x = left + column * width
+        colour = NEGATIVE if column < BINS // 2 else POSITIVE
+        if height:
+            draw.rectangle((x, bottom - int(height), x + width - 2, bottom), colour)
+    right = left + width * BINS
+    draw.line((left, bottom + 1, right, bottom + 1), MUTED)
+    for x, text, anchor in (
+        (left, f"-{limit:.2f}", "la"),
+        (middle, "0", "ma"),
+        (right, f"+{limit:.2f}", "ra"),
+    ):
+        draw.text((x, bottom + 3), text, MUTED, font(size), anchor=anchor)
+    return image
