@@ -2,7 +2,7 @@
 
 Tests call stages in this process, with `Workspace.call`. A test that concerns the
 process itself (exit status, output, signals) uses `Workspace.run` or `Workspace.start`.
-`PIPELINE_OUTPUTS` separates the outputs of the workspaces; the project is never copied,
+`PIPELINE_OUTPUTS` separates the outputs of the workspaces; the package is never copied,
 and the data is linked.
 """
 
@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline import cli, datasets
 from pipeline.model import Network, load_trained_model
+from pipeline.tracking import sources
 from pipeline.tracking.mlflow_internals import relocate_artifacts
 from pipeline.tracking.store import artifact_root, open_store, sqlite_uri
 
@@ -336,15 +337,26 @@ def clone_project():
     return clone
 
 
-@pytest.fixture(scope="session")
-def copy_package():
-    """Return a function that copies only the package, as a wheel installs it."""
-
-    def copy(folder):
-        ignored = shutil.ignore_patterns("__pycache__")
-        return shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=ignored)
-
-    return copy
+@pytest.fixture
+def small_package(tmp_path, monkeypatch):
+    """A package of a few files, to which `tracking.sources` is applied."""
+    package = tmp_path / "code" / "pipeline"
+    for path, text in {
+        "__init__.py": "SIDE = 28",
+        "training/loop.py": "from pipeline import SIDE",
+        "images/__init__.py": "from pipeline.images.reading import read",
+        "images/reading.py": "def read(): ...",
+        "images/ink.py": "def mask(): ...",
+    }.items():
+        (package / path).parent.mkdir(parents=True, exist_ok=True)
+        (package / path).write_text(text)
+    monkeypatch.setattr(sources, "PACKAGE", package)
+    monkeypatch.setattr(sources, "ROOT", package.parent)
+    # A new process would not know the results for the other package.
+    for cached in (sources.source_hashes, sources._nodes):
+        cached.cache_clear()
+    yield package
+    sources.source_hashes.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -93,18 +93,12 @@ def _definition(module: str, name: str) -> Path | None:
 
 
 def _imported_names(nodes: list[ast.AST]) -> Iterator[tuple[str, str, str]]:
-    """Yield module, name and local name of each import from this project."""
+    """Yield module, name and local name of each `from pipeline... import`."""
     for node in nodes:
-        imported: list[tuple[str, str, str]] = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            imported = [(node.module, a.name, a.asname or a.name) for a in node.names]
-        elif isinstance(node, ast.Import):
+        module = str(node.module) if isinstance(node, ast.ImportFrom) else ""
+        if isinstance(node, ast.ImportFrom) and module.split(".")[0] == PACKAGE.name:
             for alias in node.names:
-                module, _, name = alias.name.rpartition(".")
-                imported.append((module, name, alias.asname or alias.name))
-        for module, name, local in imported:
-            if (module or name).split(".")[0] == PACKAGE.name:
-                yield module, name, local
+                yield module, alias.name, alias.asname or alias.name
 
 
 @functools.cache
