@@ -15,9 +15,10 @@ from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
 from pipeline.interpret.names import class_title, neuron_name
 from pipeline.interpret.worksheet import PreActivation
-from pipeline.plots import MAX_NEURONS, ImageRow, diverging_colours
+from pipeline.plots import ImageRow, diverging_colours
 
 MAX_POINTS = 1500  # in a scatter plot; more would overlap
+MAX_IN_IMAGE = 100  # neurons
 IMAGES_PER_ROW = 8  # of matched neurons: four pairs
 
 
@@ -142,7 +143,7 @@ def write_terms(
     files.write_csv(folder / "terms.csv", rows)
     hidden = [p for p in pre_activations if p.layer == 1]
     if hidden:
-        images = [term_images(p, always_zero) for p in hidden[:MAX_NEURONS]]
+        images = [term_images(p, always_zero) for p in hidden[:MAX_IN_IMAGE]]
         plots.image_rows(images, side=224, text=190).save(folder / "terms.png")
 
 
@@ -227,7 +228,7 @@ def comparison_images(
     matches = comparison.by_activations
     order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
     images = {}
-    for a in order[:MAX_NEURONS]:
+    for a in order[:MAX_IN_IMAGE]:
         b, similarity = matches[a].b, matches[a].similarity_text
         captions = f"A  {neuron_name(1, a)}", f"B  {neuron_name(1, b)} {similarity}"
         weights = kernels[0][a], kernels[1][b]

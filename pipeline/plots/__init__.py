@@ -10,4 +10,4 @@ from pipeline.plots.inspection import fitted_lines, neuron_responses, pixel_usag
 from pipeline.plots.rows import ImageRow, image_grid, image_rows, stack_images
 from pipeline.plots.sweep import SweepPoint, sweep_accuracy
 from pipeline.plots.training import learning_curves
-from pipeline.plots.weights import MAX_NEURONS, weight_images
+from pipeline.plots.weights import weight_images
