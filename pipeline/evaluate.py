@@ -7,6 +7,13 @@ contain images with a labels.csv, images in sub-folders 0 to 9, images whose nam
 with the label, or a pair of IDX files. Writes metrics.json, answers.csv, classes.csv,
 confusion.csv, calibration.csv and scores.png to outputs/evaluate/, and records them in
 the MLflow run that trained the network. Takes 4 s.
+
+The table shows for each set the accuracy and its 95 % confidence interval (CI), which
+is how much the accuracy may vary by chance; the loss in nats; and the confidence, which
+is the mean probability of the answers. A confidence above the accuracy means that the
+network is overconfident; the mean difference between the two is the expected
+calibration error (ECE). Do not rely on an unsure answer: the image does not look like
+the training images of this class, or another class is almost as probable.
 """
 
 import textwrap
@@ -15,10 +22,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import UserError
+from pipeline import ConfigError, UserError
 from pipeline.cli import EvaluateConfig, stage
-from pipeline.paths import METRICS_FILE, outputs_dir, store_dir
-from pipeline.terminal import progress, table, wrap
+from pipeline.paths import METRICS_FILE, displayed, outputs_dir, store_dir
+from pipeline.terminal import next_steps, progress, status, table, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
@@ -26,47 +33,44 @@ if TYPE_CHECKING:
     from pipeline.model import TrainedModel
     from pipeline.tracking import Run
 
-EXPLANATION = """
-The 95 % confidence interval (CI) shows how much the accuracy may vary by
-chance. The accuracy on the training images is higher, because the network has
-learned from them. A confidence above the accuracy means that the network is
-overconfident; the mean difference between the two is the ECE, the expected
-calibration error."""
-UNSURE = """\
-Do not rely on unsure predictions: the image does not look like the training
-images of the predicted class, or another class is almost as probable."""
 NAME_WIDTH = 14  # columns; longer names wrap, so that the table has 80 columns
 MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 
 
 def evaluate(cfg: EvaluateConfig) -> None:
     """Load the network and the test sets, evaluate, write and record the results."""
-    from pipeline import files, tracking
-    from pipeline.training import load_training_data, select_trained_model
-
     outputs, store = outputs_dir(), store_dir()
-    trained = select_trained_model(
-        run=cfg.run, model=cfg.model, outputs=outputs, store=store
-    )
-    dataset = load_training_data(trained, outputs=outputs)
-    results, problems = _evaluate_sets(cfg, trained, dataset)
-    tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
-    with (
-        tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
-        files.atomic_folder(outputs / "evaluate") as folder,
-    ):
-        _write(results, folder)
-        run.log_files("evaluate", sorted(folder.iterdir()))
-        for result in results:
-            _record(result, run, step=trained.epochs)
-    certainty = UNSURE
-    if not trained.detector:
-        certainty = wrap(
-            f"{trained.detector_path} is missing: without it, the values of unsure and "
-            "of the column sure in answers.csv are unknown."
+    with status("loading the network and its data"):
+        from pipeline import files, tracking
+        from pipeline.training import load_training_data, select_trained_model
+
+        trained = select_trained_model(
+            run=cfg.run, model=cfg.model, outputs=outputs, store=store
         )
-    print(f"\n{_summary(results)}\n{EXPLANATION}\n\n{certainty}\n")
-    print(f"files  {outputs / 'evaluate'}\n{run.viewing_hint()}", end="")
+        dataset = load_training_data(trained, outputs=outputs)
+    results, problems = _evaluate_sets(cfg, trained, dataset)
+    with status("writing and recording the results"):
+        tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
+        with (
+            tracker.reopen_run(
+                run_id=trained.run_id, weights_sha256=trained.sha256
+            ) as run,
+            files.atomic_folder(outputs / "evaluate") as folder,
+        ):
+            _write(results, folder)
+            run.log_files("evaluate", sorted(folder.iterdir()))
+            for result in results:
+                _record(result, run)
+    print(f"\n{_summary(results)}\n")
+    for result in results:
+        print("\n".join(map(wrap, result.describe())) + "\n")
+    if not trained.detector:
+        text = f"{trained.detector_path} is missing, so unsure answers are not counted."
+        print(f"{wrap(text)}\n")
+    print("python -m pipeline.evaluate --help explains the columns.\n")
+    print(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
+    print(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")
+    print(next_steps({cfg.command("predict", "images=0"): "classifies test image 0"}))
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
 
@@ -91,7 +95,7 @@ def _evaluate_sets(
                 track=progress(f"preprocessing {name or dataset.name}"),
             )
         except (UserError, FileNotFoundError) as error:
-            if len(names) == 1:
+            if len(names) == 1 or isinstance(error, ConfigError):
                 raise
             problems.append(str(error))
             continue
@@ -99,7 +103,8 @@ def _evaluate_sets(
         names_used = [result.test_set.name for result in results]
         test_set = with_unique_name(test_set, names_used)
         print(wrap(f"{test_set.name}: {test_set.description}"))
-        results.append(evaluate_network(test_set, trained))
+        with status(f"evaluating {test_set.name}"):
+            results.append(evaluate_network(test_set, trained))
     if not results:
         raise UserError("\n  ".join(["no set could be evaluated", *problems]))
     return results, problems
@@ -122,13 +127,17 @@ def _write(results: Sequence["EvaluationResult"], folder: Path) -> None:
     plots.stack_images(figures).save(folder / "scores.png")
 
 
-def _record(result: "EvaluationResult", run: "Run", *, step: int) -> None:
-    """Record the metrics of a set, its hash, and the most confident mistakes."""
+def _record(result: "EvaluationResult", run: "Run") -> None:
+    """Record loss and accuracy of a set, its hash, and the most confident mistakes.
+
+    The metrics are those of the trained network: MLflow draws a bar for a single value
+    at step 0. All others are in the files.
+    """
     name = result.test_set.name
-    run.log_metrics(
-        {f"evaluate/{name}/{key}": value for key, value in result.metrics.items()},
-        step=step,
-    )
+    metrics = {
+        f"evaluate/{name}/{key}": result.metrics[key] for key in ("accuracy", "loss")
+    }
+    run.log_metrics(metrics, step=0)
     run.log_dataset(
         name,
         sha256=result.test_set.sha256,

@@ -18,6 +18,8 @@ from pipeline.evaluation.test_sets import TestSet
 from pipeline.files import printable
 from pipeline.model import TrainedModel, metrics
 
+DESCRIBED = 3  # classes, and confusions, that `describe` names
+
 
 @dataclass(frozen=True)
 class EvaluationResult:
@@ -67,6 +69,37 @@ class EvaluationResult:
     def calibration(self) -> list[dict[str, Any]]:
         """Return the confidence and the accuracy of each bin of confidence."""
         return self._rows(map(vars, self.bins))
+
+    def describe(self) -> list[str]:
+        """Return the number of correct answers, the worst classes and confusions.
+
+        The worst classes are those with the lowest accuracy.
+        """
+        matrix = self._confusion_matrix()
+        counts, correct = matrix.sum(axis=1), matrix.diagonal()
+        numbers = f"{correct.sum():,} of {counts.sum():,} images"
+        lines = [f"{self.test_set.name}: {numbers} are classified correctly"]
+        if correct.sum() == counts.sum():
+            return lines
+        labels, answers = self.test_set.class_names, self.spec.class_names
+        accuracy = correct / np.maximum(counts, 1)
+        worst = [
+            f"{labels[k]} ({accuracy[k]:.1%} of {counts[k]:,})"
+            for k in np.argsort(accuracy, kind="stable")
+            if correct[k] < counts[k]
+        ]
+        errors = matrix - np.diag(correct)
+        pairs = [divmod(int(i), CLASSES) for i in np.argsort(-errors, None, "stable")]
+        confusions = [
+            f"{labels[label]} as {answers[answer]} ({errors[label, answer]:,})"
+            for label, answer in pairs
+            if errors[label, answer]
+        ]
+        return [
+            *lines,
+            f"worst classes: {', '.join(worst[:DESCRIBED])}",
+            f"most frequent confusions: {', '.join(confusions[:DESCRIBED])}",
+        ]
 
     def mistakes(self, limit: int) -> list[dict[str, Any]]:
         """Return the most confident wrong predictions, with images and class names."""

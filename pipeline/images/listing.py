@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import UserError
+from pipeline import ConfigError, UserError
 from pipeline.files import printable
 from pipeline.images.ink import Levels
 from pipeline.images.reading import FORMAT_NAMES
@@ -55,6 +55,7 @@ def list_images(place: Path, *, labelled_only: bool = False) -> ImageListing:
             label; a row of labels.csv without a valid label is then a problem.
 
     Raises:
+        ConfigError: If labels.csv lists a file twice.
         UserError: If the path does not exist, or a folder contains no image.
     """
     name = printable(place)
@@ -122,13 +123,16 @@ def _list_table(table: Path, labelled_only: bool) -> ImageListing:
             file = file.strip()
         file = os.path.normpath(file) if file else ""
         path, name = table.parent / file, printable(file)
+        if file in seen:
+            raise ConfigError(
+                f"{printable(table)}, line {number}: {name} is listed twice; list each "
+                "file once"
+            )
         problem, is_digit = "", re.fullmatch("[0-9]", label)
         if labelled_only and not is_digit:
             problem = f"label {printable(label)!r} is not 0..9"
         elif not file or ".." in Path(file).parts or Path(file).is_absolute():
             problem = f"{name!r} is not a file in the folder"
-        elif file in seen:
-            problem = f"{name} is listed twice"
         elif not os.path.lexists(path):
             problem = f"{name} is missing"
         if problem:

@@ -4,26 +4,48 @@ from pipeline import datasets, evaluation
 from pipeline.datasets import LabelledImages
 
 
-def test_mistakes_are_the_most_confident_wrong_predictions_first():
-    spec, n = datasets.spec("fashion_mnist"), 5
-    images = np.arange(n, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
+def evaluated(labels, predictions, confidence):
+    """Return a result for images whose grey levels are their row numbers."""
+    n = len(labels)
+    rows = np.arange(n, dtype=np.uint8)
     test_set = evaluation.TestSet(
         name="few",
-        data=LabelledImages(images, np.array([0, 1, 2, 3, 4], np.uint8)),
+        data=LabelledImages(
+            rows[:, None, None].repeat(28, 1).repeat(28, 2), np.array(labels, np.uint8)
+        ),
         class_names="0123456789",
         files=[f"{row}\n.png" for row in range(n)],
         description="",
         digit_counts=np.ones(n, np.int64),
         drawn=np.ones(n, bool),
     )
-    # The first prediction is right; of the others, 3 and 1 are the most confident.
-    predictions, confidence = [0, 9, 9, 8, 9], [0.99, 0.8, 0.5, 0.9, 0.6]
-    result = evaluation.EvaluationResult(
-        test_set, spec, predictions, confidence, sure=[None] * n, bins=[], metrics={}
+    spec, sure = datasets.spec("fashion_mnist"), [None] * n
+    return evaluation.EvaluationResult(
+        test_set, spec, predictions, confidence, sure=sure, bins=[], metrics={}
     )
+
+
+def test_mistakes_are_the_most_confident_wrong_predictions_first():
+    # The first prediction is right; of the others, 3 and 1 are the most confident.
+    result = evaluated([0, 1, 2, 3, 4], [0, 9, 9, 8, 9], [0.99, 0.8, 0.5, 0.9, 0.6])
     first, second = result.mistakes(2)
     assert (first["file"], second["file"]) == ("3\ufffd.png", "1\ufffd.png")
     assert (first["label"], first["answer"]) == ("3", "bag")
     assert first["confidence"] == 0.9 and first["picture"].getpixel((0, 0)) == 3
     wrong = [row["confidence"] for row in result.mistakes(10)]
     assert wrong == [0.9, 0.8, 0.6, 0.5]
+
+
+def test_the_worst_classes_and_the_most_frequent_confusions_are_described():
+    labels = [0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4]
+    answers = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
+    assert evaluated(labels, answers, [1.0] * 11).describe() == [
+        "few: 6 of 11 images are classified correctly",
+        # 3 (75%) is the fourth; 2 has no error, and other classes have no images.
+        "worst classes: 4 (0.0% of 1), 0 (33.3% of 3), 1 (50.0% of 2)",
+        "most frequent confusions: 0 as ankle boot (2), 1 as bag (1), "
+        "3 as pullover (1)",
+    ]
+    assert evaluated([0, 0], [0, 0], [1.0] * 2).describe() == [
+        "few: 2 of 2 images are classified correctly"
+    ]

@@ -4,6 +4,7 @@ import re
 import pytest
 from PIL import Image
 
+from pipeline import ConfigError
 from pipeline.images import list_images, read_image
 
 
@@ -64,7 +65,6 @@ TABLES = {
     "file,label\na.png,12\n": ["line 2: label '12' is not 0..9"],
     "file,label\na.png\n": ["line 2: label '' is not 0..9"],
     "file,label\n\na.png,7\nb.png,7\n": ["line 4: b.png is missing"],
-    "file,label\na.png,7\n./a.png,7\n": ["line 3: a.png is listed twice"],
     "file,label\n/etc/passwd,7\n": ["'/etc/passwd' is not a file in the folder"],
 }
 
@@ -78,6 +78,14 @@ def test_labels_csv_is_read_and_bad_rows_are_reported_by_line(tmp_path, content)
         assert expected in problem and "labels.csv" in problem
     good = re.findall(r"^ ?a\.png[,;\t]7$", content, re.MULTILINE)
     assert labels(listing) == [7] * len(good)
+
+
+def test_a_labels_csv_that_lists_a_file_twice_is_an_invalid_argument(tmp_path):
+    put(tmp_path, "a.png")
+    (tmp_path / "labels.csv").write_text("file,label\na.png,7\n./a.png,7\n")
+    rule = r"labels\.csv, line 3: a\.png is listed twice; list each file once$"
+    with pytest.raises(ConfigError, match=rule):
+        list_images(tmp_path)
 
 
 def test_names_with_line_breaks_are_read_from_labels_csv(tmp_path):

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -38,6 +39,7 @@ def test_each_set_is_prepared_as_needed_and_the_tables_agree(workspace, digit_fo
     assert results["digits"]["accuracy"] >= 0.76  # 0.17 if the images are only enlarged
     assert results["my_digits"]["accuracy"] >= 0.9
     assert "my_digits: 20 images: labels from the first digit of" in printed
+    assert re.search(r"my_digits: (18|19|20) of 20 images are classified", printed)
     classes, confusion, calibration = (
         table(workspace, f"{name}.csv")
         for name in ("classes", "confusion", "calibration")
@@ -116,9 +118,16 @@ def test_the_results_are_recorded_in_the_run_of_the_training(
     recorded.call("train", dataset="digits", epochs=1)
     recorded.call("evaluate", sets=["digits", str(digit_folder)])
     (run,) = recorded.runs()
-    for name, values in metrics(recorded).items():
-        logged = run.data.metrics[f"evaluate/{name}/accuracy"]
-        assert logged == pytest.approx(values["accuracy"])
+    logged = {k: v for k, v in run.data.metrics.items() if k.startswith("evaluate/")}
+    assert logged == {
+        f"evaluate/{name}/{key}": pytest.approx(values[key])
+        for name, values in metrics(recorded).items()
+        for key in ("accuracy", "loss")
+    }
+    (point,) = recorded.client.get_metric_history(
+        run.info.run_id, "evaluate/digits/accuracy"
+    )
+    assert point.step == 0  # where MLflow draws a bar
     inputs = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert json.loads(inputs["my_digits"].profile) == {"pictures": 20}
     files = recorded.client.list_artifacts(run.info.run_id, "evaluate")
