@@ -1,0 +1,96 @@
+// Lines to and from the selected neuron, over the drawing, the tiles and the bars. A line
+// stands for a product for this image: its colour is the sign, its width the size.
+
+const MAX_LINES = 40; // into the neuron, and out of it: the largest products
+const MAX_LINE_WIDTH = 8; // in pixels: the largest product into the neuron, or out of it
+const MIN_SHARE = 0.02; // of the largest product; a smaller one is not drawn
+
+// The products into and out of the selected neuron, each as { from, to, product }: two
+// boxes on the screen and a number. A neuron of layer 2 has no connections out of it.
+function connectionsOf({ pixels, hidden }) {
+  const { layer, neuron } = state, final = network();
+  if (layer === 2) {
+    const to = outputs[neuron].button.getBoundingClientRect();
+    return [Array.from(hidden, (value, input) => ({ from: () => tileBox(input), to,
+      product: value * final.parameter(2, input, neuron) })), []];
+  }
+  const tile = tileBox(neuron), board = inputBox();
+  if (!tile) return [[], []];
+  return [
+    Array.from(pixels, (value, pixel) => ({ from: () => pixelBox(board, pixel), to: tile,
+      product: value * final.parameter(1, pixel, neuron) })),
+    outputs.map(({ button }, label) => ({ from: () => tile,
+      to: button.getBoundingClientRect(),
+      product: hidden[neuron] * final.parameter(2, neuron, label) }))];
+}
+
+// The box of a tile; null if it is scrolled out of view, as it can be among many neurons.
+function tileBox(neuron) {
+  const box = tiles[neuron].button.getBoundingClientRect();
+  const frame = $("neurons").getBoundingClientRect();
+  return box.bottom > frame.top + 8 && box.top < frame.bottom - 8 ? box : null;
+}
+
+// What the network sees: a test image fills the board; a drawing is centred first, and the
+// last step of its preprocessing shows the result.
+function inputBox() {
+  const canvas = state.row === null ? document.querySelector("#steps figure:last-child canvas")
+    : board;
+  return (canvas ?? board).getBoundingClientRect();
+}
+function pixelBox({ left, top, width, height }, pixel) {
+  const x = left + (pixel % SIDE + 0.5) / SIDE * width;
+  const y = top + (Math.floor(pixel / SIDE) + 0.5) / SIDE * height;
+  return { left: x, right: x, top: y, bottom: y };
+}
+
+// A curve from one box to another: sideways if they are beside each other, else up or down.
+function curveBetween(from, to) {
+  const middle = (box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+  const [[fromX, fromY], [toX, toY]] = [from, to].map(middle);
+  if (to.left >= from.right || to.right <= from.left) {
+    const [a, b] = to.left >= from.right ? [from.right, to.left] : [from.left, to.right];
+    return [[a, fromY], [(a + b) / 2, fromY], [(a + b) / 2, toY], [b, toY]];
+  }
+  const [a, b] = toY > fromY ? [from.bottom, to.top] : [from.top, to.bottom];
+  return [[fromX, a], [fromX, (a + b) / 2], [toX, (a + b) / 2], [toX, b]];
+}
+
+function linesOf(connections) {
+  const size = ({ product }) => Math.abs(product);
+  const max = largest(connections.map(size));
+  const origin = $("connections").getBoundingClientRect();
+  return connections.filter((each) => size(each) > MIN_SHARE * max)
+    .sort((a, b) => size(a) - size(b)).slice(-MAX_LINES)
+    .map((each) => ({ ...each, box: each.from() })).filter(({ box }) => box)
+    .map((each) => {
+      const [start, ...others] = curveBetween(each.box, each.to).map(([x, y]) =>
+        `${(x - origin.left).toFixed(1)} ${(y - origin.top).toFixed(1)}`);
+      return svg("path", { d: `M${start}C${others.join(",")}`,
+        class: each.product < 0 ? "negative" : "positive",
+        "stroke-width": Math.max(0.5, MAX_LINE_WIDTH * size(each) / max).toFixed(2) });
+    });
+}
+
+function showConnections(result) {
+  const isOn = $("show-connections").checked;
+  const [into, out] = connectionsOf(result);
+  $("connections").replaceChildren(...(isOn ? [into, out].flatMap(linesOf) : []));
+  const name = neuronName(state.layer, state.neuron);
+  const most = (connections) =>
+    number(largest(connections.map(({ product }) => Math.abs(product))), 2);
+  $("connections-text").textContent = `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
+  $("connections-legend").textContent = "Blue raises the sum, red lowers it. The thickest " +
+    `line into ${name} is a product of ${most(into)}` +
+    (out.length ? `, out of it ${most(out)}.` : ".");
+}
+
+onChange(showConnections);
+const redrawConnections = () => showConnections(network().classify(state.image,
+  state.interventions));
+$("show-connections").addEventListener("change", redrawConnections);
+onLoad(() => {
+  $("neurons").addEventListener("scroll", redrawConnections);
+  new ResizeObserver(() => { if (state.image) redrawConnections(); })
+    .observe($("connections").parentElement);
+});
