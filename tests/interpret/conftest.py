@@ -1,13 +1,14 @@
-"""The analysis of a small network that was trained on clothes."""
+"""Analyses of two networks, and the report page in a real Chromium, offline."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline import datasets
 from pipeline.datasets.registry import DEBIAN_FOLDER
-from pipeline.interpret import ModelAnalysis
+from pipeline.interpret import ModelAnalysis, report
 from pipeline.model import (
     fit_detector,
     load_trained_model,
@@ -15,6 +16,10 @@ from pipeline.model import (
     save_model,
 )
 from pipeline.training import train
+
+CHROMIUM = Path("/usr/bin/chromium")  # Debian's
+TIMEOUT = 180_000  # milliseconds, for a busy machine
+FLAGS = ("--no-sandbox", "--disable-gpu")
 
 
 @pytest.fixture(scope="package")
@@ -33,3 +38,42 @@ def clothes(mnist, tmp_path_factory):
     detector = fit_detector(network, dataset.train.images, dataset.train.labels)
     save_detector(trained.detector_path, detector, network=trained.sha256)
     return ModelAnalysis.of(trained, dataset)
+
+
+@pytest.fixture(scope="package")
+def analysis(trained, mnist):
+    return ModelAnalysis.of(trained, mnist)
+
+
+@pytest.fixture(scope="package")
+def html(analysis):
+    return report.render(analysis, name="hidden=20 seed=1")
+
+
+@pytest.fixture(scope="package")
+def open_page(tmp_path_factory):
+    """Return a function that opens HTML from disk, offline, without errors in it."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    errors = []
+
+    def open_(html, *, width=1300, height=900):
+        path = tmp_path_factory.mktemp("report") / "report.html"
+        path.write_text(html)
+        size = {"width": width, "height": height}
+        page = browser.new_page(offline=True, viewport=size)
+        page.set_default_timeout(TIMEOUT)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.requests = []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(path.as_uri())
+        page.frames[-1].locator("#answer strong").wait_for()
+        return page
+
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, timeout=TIMEOUT
+        )
+        yield open_
+        browser.close()
+    assert errors == []

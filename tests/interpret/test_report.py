@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,12 +20,9 @@ from pipeline.model import (
 )
 
 NAME = "hidden=20 seed=1"
-CHROMIUM = Path("/usr/bin/chromium")  # Debian's
 MNIST = spec("mnist")
 MINUS = "\u2212"  # the sign of negative numbers on the page
 PERCENT = "\u00a0%"
-TIMEOUT = 180_000  # milliseconds, for a busy machine
-FLAGS = ("--no-sandbox", "--disable-gpu")
 
 # Digits as drawn with a mouse: the corners of each stroke, as fractions of the board.
 DRAWINGS = {
@@ -38,45 +34,6 @@ DRAWINGS = {
     5: [[(0.7, 0.2), (0.35, 0.2), (0.33, 0.45), (0.66, 0.55), (0.6, 0.8), (0.3, 0.8)]],
     7: [[(0.28, 0.22), (0.72, 0.2), (0.45, 0.85)]],
 }
-
-
-@pytest.fixture(scope="module")
-def analysis(trained, mnist):
-    return ModelAnalysis.of(trained, mnist)
-
-
-@pytest.fixture(scope="module")
-def html(analysis):
-    return report.render(analysis, name=NAME)
-
-
-@pytest.fixture(scope="module")
-def open_page(tmp_path_factory):
-    """Return a function that opens HTML from disk, offline, without errors in it."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    errors = []
-
-    def open_(html, *, width=1300):
-        path = tmp_path_factory.mktemp("report") / "report.html"
-        path.write_text(html)
-        size = {"width": width, "height": 900}
-        page = browser.new_page(offline=True, viewport=size)
-        page.set_default_timeout(TIMEOUT)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.requests = []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(path.as_uri())
-        page.frames[-1].locator("#answer strong").wait_for()
-        return page
-
-    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, timeout=TIMEOUT
-        )
-        yield open_
-        browser.close()
-    assert errors == []
 
 
 @pytest.fixture(scope="module")
