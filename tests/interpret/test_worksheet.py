@@ -5,10 +5,11 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from PIL.ImageColor import getrgb
 
 from pipeline.datasets import spec
 from pipeline.interpret import names, output, text, worksheet
-from pipeline.plots.common import BLUE, GRID
+from pipeline.plots.common import FROZEN, POSITIVE
 
 MNIST = spec("mnist")
 
@@ -100,7 +101,8 @@ def test_always_zero_pixels_are_grey_but_their_products_are_not():
     pixels[0] = always_zero[0] = 1
     sums = worksheet.PreActivation(1, 1, np.ones(784), pixels, 0.0)
     weights, _, products = output.term_images(sums, always_zero).images.values()
-    assert tuple(weights[0, 0]) == GRID and tuple(products[0, 0]) == BLUE
+    blue, grey = getrgb(POSITIVE), getrgb(FROZEN)
+    assert tuple(weights[0, 0]) == grey and tuple(products[0, 0]) == blue
 
 
 def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist):
