@@ -8,7 +8,8 @@ predictions.json, predictions.csv and preparation.png, which shows each preproce
 step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 99.8 %.
 """
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,40 +17,43 @@ from typing import TYPE_CHECKING
 from pipeline import SIDE, UserError
 from pipeline.cli import PredictConfig, stage
 from pipeline.files import printable
-from pipeline.paths import outputs_dir, store_dir
-from pipeline.terminal import probability_bars, wrap
+from pipeline.paths import displayed, outputs_dir, store_dir
+from pipeline.terminal import next_steps, probability_bars, status, wrap
 
 if TYPE_CHECKING:
-    from pipeline.evaluation import Prediction
-    from pipeline.model import OodDetector
+    from pipeline.evaluation import InputImage, Prediction
+    from pipeline.images import ImageListing
+    from pipeline.model import OodDetector, TrainedModel
 
 MAX_PLOTTED = 60  # images in preparation.png
 
 
 def predict(cfg: PredictConfig) -> None:
     """Load the network, classify each image, and write the predictions."""
-    from pipeline import datasets, files
-    from pipeline.evaluation import classify, read_inputs
-    from pipeline.training import load_training_data, select_trained_model
-
     outputs, store = outputs_dir(), store_dir()
-    trained = select_trained_model(
-        run=cfg.run, model=cfg.model, outputs=outputs, store=store
-    )
-    listing, input_images = read_inputs(
-        str(cfg.images),
-        lambda: load_training_data(trained, outputs=outputs),
-        prepare=datasets.spec(trained.dataset).prepared_as_mnist,
-    )
+    with status("loading the network"):
+        from pipeline import datasets, files
+        from pipeline.evaluation import classify, read_inputs
+        from pipeline.training import load_training_data, select_trained_model
+
+        trained = select_trained_model(
+            run=cfg.run, model=cfg.model, outputs=outputs, store=store
+        )
+        listing, input_images = read_inputs(
+            str(cfg.images),
+            lambda: load_training_data(trained, outputs=outputs),
+            prepare=datasets.spec(trained.dataset).prepared_as_mnist,
+        )
     if not trained.detector:
         text = "without it, predict cannot judge whether an answer is sure"
         print(wrap(f"{trained.detector_path} is missing: {text}") + "\n")
     if len(listing.entries) > 1:
         print(wrap(f"{len(listing.entries):,} images: {listing.description}") + "\n")
     predictions: list[Prediction] = []
-    for image in input_images:
+    for image in _with_status(input_images):
         prediction = classify(image, trained)
-        print(_text(prediction))
+        text = " ".join(prediction.summary())
+        print(wrap(f"{printable(image.name)}: {text}"))
         if len(predictions) >= MAX_PLOTTED:  # to save memory
             prepared = replace(image.prepared, steps={})
             image = replace(image, prepared=prepared)
@@ -57,23 +61,62 @@ def predict(cfg: PredictConfig) -> None:
         predictions.append(prediction)
     if not predictions:
         raise UserError("\n  ".join(["no image could be read", *listing.problems]))
-    with files.atomic_folder(outputs / "predict") as folder:
+    with (
+        status("writing the results"),
+        files.atomic_folder(outputs / "predict") as folder,
+    ):
         _write(predictions, folder, trained.detector)
-    print(f"files  {outputs / 'predict'}")
+    print(_conclusion(predictions))
+    print(f"plot   {displayed(outputs / 'predict' / 'preparation.png')}")
+    print(f"files  {displayed(outputs / 'predict')}")
+    print(_next_step(cfg, trained, listing))
     if listing.problems:
         failed = len(listing.problems)
         summary = f"{failed} {'image was' if failed == 1 else 'images were'} not read"
         raise UserError("\n  ".join([summary, *listing.problems]))
 
 
-def _text(prediction: "Prediction") -> str:
-    """Return the lines for the terminal: the summary and a bar for each class."""
-    title = printable(prediction.input_image.name)
-    lines = [wrap(f"{title}: {', '.join(prediction.summary())}")]
-    if not prediction.input_image.prepared.is_blank:
+def _with_status(images: Iterator["InputImage"]) -> Iterator["InputImage"]:
+    """Yield images; show a status line while the next one is read and prepared."""
+    while True:
+        with status("reading an image"):
+            image = next(images, None)
+        if image is None:
+            return
+        yield image
+
+
+def _conclusion(predictions: Sequence["Prediction"]) -> str:
+    """Return bars for a single image, or how many images are classified correctly."""
+    if len(predictions) == 1:
+        (prediction,) = predictions
+        if prediction.input_image.prepared.is_blank:
+            return ""
         names = prediction.spec.class_names
-        lines += probability_bars(prediction.probabilities, names)
-    return "\n".join([*lines, ""])
+        return "\n".join([*probability_bars(prediction.probabilities, names), ""])
+    verdicts = [p.is_correct for p in predictions if p.is_correct is not None]
+    if not verdicts:
+        return ""
+    kind = "images" if len(verdicts) == len(predictions) else "labelled images"
+    numbers = f"{sum(verdicts):,} of {len(verdicts):,} {kind}"
+    return f"\n{numbers} are classified correctly\n"
+
+
+def _next_step(
+    cfg: PredictConfig, trained: "TrainedModel", listing: "ImageListing"
+) -> str:
+    """Suggest an image of the user; after one, another data set."""
+    from pipeline import datasets
+
+    if not listing.entries:  # test images
+        command = cfg.command("predict", "images=photo.jpg")
+        return next_steps({command: "classifies your own image"})
+    if not datasets.spec(trained.dataset).prepared_as_mnist:
+        command = cfg.command("inspect")
+        return next_steps({command: "explains the network"})
+    other = "mnist" if trained.dataset == "digits" else "digits"
+    command = cfg.command("evaluate", f"sets=[{other}]")
+    return next_steps({command: "tests it on other digits"})
 
 
 def _write(
@@ -99,7 +142,8 @@ def _write(
             if mean.any():  # the class may have no training images
                 steps["class mean"] = mean
         name = printable(prediction.input_image.name)[-36:]
-        rows.append(plots.ImageRow(steps, [name, *prediction.summary()]))
+        lines = textwrap.wrap(" ".join(prediction.summary()), 64)
+        rows.append(plots.ImageRow(steps, [name, *lines]))
     plots.image_rows(rows, text=440).save(folder / "preparation.png")
 
 

@@ -184,7 +184,7 @@ def test_an_ood_detector_is_complete_or_refused(tmp_path, content):
     if detector:
         blank, probabilities = np.zeros((1, 28, 28), np.uint8), np.full((1, 10), 0.1)
         (verdict,) = detector.judge(blank, probabilities, spec=datasets.spec("mnist"))
-        assert verdict.reason == "blank"
+        assert verdict.reason == "the image is blank"
 
 
 @pytest.mark.parametrize("name", ["state", "history"])

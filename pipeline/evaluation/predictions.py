@@ -47,22 +47,27 @@ class Prediction:
             "label": self.input_image.label,
         }
 
+    @property
+    def is_correct(self) -> bool | None:
+        """Whether the most probable class is the label; None without a label."""
+        label = self.input_image.label
+        return None if label is None else label == self.ranking[0]
+
     def summary(self) -> list[str]:
-        """Return the two most probable classes, the certainty and the label."""
+        """Return a sentence with the answer and why it is not sure; then the label."""
+        names, answer = self.spec.class_names, self.ranking[0]
         if self.input_image.prepared.is_blank:
-            return ["blank: there is nothing to classify"]
-        names = self.spec.class_names
-        first, second = (
-            f"{names[label]} ({self.probabilities[label]:.1%})"
-            for label in self.ranking[:2]
-        )
-        certainty = "certainty unknown"
-        if self.verdict:
-            certainty = "sure" if self.verdict.sure else f"unsure: {self.reason}"
-        lines = [f"{first}, then {second}", certainty]
-        if self.input_image.label is not None:
-            origin = " from the file name" if self.input_image.label_from_name else ""
-            lines.append(f"label{origin}: {names[self.input_image.label]}")
+            return ["The image is blank: there is nothing to classify."]
+        doubt = ""
+        if self.verdict and self.verdict.reason:
+            doubt = f", but {self.verdict.reason}"
+        probability = f"{self.probabilities[answer]:.1%}"
+        lines = [f"The network says {names[answer]} ({probability}){doubt}."]
+        if self.is_correct:
+            lines.append("Correct.")
+        elif (label := self.input_image.label) is not None:
+            origin = " in the file name" if self.input_image.label_from_name else ""
+            lines.append(f"Wrong: the label{origin} is {names[label]}.")
         return lines
 
 

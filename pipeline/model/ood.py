@@ -30,7 +30,7 @@ class Verdict:
 
     answer: int  # the most probable class
     sure: bool
-    reason: str  # why it is not sure; empty if it is
+    reason: str  # a clause that says why it is not sure; empty if it is
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,14 @@ class OodDetector:
             first, second = int(order[0]), int(order[1])
             reason = ""
             if blank[row]:
-                reason = "blank"
+                reason = "the image is blank"
             elif has_several[row]:
-                reason = f"more than one {spec.noun}"
+                reason = f"there is more than one {spec.noun}"
             elif is_ood[row]:
                 kind = images_of(names[first])
-                reason = f"the image does not look like the {kind} in the training data"
+                reason = f"the image does not look like the {kind} it was trained on"
             elif is_close[row]:
-                reason = f"close between {names[first]} and {names[second]}"
+                reason = f"{names[second]} is close ({probabilities[row, second]:.1%})"
             verdicts.append(Verdict(first, not reason, reason))
         return verdicts
 
@@ -185,8 +185,8 @@ def principal_components(
 
 
 def images_of(class_name: str) -> str:
-    """Return a phrase for the images of a class: 7s, or images labelled sneaker."""
-    return f"{class_name}s" if len(class_name) == 1 else f"images labelled {class_name}"
+    """Return a phrase for the images of a class: 7s, or sneaker images."""
+    return f"{class_name}s" if len(class_name) == 1 else f"{class_name} images"
 
 
 def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:

@@ -97,15 +97,13 @@ def test_many_images_need_little_memory(detector, split):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "noun", "sevens_name", "nine", "four"),
+    ("dataset", "noun", "sevens_name", "four"),
     [
-        ("mnist", "digit", "7s", "9", "4"),
-        ("fashion_mnist", "garment", "images labelled sneaker", "ankle boot", "coat"),
+        ("mnist", "digit", "7s", "4"),
+        ("fashion_mnist", "garment", "sneaker images", "coat"),
     ],
 )
-def test_the_verdict_names_the_reason(
-    detector, few, dataset, noun, sevens_name, nine, four
-):
+def test_the_verdict_names_the_reason(detector, few, dataset, noun, sevens_name, four):
     sevens = np.stack([few.val.images[0]] * 4 + [0 * few.val.images[0]] * 2)
     sevens[5] = sevens[0]  # not drawn with a pen
     sevens[3] = np.random.default_rng(1).integers(0, 256, (28, 28))
@@ -115,13 +113,13 @@ def test_the_verdict_names_the_reason(
     counts, drawn = np.array([1, 1, 2, 1, 0, 1]), np.arange(6) < 5
     spec = datasets.spec(dataset)
     verdicts = detector.judge(sevens, answers, counts, drawn, spec=spec)
-    unlike = f"the image does not look like the {sevens_name} in the training data"
+    unlike = f"the image does not look like the {sevens_name} it was trained on"
     assert [(each.answer, each.sure, each.reason) for each in verdicts] == [
         (7, True, ""),
-        (9, False, f"close between {nine} and {four}"),
-        (7, False, f"more than one {noun}"),
+        (9, False, f"{four} is close (40.0%)"),
+        (7, False, f"there is more than one {noun}"),
         (7, False, unlike),
-        (7, False, "blank"),
+        (7, False, "the image is blank"),
         (7, False, unlike),
     ]
 
