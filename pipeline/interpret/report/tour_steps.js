@@ -109,8 +109,8 @@ function sizesStep(name) {
       question: numberQuestion("How many weights does layer 1 have, without biases?", weights, [
         [PIXELS, `That is one neuron. Layer 1 has ${neurons}.`],
         [PIXELS + 1, `That is one neuron with its bias. Layer 1 has ${neurons}.`],
-        [weights + hidden, `That includes ${plural(hidden, "bias")}${single ? "" : "es"}. ` +
-          "Leave them out."],
+        [weights + hidden, `That includes ${integer(hidden)} ${single ? "bias" : "biases"}. ` +
+          "Count the weights only."],
         [hidden, `Layer 1 has ${neurons}. Each of them has 784 weights.`],
         [PIXELS * CLASSES, `${times(PIXELS, CLASSES)} would connect the pixels to the ` +
           `${model.plural}. The pixels lead to ${neurons}.`],

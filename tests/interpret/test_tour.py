@@ -1,0 +1,249 @@
+"""The tour of the page, and the parts that it points at: sizes, curve, connections."""
+
+import re
+
+import numpy as np
+import pytest
+
+from pipeline.interpret import ModelAnalysis, report
+from pipeline.model import load_trained_model, save_model
+
+RIGHT = "That is right."
+# Steps after the first, with guesses: each is wrong for a reason, except the last one.
+WALK = [
+    ("One neuron", [("784", "What else is in the sum?"), ("785", RIGHT)]),
+    (
+        "How many weights",
+        [
+            ("784", "That is one neuron. Layer 1 has 20 neurons."),
+            ("15,700", "That includes 20 biases."),
+            ("20", "Each of them has 784 weights."),
+            ("200", "weights of layer 2"),
+            ("12345", "That is too small. 784 pixels lead to each of 20 neurons."),
+            ("many", "Please enter a number."),
+            ("15,680", RIGHT),
+        ],
+    ),
+    ("20 neurons look", [("\u2212", "Layer 1 passes on no negative"), ("0", RIGHT)]),
+    ("Ten neurons", [("784", "does not see the pixels"), ("20", RIGHT)]),
+    ("Softmax", [("It grows", "multiplied by e"), ("It stays the same", RIGHT)]),
+    ("How the numbers were learned", [("50", "a coin"), ("10", RIGHT)]),
+    ("What was never learned", [("67", "These are the pixels"), ("1340", RIGHT)]),
+]
+
+
+@pytest.fixture(scope="module")
+def page(open_page, html):
+    page = open_page(html, width=1366, height=768)
+    page.emulate_media(reduced_motion="reduce")
+    return page
+
+
+@pytest.fixture
+def tour(page):
+    """The page with the tour at its first step; it is left afterwards."""
+    page.locator("#start-tour").click()
+    yield page
+    if page.locator("#tour").is_visible():
+        page.locator("#tour-leave").click()
+
+
+def text(page, selector):
+    return page.locator(selector).inner_text()
+
+
+def guess(page, value):
+    if page.locator("#guess-value").is_visible():
+        page.locator("#guess-value").fill(value)
+        page.locator("#guess-value").press("Enter")
+    else:
+        name = re.compile(f"^{value}")
+        page.locator("#guess-options button", has_text=name).first.click()
+    return text(page, "#tour-feedback")
+
+
+def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
+    first = text(tour, "#tour-text")
+    neuron, pixel = (
+        int(re.search(r"N1(\d+)", first)[1]) - 1,
+        re.search(r"l (\d+)", first),
+    )
+    kernel, bias = trained.network.layer_1.get_weights()
+    m, c = kernel[int(pixel[1]), neuron], bias[neuron]
+    x = mnist.test.images[0].ravel()[int(pixel[1])] / 255
+    assert guess(tour, f"{m * x:.2f}").endswith("is missing.")
+    assert guess(tour, f"{m * x + c:.2f}".replace(".", ",")) == RIGHT
+    assert "This is a straight line" in text(tour, "#tour-answer")
+    for place, (title, guesses) in enumerate(WALK, start=2):
+        tour.locator("#tour-next").click()
+        assert text(tour, "#tour-count") == f"Step {place} of 8"
+        assert text(tour, "#tour-title").startswith(title)
+        for value, reason in guesses:
+            assert tour.locator("#tour-answer").is_hidden()
+            assert reason in guess(tour, value)
+        assert tour.locator("#tour-answer").is_visible()
+        if title == "How many weights":
+            answer = text(tour, "#tour-answer")
+            assert "20 neurons = 15,680 weights" in answer
+        if title == "How the numbers were learned":
+            assert text(tour, "#epoch-text").startswith("Before training")
+    assert text(tour, "#epoch-text").startswith("After epoch 20")  # as before the step
+    assert text(tour, "#tour-next") == "Finish"
+    tour.locator("#tour-next").click()
+    assert tour.locator("#tour").is_hidden() and tour.locator("#spotlight").is_hidden()
+
+
+def test_an_answer_is_not_on_the_page_before_the_guess(tour):
+    for _ in range(2):
+        tour.keyboard.press("ArrowRight")
+    count = tour.locator("#sizes-table .count").first
+    assert not count.is_visible()
+    tour.locator("#guess-show").click()
+    assert count.inner_text() == "15,680"
+    assert tour.locator("#tour-feedback").is_hidden()
+
+
+def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
+    assert tour.evaluate("document.activeElement.id") == "tour"
+    tour.keyboard.press("ArrowRight")
+    tour.keyboard.press("ArrowRight")
+    assert text(tour, "#tour-count") == "Step 3 of 8"
+    tour.locator("#guess-value").fill("15")
+    tour.keyboard.press("ArrowLeft")  # moves the cursor
+    assert text(tour, "#tour-count") == "Step 3 of 8"
+    tour.locator("#guess-value").fill("")
+    tour.keyboard.press("ArrowLeft")
+    assert text(tour, "#tour-count") == "Step 2 of 8"
+    for _ in range(5):
+        tour.keyboard.press("ArrowRight")
+    tour.locator("#guess-show").click()
+    assert text(tour, "#epoch-text").startswith("Before training")
+    tour.keyboard.press("Escape")
+    assert tour.locator("#tour").is_hidden() and tour.locator("#panel").is_visible()
+    assert text(tour, "#epoch-text").startswith("After epoch 20")
+    assert tour.evaluate("document.activeElement.id") == "start-tour"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (390, 844)])
+def test_the_card_never_covers_what_it_points_at(page, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    page.locator("#start-tour").click()
+    for place in range(8):
+        for _ in range(2):  # before and after the answer
+            page.evaluate("new Promise(requestAnimationFrame)")
+            target, card = page.evaluate(
+                """[currentStep().target(), $("tour")].map((each) => {
+                  const { left, top, right, bottom } = each.getBoundingClientRect();
+                  return [left, top, right, bottom];
+                })"""
+            )
+            assert 0 <= target[1] < target[3] <= height, place  # in view
+            assert 0 <= card[0] < card[2] <= width and 0 <= card[1] < card[3] <= height
+            assert (
+                target[2] <= card[0]
+                or card[2] <= target[0]
+                or target[3] <= card[1]
+                or card[3] <= target[1]
+            ), place
+            if page.locator("#guess-show").is_visible():
+                page.locator("#guess-show").click()
+        page.locator("#tour-next").click()
+    assert page.locator("#tour").is_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("hidden", [1, 10])  # 10: some typical mistakes are right
+def test_the_numbers_are_those_of_the_network(
+    open_page, new_network, mnist, tmp_path, hidden
+):
+    save_model(tmp_path / "model.safetensors", new_network(hidden), {})
+    analysis = ModelAnalysis.of(
+        load_trained_model(tmp_path / "model.safetensors"), mnist
+    )
+    page = open_page(report.render(analysis, name="a network without history"))
+    checks = page.evaluate(
+        """([right, wrong]) => tourSteps().map((step) => {
+          step.enter?.();
+          const { question } = step.content();
+          return [step.id, right[step.id] && question.check(right[step.id]),
+            wrong[step.id]?.map(question.check) ?? []];
+        })""",
+        [
+            {"neuron": 785, "sizes": 784 * hidden, "classes": hidden}
+            | {"untrained": 67 * hidden},
+            {"neuron": [784, 784 * hidden], "sizes": [785, 785 * hidden]}
+            | {"classes": [784, hidden + 1], "untrained": [68 * hidden]},
+        ],
+    )
+    ids = [step for step, _, _ in checks]
+    assert " ".join(ids) == "line neuron sizes layer classes softmax untrained"
+    assert not any(right for _, right, _ in checks)
+    assert all(reason for _, _, wrong in checks for reason in wrong)
+    sizes = page.locator("#sizes-table .count").all_inner_texts()
+    expected = 784 * hidden, hidden, 10 * hidden, 10, 795 * hidden + 10
+    assert sizes == [f"{size:,}" for size in expected]
+    assert page.locator("#curve").is_hidden()
+    page.close()
+
+
+def test_the_tour_of_clothes_names_garments(open_page, clothes):
+    page = open_page(report.render(clothes, name="clothes"))
+    words = page.evaluate(
+        """tourSteps().flatMap((step) => {
+          step.enter?.();
+          const { text, question, answer } = step.content();
+          return [step.title, text, question?.ask, answer];
+        }).join(" ")"""
+    )
+    assert "10 garments = 200 weights" in words
+    assert "digit" not in words and "undefined" not in words and "NaN" not in words
+    page.close()
+
+
+def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(
+    page, finished
+):
+    table = finished.trained("history.csv").read_text().splitlines()
+    names, rows = table[0].split(","), [line.split(",") for line in table[1:]]
+    third = {name: float(cell) for name, cell in zip(names, rows[2], strict=True)}
+    plot = page.locator("#curves svg").last
+    x = page.evaluate(
+        "CURVE.left + (CURVE.width - CURVE.left - CURVE.right) * 3.2 / 20"
+    )
+    scale = plot.bounding_box()["width"] / page.evaluate("CURVE.width")
+    plot.click(position={"x": x * scale, "y": 40})
+    assert text(page, "#epoch-text").startswith("After epoch 3 of 20")
+    shown = text(page, "#curve-text").replace("\u00a0", " ")
+    assert f"training loss {third['train/loss']:.4f}" in shown
+    assert f"accuracy {100 * third['val/accuracy']:.2f} % (10,000 images)" in shown
+    page.locator("#epoch").fill("20")
+    accuracies = [float(row[names.index("val/accuracy")]) for row in rows]
+    best = int(np.argmax(accuracies)) + 1
+    assert f"highest after epoch {best}: {100 * max(accuracies):.2f}" in text(
+        page, "#curve-text"
+    ).replace("\u00a0", " ")
+    assert page.locator("#curves .cursor").count() == 2
+
+
+def test_a_line_is_as_thick_as_its_product_and_has_the_colour_of_its_sign(
+    page, trained, mnist
+):
+    page.evaluate("state.epoch = model.last; useTestImage(0); select(2, 7)")
+    sums = trained.network.hidden_sums(mnist.test.images[:1])[0].numpy()
+    products = np.maximum(sums, 0) * trained.network.layer_2.get_weights()[0][:, 7]
+    sizes = np.abs(products) / np.abs(products).max()
+    drawn = products[sizes > 0.02][np.argsort(sizes[sizes > 0.02])]
+    lines = page.evaluate(
+        """[...document.querySelectorAll("#connections path")].map((line) =>
+          [line.getAttribute("class"), Number(line.getAttribute("stroke-width"))])"""
+    )
+    assert [kind for kind, _ in lines] == [
+        "positive" if product > 0 else "negative" for product in drawn
+    ]
+    widths = np.maximum(8 * np.abs(drawn) / np.abs(products).max(), 0.5)
+    np.testing.assert_allclose([width for _, width in lines], widths, atol=0.006)
+    page.evaluate("select(1, 5)")  # 40 pixels, and up to ten digits
+    assert 40 < page.locator("#connections path").count() <= 50
+    page.locator("#show-connections").uncheck()
+    assert page.locator("#connections path").count() == 0
+    page.locator("#show-connections").check()
