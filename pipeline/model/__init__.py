@@ -5,8 +5,10 @@ from pipeline.model.ood import OodDetector, Verdict, fit_detector
 from pipeline.model.storage import (
     Snapshot,
     TrainedModel,
+    load_network,
     load_trained_model,
     network_from,
+    read_run_file,
     save_detector,
     save_history,
     save_model,

@@ -213,6 +213,26 @@ def tensors_sha256(tensors: Mapping[str, np.ndarray]) -> str:
 
 
 @dataclass(frozen=True)
+class RunFile:
+    """The content of `run.json`, which differs between equal training runs."""
+
+    run_id: str | None  # of the MLflow run; None if it was not recorded
+    seconds: float  # of all epochs together
+
+
+def read_run_file(path: Path) -> RunFile:
+    """Read a `run.json`; raise a UserError if it is damaged."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        run = RunFile(content["run_id"], float(content["seconds"]))
+        if run.run_id is not None and not re.fullmatch("[0-9a-f]{32}", run.run_id):
+            raise ValueError
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise UserError(f"{path} is damaged: it has no valid run_id and time") from None
+    return run
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     """A trained network, and the metadata of its training."""
 
@@ -321,11 +341,6 @@ def load_trained_model(path: Path) -> TrainedModel:
     """
     network, metadata = load_network(path)
     run = path.with_name(RUN_FILE)
-    try:
-        run_id = json.loads(run.read_text())["run_id"] if run.is_file() else None
-        if run_id is not None and not re.fullmatch("[0-9a-f]{32}", run_id):
-            raise ValueError
-    except (ValueError, TypeError, KeyError):
-        raise UserError(f"{run} is damaged: it has no valid run_id") from None
+    run_id = read_run_file(run).run_id if run.is_file() else None
     sha256 = tensors_sha256(snapshot(network))
     return TrainedModel(network, metadata, path, sha256, run_id)

@@ -28,7 +28,7 @@ from pipeline.sweeps.report import (
     record_report,
     write_report,
 )
-from pipeline.sweeps.state import find_missing, record_killed
+from pipeline.sweeps.state import missing_jobs, record_killed, restore_folders
 
 if TYPE_CHECKING:
     from pipeline.tracking import Run, Tracker
@@ -59,7 +59,9 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
     with _open_folder(digest, tracker, resume=values["resume"]) as folder:
         lease = f"sweeps/{folder.name}"
         finished = tracker.finished_run(lease=lease)
-        if finished and not find_missing(jobs, folder, finished):
+        if finished:
+            restore_folders(jobs, folder, finished)
+        if finished and not missing_jobs(jobs, folder):
             print("this sweep is finished; resume=false trains it again")
             settings = group_by_setting([read_outcome(job, folder) for job in jobs])
             if not (folder / "sweep.csv").exists():  # the folder was deleted
@@ -73,7 +75,8 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
             tags={"sweep": folder.name},
             lease=lease,
         ) as run:
-            missing = find_missing(jobs, folder, run)
+            restore_folders(jobs, folder, run)
+            missing = missing_jobs(jobs, folder)
             done = sum((folder / job.folder / "done").exists() for job in jobs)
             print(f"sweep {name}: {done} of {len(jobs)} training runs already finished")
             with print_progress(jobs, missing, folder):

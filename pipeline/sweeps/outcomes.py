@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import UserError
 from pipeline.files import printable
 from pipeline.paths import METRICS_FILE, MODEL_FILE, RUN_FILE
 from pipeline.sweeps.jobs import Job
@@ -26,12 +27,15 @@ class Outcome:
     accuracy: float = 0.0  # on the validation images, in [0, 1]
     parameters: int = 0
     seconds: float = 0.0  # of all epochs together
+    run_id: str | None = None  # of its run in MLflow
 
 
 def read_outcome(job: Job, folder: Path) -> Outcome:
-    """Read the result of a job from its folder, which is in the folder of the sweep."""
-    from safetensors.numpy import load_file
+    """Read the outcome of a job from its folder, which is in the folder of the sweep.
 
+    Raises:
+        UserError: If a file of a trained network is missing or damaged.
+    """
     job_folder = folder / job.folder
     if job.problems:
         return Outcome(job, "; ".join(job.problems))
@@ -39,14 +43,26 @@ def read_outcome(job: Job, folder: Path) -> Outcome:
         return Outcome(job, (job_folder / "error.txt").read_text().splitlines()[0])
     if not (job_folder / "done").exists():
         return Outcome(job, "it was not trained")
-    files = job_folder / "train"
-    tensors = load_file(files / MODEL_FILE).values()
-    return Outcome(
-        job,
-        accuracy=json.loads((files / METRICS_FILE).read_text())["val/accuracy"],
-        parameters=sum(tensor.size for tensor in tensors),
-        seconds=json.loads((files / RUN_FILE).read_text())["seconds"],
-    )
+    outcome = read_training(job, job_folder / "train")
+    if outcome is None:
+        raise UserError(f"{job_folder} is damaged: run the same command again")
+    return outcome
+
+
+def read_training(job: Job, folder: Path) -> Outcome | None:
+    """Read the files of a training run; None if one of them is missing or damaged."""
+    from pipeline.model import load_network, read_run_file
+
+    try:
+        run = read_run_file(folder / RUN_FILE)
+        network, _ = load_network(folder / MODEL_FILE)
+        accuracy = float(
+            json.loads((folder / METRICS_FILE).read_text())["val/accuracy"]
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    count = network.parameter_count
+    return Outcome(job, "", accuracy, count, run.seconds, run.run_id)
 
 
 @contextmanager

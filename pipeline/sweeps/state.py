@@ -3,39 +3,35 @@
 The runs in the store are authoritative; without tracking, the files in the folder are.
 """
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError, files
-from pipeline.paths import RUN_FILE
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.launch import record_failure
+from pipeline.sweeps.outcomes import read_training
 
 if TYPE_CHECKING:
     from pipeline.tracking import RecordedRun, Run
 
 
-def find_missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
-    """Return the jobs that still have to be trained, and prepare all folders.
+def restore_folders(jobs: Sequence[Job], folder: Path, run: "Run") -> None:
+    """Mark the folders of trained jobs as done, and those of all others as new.
 
-    The files of an unfinished run are ignored. If a run is finished but its files are
-    missing in the folder, they are restored from the run.
+    If a run is finished but its files are missing or damaged in the folder, they are
+    restored from the run.
 
     Raises:
         UserError: If the files of a finished run are missing in MLflow as well.
     """
     trained = _find_trained(jobs, folder, run)
-    missing = []
     for job in jobs:
         job_folder = folder / job.folder
-        if job.problems:
-            continue
-        if files.is_held(job_folder / "lock"):  # a worker survived its launcher
-            missing.append(job)
-        elif job.name in trained:
+        if job.problems or files.is_held(job_folder / "lock"):
+            continue  # a worker that survived its launcher still trains it
+        if job.name in trained:
             if child := trained[job.name]:
                 _restore_files(child, job_folder / "train", job)
             (job_folder / "error.txt").unlink(missing_ok=True)
@@ -43,8 +39,12 @@ def find_missing(jobs: Sequence[Job], folder: Path, run: "Run") -> list[Job]:
         else:
             for name in ("done", "error.txt", "begun"):
                 (job_folder / name).unlink(missing_ok=True)
-            missing.append(job)
-    return missing
+
+
+def missing_jobs(jobs: Sequence[Job], folder: Path) -> list[Job]:
+    """Return the valid jobs whose folders are not marked as done."""
+    valid = [job for job in jobs if not job.problems]
+    return [job for job in valid if not (folder / job.folder / "done").exists()]
 
 
 def record_killed(missing: Sequence[Job], folder: Path, run: "Run") -> None:
@@ -73,32 +73,27 @@ def _find_trained(
     """
     trained: dict[str, RecordedRun | None] = {}
     for job in jobs:
-        record = folder / job.folder / "train" / RUN_FILE
-        if record.exists() and json.loads(record.read_text())["run_id"] is None:
+        outcome = read_training(job, folder / job.folder / "train")
+        if outcome and outcome.run_id is None:
             trained[job.name] = None
     finished = [child for child in run.children() if child.status == "FINISHED"]
     return trained | {child.tags.get("setting", ""): child for child in finished}
 
 
 def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
-    """Copy the files of a run to a folder, unless it already contains the same files.
-
-    Raises:
-        UserError: If the files of the run are missing.
-    """
+    """Copy the files of a run to a folder, unless it already contains them."""
     recorded, existing = (
         {path.name: path.stat().st_size for path in place.glob("*")}
         for place in (child.folder / "train", folder)
     )
-    id_file = folder / RUN_FILE
-    is_from_run = id_file.exists() and child.run_id in id_file.read_text()
-    if is_from_run and recorded in ({}, existing):
+    outcome = read_training(job, folder)
+    if outcome and outcome.run_id == child.run_id and recorded in ({}, existing):
         return
-    if not recorded:
-        raise UserError(
-            f"{child.folder} has lost the files of {job.name}: delete its run "
-            f"{child.run_id} in MLflow, then run the same command again to train it"
-        )
     with files.atomic_folder(folder) as written:
         for name in recorded:
             shutil.copy(child.folder / "train" / name, written)
+        if not read_training(job, written):
+            raise UserError(
+                f"{child.folder} has lost the files of {job.name}: delete its run "
+                f"{child.run_id} in MLflow, then run the same command again to train it"
+            )

@@ -125,7 +125,8 @@ def test_a_finished_sweep_prints_its_table_again_and_restores_its_files(sweep):
     again, _ = sweep.run("seed=1")
     assert again.startswith("this sweep is finished")
     assert again.endswith(first[first.index("\ntrained ") :])
-    (sweep.folder / "seed=1" / "train" / "metrics.json").write_text("")  # damaged
+    for name in ("metrics.json", "run.json"):  # damaged
+        (sweep.folder / "seed=1" / "train" / name).write_text('{"run_')
     (sweep.folder / "sweep.csv").unlink()
     assert sweep.run("seed=1") == (again, "")
     assert (sweep.folder / "sweep.csv").exists()
@@ -187,6 +188,9 @@ def test_a_sweep_without_mlflow_prints_its_table_and_is_resumed(new_sweep):
     sweep = new_sweep("unrecorded", store=False)
     printed, _ = sweep.run("seed=1", "tracking=none")
     assert "all seeds: validation accuracy" in printed
-    printed, _ = sweep.run("seed=1", "tracking=none")
-    assert "1 of 1 training runs already finished" in printed
+    for finished in (1, 0):
+        printed, error = sweep.run("seed=1", "tracking=none")
+        assert f"{finished} of 1 training runs already finished" in printed
+        assert not error
+        (sweep.folder / "seed=1" / "train" / "metrics.json").write_text("")  # damaged
     assert not (sweep.workspace.outputs / "mlflow.db").exists()
