@@ -120,7 +120,7 @@ class MlflowTracker(Tracker):
                 client.delete_tag(run_id, "error")
             if status != "FINISHED":  # a sweep's workers may have been killed with it
                 self.store.mark_orphaned_runs_killed()
-        except STORE_ERRORS:
+        except (*STORE_ERRORS, OSError):
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
 
     def _mirror(self, run_id: str) -> None:

@@ -12,7 +12,7 @@ import shlex
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlparse
@@ -48,25 +48,29 @@ class Store:
     experiment_id: str  # of new runs
 
     def search(self, condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-        """Return the runs of all experiments that meet a condition, newest first."""
-        ids = [each.experiment_id for each in self.client.search_experiments()]
-        return list(self.client.search_runs(ids, condition, view, max_results=50_000))
+        """Return the runs of all experiments that meet a condition, newest first.
+
+        Raises:
+            OSError: If the database cannot be read.
+        """
+        with self.translate_errors("read"):
+            ids = [each.experiment_id for each in self.client.search_experiments()]
+            return [*self.client.search_runs(ids, condition, view, max_results=50_000)]
 
     def find(self, text: str) -> list[Run]:
         """Return the run with this id, or all runs with this name or id prefix.
 
         Deleted runs are returned only if there are no others.
+
+        Raises:
+            OSError: If the database cannot be read.
         """
-        with suppress(MlflowException):  # not a complete id
-            return [self.client.get_run(text)]
-        mark = "'" if '"' in text else '"'
-        runs: list[Run] = []
-        with suppress(MlflowException):  # no name has such characters
-            name = f"attributes.run_name = {mark}{text}{mark}"
-            runs += self.search(name, ViewType.ALL)
-            if re.fullmatch("[0-9a-f]+", text):
-                prefix = f"attributes.run_id LIKE '{text}%'"
-                runs += self.search(prefix, ViewType.ALL)
+        mark, conditions = "'" if '"' in text else '"', []
+        if mark not in text:  # MLflow cannot search for a text with both marks
+            conditions.append(f"attributes.run_name = {mark}{text}{mark}")
+        if re.fullmatch("[0-9a-f]+", text):
+            conditions.append(f"attributes.run_id LIKE '{text}%'")
+        runs = [run for each in conditions for run in self.search(each, ViewType.ALL)]
         runs = list({run.info.run_id: run for run in runs}.values())
         return [run for run in runs if run.info.lifecycle_stage == "active"] or runs
 
@@ -81,7 +85,7 @@ class Store:
         has closed its run, so if a lease is free or missing, the process has ended, on
         any host that shares the folder. Runs without a lease belong to other programs.
         """
-        with lease_lock(self.folder):
+        with lease_lock(self.folder), self.translate_errors():
             for run in self.search("attributes.status = 'RUNNING'"):
                 lease = run.data.tags.get(LEASE_TAG)
                 if lease is None or files.is_held(self.folder / lease / "lock"):
@@ -110,14 +114,14 @@ class Store:
                     os.environ["MLFLOW_TRACKING_URI"] = environment
 
     @contextmanager
-    def translate_errors(self) -> Iterator[None]:
+    def translate_errors(self, action: str = "write to") -> Iterator[None]:
         """Turn an error of the database into an OSError with one line."""
         try:
             yield
         except STORE_ERRORS as error:
             lines = str(error).splitlines()
             reason = next((line for line in lines if "Error) " in line), lines[0])
-            message = f"cannot write to {database_path(self.folder)}: {reason}"
+            message = f"cannot {action} {database_path(self.folder)}: {reason}"
             if "disk is full" in str(error):
                 raise OSError(errno.ENOSPC, message) from error
             raise OSError(message) from error

@@ -1,5 +1,8 @@
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
+from functools import partial
 
 import pytest
 import torch
@@ -75,6 +78,20 @@ def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, ca
         run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
     assert "\n" not in str(error.value)
     assert f"run {run.id} could not be marked FAILED" in capsys.readouterr().err
+
+
+def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store, tracker):
+    with closing(sqlite3.connect(store / "mlflow.db")) as database:
+        database.execute("DROP TABLE runs")
+    for read in (
+        partial(tracking.find_training_run, "0" * 32, store=store),
+        partial(tracker.finished_run, lease="digest/one"),
+        partial(tracker.leases, "digest/"),
+    ):
+        with pytest.raises(
+            OSError, match=r"^cannot read .*mlflow\.db: .*no such table"
+        ):
+            read()
 
 
 def test_variables_that_other_programs_set_do_not_redirect_a_run(
