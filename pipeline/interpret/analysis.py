@@ -21,18 +21,21 @@ HIGH_CORRELATION = 0.9  # one neuron explains 0.9² = 81 % of the other's varian
 MAX_PAIRS = 100  # pairs of neurons in the table
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
-PROBE_STEPS = (0, 10, 100)  # steps of gradient descent after which its line is shown
+PROBE_STEPS = (0, 2, 5)  # steps of gradient descent after which its line is shown
 
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """Lines that predict a neuron's sum from the pixel that correlates most with it.
+    """Lines that predict the sum of a neuron of layer_2 from a single input.
 
-    It shows gradient descent with the smallest possible model, of two parameters.
+    They show gradient descent with the smallest possible model, of two parameters. The
+    inputs of layer_2 spread over many values, while most pixels are 0 or 1.
     """
 
-    neuron: int  # from 0
-    pixel: int  # from 0
+    hidden: int  # the neuron of layer_1 whose output is x, from 0
+    output: int  # the neuron of layer_2 whose sum is y, from 0
+    x: Float[np.ndarray, " n"]  # for the test images
+    y: Float[np.ndarray, " n"]
     lines: dict[str, FittedLine]  # by the progress of gradient descent
 
     @property
@@ -146,12 +149,13 @@ class ModelAnalysis:
 
     @cached_property
     def probe(self) -> LinearProbe:
-        """The linear probe of the neuron with the highest ablation cost."""
-        neuron = self.displayed[0]
-        pixels = self.dataset.test.images.reshape(-1, PIXELS) / np.float32(255)
-        y = self.sums[:, neuron]
-        pixel = int(np.abs(measurements.correlations(pixels, y[:, None])).argmax())
+        """The linear probe of the most correlated neurons of layer_1 and layer_2."""
+        activations = np.maximum(self.sums, 0)  # ReLU
+        kernel, bias = self.trained.network.layer_2.get_weights()
+        logits = activations @ kernel + bias  # (n, 10)
+        correlation = np.abs(measurements.correlations(activations, logits))
+        hidden, output = divmod(int(correlation.argmax()), CLASSES)
+        x, y = activations[:, hidden], logits[:, output]
         steps = {f"after {n} steps": n for n in PROBE_STEPS} | {"in the end": None}
-        x = pixels[:, pixel]
         lines = {key: measurements.fit_line(x, y, steps=n) for key, n in steps.items()}
-        return LinearProbe(neuron, pixel, lines)
+        return LinearProbe(hidden, output, x, y, lines)

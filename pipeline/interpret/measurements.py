@@ -118,15 +118,16 @@ def fit_line(
 ) -> FittedLine:
     """Fit a line by gradient descent from m = c = 0; without `steps`, to the minimum.
 
-    A step reduces half the mean squared error. Its learning rate of 0.5 never
-    overshoots, because x is in [0, 1].
+    A step reduces half the mean squared error. The trace of its second derivative is
+    1 + mean(x²). A learning rate of a quarter of the inverse never overshoots.
     """
+    rate = 0.25 / (1 + float((x**2).mean()))
     m = c = 0.0
     if steps is None:
         m = float(np.cov(x, y, ddof=0)[0, 1] / (x.var() or 1.0))
         c = float(y.mean() - m * x.mean())
     for _ in range(steps or 0):
         error = m * x + c - y
-        m, c = m - 0.5 * float((error * x).mean()), c - 0.5 * float(error.mean())
+        m, c = m - rate * float((error * x).mean()), c - rate * float(error.mean())
     mse = float(((m * x + c - y) ** 2).mean())
     return FittedLine(m, c, mse**0.5, 1 - mse / (float(y.var()) or 1.0))

@@ -54,8 +54,8 @@ def summary(analysis: ModelAnalysis) -> dict[str, Any]:
         "alike_from": HIGH_CORRELATION,
         "closest": analysis.pairs[0] if analysis.pairs else None,
         "neurons": neuron_rows(analysis),
-        "path": {"neuron": neuron_name(1, probe.neuron), "pixel": probe.pixel}
-        | {"lines": lines},
+        "path": {"input": neuron_name(1, probe.hidden)}
+        | {"neuron": neuron_name(2, probe.output), "lines": lines},
     }
 
 
@@ -96,15 +96,16 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
     plots.image_rows(rows, text=200).save(folder / "exciting.png")
     usage = plots.pixel_usage(analysis.nonzero / len(analysis.split.train))
     usage.save(folder / "pixels.png")
-    probe, images = analysis.probe, analysis.dataset.test.images[:MAX_POINTS]
-    row, column = divmod(probe.pixel, SIDE)
+    probe = analysis.probe
+    x, y = neuron_name(1, probe.hidden), neuron_name(2, probe.output)
+    title = class_title(analysis.spec, probe.output)
     plots.fitted_lines(
-        images[:, row, column] / 255,
-        analysis.sums[:MAX_POINTS, probe.neuron],
+        probe.x[:MAX_POINTS],
+        probe.y[:MAX_POINTS],
         {progress: (line.m, line.c) for progress, line in probe.lines.items()},
-        xlabel=f"x: pixel in row {row}, column {column} (0 is black, 1 is white)",
-        ylabel=f"y: sum of neuron {neuron_name(1, probe.neuron)}, before ReLU",
-        title=f"one weight explains {probe.best.explained:.0%} of the variance of y",
+        xlabel=f"x: output of neuron {x}",
+        ylabel=f"y: sum of neuron {y}, the score of {title}",
+        title=f"One input of {y} explains {probe.best.explained:.0%} of its variance",
     ).save(folder / "path.png")
 
 

@@ -16,7 +16,12 @@ from pipeline import CLASSES, PIXELS
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import HIGH_CORRELATION, MAX_NEURONS, ModelAnalysis
 from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
-from pipeline.interpret.worksheet import PreActivation, pre_activations, rounded
+from pipeline.interpret.worksheet import (
+    PreActivation,
+    formula,
+    pre_activations,
+    rounded,
+)
 from pipeline.terminal import table, wrap
 
 OUTPUTS_PER_ROW = 4
@@ -53,7 +58,9 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         titles=[class_title(analysis.spec, label) for label in range(CLASSES)],
         arrays=_arrays(analysis),
         lines=table(["descent", "line", "error"], lines, left=["descent"]),
-        probed=sums[neuron_name(1, probe.neuron)],
+        output=neuron_name(2, probe.output),
+        formula=formula(sums[neuron_name(2, probe.output)]),
+        probed=sums[neuron_name(1, probe.hidden)],
         test=test,
         outputs=_outputs(hidden),
         logits=logits,

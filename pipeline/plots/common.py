@@ -17,12 +17,14 @@ from pipeline import SIDE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 # The colours of the interactive page (interpret/report/page.css, light). Blue and red
 # can be distinguished with colour blindness.
 INK, MUTED, LINE, PAPER = "#202124", "#5b6066", "#d7dade", "#ffffff"
 POSITIVE, NEGATIVE, FROZEN = "#005ab5", "#dc3220", "#b9bdc2"
+DPI = 100  # pixels per inch; text of 10 points is 14 pixels high
 
 
 def diverging_colours(
@@ -81,11 +83,11 @@ def _blend(strength: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n 3"]:
     return np.asarray(white + abs(strength) * (full - white)).astype(np.uint8)
 
 
-def new_figure(width: float, height: float) -> "Figure":
-    """Return a Matplotlib figure of this size, in inches of 110 pixels."""
+def new_figure(width: int, height: int) -> "Figure":
+    """Return a Matplotlib figure of this size, in pixels."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")
 
 
 def render(figure: "Figure") -> Image.Image:
@@ -97,10 +99,25 @@ def render(figure: "Figure") -> Image.Image:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
+def set_title(axes: "Axes", title: str) -> None:
+    """Write a title above the left end of a plot."""
+    axes.set_title(title, loc="left", fontsize=11, color=INK, pad=10)
+
+
 def simplify_axes(axes: "Axes") -> None:
     """Draw a light grid, and remove the border at the top and on the right."""
-    axes.grid(color=LINE, linewidth=0.6)
+    axes.grid(color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[:].set_color(MUTED)
+    axes.tick_params(which="both", color=MUTED, labelcolor=INK)
+
+
+def colour_map(colour: str) -> "Colormap":
+    """Return the colours from white, for the smallest value, to this colour."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list(colour, [PAPER, colour])
 
 
 def label_cells(
@@ -114,13 +131,14 @@ def label_cells(
     """Write texts into the cells of a heatmap, white on dark ones; name its axes."""
     for (row, column), is_dark in np.ndenumerate(dark):
         text = axes.text(column, row, texts[row][column], fontsize=8.5)
-        text.set(ha="center", va="center", color="white" if is_dark else "black")
+        text.set(ha="center", va="center", color=PAPER if is_dark else INK)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     if max(map(len, columns)) > len("all"):
         for label in axes.get_xticklabels():
             label.set(rotation=45, ha="right", rotation_mode="anchor")
     axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelcolor=INK)
 
 
 @cache

@@ -8,15 +8,23 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from pipeline.plots.common import (
+    FROZEN,
+    INK,
+    MUTED,
+    NEGATIVE,
     POSITIVE,
+    colour_map,
     label_cells,
     new_figure,
     render,
+    set_title,
     simplify_axes,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+FEW = 10  # images; their accuracy says little
 
 
 def evaluation_scores(
@@ -37,11 +45,12 @@ def evaluation_scores(
         answer_names: The name of each class of the network.
         title: The title of the figure.
     """
-    figure = new_figure(12.4, 6.2)
-    left, right = figure.subplots(1, 2)
-    figure.suptitle(title, fontsize=12)
-    _confusion_matrix(left, counts, label_names, answer_names)
-    _reliability_diagram(right, bins)
+    figure = new_figure(1040, 560)
+    panels = [["matrix", "reliability"], ["matrix", "counts"]]
+    axes = figure.subplot_mosaic(panels, width_ratios=[6, 5], height_ratios=[3, 1])
+    figure.suptitle(title, fontsize=12, color=INK)
+    _confusion_matrix(axes["matrix"], counts, label_names, answer_names)
+    _reliability_diagram(axes["reliability"], axes["counts"], bins)
     return render(figure)
 
 
@@ -58,26 +67,42 @@ def _confusion_matrix(
     diagonal = np.eye(len(counts), dtype=bool)
     mistakes = np.where(diagonal, 0, counts)
     maximum = max(int(mistakes.max()), 1)
-    axes.imshow(mistakes, cmap="Oranges", vmax=maximum)
-    axes.imshow(np.where(diagonal, 0.1, np.nan), cmap="Greys", vmin=0, vmax=1)
+    axes.imshow(mistakes, cmap=colour_map(NEGATIVE), vmin=0, vmax=maximum)
+    grey = np.where(diagonal, 0.3, np.nan)
+    axes.imshow(grey, cmap=colour_map(FROZEN), vmin=0, vmax=1)
     texts = [[f"{count:,}" if count else "" for count in row] for row in counts]
     dark = mistakes > 0.6 * maximum
     label_cells(axes, texts, rows=label_names, columns=answer_names, dark=dark)
     axes.set(xlabel="prediction", ylabel="label")
-    axes.set_title("confusion matrix (number of images)", fontsize=11)
+    set_title(axes, "Number of images (red: mistakes)")
 
 
-def _reliability_diagram(axes: "Axes", bins: Float[np.ndarray, "bins 3"]) -> None:
-    """Plot accuracy against confidence; the area of a point shows its images."""
+def _reliability_diagram(
+    axes: "Axes", below: "Axes", bins: Float[np.ndarray, "bins 3"]
+) -> None:
+    """Plot accuracy against confidence, above the number of images of each bin."""
+    from matplotlib.ticker import PercentFormatter
+
     counts, confidence, accuracy = bins.T
-    axes.plot([0, 1], [0, 1], "--", color="#9aa0a6", label="perfectly calibrated")
-    sizes = 20 + 600 * counts / counts.max()
-    axes.scatter(confidence, accuracy, sizes, color=POSITIVE, alpha=0.7)
-    for count, x, y in bins:
-        text = axes.annotate(f"{count:,.0f}", (x, y), (0, -16), fontsize=8, ha="center")
-        text.set_anncoords("offset points")
-    axes.set(xlabel="mean confidence", ylabel="accuracy", xlim=(0, 1.05))
-    axes.set_ylim(-0.05, 1.08)
-    axes.set_title("reliability diagram (labels: number of images)", fontsize=11)
-    axes.legend(frameon=False, loc="upper left")
-    simplify_axes(axes)
+    ideal = "ideal: as accurate as confident"
+    axes.plot([0, 1], [0, 1], "--", color=MUTED, label=ideal)
+    few = counts < FEW
+    axes.plot(confidence[~few], accuracy[~few], "o-", color=POSITIVE, label="network")
+    if few.any():
+        label = f"fewer than {FEW} images"
+        axes.plot(confidence[few], accuracy[few], "x", color=NEGATIVE, label=label)
+    set_title(axes, "Accuracy of predictions with similar confidence")
+    axes.set(ylabel="accuracy", ylim=(-0.04, 1.04))
+    axes.legend(frameon=False, loc="lower right", fontsize=9)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.tick_params(labelbottom=False)
+    below.bar(confidence, counts, width=0.03, color=POSITIVE)
+    below.set(ylabel="images", xlabel="confidence", yscale="log")
+    below.set_ylim(0.5, 3 * max(1.0, float(counts.max())))
+    below.set_yticks([10**k for k in range(0, 7, 2) if 10**k <= below.get_ylim()[1]])
+    below.yaxis.set_major_formatter("{x:,.0f}")
+    below.xaxis.set_major_formatter(PercentFormatter(1))
+    for each in (axes, below):
+        each.set(xlim=(-0.02, 1.04), xticks=np.linspace(0, 1, 6))
+        simplify_axes(each)
+    below.minorticks_off()

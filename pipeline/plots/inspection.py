@@ -1,6 +1,6 @@
 """The plots of stage inspect: what neurons respond to, and which pixels are used.
 
-Images of single neurons are rows of `common.image_rows`.
+Images of single neurons are rows of `rows.image_rows`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,18 @@ from PIL import Image
 
 from pipeline import SIDE
 from pipeline.plots.common import (
+    FROZEN,
+    INK,
+    LINE,
+    MUTED,
     NEGATIVE,
+    PAPER,
     POSITIVE,
+    colour_map,
     label_cells,
     new_figure,
     render,
+    set_title,
     simplify_axes,
 )
 
@@ -37,43 +44,47 @@ def neuron_responses(
         class_names: The names of the classes.
         noun: What an image shows, such as a digit.
     """
-    figure = new_figure(13.2, 1.5 + 0.3 * len(names))
+    figure = new_figure(1040, 130 + 26 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
-    cost_title = "accuracy lost without the neuron, in percentage points"
+    cost_title = "Accuracy lost without the neuron (percentage points)"
     cost_format = ".1f" if costs[:, 0].max() >= 0.01 else ".2f"
-    for axes, values, columns, colours, title, number in (
-        (left, means, class_names, "Blues", f"mean output for each {noun}", ".1f"),
-        (right, 100 * costs, ["all", *class_names], "Oranges", cost_title, cost_format),
+    for axes, values, columns, colour, title, number in (
+        (left, means, class_names, POSITIVE, f"Mean output for each {noun}", ".1f"),
+        (right, 100 * costs, ["all", *class_names], NEGATIVE, cost_title, cost_format),
     ):
         largest = float(values.max()) or 1.0
+        colours = colour_map(colour)
         axes.imshow(values, cmap=colours, vmin=0, vmax=largest, aspect="auto")
         texts = [[f"{value:{number}}" for value in row] for row in values]
         dark = values > 0.6 * largest
         label_cells(axes, texts, rows=names, columns=columns, dark=dark)
-        axes.set_title(title, fontsize=11)
+        set_title(axes, title)
         axes.set_xlabel(noun)
-        axes.tick_params(length=0)
-    right.axvline(0.5, color="white", linewidth=4)
+    right.axvline(0.5, color=PAPER, linewidth=4)
     return render(figure)
 
 
 def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     """Plot the fraction of training images in which each pixel is above 0."""
-    figure = new_figure(6.4, 5.6)
+    from matplotlib.patches import Patch
+
+    figure = new_figure(640, 600)
     axes = figure.subplots()
     grid = fractions.reshape(SIDE, SIDE)
-    heatmap = axes.imshow(grid, cmap="Blues", vmin=0)
-    rows, columns = np.nonzero(grid == 0)
-    if len(rows):
-        label = f"always 0: {len(rows)} of 784 pixels, whose weights never change"
-        axes.scatter(
-            columns, rows, 22, NEGATIVE, marker="x", linewidths=1.2, label=label
-        )
-        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    heatmap = axes.imshow(grid, cmap=colour_map(POSITIVE), vmin=0)
+    unused = grid == 0
+    if unused.any():
+        grey = np.where(unused, 1.0, np.nan)
+        axes.imshow(grey, cmap=colour_map(FROZEN), vmin=0, vmax=1)
+        label = f"always 0: {unused.sum()} of 784 pixels, whose weights never change"
+        patch = Patch(facecolor=FROZEN, label=label)
+        figure.legend(handles=[patch], loc="outside lower center", frameon=False)
     figure.colorbar(heatmap, shrink=0.8, format="{x:.0%}", label="training images")
-    axes.set_title("how often each pixel is above 0", fontsize=11)
+    set_title(axes, "How often each pixel is above 0")
     axes.set(xlabel="column", ylabel="row", xticks=range(0, SIDE, 4))
     axes.set_yticks(range(0, SIDE, 4))
+    axes.tick_params(color=MUTED, labelcolor=INK)
+    axes.spines[:].set_color(LINE)
     return render(figure)
 
 
@@ -90,21 +101,22 @@ def fitted_lines(
 
     The last line is emphasised.
     """
-    figure = new_figure(7.2, 4.6)
+    figure = new_figure(820, 500)
     axes = figure.subplots()
-    axes.plot(x, y, ".", color="#9aa0a6", markersize=4, alpha=0.6)
+    axes.plot(x, y, ".", color=MUTED, markersize=4, alpha=0.35)
+    ends = np.array([0.0, float(x.max()) or 1.0])
     styles = (":", "-.", "--", "-")
     for number, (name, (m, c)) in enumerate(lines.items()):
         last = number == len(lines) - 1
         axes.plot(
-            *([0, 1], [c, m + c], styles[min(number, 3)]),
+            *(ends, m * ends + c, styles[min(number, 3)]),
             color=POSITIVE if last else NEGATIVE,
-            linewidth=3 if last else 1.4,
-            zorder=2 if last else 3,  # below the others, so that it does not hide them
+            linewidth=3 if last else 2,
             label=f"{name}: y = {m:.2f}·x {c:+.2f}",
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.set_title(title, fontsize=11)
-    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    set_title(axes, title)
+    corner = "upper right" if m < 0 else "upper left"  # the line ends in neither
+    axes.legend(fontsize=9, loc=corner, framealpha=0.9, edgecolor=LINE)
     simplify_axes(axes)
     return render(figure)
