@@ -44,17 +44,21 @@ function pixelBox({ left, top, width, height }, pixel) {
   return { left: x, right: x, top: y, bottom: y };
 }
 
-// A curve from one box to another: sideways if they are beside each other, else up or down.
+// A curve from one box to another: sideways if the second is right of the first, as in the
+// three columns of a wide page, else up or down.
 function curveBetween(from, to) {
   const middle = (box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
   const [[fromX, fromY], [toX, toY]] = [from, to].map(middle);
-  if (to.left >= from.right || to.right <= from.left) {
-    const [a, b] = to.left >= from.right ? [from.right, to.left] : [from.left, to.right];
+  if (isBeside(from, to)) {
+    const [a, b] = [from.right, to.left];
     return [[a, fromY], [(a + b) / 2, fromY], [(a + b) / 2, toY], [b, toY]];
   }
   const [a, b] = toY > fromY ? [from.bottom, to.top] : [from.top, to.bottom];
   return [[fromX, a], [fromX, (a + b) / 2], [toX, (a + b) / 2], [toX, b]];
 }
+// In one column, a pixel can be left of a tile by chance.
+const isBeside = (from, to) => to.left >= from.right &&
+  $("layer-1").getBoundingClientRect().top < $("input").getBoundingClientRect().bottom;
 
 function linesOf(connections) {
   const size = ({ product }) => Math.abs(product);
@@ -90,6 +94,7 @@ const redrawConnections = () => showConnections(network().classify(state.image,
   state.interventions));
 $("show-connections").addEventListener("change", redrawConnections);
 onLoad(() => {
+  $("show-connections").checked = isDocked.matches; // on a phone, they cover the answer
   $("neurons").addEventListener("scroll", redrawConnections);
   new ResizeObserver(() => { if (state.image) redrawConnections(); })
     .observe($("connections").parentElement);

@@ -3,10 +3,10 @@
 function showSizes() {
   const { hidden, size, noun, plural: classes } = model, neurons = plural(hidden, "neuron");
   const rows = [
-    ["layer 1, weights", `${PIXELS} × ${hidden}`, PIXELS * hidden,
+    ["layer 1, weights", `${PIXELS}\u00a0×\u00a0${hidden}`, PIXELS * hidden,
       `one from each of ${PIXELS} pixels (${SIDE} × ${SIDE}) to each of ${neurons}`],
     ["layer 1, biases", `${hidden}`, hidden, "one for each neuron"],
-    ["layer 2, weights", `${hidden} × ${CLASSES}`, hidden * CLASSES,
+    ["layer 2, weights", `${hidden}\u00a0×\u00a0${CLASSES}`, hidden * CLASSES,
       `one from each of ${neurons} to each of ${CLASSES} ${classes}`],
     ["layer 2, biases", `${CLASSES}`, CLASSES, `one for each ${noun}`],
     ["all", "", size, ""],

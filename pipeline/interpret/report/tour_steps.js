@@ -161,7 +161,8 @@ function classesStep() {
     content: () => ({
       text: "Layer 2 does not see the pixels. Each of its neurons multiplies the " +
         `${inputs} of layer 1 by its own weights and adds a bias. ${name} computes the ` +
-        `score of ${classTitle(label)}: ${number(current().logits[label], 2)}.`,
+        `score of ${classTitle(label)}: ${number(current().logits[label], 2)}.` +
+        ($("show-connections").checked ? " Each line is a weight times an output." : ""),
       question: numberQuestion(`How many weights does ${name} have, without its bias?`, hidden, [
         [PIXELS, `${name} does not see the pixels. Its inputs are the neurons of layer 1.`],
         [CLASSES, `Ten is the number of neurons in layer 2. Count the inputs of ${name}.`],
