@@ -8,7 +8,6 @@ predictions.json, predictions.csv and preparation.png, which shows each preproce
 step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 99.8 %.
 """
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -142,9 +141,13 @@ def _write(
             if mean.any():  # the class may have no training images
                 steps["class mean"] = mean
         name = printable(prediction.input_image.name)[-36:]
-        lines = textwrap.wrap(" ".join(prediction.summary()), 64)
-        rows.append(plots.ImageRow(steps, [name, *lines]))
-    plots.image_rows(rows, text=440).save(folder / "preparation.png")
+        title = f"{name}: {' '.join(prediction.summary())}"
+        bars = dict(
+            zip(prediction.spec.class_names, prediction.probabilities, strict=True)
+        )
+        rows.append(plots.ImageRow(steps, title, {} if prepared.is_blank else bars))
+    title = "Preprocessing steps, and the probability of each class"
+    plots.image_rows(rows, title=title).save(folder / "preparation.png")
 
 
 if __name__ == "__main__":

@@ -4,18 +4,20 @@
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
 
 from pipeline import SIDE, files, plots
 from pipeline.interpret.alignment import NetworkComparison
-from pipeline.interpret.analysis import HIGH_CORRELATION, ModelAnalysis
+from pipeline.interpret.analysis import EXTREMES, HIGH_CORRELATION, ModelAnalysis
 from pipeline.interpret.names import class_title, neuron_name
 from pipeline.interpret.worksheet import PreActivation
-from pipeline.plots import ImageRow, diverging_colours
+from pipeline.plots import ImageRow, colour_scale, diverging_colours
 
 MAX_POINTS = 1500  # in a scatter plot; more would overlap
 MAX_IN_IMAGE = 100  # neurons
@@ -92,8 +94,7 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         analysis.spec.class_names,
         noun=analysis.spec.noun,
     ).save(folder / "neurons.png")
-    rows = [neuron_images(analysis, j) for j in displayed]
-    plots.image_rows(rows, text=200).save(folder / "exciting.png")
+    _write_extremes(analysis, folder / "exciting.png")
     usage = plots.pixel_usage(analysis.nonzero / len(analysis.split.train))
     usage.save(folder / "pixels.png")
     probe = analysis.probe
@@ -109,26 +110,41 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
     ).save(folder / "path.png")
 
 
-def neuron_images(analysis: ModelAnalysis, neuron: int) -> ImageRow:
+def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
+    """Draw each neuron's weights and the test images with its most extreme sums."""
+    kernel = analysis.trained.network.layer_1.get_weights()[0]
+    scale = weight_scale(kernel[:, analysis.displayed])
+    headings = {0: "weights", 1: "test images with the highest sums"}
+    plots.image_rows(
+        [neuron_images(analysis, j, scale=scale) for j in analysis.displayed],
+        title="What the neurons of layer_1 respond to",
+        headings=headings | {1 + EXTREMES: "test images with the lowest sums"},
+        legend=_legend(scale, grey="the pixel is 0 in all training images"),
+    ).save(path)
+
+
+def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> ImageRow:
     """Return a neuron's weights and the test images with its most extreme sums."""
     weights = analysis.trained.network.layer_1.get_weights()[0][:, neuron]
-    scale, grey = float(np.quantile(np.abs(weights), 0.99)), analysis.always_zero
-    images = {"weights": diverging_colours(weights, scale=scale, grey=grey)}
-    test = analysis.dataset.test
-    for name, rows in zip(("high", "low"), analysis.extremes(neuron), strict=True):
-        for row in rows:
-            title = class_title(analysis.spec, int(test.labels[row]))
-            caption = f"{name} {analysis.sums[row, neuron]:+.1f}: #{row}\n{title}"
-            images[caption] = test.images[row]
-    text = [
-        neuron_name(1, neuron),
-        f"active for {analysis.rates[neuron]:.2%} of the images",
-        f"ablation cost: {analysis.costs[neuron, 0]:.2%}",
-        f"weights: red -{scale:.2f} or less,",
-        f"white 0, blue +{scale:.2f} or more,",
-        "grey: the pixel is always 0",
-    ]
-    return ImageRow(images, text)
+    colours = diverging_colours(weights, scale=scale, grey=analysis.always_zero)
+    images, test = {"": colours}, analysis.dataset.test
+    for row in chain.from_iterable(analysis.extremes(neuron)):
+        name = class_title(analysis.spec, int(test.labels[row]))
+        images[f"{analysis.sums[row, neuron]:+.1f} #{row}\n{name}"] = test.images[row]
+    title = (
+        f"{neuron_name(1, neuron)}: active for {analysis.rates[neuron]:.1%} of the "
+        f"training images, ablation cost {analysis.costs[neuron, 0]:.2%}"
+    )
+    return ImageRow(images, title)
+
+
+def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
+    """Return the absolute weight that is drawn in full colour: 1 % are larger."""
+    return float(np.quantile(np.abs(weights), 0.99))
+
+
+def _legend(scale: float, *, grey: str) -> Image.Image:
+    return colour_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", size=13, frozen=grey)
 
 
 def write_terms(
@@ -145,7 +161,13 @@ def write_terms(
     hidden = [p for p in pre_activations if p.layer == 1]
     if hidden:
         images = [term_images(p, always_zero) for p in hidden[:MAX_IN_IMAGE]]
-        plots.image_rows(images, side=224, text=190).save(folder / "terms.png")
+        grey = "the pixel is 0 in all training images"
+        plots.image_rows(
+            images,
+            title="The weights of a neuron times the pixels are the products",
+            side=8 * SIDE,
+            legend=colour_scale("negative", "positive", size=13, frozen=grey),
+        ).save(folder / "terms.png")
 
 
 def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
@@ -171,25 +193,19 @@ def term_images(
     weights, terms = pre_activation.weights, pre_activation.terms
     levels = np.round(pre_activation.inputs * 255).astype(np.uint8)
     scales = [float(np.abs(values).max()) for values in (weights, terms)]
-    legends = [f"red -{scale:.2f}, white 0, blue +{scale:.2f}" for scale in scales]
+    weight_range, product_range = (f"-{scale:.2f} to +{scale:.2f}" for scale in scales)
     weight_colours = diverging_colours(weights, scale=scales[0], grey=always_zero)
     images = {
-        f"weight: {legends[0]}": weight_colours,
-        "x pixel": levels.reshape(SIDE, SIDE),
-        f"= product: {legends[1]}": diverging_colours(terms, scale=scales[1]),
+        f"weights, {weight_range}": weight_colours,
+        "x pixels, 0 (black) to 1 (white)": levels.reshape(SIDE, SIDE),
+        f"= products, {product_range}": diverging_colours(terms, scale=scales[1]),
     }
     z, bias = pre_activation.z, pre_activation.bias
-    text = [
-        f"{pre_activation.neuron}: 784 products",
-        f"{z - bias:+.4f} sum of the products",
-        f"{bias:+.4f} bias C",
-        f"{z:+.4f} sum y",
-        f"{pre_activation.relu:+.4f} after ReLU",
-        "",
-        "grey: the pixel is 0 in all",
-        "training images",
-    ]
-    return ImageRow(images, text)
+    title = (
+        f"{pre_activation.neuron}: sum of the products {z - bias:+.4f}, bias C "
+        f"{bias:+.4f}, sum y {z:+.4f}, after ReLU {pre_activation.relu:+.4f}"
+    )
+    return ImageRow(images, title)
 
 
 def write_comparison(
@@ -202,8 +218,15 @@ def write_comparison(
     In the images, the weights of A and of B that never changed are grey.
     """
     files.write_csv(folder / "matches.csv", comparison_rows(comparison))
-    images = comparison_images(comparison, frozen_pixels)
-    plots.image_grid(images, columns=IMAGES_PER_ROW).save(folder / "matches.png")
+    kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]
+    scale = weight_scale(np.hstack(kernels))
+    images = comparison_images(comparison, frozen_pixels, scale=scale)
+    plots.image_grid(
+        images,
+        title="Matched neurons of A and B with the correlation of their outputs",
+        columns=IMAGES_PER_ROW,
+        legend=_legend(scale, grey="the weights never changed"),
+    ).save(folder / "matches.png")
 
 
 def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
@@ -222,10 +245,11 @@ def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
 def comparison_images(
     comparison: NetworkComparison,
     frozen_pixels: Sequence[Bool[np.ndarray, "784"] | None],
+    *,
+    scale: float,
 ) -> dict[str, UInt8[np.ndarray, "28 28 3"]]:
     """Return the weights of neurons matched by activations, most similar first."""
     kernels = [n.layer_1.get_weights()[0].T for n in (comparison.a, comparison.b)]
-    scale = float(np.quantile(np.abs(np.concatenate(kernels)), 0.99))
     matches = comparison.by_activations
     order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
     images = {}

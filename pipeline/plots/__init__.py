@@ -3,7 +3,7 @@
 There is one module for each kind of plot, and `common` for what they share.
 """
 
-from pipeline.plots.common import diverging_colours
+from pipeline.plots.common import colour_scale, diverging_colours
 from pipeline.plots.data import class_means, contact_sheet
 from pipeline.plots.evaluation import evaluation_scores
 from pipeline.plots.inspection import fitted_lines, neuron_responses, pixel_usage

@@ -46,15 +46,16 @@ def diverging_colours(
     return colours
 
 
-def colour_scale(scale: float, *, size: int, frozen: str = "") -> Image.Image:
-    """Draw the legend of `diverging_colours`: a bar from red to blue with numbers.
+def colour_scale(low: str, high: str, *, size: int, frozen: str = "") -> Image.Image:
+    """Draw the legend of `diverging_colours`: a bar from red to blue.
 
     Args:
-        scale: The absolute value that is drawn in the full colour.
+        low: The text beside red, such as the smallest value.
+        high: The text beside blue.
         size: The size of the text, in pixels.
         frozen: The meaning of grey; empty if the image contains no grey.
     """
-    low, high = f"-{scale:.2f} ", f" +{scale:.2f}"
+    low, high = f"{low} ", f" {high}"
     texts = [font(size).getlength(text) for text in (low, high, f"   {frozen}")]
     bar, height = 5 * size, round(1.4 * size)
     width = round(sum(texts[:2])) + bar + (round(texts[2]) + 2 * size) * bool(frozen)

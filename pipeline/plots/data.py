@@ -28,7 +28,8 @@ def class_means(
     images = {
         f"{class_names[k]}: {np.sum(labels == k):,}": mean for k, mean in means.items()
     }
-    return image_grid(images, columns=5)
+    title = "Mean training image of each class, and its number of images"
+    return image_grid(images, columns=5, title=title, side=4 * SIDE)
 
 
 def contact_sheet(
@@ -45,10 +46,13 @@ def contact_sheet(
     large = Image.fromarray(pixels.repeat(2, axis=0).repeat(2, axis=1))
     names = [class_names[k] for k in rows]
     margin = 12 + max(round(font(14).getlength(name)) for name in names)
-    plot = Image.new("RGB", (margin + large.width, large.height), PAPER)
-    plot.paste(large, (margin, 0))
+    header = 40
+    plot = Image.new("RGB", (margin + large.width, header + large.height), PAPER)
+    plot.paste(large, (margin, header))
     draw = ImageDraw.Draw(plot)
+    title = f"The first {SAMPLES} training images of each class"
+    draw.text((margin, header // 2), title, INK, font(16), anchor="lm")
     for row, name in enumerate(names):
-        middle = SIDE * (2 * row + 1)
+        middle = header + SIDE * (2 * row + 1)
         draw.text((margin - 6, middle), name, INK, font(14), anchor="rm")
     return plot

@@ -46,11 +46,12 @@ def evaluation_scores(
         title: The title of the figure.
     """
     figure = new_figure(1040, 560)
-    panels = [["matrix", "reliability"], ["matrix", "counts"]]
-    axes = figure.subplot_mosaic(panels, width_ratios=[6, 5], height_ratios=[3, 1])
+    grid = figure.add_gridspec(2, 2, width_ratios=[6, 5], height_ratios=[3, 1])
     figure.suptitle(title, fontsize=12, color=INK)
-    _confusion_matrix(axes["matrix"], counts, label_names, answer_names)
-    _reliability_diagram(axes["reliability"], axes["counts"], bins)
+    matrix = figure.add_subplot(grid[:, 0])
+    _confusion_matrix(matrix, counts, label_names, answer_names)
+    upper, lower = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
+    _reliability_diagram(upper, lower, bins)
     return render(figure)
 
 

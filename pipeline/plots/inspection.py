@@ -4,6 +4,7 @@ Images of single neurons are rows of `rows.image_rows`.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -116,7 +117,9 @@ def fitted_lines(
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     set_title(axes, title)
-    corner = "upper right" if m < 0 else "upper left"  # the line ends in neither
+    corner: Literal["upper right", "upper left"] = "upper right"
+    if m > 0:
+        corner = "upper left"  # where the line does not end
     axes.legend(fontsize=9, loc=corner, framealpha=0.9, edgecolor=LINE)
     simplify_axes(axes)
     return render(figure)

@@ -1,70 +1,142 @@
-"""Rows and grids of images with captions."""
+"""Images in rows and grids, with titles, captions and bars."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from pipeline.plots.common import INK, LINE, PAPER, font
+from pipeline.plots.common import INK, LINE, MUTED, PAPER, POSITIVE, font
+
+GAP = 10  # pixels between images
+TITLE, HEADING, CAPTION = 16, 13, 12  # sizes of text, in pixels
+MIN_WIDTH = 560  # pixels, so that titles fit
+BARS_WIDTH = 260  # pixels, with the text beside the bars
 
 
 @dataclass(frozen=True)
 class ImageRow:
-    """Images in one row, such as the steps of preprocessing, and text beside them."""
+    """Images in one row, such as the steps of preprocessing."""
 
     images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]]  # by their captions
-    lines: Sequence[str] = ()
+    title: str = ""  # above the images
+    bars: Mapping[str, float] = field(default_factory=dict)  # probabilities, by class
 
 
 def image_rows(
-    rows: Sequence[ImageRow], *, side: int = 112, text: int = 260
+    rows: Sequence[ImageRow],
+    *,
+    title: str,
+    side: int = 84,
+    headings: Mapping[int, str] | None = None,
+    legend: Image.Image | None = None,
 ) -> Image.Image:
-    """Draw rows of images below each other, with a caption below each image.
+    """Draw rows of images below each other.
 
     Args:
         rows: The rows.
+        title: The title of all rows.
         side: The size of each image, in pixels.
-        text: The width of the text beside the images, in pixels.
+        headings: Texts above the first row, by the index of their column.
+        legend: An image below the title.
     """
-    gap = 12
     columns = max(len(row.images) for row in rows)
-    caption_lines = 1 + max(key.count("\n") for row in rows for key in row.images)
-    step = side + 18 + 16 * caption_lines
-    width = columns * (side + gap) + gap + text
-    sheet = Image.new("RGB", (width, len(rows) * step + gap), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for number, row in enumerate(rows):
-        y = number * step + gap
-        for column, (caption, levels) in enumerate(row.images.items()):
-            x = column * (side + gap) + gap
-            image = Image.fromarray(levels)
-            scale = side / max(image.size)
-            size = [max(1, round(length * scale)) for length in image.size]
-            filter_ = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
-            corner = (x + (side - size[0]) // 2, y + (side - size[1]) // 2)
-            draw.rectangle((x - 1, y - 1, x + side, y + side), LINE, LINE)
-            sheet.paste(image.resize((size[0], size[1]), filter_), corner)
-            draw.text((x, y + side + 3), caption, INK, font(12))
-        for index, line in enumerate(row.lines):
-            draw.text((width - text, y + 18 * index), line, INK, font(13))
-    return sheet
+    width = columns * (side + GAP) + GAP + BARS_WIDTH * any(row.bars for row in rows)
+    width = max(width, MIN_WIDTH)
+    header = [_text(title, width, TITLE)]
+    if legend:
+        header.append(Image.new("RGB", (width, legend.height + GAP), PAPER))
+        header[-1].paste(legend, (GAP, 0))
+    if headings:
+        header.append(Image.new("RGB", (width, HEADING + 8), PAPER))
+        for column, text in headings.items():
+            place = GAP + column * (side + GAP), 0
+            ImageDraw.Draw(header[-1]).text(place, text, INK, font(HEADING))
+    return stack_images([*header, *(_row(row, width, side) for row in rows)])
 
 
 def image_grid(
     images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]],
     *,
+    title: str,
     columns: int,
-    side: int = 112,
+    side: int = 84,
+    legend: Image.Image | None = None,
 ) -> Image.Image:
     """Draw images with their captions, in rows of up to this many columns."""
     items = [*images.items()]
     starts = range(0, len(items), columns)
     rows = [ImageRow(dict(items[start : start + columns])) for start in starts]
-    return image_rows(rows, side=side, text=0)
+    return image_rows(rows, title=title, side=side, legend=legend)
 
 
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:
     """Stack images of the same width vertically."""
     return Image.fromarray(np.vstack([np.asarray(image) for image in images]))
+
+
+def _row(row: ImageRow, width: int, side: int) -> Image.Image:
+    """Draw a row: its title, then its images with captions beside the bars."""
+    captions = 1 + max((caption.count("\n") for caption in row.images), default=0)
+    height = side + captions * (CAPTION + 4) + GAP
+    if row.bars:
+        height = max(height, len(row.bars) * (CAPTION + 4) + GAP)
+    body = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(body)
+    for column, (caption, levels) in enumerate(row.images.items()):
+        x = column * (side + GAP) + GAP
+        draw.rectangle((x - 1, 0, x + side, side + 1), LINE, LINE)
+        image = _fit(levels, side)
+        corner = x + (side - image.width) // 2, 1 + (side - image.height) // 2
+        body.paste(image, corner)
+        draw.text((x, side + 4), caption, INK, font(CAPTION))
+    if row.bars:
+        body.paste(_bars(row.bars, height), (width - BARS_WIDTH, 0))
+    if not row.title:
+        return body
+    return stack_images([_text(row.title, width, HEADING), body])
+
+
+def _fit(levels: UInt8[np.ndarray, "height width *rgb"], side: int) -> Image.Image:
+    """Scale an image so that its longer side has this many pixels."""
+    image = Image.fromarray(levels)
+    scale = side / max(image.size)
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    filter_ = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+    return image.resize((width, height), filter_)
+
+
+def _bars(probabilities: Mapping[str, float], height: int) -> Image.Image:
+    """Draw a horizontal bar for each probability, between its name and its value."""
+    image = Image.new("RGB", (BARS_WIDTH, height), PAPER)
+    draw, small = ImageDraw.Draw(image), font(CAPTION)
+    left = GAP + round(max(small.getlength(name) for name in probabilities)) + 8
+    right = BARS_WIDTH - GAP - round(small.getlength("100.0%")) - 8
+    for index, (name, probability) in enumerate(probabilities.items()):
+        y = index * (CAPTION + 4)
+        middle = y + (CAPTION + 2) // 2
+        end = left + round(probability * (right - left))
+        draw.text((left - 8, middle), name, INK, small, anchor="rm")
+        draw.rectangle((left, y + 1, right, y + CAPTION), LINE)
+        if end > left:
+            draw.rectangle((left, y + 1, end, y + CAPTION), POSITIVE)
+        value = f"{probability:.1%}"
+        draw.text((BARS_WIDTH - GAP, middle), value, MUTED, small, anchor="rm")
+    return image
+
+
+def _text(text: str, width: int, size: int) -> Image.Image:
+    """Draw text, in as many lines as needed."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font(size).getlength(longer) > width - 2 * GAP:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    image = Image.new("RGB", (width, len(lines) * (size + 5) + 10), PAPER)
+    draw = ImageDraw.Draw(image)
+    for index, line in enumerate(lines):
+        draw.text((GAP, 6 + index * (size + 5)), line, INK, font(size))
+    return image

@@ -6,13 +6,29 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from pipeline.plots.common import new_figure, render, simplify_axes
+from pipeline.plots.common import (
+    INK,
+    LINE,
+    NEGATIVE,
+    POSITIVE,
+    new_figure,
+    render,
+    set_title,
+    simplify_axes,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MAX_TICKS = 10  # values with separate ticks and captions
+MAX_CHARACTERS = 90  # in the labels of the ticks; more would overlap
+LINES = (POSITIVE, NEGATIVE, "#8a5a00", INK, "#8b9198")  # colours of the page
+MARKERS = "os^Dv"  # lines differ in their markers too
 
 
 @dataclass(frozen=True)
@@ -35,48 +51,83 @@ def sweep_accuracy(
             not connected.
         title: The title.
     """
-    figure = new_figure(7.2, 4.4)
+    figure = new_figure(900, 520)
     axes = figure.subplots()
-    ticks = sorted({point.x for points in lines.values() for point in points})
-    many = len(ticks) > MAX_TICKS
-    captioned: set[float] = set()
-    for name, unordered in lines.items():
+    captions: dict[float, str] = {}
+    for number, (name, unordered) in enumerate(lines.items()):
         points = sorted(unordered, key=lambda point: point.x)
-        x = [point.x for point in points]
-        means = [float(np.mean(p.accuracies)) for p in points]
-        stds = [np.std(p.accuracies, ddof=len(p.accuracies) > 1) for p in points]
-        style = "_-" if xlabel else "_"
-        bars = axes.errorbar(x, means, stds, fmt=style, capsize=5, label=name)
-        best = x[int(np.argmax(means))]
-        with_caption = {points[0].x, points[-1].x, best} if many else {*x}
-        for point, mean in zip(points, means, strict=True):
-            xs = [point.x] * len(point.accuracies)
-            axes.plot(xs, point.accuracies, ".", color=bars[0].get_color())
-            if point.x in with_caption - captioned:
-                axes.annotate(
-                    point.caption,
-                    (point.x, mean),
-                    xytext=(8, -12),
-                    textcoords="offset points",
-                    fontsize=9,
-                )
-            captioned.add(point.x)
+        style = {"color": LINES[number % len(LINES)], "marker": MARKERS[number % 5]}
+        _draw_line(axes, points, name, style, connect=bool(xlabel))
+        captions |= {point.x: point.caption for point in points}
+    ticks = sorted(captions)
     if ticks[0] > 0 and ticks[-1] >= 10 * ticks[0]:
         axes.set_xscale("log")
         xlabel += " (logarithmic scale)"
-    if len(lines) > 1:
-        axes.legend(frameon=False)
-    if many and xlabel:  # Matplotlib selects the ticks
-        axes.xaxis.set_major_formatter("{x:,g}")
-        axes.tick_params(which="minor", labelbottom=False)
+    axes.margins(0.06, 0.12)
+    if len(ticks) <= MAX_TICKS:
+        _label_ticks(axes, captions, numbers=bool(xlabel))
     else:
-        axes.set_xticks([], minor=True)
-        axes.set_xticks(ticks, [f"{x:,g}" if xlabel else "" for x in ticks])
+        best = max(
+            (point for points in lines.values() for point in points),
+            key=lambda point: float(np.mean(point.accuracies)),
+        )
+        _label_point(axes, best)
+        if xlabel:  # Matplotlib selects the ticks
+            axes.xaxis.set_major_formatter("{x:,g}")
+            axes.tick_params(which="minor", labelbottom=False)
+        else:
+            axes.set_xticks([])
     axes.set(xlabel=xlabel, ylabel="validation accuracy")
-    axes.set_title(textwrap.fill(title, 80), fontsize=11, pad=22)
-    legend = "dot: training run; line and bars: mean and standard deviation over seeds"
-    axes.text(0, 1.02, legend, transform=axes.transAxes, fontsize=8.5, color="#5f6368")
-    axes.margins(0.12)
-    axes.yaxis.set_major_formatter("{x:.1%}")
+    axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
+    legend = (
+        "dots: training runs; line and bars: mean and standard deviation over seeds"
+    )
+    set_title(axes, f"{textwrap.fill(title, 80)}\n{legend}")
+    if len(lines) > 1:
+        axes.legend(fontsize=9, framealpha=0.9, edgecolor=LINE)
     simplify_axes(axes)
     return render(figure)
+
+
+def _draw_line(
+    axes: "Axes",
+    points: Sequence[SweepPoint],
+    name: str,
+    style: dict[str, Any],
+    *,
+    connect: bool,
+) -> None:
+    """Draw a dot for each training run, and the mean of each setting with bars."""
+    x = [point.x for point in points]
+    means = [float(np.mean(point.accuracies)) for point in points]
+    stds = [np.std(p.accuracies, ddof=len(p.accuracies) > 1) for p in points]
+    colour = style["color"]
+    line = "-" if connect else ""
+    axes.errorbar(x, means, stds, color=colour, linestyle=line, capsize=5, elinewidth=1)
+    axes.plot([], [], linestyle=line, label=name, **style)  # for the legend
+    for point in points:
+        xs = [point.x] * len(point.accuracies)
+        axes.plot(xs, point.accuracies, linestyle="", markersize=5, alpha=0.7, **style)
+
+
+def _label_ticks(axes: "Axes", captions: Mapping[float, str], *, numbers: bool) -> None:
+    """Label each value of x below the axis, with its number and its caption."""
+    labels = [
+        f"{x:,g}\n{caption}".strip() if numbers else caption
+        for x, caption in captions.items()
+    ]
+    axes.set_xticks([], minor=True)
+    axes.set_xticks([*captions], labels)
+    if sum(max(map(len, label.split("\n"))) for label in labels) > MAX_CHARACTERS:
+        for text in axes.get_xticklabels():
+            text.set(rotation=30, ha="right", rotation_mode="anchor")
+
+
+def _label_point(axes: "Axes", point: SweepPoint) -> None:
+    """Write the caption of a point beside it, towards the middle of the axes."""
+    mean = float(np.mean(point.accuracies))
+    x, _ = axes.transLimits.transform(axes.transScale.transform((point.x, mean)))
+    text = axes.annotate(f"best: {point.caption}".rstrip(" :"), (point.x, mean))
+    text.set(position=(-8 if x > 0.5 else 8, 14), fontsize=9, color=INK)
+    text.set(ha="right" if x > 0.5 else "left")
+    text.set_anncoords("offset points")

@@ -56,7 +56,8 @@ def weight_images(
     size = round(TEXT * width)
     image = Image.new("RGB", (width, width), PAPER)
     draw = ImageDraw.Draw(image)
-    image.paste(colour_scale(scale, size=size), (size // 2, size // 4))
+    legend = colour_scale(f"-{scale:.2f}", f"+{scale:.2f}", size=size)
+    image.paste(legend, (size // 2, size // 4))
     draw.text((width - size // 2, size // 4), title, INK, font(size), anchor="ra")
     image.paste(grid, (0, round(HEADER * width)))
     y = round(HEADER * width) + grid.height + size

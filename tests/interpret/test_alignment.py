@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from PIL.ImageColor import getrgb
 
 from pipeline.interpret import alignment, describe_comparison
 from pipeline.interpret.output import comparison_images, comparison_rows
 from pipeline.model import network_from, snapshot
-from pipeline.plots.common import GRID
+from pipeline.plots.common import FROZEN
 
 
 def permuted(network, order):
@@ -59,8 +60,8 @@ def test_pixels_whose_weights_never_changed_are_grey_for_each_network(trained, f
     result = alignment.NetworkComparison.of(trained.network, trained.network, few.val)
     frozen = np.zeros(784, bool)
     frozen[0] = True
-    a, b, *_ = comparison_images(result, [frozen, None]).values()
-    assert tuple(a[0, 0]) == GRID != tuple(b[0, 0])
+    a, b, *_ = comparison_images(result, [frozen, None], scale=1.0).values()
+    assert tuple(a[0, 0]) == getrgb(FROZEN) != tuple(b[0, 0])
 
 
 def test_the_matching_is_optimal_and_not_greedy():
@@ -78,7 +79,7 @@ def test_neurons_of_a_larger_network_have_no_partner(trained, few, new_network):
     assert "10 neurons of B have no partner; the other 20 are compared" in text
     swapped = alignment.NetworkComparison.of(other, trained.network, few.val)
     assert sum(row["by_weights"] == "" for row in comparison_rows(swapped)) == 10
-    assert len(comparison_images(swapped, [None, None])) == 20 * 2
+    assert len(comparison_images(swapped, [None, None], scale=1.0)) == 20 * 2
     text = describe_comparison(swapped)
     assert "10 neurons of A have no partner; the other 20 are compared" in text
     assert "none" in text

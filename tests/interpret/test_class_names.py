@@ -39,7 +39,7 @@ def test_worksheets_name_garments(clothes):
 
 
 def test_the_images_of_a_neuron_show_their_classes(clothes):
-    _, *captions = neuron_images(clothes, 0).images
+    _, *captions = neuron_images(clothes, 0, scale=1.0).images
     test = clothes.dataset.test
     for caption in captions:
         row = int(re.search(r"#(\d+)", caption)[1])

@@ -79,7 +79,7 @@ def test_class_means_are_the_means(few):
 
 def test_a_contact_sheet_has_a_row_for_each_class(few):
     sheet = plots.contact_sheet(few.train.images, few.train.labels, DIGITS)
-    rows = np.split(np.asarray(sheet)[:, -20 * 56 :, 0], 10)  # without the names
+    rows = np.split(np.asarray(sheet)[-560:, -20 * 56 :, 0], 10)  # without texts
     for digit, row in enumerate(rows):
         first = few.train.images[few.train.labels == digit][0]
         enlarged = first.repeat(2, axis=0).repeat(2, axis=1)
@@ -119,5 +119,5 @@ def test_a_sweep_has_a_colour_for_each_line(lines, settings, xlabel):
     image = plots.sweep_accuracy(
         {f"lr={n}": points for n in range(lines)}, xlabel=xlabel, title="a title"
     )
-    hues = {(31, 119, 180), (255, 127, 14)}  # the first colours of Matplotlib's cycle
+    hues = {BLUE, RED}
     assert len(hues & {*colours(image)}) == lines
