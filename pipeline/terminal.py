@@ -48,11 +48,15 @@ def ignore_broken_pipe() -> None:
             setattr(sys, name, wrapped)
 
 
-def wrap(text: str, *, indent: int = 2) -> str:
-    """Wrap a paragraph at words to 80 columns; all lines but the first are indented."""
+def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
+    """Wrap a paragraph at words to 80 columns; the first line begins with `start`.
+
+    All other lines are indented by `indent` spaces.
+    """
     return textwrap.fill(
         " ".join(text.split()),
         WIDTH,
+        initial_indent=start,
         subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,

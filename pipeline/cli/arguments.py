@@ -4,10 +4,10 @@ Hydra composes the settings once. Only some of its flags and settings are allowe
 because others name classes to call or files to unpickle.
 """
 
-import argparse
 import itertools
 import os
 import re
+from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,10 @@ from pipeline.cli.config import (
 from pipeline.cli.schema import HYPERPARAMETERS, StageConfig, contains
 from pipeline.paths import conf_dir
 
+Schema = type[StageConfig]
+Values = Mapping[str, Any]  # by key
+Texts = dict[str, str]  # values as they are typed
+TRAIN_ONLY = "is an option of python -m pipeline.train only"
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
 REFUSED = {  # why settings of Hydra are rejected; the keys match the start of a setting
     r"hydra\.(run|sweep)\b": "results are written to outputs/, or to PIPELINE_OUTPUTS",
@@ -45,16 +49,14 @@ class Command:
     """A valid command line."""
 
     values: dict[str, Any]  # of all keys, validated; in a sweep, of a valid job
-    swept: dict[str, list[Any]]  # the values of each key that a sweep varies
+    swept: Mapping[str, list[Any]]  # the values of each key that a sweep varies
     is_sweep: bool = False
     n_jobs: int = 1  # trained in parallel; -1: one per core
     cfg: str | None = None  # what --cfg prints: job, hydra or all
     information: list[str] = field(default_factory=list)  # for Hydra, which prints it
 
 
-def parse(
-    arguments: Sequence[str], schema: type[StageConfig], *, sweeps: bool = False
-) -> Command:
+def parse(arguments: Sequence[str], schema: Schema, *, sweeps: bool = False) -> Command:
     """Parse and validate the command line of a stage with this schema.
 
     If only some values of a sweep are invalid, they are kept, and their jobs fail.
@@ -62,77 +64,56 @@ def parse(
     Raises:
         ConfigError: If it is invalid; the message has one line per problem.
     """
-    flags, words = _parse_flags(arguments)
+    flags, words = _parse_flags(arguments, sweeps=sweeps)
     typed, settings, problems = _split(words, schema)
     problems += _check_settings(settings, sweeps=sweeps)
-    if flags.multirun and not sweeps:
-        problems.append("-m is an option of python -m pipeline.train only")
     settings = {} if problems else settings
     saved, hydra = _compose(settings)
     is_sweep = flags.multirun or str(hydra.mode).endswith("MULTIRUN")
-    for key in {LAUNCHER, N_JOBS} & settings.keys():
-        if not is_sweep:
-            problems.append(f"{key} is an option of sweeps: add -m")
-        elif key == N_JOBS and "n_jobs" not in hydra.launcher:
-            problems.append(f"{key} has no effect without {LAUNCHER}=joblib")
     n_jobs = str(settings.get(N_JOBS, hydra.launcher.get("n_jobs", 1)))
-    if not re.fullmatch("-1|[1-9][0-9]*", n_jobs):
-        rule = "must be a number of processes, or -1 for all cores"
-        problems.append(f"{N_JOBS} {rule}, got {n_jobs!r}")
-    texts, values, swept = saved | typed, {**defaults()}, {}
-    for key, text in texts.items():
-        try:
-            values[key] = _parse_value(key, text, schema, sweep=is_sweep)
-        except ConfigError as error:
-            problems.append(str(error))
-        if isinstance(values.get(key), SweepValues):
-            swept[key] = values[key]
-    refused = schema.no_sweep if is_sweep else {}
-    problems += [f"{key} {rule}" for key, rule in refused.items() if values[key]]
-    invalid, every = _check_values(schema, values, swept, given=texts)
-    if problems + invalid:
-        problems += invalid + every
-        raise ConfigError("\n".join(dict.fromkeys(problems)))
-    asked = [each for each in arguments if each not in (*words, "-m", "--multirun")]
-    shown = settings | {key: _quote(values[key]) for key in typed} if asked else {}
-    information = [*asked, *(f"{key}={text}" for key, text in shown.items())]
-    return Command(values, swept, is_sweep, int(n_jobs), flags.cfg, information)
+    problems += _check_launcher(settings, hydra.launcher, n_jobs, is_sweep=is_sweep)
+    texts = saved | typed
+    values, unreadable = _parse_values(texts, schema, sweep=is_sweep)
+    swept = {key: x for key, x in values.items() if isinstance(x, SweepValues)}
+    selected, rejected = _select_values(schema, values, swept, texts)
+    problems += unreadable + _check_values(schema, selected, texts)
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems + rejected)))
+    information = [x for x in arguments if x not in (*words, "-m", "--multirun")]
+    if information:
+        texts = settings | {key: _quote(selected[key]) for key in typed}
+        information += [f"{key}={text}" for key, text in texts.items()]
+    return Command(selected, swept, is_sweep, int(n_jobs), flags.cfg, information)
 
 
-def _check_values(
-    schema: type[StageConfig],
-    values: dict[str, Any],
-    swept: Mapping[str, list[Any]],
-    *,
-    given: Iterable[str],
-) -> tuple[list[str], list[str]]:
-    """Select a valid value of each swept key.
+def _check_values(schema: Schema, values: Values, given: Iterable[str]) -> list[str]:
+    try:
+        validate(schema, values, given=given)
+    except ConfigError as error:
+        return str(error).split("\n")
+    return []
 
-    Returns:
-        The problems of the selected values, and those of all swept values.
-    """
 
-    def check(values: Mapping[str, Any]) -> list[str]:
-        try:
-            validate(schema, values, given=given)
-        except ConfigError as error:
-            return str(error).split("\n")
-        return []
-
-    invalid: list[str] = []
+def _select_values(
+    schema: Schema, values: Values, swept: Values, given: Iterable[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Select a valid value of each swept key, if it has one; return all problems."""
+    selected = {**values}
+    problems: list[str] = []
     for key, options in swept.items():
-        lines = [check(values | {key: option}) for option in options]
+        jobs = (selected | {key: option} for option in options)
+        lines = (_check_values(schema, job, given) for job in jobs)
         failures = [[x for x in part if x.split()[0] == key] for part in lines]
-        values[key] = options[failures.index([]) if [] in failures else 0]
-        invalid += itertools.chain(*failures)
-    return check(values), invalid
+        selected[key] = options[failures.index([]) if [] in failures else 0]
+        problems += itertools.chain(*failures)
+    return selected, problems
 
 
-def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+def _parse_flags(
+    arguments: Sequence[str], *, sweeps: bool
+) -> tuple[Namespace, list[str]]:
     """Split a command line into the allowed flags of Hydra and all other words."""
-    parser = argparse.ArgumentParser(
-        add_help=False, allow_abbrev=False, exit_on_error=False
-    )
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"])
     parser.add_argument("-i", "--info", nargs="?", const="all")
@@ -140,8 +121,10 @@ def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str
         parser.add_argument(flag, action="store_true")
     try:
         flags, words = parser.parse_known_args(arguments)
-    except argparse.ArgumentError as error:
+    except ArgumentError as error:
         raise ConfigError(one_line(error)) from None
+    if flags.multirun and not sweeps:
+        raise ConfigError(f"-m {TRAIN_ONLY}")
     if flags.resolve and not flags.cfg:
         raise ConfigError("--resolve has no effect without --cfg")
     if unknown := [word for word in words if word.startswith("-")]:
@@ -150,34 +133,39 @@ def _parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str
     return flags, words
 
 
-def _split(
-    words: Sequence[str], schema: type[StageConfig]
-) -> tuple[dict[str, str], dict[str, str], list[str]]:
+def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, Texts, list[str]]:
     """Split key=value pairs into options of the stage and settings of Hydra."""
-    pairs, settings, problems = {}, {}, []
+    pairs: Texts = {}
+    settings: Texts = {}
+    problems: list[str] = []
     for word in words:
         key, equals, text = word.partition("=")
         name = re.sub(r"^\+\+?", "", key)  # every key exists, so + and ++ add nothing
-        if re.match("hydra[./]|experiment$", name):
-            settings[name] = text
-        elif name.lstrip("~") in schema.model_fields and (not equals or "~" in key):
-            problems.append(f"{word} has no value: write {name.lstrip('~')}=value")
-        elif not equals:
+        is_setting = re.match("hydra[./]|experiment$", name)
+        option, target = name.lstrip("~"), settings if is_setting else pairs
+        if name in target:
+            remedy = f"write {name}=a,b" if _can_vary(name, schema) else "give it once"
+            problems.append(f"{name} is given more than once: {remedy}")
+        elif option in schema.model_fields and not (equals and option == name):
+            problems.append(f"{word} has no value: write {option}=value")
+        elif not (equals or is_setting):
             hint = f"did you mean {schema.main_key}={word}?"
             problems.append(f"{word!r} is not of the form key=value; {hint}")
-        elif name in pairs:
-            problems.append(f"{name} is given more than once: write {name}=a,b")
         else:
-            pairs[name] = text
+            target[name] = text
     return pairs, settings, problems
 
 
-def _check_settings(settings: Mapping[str, str], *, sweeps: bool) -> list[str]:
+def _can_vary(key: str, schema: Schema) -> bool:
+    return key in HYPERPARAMETERS and "seed" in schema.model_fields
+
+
+def _check_settings(settings: Texts, *, sweeps: bool) -> list[str]:
     problems = []
     names = {"experiment": [*experiments()], LAUNCHER: ["basic", "joblib"]}
     for key, value in settings.items():
         if key == "experiment" and not sweeps:
-            problems.append(f"{key} is an option of python -m pipeline.train only")
+            problems.append(f"{key} {TRAIN_ONLY}")
         elif key in names and value not in names[key]:
             problems.append(f"{key} must be {' or '.join(names[key])}, got {value!r}")
         elif key not in (*names, N_JOBS):
@@ -186,17 +174,28 @@ def _check_settings(settings: Mapping[str, str], *, sweeps: bool) -> list[str]:
     return problems
 
 
+def _check_launcher(
+    settings: Texts, launcher: Values, n_jobs: str, *, is_sweep: bool
+) -> list[str]:
+    problems = []
+    if not is_sweep:
+        keys = [key for key in (LAUNCHER, N_JOBS) if key in settings]
+        problems += [f"{key} is an option of sweeps: add -m" for key in keys]
+    elif N_JOBS in settings and "n_jobs" not in launcher:
+        problems.append(f"{N_JOBS} has no effect without {LAUNCHER}=joblib")
+    if not re.fullmatch("-1|[1-9][0-9]*", n_jobs):
+        rule = "must be a number of processes, or -1 for all cores"
+        problems.append(f"{N_JOBS} {rule}, got {n_jobs!r}")
+    return problems
+
+
 def experiments() -> dict[str, Path]:
     """Return the files in conf/experiment, by name."""
     return {path.stem: path for path in sorted(conf_dir().glob("experiment/*.yaml"))}
 
 
-def _compose(settings: Mapping[str, str]) -> tuple[dict[str, str], Any]:
-    """Compose conf/ with an experiment and a launcher.
-
-    Returns:
-        The values of the experiment as they would be typed, and Hydra's settings.
-    """
+def _compose(settings: Texts) -> tuple[Texts, Any]:
+    """Return the values of an experiment as they are typed, and Hydra's settings."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -223,20 +222,30 @@ def _compose(settings: Mapping[str, str]) -> tuple[dict[str, str], Any]:
     return {str(key): as_text(value) for key, value in saved.items()}, hydra
 
 
-def _parse_value(
-    key: str, text: str, schema: type[StageConfig], *, sweep: bool
-) -> object:
+def _parse_values(
+    texts: Texts, schema: Schema, *, sweep: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of all keys, with defaults, and the problems."""
+    values, problems = {**defaults()}, []
+    for key, text in texts.items():
+        try:
+            values[key] = _parse_value(key, text, schema, sweep=sweep)
+        except ConfigError as error:
+            problems.append(str(error))
+    refused = schema.no_sweep if sweep else {}
+    problems += [f"{key} {rule}" for key, rule in refused.items() if values[key]]
+    return values, problems
+
+
+def _parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:
     """Parse the value of a key; return `SweepValues` if there are several.
 
     Text keeps its brackets and dollar signs, but not its quotes; in a sweep, commas
     separate values unless the whole text is the path of a folder.
-
-    Raises:
-        ConfigError: If it cannot be parsed, has too many values, or is not an option.
     """
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema))
-    varies = key in HYPERPARAMETERS and "seed" in schema.model_fields
+    varies = _can_vary(key, schema)
     if text == "null" and defaults()[key] is None:
         return None
     annotation = schema.model_fields[key].annotation
@@ -290,11 +299,11 @@ def _parse_with_hydra(key: str, text: str) -> object:
     try:
         override = OverridesParser.create().parse_override(f"{key}={text}")
         is_sweep = override.is_sweep_override()
-        found = [*override.sweep_iterator()] if is_sweep else [override.value()]
+        parsed = [*override.sweep_iterator()] if is_sweep else [override.value()]
     except (HydraException, NotImplementedError, ValueError):
         # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
         raise _unreadable(key, text) from None
-    values = SweepValues(getattr(value, "text", value) for value in found)
+    values = SweepValues(getattr(value, "text", value) for value in parsed)
     if not values:  # range(3,1)
         raise _unreadable(key, text)
     return values if is_sweep else values[0]
@@ -316,5 +325,5 @@ def _shorten(text: str) -> str:
 
 
 def _unreadable(key: str, text: str) -> ConfigError:
-    rule = f"has an invalid value {_shorten(text)!r}"
-    return ConfigError(f"{key} {rule} ({describe_default(key)})")
+    default = describe_default(key)
+    return ConfigError(f"{key} has an invalid value {_shorten(text)!r} ({default})")

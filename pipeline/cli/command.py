@@ -6,7 +6,6 @@ package.
 
 import re
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from pipeline.cli.config import as_yaml, validate
 from pipeline.cli.schema import ConfigT, StageConfig
 from pipeline.paths import conf_dir
 from pipeline.process import run_command
-from pipeline.terminal import WIDTH, wrap
+from pipeline.terminal import wrap
 
 
 def stage(
@@ -64,24 +63,15 @@ def help_text(name: str, doc: str, schema: type[StageConfig], *, sweeps: bool) -
     comments = {f"{k}={v}": text for k, v, text in lines if k in schema.model_fields}
     column = max(map(len, comments)) + 4
     options = [
-        textwrap.fill(
-            text,
-            WIDTH,
-            initial_indent=f"  {option}".ljust(column),
-            subsequent_indent=" " * column,
-            break_on_hyphens=False,
-        )
+        wrap(text, indent=column, start=f"  {option}".ljust(column))
         for option, text in comments.items()
     ]
-    names, templates = " or ".join(experiments()), Path(__file__).parent
-    sweeps_help = (templates / "help_sweeps.txt").read_text("utf-8") if sweeps else ""
-    return (
-        (templates / "help.txt")
-        .read_text("utf-8")
-        .format(
-            name=name,
-            doc="\n\n".join(wrap(text, indent=0) for text in doc.strip().split("\n\n")),
-            options="\n".join(options),
-            sweeps=sweeps_help.format(name=name, experiments=names),
-        )
+    names, folder = " or ".join(experiments()), Path(__file__).parent
+    template = (folder / "help.txt").read_text("utf-8")
+    sweeps_help = (folder / "help_sweeps.txt").read_text("utf-8") if sweeps else ""
+    return template.format(
+        name=name,
+        doc="\n\n".join(wrap(text, indent=0) for text in doc.strip().split("\n\n")),
+        options="\n".join(options),
+        sweeps=sweeps_help.format(name=name, experiments=names),
     )

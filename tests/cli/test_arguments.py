@@ -66,7 +66,10 @@ DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
         ("experiment=x", "experiment must be hidden_sizes or learning_rates, got"),
         ("reproduce=a hidden=4", "hidden cannot be combined with reproduce"),
         ("-m reproduce=a", "reproduce takes one run: leave out -m"),
-        ("-m hidden=5,6 hidden=7", "hidden is given more than once"),
+        ("-m hidden=5,6 hidden=7", "more than once: write hidden=a,b"),
+        ("resume=true resume=false", "resume is given more than once: give it once"),
+        ("experiment=hidden_sizes experiment=learning_rates", "more than once: give"),
+        ("-m hydra/launcher=basic hydra/launcher=joblib", "given more than once"),
         ("-m lr=interval(0,1)", "lr=interval(0,1) lists no values: write lr=a,b"),
         ("-m seed=range(1,3,0)", "seed has an invalid value 'range(1,3,0)'"),
         ("-m hydra.sweep.dir=x", "cannot be set: results are written to outputs/"),
@@ -226,7 +229,7 @@ def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
     swept = jobs("-m", "hidden=5,10", "dataset=mnist,my set")
-    values = [tuple(job.swept.values()) for job in swept]
+    values = [(job.values["hidden"], job.values["dataset"]) for job in swept]
     assert values == [*itertools.product([5, 10], ["mnist", str(folder)])]
     folders = [job.folder for job in swept]
     assert folders[0] == "hidden=5,dataset=mnist"
