@@ -21,7 +21,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "pipeline" / "exercise.ipynb"
 NUMBER = re.compile(r"(<!-- ([\w -]+) -->)([\d.]+)( %)")
-COLOURS = 64  # of the stored images, which are then a third of the size
+COLOURS = 256  # of the stored images, which are then a third of the size
 
 
 def read():
