@@ -7,6 +7,13 @@ const tour = {
   displayed: {}, // what the card displays
 };
 const currentStep = () => tour.steps[tour.place];
+// The first target of the step for which the window has room; the last one is small.
+function currentTarget() {
+  const { targets } = currentStep();
+  const free = innerHeight - 2 * GAP -
+    (isDocked.matches ? $("play").closest(".bar").offsetHeight : $("tour").offsetHeight);
+  return targets().find((each) => each.offsetHeight <= free) ?? targets().at(-1);
+}
 
 function startTour() {
   if (!state.image.some(Boolean)) useTestImage(0);
@@ -33,8 +40,8 @@ function goToStep(place) {
   Object.assign(tour, { place, solved: false, feedback: null, side: null });
   $("guess-value").value = "";
   currentStep().enter?.();
-  if (!isDocked.matches) $("panel").hidden = !$("panel").contains(currentStep().target());
   showTour();
+  if (!isDocked.matches) $("panel").hidden = !$("panel").contains(currentTarget());
   placeTour();
   $("tour").focus({ preventScroll: true });
   scrollToTarget();
@@ -109,7 +116,7 @@ function readNumber(text, isWhole) {
 // Scroll the target into view. The panel scrolls by itself; on a phone, the card covers the
 // lower part of the screen, so the target goes into the middle of the rest.
 function scrollToTarget() {
-  const { target: pointed, scene } = currentStep(), target = pointed(), panel = $("panel");
+  const { scene } = currentStep(), target = currentTarget(), panel = $("panel");
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const behavior = isCalm ? "auto" : "smooth", { top, height } = target.getBoundingClientRect();
   if (scene) {
@@ -136,7 +143,7 @@ function followTarget() {
 }
 
 function placeTour() {
-  const { left, top, right, bottom } = currentStep().target().getBoundingClientRect();
+  const { left, top, right, bottom } = currentTarget().getBoundingClientRect();
   const target = { left: left - 6, top: top - 6, right: right + 6, bottom: bottom + 6 };
   const { style, offsetWidth: width, offsetHeight: height } = $("tour");
   document.body.style.setProperty("--tour-height", `${height}px`);

@@ -1,4 +1,5 @@
-// The steps of the tour: what each says, the element at which it points, and its question.
+// The steps of the tour: what each says, the elements at which it can point, the largest first,
+// and its question.
 // All numbers come from the network of this page and the current image.
 
 // A question for a number. `mistakes` maps typical wrong guesses to what is wrong with them.
@@ -43,7 +44,7 @@ function tourSteps() {
 
 function lineStep(neuron, name) {
   const pixel = examplePixel(neuron), two = (value) => Number(value.toFixed(2));
-  return { id: "line", title: "One weight: y = m·x + c", target: () => $("images"),
+  return { id: "line", title: "One weight: y = m·x + c", targets: () => [$("images")],
     enter: () => select(1, neuron, pixel),
     content: () => {
       const m = two(network().parameter(1, pixel, neuron));
@@ -71,7 +72,7 @@ function lineStep(neuron, name) {
 
 function neuronStep(neuron, name) {
   return { id: "neuron", title: "One neuron: a line with 784 slopes",
-    target: () => $("equation"),
+    targets: () => [$("equation")],
     enter: () => select(1, neuron),
     content: () => {
       const { pixels, hiddenSums } = current();
@@ -102,7 +103,7 @@ function sizesStep(name) {
   const { hidden, size } = model, weights = PIXELS * hidden;
   const neurons = plural(hidden, "neuron"), single = hidden === 1;
   return { id: "sizes", title: "How many weights, and why",
-    target: () => $("sizes-table"),
+    targets: () => [$("sizes-table"), $("sizes-table").rows[1]],
     content: () => ({
       text: `Layer 1 has ${neurons}${single ? "" : ` like ${name}`}. Layer 2 has ten, one ` +
         `for each ${model.noun}. Every neuron of a layer is connected to every input.`,
@@ -130,22 +131,21 @@ function layerStep() {
   const lowest = () => ranked(current().hiddenSums).at(-1);
   const count = model.hidden === 1 ? "One neuron looks" : `${integer(model.hidden)} neurons look`;
   return { id: "layer", title: `${count} at the same image`,
-    // On a phone, all tiles are higher than what the card leaves free.
-    target: () => (isDocked.matches ? $("neurons") : tiles[lowest()].button),
+    targets: () => [$("neurons"), tiles[lowest()].button],
     content: () => {
       const { hiddenSums, hidden } = current();
       const z = hiddenSums[lowest()];
       const active = hidden.filter((value) => value > 0).length;
       const sum = number(z, 2);
       const text = "Each tile shows the weights of a neuron as an image. Where a white " +
-        "pixel meets a blue weight, the sum grows; where it meets a red one, the sum shrinks.";
+        "pixel meets a blue weight, the sum grows. Where it meets a red one, it shrinks.";
       const answer = "The activation function ReLU keeps a positive sum and turns a " +
         `negative one into 0. For this image, ${active} of ` +
         `${plural(model.hidden, "neuron")} ${active === 1 ? "is" : "are"} active.`;
       if (z >= 0) return { text, answer };
       return { text, answer, question: choiceQuestion(
-        `For this image, the sum of ${neuronName(1, lowest())} is ${sum}. What does it pass on?`,
-        [[sum, "Layer 1 passes on no negative numbers."],
+        `For this image, the sum of ${neuronName(1, lowest())} is ${sum}. What is its output?`,
+        [[sum, "No neuron of layer 1 has a negative output."],
           [number(-z, 2), "The sign is not dropped: a negative sum means that the pattern " +
             "of this neuron is not there."],
           ["0", ""]]) };
@@ -156,7 +156,7 @@ function classesStep() {
   const { hidden } = model, inputs = plural(hidden, "output");
   const label = ranked(current().probabilities)[0], name = neuronName(2, label);
   return { id: "classes", title: `Ten neurons for ten ${model.plural}`,
-    target: () => $("outputs"),
+    targets: () => [$("outputs"), outputs[label].button],
     enter: () => select(2, label),
     content: () => ({
       text: "Layer 2 does not see the pixels. Each of its neurons multiplies the " +
@@ -180,7 +180,7 @@ function classesStep() {
 function softmaxStep() {
   const label = ranked(current().probabilities)[0];
   return { id: "softmax", title: "Softmax: from scores to probabilities",
-    target: () => $("softmax"),
+    targets: () => [$("softmax"), document.querySelector("#softmax .total")],
     enter: () => select(2, label),
     content: () => {
       const { logits, probabilities } = current(), [first, second] = ranked(probabilities);
@@ -206,17 +206,17 @@ function trainingStep() {
   const before = state.epoch;
   const { validation_accuracy: accuracies, last, epochs } = model;
   const [first, final] = [100 * accuracies[0], 100 * accuracies[last]];
+  const rounds = epochs[last] > 1 ? `, in ${epochs[last]} epochs` : "";
   const images = integer(model.validation_images), chance = 100 / CLASSES;
   return { id: "training", title: "How the numbers were learned",
-    target: () => document.querySelector(".epochs"),
+    targets: () => [document.querySelector(".epochs")],
     scene: () => $("neurons"), // which show what changes
     leave: () => setEpoch(before),
     solved: () => setEpoch(0),
     content: () => ({
       text: "Nobody chose these numbers. Training starts with small random weights, looks " +
-        `at ${integer(model.training_images)} images and changes every weight a little, so ` +
-        "that the loss falls, again and again. An epoch is one pass through all images; " +
-        `this training had ${plural(epochs[last], "epoch")}.`,
+        `at ${integer(model.training_images)} images${rounds}, and changes ` +
+        "all weights a little after every few images, so that the loss falls.",
       question: numberQuestion(
         `How many percent of ${images} validation images are correct before training?`,
         Math.abs(first - chance) <= 5 ? chance : first, [
@@ -239,7 +239,7 @@ function untrainedStep(neuron) {
   const end = ` This was the tour. Now ${model.drawable ? `draw a ${model.noun}` :
     "choose another image"}, switch a neuron off, or look up any number by its name.`;
   return { id: "untrained", title: "What was never learned",
-    target: () => neuronImages[0],
+    targets: () => [neuronImages[0]],
     enter: () => select(1, neuron, rarest),
     content: () => (pixels === 0 ? {
       text: `Each pixel is above 0 in some of the ${images}, so training could change ` +
