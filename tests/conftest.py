@@ -31,8 +31,9 @@ from threadpoolctl import threadpool_limits
 from pipeline import cli, datasets
 from pipeline.model import Network, load_trained_model
 from pipeline.tracking import sources
+from pipeline.tracking.interface import sqlite_uri
 from pipeline.tracking.mlflow_internals import relocate_artifacts
-from pipeline.tracking.store import artifact_root, open_store, sqlite_uri
+from pipeline.tracking.store import artifact_root, open_store
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "outputs" / "data"

@@ -24,6 +24,16 @@ def database_path(folder: Path) -> Path:
     return folder / "mlflow.db"
 
 
+def sqlite_uri(database: Path) -> str:
+    """Return the address of an SQLite file, with % and ? escaped.
+
+    With a driver in the address, MLflow does not create a folder with %3F in its name.
+    """
+    quoted = str(database).replace("%", "%25").replace("?", "%3F")
+    driver = "+pysqlite" if "%" in quoted else ""
+    return f"sqlite{driver}:///{quoted}"
+
+
 @dataclass(frozen=True)
 class RecordedRun:
     """A run in the store."""

@@ -15,10 +15,13 @@ import sys
 import time
 from multiprocessing.connection import wait
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
+from pipeline.files import printable
 from pipeline.paths import PACKAGE, store_dir
-from pipeline.tracking.interface import database_path
+from pipeline.tracking.interface import database_path, sqlite_uri
 
 TIMEOUT = 15  # seconds by which a server may delay a stage
 TIMEOUT_PER_RUN = 4  # seconds more per copied run, which takes 2 on two busy cores
@@ -47,7 +50,7 @@ def server_address(value: str | None) -> str | None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         rule = "must be an address such as http://127.0.0.1:5000"
         if source:
-            store = f"sqlite:///{store_dir()}/mlflow.db"
+            store = sqlite_uri(database_path(store_dir()))
             rule = f"{rule} or that of the project's store, {store}"
         raise ValueError(source + rule)
     if parts.username is not None:
@@ -98,12 +101,19 @@ def mirror_runs(
     start = time.monotonic()
     timeout: float = TIMEOUT if run_id else SYNC_TIMEOUT
     reason = f"not done after {timeout} s"
-    with _copying_process(folder, server, run_id or "", request_timeout) as process:
+    with (
+        TemporaryFile() as errors,
+        _copying_process(
+            folder, server, run_id or "", request_timeout, errors
+        ) as process,
+    ):
         assert process.stdout
         try:
             while wait([process.stdout.fileno()], timeout):
                 line = process.stdout.readline()
-                message = json.loads(line or '"the copying process ended early"')
+                if not line:
+                    raise OSError(f"the copying process failed: {_last_line(errors)}")
+                message = json.loads(line)
                 if isinstance(message, str):
                     reason = message
                     break
@@ -118,8 +128,14 @@ def mirror_runs(
     return addresses
 
 
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").split("\n")
+    return printable(next((line for line in reversed(lines) if line), "it was killed"))
+
+
 def _copying_process(
-    folder: Path, server: str, run_id: str, request_timeout: int
+    folder: Path, server: str, run_id: str, request_timeout: int, errors: IO[bytes]
 ) -> "subprocess.Popen[bytes]":
     """Start `mirror_copy`; it ends when its input ends, so also with this process.
 
@@ -137,7 +153,7 @@ def _copying_process(
         env=os.environ | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         bufsize=0,  # so that `wait` sees every line
         start_new_session=True,  # Ctrl-C is for this process
     )

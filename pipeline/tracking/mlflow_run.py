@@ -19,13 +19,12 @@ from PIL import Image
 
 from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import RecordedRun, Run, database_path
+from pipeline.tracking.interface import RecordedRun, Run, database_path, sqlite_uri
 from pipeline.tracking.mlflow_internals import image_cell, recorded_images
 from pipeline.tracking.store import (
     Store,
     experiment_query,
     recorded_run,
-    sqlite_uri,
     write_lock,
 )
 

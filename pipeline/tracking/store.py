@@ -31,6 +31,7 @@ from pipeline.tracking.interface import (
     RecordedRun,
     database_path,
     lease_lock,
+    sqlite_uri,
 )
 
 DEFAULT_EXPERIMENT = "digits"
@@ -169,16 +170,6 @@ def write_lock(folder: Path) -> AbstractContextManager[None]:
     """Hold the lock for operations that MLflow itself does not make safe."""
     waiting = f"waiting for another process that writes to {database_path(folder)}"
     return files.lock(folder / ".mlflow.db.lock", waiting=waiting)
-
-
-def sqlite_uri(database: Path) -> str:
-    """Return the address of an SQLite file, with % and ? escaped.
-
-    With a driver in the address, MLflow does not create a folder with %3F in its name.
-    """
-    quoted = str(database).replace("%", "%25").replace("?", "%3F")
-    driver = "+pysqlite" if "%" in quoted else ""
-    return f"sqlite{driver}:///{quoted}"
 
 
 def mlflow_command(folder: Path, arguments: str) -> str:

@@ -99,6 +99,16 @@ def test_a_broken_server_delays_a_stage_by_at_most_15_seconds(
     assert not stdout
 
 
+def test_a_copying_process_that_cannot_start_says_why_and_blames_no_server(
+    recorded, sweep, tmp_path, capfd, monkeypatch
+):
+    (tmp_path / "mlflow.py").write_text("raise ImportError('no MLflow here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    mirror.mirror_run(recorded, "http://127.0.0.1:9", sweep)
+    reason = "(the copying process failed: ImportError: no MLflow here)"
+    assert f"run {sweep} was not copied {reason}; to copy" in capfd.readouterr().err
+
+
 @pytest.mark.fault
 def test_a_slow_server_delays_a_stage_no_longer_than_the_timeouts(
     recorded, sweep, server
