@@ -6,9 +6,9 @@ outputs/data/. MNIST is downloaded once (at most 20 MB): 60,000 + 10,000 images 
 mean of 0.1307, and 67 pixels that are always 0.
 """
 
-from pipeline.cli import DataConfig, stage
-from pipeline.paths import outputs_dir
-from pipeline.terminal import table, wrap
+from pipeline.cli import DataConfig, command_line, defaults, stage
+from pipeline.paths import displayed, outputs_dir
+from pipeline.terminal import next_steps, table, wrap
 
 
 def data(cfg: DataConfig) -> None:
@@ -16,24 +16,29 @@ def data(cfg: DataConfig) -> None:
     from pipeline import datasets
 
     path, is_new = datasets.prepare(cfg.dataset, folder=outputs_dir() / "data")
-    summary = datasets.summary(path)
-    pixels = summary["pixels"]
-    print(f"{path} {'created' if is_new else 'exists'}\nsha256 {summary['sha256']}")
-    names = datasets.spec(cfg.dataset).class_names
+    summary, spec = datasets.summary(path), datasets.spec(cfg.dataset)
+    print(f"{path.stem}: images of {spec.plural}, 28x28 pixels\n")
     counts = [
         [f"{n:,}" for n in (summary[part]["images"], *summary[part]["per_class"])]
         for part in ("train", "test")
     ]
-    rows = zip(("all", *names), *counts, strict=True)
+    rows = zip(("all", *spec.class_names), *counts, strict=True)
     print(table(("class", "train", "test"), rows, left=["class"]))
-    print(
-        f"pixels mean {pixels['mean']:.4f}, standard deviation {pixels['std']:.4f}, "
-        f"{pixels['zero']:.1%} are 0"
+    pixels, unused = summary["pixels"], len(summary["never_lit"])
+    text = (
+        "The pixels are between 0 (black) and 1 (white). In the training images, their "
+        f"mean is {pixels['mean']:.4f} and their standard deviation is "
+        f"{pixels['std']:.4f}; {pixels['zero']:.1%} of them are 0. {unused} of the 784 "
+        "pixels are 0 in all training images."
     )
-    unused = len(summary["never_lit"])
-    print(f"{unused} of the 784 pixels are 0 in all training images")
-    plots = f"plots  {path.stem}-means.png and {path.stem}-samples.png in that folder"
-    print(wrap(plots))
+    print(f"\n{wrap(text, indent=0)}\n")
+    plots = [path.with_name(f"{path.stem}-{kind}.png") for kind in ("samples", "means")]
+    print("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
+    print(f"file   {displayed(path)} {'created' if is_new else 'exists'}")
+    print(f"       sha256 {summary['sha256']}")
+    is_default = cfg.dataset == defaults()["dataset"]
+    options = [] if is_default else [f"dataset={cfg.dataset}"]
+    print(next_steps({command_line("train", *options): "trains a network"}))
 
 
 if __name__ == "__main__":

@@ -40,14 +40,14 @@ MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 def evaluate(cfg: EvaluateConfig) -> None:
     """Load the network and the test sets, evaluate, write and record the results."""
     outputs, store = outputs_dir(), store_dir()
-    with status("loading the network and its data"):
+    with status("loading the network"):
         from pipeline import files, tracking
         from pipeline.training import load_training_data, select_trained_model
 
         trained = select_trained_model(
             run=cfg.run, model=cfg.model, outputs=outputs, store=store
         )
-        dataset = load_training_data(trained, outputs=outputs)
+    dataset = load_training_data(trained, outputs=outputs)
     results, problems = _evaluate_sets(cfg, trained, dataset)
     with status("writing and recording the results"):
         tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)

@@ -23,28 +23,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
-from pipeline.cli import InspectConfig, defaults, run_name, stage
+from pipeline.cli import InspectConfig, command_line, defaults, run_name, stage
 from pipeline.files import atomic_folder, write_csv
-from pipeline.paths import outputs_dir, store_dir
-from pipeline.terminal import wrap
+from pipeline.paths import displayed, outputs_dir, store_dir
+from pipeline.terminal import next_steps, status, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
     from pipeline.interpret.names import ParameterLocation
     from pipeline.model import TrainedModel
 
+OPEN_PAGE = "       open it in a browser: every sum, every weight, every epoch"
+LOGGED = ("frozen_weights", "inactive_neurons")  # counts that MLflow compares
+
 
 def inspect(cfg: InspectConfig) -> None:
     """Load a network and its data, then analyse it or answer one question."""
-    from pipeline.interpret import find_neurons, parse_neurons, parse_parameter
-    from pipeline.training import load_training_data, select_trained_model
+    with status("loading the network"):
+        from pipeline.interpret import find_neurons, parse_neurons, parse_parameter
+        from pipeline.training import load_training_data, select_trained_model
 
-    neurons = parse_neurons(cfg.neuron) if cfg.neuron else []
-    location = parse_parameter(cfg.weight) if cfg.weight else None
-    outputs, store = outputs_dir(), store_dir()
-    trained = select_trained_model(
-        run=cfg.run, model=cfg.model, outputs=outputs, store=store
-    )
+        neurons = parse_neurons(cfg.neuron) if cfg.neuron else []
+        location = parse_parameter(cfg.weight) if cfg.weight else None
+        outputs, store = outputs_dir(), store_dir()
+        trained = select_trained_model(
+            run=cfg.run, model=cfg.model, outputs=outputs, store=store
+        )
     neurons = find_neurons(neurons, hidden=trained.network.hidden)
     if location:
         location.check(hidden=trained.network.hidden)
@@ -56,67 +60,80 @@ def inspect(cfg: InspectConfig) -> None:
         return
     dataset = load_training_data(trained, outputs=outputs)
     if neurons:
-        _explain_neurons(neurons, str(cfg.image or 0), trained, dataset)
+        _explain_neurons(cfg, neurons, trained, dataset)
     elif location:
         _show_weight(location, trained, dataset)
     elif cfg.against:
-        path = Path(cfg.against).expanduser()
-        is_file = "/" in cfg.against or path.suffix == ".safetensors" or path.exists()
-        run, model = (None, cfg.against) if is_file else (cfg.against, None)
-        try:
-            other = select_trained_model(
-                run=run, model=model, outputs=outputs, store=store
-            )
-        except UserError as error:
-            if is_file:
-                raise
-            message = f"against: there is no file {run!r}, and {error}"
-            raise UserError(message) from None
-        _compare(trained, other, dataset)
+        _compare(trained, _other_network(cfg.against), dataset)
     else:
         _analyse(cfg, trained, dataset)
 
 
+def _other_network(against: str) -> "TrainedModel":
+    """Read the network of against=: a file or a run."""
+    from pipeline.training import select_trained_model
+
+    path = Path(against).expanduser()
+    is_file = "/" in against or path.suffix == ".safetensors" or path.exists()
+    run, model = (None, against) if is_file else (against, None)
+    try:
+        return select_trained_model(
+            run=run, model=model, outputs=outputs_dir(), store=store_dir()
+        )
+    except UserError as error:
+        if is_file:
+            raise
+        message = f"against: there is no file {against!r}, and {error}"
+        raise UserError(message) from None
+
+
 def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") -> None:
     """Write and log all results, and print the tutorial."""
-    from pipeline import interpret, tracking
-    from pipeline.interpret import report
+    with status("analysing the network"):
+        from pipeline import interpret, tracking
+        from pipeline.interpret import report
 
-    analysis = interpret.ModelAnalysis.of(trained, dataset)
-    name = trained.sha256[:8]
-    if "seed" in trained.metadata:
-        # As train names the run: the page is shared, so it contains no path.
-        name = run_name({**defaults(), **trained.metadata, "dataset": dataset.name})
+        analysis = interpret.ModelAnalysis.of(trained, dataset)
+        name = trained.sha256[:8]
+        if "seed" in trained.metadata:
+            # As train names the run: the page is shared, so it contains no path.
+            name = run_name({**defaults(), **trained.metadata, "dataset": dataset.name})
     folder = outputs_dir() / "inspect"
-    tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
-    with (
-        tracker.reopen_run(run_id=trained.run_id, weights_sha256=trained.sha256) as run,
-        atomic_folder(folder) as partial,
-    ):
-        interpret.write_analysis(analysis, partial)
-        page = report.render(analysis, name=name)
-        (partial / "report.html").write_text(page, "utf-8")
-        run.log_files("inspect", sorted(partial.iterdir()))
-        run.log_metrics(
-            {f"inspect/{name}": value for name, value in analysis.counts.items()},
-            step=trained.epochs,
-        )
-    print(interpret.render_tutorial(analysis))
-    page = str(folder / "report.html")
-    if not report.fits(trained):
-        page = "too large for a page"
-    print(f"\npage   {page}\nfiles  {folder}\n{run.viewing_hint()}", end="")
+    with status("drawing the plots and the page"):
+        tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
+        with (
+            tracker.reopen_run(
+                run_id=trained.run_id, weights_sha256=trained.sha256
+            ) as run,
+            atomic_folder(folder) as partial,
+        ):
+            interpret.write_analysis(analysis, partial)
+            page = report.render(analysis, name=name)
+            (partial / "report.html").write_text(page, "utf-8")
+            run.log_files("inspect", sorted(partial.iterdir()))
+            counts = {k: n for k, n in analysis.counts.items() if k in LOGGED}
+            metrics = {f"inspect/{key}": count for key, count in counts.items()}
+            run.log_metrics(metrics, step=0)  # where MLflow draws bars
+    print(f"{interpret.render_tutorial(analysis)}\n")
+    page = "too large for a page"
+    if report.fits(trained):
+        page = f"{displayed(folder / 'report.html')}\n{OPEN_PAGE}"
+    print(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
+    neuron = interpret.neuron_name(1, analysis.probe.neuron)
+    command = cfg.command("inspect", f"neuron={neuron}", "image=0")
+    print(next_steps({command: f"shows the sum of {neuron}"}))
 
 
 def _explain_neurons(
-    neurons: list[str], image: str, trained: "TrainedModel", dataset: "Dataset"
+    cfg: InspectConfig, neurons: list[str], trained: "TrainedModel", dataset: "Dataset"
 ) -> None:
     """Print how neurons compute their sums for an image, and write all terms."""
     from pipeline import datasets, interpret
     from pipeline.evaluation import read_input
 
     spec = datasets.spec(trained.dataset)
-    input_image = read_input(image, dataset, prepare=spec.prepared_as_mnist)
+    image, prepare = str(cfg.image or 0), spec.prepared_as_mnist
+    input_image = read_input(image, dataset, prepare=prepare)
     sums = interpret.pre_activations(trained.network, input_image.prepared.image)
     text = interpret.worksheets(sums, neurons, spec)
     print(input_image.describe(spec), text, sep="\n\n")
@@ -125,7 +142,10 @@ def _explain_neurons(
     folder = outputs_dir() / "answers" / "neuron"
     with atomic_folder(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)
-    print(f"\nfiles  {folder}")
+    column = min(5, trained.network.hidden - 1)
+    command = cfg.command("inspect", f"weight=layer_1[300,{column}]")
+    print(f"\nfiles  {displayed(folder)}")
+    print(next_steps({command: "follows one weight"}))
 
 
 def _show_weight(
@@ -149,7 +169,11 @@ def _show_weight(
     with atomic_folder(folder) as partial:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
         write_csv(partial / "life.csv", rows)
-    print(f"\nfiles  {folder}")
+    options = ["-m", "hidden=10,20,40"]
+    if trained.dataset != defaults()["dataset"]:
+        options.append(f"dataset={trained.dataset}")
+    print(f"\nfiles  {displayed(folder)}")
+    print(next_steps({command_line("train", *options): "compares three sizes"}))
 
 
 def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
@@ -173,7 +197,7 @@ def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
     text = f"Both networks are tested on the test images of {dataset.name}.{warning}"
     print(wrap(text, indent=0), end="\n\n")
     print(interpret.describe_comparison(comparison))
-    print(f"\nfiles  {folder}")
+    print(f"\nfiles  {displayed(folder)}")
 
 
 if __name__ == "__main__":

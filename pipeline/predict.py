@@ -38,11 +38,11 @@ def predict(cfg: PredictConfig) -> None:
         trained = select_trained_model(
             run=cfg.run, model=cfg.model, outputs=outputs, store=store
         )
-        listing, input_images = read_inputs(
-            str(cfg.images),
-            lambda: load_training_data(trained, outputs=outputs),
-            prepare=datasets.spec(trained.dataset).prepared_as_mnist,
-        )
+    listing, input_images = read_inputs(
+        str(cfg.images),
+        lambda: load_training_data(trained, outputs=outputs),
+        prepare=datasets.spec(trained.dataset).prepared_as_mnist,
+    )
     if not trained.detector:
         text = "without it, predict cannot judge whether an answer is sure"
         print(wrap(f"{trained.detector_path} is missing: {text}") + "\n")

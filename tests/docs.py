@@ -171,8 +171,8 @@ def count(*keys):
 RENDER = {
     "expected": expected,
     "parameters": count("parameters"),
-    "frozen": count("never_learned"),
-    "by_chance": count("never_changed", "never_learned"),
+    "frozen": count("untrained_weights"),
+    "by_chance": count("frozen_weights", "untrained_weights"),
     "answer": lambda results: answer_to_image_0(results)[1] + " %",
     "unprepared": lambda results: percent(
         results["unprepared"]["values"][0]["digits"]["accuracy"]

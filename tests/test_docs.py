@@ -83,7 +83,7 @@ def test_the_stored_results_are_those_of_the_commands(finished):
         tolerance = 0.01 if "loss" in metric else 0.004
         assert metrics[metric] == pytest.approx(stored, abs=tolerance), metric
     summary = json.loads((finished.outputs / "inspect" / "summary.json").read_text())
-    for count in ("parameters", "never_learned"):
+    for count in ("parameters", "untrained_weights"):
         assert summary[count] == RESULTS["inspect"]["values"][0][count]
 
 

@@ -20,4 +20,5 @@ from pipeline.cli.schema import (
     PredictConfig,
     SyncConfig,
     TrainConfig,
+    command_line,
 )

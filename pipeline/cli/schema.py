@@ -31,6 +31,11 @@ Server = Annotated[str | None, AfterValidator(_server)]
 Text = Annotated[str, Field(min_length=1)]
 
 
+def command_line(stage: str, *options: str) -> str:
+    """Return the command of a stage as it is typed."""
+    return shlex.join(["python", "-m", f"pipeline.{stage}", *options])
+
+
 def contains(annotation: object, kind: type) -> bool:
     """Return whether a type is str or list, or a union with it."""
     is_kind = kind in (annotation, get_origin(annotation))
@@ -108,8 +113,7 @@ class ModelConfig(StageConfig):
         """Return a command that uses the same network, as it is typed."""
         network = {"run": self.run, "model": self.model}
         selected = [f"{key}={value}" for key, value in network.items() if value]
-        words = ["python", "-m", f"pipeline.{stage}", *options, *selected]
-        return shlex.join(words)
+        return command_line(stage, *options, *selected)
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from pipeline.datasets import idx
 from pipeline.datasets.dataset import Dataset, LabelledImages
 from pipeline.datasets.download import is_intact
 from pipeline.datasets.registry import REGISTRY, spec
-from pipeline.terminal import print_error
+from pipeline.terminal import print_error, status
 
 
 def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Dataset:
@@ -68,7 +68,9 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
         sha256 = _stored_sha256(path)
         if sha256 and is_intact(path, sha256):
             return path, False
-        _write(dataset, *spec(dataset).read(folder), path)
+        train, test = spec(dataset).read(folder)
+        with status(f"writing {path.name} and its plots"):
+            _write(dataset, train, test, path)
         return path, True
 
 

@@ -6,7 +6,12 @@ The modules compute, format and draw; `report` renders the interactive page.
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.measurements import frozen_weights
-from pipeline.interpret.names import find_neurons, parse_neurons, parse_parameter
+from pipeline.interpret.names import (
+    find_neurons,
+    neuron_name,
+    parse_neurons,
+    parse_parameter,
+)
 from pipeline.interpret.output import write_analysis, write_comparison, write_terms
 from pipeline.interpret.text import (
     describe_comparison,

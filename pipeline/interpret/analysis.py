@@ -112,15 +112,15 @@ class ModelAnalysis:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts that are logged as metrics of the run."""
-        frozen = {} if self.frozen is None else {"never_changed": self.frozen.sum()}
+        """The counts in summary.json; weights of always-zero pixels are untrained."""
+        frozen = {} if self.frozen is None else {"frozen_weights": self.frozen.sum()}
         counts = {
             "parameters": self.trained.network.parameter_count,
-            "never_learned": self.always_zero.sum() * self.hidden,
+            "untrained_weights": self.always_zero.sum() * self.hidden,
             **frozen,
-            "never_fire": (self.rates == 0).sum(),
-            "always_fire": (self.rates == 1).sum(),
-            "alike": self.high_pairs,
+            "inactive_neurons": (self.rates == 0).sum(),
+            "always_active_neurons": (self.rates == 1).sum(),
+            "correlated_pairs": self.high_pairs,
         }
         return {name: int(count) for name, count in counts.items()}
 

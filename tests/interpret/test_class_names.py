@@ -20,7 +20,7 @@ def test_the_tutorial_names_garments(clothes):
     assert f"In test image 0 ({label})," in words
     assert "a score for each of 10 garments" in words
     assert "20 neurons x 10 garments" in words
-    *_, table, _ = text.split("\n\n")
+    *_, table = text.split("\n\n")
     rows = [re.split("  +", line) for line in table.splitlines()[1:]]
     assert {row[-1].rsplit(" ", 1)[0] for row in rows} <= {*NAMES}
     assert {row[2] for row in rows} <= {*NAMES, "always 0"}

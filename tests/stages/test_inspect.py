@@ -50,26 +50,33 @@ def test_all_files_are_in_the_folder_and_in_the_run(folder, client, recorded):
     assert {path.name for path in folder.iterdir()} == FILES
     artifacts = client.list_artifacts(recorded.info.run_id, "inspect")
     assert {file.path for file in artifacts} == {f"inspect/{name}" for name in FILES}
-    assert recorded.data.metrics["inspect/never_learned"] == 1_340
-    assert recorded.data.metrics["inspect/parameters"] == 15_910
+    metrics = recorded.data.metrics
+    logged = {key: metrics[key] for key in metrics if key.startswith("inspect/")}
+    summary = json.loads((folder / "summary.json").read_text())
+    assert logged == {
+        f"inspect/{key}": summary[key] for key in ("frozen_weights", "inactive_neurons")
+    }
+    (point,) = client.get_metric_history(recorded.info.run_id, "inspect/frozen_weights")
+    assert point.step == 0  # where MLflow draws a bar
 
 
 def test_the_analysis_agrees_with_the_training(finished, folder):
     summary = json.loads((folder / "summary.json").read_text())
     metrics = json.loads(finished.trained("metrics.json").read_text())
     assert summary["accuracy"] == pytest.approx(metrics["val/accuracy"])
-    assert summary["never_learned"] == 1_340 and summary["parameters"] == 15_910
+    assert summary["untrained_weights"] == 1_340 and summary["parameters"] == 15_910
     assert len(summary["never_lit"]) == 67
     pixels = read_csv(folder / "pixels.csv")
     always_zero = [int(row["pixel"]) for row in pixels if row["lit"] == "0"]
     assert always_zero == summary["never_lit"]
     assert {row["unchanged"] for row in pixels if row["lit"] == "0"} == {"20"}
-    assert sum(int(row["unchanged"]) for row in pixels) == summary["never_changed"]
+    assert sum(int(row["unchanged"]) for row in pixels) == summary["frozen_weights"]
 
 
 def test_fields_and_columns_have_their_names(folder):
     summary = json.loads((folder / "summary.json").read_text())
-    assert {"dataset", "split", "training_pictures", "alike", "closest"} < {*summary}
+    fields = {"dataset", "split", "training_pictures", "correlated_pairs", "closest"}
+    assert fields < {*summary}
     arrays = summary["arrays"]
     assert [*arrays[0]] == ["name", "keras_shape", "torch_shape", "size", "why"]
     shapes = [array["keras_shape"] for array in arrays]
@@ -118,7 +125,7 @@ def test_all_correlated_pairs_are_counted_and_rates_are_not_rounded_to_0(
     with torch.no_grad():
         network.layer_1.weight[:] = network.layer_1.weight[0].clone()
     analysis, _ = analysed(network)
-    assert analysis.counts["alike"] == 190 and len(analysis.pairs) == 100
+    assert analysis.counts["correlated_pairs"] == 190 and len(analysis.pairs) == 100
     analysis.rates[:2] = 0.001, 0.999
     text = render_tutorial(analysis)
     assert " <1% " in text and " >99% " in text
