@@ -78,6 +78,6 @@ function imageCanvas(image) {
   return canvas;
 }
 
+const weightColour = (value) => diverging(value / finalNetwork().largeWeight);
 const templateColours = (neuron) => (pixel) => (model.alwaysZero.has(pixel)
-  ? colours.frozen
-  : diverging(network().parameter(1, pixel, neuron) / network().largeWeight));
+  ? colours.frozen : weightColour(network().parameter(1, pixel, neuron)));

@@ -90,7 +90,7 @@ $("clear").addEventListener("click", () => { clearBoard(); useDrawing(); });
 const thumbnails = [];
 function buildGallery() {
   $("instruction").textContent = model.drawable
-    ? `Draw a ${model.noun} on the black square, or choose a test image below.`
+    ? `Draw a ${model.noun} on the black square, or choose a test image.`
     : "Choose a test image.";
   board.setAttribute("aria-label", model.drawable
     ? "Drawing board; with the keyboard, choose a test image below" : "The selected image");

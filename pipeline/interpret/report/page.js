@@ -47,8 +47,7 @@ function describe() {
   const duration = epochs[last] ? ` for ${plural(epochs[last], "epoch")}` : "";
   $("lead").textContent = `784 pixels → ${plural(hidden, "neuron")} → 10 ${model.plural}: ` +
     `${integer(size)} parameters, trained on ` +
-    `${plural(model.training_images, "image")} (${dataset})${duration}. You can select ` +
-    "every parameter on this page.";
+    `${plural(model.training_images, "image")} (${dataset})${duration}.`;
   $("footer").textContent = `${name}. SHA-256 of the network: ${model.sha256}. The final ` +
     "weights are exact; those of earlier epochs are rounded to 16 bits.";
   $("epoch").max = last;
@@ -73,7 +72,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 // After the first frame, which shows that the page is loading.
 requestAnimationFrame(() => setTimeout(async () => {
   load(readTensors(await unpack($("data").textContent)));
-  for (const part of document.querySelectorAll(".bar, .layout")) part.hidden = false;
+  for (const part of document.querySelectorAll(".bar, main")) part.hidden = false;
   readColours();
   for (const listener of loadListeners) listener();
   useTestImage(0);

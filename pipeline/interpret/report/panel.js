@@ -5,15 +5,25 @@ const isDocked = matchMedia("(min-width: 760px)");
 const selectedButton = () =>
   (state.layer === 1 ? tiles : outputs)[state.neuron].button;
 
-// Open the panel; on a phone, keep the selected neuron in view above it.
+// Open the panel and keep in view what is selected: on the page, if a sheet could cover
+// it, and in the panel.
 function openPanel() {
   $("panel").hidden = false;
-  selectedButton().scrollIntoView({ block: "nearest" });
+  if (!isDocked.matches) selectedButton().scrollIntoView({ block: "nearest" });
+  const row = document.activeElement.closest("#panel tr");
+  if (state.input === undefined) $("panel").scrollTop = 0;
+  else (row ?? $("images")).scrollIntoView({ block: "nearest" });
 }
 
 function closePanel() {
   $("panel").hidden = true;
-  selectedButton().focus();
+  selectedButton().focus({ preventScroll: true });
+}
+
+function closeParameter() {
+  state.input = undefined;
+  show();
+  if (!$("panel").contains(document.activeElement)) $("t-sum").focus();
 }
 
 function selectNext(step) {
@@ -22,10 +32,16 @@ function selectNext(step) {
 }
 
 $("close").addEventListener("click", closePanel);
+$("close-parameter").addEventListener("click", closeParameter);
 $("previous").addEventListener("click", () => selectNext(-1));
 $("next").addEventListener("click", () => selectNext(1));
+
+// Escape closes one thing at a time, the last one first.
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.defaultPrevented && !$("panel").hidden) closePanel();
+  if (event.key !== "Escape" || event.defaultPrevented) return;
+  if (!$("search-error").hidden) $("search-error").hidden = true;
+  else if (!$("panel").hidden && state.input !== undefined) closeParameter();
+  else if (!$("panel").hidden) closePanel();
 });
 
 onLoad(() => { $("panel").hidden = !isDocked.matches; });

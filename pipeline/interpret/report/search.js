@@ -1,4 +1,5 @@
-// Finds a neuron, parameter or pixel by its name.
+// Finds a neuron, parameter or pixel by its name, and suggests names for one that does
+// not exist. The message stands below the box and moves nothing.
 
 const NAME_PATTERNS = [ // each with a function that returns [layer, neuron, input]
   [/^N([12])(\d+)$/i, (layer, neuron) => [layer, neuron - 1, undefined]],
@@ -12,10 +13,10 @@ const selectedHidden = () => (state.layer === 1 ? state.neuron : 0);
 
 // Select what a name means; return what is wrong with the name, or "".
 function find(text) {
-  const name = text.trim();
+  const name = text.trim(), label = findClass(name);
+  if (label >= 0) { select(2, label); return ""; }
   const [pattern, locate] = NAME_PATTERNS.find(([each]) => each.test(name)) ?? [];
-  if (!pattern) return `“${name}” is not a name. Examples: N16 (a neuron), ` +
-    "layer_1[300,5] (the weight from pixel 300 to N16), layer_1.bias[5], pixel 300.";
+  if (!pattern) return `“${name}” is not a name.`;
   const [layer, neuron, input] = locate(...pattern.exec(name).slice(1).map(Number));
   const neurons = network().neurons(layer), inputs = network().inputs(layer);
   if (neuron < 0 || neuron >= neurons)
@@ -27,9 +28,56 @@ function find(text) {
   return "";
 }
 
+const findClass = (name) => model.class_names.findIndex((_, label) =>
+  classTitle(label).toLowerCase() === name.toLowerCase());
+
+// Up to four existing names: first those with the same numbers, as far as these exist,
+// then those that differ in the fewest letters.
+function suggestions(text) {
+  const name = text.trim().toLowerCase(), numbers = name.match(/\d+/g)?.map(Number) ?? [];
+  const index = (number, count) => Math.min(number, count - 1);
+  const layers = numbers.length > 1 && [1, 2].includes(numbers[0]) ? [numbers[0]] : [1, 2];
+  const names = [];
+  if (name.includes("bias")) names.push(...layers.map((layer) =>
+    parameterName(layer, null, index(numbers.at(-1) ?? 0, network().neurons(layer)))));
+  else if (numbers.length > 1) names.push(...layers.map((layer) =>
+    parameterName(layer, index(numbers.at(-2), network().inputs(layer)),
+      index(numbers.at(-1), network().neurons(layer)))));
+  else if (numbers.length && !name.startsWith("n"))
+    names.push(...numbers.filter((number) => number < CLASSES).map(classTitle),
+      `pixel ${index(numbers[0], PIXELS)}`);
+  const neurons = [1, 2].flatMap((layer) =>
+    Array.from({ length: network().neurons(layer) }, (_, i) => neuronName(layer, i)));
+  const difference = (other) => Math.abs(Number(other.slice(1)) - numbers[0]) || 0;
+  const similar = [...neurons, ...model.class_names.map((_, label) => classTitle(label))]
+    .map((other) => ({ other, edits: editDistance(name, other.toLowerCase()) }))
+    .filter(({ edits }) => edits <= 2)
+    .sort((a, b) => a.edits - b.edits || difference(a.other) - difference(b.other));
+  const found = [...new Set([...names, ...similar.map(({ other }) => other)])].slice(0, 4);
+  return found.length ? found : ["N11", "N21", "layer_1[300,0]", "pixel 300"];
+}
+
+// How many letters must be inserted, removed or replaced (Levenshtein distance).
+function editDistance(from, to) {
+  let row = [...Array(to.length + 1).keys()];
+  [...from].forEach((letter, i) => {
+    row = row.reduce((next, above, j) => [...next, j === 0 ? i + 1
+      : Math.min(above + 1, next[j - 1] + 1, row[j - 1] + Number(to[j - 1] !== letter))], []);
+  });
+  return row.at(-1);
+}
+
+function search(name) {
+  const problem = find(name);
+  $("search-error").hidden = !problem;
+  if (!problem) { $("t-sum").focus({ preventScroll: true }); return; }
+  $("search-error").replaceChildren(element("p", {}, problem),
+    element("p", {}, "Did you mean ", ...suggestions(name).map((each) => element("button",
+      { type: "button", onclick: () => { $("name").value = each; search(each); } }, each))));
+}
+
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  const problem = find($("name").value);
-  $("search-error").textContent = problem;
-  if (!problem) $("t-sum").focus();
+  search($("name").value);
 });
+$("name").addEventListener("input", () => { $("search-error").hidden = true; });

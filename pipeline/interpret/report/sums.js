@@ -1,4 +1,4 @@
-// How the selected neuron is computed: its images, its terms, and the softmax.
+// How the selected neuron is computed: its equation, its terms, and the softmax.
 
 // The terms of a sum as displayed, the largest first; with the rest they add up exactly.
 function termsOf(layer, neuron, values, count) {
@@ -15,91 +15,20 @@ function termsOf(layer, neuron, values, count) {
   return { listed, others: terms.length - listed.length, rest: rounded(rest), bias, total };
 }
 
-const neuronImages = ["weights", "image", "weight × pixel"].map((name, place) => {
-  const canvas = element("canvas", { tabindex: "0", role: "application",
-    "aria-label": `${name}: select a pixel with the arrow keys` });
-  if (place) $("images").append(
-    element("span", { class: "sign", "aria-hidden": "true" }, place === 1 ? "×" : "="));
-  $("images").append(element("figure", {}, canvas, element("figcaption", {}, name)));
-  const pixelAt = (event) => {
-    const [column, row] = positionOn(canvas, event).map((share) =>
-      Math.min(SIDE - 1, Math.max(0, Math.floor(SIDE * share))));
-    return SIDE * row + column;
-  };
-  canvas.addEventListener("pointermove", (event) => showPixel(pixelAt(event)));
-  canvas.addEventListener("pointerleave", () => showPixel(state.input));
-  canvas.addEventListener("click", (event) => select(1, state.neuron, pixelAt(event)));
-  canvas.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIDE, ArrowDown: SIDE };
-    if (!(event.key in steps)) return;
-    event.preventDefault();
-    const pixel = (state.input ?? 406) + steps[event.key]; // 406 is the centre
-    if (pixel < 0 || pixel >= PIXELS) return;
-    select(1, state.neuron, pixel);
-    announce($("pixel-text").textContent);
-  });
-  return canvas;
-});
-
-function showPixel(pixel) {
-  if (pixel == null) {
-    $("pixel-text").textContent = "Point at a pixel to see its weight; click to select it.";
-    return;
-  }
-  const weight = network().parameter(1, pixel, state.neuron);
-  const level = state.image[pixel] / 255;
-  $("pixel-text").textContent = `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
-    `${number(weight)} × pixel ${number(level)} = ${number(weight * level)}` +
-    (model.alwaysZero.has(pixel) ? "; this weight was never trained" : "");
-}
-
-function showImages({ pixels }) {
-  const products = Array.from(pixels, (level, pixel) =>
-    level * network().parameter(1, pixel, state.neuron));
-  const max = largest(products.map(Math.abs)) || 1;
-  const colourings = [templateColours(state.neuron), (pixel) => grey(state.image[pixel]),
-    (pixel) => diverging(products[pixel] / max)];
-  neuronImages.forEach((canvas, i) => paintSquares(canvas, colourings[i], i === 0));
-  showPixel(state.input);
-}
-
-// Paint 28x28 pixels as squares; weights that were never trained are hatched.
-function paintSquares(canvas, colourOf, isHatched) {
-  const size = 12, context = canvas.getContext("2d");
-  [canvas.width, canvas.height] = [SIDE * size, SIDE * size];
-  for (let pixel = 0; pixel < PIXELS; pixel++) {
-    const [x, y] = [(pixel % SIDE) * size, Math.floor(pixel / SIDE) * size];
-    context.fillStyle = `rgb(${colourOf(pixel)})`;
-    context.fillRect(x, y, size, size);
-    if (isHatched && model.alwaysZero.has(pixel)) {
-      context.strokeStyle = `rgb(${colours.muted})`;
-      context.beginPath();
-      context.moveTo(x + 2, y + size - 2);
-      context.lineTo(x + size - 2, y + 2);
-      context.stroke();
-    }
-  }
-  if (state.input == null) return; // no pixel is selected
-  context.strokeStyle = `rgb(${colours.selected})`;
-  context.lineWidth = 3;
-  context.strokeRect((state.input % SIDE) * size - 1.5,
-    Math.floor(state.input / SIDE) * size - 1.5, size + 3, size + 3);
-}
-
-function sumText(layer, neuron) {
+// The equation in letters, and what they mean.
+function formula(layer) {
   const inputs = network().inputs(layer), [w, x] = layer === 1 ? ["M", "X"] : ["W", "N1"];
-  const letters = [...new Set([1, 2, inputs])].filter((k) => k <= inputs)
+  const terms = [...new Set([1, 2, inputs])].filter((k) => k <= inputs)
     .map((k) => (k === inputs && k > 3 ? "… + " : "") + `${w}${k}·${x}${k}`).join(" + ");
-  if (layer === 1)
-    return "A line y = m·x + c has one input and one slope. This neuron has 784 inputs " +
-      `and 784 weights: y = ${letters} + C. M1 and X1 belong to pixel 0, because array ` +
-      "indices start at 0. Blue weights increase the sum, red weights decrease it." +
-      (model.alwaysZero.size ? " Hatched weights were never trained: their pixel is 0 in " +
-      "all training images." : "");
-  return `z = ${letters} + bias: the output of each neuron of layer 1 times its weight ` +
-    `to ${neuronName(2, neuron)}. Softmax turns the ten sums into probabilities: e^z of ` +
-    `a ${model.noun} divided by the sum of all ten e^z.`;
+  return layer === 1 ? `y = ${terms} + C` : `z = ${terms} + bias`;
 }
+
+const explanation = (layer, neuron) => (layer === 1
+  ? "This is y = m·x + c with 784 inputs and 784 weights. M1 and X1 belong to pixel 0, " +
+    "because array indices start at 0."
+  : `The output of each neuron of layer 1 times its weight to ${neuronName(2, neuron)}. ` +
+    `Softmax turns the ten sums into probabilities: e^z of a ${model.noun} divided by the ` +
+    "sum of all ten e^z.");
 
 function showSum(result, changed) {
   const { layer, neuron } = state, name = neuronName(layer, neuron);
@@ -107,14 +36,17 @@ function showSum(result, changed) {
     layer === 1 ? result.pixels : result.hidden, layer === 1 ? 10 : 20);
   $("t-sum").textContent = `${name}: neuron ${neuron + 1} of layer ${layer}` +
     (layer === 1 ? "" : `, for ${classTitle(neuron)}`);
-  $("formula").textContent = sumText(layer, neuron);
-  $("images").hidden = $("pixel-text").hidden = layer === 2;
-  if (layer === 1) showImages(result);
+  $("formula").textContent = formula(layer);
+  $("sum-text").textContent = explanation(layer, neuron);
   $("equation").replaceChildren(`${layer === 1 ? "y" : "z"} = `,
     ...listed.slice(0, 3).flatMap((term) =>
       [signed(term.weight), `·${number(term.value)} + `]),
     listed.length + others > 3 ? "… + " : "", signed(bias), " = ",
     element("b", {}, number(total)));
+  $("result").replaceChildren(...(layer === 1
+    ? ["output = max(0, y) = ", element("b", {}, number(Math.max(total, 0)))]
+    : ["probability = softmax(z) = ",
+      element("b", {}, percent(result.probabilities[neuron], 2))]));
   const input = layer === 1 ? "pixel" : "neuron";
   const rows = listed.map((term) => tableRow([termButton(term.input), signed(term.weight),
     `× ${number(term.value)}`, signed(term.product)]));
@@ -130,7 +62,8 @@ function showSum(result, changed) {
   }
   const { input: focused } = document.activeElement.dataset;
   $("terms").replaceChildren(
-    tableRow([input, "weight", "× input", "= product"], "", "th"), ...rows);
+    tableRow([layer === 1 ? "pixel (row, column)" : input, "weight", "× input", "= product"],
+      "", "th"), ...rows);
   if (focused) document.querySelector(`#terms [data-input="${focused}"]`)?.focus();
   showIncoming(changed);
   showSoftmax(result);
@@ -146,7 +79,8 @@ function termButton(input) {
     onclick: () => select(layer, neuron, input) },
   input === null ? "bias" : inputName(layer, input)));
   if (layer === 1 && input !== null)
-    cell.append(element("span", { class: "aside" }, rowAndColumn(input)));
+    cell.append(element("span", { class: "aside" },
+      `(${Math.floor(input / SIDE)}, ${input % SIDE})`));
   return cell;
 }
 

@@ -1,0 +1,89 @@
+// The three images of the selected neuron of layer 1: its weights, the image, and their
+// products; and the legend of the colours.
+
+const neuronImages = ["weights", "image", "weight × pixel"].map((name, place) => {
+  const canvas = element("canvas", { tabindex: "0", role: "application",
+    "aria-label": `${name}: select a pixel with the arrow keys` });
+  if (place) $("images").append(
+    element("span", { class: "sign", "aria-hidden": "true" }, place === 1 ? "×" : "="));
+  $("images").append(element("figure", {}, canvas, element("figcaption", {}, name)));
+  const pixelAt = (event) => {
+    const [column, row] = positionOn(canvas, event).map((share) =>
+      Math.min(SIDE - 1, Math.max(0, Math.floor(SIDE * share))));
+    return SIDE * row + column;
+  };
+  canvas.addEventListener("pointermove", (event) => showPixel(pixelAt(event)));
+  canvas.addEventListener("pointerleave", () => showPixel(state.input));
+  canvas.addEventListener("click", (event) => select(1, state.neuron, pixelAt(event)));
+  canvas.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIDE, ArrowDown: SIDE };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    const pixel = (state.input ?? 406) + steps[event.key]; // 406 is the centre
+    if (pixel < 0 || pixel >= PIXELS) return;
+    select(1, state.neuron, pixel);
+    announce($("pixel-text").textContent);
+  });
+  return canvas;
+});
+
+function showPixel(pixel) {
+  if (pixel == null) {
+    $("pixel-text").textContent = "Point at a pixel to see its product; select it to see its weight.";
+    return;
+  }
+  const weight = network().parameter(1, pixel, state.neuron);
+  const level = state.image[pixel] / 255;
+  $("pixel-text").textContent = `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
+    `${number(weight)} × pixel ${number(level)} = ${number(weight * level)}` +
+    (model.alwaysZero.has(pixel) ? "; this weight was never trained" : "");
+}
+
+function showImages({ pixels }) {
+  for (const id of ["images", "images-legend", "pixel-text"]) $(id).hidden = state.layer === 2;
+  if (state.layer === 2) return;
+  const products = Array.from(pixels, (level, pixel) =>
+    level * network().parameter(1, pixel, state.neuron));
+  const colourings = [templateColours(state.neuron), (pixel) => grey(state.image[pixel]),
+    (pixel) => weightColour(products[pixel])];
+  neuronImages.forEach((canvas, i) => paintSquares(canvas, colourings[i], i === 0));
+  showPixel(state.input);
+}
+
+// Paint 28x28 pixels as squares; weights that were never trained are hatched.
+function paintSquares(canvas, colourOf, isHatched) {
+  const size = 12, context = canvas.getContext("2d");
+  [canvas.width, canvas.height] = [SIDE * size, SIDE * size];
+  for (let pixel = 0; pixel < PIXELS; pixel++) {
+    const [x, y] = [(pixel % SIDE) * size, Math.floor(pixel / SIDE) * size];
+    context.fillStyle = `rgb(${colourOf(pixel)})`;
+    context.fillRect(x, y, size, size);
+    if (isHatched && model.alwaysZero.has(pixel)) {
+      context.strokeStyle = `rgb(${colours.muted})`;
+      context.beginPath();
+      context.moveTo(x + 2, y + size - 2);
+      context.lineTo(x + size - 2, y + 2);
+      context.stroke();
+    }
+  }
+  if (state.input == null) return; // no pixel is selected
+  const frame = [(state.input % SIDE) * size - 3, Math.floor(state.input / SIDE) * size - 3,
+    size + 6, size + 6];
+  for (const [colour, width] of [[colours.zero, 9], [colours.selected, 5]]) {
+    context.strokeStyle = `rgb(${colour})`;
+    context.lineWidth = width;
+    context.strokeRect(...frame);
+  }
+}
+
+// The scale of the colours, with numbers: the same for weights and products, in all epochs.
+function weightLegend() {
+  const limit = number(finalNetwork().largeWeight, 2);
+  return element("p", { class: "legend" }, `weight ≤ ${MINUS}${limit} `,
+    element("span", { class: "gradient" }, "0"), ` ≥ ${limit}`,
+    ...(model.alwaysZero.size
+      ? [element("span", { class: "hatched" }), " never trained"] : []));
+}
+
+onLoad(() => $("images-legend").append(weightLegend()));
+onChange(showImages);
