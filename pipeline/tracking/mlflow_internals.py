@@ -4,9 +4,7 @@ MLflow can change these in any release. `tests/tracking/test_mlflow_internals.py
 if it does.
 """
 
-import re
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +15,6 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of arti
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
 }
-THUMBNAIL = re.compile(r"images/(.+)[+%]step[+%](\d+)[+%].*\.webp")
 
 
 def create_database(uri: str, artifacts: str) -> None:
@@ -40,14 +37,15 @@ def relocate_artifacts(database: Path, before: str, after: str) -> None:
             )
 
 
-def recorded_images(paths: Iterable[str]) -> set[tuple[str, int]]:
-    """Return key and step of the images that `log_image` wrote completely.
+def image_files(key: str, step: int) -> tuple[str, str]:
+    """Return the artifacts of an image that the UI displays on a slider over the steps.
 
-    MLflow writes a thumbnail (.webp) after the image itself, and replaces the / in a
-    key with another character. `paths` are the artifacts in the run's folder `images`.
+    These are the image and its thumbnail. MLflow gives them another time and another
+    identifier whenever an image is logged; here, an image that is logged again replaces
+    the first.
     """
-    matches = filter(None, map(THUMBNAIL.fullmatch, paths))
-    return {(re.sub(r"\W", "/", match[1]), int(match[2])) for match in matches}
+    stem = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{step}+0"
+    return f"{stem}.png", f"{stem}+compressed.webp"
 
 
 def image_cell(stem: str) -> dict[str, str]:

@@ -15,12 +15,13 @@ from urllib.parse import quote
 import torch
 from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
 from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
 from pipeline.tracking.interface import RecordedRun, Run, database_path, sqlite_uri
-from pipeline.tracking.mlflow_internals import image_cell, recorded_images
+from pipeline.tracking.mlflow_internals import image_cell, image_files
 from pipeline.tracking.store import (
     Store,
     experiment_query,
@@ -30,6 +31,7 @@ from pipeline.tracking.store import (
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 NO_LEASE = "nobody"  # the lease of a run that is closed as soon as it is created
+THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 MAX_ERROR = 5000  # characters of the tag `error`
 REQUIREMENTS = ("torch", "mlflow", "numpy")  # of the logged model
 
@@ -45,8 +47,6 @@ class MlflowRun(Run):
         self._experiment_id: str = run.info.experiment_id
         self._client = store.client
         self._folder = recorded_run(run).folder
-        images = self._client.list_artifacts(self.id, "images")
-        self._images = recorded_images(file.path for file in images)
 
     def log_metrics(
         self, metrics: Mapping[str, float | int], *, step: int, time: int | None = None
@@ -57,9 +57,19 @@ class MlflowRun(Run):
         self._client.log_batch(self.id, metrics=points)
 
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
-        """Record an image, which the UI displays on a slider over the steps."""
-        if (name, step) not in self._images:
-            self._client.log_image(self.id, image, key=name, step=step)
+        """Record an image, which the UI displays on a slider over the steps.
+
+        MLflow's own thumbnails are too small: they fill half the area of the UI's card.
+        """
+        image_path, thumbnail_path = (
+            self._folder / path for path in image_files(name, step)
+        )
+        image_path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(image_path)
+        thumbnail = image.copy()
+        thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        thumbnail.save(thumbnail_path, quality=90, method=2)
+        self._client.set_tag(self.id, MLFLOW_LOGGED_IMAGES, True)
 
     def log_text(self, name: str, text: str) -> None:
         self._client.log_text(self.id, text, name)

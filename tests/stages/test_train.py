@@ -35,7 +35,7 @@ def artifacts(client, run, folder=None):
 
 
 def image_steps(client, run):
-    """The epochs after which the run has an image of the templates."""
+    """The epochs after which the run has an image of the weights."""
     names = artifacts(client, run, "images")
     return sorted({int(re.search(r"step\W(\d+)\W", name)[1]) for name in names})
 

@@ -10,7 +10,6 @@ from pipeline.model import (
     tensors_sha256,
 )
 from pipeline.tracking import Run
-from pipeline.tracking.mlflow_internals import recorded_images
 from pipeline.tracking.store import open_store
 from pipeline.training import Epoch, EpochState, Recorder
 from pipeline.training.recorder import METRICS
@@ -63,6 +62,6 @@ def test_a_training_run_has_at_most_21_images(tmp_path, empty_store, network, ep
             epoch = Epoch(number, VALUES, 0.1)
             recorder.add(EpochState(epoch, snapshot(network), 1000))
     files = open_store(tmp_path).client.list_artifacts(run.id, "images")
-    steps = {step for _, step in recorded_images(file.path for file in files)}
+    steps = {int(file.path.split("+")[2]) for file in files}
     assert len(steps) <= 21 and {0, epochs} <= steps
     assert epochs > 20 or steps == {*range(epochs + 1)}
