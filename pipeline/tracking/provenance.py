@@ -21,6 +21,7 @@ from pipeline.tracking.interface import LEASE_TAG
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
 CODE = ("pipeline", "conf", "pyproject.toml")  # what can change a result
+NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
 
 
@@ -76,9 +77,9 @@ def code_diff() -> str:
         # New files are added to a temporary index; the user's index does not change.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         _git("read-tree", "HEAD", **index)
-        _git("add", "--intent-to-add", "--", *paths, **index)
+        _git("add", "--intent-to-add", "--", *paths, NOTEBOOKS, **index)
         options = ("--no-color", "--no-ext-diff", "--binary")
-        diff = _git("diff", *options, "HEAD", "--", *paths, **index) or ""
+        diff = _git("diff", *options, "HEAD", "--", *paths, NOTEBOOKS, **index) or ""
     if len(diff) > MAX_DIFF:
         diff = f"{diff[:MAX_DIFF]}\n(truncated: {len(diff):,} characters)\n"
     return diff

@@ -47,7 +47,8 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
     assert clean.data.tags["git.dirty"] == "false"
     assert not open_store(store).client.list_artifacts(clean.info.run_id)
 
-    (clone / "README.md").write_text("not code")
+    for name in ("README.md", "pipeline/exercise.ipynb"):
+        (clone / name).write_text("not code")
     (clone / "pipeline" / "new.py").write_text("NEW = 1\n")
     with (clone / "conf" / "config.yaml").open("a") as stream:
         stream.write("# a comment\n")
