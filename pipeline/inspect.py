@@ -119,7 +119,7 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
     if report.fits(trained):
         page = f"{displayed(folder / 'report.html')}\n{OPEN_PAGE}"
     print(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
-    neuron = interpret.neuron_name(1, analysis.probe.neuron)
+    neuron = interpret.neuron_name(1, analysis.probe.hidden)
     command = cfg.command("inspect", f"neuron={neuron}", "image=0")
     print(next_steps({command: f"shows the sum of {neuron}"}))
 
