@@ -77,9 +77,10 @@ def _other_network(against: str) -> "TrainedModel":
     is_file = "/" in against or path.suffix == ".safetensors" or path.exists()
     run, model = (None, against) if is_file else (against, None)
     try:
-        return select_trained_model(
-            run=run, model=model, outputs=outputs_dir(), store=store_dir()
-        )
+        with status("loading the other network"):
+            return select_trained_model(
+                run=run, model=model, outputs=outputs_dir(), store=store_dir()
+            )
     except UserError as error:
         if is_file:
             raise

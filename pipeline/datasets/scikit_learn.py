@@ -8,15 +8,17 @@ from PIL import Image
 
 from pipeline import SIDE
 from pipeline.datasets.dataset import LabelledImages
+from pipeline.terminal import status
 
 TRAINING_IMAGES = 1500
 
 
 def load_originals() -> tuple[UInt8[np.ndarray, "1797 8 8"], UInt8[np.ndarray, "1797"]]:
     """Return the images (stored as 0..16) as grey levels, and the labels."""
-    from sklearn.datasets import load_digits
+    with status("loading scikit-learn"):  # takes up to three seconds
+        from sklearn.datasets import load_digits
 
-    digits = load_digits()
+        digits = load_digits()
     levels = np.round(digits.images / 16 * 255).astype(np.uint8)
     return levels, digits.target.astype(np.uint8)
 
