@@ -84,6 +84,8 @@ class RawFiles:
         """
         raw, hashes = folder / self.folder / "raw", self.hashes()
         missing = {n: h for n, h in hashes.items() if not is_intact(raw / n, h)}
+        for name, sha256 in missing.items():
+            set_aside(raw / name, sha256)
         for source in (gzipped_files(raw, rename_damaged=True), *self.sources):
             if not missing:
                 break
@@ -109,15 +111,16 @@ class RawFiles:
 
 
 def is_intact(path: Path, expected: str) -> bool:
-    """Return whether a file has this sha256; otherwise rename it to `.bad`."""
-    if not path.exists():
-        return False
-    actual = files.file_sha256(path)
-    if actual != expected:
-        path.replace(f"{path}.bad")
-        text = f"{path} has sha256 {actual}, not {expected}"
+    """Return whether a file exists and has this sha256."""
+    return path.exists() and files.file_sha256(path) == expected
+
+
+def set_aside(path: Path, expected: str) -> None:
+    """Rename a file, if it exists, to `.bad`, because it does not have this sha256."""
+    if path.exists():
+        text = f"{path} has sha256 {files.file_sha256(path)}, not {expected}"
         print_error(f"{text}: renamed to {path.name}.bad")
-    return actual == expected
+        path.replace(f"{path}.bad")
 
 
 def gzipped_files(folder: Path, *, rename_damaged: bool = False) -> Source:
