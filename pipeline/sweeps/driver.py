@@ -31,7 +31,7 @@ from pipeline.sweeps.report import (
 from pipeline.sweeps.state import missing_jobs, record_killed, restore_folders
 
 if TYPE_CHECKING:
-    from pipeline.tracking import Run, Tracker
+    from pipeline.tracking import ChildResult, Run, Tracker
 
 MAX_VALUES = 8  # of a key in the name of a sweep
 
@@ -82,7 +82,7 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
             with print_progress(jobs, missing, folder):
                 error = _train(missing, folder, run, launch)
             outcomes = [read_outcome(job, folder) for job in jobs]
-            _reconcile_children(outcomes, run, sweep=folder.name)
+            run.reconcile(_child_result(each, sweep=folder.name) for each in outcomes)
             settings = group_by_setting(outcomes)
             write_report(settings, folder, title=name)
             record_report(settings, folder, run)
@@ -200,15 +200,9 @@ def _train(
     return None
 
 
-def _reconcile_children(outcomes: Sequence[Outcome], run: "Run", *, sweep: str) -> None:
-    """Give each job exactly one run, whose status agrees with its outcome."""
-    children = run.children()
-    for outcome in outcomes:
-        job = outcome.job
-        run.reconcile(
-            job.name,
-            [child for child in children if child.tags.get("setting") == job.name],
-            params={key: str(job.values[key]) for key in HYPERPARAMETERS},
-            tags={"sweep": sweep, **job.tags},
-            error=outcome.error,
-        )
+def _child_result(outcome: Outcome, *, sweep: str) -> "ChildResult":
+    from pipeline.tracking import ChildResult
+
+    job = outcome.job
+    params = {key: str(job.values[key]) for key in HYPERPARAMETERS}
+    return ChildResult(job.name, params, {"sweep": sweep, **job.tags}, outcome.error)

@@ -44,6 +44,16 @@ class RecordedRun:
     folder: Path  # its artifacts
 
 
+@dataclass(frozen=True)
+class ChildResult:
+    """What a sweep records of one training."""
+
+    setting: str  # its name, stored in the tag `setting` of its run
+    params: Mapping[str, str]  # the hyperparameters
+    tags: Mapping[str, str]  # of a run that has to be created
+    error: str = ""  # why it failed; empty if it succeeded
+
+
 class Run:
     """An open run; each method returns when the data is stored.
 
@@ -107,24 +117,11 @@ class Run:
         """Return the recorded training runs of this sweep, newest first."""
         return []
 
-    def reconcile(
-        self,
-        setting: str,
-        attempts: Sequence[RecordedRun],
-        *,
-        params: Mapping[str, str],
-        tags: Mapping[str, str],
-        error: str,
-    ) -> None:
-        """Ensure that a setting of this sweep has one child run, finished or failed.
+    def reconcile(self, results: "Iterable[ChildResult]") -> None:
+        """Ensure that each result of this sweep has one child run, finished or failed.
 
-        Args:
-            setting: The name of the setting, stored in the tag `setting` of its run.
-            attempts: The children with this setting, newest first. Failed ones are
-                deleted if another attempt succeeded.
-            params: The hyperparameters.
-            tags: The tags of the run that is created if there was no attempt.
-            error: Why the setting failed; empty if it succeeded.
+        Attempts that failed are deleted if another one of the same setting succeeded.
+        A result without an attempt gets a new run.
         """
 
     def comparison_link(self) -> str:

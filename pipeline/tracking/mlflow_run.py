@@ -20,7 +20,13 @@ from PIL import Image
 
 from pipeline import CLASSES, SIDE, files
 from pipeline.tracking import provenance
-from pipeline.tracking.interface import RecordedRun, Run, database_path, sqlite_uri
+from pipeline.tracking.interface import (
+    ChildResult,
+    RecordedRun,
+    Run,
+    database_path,
+    sqlite_uri,
+)
 from pipeline.tracking.mlflow_internals import image_cell, image_files
 from pipeline.tracking.store import (
     Store,
@@ -162,28 +168,28 @@ class MlflowRun(Run):
         condition = f"tags.`mlflow.parentRunId` = '{self.id}'"
         return [recorded_run(run) for run in self._store.search(condition)]
 
-    def reconcile(
-        self,
-        setting: str,
-        attempts: Sequence[RecordedRun],
-        *,
-        params: Mapping[str, str],
-        tags: Mapping[str, str],
-        error: str,
-    ) -> None:
-        failed = [child.run_id for child in attempts if child.status != "FINISHED"]
-        for run_id in failed[1:] if error else failed:
-            self._client.delete_run(run_id)
-        if not error:
-            return
-        if not failed:
-            tags = {**tags, **self.child_tags(), "setting": setting}
-            run = self._store.create_run(setting, provenance.run_tags(tags, NO_LEASE))
-            failed = [run.info.run_id]
-        entries = [Param(*param) for param in params.items()]
-        reason = [RunTag("error", error[:MAX_ERROR])]
-        self._client.log_batch(failed[0], params=entries, tags=reason)
-        self._client.set_terminated(failed[0], "FAILED")
+    def reconcile(self, results: Iterable[ChildResult]) -> None:
+        unfinished: dict[str, list[str]] = {}  # ids by setting, the newest first
+        for child in self.children():
+            if child.status != "FINISHED":
+                setting = child.tags.get("setting", "")
+                unfinished.setdefault(setting, []).append(child.run_id)
+        for result in results:
+            run_ids = unfinished.get(result.setting, [])
+            for run_id in run_ids[1:] if result.error else run_ids:
+                self._client.delete_run(run_id)
+            if result.error:
+                self._record_failure(result, run_ids[0] if run_ids else None)
+
+    def _record_failure(self, result: ChildResult, run_id: str | None) -> None:
+        if run_id is None:
+            tags = {**result.tags, **self.child_tags(), "setting": result.setting}
+            tags = provenance.run_tags(tags, NO_LEASE)
+            run_id = self._store.create_run(result.setting, tags).info.run_id
+        params = [Param(*param) for param in result.params.items()]
+        reason = [RunTag("error", result.error[:MAX_ERROR])]
+        self._client.log_batch(run_id, params=params, tags=reason)
+        self._client.set_terminated(run_id, "FAILED")
 
     def comparison_link(self) -> str:
         runs = quote(json.dumps([child.run_id for child in self.children()]))

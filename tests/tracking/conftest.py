@@ -51,7 +51,7 @@ def record_sweep(start_run):
             lease = "checkpoints/1/1"
             with start_run(folder, lease=lease, tags=tags, server=server) as child:
                 child.log_metrics({"val/loss": 0.5}, step=1, time=1000)
-            sweep.reconcile("hidden=-1", [], params={}, tags={}, error="hidden < 1")
+            sweep.reconcile([tracking.ChildResult("hidden=-1", {}, {}, "hidden < 1")])
             sweep.describe(f"[All training runs]({sweep.comparison_link()})")
             raise ValueError("1 of 2 training runs failed")
 

@@ -6,6 +6,7 @@ import torch
 from mlflow.entities import LoggedModelOutput
 from PIL import Image
 
+from pipeline.tracking import ChildResult
 from pipeline.tracking.store import recorded_run
 
 
@@ -49,20 +50,6 @@ def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
     assert models[0][0].model_id != models[1][0].model_id == models[2][0].model_id
 
 
-@pytest.fixture
-def attempts(client):
-    """Return a function that creates children of a run with these statuses."""
-
-    def create(sweep, *statuses):
-        for status in statuses:
-            tags = {**sweep.child_tags(), "setting": "hidden=5"}
-            run_id = client.create_run("1", tags=tags).info.run_id
-            client.set_terminated(run_id, status)
-        return sweep.children()
-
-    return create
-
-
 @pytest.mark.parametrize(
     ("statuses", "error", "remaining"),
     [
@@ -72,14 +59,19 @@ def attempts(client):
     ],
 )
 def test_reconciling_leaves_one_child_for_a_setting_in_the_comparison(
-    store, client, start_run, attempts, statuses, error, remaining
+    store, client, start_run, statuses, error, remaining
 ):
     with start_run(store, lease="sweeps/1") as sweep:
-        existing, params = attempts(sweep, *statuses), {"hidden": "5"}
-        sweep.reconcile("hidden=5", existing, params=params, tags={}, error=error)
+        for status in statuses:
+            tags = {**sweep.child_tags(), "setting": "hidden=5"}
+            run_id = client.create_run("1", tags=tags).info.run_id
+            client.set_terminated(run_id, status)
+        sweep.reconcile([ChildResult("hidden=5", {"hidden": "5"}, {}, error)])
         (child,) = sweep.children()
         link = f"#/compare-runs?runs=%5B%22{child.run_id}%22%5D&experiments=%5B%221%22"
         assert sweep.comparison_link().startswith(link)
     assert (child.status, child.tags["setting"]) == (remaining, "hidden=5")
     assert child.tags.get("error", "") == error
-    assert client.get_run(child.run_id).data.params == (params if error else {})
+    assert client.get_run(child.run_id).data.params == (
+        {"hidden": "5"} if error else {}
+    )
