@@ -156,6 +156,9 @@ class ModelAnalysis:
         correlation = np.abs(measurements.correlations(activations, logits))
         hidden, output = divmod(int(correlation.argmax()), CLASSES)
         x, y = activations[:, hidden], logits[:, output]
-        steps = {f"after {n} steps": n for n in PROBE_STEPS} | {"in the end": None}
-        lines = {key: measurements.fit_line(x, y, steps=n) for key, n in steps.items()}
+        lines = {
+            f"after {n} steps": measurements.descend_line(x, y, steps=n)
+            for n in PROBE_STEPS
+        }
+        lines["in the end"] = measurements.least_squares_line(x, y)
         return LinearProbe(hidden, output, x, y, lines)

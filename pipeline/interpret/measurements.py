@@ -112,22 +112,34 @@ class FittedLine:
     rmse: float  # root of the mean squared error
     explained: float  # explained fraction of the variance of y (R²)
 
+    @classmethod
+    def of(
+        cls, m: float, c: float, x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
+    ) -> "FittedLine":
+        """Measure how well a line fits."""
+        mse = float(((m * x + c - y) ** 2).mean())
+        return cls(m, c, mse**0.5, 1 - mse / (float(y.var()) or 1.0))
 
-def fit_line(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], *, steps: int | None
+
+def least_squares_line(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
 ) -> FittedLine:
-    """Fit a line by gradient descent from m = c = 0; without `steps`, to the minimum.
+    """Return the line with the least squared error; it is flat if x is constant."""
+    m = float(np.cov(x, y, ddof=0)[0, 1] / (x.var() or 1.0))
+    return FittedLine.of(m, float(y.mean() - m * x.mean()), x, y)
+
+
+def descend_line(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], *, steps: int
+) -> FittedLine:
+    """Fit a line by some steps of gradient descent from m = c = 0.
 
     A step reduces half the mean squared error. The trace of its second derivative is
     1 + mean(x²). A learning rate of a quarter of the inverse never overshoots.
     """
     rate = 0.25 / (1 + float((x**2).mean()))
     m = c = 0.0
-    if steps is None:
-        m = float(np.cov(x, y, ddof=0)[0, 1] / (x.var() or 1.0))
-        c = float(y.mean() - m * x.mean())
-    for _ in range(steps or 0):
+    for _ in range(steps):
         error = m * x + c - y
         m, c = m - rate * float((error * x).mean()), c - rate * float(error.mean())
-    mse = float(((m * x + c - y) ** 2).mean())
-    return FittedLine(m, c, mse**0.5, 1 - mse / (float(y.var()) or 1.0))
+    return FittedLine.of(m, c, x, y)

@@ -90,10 +90,10 @@ def test_correlations_are_those_of_numpy_and_0_for_constants(activations):
 def test_gradient_descent_converges_to_the_least_squares_line(activations, mnist):
     x, y = mnist.test.images[:, 17, 7] / 255, activations[:, 3]
     m, c = np.polyfit(x, y, 1)
-    best = measurements.fit_line(x, y, steps=None)
-    descent = measurements.fit_line(x, y, steps=2000)
+    best = measurements.least_squares_line(x, y)
+    descent = measurements.descend_line(x, y, steps=2000)
     assert (best.m, best.c) == pytest.approx((m, c))
     assert (descent.m, descent.c) == pytest.approx((m, c), rel=1e-4)
     assert best.explained == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
-    errors = [measurements.fit_line(x, y, steps=n).rmse for n in range(20)]
+    errors = [measurements.descend_line(x, y, steps=n).rmse for n in range(20)]
     assert errors == sorted(errors, reverse=True) and errors[-1] > best.rmse
