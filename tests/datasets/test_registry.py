@@ -25,13 +25,13 @@ def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypat
             "data": {"dataset": "toys"},
             "train": {"dataset": "toys", "epochs": 2},
             "evaluate": {"sets": ["toys"]},
-            "predict": {"images": "0,1"},
+            "predict": {"images": 0},
             "inspect": {},
         }.items()
     }
     label = TOYS[few.val.labels[0]]
     assert f"its label is {label}\n" in printed["train"]
-    assert f"toys test image 0: {label} (" in printed["predict"]
+    assert f"toys test image 0: The network says {label} (" in printed["predict"]
     for stage in ("data", "train", "predict", "inspect"):
         assert all(name in printed[stage] for name in TOYS)
     assert not [stage for stage, text in printed.items() if "digit" in text]
