@@ -1,18 +1,25 @@
 // The tour: a card that points at the elements of the page, one step at a time, and asks
 // for a guess before it shows an answer. `tour_steps.js` has the steps.
 
+const GAP = 16; // around a target, in pixels
 const tour = {
   steps: [], place: null, // the steps of this network; null: no tour is open
   solved: false, feedback: null, // of the question
-  displayed: {}, // what the card displays
+  side: null, // of the target, on which the card is
 };
 const currentStep = () => tour.steps[tour.place];
-// The first target of the step for which the window has room; the last one is small.
+
+// The room for a target: below the bar, which stays at the top of the window (on a phone,
+// the lower part of it), and on a phone above the card.
+function freeRange() {
+  const bar = document.querySelector(".bar");
+  const top = parseFloat(getComputedStyle(bar).top) + bar.offsetHeight + GAP;
+  return [top, innerHeight - GAP - (isDocked.matches ? 0 : $("tour").offsetHeight)];
+}
+// The first target of the step that fits; the last one is small.
 function currentTarget() {
-  const { targets } = currentStep();
-  const free = innerHeight - 2 * GAP -
-    (isDocked.matches ? $("play").closest(".bar").offsetHeight : $("tour").offsetHeight);
-  return targets().find((each) => each.offsetHeight <= free) ?? targets().at(-1);
+  const targets = currentStep().targets(), [top, bottom] = freeRange();
+  return targets.find((each) => each.offsetHeight <= bottom - top) ?? targets.at(-1);
 }
 
 function startTour() {
@@ -28,7 +35,7 @@ function leaveTour() {
   currentStep().leave?.();
   tour.place = null;
   document.body.classList.remove("touring");
-  for (const name of ["step", "question"]) delete document.body.dataset[name];
+  delete document.body.dataset.question;
   $("tour").hidden = $("spotlight").hidden = true;
   $("start-tour").focus({ preventScroll: true });
 }
@@ -52,7 +59,6 @@ function showTour() {
   if (tour.place === null) return;
   const step = currentStep(), { question, text, answer } = step.content();
   const isOpen = Boolean(question) && !tour.solved, isLast = tour.place === tour.steps.length - 1;
-  document.body.dataset.step = step.id;
   document.body.dataset.question = isOpen ? step.id : "";
   $("tour-count").textContent = `Step ${tour.place + 1} of ${tour.steps.length}`;
   $("tour-title").textContent = step.title;
@@ -128,12 +134,10 @@ function scrollToTarget() {
   } else if (isDocked.matches) {
     target.scrollIntoView({ behavior, block: "center" });
   } else {
-    const free = (innerHeight - $("tour").offsetHeight - height) / 2;
-    scrollBy({ behavior, top: top - Math.max(GAP, free) });
+    const [start, end] = freeRange();
+    scrollBy({ behavior, top: top - start - Math.max(0, end - start - height) / 2 });
   }
 }
-
-const GAP = 16; // around the target and the card, in pixels
 
 // In each frame, because the target also moves when the page scrolls or changes.
 function followTarget() {
@@ -156,7 +160,7 @@ function placeTour() {
 // The place of the card: beside the target, inside the window, covering as little of the
 // target as possible. It stays on its side if it can, so that it does not jump.
 function cardPosition(target, width, height) {
-  const clamp = (value, max) => Math.max(GAP, Math.min(value, max - GAP));
+  const clamp = (value, max) => Math.max(8, Math.min(value, max - 8));
   const inside = ([x, y]) => [clamp(x, innerWidth - width), clamp(y, innerHeight - height)];
   const isWide = target.right - target.left > innerWidth / 2;
   const across = isWide ? innerWidth : (target.left + target.right - width) / 2;

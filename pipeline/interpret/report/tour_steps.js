@@ -203,7 +203,7 @@ function softmaxStep() {
 const factor = (value) => Number(value.toPrecision(2)).toLocaleString("en");
 
 function trainingStep() {
-  const before = state.epoch;
+  let before;
   const { validation_accuracy: accuracies, last, epochs } = model;
   const [first, final] = [100 * accuracies[0], 100 * accuracies[last]];
   const rounds = epochs[last] > 1 ? `, in ${epochs[last]} epochs` : "";
@@ -211,7 +211,11 @@ function trainingStep() {
   return { id: "training", title: "How the numbers were learned",
     targets: () => [document.querySelector(".epochs")],
     scene: () => $("neurons"), // which show what changes
-    leave: () => setEpoch(before),
+    enter: () => { before = state.epoch; },
+    leave: () => {
+      setPlaying(null);
+      setEpoch(before);
+    },
     solved: () => setEpoch(0),
     content: () => ({
       text: "Nobody chose these numbers. Training starts with small random weights, looks " +
@@ -227,8 +231,8 @@ function trainingStep() {
         ], { tolerance: 5, unit: "%",
           hint: `Before training, the network guesses among ten ${model.plural}.` }),
       answer: `${number(first, 2)} %, about as good as guessing among ten ${model.plural}. ` +
-        "The slider now stands before training. Press ▶, or move it: noise becomes " +
-        `patterns, and the accuracy rises to ${number(final, 2)} %.`,
+        "The slider now stands before training. Press ▶, or move it: faint noise " +
+        `becomes patterns, and the accuracy rises to ${number(final, 2)} %.`,
     }) };
 }
 
