@@ -51,7 +51,9 @@ function curveBetween(from, to) {
   const [[fromX, fromY], [toX, toY]] = [from, to].map(middle);
   if (isBeside(from, to)) {
     const [a, b] = [from.right, to.left];
-    return [[a, fromY], [(a + b) / 2, fromY], [(a + b) / 2, toY], [b, toY]];
+    // A line from a pixel goes to the other row in the gap, not across the answer.
+    const bend = Math.max((a + b) / 2, $("input").getBoundingClientRect().right + 10);
+    return [[a, fromY], [bend, fromY], [bend, toY], [b, toY]];
   }
   const [a, b] = toY > fromY ? [from.bottom, to.top] : [from.top, to.bottom];
   return [[fromX, a], [fromX, (a + b) / 2], [toX, (a + b) / 2], [toX, b]];
@@ -94,7 +96,8 @@ const redrawConnections = () => showConnections(network().classify(state.image,
   state.interventions));
 $("show-connections").addEventListener("change", redrawConnections);
 onLoad(() => {
-  $("show-connections").checked = isDocked.matches; // on a phone, they cover the answer
+  // In one or two columns, they would cover the answer.
+  $("show-connections").checked = $("network").clientWidth > 760;
   $("neurons").addEventListener("scroll", redrawConnections);
   new ResizeObserver(() => { if (state.image) redrawConnections(); })
     .observe($("connections").parentElement);

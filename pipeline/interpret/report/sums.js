@@ -60,10 +60,11 @@ function showSum(result, changed) {
     if (isChanged(state.interventions[neuron])) rows.push(
       tableRow(["with your change", "", "", number(result.hidden[neuron])]));
   }
+  const head = element("span", {}, input,
+    layer === 1 ? element("span", { class: "aside" }, " (row, column)") : "");
   const { input: focused } = document.activeElement.dataset;
   $("terms").replaceChildren(
-    tableRow([layer === 1 ? "pixel (row, column)" : input, "weight", "× input", "= product"],
-      "", "th"), ...rows);
+    tableRow([head, "weight", "× input", "= product"], "", "th"), ...rows);
   if (focused) document.querySelector(`#terms [data-input="${focused}"]`)?.focus();
   showIncoming(changed);
   showSoftmax(result);

@@ -1,7 +1,7 @@
 // The three images of the selected neuron of layer 1: its weights, the image, and their
 // products; and the legend of the colours.
 
-const neuronImages = ["weights", "image", "weight × pixel"].map((name, place) => {
+const neuronImages = ["weights", "image", "products"].map((name, place) => {
   const canvas = element("canvas", { tabindex: "0", role: "application",
     "aria-label": `${name}: select a pixel with the arrow keys` });
   if (place) $("images").append(
@@ -29,7 +29,7 @@ const neuronImages = ["weights", "image", "weight × pixel"].map((name, place) =
 
 function showPixel(pixel) {
   if (pixel == null) {
-    $("pixel-text").textContent = "Point at a pixel to see its product; select it to see its weight.";
+    $("pixel-text").textContent = "Point at a pixel to see its product.";
     return;
   }
   const weight = network().parameter(1, pixel, state.neuron);
