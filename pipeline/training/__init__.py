@@ -4,8 +4,9 @@ It does not use the configuration; `pipeline/train.py` passes the values as argu
 """
 
 from pipeline.training.checkpoints import Checkpoint, EpochState, open_checkpoint
+from pipeline.training.interrupt import delayed_interrupt
 from pipeline.training.loop import Adam, Epoch, fit, score, train
 from pipeline.training.recorder import Recorder
 from pipeline.training.reproduction import RecordedTraining
-from pipeline.training.terminal import delayed_interrupt, print_epochs
+from pipeline.training.terminal import print_epochs
 from pipeline.training.trained import load_training_data, select_trained_model
