@@ -255,7 +255,7 @@ def comparison_images(
     images = {}
     for a in order[:MAX_IN_IMAGE]:
         b, similarity = matches[a].b, matches[a].similarity_text
-        captions = f"A  {neuron_name(1, a)}", f"B  {neuron_name(1, b)} {similarity}"
+        captions = f"A: {neuron_name(1, a)}", f"B: {neuron_name(1, b)}\n{similarity}"
         weights = kernels[0][a], kernels[1][b]
         for caption, w, grey in zip(captions, weights, frozen_pixels, strict=True):
             images[caption] = diverging_colours(w, scale=scale, grey=grey)

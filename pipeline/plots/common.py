@@ -114,11 +114,11 @@ def simplify_axes(axes: "Axes") -> None:
     axes.tick_params(which="both", color=MUTED, labelcolor=INK)
 
 
-def colour_map(colour: str) -> "Colormap":
-    """Return the colours from white, for the smallest value, to this colour."""
+def colour_map(*colours: str) -> "Colormap":
+    """Return a map of Matplotlib from the smallest value to the largest."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list(colour, [PAPER, colour])
+    return LinearSegmentedColormap.from_list("-".join(colours), colours)
 
 
 def label_cells(

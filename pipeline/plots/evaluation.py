@@ -12,6 +12,7 @@ from pipeline.plots.common import (
     INK,
     MUTED,
     NEGATIVE,
+    PAPER,
     POSITIVE,
     colour_map,
     label_cells,
@@ -68,9 +69,9 @@ def _confusion_matrix(
     diagonal = np.eye(len(counts), dtype=bool)
     mistakes = np.where(diagonal, 0, counts)
     maximum = max(int(mistakes.max()), 1)
-    axes.imshow(mistakes, cmap=colour_map(NEGATIVE), vmin=0, vmax=maximum)
+    axes.imshow(mistakes, cmap=colour_map(PAPER, NEGATIVE), vmin=0, vmax=maximum)
     grey = np.where(diagonal, 0.3, np.nan)
-    axes.imshow(grey, cmap=colour_map(FROZEN), vmin=0, vmax=1)
+    axes.imshow(grey, cmap=colour_map(PAPER, FROZEN), vmin=0, vmax=1)
     texts = [[f"{count:,}" if count else "" for count in row] for row in counts]
     dark = mistakes > 0.6 * maximum
     label_cells(axes, texts, rows=label_names, columns=answer_names, dark=dark)

@@ -47,17 +47,18 @@ def neuron_responses(
     """
     figure = new_figure(1040, 130 + 26 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
-    cost_title = "Accuracy lost without the neuron (percentage points)"
     cost_format = ".1f" if costs[:, 0].max() >= 0.01 else ".2f"
-    for axes, values, columns, colour, title, number in (
-        (left, means, class_names, POSITIVE, f"Mean output for each {noun}", ".1f"),
-        (right, 100 * costs, ["all", *class_names], NEGATIVE, cost_title, cost_format),
+    cost_title = "Accuracy lost without it (percentage points; blue: gained)"
+    outputs, gains = colour_map(PAPER, POSITIVE), colour_map(POSITIVE, PAPER, NEGATIVE)
+    for axes, values, columns, colours, title, form in (
+        (left, means, class_names, outputs, f"Mean output for each {noun}", ".1f"),
+        (right, 100 * costs, ["all", *class_names], gains, cost_title, cost_format),
     ):
-        largest = float(values.max()) or 1.0
-        colours = colour_map(colour)
-        axes.imshow(values, cmap=colours, vmin=0, vmax=largest, aspect="auto")
-        texts = [[f"{value:{number}}" for value in row] for row in values]
-        dark = values > 0.6 * largest
+        largest = float(np.abs(values).max()) or 1.0
+        lowest = 0.0 if axes is left else -largest
+        axes.imshow(values, cmap=colours, vmin=lowest, vmax=largest, aspect="auto")
+        texts = [[f"{value:{form}}" for value in row] for row in values]
+        dark = np.abs(values) > 0.6 * largest
         label_cells(axes, texts, rows=names, columns=columns, dark=dark)
         set_title(axes, title)
         axes.set_xlabel(noun)
@@ -72,11 +73,11 @@ def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     figure = new_figure(640, 600)
     axes = figure.subplots()
     grid = fractions.reshape(SIDE, SIDE)
-    heatmap = axes.imshow(grid, cmap=colour_map(POSITIVE), vmin=0)
+    heatmap = axes.imshow(grid, cmap=colour_map(PAPER, POSITIVE), vmin=0)
     unused = grid == 0
     if unused.any():
         grey = np.where(unused, 1.0, np.nan)
-        axes.imshow(grey, cmap=colour_map(FROZEN), vmin=0, vmax=1)
+        axes.imshow(grey, cmap=colour_map(PAPER, FROZEN), vmin=0, vmax=1)
         label = f"always 0: {unused.sum()} of 784 pixels, whose weights never change"
         patch = Patch(facecolor=FROZEN, label=label)
         figure.legend(handles=[patch], loc="outside lower center", frameon=False)

@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 from pipeline.plots.common import INK, LINE, MUTED, PAPER, POSITIVE, font
 
 GAP = 10  # pixels between images
-TITLE, HEADING, CAPTION = 16, 13, 12  # sizes of text, in pixels
+TITLE, HEADING, CAPTION, BAR = 16, 13, 12, 11  # sizes of text, in pixels
 MIN_WIDTH = 560  # pixels, so that titles fit
-BARS_WIDTH = 260  # pixels, with the text beside the bars
+BARS_WIDTH = 260  # pixels at least, with the text beside the bars
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _row(row: ImageRow, width: int, side: int) -> Image.Image:
     captions = 1 + max((caption.count("\n") for caption in row.images), default=0)
     height = side + captions * (CAPTION + 4) + GAP
     if row.bars:
-        height = max(height, len(row.bars) * (CAPTION + 4) + GAP)
+        height = max(height, len(row.bars) * (BAR + 1) + GAP)
     body = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(body)
     for column, (caption, levels) in enumerate(row.images.items()):
@@ -92,7 +92,8 @@ def _row(row: ImageRow, width: int, side: int) -> Image.Image:
         body.paste(image, corner)
         draw.text((x, side + 4), caption, INK, font(CAPTION))
     if row.bars:
-        body.paste(_bars(row.bars, height), (width - BARS_WIDTH, 0))
+        x = len(row.images) * (side + GAP) + GAP
+        body.paste(_bars(row.bars, width - x, height), (x, 0))
     if not row.title:
         return body
     return stack_images([_text(row.title, width, HEADING), body])
@@ -107,22 +108,22 @@ def _fit(levels: UInt8[np.ndarray, "height width *rgb"], side: int) -> Image.Ima
     return image.resize((width, height), filter_)
 
 
-def _bars(probabilities: Mapping[str, float], height: int) -> Image.Image:
+def _bars(probabilities: Mapping[str, float], width: int, height: int) -> Image.Image:
     """Draw a horizontal bar for each probability, between its name and its value."""
-    image = Image.new("RGB", (BARS_WIDTH, height), PAPER)
-    draw, small = ImageDraw.Draw(image), font(CAPTION)
+    image = Image.new("RGB", (width, height), PAPER)
+    draw, small = ImageDraw.Draw(image), font(BAR)
     left = GAP + round(max(small.getlength(name) for name in probabilities)) + 8
-    right = BARS_WIDTH - GAP - round(small.getlength("100.0%")) - 8
+    right = width - GAP - round(small.getlength("100.0%")) - 8
     for index, (name, probability) in enumerate(probabilities.items()):
-        y = index * (CAPTION + 4)
-        middle = y + (CAPTION + 2) // 2
+        y = index * (BAR + 1)
+        middle = y + BAR // 2
         end = left + round(probability * (right - left))
         draw.text((left - 8, middle), name, INK, small, anchor="rm")
-        draw.rectangle((left, y + 1, right, y + CAPTION), LINE)
+        draw.rectangle((left, y, right, y + BAR - 2), LINE)
         if end > left:
-            draw.rectangle((left, y + 1, end, y + CAPTION), POSITIVE)
+            draw.rectangle((left, y, end, y + BAR - 2), POSITIVE)
         value = f"{probability:.1%}"
-        draw.text((BARS_WIDTH - GAP, middle), value, MUTED, small, anchor="rm")
+        draw.text((width - GAP, middle), value, MUTED, small, anchor="rm")
     return image
 
 

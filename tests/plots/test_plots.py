@@ -86,6 +86,18 @@ def test_a_contact_sheet_has_a_row_for_each_class(few):
         np.testing.assert_array_equal(row[:, :56], enlarged)
 
 
+def test_bars_are_as_long_as_the_probabilities():
+    image = np.zeros((28, 28), np.uint8)
+    blue = [
+        colours(plots.image_rows([row], title="a title"))[BLUE]
+        for row in (
+            plots.ImageRow({"ink": image}, bars={"7": probability, "3": 0.0})
+            for probability in (1.0, 0.25)
+        )
+    ]
+    assert blue[1] == pytest.approx(blue[0] / 4, rel=0.02)
+
+
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_learning_curves_show_training_and_validation(epochs):
     row = {"train/loss": 0.4, "val/loss": 0.3}
