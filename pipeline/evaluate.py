@@ -59,6 +59,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
         ):
             _write(results, folder)
             run.log_files("evaluate", sorted(folder.iterdir()))
+            run.describe_results({"Evaluation": _links(results, run)})
             for result in results:
                 _record(result, run)
     print(f"\n{_summary(results)}\n")
@@ -125,6 +126,16 @@ def _write(results: Sequence["EvaluationResult"], folder: Path) -> None:
         files.write_csv(folder / name, [*chain.from_iterable(tables)])
     figures = [result.plot() for result in results]
     plots.stack_images(figures).save(folder / "scores.png")
+
+
+def _links(results: Sequence["EvaluationResult"], run: "Run") -> str:
+    """Return the accuracy on each set and links to the tables, in Markdown."""
+    scores = [f"{r.test_set.name} {r.metrics['accuracy']:.2%}" for r in results]
+    tables = [
+        run.link("confusion matrix", "artifacts/evaluate/scores.png"),
+        run.link("classes.csv", "artifacts/evaluate/classes.csv"),
+    ]
+    return f"{', '.join(scores)}; {', '.join(tables)}"
 
 
 def _record(result: "EvaluationResult", run: "Run") -> None:

@@ -112,6 +112,8 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
             page = report.render(analysis, name=name)
             (partial / "report.html").write_text(page, "utf-8")
             run.log_files("inspect", sorted(partial.iterdir()))
+            link = run.link("report.html", "artifacts/inspect/report.html")
+            run.describe_results({"Interactive page": link})
             counts = {k: n for k, n in analysis.counts.items() if k in LOGGED}
             metrics = {f"inspect/{key}": count for key, count in counts.items()}
             run.log_metrics(metrics, step=0)  # where MLflow draws bars

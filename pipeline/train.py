@@ -24,15 +24,21 @@ from pipeline.cli import (
     stage,
     validate,
 )
-from pipeline.paths import outputs_dir, store_dir
+from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.sweeps import RunContext, run_sweep
-from pipeline.terminal import probability_bars
+from pipeline.terminal import next_steps, status
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
     from pipeline.tracking import Run
     from pipeline.training import Epoch, Recorder
+
+
+NEXT = {
+    "python -m pipeline.predict images=0": "classifies test image 0",
+    "python -m pipeline.inspect": "writes an interactive page",
+}
 
 
 @dataclass(frozen=True)
@@ -82,13 +88,16 @@ def train_and_record(
     cfg: TrainConfig, context: RunContext | None = None
 ) -> TrainingResult:
     """Train a network, or reproduce a run; a sweep passes the context."""
-    from pipeline import datasets
+    with status("loading PyTorch"):
+        from pipeline import datasets, training  # noqa: F401
 
     with _one_thread():
         if cfg.reproduce:
             return _reproduce(cfg)
         dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")
-        return _train(cfg, dataset, context or RunContext())
+        result = _train(cfg, dataset, context or RunContext())
+    print(next_steps(NEXT))
+    return result
 
 
 def _reproduce(cfg: TrainConfig) -> TrainingResult:
@@ -137,12 +146,19 @@ def _train(
     network = model.Network(hidden=cfg.hidden, generator=generator)
     adam = training.Adam(network, lr=cfg.lr)
     metadata = cfg.hyperparameters() | {"data_sha256": dataset.sha256}
-    name = context.name or run_name(cfg.hyperparameters() | {"dataset": dataset.name})
-    tags = {"data.sha256": dataset.sha256, **context.tags}
+    settings = cfg.hyperparameters() | {"dataset": dataset.name}
+    name = cfg.run_name or context.name or run_name(settings)
+    tags = {"kind": "training", "data.sha256": dataset.sha256, **context.tags}
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
     # A reproduction, a sweep and a single training run never resume one another.
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
-    tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
+    with status("opening MLflow's store"):
+        tracker = tracking.open_tracker(
+            cfg.tracking,
+            store_dir(),
+            server=cfg.server,
+            experiment=cfg.experiment_name,
+        )
     with (
         training.open_checkpoint(
             store_dir(), metadata | purpose, network, adam, generator, resume=cfg.resume
@@ -152,10 +168,11 @@ def _train(
         ) as run,
         training.delayed_interrupt() as interrupt,
     ):
-        _log_inputs(run, cfg, dataset)
         recorder = training.Recorder(run, cfg.epochs)
-        for state in checkpoint.restore() or [checkpoint.save()]:
-            recorder.add(state)
+        with status("recording data, code and settings"):
+            _log_inputs(run, cfg, dataset)
+            for state in checkpoint.restore() or [checkpoint.save()]:
+                recorder.add(state)
         first = len(recorder.history)
         if first > 1:
             print(f"resuming {run.label} after epoch {first - 1} of {cfg.epochs}")
@@ -169,13 +186,16 @@ def _train(
         )
         for epoch in training.print_epochs(epochs, total=cfg.epochs):
             recorder.add(checkpoint.save(epoch))
-        with files.atomic_folder(context.folder) as temporary:
+        with (
+            status("writing and recording the trained network"),
+            files.atomic_folder(context.folder) as temporary,
+        ):
             sha256, metrics = _finish(recorder, temporary, network, metadata, split)
-            run.describe(_description(cfg, dataset, network, metrics))
+            _describe(run, cfg, dataset, network, metrics)
             if expected:
                 run.set_tags({"reproduced": str(sha256 == expected).lower()})
     _print_summary(cfg, dataset, split, network, metrics)
-    print(f"\nfiles  {context.folder}\n       weights.sha256 {sha256}")
+    print(f"\nfiles  {displayed(context.folder)}\n       weights.sha256 {sha256}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
     history = [state.epoch for state in recorder.history[1:]]
@@ -234,21 +254,34 @@ def _finish(
     )
 
 
-def _description(
-    cfg: TrainConfig, dataset: "Dataset", network: "Network", metrics: dict[str, float]
-) -> str:
-    """Return the Markdown text at the top of the run's page."""
-    return (
-        f"**784 → {cfg.hidden} → 10** on {dataset.name}: "
-        f"{network.parameter_count:,} parameters, {cfg.epochs} epochs. Accuracy of the "
-        "trained network: "
-        f"**{metrics['final/train_accuracy']:.2%}** on the training images, "
-        f"**{metrics['val/accuracy']:.2%}** on the validation images "
-        f"(split={cfg.split}).\n\n"
-        "*Model metrics* shows the learning curves and the statistics of the four "
-        "tensors. The artifact `train/history.safetensors` contains the tensors after "
-        "every epoch; the images of *weights* show those of layer_1."
+def _describe(
+    run: "Run",
+    cfg: TrainConfig,
+    dataset: "Dataset",
+    network: "Network",
+    metrics: dict[str, float],
+) -> None:
+    """Set the description on the run's page: what it is, what it reached, links."""
+    curves = run.link("Model metrics", "model-metrics")
+    table = run.link("history.csv", "artifacts/train/history.csv")
+    run.describe(
+        f"A network 784 → {cfg.hidden} → 10 with {network.parameter_count:,} "
+        f"parameters, trained on {dataset.name} for {cfg.epochs} epochs. It classifies "
+        f"**{metrics['final/train_accuracy']:.2%}** of the training images and "
+        f"**{metrics['val/accuracy']:.2%}** of the validation images correctly "
+        f"(split={cfg.split}; {_best(metrics)}).",
+        {
+            "Learning curves": f"{curves}; the metrics of each epoch are in {table}",
+            "Weights of layer 1 as images": f"{curves}; the slider selects the epoch",
+            "Interactive page": "created by "
+            f"`python -m pipeline.inspect run={str(run.id)[:8]}`",
+        },
     )
+
+
+def _best(metrics: dict[str, float]) -> str:
+    best, epoch = metrics["val/best_accuracy"], metrics["val/best_epoch"]
+    return f"at best {best:.2%}, after epoch {epoch}"
 
 
 def _print_summary(
@@ -258,22 +291,22 @@ def _print_summary(
     network: "Network",
     metrics: dict[str, float],
 ) -> None:
-    """Print the final scores and the probabilities of the first validation image."""
+    """Print the final scores, and the answer to the first validation image."""
     from pipeline import datasets
 
+    val, names = split.val, datasets.spec(dataset.name).class_names
+    probabilities = network.predict(val.images[:1])[0].tolist()
+    answer, label = probabilities.index(max(probabilities)), val.labels[0]
+    kind = "test" if cfg.split == "exercise" else "validation"
     print(
         "\n              loss   accuracy\n"
         f"train       {metrics['final/train_loss']:.4f}   "
         f"{metrics['final/train_accuracy']:8.2%}   of the trained network\n"
-        f"validation  {metrics['val/loss']:.4f}   {metrics['val/accuracy']:8.2%}\n"
+        f"validation  {metrics['val/loss']:.4f}   {metrics['val/accuracy']:8.2%}   "
+        f"{_best(metrics)}\n"
+        f"{kind} image 0 is classified as {names[answer]} with a probability of "
+        f"{max(probabilities):.1%}; its label is {names[label]}"
     )
-    val, names = split.val, datasets.spec(dataset.name).class_names
-    probabilities = network.predict(val.images[:1])[0].tolist()
-    answer = names[probabilities.index(max(probabilities))]
-    kind = "test" if cfg.split == "exercise" else "validation"
-    label = names[val.labels[0]]
-    print(f"{kind} image 0 is classified as {answer}; its label is {label}")
-    print("\n".join(probability_bars(probabilities, names)))
 
 
 if __name__ == "__main__":

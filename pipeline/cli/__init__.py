@@ -20,5 +20,6 @@ from pipeline.cli.schema import (
     PredictConfig,
     SyncConfig,
     TrainConfig,
+    UiConfig,
     command_line,
 )

@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pipeline.files import printable
+
 # Options that determine the weights of a training run, in the order of its name.
 HYPERPARAMETERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
@@ -29,6 +31,7 @@ def _server(value: str | None) -> str | None:
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 Server = Annotated[str | None, AfterValidator(_server)]
 Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[Text, AfterValidator(printable)]
 
 
 def command_line(stage: str, *options: str) -> str:
@@ -60,8 +63,9 @@ class StageConfig(BaseModel):
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
         """Return the options that have no effect with these values, and why."""
+        keys = ("server", "run_name", "experiment_name")
         reason = "has no effect with tracking=none"
-        return {"server": reason} if values.get("tracking") == "none" else {}
+        return dict.fromkeys(keys, reason) if values.get("tracking") == "none" else {}
 
 
 class DataConfig(StageConfig):
@@ -88,6 +92,8 @@ class TrainConfig(DataConfig, RecordedConfig):
     batch_size: int = Field(ge=1, le=60_000)
     lr: float = Field(gt=0, le=100, allow_inf_nan=False)
     seed: int = Field(ge=0, lt=2**63)
+    run_name: Name | None
+    experiment_name: Name | None
     resume: bool
     reproduce: Text | None
 
@@ -173,6 +179,14 @@ class SyncConfig(StageConfig):
     """Options of the stage sync."""
 
     server: Server
+
+
+class UiConfig(StageConfig):
+    """Options of the stage ui."""
+
+    main_key = "run"
+    run: Text | None
+    browser: bool
 
 
 ConfigT = TypeVar("ConfigT", bound=StageConfig)

@@ -32,7 +32,7 @@ def accuracy(
     logits: Float[Tensor, "batch classes"], labels: Int[Tensor, " batch"]
 ) -> Float[Tensor, ""]:
     """Return the fraction of rows whose largest logit is that of the label."""
-    return (logits.argmax(dim=1) == labels).float().mean()
+    return (logits.argmax(dim=1) == labels).double().mean()
 
 
 def tensor_statistics(

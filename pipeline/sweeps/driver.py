@@ -29,6 +29,7 @@ from pipeline.sweeps.report import (
     write_report,
 )
 from pipeline.sweeps.state import missing_jobs, record_killed, restore_folders
+from pipeline.terminal import status
 
 if TYPE_CHECKING:
     from pipeline.tracking import ChildResult, Run, Tracker
@@ -51,10 +52,14 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
     jobs = combine(command)
     values = next(job.values for job in jobs if not job.problems)
     launch = partial(launch_jobs, train, jobs, command.n_jobs)
-    tracker = tracking.open_tracker(
-        values["tracking"], store_dir(), server=values["server"]
-    )
-    name = sweep_name(jobs)
+    with status("opening MLflow's store"):
+        tracker = tracking.open_tracker(
+            values["tracking"],
+            store_dir(),
+            server=values["server"],
+            experiment=values["experiment_name"],
+        )
+    name = command.values["run_name"] or sweep_name(jobs)
     digest = _digest(jobs, _prepare_data(jobs))
     with _open_folder(digest, tracker, resume=values["resume"]) as folder:
         lease = f"sweeps/{folder.name}"
@@ -72,7 +77,7 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
             name=name,
             # Without swept values: as text (5,10), MLflow could not plot them.
             params=_common_values(jobs),
-            tags={"sweep": folder.name},
+            tags={"kind": "sweep", "sweep": folder.name},
             lease=lease,
         ) as run:
             restore_folders(jobs, folder, run)
@@ -81,11 +86,14 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
             print(f"sweep {name}: {done} of {len(jobs)} training runs already finished")
             with print_progress(jobs, missing, folder):
                 error = _train(missing, folder, run, launch)
-            outcomes = [read_outcome(job, folder) for job in jobs]
-            run.reconcile(_child_result(each, sweep=folder.name) for each in outcomes)
-            settings = group_by_setting(outcomes)
-            write_report(settings, folder, title=name)
-            record_report(settings, folder, run)
+            with status("writing and recording the report"):
+                outcomes = [read_outcome(job, folder) for job in jobs]
+                run.reconcile(
+                    _child_result(each, sweep=folder.name) for each in outcomes
+                )
+                settings = group_by_setting(outcomes)
+                write_report(settings, folder, title=name)
+                record_report(settings, folder, run)
             print_report(settings, folder, run)
             if failed := [outcome.job.name for outcome in outcomes if outcome.error]:
                 count = f"{len(failed)} of {len(jobs)} training runs failed"
@@ -205,4 +213,5 @@ def _child_result(outcome: Outcome, *, sweep: str) -> "ChildResult":
 
     job = outcome.job
     params = {key: str(job.values[key]) for key in HYPERPARAMETERS}
-    return ChildResult(job.name, params, {"sweep": sweep, **job.tags}, outcome.error)
+    tags = {"kind": "training", "sweep": sweep, **job.tags}
+    return ChildResult(job.name, params, tags, outcome.error)

@@ -75,7 +75,8 @@ def _dataset_name(dataset: str) -> str:
 
 def combine(command: Command) -> list[Job]:
     """Return a job for each combination of the swept values, without duplicates."""
-    swept, values = command.swept, command.values
+    swept = command.swept
+    values = {**command.values, "run_name": None}  # the name of the sweep
     keys = [key for key in HYPERPARAMETERS if key in swept] or ["seed"]
     rows = itertools.product(*(swept.get(key, [values[key]]) for key in keys))
     settings = [{**values, **dict(zip(keys, row, strict=True))} for row in rows]

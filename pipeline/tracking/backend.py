@@ -1,35 +1,51 @@
-"""Opens the tracker that the configuration names, and finds and copies recorded runs.
+"""Opens the tracker that the configuration names; finds, shows and copies its runs.
 
 MLflow is imported inside these functions, because it takes a second.
 """
 
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.tracking import mirror
-from pipeline.tracking.interface import RecordedRun, Tracker, database_path
+from pipeline.tracking.interface import (
+    RecordedRun,
+    Tracker,
+    database_path,
+    sqlite_uri,
+)
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
+
     from pipeline.tracking.store import Store
 
 
-def open_tracker(kind: str, store: Path, *, server: str | None) -> Tracker:
+UI_PORT = 5000  # of MLflow's UI, unless another program uses it
+
+
+def open_tracker(
+    kind: str, store: Path, *, server: str | None, experiment: str | None = None
+) -> Tracker:
     """Return the tracker for a value of the key `tracking`.
 
     Args:
         kind: "mlflow", or "none" to record nothing.
         store: The folder of the embedded store, which is created if necessary.
         server: The address of an MLflow server that receives copies; None for none.
+        experiment: The experiment of new runs; None for the default.
 
     Raises:
         UserError: If the store cannot be opened.
     """
     if kind == "none":
         return Tracker()
-    opened = _open_store(store)
+    opened = _open_store(store, experiment)
     from pipeline.tracking.mlflow_tracker import MlflowTracker
 
     return MlflowTracker(opened, server)
@@ -46,22 +62,10 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         UserError: If the store does not have exactly one such run, or the run was
             deleted or has no network.
     """
-    runs = _open_existing_store(store).find(text)
-    from pipeline.tracking.store import mlflow_command, recorded_run
+    found = _find_run(_open_existing_store(store), text)
+    from pipeline.tracking.store import recorded_run
 
-    if not runs:
-        raise UserError(
-            f"{database_path(store)} has no run {text!r}: enter the id that "
-            "python -m pipeline.train printed, its first characters, or the run's name"
-        )
-    if len(runs) > 1:
-        ids = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in runs[:5])
-        more = ", ..." if len(runs) > 5 else ""
-        raise UserError(f"{text!r} matches several runs: enter one of {ids}{more}")
-    run = recorded_run(runs[0])
-    if runs[0].info.lifecycle_stage == "deleted":
-        command = mlflow_command(store, f"runs restore --run-id {run.run_id}")
-        raise UserError(f"run {run.run_id} was deleted: restore it ({command})")
+    run = recorded_run(found)
     if not (run.folder / "train" / MODEL_FILE).exists():
         reason = f"it is {run.status}"
         if (run.folder / "sweep").exists():
@@ -69,6 +73,68 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         name = run.tags["mlflow.runName"]
         raise UserError(f"run {name} ({run.run_id}) has no network: {reason}")
     return run
+
+
+def _find_run(store: "Store", text: str) -> "Run":
+    """Return the run with this id, start of an id, or name."""
+    from pipeline.tracking.store import mlflow_command
+
+    runs = store.find(text)
+    database = database_path(store.folder)
+    if not runs:
+        raise UserError(
+            f"{database} has no run {text!r}: enter the id that "
+            "python -m pipeline.train printed, its first characters, or the run's name"
+        )
+    if len(runs) > 1:
+        ids = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in runs[:5])
+        more = ", ..." if len(runs) > 5 else ""
+        raise UserError(f"{text!r} matches several runs: enter one of {ids}{more}")
+    run_id = runs[0].info.run_id
+    if runs[0].info.lifecycle_stage == "deleted":
+        command = mlflow_command(store.folder, f"runs restore --run-id {run_id}")
+        raise UserError(f"run {run_id} was deleted: restore it ({command})")
+    return runs[0]
+
+
+@contextmanager
+def running_ui(folder: Path, *, run: str | None) -> Iterator[str]:
+    """Serve MLflow's UI to this machine until the block ends.
+
+    Args:
+        folder: The folder of the embedded store.
+        run: The run to show: its id, the start of its id, or its name. None for the
+            list of the runs in the experiment of the newest run.
+
+    Yields:
+        The address of this page, as soon as the server answers.
+
+    Raises:
+        UserError: If nothing has been recorded yet, or there is no such run.
+        OSError: If the server does not start.
+    """
+    store = _open_existing_store(folder)
+    from pipeline.tracking import mlflow_internals, pages
+    from pipeline.tracking.store import artifact_root
+
+    if run is None:
+        page = pages.list_page(store.newest_experiment())
+    else:
+        info = _find_run(store, run).info
+        page = pages.run_page(info.experiment_id, info.run_id)
+    with _listen(UI_PORT) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
+        database = sqlite_uri(database_path(folder))
+        with mlflow_internals.serving(database, artifact_root(folder), listener):
+            yield address
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a socket that listens on this port or, if it is taken, on a free one."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0))
 
 
 def sync_runs(*, store: Path, server: str) -> dict[str, str]:
@@ -86,15 +152,16 @@ def _open_existing_store(folder: Path) -> "Store":
     """Open a store to read it, and do not create it."""
     database = database_path(folder)
     if not database.exists():
-        raise UserError(f"{database} is missing: no run is recorded yet")
+        remedy = "python -m pipeline.train records one"
+        raise UserError(f"{database} is missing: no run is recorded yet; {remedy}")
     return _open_store(folder)
 
 
-def _open_store(folder: Path) -> "Store":
+def _open_store(folder: Path, experiment: str | None = None) -> "Store":
     """Set the variables that MLflow reads when it is imported, and open the store."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # nothing leaves this machine
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     from pipeline.tracking.store import open_store
 
-    return open_store(folder)
+    return open_store(folder, experiment)

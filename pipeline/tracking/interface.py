@@ -106,8 +106,21 @@ class Run:
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, by which runs can be searched."""
 
-    def describe(self, text: str) -> None:
-        """Set the description on the run's page, in Markdown."""
+    def describe(self, text: str, results: Mapping[str, str] | None = None) -> None:
+        """Set the description on the run's page: text and a list, in Markdown.
+
+        `results` has the entries of the list by their titles; see `describe_results`.
+        """
+
+    def describe_results(self, results: Mapping[str, str]) -> None:
+        """Add entries to the list, or replace the ones with the same titles."""
+
+    def link(self, text: str, page: str) -> str:
+        """Return a Markdown link to a page of the run.
+
+        `page` is "model-metrics", or "artifacts/" and the name of an artifact.
+        """
+        return text
 
     def child_tags(self) -> dict[str, str]:
         """Return the tags that make another run a child of this run."""
@@ -129,7 +142,7 @@ class Run:
         return ""
 
     def viewing_hint(self) -> str:
-        """Return lines that say how to view the run."""
+        """Return lines with the run, and the command that shows it."""
         return "run    not recorded (tracking=none)\n"
 
 

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.files import printable
 from pipeline.paths import PACKAGE, store_dir
+from pipeline.terminal import status
 from pipeline.tracking.interface import database_path, sqlite_uri
 
 TIMEOUT = 15  # seconds by which a server may delay a stage
@@ -102,6 +103,7 @@ def mirror_runs(
     timeout: float = TIMEOUT if run_id else SYNC_TIMEOUT
     reason = f"not done after {timeout} s"
     with (
+        status(f"copying runs to {server}"),
         TemporaryFile() as errors,
         _copying_process(
             folder, server, run_id or "", request_timeout, errors

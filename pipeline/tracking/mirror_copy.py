@@ -20,7 +20,8 @@ from mlflow.entities import LoggedModel, Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import files
-from pipeline.tracking.store import experiment_query, open_store, path_from_uri
+from pipeline.tracking import pages
+from pipeline.tracking.store import open_store, path_from_uri
 
 ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
 NAMES_TAG = "copy.tags"  # the names of the tags that the original had
@@ -88,9 +89,14 @@ class _Mirror:
             name = source.get_experiment(original).name
             experiment = self.server.get_experiment_by_name(name)
             existing = experiment.experiment_id if experiment else None
-            new = existing or self.server.create_experiment(name)
-            self.experiment_ids[original] = new
+            self.experiment_ids[original] = existing or self._create_experiment(name)
         self.check_server()
+
+    def _create_experiment(self, name: str) -> str:
+        experiment_id: str = self.server.create_experiment(name)
+        for key, value in pages.experiment_tags(experiment_id).items():
+            self.server.set_experiment_tag(experiment_id, key, value)
+        return experiment_id
 
     def check_server(self) -> None:
         """Raise an error if the server does not answer or does not accept files."""
@@ -162,10 +168,10 @@ class _Mirror:
             if copy:  # the parent was not deleted
                 self.copy_ids[parent] = copy.info.run_id
         original_id = run.info.experiment_id
-        query = experiment_query(self.experiment_ids[original_id])
-        replacements = {**self.copy_ids, experiment_query(original_id): query}
+        copied_id = self.experiment_ids[original_id]
         for tag in {"mlflow.parentRunId", "mlflow.note.content"} & set(tags):
-            for original, copied in replacements.items():
+            tags[tag] = pages.move_links(tags[tag], original_id, copied_id)
+            for original, copied in self.copy_ids.items():
                 tags[tag] = tags[tag].replace(original, copied)
         names = json.dumps(sorted(tags))
         return {NAMES_TAG: names, **tags, ORIGINAL_TAG: run.info.run_id}

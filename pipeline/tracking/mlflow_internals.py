@@ -1,12 +1,22 @@
-"""Everything that depends on internals of MLflow: its tables, classes and file names.
+"""Everything that depends on internals of MLflow: tables, classes, names, its server.
 
 MLflow can change these in any release. `tests/tracking/test_mlflow_internals.py` fails
 if it does.
 """
 
+import base64
+import json
+import os
+import socket
 import sqlite3
-from contextlib import closing
+import threading
+import time
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -15,6 +25,7 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of arti
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
 }
+VIEW_QUERY = "viewStateShareKey"  # in the address of a list of runs
 
 
 def create_database(uri: str, artifacts: str) -> None:
@@ -52,3 +63,58 @@ def image_cell(stem: str) -> dict[str, str]:
     """Return the cell of a `log_table` table that displays an image and thumbnail."""
     files = {"filepath": f"{stem}.png", "compressed_filepath": f"{stem}.webp"}
     return {"type": "image", **files}
+
+
+def saved_view(key: str, name: str, state: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tag of an experiment that saves a view of its list of runs.
+
+    Args:
+        key: Its value of `VIEW_QUERY`.
+        name: Its name in the menu of views.
+        state: What the UI stores; it has defaults for what is missing.
+    """
+    compressed = zlib.compress(json.dumps(state).encode(), level=9)
+    text = f"deflate;{base64.b64encode(compressed).decode()}"
+    value = {"name": name, "createdAt": 0, "updatedAt": 0, "state": text}
+    return {f"mlflow.sharedViewState.{key}": json.dumps(value)}
+
+
+@contextmanager
+def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]:
+    """Run MLflow's server in a thread until the block ends; wait until it answers.
+
+    `mlflow ui` would start two more processes, which takes twice as long, and which
+    remain if this one is killed.
+
+    Args:
+        uri: The address of the database.
+        artifacts: The address of the folder with the artifacts of new experiments.
+        listener: The listening socket.
+
+    Raises:
+        OSError: If the server does not start.
+    """
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    from mlflow import server
+
+    os.environ[server.BACKEND_STORE_URI_ENV_VAR] = uri
+    os.environ[server.ARTIFACT_ROOT_ENV_VAR] = artifacts
+    os.environ[server.SERVE_ARTIFACTS_ENV_VAR] = "true"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about MLflow's own imports
+        import uvicorn
+        from mlflow.server.fastapi_app import app
+
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+    instance = uvicorn.Server(config)
+    run = threading.Thread(target=instance.run, args=[[listener]], daemon=True)
+    run.start()
+    while run.is_alive() and not instance.started:
+        time.sleep(0.02)
+    if not instance.started:
+        raise OSError("MLflow's server did not start")
+    try:
+        yield
+    finally:
+        instance.should_exit = True
+        run.join()

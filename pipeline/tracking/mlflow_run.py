@@ -4,13 +4,11 @@ Runs are opened and closed in `mlflow_tracker`.
 """
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from time import time_ns
 from typing import Any
-from urllib.parse import quote
 
 import torch
 from mlflow import entities
@@ -19,25 +17,18 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
 from pipeline import CLASSES, SIDE, files
-from pipeline.tracking import provenance
-from pipeline.tracking.interface import (
-    ChildResult,
-    RecordedRun,
-    Run,
-    database_path,
-    sqlite_uri,
-)
+from pipeline.tracking import pages, provenance
+from pipeline.tracking.interface import ChildResult, RecordedRun, Run
 from pipeline.tracking.mlflow_internals import image_cell, image_files
 from pipeline.tracking.store import (
     Store,
-    experiment_query,
     recorded_run,
     write_lock,
 )
 
-UI_ADDRESS = "http://127.0.0.1:5000"
 NO_LEASE = "nobody"  # the lease of a run that is closed as soon as it is created
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
+NOTE_TAG = "mlflow.note.content"
 MAX_ERROR = 5000  # characters of the tag `error`
 REQUIREMENTS = ("torch", "mlflow", "numpy")  # of the logged model
 
@@ -158,8 +149,22 @@ class MlflowRun(Run):
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self._client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
 
-    def describe(self, text: str) -> None:
-        self.set_tags({"mlflow.note.content": text})
+    def describe(self, text: str, results: Mapping[str, str] | None = None) -> None:
+        self.set_tags({NOTE_TAG: f"{text}\n"})
+        self.describe_results(results or {})
+
+    def describe_results(self, results: Mapping[str, str]) -> None:
+        note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
+        lines = note.split("\n")
+        for title, text in results.items():
+            start = f"- **{title}**: "
+            existing = [line for line in lines if line.startswith(start)]
+            index = lines.index(existing[0]) if existing else len(lines)
+            lines[index : index + 1] = [start + text]
+        self.set_tags({NOTE_TAG: "\n".join(lines)})
+
+    def link(self, text: str, page: str) -> str:
+        return f"[{text}]({pages.run_page(self._experiment_id, self.id, page)})"
 
     def child_tags(self) -> dict[str, str]:
         return {"mlflow.parentRunId": self.id}
@@ -192,18 +197,8 @@ class MlflowRun(Run):
         self._client.set_terminated(run_id, "FAILED")
 
     def comparison_link(self) -> str:
-        runs = quote(json.dumps([child.run_id for child in self.children()]))
-        experiment = experiment_query(self._experiment_id)
-        query = f"runs={runs}&{experiment}&workflowType=machine_learning"
-        return f"#/compare-runs?{query}"
+        ids = [child.run_id for child in self.children()]
+        return pages.comparison_page(self._experiment_id, ids)
 
     def viewing_hint(self) -> str:
-        """Return the commands that open the run in MLflow's UI."""
-        uri = shlex.quote(sqlite_uri(database_path(self._store.folder)))
-        page = f"experiments/{self._experiment_id}/runs/{self.id}"
-        return (
-            f"run    {self.label}\n"
-            "view   MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 "
-            f"--backend-store-uri {uri}\n"
-            f"       then open {UI_ADDRESS}/#/{page}?workflowType=machine_learning\n"
-        )
+        return f"run    {self.label}\nview   python -m pipeline.ui\n"

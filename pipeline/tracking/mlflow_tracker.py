@@ -103,7 +103,8 @@ class MlflowTracker(Tracker):
         if runs:
             return next((run for run in runs if run.info.run_id == run_id), runs[0])
         name = f"network {sha256[:8]}"
-        tags = provenance.run_tags({"weights.sha256": sha256}, NO_LEASE)
+        tags = {"weights.sha256": sha256, "kind": "evaluation"}
+        tags = provenance.run_tags(tags, NO_LEASE)
         run = store.create_run(name, tags)
         created = f"created {name} ({run.info.run_id})"
         print(wrap(f"the store has no run of this network; {created}"))

@@ -4,7 +4,6 @@ It needs no server and no network, and several processes can write to it at once
 """
 
 import errno
-import json
 import logging
 import os
 import re
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlparse
+from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import mlflow
@@ -25,7 +24,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import UserError, files
-from pipeline.tracking import mlflow_internals
+from pipeline.tracking import mlflow_internals, pages
 from pipeline.tracking.interface import (
     LEASE_TAG,
     RecordedRun,
@@ -74,6 +73,13 @@ class Store:
         runs = [run for each in conditions for run in self.search(each, ViewType.ALL)]
         runs = list({run.info.run_id: run for run in runs}.values())
         return [run for run in runs if run.info.lifecycle_stage == "active"] or runs
+
+    def newest_experiment(self) -> str:
+        """Return the experiment of the newest run."""
+        ids = [each.experiment_id for each in self.client.search_experiments()]
+        newest = ["attributes.start_time DESC"]
+        runs = self.client.search_runs(ids, order_by=newest, max_results=1)
+        return runs[0].info.experiment_id if runs else self.experiment_id
 
     def create_run(self, name: str, tags: dict[str, str]) -> Run:
         """Create a run."""
@@ -128,8 +134,13 @@ class Store:
             raise OSError(message) from error
 
 
-def open_store(folder: Path) -> Store:
+def open_store(folder: Path, experiment_name: str | None = None) -> Store:
     """Open the store in a folder, which is created or, after a move, updated.
+
+    Args:
+        folder: The folder.
+        experiment_name: The experiment of new runs; None for that of
+            MLFLOW_EXPERIMENT_NAME, or the default.
 
     Raises:
         UserError: If the store cannot be opened; the message says why and what to do.
@@ -138,7 +149,8 @@ def open_store(folder: Path) -> Store:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     database = database_path(folder)
     uri = sqlite_uri(database)
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    default = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    name = experiment_name or default
     try:
         if not database.exists():
             _create(database)
@@ -183,11 +195,6 @@ def artifact_root(folder: Path) -> str:
     return (folder / "mlflow-artifacts").as_uri()
 
 
-def experiment_query(experiment_id: str) -> str:
-    """Return the part of a link in MLflow's UI that names an experiment."""
-    return f"experiments={quote(json.dumps([experiment_id]))}"
-
-
 def path_from_uri(uri: str) -> Path:
     """Return the path of a `file:` address."""
     return Path(url2pathname(urlparse(uri).path))
@@ -218,8 +225,12 @@ def _create_experiment(client: MlflowClient, name: str, folder: Path) -> Experim
         experiment = client.get_experiment_by_name(name)
         if experiment:
             return experiment
-        location = f"{artifact_root(folder)}/{re.sub(r'[^a-zA-Z0-9-]', '_', name)}"
-        return client.get_experiment(client.create_experiment(name, location))
+        subfolder = re.sub("[^a-zA-Z0-9-]", "_", name)[:100]
+        location = f"{artifact_root(folder)}/{subfolder}"
+        experiment_id = client.create_experiment(name, location)
+        for key, value in pages.experiment_tags(experiment_id).items():
+            client.set_experiment_tag(experiment_id, key, value)
+        return client.get_experiment(experiment_id)
 
 
 def _relocate(folder: Path, before: str) -> None:

@@ -17,10 +17,9 @@ from pipeline.plots import learning_curves, weight_images
 from pipeline.tracking import Run
 from pipeline.training.checkpoints import EpochState
 
-MAX_IMAGES = (
-    20  # images of the weights in a training run, in addition to the initial weights
-)
-METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
+MAX_IMAGES = 20  # of the weights, in addition to the initial ones
+# MLflow's pages show the metrics in the order in which a run logs them.
+METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
 
 
 @dataclass
@@ -32,13 +31,13 @@ class Recorder:
     history: list[EpochState] = field(default_factory=list)
 
     def add(self, state: EpochState) -> None:
-        """Log metrics, statistics and weights; logging them again has no effect."""
+        """Log metrics and images of weights; logging them again has no effect."""
         self.history.append(state)
         epoch, tensors = state.epoch.number, state.tensors
-        metrics = state.epoch.metrics | tensor_statistics(tensors)
         if epoch:
+            metrics = {name: state.epoch.metrics[name] for name in METRICS}
             metrics["train/seconds"] = state.epoch.seconds
-        self.run.log_metrics(metrics, step=epoch, time=state.time)
+            self.run.log_metrics(metrics, step=epoch, time=state.time)
         interval = -(-self.epochs // MAX_IMAGES)  # rounded up
         if epoch in (0, self.epochs) or epoch % interval == 0:
             weights = tensors["layer_1.weight"]
@@ -70,19 +69,28 @@ class Recorder:
         Returns:
             The `tensors_sha256` of the network, and the content of metrics.json.
         """
-        last = self.history[-1]
-        final = {f"final/train_{name}": train_score[name] for name in train_score}
-        self.run.log_metrics(final, step=self.epochs, time=last.time)
+        states = self.history[1:]
+        best = max(states, key=lambda state: state.epoch.metrics["val/accuracy"])
+        single: dict[str, float] = {
+            "val/best_accuracy": best.epoch.metrics["val/accuracy"],
+            "val/best_epoch": best.epoch.number,
+            **{f"final/train_{name}": train_score[name] for name in train_score},
+        }
+        # MLflow draws a single value as a labelled bar if its step is 0.
+        self.run.log_metrics(single, step=0, time=self.history[-1].time)
+        for state in self.history:
+            statistics = tensor_statistics(state.tensors)
+            self.run.log_metrics(statistics, step=state.epoch.number, time=state.time)
         sha256 = storage.save_model(folder / paths.MODEL_FILE, network, metadata)
         storage.save_detector(folder / paths.DETECTOR_FILE, detector, network=sha256)
         tensors = [state.tensors for state in self.history]
         storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
-        epochs = [state.epoch for state in self.history[1:]]
+        epochs = [state.epoch for state in states]
         rows = [{name: epoch.metrics[name] for name in METRICS} for epoch in epochs]
         table = [{"epoch": number, **row} for number, row in enumerate(rows, start=1)]
         files.write_csv(folder / paths.CURVES_FILE, table)
         learning_curves(rows).save(folder / "learning_curves.png")
-        metrics = rows[-1] | final
+        metrics = rows[-1] | single
         files.write_json(folder / paths.METRICS_FILE, metrics)
         seconds = round(sum(epoch.seconds for epoch in epochs), 3)
         run = {"run_id": self.run.id, "seconds": seconds}

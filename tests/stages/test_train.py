@@ -161,7 +161,9 @@ def test_the_summary_names_the_results_and_where_they_are(
     assert recorded.info.run_id in printed and "hidden=20 seed=1" in printed
     assert trained.sha256 in printed
     assert recorded.data.tags["weights.sha256"] == trained.sha256
-    assert "mlflow ui" in printed and str(finished.outputs / "train") in printed
+    assert str(finished.outputs / "train") in printed
+    after = printed.split(" 20   ")[-1].splitlines()[1:]
+    assert len(after) <= 12 and "python -m pipeline.ui" in "".join(after)
     assert f"{metrics['final/train_accuracy']:.2%}" in printed
     assert f"{metrics['val/accuracy']:.2%}" in printed
 

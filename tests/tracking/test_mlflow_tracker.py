@@ -91,7 +91,7 @@ def test_a_finished_run_has_its_provenance_and_is_not_duplicated_by_its_lease(
     expected = {**provenance.tags(), "data.sha256": "da7a", "claim": "digest/one"}
     assert expected.items() <= stored.data.tags.items()
     assert stored.data.tags["host"] == platform.node()
-    assert f"/#/experiments/1/runs/{run.id}?" in run.viewing_hint()
+    assert run.id in run.viewing_hint()
 
 
 def test_leases_are_listed_newest_first(store, tracker, start_run):

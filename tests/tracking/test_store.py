@@ -115,7 +115,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "../a team's digits")
     with start_run(store) as run:
         run.log_text("config.yaml", "hidden: 20")
-        assert "/#/experiments/2/runs/" in run.viewing_hint()
+        assert "(#/experiments/2/runs/" in run.link("here", "model-metrics")
     opened = open_store(store)
     assert opened.client.get_experiment("2").name == "../a team's digits"
     shutil.copytree(store, tmp_path / "moved")

@@ -39,10 +39,11 @@ def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network,
     )
     assert tensors_sha256(snapshot(network)) == sha256
     assert load_trained_model(tmp_path / "model.safetensors").sha256 == sha256
-    scores = {"final/train_loss": 0.2, "final/train_accuracy": 0.95}
+    scores = {"val/best_accuracy": 0.4, "val/best_epoch": 1}
+    scores |= {"final/train_loss": 0.2, "final/train_accuracy": 0.95}
     assert [*final.items()] == [*VALUES.items(), *scores.items()]
     assert (tmp_path / "history.csv").read_text() == (
-        "epoch,train/loss,train/accuracy,val/loss,val/accuracy\n"
+        "epoch,val/accuracy,val/loss,train/accuracy,train/loss\n"
         "1,0.4,0.9,0.3,0.8\n"
         "2,0.4,0.9,0.3,0.8\n"
     )

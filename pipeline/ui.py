@@ -1,0 +1,32 @@
+"""Show the recorded runs in a browser, in MLflow's UI.
+
+Reads MLflow's store in outputs/, and opens the list of the trained networks, or with
+run=<id> the page of this run. The server runs until Ctrl-C, for this machine only, on
+port 5000 or, if another program uses it, on a free one. Starts in 3 s.
+"""
+
+import threading
+import webbrowser
+from contextlib import ExitStack, suppress
+
+from pipeline.cli import UiConfig, stage
+from pipeline.paths import store_dir
+from pipeline.terminal import status
+
+
+def ui(cfg: UiConfig) -> None:
+    """Start the server, open the browser, and wait for Ctrl-C."""
+    from pipeline import tracking
+
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
+        with status("starting MLflow's UI"):
+            running = tracking.running_ui(store_dir(), run=cfg.run)
+            address = stack.enter_context(running)
+        print(f"{address}\nPress Ctrl-C to stop.", flush=True)
+        if cfg.browser and not webbrowser.open(address):
+            print("no browser was found: open this address yourself", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    stage(ui, UiConfig)

@@ -1,0 +1,110 @@
+"""MLflow's UI, started by `pipeline.ui`, in a real Chromium."""
+
+import contextlib
+import re
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+import requests
+
+from pipeline import UserError
+
+CHROMIUM = Path("/usr/bin/chromium")  # Debian's
+TIMEOUT = 60_000  # milliseconds, for a busy machine
+
+
+@pytest.fixture(scope="module")
+def ui(finished, tmp_path_factory):
+    """A process of `pipeline.ui`, its address, and the file with what it opened."""
+    opened = tmp_path_factory.mktemp("browser") / "opened.txt"
+    browser = opened.with_name("browser")
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}')
+    browser.chmod(0o755)
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # another program may use the port, too
+            stack.enter_context(socket.create_server(("127.0.0.1", 5000)))
+        process = finished.start("ui", BROWSER=str(browser))
+        process.address = process.stdout.readline().strip()
+    process.opened = opened
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def page(ui):
+    """A page of a laptop's size in Chromium."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.set_default_timeout(TIMEOUT)
+        yield page
+        browser.close()
+
+
+def test_the_list_of_runs_is_opened_on_a_free_port_for_this_machine_only(ui):
+    base, _, path = ui.address.partition("/#/")
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", base) and base[-5:] != ":5000"
+    assert path.startswith("experiments/1/runs?workflowType=machine_learning")
+    assert "Ctrl-C" in ui.stdout.readline()
+    assert requests.get(base, timeout=30).status_code == 200
+    host = {"Host": "evil.example"}
+    assert requests.get(base, headers=host, timeout=30).status_code == 403
+    # A server that listens on all addresses would answer on this one too.
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", int(base.rpartition(":")[2])), timeout=5)
+    assert ui.opened.read_text().strip() == ui.address
+
+
+def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
+    page.goto(ui.address)
+    page.get_by_role("button", name="Best networks first").wait_for()
+    page.get_by_text("hidden=20 seed=1").wait_for()
+    columns = page.locator("[role=columnheader]").all_inner_texts()
+    names = [*dict.fromkeys(name.strip() for name in columns)]  # each appears twice
+    expected = ["val/accuracy", "final/train_accuracy", "hidden", "seed", "lr"]
+    start = names.index("val/accuracy")
+    assert names[start : start + 6] == [*expected, "dataset"]
+    page.get_by_role("link", name="Show the runs").wait_for()
+
+
+def test_learning_curves_follow_six_bars_at_most_and_statistics_are_last(
+    ui, page, recorded
+):
+    run = f"{ui.address.partition('#')[0]}#/experiments/1/runs/{recorded.info.run_id}"
+    page.goto(f"{run}?workflowType=machine_learning")
+    page.get_by_text("val/accuracy").first.wait_for()
+    text = page.locator("body").inner_text()
+    assert text.index("val/accuracy") < text.index("train/loss")
+    assert text.index("final/train_loss") < text.index("weights/layer_1")
+    page.goto(f"{run}/model-metrics?workflowType=machine_learning")
+    section = page.locator("[data-testid=experiment-view-compare-runs-section-header]")
+    section.first.wait_for()
+    names = [text.split()[0] for text in section.all_inner_texts()]
+    before = names[: names.index("train")]
+    metrics = recorded.data.metrics
+    bars = [name for name in metrics if name.rpartition("/")[0] in before]
+    assert 0 < len(bars) <= 6, (names, bars)
+    # MLflow adds an empty section for the user's own charts.
+    last = names[names.index("val") + 1 : names.index("Model")]
+    assert last and all(name.startswith("weights") for name in last)
+
+
+def test_ctrl_c_ends_the_ui_and_leaves_no_process(ui):
+    ui.send_signal(signal.SIGINT)
+    assert ui.wait(timeout=60) == 0
+    base = ui.address.partition("/#/")[0]
+    with pytest.raises(requests.ConnectionError):
+        requests.get(base, timeout=5)
+
+
+def test_a_missing_store_or_run_is_one_line(new_project, finished):
+    with pytest.raises(UserError, match=r"no run is recorded yet; python -m .*train"):
+        new_project.call("ui")
+    with pytest.raises(UserError, match="has no run 'nothing'"):
+        finished.call("ui", run="nothing")
