@@ -49,19 +49,18 @@ def evaluate(cfg: EvaluateConfig) -> None:
         )
     dataset = load_training_data(trained, outputs=outputs)
     results, problems = _evaluate_sets(cfg, trained, dataset)
-    with status("writing and recording the results"):
-        tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
-        with (
-            tracker.reopen_run(
-                run_id=trained.run_id, weights_sha256=trained.sha256
-            ) as run,
-            files.atomic_folder(outputs / "evaluate") as folder,
-        ):
-            _write(results, folder)
-            run.log_files("evaluate", sorted(folder.iterdir()))
-            run.describe_results({"Evaluation": _links(results, run)})
-            for result in results:
-                _record(result, run)
+    with (
+        status("writing and recording the results"),
+        tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
+            run_id=trained.run_id, weights_sha256=trained.sha256
+        ) as run,
+        files.atomic_folder(outputs / "evaluate") as folder,
+    ):
+        _write(results, folder)
+        run.log_files("evaluate", sorted(folder.iterdir()))
+        run.describe_results({"Evaluation": _links(results, run)})
+        for result in results:
+            _record(result, run)
     print(f"\n{_summary(results)}\n")
     for result in results:
         print("\n".join(map(wrap, result.describe())) + "\n")
@@ -71,7 +70,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
     print("python -m pipeline.evaluate --help explains the columns.\n")
     print(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
     print(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")
-    print(next_steps({cfg.command("predict", "images=0"): "classifies test image 0"}))
+    print(_next_step(cfg))
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
 
@@ -180,6 +179,13 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
             )
         )
     return table((*columns, "ECE", "unsure"), rows, left=("set",))
+
+
+def _next_step(cfg: EvaluateConfig) -> str:
+    """Suggest a single image; after other sets, the explanation of the network."""
+    if cfg.sets:
+        return next_steps({cfg.command("inspect"): "explains the network"})
+    return next_steps({cfg.command("predict", "images=0"): "classifies test image 0"})
 
 
 if __name__ == "__main__":

@@ -100,23 +100,22 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
             # As train names the run: the page is shared, so it contains no path.
             name = run_name({**defaults(), **trained.metadata, "dataset": dataset.name})
     folder = outputs_dir() / "inspect"
-    with status("drawing the plots and the page"):
-        tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
-        with (
-            tracker.reopen_run(
-                run_id=trained.run_id, weights_sha256=trained.sha256
-            ) as run,
-            atomic_folder(folder) as partial,
-        ):
-            interpret.write_analysis(analysis, partial)
-            page = report.render(analysis, name=name)
-            (partial / "report.html").write_text(page, "utf-8")
-            run.log_files("inspect", sorted(partial.iterdir()))
-            link = run.link("report.html", "artifacts/inspect/report.html")
-            run.describe_results({"Interactive page": link})
-            counts = {k: n for k, n in analysis.counts.items() if k in LOGGED}
-            metrics = {f"inspect/{key}": count for key, count in counts.items()}
-            run.log_metrics(metrics, step=0)  # where MLflow draws bars
+    with (
+        status("drawing the plots and the page"),
+        tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(
+            run_id=trained.run_id, weights_sha256=trained.sha256
+        ) as run,
+        atomic_folder(folder) as partial,
+    ):
+        interpret.write_analysis(analysis, partial)
+        page = report.render(analysis, name=name)
+        (partial / "report.html").write_text(page, "utf-8")
+        run.log_files("inspect", sorted(partial.iterdir()))
+        link = run.link("report.html", "artifacts/inspect/report.html")
+        run.describe_results({"Interactive page": link})
+        counts = {k: n for k, n in analysis.counts.items() if k in LOGGED}
+        metrics = {f"inspect/{key}": count for key, count in counts.items()}
+        run.log_metrics(metrics, step=0)  # where MLflow draws bars
     print(f"{interpret.render_tutorial(analysis)}\n")
     page = "too large for a page"
     if report.fits(trained):

@@ -86,7 +86,7 @@ def load_test_set(
         data=LabelledImages(np.stack(pixels), np.array(labels, np.uint8)),
         class_names=datasets.REGISTRY.get(name or dataset.name, spec).class_names,
         files=[*files],
-        description=f"{len(rows):,} images: {listing.description}, {how}",
+        description=f"{len(rows):,} images, {listing.description}, {how}",
         digit_counts=np.array(digit_counts),
         drawn=np.array(drawn),
         problems=problems,

@@ -39,7 +39,7 @@ def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write
     path.write_bytes(gzip.compress(path.read_bytes()))
     write_idx(tmp_path / "t10k-labels-idx1-ubyte", mnist.test.labels[:20])
     test_set = load(str(tmp_path))
-    text = "20 images: t10k-images-idx3-ubyte.gz, 16x16 pixels, preprocessed as in MN"
+    text = "20 images, t10k-images-idx3-ubyte.gz, 16x16 pixels, preprocessed as in MN"
     assert test_set.description.startswith(text)
     np.testing.assert_array_equal(test_set.data.labels, mnist.test.labels[:20])
     # Each image fills the box of 20 pixels, instead of 28.

@@ -38,7 +38,7 @@ def test_each_set_is_prepared_as_needed_and_the_tables_agree(workspace, digit_fo
     assert results["mnist"]["unsure"] <= 0.10
     assert results["digits"]["accuracy"] >= 0.76  # 0.17 if the images are only enlarged
     assert results["my_digits"]["accuracy"] >= 0.9
-    assert "my_digits: 20 images: labels from the first digit of" in printed
+    assert "my_digits: 20 images, labels from the first digit of" in printed
     assert re.search(r"my_digits: (18|19|20) of 20 images are classified", printed)
     classes, confusion, calibration = (
         table(workspace, f"{name}.csv")
