@@ -76,15 +76,7 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
         FileNotFoundError: If the file is missing.
         UserError: If names, shapes, types or values are not those of a network.
     """
-    if not os.path.lexists(path):
-        raise FileNotFoundError(
-            f"{path} is missing: python -m pipeline.train creates it"
-        )
-    if not path.is_file():
-        raise UserError(f"{path} is not a file: a network is a .safetensors file")
-    if not os.access(path, os.R_OK):
-        raise UserError(f"{path} cannot be read: permission denied")
-    if path.stat().st_size > MAX_FILE_BYTES:
+    if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
         raise UserError(
             f"{path} is too large: a network has at most {MAX_FILE_BYTES:,} bytes"
         )
@@ -129,10 +121,6 @@ def load_detector(path: Path, *, network: str) -> OodDetector:
         FileNotFoundError: If the file is missing.
         UserError: If the file is damaged or belongs to another network.
     """
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path} is missing: python -m pipeline.train writes it with the network"
-        )
     arrays, metadata = read_tensors(path)
     try:
         means, components = arrays["means"], arrays["components"]
@@ -165,17 +153,24 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the tensors and the metadata of a file; {} if it has no metadata.
 
     Raises:
-        UserError: If NumPy cannot read it, the metadata are not a JSON object, or
-            another version of this project wrote it.
+        FileNotFoundError: If the file is missing.
+        UserError: If it cannot be read, the metadata are not a JSON object, or another
+            version of this project wrote it.
     """
+    if not os.path.lexists(path):
+        raise FileNotFoundError(
+            f"{path} is missing: python -m pipeline.train creates it"
+        )
     try:
         if not path.is_file():
-            raise UserError("it is not a regular file")
+            raise UserError("it is a folder or another special file")
         with safe_open(path, framework="np") as stored:
             tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
             metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
         if not isinstance(metadata, dict):
             raise UserError("its metadata are not a JSON object")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
     except (SafetensorError, *UNREADABLE) as error:
         raise UserError(f"{path} is not a safetensors file: {error}") from None
     version = metadata.pop("version", None) if metadata else VERSION

@@ -63,7 +63,7 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(tmp_
 def test_a_missing_network_is_refused_with_the_command_that_creates_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train creates"):
         storage.load_network(tmp_path / "model.safetensors")
-    with pytest.raises(ValueError, match="is not a file: a network is a"):
+    with pytest.raises(ValueError, match="is not a safetensors file: it is a folder"):
         storage.load_network(tmp_path)
 
 
