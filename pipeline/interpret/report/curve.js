@@ -20,17 +20,19 @@ function showCurve(_, changed) {
       `${percent(at("train/accuracy"), 2)}; validation loss ${number(at("val/loss"))}, ` +
       `accuracy ${percent(at("val/accuracy"), 2)} (${plural(images, "image")}).`;
   $("curve-text").textContent = `${values} The validation accuracy is highest after epoch ` +
-    `${best + 1}: ${percent(curves["val/accuracy"][best], 2)}.`;
+    `${best + 1}: ${percent(curves["val/accuracy"][best], 2)}.` +
+    (model.hasHistory ? " Click a curve to select an epoch." : "");
 }
 
-// Round steps that divide a range into at most five parts.
+// The smallest round step that divides a range into at most five parts, and its multiples.
 function ticks(low, high) {
   const unit = 10 ** Math.floor(Math.log10((high - low) / 5 || 1));
   const step = unit * [1, 2, 5, 10].find((each) => (high - low) / (unit * each) <= 5);
-  const first = Math.ceil(low / step - 1e-9);
-  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 },
-    (_, i) => (first + i) * step);
+  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
+  const values = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+  return { step, values };
 }
+const decimalsOf = (step) => Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
 
 function curvePlot(name, epoch) {
   const { width, height, left, right, top, bottom } = CURVE;
@@ -44,19 +46,20 @@ function curvePlot(name, epoch) {
   // The labels at the ends of the lines do not overlap.
   const ends = Object.values(lines).map((line) => y(line.at(-1)));
   const apart = Math.max(0, 16 - Math.abs(ends[0] - ends[1])) / 2;
-  const tick = (value) => (name === "loss" ? number(value, high - low < 0.5 ? 2 : 1)
-    : percent(value, high - low < 0.05 ? 1 : 0));
+  const { step, values: marks } = ticks(low, high);
+  const tick = (value) => (name === "loss" ? number(value, decimalsOf(step))
+    : percent(value, decimalsOf(100 * step)));
   const plot = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": `Learning curve: ${CURVES[name]}, epochs 1 to ${last}` },
   label(left, 14, CURVES[name], "start", "title"),
-  ...ticks(low, high).flatMap((value) => [svg("line", { x1: left, x2: x(last), y1: y(value),
+  ...marks.flatMap((value) => [svg("line", { x1: left, x2: x(last), y1: y(value),
     y2: y(value), class: "grid" }), label(left - 8, y(value) + 4, tick(value), "end")]),
   ...[0, last].map((each) => label(x(each), height - 8, `epoch ${each}`, "middle")),
   svg("line", { x1: x(epoch), x2: x(epoch), y1: top - 6, y2: height - bottom + 6,
     class: "cursor" }),
   ...Object.entries(lines).flatMap(([kind, line], place) => [
-    svg("polyline", { class: kind, points: line.map((value, i) => `${x(i + 1)},${y(value)}`)
-      .join(" ") }),
+    svg("polyline", { class: kind, points: [...line, line.at(-1)].map((value, i) =>
+      `${x(Math.min(i + 1, last))},${y(value)}`).join(" ") }), // of one epoch: a dot
     ...(epoch ? [svg("circle", { class: kind, r: 4, cx: x(epoch), cy: y(line[epoch - 1]) })] : []),
     label(x(last) + 8, ends[place] + 4 + (ends[place] < ends[1 - place] ? -apart : apart),
       kind, "start", kind)]));

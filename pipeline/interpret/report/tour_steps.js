@@ -120,10 +120,10 @@ function sizesStep(name) {
         [PIXELS + hidden, "Each pixel is connected to each neuron: multiply."],
         [size, "That is the whole network: both layers, with biases."],
       ], { hint: `${PIXELS} pixels lead to each of ${neurons}.` }),
-      answer: `${PIXELS} pixels × ${neurons} = ${integer(weights)} weights, and one bias for ` +
-        `each neuron: ${integer(hidden)}. ${neurons} × ${CLASSES} ${model.plural} = ` +
-        `${integer(hidden * CLASSES)} weights, and one bias for each ${model.noun}: ` +
-        `${CLASSES}. Together: ${integer(size)} parameters.`,
+      answer: `Layer 1: ${PIXELS} pixels × ${neurons} = ${integer(weights)} weights, and a ` +
+        `bias for each neuron: ${integer(hidden)}.\nLayer 2: ${neurons} × ${CLASSES} ` +
+        `${model.plural} = ${integer(hidden * CLASSES)} weights, and a bias for each ` +
+        `${model.noun}: ${CLASSES}.\nTogether: ${integer(size)} parameters.`,
     }) };
 }
 
