@@ -164,13 +164,14 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         if not path.is_file():
             raise UserError("it is a folder or another special file")
-        with safe_open(path, framework="np") as stored:
+        # It is opened twice, because safetensors calls an unreadable file missing.
+        with path.open("rb"), safe_open(path, framework="np") as stored:
             tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
             metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
         if not isinstance(metadata, dict):
             raise UserError("its metadata are not a JSON object")
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
     except (SafetensorError, *UNREADABLE) as error:
         raise UserError(f"{path} is not a safetensors file: {error}") from None
     version = metadata.pop("version", None) if metadata else VERSION
