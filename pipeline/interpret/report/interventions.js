@@ -50,11 +50,13 @@ function showEffect(_, changed) {
     (isChanged(each) ? `${neuronName(1, neuron)} ${changeText(each)}` : []));
   const after = changes.length ? evaluate(state.interventions) : before;
   const correct = (classes) => integer(sum(classes.map((each) => each.correct)));
-  const result = `the final network classifies ${correct(after)} of ` +
-    `${plural(model.tensors.labels.length, "test image")} correctly`;
+  const total = plural(model.tensors.labels.length, "test image");
+  const result = `the final network classifies ${correct(after)} of ${total} correctly`;
   $("effect").textContent = changes.length
     ? `${changes.join(", ")}: ${result}; without the change, ${correct(before)}.`
     : `No neuron is changed: ${result}.`;
+  $("accuracy").textContent = `Correct: ${correct(after)} of ${total}` +
+    (changes.length ? `; without the change, ${correct(before)}.` : ".");
   $("class-accuracies").replaceChildren(...after.map((each, label) =>
     accuracyBars(label, before[label].correct, each)));
 }

@@ -9,8 +9,7 @@ function showEpoch() {
     `(${plural(model.validation_images, "image")})`;
   const name = !model.hasHistory ? "Final network"
     : epoch ? `After epoch ${epoch} of ${epochs[last]}` : "Before training";
-  $("epoch-text").textContent = `${name}: ${accuracy}` +
-    (state.epoch === last ? "" : "; weights rounded to 16 bits");
+  $("epoch-text").textContent = `${name}: ${accuracy}`;
   $("epoch").value = state.epoch;
   $("epoch").setAttribute("aria-valuetext", `epoch ${epoch}`);
 }

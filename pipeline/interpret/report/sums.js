@@ -44,7 +44,9 @@ function showSum(result, changed) {
     listed.length + others > 3 ? "… + " : "", signed(bias), " = ",
     element("b", {}, number(total)));
   $("result").replaceChildren(...(layer === 1
-    ? ["output = max(0, y) = ", element("b", {}, number(Math.max(total, 0)))]
+    ? ["output = max(0, y) = ", element("b", {}, number(Math.max(total, 0))),
+      ...(isChanged(state.interventions[neuron])
+        ? ["; changed: ", element("b", {}, number(result.hidden[neuron]))] : [])]
     : ["probability = softmax(z) = ",
       element("b", {}, percent(result.probabilities[neuron], 2))]));
   const input = layer === 1 ? "pixel" : "neuron";
