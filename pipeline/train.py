@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import SIDE, ConfigError, UserError
+from pipeline import ConfigError, UserError
 from pipeline.cli import (
     HYPERPARAMETERS,
     TrainConfig,
@@ -25,14 +25,14 @@ from pipeline.cli import (
     validate,
 )
 from pipeline.paths import displayed, outputs_dir, store_dir
-from pipeline.sweeps import RunContext, run_sweep
+from pipeline.sweeps import run_sweep
 from pipeline.terminal import next_steps, status
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
     from pipeline.tracking import Run
-    from pipeline.training import Epoch, Recorder
+    from pipeline.training import Epoch, RunContext
 
 
 NEXT = {
@@ -85,17 +85,17 @@ def _one_thread() -> Iterator[None]:
 
 
 def train_and_record(
-    cfg: TrainConfig, context: RunContext | None = None
+    cfg: TrainConfig, context: "RunContext | None" = None
 ) -> TrainingResult:
     """Train a network, or reproduce a run; a sweep passes the context."""
     with status("loading PyTorch"):
-        from pipeline import datasets, training  # noqa: F401
+        from pipeline import datasets, training
 
     with _one_thread():
         if cfg.reproduce:
             return _reproduce(cfg)
         dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")
-        result = _train(cfg, dataset, context or RunContext())
+        result = _train(cfg, dataset, context or training.RunContext())
     print(next_steps(NEXT))
     return result
 
@@ -120,7 +120,7 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
         raise UserError(f"run {run_id} cannot be reproduced: {error}") from None
     name = f"{original.run.tags['mlflow.runName']} again"
     folder = outputs_dir() / "reproduce"
-    context = RunContext(folder, {"reproduces": run_id}, name)
+    context = training.RunContext(folder, {"reproduces": run_id}, name)
     result = _train(cfg, dataset, context, expected=original.model.sha256)
     print(f"\n{original.compare(result.network, result.sha256, result.metrics)}")
     return result
@@ -129,7 +129,7 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
 def _train(
     cfg: TrainConfig,
     dataset: "Dataset",
-    context: RunContext,
+    context: "RunContext",
     *,
     expected: str | None = None,
 ) -> TrainingResult:
@@ -190,7 +190,7 @@ def _train(
             status("writing and recording the trained network"),
             files.atomic_folder(context.folder) as temporary,
         ):
-            sha256, metrics = _finish(recorder, temporary, network, metadata, split)
+            sha256, metrics = recorder.finish(temporary, network, split, metadata)
             _describe(run, cfg, dataset, network, metrics)
             if expected:
                 run.set_tags({"reproduced": str(sha256 == expected).lower()})
@@ -229,29 +229,6 @@ def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
     run.log_text("config.yaml", as_yaml(cfg))
     run.log_text("code.json", json.dumps(sources.training_hashes(), indent=1))
     run.log_text("packages.txt", provenance.packages())
-
-
-def _finish(
-    recorder: "Recorder",
-    folder: Path,
-    network: "Network",
-    metadata: dict[str, Any],
-    split: "Split",
-) -> tuple[str, dict[str, float]]:
-    """Score the trained network, fit its detector and write all results to a folder."""
-    import numpy as np
-
-    from pipeline import model, training
-
-    return recorder.finish(
-        folder,
-        network,
-        model.fit_detector(network, split.train.images, split.train.labels),
-        metadata=metadata,
-        train_score=training.score(network, split.train),
-        # Two, so that the exported model accepts any number of images.
-        example=np.resize(split.val.images[:2], (2, SIDE, SIDE)),
-    )
 
 
 def _describe(

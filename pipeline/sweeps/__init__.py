@@ -4,4 +4,3 @@ It does not parse the values of a sweep; `pipeline.cli` does.
 """
 
 from pipeline.sweeps.driver import run_sweep
-from pipeline.sweeps.launch import RunContext

@@ -11,24 +11,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
 from pipeline import files
-from pipeline.paths import outputs_dir
 from pipeline.process import USER_ERRORS
 from pipeline.sweeps.jobs import Job
 from pipeline.terminal import ignore_broken_pipe
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """Where a training run writes, and what a sweep or reproduction adds to its run."""
-
-    folder: Path = field(default_factory=lambda: outputs_dir() / "train")
-    tags: Mapping[str, str] = field(default_factory=dict)
-    name: str | None = None  # of the run; None for the usual name
 
 
 def launch_jobs(
@@ -72,6 +61,8 @@ def _run_job(
     launcher: int,
     job: Job,
 ) -> None:
+    from pipeline.training import RunContext
+
     target = folder / job.folder
     tags = {**tags, **job.tags, "setting": job.name}
     context = RunContext(target / "train", tags, job.name)

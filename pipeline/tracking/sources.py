@@ -16,7 +16,8 @@ from pipeline.paths import PACKAGE, ROOT
 # Modules and packages that do not change results: settings, recording, printed text.
 NO_RESULT = frozenset(
     {"cli", "interpret/text", "paths", "sweeps", "terminal", "tracking"}
-    | {"training/interrupt", "training/reproduction", "training/terminal"}
+    | {"training/context", "training/interrupt", "training/reproduction"}
+    | {"training/terminal"}
 )
 # Modules and packages that do not change the weights. The data are identified by their
 # hash, so the code that prepares them does not count. `Dataset.read`, which reads them,

@@ -4,6 +4,7 @@ It does not use the configuration; `pipeline/train.py` passes the values as argu
 """
 
 from pipeline.training.checkpoints import Checkpoint, EpochState, open_checkpoint
+from pipeline.training.context import RunContext
 from pipeline.training.interrupt import delayed_interrupt
 from pipeline.training.loop import Adam, Epoch, fit, score, train
 from pipeline.training.recorder import Recorder

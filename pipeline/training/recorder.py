@@ -1,6 +1,6 @@
 """Records a training run: metrics and images after each epoch, files at the end.
 
-It computes no score and fits nothing; `pipeline/train.py` passes the results.
+`loop` trains; `pipeline/train.py` opens the run.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import files, paths
-from pipeline.model import Network, OodDetector, storage, to_pixels
+from pipeline import SIDE, files, paths
+from pipeline.datasets import Split
+from pipeline.model import Network, fit_detector, storage, to_pixels
 from pipeline.model.metrics import tensor_statistics
 from pipeline.plots import learning_curves, weight_images
 from pipeline.tracking import Run
 from pipeline.training.checkpoints import EpochState
+from pipeline.training.loop import score
 
 MAX_IMAGES = 20  # of the weights, in addition to the initial ones
 # MLflow's pages show the metrics in the order in which a run logs them.
@@ -48,11 +50,8 @@ class Recorder:
         self,
         folder: Path,
         network: Network,
-        detector: OodDetector,
-        *,
+        split: Split,
         metadata: Mapping[str, Any],
-        train_score: Mapping[str, float],
-        example: np.ndarray,
     ) -> tuple[str, dict[str, float]]:
         """Write and log the trained network, its detector, its scores and its history.
 
@@ -61,15 +60,17 @@ class Recorder:
         Args:
             folder: An empty folder, to which the files are written.
             network: The trained network.
-            detector: The out-of-distribution detector of the network.
+            split: The images of the training, to which the detector is fitted.
             metadata: The hyperparameters, and the sha256 of the data.
-            train_score: Loss and accuracy of the network on the training images.
-            example: Two images, stored as the input example of the logged model.
 
         Returns:
             The `tensors_sha256` of the network, and the content of metrics.json.
         """
-        states = self.history[1:]
+        train, states = split.train, self.history[1:]
+        train_score = score(network, train)
+        detector = fit_detector(network, train.images, train.labels)
+        # Two, so that the exported model accepts any number of images.
+        example = np.resize(split.val.images[:2], (2, SIDE, SIDE))
         best = max(states, key=lambda state: state.epoch.metrics["val/accuracy"])
         single: dict[str, float] = {
             "val/best_accuracy": best.epoch.metrics["val/accuracy"],
