@@ -26,7 +26,7 @@ from pipeline.cli import (
 )
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.sweeps import run_sweep
-from pipeline.terminal import next_steps, status
+from pipeline.terminal import next_steps, status, table
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
@@ -275,12 +275,17 @@ def _print_summary(
     probabilities = network.predict(val.images[:1])[0].tolist()
     answer, label = probabilities.index(max(probabilities)), val.labels[0]
     kind = "test" if cfg.split == "exercise" else "validation"
+    scores = {
+        "train": ("final/train_", "of the trained network"),
+        "validation": ("val/", _best(metrics)),
+    }
+    rows = [
+        [name, f"{metrics[f'{p}loss']:.4f}", f"{metrics[f'{p}accuracy']:.2%}", remark]
+        for name, (p, remark) in scores.items()
+    ]
+    columns = ["images", "loss", "accuracy", ""]
     print(
-        "\n              loss   accuracy\n"
-        f"train       {metrics['final/train_loss']:.4f}   "
-        f"{metrics['final/train_accuracy']:8.2%}   of the trained network\n"
-        f"validation  {metrics['val/loss']:.4f}   {metrics['val/accuracy']:8.2%}   "
-        f"{_best(metrics)}\n"
+        f"\n{table(columns, rows, left=['images', ''])}\n"
         f"{kind} image 0 is classified as {names[answer]} with a probability of "
         f"{max(probabilities):.1%}; its label is {names[label]}"
     )
