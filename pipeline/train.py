@@ -31,8 +31,8 @@ from pipeline.terminal import next_steps, status, table
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
-    from pipeline.tracking import Run
-    from pipeline.training import Epoch, RunContext
+    from pipeline.tracking import Run, Tracker
+    from pipeline.training import Checkpoint, Epoch, Recorder, RunContext
 
 
 NEXT = {
@@ -139,7 +139,7 @@ def _train(
     """
     import torch
 
-    from pipeline import files, model, tracking, training
+    from pipeline import files, model, training
 
     split = _split(cfg, dataset)
     generator = torch.Generator().manual_seed(cfg.seed)
@@ -152,13 +152,7 @@ def _train(
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
     # A reproduction, a sweep and a single training run never resume one another.
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
-    with status("opening MLflow's store"):
-        tracker = tracking.open_tracker(
-            cfg.tracking,
-            store_dir(),
-            server=cfg.server,
-            experiment=cfg.experiment_name,
-        )
+    tracker = _open_tracker(cfg)
     with (
         training.open_checkpoint(
             store_dir(), metadata | purpose, network, adam, generator, resume=cfg.resume
@@ -168,19 +162,12 @@ def _train(
         ) as run,
         training.delayed_interrupt() as interrupt,
     ):
-        recorder = training.Recorder(run, cfg.epochs)
-        with status("recording data, code and settings"):
-            _log_inputs(run, cfg, dataset)
-            for state in checkpoint.restore() or [checkpoint.save()]:
-                recorder.add(state)
-        first = len(recorder.history)
-        if first > 1:
-            print(f"resuming {run.label} after epoch {first - 1} of {cfg.epochs}")
+        recorder = _start_recorder(run, cfg, dataset, checkpoint)
         epochs = training.fit(
             network,
             adam,
             split,
-            epochs=interrupt.between(range(first, cfg.epochs + 1)),
+            epochs=interrupt.between(range(len(recorder.history), cfg.epochs + 1)),
             batch_size=cfg.batch_size,
             generator=generator,
         )
@@ -213,6 +200,34 @@ def _split(cfg: TrainConfig, dataset: "Dataset") -> "Split":
     return split
 
 
+def _open_tracker(cfg: TrainConfig) -> "Tracker":
+    with status("opening MLflow's store"):
+        from pipeline import tracking
+
+        return tracking.open_tracker(
+            cfg.tracking,
+            store_dir(),
+            server=cfg.server,
+            experiment=cfg.experiment_name,
+        )
+
+
+def _start_recorder(
+    run: "Run", cfg: TrainConfig, dataset: "Dataset", checkpoint: "Checkpoint"
+) -> "Recorder":
+    """Record the inputs and, if the training is resumed, the epochs before."""
+    from pipeline import training
+
+    recorder = training.Recorder(run, cfg.epochs)
+    with status("recording data, code and settings"):
+        _log_inputs(run, cfg, dataset)
+        for state in checkpoint.restore() or [checkpoint.save()]:
+            recorder.add(state)
+    if finished := len(recorder.history) - 1:
+        print(f"resuming {run.label} after epoch {finished} of {cfg.epochs}")
+    return recorder
+
+
 def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
     """Record what determines the training: data, settings, code and packages."""
     from pipeline import datasets
@@ -239,19 +254,21 @@ def _describe(
     metrics: dict[str, float],
 ) -> None:
     """Set the description on the run's page: what it is, what it reached, links."""
+    epochs = "1 epoch" if cfg.epochs == 1 else f"{cfg.epochs} epochs"
     curves = run.link("Model metrics", "model-metrics")
+    slider = run.link("images, a slider selects the epoch", "model-metrics")
     table = run.link("history.csv", "artifacts/train/history.csv")
     run.describe(
         f"A network 784 → {cfg.hidden} → 10 with {network.parameter_count:,} "
-        f"parameters, trained on {dataset.name} for {cfg.epochs} epochs. It classifies "
+        f"parameters, trained on {dataset.name} for {epochs}. It classifies "
         f"**{metrics['final/train_accuracy']:.2%}** of the training images and "
         f"**{metrics['val/accuracy']:.2%}** of the validation images correctly "
         f"(split={cfg.split}; {_best(metrics)}).",
         {
-            "Learning curves": f"{curves}; the metrics of each epoch are in {table}",
-            "Weights of layer 1 as images": f"{curves}; the slider selects the epoch",
             "Interactive page": "created by "
             f"`python -m pipeline.inspect run={str(run.id)[:8]}`",
+            "Learning curves": f"{curves}, {table}",
+            "Weights of layer 1": slider,
         },
     )
 

@@ -107,13 +107,10 @@ class Run:
         """Set tags, by which runs can be searched."""
 
     def describe(self, text: str, results: Mapping[str, str] | None = None) -> None:
-        """Set the description on the run's page: text and a list, in Markdown.
-
-        `results` has the entries of the list by their titles; see `describe_results`.
-        """
+        """Set the description on the run's page, in Markdown; see describe_results."""
 
     def describe_results(self, results: Mapping[str, str]) -> None:
-        """Add entries to the list, or replace the ones with the same titles."""
+        """Add entries to the description, or replace those with the same titles."""
 
     def link(self, text: str, page: str) -> str:
         """Return a Markdown link to a page of the run.

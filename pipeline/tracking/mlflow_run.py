@@ -4,6 +4,7 @@ Runs are opened and closed in `mlflow_tracker`.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -150,18 +151,18 @@ class MlflowRun(Run):
         self._client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
 
     def describe(self, text: str, results: Mapping[str, str] | None = None) -> None:
-        self.set_tags({NOTE_TAG: f"{text}\n"})
+        self.set_tags({NOTE_TAG: f"{text}\n\n"})
         self.describe_results(results or {})
 
     def describe_results(self, results: Mapping[str, str]) -> None:
+        """Update the last paragraph: the UI shows five lines of a description."""
         note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
-        lines = note.split("\n")
-        for title, text in results.items():
-            start = f"- **{title}**: "
-            existing = [line for line in lines if line.startswith(start)]
-            index = lines.index(existing[0]) if existing else len(lines)
-            lines[index : index + 1] = [start + text]
-        self.set_tags({NOTE_TAG: "\n".join(lines)})
+        text, gap, paragraph = note.rpartition("\n\n")
+        entries = dict(re.findall(r"\*\*(.+?)\*\*: (.+?)(?: · |$)", paragraph))
+        paragraph = " · ".join(
+            f"**{title}**: {entry}" for title, entry in {**entries, **results}.items()
+        )
+        self.set_tags({NOTE_TAG: f"{text}{gap}{paragraph}"})
 
     def link(self, text: str, page: str) -> str:
         return f"[{text}]({pages.run_page(self._experiment_id, self.id, page)})"

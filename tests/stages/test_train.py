@@ -157,7 +157,7 @@ def test_the_logged_model_predicts_like_the_network_without_pickle(
 def test_the_summary_names_the_results_and_where_they_are(
     finished, trained, metrics, printed, recorded
 ):
-    assert "test image 0 is classified as 7; its label is 7" in printed
+    assert "test image 0 is classified as 7 with a probability of 99." in printed
     assert recorded.info.run_id in printed and "hidden=20 seed=1" in printed
     assert trained.sha256 in printed
     assert recorded.data.tags["weights.sha256"] == trained.sha256
@@ -244,7 +244,7 @@ def test_evaluate_measures_the_same_as_the_training(finished, metrics):
 def test_split_holdout_shows_a_validation_image_and_no_test_image(new_project):
     printed = new_project.call("train", **DIGITS, split="holdout")
     assert "\nvalidation image 0 is classified as " in printed
-    assert "test image" not in printed
+    assert "\ntest image" not in printed
 
 
 @pytest.fixture(scope="module")

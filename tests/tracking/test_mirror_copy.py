@@ -104,12 +104,13 @@ def expected_tags(run, copy, copies):
     tags = dict(run.data.tags)
     if parent := tags.get("mlflow.parentRunId"):
         tags["mlflow.parentRunId"] = copies[parent].info.run_id
-    if "compare-runs" in tags.get("mlflow.note.content", ""):
-        text = tags["mlflow.note.content"]
+    if text := tags.get("mlflow.note.content"):
         for original, other in copies.items():
             text = text.replace(original, other.info.run_id)
         query = f"experiments=%5B%22{copy.info.experiment_id}%22%5D"
-        tags["mlflow.note.content"] = re.sub("experiments=%5B%22.*?%22%5D", query, text)
+        text = re.sub("experiments=%5B%22.*?%22%5D", query, text)
+        page = f"#/experiments/{copy.info.experiment_id}/"
+        tags["mlflow.note.content"] = re.sub("#/experiments/[0-9]+/", page, text)
     return tags
 
 
