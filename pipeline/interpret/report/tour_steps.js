@@ -52,9 +52,9 @@ function lineStep(neuron, name) {
       const x = two(current().pixels[pixel]), y = m * x + c;
       const text = (value) => number(value, 2);
       return {
-        text: `Neuron ${name} has a weight for each pixel. Take pixel ${pixel}, in ` +
-          `${rowAndColumn(pixel)}. Its value is x = ${text(x)}, between 0 (black) and 1 ` +
-          `(white). Its weight is m = ${text(m)}. The bias of the neuron is c = ${text(c)}.`,
+        text: `${name}, neuron ${neuron + 1} of layer 1, has a weight for each pixel. Take ` +
+          `pixel ${pixel}, in ${rowAndColumn(pixel)}. Its value is x = ${text(x)}, between 0 ` +
+          `(black) and 1 (white). Its weight is m = ${text(m)}. The bias of the neuron is c = ${text(c)}.`,
         question: numberQuestion("What is y = m·x + c, to one decimal?", y, [
           [m * x, `That is m·x. The bias c = ${text(c)} is missing.`],
           [m + c, `That is m + c. First multiply m by x = ${text(x)}.`],
@@ -160,8 +160,9 @@ function classesStep() {
     enter: () => select(2, label),
     content: () => ({
       text: "Layer 2 does not see the pixels. Each of its neurons multiplies the " +
-        `${inputs} of layer 1 by its own weights and adds a bias. ${name} computes the ` +
-        `score of ${classTitle(label)}: ${number(current().logits[label], 2)}.` +
+        `${inputs} of layer 1 by its own weights and adds a bias. ${name}, neuron ` +
+        `${label + 1} of layer 2, computes the score of ${classTitle(label)}: ` +
+        `${number(current().logits[label], 2)}.` +
         ($("show-connections").checked ? " Each line is a weight times an output." : ""),
       question: numberQuestion(`How many weights does ${name} have, without its bias?`, hidden, [
         [PIXELS, `${name} does not see the pixels. Its inputs are the neurons of layer 1.`],
