@@ -69,5 +69,17 @@ function showNeurons({ hidden, probabilities }, changed) {
   $("active").textContent = `${active} of ${plural(hidden.length, "neuron")} active`;
 }
 
+// The arrow keys move the focus among the neurons of a layer.
+function moveFocus(event, neurons) {
+  const columns = getComputedStyle(event.currentTarget).gridTemplateColumns.split(" ").length;
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+  const place = neurons.findIndex(({ button }) => button === event.target);
+  if (!step || place < 0) return;
+  event.preventDefault();
+  neurons[place + step]?.button.focus();
+}
+$("neurons").addEventListener("keydown", (event) => moveFocus(event, tiles));
+$("outputs").addEventListener("keydown", (event) => moveFocus(event, outputs));
+
 onLoad(buildNeurons);
 onChange(showNeurons);

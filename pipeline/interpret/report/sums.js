@@ -32,24 +32,33 @@ const explanation = (layer, neuron) => (layer === 1
 
 function showSum(result, changed) {
   const { layer, neuron } = state, name = neuronName(layer, neuron);
-  const { listed, others, rest, bias, total } = termsOf(layer, neuron,
-    layer === 1 ? result.pixels : result.hidden, layer === 1 ? 10 : 20);
+  const terms = termsOf(layer, neuron, layer === 1 ? result.pixels : result.hidden,
+    layer === 1 ? 10 : 20);
   $("t-sum").textContent = `${name}: neuron ${neuron + 1} of layer ${layer}` +
     (layer === 1 ? "" : `, for ${classTitle(neuron)}`);
   $("formula").textContent = formula(layer);
   $("sum-text").textContent = explanation(layer, neuron);
+  showEquation(terms, result);
+  showTerms(terms, result);
+  showIncoming(changed);
+  showSoftmax(result);
+}
+
+function showEquation({ listed, others, bias, total }, { hidden, probabilities }) {
+  const { layer, neuron } = state, bold = (text) => element("b", {}, text);
   $("equation").replaceChildren(`${layer === 1 ? "y" : "z"} = `,
     ...listed.slice(0, 3).flatMap((term) =>
       [signed(term.weight), `·${number(term.value)} + `]),
-    listed.length + others > 3 ? "… + " : "", signed(bias), " = ",
-    element("b", {}, number(total)));
-  $("result").replaceChildren(...(layer === 1
-    ? ["output = max(0, y) = ", element("b", {}, number(Math.max(total, 0))),
-      ...(isChanged(state.interventions[neuron])
-        ? ["; changed: ", element("b", {}, number(result.hidden[neuron]))] : [])]
-    : ["probability = softmax(z) = ",
-      element("b", {}, percent(result.probabilities[neuron], 2))]));
-  const input = layer === 1 ? "pixel" : "neuron";
+    listed.length + others > 3 ? "… + " : "", signed(bias), " = ", bold(number(total)));
+  const output = ["output = max(0, y) = ", bold(number(Math.max(total, 0)))];
+  if (layer === 1 && isChanged(state.interventions[neuron]))
+    output.push("; changed: ", bold(number(hidden[neuron])));
+  $("result").replaceChildren(...(layer === 1 ? output
+    : ["probability = softmax(z) = ", bold(percent(probabilities[neuron], 2))]));
+}
+
+function showTerms({ listed, others, rest, bias, total }, { hidden }) {
+  const { layer, neuron } = state, input = layer === 1 ? "pixel" : "neuron";
   const rows = listed.map((term) => tableRow([termButton(term.input), signed(term.weight),
     `× ${number(term.value)}`, signed(term.product)]));
   if (others || rest) rows.push(tableRow(
@@ -60,7 +69,7 @@ function showSum(result, changed) {
     rows.push(tableRow([total > 0 ? "ReLU keeps a positive sum" : "ReLU sets it to 0",
       "", "", number(Math.max(total, 0))]));
     if (isChanged(state.interventions[neuron])) rows.push(
-      tableRow(["with your change", "", "", number(result.hidden[neuron])]));
+      tableRow(["with your change", "", "", number(hidden[neuron])]));
   }
   const head = element("span", {}, input,
     layer === 1 ? element("span", { class: "aside" }, " (row, column)") : "");
@@ -68,8 +77,6 @@ function showSum(result, changed) {
   $("terms").replaceChildren(
     tableRow([head, "weight", "× input", "= product"], "", "th"), ...rows);
   if (focused) document.querySelector(`#terms [data-input="${focused}"]`)?.focus();
-  showIncoming(changed);
-  showSoftmax(result);
 }
 
 const tableRow = (cells, kind = "", tag = "td") => element("tr", { class: kind },
