@@ -30,7 +30,7 @@ from pipeline.terminal import next_steps, status, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
-    from pipeline.interpret.names import ParameterLocation
+    from pipeline.interpret import ParameterLocation
     from pipeline.model import TrainedModel
 
 OPEN_PAGE = "       open it in a browser: every sum, every weight, every epoch"

@@ -2,6 +2,7 @@ import csv
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,25 @@ def test_a_name_stays_in_one_cell_with_other_delimiters(tmp_path, delimiter):
     files.write_csv(tmp_path / "x.csv", [{"file": name, "digit": 3}])
     (record,) = read(tmp_path / "x.csv", delimiter)
     assert next(iter(record.values())).startswith(name)
+
+
+@pytest.mark.parametrize("text", ["7 ü'.png", "数字.png", "a\u00e9😀", "x = 1; y"])
+def test_printable_text_is_unchanged(text):
+    assert files.printable(text) == files.printable(Path(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x1b[2Jgone",  # clears the screen
+        "\x1b]0;title\x07",
+        "over\rwritten",
+        "two\nlines",
+        "\x9b31m",  # as \x1b[ in one character
+        "gnp.\u202e7",  # reverses the direction of text
+        "\udcff.png",  # a byte that is not UTF-8
+    ],
+)
+def test_control_characters_are_replaced(text):
+    line = files.printable(text)
+    assert line.isfiles.printable() and "\ufffd" in line and len(line) == len(text)

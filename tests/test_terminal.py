@@ -1,10 +1,7 @@
 import sys
-from pathlib import Path
 
-import pytest
 from rich.console import Console
 
-from pipeline.files import printable
 from pipeline.terminal import (
     next_steps,
     probability_bars,
@@ -13,28 +10,6 @@ from pipeline.terminal import (
     status,
     table,
 )
-
-
-@pytest.mark.parametrize("text", ["7 ü'.png", "数字.png", "a\u00e9😀", "x = 1; y"])
-def test_printable_text_is_unchanged(text):
-    assert printable(text) == printable(Path(text)) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "\x1b[2Jgone",  # clears the screen
-        "\x1b]0;title\x07",
-        "over\rwritten",
-        "two\nlines",
-        "\x9b31m",  # as \x1b[ in one character
-        "gnp.\u202e7",  # reverses the direction of text
-        "\udcff.png",  # a byte that is not UTF-8
-    ],
-)
-def test_control_characters_are_replaced(text):
-    line = printable(text)
-    assert line.isprintable() and "\ufffd" in line and len(line) == len(text)
 
 
 def test_a_progress_bar_is_shown_on_a_terminal_only(capsys, monkeypatch):

@@ -161,9 +161,9 @@ def evaluate_network(test_set: TestSet, trained: TrainedModel) -> EvaluationResu
     }
     sure: list[bool] | list[None] = [None] * n
     if trained.detector:
-        found = test_set.digit_counts, test_set.drawn
+        shapes = test_set.digit_counts, test_set.drawn
         verdicts = trained.detector.judge(
-            images, probabilities.numpy(), *found, spec=spec
+            images, probabilities.numpy(), *shapes, spec=spec
         )
         sure = [verdict.sure for verdict in verdicts]
         values["unsure"] = sure.count(False) / n

@@ -123,16 +123,16 @@ def _find_images(
         pixels, labels = entry.originals()
         text = f"all original images, {pixels.shape[1]}x{pixels.shape[2]} pixels"
         return name, _from_arrays(name, pixels, labels, text), True
-    place = Path(name)
-    set_name = re.sub(r"[^\w.-]+", "_", place.resolve().name)[:80] or "images"
-    if pairs := [*datasets.image_label_pairs(place)]:
+    source = Path(name)
+    set_name = re.sub(r"[^\w.-]+", "_", source.resolve().name)[:80] or "images"
+    if pairs := [*datasets.image_label_pairs(source)]:
         return set_name, _read_idx_pair(pairs), True
-    for unpaired in place.glob("*images*idx3*"):
+    for unpaired in source.glob("*images*idx3*"):
         raise UserError(
             f"{printable(unpaired)} needs its labels-idx1-ubyte file in the same "
             "folder; both must be regular files"
         )
-    return set_name, _list_labelled(place), True
+    return set_name, _list_labelled(source), True
 
 
 def _from_arrays(
@@ -166,8 +166,8 @@ def _read_idx_pair(pairs: Sequence[tuple[Path, Path]]) -> ImageListing:
     return _from_arrays(path.name, pixels, labels, text)
 
 
-def _list_labelled(place: Path) -> ImageListing:
-    listing = images.list_images(place, labelled_only=True)
+def _list_labelled(source: Path) -> ImageListing:
+    listing = images.list_images(source, labelled_only=True)
     listing.problems.extend(
         f"{printable(str(entry.source))} has no label; give it a name such as 7_a.png"
         for entry in listing.entries

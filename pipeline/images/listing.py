@@ -43,14 +43,14 @@ class ImageListing:
     problems: list[str] = field(default_factory=list)  # a line for each unusable image
 
 
-def list_images(place: Path, *, labelled_only: bool = False) -> ImageListing:
+def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
     """List the image files of a folder, or a single file, with the known labels.
 
     A file's name determines its label if its first number has one digit: 7_a.png is
     a 7, IMG_2026.png has no label.
 
     Args:
-        place: The folder or the file.
+        source: The folder or the file.
         labelled_only: Skip the images that labels.csv or the folders 0 to 9 do not
             label; a row of labels.csv without a valid label is then a problem.
 
@@ -58,23 +58,23 @@ def list_images(place: Path, *, labelled_only: bool = False) -> ImageListing:
         ConfigError: If labels.csv lists a file twice.
         UserError: If the path does not exist, or a folder contains no image.
     """
-    name = printable(place)
+    name = printable(source)
     try:
-        is_folder = stat.S_ISDIR(place.stat().st_mode)
+        is_folder = stat.S_ISDIR(source.stat().st_mode)
     except FileNotFoundError:
         raise UserError(f"{name} is missing") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise UserError(f"{name} cannot be read: {error}") from None
     if not is_folder:
-        return _list_by_names("label from the file name", [place])
-    paths = _image_paths(place)
-    if os.path.lexists(place / "labels.csv"):
-        listing = _list_table(place / "labels.csv", labelled_only)
-    elif any((place / str(digit)).is_dir() for digit in range(10)):
-        listing = _list_digit_folders(place)
+        return _list_by_names("label from the file name", [source])
+    paths = _image_paths(source)
+    if os.path.lexists(source / "labels.csv"):
+        listing = _list_table(source / "labels.csv", labelled_only)
+    elif any((source / str(digit)).is_dir() for digit in range(10)):
+        listing = _list_digit_folders(source)
     else:
-        source = "labels from the first digit of each file's name"
-        listing = _list_by_names(source, paths)
+        text = "labels from the first digit of each file's name"
+        listing = _list_by_names(text, paths)
     labelled = {entry.source for entry in listing.entries}
     others = [path for path in paths if path not in labelled]
     if not labelled_only:
@@ -100,10 +100,10 @@ def _list_by_names(description: str, paths: list[Path]) -> ImageListing:
     return listing
 
 
-def _list_digit_folders(place: Path) -> ImageListing:
+def _list_digit_folders(parent: Path) -> ImageListing:
     listing = ImageListing("labels from the folders 0 to 9")
     for digit in range(10):
-        folder = place / str(digit)
+        folder = parent / str(digit)
         try:
             paths = _image_paths(folder) if folder.is_dir() else []
             listing.entries += [

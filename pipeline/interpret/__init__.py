@@ -7,6 +7,7 @@ from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.measurements import frozen_weights
 from pipeline.interpret.names import (
+    ParameterLocation,
     find_neurons,
     neuron_name,
     parse_neurons,

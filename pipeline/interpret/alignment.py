@@ -12,7 +12,7 @@ from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
 from pipeline import PIXELS
-from pipeline.datasets.dataset import LabelledImages
+from pipeline.datasets import LabelledImages
 from pipeline.interpret.measurements import correlations, cosine_similarities
 from pipeline.model import Network
 

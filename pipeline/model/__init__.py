@@ -3,6 +3,7 @@
 from pipeline.model.network import Dense, Network, batches, to_pixels
 from pipeline.model.ood import OodDetector, Verdict, fit_detector
 from pipeline.model.storage import (
+    VERSION,
     Snapshot,
     TrainedModel,
     load_network,

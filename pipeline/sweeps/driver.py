@@ -105,9 +105,9 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
 def _program_errors(jobs: Sequence[Job], folder: Path) -> list[str]:
     """Return a line with the path of a traceback if the program has an error."""
     paths = [folder / job.folder / "error.txt" for job in jobs]
-    found = [p for p in paths if p.exists() and "Traceback" in p.read_text()]
+    errors = [p for p in paths if p.exists() and "Traceback" in p.read_text()]
     hint = "this is an error in the program; its traceback is in"
-    return [f"{hint} {path}" for path in found[:1]]
+    return [f"{hint} {path}" for path in errors[:1]]
 
 
 def sweep_name(jobs: Sequence[Job]) -> str:

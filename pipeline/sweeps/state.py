@@ -83,8 +83,8 @@ def _find_trained(
 def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
     """Copy the files of a run to a folder, unless it already contains them."""
     recorded, existing = (
-        {path.name: path.stat().st_size for path in place.glob("*")}
-        for place in (child.folder / "train", folder)
+        {path.name: path.stat().st_size for path in parent.glob("*")}
+        for parent in (child.folder / "train", folder)
     )
     outcome = read_training(job, folder)
     if outcome and outcome.run_id == child.run_id and recorded in ({}, existing):

@@ -51,8 +51,8 @@ def source_files(start: str, *, without: Collection[str]) -> list[Path]:
         path = waiting.pop()
         if path is None or path in reached:
             continue
-        place = path.relative_to(PACKAGE).with_suffix("").as_posix()
-        if not any(f"{place}/".startswith(f"{part}/") for part in without):
+        module = path.relative_to(PACKAGE).with_suffix("").as_posix()
+        if not any(f"{module}/".startswith(f"{part}/") for part in without):
             reached.add(path)
             waiting += _imports(path)
     return sorted(reached)

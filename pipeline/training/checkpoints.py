@@ -24,8 +24,7 @@ import torch
 from safetensors import numpy as safetensors
 
 from pipeline import UserError, files, tracking
-from pipeline.model import Network, Snapshot, snapshot
-from pipeline.model.storage import VERSION
+from pipeline.model import VERSION, Network, Snapshot, snapshot
 from pipeline.tracking import sources
 from pipeline.training import loop
 from pipeline.training.loop import Adam, Epoch
