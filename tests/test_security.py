@@ -2,17 +2,25 @@
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
-from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
 
-from pipeline import paths, tracking
+from pipeline import paths
 
 MODULES = sorted((paths.PACKAGE).rglob("*.py"))
 FORBIDDEN = {"pickle", "_pickle", "dill", "cloudpickle", "shelve", "marshal"}
 FORBIDDEN |= {"torch.load", "np.load", "joblib.load", "pd.read_pickle", "allow_pickle"}
 FORBIDDEN |= {"eval", "exec", "__import__", "compile", "shell"}
 ESCAPE = "\x1b[2J\x07\x9b31m"  # clears the screen, rings, turns red
+
+MAY_UNPICKLE = """
+from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION as switch
+from pipeline.process import run_command
+print(switch.get())  # MLflow's default
+run_command(lambda: print(switch.get()), name="train")
+"""
 
 RUN_COMMANDS = """
 import runpy, sys
@@ -37,11 +45,11 @@ def test_no_module_can_unpickle_data_or_run_code_from_text(path):
     assert not {name for name in names if str(name).endswith("load_model")}  # of MLflow
 
 
-def test_mlflow_does_not_unpickle_after_a_store_was_opened(project, monkeypatch):
-    monkeypatch.delenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", raising=False)
-    assert MLFLOW_ALLOW_PICKLE_DESERIALIZATION.get()  # MLflow's default
-    tracking.open_tracker("mlflow", project.outputs, server=None)
-    assert not MLFLOW_ALLOW_PICKLE_DESERIALIZATION.get()
+def test_mlflow_does_not_unpickle_in_a_command():
+    done = subprocess.run(
+        [sys.executable, "-c", MAY_UNPICKLE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\nFalse\n"
 
 
 def test_file_names_and_values_cannot_control_the_terminal(finished, tmp_path):

@@ -3,7 +3,6 @@
 MLflow is imported inside these functions, because it takes a second.
 """
 
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pipeline.tracking.interface import (
     database_path,
     sqlite_uri,
 )
+from pipeline.tracking.quiet import quiet
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -122,7 +122,7 @@ def running_ui(folder: Path, *, run: str | None) -> Iterator[str]:
     else:
         info = _find_run(store, run).info
         page = pages.run_page(info.experiment_id, info.run_id)
-    with _listen(UI_PORT) as listener:
+    with quiet(), _listen(UI_PORT) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
         database = sqlite_uri(database_path(folder))
         with mlflow_internals.serving(database, artifact_root(folder), listener):
@@ -158,10 +158,7 @@ def _open_existing_store(folder: Path) -> "Store":
 
 
 def _open_store(folder: Path, experiment: str | None = None) -> "Store":
-    """Set the variables that MLflow reads when it is imported, and open the store."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # nothing leaves this machine
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    from pipeline.tracking.store import open_store
+    with quiet():  # also while MLflow is imported
+        from pipeline.tracking.store import open_store
 
-    return open_store(folder, experiment)
+        return open_store(folder, experiment)

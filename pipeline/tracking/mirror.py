@@ -23,6 +23,7 @@ from pipeline.files import printable
 from pipeline.paths import PACKAGE, store_dir
 from pipeline.terminal import status
 from pipeline.tracking.interface import database_path, sqlite_uri
+from pipeline.tracking.quiet import TELEMETRY
 
 TIMEOUT = 15  # seconds by which a server may delay a stage
 TIMEOUT_PER_RUN = 4  # seconds more per copied run, which takes 2 on two busy cores
@@ -147,6 +148,7 @@ def _copying_process(
     places = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         "PYTHONPATH": os.pathsep.join(places),
+        TELEMETRY: "true",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(request_timeout),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a retry would create twice
     }

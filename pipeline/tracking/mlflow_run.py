@@ -5,9 +5,11 @@ Runs are opened and closed in `mlflow_tracker`.
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import time_ns
 from typing import Any
 
@@ -32,6 +34,7 @@ THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
 MAX_ERROR = 5000  # characters of the tag `error`
 REQUIREMENTS = ("torch", "mlflow", "numpy")  # of the logged model
+_exporting = threading.Lock()  # torch.export serves one thread at a time
 
 
 class MlflowRun(Run):
@@ -98,7 +101,7 @@ class MlflowRun(Run):
     def log_model(self, network: torch.nn.Module, pixels: torch.Tensor) -> None:
         """Record the network as a torch.export program, which contains no pickle."""
         import mlflow.pytorch  # takes two seconds
-        from mlflow.models import ModelSignature
+        from mlflow.models import Model, ModelSignature
         from mlflow.types import Schema, TensorSpec
 
         for model in self._client.search_logged_models(
@@ -110,23 +113,29 @@ class MlflowRun(Run):
         example = pixels.numpy()
         inputs = Schema([TensorSpec(example.dtype, (-1, SIDE, SIDE))])
         outputs = Schema([TensorSpec(example.dtype, (-1, CLASSES))])
-        # Not MLflow's active run and experiment: these belong to the user's notebook.
-        model = self._client.create_logged_model(
+        entry = self._client.create_logged_model(
             self._experiment_id,
             name="model",
             source_run_id=self.id,
             params=self._client.get_run(self.id).data.params,
         )
+        output = entities.LoggedModelOutput(entry.model_id, step=0)
+        self._client.log_outputs(self.id, [output])
         requirements = [f"{name}=={provenance.version(name)}" for name in REQUIREMENTS]
-        with self._store.selected():
-            mlflow.pytorch.log_model(
+        # Not mlflow.pytorch.log_model: it would use the active store and run of the
+        # user's notebook, and give the model the metrics of epoch 0.
+        with TemporaryDirectory() as folder, _exporting:
+            mlflow.pytorch.save_model(
                 torch.nn.Sequential(deepcopy(network), torch.nn.Softmax(dim=1)).eval(),
-                model_id=model.model_id,
-                run_id=self.id,
+                folder,
+                mlflow_model=Model(run_id=self.id, model_id=entry.model_id),
                 signature=ModelSignature(inputs, outputs),
                 input_example=example,
                 pip_requirements=requirements,
             )
+            self._client.log_model_artifacts(entry.model_id, folder)
+        status = entities.LoggedModelStatus.READY
+        self._client.finalize_logged_model(entry.model_id, status)
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str

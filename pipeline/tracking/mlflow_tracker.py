@@ -17,6 +17,7 @@ from pipeline.terminal import wrap
 from pipeline.tracking import mirror, provenance
 from pipeline.tracking.interface import LEASE_TAG, Tracker
 from pipeline.tracking.mlflow_run import MAX_ERROR, NO_LEASE, MlflowRun
+from pipeline.tracking.quiet import quiet
 from pipeline.tracking.store import STORE_ERRORS, Store
 
 
@@ -110,6 +111,7 @@ class MlflowTracker(Tracker):
         print(wrap(f"the store has no run of this network; {created}"))
         return run
 
+    @quiet()
     def _close(self, run: Run, status: str, error: str) -> None:
         """Close a run; if the store cannot be written to, print a message."""
         run_id, client = run.info.run_id, self.store.client

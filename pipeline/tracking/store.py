@@ -4,12 +4,10 @@ It needs no server and no network, and several processes can write to it at once
 """
 
 import errno
-import logging
 import os
 import re
 import shlex
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
@@ -32,10 +29,10 @@ from pipeline.tracking.interface import (
     lease_lock,
     sqlite_uri,
 )
+from pipeline.tracking.quiet import quiet
 
 DEFAULT_EXPERIMENT = "digits"
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
-_selection = threading.RLock()
 STORE_ERRORS = (MlflowException, SQLAlchemyError)
 
 
@@ -102,29 +99,11 @@ class Store:
                     self.client.set_terminated(run.info.run_id, "KILLED")
 
     @contextmanager
-    def selected(self) -> Iterator[None]:
-        """Make this the store of MLflow's functions that take no client.
-
-        They and torch.export serve one thread at a time. Afterwards, the store and the
-        MLFLOW_TRACKING_URI of the user are selected again.
-        """
-        with _selection:
-            environment = os.environ.get("MLFLOW_TRACKING_URI")
-            before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else ""
-            mlflow.set_tracking_uri(sqlite_uri(database_path(self.folder)))
-            try:
-                yield
-            finally:
-                mlflow.set_tracking_uri(before)
-                os.environ.pop("MLFLOW_TRACKING_URI", None)
-                if environment is not None:
-                    os.environ["MLFLOW_TRACKING_URI"] = environment
-
-    @contextmanager
     def translate_errors(self, action: str = "write to") -> Iterator[None]:
-        """Turn an error of the database into an OSError with one line."""
+        """Silence MLflow, and turn its errors into an OSError with one line."""
         try:
-            yield
+            with quiet():
+                yield
         except STORE_ERRORS as error:
             lines = str(error).splitlines()
             reason = next((line for line in lines if "Error) " in line), lines[0])
@@ -134,6 +113,7 @@ class Store:
             raise OSError(message) from error
 
 
+@quiet()
 def open_store(folder: Path, experiment_name: str | None = None) -> Store:
     """Open the store in a folder, which is created or, after a move, updated.
 
@@ -145,8 +125,6 @@ def open_store(folder: Path, experiment_name: str | None = None) -> Store:
     Raises:
         UserError: If the store cannot be opened; the message says why and what to do.
     """
-    for name in ("mlflow", "alembic"):  # they log every error that they also raise
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     database = database_path(folder)
     uri = sqlite_uri(database)
     default = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import logging
+import os
 import random
 import re
 import shutil
@@ -12,6 +14,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import yaml
@@ -20,6 +23,7 @@ from safetensors.numpy import load_file
 from pipeline import ConfigError, cli, training
 from pipeline.files import file_sha256
 from pipeline.model import load_trained_model, save_detector, save_model
+from pipeline.train import train
 
 FILES = {"model.safetensors", "history.safetensors", "familiar.safetensors"}
 FILES |= {"metrics.json", "history.csv", "learning_curves.png", "run.json"}
@@ -143,8 +147,6 @@ def test_the_folder_and_the_run_have_the_files_and_settings_of_the_training(
 def test_the_logged_model_predicts_like_the_network_without_pickle(
     finished, trained, recorded, mnist, monkeypatch
 ):
-    import mlflow
-
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     mlflow.set_tracking_uri(f"sqlite:///{finished.outputs / 'mlflow.db'}")
     model = mlflow.pyfunc.load_model(f"runs:/{recorded.info.run_id}/model")
@@ -211,6 +213,32 @@ def test_a_call_from_python_refuses_settings_without_effect(
     with pytest.raises(ConfigError, match=message):
         new_project.call("train", **settings)
     assert not (new_project.outputs / "train").exists()
+
+
+def test_a_call_from_python_leaves_mlflow_as_it_was(
+    project, empty_store, tmp_path, monkeypatch
+):
+    def state():
+        variables = {k: v for k, v in os.environ.items() if k.startswith("MLFLOW_")}
+        levels = [logging.getLogger(name).level for name in ("mlflow", "alembic")]
+        return (
+            mlflow.get_tracking_uri(),
+            mlflow.is_tracking_uri_set(),
+            variables,
+            levels,
+        )
+
+    (tmp_path / "notebook").mkdir()
+    empty_store(tmp_path / "notebook")  # there, mlflow.db is MLflow's default store
+    monkeypatch.chdir(tmp_path / "notebook")
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(project.outputs))
+    mlflow.set_tracking_uri(None)
+    before = state()
+    train(dataset="digits", epochs=1)
+    assert state() == before
+    assert mlflow.search_runs(search_all_experiments=True).empty
+    (run,) = project.runs()
+    assert run.info.status == "FINISHED"
 
 
 def test_a_batch_larger_than_the_data_set_is_refused_before_a_run_exists(new_project):
