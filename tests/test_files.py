@@ -129,4 +129,4 @@ def test_printable_text_is_unchanged(text):
 )
 def test_control_characters_are_replaced(text):
     line = files.printable(text)
-    assert line.isfiles.printable() and "\ufffd" in line and len(line) == len(text)
+    assert line.isprintable() and "\ufffd" in line and len(line) == len(text)
