@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "training": {"datasets", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "interpret": {"datasets", "model", "plots"},
-    "sweeps": {"cli", "datasets", "plots", "tracking"},
+    "sweeps": {"cli", "datasets", "model", "plots", "tracking", "training"},
 }
 # Modules that every package may use; they import nothing but one another.
 SHARED = {"__init__", "files", "paths", "process", "terminal"}
