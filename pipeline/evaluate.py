@@ -5,8 +5,9 @@ default the validation images of the training run: MNIST's 10,000 test images, o
 the default network classifies 95.9 % correctly, with a loss of 0.147. A folder can
 contain images with a labels.csv, images in sub-folders 0 to 9, images whose names start
 with the label, or a pair of IDX files. Writes metrics.json, answers.csv, classes.csv,
-confusion.csv, calibration.csv and scores.png to outputs/evaluate/, and records them in
-the MLflow run that trained the network. Takes 4 s.
+confusion.csv, calibration.csv, scores.png and mistakes.png (the most confident ones)
+to outputs/evaluate/, and records them in the MLflow run that trained the network. Takes
+4 s.
 
 The table shows for each set the accuracy and its 95 % confidence interval (CI), which
 is how much the accuracy may vary by chance; the loss in nats; and the confidence, which
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pipeline.tracking import Run
 
 NAME_WIDTH = 14  # columns; longer names wrap, so that the table has 80 columns
-MAX_MISTAKES = 20  # per set in MLflow, the most confident first
 
 
 def evaluate(cfg: EvaluateConfig) -> None:
@@ -123,8 +123,11 @@ def _write(results: Sequence["EvaluationResult"], folder: Path) -> None:
         ("calibration.csv", [result.calibration() for result in results]),
     ):
         files.write_csv(folder / name, [*chain.from_iterable(tables)])
-    figures = [result.plot() for result in results]
-    plots.stack_images(figures).save(folder / "scores.png")
+    for name, figures in (
+        ("scores.png", [result.plot() for result in results]),
+        ("mistakes.png", [result.plot_mistakes() for result in results]),
+    ):
+        plots.stack_images(figures).save(folder / name)
 
 
 def _links(results: Sequence["EvaluationResult"], run: "Run") -> str:
@@ -132,13 +135,14 @@ def _links(results: Sequence["EvaluationResult"], run: "Run") -> str:
     scores = [f"{r.test_set.name} {r.metrics['accuracy']:.2%}" for r in results]
     tables = [
         run.link("confusion matrix", "artifacts/evaluate/scores.png"),
+        run.link("mistakes", "artifacts/evaluate/mistakes.png"),
         run.link("classes.csv", "artifacts/evaluate/classes.csv"),
     ]
     return f"{', '.join(scores)}; {', '.join(tables)}"
 
 
 def _record(result: "EvaluationResult", run: "Run") -> None:
-    """Record loss and accuracy of a set, its hash, and the most confident mistakes.
+    """Record loss and accuracy of a set, and its hash.
 
     The metrics are those of the trained network: MLflow draws a bar for a single value
     at step 0. All others are in the files.
@@ -155,9 +159,6 @@ def _record(result: "EvaluationResult", run: "Run") -> None:
         counts={"pictures": len(result.predictions)},  # a stored name
         use="evaluation",
     )
-    mistakes = result.mistakes(MAX_MISTAKES)
-    if mistakes:
-        run.log_table(f"evaluate/{name}-mistakes.json", mistakes)
 
 
 def _summary(results: Sequence["EvaluationResult"]) -> str:

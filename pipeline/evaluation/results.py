@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline import CLASSES, datasets, plots
@@ -19,6 +20,9 @@ from pipeline.files import printable
 from pipeline.model import TrainedModel, metrics
 
 DESCRIBED = 3  # classes, and confusions, that `describe` names
+
+MAX_MISTAKES = 24  # in the plot
+MAX_CAPTION = 16  # characters; more would overlap
 
 
 @dataclass(frozen=True)
@@ -101,18 +105,28 @@ class EvaluationResult:
             f"most frequent confusions: {', '.join(confusions[:DESCRIBED])}",
         ]
 
-    def mistakes(self, limit: int) -> list[dict[str, Any]]:
-        """Return the most confident wrong predictions, with images and class names."""
-        names = {"label": self.test_set.class_names, "answer": self.spec.class_names}
-        images = zip(self.per_image(), self.test_set.data.images, strict=True)
-        wrong = [(row, image) for row, image in images if row["label"] != row["answer"]]
-        wrong.sort(key=lambda pair: -pair[0]["confidence"])
-        return [
-            {"picture": Image.fromarray(image).resize((84, 84), 0)}  # a stored name
-            | {**row, "file": printable(row["file"])}
-            | {column: names[column][row[column]] for column in names}
-            for row, image in wrong[:limit]
-        ]
+    def mistakes(self) -> dict[str, UInt8[np.ndarray, "28 28"]]:
+        """Return the most confident wrong predictions, by their captions."""
+        labels = self.test_set.data.labels
+        rows = np.flatnonzero(labels != self.predictions)
+        order = np.argsort(-np.array(self.confidence)[rows], kind="stable")
+        images = {}
+        for row in rows[order][:MAX_MISTAKES]:
+            answer = self.spec.class_names[self.predictions[row]]
+            label = self.test_set.class_names[labels[row]]
+            file = printable(self.test_set.files[row])
+            file = file.replace(f"{self.test_set.name} ", "image ")[-MAX_CAPTION:]
+            caption = f"{answer}: {self.confidence[row]:.1%}\nlabel: {label}\n{file}"
+            images[caption] = self.test_set.data.images[row]
+        return images
+
+    def plot_mistakes(self) -> Image.Image:
+        """Plot the most confident wrong predictions."""
+        count = int((self.test_set.data.labels != self.predictions).sum())
+        title = f"{self.test_set.name}: {count:,} images are classified wrongly"
+        if count > MAX_MISTAKES:
+            title += "; the most confident answers"
+        return plots.image_grid(self.mistakes(), title=title, columns=6, side=112)
 
     def plot(self) -> Image.Image:
         """Plot the confusion matrix and the reliability diagram."""

@@ -30,6 +30,7 @@ def image_rows(
     title: str,
     side: int = 84,
     headings: Mapping[int, str] | None = None,
+    columns: int = 0,
     legend: Image.Image | None = None,
 ) -> Image.Image:
     """Draw rows of images below each other.
@@ -39,9 +40,10 @@ def image_rows(
         title: The title of all rows.
         side: The size of each image, in pixels.
         headings: Texts above the first row, by the index of their column.
+        columns: The number of images that fit beside each other; 0 for the longest row.
         legend: An image below the title.
     """
-    columns = max(len(row.images) for row in rows)
+    columns = columns or max(len(row.images) for row in rows)
     width = columns * (side + GAP) + GAP + BARS_WIDTH * any(row.bars for row in rows)
     width = max(width, MIN_WIDTH)
     header = [_text(title, width, TITLE)]
@@ -68,7 +70,7 @@ def image_grid(
     items = [*images.items()]
     starts = range(0, len(items), columns)
     rows = [ImageRow(dict(items[start : start + columns])) for start in starts]
-    return image_rows(rows, title=title, side=side, legend=legend)
+    return image_rows(rows, title=title, side=side, columns=columns, legend=legend)
 
 
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:

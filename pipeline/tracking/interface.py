@@ -84,7 +84,7 @@ class Run:
     def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record a table, which replaces an earlier one with this name.
 
-        `name` ends in .json. There is at least one row; values can be PIL images.
+        `name` ends in .json. There is at least one row.
         """
 
     def log_model(self, network: "nn.Module", pixels: "Tensor") -> None:

@@ -59,12 +59,6 @@ def image_files(key: str, step: int) -> tuple[str, str]:
     return f"{stem}.png", f"{stem}+compressed.webp"
 
 
-def image_cell(stem: str) -> dict[str, str]:
-    """Return the cell of a `log_table` table that displays an image and thumbnail."""
-    files = {"filepath": f"{stem}.png", "compressed_filepath": f"{stem}.webp"}
-    return {"type": "image", **files}
-
-
 def saved_view(key: str, name: str, state: Mapping[str, Any]) -> dict[str, str]:
     """Return the tag of an experiment that saves a view of its list of runs.
 

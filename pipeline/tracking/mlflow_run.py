@@ -19,10 +19,10 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
-from pipeline import CLASSES, SIDE, files
+from pipeline import CLASSES, SIDE
 from pipeline.tracking import pages, provenance
 from pipeline.tracking.interface import ChildResult, RecordedRun, Run
-from pipeline.tracking.mlflow_internals import image_cell, image_files
+from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import (
     Store,
     recorded_run,
@@ -80,22 +80,9 @@ class MlflowRun(Run):
             self._client.log_artifact(self.id, str(path), folder)
 
     def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record a table; its images keep their names when it is recorded again.
-
-        MLflow would give each image a new name every time and keep the old ones.
-        """
-        folder = f"table_images/{name.removesuffix('.json')}"
-        data: dict[str, list[Any]] = {column: [] for column in rows[0]}
-        for index, row in enumerate(rows):
-            for column, value in row.items():
-                cell = value
-                if isinstance(value, Image.Image):
-                    cell = image_cell(f"{folder}/{column}-{index}")
-                    for path in (cell["filepath"], cell["compressed_filepath"]):
-                        with files.atomic_file(self._folder / path) as partial:
-                            value.save(partial, path.rpartition(".")[2])
-                data[column].append(cell)
-        (self._folder / name).unlink(missing_ok=True)  # MLflow would append the rows
+        """Record a table; MLflow would append the rows to an earlier one."""
+        (self._folder / name).unlink(missing_ok=True)
+        data = {column: [row[column] for row in rows] for column in rows[0]}
         self._client.log_table(self.id, data, name)
 
     def log_model(self, network: torch.nn.Module, pixels: torch.Tensor) -> None:

@@ -28,12 +28,12 @@ def evaluated(labels, predictions, confidence):
 def test_mistakes_are_the_most_confident_wrong_predictions_first():
     # The first prediction is right; of the others, 3 and 1 are the most confident.
     result = evaluated([0, 1, 2, 3, 4], [0, 9, 9, 8, 9], [0.99, 0.8, 0.5, 0.9, 0.6])
-    first, second = result.mistakes(2)
-    assert (first["file"], second["file"]) == ("3\ufffd.png", "1\ufffd.png")
-    assert (first["label"], first["answer"]) == ("3", "bag")
-    assert first["confidence"] == 0.9 and first["picture"].getpixel((0, 0)) == 3
-    wrong = [row["confidence"] for row in result.mistakes(10)]
-    assert wrong == [0.9, 0.8, 0.6, 0.5]
+    first, second, *others = result.mistakes().items()
+    assert first[0] == "bag: 90.0%\nlabel: 3\n3\ufffd.png"  # named by both data sets
+    assert first[1][0, 0] == 3
+    assert second[0].startswith("ankle boot: 80.0%\nlabel: 1\n")
+    assert len(others) == 2
+    assert evaluated([0], [0], [1.0]).plot_mistakes().height < 50  # only a title
 
 
 def test_the_worst_classes_and_the_most_frequent_confusions_are_described():

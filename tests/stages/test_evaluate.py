@@ -132,8 +132,4 @@ def test_the_results_are_recorded_in_the_run_of_the_training(
     assert json.loads(inputs["my_digits"].profile) == {"pictures": 20}
     files = recorded.client.list_artifacts(run.info.run_id, "evaluate")
     names = {file.path.removeprefix("evaluate/") for file in files}
-    assert names >= {"metrics.json", "answers.csv", "scores.png"}
-    assert names >= {"digits-mistakes.json", "my_digits-mistakes.json"}
-    (mistakes,) = recorded.outputs.rglob("digits-mistakes.json")
-    columns = ["picture", "set", "file", "label", "answer", "confidence", "sure"]
-    assert json.loads(mistakes.read_text())["columns"] == columns
+    assert names >= {"metrics.json", "answers.csv", "scores.png", "mistakes.png"}

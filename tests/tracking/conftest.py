@@ -70,7 +70,7 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, new_network
             image = Image.new("RGB", (9, 9), (epoch, 0, 0))
             run.log_image("weights/layer_1", image, step=epoch)
         run.log_text("config.yaml", "hidden: 20\n")
-        run.log_table("mistakes.json", [{"label": 7, "image": image}])
+        run.log_table("table.json", [{"label": 7}])
         counts = {"train": 5}
         run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
         run.log_model(new_network(3), torch.zeros(2, 28, 28))
