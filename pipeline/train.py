@@ -8,6 +8,7 @@ which are the validation images of split=exercise.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,15 +59,23 @@ def train(**settings: Any) -> TrainingResult:  # noqa: ANN401
 
     Args:
         settings: Values for keys of conf/config.yaml, such as hidden=20; all others
-            have their defaults.
+            have their defaults. They can be NumPy numbers and paths.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If the data or the store cannot be used.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
+    settings = {key: _builtin(value) for key, value in settings.items()}
     values = {**defaults(), **settings}
     return train_and_record(validate(TrainConfig, values, given=settings))
+
+
+def _builtin(value: Any) -> Any:  # noqa: ANN401
+    """Convert a path to text, and a number of NumPy or PyTorch to one of Python."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 @contextmanager

@@ -20,41 +20,36 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from pipeline.files import printable
-from pipeline.paths import PACKAGE, store_dir
+from pipeline.paths import PACKAGE
 from pipeline.terminal import status
-from pipeline.tracking.interface import database_path, sqlite_uri
+from pipeline.tracking.interface import database_path
 from pipeline.tracking.quiet import TELEMETRY
 
 TIMEOUT = 15  # seconds by which a server may delay a stage
 TIMEOUT_PER_RUN = 4  # seconds more per copied run, which takes 2 on two busy cores
 REQUEST_TIMEOUT = 5  # seconds per read of MLflow's client while a stage waits
 SYNC_TIMEOUT = 60  # seconds per file in `pipeline.sync`, where nothing else waits
+IS_SERVER = re.compile("https?://", re.IGNORECASE)
 
 
 def server_address(value: str | None) -> str | None:
-    """Check the address of a server; the default is MLFLOW_TRACKING_URI.
-
-    MLFLOW_TRACKING_URI can also be the address of the project's own store.
+    """Check the address of a server; the default is MLFLOW_TRACKING_URI, if it is one.
 
     Raises:
-        ValueError: If it is any other address, or contains a password.
+        ValueError: If it is no address of a server, or contains a password.
     """
     source = ""
     if value is None:
         value = os.environ.get("MLFLOW_TRACKING_URI", "")
-        if not value or _is_store(value):
+        if not IS_SERVER.match(value):  # a store, which `names_another_store` checks
             return None
         source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
     try:
         parts = urlsplit(value)
     except ValueError:  # brackets without an IPv6 address
         parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        rule = "must be an address such as http://127.0.0.1:5000"
-        if source:
-            store = sqlite_uri(database_path(store_dir()))
-            rule = f"{rule} or that of the project's store, {store}"
-        raise ValueError(source + rule)
+    if not IS_SERVER.match(value) or not parts.hostname:
+        raise ValueError(f"{source}must be an address such as http://127.0.0.1:5000")
     if parts.username is not None:
         raise ValueError(
             f"{source}must not contain a password, because runs record the address: "
@@ -63,9 +58,12 @@ def server_address(value: str | None) -> str | None:
     return value
 
 
-def _is_store(address: str) -> bool:
-    path = re.sub(r"^sqlite(\+pysqlite)?:///", "", address)
-    return Path(unquote(path)).absolute() == database_path(store_dir())
+def names_another_store(folder: Path) -> bool:
+    """Return whether MLFLOW_TRACKING_URI is a store other than the one in a folder."""
+    value = os.environ.get("MLFLOW_TRACKING_URI", "")
+    path = unquote(re.sub(r"^sqlite(\+pysqlite)?:///", "", value))
+    is_own = Path(path).absolute() == database_path(folder)
+    return bool(value) and not (is_own or IS_SERVER.match(value))
 
 
 def mirror_run(folder: Path, server: str, run_id: str) -> None:

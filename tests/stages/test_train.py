@@ -232,13 +232,14 @@ def test_a_call_from_python_leaves_mlflow_as_it_was(
     empty_store(tmp_path / "notebook")  # there, mlflow.db is MLflow's default store
     monkeypatch.chdir(tmp_path / "notebook")
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(project.outputs))
+    for address in (None, "sqlite:///mlflow.db"):
+        mlflow.set_tracking_uri(address)
+        before = state()
+        train(dataset=Path("digits"), epochs=np.int64(1), resume=False)
+        assert state() == before
+        assert mlflow.search_runs(search_all_experiments=True).empty
+    assert [run.info.status for run in project.runs()] == ["FINISHED"] * 2
     mlflow.set_tracking_uri(None)
-    before = state()
-    train(dataset="digits", epochs=1)
-    assert state() == before
-    assert mlflow.search_runs(search_all_experiments=True).empty
-    (run,) = project.runs()
-    assert run.info.status == "FINISHED"
 
 
 def test_a_batch_larger_than_the_data_set_is_refused_before_a_run_exists(new_project):

@@ -107,6 +107,26 @@ def test_variables_that_other_programs_set_do_not_redirect_a_run(
     assert len(stored.outputs.model_outputs) == 1
 
 
+def test_a_tracking_uri_of_another_store_is_named_as_not_used(
+    store, monkeypatch, capsys
+):
+    for address in (
+        "",
+        "http://127.0.0.1:9",
+        f"sqlite:///{store}/mlflow.db",
+        f"{store}/mlflow.db",
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        tracking.open_tracker("mlflow", store, server=None)
+    assert not capsys.readouterr().out
+    for address in ("sqlite:///other.db", "postgresql://me:secret@host/x"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        tracking.open_tracker("mlflow", store, server=None)
+        printed = " ".join(capsys.readouterr().out.split())
+        assert printed.startswith(f"runs are recorded in {store}/mlflow.db, not in")
+        assert "secret" not in printed
+
+
 def test_the_experiment_can_be_named_and_moves_with_its_store(
     store, tmp_path, start_run, monkeypatch
 ):
