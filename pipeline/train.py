@@ -155,8 +155,7 @@ def _train(
     network = model.Network(hidden=cfg.hidden, generator=generator)
     adam = training.Adam(network, lr=cfg.lr)
     metadata = cfg.hyperparameters() | {"data_sha256": dataset.sha256}
-    settings = cfg.hyperparameters() | {"dataset": dataset.name}
-    name = cfg.run_name or context.name or run_name(settings)
+    name = cfg.run_name or context.name or _default_name(cfg, dataset)
     tags = {"kind": "training", "data.sha256": dataset.sha256, **context.tags}
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
     # A reproduction, a sweep and a single training run never resume one another.
@@ -207,6 +206,10 @@ def _split(cfg: TrainConfig, dataset: "Dataset") -> "Split":
             f"of {dataset.name}, got {cfg.batch_size}"
         )
     return split
+
+
+def _default_name(cfg: TrainConfig, dataset: "Dataset") -> str:
+    return run_name(cfg.hyperparameters() | {"dataset": dataset.name})
 
 
 def _open_tracker(cfg: TrainConfig) -> "Tracker":

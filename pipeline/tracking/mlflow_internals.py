@@ -25,6 +25,8 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of arti
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
 }
+# Of the browser's storage: whether the UI has opened the chat panel before.
+ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
 VIEW_QUERY = "viewStateShareKey"  # in the address of a list of runs
 
 
@@ -73,6 +75,21 @@ def saved_view(key: str, name: str, state: Mapping[str, Any]) -> dict[str, str]:
     return {f"mlflow.sharedViewState.{key}": json.dumps(value)}
 
 
+async def _without_assistant(request: Any, call_next: Any) -> Any:  # noqa: ANN401
+    """Serve the UI's page so that it does not open the chat panel at the first visit.
+
+    The panel takes a quarter of a laptop's screen. Its button stays.
+    """
+    from starlette.responses import HTMLResponse
+
+    response = await call_next(request)
+    if request.url.path != "/" or response.status_code != 200:
+        return response
+    page = b"".join([part async for part in response.body_iterator])
+    script = f"<script>localStorage.setItem('{ASSISTANT_KEY}', 'true')</script>"
+    return HTMLResponse(page.replace(b"<head>", f"<head>{script}".encode(), 1))
+
+
 @contextmanager
 def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]:
     """Run MLflow's server in a thread until the block ends; wait until it answers.
@@ -98,6 +115,8 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
         warnings.simplefilter("ignore")  # about MLflow's own imports
         import uvicorn
         from mlflow.server.fastapi_app import app
+        from starlette.middleware.base import BaseHTTPMiddleware
+    app = BaseHTTPMiddleware(app, dispatch=_without_assistant)
 
     config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
     instance = uvicorn.Server(config)

@@ -65,12 +65,14 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     page.goto(ui.address)
     page.get_by_role("button", name="Best networks first").wait_for()
     page.get_by_text("hidden=20 seed=1").wait_for()
+    page.get_by_role("columnheader", name="lr").first.wait_for()  # rendered last
     columns = page.locator("[role=columnheader]").all_inner_texts()
     names = [*dict.fromkeys(name.strip() for name in columns)]  # each appears twice
     expected = ["val/accuracy", "final/train_accuracy", "hidden", "seed", "lr"]
     start = names.index("val/accuracy")
     assert names[start : start + 6] == [*expected, "dataset"]
     page.get_by_role("link", name="Show the runs").wait_for()
+    assert not page.get_by_text("MLflow Assistant").count()
 
 
 def test_learning_curves_follow_six_bars_at_most_and_statistics_are_last(
