@@ -144,8 +144,8 @@ def _explain_neurons(
     folder = outputs_dir() / "answers" / "neuron"
     with atomic_folder(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)
-    column = min(5, trained.network.hidden - 1)
-    command = cfg.command("inspect", f"weight=layer_1[300,{column}]")
+    weight = sums[neurons[0]].main_weight.name
+    command = cfg.command("inspect", f"weight={weight}")
     print(f"\nfiles  {displayed(folder)}")
     print(next_steps({command: "follows one weight"}))
 

@@ -55,6 +55,12 @@ class PreActivation:
         return np.asarray(self.weights * self.inputs)
 
     @property
+    def main_weight(self) -> ParameterLocation:
+        """The weight of the product that contributes most to the sum."""
+        row = int(np.abs(self.terms).argmax())
+        return ParameterLocation(self.layer, row, self.number - 1)
+
+    @property
     def z(self) -> float:
         """The sum, before ReLU or softmax."""
         return float(self.terms.sum()) + self.bias
@@ -151,12 +157,13 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
     """Return notes for the reader of the worksheets, including one for each layer."""
     lines = ["Each product is computed before its factors are rounded."]
     for example in {p.layer: p for p in reversed(pre_activations)}.values():
-        k = int(np.abs(example.terms).argmax())
-        weight, _ = example.term_names[k].split("·")
-        parameter = ParameterLocation(example.layer, k, example.number - 1).name
+        location = example.main_weight
+        assert location.row is not None  # it is no bias
+        weight, _ = example.term_names[location.row].split("·")
         lines.append(
-            f"{weight} of {example.neuron} belongs to {example.input_names[k]} and is "
-            f"{parameter}: arrays count from 0."
+            f"{weight} of {example.neuron} belongs to "
+            f"{example.input_names[location.row]} and is {location.name}: arrays count "
+            "from 0."
         )
     return "\n".join(lines)
 
