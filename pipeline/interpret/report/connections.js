@@ -2,26 +2,27 @@
 // stands for a product for this image: its colour is the sign, its width the size.
 
 const MAX_LINES = 40; // into the neuron, and out of it: the largest products
-const MAX_LINE_WIDTH = 8; // in pixels: the largest product into the neuron, or out of it
+const MAX_LINE_WIDTH = 8; // of the largest product, in pixels of the screen
 const MIN_SHARE = 0.02; // of the largest product; a smaller one is not drawn
 
 // The products into and out of the selected neuron, each as { from, to, product }: two
 // boxes on the screen and a number. A neuron of layer 2 has no connections out of it.
 function connectionsOf({ pixels, hidden }) {
-  const { layer, neuron } = state, final = network();
+  const { layer, neuron } = state;
+  const weight = (...place) => network().parameter(...place);
   if (layer === 2) {
     const to = outputs[neuron].button.getBoundingClientRect();
     return [Array.from(hidden, (value, input) => ({ from: () => tileBox(input), to,
-      product: value * final.parameter(2, input, neuron) })), []];
+      product: value * weight(2, input, neuron) })), []];
   }
   const tile = tileBox(neuron), board = inputBox();
   if (!tile) return [[], []];
   return [
     Array.from(pixels, (value, pixel) => ({ from: () => pixelBox(board, pixel), to: tile,
-      product: value * final.parameter(1, pixel, neuron) })),
+      product: value * weight(1, pixel, neuron) })),
     outputs.map(({ button }, label) => ({ from: () => tile,
       to: button.getBoundingClientRect(),
-      product: hidden[neuron] * final.parameter(2, neuron, label) }))];
+      product: hidden[neuron] * weight(2, neuron, label) }))];
 }
 
 // The box of a tile; null if it is scrolled out of view, as it can be among many neurons.
@@ -34,9 +35,8 @@ function tileBox(neuron) {
 // What the network sees: a test image fills the board; a drawing is centred first, and the
 // last step of its preprocessing shows the result.
 function inputBox() {
-  const canvas = state.row === null ? document.querySelector("#steps figure:last-child canvas")
-    : board;
-  return (canvas ?? board).getBoundingClientRect();
+  const centred = document.querySelector("#steps figure:last-child canvas");
+  return (state.row === null && centred ? centred : board).getBoundingClientRect();
 }
 function pixelBox({ left, top, width, height }, pixel) {
   const x = left + (pixel % SIDE + 0.5) / SIDE * width;
@@ -62,7 +62,7 @@ function curveBetween(from, to) {
 const isBeside = (from, to) => to.left >= from.right &&
   $("layer-1").getBoundingClientRect().top < $("input").getBoundingClientRect().bottom;
 
-function linesOf(connections) {
+function linesOf(connections, maxWidth) {
   const size = ({ product }) => Math.abs(product);
   const max = largest(connections.map(size));
   const origin = $("connections").getBoundingClientRect();
@@ -74,18 +74,23 @@ function linesOf(connections) {
         `${(x - origin.left).toFixed(1)} ${(y - origin.top).toFixed(1)}`);
       return svg("path", { d: `M${start}C${others.join(",")}`,
         class: each.product < 0 ? "negative" : "positive",
-        "stroke-width": Math.max(0.5, MAX_LINE_WIDTH * size(each) / max).toFixed(2) });
+        "stroke-width": Math.max(0.5, maxWidth * size(each) / max).toFixed(2) });
     });
 }
 
 function showConnections(result) {
   const isOn = $("show-connections").checked;
   const [into, out] = connectionsOf(result);
-  $("connections").replaceChildren(...(isOn ? [into, out].flatMap(linesOf) : []));
+  // A line from a pixel is no wider than the pixel.
+  const pixelWidth = state.layer === 1 ? inputBox().width / SIDE : MAX_LINE_WIDTH;
+  $("connections").replaceChildren(...(isOn
+    ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)), ...linesOf(out, MAX_LINE_WIDTH)]
+    : []));
   const name = neuronName(state.layer, state.neuron);
   const most = (connections) =>
     number(largest(connections.map(({ product }) => Math.abs(product))), 2);
-  $("connections-text").textContent = `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
+  $("connections-text").textContent =
+    `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
   $("connections-legend").textContent = "Blue raises the sum, red lowers it. The thickest " +
     `line into ${name} is a product of ${most(into)}` +
     (out.length ? `, out of it ${most(out)}.` : ".");

@@ -36,7 +36,8 @@ const decimalsOf = (step) => Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
 
 function curvePlot(name, epoch) {
   const { width, height, left, right, top, bottom } = CURVE;
-  const lines = { training: model.curves[`train/${name}`], validation: model.curves[`val/${name}`] };
+  const { [`train/${name}`]: training, [`val/${name}`]: validation } = model.curves;
+  const lines = { training, validation };
   const values = Object.values(lines).flat(), last = lines.training.length;
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const x = (each) => left + (width - left - right) * each / last;
@@ -60,7 +61,8 @@ function curvePlot(name, epoch) {
   ...Object.entries(lines).flatMap(([kind, line], place) => [
     svg("polyline", { class: kind, points: [...line, line.at(-1)].map((value, i) =>
       `${x(Math.min(i + 1, last))},${y(value)}`).join(" ") }), // of one epoch: a dot
-    ...(epoch ? [svg("circle", { class: kind, r: 4, cx: x(epoch), cy: y(line[epoch - 1]) })] : []),
+    ...(epoch ? [epoch] : []).map((each) =>
+      svg("circle", { class: kind, r: 4, cx: x(each), cy: y(line[each - 1]) })),
     label(x(last) + 8, ends[place] + 4 + (ends[place] < ends[1 - place] ? -apart : apart),
       kind, "start", kind)]));
   const selectAt = (event) => {

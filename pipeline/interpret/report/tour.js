@@ -58,7 +58,8 @@ function goToStep(place) {
 function showTour() {
   if (tour.place === null) return;
   const step = currentStep(), { question, text, answer } = step.content();
-  const isOpen = Boolean(question) && !tour.solved, isLast = tour.place === tour.steps.length - 1;
+  const isOpen = Boolean(question) && !tour.solved;
+  const isLast = tour.place === tour.steps.length - 1;
   document.body.dataset.question = isOpen ? step.id : "";
   $("tour-count").textContent = `Step ${tour.place + 1} of ${tour.steps.length}`;
   $("tour-title").textContent = step.title;
@@ -81,9 +82,10 @@ function showQuestion({ ask, unit, options }) {
   $("guess-unit").textContent = unit ?? "";
   $("guess-number").hidden = Boolean(options);
   $("guess-options").hidden = !options;
-  const shown = [...$("guess-options").children].map((each) => each.textContent);
-  if (String(shown) === String(options?.map(([text]) => text) ?? [])) return; // keeps the focus
-  $("guess-options").replaceChildren(...(options ?? []).map(([text], place) =>
+  const displayed = [...$("guess-options").children].map((each) => each.textContent);
+  const texts = options?.map(([text]) => text) ?? [];
+  if (String(displayed) === String(texts)) return; // which keeps the focus
+  $("guess-options").replaceChildren(...texts.map((text, place) =>
     element("button", { type: "button", onclick: () => checkGuess(place) }, text)));
 }
 
@@ -124,7 +126,8 @@ function readNumber(text, isWhole) {
 function scrollToTarget() {
   const { scene } = currentStep(), target = currentTarget(), panel = $("panel");
   const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const behavior = isCalm ? "auto" : "smooth", { top, height } = target.getBoundingClientRect();
+  const behavior = isCalm ? "auto" : "smooth";
+  const { top, height } = target.getBoundingClientRect();
   if (scene) {
     scene().scrollIntoView({ behavior, block: "start" });
   } else if (panel.contains(target)) {
@@ -153,8 +156,8 @@ function placeTour() {
   document.body.style.setProperty("--tour-height", `${height}px`);
   Object.assign($("spotlight").style, { left: `${target.left}px`, top: `${target.top}px`,
     width: `${target.right - target.left}px`, height: `${target.bottom - target.top}px` });
-  const [x, y] = isDocked.matches ? cardPosition(target, width, height) : [0, 0];
-  Object.assign(style, isDocked.matches ? { left: `${x}px`, top: `${y}px` } : { left: "", top: "" });
+  const position = isDocked.matches ? cardPosition(target, width, height) : null;
+  [style.left, style.top] = position?.map((each) => `${each}px`) ?? ["", ""];
 }
 
 // The place of the card: beside the target, inside the window, covering as little of the

@@ -1,5 +1,5 @@
-// The steps of the tour: what each says, the elements at which it can point, the largest first,
-// and its question.
+// The steps of the tour: what each says, the elements at which it can point, the largest
+// first, and its question.
 // All numbers come from the network of this page and the current image.
 
 // A question for a number. `mistakes` maps typical wrong guesses to what is wrong with them.
@@ -15,7 +15,8 @@ function numberQuestion(ask, answer, mistakes, { tolerance = 0, unit, hint } = {
 }
 
 // A question with answers to choose from, as [text, what is wrong with it]; "" if right.
-const choiceQuestion = (ask, options) => ({ ask, options, check: (place) => options[place][1] });
+const choiceQuestion = (ask, options) =>
+  ({ ask, options, check: (place) => options[place][1] });
 
 const times = (...factors) => factors.map((each) => integer(each)).join(" × ");
 const current = () => network().classify(state.image, state.interventions);
@@ -54,7 +55,8 @@ function lineStep(neuron, name) {
       return {
         text: `${name}, neuron ${neuron + 1} of layer 1, has a weight for each pixel. Take ` +
           `pixel ${pixel}, in ${rowAndColumn(pixel)}. Its value is x = ${text(x)}, between 0 ` +
-          `(black) and 1 (white). Its weight is m = ${text(m)}. The bias of the neuron is c = ${text(c)}.`,
+          `(black) and 1 (white). Its weight is m = ${text(m)}. The bias of the neuron is ` +
+          `c = ${text(c)}.`,
         question: numberQuestion("What is y = m·x + c, to one decimal?", y, [
           [m * x, `That is m·x. The bias c = ${text(c)} is missing.`],
           [m + c, `That is m + c. First multiply m by x = ${text(x)}.`],
@@ -63,9 +65,8 @@ function lineStep(neuron, name) {
           [m * x - c, "The bias c is added, not subtracted."],
         ], { tolerance: 0.06, hint: "Multiply m by x, then add c." }),
         answer: `${text(m)} × ${text(x)} ${c < 0 ? MINUS : "+"} ${text(Math.abs(c))} = ` +
-          `${text(y)}. This is a straight ` +
-          "line: the slope m says how much the pixel counts, and c is the value for a " +
-          "black pixel.",
+          `${text(y)}. This is a straight line: the slope m says how much the pixel counts, ` +
+          "and c is the value for a black pixel.",
       };
     } };
 }
@@ -116,7 +117,8 @@ function sizesStep(name) {
         [PIXELS * CLASSES, `${times(PIXELS, CLASSES)} would connect the pixels to the ` +
           `${model.plural}. The pixels lead to ${neurons}.`],
         [hidden * CLASSES, `These are the weights of layer 2: ${times(hidden, CLASSES)}.`],
-        [SIDE * hidden, `${SIDE} is the width of the image. It has ${times(SIDE, SIDE)} pixels.`],
+        [SIDE * hidden, `${SIDE} is the width of the image. It has ${times(SIDE, SIDE)} ` +
+          "pixels."],
         [PIXELS + hidden, "Each pixel is connected to each neuron: multiply."],
         [size, "That is the whole network: both layers, with biases."],
       ], { hint: `${PIXELS} pixels lead to each of ${neurons}.` }),
@@ -129,7 +131,8 @@ function sizesStep(name) {
 
 function layerStep() {
   const lowest = () => ranked(current().hiddenSums).at(-1);
-  const count = model.hidden === 1 ? "One neuron looks" : `${integer(model.hidden)} neurons look`;
+  const { hidden: neurons } = model;
+  const count = neurons === 1 ? "One neuron looks" : `${integer(neurons)} neurons look`;
   return { id: "layer", title: `${count} at the same image`,
     targets: () => [$("neurons"), tiles[lowest()].button],
     content: () => {
@@ -164,7 +167,7 @@ function classesStep() {
         `${label + 1} of layer 2, computes the score of ${classTitle(label)}: ` +
         `${number(current().logits[label], 2)}.` +
         ($("show-connections").checked ? " Each line is a weight times an output." : ""),
-      question: numberQuestion(`How many weights does ${name} have, without its bias?`, hidden, [
+      question: numberQuestion(`How many weights does ${name} have, without bias?`, hidden, [
         [PIXELS, `${name} does not see the pixels. Its inputs are the neurons of layer 1.`],
         [CLASSES, `Ten is the number of neurons in layer 2. Count the inputs of ${name}.`],
         [hidden + 1, "That includes the bias. Leave it out."],
@@ -264,7 +267,7 @@ function untrainedStep(neuron) {
         [PIXELS, "Most pixels are not black in all images. Count the hatched ones."],
         [PIXELS * hidden, "That is all of layer 1. Most of these weights were trained."],
         [pixels + hidden, "Each hatched pixel leads to each neuron: multiply."],
-      ], { hint: `Each of the ${pixels} hatched pixels leads to ${plural(hidden, "neuron")}.` }),
+      ], { hint: `Each of ${pixels} hatched pixels leads to ${plural(hidden, "neuron")}.` }),
       answer: `${pixels} × ${integer(hidden)} = ${integer(pixels * hidden)} weights still ` +
         `have their initial random values, bit for bit.${end}`,
     }) };
