@@ -81,8 +81,8 @@ function weightLegend() {
   const limit = number(finalNetwork().largeWeight, 2);
   return element("p", { class: "legend" }, `weight ≤ ${MINUS}${limit} `,
     element("span", { class: "gradient" }, "0"), ` ≥ ${limit}`,
-    ...(model.alwaysZero.size
-      ? [element("span", { class: "hatched" }), " never trained"] : []));
+    ...(model.alwaysZero.size ? [element("span", { class: "unbroken" },
+      element("span", { class: "hatched" }), " never trained")] : []));
 }
 
 onLoad(() => $("images-legend").append(weightLegend()));
