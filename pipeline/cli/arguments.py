@@ -115,7 +115,7 @@ def _parse_flags(
     """Split a command line into the allowed flags of Hydra and all other words."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"])
+    parser.add_argument("--cfg", choices=["job", "hydra", "all"])
     parser.add_argument("-i", "--info", nargs="?", const="all")
     for flag in ("--resolve", "--hydra-help", "--version"):
         parser.add_argument(flag, action="store_true")

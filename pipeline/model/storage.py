@@ -23,7 +23,13 @@ from safetensors import numpy as safetensors
 from pipeline import CLASSES, PIXELS, UserError, files
 from pipeline.model.network import Network
 from pipeline.model.ood import OodDetector
-from pipeline.paths import CURVES_FILE, DETECTOR_FILE, HISTORY_FILE, RUN_FILE
+from pipeline.paths import (
+    CURVES_FILE,
+    DETECTOR_FILE,
+    HISTORY_FILE,
+    RUN_FILE,
+    outputs_dir,
+)
 
 VERSION = 1  # of the format of these files and of checkpoints
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
@@ -158,9 +164,9 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             version of this project wrote it.
     """
     if not os.path.lexists(path):
-        raise FileNotFoundError(
-            f"{path} is missing: python -m pipeline.train creates it"
-        )
+        is_last = path.absolute().parent == outputs_dir() / "train"
+        remedy = ": python -m pipeline.train creates it" if is_last else ""
+        raise FileNotFoundError(f"{path} is missing{remedy}")
     try:
         if not path.is_file():
             raise UserError("it is a folder or another special file")

@@ -15,7 +15,7 @@ from pipeline import UserError
 from pipeline.files import printable
 from pipeline.paths import METRICS_FILE, MODEL_FILE, RUN_FILE
 from pipeline.sweeps.jobs import Job
-from pipeline.terminal import progress_bar
+from pipeline.terminal import progress_bar, wrap
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ def print_progress(
     """
     from rich.console import Console
 
-    soft_wrap = not sys.stdout.isatty()  # on a terminal, lines wrap at words
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=soft_wrap)
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     waiting = [job for job in jobs if job in missing or job.problems]
     width = max(len(job.name) for job in jobs)
     bar = progress_bar(console)
@@ -91,11 +90,14 @@ def print_progress(
             waiting.remove(job)
             ended = len(jobs) - len(waiting)
             outcome = read_outcome(job, folder)
-            result = f"validation {outcome.accuracy:.2%}  {outcome.seconds:5.1f} s"
+            count = f"{ended:4} of {len(jobs)}  "
+            line = f"{count}{printable(job.name):{width}}  "
             if outcome.error:
-                result = f"failed: {outcome.error}"
-            line = f"{ended:4} of {len(jobs)}  {job.name:{width}}  {result}"
-            console.print(printable(line), markup=False)
+                reason = printable(f"failed: {outcome.error}")
+                line = wrap(reason, indent=len(count), start=line)
+            else:
+                line += f"validation {outcome.accuracy:.2%}  {outcome.seconds:5.1f} s"
+            console.print(line, markup=False)
             bar.update(task, completed=ended)
 
     def watch() -> None:

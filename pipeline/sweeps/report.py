@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import files
 from pipeline.files import printable
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.terminal import table
+from pipeline.terminal import table, wrap
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -110,10 +110,13 @@ def record_report(settings: Sequence[Setting], folder: Path, run: "Run") -> None
 
 
 def print_report(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
-    """Print the table, the best setting and the paths of the files."""
+    """Print the table, why jobs failed, the best setting and the paths of the files."""
     columns, rows = _cells(settings)
-    print(f"\n{table(columns, rows, left=[''])}\n")
-    print(f"{printable(_summary(settings))}\n")
+    print(f"\n{table(columns[:-1], [row[:-1] for row in rows])}\n")
+    for setting, row in zip(settings, rows, strict=True):
+        if setting.failed:
+            print(wrap(f"{printable(setting.name)} {row[-1]}") + "\n")
+    print(f"{wrap(printable(_summary(settings)))}\n")
     print(f"files  {folder}/{' and '.join(_written(folder))}")
     print(run.viewing_hint(), end="")
 

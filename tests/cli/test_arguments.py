@@ -184,25 +184,24 @@ def test_a_list_may_have_brackets_and_quotes(text):
 )
 def test_flags_and_settings_of_hydra_that_can_run_code_are_refused(argument):
     (problem,) = problems("-m", "seed=1,2", argument)
-    assert any(text in problem for text in ("be set", "unknown flag", "invalid choice"))
+    assert any(text in problem for text in ("be set", "unknown flag"))
 
 
-@pytest.mark.parametrize("before", ["--info", "-i", "--cfg", "-c", "--hydra-help"])
+@pytest.mark.parametrize("before", ["--info", "-i", "--cfg", "--hydra-help"])
 @pytest.mark.parametrize(
     "flag", ["--experimental-rerun=evil.pickle", "--config-dir=/tmp", "-cn", "-cp"]
 )
 def test_a_flag_is_not_read_as_the_value_of_the_flag_before_it(before, flag):
     (problem,) = problems(before, flag)
-    assert problem.startswith(("unknown flag -", "argument -c/--cfg: "))
+    assert problem.startswith(("unknown flag -", "argument --cfg: "))
 
 
-@pytest.mark.parametrize("flags", [["--cfg", "job", "--resolve"], ["-cjob"]])
-def test_cfg_job_shows_a_job_of_a_sweep(flags):
-    command = read("-m", "hidden=5,6", *flags)
+def test_cfg_job_shows_a_job_of_a_sweep():
+    command = read("-m", "hidden=5,6", "--cfg", "job", "--resolve")
     assert command.cfg == "job" and command.values["hidden"] == 5
 
 
-@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--cfg=job"], ["-cjob"]])
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["--cfg=job"]])
 def test_cfg_job_prints_the_options_of_the_stage(new_project, flags):
     printed = new_project.run("predict", *flags, "images=a").stdout
     assert printed == "run: null\nmodel: null\nimages: a\n"
@@ -215,7 +214,7 @@ def test_cfg_all_prints_text_as_typed(new_project):
     printed = new_project.run("predict", "--cfg=all", "images=${seed}").stdout
     assert yaml.safe_load(printed)["images"].endswith("${seed}")
     sets = "sets=['mnist',digits]"
-    printed = new_project.run("evaluate", "-call", "--resolve", sets).stdout
+    printed = new_project.run("evaluate", "--cfg=all", "--resolve", sets).stdout
     assert yaml.safe_load(printed)["sets"] == ["mnist", "digits"]
 
 

@@ -60,9 +60,14 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(tmp_
     assert storage.tensors_sha256({**tensors, "another": bias}) not in hashes
 
 
-def test_a_missing_network_is_refused_with_the_command_that_creates_it(tmp_path):
+def test_a_missing_network_is_refused_with_the_command_that_creates_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train creates"):
-        storage.load_network(tmp_path / "model.safetensors")
+        storage.load_network(tmp_path / "train" / "model.safetensors")
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors is missing$"):
+        storage.load_network(tmp_path / "other" / "model.safetensors")
     with pytest.raises(ValueError, match="is not a safetensors file: it is a folder"):
         storage.load_network(tmp_path)
 

@@ -55,7 +55,11 @@ def test_an_invalid_setting_says_why_in_its_run_and_in_one_line(swept, runs):
     assert all(child.data.tags["error"].startswith(rule) for child in failed)
     progress = [line for line in printed.splitlines() if " of 6  " in line]
     assert len(progress) == 6
-    assert len([line for line in progress if rule in line]) == len(failed) == 2
+    assert len(failed) == 2 and max(map(len, progress)) <= 80  # reasons wrap at words
+    # Each reason is in two lines of progress and, with both seeds, below the table.
+    text = " ".join(printed.split())
+    assert text.count(f"failed: {rule}") == 3
+    assert f"hidden=-1 seed=1,2 failed: {rule}" in text
     assert error.startswith("2 of 6 training runs failed: hidden=-1 seed=1")
     assert parent.info.status == "FAILED"
     assert parent.data.tags["error"] == f"UserError: {error}"
@@ -148,9 +152,9 @@ def test_a_failed_job_is_trained_again_and_keeps_one_run(sweep, monkeypatch):
     for already in (0, 1):
         printed, error = sweep.run("batch_size=32,1501", "lr=0.5,0.001")
         assert f"{already} of 4 training runs already finished" in printed
-        # Each reason is in two lines of progress and in two of the table.
+        # Each reason is in two lines of progress and in two below the table.
         rule = "failed: batch_size must be <= 1500"  # the training images of digits
-        text = " ".join(printed.split())  # the table wraps
+        text = " ".join(printed.split())  # lines wrap
         assert text.count(rule) == 4
         assert text.count("failed: TypeError: a bug") == 2
         assert "Traceback" not in printed + error
