@@ -6,9 +6,9 @@ outputs/data/. MNIST is downloaded once (at most 20 MB): 60,000 + 10,000 images 
 mean of 0.1307, and 67 pixels that are always 0.
 """
 
-from pipeline.cli import DataConfig, command_line, defaults, stage
+from pipeline.cli import DataConfig, defaults, stage
 from pipeline.paths import displayed, outputs_dir
-from pipeline.terminal import next_steps, table, wrap
+from pipeline.terminal import command_line, next_steps, table, wrap
 
 
 def data(cfg: DataConfig) -> None:

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
-from pipeline.cli import InspectConfig, command_line, defaults, run_name, stage
+from pipeline.cli import InspectConfig, defaults, run_name, stage
 from pipeline.files import atomic_folder, write_csv
 from pipeline.paths import displayed, outputs_dir, store_dir
-from pipeline.terminal import next_steps, status, wrap
+from pipeline.terminal import command_line, next_steps, status, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset

@@ -5,6 +5,7 @@ Progress bars and status lines appear only on a terminal; everything else is pla
 
 import io
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -61,6 +62,11 @@ def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def command_line(stage: str, *options: str) -> str:
+    """Return the command of a stage as it is typed."""
+    return shlex.join(["python", "-m", f"pipeline.{stage}", *options])
 
 
 def next_steps(commands: Mapping[str, str]) -> str:

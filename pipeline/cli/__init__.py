@@ -21,5 +21,4 @@ from pipeline.cli.schema import (
     SyncConfig,
     TrainConfig,
     UiConfig,
-    command_line,
 )

@@ -98,8 +98,7 @@ def _select_values(
     schema: Schema, values: Values, swept: Values, given: Iterable[str]
 ) -> tuple[dict[str, Any], list[str]]:
     """Select a valid value of each swept key, if it has one; return all problems."""
-    selected = {**values}
-    problems: list[str] = []
+    selected, problems = {**values}, list[str]()
     for key, options in swept.items():
         jobs = (selected | {key: option} for option in options)
         lines = (_check_values(schema, job, given) for job in jobs)
@@ -135,9 +134,7 @@ def _parse_flags(
 
 def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, Texts, list[str]]:
     """Split key=value pairs into options of the stage and settings of Hydra."""
-    pairs: Texts = {}
-    settings: Texts = {}
-    problems: list[str] = []
+    pairs, settings, problems = Texts(), Texts(), list[str]()
     for word in words:
         key, equals, text = word.partition("=")
         name = re.sub(r"^\+\+?", "", key)  # every key exists, so + and ++ add nothing
@@ -201,8 +198,7 @@ def _compose(settings: Texts) -> tuple[Texts, Any]:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    keys = {"experiment", LAUNCHER} & settings.keys()
-    overrides = [f"{key}={settings[key]}" for key in keys]
+    overrides = [f"{key}={x}" for key, x in settings.items() if key != N_JOBS]
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = compose("hydra", overrides, return_hydra_config=True)

@@ -100,11 +100,7 @@ def committed_defaults() -> Mapping[str, Any]:
 
 
 def parse_yaml(text: str, path: Path) -> dict[str, Any]:
-    """Return the values of a file in conf/.
-
-    Raises:
-        ConfigError: If it is not valid YAML; the message names the file.
-    """
+    """Return the values of a file in conf/; a ConfigError names it if it is invalid."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError

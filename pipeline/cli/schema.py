@@ -3,13 +3,13 @@
 The defaults are in `conf/config.yaml`; `config.validate` applies these models.
 """
 
-import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.files import printable
+from pipeline.terminal import command_line
 
 # Options that determine the weights of a training run, in the order of its name.
 HYPERPARAMETERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
@@ -32,11 +32,6 @@ DatasetName = Annotated[str, AfterValidator(_dataset)]
 Server = Annotated[str | None, AfterValidator(_server)]
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[Text, AfterValidator(printable)]
-
-
-def command_line(stage: str, *options: str) -> str:
-    """Return the command of a stage as it is typed."""
-    return shlex.join(["python", "-m", f"pipeline.{stage}", *options])
 
 
 def contains(annotation: object, kind: type) -> bool:
