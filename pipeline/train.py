@@ -118,7 +118,8 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
     from pipeline import training
 
     run = str(cfg.reproduce)
-    original = training.RecordedTraining.load(run, store=store_dir())
+    with status("reading the recorded run"):
+        original = training.RecordedTraining.load(run, store=store_dir())
     run_id, metadata = original.run.run_id, original.model.metadata
     dataset = original.load_data(outputs_dir() / "data")
     recorded = {key: metadata[key] for key in HYPERPARAMETERS if key in metadata}

@@ -122,7 +122,8 @@ def running_ui(folder: Path, *, run: str | None) -> Iterator[str]:
     from pipeline.tracking.store import artifact_root
 
     if run is None:
-        page = pages.list_page(store.newest_experiment())
+        experiment = store.newest_experiment()
+        page = pages.list_page(experiment.experiment_id, experiment.tags)
     else:
         info = _find_run(store, run).info
         page = pages.run_page(info.experiment_id, info.run_id)

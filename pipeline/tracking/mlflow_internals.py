@@ -27,7 +27,8 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of arti
 }
 # Of the browser's storage: whether the UI has opened the chat panel before.
 ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
-VIEW_QUERY = "viewStateShareKey"  # in the address of a list of runs
+VIEW_QUERY = "viewStateShareKey"  # in the address of a list of runs: the key of a view
+VIEW_TAG = "mlflow.sharedViewState."  # the tag of an experiment, before this key
 
 
 def create_database(uri: str, artifacts: str) -> None:
@@ -61,18 +62,17 @@ def image_files(key: str, step: int) -> tuple[str, str]:
     return f"{stem}.png", f"{stem}+compressed.webp"
 
 
-def saved_view(key: str, name: str, state: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tag of an experiment that saves a view of its list of runs.
+def saved_view(name: str, state: Mapping[str, Any]) -> str:
+    """Return the value of the tag of an experiment that saves a view of its runs.
 
     Args:
-        key: Its value of `VIEW_QUERY`.
         name: Its name in the menu of views.
         state: What the UI stores; it has defaults for what is missing.
     """
     compressed = zlib.compress(json.dumps(state).encode(), level=9)
     text = f"deflate;{base64.b64encode(compressed).decode()}"
     value = {"name": name, "createdAt": 0, "updatedAt": 0, "state": text}
-    return {f"mlflow.sharedViewState.{key}": json.dumps(value)}
+    return json.dumps(value)
 
 
 async def _without_assistant(request: Any, call_next: Any) -> Any:  # noqa: ANN401

@@ -5,6 +5,7 @@ An address begins with #, so that a link works on any server.
 
 import json
 import re
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from pipeline.tracking import mlflow_internals
@@ -24,10 +25,14 @@ COLUMNS = {  # of the saved view, and their widths in pixels
 }
 
 
-def list_page(experiment_id: str) -> str:
-    """Return the address of the list of runs, with the saved view."""
-    page = f"#/experiments/{experiment_id}/runs"
-    return f"{page}?{WORKFLOW}&{mlflow_internals.VIEW_QUERY}={VIEW}"
+def list_page(experiment_id: str, tags: Mapping[str, str]) -> str:
+    """Return the address of the list of runs, with the saved view if the tags have it.
+
+    Without it, as in an experiment of another program, the UI would open another page.
+    """
+    has_view = mlflow_internals.VIEW_TAG + VIEW in tags
+    view = f"&{mlflow_internals.VIEW_QUERY}={VIEW}" if has_view else ""
+    return f"#/experiments/{experiment_id}/runs?{WORKFLOW}{view}"
 
 
 def run_page(experiment_id: str, run_id: str, page: str = "") -> str:
@@ -54,10 +59,6 @@ def _query(experiment_id: str) -> str:
 
 def experiment_tags(experiment_id: str) -> dict[str, str]:
     """Return the tags of an experiment: its note, and the saved view of its runs."""
-    note = (
-        f"**[Show the runs]({list_page(experiment_id)})**: the trained networks, best "
-        "validation accuracy first"
-    )
     selected = [name for name in COLUMNS if re.match("metrics|params", name)]
     view = {
         "orderByKey": "metrics.`val/accuracy`",
@@ -66,5 +67,8 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
         "columnOrder": [*COLUMNS],
         "columnWidths": COLUMNS,
     }
-    saved = mlflow_internals.saved_view(VIEW, "Best networks first", view)
-    return {"mlflow.note.content": note, **saved}
+    value = mlflow_internals.saved_view("Best networks first", view)
+    tags = {mlflow_internals.VIEW_TAG + VIEW: value}
+    link = f"**[Show the runs]({list_page(experiment_id, tags)})**"
+    note = f"{link}: the trained networks, best validation accuracy first"
+    return {**tags, "mlflow.note.content": note}

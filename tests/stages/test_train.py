@@ -280,8 +280,8 @@ def test_split_holdout_shows_a_validation_image_and_no_test_image(new_project):
 def two_networks(empty_project):
     """A workspace with a network of 3 and, trained later, one of 4 neurons."""
     project = empty_project("two")
-    for hidden in (3, 4):
-        options = DIGITS | {"hidden": hidden, "tracking": "mlflow"}
+    for hidden, name in ((3, None), (4, "the newer one")):
+        options = DIGITS | {"hidden": hidden, "tracking": "mlflow", "run_name": name}
         project.call("train", **options, split="holdout")
     return project
 
@@ -291,6 +291,8 @@ def test_an_older_network_is_selected_by_its_run(two_networks):
     printed = two_networks.call("inspect", run=older.info.run_id, arrays=True)
     assert "layer_1 kernel (784, 3)\n[[" in printed and printed.count("layer_") == 4
     assert "layer_1 kernel (784, 4)" in two_networks.call("inspect", arrays=True)
+    printed = two_networks.call("inspect", run="the newer one", arrays=True)
+    assert "layer_1 kernel (784, 4)" in printed
 
 
 def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_path):

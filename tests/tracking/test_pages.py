@@ -1,0 +1,28 @@
+from pipeline import tracking
+from pipeline.tracking import pages
+
+
+def test_a_description_has_one_entry_per_title(store, start_run, client):
+    with start_run(store) as run:
+        curves = run.link("curves", "model-metrics")
+        run.describe("A network.", {"Page": "not created", "Metrics": curves})
+        page = run.link("report", "artifacts/a b.html")
+        run.describe_results({"Page": page, "Evaluation": "96 %"})
+    note = client.get_run(run.id).data.tags["mlflow.note.content"]
+    address = f"#/experiments/1/runs/{run.id}"
+    assert note == (
+        "A network.\n\n"
+        f"**Page**: [report]({address}/artifacts/a%20b.html?{pages.WORKFLOW}) · "
+        f"**Metrics**: [curves]({address}/model-metrics?{pages.WORKFLOW}) · "
+        "**Evaluation**: 96 %"
+    )
+
+
+def test_a_named_experiment_has_a_note_and_a_view_with_links_to_itself(store, client):
+    tracking.open_tracker("mlflow", store, server=None, experiment="my networks")
+    experiment = client.get_experiment_by_name("my networks")
+    page = pages.list_page(experiment.experiment_id, experiment.tags)
+    assert page.startswith("#/experiments/2/runs?") and "viewStateShareKey" in page
+    assert f"({page})" in experiment.tags["mlflow.note.content"]
+    # MLflow opens another page if the address names a view that does not exist.
+    assert pages.list_page("3", {}) == f"#/experiments/3/runs?{pages.WORKFLOW}"
