@@ -99,12 +99,12 @@ class RecordedTraining:
             *self._code_differences(),
             *self._package_differences(),
         ]
-        hashes = f"recorded {self.model.sha256}, now {sha256}"
+        hashes = f"\n  recorded {self.model.sha256}\n  now      {sha256}"
         lines = "".join(f"\n  {line}" for line in differences)
         if sha256 != self.model.sha256:
-            raise UserError(f"not reproduced: {hashes}{lines}")
+            raise UserError(f"not reproduced:{hashes}{lines}")
         note = f"\nin spite of these differences:{lines}" if lines else ""
-        return f"reproduced byte for byte: {hashes}{note}"
+        return f"reproduced byte for byte:{hashes}{note}"
 
     def _weight_differences(
         self, network: Network, metrics: Mapping[str, float]

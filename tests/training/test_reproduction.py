@@ -28,8 +28,8 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     before = hashes(workspace.trained(""))
     trained = load_trained_model(workspace.trained("model.safetensors"))
     printed = workspace.call("train", reproduce=workspace.run_id())
-    (line,) = [line for line in printed.splitlines() if "reproduced byte for" in line]
-    assert line.count(trained.sha256) == 2
+    _, report = printed.split("\nreproduced byte for byte:\n")
+    assert report.split() == ["recorded", trained.sha256, "now", trained.sha256]
     assert "in spite of these differences" not in printed
     after = hashes(workspace.outputs / "reproduce")
     assert {name for name in after if after[name] != before[name]} == {"run.json"}
@@ -56,7 +56,7 @@ def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
     (recorded.folder / "code.json").write_text(json.dumps(changed))
     monkeypatch.setattr(loop, "EPSILON", 1e-3)
-    with pytest.raises(ValueError, match="not reproduced: recorded") as report:
+    with pytest.raises(ValueError, match="not reproduced:\n  recorded") as report:
         workspace.call("train", reproduce=workspace.run_id())
     text = f"{report.value}\n"
     assert load_trained_model(workspace.trained("model.safetensors")).sha256 in text
@@ -110,7 +110,7 @@ def test_the_report_names_another_processor_other_packages_and_another_patch(wor
     original = RecordedTraining.load(workspace.run_id(), store=workspace.outputs)
     model = original.model
     report = original.compare(model.network, model.sha256, original.metrics)
-    assert report.startswith("reproduced byte for byte: recorded ")
+    assert report.startswith("reproduced byte for byte:\n  recorded ")
     assert "\nin spite of these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report
     assert "\n  uncommitted code: different; " in report
