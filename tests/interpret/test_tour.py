@@ -101,6 +101,9 @@ def test_an_answer_is_not_on_the_page_before_the_guess(tour):
     tour.locator("#guess-show").click()
     assert count.inner_text() == "15,680"
     assert tour.locator("#tour-feedback").is_hidden()
+    for key in ("ArrowLeft", "ArrowRight"):
+        tour.keyboard.press(key)
+    assert tour.locator("#tour-answer").is_visible()  # it is not asked again
 
 
 def test_arrow_keys_turn_the_page_and_escape_leaves(tour):

@@ -4,7 +4,7 @@
 const GAP = 16; // around a target, in pixels
 const tour = {
   steps: [], place: null, // the steps of this network; null: no tour is open
-  solved: false, feedback: null, // of the question
+  solved: new Set(), feedback: null, // the steps with an answer; about the last guess
   side: null, // of the target, on which the card is
 };
 const currentStep = () => tour.steps[tour.place];
@@ -24,11 +24,13 @@ function currentTarget() {
 
 function startTour() {
   if (!state.image.some(Boolean)) useTestImage(0);
-  tour.steps = tourSteps();
+  const isOpen = tour.place !== null;
+  if (isOpen) currentStep().leave?.();
+  Object.assign(tour, { steps: tourSteps(), place: null, solved: new Set() });
   document.body.classList.add("touring");
   $("tour").hidden = $("spotlight").hidden = false;
   goToStep(0);
-  requestAnimationFrame(followTarget);
+  if (!isOpen) requestAnimationFrame(followTarget);
 }
 
 function leaveTour() {
@@ -44,9 +46,10 @@ function goToStep(place) {
   if (place === tour.steps.length) { leaveTour(); return; }
   if (place < 0) return;
   if (tour.place !== null) currentStep().leave?.();
-  Object.assign(tour, { place, solved: false, feedback: null, side: null });
+  Object.assign(tour, { place, feedback: null, side: null });
   $("guess-value").value = "";
   currentStep().enter?.();
+  if (tour.solved.has(currentStep())) currentStep().solved?.();
   showTour();
   if (!isDocked.matches) $("panel").hidden = !$("panel").contains(currentTarget());
   placeTour();
@@ -58,7 +61,7 @@ function goToStep(place) {
 function showTour() {
   if (tour.place === null) return;
   const step = currentStep(), { question, text, answer } = step.content();
-  const isOpen = Boolean(question) && !tour.solved;
+  const isOpen = Boolean(question) && !tour.solved.has(step);
   const isLast = tour.place === tour.steps.length - 1;
   document.body.dataset.question = isOpen ? step.id : "";
   $("tour-count").textContent = `Step ${tour.place + 1} of ${tour.steps.length}`;
@@ -104,7 +107,7 @@ function checkGuess(guess) {
 }
 
 function solveStep() {
-  tour.solved = true;
+  tour.solved.add(currentStep());
   currentStep().solved?.();
   showTour();
   placeTour();
@@ -154,6 +157,7 @@ function placeTour() {
   const target = { left: left - 6, top: top - 6, right: right + 6, bottom: bottom + 6 };
   const { style, offsetWidth: width, offsetHeight: height } = $("tour");
   document.body.style.setProperty("--tour-height", `${height}px`);
+  $("spotlight").hidden = left === right; // for example in a closed panel
   Object.assign($("spotlight").style, { left: `${target.left}px`, top: `${target.top}px`,
     width: `${target.right - target.left}px`, height: `${target.bottom - target.top}px` });
   const position = isDocked.matches ? cardPosition(target, width, height) : null;
