@@ -141,7 +141,8 @@ def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, Texts, list[str
         is_setting = re.match("hydra[./]|experiment$", name)
         option, target = name.lstrip("~"), settings if is_setting else pairs
         if name in target:
-            remedy = f"write {name}=a,b" if _can_vary(name, schema) else "give it once"
+            several = name in ("sets", "images") or _can_vary(name, schema)
+            remedy = f"write {name}=a,b" if several else "give it once"
             problems.append(f"{name} is given more than once: {remedy}")
         elif option in schema.model_fields and not (equals and option == name):
             problems.append(f"{word} has no value: write {option}=value")

@@ -111,6 +111,7 @@ def test_an_invalid_argument_is_refused_with_key_rule_and_value(arguments, messa
         ),
         (PredictConfig, "images=", "images must not be empty, got ''"),
         (EvaluateConfig, "folder", "did you mean sets=folder?"),
+        (EvaluateConfig, "sets=mnist sets=digits", "more than once: write sets=a,b"),
         (
             InspectConfig,
             "arrays=true tracking=none",
