@@ -71,7 +71,7 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     positions = [box["x"] for box in boxes]
     assert positions == sorted(positions) and positions[-1] < 1366
     page.get_by_role("link", name="Show the runs").wait_for()
-    assert not page.get_by_text("MLflow Assistant").count()
+    assert not page.get_by_placeholder("Ask a question").count()  # the chat panel
 
 
 def test_learning_curves_follow_six_bars_at_most_and_statistics_are_last(
