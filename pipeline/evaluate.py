@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from pipeline import ConfigError, UserError
 from pipeline.cli import EvaluateConfig, stage
 from pipeline.paths import METRICS_FILE, displayed, outputs_dir, store_dir
-from pipeline.terminal import next_steps, progress, status, table, wrap
+from pipeline.terminal import command_line, next_steps, progress, status, table, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
@@ -184,9 +184,11 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
 
 def _next_step(cfg: EvaluateConfig) -> str:
     """Suggest a single image; after other sets, the explanation of the network."""
+    name, options, effect = "predict", ("images=0",), "classifies test image 0"
     if cfg.sets:
-        return next_steps({cfg.command("inspect"): "explains the network"})
-    return next_steps({cfg.command("predict", "images=0"): "classifies test image 0"})
+        name, options, effect = "inspect", (), "explains the network"
+    command = command_line(name, *options, run=cfg.run, model=cfg.model)
+    return next_steps({command: effect})
 
 
 if __name__ == "__main__":

@@ -122,7 +122,9 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         page = f"{displayed(folder / 'report.html')}\n{OPEN_PAGE}"
     print(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     neuron = interpret.neuron_name(1, analysis.probe.hidden)
-    command = cfg.command("inspect", f"neuron={neuron}", "image=0")
+    command = command_line(
+        "inspect", f"neuron={neuron}", "image=0", run=cfg.run, model=cfg.model
+    )
     print(next_steps({command: f"shows the sum of {neuron}"}))
 
 
@@ -145,7 +147,7 @@ def _explain_neurons(
     with atomic_folder(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)
     weight = sums[neurons[0]].main_weight.name
-    command = cfg.command("inspect", f"weight={weight}")
+    command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
     print(f"\nfiles  {displayed(folder)}")
     print(next_steps({command: "follows one weight"}))
 

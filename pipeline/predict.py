@@ -17,7 +17,7 @@ from pipeline import SIDE, UserError
 from pipeline.cli import PredictConfig, stage
 from pipeline.files import printable
 from pipeline.paths import displayed, outputs_dir, store_dir
-from pipeline.terminal import next_steps, probability_bars, status, wrap
+from pipeline.terminal import command_line, next_steps, probability_bars, status, wrap
 
 if TYPE_CHECKING:
     from pipeline.evaluation import InputImage, Prediction
@@ -108,13 +108,15 @@ def _next_step(
     from pipeline import datasets
 
     if not listing.entries:  # test images
-        command = cfg.command("predict", "images=photo.jpg")
+        command = command_line(
+            "predict", "images=photo.jpg", run=cfg.run, model=cfg.model
+        )
         return next_steps({command: "classifies your own image"})
     if not datasets.spec(trained.dataset).prepared_as_mnist:
-        command = cfg.command("inspect")
+        command = command_line("inspect", run=cfg.run, model=cfg.model)
         return next_steps({command: "explains the network"})
     other = "mnist" if trained.dataset == "digits" else "digits"
-    command = cfg.command("evaluate", f"sets=[{other}]")
+    command = command_line("evaluate", f"sets=[{other}]", run=cfg.run, model=cfg.model)
     return next_steps({command: "tests it on other digits"})
 
 

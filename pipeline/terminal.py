@@ -64,8 +64,9 @@ def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
     )
 
 
-def command_line(stage: str, *options: str) -> str:
-    """Return the command of a stage as it is typed."""
+def command_line(stage: str, *options: str, **others: str | None) -> str:
+    """Return a command as it is typed, with those of the other keys that are set."""
+    options += tuple(f"{key}={value}" for key, value in others.items() if value)
     return shlex.join(["python", "-m", f"pipeline.{stage}", *options])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,9 +17,6 @@ from pipeline import ConfigError
 from pipeline.cli.schema import HYPERPARAMETERS, ConfigT, StageConfig
 from pipeline.files import printable
 from pipeline.paths import conf_dir, installed, project_dir
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 
 def validate(
@@ -49,11 +46,11 @@ def validate(
     return config
 
 
-def _explain(error: "ErrorDetails") -> str:
+def _explain(error: Mapping[str, Any]) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
         return f"{key} has no value: set it in conf/config.yaml"
-    rule = error["msg"].removeprefix("Value error, ")
+    rule = str(error["msg"]).removeprefix("Value error, ")
     rule = rule.replace("Input should be", "must be")
     rule = rule.replace("String should have at least 1 character", "must not be empty")
     if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
@@ -133,8 +130,7 @@ def as_yaml(config: BaseModel) -> str:
     """Return a validated configuration in the format of conf/config.yaml."""
     import yaml
 
-    values = config.model_dump()
-    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    return str(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
 
 def run_name(

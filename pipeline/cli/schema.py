@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.files import printable
-from pipeline.terminal import command_line
 
 # Options that determine the weights of a training run, in the order of its name.
 HYPERPARAMETERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
@@ -49,10 +48,7 @@ class StageConfig(BaseModel):
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
-        """Return which values cannot be combined, one message each.
-
-        Pydantic would skip a validator of the model if one value is invalid.
-        """
+        """Return a message for each conflict, also where single values are invalid."""
         return []
 
     @classmethod
@@ -109,12 +105,6 @@ class ModelConfig(StageConfig):
 
     run: Text | None
     model: Text | None
-
-    def command(self, stage: str, *options: str) -> str:
-        """Return a command that uses the same network, as it is typed."""
-        network = {"run": self.run, "model": self.model}
-        selected = [f"{key}={value}" for key, value in network.items() if value]
-        return command_line(stage, *options, *selected)
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
