@@ -319,9 +319,9 @@ def test_a_name_selects_a_neuron_a_parameter_or_a_class(page, name, selected):
         ("N121", "Layer 1 has the neurons N11 to N120", "N120"),
         ("layer_1[784,5]", "indices 0 to 783", "layer_1[783,5]"),
         ("layer_2[3,10]", "Layer 2 has the neurons N21 to N210", "layer_2[3,9]"),
-        ("layer1(300,5)", "is not a name", "layer_1[300,5]"),
-        ("7", "is not a name", "digit 7"),
-        ("<b>seven</b>", "“<b>seven</b>” is not a name", "N11"),
+        ("layer1(300,5)", "is not the name", "layer_1[300,5]"),
+        ("7", "is not the name", "digit 7"),
+        ("<b>seven</b>", "“<b>seven</b>” is not the name", "N11"),
     ],
 )
 def test_a_name_that_does_not_exist_gets_a_message_and_suggestions(
@@ -350,7 +350,7 @@ def test_weights_that_were_never_trained_are_marked(page):
     page.locator("#epoch").fill("0")
     assert text(page, "#parameter-text") == parameter  # exact in all epochs
     page.evaluate("find('layer_1[300,5]')")
-    assert "it is about 0.0137." in text(page, "#parameter-text")
+    assert "its value is about 0.0137." in text(page, "#parameter-text")
     assert page.locator("#epoch").get_attribute("aria-valuetext") == "epoch 0"
     *rgb, _ = page.evaluate(
         "[...document.querySelector('.tile canvas').getContext('2d')"

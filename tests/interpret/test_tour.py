@@ -19,7 +19,7 @@ WALK = [
             ("15,700", "That includes 20 biases."),
             ("20", "Each of them has 784 weights."),
             ("200", "weights of layer 2"),
-            ("12345", "That is too small. 784 pixels lead to each of 20 neurons."),
+            ("12345", "That is too small. Each neuron is connected to 784 pixels"),
             ("many", "Please enter a number."),
             ("15,680", RIGHT),
         ],

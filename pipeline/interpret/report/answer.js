@@ -1,7 +1,7 @@
 // The answer, and whether it is sure.
 
-// How sure the answer is, in words. Whether an image looks like the training images does
-// not depend on the epoch, nor on interventions: the detector judges the final answer.
+// Whether the answer is sure, in words. Whether an image looks like the training images
+// depends neither on the epoch nor on interventions: the detector judges the final answer.
 function conclusion(probabilities) {
   const { detector, hasHistory, epochs, last } = model;
   const [first, second] = ranked(probabilities);
@@ -25,7 +25,7 @@ function conclusion(probabilities) {
   if (state.epoch !== last || state.interventions.some(isChanged))
     return { text: `. ${next}` };
   return { text: `. ${next} The answer is sure: the image looks like the ` +
-    `${imagesOf(first)} it was trained on.` };
+    `${imagesOf(first)} the network was trained on.` };
 }
 
 function showAnswer({ probabilities }, changed) {

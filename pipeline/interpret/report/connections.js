@@ -1,5 +1,5 @@
 // Lines to and from the selected neuron, over the drawing, the tiles and the bars. A line
-// stands for a product for this image: its colour is the sign, its width the size.
+// stands for a product for this image: its colour shows the sign, its width the size.
 
 const MAX_LINES = 40; // into the neuron, and out of it: the largest products
 const MAX_LINE_WIDTH = 8; // of the largest product, in pixels of the screen
@@ -44,8 +44,8 @@ function pixelBox({ left, top, width, height }, pixel) {
   return { left: x, right: x, top: y, bottom: y };
 }
 
-// A curve from one box to another: sideways if the second is right of the first, as in the
-// three columns of a wide page, else up or down.
+// A curve from one box to another: horizontal if the second is to the right of the first,
+// as in the three columns of a wide page, otherwise vertical.
 function curveBetween(from, to) {
   const middle = (box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
   const [[fromX, fromY], [toX, toY]] = [from, to].map(middle);
@@ -58,7 +58,7 @@ function curveBetween(from, to) {
   const [a, b] = toY > fromY ? [from.bottom, to.top] : [from.top, to.bottom];
   return [[fromX, a], [fromX, (a + b) / 2], [toX, (a + b) / 2], [toX, b]];
 }
-// In one column, a pixel can be left of a tile by chance.
+// In one column, a pixel can be to the left of a tile by chance.
 const isBeside = (from, to) => to.left >= from.right &&
   $("layer-1").getBoundingClientRect().top < $("input").getBoundingClientRect().bottom;
 
@@ -81,7 +81,7 @@ function linesOf(connections, maxWidth) {
 function showConnections(result) {
   const isOn = $("show-connections").checked;
   const [into, out] = connectionsOf(result);
-  // A line from a pixel is no wider than the pixel.
+  // A line from a pixel is at most as wide as the pixel.
   const pixelWidth = state.layer === 1 ? inputBox().width / SIDE : MAX_LINE_WIDTH;
   $("connections").replaceChildren(...(isOn
     ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)), ...linesOf(out, MAX_LINE_WIDTH)]
@@ -91,9 +91,9 @@ function showConnections(result) {
     number(largest(connections.map(({ product }) => Math.abs(product))), 2);
   $("connections-text").textContent =
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
-  $("connections-legend").textContent = "Blue raises the sum, red lowers it. The thickest " +
-    `line into ${name} is a product of ${most(into)}` +
-    (out.length ? `, out of it ${most(out)}.` : ".");
+  $("connections-legend").textContent = "Blue lines increase the sum, red lines decrease it. " +
+    `The thickest line into ${name} stands for a product of ${most(into)}` +
+    (out.length ? `, the thickest line out of it for ${most(out)}.` : ".");
 }
 
 onChange(showConnections);
@@ -101,7 +101,7 @@ const redrawConnections = () => showConnections(network().classify(state.image,
   state.interventions));
 $("show-connections").addEventListener("change", redrawConnections);
 onLoad(() => {
-  // In one or two columns, they would cover the answer.
+  // In one or two columns, the lines would cover the answer.
   $("show-connections").checked = $("network").clientWidth > 760;
   $("neurons").addEventListener("scroll", redrawConnections);
   new ResizeObserver(() => { if (state.image) redrawConnections(); })

@@ -60,7 +60,7 @@ function curvePlot(name, epoch) {
     class: "cursor" }),
   ...Object.entries(lines).flatMap(([kind, line], place) => [
     svg("polyline", { class: kind, points: [...line, line.at(-1)].map((value, i) =>
-      `${x(Math.min(i + 1, last))},${y(value)}`).join(" ") }), // of one epoch: a dot
+      `${x(Math.min(i + 1, last))},${y(value)}`).join(" ") }), // a dot if there is only one epoch
     ...(epoch ? [epoch] : []).map((each) =>
       svg("circle", { class: kind, r: 4, cx: x(each), cy: y(line[each - 1]) })),
     label(x(last) + 8, ends[place] + 4 + (ends[place] < ends[1 - place] ? -apart : apart),

@@ -5,8 +5,8 @@ const isDocked = matchMedia("(min-width: 760px)");
 const selectedButton = () =>
   (state.layer === 1 ? tiles : outputs)[state.neuron].button;
 
-// Open the panel and keep in view what is selected: on the page, if a sheet could cover
-// it, and in the panel.
+// Open the panel and keep the selection in view: in the panel and, if a sheet could cover
+// it, on the page.
 function openPanel() {
   $("panel").hidden = false;
   if (!isDocked.matches) selectedButton().scrollIntoView({ block: "nearest" });

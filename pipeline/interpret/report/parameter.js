@@ -20,7 +20,7 @@ function showParameter() {
     `${percent(model.tensors.nonzero_rate[input], 2)} of the ` +
     `${plural(model.training_images, "training image")}.` : "";
   $("parameter-text").textContent =
-    `At the selected epoch it is ${value}. ${change}${usage}`;
+    `At the selected epoch, its value is ${value}. ${change}${usage}`;
   $("address").replaceChildren(addressDiagram(layer, input, neuron));
   $("history").replaceChildren(model.hasHistory ? historyPlot(values, isFrozen) : "");
 }

@@ -1,5 +1,5 @@
 // Finds a neuron, parameter or pixel by its name, and suggests names for one that does
-// not exist. The message stands below the box and moves nothing.
+// not exist. The message appears below the box and does not move the page.
 
 const NAME_PATTERNS = [ // each with a function that returns [layer, neuron, input]
   [/^N([12])(\d+)$/i, (layer, neuron) => [layer, neuron - 1, undefined]],
@@ -11,12 +11,12 @@ const NAME_PATTERNS = [ // each with a function that returns [layer, neuron, inp
 ];
 const selectedHidden = () => (state.layer === 1 ? state.neuron : 0);
 
-// Select what a name means; return what is wrong with the name, or "".
+// Select what a name refers to; return what is wrong with the name, or "".
 function find(text) {
   const name = text.trim(), label = findClass(name);
   if (label >= 0) { select(2, label); return ""; }
   const [pattern, locate] = NAME_PATTERNS.find(([each]) => each.test(name)) ?? [];
-  if (!pattern) return `“${name}” is not a name.`;
+  if (!pattern) return `“${name}” is not the name of a neuron, parameter or pixel.`;
   const [layer, neuron, input] = locate(...pattern.exec(name).slice(1).map(Number));
   const neurons = network().neurons(layer), inputs = network().inputs(layer);
   if (neuron < 0 || neuron >= neurons)
@@ -31,7 +31,7 @@ function find(text) {
 const findClass = (name) => model.class_names.findIndex((_, label) =>
   classTitle(label).toLowerCase() === name.toLowerCase());
 
-// Up to four existing names: first those with the same numbers, as far as these exist,
+// Up to four existing names: first those with the same numbers (or the nearest that exist),
 // then those that differ in the fewest letters.
 function suggestions(text) {
   const name = text.trim().toLowerCase(), numbers = name.match(/\d+/g)?.map(Number) ?? [];

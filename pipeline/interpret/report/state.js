@@ -2,9 +2,9 @@
 // and `state`; code that changes `state` then calls `show`.
 //
 // A part of the page is one script. It calls `onLoad(build)` and `onChange(update)`:
-// `build()` runs once, when the model is loaded; `update(result, changed)` runs at once and
-// after each change, with what `Network.classify` returns for the image, and with which of
-// `epoch`, `image`, `selection` and `interventions` (true or false) are new.
+// `build()` runs once, when the model is loaded. `update(result, changed)` runs then and
+// after each change: `result` is what `Network.classify` returns for the image; `changed`
+// says which of `epoch`, `image`, `selection` and `interventions` are new (true or false).
 
 const model = {}; // see `load`
 const state = {
@@ -62,7 +62,7 @@ function select(layer, neuron, input) {
     : `${$("t-parameter").textContent}. ${$("parameter-text").textContent}`);
 }
 
-// Tell a screen reader, once the page has stopped changing.
+// Announce a text to screen readers, once the page has stopped changing.
 let announcement = null;
 function announce(text) {
   clearTimeout(announcement);

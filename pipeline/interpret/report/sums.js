@@ -1,6 +1,6 @@
 // How the selected neuron is computed: its equation, its terms, and the softmax.
 
-// The terms of a sum as displayed, the largest first; with the rest they add up exactly.
+// The displayed terms of a sum, largest first; together with the rest, they add up exactly.
 function termsOf(layer, neuron, values, count) {
   const terms = [...values.keys()].filter((input) => values[input]).map((input) => {
     const weight = network().parameter(layer, input, neuron);
@@ -26,7 +26,8 @@ function formula(layer) {
 const explanation = (layer, neuron) => (layer === 1
   ? "This is y = m·x + c with 784 inputs and 784 weights. M1 and X1 belong to pixel 0, " +
     "because array indices start at 0."
-  : `The output of each neuron of layer 1 times its weight to ${neuronName(2, neuron)}. ` +
+  : `Each term is the output of a neuron of layer 1 times its weight in ` +
+    `${neuronName(2, neuron)}. ` +
     `Softmax turns the ten sums into probabilities: e^z of a ${model.noun} divided by the ` +
     "sum of all ten e^z.");
 
@@ -94,7 +95,7 @@ function termButton(input) {
   return cell;
 }
 
-// All weights into a neuron of layer 2, also those from inactive neurons.
+// All weights into a neuron of layer 2, including those from inactive neurons.
 function showIncoming(changed) {
   $("incoming").hidden = state.layer === 1;
   if (state.layer === 1 || !(changed.selection || changed.epoch)) return;

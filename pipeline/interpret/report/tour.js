@@ -4,13 +4,13 @@
 const GAP = 16; // around a target, in pixels
 const tour = {
   steps: [], place: null, // the steps of this network; null: no tour is open
-  solved: new Set(), feedback: null, // the steps with an answer; about the last guess
+  solved: new Set(), feedback: null, // the answered steps; feedback on the last guess
   side: null, // of the target, on which the card is
 };
 const currentStep = () => tour.steps[tour.place];
 
-// The room for a target: below the bar, which stays at the top of the window (on a phone,
-// the lower part of it), and on a phone above the card.
+// The space for a target: below the bar, which stays at the top of the window (on a phone,
+// only its lower part), and on a phone above the card.
 function freeRange() {
   const bar = document.querySelector(".bar");
   const top = parseFloat(getComputedStyle(bar).top) + bar.offsetHeight + GAP;
@@ -87,15 +87,15 @@ function showQuestion({ ask, unit, options }) {
   $("guess-options").hidden = !options;
   const displayed = [...$("guess-options").children].map((each) => each.textContent);
   const texts = options?.map(([text]) => text) ?? [];
-  if (String(displayed) === String(texts)) return; // which keeps the focus
+  if (String(displayed) === String(texts)) return; // keeps the focus
   $("guess-options").replaceChildren(...texts.map((text, place) =>
     element("button", { type: "button", onclick: () => checkGuess(place) }, text)));
 }
 
-// Keep x = 0.5 on one line.
+// Prevent a line break within x = 0.5.
 const unbroken = (text) => text.replace(/\b([a-z]) = (?=[−\d])/g, "$1\u00a0=\u00a0");
 
-// Say why a guess is right or wrong; a right guess shows the answer.
+// Explain why a guess is right or wrong; a right guess shows the answer.
 function checkGuess(guess) {
   const { question } = currentStep().content();
   const reason = guess === null ? "Please enter a number." : question.check(guess);
@@ -115,8 +115,8 @@ function solveStep() {
   scrollToTarget();
 }
 
-// Read a number as people write it: 0.5 or 0,5, -3 or −3, 10 %, and if it is whole 15680,
-// 15,680 or 15.680. Return null if it is none.
+// Parse a number as people write it: 0.5 or 0,5, -3 or −3, 10 %; a whole number also as
+// 15,680 or 15.680. Return null if the text is not a number.
 function readNumber(text, isWhole) {
   const plain = text.replace(/[\s%'’]/g, "").replace(MINUS, "-");
   const isGrouped = isWhole && /^\d{1,3}([,.]\d{3})+$/.test(plain);
@@ -145,7 +145,7 @@ function scrollToTarget() {
   }
 }
 
-// In each frame, because the target also moves when the page scrolls or changes.
+// Runs in each frame, because the target also moves when the page scrolls or changes.
 function followTarget() {
   if (tour.place === null) return;
   placeTour();
@@ -164,7 +164,7 @@ function placeTour() {
   [style.left, style.top] = position?.map((each) => `${each}px`) ?? ["", ""];
 }
 
-// The place of the card: beside the target, inside the window, covering as little of the
+// The position of the card: beside the target, inside the window, covering as little of the
 // target as possible. It stays on its side if it can, so that it does not jump.
 function cardPosition(target, width, height) {
   const clamp = (value, max) => Math.max(8, Math.min(value, max - 8));
@@ -196,7 +196,7 @@ $("guess").addEventListener("submit", (event) => {
   const { question } = currentStep().content();
   checkGuess(readNumber($("guess-value").value, question.isWhole));
 });
-// Escape leaves; the arrow keys turn the page, except where they move something else.
+// Escape leaves the tour; the arrow keys change the step, unless they move something else.
 document.addEventListener("keydown", (event) => {
   const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
   if (tour.place === null || event.altKey || event.ctrlKey || event.metaKey) return;
