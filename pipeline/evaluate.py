@@ -184,9 +184,9 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
 
 def _next_step(cfg: EvaluateConfig) -> str:
     """Suggest a single image; after other sets, the explanation of the network."""
-    name, options, effect = "predict", ("images=0",), "classifies test image 0"
+    name, options, effect = "predict", ["images=0"], "classifies test image 0"
     if cfg.sets:
-        name, options, effect = "inspect", (), "explains the network"
+        name, options, effect = "inspect", [], "explains the network"
     command = command_line(name, *options, run=cfg.run, model=cfg.model)
     return next_steps({command: effect})
 

@@ -20,9 +20,9 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from pipeline.files import printable
-from pipeline.paths import PACKAGE
+from pipeline.paths import PACKAGE, store_dir
 from pipeline.terminal import status
-from pipeline.tracking.interface import database_path
+from pipeline.tracking.interface import database_path, sqlite_uri
 from pipeline.tracking.quiet import TELEMETRY
 
 TIMEOUT = 15  # seconds by which a server may delay a stage
@@ -33,15 +33,25 @@ IS_SERVER = re.compile("https?://", re.IGNORECASE)
 
 
 def server_address(value: str | None) -> str | None:
-    """Check the address of a server; the default is MLFLOW_TRACKING_URI, if it is one.
+    """Check the address of a server; the default is MLFLOW_TRACKING_URI.
+
+    MLFLOW_TRACKING_URI can also be the address of the project's own store.
 
     Raises:
-        ValueError: If it is no address of a server, or contains a password.
+        ValueError: If it is any other address, or contains a password.
     """
     source = ""
     if value is None:
         value = os.environ.get("MLFLOW_TRACKING_URI", "")
-        if not IS_SERVER.match(value):  # a store, which `names_another_store` checks
+        if not IS_SERVER.match(value):
+            # In a script that selects another store, MLflow itself sets the variable;
+            # then the run goes to the project's store, and a message says so.
+            if names_another_store(store_dir()) and "mlflow" not in sys.modules:
+                store = sqlite_uri(database_path(store_dir()))
+                raise ValueError(
+                    "MLFLOW_TRACKING_URI must be an address such as "
+                    f"http://127.0.0.1:5000 or that of the project's store, {store}"
+                )
             return None
         source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
     try:

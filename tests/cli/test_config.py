@@ -17,7 +17,7 @@ from pipeline.cli.config import (
     run_name,
     validate,
 )
-from pipeline.cli.schema import SyncConfig, TrainConfig
+from pipeline.cli.schema import TrainConfig
 
 STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
 
@@ -108,10 +108,16 @@ def test_the_default_server_is_the_tracking_uri_of_the_environment(monkeypatch):
         validate(TrainConfig, defaults())
 
 
-@pytest.mark.parametrize("address", ["sqlite:///other.db", "postgresql://me:x@host/x"])
-def test_a_tracking_uri_that_is_a_store_is_no_server(monkeypatch, address):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    assert validate(SyncConfig, defaults()).server is None
+def test_the_tracking_uri_may_be_the_store_of_the_project_but_no_other(empty_project):
+    project = empty_project("uri", store=False)
+    store = project.outputs / "mlflow.db"
+    for address, rule in (
+        (f"sqlite:///{store}", "server is missing: set server=http://... or MLFLOW_"),
+        ("postgresql://me:secret@host/x", "MLFLOW_TRACKING_URI must be an address "),
+    ):
+        done = project.run("sync", status=2, MLFLOW_TRACKING_URI=address)
+        _, problem, _ = done.stderr.splitlines()
+        assert problem.startswith(f"  {rule}") and "secret" not in problem
 
 
 def test_a_run_is_named_by_what_differs_from_the_committed_defaults(
