@@ -5,11 +5,11 @@ default the validation images of the training run: MNIST's 10,000 test images, o
 the default network classifies 95.9 % correctly, with a loss of 0.147. A folder can
 contain images with a labels.csv, images in sub-folders 0 to 9, images whose names start
 with the label, or a pair of IDX files. Writes metrics.json, answers.csv, classes.csv,
-confusion.csv, calibration.csv, scores.png and mistakes.png (the most confident ones)
-to outputs/evaluate/, and records them in the MLflow run that trained the network. Takes
-4 s.
+confusion.csv, calibration.csv, scores.png and mistakes.png (the most confident
+mistakes) to outputs/evaluate/, and records them in the MLflow run that trained the
+network. Takes 4 s.
 
-The table shows for each set the accuracy and its 95 % confidence interval (CI), which
+For each set, the table shows the accuracy and its 95 % confidence interval (CI), which
 is how much the accuracy may vary by chance; the loss in nats; and the confidence, which
 is the mean probability of the answers. A confidence above the accuracy means that the
 network is overconfident; the mean difference between the two is the expected
@@ -142,10 +142,9 @@ def _links(results: Sequence["EvaluationResult"], run: "Run") -> str:
 
 
 def _record(result: "EvaluationResult", run: "Run") -> None:
-    """Record loss and accuracy of a set, and its hash.
+    """Record loss and accuracy of a set, and its hash; the files have all metrics.
 
-    The metrics are those of the trained network: MLflow draws a bar for a single value
-    at step 0. All others are in the files.
+    MLflow draws a bar for a metric whose only value is at step 0.
     """
     name = result.test_set.name
     metrics = {
@@ -183,7 +182,7 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
 
 
 def _next_step(cfg: EvaluateConfig) -> str:
-    """Suggest a single image; after other sets, the explanation of the network."""
+    """Suggest predict for a single image or, after other sets, inspect."""
     name, options, effect = "predict", ["images=0"], "classifies test image 0"
     if cfg.sets:
         name, options, effect = "inspect", [], "explains the network"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.interpret import ParameterLocation
     from pipeline.model import TrainedModel
 
-OPEN_PAGE = "       open it in a browser: every sum, every weight, every epoch"
+OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
 LOGGED = ("frozen_weights", "inactive_neurons")  # counts that MLflow compares
 
 
@@ -149,7 +149,7 @@ def _explain_neurons(
     weight = sums[neurons[0]].main_weight.name
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
     print(f"\nfiles  {displayed(folder)}")
-    print(next_steps({command: "follows one weight"}))
+    print(next_steps({command: "shows how one weight changed"}))
 
 
 def _show_weight(

@@ -104,7 +104,7 @@ def _conclusion(predictions: Sequence["Prediction"]) -> str:
 def _next_step(
     cfg: PredictConfig, trained: "TrainedModel", listing: "ImageListing"
 ) -> str:
-    """Suggest an image of the user; after one, another data set."""
+    """Suggest the user's own image or, after one, another data set."""
     from pipeline import datasets
 
     if not listing.entries:  # test images
@@ -117,7 +117,7 @@ def _next_step(
         return next_steps({command: "explains the network"})
     other = "mnist" if trained.dataset == "digits" else "digits"
     command = command_line("evaluate", f"sets=[{other}]", run=cfg.run, model=cfg.model)
-    return next_steps({command: "tests it on other digits"})
+    return next_steps({command: "evaluates it on other digits"})
 
 
 def _write(

@@ -65,7 +65,7 @@ def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
 
 
 def command_line(stage: str, *options: str, **others: str | None) -> str:
-    """Return a command as it is typed, with those of the other keys that are set."""
+    """Return a command to type, with `options` and the `others` that have a value."""
     options += tuple(f"{key}={value}" for key, value in others.items() if value)
     return shlex.join(["python", "-m", f"pipeline.{stage}", *options])
 
@@ -94,9 +94,9 @@ def print_error(message: str) -> None:
 
 
 def new_console(**options: Any) -> "Console":  # noqa: ANN401
-    """Return a console that is no terminal in a notebook, and prints text there.
+    """Return a console that prints plain text in a notebook.
 
-    Otherwise it would display HTML there, and write nothing to its `file`.
+    By default, Rich would display HTML there and write nothing to `file`.
     """
     from rich.console import Console
 

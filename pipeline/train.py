@@ -199,7 +199,7 @@ def _train(
 
 
 def _split(cfg: TrainConfig, dataset: "Dataset") -> "Split":
-    """Divide the data; refuse a batch that is larger than the training set."""
+    """Divide the data; reject a batch that is larger than the training set."""
     split = dataset.split(cfg.split)
     if cfg.batch_size > len(split.train):
         raise UserError(
@@ -228,7 +228,7 @@ def _open_tracker(cfg: TrainConfig) -> "Tracker":
 def _start_recorder(
     run: "Run", cfg: TrainConfig, dataset: "Dataset", checkpoint: "Checkpoint"
 ) -> "Recorder":
-    """Record the inputs and, if the training is resumed, the epochs before."""
+    """Record the inputs and, if the training is resumed, the earlier epochs."""
     from pipeline import training
 
     recorder = training.Recorder(run, cfg.epochs)
@@ -266,10 +266,10 @@ def _describe(
     network: "Network",
     metrics: dict[str, float],
 ) -> None:
-    """Set the description on the run's page: what it is, what it reached, links."""
+    """Set the description on the run's page: the network, its accuracy, and links."""
     epochs = "1 epoch" if cfg.epochs == 1 else f"{cfg.epochs} epochs"
     curves = run.link("Model metrics", "model-metrics")
-    slider = run.link("images, a slider selects the epoch", "model-metrics")
+    slider = run.link("images, with a slider for the epoch", "model-metrics")
     table = run.link("history.csv", "artifacts/train/history.csv")
     run.describe(
         f"A network 784 → {cfg.hidden} → 10 with {network.parameter_count:,} "
@@ -278,7 +278,7 @@ def _describe(
         f"**{metrics['val/accuracy']:.2%}** of the validation images correctly "
         f"(split={cfg.split}; {_best(metrics)}).",
         {
-            "Interactive page": "created by "
+            "Interactive page": "to create it, run "
             f"`python -m pipeline.inspect run={str(run.id)[:8]}`",
             "Learning curves": f"{curves}, {table}",
             "Weights of layer 1": slider,
@@ -288,7 +288,7 @@ def _describe(
 
 def _best(metrics: dict[str, float]) -> str:
     best, epoch = metrics["val/best_accuracy"], metrics["val/best_epoch"]
-    return f"at best {best:.2%}, after epoch {epoch}"
+    return f"best: {best:.2%} after epoch {epoch}"
 
 
 def _print_summary(

@@ -1,8 +1,9 @@
 """Show the recorded runs in a browser, in MLflow's UI.
 
-Reads MLflow's store in outputs/, and opens the list of the trained networks, or with
-run=<id> the page of this run. The server runs until Ctrl-C, for this machine only, on
-port 5000 or, if another program uses it, on a free one. Starts in 3 s.
+Reads MLflow's store in outputs/ and opens the list of the trained networks or, with
+run=<id>, the page of that run. The server uses port 5000 or, if another program uses
+that port, a free one. It is accessible only from this machine and runs until you press
+Ctrl-C. Starts in 3 s.
 """
 
 import threading
@@ -24,7 +25,7 @@ def ui(cfg: UiConfig) -> None:
             address = stack.enter_context(running)
         print(f"{address}\nPress Ctrl-C to stop.", flush=True)
         if cfg.browser and not webbrowser.open(address):
-            print("no browser was found: open this address yourself", flush=True)
+            print("no browser was found: open this address in one", flush=True)
         threading.Event().wait()
 
 

@@ -29,7 +29,7 @@ from pipeline.paths import conf_dir
 
 Schema = type[StageConfig]
 Values = Mapping[str, Any]  # by key
-Texts = dict[str, str]  # values as they are typed
+Texts = dict[str, str]  # values as typed
 TRAIN_ONLY = "is an option of python -m pipeline.train only"
 LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
 REFUSED = {  # why settings of Hydra are rejected; the keys match the start of a setting
@@ -193,7 +193,7 @@ def experiments() -> dict[str, Path]:
 
 
 def _compose(settings: Texts) -> tuple[Texts, Any]:
-    """Return the values of an experiment as they are typed, and Hydra's settings."""
+    """Return the values of an experiment as typed, and Hydra's settings."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException

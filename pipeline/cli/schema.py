@@ -48,7 +48,7 @@ class StageConfig(BaseModel):
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
-        """Return a message for each conflict, also where single values are invalid."""
+        """Return a message for each conflict, even if single values are invalid."""
         return []
 
     @classmethod

@@ -123,9 +123,9 @@ class EvaluationResult:
     def plot_mistakes(self) -> Image.Image:
         """Plot the most confident wrong predictions."""
         count = int((self.test_set.data.labels != self.predictions).sum())
-        title = f"{self.test_set.name}: {count:,} images are classified wrongly"
+        title = f"{self.test_set.name}: {count:,} images are misclassified"
         if count > MAX_MISTAKES:
-            title += "; the most confident answers"
+            title += "; these are the most confident mistakes"
         return plots.image_grid(self.mistakes(), title=title, columns=6, side=112)
 
     def plot(self) -> Image.Image:

@@ -28,8 +28,8 @@ PROBE_STEPS = (0, 2, 5)  # steps of gradient descent after which its line is sho
 class LinearProbe:
     """Lines that predict the sum of a neuron of layer_2 from a single input.
 
-    They show gradient descent with the smallest possible model, of two parameters. The
-    inputs of layer_2 spread over many values, while most pixels are 0 or 1.
+    They show gradient descent with the smallest possible model: two parameters. The
+    input is an output of layer_1, which varies smoothly; most pixels are 0 or 1.
     """
 
     hidden: int  # the neuron of layer_1 whose output is x, from 0

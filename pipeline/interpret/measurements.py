@@ -132,7 +132,7 @@ def least_squares_line(
 def descend_line(
     x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], *, steps: int
 ) -> FittedLine:
-    """Fit a line by some steps of gradient descent from m = c = 0.
+    """Fit a line by this many steps of gradient descent from m = c = 0.
 
     A step reduces half the mean squared error. The trace of its second derivative is
     1 + mean(x²). A learning rate of a quarter of the inverse never overshoots.

@@ -139,7 +139,7 @@ def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> Imag
 
 
 def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
-    """Return the absolute weight that is drawn in full colour: 1 % are larger."""
+    """Return the absolute weight drawn in full colour; 1 % of them are larger."""
     return float(np.quantile(np.abs(weights), 0.99))
 
 
@@ -164,7 +164,7 @@ def write_terms(
         grey = "the pixel is 0 in all training images"
         plots.image_rows(
             images,
-            title="The weights of a neuron times the pixels are the products",
+            title="The weights of a neuron, the pixels, and their products",
             side=8 * SIDE,
             legend=colour_scale("negative", "positive", size=13, frozen=grey),
         ).save(folder / "terms.png")
@@ -223,7 +223,7 @@ def write_comparison(
     images = comparison_images(comparison, frozen_pixels, scale=scale)
     plots.image_grid(
         images,
-        title="Matched neurons of A and B with the correlation of their outputs",
+        title="Matched neurons of A and B, with the correlation of their outputs",
         columns=IMAGES_PER_ROW,
         legend=_legend(scale, grey="the weights never changed"),
     ).save(folder / "matches.png")

@@ -158,12 +158,12 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
     lines = ["Each product is computed before its factors are rounded."]
     for example in {p.layer: p for p in reversed(pre_activations)}.values():
         location = example.main_weight
-        assert location.row is not None  # it is no bias
+        assert location.row is not None  # it is not a bias
         weight, _ = example.term_names[location.row].split("·")
         lines.append(
             f"{weight} of {example.neuron} belongs to "
-            f"{example.input_names[location.row]} and is {location.name}: arrays count "
-            "from 0."
+            f"{example.input_names[location.row]} and is {location.name}: array "
+            "indices start at 0."
         )
     return "\n".join(lines)
 

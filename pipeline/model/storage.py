@@ -169,8 +169,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise FileNotFoundError(f"{path} is missing{remedy}")
     try:
         if not path.is_file():
-            raise UserError("it is a folder or another special file")
-        # It is opened twice, because safetensors calls an unreadable file missing.
+            raise UserError("it is a folder or a special file")
+        # Opened twice: safetensors reports an unreadable file as missing.
         with path.open("rb"), safe_open(path, framework="np") as stored:
             tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
             metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
@@ -306,7 +306,7 @@ class TrainedModel:
         """The metrics after each epoch, by name; {} if they have no file.
 
         Raises:
-            UserError: If the file is damaged or has another number of epochs.
+            UserError: If the file is damaged or has a different number of epochs.
         """
         path = self.path.with_name(CURVES_FILE)
         if not path.is_file():
@@ -316,7 +316,7 @@ class TrainedModel:
             cells = np.array([line.split(",") for line in lines], float)
             table = dict(zip(header.split(","), cells.T.tolist(), strict=True))
         except UNREADABLE:
-            raise UserError(f"{path} is damaged: it is no table of numbers") from None
+            raise UserError(f"{path} is damaged: it is not a numeric table") from None
         epochs = table.pop("epoch", None)
         if epochs != [*range(1, self.epochs + 1)] or not np.isfinite(cells).all():
             raise UserError(f"{path} does not belong to the network in the same folder")

@@ -25,7 +25,7 @@ from pipeline.plots.common import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FEW = 10  # images; their accuracy says little
+FEW = 10  # images; the accuracy of fewer is uncertain
 
 
 def evaluation_scores(
@@ -86,7 +86,7 @@ def _reliability_diagram(
     from matplotlib.ticker import PercentFormatter
 
     counts, confidence, accuracy = bins.T
-    ideal = "ideal: as accurate as confident"
+    ideal = "ideal: accuracy equals confidence"
     axes.plot([0, 1], [0, 1], "--", color=MUTED, label=ideal)
     few = counts < FEW
     axes.plot(confidence[~few], accuracy[~few], "o-", color=POSITIVE, label="network")

@@ -48,7 +48,7 @@ def neuron_responses(
     figure = new_figure(1040, 130 + 26 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
     cost_format = ".1f" if costs[:, 0].max() >= 0.01 else ".2f"
-    cost_title = "Accuracy lost without it (percentage points; blue: gained)"
+    cost_title = "Ablation cost in percentage points (blue: accuracy gained)"
     outputs, gains = colour_map(PAPER, POSITIVE), colour_map(POSITIVE, PAPER, NEGATIVE)
     for axes, values, columns, colours, title, form in (
         (left, means, class_names, outputs, f"Mean output for each {noun}", ".1f"),

@@ -94,6 +94,6 @@ def _restore_files(child: "RecordedRun", folder: Path, job: Job) -> None:
             shutil.copy(child.folder / "train" / name, written)
         if not read_training(job, written):
             raise UserError(
-                f"{child.folder} has lost the files of {job.name}: delete its run "
+                f"the files of {job.name} in {child.folder} are lost: delete its run "
                 f"{child.run_id} in MLflow, then run the same command again to train it"
             )

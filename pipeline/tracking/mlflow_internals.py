@@ -25,7 +25,7 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of arti
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
 }
-# Of the browser's storage: whether the UI has opened the chat panel before.
+# Key in the browser's storage: whether the UI has opened the chat panel before.
 ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
 VIEW_QUERY = "viewStateShareKey"  # in the address of a list of runs: the key of a view
 VIEW_TAG = "mlflow.sharedViewState."  # the tag of an experiment, before this key
@@ -52,11 +52,11 @@ def relocate_artifacts(database: Path, before: str, after: str) -> None:
 
 
 def image_files(key: str, step: int) -> tuple[str, str]:
-    """Return the artifacts of an image that the UI displays on a slider over the steps.
+    """Return the paths of an image that the UI displays on a slider over the steps.
 
-    These are the image and its thumbnail. MLflow gives them another time and another
-    identifier whenever an image is logged; here, an image that is logged again replaces
-    the first.
+    They are the artifacts of the image and its thumbnail. MLflow's own paths contain a
+    time and a random identifier; with these, an image that is logged again replaces the
+    first.
     """
     stem = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{step}+0"
     return f"{stem}.png", f"{stem}+compressed.webp"
@@ -78,7 +78,7 @@ def saved_view(name: str, state: Mapping[str, Any]) -> str:
 async def _without_assistant(request: Any, call_next: Any) -> Any:  # noqa: ANN401
     """Serve the UI's page so that it does not open the chat panel at the first visit.
 
-    The panel takes a quarter of a laptop's screen. Its button stays.
+    The panel takes a quarter of a laptop's screen. Its button remains.
     """
     from starlette.responses import HTMLResponse
 
@@ -94,8 +94,8 @@ async def _without_assistant(request: Any, call_next: Any) -> Any:  # noqa: ANN4
 def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]:
     """Run MLflow's server in a thread until the block ends; wait until it answers.
 
-    `mlflow ui` would start two more processes, which takes twice as long, and which
-    remain if this one is killed.
+    `mlflow ui` would start two more processes. That takes twice as long, and they
+    would remain if this one is killed.
 
     Args:
         uri: The address of the database.

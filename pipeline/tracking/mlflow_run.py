@@ -151,7 +151,7 @@ class MlflowRun(Run):
         self.describe_results(results or {})
 
     def describe_results(self, results: Mapping[str, str]) -> None:
-        """Update the last paragraph: the UI shows five lines of a description."""
+        """Update the entries, all in one paragraph: the UI shows only five lines."""
         note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
         text, gap, paragraph = note.rpartition("\n\n")
         entries = dict(re.findall(r"\*\*(.+?)\*\*: (.+?)(?: · |$)", paragraph))

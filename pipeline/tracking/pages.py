@@ -1,4 +1,4 @@
-"""MLflow's pages: their addresses, and what an experiment shows on its own pages.
+"""Addresses of MLflow's pages, and the tags that configure an experiment's pages.
 
 An address begins with #, so that a link works on any server.
 """
