@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "sweeps": {"cli", "datasets", "model", "plots", "tracking", "training"},
 }
 # Modules that every package may use; they import nothing but one another.
-SHARED = {"__init__", "files", "paths", "process", "terminal"}
+SHARED = ["__init__", "files", "paths", "process", "terminal"]
 LIBRARIES = {"hydra": "cli", "mlflow": "tracking", "matplotlib": "plots"}
 MODULES = sorted(PIPELINE.rglob("*.py"))
 
