@@ -149,7 +149,7 @@ def _explain_neurons(
     weight = sums[neurons[0]].main_weight.name
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
     print(f"\nfiles  {displayed(folder)}")
-    print(next_steps({command: "shows how one weight changed"}))
+    print(next_steps({command: "shows its history"}))
 
 
 def _show_weight(

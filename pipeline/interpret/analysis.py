@@ -41,7 +41,7 @@ class LinearProbe:
     @property
     def best(self) -> FittedLine:
         """The line of least squares, where gradient descent ends."""
-        return self.lines["in the end"]
+        return self.lines["best fit"]
 
 
 @dataclass(frozen=True)
@@ -160,5 +160,5 @@ class ModelAnalysis:
             f"after {n} steps": measurements.descend_line(x, y, steps=n)
             for n in PROBE_STEPS
         }
-        lines["in the end"] = measurements.least_squares_line(x, y)
+        lines["best fit"] = measurements.least_squares_line(x, y)
         return LinearProbe(hidden, output, x, y, lines)

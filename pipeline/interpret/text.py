@@ -82,8 +82,8 @@ def _arrays(analysis: ModelAnalysis) -> str:
     ]
     total = analysis.trained.network.parameter_count
     rows.append(["total", "", "", f"{total:,}", ""])
-    columns = ["array", "in Keras", "in PyTorch", "numbers", "because"]
-    return table(columns, rows, left=["array", "because"])
+    columns = ["array", "in Keras", "in PyTorch", "numbers", "why"]
+    return table(columns, rows, left=["array", "why"])
 
 
 def _outputs(hidden: list[PreActivation]) -> str:
