@@ -49,6 +49,7 @@ threadpool_limits(1)  # of NumPy, which is loaded before this file
 # Processes that tests start receive Ctrl-C, even where the tests ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+BROWSER_TIMEOUT = 180_000  # milliseconds, for a busy machine
 RUN_STAGE = "import runpy; runpy.run_module('pipeline.{stage}', run_name='__main__')"
 
 
@@ -336,6 +337,22 @@ def clone_project():
         return Workspace(folder / "outputs")
 
     return clone
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The Chromium of this machine; a process can control only one."""
+    executable = Path("/usr/bin/chromium")  # Debian's
+    if not executable.exists():
+        pytest.skip(f"{executable} is missing: apt-get install chromium")
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable,
+            args=["--no-sandbox", "--disable-gpu"],
+            timeout=BROWSER_TIMEOUT,
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

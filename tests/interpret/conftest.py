@@ -1,7 +1,6 @@
 """Analyses of two networks, and the report page in a real Chromium, offline."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +16,7 @@ from pipeline.model import (
 )
 from pipeline.training import train
 
-CHROMIUM = Path("/usr/bin/chromium")  # Debian's
 TIMEOUT = 180_000  # milliseconds, for a busy machine
-FLAGS = ("--no-sandbox", "--disable-gpu")
 
 
 @pytest.fixture(scope="package")
@@ -51,17 +48,15 @@ def html(analysis):
 
 
 @pytest.fixture(scope="package")
-def open_page(tmp_path_factory):
+def open_page(chromium, tmp_path_factory):
     """Return a function that opens HTML from disk, offline, without errors in it."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
     errors = []
 
     def open_(html, *, width=1300, height=900):
         path = tmp_path_factory.mktemp("report") / "report.html"
         path.write_text(html)
         size = {"width": width, "height": height}
-        page = browser.new_page(offline=True, viewport=size)
+        page = chromium.new_page(offline=True, viewport=size)
         page.set_default_timeout(TIMEOUT)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.requests = []
@@ -70,10 +65,5 @@ def open_page(tmp_path_factory):
         page.frames[-1].locator("#answer strong").wait_for()
         return page
 
-    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, timeout=TIMEOUT
-        )
-        yield open_
-        browser.close()
+    yield open_
     assert errors == []

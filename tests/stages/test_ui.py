@@ -4,14 +4,12 @@ import contextlib
 import re
 import signal
 import socket
-from pathlib import Path
 
 import pytest
 import requests
 
 from pipeline import UserError
 
-CHROMIUM = Path("/usr/bin/chromium")  # Debian's
 TIMEOUT = 60_000  # milliseconds, for a busy machine
 
 
@@ -34,17 +32,12 @@ def ui(finished, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(ui):
+def page(chromium):
     """A page of a laptop's size in Chromium."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    with pytest.importorskip("playwright.sync_api").sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        page = browser.new_page(viewport={"width": 1366, "height": 768})
-        page.set_default_timeout(TIMEOUT)
-        yield page
-        browser.close()
+    page = chromium.new_page(viewport={"width": 1366, "height": 768})
+    page.set_default_timeout(TIMEOUT)
+    yield page
+    page.close()
 
 
 def test_the_list_of_runs_is_opened_on_a_free_port_for_this_machine_only(ui):
