@@ -9,7 +9,7 @@ function showSizes() {
     ["layer 2, weights", `${hidden}\u00a0×\u00a0${CLASSES}`, hidden * CLASSES,
       `one from each of ${neurons} to each of ${CLASSES} ${classes}`],
     ["layer 2, biases", `${CLASSES}`, CLASSES, `one for each ${noun}`],
-    ["all", "", size, ""],
+    ["total", "", size, ""],
   ];
   $("sizes-table").replaceChildren(
     tableRow(["array", "shape", "parameters", "why"], "", "th"),
