@@ -50,6 +50,15 @@ threadpool_limits(1)  # of NumPy, which is loaded before this file
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BROWSER_TIMEOUT = 180_000  # milliseconds, for a busy machine
+# Python code that writes the names of all files that a process opens to a file. The
+# process ends with os._exit, so each name is written at once.
+LIST_OPENED = """
+import os, sys
+def write(event, arguments, end=os.open({path!r}, os.O_WRONLY | os.O_CREAT)):
+    if event == "open":
+        os.write(end, (str(arguments[0]) + "\\n").encode())
+sys.addaudithook(write)
+"""
 RUN_STAGE = "import runpy; runpy.run_module('pipeline.{stage}', run_name='__main__')"
 
 
@@ -392,7 +401,8 @@ def finished(tmp_path_factory, mnist):
             made = new_workspace(folder / "outputs")
             done = made.run("train", "hidden=20", "epochs=20")
             made.run("evaluate")
-            made.run("inspect")
+            opened = LIST_OPENED.format(path=str(folder / "opened.txt"))
+            made.run("inspect", before=opened)
             (folder / "printed.txt").write_text(done.stdout)
     return Workspace(folder / "outputs")
 
