@@ -67,11 +67,7 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
         if finished:
             restore_folders(jobs, folder, finished)
         if finished and not missing_jobs(jobs, folder):
-            print("this sweep is finished; resume=false trains it again")
-            settings = group_by_setting([read_outcome(job, folder) for job in jobs])
-            if not (folder / "sweep.csv").exists():  # the folder was deleted
-                write_report(settings, folder, title=name)
-            print_report(settings, folder, finished)
+            _print_finished(jobs, folder, finished, title=name)
             return
         with tracker.start_run(
             name=name,
@@ -100,6 +96,17 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
                 cause = f"{error}; " if error else ""
                 message = f"{cause}{count}: {', '.join(failed)}"
                 raise UserError("\n  ".join([message, *_program_errors(jobs, folder)]))
+
+
+def _print_finished(
+    jobs: Sequence[Job], folder: Path, run: "Run", *, title: str
+) -> None:
+    """Print the report of a finished sweep; write it again if it was deleted."""
+    print("this sweep is finished; resume=false trains it again")
+    settings = group_by_setting([read_outcome(job, folder) for job in jobs])
+    if not (folder / "sweep.csv").exists():
+        write_report(settings, folder, title=title)
+    print_report(settings, folder, run)
 
 
 def _program_errors(jobs: Sequence[Job], folder: Path) -> list[str]:
