@@ -117,6 +117,11 @@ def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     tour.locator("#guess-value").fill("")
     tour.keyboard.press("ArrowLeft")
     assert text(tour, "#tour-count") == "Step 2 of 8"
+    for layer in ("#neurons .tile > button", "#outputs button"):
+        tour.locator(layer).first.focus()
+        tour.keyboard.press("ArrowRight")  # moves the focus to the next neuron
+        assert text(tour, "#tour-count") == "Step 2 of 8"
+    tour.locator("#tour").focus()
     for _ in range(5):
         tour.keyboard.press("ArrowRight")
     tour.locator("#guess-show").click()

@@ -196,15 +196,18 @@ $("guess").addEventListener("submit", (event) => {
   const { question } = currentStep().content();
   checkGuess(readNumber($("guess-value").value, question.isWhole));
 });
-// Escape leaves the tour; the arrow keys change the step, unless they move something else.
+// Escape leaves the tour and nothing else: it is handled before the panel sees it.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || tour.place === null) return;
+  event.preventDefault();
+  leaveTour();
+}, { capture: true });
+// The arrow keys change the step, unless they change something else: the focus among the
+// neurons, the selected pixel, or the value of an input.
 document.addEventListener("keydown", (event) => {
   const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-  if (tour.place === null || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (key === "Escape") {
-    event.preventDefault(); // the panel stays open
-    leaveTour();
-  } else if (step && !target.closest("canvas, input[type=range]") && !target.value)
-    goToStep(tour.place + step);
-}, { capture: true });
+  if (!step || tour.place === null || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (!event.defaultPrevented && !target.value) goToStep(tour.place + step);
+});
 onLoad(() => { $("start-tour").hidden = false; });
 onChange(showTour);
