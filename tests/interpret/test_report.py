@@ -18,6 +18,7 @@ from pipeline.model import (
     save_model,
     snapshot,
 )
+from pipeline.model.ood import images_of
 
 NAME = "hidden=20 seed=1"
 MNIST = spec("mnist")
@@ -563,6 +564,8 @@ def test_the_page_of_clothes_names_garments_and_no_digits(
     assert "10 garments" in words and "digit" not in words + " ".join(answers)
     said = {re.match(r"The network says (.+?) \(", answer)[1] for answer in answers}
     assert len(said) > 5 and said <= {*names}
+    phrases = page.evaluate("model.class_names.map((_, label) => imagesOf(label))")
+    assert phrases == [images_of(name) for name in names]  # as predict says it
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
 

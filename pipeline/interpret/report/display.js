@@ -42,8 +42,7 @@ const className = (label) => model.class_names[label];
 const isShort = (label) => className(label).length === 1;
 const classTitle = (label) => (isShort(label) ? `${model.noun} ` : "") + className(label);
 const example = (label) => (isShort(label) ? "a " : "") + className(label);
-const imagesOf = (label) =>
-  (isShort(label) ? `${className(label)}s` : `images labelled ${className(label)}`);
+const imagesOf = (label) => className(label) + (isShort(label) ? "s" : " images");
 const rowAndColumn = (pixel) => `row ${Math.floor(pixel / SIDE)}, column ${pixel % SIDE}`;
 
 let colours;
