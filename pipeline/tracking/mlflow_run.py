@@ -147,18 +147,20 @@ class MlflowRun(Run):
         self._client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
 
     def describe(self, text: str, results: Mapping[str, str] | None = None) -> None:
-        self.set_tags({NOTE_TAG: f"{text}\n\n"})
+        self.set_tags({NOTE_TAG: text})
         self.describe_results(results or {})
 
     def describe_results(self, results: Mapping[str, str]) -> None:
-        """Update the entries, all in one paragraph: the UI shows only five lines."""
+        """Update the entries, all in one paragraph: the UI shows only five lines.
+
+        Users also write into the description; a paragraph that does not consist of
+        entries only is theirs, and is never changed.
+        """
         note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
-        text, gap, paragraph = note.rpartition("\n\n")
-        entries = dict(re.findall(r"\*\*(.+?)\*\*: (.+?)(?: · |$)", paragraph))
-        paragraph = " · ".join(
-            f"**{title}**: {entry}" for title, entry in {**entries, **results}.items()
-        )
-        self.set_tags({NOTE_TAG: f"{text}{gap}{paragraph}"})
+        paragraphs = [*note.strip().split("\n\n"), ""]
+        place = next(n for n, text in enumerate(paragraphs) if not text or _split(text))
+        paragraphs[place] = _join({**_split(paragraphs[place]), **results})
+        self.set_tags({NOTE_TAG: "\n\n".join(paragraphs).strip()})
 
     def link(self, text: str, page: str) -> str:
         return f"[{text}]({pages.run_page(self._experiment_id, self.id, page)})"
@@ -199,3 +201,14 @@ class MlflowRun(Run):
 
     def viewing_hint(self) -> str:
         return f"run    {self.label}\nview   python -m pipeline.ui\n"
+
+
+def _split(paragraph: str) -> dict[str, str]:
+    """Return the entries of a paragraph; {} if it also contains something else."""
+    entries = dict(re.findall(r"\*\*(.+?)\*\*: (.+?)(?: · |$)", paragraph))
+    return entries if _join(entries) == paragraph else {}
+
+
+def _join(entries: Mapping[str, str]) -> str:
+    """Return a paragraph with these entries."""
+    return " · ".join(f"**{title}**: {entry}" for title, entry in entries.items())

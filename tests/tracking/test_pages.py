@@ -18,6 +18,24 @@ def test_a_description_has_one_entry_per_title(store, start_run, client):
     )
 
 
+def test_a_remark_in_a_description_is_never_changed(store, start_run, client):
+    with start_run(store) as run:
+        run.describe("A network.", {"Evaluation": "96 %"})
+    for note, expected in {
+        "A network.\n\n**Evaluation**: 96 %\n\nMine!": (
+            "A network.\n\n**Evaluation**: 97 %\n\nMine!"
+        ),
+        "**Evaluation**: 96 % · Mine!": (
+            "**Evaluation**: 96 % · Mine!\n\n**Evaluation**: 97 %"
+        ),
+        "Mine!": "Mine!\n\n**Evaluation**: 97 %",
+        "": "**Evaluation**: 97 %",
+    }.items():
+        client.set_tag(run.id, "mlflow.note.content", note)
+        run.describe_results({"Evaluation": "97 %"})
+        assert client.get_run(run.id).data.tags["mlflow.note.content"] == expected
+
+
 def test_a_named_experiment_has_a_note_and_a_view_with_links_to_itself(store, client):
     tracking.open_tracker("mlflow", store, server=None, experiment="my networks")
     experiment = client.get_experiment_by_name("my networks")
