@@ -87,7 +87,10 @@ async def _without_assistant(request: Any, call_next: Any) -> Any:  # noqa: ANN4
         return response
     page = b"".join([part async for part in response.body_iterator])
     script = f"<script>localStorage.setItem('{ASSISTANT_KEY}', 'true')</script>"
-    return HTMLResponse(page.replace(b"<head>", f"<head>{script}".encode(), 1))
+    page = page.replace(b"<head>", f"<head>{script}".encode(), 1)
+    del response.headers["content-length"]
+    # The others protect the page, for example from being a frame in another page.
+    return HTMLResponse(page, headers=response.headers)
 
 
 @contextmanager

@@ -45,7 +45,9 @@ def test_the_list_of_runs_is_opened_on_a_free_port_for_this_machine_only(ui):
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", base) and base[-5:] != ":5000"
     assert path.startswith("experiments/1/runs?workflowType=machine_learning")
     assert "Ctrl-C" in ui.stdout.readline()
-    assert requests.get(base, timeout=30).status_code == 200
+    response = requests.get(base, timeout=30)
+    assert response.status_code == 200
+    assert response.headers["X-Frame-Options"] == "SAMEORIGIN"
     host = {"Host": "evil.example"}
     assert requests.get(base, headers=host, timeout=30).status_code == 403
     # A server that listens on all addresses would answer on this one too.
