@@ -72,12 +72,17 @@ class Store:
         return [run for run in runs if run.info.lifecycle_stage == "active"] or runs
 
     def newest_experiment(self) -> Experiment:
-        """Return the experiment of the newest run."""
-        ids = [each.experiment_id for each in self.client.search_experiments()]
+        """Return the experiment of the newest run.
+
+        Raises:
+            OSError: If the database cannot be read.
+        """
         newest = ["attributes.start_time DESC"]
-        runs = self.client.search_runs(ids, order_by=newest, max_results=1)
-        newest_id = runs[0].info.experiment_id if runs else self.experiment_id
-        return self.client.get_experiment(newest_id)
+        with self.translate_errors("read"):
+            ids = [each.experiment_id for each in self.client.search_experiments()]
+            runs = self.client.search_runs(ids, order_by=newest, max_results=1)
+            newest_id = runs[0].info.experiment_id if runs else self.experiment_id
+            return self.client.get_experiment(newest_id)
 
     def create_run(self, name: str, tags: dict[str, str]) -> Run:
         """Create a run."""
