@@ -33,7 +33,7 @@ def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
     files.write_csv(folder / "neurons.csv", neurons)
     files.write_csv(folder / "pixels.csv", pixel_rows(analysis))
     columns = ["one", "other", "correlation"]  # a network with one neuron has no row
-    files.write_csv(folder / "alike.csv", analysis.pairs, columns)
+    files.write_csv(folder / "correlated.csv", analysis.pairs, columns)
     _write_plots(analysis, folder)
 
 
@@ -42,18 +42,18 @@ def summary(analysis: ModelAnalysis) -> dict[str, Any]:
     probe = analysis.probe
     lines = {
         progress: {"m": line.m, "c": line.c}
-        | {"missed": line.rmse, "explained": line.explained}
+        | {"rmse": line.rmse, "explained": line.explained}
         for progress, line in probe.lines.items()
     }
     return {
         **analysis.counts,
         "dataset": analysis.dataset.name,
         "split": analysis.trained.split,
-        "training_pictures": len(analysis.split.train),
+        "training_images": len(analysis.split.train),
         "accuracy": analysis.accuracy,
         "arrays": analysis.arrays,
-        "never_lit": np.flatnonzero(analysis.always_zero).tolist(),
-        "alike_from": HIGH_CORRELATION,
+        "always_zero_pixels": np.flatnonzero(analysis.always_zero).tolist(),
+        "high_correlation": HIGH_CORRELATION,
         "closest": analysis.pairs[0] if analysis.pairs else None,
         "neurons": neuron_rows(analysis),
         "path": {"input": neuron_name(1, probe.hidden)}
@@ -67,7 +67,7 @@ def neuron_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     for j in range(analysis.hidden):
         (most, least), costs = analysis.extremes(j), analysis.costs[j]
         rows.append(
-            {"neuron": neuron_name(1, j), "fires": float(analysis.rates[j])}
+            {"neuron": neuron_name(1, j), "activation_rate": float(analysis.rates[j])}
             | {f"mean_{d}": float(mean) for d, mean in enumerate(analysis.means[j])}
             | {"most": most, "least": least, "cost": float(costs[0])}
             | {f"cost_{d}": float(cost) for d, cost in enumerate(costs[1:])}
@@ -79,8 +79,8 @@ def pixel_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     """Return how often each pixel is not 0, and its number of frozen weights."""
     frozen = analysis.frozen
     return [
-        {"pixel": k, "row": k // SIDE, "column": k % SIDE, "lit": int(count)}
-        | ({} if frozen is None else {"unchanged": int(frozen[k].sum())})
+        {"pixel": k, "row": k // SIDE, "column": k % SIDE, "nonzero": int(count)}
+        | ({} if frozen is None else {"frozen": int(frozen[k].sum())})
         for k, count in enumerate(analysis.nonzero)
     ]
 
@@ -237,7 +237,7 @@ def comparison_rows(comparison: NetworkComparison) -> list[dict[str, Any]]:
         for method in ("activations", "weights"):
             match = getattr(comparison, f"by_{method}").get(j)
             row[f"by_{method}"] = neuron_name(1, match.b) if match else ""
-            row[f"alike_by_{method}"] = match.similarity if match else ""
+            row[f"similarity_by_{method}"] = match.similarity if match else ""
         rows.append(row)
     return rows
 

@@ -17,7 +17,7 @@ from pipeline.cli import InspectConfig, defaults, validate
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.model import load_trained_model, save_model
 
-TABLES = {"summary.json", "neurons.csv", "pixels.csv", "alike.csv"}
+TABLES = {"summary.json", "neurons.csv", "pixels.csv", "correlated.csv"}
 PLOTS = {"neurons.png", "exciting.png", "pixels.png", "path.png"}
 FILES = TABLES | PLOTS | {"report.html"}
 
@@ -65,17 +65,17 @@ def test_the_analysis_agrees_with_the_training(finished, folder):
     metrics = json.loads(finished.trained("metrics.json").read_text())
     assert summary["accuracy"] == pytest.approx(metrics["val/accuracy"])
     assert summary["untrained_weights"] == 1_340 and summary["parameters"] == 15_910
-    assert len(summary["never_lit"]) == 67
+    assert len(summary["always_zero_pixels"]) == 67
     pixels = read_csv(folder / "pixels.csv")
-    always_zero = [int(row["pixel"]) for row in pixels if row["lit"] == "0"]
-    assert always_zero == summary["never_lit"]
-    assert {row["unchanged"] for row in pixels if row["lit"] == "0"} == {"20"}
-    assert sum(int(row["unchanged"]) for row in pixels) == summary["frozen_weights"]
+    always_zero = [int(row["pixel"]) for row in pixels if row["nonzero"] == "0"]
+    assert always_zero == summary["always_zero_pixels"]
+    assert {row["frozen"] for row in pixels if row["nonzero"] == "0"} == {"20"}
+    assert sum(int(row["frozen"]) for row in pixels) == summary["frozen_weights"]
 
 
 def test_fields_and_columns_have_their_names(folder):
     summary = json.loads((folder / "summary.json").read_text())
-    fields = {"dataset", "split", "training_pictures", "correlated_pairs", "closest"}
+    fields = {"dataset", "split", "training_images", "correlated_pairs", "closest"}
     assert fields < {*summary}
     arrays = summary["arrays"]
     assert [*arrays[0]] == ["name", "keras_shape", "torch_shape", "size", "why"]
@@ -83,10 +83,16 @@ def test_fields_and_columns_have_their_names(folder):
     assert shapes == [[784, 20], [20], [20, 10], [10]]
     assert sum(array["size"] for array in arrays) == summary["parameters"]
     line = summary["path"]["lines"]["best fit"]
-    assert {*line} == {"m", "c", "missed", "explained"}
+    assert {*line} == {"m", "c", "rmse", "explained"}
     assert [len(row["most"]) for row in summary["neurons"]] == [4] * 20
     digits = range(10)
-    columns = ["neuron", "fires", *(f"mean_{d}" for d in digits), "most", "least"]
+    columns = [
+        "neuron",
+        "activation_rate",
+        *(f"mean_{d}" for d in digits),
+        "most",
+        "least",
+    ]
     columns += ["cost", *(f"cost_{d}" for d in digits)]
     assert [*read_csv(folder / "neurons.csv")[0]] == columns
 
@@ -115,7 +121,7 @@ def test_a_single_inactive_neuron_and_a_wrong_answer_are_described(
     assert "N11 0% always 0" in text
     assert "no pairs" in text and "784 pixels x 1 neuron " in text
     write_analysis(analysis, tmp_path)
-    assert (tmp_path / "alike.csv").read_text() == "one,other,correlation\n"
+    assert (tmp_path / "correlated.csv").read_text() == "one,other,correlation\n"
 
 
 def test_all_correlated_pairs_are_counted_and_rates_are_not_rounded_to_0(
