@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from pipeline.model import TrainedModel
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
-LOGGED = ("frozen_weights", "inactive_neurons")  # counts that MLflow compares
+# Counts in summary.json that MLflow compares; as "weights/", after the curves.
+LOGGED = {
+    "weights/frozen": "frozen_weights",
+    "weights/inactive_neurons": "inactive_neurons",
+}
 
 
 def inspect(cfg: InspectConfig) -> None:
@@ -113,8 +117,8 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         run.log_files("inspect", sorted(partial.iterdir()))
         link = run.link("report.html", "artifacts/inspect/report.html")
         run.describe_results({"Interactive page": link})
-        counts = {k: n for k, n in analysis.counts.items() if k in LOGGED}
-        metrics = {f"inspect/{key}": count for key, count in counts.items()}
+        counts = analysis.counts
+        metrics = {name: counts[key] for name, key in LOGGED.items() if key in counts}
         run.log_metrics(metrics, step=0)  # where MLflow draws bars
     print(f"{interpret.render_tutorial(analysis)}\n")
     page = "too large for a page"

@@ -274,7 +274,7 @@ def _describe(
     run.describe(
         f"A network 784 → {cfg.hidden} → 10 with {network.parameter_count:,} "
         f"parameters, trained on {dataset.name} for {epochs}. It classifies "
-        f"**{metrics['final/train_accuracy']:.2%}** of the training images and "
+        f"**{metrics['train/final_accuracy']:.2%}** of the training images and "
         f"**{metrics['val/accuracy']:.2%}** of the validation images correctly "
         f"(split={cfg.split}; {_best(metrics)}).",
         {
@@ -306,7 +306,7 @@ def _print_summary(
     answer, label = probabilities.index(max(probabilities)), val.labels[0]
     kind = "test" if cfg.split == "exercise" else "validation"
     scores = {
-        "train": ("final/train_", "of the trained network"),
+        "train": ("train/final_", "of the trained network"),
         "validation": ("val/", _best(metrics)),
     }
     rows = [

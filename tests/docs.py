@@ -125,8 +125,8 @@ def expected(results):
     answer, probability = answer_to_image_0(results)
     return (
         "| | loss | accuracy |\n| --- | --- | --- |\n"
-        f"| training, 60,000 images | {metrics['final/train_loss']:.3f} "
-        f"| **{percent(metrics['final/train_accuracy'])}** |\n"
+        f"| training, 60,000 images | {metrics['train/final_loss']:.3f} "
+        f"| **{percent(metrics['train/final_accuracy'])}** |\n"
         f"| validation, the 10,000 test images | {metrics['val/loss']:.3f} "
         f"| **{percent(metrics['val/accuracy'])}** |\n"
         f"| test image 0 | | a **{answer}**, with {probability} % |"
@@ -142,7 +142,7 @@ def answer_to_image_0(results):
 def seeds(results):
     """The last accuracies of five seeds, as Keras would print them."""
     runs = results["seeds"]["values"]
-    final = sorted(percent(run["final/train_accuracy"]) for run in runs)
+    final = sorted(percent(run["train/final_accuracy"]) for run in runs)
     running = [f"{100 * run['train/accuracy']:.1f}" for run in runs]
     return f"{', '.join(running)} %; the final ones are {final[0]} to {final[-1]}"
 

@@ -233,6 +233,4 @@ def test_a_clone_pulls_the_results_and_records_a_new_run(repository, tmp_path):
     assert created.info.run_id != run.info.run_id and created.info.status == "FINISHED"
     clone(sys.executable, "-m", "pipeline.inspect")
     (same,) = clone.workspace.runs()
-    assert {"evaluate/digits/accuracy", "inspect/frozen_weights"} <= set(
-        same.data.metrics
-    )
+    assert {"evaluate/digits/accuracy", "weights/frozen"} <= set(same.data.metrics)

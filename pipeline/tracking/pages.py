@@ -16,7 +16,7 @@ COLUMNS = {  # of the saved view, and their widths in pixels
     "attributes.`Run Name`": 215,
     "runDateAndNestInfo": 140,
     "metrics.`val/accuracy`": 105,
-    "metrics.`final/train_accuracy`": 140,
+    "metrics.`train/final_accuracy`": 140,
     "params.`hidden`": 70,
     "params.`seed`": 60,
     "params.`lr`": 60,

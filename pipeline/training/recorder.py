@@ -75,7 +75,7 @@ class Recorder:
         single: dict[str, float] = {
             "val/best_accuracy": best.epoch.metrics["val/accuracy"],
             "val/best_epoch": best.epoch.number,
-            **{f"final/train_{name}": train_score[name] for name in train_score},
+            **{f"train/final_{name}": train_score[name] for name in train_score},
         }
         # MLflow draws a single value as a labelled bar if its step is 0.
         self.run.log_metrics(single, step=0, time=self.history[-1].time)

@@ -121,7 +121,7 @@ class RecordedTraining:
                 f"{difference.mean():.2g} on average; the mean absolute weight is "
                 f"{np.abs(before).mean():.2g}"
             )
-            for name in ("final/train_accuracy", "val/accuracy"):
+            for name in ("train/final_accuracy", "val/accuracy"):
                 yield f"{name}: {self.metrics[name]:.4%}, now {metrics[name]:.4%}"
 
     def _environment_differences(self) -> Iterator[str]:

@@ -51,12 +51,10 @@ def test_all_files_are_in_the_folder_and_in_the_run(folder, client, recorded):
     artifacts = client.list_artifacts(recorded.info.run_id, "inspect")
     assert {file.path for file in artifacts} == {f"inspect/{name}" for name in FILES}
     metrics = recorded.data.metrics
-    logged = {key: metrics[key] for key in metrics if key.startswith("inspect/")}
     summary = json.loads((folder / "summary.json").read_text())
-    assert logged == {
-        f"inspect/{key}": summary[key] for key in ("frozen_weights", "inactive_neurons")
-    }
-    (point,) = client.get_metric_history(recorded.info.run_id, "inspect/frozen_weights")
+    assert metrics["weights/frozen"] == summary["frozen_weights"]
+    assert metrics["weights/inactive_neurons"] == summary["inactive_neurons"]
+    (point,) = client.get_metric_history(recorded.info.run_id, "weights/frozen")
     assert point.step == 0  # where MLflow draws a bar
 
 

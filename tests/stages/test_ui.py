@@ -60,7 +60,7 @@ def test_the_saved_view_has_the_columns_that_compare_networks(ui, page):
     page.goto(ui.address)
     page.get_by_role("button", name="Best networks first").wait_for()
     page.get_by_text("hidden=20 seed=1").wait_for()
-    expected = ["val/accuracy", "final/train_accuracy", "hidden", "seed", "lr"]
+    expected = ["val/accuracy", "train/final_accuracy", "hidden", "seed", "lr"]
     headings = page.locator("[role=columnheader]")
     boxes = [headings.filter(has_text=name).first.bounding_box() for name in expected]
     positions = [box["x"] for box in boxes]
@@ -77,7 +77,7 @@ def test_learning_curves_follow_six_bars_at_most_and_statistics_are_last(
     page.get_by_text("val/accuracy").first.wait_for()
     text = page.locator("body").inner_text()
     assert text.index("val/accuracy") < text.index("train/loss")
-    assert text.index("final/train_loss") < text.index("weights/layer_1")
+    assert text.index("train/final_loss") < text.index("weights/layer_1")
     page.goto(f"{run}/model-metrics?workflowType=machine_learning")
     section = page.locator("[data-testid=experiment-view-compare-runs-section-header]")
     section.first.wait_for()

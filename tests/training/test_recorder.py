@@ -29,7 +29,7 @@ def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network,
     assert load_trained_model(tmp_path / "model.safetensors").sha256 == sha256
     scores = {"val/best_accuracy": 0.4, "val/best_epoch": 1}
     score = training.score(network, few.train)
-    scores |= {f"final/train_{name}": score[name] for name in ("loss", "accuracy")}
+    scores |= {f"train/final_{name}": score[name] for name in ("loss", "accuracy")}
     assert [*final.items()] == [*VALUES.items(), *scores.items()]
     assert (tmp_path / "history.csv").read_text() == (
         "epoch,val/accuracy,val/loss,train/accuracy,train/loss\n"
