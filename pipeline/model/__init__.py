@@ -9,6 +9,7 @@ from pipeline.model.storage import (
     load_network,
     load_trained_model,
     network_from,
+    read_metrics,
     read_run_file,
     save_detector,
     save_history,

@@ -234,6 +234,18 @@ def read_run_file(path: Path) -> RunFile:
     return run
 
 
+def read_metrics(path: Path) -> dict[str, float]:
+    """Read a `metrics.json`; raise a UserError if it is damaged."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        metrics = {name: float(value) for name, value in content.items()}
+        if not {"final/train_accuracy", "val/accuracy"} <= metrics.keys():
+            raise ValueError
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{path} is damaged: it has no valid accuracies") from None
+    return metrics
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """A trained network, and the metadata of its training."""

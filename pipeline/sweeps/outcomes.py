@@ -3,7 +3,6 @@
 The workers print nothing; `print_progress` watches the files that they write.
 """
 
-import json
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -51,15 +50,13 @@ def read_outcome(job: Job, folder: Path) -> Outcome:
 
 def read_training(job: Job, folder: Path) -> Outcome | None:
     """Read the files of a training run; None if one of them is missing or damaged."""
-    from pipeline.model import load_network, read_run_file
+    from pipeline.model import load_network, read_metrics, read_run_file
 
     try:
         run = read_run_file(folder / RUN_FILE)
         network, _ = load_network(folder / MODEL_FILE)
-        accuracy = float(
-            json.loads((folder / METRICS_FILE).read_text())["val/accuracy"]
-        )
-    except (OSError, ValueError, TypeError, KeyError):
+        accuracy = read_metrics(folder / METRICS_FILE)["val/accuracy"]
+    except (OSError, UserError):
         return None
     count = network.parameter_count
     return Outcome(job, "", accuracy, count, run.seconds, run.run_id)

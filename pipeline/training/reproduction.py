@@ -13,7 +13,7 @@ import numpy as np
 from torch.nn.utils import parameters_to_vector
 
 from pipeline import UserError, datasets, files
-from pipeline.model import Network, TrainedModel, load_trained_model
+from pipeline.model import Network, TrainedModel, load_trained_model, read_metrics
 from pipeline.paths import METRICS_FILE, MODEL_FILE
 from pipeline.tracking import RecordedRun, find_training_run, provenance, sources
 
@@ -38,12 +38,12 @@ class RecordedTraining:
         """Read a training run from its artifacts.
 
         Raises:
-            UserError: If the store does not contain the run, or the run has no network.
+            UserError: If the store does not contain the run, the run has no network, or
+                one of its files is damaged.
         """
         run = find_training_run(run_id, store=store)
         model = load_trained_model(run.folder / "train" / MODEL_FILE)
-        metrics = (run.folder / "train" / METRICS_FILE).read_text()
-        return cls(run, model, json.loads(metrics))
+        return cls(run, model, read_metrics(run.folder / "train" / METRICS_FILE))
 
     def load_data(self, folder: Path) -> datasets.Dataset:
         """Load the data set of the training from the folder of all data sets.

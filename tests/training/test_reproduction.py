@@ -51,6 +51,17 @@ def test_metadata_that_is_no_hyperparameter_does_not_prevent_a_reproduction(work
     assert "reproduced byte for byte" in printed
 
 
+def test_damaged_metrics_are_refused_before_the_training(workspace):
+    recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
+    path = recorded.folder / "train" / "metrics.json"
+    content = path.read_bytes()
+    for damaged in (content[:50], b"[]", b"{}"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"train/metrics\.json is damaged"):
+            RecordedTraining.load(workspace.run_id(), store=workspace.outputs)
+    path.write_bytes(content)
+
+
 def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     changed = sources.training_hashes() | {"pipeline/training/loop.py": "another hash"}
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
