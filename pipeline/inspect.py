@@ -51,7 +51,7 @@ def inspect(cfg: InspectConfig) -> None:
         location = parse_parameter(cfg.weight) if cfg.weight else None
         outputs, store = outputs_dir(), store_dir()
         trained = select_trained_model(
-            run=cfg.run, model=cfg.model, outputs=outputs, store=store
+            run=cfg.run, model=cfg.model, outputs=outputs, store=store, history=True
         )
     neurons = find_neurons(neurons, hidden=trained.network.hidden)
     if location:

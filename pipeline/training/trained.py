@@ -17,6 +17,7 @@ def select_trained_model(
     model: str | None,
     outputs: Path,
     store: Path,
+    history: bool = False,
 ) -> TrainedModel:
     """Read the network of a run, of a file or, by default, of the last training run.
 
@@ -25,6 +26,7 @@ def select_trained_model(
         model: The path of a network's file.
         outputs: The folder with `train/`, the results of the last training run.
         store: The folder of the MLflow store.
+        history: Whether its weight history and learning curves are needed.
 
     Raises:
         FileNotFoundError: If a file is missing; the message says what creates it.
@@ -38,7 +40,7 @@ def select_trained_model(
         return load_trained_model(path)
     # Another training must not replace one of the files while they are read.
     with files.folder_lock(folder):
-        return load_trained_model(path).with_files_read()
+        return load_trained_model(path).with_files_read(history=history)
 
 
 def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:
