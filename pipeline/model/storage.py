@@ -239,7 +239,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     try:
         content = json.loads(path.read_text("utf-8"))
         metrics = {name: float(value) for name, value in content.items()}
-        if not {"final/train_accuracy", "val/accuracy"} <= metrics.keys():
+        if not {"train/final_accuracy", "val/accuracy"} <= metrics.keys():
             raise ValueError
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path} is damaged: it has no valid accuracies") from None
