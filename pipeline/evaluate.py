@@ -44,10 +44,8 @@ def evaluate(cfg: EvaluateConfig) -> None:
         from pipeline import files, tracking
         from pipeline.training import load_training_data, select_trained_model
 
-        trained = select_trained_model(
-            run=cfg.run, model=cfg.model, outputs=outputs, store=store
-        )
-    dataset = load_training_data(trained, outputs=outputs)
+        trained = select_trained_model(run=cfg.run, model=cfg.model)
+    dataset = load_training_data(trained)
     results, problems = _evaluate_sets(cfg, trained, dataset)
     with (
         status("writing and recording the results"),

@@ -49,10 +49,7 @@ def inspect(cfg: InspectConfig) -> None:
 
         neurons = parse_neurons(cfg.neuron) if cfg.neuron else []
         location = parse_parameter(cfg.weight) if cfg.weight else None
-        outputs, store = outputs_dir(), store_dir()
-        trained = select_trained_model(
-            run=cfg.run, model=cfg.model, outputs=outputs, store=store, history=True
-        )
+        trained = select_trained_model(run=cfg.run, model=cfg.model, history=True)
     neurons = find_neurons(neurons, hidden=trained.network.hidden)
     if location:
         location.check(hidden=trained.network.hidden)
@@ -62,7 +59,7 @@ def inspect(cfg: InspectConfig) -> None:
             print(f"{name} kernel {kernel.shape}\n{kernel}\n")
             print(f"{name} bias {bias.shape}\n{bias}\n")
         return
-    dataset = load_training_data(trained, outputs=outputs)
+    dataset = load_training_data(trained)
     if neurons:
         _explain_neurons(cfg, neurons, trained, dataset)
     elif location:
@@ -82,9 +79,7 @@ def _other_network(against: str) -> "TrainedModel":
     run, model = (None, against) if is_file else (against, None)
     try:
         with status("loading the other network"):
-            return select_trained_model(
-                run=run, model=model, outputs=outputs_dir(), store=store_dir()
-            )
+            return select_trained_model(run=run, model=model)
     except UserError as error:
         if is_file:
             raise

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pipeline import SIDE, UserError
 from pipeline.cli import PredictConfig, stage
 from pipeline.files import printable
-from pipeline.paths import displayed, outputs_dir, store_dir
+from pipeline.paths import displayed, outputs_dir
 from pipeline.terminal import command_line, next_steps, probability_bars, status, wrap
 
 if TYPE_CHECKING:
@@ -29,18 +29,16 @@ MAX_PLOTTED = 60  # images in preparation.png
 
 def predict(cfg: PredictConfig) -> None:
     """Load the network, classify each image, and write the predictions."""
-    outputs, store = outputs_dir(), store_dir()
+    outputs = outputs_dir()
     with status("loading the network"):
         from pipeline import datasets, files
         from pipeline.evaluation import classify, read_inputs
         from pipeline.training import load_training_data, select_trained_model
 
-        trained = select_trained_model(
-            run=cfg.run, model=cfg.model, outputs=outputs, store=store
-        )
+        trained = select_trained_model(run=cfg.run, model=cfg.model)
     listing, input_images = read_inputs(
         str(cfg.images),
-        lambda: load_training_data(trained, outputs=outputs),
+        lambda: load_training_data(trained),
         prepare=datasets.spec(trained.dataset).prepared_as_mnist,
     )
     if not trained.detector:

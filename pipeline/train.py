@@ -27,7 +27,7 @@ from pipeline.cli import (
 )
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.sweeps import run_sweep
-from pipeline.terminal import next_steps, status, table
+from pipeline.terminal import command_line, next_steps, status, table
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 
 NEXT = {
-    "python -m pipeline.predict images=0": "classifies test image 0",
-    "python -m pipeline.inspect": "writes an interactive page",
+    command_line("predict", "images=0"): "classifies test image 0",
+    command_line("inspect"): "writes an interactive page",
 }
 
 

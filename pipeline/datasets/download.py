@@ -27,7 +27,7 @@ import numpy as np
 from pipeline import PIXELS, SIDE, files
 from pipeline.datasets.dataset import LabelledImages
 from pipeline.datasets.idx import read_folder
-from pipeline.terminal import print_error
+from pipeline.terminal import new_console, print_error
 
 RAW_FILES = (
     "train-images-idx3-ubyte",
@@ -218,10 +218,9 @@ def _download(url: str) -> bytes:
 
 
 def _receive(url: str) -> bytes:
-    from rich.console import Console
     from rich.progress import wrap_file
 
-    content, console = bytearray(), Console(stderr=True)
+    content, console = bytearray(), new_console(stderr=True)
     hidden = not console.is_terminal
     with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:
         size = int(response.headers.get("Content-Length") or 0)

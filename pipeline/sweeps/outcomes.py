@@ -14,7 +14,7 @@ from pipeline import UserError
 from pipeline.files import printable
 from pipeline.paths import METRICS_FILE, MODEL_FILE, RUN_FILE
 from pipeline.sweeps.jobs import Job
-from pipeline.terminal import progress_bar, wrap
+from pipeline.terminal import new_console, progress_bar, wrap
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,7 @@ def print_progress(
 
     On a terminal, a progress bar appears below the lines.
     """
-    from rich.console import Console
-
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     waiting = [job for job in jobs if job in missing or job.problems]
     width = max(len(job.name) for job in jobs)
     bar = progress_bar(console)

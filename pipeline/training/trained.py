@@ -8,33 +8,26 @@ from pathlib import Path
 from pipeline import datasets, files, tracking
 from pipeline.datasets import Dataset
 from pipeline.model import TrainedModel, load_trained_model
-from pipeline.paths import MODEL_FILE
+from pipeline.paths import MODEL_FILE, outputs_dir, store_dir
 
 
 def select_trained_model(
-    *,
-    run: str | None,
-    model: str | None,
-    outputs: Path,
-    store: Path,
-    history: bool = False,
+    *, run: str | None, model: str | None, history: bool = False
 ) -> TrainedModel:
     """Read the network of a run, of a file or, by default, of the last training run.
 
     Args:
         run: The id of an MLflow run.
         model: The path of a network's file.
-        outputs: The folder with `train/`, the results of the last training run.
-        store: The folder of the MLflow store.
         history: Whether its weight history and learning curves are needed.
 
     Raises:
         FileNotFoundError: If a file is missing; the message says what creates it.
         UserError: If the store does not contain the run, or a file is damaged.
     """
-    folder = outputs / "train"
+    folder = outputs_dir() / "train"
     if run is not None:
-        folder = tracking.find_training_run(run, store=store).folder / "train"
+        folder = tracking.find_training_run(run, store=store_dir()).folder / "train"
     path = Path(model).expanduser() if model else folder / MODEL_FILE
     if run or model:
         return load_trained_model(path)
@@ -43,7 +36,7 @@ def select_trained_model(
         return load_trained_model(path).with_files_read(history=history)
 
 
-def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:
+def load_training_data(trained: TrainedModel) -> Dataset:
     """Load the data set of a training run.
 
     Raises:
@@ -51,4 +44,4 @@ def load_training_data(trained: TrainedModel, *, outputs: Path) -> Dataset:
         UserError: If its hash differs from the recorded one.
     """
     sha256 = trained.metadata.get("data_sha256")
-    return datasets.load(trained.dataset, folder=outputs / "data", sha256=sha256)
+    return datasets.load(trained.dataset, folder=outputs_dir() / "data", sha256=sha256)

@@ -9,14 +9,14 @@ def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_proje
     project = empty_project("selected", store=False)
     keys = {"dataset": "digits", "epochs": 2, "tracking": "none"}
     project.call("train", hidden=8, **keys)
-    outputs = project.outputs
-    places = {"run": None, "model": None, "outputs": outputs, "store": outputs}
-    trained = select_trained_model(**places, history=True)
+    with project.captured():
+        trained = select_trained_model(run=None, model=None, history=True)
     project.call("train", hidden=5, **keys)
     assert trained.history["layer_1.weight"].shape == (3, 8, 784)
     assert trained.detector.means.shape == (10, 784)
     # Only inspect needs the values of all epochs.
     project.trained("history.csv").write_text("damaged")
-    assert select_trained_model(**places).network.hidden == 5
-    with pytest.raises(ValueError, match=r"history\.csv is damaged"):
-        select_trained_model(**places, history=True)
+    with project.captured():
+        assert select_trained_model(run=None, model=None).network.hidden == 5
+        with pytest.raises(ValueError, match=r"history\.csv is damaged"):
+            select_trained_model(run=None, model=None, history=True)
