@@ -41,15 +41,22 @@ class SweepPoint:
 
 
 def sweep_accuracy(
-    lines: Mapping[str, Sequence[SweepPoint]], *, xlabel: str, title: str
+    lines: Mapping[str, Sequence[SweepPoint]],
+    *,
+    xlabel: str,
+    title: str,
+    ylabel: str = "validation accuracy",
 ) -> Image.Image:
     """Plot every training run as a dot, and the mean of each setting with error bars.
+
+    A setting with one seed has no error bar.
 
     Args:
         lines: The settings that a line connects, by the line's name in the legend.
         xlabel: The meaning of x; empty if the settings have no order, which are then
             not connected.
         title: The title.
+        ylabel: The meaning of the accuracies.
     """
     figure = new_figure(900, 520)
     axes = figure.subplots()
@@ -77,12 +84,13 @@ def sweep_accuracy(
             axes.tick_params(which="minor", labelbottom=False)
         else:
             axes.set_xticks([])
-    axes.set(xlabel=xlabel, ylabel="validation accuracy")
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
-    legend = (
-        "dots: training runs; line and bars: mean and standard deviation over seeds"
-    )
-    set_title(axes, f"{textwrap.fill(title, 80)}\n{legend}")
+    title = textwrap.fill(title, 80)
+    if any(len(p.accuracies) > 1 for points in lines.values() for p in points):
+        title += "\ndots: training runs; "
+        title += "line and bars: mean and standard deviation over seeds"
+    set_title(axes, title)
     if len(lines) > 1:
         axes.legend(fontsize=9, framealpha=0.9, edgecolor=LINE)
     simplify_axes(axes)
@@ -100,7 +108,7 @@ def _draw_line(
     """Draw a dot for each training run, and the mean of each setting with bars."""
     x = [point.x for point in points]
     means = [float(np.mean(point.accuracies)) for point in points]
-    stds = [np.std(p.accuracies, ddof=len(p.accuracies) > 1) for p in points]
+    stds = [_std(point.accuracies) for point in points]
     colour = style["color"]
     line = "-" if connect else ""
     axes.errorbar(x, means, stds, color=colour, linestyle=line, capsize=5, elinewidth=1)
@@ -108,6 +116,11 @@ def _draw_line(
     for point in points:
         xs = [point.x] * len(point.accuracies)
         axes.plot(xs, point.accuracies, linestyle="", markersize=5, alpha=0.7, **style)
+
+
+def _std(accuracies: Sequence[float]) -> float:
+    """Return the standard deviation over seeds; NaN, which is not drawn, for one."""
+    return float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else np.nan
 
 
 def _label_ticks(axes: "Axes", captions: Mapping[float, str], *, numbers: bool) -> None:
