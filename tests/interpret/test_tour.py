@@ -87,6 +87,7 @@ def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
             assert "20 neurons = 15,680 weights" in answer
         if title == "How the numbers were learned":
             assert text(tour, "#epoch-text").startswith("Before training")
+    assert "Another 111 weights never changed" in text(tour, "#tour-answer")
     assert text(tour, "#epoch-text").startswith("After epoch 20")  # as before the step
     assert text(tour, "#tour-next") == "Finish"
     tour.locator("#tour-next").click()

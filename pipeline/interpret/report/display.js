@@ -28,8 +28,8 @@ const plural = (count, noun) => `${integer(count)} ${noun}${count === 1 ? "" : "
 // A float16 has three significant decimal digits.
 const approximate = (value) => `about ${value < 0 ? MINUS : ""}` +
   Number(Math.abs(value).toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 9 });
-const signed = (value) => element("span",
-  { class: value < 0 ? "minus" : "plus" }, number(value));
+const signed = (value, text = number(value)) => element("span",
+  { class: value < 0 ? "minus" : "plus" }, text);
 
 const neuronName = (layer, neuron) => `N${layer}${neuron + 1}`;
 const inputName = (layer, input) => (layer === 1 ? `pixel ${input}` : neuronName(1, input));
@@ -78,5 +78,5 @@ function imageCanvas(image) {
 }
 
 const weightColour = (value) => diverging(value / finalNetwork().largeWeight);
-const templateColours = (neuron) => (pixel) => (model.alwaysZero.has(pixel)
+const templateColours = (neuron) => (pixel) => (isFrozen(pixel, neuron)
   ? colours.frozen : weightColour(network().parameter(1, pixel, neuron)));

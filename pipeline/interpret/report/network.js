@@ -39,11 +39,9 @@ class Network {
     this.biases = [part("layer_1.bias", hidden), part("layer_2.bias", CLASSES)];
   }
 
-  // Copy the weights of some pixels from another network.
-  copyWeights(pixels, { kernels: [kernel] }) {
-    for (const pixel of pixels)
-      for (let place = pixel; place < kernel.length; place += PIXELS)
-        this.kernels[0][place] = kernel[place];
+  // Copy the marked weights of layer 1 from another network.
+  copyWeights(marks, { kernels: [kernel] }) {
+    marks.forEach((mark, place) => { if (mark) this.kernels[0][place] = kernel[place]; });
   }
 
   // The size that 1 % of the weights of layer_1 exceed: the full colour of a template.

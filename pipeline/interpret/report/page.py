@@ -63,6 +63,9 @@ def page_data(
     trained, history = analysis.trained, analysis.history or {}
     network, test = trained.network, analysis.dataset.test
     train, val = analysis.split.train, analysis.split.val
+    frozen = analysis.frozen  # without a history, the weights of always-zero pixels
+    if frozen is None:
+        frozen = np.repeat(analysis.always_zero[:, None], analysis.hidden, axis=1)
     recorded = len(next(iter(history.values()), ()))
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
     rows = select_test_images(network, test)
@@ -73,6 +76,7 @@ def page_data(
         "image_labels": test.labels[rows],
         "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
+        "frozen": frozen.T.astype(np.uint8),
         "nonzero_rate": np.float32(analysis.nonzero / len(train)),
         "mean_level": np.float32(train.images.mean(axis=0).ravel() / 255),
     }

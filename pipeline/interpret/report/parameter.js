@@ -6,23 +6,25 @@ function showParameter() {
   if (input === undefined) return;
   const values = networks.map((each) => each.parameter(layer, input, neuron));
   const isPixel = layer === 1 && input !== null;
-  const isFrozen = isPixel && model.alwaysZero.has(input);
+  const isConstant = isPixel && isFrozen(input, neuron);
   $("t-parameter").replaceChildren(parameterName(layer, input, neuron), element("span",
     { class: "aside" }, `, one of ${integer(model.size)}`));
-  const isExact = state.epoch === last || isFrozen;
+  const isExact = state.epoch === last || isConstant;
   const value = (isExact ? (v) => number(v, 6) : approximate)(values[state.epoch]);
   const initial = values[0] === 0 ? "0" : approximate(values[0]);
   let change = `It started at ${initial} and ended at ${number(values[last], 6)}.`;
   if (!model.hasHistory) change = "Its value in earlier epochs is not available.";
-  else if (isFrozen) change = "It was never trained: its pixel is 0 in all training " +
-    "images, so it still has its initial random value, bit for bit.";
-  const usage = isPixel && !isFrozen ? " The pixel is nonzero in " +
-    `${percent(model.tensors.nonzero_rate[input], 2)} of the ` +
+  else if (isPixel && model.alwaysZero.has(input)) change = "It was never trained: its pixel " +
+    "is 0 in all training images, so it still has its initial random value, bit for bit.";
+  else if (isConstant) change = "It never changed: its gradient was 0 in every step, so it " +
+    "still has its initial random value.";
+  const usage = isPixel && !model.alwaysZero.has(input) ?
+    ` The pixel is above 0 in ${integer(litImages(input))} of ` +
     `${plural(model.training_images, "training image")}.` : "";
   $("parameter-text").textContent =
     `At the selected epoch, its value is ${value}. ${change}${usage}`;
   $("address").replaceChildren(addressDiagram(layer, input, neuron));
-  $("history").replaceChildren(model.hasHistory ? historyPlot(values, isFrozen) : "");
+  $("history").replaceChildren(model.hasHistory ? historyPlot(values, isConstant) : "");
 }
 
 const svgText = (x, y, content, attributes = {}) =>
@@ -70,7 +72,7 @@ function pixelGrid(pixel) {
   ];
 }
 
-function historyPlot(values, isFrozen) {
+function historyPlot(values, isConstant) {
   const { last, epochs } = model;
   const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];
   const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
@@ -87,8 +89,8 @@ function historyPlot(values, isFrozen) {
   svgText(width - right, height - 6, epochs[last], { "text-anchor": "end" }),
   svg("polyline", { fill: "none", "stroke-width": 2,
     points: values.map((value, place) => `${x(place)},${y(value)}`).join(" "),
-    stroke: isFrozen ? "var(--pale)" : "var(--positive)",
-    "stroke-dasharray": isFrozen ? "6 5" : "none" }),
+    stroke: isConstant ? "var(--pale)" : "var(--positive)",
+    "stroke-dasharray": isConstant ? "6 5" : "none" }),
   svg("circle", { cx: x(state.epoch), cy: y(now), r: 4, fill: "var(--selected)" }));
 }
 

@@ -37,7 +37,7 @@ function load({ tensors, metadata }) {
     new Network(tensors, hidden, epoch === last ? null : epoch));
   const alwaysZero = new Set([...Array(PIXELS).keys()].filter((pixel) =>
     tensors.nonzero_rate[pixel] === 0));
-  for (const each of networks) each.copyWeights(alwaysZero, networks[last]); // exact
+  for (const each of networks) each.copyWeights(tensors.frozen, networks[last]); // exact
   Object.assign(model, metadata, { tensors, hidden, networks, alwaysZero, last,
     hasHistory: last > 0,
     detector: "detector.means" in tensors ? { means: tensors["detector.means"],
@@ -49,6 +49,10 @@ function load({ tensors, metadata }) {
 
 const network = () => model.networks[state.epoch];
 const finalNetwork = () => model.networks[model.last];
+// Whether training never changed a weight of layer 1; `frozen` has a row for each neuron.
+const isFrozen = (pixel, neuron) => model.tensors.frozen[neuron * PIXELS + pixel] === 1;
+const litImages = (pixel) => // in which the pixel is above 0
+  Math.round(model.tensors.nonzero_rate[pixel] * model.training_images);
 const testImage = (row) =>
   model.tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
 

@@ -48,15 +48,20 @@ function showSum(result, changed) {
 function showEquation({ listed, others, bias, total }, { hidden, probabilities }) {
   const { layer, neuron } = state, bold = (text) => element("b", {}, text);
   $("equation").replaceChildren(`${layer === 1 ? "y" : "z"} = `,
-    ...listed.slice(0, 3).flatMap((term) =>
-      [signed(term.weight), `·${number(term.value)} + `]),
-    listed.length + others > 3 ? "… + " : "", signed(bias), " = ", bold(number(total)));
+    ...listed.slice(0, 3).flatMap((term, place) =>
+      [...summand(term.weight, place === 0), `·${number(term.value)}`]),
+    listed.length + others > 3 ? " + …" : "", ...summand(bias, listed.length === 0), " = ",
+    bold(number(total)));
   const output = ["output = max(0, y) = ", bold(number(Math.max(total, 0)))];
   if (layer === 1 && isChanged(state.interventions[neuron]))
     output.push("; changed: ", bold(number(hidden[neuron])));
   $("result").replaceChildren(...(layer === 1 ? output
     : ["probability = softmax(z) = ", bold(percent(probabilities[neuron], 2))]));
 }
+
+// A number with its sign: as an operator, except in front of a sum.
+const summand = (value, isFirst) => (isFirst ? [signed(value)]
+  : [value < 0 ? ` ${MINUS} ` : " + ", signed(value, number(Math.abs(value)))]);
 
 function showTerms({ listed, others, rest, bias, total }, { hidden }) {
   const { layer, neuron } = state, input = layer === 1 ? "pixel" : "neuron";

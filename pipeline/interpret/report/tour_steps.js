@@ -199,7 +199,7 @@ function softmaxStep() {
         answer: "It stays the same: all ten e^z are multiplied by e, so their ratios do not " +
           "change. Only the differences between the scores matter. The score of " +
           `${className(first)} is ${number(ahead, 2)} higher than that of ` +
-          `${className(second)}, so ${className(first)} is e^${number(ahead, 2)} = ` +
+          `${className(second)}, so ${className(first)} is e^${number(ahead, 2)} ≈ ` +
           `${factor(Math.exp(ahead))} times as probable.`,
       };
     } };
@@ -224,7 +224,7 @@ function trainingStep() {
     content: () => ({
       text: "Nobody chose these numbers. Training starts with small random weights, uses " +
         `${integer(model.training_images)} images${rounds}, and changes ` +
-        "all weights slightly after every few images to reduce the loss.",
+        "the weights slightly after every few images to reduce the loss.",
       question: numberQuestion(
         `What percentage of the ${images} validation images does the network classify ` +
           "correctly before training?",
@@ -244,6 +244,10 @@ function trainingStep() {
 function untrainedStep(neuron) {
   const { alwaysZero, hidden, tensors } = model, pixels = alwaysZero.size;
   const images = plural(model.training_images, "training image");
+  const others = sum(tensors.frozen) - pixels * hidden, are = others === 1 ? "weight" : "weights";
+  const unchanged = others ? ` ${pixels ? "Another " : ""}${integer(others)} ${are} never ` +
+    `changed${pixels ? " either" : ""}: ` +
+    "whenever the pixel was above 0, the neuron output 0 or the answer was already certain." : "";
   const rarest = tensors.nonzero_rate.indexOf(Math.min(...tensors.nonzero_rate));
   const end = ` That was the tour. Now ${model.drawable ? `draw a ${model.noun}` :
     "choose another image"}, switch a neuron off, or look up any number by its name.`;
@@ -253,24 +257,24 @@ function untrainedStep(neuron) {
     content: () => (pixels === 0 ? {
       text: `Each pixel is above 0 in some of the ${images}, so training could change ` +
         `every weight. Pixel ${rarest} is above 0 in the fewest images: ` +
-        `${percent(tensors.nonzero_rate[rarest], 2)}. Its weights changed little.`,
-      answer: end.trim(),
+        `${integer(litImages(rarest))}. Its weights changed little.`,
+      answer: `${unchanged}${end}`.trim(),
     } : {
       text: `${plural(pixels, "pixel")} ${pixels === 1 ? "is" : "are"} black in all ` +
         `${images}; here, ${pixels === 1 ? "its weight is" : "their weights are"} hatched. ` +
         "A weight times 0 is 0, so such a weight has no effect on the loss, and training " +
         "does not change it.",
-      question: numberQuestion("How many weights were never trained?", pixels * hidden, [
+      question: numberQuestion("How many weights belong to these pixels?", pixels * hidden, [
         [pixels, `These are the pixels. Each is connected to ${plural(hidden, "neuron")}.`],
         [0, "Look at the hatched pixels: their weights did not change."],
         [pixels * CLASSES, `Pixels are connected to the ${plural(hidden, "neuron")} of layer 1, ` +
           `not to the ten ${model.plural}.`],
-        [PIXELS, "Most pixels are not black in all images. Count the hatched ones."],
+        [PIXELS, "Most pixels are not black in all images. Count those that are."],
         [PIXELS * hidden, "That is all of layer 1. Most of these weights were trained."],
-        [pixels + hidden, "Each hatched pixel is connected to each neuron: multiply."],
-      ], { hint: `There are ${pixels} hatched pixels, each connected to ` +
-        `${plural(hidden, "neuron")}.` }),
+        [pixels + hidden, "Each of these pixels is connected to each neuron: multiply."],
+      ], { hint: `There are ${plural(pixels, "such pixel")}, each connected ` +
+        `to ${plural(hidden, "neuron")}.` }),
       answer: `${pixels} × ${integer(hidden)} = ${integer(pixels * hidden)} weights still ` +
-        `have their initial random values, bit for bit.${end}`,
+        `have their initial random values, bit for bit.${unchanged}${end}`,
     }) };
 }

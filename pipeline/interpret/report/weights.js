@@ -29,14 +29,15 @@ const neuronImages = ["weights", "image", "products"].map((name, place) => {
 
 function showPixel(pixel) {
   if (pixel == null) {
-    $("pixel-text").textContent = "Point at a pixel to see its product.";
+    const gesture = matchMedia("(hover: none)").matches ? "Tap" : "Point at";
+    $("pixel-text").textContent = `${gesture} a pixel to see its product.`;
     return;
   }
   const weight = network().parameter(1, pixel, state.neuron);
   const level = state.image[pixel] / 255;
   $("pixel-text").textContent = `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
     `${number(weight)} × pixel ${number(level)} = ${number(weight * level)}` +
-    (model.alwaysZero.has(pixel) ? "; this weight was never trained" : "");
+    (isFrozen(pixel, state.neuron) ? "; this weight never changed" : "");
 }
 
 function showImages({ pixels }) {
@@ -50,7 +51,7 @@ function showImages({ pixels }) {
   showPixel(state.input);
 }
 
-// Paint 28x28 pixels as squares; weights that were never trained are hatched.
+// Paint 28x28 pixels as squares; weights that never changed are hatched.
 function paintSquares(canvas, colourOf, isHatched) {
   const size = 12, context = canvas.getContext("2d");
   [canvas.width, canvas.height] = [SIDE * size, SIDE * size];
@@ -58,7 +59,7 @@ function paintSquares(canvas, colourOf, isHatched) {
     const [x, y] = [(pixel % SIDE) * size, Math.floor(pixel / SIDE) * size];
     context.fillStyle = `rgb(${colourOf(pixel)})`;
     context.fillRect(x, y, size, size);
-    if (isHatched && model.alwaysZero.has(pixel)) {
+    if (isHatched && isFrozen(pixel, state.neuron)) {
       context.strokeStyle = `rgb(${colours.muted})`;
       context.beginPath();
       context.moveTo(x + 2, y + size - 2);
@@ -81,8 +82,8 @@ function weightLegend() {
   const limit = number(finalNetwork().largeWeight, 2);
   return element("p", { class: "legend" }, `weight ≤ ${MINUS}${limit} `,
     element("span", { class: "gradient" }, "0"), ` ≥ ${limit}`,
-    ...(model.alwaysZero.size ? [element("span", { class: "unbroken" },
-      element("span", { class: "hatched" }), " never trained")] : []));
+    ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
+      element("span", { class: "hatched" }), " never changed")] : []));
 }
 
 onLoad(() => $("images-legend").append(weightLegend()));
