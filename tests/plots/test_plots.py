@@ -121,6 +121,23 @@ def test_pixels_that_are_always_0_are_grey():
     assert grey[1] > grey[0] + 100 * 15**2  # each pixel has at least 15x15
 
 
+def test_a_sweep_explains_its_error_bars_only_if_a_setting_has_several_seeds():
+    ink = [
+        np.count_nonzero(
+            np.asarray(
+                plots.sweep_accuracy(
+                    {"": [plots.SweepPoint(x, [0.9] * seeds, "") for x in (1.0, 2.0)]},
+                    xlabel="hidden",
+                    title="a title",
+                )
+            )
+            < 100
+        )
+        for seeds in (1, 2)
+    ]
+    assert ink[1] > ink[0] + 1000  # the explanation
+
+
 @pytest.mark.parametrize(("lines", "settings"), [(2, 2), (1, 30)])
 @pytest.mark.parametrize("xlabel", ["hidden", ""])  # empty: without an order
 def test_a_sweep_has_a_colour_for_each_line(lines, settings, xlabel):
