@@ -212,6 +212,7 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
         assert answer.startswith(f"The network says {verdict.answer} (")
         assert ("The answer is sure" in answer) == verdict.sure
         correct += verdict.answer == digit
+        assert "The network sees the last image." in text(page, "#steps-text")
     draw(page, [[(0.5, 0.5)]])  # a tap draws a dot
     assert sum(page.evaluate("[...drawnLevels()]")) > 1000
     assert correct >= 6  # of 7: strokes with corners are not handwriting
@@ -417,8 +418,8 @@ def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, trained, mni
     assert f"without the change, {before}." in effect
     beside = text(page, "#accuracy")  # the bars of layer 2, in view of the switch
     assert (
-        beside
-        == f"Correct: {after} of 1,000 test images; without the change, {before}."
+        beside == f"Final network: {after} of 1,000 test images correct; "
+        f"without the change, {before}."
     )
     bars = page.locator("#class-accuracies figure").first.get_attribute("aria-label")
     assert re.fullmatch(
@@ -553,7 +554,7 @@ def clothes_html(clothes):
     return report.render(clothes, name=NAME)
 
 
-@pytest.mark.parametrize("width", [390, 1366])
+@pytest.mark.parametrize("width", [390, 845, 1366])  # 845: the narrowest panel
 def test_the_page_of_clothes_names_garments_and_no_digits(
     open_page, clothes_html, width
 ):
@@ -565,6 +566,8 @@ def test_the_page_of_clothes_names_garments_and_no_digits(
     assert outputs.nth(9).get_attribute("aria-label").startswith(f"N210, {names[9]}: ")
     outputs.nth(7).click()
     assert text(page, "#t-sum") == f"N28: neuron 8 of layer 2, for {names[7]}"
+    table = page.locator(".scroll", has=page.locator("#softmax"))
+    assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth")
     softmax = page.locator("#softmax tr td:first-child").all_inner_texts()
     assert softmax[7:9] == [f"N28 ({names[7]})", f"N29 ({names[8]})"]
     page.locator("#gallery button").nth(1).click()

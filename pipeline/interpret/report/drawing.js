@@ -14,6 +14,7 @@ function clearBoard() {
     context.fillRect(0, 0, context.canvas.width, context.canvas.height);
   }
   $("steps").replaceChildren();
+  $("steps-text").hidden = true;
   pen = null;
 }
 
@@ -44,6 +45,7 @@ function useDrawing() {
     paintGrid(canvas, step.height, step.width, (place) => grey(step.data[place]));
     return element("figure", {}, canvas, element("figcaption", {}, name));
   }));
+  $("steps-text").hidden = !$("steps").children.length;
   show();
 }
 

@@ -55,7 +55,7 @@ function showEffect(_, changed) {
   $("effect").textContent = changes.length
     ? `${changes.join(", ")}: ${result}; without the change, ${correct(before)}.`
     : `No neuron is changed: ${result}.`;
-  $("accuracy").textContent = `Correct: ${correct(after)} of ${total}` +
+  $("accuracy").textContent = `Final network: ${correct(after)} of ${total} correct` +
     (changes.length ? `; without the change, ${correct(before)}.` : ".");
   $("class-accuracies").replaceChildren(...after.map((each, label) =>
     accuracyBars(label, before[label].correct, each)));
