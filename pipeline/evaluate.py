@@ -48,10 +48,10 @@ def evaluate(cfg: EvaluateConfig) -> None:
     dataset = load_training_data(trained)
     results, problems = _evaluate_sets(cfg, trained, dataset)
     with (
-        status("writing and recording the results"),
         tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run,
+        status("writing and recording the results"),
         files.atomic_folder(outputs / "evaluate") as folder,
     ):
         _write(results, folder)

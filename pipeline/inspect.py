@@ -100,10 +100,10 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
             name = run_name({**defaults(), **trained.metadata, "dataset": dataset.name})
     folder = outputs_dir() / "inspect"
     with (
-        status("drawing the plots and the page"),
         tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run,
+        status("drawing the plots and the page"),
         atomic_folder(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)

@@ -214,15 +214,11 @@ def _default_name(cfg: TrainConfig, dataset: "Dataset") -> str:
 
 
 def _open_tracker(cfg: TrainConfig) -> "Tracker":
-    with status("opening MLflow's store"):
-        from pipeline import tracking
+    from pipeline import tracking
 
-        return tracking.open_tracker(
-            cfg.tracking,
-            store_dir(),
-            server=cfg.server,
-            experiment=cfg.experiment_name,
-        )
+    return tracking.open_tracker(
+        cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
+    )
 
 
 def _start_recorder(

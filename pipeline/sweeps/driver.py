@@ -52,13 +52,12 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
     jobs = combine(command)
     values = next(job.values for job in jobs if not job.problems)
     launch = partial(launch_jobs, train, jobs, command.n_jobs)
-    with status("opening MLflow's store"):
-        tracker = tracking.open_tracker(
-            values["tracking"],
-            store_dir(),
-            server=values["server"],
-            experiment=values["experiment_name"],
-        )
+    tracker = tracking.open_tracker(
+        values["tracking"],
+        store_dir(),
+        server=values["server"],
+        experiment=values["experiment_name"],
+    )
     name = command.values["run_name"] or sweep_name(jobs)
     digest = _digest(jobs, _prepare_data(jobs))
     with _open_folder(digest, tracker, resume=values["resume"]) as folder:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import UserError
 from pipeline.paths import MODEL_FILE
-from pipeline.terminal import wrap
+from pipeline.terminal import status, wrap
 from pipeline.tracking import mirror
 from pipeline.tracking.interface import (
     RecordedRun,
@@ -46,12 +46,12 @@ def open_tracker(
     """
     if kind == "none":
         return Tracker()
-    opened = _open_store(store, experiment)
+    with status("opening MLflow's store"):
+        opened = _open_store(store, experiment)
+        from pipeline.tracking.mlflow_tracker import MlflowTracker
     if mirror.names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
         print(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-    from pipeline.tracking.mlflow_tracker import MlflowTracker
-
     return MlflowTracker(opened, server)
 
 

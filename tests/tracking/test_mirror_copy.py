@@ -167,7 +167,7 @@ def no_timeouts(monkeypatch):
 
 
 def test_a_training_run_its_evaluation_and_its_reproduction_are_copied(
-    empty_project, server, tmp_path, no_timeouts
+    empty_project, server, tmp_path, no_timeouts, monkeypatch
 ):
     project = empty_project("mirrored")
     text = project.call("train", dataset="digits", epochs=1, server=server.url)
@@ -176,7 +176,12 @@ def test_a_training_run_its_evaluation_and_its_reproduction_are_copied(
     assert address.startswith(server.url) and address.endswith(copy.info.run_id)
     assert_equal(project.outputs, server, tmp_path / "trained", count=1)
     project.call("evaluate")
-    project.call("evaluate", server=server.url)  # replaces what the first recorded
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal, with status lines
+    # This replaces what the first evaluation recorded.
+    text = project.call("evaluate", server=server.url)
+    monkeypatch.delenv("FORCE_COLOR")
+    cursor = "".join(re.findall(r"\x1b\[\?25([lh])", text))  # hidden or shown
+    assert "copying runs to" in text and "ll" not in cursor  # one status at a time
     (again,) = copies_on(server).values()
     assert again.info.run_id == copy.info.run_id
     assert "evaluate/digits/accuracy" in again.data.metrics
