@@ -8,8 +8,8 @@ report.html, to outputs/inspect/ and to the network's MLflow run. This takes 7 s
 
 These settings print one result instead: neuron= shows how a neuron computes its sum for
 an image, weight= the history of a parameter, against= a comparison with another
-network, and arrays=true all parameters. The first three are also written to
-outputs/answers/.
+network, and arrays=true the four arrays, abridged as NumPy does; the last line names
+the file with all values. The first three are also written to outputs/answers/.
 """
 
 # `python pipeline/train.py` would import this module in place of Python's `inspect`.
@@ -58,6 +58,7 @@ def inspect(cfg: InspectConfig) -> None:
             kernel, bias = getattr(trained.network, name).get_weights()
             print(f"{name} kernel {kernel.shape}\n{kernel}\n")
             print(f"{name} bias {bias.shape}\n{bias}\n")
+        print(f"all values  {displayed(trained.path)}")
         return
     dataset = load_training_data(trained)
     if neurons:
