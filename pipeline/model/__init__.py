@@ -2,18 +2,16 @@
 
 from pipeline.model.network import Dense, Network, batches, to_pixels
 from pipeline.model.ood import OodDetector, Verdict, fit_detector
+from pipeline.model.records import read_metrics, read_run_file
 from pipeline.model.storage import (
     VERSION,
     Snapshot,
-    TrainedModel,
     load_network,
-    load_trained_model,
     network_from,
-    read_metrics,
-    read_run_file,
     save_detector,
     save_history,
     save_model,
     snapshot,
     tensors_sha256,
 )
+from pipeline.model.trained_model import TrainedModel, load_trained_model

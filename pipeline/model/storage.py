@@ -1,16 +1,13 @@
 """The files of a trained network: its weights, their history and its OOD detector.
 
 They are safetensors files, which cannot contain code. The hyperparameters are stored
-with the weights, so loading needs no configuration.
+with the weights, so loading needs no configuration. `records` reads the text files.
 """
 
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +20,7 @@ from safetensors import numpy as safetensors
 from pipeline import CLASSES, PIXELS, UserError, files
 from pipeline.model.network import Network
 from pipeline.model.ood import OodDetector
-from pipeline.paths import (
-    CURVES_FILE,
-    DETECTOR_FILE,
-    HISTORY_FILE,
-    RUN_FILE,
-    outputs_dir,
-)
+from pipeline.paths import outputs_dir
 
 VERSION = 1  # of the format of these files and of checkpoints
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
@@ -118,6 +109,26 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
         value = f"{metadata['hidden']!r:.40}"
         raise UserError(f"{path}: hidden must match its shapes, {hidden}, got {value}")
     return network_from(tensors), metadata
+
+
+def load_history(path: Path, *, network: Network) -> Snapshot:
+    """Read the history whose last epoch is `network`; the inverse of `save_history`.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        UserError: If the file is damaged or its last epoch is another network.
+    """
+    history, _ = read_tensors(path)
+    last = snapshot(network)
+    if history.keys() != last.keys() or not all(
+        tensor.dtype == np.float32
+        and tensor.shape == (*history["layer_1.bias"].shape[:1], *last[name].shape)
+        and tensor[-1:].tobytes() == last[name].tobytes()
+        and np.isfinite(tensor).all()
+        for name, tensor in history.items()
+    ):
+        raise UserError(f"{path} does not belong to the network in the same folder")
+    return history
 
 
 def load_detector(path: Path, *, network: str) -> OodDetector:
@@ -212,156 +223,3 @@ def tensors_sha256(tensors: Mapping[str, np.ndarray]) -> str:
         digest.update(json.dumps(header).encode())
         digest.update(tensor.astype(tensor.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class RunFile:
-    """The content of `run.json`, which differs between equal training runs."""
-
-    run_id: str | None  # of the MLflow run; None if it was not recorded
-    seconds: float  # of all epochs together
-
-
-def read_run_file(path: Path) -> RunFile:
-    """Read a `run.json`; raise a UserError if it is damaged."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        run = RunFile(content["run_id"], float(content["seconds"]))
-        if run.run_id is not None and not re.fullmatch("[0-9a-f]{32}", run.run_id):
-            raise ValueError
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise UserError(f"{path} is damaged: it has no valid run_id and time") from None
-    return run
-
-
-def read_metrics(path: Path) -> dict[str, float]:
-    """Read a `metrics.json`; raise a UserError if it is damaged."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        metrics = {name: float(value) for name, value in content.items()}
-        if not {"train/final_accuracy", "val/accuracy"} <= metrics.keys():
-            raise ValueError
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise UserError(f"{path} is damaged: it has no valid accuracies") from None
-    return metrics
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A trained network, and the metadata of its training."""
-
-    network: Network
-    metadata: dict[str, Any]  # hyperparameters and data_sha256; {} if not recorded
-    path: Path  # the network's file
-    sha256: str  # `tensors_sha256` of the network
-    run_id: str | None  # the MLflow run of the training; None if not recorded
-
-    @property
-    def dataset(self) -> str:
-        """The data set of the training (see `datasets.spec`); by default MNIST."""
-        return str(self.metadata.get("dataset", "mnist"))
-
-    @property
-    def split(self) -> str:
-        """How the data set was split in the training."""
-        return str(self.metadata.get("split", "exercise"))
-
-    @property
-    def epochs(self) -> int:
-        """The number of epochs; 0 if that is not recorded."""
-        return int(self.metadata.get("epochs", 0))
-
-    @property
-    def detector_path(self) -> Path:
-        """The file of the out-of-distribution detector, which may be missing."""
-        return self.path.with_name(DETECTOR_FILE)
-
-    @property
-    def history_path(self) -> Path:
-        """The file of the weight history, which may be missing."""
-        return self.path.with_name(HISTORY_FILE)
-
-    @cached_property
-    def detector(self) -> OodDetector | None:
-        """The detector that was fitted with this network; None if it has no file."""
-        if not self.detector_path.exists():
-            return None
-        return load_detector(self.detector_path, network=self.sha256)
-
-    @cached_property
-    def history(self) -> Snapshot | None:
-        """The tensors of all epochs, from 0, stacked along a first axis, by name.
-
-        It is None if there is no history file.
-
-        Raises:
-            UserError: If the file is damaged or its last epoch is another network.
-        """
-        path = self.history_path
-        if not path.exists():
-            return None
-        history, _ = read_tensors(path)
-        network = snapshot(self.network)
-        if history.keys() != network.keys() or not all(
-            tensor.dtype == np.float32
-            and tensor.shape
-            == (*history["layer_1.bias"].shape[:1], *network[name].shape)
-            and tensor[-1:].tobytes() == network[name].tobytes()
-            and np.isfinite(tensor).all()
-            for name, tensor in history.items()
-        ):
-            raise UserError(f"{path} does not belong to the network in the same folder")
-        return history
-
-    @cached_property
-    def curves(self) -> dict[str, list[float]]:
-        """The metrics after each epoch, by name; {} if they have no file.
-
-        Raises:
-            OSError: If the file cannot be read.
-            UserError: If it is damaged or has a different number of epochs.
-        """
-        path = self.path.with_name(CURVES_FILE)
-        if not path.is_file():
-            return {}
-        try:
-            header, *lines = path.read_text("utf-8").splitlines()
-            cells = np.array([line.split(",") for line in lines], float)
-            table = dict(zip(header.split(","), cells.T.tolist(), strict=True))
-        except ValueError:
-            raise UserError(f"{path} is damaged: it is not a numeric table") from None
-        epochs = table.pop("epoch", None)
-        if epochs != [*range(1, self.epochs + 1)] or not np.isfinite(cells).all():
-            raise UserError(f"{path} does not belong to the network in the same folder")
-        return table
-
-    def with_files_read(self, *, history: bool) -> "TrainedModel":
-        """Read the files beside it now, before another training replaces them.
-
-        They take 2 ms with 20 hidden neurons and 40 ms with 1,000.
-
-        Args:
-            history: Whether to read the files with the values of all epochs, too.
-
-        Raises:
-            OSError: If one of the files cannot be read.
-            UserError: If it is damaged or belongs to another network.
-        """
-        _ = self.detector
-        if history:
-            _ = self.history, self.curves
-        return self
-
-
-def load_trained_model(path: Path) -> TrainedModel:
-    """Read a network, and the id of its run from `run.json` beside it.
-
-    Raises:
-        FileNotFoundError: If there is no network at `path`.
-        UserError: If one of the two files is damaged.
-    """
-    network, metadata = load_network(path)
-    run = path.with_name(RUN_FILE)
-    run_id = read_run_file(run).run_id if run.is_file() else None
-    sha256 = tensors_sha256(snapshot(network))
-    return TrainedModel(network, metadata, path, sha256, run_id)

@@ -1,6 +1,6 @@
 """Find the trained network that a command uses, and the data it was trained with.
 
-`pipeline/model/storage.py` reads the files themselves.
+`pipeline/model/trained_model.py` reads the files themselves.
 """
 
 from pathlib import Path
