@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import files
 from pipeline.tracking import pages
-from pipeline.tracking.store import open_store, path_from_uri
+from pipeline.tracking.store import complete_experiment, open_store, path_from_uri
 
 ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
 NAMES_TAG = "copy.tags"  # the names of the tags that the original had
@@ -88,15 +88,12 @@ class _Mirror:
         for original in dict.fromkeys(experiments):
             name = source.get_experiment(original).name
             experiment = self.server.get_experiment_by_name(name)
-            existing = experiment.experiment_id if experiment else None
-            self.experiment_ids[original] = existing or self._create_experiment(name)
+            if experiment is None:
+                created = self.server.create_experiment(name)
+                experiment = self.server.get_experiment(created)
+            complete_experiment(self.server, experiment)
+            self.experiment_ids[original] = experiment.experiment_id
         self.check_server()
-
-    def _create_experiment(self, name: str) -> str:
-        experiment_id: str = self.server.create_experiment(name)
-        for key, value in pages.experiment_tags(experiment_id).items():
-            self.server.set_experiment_tag(experiment_id, key, value)
-        return experiment_id
 
     def check_server(self) -> None:
         """Raise an error if the server does not answer or does not accept files."""
@@ -136,7 +133,7 @@ class _Mirror:
             yield from self._copy_models(run, copy)
             self.server.set_terminated(copy_id, run.info.status, run.info.end_time)
             self.server.set_tag(copy_id, STATE_TAG, state)
-        page = f"#/experiments/{copy.info.experiment_id}/runs/{copy_id}"
+        page = pages.run_page(copy.info.experiment_id, copy_id)
         yield {run_id: files.printable(f"{self.address.rstrip('/')}/{page}")}
 
     def _find(self, run_id: str) -> Run | None:

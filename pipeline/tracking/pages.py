@@ -70,5 +70,8 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
     value = mlflow_internals.saved_view("Best networks first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
     link = f"**[Show the runs]({list_page(experiment_id, tags)})**"
-    note = f"{link}: the trained networks, best validation accuracy first"
+    note = (
+        f"{link}: the trained networks, best validation accuracy first\n\nIf the left "
+        "column begins with *GenAI*, press *Model training* there."
+    )
     return {**tags, "mlflow.note.content": note}

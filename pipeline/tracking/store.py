@@ -141,6 +141,9 @@ def open_store(folder: Path, experiment_name: str | None = None) -> Store:
         client = MlflowClient(uri)
         experiment = client.get_experiment_by_name(name)
         experiment = experiment or _create_experiment(client, name, folder)
+        if experiment.lifecycle_stage == "active" and _missing_tags(experiment):
+            with write_lock(folder):
+                complete_experiment(client, experiment)
         experiments = client.search_experiments(ViewType.ALL)
     except STORE_ERRORS as error:
         reason = str(error).splitlines()[0]
@@ -190,6 +193,12 @@ def recorded_run(run: Run) -> RecordedRun:
     return RecordedRun(run.info.run_id, run.info.status, run.data.tags, folder)
 
 
+def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
+    """Give an experiment its note and its saved view, unless it has them."""
+    for key, value in _missing_tags(experiment).items():
+        client.set_experiment_tag(experiment.experiment_id, key, value)
+
+
 def _create(database: Path) -> None:
     """Create the database under another name and move it into place when complete.
 
@@ -211,10 +220,13 @@ def _create_experiment(client: MlflowClient, name: str, folder: Path) -> Experim
             return experiment
         subfolder = re.sub("[^a-zA-Z0-9-]", "_", name)[:100]
         location = f"{artifact_root(folder)}/{subfolder}"
-        experiment_id = client.create_experiment(name, location)
-        for key, value in pages.experiment_tags(experiment_id).items():
-            client.set_experiment_tag(experiment_id, key, value)
-        return client.get_experiment(experiment_id)
+        return client.get_experiment(client.create_experiment(name, location))
+
+
+def _missing_tags(experiment: Experiment) -> dict[str, str]:
+    """Return those of the tags for its pages that an experiment does not have."""
+    tags = pages.experiment_tags(experiment.experiment_id)
+    return {key: tags[key] for key in tags.keys() - experiment.tags.keys()}
 
 
 def _relocate(folder: Path, before: str) -> None:

@@ -19,6 +19,8 @@ from mlflow import MlflowClient
 
 from pipeline.tracking import mirror
 from pipeline.tracking.mirror_copy import copy_runs
+from pipeline.tracking.mlflow_internals import VIEW_TAG
+from pipeline.tracking.pages import VIEW
 from pipeline.tracking.store import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,8 +155,12 @@ def test_a_copy_is_in_an_experiment_with_the_same_name(
     with start_run(store) as run:
         pass
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    client = MlflowClient(server.url)
+    client.create_experiment("a team", tags={"mlflow.note.content": "Ours."})
     address = copy(store)[run.id]
-    experiment = MlflowClient(server.url).get_experiment_by_name("a team")
+    experiment = client.get_experiment_by_name("a team")
+    assert experiment.tags["mlflow.note.content"] == "Ours."
+    assert VIEW_TAG + VIEW in experiment.tags
     assert f"#/experiments/{experiment.experiment_id}/runs/" in address
     assert copy(store) == copy(store, run.id) == {run.id: address}
 
@@ -173,7 +179,8 @@ def test_a_training_run_its_evaluation_and_its_reproduction_are_copied(
     text = project.call("train", dataset="digits", epochs=1, server=server.url)
     (address,) = re.findall(r"^copy   (\S+)$", text, re.MULTILINE)
     (copy,) = copies_on(server).values()
-    assert address.startswith(server.url) and address.endswith(copy.info.run_id)
+    assert address.startswith(server.url)
+    assert address.endswith(f"/{copy.info.run_id}?workflowType=machine_learning")
     assert_equal(project.outputs, server, tmp_path / "trained", count=1)
     project.call("evaluate")
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal, with status lines

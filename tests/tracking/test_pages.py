@@ -1,5 +1,8 @@
+import pytest
+
 from pipeline import tracking
 from pipeline.tracking import pages
+from pipeline.tracking.store import artifact_root
 
 
 def test_a_description_has_one_entry_per_title(store, start_run, client):
@@ -36,7 +39,12 @@ def test_a_remark_in_a_description_is_never_changed(store, start_run, client):
         assert client.get_run(run.id).data.tags["mlflow.note.content"] == expected
 
 
-def test_a_named_experiment_has_a_note_and_a_view_with_links_to_itself(store, client):
+@pytest.mark.parametrize("created", ["by this project", "by another program"])
+def test_a_named_experiment_has_a_note_and_a_view_with_links_to_itself(
+    store, client, created
+):
+    if created == "by another program":
+        client.create_experiment("my networks", f"{artifact_root(store)}/mine")
     tracking.open_tracker("mlflow", store, server=None, experiment="my networks")
     experiment = client.get_experiment_by_name("my networks")
     page = pages.list_page(experiment.experiment_id, experiment.tags)
