@@ -32,11 +32,15 @@ function tileBox(neuron) {
   return box.bottom > frame.top + 8 && box.top < frame.bottom - 8 ? box : null;
 }
 
-// What the network sees: a test image fills the board; a drawing is centred first, and the
-// last step of its preprocessing shows the result.
+// The box of the image over the board: a test image fills the board; the image of a drawing
+// is moved and scaled so that its digit covers the drawn one.
 function inputBox() {
-  const centred = document.querySelector("#steps figure:last-child canvas");
-  return (state.row === null && centred ? centred : board).getBoundingClientRect();
+  const { left, top, width, height } = board.getBoundingClientRect();
+  if (!state.boxes) return { left, top, width, height };
+  const [drawn, seen] = [state.boxes.board, state.boxes.image];
+  const [down, across] = [0, 2].map((i) => (drawn[i + 1] - drawn[i]) / (seen[i + 1] - seen[i]));
+  return { left: left + width * (drawn[2] - across * seen[2]), width: width * across,
+    top: top + height * (drawn[0] - down * seen[0]), height: height * down };
 }
 function pixelBox({ left, top, width, height }, pixel) {
   const x = left + (pixel % SIDE + 0.5) / SIDE * width;

@@ -38,8 +38,8 @@ const drawnLevels = () =>
     .filter((_, i) => i % 4 === 0);
 
 function useDrawing() {
-  const { image, digitCount, drawn, steps } = preprocessing.preprocess(drawnLevels());
-  Object.assign(state, { image, digitCount, drawn, row: null });
+  const { image, digitCount, drawn, steps, boxes } = preprocessing.preprocess(drawnLevels());
+  Object.assign(state, { image, digitCount, drawn, boxes, row: null });
   $("steps").replaceChildren(...Object.entries(steps).map(([name, step]) => {
     const canvas = element("canvas", { role: "img", "aria-label": name });
     paintGrid(canvas, step.height, step.width, (place) => grey(step.data[place]));
@@ -52,7 +52,8 @@ function useDrawing() {
 function useTestImage(row) {
   cancelAnimationFrame(awaitedFrame);
   awaitedFrame = null;
-  Object.assign(state, { image: testImage(row), row, digitCount: 1, drawn: true });
+  Object.assign(state,
+    { image: testImage(row), row, digitCount: 1, drawn: true, boxes: null });
   clearBoard();
   boardContext.imageSmoothingEnabled = false;
   boardContext.drawImage(imageCanvas(state.image), 0, 0, board.width, board.height);

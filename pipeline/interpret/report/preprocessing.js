@@ -206,11 +206,16 @@ const preprocessing = (() => {
     return crop(levels, [-top, SIDE - top, -left, SIDE - left]);
   }
 
+  // The box of the digit, with its edges in shares of the sides.
+  const digitBox = (grid) => boundingBox(above(grid, largest(grid.data) / 2))
+    .map((edge) => edge / grid.width);
+
   // Prepare a drawing of BOARD x BOARD grey levels: the image, the number of digits,
-  // whether a pen can have made it, and the result of each step.
+  // whether a pen can have made it, the result of each step, and the box of the digit on
+  // the board and in the image.
   function preprocess(levels) {
-    if (!levels.some(Boolean))
-      return { image: new Uint8Array(SIDE * SIDE), digitCount: 0, drawn: true, steps: {} };
+    if (!levels.some(Boolean)) return { image: new Uint8Array(PIXELS), digitCount: 0,
+      drawn: true, steps: {}, boxes: null };
     const ink = newGrid(BOARD, BOARD, (y, x) => levels[y * BOARD + x] / 255);
     const mask = above(ink, strokeThreshold(ink));
     const digit = undoStretching(cutOut(ink, mask), ink);
@@ -221,7 +226,8 @@ const preprocessing = (() => {
     const toBytes = (grid) => changed(grid, (value) => round(255 * value));
     return { image: Uint8Array.from(centred.data), digitCount: countDigits(mask),
       drawn: isDrawn(mask, strokes), steps: { digit: toBytes(digit),
-        box: toBytes(strokes), stroke: toBytes(adjusted), centred } };
+        box: toBytes(strokes), stroke: toBytes(adjusted), centred },
+      boxes: { board: digitBox(ink), image: digitBox(centred) } };
   }
 
   return { BOARD, preprocess };

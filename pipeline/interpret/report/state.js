@@ -9,6 +9,7 @@
 const model = {}; // see `load`
 const state = {
   image: null, digitCount: 1, drawn: true, // the image and the results of its preprocessing
+  boxes: null, // of the digit on the board and in the image; null: the same place in both
   row: 0, // of the image in the gallery; null: a drawing
   epoch: 0, layer: 1, neuron: 0,
   input: undefined, // of the selected parameter; null: the bias; undefined: none
