@@ -19,13 +19,11 @@ the training images of this class, or another class is almost as probable.
 
 import textwrap
 from collections.abc import Sequence
-from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import ConfigError, UserError
 from pipeline.cli import EvaluateConfig, stage
-from pipeline.paths import METRICS_FILE, displayed, outputs_dir, store_dir
+from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, next_steps, progress, status, table, wrap
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
     """Load the network and the test sets, evaluate, write and record the results."""
     outputs, store = outputs_dir(), store_dir()
     with status("loading the network"):
-        from pipeline import files, tracking
+        from pipeline import evaluation, files, tracking
         from pipeline.training import load_training_data, select_trained_model
 
         trained = select_trained_model(run=cfg.run, model=cfg.model)
@@ -54,14 +52,14 @@ def evaluate(cfg: EvaluateConfig) -> None:
         status("writing and recording the results"),
         files.atomic_folder(outputs / "evaluate") as folder,
     ):
-        _write(results, folder)
+        evaluation.write_results(results, folder)
         run.log_files("evaluate", sorted(folder.iterdir()))
         run.describe_results({"Evaluation": _links(results, run)})
         for result in results:
             _record(result, run)
     print(f"\n{_summary(results)}\n")
     for result in results:
-        print("\n".join(map(wrap, result.describe())) + "\n")
+        print("\n".join(map(wrap, evaluation.describe_result(result))) + "\n")
     if not trained.detector:
         text = f"{trained.detector_path} is missing, so unsure answers are not counted."
         print(f"{wrap(text)}\n")
@@ -106,26 +104,6 @@ def _evaluate_sets(
     if not results:
         raise UserError("\n  ".join(["no set could be evaluated", *problems]))
     return results, problems
-
-
-def _write(results: Sequence["EvaluationResult"], folder: Path) -> None:
-    """Write the metrics, the tables and the plots of all sets."""
-    from pipeline import files, plots
-
-    metrics = {result.test_set.name: result.metrics for result in results}
-    files.write_json(folder / METRICS_FILE, metrics)
-    for name, tables in (
-        ("answers.csv", [result.per_image() for result in results]),
-        ("classes.csv", [result.per_class() for result in results]),
-        ("confusion.csv", [result.confusion() for result in results]),
-        ("calibration.csv", [result.calibration() for result in results]),
-    ):
-        files.write_csv(folder / name, [*chain.from_iterable(tables)])
-    for name, figures in (
-        ("scores.png", [result.plot() for result in results]),
-        ("mistakes.png", [result.plot_mistakes() for result in results]),
-    ):
-        plots.stack_images(figures).save(folder / name)
 
 
 def _links(results: Sequence["EvaluationResult"], run: "Run") -> str:

@@ -15,9 +15,9 @@ from pipeline.paths import PACKAGE, ROOT
 
 # Modules and packages that do not change results: settings, recording, printed text.
 NO_RESULT = frozenset(
-    {"cli", "interpret/text", "paths", "sweeps", "terminal", "tracking"}
+    {"cli", "paths", "sweeps", "terminal", "tracking"}
+    | {"evaluation/text", "interpret/text", "training/terminal"}
     | {"training/context", "training/interrupt", "training/reproduction"}
-    | {"training/terminal"}
 )
 # Modules and packages that do not change the weights. The data are identified by their
 # hash, so the code that prepares them does not count. `Dataset.read`, which reads them,

@@ -2,6 +2,8 @@ import numpy as np
 
 from pipeline import datasets, evaluation
 from pipeline.datasets import LabelledImages
+from pipeline.evaluation import describe_result
+from pipeline.evaluation.output import mistakes, plot_mistakes
 
 
 def evaluated(labels, predictions, confidence):
@@ -28,24 +30,24 @@ def evaluated(labels, predictions, confidence):
 def test_mistakes_are_the_most_confident_wrong_predictions_first():
     # The first prediction is right; of the others, 3 and 1 are the most confident.
     result = evaluated([0, 1, 2, 3, 4], [0, 9, 9, 8, 9], [0.99, 0.8, 0.5, 0.9, 0.6])
-    first, second, *others = result.mistakes().items()
+    first, second, *others = mistakes(result).items()
     assert first[0] == "bag: 90.0%\nlabel: 3\n3\ufffd.png"  # named by both data sets
     assert first[1][0, 0] == 3
     assert second[0].startswith("ankle boot: 80.0%\nlabel: 1\n")
     assert len(others) == 2
-    assert evaluated([0], [0], [1.0]).plot_mistakes().height < 50  # only a title
+    assert plot_mistakes(evaluated([0], [0], [1.0])).height < 50  # only a title
 
 
 def test_the_worst_classes_and_the_most_frequent_confusions_are_described():
     labels = [0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4]
     answers = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
-    assert evaluated(labels, answers, [1.0] * 11).describe() == [
+    assert describe_result(evaluated(labels, answers, [1.0] * 11)) == [
         "few: 6 of 11 images are classified correctly",
         # 3 (75%) is the fourth; 2 has no error, and other classes have no images.
         "worst classes: 4 (0.0% of 1), 0 (33.3% of 3), 1 (50.0% of 2)",
         "most frequent confusions: 0 as ankle boot (2), 1 as bag (1), "
         "3 as pullover (1)",
     ]
-    assert evaluated([0, 0], [0, 0], [1.0] * 2).describe() == [
+    assert describe_result(evaluated([0, 0], [0, 0], [1.0] * 2)) == [
         "few: 2 of 2 images are classified correctly"
     ]

@@ -1,0 +1,40 @@
+"""The sentences that `evaluate` prints about the results on a test set."""
+
+import numpy as np
+
+from pipeline import CLASSES
+from pipeline.evaluation.results import EvaluationResult
+
+MAX_DESCRIBED = 3  # classes, and confusions
+
+
+def describe_result(result: EvaluationResult) -> list[str]:
+    """Return the number of correct answers, the worst classes and confusions.
+
+    The worst classes are those with the lowest accuracy.
+    """
+    matrix = result.confusion_matrix
+    counts, correct = matrix.sum(axis=1), matrix.diagonal()
+    numbers = f"{correct.sum():,} of {counts.sum():,} images"
+    lines = [f"{result.test_set.name}: {numbers} are classified correctly"]
+    if correct.sum() == counts.sum():
+        return lines
+    labels, answers = result.test_set.class_names, result.spec.class_names
+    accuracy = correct / np.maximum(counts, 1)
+    worst = [
+        f"{labels[k]} ({accuracy[k]:.1%} of {counts[k]:,})"
+        for k in np.argsort(accuracy, kind="stable")
+        if correct[k] < counts[k]
+    ]
+    errors = matrix - np.diag(correct)
+    pairs = [divmod(int(i), CLASSES) for i in np.argsort(-errors, None, "stable")]
+    confusions = [
+        f"{labels[label]} as {answers[answer]} ({errors[label, answer]:,})"
+        for label, answer in pairs
+        if errors[label, answer]
+    ]
+    return [
+        *lines,
+        f"worst classes: {', '.join(worst[:MAX_DESCRIBED])}",
+        f"most frequent confusions: {', '.join(confusions[:MAX_DESCRIBED])}",
+    ]
