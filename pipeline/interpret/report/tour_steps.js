@@ -244,10 +244,10 @@ function trainingStep() {
 function untrainedStep(neuron) {
   const { alwaysZero, hidden, tensors } = model, pixels = alwaysZero.size;
   const images = plural(model.training_images, "training image");
-  const others = sum(tensors.frozen) - pixels * hidden, are = others === 1 ? "weight" : "weights";
-  const unchanged = others ? ` ${pixels ? "Another " : ""}${integer(others)} ${are} never ` +
-    `changed${pixels ? " either" : ""}: ` +
-    "whenever the pixel was above 0, the neuron output 0 or the answer was already certain." : "";
+  const others = sum(tensors.frozen) - pixels * hidden;
+  const unchanged = others ? `${pixels ? " Another" : ""} ${plural(others, "weight")} never ` +
+    "changed: whenever the pixel of such a weight was above 0, its neuron output 0, or the " +
+    "answer was already so certain that the gradient was rounded to 0." : "";
   const rarest = tensors.nonzero_rate.indexOf(Math.min(...tensors.nonzero_rate));
   const end = ` That was the tour. Now ${model.drawable ? `draw a ${model.noun}` :
     "choose another image"}, switch a neuron off, or look up any number by its name.`;
