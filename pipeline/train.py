@@ -9,8 +9,6 @@ which are the validation images of split=exercise.
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,21 +76,6 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let PyTorch use one thread, which gives the same sums on any number of cores."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # 10 % faster, with identical weights
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
-
-
 def train_and_record(
     cfg: TrainConfig, context: "RunContext | None" = None
 ) -> TrainingResult:
@@ -100,7 +83,7 @@ def train_and_record(
     with status("loading PyTorch"):
         from pipeline import datasets, training
 
-    with _one_thread():
+    with training.one_thread():
         if cfg.reproduce:
             return _reproduce(cfg)
         dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")

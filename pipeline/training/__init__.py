@@ -10,4 +10,5 @@ from pipeline.training.loop import Adam, Epoch, fit, score, train
 from pipeline.training.recorder import Recorder
 from pipeline.training.reproduction import RecordedTraining
 from pipeline.training.terminal import print_epochs
+from pipeline.training.threads import one_thread
 from pipeline.training.trained import load_training_data, select_trained_model
