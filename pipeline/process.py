@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from pipeline import ConfigError, UserError
 from pipeline.paths import store_dir
@@ -18,6 +19,7 @@ from pipeline.terminal import ignore_broken_pipe, print_error
 # Errors caused by values, files, the network or a training run that diverges. All
 # others are errors in the program and keep their traceback.
 USER_ERRORS = (UserError, FloatingPointError, OSError)
+RESUME = "run the same command again to resume"
 
 
 def run_command(function: Callable[[], object], *, name: str) -> None:
@@ -40,7 +42,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     # Imports create half a million objects that are never freed. With the default
     # settings, garbage collection took 2.7 s of 14 s.
     gc.set_threshold(100_000, 20, 100)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # marks the run as KILLED
+    signal.signal(signal.SIGTERM, _terminate)
     succeeded: list[bool] = []
     atexit.register(_skip_finalization, succeeded)
     print_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -57,9 +59,18 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         print_error(f"error: {error}{_remedy(error)}")
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
-        message = "interrupted; run the same command again to resume"
-        print_error(str(interrupt) or message)
+        print_error(str(interrupt) or f"interrupted; {RESUME}")
         sys.exit(130)
+    except SystemExit as ending:
+        if isinstance(ending.code, str):  # from _terminate
+            print_error(str(ending))
+            sys.exit(143)
+        raise
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """Handle SIGTERM: all blocks end, so the run is marked as KILLED."""
+    raise SystemExit(f"terminated; {RESUME}")
 
 
 def _skip_finalization(succeeded: list[bool]) -> None:
@@ -80,4 +91,4 @@ def _remedy(error: Exception) -> str:
     full = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
     if getattr(error, "errno", None) not in full:
         return ""
-    return f" ({store_dir()}): free space, then run the same command again to resume"
+    return f" ({store_dir()}): free space, then {RESUME}"

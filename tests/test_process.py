@@ -43,7 +43,11 @@ def run(statement, **options):
             "  hidden\n  seed\n  see python -m pi",
         ),
         ("raise KeyboardInterrupt", 130, "interrupted; run the same command again to"),
-        ("import os; os.kill(os.getpid(), 15)", 143, ""),
+        (
+            "import os; os.kill(os.getpid(), 15)",
+            143,
+            "terminated; run the same command ag",
+        ),
     ],
 )
 def test_a_user_error_is_one_message_without_a_traceback(statement, status, message):

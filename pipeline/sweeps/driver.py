@@ -19,6 +19,7 @@ from pipeline import UserError, files
 from pipeline.cli import HYPERPARAMETERS, Command, committed_defaults
 from pipeline.files import printable
 from pipeline.paths import outputs_dir, store_dir
+from pipeline.process import RESUME
 from pipeline.sweeps.jobs import Job, combine
 from pipeline.sweeps.launch import launch_jobs
 from pipeline.sweeps.outcomes import Outcome, print_progress, read_outcome
@@ -29,7 +30,7 @@ from pipeline.sweeps.report import (
     write_report,
 )
 from pipeline.sweeps.state import missing_jobs, record_killed, restore_folders
-from pipeline.terminal import status
+from pipeline.terminal import status, wrap
 
 if TYPE_CHECKING:
     from pipeline.tracking import ChildResult, Run, Tracker
@@ -77,9 +78,9 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
         ) as run:
             restore_folders(jobs, folder, run)
             missing = missing_jobs(jobs, folder)
-            done = sum((folder / job.folder / "done").exists() for job in jobs)
-            print(f"sweep {name}: {done} of {len(jobs)} training runs already finished")
-            with print_progress(jobs, missing, folder):
+            print(wrap(f"sweep {name}"))
+            print(f"{_count_done(jobs, folder)} already finished")
+            with _interruptible(jobs, folder), print_progress(jobs, missing, folder):
                 error = _train(missing, folder, run, launch)
             with status("writing and recording the report"):
                 outcomes = [read_outcome(job, folder) for job in jobs]
@@ -95,6 +96,21 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
                 cause = f"{error}; " if error else ""
                 message = f"{cause}{count}: {', '.join(failed)}"
                 raise UserError("\n  ".join([message, *_program_errors(jobs, folder)]))
+
+
+def _count_done(jobs: Sequence[Job], folder: Path) -> str:
+    done = sum((folder / job.folder / "done").exists() for job in jobs)
+    return f"{done} of {len(jobs)} training runs"
+
+
+@contextmanager
+def _interruptible(jobs: Sequence[Job], folder: Path) -> Iterator[None]:
+    """Say after Ctrl-C or SIGTERM how many jobs are done, and not how many epochs."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as interrupt:
+        interrupt.args = (f"stopped after {_count_done(jobs, folder)}; {RESUME}",)
+        raise
 
 
 def _print_finished(

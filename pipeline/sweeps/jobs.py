@@ -20,6 +20,7 @@ from pipeline.cli import (
     run_name,
     validate,
 )
+from pipeline.files import printable
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,13 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The name of its run, such as "hidden=40 seed=2"."""
+        """The name of its run, such as "hidden=40 seed=2 epochs=5"."""
         return run_name(self.displayed, named=self.swept)
+
+    @property
+    def short_name(self) -> str:
+        """Its swept values, such as "hidden=40 seed=2"."""
+        return printable(" ".join(f"{key}={x}" for key, x in self.swept.items()))
 
     @property
     def folder(self) -> str:

@@ -72,7 +72,7 @@ def print_progress(
     """
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     waiting = [job for job in jobs if job in missing or job.problems]
-    width = max(len(job.name) for job in jobs)
+    width = max(len(job.short_name) for job in jobs)
     bar = progress_bar(console)
     task = bar.add_task("training runs", total=len(jobs))
     finished = threading.Event()
@@ -86,7 +86,7 @@ def print_progress(
             ended = len(jobs) - len(waiting)
             outcome = read_outcome(job, folder)
             count = f"{ended:4} of {len(jobs)}  "
-            line = f"{count}{printable(job.name):{width}}  "
+            line = f"{count}{job.short_name:{width}}  "
             if outcome.error:
                 reason = printable(f"failed: {outcome.error}")
                 line = wrap(reason, indent=len(count), start=line)

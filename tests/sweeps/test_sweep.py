@@ -53,9 +53,14 @@ def test_an_invalid_setting_says_why_in_its_run_and_in_one_line(swept, runs):
     rule = "hidden must be greater than or equal to 1, got -1"
     failed = [child for child in children if child.info.status == "FAILED"]
     assert all(child.data.tags["error"].startswith(rule) for child in failed)
-    progress = [line for line in printed.splitlines() if " of 6  " in line]
-    assert len(progress) == 6
-    assert len(failed) == 2 and max(map(len, progress)) <= 80  # reasons wrap at words
+    lines = printed.splitlines()
+    assert max(len(x) for x in lines if not x.startswith("files  ")) <= 80
+    assert lines[0] == f"sweep {parent.info.run_name}"
+    progress = [line.split() for line in lines if " of 6  " in line]
+    assert len(failed) == 2 and len(progress) == 6
+    # The first line has the settings that all training runs have in common.
+    assert {line[4] for line in progress if "hidden=5" in line} == {"seed=1", "seed=2"}
+    assert "validation" in {line[5] for line in progress}
     # Each reason is in two lines of progress and, with both seeds, below the table.
     text = " ".join(printed.split())
     assert text.count(f"failed: {rule}") == 3
@@ -173,7 +178,11 @@ def test_a_sweep_and_a_single_run_with_equal_options_are_separate(sweep, monkeyp
             raise KeyboardInterrupt
         step(adam, gradient)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    stopped = "^stopped after 0 of 2 training runs; run the same command again"
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(KeyboardInterrupt, match=stopped),
+    ):
         patch.setattr(loop.Adam, "step", interrupted)
         sweep.run("hidden=5", "epochs=3", "seed=1,2")
     keys = {"hidden": 5, "epochs": 3, "dataset": "digits"}
