@@ -1,7 +1,10 @@
 """Show the recorded runs in a browser, in MLflow's UI.
 
 Reads MLflow's store in outputs/ and opens the list of the trained networks or, with
-run=<id>, the page of that run. The server uses port 5000 or, if another program uses
+run=<id>, the page of that run. The list shows the experiment that the environment
+variable MLFLOW_EXPERIMENT_NAME names or, without it, that of the newest run.
+
+The server uses port 5000 or, if another program uses
 that port, a free one. It is accessible only from this machine and runs until you press
 Ctrl-C. Starts in 3 s.
 """

@@ -108,7 +108,8 @@ def running_ui(folder: Path, *, run: str | None) -> Iterator[str]:
     Args:
         folder: The folder of the embedded store.
         run: The run to show: its id, the start of its id, or its name. None for the
-            list of the runs in the experiment of the newest run.
+            list of the runs of the experiment that MLFLOW_EXPERIMENT_NAME names or,
+            without it, of the experiment of the newest run.
 
     Yields:
         The address of this page, as soon as the server answers.
@@ -122,7 +123,7 @@ def running_ui(folder: Path, *, run: str | None) -> Iterator[str]:
     from pipeline.tracking.store import artifact_root
 
     if run is None:
-        experiment = store.newest_experiment()
+        experiment = store.displayed_experiment()
         page = pages.list_page(experiment.experiment_id, experiment.tags)
     else:
         info = _find_run(store, run).info

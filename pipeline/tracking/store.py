@@ -71,8 +71,8 @@ class Store:
         runs = list({run.info.run_id: run for run in runs}.values())
         return [run for run in runs if run.info.lifecycle_stage == "active"] or runs
 
-    def newest_experiment(self) -> Experiment:
-        """Return the experiment of the newest run.
+    def displayed_experiment(self) -> Experiment:
+        """Return the experiment of MLFLOW_EXPERIMENT_NAME or else of the newest run.
 
         Raises:
             OSError: If the database cannot be read.
@@ -80,6 +80,8 @@ class Store:
         newest = ["attributes.start_time DESC"]
         with self.translate_errors("read"):
             ids = [each.experiment_id for each in self.client.search_experiments()]
+            if os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+                ids = [self.experiment_id]
             runs = self.client.search_runs(ids, order_by=newest, max_results=1)
             newest_id = runs[0].info.experiment_id if runs else self.experiment_id
             return self.client.get_experiment(newest_id)

@@ -143,6 +143,8 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
     for name in ("", "a third"):  # the name of another experiment changes no run
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
         moved = open_store(tmp_path / "moved")
+        displayed = moved.displayed_experiment().name  # else that of the newest run
+        assert displayed == (name or "../a team's digits")
         recorded = [recorded_run(each) for each in moved.search("")]
         artifacts = tmp_path / "moved" / "mlflow-artifacts"
         assert [each.folder.parents[2] for each in recorded] == [artifacts] * 2
