@@ -9,7 +9,6 @@ thread of MLflow would keep this process from ending.
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.files import printable
 from pipeline.paths import PACKAGE, store_dir
-from pipeline.terminal import status
+from pipeline.terminal import command_line, status, wrap
 from pipeline.tracking.interface import database_path, sqlite_uri
 from pipeline.tracking.quiet import TELEMETRY
 
@@ -81,16 +80,15 @@ def mirror_run(folder: Path, server: str, run_id: str) -> None:
     try:
         addresses = mirror_runs(folder, server, run_id=run_id)
     except (OSError, KeyboardInterrupt) as error:  # the local run is complete
-        message = (
-            f"({str(error) or 'stopped'}); to copy it later: "
-            f"python -m pipeline.sync server={shlex.quote(server)}"
-        )
+        reason = f"({str(error) or 'stopped'}); to copy it later:"
+        remedy = f"\n  {command_line('sync', server=server)}"
     else:
         if run_id in addresses:
             print(f"copy   {addresses[run_id]}")
             return
-        message = "because its copy was deleted on the server, or it is still running"
-    print(f"run {run_id} was not copied {message}", file=sys.stderr)
+        reason = "because its copy was deleted on the server, or it is still running"
+        remedy = ""
+    print(wrap(f"run {run_id} was not copied {reason}") + remedy, file=sys.stderr)
 
 
 def mirror_runs(

@@ -72,6 +72,9 @@ def describe_error(error: Exception) -> str:
     system_error = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
     if system_error:
         return system_error[1]
+    timeout = re.search(r"(?:read|connect) timeout=(\d+)", text)
+    if timeout:
+        return f"it did not answer within {timeout[1]} seconds"
     return files.printable(re.split("Caused by |Response body: ", text)[-1][:300])
 
 

@@ -20,6 +20,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
 from pipeline import CLASSES, SIDE
+from pipeline.terminal import wrap
 from pipeline.tracking import pages, provenance
 from pipeline.tracking.interface import ChildResult, RecordedRun, Run
 from pipeline.tracking.mlflow_internals import image_files
@@ -200,7 +201,8 @@ class MlflowRun(Run):
         return pages.comparison_page(self._experiment_id, ids)
 
     def viewing_hint(self) -> str:
-        return f"run    {self.label}\nview   python -m pipeline.ui\n"
+        run = wrap(self.label, indent=7, start="run    ")
+        return f"{run}\nview   python -m pipeline.ui\n"
 
 
 def _split(paragraph: str) -> dict[str, str]:

@@ -76,7 +76,7 @@ def slow_proxy(server, seconds):
     ("fault", "reason"),
     [
         ("refuses", "Connection refused"),
-        ("hangs", "Read timed out"),
+        ("hangs", "it did not answer within 1 seconds"),
         ("answers 500", "500 error"),
         ("answers 400", "\ufffd[2J\ufffd"),
         pytest.param("drips", "not done after 15 s", marks=pytest.mark.fault),
@@ -91,11 +91,12 @@ def test_a_broken_server_delays_a_stage_by_at_most_15_seconds(
     mirror.mirror_run(recorded, url, sweep)
     assert time.monotonic() - start < 15 + 5  # if the machine is busy
     stdout, stderr = capfd.readouterr()
-    (line,) = stderr.splitlines()
-    assert line.isprintable()  # for any response of the server
-    assert line.startswith(f"run {sweep} was not copied ({url} did not accept it: ")
-    assert reason in line or "not done after 15 s" in line
-    assert line.endswith(f"to copy it later: python -m pipeline.sync server={url}")
+    lines = stderr.splitlines()
+    assert all(line.isprintable() and len(line) <= 80 for line in lines)
+    text = " ".join(stderr.split())
+    assert text.startswith(f"run {sweep} was not copied ({url} did not accept it: ")
+    assert reason in text or "not done after 15 s" in text
+    assert lines[-1] == f"  python -m pipeline.sync server={url}"
     assert not stdout
 
 
@@ -106,7 +107,8 @@ def test_a_copying_process_that_cannot_start_says_why_and_blames_no_server(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     mirror.mirror_run(recorded, "http://127.0.0.1:9", sweep)
     reason = "(the copying process failed: ImportError: no MLflow here)"
-    assert f"run {sweep} was not copied {reason}; to copy" in capfd.readouterr().err
+    text = " ".join(capfd.readouterr().err.split())
+    assert f"run {sweep} was not copied {reason}; to copy" in text
 
 
 @pytest.mark.fault
@@ -151,8 +153,7 @@ def test_ctrl_c_stops_waiting_for_a_server_and_sync_copies_the_run(
     os.kill(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=900)
     assert process.returncode == 0 and "files  " in stdout
-    (line,) = stderr.splitlines()
-    assert "was not copied (stopped)" in line
+    assert "was not copied (stopped)" in " ".join(stderr.split())
     checkpoints = (project.outputs / "checkpoints").glob("*/")
     assert not [path for path in checkpoints if path.is_dir()]
     process = project.run("sync", f"server={server.url}")
