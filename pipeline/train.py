@@ -73,7 +73,14 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
     """Convert a path to text, and a number of NumPy or PyTorch to one of Python."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return value.item() if getattr(value, "ndim", None) == 0 else value
+    if getattr(value, "ndim", None) != 0:
+        return value
+    number = value.item()
+    if isinstance(number, float) and value.dtype.itemsize == 4:
+        import numpy as np
+
+        return float(str(np.float32(number)))  # 0.001, not 0.0010000000474974513
+    return number
 
 
 def train_and_record(
@@ -116,6 +123,7 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
     context = training.RunContext(folder, {"reproduces": run_id}, name)
     result = _train(cfg, dataset, context, expected=original.model.sha256)
     print(f"\n{original.compare(result.network, result.sha256, result.metrics)}")
+    print(next_steps({command_line("inspect", run=run): "explains the network"}))
     return result
 
 
@@ -174,7 +182,7 @@ def _train(
             if expected:
                 run.set_tags({"reproduced": str(sha256 == expected).lower()})
     _print_summary(cfg, dataset, split, network, metrics)
-    print(f"\nfiles  {displayed(context.folder)}\n       weights.sha256 {sha256}")
+    print(f"weights.sha256 {sha256}\nfiles  {displayed(context.folder)}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
     history = [state.epoch for state in recorder.history[1:]]

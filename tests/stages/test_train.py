@@ -166,6 +166,7 @@ def test_the_summary_names_the_results_and_where_they_are(
     assert str(finished.outputs / "train") in printed
     after = printed.split(" 20   ")[-1].splitlines()[1:]
     assert len(after) <= 12 and "python -m pipeline.ui" in "".join(after)
+    assert all(len(x) <= 80 for x in after if not x.startswith("files  "))
     assert f"{metrics['train/final_accuracy']:.2%}" in printed
     assert f"{metrics['val/accuracy']:.2%}" in printed
 
@@ -235,10 +236,12 @@ def test_a_call_from_python_leaves_mlflow_as_it_was(
     for address in (None, "sqlite:///mlflow.db"):
         mlflow.set_tracking_uri(address)
         before = state()
-        train(dataset=Path("digits"), epochs=np.int64(1), resume=False)
+        numbers = {"epochs": np.int64(1), "lr": np.float32(0.002)}
+        train(dataset=Path("digits"), **numbers, resume=False)
         assert state() == before
         assert mlflow.search_runs(search_all_experiments=True).empty
     assert [run.info.status for run in project.runs()] == ["FINISHED"] * 2
+    assert {run.data.params["lr"] for run in project.runs()} == {"0.002"}
     mlflow.set_tracking_uri(None)
 
 
