@@ -54,7 +54,7 @@ def evaluate(cfg: EvaluateConfig) -> None:
     ):
         evaluation.write_results(results, folder)
         run.log_files("evaluate", sorted(folder.iterdir()))
-        run.describe_results({"Evaluation": _links(results, run)})
+        run.describe_results(_description(results, run))
         for result in results:
             _record(result, run)
     print(f"\n{_summary(results)}\n")
@@ -106,15 +106,21 @@ def _evaluate_sets(
     return results, problems
 
 
-def _links(results: Sequence["EvaluationResult"], run: "Run") -> str:
-    """Return the accuracy on each set and links to the tables, in Markdown."""
-    scores = [f"{r.test_set.name} {r.metrics['accuracy']:.2%}" for r in results]
-    tables = [
+def _description(results: Sequence["EvaluationResult"], run: "Run") -> dict[str, str]:
+    """Return the accuracy on each set, and links to the files, in Markdown.
+
+    The description keeps the accuracy on the sets of earlier evaluations.
+    """
+    links = [
         run.link("confusion matrix", "artifacts/evaluate/scores.png"),
         run.link("mistakes", "artifacts/evaluate/mistakes.png"),
         run.link("classes.csv", "artifacts/evaluate/classes.csv"),
     ]
-    return f"{', '.join(scores)}; {', '.join(tables)}"
+    return {
+        f"Accuracy on {result.test_set.name}": f"{result.metrics['accuracy']:.2%} of "
+        f"{result.metrics['n']:,} images"
+        for result in results
+    } | {"Last evaluation": ", ".join(links)}
 
 
 def _record(result: "EvaluationResult", run: "Run") -> None:
