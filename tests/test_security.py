@@ -1,4 +1,4 @@
-"""Nothing from outside runs code, reaches the terminal unfiltered or opens a port."""
+"""Nothing from outside runs code or reaches the terminal unfiltered."""
 
 import ast
 import re

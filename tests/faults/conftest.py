@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import subprocess
 
 import pytest
@@ -69,17 +68,6 @@ def error_line():
         return last
 
     return check
-
-
-@pytest.fixture(scope="session")
-def note():
-    """Return a function that adds a line to the file FIGURES of the environment."""
-
-    def write(line):
-        with open(os.environ.get("FIGURES", os.devnull), "a") as figures:
-            print(line, file=figures)
-
-    return write
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def attempt(project, *arguments):
 
 @pytest.mark.parametrize("command", FILLING)
 def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
-    command, disk, error_line, assert_complete, note
+    command, disk, error_line, assert_complete
 ):
     project, draw = disk.project, random.Random(command)
     failures = 0
@@ -85,7 +85,6 @@ def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
         for run_id, data in runs.items():
             assert data.params == after[run_id].data.params
     assert failures
-    note(f"{command}: disk full {FULL} times, {failures} failures")
 
 
 def test_a_limit_on_the_size_of_files_is_one_message(digits, error_line):

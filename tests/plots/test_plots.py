@@ -56,7 +56,7 @@ def test_mlflow_shows_the_weights_of_at_most_100_neurons_without_scrolling(hidde
     image = np.asarray(plots.weight_images(weights, tensors, title="epoch 1"))
     height, width, _ = image.shape
     assert height == width  # MLflow scales each image to a square
-    # The card shows this part of it: see pipeline/plots/training.py.
+    # The card shows this part of it: see pipeline/plots/weights.py.
     blue = (image[: round(0.575 * width)] == BLUE).all(axis=2)
     side = widest_run(blue) // 28 * 28
     assert blue.sum() >= min(hidden, 100) * side**2
