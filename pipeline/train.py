@@ -257,7 +257,7 @@ def _describe(
     epochs = "1 epoch" if cfg.epochs == 1 else f"{cfg.epochs} epochs"
     curves = run.link("Model metrics", "model-metrics")
     slider = run.link("images, with a slider for the epoch", "model-metrics")
-    table = run.link("history.csv", "artifacts/train/history.csv")
+    history = run.link("history.csv", "artifacts/train/history.csv")
     run.describe(
         f"A network 784 → {cfg.hidden} → 10 with {network.parameter_count:,} "
         f"parameters, trained on {dataset.name} for {epochs}. It classifies "
@@ -267,7 +267,7 @@ def _describe(
         {
             "Interactive page": "to create it, run "
             f"`python -m pipeline.inspect run={str(run.id)[:8]}`",
-            "Learning curves": f"{curves}, {table}",
+            "Learning curves": f"{curves}, {history}",
             "Weights of layer 1": slider,
         },
     )

@@ -66,17 +66,17 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         UserError: If the store does not have exactly one such run, or the run was
             deleted or has no network.
     """
-    found = _find_run(_open_existing_store(store), text)
+    run = _find_run(_open_existing_store(store), text)
     from pipeline.tracking.store import recorded_run
 
-    run = recorded_run(found)
-    if not (run.folder / "train" / MODEL_FILE).exists():
-        reason = f"it is {run.status}"
-        if (run.folder / "sweep").exists():
+    recorded = recorded_run(run)
+    if not (recorded.folder / "train" / MODEL_FILE).exists():
+        reason = f"it is {recorded.status}"
+        if (recorded.folder / "sweep").exists():
             reason = "it is a sweep; enter the id of one of its child runs"
-        name = run.tags["mlflow.runName"]
-        raise UserError(f"run {name} ({run.run_id}) has no network: {reason}")
-    return run
+        name = recorded.tags["mlflow.runName"]
+        raise UserError(f"run {name} ({recorded.run_id}) has no network: {reason}")
+    return recorded
 
 
 def _find_run(store: "Store", text: str) -> "Run":

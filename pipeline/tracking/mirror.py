@@ -151,9 +151,9 @@ def _copying_process(
     It is not a process of multiprocessing, which would run the user's script again.
     """
     command = [sys.executable, "-m", "pipeline.tracking.mirror_copy"]
-    places = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    search_path = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
-        "PYTHONPATH": os.pathsep.join(places),
+        "PYTHONPATH": os.pathsep.join(search_path),
         TELEMETRY: "true",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(request_timeout),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # a retry would create twice

@@ -157,13 +157,13 @@ def open_store(folder: Path, experiment_name: str | None = None) -> Store:
             f"the experiment {name!r} of {database} was deleted: restore it ({command})"
             ", or move the file away to start with a new store"
         )
-    own, *others = (
+    root, *others = (
         each.artifact_location.rpartition("/")[0] for each in (experiment, *experiments)
     )
-    for root in {own, *others} - {artifact_root(folder)}:
+    for earlier in {root, *others} - {artifact_root(folder)}:
         # Experiments that other programs created may have their artifacts elsewhere.
-        if root == own or ARTIFACT_ROOT.fullmatch(root):
-            _relocate(folder, root)
+        if earlier == root or ARTIFACT_ROOT.fullmatch(earlier):
+            _relocate(folder, earlier)
     return Store(folder, client, experiment.experiment_id)
 
 
