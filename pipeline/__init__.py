@@ -5,6 +5,11 @@ PIXELS = SIDE * SIDE
 CLASSES = 10
 
 
+def neuron_name(layer: int, index: int) -> str:
+    """Return the name of a neuron of layer 1 or 2, counted from 0."""
+    return f"N{layer}{index + 1}"
+
+
 class UserError(ValueError):
     """An error that a user can resolve; commands print it as one message.
 

@@ -22,7 +22,7 @@ if __name__ == "inspect":
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import UserError
+from pipeline import UserError, neuron_name
 from pipeline.cli import InspectConfig, defaults, run_name, stage
 from pipeline.files import atomic_folder, write_csv
 from pipeline.paths import displayed, outputs_dir, store_dir
@@ -121,7 +121,7 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
     if report.fits(trained):
         page = f"{displayed(folder / 'report.html')}\n{OPEN_PAGE}"
     print(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
-    neuron = interpret.neuron_name(1, analysis.probe.hidden)
+    neuron = neuron_name(1, analysis.probe.hidden)
     command = command_line(
         "inspect", f"neuron={neuron}", "image=0", run=cfg.run, model=cfg.model
     )

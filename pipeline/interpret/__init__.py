@@ -9,11 +9,15 @@ from pipeline.interpret.measurements import frozen_weights
 from pipeline.interpret.names import (
     ParameterLocation,
     find_neurons,
-    neuron_name,
     parse_neurons,
     parse_parameter,
 )
-from pipeline.interpret.output import write_analysis, write_comparison, write_terms
+from pipeline.interpret.output import (
+    term_images,
+    write_analysis,
+    write_comparison,
+    write_terms,
+)
 from pipeline.interpret.text import (
     describe_comparison,
     describe_pixel,

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
 
-from pipeline import CLASSES
-from pipeline.interpret.names import neuron_name
+from pipeline import CLASSES, neuron_name
 from pipeline.model import Network, batches
 
 

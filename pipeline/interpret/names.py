@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from pipeline import CLASSES, PIXELS, SIDE, ConfigError
+from pipeline import CLASSES, PIXELS, SIDE, ConfigError, neuron_name
 from pipeline.datasets import DatasetSpec
 
 NEURON = re.compile("N[12][1-9][0-9]*")
@@ -20,11 +20,6 @@ PARAMETER = re.compile(
     r"layer_([12])"
     r"(?:(?:\.kernel)?\[([0-9]{1,9}), ?([0-9]{1,9})\]|\.bias\[([0-9]{1,9})\])"
 )
-
-
-def neuron_name(layer: int, index: int) -> str:
-    """Return the name of a neuron of layer 1 or 2, counted from 0."""
-    return f"N{layer}{index + 1}"
 
 
 def class_title(spec: DatasetSpec, label: int) -> str:

@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
-from pipeline import SIDE, files, plots
+from pipeline import SIDE, files, neuron_name, plots
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import EXTREMES, HIGH_CORRELATION, ModelAnalysis
-from pipeline.interpret.names import class_title, neuron_name
+from pipeline.interpret.names import class_title
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import ImageRow, colour_scale, diverging_colours
 

@@ -12,10 +12,10 @@ from jaxtyping import Float, UInt8
 from jinja2 import Environment, StrictUndefined
 from scipy.special import softmax
 
-from pipeline import CLASSES, PIXELS
+from pipeline import CLASSES, PIXELS, neuron_name
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import HIGH_CORRELATION, MAX_NEURONS, ModelAnalysis
-from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
+from pipeline.interpret.names import ParameterLocation, class_title
 from pipeline.interpret.worksheet import (
     PreActivation,
     formula,

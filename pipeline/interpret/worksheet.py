@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.special import softmax
 
-from pipeline import PIXELS, SIDE
+from pipeline import PIXELS, SIDE, neuron_name
 from pipeline.datasets import DatasetSpec
-from pipeline.interpret.names import ParameterLocation, class_title, neuron_name
+from pipeline.interpret.names import ParameterLocation, class_title
 from pipeline.model import Network
 from pipeline.terminal import table, wrap
 

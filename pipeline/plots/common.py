@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # The colours of the interactive page (interpret/report/page.css, light). Blue and red
 # can be distinguished with colour blindness.
-INK, MUTED, LINE, PAPER = "#202124", "#5b6066", "#d7dade", "#ffffff"
-POSITIVE, NEGATIVE, FROZEN = "#005ab5", "#dc3220", "#b9bdc2"
+INK, MUTED, PALE, LINE, PAPER = "#202124", "#5b6066", "#8b9198", "#d7dade", "#ffffff"
+POSITIVE, NEGATIVE, SELECTED, FROZEN = "#005ab5", "#dc3220", "#8a5a00", "#b9bdc2"
 DPI = 100  # pixels per inch; text of 10 points is 14 pixels high
 
 

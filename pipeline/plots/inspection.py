@@ -118,9 +118,11 @@ def fitted_lines(
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     set_title(axes, title)
+    slope, _ = [*lines.values()][-1]
+    # The corner where the last line does not end.
     corner: Literal["upper right", "upper left"] = "upper right"
-    if m > 0:
-        corner = "upper left"  # where the line does not end
+    if slope > 0:
+        corner = "upper left"
     axes.legend(fontsize=9, loc=corner, framealpha=0.9, edgecolor=LINE)
     simplify_axes(axes)
     return render(figure)

@@ -15,7 +15,9 @@ from pipeline.plots.common import (
     INK,
     LINE,
     NEGATIVE,
+    PALE,
     POSITIVE,
+    SELECTED,
     new_figure,
     render,
     set_title,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_TICKS = 10  # values with separate ticks and captions
 MAX_CHARACTERS = 90  # in the labels of the ticks; more would overlap
-LINES = (POSITIVE, NEGATIVE, "#8a5a00", INK, "#8b9198")  # colours of the page
+LINES = (POSITIVE, NEGATIVE, SELECTED, INK, PALE)
 MARKERS = "os^Dv"  # lines differ in their markers too
 
 

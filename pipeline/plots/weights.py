@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
-from pipeline import SIDE
+from pipeline import SIDE, neuron_name
 from pipeline.plots.common import (
     INK,
     LINE,
@@ -75,20 +75,17 @@ def weight_images(
 
 def _neuron_grid(images: UInt8[np.ndarray, "n 28 28 3"]) -> Image.Image:
     """Arrange the images of neurons in the largest size that MLflow's card can show."""
-    names = [f"N1{number}" for number in range(1, len(images) + 1)]
-    each = len(images) <= MAX_NAMED  # otherwise only the first neuron of each row
-    for columns in range(3, max(3, len(images)) + 1):
-        rows = -(-len(images) // columns)
-        row_height = 1 / columns + 1.2 * TEXT if each else 0.9 / columns
-        if rows * row_height <= VISIBLE - HEADER:
-            break
+    names = [neuron_name(1, index) for index in range(len(images))]
+    all_named = len(images) <= MAX_NAMED  # otherwise only the first of each row
+    columns = _columns(len(images), all_named=all_named)
+    rows = -(-len(images) // columns)
     zoom = max(1, round(720 / columns / SIDE))
     side, gap = zoom * SIDE, 2 * zoom + 1
     width = columns * (side + gap) + gap
-    if not each:
+    if not all_named:
         width = round(width / 0.9)
     size = round(TEXT * width)
-    step = side + gap + (round(1.2 * size) if each else 0)
+    step = side + gap + (round(1.2 * size) if all_named else 0)
     grid = Image.new("RGB", (width, rows * step), PAPER)
     draw = ImageDraw.Draw(grid)
     left = width - columns * (side + gap)
@@ -98,12 +95,21 @@ def _neuron_grid(images: UInt8[np.ndarray, "n 28 28 3"]) -> Image.Image:
         enlarged = pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
         draw.rectangle((x - 1, y, x + side, y + side + 1), LINE)
         grid.paste(Image.fromarray(enlarged), (x, y + 1))
-        if each:
+        if all_named:
             draw.text((x + side // 2, y + side), name, INK, font(size), anchor="ma")
         elif column == 0:
             place = left - gap, y + side // 2
             draw.text(place, name, INK, font(round(0.75 * size)), anchor="rm")
     return grid
+
+
+def _columns(count: int, *, all_named: bool) -> int:
+    """Return the smallest number of columns with which all images are visible."""
+    for columns in range(3, count):
+        row_height = 1 / columns + 1.2 * TEXT if all_named else 0.9 / columns
+        if -(-count // columns) * row_height <= VISIBLE - HEADER:
+            return columns
+    return max(3, count)
 
 
 def _histogram(
