@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import files
 from pipeline.files import printable
+from pipeline.paths import MODEL_FILE, displayed
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.terminal import table, wrap
+from pipeline.terminal import command_line, next_steps, table, wrap
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -117,8 +118,19 @@ def print_report(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
         if setting.failed:
             print(wrap(f"{printable(setting.name)} {row[-1]}") + "\n")
     print(f"{wrap(printable(_summary(settings)))}\n")
-    print(f"files  {folder}/{' and '.join(_written(folder))}")
+    print(f"files  {displayed(folder)}/{' and '.join(_written(folder))}")
     print(run.viewing_hint(), end="")
+    if trained := [outcome for setting in settings for outcome in setting.trained]:
+        print(_next_step(max(trained, key=lambda each: each.accuracy), folder))
+
+
+def _next_step(best: Outcome, folder: Path) -> str:
+    network = {"run": best.run_id[:8]} if best.run_id else {}
+    if not network:  # tracking=none
+        path = folder / best.job.folder / "train" / MODEL_FILE
+        network = {"model": str(displayed(path))}
+    effect = "explains the best network"
+    return next_steps({command_line("inspect", **network): effect})
 
 
 def describe(settings: Sequence[Setting], *, comparison: str) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import re
 import shutil
 import statistics
 
@@ -105,6 +106,10 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_setting(swept, runs
         assert f"best: hidden={best['hidden']}, validation accuracy {accuracy}" in text
         assert all(f"{int(row['parameters']):,}" in text for row in rows[:2])
     client = sweep.workspace.client
+    (network,) = re.findall(r"^next   python -m .*inspect run=(\w{8}) ", printed, re.M)
+    (child,) = (run for run in runs[1] if run.info.run_id.startswith(network))
+    accuracies = [run.data.metrics.get("val/accuracy", 0) for run in runs[1]]
+    assert child.data.metrics["val/accuracy"] == max(accuracies)
     files = {file.path for file in client.list_artifacts(runs[0].info.run_id, "sweep")}
     assert files == {f"sweep/sweep.{kind}" for kind in ("csv", "json", "png")}
     assert (sweep.folder / "sweep.png").read_bytes()[:4] == b"\x89PNG"
@@ -205,5 +210,7 @@ def test_a_sweep_without_mlflow_prints_its_table_and_is_resumed(new_sweep):
         printed, error = sweep.run("seed=1", "tracking=none")
         assert f"{finished} of 1 training runs already finished" in printed
         assert not error
+        network = sweep.folder / "seed=1" / "train" / "model.safetensors"
+        assert f"python -m pipeline.inspect model={network}\n" in printed
         (sweep.folder / "seed=1" / "train" / "metrics.json").write_text("")  # damaged
     assert not (sweep.workspace.outputs / "mlflow.db").exists()
