@@ -24,8 +24,8 @@ def ui(cfg: UiConfig) -> None:
 
     with suppress(KeyboardInterrupt), ExitStack() as stack:
         with status("starting MLflow's UI"):
-            running = tracking.running_ui(store_dir(), run=cfg.run)
-            address = stack.enter_context(running)
+            server = tracking.serve_ui(store_dir(), run=cfg.run)
+            address = stack.enter_context(server)
         print(f"{address}\nPress Ctrl-C to stop.", flush=True)
         if cfg.browser and not webbrowser.open(address):
             print("no browser was found: open this address in one", flush=True)

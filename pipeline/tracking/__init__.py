@@ -4,12 +4,7 @@ This is the only package that uses MLflow. Stages use `open_tracker` and `interf
 """
 
 from pipeline.tracking import provenance, sources
-from pipeline.tracking.backend import (
-    find_training_run,
-    open_tracker,
-    running_ui,
-    sync_runs,
-)
+from pipeline.tracking.backend import find_training_run, open_tracker, sync_runs
 from pipeline.tracking.interface import (
     ChildResult,
     RecordedRun,
@@ -18,3 +13,4 @@ from pipeline.tracking.interface import (
     lease_lock,
 )
 from pipeline.tracking.mirror import server_address
+from pipeline.tracking.ui import serve_ui

@@ -1,11 +1,8 @@
-"""Opens the tracker that the configuration names; finds, shows and copies its runs.
+"""Opens the tracker that the configuration names; finds and copies its runs.
 
 MLflow is imported inside these functions, because it takes a second.
 """
 
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +10,13 @@ from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.terminal import status, wrap
 from pipeline.tracking import mirror
-from pipeline.tracking.interface import (
-    RecordedRun,
-    Tracker,
-    database_path,
-    sqlite_uri,
-)
+from pipeline.tracking.interface import RecordedRun, Tracker, database_path
 from pipeline.tracking.quiet import quiet
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from pipeline.tracking.store import Store
-
-
-UI_PORT = 5000  # of MLflow's UI, unless another program uses it
 
 
 def open_tracker(
@@ -66,7 +55,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         UserError: If the store does not have exactly one such run, or the run was
             deleted or has no network.
     """
-    run = _find_run(_open_existing_store(store), text)
+    run = find_run(open_existing_store(store), text)
     from pipeline.tracking.store import recorded_run
 
     recorded = recorded_run(run)
@@ -79,8 +68,12 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     return recorded
 
 
-def _find_run(store: "Store", text: str) -> "Run":
-    """Return the run with this id, start of an id, or name."""
+def find_run(store: "Store", text: str) -> "Run":
+    """Return the run with this id, start of an id, or name.
+
+    Raises:
+        UserError: If the store does not have exactly one such run.
+    """
     from pipeline.tracking.store import mlflow_command
 
     runs = store.find(text)
@@ -101,48 +94,6 @@ def _find_run(store: "Store", text: str) -> "Run":
     return runs[0]
 
 
-@contextmanager
-def running_ui(folder: Path, *, run: str | None) -> Iterator[str]:
-    """Serve MLflow's UI to this machine until the block ends.
-
-    Args:
-        folder: The folder of the embedded store.
-        run: The run to show: its id, the start of its id, or its name. None for the
-            list of the runs of the experiment that MLFLOW_EXPERIMENT_NAME names or,
-            without it, of the experiment of the newest run.
-
-    Yields:
-        The address of this page, as soon as the server answers.
-
-    Raises:
-        UserError: If nothing has been recorded yet, or there is no such run.
-        OSError: If the server does not start.
-    """
-    store = _open_existing_store(folder)
-    from pipeline.tracking import mlflow_internals, pages
-    from pipeline.tracking.store import artifact_root
-
-    if run is None:
-        experiment = store.displayed_experiment()
-        page = pages.list_page(experiment.experiment_id, experiment.tags)
-    else:
-        info = _find_run(store, run).info
-        page = pages.run_page(info.experiment_id, info.run_id)
-    with quiet(), _listen(UI_PORT) as listener:
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
-        database = sqlite_uri(database_path(folder))
-        with mlflow_internals.serving(database, artifact_root(folder), listener):
-            yield address
-
-
-def _listen(port: int) -> socket.socket:
-    """Return a socket that listens on this port or, if it is taken, on a free one."""
-    try:
-        return socket.create_server(("127.0.0.1", port))
-    except OSError:
-        return socket.create_server(("127.0.0.1", 0))
-
-
 def sync_runs(*, store: Path, server: str) -> dict[str, str]:
     """Copy all closed runs to a server; see `mirror.mirror_runs`.
 
@@ -150,12 +101,16 @@ def sync_runs(*, store: Path, server: str) -> dict[str, str]:
         UserError: If nothing has been recorded yet, or the store cannot be opened.
         OSError: If the server does not accept them.
     """
-    _open_existing_store(store).mark_orphaned_runs_killed()
+    open_existing_store(store).mark_orphaned_runs_killed()
     return mirror.mirror_runs(store, server)
 
 
-def _open_existing_store(folder: Path) -> "Store":
-    """Open a store to read it, and do not create it."""
+def open_existing_store(folder: Path) -> "Store":
+    """Open a store to read it, and do not create it.
+
+    Raises:
+        UserError: If nothing has been recorded yet, or the store cannot be opened.
+    """
     database = database_path(folder)
     if not database.exists():
         remedy = "python -m pipeline.train records one"

@@ -87,7 +87,7 @@ def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store, trac
         partial(tracking.find_training_run, "0" * 32, store=store),
         partial(tracker.finished_run, lease="digest/one"),
         partial(tracker.leases, "digest/"),
-        tracking.running_ui(store, run=None).__enter__,
+        tracking.serve_ui(store, run=None).__enter__,
     ):
         with pytest.raises(
             OSError, match=r"^cannot read .*mlflow\.db: .*no such table"
