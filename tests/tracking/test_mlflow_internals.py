@@ -1,13 +1,16 @@
 """These tests fail if a new version of MLflow changes what the package relies on."""
 
+import json
 import re
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from mlflow import server
 from PIL import Image
 
-from pipeline.tracking import mlflow_internals
+from pipeline.tracking import mlflow_internals, pages
 from pipeline.tracking.store import artifact_root
 
 
@@ -38,3 +41,25 @@ def test_the_images_of_a_slider_have_the_names_that_mlflow_writes(client, run):
     changing = r"(?<=timestamp\+)\d+\+[\w-]+"  # a time and an identifier
     names = {re.sub(changing, "20+0", file.path) for file in files}
     assert names == {*mlflow_internals.image_files("weights/layer_1", 20)}
+
+
+def test_the_ui_contains_the_names_on_which_the_saved_view_and_the_pages_rely():
+    folder = Path(server.__file__).parent / "js" / "build"
+    code = "".join(path.read_text() for path in folder.rglob("*.js"))
+    workflow, mode = pages.WORKFLOW.split("=")
+    key, version = mlflow_internals.ASSISTANT_KEY.rsplit("_v", 1)
+    view = pages.experiment_tags("1")[mlflow_internals.VIEW_TAG + pages.VIEW]
+    state = json.loads(view)["state"]
+    assert f'key:"{key}",version:{version}' in code
+    for name in (
+        mlflow_internals.VIEW_QUERY,
+        mlflow_internals.VIEW_TAG,
+        f"{state.partition(';')[0]};",  # the compression
+        workflow,
+        mode,
+        *("orderByKey", "orderByAsc", "selectedColumns", "columnOrder", "columnWidths"),
+        *[name for name in pages.COLUMNS if name.isalpha()],
+        "Model training",
+        "model-metrics",
+    ):
+        assert name in code, name
