@@ -11,15 +11,19 @@ MAX_DESCRIBED = 3  # classes, and confusions
 def describe_result(result: EvaluationResult) -> list[str]:
     """Return the number of correct answers, the worst classes and confusions.
 
-    The worst classes are those with the lowest accuracy.
+    The worst classes are those with the lowest accuracy. If the set has other classes
+    than the network, a line says when an answer counts as correct.
     """
     matrix = result.confusion_matrix
     counts, correct = matrix.sum(axis=1), matrix.diagonal()
     numbers = f"{correct.sum():,} of {counts.sum():,} images"
     lines = [f"{result.test_set.name}: {numbers} are classified correctly"]
+    labels, answers = result.test_set.class_names, result.spec.class_names
+    if [*labels] != [*answers]:
+        rule = "an answer counts as correct if its class has the same number"
+        lines.append(f"the set has other classes than the network: {rule}")
     if correct.sum() == counts.sum():
         return lines
-    labels, answers = result.test_set.class_names, result.spec.class_names
     accuracy = correct / np.maximum(counts, 1)
     worst = [
         f"{labels[k]} ({accuracy[k]:.1%} of {counts[k]:,})"

@@ -5,6 +5,11 @@ from pipeline.datasets import LabelledImages
 from pipeline.evaluation import describe_result
 from pipeline.evaluation.output import mistakes, plot_mistakes
 
+OTHER_CLASSES = (
+    "the set has other classes than the network: an answer counts as correct if its "
+    "class has the same number"
+)
+
 
 def evaluated(labels, predictions, confidence):
     """Return a result for images whose grey levels are their row numbers."""
@@ -43,11 +48,13 @@ def test_the_worst_classes_and_the_most_frequent_confusions_are_described():
     answers = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
     assert describe_result(evaluated(labels, answers, [1.0] * 11)) == [
         "few: 6 of 11 images are classified correctly",
+        OTHER_CLASSES,
         # 3 (75%) is the fourth; 2 has no error, and other classes have no images.
         "worst classes: 4 (0.0% of 1), 0 (33.3% of 3), 1 (50.0% of 2)",
         "most frequent confusions: 0 as ankle boot (2), 1 as bag (1), "
         "3 as pullover (1)",
     ]
     assert describe_result(evaluated([0, 0], [0, 0], [1.0] * 2)) == [
-        "few: 2 of 2 images are classified correctly"
+        "few: 2 of 2 images are classified correctly",
+        OTHER_CLASSES,
     ]
