@@ -70,8 +70,7 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
     value = mlflow_internals.saved_view("Best networks first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
     link = f"**[Show the runs]({list_page(experiment_id, tags)})**"
-    note = (
-        f"{link}: the trained networks, best validation accuracy first\n\nIf the left "
-        "column begins with *GenAI*, press *Model training* there."
-    )
+    # The UI shows one line.
+    hint = "If *GenAI* is selected on the left, press *Model training*."
+    note = f"{link}: the trained networks, best first. {hint}"
     return {**tags, "mlflow.note.content": note}
