@@ -25,7 +25,7 @@ from pipeline.cli import (
 )
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.sweeps import run_sweep
-from pipeline.terminal import command_line, next_steps, status, table
+from pipeline.terminal import command_line, next_steps, status, table, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
@@ -123,7 +123,7 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
     context = training.RunContext(folder, {"reproduces": run_id}, name)
     result = _train(cfg, dataset, context, expected=original.model.sha256)
     print(f"\n{original.compare(result.network, result.sha256, result.metrics)}")
-    print(next_steps({command_line("inspect", run=run): "explains the network"}))
+    print(next_steps({command_line("inspect", run=run_id[:8]): "explains the network"}))
     return result
 
 
@@ -224,7 +224,8 @@ def _start_recorder(
         for state in checkpoint.restore() or [checkpoint.save()]:
             recorder.add(state)
     if finished := len(recorder.history) - 1:
-        print(f"resuming {run.label} after epoch {finished} of {cfg.epochs}")
+        progress = f"after epoch {finished} of {cfg.epochs}"
+        print(wrap(f"resuming {run.label} {progress}"))
     return recorder
 
 

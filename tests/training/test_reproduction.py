@@ -30,7 +30,7 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     printed = workspace.call("train", reproduce=workspace.run_id())
     _, report = printed.split("\nreproduced byte for byte:\n")
     report, _, step = report.partition("\nnext   ")
-    assert step.startswith(f"python -m pipeline.inspect run={workspace.run_id()}")
+    assert step.startswith(f"python -m pipeline.inspect run={workspace.run_id()[:8]} ")
     assert report.split() == ["recorded", trained.sha256, "now", trained.sha256]
     assert "in spite of these differences" not in printed
     after = hashes(workspace.outputs / "reproduce")
