@@ -43,8 +43,8 @@ function inputBox() {
     top: top + height * (drawn[0] - down * seen[0]), height: height * down };
 }
 function pixelBox({ left, top, width, height }, pixel) {
-  const x = left + (pixel % SIDE + 0.5) / SIDE * width;
-  const y = top + (Math.floor(pixel / SIDE) + 0.5) / SIDE * height;
+  const [row, column] = coordinates(pixel);
+  const x = left + (column + 0.5) / SIDE * width, y = top + (row + 0.5) / SIDE * height;
   return { left: x, right: x, top: y, bottom: y };
 }
 
@@ -91,13 +91,13 @@ function showConnections(result) {
     ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)), ...linesOf(out, MAX_LINE_WIDTH)]
     : []));
   const name = neuronName(state.layer, state.neuron);
-  const most = (connections) =>
+  const maxProduct = (connections) =>
     number(largest(connections.map(({ product }) => Math.abs(product))), 2);
   $("connections-text").textContent =
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
   $("connections-legend").textContent = "Blue lines increase the sum, red lines decrease it. " +
-    `The thickest line into ${name} stands for a product of ${most(into)}` +
-    (out.length ? `, the thickest line out of it for ${most(out)}.` : ".");
+    `The thickest line into ${name} stands for a product of ${maxProduct(into)}` +
+    (out.length ? `, the thickest line out of it for ${maxProduct(out)}.` : ".");
 }
 
 onChange(showConnections);

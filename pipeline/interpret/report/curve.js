@@ -66,9 +66,8 @@ function curvePlot(name, epoch) {
     label(x(last) + 8, ends[place] + 4 + (ends[place] < ends[1 - place] ? -apart : apart),
       kind, "start", kind)]));
   const selectAt = (event) => {
-    const box = plot.getBoundingClientRect();
-    const there = ((event.clientX - box.left) / box.width * width - left) /
-      (width - left - right) * last;
+    const [across] = positionOn(plot, event);
+    const there = (across * width - left) / (width - left - right) * last;
     const distances = model.epochs.map((each) => -Math.abs(each - there));
     setPlaying(null);
     setEpoch(ranked(distances)[0]);

@@ -15,6 +15,15 @@ const element = (tag, attributes = {}, ...children) =>
 const svg = (tag, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
+const tableRow = (cells, kind = "", tag = "td") => element("tr", { class: kind },
+  ...cells.map((cell) => element(tag, tag === "th" ? { scope: "col" } : {}, cell)));
+
+// The position of a pointer on an element, across and down, in shares of its sides.
+const positionOn = (target, { clientX, clientY }) => {
+  const { left, top, width, height } = target.getBoundingClientRect();
+  return [(clientX - left) / width, (clientY - top) / height];
+};
+
 const DECIMALS = 4;
 const MINUS = "−";
 
@@ -43,7 +52,12 @@ const isShort = (label) => className(label).length === 1;
 const classTitle = (label) => (isShort(label) ? `${model.noun} ` : "") + className(label);
 const example = (label) => (isShort(label) ? "a " : "") + className(label);
 const imagesOf = (label) => className(label) + (isShort(label) ? "s" : " images");
-const rowAndColumn = (pixel) => `row ${Math.floor(pixel / SIDE)}, column ${pixel % SIDE}`;
+
+const coordinates = (pixel) => [Math.floor(pixel / SIDE), pixel % SIDE]; // row, column
+function rowAndColumn(pixel) {
+  const [row, column] = coordinates(pixel);
+  return `row ${row}, column ${column}`;
+}
 
 let colours;
 function readColours() {

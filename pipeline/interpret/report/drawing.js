@@ -67,11 +67,6 @@ function useDrawingSoon() {
   });
 }
 
-const positionOn = (canvas, event) => {
-  const box = canvas.getBoundingClientRect();
-  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-};
-
 board.addEventListener("pointerdown", (event) => {
   if (!model.drawable || !event.isPrimary || event.button) return;
   board.setPointerCapture(event.pointerId);

@@ -15,8 +15,8 @@ function histogram(name, valuesOf) {
   const limit = largest(final.map(Math.abs)) || 1;
   const now = binCounts(valuesOf(network()), limit);
   const initial = model.hasHistory ? binCounts(valuesOf(model.networks[0]), limit) : [];
-  const most = Math.max(...now, ...initial);
-  const top = (count) => 90 - 84 * count / most;
+  const maxCount = Math.max(...now, ...initial);
+  const top = (count) => 90 - 84 * count / maxCount;
   const outline = initial.map((count, i) =>
     `${4 * i},${top(count)} ${4 * i + 4},${top(count)}`).join(" ");
   return element("figure", {}, svg("svg", { viewBox: "0 0 240 108", role: "img",

@@ -44,8 +44,8 @@ function describe() {
   const { name, hidden, size, epochs, last, dataset } = model;
   document.title = `${name}: inside the network`;
   const duration = epochs[last] ? ` for ${plural(epochs[last], "epoch")}` : "";
-  $("lead").textContent = `784 pixels → ${plural(hidden, "neuron")} → 10 ${model.plural}: ` +
-    `${integer(size)} parameters, trained on ` +
+  $("lead").textContent = `${PIXELS} pixels → ${plural(hidden, "neuron")} → ` +
+    `${CLASSES} ${model.plural}: ${integer(size)} parameters, trained on ` +
     `${plural(model.training_images, "image")} (${dataset})${duration}.`;
   $("footer").textContent = `${name}. SHA-256 of the network: ${model.sha256}. The final ` +
     "weights are exact; those of earlier epochs are rounded to 16 bits.";

@@ -1,14 +1,14 @@
 // The selected parameter: its address, its value, and its value in each epoch.
 
-function showParameter() {
+function showParameter(_, changed) {
   const { layer, input, neuron } = state, { last, networks } = model;
   $("parameter").hidden = input === undefined;
   if (input === undefined) return;
   const values = networks.map((each) => each.parameter(layer, input, neuron));
   const isPixel = layer === 1 && input !== null;
   const isConstant = isPixel && isFrozen(input, neuron);
-  $("t-parameter").replaceChildren(parameterName(layer, input, neuron), element("span",
-    { class: "aside" }, `, one of ${integer(model.size)}`));
+  const name = parameterName(layer, input, neuron), count = `, one of ${integer(model.size)}`;
+  $("t-parameter").replaceChildren(name, element("span", { class: "aside" }, count));
   const isExact = state.epoch === last || isConstant;
   const value = (isExact ? (v) => number(v, 6) : approximate)(values[state.epoch]);
   const initial = values[0] === 0 ? "0" : approximate(values[0]);
@@ -19,10 +19,11 @@ function showParameter() {
   else if (isConstant) change = "It never changed: its gradient was 0 in every step, so it " +
     "still has its initial random value.";
   const usage = isPixel && !model.alwaysZero.has(input) ?
-    ` The pixel is above 0 in ${integer(litImages(input))} of ` +
+    ` The pixel is above 0 in ${integer(nonzeroImages(input))} of ` +
     `${plural(model.training_images, "training image")}.` : "";
-  $("parameter-text").textContent =
-    `At the selected epoch, its value is ${value}. ${change}${usage}`;
+  const text = `At the selected epoch, its value is ${value}. ${change}${usage}`;
+  $("parameter-text").textContent = text;
+  if (changed.selection) announce(`${name}${count}. ${text}`);
   $("address").replaceChildren(addressDiagram(layer, input, neuron));
   $("history").replaceChildren(model.hasHistory ? historyPlot(values, isConstant) : "");
 }
@@ -57,7 +58,7 @@ const circle = (x, name) => [svg("circle", { cx: x, cy: 58, r: 24, class: "neuro
 
 // The 28x28 pixels, with the row and the column of one of them.
 function pixelGrid(pixel) {
-  const [row, column] = [Math.floor(pixel / SIDE), pixel % SIDE];
+  const [row, column] = coordinates(pixel);
   const [left, top, size] = [44, 14, 3]; // a cell has 3x3 units
   const [x, y] = [left + size * column, top + size * row], side = SIDE * size;
   return [

@@ -16,9 +16,8 @@ function showSizes() {
     ...rows.map(([name, shape, count, reason]) =>
       tableRow([name, shape, element("span", { class: "count" }, integer(count)), reason],
         reason ? "" : "total")));
-  $("sizes-formula").textContent = "With h neurons in layer 1: " +
-    `${PIXELS}·h + h + h·${CLASSES} + ${CLASSES} = ${PIXELS + 1 + CLASSES}·h + ${CLASSES} parameters.`;
-  $("sizes").hidden = false;
+  $("sizes-formula").textContent = `With h neurons in layer 1: ${PIXELS}·h + h + h·${CLASSES} ` +
+    `+ ${CLASSES} = ${PIXELS + 1 + CLASSES}·h + ${CLASSES} parameters.`;
 }
 
 onLoad(showSizes);

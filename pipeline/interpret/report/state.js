@@ -52,7 +52,7 @@ const network = () => model.networks[state.epoch];
 const finalNetwork = () => model.networks[model.last];
 // Whether training never changed a weight of layer 1; `frozen` has a row for each neuron.
 const isFrozen = (pixel, neuron) => model.tensors.frozen[neuron * PIXELS + pixel] === 1;
-const litImages = (pixel) => // in which the pixel is above 0
+const nonzeroImages = (pixel) => // in which the pixel is above 0
   Math.round(model.tensors.nonzero_rate[pixel] * model.training_images);
 const testImage = (row) =>
   model.tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
@@ -60,14 +60,13 @@ const testImage = (row) =>
 // Select a neuron, or with an input one of its parameters, and show it in the panel.
 function select(layer, neuron, input) {
   Object.assign(state, { layer, neuron, input });
+  displayed.selection = null; // new even if it was selected, so that it is announced
   show();
   openPanel();
-  announce(input === undefined
-    ? `${$("t-sum").textContent}: ${$("equation").lastChild.textContent}`
-    : `${$("t-parameter").textContent}. ${$("parameter-text").textContent}`);
 }
 
-// Announce a text to screen readers, once the page has stopped changing.
+// Announce a text to screen readers, once the page has stopped changing. Of several texts,
+// the last one is announced: `page.html` lists the parts in this order.
 let announcement = null;
 function announce(text) {
   clearTimeout(announcement);

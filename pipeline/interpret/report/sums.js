@@ -24,8 +24,8 @@ function formula(layer) {
 }
 
 const explanation = (layer, neuron) => (layer === 1
-  ? "This is y = m·x + c with 784 inputs and 784 weights. M1 and X1 belong to pixel 0, " +
-    "because array indices start at 0."
+  ? `This is y = m·x + c with ${PIXELS} inputs and ${PIXELS} weights. M1 and X1 belong ` +
+    "to pixel 0, because array indices start at 0."
   : `Each term is the output of a neuron of layer 1 times its weight in ` +
     `${neuronName(2, neuron)}. ` +
     `Softmax turns the ten sums into probabilities: e^z of a ${model.noun} divided by the ` +
@@ -35,14 +35,16 @@ function showSum(result, changed) {
   const { layer, neuron } = state, name = neuronName(layer, neuron);
   const terms = termsOf(layer, neuron, layer === 1 ? result.pixels : result.hidden,
     layer === 1 ? 10 : 20);
-  $("t-sum").textContent = `${name}: neuron ${neuron + 1} of layer ${layer}` +
+  const title = `${name}: neuron ${neuron + 1} of layer ${layer}` +
     (layer === 1 ? "" : `, for ${classTitle(neuron)}`);
+  $("t-sum").textContent = title;
   $("formula").textContent = formula(layer);
   $("sum-text").textContent = explanation(layer, neuron);
   showEquation(terms, result);
   showTerms(terms, result);
   showIncoming(changed);
   showSoftmax(result);
+  if (changed.selection) announce(`${title}: ${number(terms.total)}`);
 }
 
 function showEquation({ listed, others, bias, total }, { hidden, probabilities }) {
@@ -85,9 +87,6 @@ function showTerms({ listed, others, rest, bias, total }, { hidden }) {
   if (focused) document.querySelector(`#terms [data-input="${focused}"]`)?.focus();
 }
 
-const tableRow = (cells, kind = "", tag = "td") => element("tr", { class: kind },
-  ...cells.map((cell) => element(tag, tag === "th" ? { scope: "col" } : {}, cell)));
-
 function termButton(input) {
   const { layer, neuron } = state, cell = document.createDocumentFragment();
   cell.append(element("button", { type: "button", "data-input": String(input),
@@ -96,7 +95,7 @@ function termButton(input) {
   input === null ? "bias" : inputName(layer, input)));
   if (layer === 1 && input !== null)
     cell.append(element("span", { class: "aside" },
-      `(${Math.floor(input / SIDE)}, ${input % SIDE})`));
+      `(${coordinates(input).join(", ")})`));
   return cell;
 }
 

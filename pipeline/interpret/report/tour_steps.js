@@ -7,9 +7,9 @@ function numberQuestion(ask, answer, mistakes, { tolerance = 0, unit, hint } = {
   const isNear = (guess, value) => Math.abs(guess - value) <= tolerance + 1e-9;
   const check = (guess) => {
     if (isNear(guess, answer)) return "";
-    const known = mistakes.find(([value]) => isNear(guess, value) && !isNear(answer, value));
+    const mistake = mistakes.find(([value]) => isNear(guess, value) && !isNear(answer, value));
     const direction = guess < answer ? "That is too small." : "That is too large.";
-    return known ? known[1] : `${direction} ${hint}`;
+    return mistake ? mistake[1] : `${direction} ${hint}`;
   };
   return { ask, unit, check, isWhole: tolerance === 0 };
 }
@@ -72,24 +72,24 @@ function lineStep(neuron, name) {
 }
 
 function neuronStep(neuron, name) {
-  return { id: "neuron", title: "One neuron: a line with 784 slopes",
+  return { id: "neuron", title: `One neuron: a line with ${PIXELS} slopes`,
     targets: () => [$("equation")],
     enter: () => select(1, neuron),
     content: () => {
       const { pixels, hiddenSums } = current();
-      const lit = pixels.filter(Boolean).length;
+      const nonzero = pixels.filter(Boolean).length;
       return {
         text: `${name} multiplies every pixel by its weight, adds up the products and adds a ` +
-          "bias: y = M1·X1 + M2·X2 + … + M784·X784 + C. For this image, " +
+          `bias: y = M1·X1 + M2·X2 + … + M${PIXELS}·X${PIXELS} + C. For this image, ` +
           `y = ${number(hiddenSums[neuron], 2)}. The weights and the bias are the ` +
           "parameters of the neuron.",
         question: numberQuestion(`How many parameters does ${name} have?`, PIXELS + 1, [
           [PIXELS, "These are its weights, one for each pixel. What else is in the sum?"],
           [SIDE, `The image is ${SIDE} pixels wide and ${SIDE} high. Each pixel has a weight.`],
           [2, "A line has two, m and c. This neuron has a slope for each pixel."],
-          [1, "One weight belongs to one pixel. The image has 28 × 28 pixels."],
+          [1, `One weight belongs to one pixel. The image has ${times(SIDE, SIDE)} pixels.`],
           [PIXELS + 2, "The sum has one bias, not two."],
-          [lit, `${lit} pixels are not black in this image. The others have weights too.`],
+          [nonzero, `${nonzero} pixels are not black in this image. The others have weights too.`],
           [PIXELS * model.hidden, `That is all of layer 1. Count only ${name}.`],
           [model.size, `That is the whole network. Count only ${name}.`],
         ], { hint: `The image has ${times(SIDE, SIDE)} pixels. Count one weight for each, ` +
@@ -113,7 +113,7 @@ function sizesStep(name) {
         [PIXELS + 1, `That is one neuron with its bias. Layer 1 has ${neurons}.`],
         [weights + hidden, `That includes ${integer(hidden)} ${single ? "bias" : "biases"}. ` +
           "Count only the weights."],
-        [hidden, `Layer 1 has ${neurons}. Each of them has 784 weights.`],
+        [hidden, `Layer 1 has ${neurons}. Each of them has ${PIXELS} weights.`],
         [PIXELS * CLASSES, `${times(PIXELS, CLASSES)} weights would connect the pixels to ` +
           `the ${model.plural}. The pixels are connected to ${neurons}.`],
         [hidden * CLASSES, `These are the weights of layer 2: ${times(hidden, CLASSES)}.`],
@@ -257,7 +257,7 @@ function untrainedStep(neuron) {
     content: () => (pixels === 0 ? {
       text: `Each pixel is above 0 in some of the ${images}, so training could change ` +
         `every weight. Pixel ${rarest} is above 0 in the fewest images: ` +
-        `${integer(litImages(rarest))}. Its weights changed little.`,
+        `${integer(nonzeroImages(rarest))}. Its weights changed little.`,
       answer: `${unchanged}${end}`.trim(),
     } : {
       text: `${plural(pixels, "pixel")} ${pixels === 1 ? "is" : "are"} black in all ` +

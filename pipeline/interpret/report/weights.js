@@ -22,23 +22,23 @@ const neuronImages = ["weights", "image", "products"].map((name, place) => {
     const pixel = (state.input ?? 406) + steps[event.key]; // 406 is the centre
     if (pixel < 0 || pixel >= PIXELS) return;
     select(1, state.neuron, pixel);
-    announce($("pixel-text").textContent);
+    announce(pixelText(pixel));
   });
   return canvas;
 });
 
-function showPixel(pixel) {
+function pixelText(pixel) {
   if (pixel == null) {
     const gesture = matchMedia("(hover: none)").matches ? "Tap" : "Point at";
-    $("pixel-text").textContent = `${gesture} a pixel to see its product.`;
-    return;
+    return `${gesture} a pixel to see its product.`;
   }
   const weight = network().parameter(1, pixel, state.neuron);
   const level = state.image[pixel] / 255;
-  $("pixel-text").textContent = `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
+  return `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
     `${number(weight)} × pixel ${number(level)} = ${number(weight * level)}` +
     (isFrozen(pixel, state.neuron) ? "; this weight never changed" : "");
 }
+const showPixel = (pixel) => { $("pixel-text").textContent = pixelText(pixel); };
 
 function showImages({ pixels }) {
   for (const id of ["images", "images-legend", "pixel-text"]) $(id).hidden = state.layer === 2;
@@ -56,7 +56,7 @@ function paintSquares(canvas, colourOf, isHatched) {
   const size = 12, context = canvas.getContext("2d");
   [canvas.width, canvas.height] = [SIDE * size, SIDE * size];
   for (let pixel = 0; pixel < PIXELS; pixel++) {
-    const [x, y] = [(pixel % SIDE) * size, Math.floor(pixel / SIDE) * size];
+    const [y, x] = coordinates(pixel).map((place) => place * size);
     context.fillStyle = `rgb(${colourOf(pixel)})`;
     context.fillRect(x, y, size, size);
     if (isHatched && isFrozen(pixel, state.neuron)) {
@@ -68,12 +68,11 @@ function paintSquares(canvas, colourOf, isHatched) {
     }
   }
   if (state.input == null) return; // no pixel is selected
-  const frame = [(state.input % SIDE) * size - 3, Math.floor(state.input / SIDE) * size - 3,
-    size + 6, size + 6];
+  const [top, left] = coordinates(state.input).map((place) => place * size - 3);
   for (const [colour, width] of [[colours.zero, 9], [colours.selected, 5]]) {
     context.strokeStyle = `rgb(${colour})`;
     context.lineWidth = width;
-    context.strokeRect(...frame);
+    context.strokeRect(left, top, size + 6, size + 6);
   }
 }
 
