@@ -37,7 +37,7 @@ def test_an_installed_wheel_trains_in_an_empty_folder(tmp_path):
     ):
         command = [sys.executable, "-m", f"pipeline.{stage}"]
         printed, errors = run(*command, *arguments, **places)
-        assert str(empty / "outputs") in printed
+        assert f"outputs/{stage}" in printed and (empty / "outputs" / stage).is_dir()
         assert errors == ""
     assert "val/accuracy" in (empty / "outputs" / "train" / "metrics.json").read_text()
     assert [path.name for path in empty.iterdir()] == ["outputs"]
