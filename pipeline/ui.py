@@ -4,9 +4,8 @@ Reads MLflow's store in outputs/ and opens the list of the trained networks or, 
 run=<id>, the page of that run. The list shows the experiment that the environment
 variable MLFLOW_EXPERIMENT_NAME names or, without it, that of the newest run.
 
-The server uses port 5000 or, if another program uses
-that port, a free one. It is accessible only from this machine and runs until you press
-Ctrl-C. Starts in 3 s.
+The server uses port 5000 or, if another program uses that port, a free one. It is
+accessible only from this machine and runs until you press Ctrl-C. Starts in 3 s.
 """
 
 import threading

@@ -400,9 +400,10 @@ def finished(tmp_path_factory, mnist):
         if not (folder / "printed.txt").exists():
             made = new_workspace(folder / "outputs")
             done = made.run("train", "hidden=20", "epochs=20")
-            made.run("evaluate")
             opened = LIST_OPENED.format(path=str(folder / "opened.txt"))
+            evaluation = made.start("evaluate")
             made.run("inspect", before=opened)
+            assert not evaluation.wait()
             (folder / "printed.txt").write_text(done.stdout)
     return Workspace(folder / "outputs")
 

@@ -104,14 +104,9 @@ def test_the_stored_outputs_have_the_words_of_the_commands(finished, command, ke
     assert words(printed.splitlines()) == words(RESULTS[command]["output"])
 
 
-@pytest.mark.parametrize("place", ["process", "thread"])
-def test_the_three_python_lines_of_the_readme_record_a_training(project, place):
+def test_the_three_python_lines_of_the_readme_record_a_training(project):
     (code,) = re.findall(r"```python\n(.*?)```", DOCUMENTS["README.md"], re.DOTALL)
     assert len([line for line in code.splitlines() if line]) == 3
-    if place == "thread":
-        code = f"import threading\nlines = {code!r}\n"
-        code += "thread = threading.Thread(target=exec, args=(lines, {}))\n"
-        code += "thread.start(); thread.join()"
     places = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": str(project.outputs)}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=places, capture_output=True, text=True)

@@ -28,7 +28,7 @@ def read_run_file(path: Path) -> RunFile:
         run = RunFile(content["run_id"], float(content["seconds"]))
         if run.run_id is not None and not re.fullmatch("[0-9a-f]{32}", run.run_id):
             raise ValueError
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise UserError(f"{path} is damaged: it has no valid run_id and time") from None
     return run
 
@@ -38,9 +38,12 @@ def read_metrics(path: Path) -> dict[str, float]:
     try:
         content = json.loads(path.read_text("utf-8"))
         metrics = {name: float(value) for name, value in content.items()}
-        if not {"train/final_accuracy", "val/accuracy"} <= metrics.keys():
+        accuracies = [
+            metrics[name] for name in ("train/final_accuracy", "val/accuracy")
+        ]
+        if not np.isfinite(accuracies).all():
             raise ValueError
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
         raise UserError(f"{path} is damaged: it has no valid accuracies") from None
     return metrics
 

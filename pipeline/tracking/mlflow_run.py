@@ -157,11 +157,12 @@ class MlflowRun(Run):
         Users also write into the description; a paragraph that does not consist of
         entries only is theirs, and is never changed.
         """
-        note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
-        paragraphs = [*note.strip().split("\n\n"), ""]
-        place = next(n for n, text in enumerate(paragraphs) if not text or _split(text))
-        paragraphs[place] = _join({**_split(paragraphs[place]), **results})
-        self.set_tags({NOTE_TAG: "\n\n".join(paragraphs).strip()})
+        with write_lock(self._store.folder):  # evaluate and inspect may run together
+            note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
+            texts = [*note.strip().split("\n\n"), ""]
+            place = next(n for n, text in enumerate(texts) if not text or _split(text))
+            texts[place] = _join({**_split(texts[place]), **results})
+            self.set_tags({NOTE_TAG: "\n\n".join(texts).strip()})
 
     def link(self, text: str, page: str) -> str:
         return f"[{text}]({pages.run_page(self._experiment_id, self.id, page)})"

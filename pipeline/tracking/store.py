@@ -197,8 +197,9 @@ def recorded_run(run: Run) -> RecordedRun:
 
 def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
     """Give an experiment its note and its saved view, unless it has them."""
-    for key, value in _missing_tags(experiment).items():
-        client.set_experiment_tag(experiment.experiment_id, key, value)
+    if experiment.lifecycle_stage == "active":
+        for key, value in _missing_tags(experiment).items():
+            client.set_experiment_tag(experiment.experiment_id, key, value)
 
 
 def _create(database: Path) -> None:
