@@ -11,6 +11,7 @@ import requests
 from pipeline import UserError
 from pipeline.tracking import mlflow_internals
 
+pytestmark = pytest.mark.xdist_group("ui")  # one worker needs port 5000
 TIMEOUT = 60_000  # milliseconds, for a busy machine
 
 
