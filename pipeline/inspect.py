@@ -8,8 +8,9 @@ report.html, to outputs/inspect/ and to the network's MLflow run. This takes 7 s
 
 These settings print one result instead: neuron= shows how a neuron computes its sum for
 an image, weight= the history of a parameter, against= a comparison with another
-network, and arrays=true the four arrays, abridged as NumPy does; the last line names
-the file with all values. The first three are also written to outputs/answers/.
+network, and arrays=true the four arrays as NumPy summarizes them, with the path of the
+file with all values. The results of the first three are also written to
+outputs/answers/.
 """
 
 # `python pipeline/train.py` would import this module in place of Python's `inspect`.
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pipeline.model import TrainedModel
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
-# Counts in summary.json that MLflow compares; as "weights/", after the curves.
+# Counts in summary.json that MLflow compares. It sorts "weights/" after the curves.
 LOGGED = {
     "weights/frozen": "frozen_weights",
     "weights/inactive_neurons": "inactive_neurons",

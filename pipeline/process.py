@@ -69,7 +69,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    """Handle SIGTERM: all blocks end, so the run is marked as KILLED."""
+    """Raise SystemExit, so that open `with` blocks end and mark the run as KILLED."""
     raise SystemExit(f"terminated; {RESUME}")
 
 

@@ -20,8 +20,10 @@ def describe_result(result: EvaluationResult) -> list[str]:
     lines = [f"{result.test_set.name}: {numbers} are classified correctly"]
     labels, answers = result.test_set.class_names, result.spec.class_names
     if [*labels] != [*answers]:
-        rule = "an answer counts as correct if its class has the same number"
-        lines.append(f"the set has other classes than the network: {rule}")
+        lines.append(
+            "the classes of this set differ from those of the network: an answer "
+            "counts as correct if its class has the same number as the label"
+        )
     if correct.sum() == counts.sum():
         return lines
     accuracy = correct / np.maximum(counts, 1)

@@ -26,8 +26,9 @@ IMAGES_PER_ROW = 8  # of matched neurons: four pairs
 
 def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
     """Write the summary, the tables and the plots of an analysis."""
-    files.write_json(folder / "summary.json", summary(analysis))
-    neurons = neuron_rows(analysis)
+    content = summary(analysis)
+    files.write_json(folder / "summary.json", content)
+    neurons = content["neurons"]
     for row in neurons:
         row |= {key: " ".join(map(str, row[key])) for key in ("most", "least")}
     files.write_csv(folder / "neurons.csv", neurons)

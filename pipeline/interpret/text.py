@@ -43,10 +43,11 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
     hidden = [neuron for neuron in sums.values() if neuron.layer == 1]
     logits = np.array([neuron.z for neuron in sums.values() if neuron.layer == 2])
     first, second = (int(k) for k in np.argsort(-logits)[:2])
-    lines = [
-        [progress, f"y = {line.m:.3f}·x {line.c:+.3f}", f"{line.rmse:.2f}"]
-        for progress, line in probe.lines.items()
-    ]
+    lines = []
+    for progress, line in probe.lines.items():
+        sign = "-" if line.c < 0 else "+"
+        equation = f"y = {line.m:.3f}·x {sign} {abs(line.c):.3f}"
+        lines.append([progress, equation, f"{line.rmse:.2f}"])
     never_active, always_active = (
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)

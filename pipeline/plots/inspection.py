@@ -109,12 +109,12 @@ def fitted_lines(
     ends = np.array([0.0, float(x.max()) or 1.0])
     styles = (":", "-.", "--", "-")
     for number, (name, (m, c)) in enumerate(lines.items()):
-        last = number == len(lines) - 1
+        last, sign = number == len(lines) - 1, "-" if c < 0 else "+"
         axes.plot(
             *(ends, m * ends + c, styles[min(number, 3)]),
             color=POSITIVE if last else NEGATIVE,
             linewidth=3 if last else 2,
-            label=f"{name}: y = {m:.2f}·x {c:+.2f}",
+            label=f"{name}: y = {m:.2f}·x {sign} {abs(c):.2f}",
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     set_title(axes, title)

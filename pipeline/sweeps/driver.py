@@ -105,7 +105,7 @@ def _count_done(jobs: Sequence[Job], folder: Path) -> str:
 
 @contextmanager
 def _interruptible(jobs: Sequence[Job], folder: Path) -> Iterator[None]:
-    """Say after Ctrl-C or SIGTERM how many jobs are done, and not how many epochs."""
+    """After Ctrl-C or SIGTERM, report the number of finished jobs, not of epochs."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as interrupt:

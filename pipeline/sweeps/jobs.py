@@ -13,13 +13,7 @@ from functools import cache
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli import (
-    HYPERPARAMETERS,
-    Command,
-    TrainConfig,
-    run_name,
-    validate,
-)
+from pipeline.cli import HYPERPARAMETERS, Command, TrainConfig, run_name, validate
 from pipeline.files import printable
 
 

@@ -129,9 +129,9 @@ def _next_step(best: Outcome, folder: Path) -> str:
     if not network:  # tracking=none
         path = folder / best.job.folder / "train" / MODEL_FILE
         network = {"model": str(displayed(path))}
-    # The best of different data sets is only one of the networks.
+    # Accuracies on different data sets are not comparable: there is no best one.
     is_best = not {"dataset", "split"} & set(best.job.swept)
-    effect = "explains the best network" if is_best else "explains one network"
+    effect = "explains the best network" if is_best else "explains one of the networks"
     return next_steps({command_line("inspect", **network): effect})
 
 

@@ -73,7 +73,7 @@ class Run:
         """
 
     def log_image(self, name: str, image: "Image.Image", *, step: int) -> None:
-        """Record an image of an epoch, unless the run already has it."""
+        """Record an image of an epoch, which replaces an earlier one."""
 
     def log_text(self, name: str, text: str) -> None:
         """Record text as an artifact with this name."""

@@ -74,7 +74,7 @@ def describe_error(error: Exception) -> str:
         return system_error[1]
     timeout = re.search(r"(?:read|connect) timeout=(\d+)", text)
     if timeout:
-        return f"it did not answer within {timeout[1]} seconds"
+        return f"no answer within {timeout[1]} s"
     return files.printable(re.split("Caused by |Response body: ", text)[-1][:300])
 
 

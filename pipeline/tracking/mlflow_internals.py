@@ -89,7 +89,7 @@ async def _without_assistant(request: Any, call_next: Any) -> Any:  # noqa: ANN4
     script = f"<script>localStorage.setItem('{ASSISTANT_KEY}', 'true')</script>"
     page = page.replace(b"<head>", f"<head>{script}".encode(), 1)
     del response.headers["content-length"]
-    # The others protect the page, for example from being a frame in another page.
+    # The other headers protect the page, for example from being framed elsewhere.
     return HTMLResponse(page, headers=response.headers)
 
 

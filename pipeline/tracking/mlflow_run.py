@@ -19,16 +19,12 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
-from pipeline import CLASSES, SIDE
+from pipeline import CLASSES, SIDE, files
 from pipeline.terminal import wrap
 from pipeline.tracking import pages, provenance
 from pipeline.tracking.interface import ChildResult, RecordedRun, Run
 from pipeline.tracking.mlflow_internals import image_files
-from pipeline.tracking.store import (
-    Store,
-    recorded_run,
-    write_lock,
-)
+from pipeline.tracking.store import Store, recorded_run, write_lock
 
 NO_LEASE = "nobody"  # the lease of a run that is closed as soon as it is created
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
@@ -66,12 +62,14 @@ class MlflowRun(Run):
         image_path, thumbnail_path = (
             self._folder / path for path in image_files(name, step)
         )
-        image_path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(image_path)
+        if not image_path.parent.exists():
+            self._client.set_tag(self.id, MLFLOW_LOGGED_IMAGES, True)
         thumbnail = image.copy()
         thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-        thumbnail.save(thumbnail_path, quality=90, method=2)
-        self._client.set_tag(self.id, MLFLOW_LOGGED_IMAGES, True)
+        with files.atomic_file(image_path) as partial:
+            image.save(partial, "PNG")
+        with files.atomic_file(thumbnail_path) as partial:
+            thumbnail.save(partial, "WEBP", quality=90, method=2)
 
     def log_text(self, name: str, text: str) -> None:
         self._client.log_text(self.id, text, name)
@@ -148,14 +146,14 @@ class MlflowRun(Run):
         self._client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
 
     def describe(self, text: str, results: Mapping[str, str] | None = None) -> None:
-        self.set_tags({NOTE_TAG: text})
-        self.describe_results(results or {})
+        paragraphs = [text, _join(results)] if results else [text]
+        self.set_tags({NOTE_TAG: "\n\n".join(paragraphs)})
 
     def describe_results(self, results: Mapping[str, str]) -> None:
         """Update the entries, all in one paragraph: the UI shows only five lines.
 
-        Users also write into the description; a paragraph that does not consist of
-        entries only is theirs, and is never changed.
+        Users can edit the description, so a paragraph that contains anything but
+        entries is never changed.
         """
         with write_lock(self._store.folder):  # evaluate and inspect may run together
             note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")

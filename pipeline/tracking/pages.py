@@ -71,6 +71,6 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
     link = f"**[Show the runs]({list_page(experiment_id, tags)})**"
     # The UI shows one line.
-    hint = "If *GenAI* is selected on the left, press *Model training*."
+    hint = "If *GenAI* is selected on the left, select *Model training*."
     note = f"{link}: the trained networks, best first. {hint}"
     return {**tags, "mlflow.note.content": note}

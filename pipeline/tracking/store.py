@@ -72,7 +72,7 @@ class Store:
         return [run for run in runs if run.info.lifecycle_stage == "active"] or runs
 
     def displayed_experiment(self) -> Experiment:
-        """Return the experiment of MLFLOW_EXPERIMENT_NAME or else of the newest run.
+        """Return that of MLFLOW_EXPERIMENT_NAME or, by default, of the newest run.
 
         Raises:
             OSError: If the database cannot be read.
@@ -196,7 +196,7 @@ def recorded_run(run: Run) -> RecordedRun:
 
 
 def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
-    """Give an experiment its note and its saved view, unless it has them."""
+    """Add the note and the saved view to an experiment if they are missing."""
     if experiment.lifecycle_stage == "active":
         for key, value in _missing_tags(experiment).items():
             client.set_experiment_tag(experiment.experiment_id, key, value)
@@ -227,7 +227,7 @@ def _create_experiment(client: MlflowClient, name: str, folder: Path) -> Experim
 
 
 def _missing_tags(experiment: Experiment) -> dict[str, str]:
-    """Return those of the tags for its pages that an experiment does not have."""
+    """Return the tags for its pages that an experiment lacks."""
     tags = pages.experiment_tags(experiment.experiment_id)
     return {key: tags[key] for key in tags.keys() - experiment.tags.keys()}
 

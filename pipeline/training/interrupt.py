@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-RESUME = "run the same command again to resume"
+from pipeline.process import RESUME
 
 
 @dataclass

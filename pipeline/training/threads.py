@@ -10,16 +10,16 @@ from contextlib import contextmanager
 import torch
 
 _lock = threading.Lock()
-_blocks = 0  # that are open, in all Python threads
-_threads = 1  # that PyTorch used before the first of them
+_blocks = 0  # open blocks, in all Python threads
+_threads = 1  # PyTorch's number of threads before the first block
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let PyTorch use one thread, which gives the same sums on any number of cores.
 
-    Blocks of several Python threads can overlap: the number of threads is restored when
-    the last of them ends, for all Python threads except those of the other blocks.
+    Blocks in several Python threads can overlap. The last one to end restores the
+    number of threads; Python threads whose blocks ended earlier keep one thread.
     """
     global _blocks, _threads
     # Each Python thread has its own mode for denormal numbers, such as 1e-39.

@@ -6,8 +6,8 @@ from pipeline.evaluation import describe_result
 from pipeline.evaluation.output import mistakes, plot_mistakes
 
 OTHER_CLASSES = (
-    "the set has other classes than the network: an answer counts as correct if its "
-    "class has the same number"
+    "the classes of this set differ from those of the network: an answer counts as "
+    "correct if its class has the same number as the label"
 )
 
 

@@ -76,7 +76,7 @@ def slow_proxy(server, seconds):
     ("fault", "reason"),
     [
         ("refuses", "Connection refused"),
-        ("hangs", "it did not answer within 1 seconds"),
+        ("hangs", "no answer within 1 s"),
         ("answers 500", "500 error"),
         ("answers 400", "\ufffd[2J\ufffd"),
         pytest.param("drips", "not done after 15 s", marks=pytest.mark.fault),

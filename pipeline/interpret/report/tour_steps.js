@@ -246,7 +246,8 @@ function untrainedStep(neuron) {
   const images = plural(model.training_images, "training image");
   const others = sum(tensors.frozen) - pixels * hidden;
   const unchanged = others ? `${pixels ? " Another" : ""} ${plural(others, "weight")} never ` +
-    "changed: whenever the pixel of such a weight was above 0, its neuron output 0, or the " +
+    "changed: whenever the pixel of such a weight was above 0, the output of its neuron was 0, " +
+    "or the " +
     "answer was already so certain that the gradient was rounded to 0." : "";
   const rarest = tensors.nonzero_rate.indexOf(Math.min(...tensors.nonzero_rate));
   const end = ` That was the tour. Now ${model.drawable ? `draw a ${model.noun}` :
@@ -269,7 +270,7 @@ function untrainedStep(neuron) {
         [0, "Look at the hatched pixels: their weights did not change."],
         [pixels * CLASSES, `Pixels are connected to the ${plural(hidden, "neuron")} of layer 1, ` +
           `not to the ten ${model.plural}.`],
-        [PIXELS, "Most pixels are not black in all images. Count those that are."],
+        [PIXELS, "Most pixels are above 0 in some image. Count only those that are black in all images."],
         [PIXELS * hidden, "That is all of layer 1. Most of these weights were trained."],
         [pixels + hidden, "Each of these pixels is connected to each neuron: multiply."],
       ], { hint: `There are ${plural(pixels, "such pixel")}, each connected ` +
