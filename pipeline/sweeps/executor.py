@@ -1,0 +1,63 @@
+"""The interface of executors, which run a function for many tasks at a time.
+
+`local.py` uses processes of this machine, `cluster.py` the nodes of a Ray cluster. They
+know nothing of training; any function of a module of this project can be run.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+MAX_TRIES = 3  # of a task whose worker is killed
+
+
+@dataclass(frozen=True)
+class Task:
+    """A call of the function: `function(data, **arguments)`."""
+
+    key: str  # identifies the task, such as "hidden=20 seed=3"
+    data: str  # the name of a data set, whose `Dataset` is the first argument
+    arguments: Mapping[str, Any]  # plain values
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a task, or of an attempt that will be repeated."""
+
+    task: Task
+    value: Any = None  # what the function returned
+    error: str = ""  # one line: why the task or this attempt failed; empty if it did not
+    traceback: str = ""  # of an error in the program
+    final: bool = True  # False: the task will be tried again
+
+
+class Executor(AbstractContextManager["Executor"], Protocol):
+    """Runs functions in other processes, which end with the `with` block."""
+
+    workers: int  # tasks that are computed at the same time
+    processors: frozenset[str]  # the names of the processors that compute
+
+    def run(
+        self,
+        function: Callable[..., Any],
+        data: Mapping[str, Path],
+        tasks: Iterable[Task],
+        *,
+        ahead: int,
+    ) -> Iterator[Result]:
+        """Run a function for each task, and yield results in the order of their end.
+
+        Args:
+            function: A function of a module; its results can be pickled.
+            data: The file of each data set, by name. Each worker loads it once.
+            tasks: The tasks. They are taken one by one, when a worker is free, so a
+                task can depend on results that were yielded before.
+            ahead: How many more tasks than `workers` are taken, so that no worker has
+                to wait while the caller handles a result.
+
+        Raises:
+            UserError: If no worker can be started.
+        """
+        ...
