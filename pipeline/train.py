@@ -7,6 +7,7 @@ one core. The accuracy is 97.7 % on the training images and 96 % on the test ima
 which are the validation images of split=exercise.
 """
 
+import dataclasses
 import json
 import os
 from dataclasses import dataclass
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
     from pipeline.tracking import Run, Tracker
-    from pipeline.training import Checkpoint, Epoch, Recorder, RunContext
+    from pipeline.training import (
+        Checkpoint,
+        Epoch,
+        FinishedTraining,
+        Recorder,
+        RunContext,
+    )
 
 
 NEXT = {
@@ -177,7 +184,9 @@ def _train(
             status("writing and recording the trained network"),
             files.atomic_folder(context.folder) as temporary,
         ):
-            sha256, metrics = recorder.finish(temporary, network, split, metadata)
+            finished = training.FinishedTraining.of(recorder.history, network, split)
+            metrics = finished.metrics()
+            sha256 = _write(finished, temporary, split, metadata, run)
             _describe(run, cfg, dataset, network, metrics)
             if expected:
                 run.set_tags({"reproduced": str(sha256 == expected).lower()})
@@ -187,6 +196,26 @@ def _train(
     interrupt.check("stopped after training was finished")
     history = [state.epoch for state in recorder.history[1:]]
     return TrainingResult(network, sha256, metrics, history, run.id, context.folder)
+
+
+def _write(
+    finished: "FinishedTraining",
+    folder: Path,
+    split: "Split",
+    metadata: dict[str, Any],
+    run: "Run",
+) -> str:
+    """Write and log the results; return the sha256 of the network's tensors."""
+    from pipeline import model, plots, training
+
+    detector = dataclasses.replace(
+        model.fit_components(split.train.images, split.train.labels),
+        min_margin=finished.min_margin,
+    )
+    sha256 = finished.write(folder, detector, metadata, run_id=run.id)
+    plots.learning_curves(finished.rows()).save(folder / "learning_curves.png")
+    training.log_finished(run, finished, folder, sha256=sha256)
+    return sha256
 
 
 def _split(cfg: TrainConfig, dataset: "Dataset") -> "Split":

@@ -1,7 +1,13 @@
 """The network, its files, its metrics, and the out-of-distribution detector."""
 
 from pipeline.model.network import Network, batches, to_pixels
-from pipeline.model.ood import OodDetector, Verdict, fit_detector
+from pipeline.model.ood import (
+    OodDetector,
+    Verdict,
+    fit_components,
+    fit_detector,
+    smallest_margin,
+)
 from pipeline.model.records import read_metrics, read_run_file
 from pipeline.model.storage import (
     VERSION,

@@ -129,7 +129,15 @@ def fit_detector(
     images: UInt8[np.ndarray, "n 28 28"],
     labels: UInt8[np.ndarray, " n"],
 ) -> OodDetector:
-    """Fit the components and thresholds to training images; this takes a second.
+    """Fit a detector to a network and its training images; this takes a second."""
+    detector = fit_components(images, labels)
+    return replace(detector, min_margin=smallest_margin(network, images))
+
+
+def fit_components(
+    images: UInt8[np.ndarray, "n 28 28"], labels: UInt8[np.ndarray, " n"]
+) -> OodDetector:
+    """Fit the part of a detector that does not depend on the network.
 
     The components are fitted to half of the images of each class and `max_error` to the
     other half, so that the threshold also holds for new images.
@@ -139,16 +147,26 @@ def fit_detector(
     rows = [np.flatnonzero(labels == label) for label in range(CLASSES)]
     fitted = [principal_components(images[indices[::2]]) for indices in rows]
     means, components = (np.stack(arrays) for arrays in zip(*fitted, strict=True))
-    detector = OodDetector(means, components, max_error=np.inf, min_margin=MIN_MARGIN)
+    detector = OodDetector(means, components, np.inf, MIN_MARGIN)
     held_out = np.concatenate([indices[1::2] for indices in rows])
     errors = detector.reconstruction_error(images[held_out], labels[held_out])
     errors = np.append(0, errors[np.isfinite(errors)])  # it is infinite for blank ones
-    margins = margin(network.predict(images).numpy())
     # Rounded, because the last digits depend on the number of threads.
     max_error = round(float(np.quantile(errors, 1 - OOD_QUANTILE)), 4)
-    min_margin = round(float(np.quantile(margins, CLOSE_QUANTILE)), 4)
-    min_margin = max(MIN_MARGIN, min_margin)
-    return replace(detector, max_error=max_error, min_margin=min_margin)
+    return replace(detector, max_error=max_error)
+
+
+def smallest_margin(network: Network, images: UInt8[np.ndarray, "n 28 28"]) -> float:
+    """Return the margin below which an answer of a network is close.
+
+    Args:
+        network: The trained network.
+        images: Its training images.
+    """
+    step = max(1, len(images) // MAX_FIT_SAMPLES)
+    margins = margin(network.predict(images[::step]).numpy())
+    quantile = round(float(np.quantile(margins, CLOSE_QUANTILE)), 4)
+    return max(MIN_MARGIN, quantile)
 
 
 def principal_components(

@@ -3,11 +3,10 @@ import json
 import pytest
 
 from pipeline import tracking, training
-from pipeline.model import load_trained_model, snapshot, tensors_sha256
-from pipeline.tracking import Run
+from pipeline.model import fit_detector, load_trained_model, snapshot, tensors_sha256
 from pipeline.tracking.store import open_store
-from pipeline.training import Epoch, EpochState, Recorder
-from pipeline.training.recorder import METRICS
+from pipeline.training import Epoch, EpochState, FinishedTraining, Recorder
+from pipeline.training.finished import METRICS
 
 VALUES = dict(zip(METRICS, (0.4, 0.9, 0.3, 0.8), strict=True))
 
@@ -20,11 +19,14 @@ def network(new_network):
 @pytest.mark.parametrize("order", [1, -1])
 def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network, order):
     metrics = {name: VALUES[name] for name in METRICS[::order]}
-    recorder = Recorder(Run(), epochs=2)
-    for number in (0, 1, 2):
-        epoch = Epoch(number, metrics, 0.1)
-        recorder.add(EpochState(epoch, snapshot(network), 1000))
-    sha256, final = recorder.finish(tmp_path, network, few, {})
+    epochs = [Epoch(0, {}, 0.0), Epoch(1, metrics, 0.1), Epoch(2, metrics, 0.1)]
+    states = [EpochState(epoch, snapshot(network), 1000) for epoch in epochs]
+    finished = FinishedTraining.of(states, network, few)
+    detector = fit_detector(network, few.train.images, few.train.labels)
+    sha256, final = (
+        finished.write(tmp_path, detector, {}, run_id=None),
+        finished.metrics(),
+    )
     assert tensors_sha256(snapshot(network)) == sha256
     assert load_trained_model(tmp_path / "model.safetensors").sha256 == sha256
     scores = {"val/best_accuracy": 0.4, "val/best_epoch": 1}

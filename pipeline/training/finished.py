@@ -1,0 +1,99 @@
+"""A finished training: its states, its files, and what is logged of it.
+
+A single training run and the worker of a sweep build the same object; it contains no
+path and no object of PyTorch, so a worker can send it to another machine.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import files, paths
+from pipeline.datasets import Split
+from pipeline.model import Network, OodDetector, network_from, smallest_margin, storage
+from pipeline.training.checkpoints import EpochState
+from pipeline.training.loop import score
+
+# MLflow's pages show the metrics in the order in which a run logs them.
+METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+
+
+@dataclass(frozen=True)
+class FinishedTraining:
+    """The network after each epoch, and its scores."""
+
+    states: Sequence[EpochState]  # from epoch 0, before the training
+    train_score: Mapping[str, float]  # loss and accuracy of the trained network
+    min_margin: float  # of its answers; see `model.smallest_margin`
+
+    @classmethod
+    def of(
+        cls, states: Sequence[EpochState], network: Network, split: Split
+    ) -> "FinishedTraining":
+        """Measure a trained network on its training images."""
+        train = split.train
+        margin = smallest_margin(network, train.images)
+        return cls(states, score(network, train), margin)
+
+    @property
+    def network(self) -> Network:
+        """The trained network."""
+        return network_from(self.states[-1].tensors)
+
+    @property
+    def seconds(self) -> float:
+        """The time of all epochs."""
+        return round(sum(state.epoch.seconds for state in self.states), 3)
+
+    def rows(self) -> list[dict[str, float]]:
+        """Return the metrics of each epoch, from epoch 1."""
+        epochs = [state.epoch for state in self.states[1:]]
+        return [{name: epoch.metrics[name] for name in METRICS} for epoch in epochs]
+
+    def summary(self) -> dict[str, float]:
+        """Return the metrics that have one value for the whole training."""
+        accuracies = [row["val/accuracy"] for row in self.rows()]
+        best = max(accuracies)
+        return {
+            "val/best_accuracy": best,
+            "val/best_epoch": accuracies.index(best) + 1,
+            **{f"train/final_{name}": x for name, x in self.train_score.items()},
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """Return the content of metrics.json."""
+        return self.rows()[-1] | self.summary()
+
+    def write(
+        self,
+        folder: Path,
+        detector: OodDetector,
+        metadata: Mapping[str, Any],
+        *,
+        run_id: str | None,
+    ) -> str:
+        """Write the network, its history and its metrics to a folder.
+
+        Equal training runs write equal files, except for run.json (id and duration).
+
+        Args:
+            folder: An existing folder.
+            detector: The out-of-distribution detector of the training images.
+            metadata: The hyperparameters, and the sha256 of the data.
+            run_id: The run in MLflow, if any.
+
+        Returns:
+            The `tensors_sha256` of the network.
+        """
+        sha256 = storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
+        storage.save_detector(folder / paths.DETECTOR_FILE, detector, network=sha256)
+        tensors = [state.tensors for state in self.states]
+        storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
+        rows = enumerate(self.rows(), start=1)
+        table = [{"epoch": number, **row} for number, row in rows]
+        files.write_csv(folder / paths.CURVES_FILE, table)
+        files.write_json(folder / paths.METRICS_FILE, self.metrics())
+        run = {"run_id": run_id, "seconds": self.seconds}
+        files.write_json(folder / paths.RUN_FILE, run)
+        return sha256
