@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LEASE_TAG = "claim"  # the tag with the lease of a run
+IDENTITY_TAG = "identity"  # of a training run: a digest of what determines its result
 
 
 def database_path(folder: Path) -> Path:
@@ -41,6 +42,7 @@ class RecordedRun:
     run_id: str
     status: str  # RUNNING, FINISHED, FAILED or KILLED
     tags: Mapping[str, str]
+    metrics: Mapping[str, float]  # the last value of each
     folder: Path  # its artifacts
 
 
@@ -62,6 +64,7 @@ class Run:
 
     id: str | None = None  # of the run in MLflow
     label = "the training"  # name and id of the run, for messages
+    folder: Path | None = None  # its artifacts
 
     def log_metrics(
         self, metrics: Mapping[str, float | int], *, step: int, time: int | None = None
@@ -70,6 +73,14 @@ class Run:
 
         `time` is in milliseconds since 1970; None is now. A value that is recorded
         twice with the same time is stored once.
+        """
+
+    def log_history(
+        self, history: Iterable[tuple[int, int, Mapping[str, float | int]]]
+    ) -> None:
+        """Record the metrics of many epochs at once: step, time and metrics of each.
+
+        This takes less than a tenth of the time of a call of `log_metrics` for each.
         """
 
     def log_image(self, name: str, image: "Image.Image", *, step: int) -> None:
@@ -119,12 +130,52 @@ class Run:
         """
         return text
 
+    @contextmanager
+    def child(
+        self,
+        *,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        start: int,
+        end: int,
+    ) -> "Iterator[Run]":
+        """Record a training of this sweep that has ended, as a child of this run.
+
+        The child becomes FINISHED when the block ends. If the block fails or this
+        process is killed inside it, `delete_unfinished_children` removes the child.
+
+        Args:
+            name: The name of the child.
+            params: Its hyperparameters.
+            tags: Its tags, in addition to the provenance of this process.
+            start: When the training started, in milliseconds since 1970.
+            end: When it ended.
+        """
+        yield Run()
+
+    def fail_child(
+        self,
+        *,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        error: str,
+    ) -> None:
+        """Record a training that failed; its tag `error` is the reason."""
+
+    def delete_unfinished_children(self) -> None:
+        """Delete the children that are incomplete; failed ones remain.
+
+        Only the process that records the children may call this.
+        """
+
     def child_tags(self) -> dict[str, str]:
         """Return the tags that make another run a child of this run."""
         return {}
 
     def children(self) -> list[RecordedRun]:
-        """Return the recorded training runs of this sweep, newest first."""
+        """Return the recorded children, newest first; 0.2 s for 5,000 of them."""
         return []
 
     def reconcile(self, results: "Iterable[ChildResult]") -> None:
@@ -183,6 +234,14 @@ class Tracker:
     def finished_run(self, *, lease: str) -> Run | None:
         """Return the run with this lease if it is finished."""
         return None
+
+    def finished_trainings(self, prefix: str) -> dict[str, RecordedRun]:
+        """Return the newest finished run of each identity that begins with `prefix`.
+
+        The tag `identity` of a training run names everything that determines its
+        result. The runs of all experiments are searched.
+        """
+        return {}
 
     def leases(self, prefix: str) -> list[str]:
         """Return the leases that begin with `prefix`, of the newest run first."""

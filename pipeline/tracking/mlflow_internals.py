@@ -25,6 +25,13 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of arti
     "runs": "artifact_uri",
     "logged_models": "artifact_location",
 }
+TAGGED = """
+    SELECT run_uuid, status, artifact_uri
+    FROM tags JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
+    WHERE key = :key AND substr(value, 1, length(:prefix)) = :prefix
+    AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'
+    ORDER BY start_time DESC
+"""
 # Key in the browser's storage: whether the UI has opened the chat panel before.
 ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
 VIEW_QUERY = "viewStateShareKey"  # in the address of a list of runs: the key of a view
@@ -49,6 +56,38 @@ def relocate_artifacts(database: Path, before: str, after: str) -> None:
                 f"WHERE substr({column} || '/', 1, ?) = ?",
                 (after, len(before) + 1, len(before) + 1, f"{before}/"),
             )
+
+
+def tagged_runs(
+    database: Path, key: str, prefix: str
+) -> list[tuple[str, str, str, dict[str, str], dict[str, float]]]:
+    """Return the runs of which a tag begins with a prefix, newest first.
+
+    MLflow's search takes 4 s for 5,000 runs. Deleted runs and experiments are left out.
+
+    Returns:
+        Id, status, address of the artifacts, tags and last metrics of each run.
+
+    Raises:
+        sqlite3.Error: If the database cannot be read.
+    """
+    tagged = f"WITH tagged AS ({TAGGED}) SELECT"
+    values = {"key": key, "prefix": prefix}
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("BEGIN")  # the three queries read the same state
+        runs = connection.execute(f"{tagged} * FROM tagged", values).fetchall()
+        tags: dict[str, dict[str, str]] = {run[0]: {} for run in runs}
+        metrics: dict[str, dict[str, float]] = {run[0]: {} for run in runs}
+        query = f"{tagged} run_uuid, key, value FROM tagged JOIN tags USING (run_uuid)"
+        for run_id, name, text in connection.execute(query, values):
+            tags[run_id][name] = text
+        query = (
+            f"{tagged} run_uuid, key, iif(is_nan, 'nan', value) "
+            "FROM tagged JOIN latest_metrics USING (run_uuid)"
+        )
+        for run_id, name, value in connection.execute(query, values):
+            metrics[run_id][name] = float(value)
+    return [(*run, tags[run[0]], metrics[run[0]]) for run in runs]
 
 
 def image_files(key: str, step: int) -> tuple[str, str]:

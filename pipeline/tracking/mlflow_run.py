@@ -6,7 +6,8 @@ Runs are opened and closed in `mlflow_tracker`.
 import json
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ import torch
 from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 from PIL import Image
 
 from pipeline import CLASSES, SIDE, files
@@ -24,9 +26,15 @@ from pipeline.terminal import wrap
 from pipeline.tracking import pages, provenance
 from pipeline.tracking.interface import ChildResult, RecordedRun, Run
 from pipeline.tracking.mlflow_internals import image_files
-from pipeline.tracking.store import Store, recorded_run, write_lock
+from pipeline.tracking.store import (
+    NO_LEASE,
+    PARENT_LEASE,
+    PARENT_TAG,
+    Store,
+    recorded_run,
+    write_lock,
+)
 
-NO_LEASE = "nobody"  # the lease of a run that is closed as soon as it is created
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
 MAX_ERROR = 5000  # characters of the tag `error`
@@ -44,15 +52,25 @@ class MlflowRun(Run):
         self._store = store
         self._experiment_id: str = run.info.experiment_id
         self._client = store.client
-        self._folder = recorded_run(run).folder
+        self.folder: Path = recorded_run(run).folder
 
     def log_metrics(
         self, metrics: Mapping[str, float | int], *, step: int, time: int | None = None
     ) -> None:
-        if time is None:
-            time = time_ns() // 1_000_000
-        points = [Metric(name, value, time, step) for name, value in metrics.items()]
-        self._client.log_batch(self.id, metrics=points)
+        now = time_ns() // 1_000_000
+        self.log_history([(step, now if time is None else time, metrics)])
+
+    def log_history(
+        self, history: Iterable[tuple[int, int, Mapping[str, float | int]]]
+    ) -> None:
+        points = [
+            Metric(name, value, time, step)
+            for step, time, metrics in history
+            for name, value in metrics.items()
+        ]
+        for first in range(0, len(points), MAX_METRICS_PER_BATCH):
+            batch = points[first : first + MAX_METRICS_PER_BATCH]
+            self._client.log_batch(self.id, metrics=batch)
 
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image, which the UI displays on a slider over the steps.
@@ -60,7 +78,7 @@ class MlflowRun(Run):
         MLflow's own thumbnails are too small: they fill half the area of the UI's card.
         """
         image_path, thumbnail_path = (
-            self._folder / path for path in image_files(name, step)
+            self.folder / path for path in image_files(name, step)
         )
         if not image_path.parent.exists():
             self._client.set_tag(self.id, MLFLOW_LOGGED_IMAGES, True)
@@ -80,7 +98,7 @@ class MlflowRun(Run):
 
     def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record a table; MLflow would append the rows to an earlier one."""
-        (self._folder / name).unlink(missing_ok=True)
+        (self.folder / name).unlink(missing_ok=True)
         data = {column: [row[column] for row in rows] for column in rows[0]}
         self._client.log_table(self.id, data, name)
 
@@ -165,12 +183,55 @@ class MlflowRun(Run):
     def link(self, text: str, page: str) -> str:
         return f"[{text}]({pages.run_page(self._experiment_id, self.id, page)})"
 
+    @contextmanager
+    def child(
+        self,
+        *,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        start: int,
+        end: int,
+    ) -> "Iterator[MlflowRun]":
+        child = self._create_child(name, params, tags, start)
+        yield child
+        self._client.set_terminated(child.id, end_time=end)
+
+    def fail_child(
+        self,
+        *,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        error: str,
+    ) -> None:
+        tags = {**tags, "error": error[:MAX_ERROR]}
+        child = self._create_child(name, params, tags)
+        self._client.set_terminated(child.id, "FAILED")
+
+    def _create_child(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        start: int | None = None,
+    ) -> "MlflowRun":
+        tags = provenance.run_tags({**tags, PARENT_TAG: self.id}, PARENT_LEASE)
+        child = MlflowRun(self._store, self._store.create_run(name, tags, start))
+        entries = [Param(key, str(value)) for key, value in params.items()]
+        self._client.log_batch(child.id, params=entries)
+        return child
+
+    def delete_unfinished_children(self) -> None:
+        for child in self.children():
+            if child.status not in ("FINISHED", "FAILED"):
+                self._client.delete_run(child.run_id)
+
     def child_tags(self) -> dict[str, str]:
-        return {"mlflow.parentRunId": self.id}
+        return {PARENT_TAG: self.id}
 
     def children(self) -> list[RecordedRun]:
-        condition = f"tags.`mlflow.parentRunId` = '{self.id}'"
-        return [recorded_run(run) for run in self._store.search(condition)]
+        return self._store.tagged(PARENT_TAG, self.id)
 
     def reconcile(self, results: Iterable[ChildResult]) -> None:
         unfinished: dict[str, list[str]] = {}  # ids by setting, the newest first

@@ -15,10 +15,10 @@ from mlflow.entities import Param, Run, RunTag
 
 from pipeline.terminal import wrap
 from pipeline.tracking import mirror, provenance
-from pipeline.tracking.interface import LEASE_TAG, Tracker
-from pipeline.tracking.mlflow_run import MAX_ERROR, NO_LEASE, MlflowRun
+from pipeline.tracking.interface import IDENTITY_TAG, LEASE_TAG, RecordedRun, Tracker
+from pipeline.tracking.mlflow_run import MAX_ERROR, MlflowRun
 from pipeline.tracking.quiet import quiet
-from pipeline.tracking.store import STORE_ERRORS, Store
+from pipeline.tracking.store import NO_LEASE, PARENT_TAG, STORE_ERRORS, Store
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class MlflowTracker(Tracker):
             raise
         finally:
             self._close(run, status, error)
-            if status != "KILLED" and "mlflow.parentRunId" not in tags:
+            if status != "KILLED" and PARENT_TAG not in tags:
                 self._mirror(run_id)
 
     @contextmanager
@@ -92,6 +92,12 @@ class MlflowTracker(Tracker):
         is_finished = f"tags.{LEASE_TAG} = '{lease}' AND attributes.status = 'FINISHED'"
         runs = self.store.search(is_finished)
         return MlflowRun(self.store, runs[0]) if runs else None
+
+    def finished_trainings(self, prefix: str) -> dict[str, RecordedRun]:
+        with self.store.translate_errors("read"):
+            runs = reversed(self.store.tagged(IDENTITY_TAG, prefix))
+            finished = [run for run in runs if run.status == "FINISHED"]
+            return {run.tags[IDENTITY_TAG]: run for run in finished}
 
     def leases(self, prefix: str) -> list[str]:
         runs = self.store.search(f"tags.{LEASE_TAG} LIKE '{prefix}%'")

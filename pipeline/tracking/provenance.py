@@ -27,7 +27,7 @@ MAX_DIFF = 1_000_000  # characters
 
 def run_tags(extra: Mapping[str, str], lease: str) -> dict[str, str]:
     """Return the tags of a new run: its provenance, `extra` and its lease."""
-    return {**tags(), **extra, "host": platform.node(), LEASE_TAG: lease}
+    return {**tags(), "host": platform.node(), **extra, LEASE_TAG: lease}
 
 
 def tags() -> dict[str, str]:

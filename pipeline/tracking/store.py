@@ -33,7 +33,10 @@ from pipeline.tracking.quiet import quiet
 
 DEFAULT_EXPERIMENT = "digits"
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
-STORE_ERRORS = (MlflowException, SQLAlchemyError)
+STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
+PARENT_TAG = "mlflow.parentRunId"
+NO_LEASE = "nobody"  # the lease of a run that is closed as soon as it is created
+PARENT_LEASE = "parent"  # of a child that the process of its parent records
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,18 @@ class Store:
         with self.translate_errors("read"):
             ids = [each.experiment_id for each in self.client.search_experiments()]
             return [*self.client.search_runs(ids, condition, view, max_results=50_000)]
+
+    def tagged(self, key: str, prefix: str) -> list[RecordedRun]:
+        """Return all runs of which the tag `key` begins with `prefix`, newest first.
+
+        Raises:
+            sqlite3.Error: If the database cannot be read.
+        """
+        rows = mlflow_internals.tagged_runs(database_path(self.folder), key, prefix)
+        return [
+            RecordedRun(run_id, status, tags, metrics, path_from_uri(uri))
+            for run_id, status, uri, tags, metrics in rows
+        ]
 
     def find(self, text: str) -> list[Run]:
         """Return the run with this id, or all runs with this name or id prefix.
@@ -86,9 +101,13 @@ class Store:
             newest_id = runs[0].info.experiment_id if runs else self.experiment_id
             return self.client.get_experiment(newest_id)
 
-    def create_run(self, name: str, tags: dict[str, str]) -> Run:
-        """Create a run."""
-        return self.client.create_run(self.experiment_id, tags=tags, run_name=name)
+    def create_run(
+        self, name: str, tags: dict[str, str], start: int | None = None
+    ) -> Run:
+        """Create a run that started at a time, by default now."""
+        return self.client.create_run(
+            self.experiment_id, start_time=start, tags=tags, run_name=name
+        )
 
     def mark_orphaned_runs_killed(self) -> None:
         """Mark runs as KILLED if no process holds their lease.
@@ -98,8 +117,12 @@ class Store:
         any host that shares the folder. Runs without a lease belong to other programs.
         """
         with lease_lock(self.folder), self.translate_errors():
-            for run in self.search("attributes.status = 'RUNNING'"):
-                lease = run.data.tags.get(LEASE_TAG)
+            running = self.search("attributes.status = 'RUNNING'")
+            leases = {run.info.run_id: run.data.tags.get(LEASE_TAG) for run in running}
+            for run in running:
+                lease = leases[run.info.run_id]
+                if lease == PARENT_LEASE:
+                    lease = leases.get(run.data.tags[PARENT_TAG], NO_LEASE)
                 if lease is None or files.is_held(self.folder / lease / "lock"):
                     continue
                 # Read again: its process may have closed it before it freed the lease.
@@ -192,7 +215,10 @@ def path_from_uri(uri: str) -> Path:
 def recorded_run(run: Run) -> RecordedRun:
     """Convert a run of MLflow to the form in which stages use it."""
     folder = path_from_uri(run.info.artifact_uri)
-    return RecordedRun(run.info.run_id, run.info.status, run.data.tags, folder)
+    data = run.data
+    return RecordedRun(
+        run.info.run_id, run.info.status, data.tags, data.metrics, folder
+    )
 
 
 def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:

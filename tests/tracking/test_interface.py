@@ -17,9 +17,12 @@ def test_without_mlflow_nothing_is_recorded_and_the_hint_says_so(tmp_path):
     lease = "digest/one"
     with tracker.start_run(name="a", params={}, tags={}, lease=lease) as run:
         run.log_text("config.yaml", "hidden: 20")
-        assert (run.id, run.children(), run.child_tags()) == (None, [], {})
+        with run.child(name="b", params={}, tags={}, start=0, end=1) as child:
+            child.log_history([(1, 0, {"val/loss": 0.5})])
+        assert (run.id, run.children(), child.folder) == (None, [], None)
     assert run.viewing_hint() == "run    not recorded (tracking=none)\n"
     with tracker.reopen_run(run_id="0" * 32, weights_sha256="f00d") as reopened:
         reopened.set_tags({"a": "b"})
     assert tracker.finished_run(lease=lease) is None and tracker.leases("") == []
+    assert tracker.finished_trainings("") == {}
     assert not [*tmp_path.iterdir()]

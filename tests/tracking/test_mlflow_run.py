@@ -3,7 +3,7 @@ from contextlib import suppress
 
 import pytest
 import torch
-from mlflow.entities import LoggedModelOutput
+from mlflow.entities import LoggedModelOutput, ViewType
 
 from pipeline.tracking import ChildResult
 from pipeline.tracking.store import recorded_run
@@ -61,3 +61,34 @@ def test_reconciling_leaves_one_child_for_a_setting_in_the_comparison(
     assert client.get_run(child.run_id).data.params == (
         {"hidden": "5"} if error else {}
     )
+
+
+def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
+    store, client, tracker, start_run
+):
+    setting = {"params": {"hidden": 5}, "start": 1000, "end": 3000}
+    tags = {"identity": "d1-5", "host": "a worker"}
+    history = [(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5}) for e in (1, 2)]
+    with suppress(KeyboardInterrupt), start_run(store, lease="sweeps/1") as sweep:
+        with sweep.child(name="hidden=5", tags=tags, **setting) as child:
+            assert client.get_run(child.id).info.status == "RUNNING"
+            child.log_history(history * 300)  # more than MLflow accepts at once
+        sweep.fail_child(name="hidden=6", params={}, tags=tags, error="no memory")
+        with sweep.child(name="hidden=7", tags=tags, **setting) as incomplete:
+            raise KeyboardInterrupt
+    assert client.get_run(incomplete.id).info.status == "KILLED"
+    with start_run(store, lease="sweeps/1") as resumed:
+        assert resumed.id == sweep.id
+        resumed.delete_unfinished_children()
+    finished, failed = sorted(sweep.children(), key=lambda run: run.status)[::-1]
+    assert (failed.status, failed.tags["error"]) == ("FAILED", "no memory")
+    assert (finished.run_id, finished.tags["host"]) == (child.id, "a worker")
+    assert finished.folder == child.folder
+    info, data = client.get_run(child.id).info, client.get_run(child.id).data
+    assert (info.run_name, info.status) == ("hidden=5", "FINISHED")
+    assert (info.start_time, info.end_time) == (1000, 3000)
+    assert (data.params, data.metrics) == ({"hidden": "5"}, finished.metrics)
+    assert len(client.get_metric_history(child.id, "val/loss")) == 2
+    assert tracker.finished_trainings("d1-") == {"d1-5": finished}
+    assert tracker.finished_trainings("d2-") == {}
+    assert len(client.search_runs(["1"], run_view_type=ViewType.ACTIVE_ONLY)) == 3
