@@ -31,12 +31,12 @@ Schema = type[StageConfig]
 Values = Mapping[str, Any]  # by key
 Texts = dict[str, str]  # values as typed
 TRAIN_ONLY = "is an option of python -m pipeline.train only"
-LAUNCHER, N_JOBS = "hydra/launcher", "hydra.launcher.n_jobs"
 REFUSED = {  # why settings of Hydra are rejected; the keys match the start of a setting
     r"hydra\.(run|sweep)\b": "results are written to outputs/, or to PIPELINE_OUTPUTS",
     r"hydra[./]sweeper\b": "all combinations of the values are trained",
     r"hydra\.mode\b": "add -m for a sweep",
-    "": f"only {LAUNCHER} and {N_JOBS} can be set, because others can run code",
+    r"hydra[./]launcher\b": "workers= and executor= say where a sweep trains",
+    "": "settings of Hydra itself can run code",
 }
 
 
@@ -51,7 +51,6 @@ class Command:
     values: dict[str, Any]  # of all keys, validated; in a sweep, of a valid job
     swept: Mapping[str, list[Any]]  # the values of each key that a sweep varies
     is_sweep: bool = False
-    n_jobs: int = 1  # trained in parallel; -1: one per core
     cfg: str | None = None  # what --cfg prints: job, hydra or all
     information: list[str] = field(default_factory=list)  # for Hydra, which prints it
 
@@ -68,22 +67,21 @@ def parse(arguments: Sequence[str], schema: Schema, *, sweeps: bool = False) -> 
     typed, settings, problems = _split(words, schema)
     problems += _check_settings(settings, sweeps=sweeps)
     settings = {} if problems else settings
-    saved, hydra = _compose(settings)
-    is_sweep = flags.multirun or str(hydra.mode).endswith("MULTIRUN")
-    n_jobs = str(settings.get(N_JOBS, hydra.launcher.get("n_jobs", 1)))
-    problems += _check_launcher(settings, hydra.launcher, n_jobs, is_sweep=is_sweep)
+    saved, mode = _compose(settings)
+    is_sweep = flags.multirun or mode.endswith("MULTIRUN")
     texts = saved | typed
     values, unreadable = _parse_values(texts, schema, sweep=is_sweep)
     swept = {key: x for key, x in values.items() if isinstance(x, SweepValues)}
-    selected, rejected = _select_values(schema, values, swept, texts)
-    problems += unreadable + _check_values(schema, selected, texts)
+    given = {*texts} - {*(schema.only_sweeps if is_sweep else ())}
+    selected, rejected = _select_values(schema, values, swept, given)
+    problems += unreadable + _check_values(schema, selected, given)
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems + rejected)))
     information = [x for x in arguments if x not in (*words, "-m", "--multirun")]
     if information:
         texts = settings | {key: _quote(selected[key]) for key in typed}
         information += [f"{key}={text}" for key, text in texts.items()]
-    return Command(selected, swept, is_sweep, int(n_jobs), flags.cfg, information)
+    return Command(selected, swept, is_sweep, flags.cfg, information)
 
 
 def _check_values(schema: Schema, values: Values, given: Iterable[str]) -> list[str]:
@@ -160,30 +158,15 @@ def _can_vary(key: str, schema: Schema) -> bool:
 
 def _check_settings(settings: Texts, *, sweeps: bool) -> list[str]:
     problems = []
-    names = {"experiment": [*experiments()], LAUNCHER: ["basic", "joblib"]}
     for key, value in settings.items():
         if key == "experiment" and not sweeps:
             problems.append(f"{key} {TRAIN_ONLY}")
-        elif key in names and value not in names[key]:
-            problems.append(f"{key} must be {' or '.join(names[key])}, got {value!r}")
-        elif key not in (*names, N_JOBS):
+        elif key == "experiment" and value not in experiments():
+            names = " or ".join(experiments())
+            problems.append(f"{key} must be {names}, got {value!r}")
+        elif key != "experiment":
             reason = next(REFUSED[words] for words in REFUSED if re.match(words, key))
             problems.append(f"{key} cannot be set: {reason}")
-    return problems
-
-
-def _check_launcher(
-    settings: Texts, launcher: Values, n_jobs: str, *, is_sweep: bool
-) -> list[str]:
-    problems = []
-    if not is_sweep:
-        keys = [key for key in (LAUNCHER, N_JOBS) if key in settings]
-        problems += [f"{key} is an option of sweeps: add -m" for key in keys]
-    elif N_JOBS in settings and "n_jobs" not in launcher:
-        problems.append(f"{N_JOBS} has no effect without {LAUNCHER}=joblib")
-    if not re.fullmatch("-1|[1-9][0-9]*", n_jobs):
-        rule = "must be a number of processes, or -1 for all cores"
-        problems.append(f"{N_JOBS} {rule}, got {n_jobs!r}")
     return problems
 
 
@@ -192,14 +175,14 @@ def experiments() -> dict[str, Path]:
     return {path.stem: path for path in sorted(conf_dir().glob("experiment/*.yaml"))}
 
 
-def _compose(settings: Texts) -> tuple[Texts, Any]:
-    """Return the values of an experiment as typed, and Hydra's settings."""
+def _compose(settings: Texts) -> tuple[Texts, str]:
+    """Return the values of an experiment as typed, and Hydra's mode."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    overrides = [f"{key}={x}" for key, x in settings.items() if key != N_JOBS]
+    overrides = [f"{key}={x}" for key, x in settings.items()]
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = compose("hydra", overrides, return_hydra_config=True)
@@ -211,12 +194,12 @@ def _compose(settings: Texts) -> tuple[Texts, Any]:
         path = experiments()[name]
         written = parse_yaml(path.read_text("utf-8"), path).get("hydra", {})
         names = {*written, *written.get("sweeper", {})}
-        if other := names - {"mode", "sweeper", "launcher", "params"}:
+        if other := names - {"mode", "sweeper", "params"}:
             rule = "contains settings of Hydra that have no effect: remove"
             raise ConfigError(f"experiment={name} {rule} {', '.join(sorted(other))}")
     saved = {key: v for key, v in values.items() if v != defaults().get(key)}
     saved |= hydra.sweeper.params or {}
-    return {str(key): as_text(value) for key, value in saved.items()}, hydra
+    return {str(key): as_text(value) for key, value in saved.items()}, str(hydra.mode)
 
 
 def _parse_values(
@@ -230,7 +213,8 @@ def _parse_values(
         except ConfigError as error:
             problems.append(str(error))
     refused = schema.no_sweep if sweep else {}
-    problems += [f"{key} {rule}" for key, rule in refused.items() if values[key]]
+    keys = [key for key in refused if values[key] not in (None, True)]
+    problems += [f"{key} {refused[key]}" for key in keys]
     return values, problems
 
 

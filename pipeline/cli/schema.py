@@ -3,7 +3,7 @@
 The defaults are in `conf/config.yaml`; `config.validate` applies these models.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -45,6 +45,7 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
     no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep refuses, and why
+    only_sweeps: ClassVar[Iterable[str]] = ()  # keys that only a sweep uses
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
@@ -54,9 +55,11 @@ class StageConfig(BaseModel):
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
         """Return the options that have no effect with these values, and why."""
-        keys = ("server", "run_name", "experiment_name")
-        reason = "has no effect with tracking=none"
-        return dict.fromkeys(keys, reason) if values.get("tracking") == "none" else {}
+        reasons = dict.fromkeys(cls.only_sweeps, "is an option of sweeps: add -m")
+        if values.get("tracking") == "none":
+            keys = ("server", "run_name", "experiment_name")
+            reasons |= dict.fromkeys(keys, "has no effect with tracking=none")
+        return reasons
 
 
 class DataConfig(StageConfig):
@@ -76,7 +79,11 @@ class RecordedConfig(StageConfig):
 class TrainConfig(DataConfig, RecordedConfig):
     """Options of the stage train."""
 
-    no_sweep = {"reproduce": "takes one run: leave out -m or experiment"}
+    no_sweep = {
+        "reproduce": "takes one run: leave out -m or experiment",
+        "resume": "is an option of single trainings: in a sweep, use again=true",
+    }
+    only_sweeps = ("workers", "executor", "again", "trials")
     split: Literal["exercise", "holdout"]
     hidden: int = Field(ge=1, le=10_000)
     epochs: int = Field(ge=1, le=10_000)
@@ -87,6 +94,10 @@ class TrainConfig(DataConfig, RecordedConfig):
     experiment_name: Name | None
     resume: bool
     reproduce: Text | None
+    workers: int | None = Field(ge=1)
+    executor: Literal["local", "ray"]
+    again: bool
+    trials: int | None = Field(ge=1)
 
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:

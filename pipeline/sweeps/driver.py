@@ -52,7 +52,7 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
 
     jobs = combine(command)
     values = next(job.values for job in jobs if not job.problems)
-    launch = partial(launch_jobs, train, jobs, command.n_jobs)
+    launch = partial(launch_jobs, train, jobs)
     tracker = tracking.open_tracker(
         values["tracking"],
         store_dir(),
@@ -61,7 +61,7 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
     )
     name = command.values["run_name"] or sweep_name(jobs)
     digest = _digest(jobs, _prepare_data(jobs))
-    with _open_folder(digest, tracker, resume=values["resume"]) as folder:
+    with _open_folder(digest, tracker, resume=not values["again"]) as folder:
         lease = f"sweeps/{folder.name}"
         finished = tracker.finished_run(lease=lease)
         if finished:
@@ -117,7 +117,7 @@ def _print_finished(
     jobs: Sequence[Job], folder: Path, run: "Run", *, title: str
 ) -> None:
     """Print the report of a finished sweep; write it again if it was deleted."""
-    print("this sweep is finished; resume=false trains it again")
+    print("this sweep is finished; again=true trains it again")
     settings = group_by_setting([read_outcome(job, folder) for job in jobs])
     if not (folder / "sweep.csv").exists():
         write_report(settings, folder, title=title)

@@ -23,7 +23,6 @@ from pipeline.terminal import ignore_broken_pipe
 def launch_jobs(
     function: Callable[..., object],
     jobs: Sequence[Job],
-    n_jobs: int,
     folder: Path,
     tags: Mapping[str, str],
 ) -> None:
@@ -35,7 +34,6 @@ def launch_jobs(
     Args:
         function: Trains one job, given its configuration and a `RunContext`.
         jobs: All jobs; those with problems are ignored.
-        n_jobs: The number of jobs to train in parallel; -1 for one per core.
         folder: The folder of the sweep.
         tags: The tags of each run.
 
@@ -44,14 +42,8 @@ def launch_jobs(
     """
     run = partial(_run_job, function, folder, tags, os.getpid())
     valid = [job for job in jobs if not job.problems]
-    if n_jobs == 1:
-        for job in valid:
-            run(job)
-    else:
-        from joblib import Parallel, delayed
-
-        parallel = Parallel(n_jobs, backend="loky", batch_size=1)
-        parallel(delayed(run)(job) for job in valid)
+    for job in valid:
+        run(job)
 
 
 def _run_job(

@@ -69,15 +69,17 @@ DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
         ("-m hidden=5,6 hidden=7", "more than once: write hidden=a,b"),
         ("resume=true resume=false", "resume is given more than once: give it once"),
         ("experiment=hidden_sizes experiment=learning_rates", "more than once: give"),
-        ("-m hydra/launcher=basic hydra/launcher=joblib", "given more than once"),
         ("-m lr=interval(0,1)", "lr=interval(0,1) lists no values: write lr=a,b"),
         ("-m seed=range(1,3,0)", "seed has an invalid value 'range(1,3,0)'"),
         ("-m hydra.sweep.dir=x", "cannot be set: results are written to outputs/"),
         ("-m hydra/sweeper=x", "cannot be set: all combinations of the values are"),
-        ("-m hydra/launcher=ray", "must be basic or joblib, got"),
-        ("hydra/launcher=joblib", "is an option of sweeps: add -m"),
-        ("-m hydra/launcher=joblib hydra.launcher.n_jobs=x", "all cores, got 'x'"),
-        ("-m hydra.launcher.n_jobs=2", "no effect without hydra/launcher=joblib"),
+        ("-m hydra/launcher=joblib", "cannot be set: workers= and executor= say where"),
+        ("-m hydra.launcher.n_jobs=2", "cannot be set: workers= and executor="),
+        ("workers=2", "workers is an option of sweeps: add -m"),
+        ("again=true", "again is an option of sweeps: add -m"),
+        ("-m workers=0", "workers must be greater than or equal to 1, got 0"),
+        ("-m executor=x", "executor must be 'local' or 'ray', got 'x'"),
+        ("-m resume=false", "in a sweep, use again=true"),
         ("-m --resolve", "--resolve has no effect without --cfg"),
         ("tracking=none server=http://h", "server has no effect with tracking=none"),
     ],
@@ -173,7 +175,6 @@ def test_a_list_may_have_brackets_and_quotes(text):
     "argument",
     [
         "+hydra.callbacks.x._target_=evil.Class",
-        "hydra.launcher._target_=evil.Class",
         "hydra.job.chdir=true",
         "hydra/sweeper=evil",
         "--experimental-rerun=evil.pickle",
@@ -287,11 +288,9 @@ def test_an_experiment_is_a_sweep_whose_keys_can_be_overridden(name, first, coun
 EXPERIMENT = """# @package _global_
 defaults:
   - hidden_sizes
-  - override /hydra/launcher: joblib
 epochs: 3
+workers: 2
 hydra:
-  launcher:
-    n_jobs: 2
   sweeper:
     params:
       seed: range(1,3)
@@ -310,14 +309,13 @@ def conf(tmp_path, monkeypatch):
     return tmp_path / "conf"
 
 
-def test_an_experiment_may_extend_another_one_and_choose_the_launcher(conf):
+def test_an_experiment_may_extend_another_one_and_set_the_workers(conf):
     (conf / "experiment" / "longer.yaml").write_text(EXPERIMENT)
     command = read("experiment=longer", "lr=0.01")
-    assert command.n_jobs == 2 and command.values["epochs"] == 3
+    assert command.values["workers"] == 2 and command.values["epochs"] == 3
     names = [job.name for job in combine(command)]
     assert len(names) == 10
     assert names[1] == "hidden=5 seed=2 epochs=3 lr=0.01"
-    assert read("experiment=longer", "hydra.launcher.n_jobs=3").n_jobs == 3
 
 
 @pytest.mark.parametrize(
@@ -327,12 +325,8 @@ def test_an_experiment_may_extend_another_one_and_choose_the_launcher(conf):
         ("hiden: 5", "`hiden` is not an option; did you mean hidden?"),
         ("hidden: ${epochs}", "hidden: ${epochs} refers to a key: write its value"),
         ("hydra: {sweeper: {params: {hidden: x y}}}", "hidden must be a valid integer"),
+        ("workers: 2", "workers is an option of sweeps: add -m"),
         ("hydra: {launcher: {n_jobs: 2}}", "cannot read "),
-        (
-            "defaults: [override /hydra/launcher: joblib]\n"
-            "hydra: {launcher: {n_jobs: 0}}",
-            "must be a number of processes, or -1 for all cores, got '0'",
-        ),
         (
             "hydra: {run: {dir: /tmp}}",
             "settings of Hydra that have no effect: remove run",

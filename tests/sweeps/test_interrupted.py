@@ -11,7 +11,7 @@ pytestmark = pytest.mark.fault
 # Of four jobs, one is waiting when one is done and two are being trained.
 SETTINGS = ["seed=1,2,3,4", "epochs=12"]
 LONG = ["train", "-m", "dataset=digits", *SETTINGS]
-TWO = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]  # on any number of cores
+TWO = ["workers=2"]  # on any number of cores
 
 
 def check_finished(sweep, seeds):
@@ -34,7 +34,7 @@ def is_worker(pid):
 
 def test_parallel_jobs_give_the_same_table_as_sequential_ones(project, sweep):
     command = ["train", "-m", "seed=1,2", "dataset=digits", "epochs=1"]
-    done = project.run(*command, "hydra/launcher=joblib")
+    done = project.run(*command, *TWO)
     again, _ = sweep.run("seed=1,2")
     assert again.startswith("this sweep is finished")
     assert again.endswith(done.stdout[done.stdout.index("\ntrained ") :])
