@@ -38,7 +38,7 @@ def tags() -> dict[str, str]:
         **({"dvc.experiment": experiment} if experiment else {}),
         "version.python": platform.python_version(),
         "version.torch": version("torch"),
-        "processor": _processor(),
+        "processor": processor(),
         "command": shlex.join(["python", *sys.orig_argv[1:]]),
         "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
         "mlflow.source.type": "LOCAL",
@@ -140,7 +140,7 @@ def _git(*arguments: str, **environment: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the name of the processor; the last bits of the weights depend on it."""
     try:
         with open("/proc/cpuinfo") as lines:
