@@ -4,11 +4,14 @@
 know nothing of training; any function of a module of this project can be run.
 """
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from pipeline.process import USER_ERRORS
 
 MAX_TRIES = 3  # of a task whose worker is killed
 
@@ -56,10 +59,20 @@ class Executor(AbstractContextManager["Executor"], Protocol):
             data: The file of each data set, by name. Each worker loads it once.
             tasks: The tasks. They are taken one by one, when a worker is free, so a
                 task can depend on results that were yielded before.
-            ahead: How many more tasks than `workers` are taken, so that no worker has
-                to wait while the caller handles a result.
+            ahead: How many more tasks than `workers` are taken before a result is
+                handled, so that no worker waits for the caller. 0 if a task depends on
+                the results before it.
 
         Raises:
             UserError: If no worker can be started.
         """
         ...
+
+
+def failure(task: Task, error: BaseException) -> Result:
+    """Return the result of a task whose function raised an error."""
+    reason = " ".join(str(error).split())
+    if reason and isinstance(error, USER_ERRORS):
+        return Result(task, error=reason)
+    text = "".join(traceback.format_exception(error))
+    return Result(task, error=f"{type(error).__name__}: {reason}", traceback=text)

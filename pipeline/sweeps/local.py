@@ -1,0 +1,217 @@
+"""Runs tasks in processes of this machine.
+
+Each worker is a process pool of its own with one process. So if the system kills a
+worker, it is known which task it was computing, and the other workers continue.
+"""
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.datasets import Dataset
+from pipeline.sweeps.executor import MAX_TRIES, Executor, Result, Task, failure
+
+KILLED = "its worker was killed; is there enough memory?"
+
+
+class LocalExecutor(Executor):
+    """Runs tasks in processes that end with the `with` block or with this process."""
+
+    def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
+        """Choose the number of processes, and the modules that they import first."""
+        self.workers = workers
+        self._workers = [_Worker(modules) for _ in range(workers)]
+
+    def __enter__(self) -> "LocalExecutor":
+        """Start the processes; their imports take about a second."""
+        for worker in self._workers:
+            worker.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the processes at once; nobody needs the results of their tasks."""
+        for worker in self._workers:
+            worker.stop()
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    def run(
+        self,
+        function: Callable[..., Any],
+        data: Mapping[str, Path],
+        tasks: Iterable[Task],
+        *,
+        ahead: int,
+    ) -> Iterator[Result]:
+        """Run a function for each task; see `Executor.run`.
+
+        With `ahead`, the tasks are also taken by other threads.
+        """
+        limit = self.workers + ahead
+        batch = _Batch(self._workers, function, data, iter(tasks), limit)
+        while batch.fill(restart=True):
+            yield batch.next_result()
+            batch.release()
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process; after it was killed, another one takes its place."""
+
+    modules: Sequence[str]
+    is_free: bool = True
+    is_killed: bool = False
+    is_stopped: bool = False
+    pool: ProcessPoolExecutor = field(init=False)
+
+    def start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pool = ProcessPoolExecutor(1, context, _exit_with_parent)
+        self.is_killed = False
+        with _without_interrupts():
+            self.pool.submit(_import, self.modules)
+
+    def stop(self) -> None:
+        self.is_stopped = True
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass
+class _Batch:
+    """The state of one call of `run`.
+
+    When a task ends, the thread of its pool starts the next one, so that the worker
+    does not wait while the caller handles the result. Few tasks are taken before their
+    results are handled, because results need memory.
+    """
+
+    workers: Sequence[_Worker]
+    function: Callable[..., Any]
+    data: Mapping[str, Path]
+    tasks: Iterator[Task]
+    limit: int  # of tasks that are taken, and whose result is not yet handled
+    taken: int = 0
+    tries: Counter[str] = field(default_factory=Counter)
+    repeated: deque[Task] = field(default_factory=deque)  # their worker was killed
+    ended: "queue.SimpleQueue[tuple[Task, Future[Any]]]" = field(
+        default_factory=queue.SimpleQueue
+    )
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def fill(self, *, restart: bool) -> bool:
+        """Give tasks to free workers; return whether there is a result to wait for.
+
+        Only the main thread restarts a worker.
+        """
+        with self.lock:
+            for worker in self.workers:
+                for _ in range(2):  # again, if it was killed while it was free
+                    if worker.is_killed and restart:
+                        worker.start()
+                    if worker.is_free and not worker.is_killed:
+                        self._give_task(worker)
+            return self.taken > 0
+
+    def _give_task(self, worker: _Worker) -> None:
+        if self.taken == self.limit:
+            return
+        task = self.repeated.popleft() if self.repeated else next(self.tasks, None)
+        if task is None:
+            return
+        path, arguments = self.data[task.data], dict(task.arguments)
+        try:
+            future = worker.pool.submit(_call, self.function, path, arguments)
+        except BrokenProcessPool:  # it was killed while it was free
+            worker.is_killed = True
+            self.repeated.append(task)
+            return
+        worker.is_free = False
+        self.taken += 1
+        future.add_done_callback(partial(self._end, worker, task))
+
+    def _end(self, worker: _Worker, task: Task, future: "Future[Any]") -> None:
+        if worker.is_stopped:
+            return
+        with self.lock:
+            worker.is_free = True
+            worker.is_killed = isinstance(future.exception(), BrokenProcessPool)
+        self.ended.put((task, future))
+        self.fill(restart=False)
+
+    def next_result(self) -> Result:
+        """Wait for the next task to end, and return its result."""
+        task, future = self.ended.get()
+        error = future.exception()
+        if error is None:
+            return Result(task, future.result())
+        if not isinstance(error, BrokenProcessPool):
+            return failure(task, error)
+        self.tries[task.key] += 1
+        final = self.tries[task.key] == MAX_TRIES
+        if not final:
+            self.repeated.append(task)
+        return Result(task, error=KILLED, final=final)
+
+    def release(self) -> None:
+        """Allow one more task, because the caller has handled a result."""
+        with self.lock:
+            self.taken -= 1
+
+
+def _exit_with_parent() -> None:
+    """Start a thread that ends this process when the driver is killed."""
+    driver = multiprocessing.parent_process()
+    assert driver
+
+    def wait() -> None:
+        driver.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _import(modules: Sequence[str]) -> None:
+    for module in modules:
+        import_module(module)
+
+
+def _call(
+    function: Callable[..., Any], path: Path, arguments: Mapping[str, Any]
+) -> object:
+    return function(_load(path), **arguments)
+
+
+@lru_cache(2)  # 55 MB each
+def _load(path: Path) -> Dataset:
+    return Dataset.read(path)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C, which the terminal sends to all of them.
+
+    A new process inherits the blocked signal.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
