@@ -1,0 +1,348 @@
+"""Runs the tasks of a sweep on a Ray cluster.
+
+Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
+no MLflow store: the code and the data are sent to them.
+"""
+
+import functools
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import UserError
+from pipeline.paths import PACKAGE
+from pipeline.process import RESUME, USER_ERRORS
+from pipeline.sweeps.executor import MAX_TRIES, Result, Task
+from pipeline.terminal import status
+from pipeline.tracking import provenance
+
+if TYPE_CHECKING:
+    from pipeline.datasets import Dataset
+
+CONNECT_SECONDS = 12  # until a cluster must have answered; Ray itself waits 20 s
+DEFAULTS = {  # of Ray's settings in the environment of this process
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # After the head is lost, Ray ends this process. It waits 60 s by default.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+}
+# Connects as `_connect` does. Ray can end the process, and prints many lines.
+PROBE = """
+import sys, ray
+try:
+    ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
+except Exception as error:
+    sys.exit("error: " + " ".join(str(error).split()))
+"""
+# What Ray prints, and what it means.
+REASONS = {
+    "auth": "its token is missing here or differs: set RAY_AUTH_MODE=token and "
+    "RAY_AUTH_TOKEN_PATH to a copy of the token file of the head",
+    "Failed to connect to socket": "this machine is not a node of the cluster: run "
+    "`ray start --address={address} --num-cpus=0` on it first",
+}
+
+
+class NodeError(UserError):
+    """A node cannot compute the same as this machine."""
+
+
+@dataclass(frozen=True)
+class _Requirements:
+    """What every node must have."""
+
+    torch: str  # the version of PyTorch
+    code: str  # `_code_hash`
+
+
+class RayExecutor:
+    """Runs functions on the nodes of the Ray cluster at the address RAY_ADDRESS."""
+
+    def __init__(self) -> None:
+        """Connect to the cluster, and check PyTorch and the code on each node.
+
+        Raises:
+            UserError: If Ray is not installed, no cluster can be used at the address,
+                or a node has another PyTorch version.
+        """
+        import torch
+
+        address = _address()
+        for name, value in DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        with status(f"connecting to the Ray cluster at {address}"):
+            _probe(address)
+            _connect(address)
+            self._needs = _Requirements(torch.__version__, _code_hash(PACKAGE))
+            try:
+                self.processors = _check_nodes(self._needs)
+                self.workers = _cpus()
+            except BaseException:
+                self.__exit__()
+                raise
+
+    def __enter__(self) -> "RayExecutor":
+        """Return this executor."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Disconnect; Ray then ends the workers of this process on all nodes."""
+        import ray
+
+        ray.shutdown()
+
+    def run(
+        self,
+        function: Callable[..., Any],
+        data: Mapping[str, Path],
+        tasks: Iterable[Task],
+        *,
+        ahead: int,
+    ) -> Iterator[Result]:
+        """Run a function for each task; see `Executor`.
+
+        Nodes may join and leave. An attempt whose worker or node is lost is yielded,
+        and repeated up to `MAX_TRIES` times.
+
+        Raises:
+            UserError: If a node that has joined has another PyTorch version, or no node
+                is left.
+        """
+        import ray
+
+        from pipeline.datasets import Dataset
+
+        call = ray.remote(num_cpus=1, max_retries=0)(_call)
+        stored = {name: ray.put(Dataset.read(path)) for name, path in data.items()}
+        waiting, repeated = iter(tasks), deque[Task]()
+        tries: Counter[str] = Counter()
+        running: dict[Any, Task] = {}
+        updated = time.monotonic()
+        while True:
+            while len(running) < self.workers + ahead:
+                task = repeated.popleft() if repeated else next(waiting, None)
+                if task is None:
+                    break
+                arguments = dict(task.arguments)
+                ref = call.remote(function, stored[task.data], arguments, self._needs)
+                running[ref] = task
+            if not running:
+                return
+            ready, _ = ray.wait([*running], timeout=1)
+            if time.monotonic() > updated + 1:
+                self.workers, updated = _cpus(), time.monotonic()
+            for ref in ready:
+                task = running.pop(ref)
+                tries[task.key] += 1
+                result = _result(ref, task, tries[task.key])
+                if not result.final:
+                    repeated.append(task)
+                yield result
+
+
+def _address() -> str:
+    """Return the address of the cluster, at which something listens."""
+    try:
+        import ray  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "executor=ray needs Ray: pip install -e '.[ray]', or use executor=local"
+        ) from None
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()) or "/" in host:
+        raise UserError(
+            "executor=ray needs the address of a Ray cluster: set RAY_ADDRESS to "
+            f"host:port of its head, such as 10.0.0.1:6379, got {address!r}"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(_no_cluster(address, str(error))) from None
+    return address
+
+
+def _probe(address: str) -> None:
+    """Connect in another process first, because Ray would end this one if it failed."""
+    probe = [sys.executable, "-c", PROBE, address]
+    process = subprocess.Popen(probe, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    try:
+        _, content = process.communicate(timeout=CONNECT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, content = process.communicate()
+    if process.returncode:
+        text = content.decode(errors="replace")
+        reasons = [reason for sign, reason in REASONS.items() if sign in text]
+        messages = [line[7:] for line in text.splitlines() if line[:7] == "error: "]
+        reason = [*reasons, *messages, "what listens there is not the head of one"][0]
+        raise UserError(_no_cluster(address, reason.format(address=address)))
+
+
+def _no_cluster(address: str, reason: str) -> str:
+    return f"no Ray cluster can be used at RAY_ADDRESS={address}: {reason}"
+
+
+def _connect(address: str) -> None:
+    """Connect this process, and send the code of this package to the cluster."""
+    import ray
+
+    terminate = signal.getsignal(signal.SIGTERM)
+    with _source_folder() as folder:
+        ray.init(
+            address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            # The working directory of the workers. With `py_modules`, Ray would prefer
+            # the path of this clone if it exists on a node.
+            runtime_env={
+                "working_dir": str(folder),
+                "env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            },
+        )
+    signal.signal(signal.SIGTERM, terminate)  # Ray has replaced it
+
+
+@contextmanager
+def _source_folder() -> Iterator[Path]:
+    """Copy the Python files of this package to a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in PACKAGE.rglob("*.py"):
+            copy = Path(folder, path.relative_to(PACKAGE.parent))
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        yield Path(folder)
+
+
+@functools.cache  # a process does not see later edits of modules it has imported
+def _code_hash(package: Path) -> str:
+    """Return the sha256 of the paths and contents of the Python files of a package."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(package).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _cpus() -> int:
+    """Return the number of CPUs of the cluster."""
+    import ray
+
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if not cpus:
+        raise UserError(
+            "the Ray cluster has no node with a CPU: start one with `ray start "
+            f"--address={os.environ['RAY_ADDRESS']}`, then {RESUME}"
+        )
+    return cpus
+
+
+def _check_nodes(needs: _Requirements) -> frozenset[str]:
+    """Check each node that can compute, and return the names of the processors."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [
+        node for node in ray.nodes() if node["Alive"] and "CPU" in node["Resources"]
+    ]
+    check = ray.remote(num_cpus=0, max_retries=0)(_check)
+    checks = {
+        check.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(
+                node["NodeID"], soft=False
+            )
+        ).remote(needs): node["NodeManagerAddress"]
+        for node in nodes
+    }
+    processors = set()
+    for ref, name in checks.items():
+        try:
+            processors.add(ray.get(ref))
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, NodeError):
+                raise error.cause from None
+            last = str(error).strip().splitlines()[-1]
+            raise NodeError(
+                f"node {name} cannot run this project ({last}): install the same "
+                "dependencies as here on it"
+            ) from None
+        except ray.exceptions.RayError:
+            continue  # the node has left
+    return frozenset(processors)
+
+
+def _result(ref: Any, task: Task, attempt: int) -> Result:  # noqa: ANN401
+    """Return the result of a task, whose attempts are counted from 1."""
+    import ray
+    from ray import exceptions
+
+    try:
+        return Result(task, value=ray.get(ref))
+    except exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, NodeError):
+            raise cause from None
+        if isinstance(cause, USER_ERRORS):
+            return Result(task, error=str(cause))
+        summary = f"{type(cause).__name__}: {cause}"
+        return Result(task, error=summary, traceback=str(error))
+    except exceptions.NodeDiedError:
+        reason = "its node was lost"
+    except exceptions.WorkerCrashedError:
+        reason = "its worker was killed"
+    except exceptions.OutOfMemoryError:
+        reason = "its worker was killed because the memory of its node was full"
+    except exceptions.RayError as error:  # such as a result that its node has not sent
+        reason = str(error).splitlines()[0]
+    return Result(task, error=reason, final=attempt == MAX_TRIES)
+
+
+# The functions below run on the nodes.
+
+
+def _call(
+    function: Callable[..., Any],
+    data: "Dataset",
+    arguments: dict[str, Any],
+    needs: _Requirements,
+) -> Any:  # noqa: ANN401
+    """Call a function on a node that has joined at any time."""
+    _check(needs)
+    # Arrays from Ray's object store are read-only; training does not write to them.
+    warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+    return function(data, **arguments)
+
+
+def _check(needs: _Requirements) -> str:
+    """Return the name of this node's processor.
+
+    Raises:
+        NodeError: If the node has another PyTorch version, or imports other code.
+    """
+    import ray
+    import torch
+
+    name = ray.util.get_node_ip_address()
+    if torch.__version__ != needs.torch:
+        raise NodeError(
+            f"node {name} has PyTorch {torch.__version__}, but this machine has "
+            f"{needs.torch}: install the same version, or stop this node"
+        )
+    if _code_hash(PACKAGE) != needs.code:
+        raise NodeError(
+            f"node {name} imports other code from {PACKAGE}: uninstall it on the node"
+        )
+    return provenance.processor()
