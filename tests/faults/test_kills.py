@@ -7,6 +7,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import time
 from functools import partial
@@ -19,7 +20,9 @@ pytestmark = pytest.mark.fault
 
 KILLS = int(os.environ.get("KILLS", "1"))
 SEED = int(os.environ.get("SEED", "1"))
-EPOCHS = 30  # of a training run that is killed
+EPOCHS = 100  # of a training run that is killed
+TRAINING = {"dataset": "digits", "epochs": EPOCHS}
+TRAIN = ["train", *(f"{key}={value}" for key, value in TRAINING.items())]
 MANY = int(os.environ.get("MANY", "3"))  # training runs that are started at once
 
 
@@ -93,34 +96,72 @@ def test_evaluate_that_is_killed_while_it_creates_a_run_leaves_one_run(
         assert {run.info.status for run in clone.runs()} == {"FINISHED"}
 
 
-@pytest.mark.parametrize("when", ["start", "epochs"])
-def test_a_killed_training_run_resumes_without_losing_an_epoch(
-    when, digits, empty_project, assert_complete
+def check_one_whole_run(project):
+    """Check that the only run is finished and has every epoch and one model."""
+    (run,), client = project.runs(), project.client
+    assert run.info.status == "FINISHED"
+    assert len(project.losses(run)) == EPOCHS
+    norms = client.get_metric_history(run.info.run_id, "weights/layer_1.bias/norm")
+    assert len(norms) == EPOCHS + 1
+    images = client.list_artifacts(run.info.run_id, "images")
+    steps = {int(re.search(r"step\W(\d+)\W", image.path)[1]) for image in images}
+    assert steps == {*range(0, EPOCHS + 1, 5)}
+    (model,) = client.search_logged_models(["1"])
+    assert (model.source_run_id, model.status) == (run.info.run_id, "READY")
+    checkpoints = (project.outputs / "checkpoints").iterdir()
+    assert not [path for path in checkpoints if path.is_dir()]
+
+
+@pytest.mark.parametrize("point", range(KILLS))
+def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_bytes(
+    point, digits, empty_project, assert_complete
 ):
-    draw = random.Random(f"{when} {SEED}")
-    for point in range(KILLS):
-        project, moment = digits, {"epoch": draw.randint(1, EPOCHS)}
-        if when == "start":  # includes the creation of the store
-            project = empty_project("new", store=False)
-            moment = {"seconds": draw.uniform(0.5, 3)}
-        keys = {"dataset": "digits", "epochs": EPOCHS, "lr": 0.002 + point / 1e6}
-        command = ["train", *(f"{key}={value}" for key, value in keys.items())]
-        process = project.start(*command, PYTHONUNBUFFERED="1")
-        printed, alive = kill(process, **moment)
+    draw = random.Random(f"{point} {SEED}")
+    digits.call("train", **TRAINING)
+    project = empty_project("killed", store=False)
+    first, second = sorted(draw.sample(range(1, EPOCHS), 2))
+    reported = 0
+    for moment in (
+        {"seconds": draw.uniform(0.5, 3)},  # while it creates the store, or later
+        {"epoch": first},
+        {"epoch": second},
+        {"epoch": EPOCHS, "seconds": draw.uniform(0, 0.3)},  # while it records the end
+    ):
+        printed, alive = kill(project.start(*TRAIN, PYTHONUNBUFFERED="1"), **moment)
         assert alive
         assert_complete(project)
-        again = project.call("train", **keys)
-        assert_complete(project)
-        runs = project.runs()
-        assert {run.info.status for run in runs} == {"FINISHED"}
-        checkpoints = project.outputs / "checkpoints"
-        assert not [path for path in checkpoints.glob("*") if path.is_dir()]
+        if reported:
+            resumed = re.search(r"after epoch (\d+) of", printed)
+            assert int(resumed[1]) >= reported
         reported = last_epoch(printed)
-        if 0 < reported < EPOCHS:
-            resumed = re.search(r"after epoch (\d+) of", again)
-            assert resumed and int(resumed[1]) >= reported
-        same = [run for run in runs if f"lr={keys['lr']}" in run.info.run_name]
-        assert [len(project.losses(run)) for run in same] == [EPOCHS]
+    again = project.call("train", **TRAINING)
+    assert f"after epoch {EPOCHS} of {EPOCHS}" in again
+    assert_complete(project)
+    check_one_whole_run(project)
+    expected, results = digits.hashes("train"), project.hashes("train")
+    results = {path.name: digest for path, digest in results.items()}
+    assert {p.name for p, digest in expected.items() if digest != results[p.name]} == {
+        "run.json"
+    }
+
+
+def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(empty_project):
+    project = empty_project("stopped")
+    process = project.start(*TRAIN, PYTHONUNBUFFERED="1")
+    assert any(line.split()[:1] == ["2"] for line in process.stdout)  # after epoch 2
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=900)
+    assert process.returncode == 130
+    first, last = stderr.splitlines()
+    assert first.startswith("stopping at the end of this epoch")
+    stopped = re.fullmatch(r"stopped after epoch (\d+); run the .* to resume", last)
+    assert stopped and int(stopped[1]) < EPOCHS, stderr
+    (killed,) = project.runs()
+    assert killed.info.status == "KILLED"
+    printed = " ".join(project.call("train", **TRAINING).split())
+    resuming = f"({killed.info.run_id}) after epoch {stopped[1]} of {EPOCHS}"
+    assert resuming in printed
+    check_one_whole_run(project)
 
 
 def finish(processes, page=None):
