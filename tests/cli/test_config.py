@@ -22,15 +22,11 @@ from pipeline.cli.schema import TrainConfig
 STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
 
 
-@pytest.mark.parametrize("schema", STAGES.values())
-def test_the_defaults_are_valid_for_every_stage(schema):
-    values = validate(schema, defaults()).model_dump()
-    assert values == {key: defaults()[key] for key in values}
-
-
-def test_every_key_of_the_configuration_is_an_option_of_a_stage():
-    schemas = STAGES.values()
-    assert {*defaults()} == {key for schema in schemas for key in schema.model_fields}
+def test_the_defaults_are_valid_and_each_key_is_an_option_of_a_stage():
+    options = {}
+    for schema in STAGES.values():
+        options |= validate(schema, defaults()).model_dump()
+    assert options == defaults()
 
 
 @pytest.mark.parametrize("text", ["hidden: [", "hidden: ${epochs}"])
@@ -69,15 +65,14 @@ def test_the_stages_are_listed_in_80_columns(capsys):
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize("stage", ["train", "inspect"])
-def test_a_stage_that_is_started_as_a_file_says_how_to_start_it(stage, tmp_path):
-    command = [sys.executable, str(paths.PACKAGE / f"{stage}.py"), "hidden=5"]
+def test_a_stage_that_is_started_as_a_file_says_how_to_start_it(tmp_path):
+    command = [sys.executable, str(paths.PACKAGE / "train.py"), "hidden=5"]
     environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 1 and not done.stdout
-    assert done.stderr == f"error: run this stage with python -m pipeline.{stage}\n"
+    assert done.stderr == "error: run this stage with python -m pipeline.train\n"
 
 
 @pytest.mark.parametrize(
@@ -90,33 +85,26 @@ def test_a_server_that_is_not_an_address_or_has_a_password_is_refused(server):
         validate(TrainConfig, defaults() | {"server": server})
 
 
-def test_sync_without_a_server_is_an_invalid_command(empty_project):
-    done = empty_project("serverless", store=False).run("sync", status=2)
-    first, problem, _ = done.stderr.splitlines()
-    assert first == "error: invalid arguments; nothing was run"
-    assert problem.startswith("  server is missing: set server=http://... or MLFLOW_")
-
-
 def test_the_default_server_is_the_tracking_uri_of_the_environment(monkeypatch):
     address = "https://example.org"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     assert validate(TrainConfig, defaults()).server == address
     local = "http://127.0.0.1:5000"
     assert validate(TrainConfig, defaults() | {"server": local}).server == local
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@host")
-    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI must not contain"):
-        validate(TrainConfig, defaults())
 
 
-def test_the_tracking_uri_may_be_the_store_of_the_project_but_no_other(empty_project):
+def test_sync_needs_a_server_and_the_tracking_uri_may_be_the_store(empty_project):
     project = empty_project("uri", store=False)
-    store = project.outputs / "mlflow.db"
-    for address, rule in (
-        (f"sqlite:///{store}", "server is missing: set server=http://... or MLFLOW_"),
-        ("postgresql://me:secret@host/x", "MLFLOW_TRACKING_URI must be an address "),
-    ):
+    missing = "server is missing: set server=http://... or MLFLOW_TRACKING_URI"
+    for address, rule in {
+        "": missing,
+        f"sqlite:///{project.outputs / 'mlflow.db'}": missing,
+        "postgresql://me:secret@host/x": "MLFLOW_TRACKING_URI must be an address ",
+        "http://me:secret@host": "MLFLOW_TRACKING_URI must not contain a password",
+    }.items():
         done = project.run("sync", status=2, MLFLOW_TRACKING_URI=address)
-        _, problem, _ = done.stderr.splitlines()
+        first, problem, _ = done.stderr.splitlines()
+        assert first == "error: invalid arguments; nothing was run"
         assert problem.startswith(f"  {rule}") and "secret" not in problem
 
 
