@@ -14,7 +14,6 @@ from pipeline import files
 
 if TYPE_CHECKING:
     from PIL import Image
-    from torch import Tensor, nn
 
 LEASE_TAG = "claim"  # the tag with the lease of a run
 IDENTITY_TAG = "identity"  # of a training run: a digest of what determines its result
@@ -98,11 +97,15 @@ class Run:
         `name` ends in .json. There is at least one row.
         """
 
-    def log_model(self, network: "nn.Module", pixels: "Tensor") -> None:
+    def log_model(self, network: Path, exported: Path | None = None) -> None:
         """Record the network as an MLflow model, unless the run already has it.
 
-        The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `pixels`
-        contains two images: a program that is exported with one image accepts only one.
+        The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
+
+        Args:
+            network: The safetensors file of the network.
+            exported: The file of the same model as a torch.export program; with it,
+                `mlflow.pytorch.load_model` can load the model, too.
         """
 
     def log_dataset(

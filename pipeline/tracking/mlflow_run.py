@@ -5,32 +5,30 @@ Runs are opened and closed in `mlflow_tracker`.
 
 import json
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import time_ns
 from typing import Any
 
-import torch
 from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 from PIL import Image
 
-from pipeline import CLASSES, SIDE, files
+from pipeline import SIDE, files
 from pipeline.terminal import wrap
 from pipeline.tracking import pages, provenance
 from pipeline.tracking.interface import ChildResult, RecordedRun, Run
+from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import (
     NO_LEASE,
     PARENT_LEASE,
     PARENT_TAG,
     Store,
+    path_from_uri,
     recorded_run,
     write_lock,
 )
@@ -38,8 +36,6 @@ from pipeline.tracking.store import (
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
 MAX_ERROR = 5000  # characters of the tag `error`
-REQUIREMENTS = ("torch", "mlflow", "numpy")  # of the logged model
-_exporting = threading.Lock()  # torch.export serves one thread at a time
 
 
 class MlflowRun(Run):
@@ -102,44 +98,27 @@ class MlflowRun(Run):
         data = {column: [row[column] for row in rows] for column in rows[0]}
         self._client.log_table(self.id, data, name)
 
-    def log_model(self, network: torch.nn.Module, pixels: torch.Tensor) -> None:
-        """Record the network as a torch.export program, which contains no pickle."""
-        import mlflow.pytorch  # takes two seconds
-        from mlflow.models import Model, ModelSignature
-        from mlflow.types import Schema, TensorSpec
-
-        for model in self._client.search_logged_models(
+    def log_model(self, network: Path, exported: Path | None = None) -> None:
+        client, data = self._client, self._client.get_run(self.id).data
+        for model in client.search_logged_models(
             [self._experiment_id], f"source_run_id = '{self.id}'"
         ):
             if model.status == entities.LoggedModelStatus.READY:
                 return  # recorded before the run was killed and resumed
-            self._client.delete_logged_model(model.model_id)
-        example = pixels.numpy()
-        inputs = Schema([TensorSpec(example.dtype, (-1, SIDE, SIDE))])
-        outputs = Schema([TensorSpec(example.dtype, (-1, CLASSES))])
-        entry = self._client.create_logged_model(
+            client.delete_logged_model(model.model_id)
+        model = client.create_logged_model(
             self._experiment_id,
             name="model",
             source_run_id=self.id,
-            params=self._client.get_run(self.id).data.params,
+            params=data.params,
         )
-        output = entities.LoggedModelOutput(entry.model_id, step=0)
-        self._client.log_outputs(self.id, [output])
-        requirements = [f"{name}=={provenance.version(name)}" for name in REQUIREMENTS]
-        # Not mlflow.pytorch.log_model: it would use the active store and run of the
-        # user's notebook, and give the model the metrics of epoch 0.
-        with TemporaryDirectory() as folder, _exporting:
-            mlflow.pytorch.save_model(
-                torch.nn.Sequential(deepcopy(network), torch.nn.Softmax(dim=1)).eval(),
-                folder,
-                mlflow_model=Model(run_id=self.id, model_id=entry.model_id),
-                signature=ModelSignature(inputs, outputs),
-                input_example=example,
-                pip_requirements=requirements,
-            )
-            self._client.log_model_artifacts(entry.model_id, folder)
+        output = entities.LoggedModelOutput(model.model_id, step=0)
+        client.log_outputs(self.id, [output])
+        folder = path_from_uri(model.artifact_location)
+        folder.mkdir(parents=True)
+        write_model(folder, network, exported, run_id=self.id, model_id=model.model_id)
         status = entities.LoggedModelStatus.READY
-        self._client.finalize_logged_model(entry.model_id, status)
+        client.finalize_logged_model(model.model_id, status)
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str

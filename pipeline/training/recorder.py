@@ -6,10 +6,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from pipeline import SIDE
-from pipeline.model import to_pixels
+from pipeline import paths
 from pipeline.model.metrics import tensor_statistics
 from pipeline.plots import weight_images
 from pipeline.tracking import Run
@@ -69,6 +66,5 @@ def log_finished(
         statistics = tensor_statistics(state.tensors)
         run.log_metrics(statistics, step=state.epoch.number, time=state.time)
     run.log_files("train", sorted(folder.iterdir()))
-    # Two images, so that the exported model accepts any number of them.
-    run.log_model(finished.network, to_pixels(np.zeros((2, SIDE, SIDE), np.uint8)))
+    run.log_model(folder / paths.MODEL_FILE)
     run.set_tags({"weights.sha256": sha256})

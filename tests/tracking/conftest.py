@@ -1,10 +1,10 @@
 from contextlib import suppress
 
 import pytest
-import torch
 from PIL import Image
 
 from pipeline import tracking
+from pipeline.model import storage
 from pipeline.tracking.store import open_store
 
 
@@ -25,6 +25,14 @@ def client(store):
 def tracker(store):
     """A tracker that records in that store."""
     return tracking.open_tracker("mlflow", store, server=None)
+
+
+@pytest.fixture(scope="session")
+def network_file(tmp_path_factory, new_network):
+    """The file of an untrained network."""
+    path = tmp_path_factory.mktemp("network") / "model.safetensors"
+    storage.save_model(path, new_network(3), {})
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +67,7 @@ def record_sweep(start_run):
 
 
 @pytest.fixture(scope="session")
-def recorded(tmp_path_factory, empty_store, start_run, record_sweep, new_network):
+def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_file):
     """A store with a sweep of two, and a training run with odd values: four runs."""
     folder = tmp_path_factory.mktemp("recorded")
     empty_store(folder)
@@ -73,7 +81,7 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, new_network
         run.log_table("table.json", [{"label": 7}])
         counts = {"train": 5}
         run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
-        run.log_model(new_network(3), torch.zeros(2, 28, 28))
+        run.log_model(network_file)
         run.set_tags({f"tag{number}": str(number) for number in range(120)})
     record_sweep(folder)
     return folder

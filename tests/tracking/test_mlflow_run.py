@@ -2,7 +2,6 @@ import json
 from contextlib import suppress
 
 import pytest
-import torch
 from mlflow.entities import LoggedModelOutput, ViewType
 
 from pipeline.tracking import ChildResult
@@ -19,7 +18,7 @@ def test_a_table_that_is_recorded_again_replaces_the_first(store, client, start_
 
 
 def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
-    store, client, start_run, new_network
+    store, client, start_run, network_file
 ):
     models = []
     for _ in range(3):  # killed while recording, killed afterwards, finished
@@ -28,7 +27,7 @@ def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
                 begun = client.create_logged_model("1", "model", run.id)
                 client.log_outputs(run.id, [LoggedModelOutput(begun.model_id, 0)])
             else:
-                run.log_model(new_network(3), torch.zeros(2, 28, 28))
+                run.log_model(network_file)
             models.append(client.search_logged_models(["1"]))
             if len(models) < 3:
                 raise KeyboardInterrupt

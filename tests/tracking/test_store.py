@@ -5,7 +5,6 @@ from contextlib import closing
 from functools import partial
 
 import pytest
-import torch
 from mlflow import MlflowClient
 
 from pipeline import UserError, tracking
@@ -96,13 +95,13 @@ def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store, trac
 
 
 def test_variables_that_other_programs_set_do_not_redirect_a_run(
-    store, client, start_run, new_network, monkeypatch
+    store, client, start_run, network_file, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with start_run(store) as run:
         run.log_metrics({"val/loss": 1.0}, step=1, time=1000)
-        run.log_model(new_network(3), torch.zeros(2, 28, 28))
+        run.log_model(network_file)
     (stored,) = client.search_runs(["1"])
     assert (stored.info.run_id, stored.info.status) == (run.id, "FINISHED")
     assert len(stored.outputs.model_outputs) == 1

@@ -1,0 +1,32 @@
+"""A trained network as an MLflow model, which runs a copy of this file.
+
+model.safetensors contains the weights and biases; the network itself is in `predict`.
+"""
+
+import mlflow
+import numpy as np
+from safetensors.numpy import load_file
+
+
+class DigitClassifier(mlflow.pyfunc.PythonModel):
+    """The network 784 -> hidden (ReLU) -> 10 (softmax)."""
+
+    def load_context(self, context):
+        """Read weights (outputs, inputs) and biases (outputs,) of both layers."""
+        self.tensors = load_file(context.artifacts["network"])
+
+    def predict(self, context, model_input: np.ndarray, params=None):
+        """Return the probabilities (n, 10) of images (n, 28, 28) in [0, 1]."""
+        pixels = model_input.reshape(-1, 784)
+        hidden = np.maximum(0, self.linear("layer_1", pixels))
+        logits = self.linear("layer_2", hidden)
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    def linear(self, layer, inputs):
+        """Return the weighted sums of a layer."""
+        weights, biases = self.tensors[f"{layer}.weight"], self.tensors[f"{layer}.bias"]
+        return inputs @ weights.T + biases
+
+
+mlflow.models.set_model(DigitClassifier())

@@ -1,0 +1,64 @@
+"""Writes the folder of an MLflow model: the file of a network, and code that runs it.
+
+The model contains no pickle. `mlflow.pyfunc.save_model` writes the same, but it takes
+ten times as long, because it loads the model again to check it.
+"""
+
+import importlib.metadata
+import platform
+import shutil
+from pathlib import Path
+
+import numpy as np
+from mlflow import pyfunc
+from mlflow.models import Model, ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+from pipeline import CLASSES, SIDE
+from pipeline.tracking import provenance
+
+CODE = Path(__file__).with_name("classifier.py")
+REQUIREMENTS = ("mlflow", "numpy", "safetensors")
+
+
+def write_model(
+    folder: Path, network: Path, exported: Path | None, *, run_id: str, model_id: str
+) -> None:
+    """Write the files of a model.
+
+    Args:
+        folder: An existing, empty folder.
+        network: The safetensors file of the network.
+        exported: The same network as a torch.export program, which
+            `mlflow.pytorch.load_model` loads; None to leave this flavor out.
+        run_id: The run that trained the network.
+        model_id: The id of the model in the store.
+    """
+    dtype = np.dtype(np.float32)
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(dtype, (-1, SIDE, SIDE))]),
+        outputs=Schema([TensorSpec(dtype, (-1, CLASSES))]),
+    )
+    model = Model(run_id=run_id, model_id=model_id, signature=signature)
+    pyfunc.add_to_model(
+        model,
+        loader_module="mlflow.pyfunc.loaders.code_model",
+        model_code_path=CODE.name,
+        python_env="python_env.yaml",
+        artifacts={"network": {"path": network.name, "uri": network.name}},
+    )
+    shutil.copyfile(CODE, folder / CODE.name)
+    shutil.copyfile(network, folder / network.name)
+    requirements = [*REQUIREMENTS]
+    if exported:
+        requirements.append("torch")
+        version = importlib.metadata.version("torch")
+        model.add_flavor("pytorch", model_data="data", pytorch_version=version)
+        (folder / "data").mkdir()
+        shutil.copyfile(exported, folder / "data" / "model.pt2")
+    lines = [f"{name}=={provenance.version(name)}\n" for name in requirements]
+    (folder / "requirements.txt").write_text("".join(lines))
+    (folder / "python_env.yaml").write_text(
+        f"python: {platform.python_version()}\ndependencies: [-r requirements.txt]\n"
+    )
+    model.save(folder / "MLmodel")
