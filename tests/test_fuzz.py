@@ -17,13 +17,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from safetensors import numpy as safetensors
 
 from pipeline import ConfigError, datasets, images
 from pipeline.cli import config, schema
 from pipeline.cli.arguments import parse
 from pipeline.images import reading
-from pipeline.model import Network, load_trained_model, storage
+from pipeline.model import Network, OodDetector, load_trained_model, storage
 from pipeline.training import Adam, Checkpoint
 
 fuzz = settings(
@@ -73,9 +72,7 @@ def idx(*sizes):
 
 @pytest.mark.parametrize("dimensions", [1, 3])
 @fuzz
-@given(
-    damaged(*(f(idx(*n)) for f in (bytes, gzip.compress) for n in ([40], [2, 3, 4])))
-)
+@given(damaged(idx(40), idx(2, 3, 4), gzip.compress(idx(2, 3, 4))))
 def test_an_idx_file_is_read_exactly_or_refused(tmp_path, dimensions, content):
     path = tmp_path / "idx"
     path.write_bytes(content)
@@ -124,76 +121,43 @@ def test_labels_csv_lists_only_files_of_its_folder_or_is_refused(tmp_path, conte
     assert not listing or all(line.isprintable() for line in listing.problems)
 
 
+@pytest.fixture
 def network():
     return Network(hidden=2, generator=torch.Generator().manual_seed(1))
 
 
-TENSORS = safetensors.save(
-    storage.snapshot(network()), {"about": '{"hidden": 2, "seed": 1, "version": 1}'}
-)
+FILES = ("model", "history", "familiar")
 
 
+@pytest.mark.parametrize("name", FILES)
 @fuzz
-@given(damaged(TENSORS))
-def test_a_network_is_finite_and_complete_or_refused(tmp_path, content):
-    path = tmp_path / "damaged.safetensors"
-    path.write_bytes(content)
-    loaded = read(storage.load_network, path, naming="damaged.safetensors")
-    if loaded:
-        net, _ = loaded
-        assert all(tensor.isfinite().all() for tensor in net.parameters())
-        assert net.predict(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
-
-
-HISTORY = safetensors.save(
-    {n: np.stack([t * 0, t]) for n, t in storage.snapshot(network()).items()}
-)
-
-
-@fuzz
-@given(damaged(HISTORY))
-def test_a_history_is_finite_and_ends_with_its_network_or_is_refused(tmp_path, content):
-    (tmp_path / "model.safetensors").write_bytes(TENSORS)
-    (tmp_path / "history.safetensors").write_bytes(content)
-    trained = load_trained_model(tmp_path / "model.safetensors")
-    history = read(lambda: trained.history, naming="history.safetensors")
-    if history is not None:
-        last = storage.snapshot(trained.network)
-        assert history.keys() == last.keys()
-        for name, tensor in history.items():
-            assert tensor.shape == (len(tensor), *last[name].shape)
-            assert np.isfinite(tensor).all() and (tensor[-1] == last[name]).all()
-
-
-MEANS, COMPONENTS = np.zeros((10, 784), np.uint8), np.ones((10, 2, 784), np.int8)
-DETECTOR = safetensors.save(
-    {"means": MEANS, "components": COMPONENTS},
-    {
-        "about": '{"network": "a hash", "most_unexplained": 0.5, "least_margin": 0.25, '
-        '"version": 1}'
-    },
-)
-
-
-@fuzz
-@given(damaged(DETECTOR))
-def test_an_ood_detector_is_complete_or_refused(tmp_path, content):
-    path = tmp_path / "damaged-familiar.safetensors"
-    path.write_bytes(content)
-    detector = read(storage.load_detector, path, network="a hash")
-    if detector:
-        blank, probabilities = np.zeros((1, 28, 28), np.uint8), np.full((1, 10), 0.1)
-        (verdict,) = detector.judge(blank, probabilities, spec=datasets.spec("mnist"))
-        assert verdict.reason == "the image is blank"
+@given(data=st.data())
+def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name, data):
+    paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
+    arrays = np.zeros((10, 784), np.uint8), np.ones((10, 2, 784), np.int8)
+    sha256 = storage.save_model(paths["model"], network, {"seed": 1})
+    storage.save_history(paths["history"], [storage.snapshot(network)] * 2, {})
+    detector = OodDetector(*arrays, max_error=0.5, min_margin=0.25)
+    storage.save_detector(paths["familiar"], detector, network=sha256)
+    paths[name].write_bytes(data.draw(damaged(paths[name].read_bytes())))
+    trained = read(load_trained_model, paths["model"], naming="model.safetensors")
+    if trained and read(trained.with_files_read, history=True, naming=".safetensors"):
+        image = np.zeros((1, 28, 28), np.uint8)
+        probabilities = trained.network.predict(image).numpy()
+        spec = datasets.spec("mnist")
+        (verdict,) = trained.detector.judge(image, probabilities, spec=spec)
+        assert np.isfinite(probabilities).all() and verdict.reason
+        for key, last in storage.snapshot(trained.network).items():
+            assert np.isfinite(trained.history[key]).all()
+            np.testing.assert_array_equal(trained.history[key][-1], last)
 
 
 @pytest.mark.parametrize("name", ["state", "history"])
 @fuzz
 @given(edits=EDITS)
-def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path, name, edits):
+def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path, network, name, edits):
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
-    net = network()
-    parts = net, Adam(net, lr=0.1), torch.Generator()
+    parts = network, Adam(network, lr=0.1), torch.Generator()
     before = Checkpoint(folder, *parts).save().tensors
     path = folder / name
     path.write_bytes(damage(path.read_bytes(), edits))
