@@ -1,7 +1,7 @@
 """Writes the folder of an MLflow model: the file of a network, and code that runs it.
 
-The model contains no pickle. `mlflow.pyfunc.save_model` writes the same, but it takes
-ten times as long, because it loads the model again to check it.
+The model contains no pickle. `mlflow.pyfunc.save_model` writes the same files, but it
+takes 0.7 s at first and then 0.05 s instead of 0.005 s.
 """
 
 import importlib.metadata
@@ -10,7 +10,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from mlflow import pyfunc
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
@@ -40,12 +39,13 @@ def write_model(
         outputs=Schema([TensorSpec(dtype, (-1, CLASSES))]),
     )
     model = Model(run_id=run_id, model_id=model_id, signature=signature)
-    pyfunc.add_to_model(
-        model,
+    model.add_flavor(
+        "python_function",
         loader_module="mlflow.pyfunc.loaders.code_model",
         model_code_path=CODE.name,
-        python_env="python_env.yaml",
         artifacts={"network": {"path": network.name, "uri": network.name}},
+        env={"virtualenv": "python_env.yaml"},
+        python_version=platform.python_version(),
     )
     shutil.copyfile(CODE, folder / CODE.name)
     shutil.copyfile(network, folder / network.name)
