@@ -8,7 +8,6 @@ which are the validation images of split=exercise.
 """
 
 import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +147,7 @@ def _train(
     import torch
 
     from pipeline import files, model, training
+    from pipeline.tracking import provenance
 
     split = _split(cfg, dataset)
     generator = torch.Generator().manual_seed(cfg.seed)
@@ -156,6 +156,11 @@ def _train(
     metadata = cfg.hyperparameters() | {"data_sha256": dataset.sha256}
     name = cfg.run_name or context.name or _default_name(cfg, dataset)
     tags = {"kind": "training", "data.sha256": dataset.sha256, **context.tags}
+    tags["identity"] = training.identity(
+        cfg.hyperparameters(),
+        data_sha256=dataset.sha256,
+        processor=provenance.processor(),
+    )
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
     # A reproduction, a sweep and a single training run never resume one another.
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
@@ -214,6 +219,7 @@ def _write(
     )
     sha256 = finished.write(folder, detector, metadata, run_id=run.id)
     plots.learning_curves(finished.rows()).save(folder / "learning_curves.png")
+    run.log_files("train", sorted(folder.iterdir()))
     training.log_finished(run, finished, folder, sha256=sha256)
     return sha256
 
@@ -249,31 +255,13 @@ def _start_recorder(
 
     recorder = training.Recorder(run, cfg.epochs)
     with status("recording data, code and settings"):
-        _log_inputs(run, cfg, dataset)
+        training.log_inputs(run, dataset.path, as_yaml(cfg), plots=True)
         for state in checkpoint.restore() or [checkpoint.save()]:
             recorder.add(state)
     if finished := len(recorder.history) - 1:
         progress = f"after epoch {finished} of {cfg.epochs}"
         print(wrap(f"resuming {run.label} {progress}"))
     return recorder
-
-
-def _log_inputs(run: "Run", cfg: TrainConfig, dataset: "Dataset") -> None:
-    """Record what determines the training: data, settings, code and packages."""
-    from pipeline import datasets
-    from pipeline.tracking import provenance, sources
-
-    run.log_dataset(
-        dataset.name,
-        sha256=dataset.sha256,
-        source=str(dataset.path),
-        counts={"train": len(dataset.train), "test": len(dataset.test)},
-        use="training",
-    )
-    run.log_files("data", datasets.companion_files(dataset.path))
-    run.log_text("config.yaml", as_yaml(cfg))
-    run.log_text("code.json", json.dumps(sources.training_hashes(), indent=1))
-    run.log_text("packages.txt", provenance.packages())
 
 
 def _describe(

@@ -18,18 +18,23 @@ class RunFile:
     """The content of `run.json`, which differs between equal training runs."""
 
     run_id: str | None  # of the MLflow run; None if it was not recorded
-    seconds: float  # of all epochs together
+    seconds: list[float]  # of each epoch, from epoch 1
+    times: list[int]  # the end of each epoch, from epoch 0, in ms since 1970
 
 
 def read_run_file(path: Path) -> RunFile:
     """Read a `run.json`; raise a UserError if it is damaged."""
     try:
         content = json.loads(path.read_text("utf-8"))
-        run = RunFile(content["run_id"], float(content["seconds"]))
+        seconds = [float(value) for value in content["seconds"]]
+        run = RunFile(content["run_id"], seconds, [int(x) for x in content["times"]])
         if run.run_id is not None and not re.fullmatch("[0-9a-f]{32}", run.run_id):
             raise ValueError
+        if len(run.times) != len(seconds) + 1 or not np.isfinite(seconds).all():
+            raise ValueError
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        raise UserError(f"{path} is damaged: it has no valid run_id and time") from None
+        rule = "it has no valid run_id, seconds and times"
+        raise UserError(f"{path} is damaged: {rule}") from None
     return run
 
 

@@ -59,7 +59,7 @@ def read_training(job: Job, folder: Path) -> Outcome | None:
     except (OSError, UserError):
         return None
     count = network.parameter_count
-    return Outcome(job, "", accuracy, count, run.seconds, run.run_id)
+    return Outcome(job, "", accuracy, count, sum(run.seconds), run.run_id)
 
 
 @contextmanager

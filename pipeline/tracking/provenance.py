@@ -46,6 +46,7 @@ def tags() -> dict[str, str]:
     }
 
 
+@functools.cache
 def packages() -> str:
     """Return the installed packages, which `pip install -r` installs elsewhere.
 

@@ -27,7 +27,8 @@ NO_WEIGHTS = NO_RESULT | {"plots", "datasets/prepare", "datasets/registry"}
 
 def training_hashes() -> dict[str, str]:
     """Return the sha256 of each source file that shapes a trained network."""
-    return source_hashes("pipeline.train", without=NO_WEIGHTS)
+    alone = source_hashes("pipeline.train", without=NO_WEIGHTS)
+    return alone | source_hashes("pipeline.training.task", without=NO_WEIGHTS)
 
 
 @functools.cache  # a process does not see later edits of the modules it has imported

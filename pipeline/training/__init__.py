@@ -6,9 +6,16 @@ It does not use the configuration; `pipeline/train.py` passes the values as argu
 from pipeline.training.checkpoints import Checkpoint, EpochState, open_checkpoint
 from pipeline.training.context import RunContext
 from pipeline.training.finished import FinishedTraining
+from pipeline.training.identity import identity, identity_prefix
 from pipeline.training.interrupt import delayed_interrupt
 from pipeline.training.loop import Adam, Epoch, fit, score, train
-from pipeline.training.recorder import Recorder, log_epoch, log_finished, log_weights
+from pipeline.training.recorder import (
+    Recorder,
+    log_epochs,
+    log_finished,
+    log_inputs,
+    log_weights,
+)
 from pipeline.training.reproduction import RecordedTraining
 from pipeline.training.task import TrainedSetting, train_setting
 from pipeline.training.terminal import print_epochs

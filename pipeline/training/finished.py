@@ -9,11 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, paths
+from pipeline import UserError, files, paths
 from pipeline.datasets import Split
-from pipeline.model import Network, OodDetector, network_from, smallest_margin, storage
+from pipeline.model import (
+    Network,
+    OodDetector,
+    load_trained_model,
+    network_from,
+    read_metrics,
+    read_run_file,
+    smallest_margin,
+    storage,
+)
 from pipeline.training.checkpoints import EpochState
-from pipeline.training.loop import score
+from pipeline.training.loop import Epoch, score
 
 # MLflow's pages show the metrics in the order in which a run logs them.
 METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
@@ -35,6 +44,30 @@ class FinishedTraining:
         train = split.train
         margin = smallest_margin(network, train.images)
         return cls(states, score(network, train), margin)
+
+    @classmethod
+    def read(cls, folder: Path) -> "FinishedTraining":
+        """Read the files that `write` wrote.
+
+        Raises:
+            OSError: If a file is missing.
+            UserError: If a file is damaged or belongs to another network.
+        """
+        trained = load_trained_model(folder / paths.MODEL_FILE)
+        run = read_run_file(folder / paths.RUN_FILE)
+        metrics = read_metrics(folder / paths.METRICS_FILE)
+        history, detector = trained.history, trained.detector
+        if not (history and detector and len(run.seconds) == trained.epochs):
+            raise UserError(f"{folder} does not contain a whole training run")
+        states = []
+        for number, time in enumerate(run.times):
+            row = {k: x[number - 1] for k, x in trained.curves.items() if number}
+            seconds = run.seconds[number - 1] if number else 0.0
+            tensors = {name: history[name][number] for name in history}
+            states.append(EpochState(Epoch(number, row, seconds), tensors, time))
+        names = ("loss", "accuracy")
+        score = {name: metrics[f"train/final_{name}"] for name in names}
+        return cls(states, score, detector.min_margin)
 
     @property
     def network(self) -> Network:
@@ -75,7 +108,7 @@ class FinishedTraining:
     ) -> str:
         """Write the network, its history and its metrics to a folder.
 
-        Equal training runs write equal files, except for run.json (id and duration).
+        Equal training runs write equal files, except for run.json (id and times).
 
         Args:
             folder: An existing folder.
@@ -94,6 +127,10 @@ class FinishedTraining:
         table = [{"epoch": number, **row} for number, row in rows]
         files.write_csv(folder / paths.CURVES_FILE, table)
         files.write_json(folder / paths.METRICS_FILE, self.metrics())
-        run = {"run_id": run_id, "seconds": self.seconds}
+        run = {
+            "run_id": run_id,
+            "seconds": [state.epoch.seconds for state in self.states[1:]],
+            "times": [state.time for state in self.states],
+        }
         files.write_json(folder / paths.RUN_FILE, run)
         return sha256

@@ -3,13 +3,15 @@
 `loop` trains; `finished` computes what is logged at the end.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import paths
+from pipeline import datasets, paths
 from pipeline.model.metrics import tensor_statistics
 from pipeline.plots import weight_images
-from pipeline.tracking import Run
+from pipeline.tracking import Run, provenance, sources
 from pipeline.training.checkpoints import EpochState
 from pipeline.training.finished import METRICS, FinishedTraining
 
@@ -27,16 +29,46 @@ class Recorder:
     def add(self, state: EpochState) -> None:
         """Log metrics and images of weights; logging them again has no effect."""
         self.history.append(state)
-        log_epoch(self.run, state)
+        log_epochs(self.run, [state])
         log_weights(self.run, state, self.epochs)
 
 
-def log_epoch(run: Run, state: EpochState) -> None:
-    """Log the metrics of an epoch; epoch 0, before the training, has none."""
-    if state.epoch.number:
-        metrics = {name: state.epoch.metrics[name] for name in METRICS}
-        metrics["train/seconds"] = state.epoch.seconds
-        run.log_metrics(metrics, step=state.epoch.number, time=state.time)
+def log_inputs(run: Run, data: Path, settings: str, *, plots: bool) -> None:
+    """Log what determines a training: data, settings, code and packages.
+
+    Args:
+        run: The run.
+        data: The file of the data set, with its summary beside it.
+        settings: The configuration as YAML.
+        plots: Whether to log the plots of the data set, too (100 KB).
+    """
+    summary = datasets.summary(data)
+    run.log_dataset(
+        data.stem,
+        sha256=summary["sha256"],
+        source=str(data),
+        counts={part: summary[part]["images"] for part in ("train", "test")},
+        use="training",
+    )
+    companions = datasets.companion_files(data)
+    run.log_files("data", companions if plots else companions[:1])
+    run.log_text("config.yaml", settings)
+    run.log_text("code.json", json.dumps(sources.training_hashes(), indent=1))
+    run.log_text("packages.txt", provenance.packages())
+
+
+def log_epochs(run: Run, states: Sequence[EpochState]) -> None:
+    """Log the metrics of epochs; epoch 0, before the training, has none."""
+    run.log_history(
+        (
+            state.epoch.number,
+            state.time,
+            {name: state.epoch.metrics[name] for name in METRICS}
+            | {"train/seconds": state.epoch.seconds},
+        )
+        for state in states
+        if state.epoch.number
+    )
 
 
 def log_weights(run: Run, state: EpochState, epochs: int) -> None:
@@ -52,19 +84,22 @@ def log_weights(run: Run, state: EpochState, epochs: int) -> None:
 def log_finished(
     run: Run, finished: FinishedTraining, folder: Path, *, sha256: str
 ) -> None:
-    """Log what is known at the end: scores, statistics of the tensors, files, model.
+    """Log what is known at the end: scores, statistics of the tensors, the model.
 
     Args:
         run: The run, which has the metrics of the epochs.
         finished: The training.
-        folder: Its files.
+        folder: The folder with its files.
         sha256: The `tensors_sha256` of the network.
     """
+    last = finished.states[-1].time
     # MLflow draws a single value as a labelled bar if its step is 0.
-    run.log_metrics(finished.summary(), step=0, time=finished.states[-1].time)
-    for state in finished.states:
-        statistics = tensor_statistics(state.tensors)
-        run.log_metrics(statistics, step=state.epoch.number, time=state.time)
-    run.log_files("train", sorted(folder.iterdir()))
+    run.log_history(
+        [(0, last, finished.summary())]
+        + [
+            (state.epoch.number, state.time, tensor_statistics(state.tensors))
+            for state in finished.states
+        ]
+    )
     run.log_model(folder / paths.MODEL_FILE)
     run.set_tags({"weights.sha256": sha256})

@@ -3,6 +3,7 @@
 It uses neither the configuration nor MLflow, and it writes no file.
 """
 
+import platform
 import time
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import torch
 
 from pipeline.datasets import Dataset
 from pipeline.model import Network, snapshot
+from pipeline.tracking import provenance
 from pipeline.training.checkpoints import EpochState
 from pipeline.training.finished import FinishedTraining
 from pipeline.training.loop import Adam, Epoch, fit
@@ -18,10 +20,13 @@ from pipeline.training.threads import one_thread
 
 @dataclass(frozen=True)
 class TrainedSetting:
-    """What a worker returns."""
+    """A finished training, and what its bytes depend on besides the settings."""
 
     finished: FinishedTraining
-    start: int  # in milliseconds since 1970
+    data_sha256: str
+    host: str
+    processor: str
+    torch: str  # its version
 
 
 def train_setting(
@@ -39,12 +44,11 @@ def train_setting(
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite.
     """
-    start = _now()
     parts = data.split(split)
     with one_thread():
         generator = torch.Generator().manual_seed(seed)
         network = Network(hidden=hidden, generator=generator)
-        states = [EpochState(Epoch(0, {}, 0.0), snapshot(network), start)]
+        states = [EpochState(Epoch(0, {}, 0.0), snapshot(network), _now())]
         results = fit(
             network,
             Adam(network, lr=lr),
@@ -55,7 +59,9 @@ def train_setting(
         )
         for epoch in results:
             states.append(EpochState(epoch, snapshot(network), _now()))
-        return TrainedSetting(FinishedTraining.of(states, network, parts), start)
+        finished = FinishedTraining.of(states, network, parts)
+    machine = platform.node(), provenance.processor(), provenance.version("torch")
+    return TrainedSetting(finished, data.sha256, *machine)
 
 
 def _now() -> int:
