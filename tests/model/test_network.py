@@ -4,22 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.model.network import Dense, Network, to_pixels
+from pipeline.model.metrics import accuracy, cross_entropy, tensor_statistics
+from pipeline.model.network import Dense, to_pixels
 
 
-def network(hidden=20, seed=1):
-    return Network(hidden=hidden, generator=torch.Generator().manual_seed(seed))
+def test_the_network_of_the_exercise_has_15910_parameters(new_network):
+    assert new_network(20).parameter_count == 784 * 20 + 20 + 20 * 10 + 10 == 15_910
+    assert new_network(33).hidden == 33
 
 
-def test_the_network_of_the_exercise_has_15910_parameters():
-    assert network().parameter_count == 784 * 20 + 20 + 20 * 10 + 10 == 15_910
-    assert network(33).hidden == 33
-
-
-def test_get_weights_gives_copies():
-    net = network()
-    net.layer_1.get_weights()[0][:] = 7
-    assert net.layer_1.weight.max() < 1
+def test_get_weights_gives_copies(new_network):
+    layer = new_network(20).layer_1
+    layer.get_weights()[0][:] = 7
+    assert layer.weight.max() < 1
 
 
 @pytest.mark.parametrize(("inputs", "neurons"), [(784, 20), (20, 10), (784, 80)])
@@ -33,18 +30,33 @@ def test_initial_weights_fill_the_range_of_glorot(inputs, neurons):
     assert not layer.bias.any()
 
 
-def test_probabilities_equal_numpys(few):
-    net = network()
+def test_probabilities_loss_and_accuracy_equal_numpys(new_network, few):
+    net, images, labels = new_network(20), few.val.images, few.val.labels
     (w_1, b_1), (w_2, b_2) = (layer.get_weights() for layer in net.children())
-    pixels = few.val.images.reshape(-1, 784).astype(np.float64) / 255
-    logits = np.maximum(pixels @ w_1 + b_1, 0) @ w_2 + b_2
-    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(net.predict(few.val.images), expected, atol=1e-6)
+    pixels = images.reshape(-1, 784).astype(np.float64) / 255
+    powers = np.exp(np.maximum(pixels @ w_1 + b_1, 0) @ w_2 + b_2)
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(net.predict(images), expected, atol=1e-6)
+    logits, targets = net.logits(images), torch.from_numpy(labels).long()
+    loss = -np.log(expected[np.arange(len(labels)), labels]).mean()
+    assert cross_entropy(logits, targets).item() == pytest.approx(loss, rel=1e-6)
+    correct = (expected.argmax(axis=1) == labels).mean()
+    assert accuracy(logits, targets).item() == pytest.approx(correct)
 
 
-def test_logits_do_not_depend_on_the_number_of_images(mnist):
-    net = network()
-    images = mnist.test.images[:2500]
-    np.testing.assert_allclose(
-        net.logits(images), net(to_pixels(images)).detach(), atol=1e-5
-    )
+def test_logits_do_not_depend_on_the_number_of_images(new_network, mnist):
+    net, images = new_network(20), mnist.test.images[:2500]
+    logits = net(to_pixels(images)).detach()
+    np.testing.assert_allclose(net.logits(images), logits, atol=1e-5)
+
+
+def test_the_loss_of_a_certain_error_is_finite():
+    loss = cross_entropy(torch.tensor([[500.0, -500.0]]), torch.tensor([1]))
+    assert loss.item() == 1000
+
+
+def test_statistics_of_a_tensor():
+    tensor = np.array([[3.0, 0.0], [-4.0, 0.0]], np.float32)
+    statistics = tensor_statistics({"kernel": tensor})
+    expected = {"norm": 5, "min": -4, "max": 3, "zeros": 0.5}
+    assert statistics == {f"weights/kernel/{key}": x for key, x in expected.items()}
