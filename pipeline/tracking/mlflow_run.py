@@ -5,6 +5,7 @@ Runs are opened and closed in `mlflow_tracker`.
 
 import json
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,11 +87,13 @@ class MlflowRun(Run):
             thumbnail.save(partial, "WEBP", quality=90, method=2)
 
     def log_text(self, name: str, text: str) -> None:
-        self._client.log_text(self.id, text, name)
+        with files.atomic_file(self.folder / name) as path:
+            path.write_text(text, encoding="utf-8")
 
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
+        (self.folder / folder).mkdir(parents=True, exist_ok=True)
         for path in paths:
-            self._client.log_artifact(self.id, str(path), folder)
+            shutil.copyfile(path, self.folder / folder / path.name)
 
     def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record a table; MLflow would append the rows to an earlier one."""
