@@ -23,12 +23,7 @@ from pipeline.process import RESUME
 from pipeline.sweeps.jobs import Job, combine
 from pipeline.sweeps.launch import launch_jobs
 from pipeline.sweeps.outcomes import Outcome, print_progress, read_outcome
-from pipeline.sweeps.report import (
-    group_by_setting,
-    print_report,
-    record_report,
-    write_report,
-)
+from pipeline.sweeps.report import Report
 from pipeline.sweeps.state import missing_jobs, record_killed, restore_folders
 from pipeline.terminal import status, wrap
 
@@ -84,13 +79,14 @@ def run_sweep(train: Callable[..., object], command: Command) -> None:
                 error = _train(missing, folder, run, launch)
             with status("writing and recording the report"):
                 outcomes = [read_outcome(job, folder) for job in jobs]
+                report = Report(folder, run, title=name)
+                for outcome in outcomes:
+                    report.add(outcome)
                 run.reconcile(
                     _child_result(each, sweep=folder.name) for each in outcomes
                 )
-                settings = group_by_setting(outcomes)
-                write_report(settings, folder, title=name)
-                record_report(settings, folder, run)
-            print_report(settings, folder, run)
+                report.finish()
+            report.print()
             if failed := [outcome.job.name for outcome in outcomes if outcome.error]:
                 count = f"{len(failed)} of {len(jobs)} training runs failed"
                 cause = f"{error}; " if error else ""
@@ -118,10 +114,12 @@ def _print_finished(
 ) -> None:
     """Print the report of a finished sweep; write it again if it was deleted."""
     print("this sweep is finished; again=true trains it again")
-    settings = group_by_setting([read_outcome(job, folder) for job in jobs])
+    report = Report(folder, run, title=title)
+    for job in jobs:
+        report.add(read_outcome(job, folder))
     if not (folder / "sweep.csv").exists():
-        write_report(settings, folder, title=title)
-    print_report(settings, folder, run)
+        report.write()
+    report.print()
 
 
 def _program_errors(jobs: Sequence[Job], folder: Path) -> list[str]:

@@ -1,19 +1,26 @@
-"""The report of a sweep: statistics over seeds, a table, a plot and a description.
+"""The report of a sweep: a table, a plot and a description, which grow while it runs.
 
-It is computed from the outcomes alone; `driver.py` decides what is trained.
+It is computed from the outcomes alone; `settings.py` groups and ranks them.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
+from pipeline.cli import HYPERPARAMETERS, committed_defaults
 from pipeline.files import printable
-from pipeline.paths import MODEL_FILE, displayed
+from pipeline.paths import displayed
 from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.settings import (
+    Setting,
+    best_trade_offs,
+    comparable,
+    group_by_setting,
+    join,
+    order,
+)
 from pipeline.terminal import command_line, next_steps, table, wrap
 
 if TYPE_CHECKING:
@@ -21,196 +28,202 @@ if TYPE_CHECKING:
 
     from pipeline.tracking import Run
 
+INTERVAL = 10  # seconds between two updates of a report that grows
+MAX_SHARE = 0.05  # of the time that updates may take
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
-MAX_LISTED = 8  # settings that are listed as close to the best
-HEADINGS = ("trained", "val accuracy", "parameters", "bytes", "seconds", "")
+MAX_ROWS = 20  # of the table in the terminal
+MAX_LISTED = 3  # settings that are listed as close to the best, or as failed
+MAX_LINES = 5  # of a plot; more settings become a cloud of dots
+HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
 
-@dataclass(frozen=True)
-class Setting:
-    """The outcomes that differ only in their seed."""
+class Report:
+    """The report of the outcomes that are added, in the folder and run of a sweep."""
 
-    keys: dict[str, Any]  # the swept keys except the seed
-    trained: list[Outcome] = field(default_factory=list)
-    failed: list[Outcome] = field(default_factory=list)
+    def __init__(self, folder: Path, run: "Run", *, title: str) -> None:
+        """Start an empty report."""
+        self._folder, self._run, self._title = folder, run, title
+        self._outcomes: dict[str, Outcome] = {}  # by the name of the job
+        self._next_update = time.monotonic() + INTERVAL
+
+    def add(self, outcome: Outcome) -> None:
+        """Add an outcome, or replace that of an earlier attempt; write it if due."""
+        self._outcomes[outcome.job.name] = outcome
+        if (start := time.monotonic()) >= self._next_update:
+            self.write()
+            end = time.monotonic()
+            self._next_update = end + max(INTERVAL, (end - start) / MAX_SHARE)
 
     @property
-    def name(self) -> str:
-        """Its keys, such as "hidden=5 lr=0.01"."""
-        return _join(self.keys)
+    def settings(self) -> list[Setting]:
+        """The settings, the most accurate first."""
+        return group_by_setting(self._outcomes.values())
 
-    @property
-    def accuracy(self) -> float:
-        """The mean over the seeds, in [0, 1]."""
-        return mean(outcome.accuracy for outcome in self.trained)
+    def write(self, *, comparison: str = "") -> None:
+        """Write the table and the plot, and record them with a description.
 
-    @property
-    def std(self) -> float | None:
-        """The sample standard deviation (n - 1) over the seeds; None for one seed."""
-        accuracies = [outcome.accuracy for outcome in self.trained]
-        return stdev(accuracies) if len(accuracies) > 1 else None
+        Args:
+            comparison: The address of MLflow's page that compares the child runs.
+        """
+        settings = self.settings
+        front = best_trade_offs(settings)
+        with files.atomic_file(self._folder / "sweep.csv") as path:
+            rows = [{**s.row(), "best trade-off": s in front} for s in settings]
+            files.write_csv(path, rows)
+        if settings[0].trained:
+            with files.atomic_file(self._folder / "sweep.png") as path:
+                plot(settings, title=self._title).save(path, "PNG")
+        self._run.log_files("sweep", [self._folder / name for name in self._written()])
+        self._run.describe(describe(settings, comparison=comparison))
 
-    def describe_accuracy(self) -> str:
-        """Return mean and standard deviation in percent, such as 95.92% ± 0.12."""
-        deviation = "" if self.std is None else f" ± {self.std * 100:.2f}"
-        return f"{self.accuracy:.2%}{deviation}"
+    def finish(self) -> None:
+        """Record the best accuracy and the finished report in the run."""
+        self.write(comparison=self._run.comparison_link())
+        if accuracies := [s.accuracy for s in self.settings if s.trained]:
+            metrics = {"sweep/best_val_accuracy": max(accuracies)}
+            self._run.log_metrics(metrics, step=0)
 
-    def row(self) -> dict[str, Any]:
-        """Return the row of sweep.csv."""
-        first = self.trained[0] if self.trained else None
-        seconds = [outcome.seconds for outcome in self.trained]
-        seeds: dict[str, list[str]] = {}  # failed seeds by error
-        for outcome in self.failed:
-            seed = str(outcome.job.values["seed"])
-            seeds.setdefault(outcome.error, []).append(seed)
-        failed = (f"seed={','.join(seeds[e])} failed: {e}" for e in seeds)
-        return {
-            **self.keys,
-            "trained": len(self.trained),
-            "val/accuracy": self.accuracy if first else None,
-            "val/accuracy std": self.std,
-            "parameters": first.parameters if first else None,
-            "bytes": 4 * first.parameters if first else None,
-            "seconds": round(mean(seconds), 3) if first else None,
-            "failed": "; ".join(failed),
-        }
+    def print(self) -> None:
+        """Print the table, why training runs failed, the best setting and the files."""
+        settings = self.settings
+        columns, rows = _cells(settings[:MAX_ROWS])
+        print(f"\n{table(columns[:-1], [row[:-1] for row in rows])}")
+        if hidden := len(settings) - len(rows):
+            print(f"and {hidden:,} more in sweep.csv")
+        print()
+        failed = [setting for setting in settings if setting.failed]
+        for setting in failed[:MAX_LISTED]:
+            reason = f"{setting.name} {setting.describe_failures()}"
+            print(wrap(printable(reason)) + "\n")
+        if len(failed) > MAX_LISTED:
+            print(f"and {len(failed) - MAX_LISTED:,} more failed; see sweep.csv\n")
+        print(f"{wrap(printable(summarize(settings)))}\n")
+        print(f"files  {displayed(self._folder)}/{' and '.join(self._written())}")
+        print(self._run.viewing_hint(), end="")
+        if settings[0].trained:
+            print(_next_step(settings))
 
-
-def _join(keys: Mapping[str, Any]) -> str:
-    return " ".join(f"{key}={value}" for key, value in keys.items())
-
-
-def group_by_setting(outcomes: Sequence[Outcome]) -> list[Setting]:
-    """Group the outcomes that differ only in their seed."""
-    settings: dict[str, Setting] = {}
-    for outcome in outcomes:
-        keys = {k: v for k, v in outcome.job.swept.items() if k != "seed"}
-        setting = settings.setdefault(json.dumps(keys), Setting(keys))
-        (setting.failed if outcome.error else setting.trained).append(outcome)
-    return list(settings.values())
+    def _written(self) -> list[str]:
+        names = ("sweep.png", "sweep.csv")
+        return [name for name in names if (self._folder / name).exists()]
 
 
-def write_report(settings: Sequence[Setting], folder: Path, *, title: str) -> None:
-    """Write sweep.csv and sweep.png to the folder of the sweep."""
-    with files.atomic_file(folder / "sweep.csv") as path:
-        files.write_csv(path, [setting.row() for setting in settings])
-    if any(setting.trained for setting in settings):
-        with files.atomic_file(folder / "sweep.png") as path:
-            _plot(settings, title=title).save(path, "PNG")
-
-
-def record_report(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
-    """Record the table, the plot, the best accuracy and a description in the run."""
-    run.log_files("sweep", [folder / name for name in _written(folder)])
-    run.log_table("sweep/sweep.json", [setting.row() for setting in settings])
-    accuracies = [setting.accuracy for setting in settings if setting.trained]
-    if accuracies:
-        metrics = {"sweep/best_val_accuracy": max(accuracies)}
-        run.log_metrics(metrics, step=0)
-    run.describe(describe(settings, comparison=run.comparison_link()))
-
-
-def print_report(settings: Sequence[Setting], folder: Path, run: "Run") -> None:
-    """Print the table, why jobs failed, the best setting and the paths of the files."""
-    columns, rows = _cells(settings)
-    print(f"\n{table(columns[:-1], [row[:-1] for row in rows])}\n")
-    for setting, row in zip(settings, rows, strict=True):
-        if setting.failed:
-            print(wrap(f"{printable(setting.name)} {row[-1]}") + "\n")
-    print(f"{wrap(printable(_summary(settings)))}\n")
-    print(f"files  {displayed(folder)}/{' and '.join(_written(folder))}")
-    print(run.viewing_hint(), end="")
-    if trained := [outcome for setting in settings for outcome in setting.trained]:
-        print(_next_step(max(trained, key=lambda each: each.accuracy), folder))
-
-
-def _next_step(best: Outcome, folder: Path) -> str:
-    network = {"run": best.run_id[:8]} if best.run_id else {}
-    if not network:  # tracking=none
-        path = folder / best.job.folder / "train" / MODEL_FILE
-        network = {"model": str(displayed(path))}
-    # Accuracies on different data sets are not comparable: there is no best one.
-    is_best = not {"dataset", "split"} & set(best.job.swept)
-    effect = "explains the best network" if is_best else "explains one of the networks"
-    return next_steps({command_line("inspect", **network): effect})
-
-
-def describe(settings: Sequence[Setting], *, comparison: str) -> str:
-    """Describe a sweep in Markdown, with its table if it fits.
+def describe(settings: Sequence[Setting], *, comparison: str = "") -> str:
+    """Describe a sweep in Markdown, with the first rows of its table that fit.
 
     Args:
-        settings: All settings.
+        settings: All settings, in the order of the table.
         comparison: The address of MLflow's page that compares the child runs.
     """
-    columns, rows = _cells(settings)
-    gap = "&emsp;| "  # MLflow shows no space between columns
-    lines = [gap.join(columns), " | ".join(["---:"] * len(columns))]
-    lines += [gap.join(cell.replace("|", "/") for cell in row) for row in rows]
-    markdown = "\n".join(f"| {line} |" for line in lines)
     location = "The plot and the table are under Artifacts, in `sweep/`."
-    link = f"[Compare all training runs]({comparison})."
-    for parts in ([markdown, f"{link} {location}"], [markdown, location]):
-        text = "\n\n".join([_summary(settings), *parts])
-        if len(text) <= MAX_DESCRIPTION:
-            return text
-    return f"{_summary(settings)}\n\n{location}"
+    link = f"[Compare the training runs side by side]({comparison}). "
+    # A link can contain the ids of all child runs.
+    if comparison and len(link) < MAX_DESCRIPTION // 2:
+        location = link + location
+    gap = "&emsp;| "  # MLflow shows no space between columns
+    size = MAX_DESCRIPTION - len(location) - len(summarize(settings)) - 50
+    lines: list[str] = []
+    columns, rows = _cells(settings[: MAX_DESCRIPTION // 40])  # more never fit
+    for row in [columns, ["---:"] * len(columns), *rows]:
+        separator = " | " if len(lines) == 1 else gap
+        lines.append(f"| {separator.join(cell.replace('|', '/') for cell in row)} |")
+        size -= len(lines[-1]) + 1
+        if size < 0:
+            lines.pop()
+            break
+    parts = [summarize(settings), "\n".join(lines), location]
+    if more := len(settings) - (len(lines) - 2):
+        parts.insert(2, f"and {more:,} more in `sweep/sweep.csv`.")
+    return "\n\n".join(parts)
 
 
-def _written(folder: Path) -> list[str]:
-    return [name for name in ("sweep.png", "sweep.csv") if (folder / name).exists()]
-
-
-def _summary(settings: Sequence[Setting]) -> str:
+def summarize(settings: Sequence[Setting]) -> str:
     """Name the setting with the highest mean accuracy, and those close to it."""
     trained = [setting for setting in settings if setting.trained]
     if not trained:
         return "no training run finished"
-    best = max(trained, key=lambda setting: setting.accuracy)
+    best = trained[0]
     accuracy = f"validation accuracy {best.describe_accuracy()}"
+    if not comparable(best.keys):
+        return "no best setting: the settings have different validation images"
     if not best.keys:
         return f"all seeds: {accuracy}"
-    if {"dataset", "split"} & set(best.keys):
-        return "no best setting: the settings have different validation images"
     limit = best.accuracy - (best.std or 0)
-    close = [s.name for s in trained if s is not best and s.accuracy >= limit]
-    if len(close) > MAX_LISTED:
-        close = [*close[:MAX_LISTED], f"and {len(close) - MAX_LISTED} more"]
-    others = f"; within one standard deviation: {', '.join(close)}" if close else ""
+    close = [s for s in trained[1:] if s.accuracy >= limit]
+    smallest = min([best, *close], key=lambda setting: setting.parameters)
+    others = ""
+    if smallest.parameters < best.parameters:
+        size = f"{smallest.name} ({smallest.parameters:,} parameters)"
+        others = f"; the smallest within one standard deviation: {size}"
+    elif close:
+        names = [setting.name for setting in close[:MAX_LISTED]]
+        if len(close) > MAX_LISTED:
+            names.append(f"and {len(close) - MAX_LISTED:,} more")
+        others = f"; within one standard deviation: {', '.join(names)}"
     return f"best: {best.name}, {accuracy}{others}"
+
+
+def _next_step(settings: Sequence[Setting]) -> str:
+    outcomes = [outcome for setting in settings for outcome in setting.trained]
+    best = max(outcomes, key=lambda outcome: outcome.accuracy)
+    network = "the best network" if comparable(best.job.swept) else "one network"
+    if best.run_id:
+        command = command_line("inspect", run=best.run_id[:8])
+        return next_steps({command: f"explains {network}"})
+    values, default_values = best.job.values, committed_defaults()
+    options = {
+        key: str(values[key])
+        for key in HYPERPARAMETERS
+        if key in best.job.swept or values[key] != default_values[key]
+    }
+    return next_steps({command_line("train", **options): f"trains {network} again"})
 
 
 def _cells(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:
     """Return the headings and the cells of the table, as text."""
     rows = []
     for setting in settings:
-        row, cells = setting.row(), ["-"] * 4
+        row, cells = setting.row(), ["-"] * 3
         if setting.trained:
-            sizes = [f"{row['parameters']:,}", f"{row['bytes']:,}"]
-            cells = [setting.describe_accuracy(), *sizes, f"{row['seconds']:.1f}"]
+            size = f"{setting.parameters:,}"
+            cells = [setting.describe_accuracy(), size, f"{row['seconds']:.1f}"]
         keys = [printable(str(value)) for value in setting.keys.values()]
         failed = printable(row["failed"])
         rows.append([*keys, str(len(setting.trained)), *cells, failed])
     return [*settings[0].keys, *HEADINGS], rows
 
 
-def _plot(settings: Sequence[Setting], *, title: str) -> "Image":
-    """Plot accuracy against parameters or, if `hidden` is fixed, a swept number."""
-    from pipeline.plots import SweepPoint, sweep_accuracy
+def plot(settings: Sequence[Setting], *, title: str) -> "Image":
+    """Plot accuracy against parameters or, if sizes are equal, a swept number."""
+    from pipeline.plots import SweepPoint, sweep_cloud, sweep_lines
 
     trained = [setting for setting in settings if setting.trained]
-    keys = trained[0].keys
-    numbers = [key for key, value in keys.items() if isinstance(value, int | float)]
-    axis = "hidden" if "hidden" in keys else next(iter(numbers), None)
+    trained.sort(key=lambda setting: order(setting.keys.values()))
+    front = {setting.name for setting in best_trade_offs(trained)}
+    swept = {key: {s.keys[key] for s in trained} for key in trained[0].keys}
+    numbers = {k: v for k, v in swept.items() if all(map(_is_number, v))}
+    by_size = len({setting.parameters for setting in trained}) > 1
+    axis = "hidden" if by_size else next(iter(numbers), "")
+    numbers.pop(axis, None)
+    shade = max(numbers, key=lambda key: len(numbers[key]), default="")
     lines: dict[str, list[SweepPoint]] = {}
     for index, setting in enumerate(trained):
-        if axis == "hidden":
-            x, caption = setting.trained[0].parameters, f"hidden={setting.keys[axis]}"
-        elif axis:
-            x, caption = setting.keys[axis], ""
-        else:
-            x, caption = index, setting.name or "all seeds"
-        line = _join({k: v for k, v in setting.keys.items() if axis and k != axis})
-        accuracies = [outcome.accuracy for outcome in setting.trained]
-        lines.setdefault(line, []).append(SweepPoint(float(x), accuracies, caption))
-    xlabel = "parameters" if axis == "hidden" else axis or ""
-    return sweep_accuracy(lines, xlabel=xlabel, title=title)
+        keys = dict(setting.keys)
+        x = keys.pop(axis, index)
+        point = SweepPoint(
+            x=float(setting.parameters if by_size else x),
+            accuracies=[outcome.accuracy for outcome in setting.trained],
+            caption=f"hidden={x}" if by_size else "" if axis else setting.name,
+            best=setting.name in front,
+            shade=keys.get(shade),
+        )
+        lines.setdefault(join(keys) if axis else "", []).append(point)
+    xlabel = "parameters" if by_size else axis
+    if len(lines) <= MAX_LINES:
+        return sweep_lines(lines, xlabel=xlabel, title=title)
+    points = [point for line in lines.values() for point in line]
+    return sweep_cloud(points, xlabel=xlabel, title=title, shade=shade)
+
+
+def _is_number(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, int | float)

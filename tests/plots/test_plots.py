@@ -125,7 +125,7 @@ def test_a_sweep_explains_its_error_bars_only_if_a_setting_has_several_seeds():
     ink = [
         np.count_nonzero(
             np.asarray(
-                plots.sweep_accuracy(
+                plots.sweep_lines(
                     {"": [plots.SweepPoint(x, [0.9] * seeds, "") for x in (1.0, 2.0)]},
                     xlabel="hidden",
                     title="a title",
@@ -145,7 +145,7 @@ def test_a_sweep_has_a_colour_for_each_line(lines, settings, xlabel):
         plots.SweepPoint(5.0 * k, [0.9, 0.91], f"hidden={5 * k}")
         for k in range(1, settings + 1)
     ]
-    image = plots.sweep_accuracy(
+    image = plots.sweep_lines(
         {f"lr={n}": points for n in range(lines)}, xlabel=xlabel, title="a title"
     )
     hues = {BLUE, RED}

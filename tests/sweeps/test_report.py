@@ -1,52 +1,85 @@
+"""The table, the plot and the description of a sweep, and its progress."""
+
+import re
+
 import pytest
 
 from pipeline.cli import defaults
 from pipeline.sweeps.driver import sweep_name
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.sweeps.report import Setting, describe
+from pipeline.sweeps.report import describe, summarize
+from pipeline.sweeps.settings import best_trade_offs, group_by_setting
 
 
-def setting(*accuracies, **keys):
+def outcome(accuracy, error="", parameters=3985, **keys):
     job = Job.of(defaults() | keys, keys)
-    return Setting(keys, [Outcome(job, "", value, 3985, 1.0) for value in accuracies])
+    return Outcome(job, error, accuracy, parameters, 1.0, None)
 
 
-def summary(*settings):
-    return describe(settings, comparison="#/compare").splitlines()[0]
-
-
-@pytest.mark.parametrize("count", [3, 500])
-def test_the_description_fits_in_the_limit_of_mlflow(count):
-    settings = [setting(0.9, hidden=hidden) for hidden in range(count)]
-    text = describe(settings, comparison="#/compare-runs?" + "x" * 9000)
-    assert len(text) < 8000  # MLflow truncates at 8,000 characters
-    assert ("| " in text) == (count == 3)
-    assert text.endswith("in `sweep/`.")
-    short = describe(settings[:3], comparison="#/compare")
-    assert "[Compare all training runs](#/compare)." in short
-
-
-def test_settings_within_one_standard_deviation_of_the_best_are_named():
-    settings = [
-        setting(0.90, 0.92, lr=0.1),  # mean 0.91, standard deviation 0.0141
-        setting(0.90, 0.90, lr=0.2),
-        setting(0.85, 0.85, lr=0.3),
-    ]
-    assert summary(*settings) == (
-        "best: lr=0.1, validation accuracy 91.00% ± 1.41; "
-        "within one standard deviation: lr=0.2"
+def settings(key, *accuracies, parameters=lambda value: 3985):
+    """Return the settings of pairs: the value of a key, and its accuracies."""
+    return group_by_setting(
+        outcome(accuracy, parameters=parameters(value), **{key: value, "seed": seed})
+        for value, values in accuracies
+        for seed, accuracy in enumerate(values, start=1)
     )
 
 
-def test_at_most_eight_close_settings_are_named():
-    text = summary(*(setting(0.9, lr=lr) for lr in range(1, 12)))
-    assert text.endswith("lr=8, lr=9, and 2 more")
+@pytest.mark.parametrize("count", [3, 2000])
+def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count):
+    rows = settings("hidden", *((h, [h / 2000]) for h in range(1, count + 1)))
+    text = describe(rows, comparison="#/compare-runs?" + "x" * 9000)
+    assert len(text) < 8000  # MLflow truncates at 8,000 characters
+    shown = [int(row) for row in re.findall(r"^\| (\d+)&", text, re.MULTILINE)]
+    assert shown == [*range(count, count - len(shown), -1)]
+    more = re.findall(r"and ([\d,]+) more in `sweep/sweep.csv`", text)
+    assert more == ([f"{count - len(shown):,}"] if count > 3 else [])
+    assert text.endswith("in `sweep/`.") and "Compare" not in text
+    assert "[Compare" in describe(rows[:3], comparison="#/compare")
+
+
+def test_settings_within_one_standard_deviation_of_the_best_are_named():
+    # The best has the mean 0.91 and the standard deviation 0.0141.
+    close = [(0.1, [0.90, 0.92]), (0.2, [0.90, 0.90]), (0.3, [0.85, 0.85])]
+    assert summarize(settings("lr", *close)) == (
+        "best: lr=0.1, validation accuracy 91.00% ± 1.41; "
+        "within one standard deviation: lr=0.2"
+    )
+    more = settings("lr", *((lr, [0.9]) for lr in range(1, 12)))
+    assert summarize(more).endswith("lr=3.0, lr=4.0, and 7 more")
+    sizes = settings(
+        "hidden", (9, [0.9, 0.92]), (8, [0.9, 0.9]), parameters=lambda h: 1000 * h
+    )
+    assert summarize(sizes).endswith(
+        "; the smallest within one standard deviation: hidden=8 (8,000 parameters)"
+    )
 
 
 def test_settings_with_different_validation_images_have_no_best():
-    settings = [setting(0.9, split="exercise"), setting(0.8, split="holdout")]
-    assert summary(*settings).startswith("no best setting: ")
+    rows = settings("split", ("exercise", [0.9]), ("holdout", [0.8]))
+    assert summarize(rows).startswith("no best setting: ")
+
+
+def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
+    import random
+
+    random = random.Random(1)
+    pairs = [(random.randint(1, 40), random.randint(1, 30) / 100) for _ in range(300)]
+    rows = group_by_setting(
+        outcome(accuracy, parameters=size, lr=1 + n)
+        for n, (size, accuracy) in enumerate(pairs)
+    )
+    front = [(row.parameters, row.accuracy) for row in best_trade_offs(rows)]
+    expected = {
+        (size, accuracy)
+        for size, accuracy in pairs
+        if not any(
+            s <= size and a >= accuracy for s, a in pairs if (s, a) != (size, accuracy)
+        )
+    }
+    assert front == sorted(expected) and len(front) > 3
+    assert best_trade_offs(settings("lr", (0.1, [0.9]), (0.2, [0.8]))) == []
 
 
 def test_a_sweep_is_named_by_its_options_and_long_lists_are_shortened():

@@ -1,0 +1,114 @@
+"""The progress of a sweep in the terminal: a line for each result, and a bar.
+
+Nothing is measured here but time; the caller adds the outcomes.
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pipeline.files import printable
+from pipeline.sweeps.estimate import Estimate, TimeLeft
+from pipeline.sweeps.outcomes import Outcome
+from pipeline.terminal import WIDTH, new_console, wrap
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from pipeline.sweeps.jobs import Job
+
+MAX_NAME = 36  # characters of a setting that leave room for its result in 80 columns
+
+
+class Progress:
+    """Prints the outcomes that are added; `str` is the text of the bar."""
+
+    def __init__(
+        self,
+        bar: "Bar",
+        estimate: Estimate,
+        *,
+        total: int,
+        finished: int,
+        width: int,
+    ) -> None:
+        """Start the clock; see `show_progress`."""
+        self._bar, self._width = bar, width
+        self._workers = estimate.workers
+        self._total = total
+        self._finished = self._ended = finished
+        self._failed = 0
+        self._start = time.monotonic()
+        self._time_left = TimeLeft(estimate)
+        self._task = bar.add_task("", total=total, completed=finished, progress=self)
+
+    def add(self, outcome: Outcome) -> None:
+        """Print a line for a training run that finished or failed."""
+        self._ended += 1
+        self._failed += bool(outcome.error)
+        if not outcome.job.problems:
+            self._time_left.add(outcome.job)
+        count = f"({self._ended:,} of {self._total:,})"
+        if outcome.error:
+            self._print(outcome.job, f"failed: {outcome.error}  {count}")
+        else:
+            accuracy = f"val/accuracy {outcome.accuracy:6.2%}"
+            self._print(outcome.job, f"{accuracy} {outcome.seconds:5.1f} s  {count}")
+        self._bar.update(self._task, completed=self._ended)
+
+    def add_attempt(self, job: "Job", reason: str) -> None:
+        """Print why a training run failed that will be tried again."""
+        self._print(job, f"{reason}; trying again")
+
+    def _print(self, job: "Job", text: str) -> None:
+        name, text = job.short_name, printable(text)
+        self._width = max(self._width, min(MAX_NAME, len(name)))
+        start = f"{name:{self._width}}" + ("  " if len(name) <= MAX_NAME else "\n  ")
+        fits = len(start.split("\n")[-1]) + len(text) <= WIDTH
+        line = start + text if fits else wrap(text, start=start)
+        self._bar.console.print(line, markup=False)
+
+    def __str__(self) -> str:
+        """Return the counts, the rate and the time left."""
+        parts = [f"{self._ended:,} of {self._total:,}"]
+        parts.append(f"{min(self._workers, self._total - self._ended)} running")
+        if self._failed:
+            parts.append(f"{self._failed:,} failed")
+        if added := self._ended - self._finished:
+            rate = added / (time.monotonic() - self._start)
+            parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min")
+        left = timedelta(seconds=round(self._time_left.seconds()))
+        return ", ".join([*parts, f"{left} left"])
+
+
+@contextmanager
+def show_progress(
+    estimate: Estimate, *, total: int, finished: int = 0, names: Iterable[str] = ()
+) -> Iterator[Progress]:
+    """Print a line for each outcome that is added and, on a terminal, show a bar.
+
+    Args:
+        estimate: Of the training runs that are missing.
+        total: The number of all training runs.
+        finished: How many of them are already finished.
+        names: The short names of the jobs, whose lines are aligned.
+    """
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
+    bar = Bar(
+        BarColumn(None),
+        TextColumn("{task.fields[progress]}", markup=False),  # calls `str`
+        console=console,
+        disable=not console.is_terminal,
+        expand=True,
+        transient=True,
+        refresh_per_second=4,
+    )
+    width = min(MAX_NAME, max(map(len, names), default=0))
+    with bar:
+        yield Progress(bar, estimate, total=total, finished=finished, width=width)

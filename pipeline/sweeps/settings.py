@@ -1,0 +1,128 @@
+"""The settings of a sweep: training runs whose values differ only in the seed.
+
+It computes their statistics over the seeds, their order, and the best trade-offs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean, stdev
+from typing import Any
+
+from pipeline.sweeps.outcomes import Outcome
+
+# The keys on which the validation images depend: accuracies are not comparable.
+DATA_KEYS = {"dataset", "split"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The outcomes that differ only in their seed."""
+
+    keys: Mapping[str, Any]  # the swept keys except the seed
+    trained: Sequence[Outcome]
+    failed: Sequence[Outcome] = ()
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> "Setting":
+        """Divide the outcomes of a setting into trained and failed ones."""
+        keys = {k: v for k, v in outcomes[0].job.swept.items() if k != "seed"}
+        trained = [outcome for outcome in outcomes if not outcome.error]
+        return cls(keys, trained, [outcome for outcome in outcomes if outcome.error])
+
+    @property
+    def name(self) -> str:
+        """Its keys, such as "hidden=5 lr=0.01"."""
+        return join(self.keys)
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters of its networks; at least one is trained."""
+        return self.trained[0].parameters
+
+    @cached_property
+    def accuracy(self) -> float:
+        """The mean over the seeds, in [0, 1]; 0 if no network is trained."""
+        return fmean([outcome.accuracy for outcome in self.trained] or [0])
+
+    @cached_property
+    def std(self) -> float | None:
+        """The sample standard deviation (n - 1) over the seeds; None for one seed."""
+        accuracies = [outcome.accuracy for outcome in self.trained]
+        return stdev(accuracies) if len(accuracies) > 1 else None
+
+    def describe_accuracy(self) -> str:
+        """Return mean and standard deviation in percent, such as 95.92% ± 0.12."""
+        deviation = "" if self.std is None else f" ± {self.std * 100:.2f}"
+        return f"{self.accuracy:.2%}{deviation}"
+
+    def describe_failures(self) -> str:
+        """Return why training runs failed, such as "seed=1,2 failed: out of memory"."""
+        seeds: dict[str, list[str]] = {}  # by error
+        for outcome in self.failed:
+            seed = str(outcome.job.values["seed"])
+            seeds.setdefault(outcome.error, []).append(seed)
+        return "; ".join(f"seed={','.join(seeds[e])} failed: {e}" for e in seeds)
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of sweep.csv."""
+        seconds = [outcome.seconds for outcome in self.trained]
+        return {
+            **self.keys,
+            "trained": len(self.trained),
+            "val/accuracy": self.accuracy if seconds else None,
+            "val/accuracy std": self.std,
+            "parameters": self.parameters if seconds else None,
+            "bytes": 4 * self.parameters if seconds else None,
+            "seconds": round(fmean(seconds), 3) if seconds else None,
+            "failed": self.describe_failures(),
+        }
+
+
+def join(keys: Mapping[str, Any]) -> str:
+    """Return keys and their values, such as "hidden=5 lr=0.01"."""
+    return " ".join(f"{key}={value}" for key, value in keys.items())
+
+
+def comparable(keys: Iterable[str]) -> bool:
+    """Whether settings with these keys have the same validation images."""
+    return not DATA_KEYS & {*keys}
+
+
+def group_by_setting(outcomes: Iterable[Outcome]) -> list[Setting]:
+    """Group the outcomes that differ only in their seed, the most accurate first.
+
+    If accuracies are not comparable, the settings are sorted by their values. Settings
+    without a trained network are last.
+    """
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in sorted(outcomes, key=lambda o: order(o.job.swept.values())):
+        name = join({k: v for k, v in outcome.job.swept.items() if k != "seed"})
+        groups.setdefault(name, []).append(outcome)
+    settings = [Setting.of(group) for group in groups.values()]
+    ranked = bool(settings) and comparable(settings[0].keys)
+    settings.sort(key=lambda s: (not s.trained, -s.accuracy if ranked else 0))
+    return settings
+
+
+def order(values: Iterable[Any]) -> list[tuple[str, Any]]:
+    """Return a key to sort by values, also if one that is invalid has another type."""
+    return [(type(value).__name__, value) for value in values]
+
+
+def best_trade_offs(settings: Iterable[Setting]) -> list[Setting]:
+    """Return the settings than which no smaller or equal one is at least as accurate.
+
+    Together they are the Pareto front of accuracy and the number of parameters, from
+    the smallest network to the largest. There is none if sizes do not differ or
+    accuracies are not comparable.
+    """
+    trained = [setting for setting in settings if setting.trained]
+    sizes = {setting.parameters for setting in trained}
+    if len(sizes) < 2 or not comparable(trained[0].keys):
+        return []
+    front: list[Setting] = []
+    for setting in sorted(trained, key=lambda s: (s.parameters, -s.accuracy)):
+        if not front or setting.accuracy > front[-1].accuracy:
+            front.append(setting)
+    return front
