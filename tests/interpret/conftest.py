@@ -1,6 +1,7 @@
 """Analyses of two networks, and the report page in a real Chromium, offline."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,12 +9,7 @@ import pytest
 from pipeline import datasets
 from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis, report
-from pipeline.model import (
-    fit_detector,
-    load_trained_model,
-    save_detector,
-    save_model,
-)
+from pipeline.model import fit_detector, load_trained_model, save_detector, save_model
 from pipeline.training import train
 
 TIMEOUT = 180_000  # milliseconds, for a busy machine
@@ -45,6 +41,19 @@ def analysis(trained, mnist):
 @pytest.fixture(scope="package")
 def html(analysis):
     return report.render(analysis, name="hidden=20 seed=1")
+
+
+@pytest.fixture(scope="package")
+def untrained(new_network, mnist, tmp_path_factory):
+    """Return a function that analyses a network without a history and a detector."""
+
+    @cache
+    def analyse(hidden):
+        path = tmp_path_factory.mktemp("untrained") / "model.safetensors"
+        save_model(path, new_network(hidden), {})
+        return ModelAnalysis.of(load_trained_model(path), mnist)
+
+    return analyse
 
 
 @pytest.fixture(scope="package")

@@ -1,14 +1,13 @@
-"""For a network of clothes, texts and plots name garments and no digits."""
+"""For a network of clothes, texts, plots and the page name garments and no digits."""
 
 import re
 
+import pytest
+
 from pipeline.datasets import spec
-from pipeline.interpret import (
-    pre_activations,
-    render_tutorial,
-    worksheets,
-)
+from pipeline.interpret import pre_activations, render_tutorial, report, worksheets
 from pipeline.interpret.output import neuron_images
+from pipeline.model.ood import images_of
 
 NAMES = spec("fashion_mnist").class_names
 
@@ -44,3 +43,62 @@ def test_the_images_of_a_neuron_show_their_classes(clothes):
     for caption in captions:
         row = int(re.search(r"#(\d+)", caption)[1])
         assert caption.endswith(f"\n{NAMES[test.labels[row]]}")
+
+
+@pytest.fixture(scope="module")
+def page(open_page, clothes):
+    return open_page(report.render(clothes, name="clothes"))
+
+
+def test_the_page_names_garments(page):
+    outputs = page.locator("#outputs button")
+    assert outputs.locator("b").all_inner_texts() == [*NAMES]
+    assert outputs.nth(9).get_attribute("aria-label").startswith(f"N210, {NAMES[9]}: ")
+    outputs.nth(7).click()
+    assert page.inner_text("#t-sum") == f"N28: neuron 8 of layer 2, for {NAMES[7]}"
+    page.locator("#gallery button").nth(1).click()
+    assert f"test image 1: {NAMES[2]}" in page.inner_text("#source")
+    answers = page.evaluate(
+        """model.rows.map((_, place) => {
+          useTestImage(place);
+          return $("answer").textContent;
+        })"""
+    )
+    named = {re.match(r"The network says (.+?) \(", answer)[1] for answer in answers}
+    assert len(named) > 5 and named <= {*NAMES}
+    phrases = page.evaluate("model.class_names.map((_, label) => imagesOf(label))")
+    assert phrases == [images_of(name) for name in NAMES]  # as predict says it
+    words = page.evaluate(
+        """[document.body.innerText,
+          ...[...document.querySelectorAll("*")].flatMap(
+            (e) => [e.ariaLabel, e.title, e.placeholder]),
+          ...tourSteps().flatMap((step) => {
+            step.enter?.();
+            const { text, question, answer } = step.content();
+            return [step.title, text, question?.ask, answer];
+          })].join(" ")"""
+    )
+    assert "10 garments" in words and "10 garments = 200 weights" in words
+    assert not re.search("digit|undefined|NaN", " ".join([words, *answers]))
+
+
+@pytest.mark.parametrize("width", [390, 845, 1366])  # 845: the narrowest panel
+def test_names_of_garments_fit_in_the_table_of_the_page(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.locator("#outputs button").nth(7).click()
+    softmax = page.locator("#softmax tr td:first-child").all_inner_texts()
+    assert softmax[7:9] == [f"N28 ({NAMES[7]})", f"N29 ({NAMES[8]})"]
+    table = page.locator(".scroll", has=page.locator("#softmax"))
+    assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_clothes_are_chosen_and_not_drawn(page):
+    assert page.locator(".text").first.inner_text().startswith("Choose a test image.")
+    assert page.locator("#gallery").is_visible() and page.locator("#clear").is_hidden()
+    page.evaluate("useTestImage(0)")
+    page.locator("#board").drag_to(
+        page.locator("#board"), target_position={"x": 9, "y": 9}
+    )
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.evaluate("state.row") == 0

@@ -9,16 +9,9 @@ import torch
 
 from pipeline.datasets import spec
 from pipeline.images import preprocess
-from pipeline.interpret import ModelAnalysis, pre_activations, report
+from pipeline.interpret import pre_activations, report
 from pipeline.interpret.report.page import select_epochs
-from pipeline.model import (
-    load_trained_model,
-    network_from,
-    save_history,
-    save_model,
-    snapshot,
-)
-from pipeline.model.ood import images_of
+from pipeline.model import network_from, snapshot
 
 NAME = "hidden=20 seed=1"
 MNIST = spec("mnist")
@@ -67,17 +60,11 @@ def draw(page, strokes):
     page.evaluate("new Promise(requestAnimationFrame)")  # which classifies the drawing
 
 
-def text(page, selector):
-    return page.locator(selector).first.inner_text()
-
-
-def last_numbers(page, table):
-    """The last number of each row of a table."""
+def numbers(page, table, column=-1):
+    """The numbers in a column of a table, by default the last one."""
     rows = page.locator(f"{table} tr").all_inner_texts()[1:]
-    return [
-        float(re.sub(r"[\s,%]", "", row.split("\t")[-1]).replace(MINUS, "-"))
-        for row in rows
-    ]
+    cells = [row.split("\t")[column].replace(MINUS, "-") for row in rows]
+    return [float(re.sub(r"[\s,%]", "", cell)) for cell in cells]
 
 
 def test_the_page_is_one_small_file_without_requests(open_page, html, analysis):
@@ -96,16 +83,11 @@ def test_the_page_is_one_small_file_without_requests(open_page, html, analysis):
     assert nameless == []
 
 
-def test_a_network_ten_times_as_large_fits_in_five_megabytes(
-    new_network, mnist, tmp_path
-):
-    networks = [new_network(200, seed=epoch) for epoch in range(30)]
-    save_model(tmp_path / "model.safetensors", networks[-1], {})
-    history = [snapshot(network) for network in networks]
-    save_history(tmp_path / "history.safetensors", history, {})
-    large = load_trained_model(tmp_path / "model.safetensors")
-    html = report.render(ModelAnalysis.of(large, mnist), name=NAME)
-    assert 3_000_000 < len(html.encode()) <= 5_000_000
+def test_a_network_ten_times_as_large_fits_in_five_megabytes(untrained, new_network):
+    states = [snapshot(new_network(200, seed=epoch)) for epoch in range(30)]
+    history = {name: np.stack([state[name] for state in states]) for name in states[0]}
+    large = replace(untrained(200), history=history)
+    assert 3_000_000 < len(report.render(large, name=NAME).encode()) <= 5_000_000
 
 
 def test_epochs_are_evenly_spaced_from_the_first():
@@ -115,17 +97,12 @@ def test_epochs_are_evenly_spaced_from_the_first():
     assert select_epochs(21, capacity=0) == select_epochs(0, capacity=99) == []
 
 
-def test_a_network_that_does_not_fit_gets_a_page_that_says_so(
-    trained, new_network, analysis
-):
-    assert report.fits(replace(trained, network=new_network(400)))
-    large = replace(trained, network=new_network(600))
+def test_a_network_that_does_not_fit_gets_a_page_that_says_so(analysis, new_network):
+    assert report.fits(replace(analysis.trained, network=new_network(400)))
+    large = replace(analysis.trained, network=new_network(600))
     assert not report.fits(large)
     html = report.render(replace(analysis, trained=large), name=NAME)
-    assert (
-        f"{large.network.parameter_count:,} parameters, too many" in html
-        and len(html) < 1000
-    )
+    assert "477,010 parameters, too many" in html and len(html) < 1000
 
 
 def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
@@ -151,15 +128,14 @@ def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(
     np.testing.assert_allclose(computed, expected, atol=1e-5, rtol=1e-6)
 
 
-@pytest.mark.parametrize("epoch", [0, 1, 19])
-def test_earlier_epochs_are_the_history_in_16_bits(page, trained, epoch):
-    weights = page.evaluate(f"[...model.networks[{epoch}].kernels[0]]")
+def test_earlier_epochs_are_the_history_in_16_bits(page, trained):
     *_, final = history = trained.history["layer_1.weight"].astype(np.float64)
-    expected = history[epoch].astype(np.float16).astype(np.float64)
     frozen = (history == final).all(axis=0)  # stored exactly
     assert frozen.sum() == len(page.evaluate("model.tensors.frozen.filter(Boolean)"))
-    expected[frozen] = final[frozen]
-    np.testing.assert_array_equal(weights, expected.ravel())
+    for epoch in (0, 19):
+        weights = page.evaluate(f"[...model.networks[{epoch}].kernels[0]]")
+        rounded = history[epoch].astype(np.float16).astype(np.float64)
+        np.testing.assert_array_equal(weights, np.where(frozen, final, rounded).ravel())
 
 
 def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
@@ -208,11 +184,11 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
         image, drawn = expected.image[None], np.array([expected.drawn])
         answers = trained.network.predict(image).numpy()
         verdict, *_ = trained.detector.judge(image, answers, drawn=drawn, spec=MNIST)
-        answer = text(page, "#answer")
+        answer = page.inner_text("#answer")
         assert answer.startswith(f"The network says {verdict.answer} (")
         assert ("The answer is sure" in answer) == verdict.sure
         correct += verdict.answer == digit
-        assert "The network sees the last image." in text(page, "#steps-text")
+        assert "The network sees the last image." in page.inner_text("#steps-text")
         starts = page.evaluate(  # of the lines into N11, as fractions of the board
             """connectionsOf(network().classify(state.image))[0]
               .filter(({ product }) => product).map(({ from }) => {
@@ -249,8 +225,8 @@ def test_shapes_are_prepared_as_by_predict(page, boxes, drawn):
 
 def test_the_sums_add_up_as_displayed(page, trained, mnist):
     page.locator("#neurons .tile").nth(5).locator("button").first.click()
-    assert text(page, "#t-sum") == "N16: neuron 6 of layer 1"
-    *terms, total, _ = last_numbers(page, "#terms")
+    assert page.inner_text("#t-sum") == "N16: neuron 6 of layer 1"
+    *terms, total, _ = numbers(page, "#terms")
     assert round(sum(terms), 4) == total
     expected = pre_activations(trained.network, mnist.test.images[0])["N16"].z
     assert total == pytest.approx(expected, abs=1e-4)
@@ -258,25 +234,24 @@ def test_the_sums_add_up_as_displayed(page, trained, mnist):
         page.evaluate("useTestImage", place)
         for digit in range(10):
             page.evaluate("find", f"N2{digit + 1}")
-            *terms, total = last_numbers(page, "#terms")
+            *terms, total = numbers(page, "#terms")
             assert round(sum(terms), 4) == total, (place, digit)
-        *shares, hundred = last_numbers(page, "#softmax")
-        assert round(sum(shares), 2) == hundred == 100
-        rows = page.locator("#softmax tr").all_inner_texts()[1:]
-        *powers, total = [float(row.split("\t")[-2]) for row in rows]
-        assert round(sum(powers), 6) == total
+        for column, decimals in ((-1, 2), (-2, 6)):  # percentages and powers of e
+            *parts, total = numbers(page, "#softmax", column)
+            assert round(sum(parts), decimals) == total
+        assert numbers(page, "#softmax")[-1] == 100
 
 
 def test_a_selected_output_shows_its_softmax_and_all_its_weights(page, trained, mnist):
     page.locator("#outputs button").nth(7).click()
-    assert text(page, "#t-sum") == "N28: neuron 8 of layer 2, for digit 7"
+    assert page.inner_text("#t-sum") == "N28: neuron 8 of layer 2, for digit 7"
     exact = 100 * float(trained.network.predict(mnist.test.images[:1])[0, 7])
-    assert last_numbers(page, "#softmax")[7] == pytest.approx(exact, abs=0.011)
-    assert "z = " in text(page, "#equation")
+    assert numbers(page, "#softmax")[7] == pytest.approx(exact, abs=0.011)
+    assert "z = " in page.inner_text("#equation")
     page.locator("#incoming summary").click()
     assert page.locator("#incoming button").count() == 20  # also of inactive neurons
     page.locator("#incoming button").nth(12).click()
-    assert "layer_2[12,7]" in text(page, "#t-parameter")
+    assert "layer_2[12,7]" in page.inner_text("#t-parameter")
 
 
 def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):
@@ -284,14 +259,14 @@ def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):
     canvas = page.locator("#images canvas").first
     side = canvas.bounding_box()["width"] / 28
     canvas.click(position={"x": 20.5 * side, "y": 10.5 * side})
-    assert "layer_1[300,5]" in text(page, "#t-parameter")
+    assert "layer_1[300,5]" in page.inner_text("#t-parameter")
     weight = trained.network.layer_1.get_weights()[0][300, 5]
-    assert f"{weight:.6f}".replace("-", MINUS) in text(page, "#parameter-text")
+    assert f"{weight:.6f}".replace("-", MINUS) in page.inner_text("#parameter-text")
     canvas.press("ArrowRight")
     page.keyboard.press("ArrowDown")  # the canvas keeps the focus
-    assert "layer_1[329,5]" in text(page, "#t-parameter")
+    assert "layer_1[329,5]" in page.inner_text("#t-parameter")
     page.locator("#terms button", has_text="bias").click()
-    assert "layer_1.bias[5]" in text(page, "#t-parameter")
+    assert "layer_1.bias[5]" in page.inner_text("#t-parameter")
 
 
 def test_keyboard_selections_are_announced_and_keep_the_focus(page):
@@ -312,12 +287,9 @@ def test_keyboard_selections_are_announced_and_keep_the_focus(page):
     ("name", "selected"),
     [
         ("layer_2[19, 9]", "layer_2[19,9]"),
-        ("layer_1.bias[0]", "layer_1.bias[0]"),
         ("pixel 406", "layer_1[406,0]"),
-        ("M407", "layer_1[406,0]"),
         ("M466 of N11", "layer_1[465,0]"),
         ("W10 of N28", "layer_2[9,7]"),
-        ("n210", "N210: neuron 10 of layer 2, for digit 9"),
         ("Digit 9", "N210: neuron 10 of layer 2, for digit 9"),
     ],
 )
@@ -325,7 +297,7 @@ def test_a_name_selects_a_neuron_a_parameter_or_a_class(page, name, selected):
     page.locator("#name").fill(name)
     page.locator("#name").press("Enter")
     title = "#t-sum" if selected.startswith("N") else "#t-parameter"
-    assert text(page, title).removesuffix(", one of 15,910") == selected
+    assert page.inner_text(title).removesuffix(", one of 15,910") == selected
     assert page.locator("#search-error").is_hidden()
 
 
@@ -334,12 +306,9 @@ def test_a_name_selects_a_neuron_a_parameter_or_a_class(page, name, selected):
     [
         ("N121", "Layer 1 has the neurons N11 to N120", "N120"),
         ("layer_1[784,5]", "indices 0 to 783", "layer_1[783,5]"),
-        ("layer_2[3,10]", "Layer 2 has the neurons N21 to N210", "layer_2[3,9]"),
         ("layer1(300,5)", "is not the name", "layer_1[300,5]"),
         ("7", "is not the name", "digit 7"),
         ("<b>seven</b>", "“<b>seven</b>” is not the name", None),
-        ("15680", "is not the name", None),
-        ("layer_1[800,5]", "indices 0 to 783", None),
     ],
 )
 def test_a_name_that_does_not_exist_gets_a_message_and_suggestions(
@@ -355,31 +324,29 @@ def test_a_name_that_does_not_exist_gets_a_message_and_suggestions(
     above, below = box.bounding_box(), error.bounding_box()
     assert 0 < below["y"] - above["y"] - above["height"] < 20  # beside the box
     suggestions = error.locator("button")
-    if suggestion is None:  # nothing is near
-        assert suggestions.count() == 0
-        return
-    assert suggestions.first.inner_text() == suggestion
-    suggestions.first.click()
-    assert error.is_hidden() and page.evaluate("scrollY") == 500
+    assert [*suggestions.all_inner_texts(), None][0] == suggestion
+    if suggestion:
+        suggestions.first.click()
+        assert error.is_hidden() and page.evaluate("scrollY") == 500
 
 
 def test_weights_that_never_changed_are_marked(page, analysis):
     assert page.evaluate("model.alwaysZero.size * 20") == 1_340  # 67 pixels, 20 neurons
     page.evaluate("find('layer_1[0,3]')")
-    parameter = text(page, "#parameter-text")
+    parameter = page.inner_text("#parameter-text")
     assert "It was never trained" in parameter
     page.locator("#epoch").fill("0")
-    assert text(page, "#parameter-text") == parameter  # exact in all epochs
+    assert page.inner_text("#parameter-text") == parameter  # exact in all epochs
     # Of other pixels, 111 weights never changed: pixel 14 is above 0 in few images.
     frozen = analysis.frozen & ~analysis.always_zero[:, None]
     assert frozen.sum() == 111 and frozen[14, 7]
     page.evaluate("find('layer_1[14,7]')")
-    parameter = text(page, "#parameter-text")
+    parameter = page.inner_text("#parameter-text")
     assert "It never changed: its gradient was 0 in every step" in parameter
     count = analysis.nonzero[14]
     assert f"above 0 in {count} of 60,000 training images." in parameter
     page.evaluate("find('layer_1[300,5]')")
-    assert "its value is about 0.0137." in text(page, "#parameter-text")
+    assert "its value is about 0.0137." in page.inner_text("#parameter-text")
     assert page.locator("#epoch").get_attribute("aria-valuetext") == "epoch 0"
     *rgb, _ = page.evaluate(
         "[...document.querySelector('.tile canvas').getContext('2d')"
@@ -390,15 +357,15 @@ def test_weights_that_never_changed_are_marked(page, analysis):
 
 def test_the_slider_shows_the_network_of_each_epoch(page, finished):
     page.locator("#epoch").fill("0")
-    assert text(page, "#epoch-text").startswith("Before training")
-    answer = text(page, "#answer")
+    assert page.inner_text("#epoch-text").startswith("Before training")
+    answer = page.inner_text("#answer")
     page.locator("#epoch").fill("1")
-    assert text(page, "#epoch-text").startswith("After epoch 1 of 20")
-    assert text(page, "#answer") != answer
+    assert page.inner_text("#epoch-text").startswith("After epoch 1 of 20")
+    assert page.inner_text("#answer") != answer
     header, first, *_ = finished.trained("history.csv").read_text().splitlines()
     row = dict(zip(header.split(","), first.split(","), strict=True))
     accuracy = f"{100 * float(row['val/accuracy']):.2f}{PERCENT}"
-    assert accuracy in text(page, "#epoch-text")
+    assert accuracy in page.inner_text("#epoch-text")
 
 
 def test_the_training_is_played_until_the_slider_is_moved(page):
@@ -423,26 +390,21 @@ def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, trained, mni
         for network in (trained.network, network_from(without))
     )
     page.locator("#neurons [role=switch]").nth(9).click()
-    effect = text(page, "#effect")
+    effect = page.inner_text("#effect")
     assert effect.startswith("N110 off: ")
     assert f"classifies {after} of 1,000 test images correctly" in effect
     assert f"without the change, {before}." in effect
-    beside = text(page, "#accuracy")  # the bars of layer 2, in view of the switch
-    assert (
-        beside == f"Final network: {after} of 1,000 test images correct; "
-        f"without the change, {before}."
-    )
+    beside = f"{after} of 1,000 test images correct; without the change, {before}."
+    assert beside in page.inner_text("#accuracy")  # of layer 2, in view of the switch
     bars = page.locator("#class-accuracies figure").first.get_attribute("aria-label")
-    assert re.fullmatch(
-        r"digit 0: [\d.]+\s% of 85 images before, [\d.]+\s% after", bars
-    )
+    assert re.match(r"digit 0: [\d.]+\s% of 85 images before, [\d.]+\s% aft", bars)
     page.locator("#reset").click()
-    assert text(page, "#effect").startswith("No neuron is changed")
+    assert page.inner_text("#effect").startswith("No neuron is changed")
     page.evaluate("find('N110')")
     page.locator("#scale").fill("0")
-    assert f"classifies {after} of 1,000" in text(page, "#effect")
+    assert f"classifies {after} of 1,000" in page.inner_text("#effect")
     page.locator("#shift").fill("2.5")
-    assert "N110 \u00d7 0.0 + 2.5" in text(page, "#effect")
+    assert "N110 \u00d7 0.0 + 2.5" in page.inner_text("#effect")
 
 
 def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
@@ -450,25 +412,21 @@ def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
     mistake = page.locator("#gallery .mistake").first
     answer = mistake.get_attribute("aria-label")[-1]
     mistake.click()
-    assert text(page, "#answer").startswith(f"The network says {answer} (")
-    assert "misclassified" in text(page, "#source")
+    assert page.inner_text("#answer").startswith(f"The network says {answer} (")
+    assert "misclassified" in page.inner_text("#source")
 
 
-def test_a_network_of_one_neuron_without_history_and_detector(
-    open_page, new_network, mnist, tmp_path
-):
-    save_model(tmp_path / "model.safetensors", new_network(1), {})
-    small = load_trained_model(tmp_path / "model.safetensors")
-    page = open_page(report.render(ModelAnalysis.of(small, mnist), name=NAME))
-    assert text(page, "#epoch-text").startswith("Final network")
-    assert "784 pixels → 1 neuron → 10 digits" in text(page, "#lead")
-    assert "epoch" not in text(page, "#lead")
-    assert "cannot tell whether the answer is sure" in text(page, "#answer")
+def test_a_network_of_one_neuron_without_history_and_detector(open_page, untrained):
+    page = open_page(report.render(untrained(1), name=NAME))
+    assert page.inner_text("#epoch-text").startswith("Final network")
+    assert "784 pixels → 1 neuron → 10 digits" in page.inner_text("#lead")
+    assert "epoch" not in page.inner_text("#lead")
+    assert "cannot tell whether the answer is sure" in page.inner_text("#answer")
     assert page.locator("#epoch").is_disabled()
     page.evaluate("find('layer_2.bias[0]')")
-    assert text(page, "#formula").startswith("z = W1·N11 + bias")
-    assert "All 1 weight into N21" in text(page, "#incoming summary")
-    assert "in earlier epochs is not available" in text(page, "#parameter-text")
+    assert page.inner_text("#formula").startswith("z = W1·N11 + bias")
+    assert "All 1 weight into N21" in page.inner_text("#incoming summary")
+    assert "in earlier epochs is not available" in page.inner_text("#parameter-text")
 
 
 def test_names_that_look_like_code_are_displayed_as_text(
@@ -478,8 +436,8 @@ def test_names_that_look_like_code_are_displayed_as_text(
     dataset = replace(mnist, path=tmp_path / f"{code.replace('/', '|')}.x")
     page = open_page(report.render(replace(analysis, dataset=dataset), name=code))
     assert page.title() == f"{code}: inside the network"
-    assert code in text(page, "#footer")
-    assert "<img src=x" in text(page, "#lead")
+    assert code in page.inner_text("#footer")
+    assert "<img src=x" in page.inner_text("#lead")
     assert page.locator("img").count() == 0
 
 
@@ -528,7 +486,9 @@ def test_a_click_on_a_neuron_shows_its_sum_in_view(open_page, html, size):
 def test_bars_and_colours_have_one_scale(page, trained, mnist):
     sums = trained.network.hidden_sums(mnist.test.images[:1000])
     maximum = float(sums.max())
-    assert f"{maximum:.1f}, the maximum of 1,000 test images" in text(page, "#layer-1")
+    assert f"{maximum:.1f}, the maximum of 1,000 test images" in page.inner_text(
+        "#layer-1"
+    )
     for place in (0, 50):
         page.evaluate("useTestImage", place)
         widths = page.evaluate("tiles.map(({ bar }) => parseFloat(bar.style.width))")
@@ -558,57 +518,3 @@ def test_before_training_an_ordinary_digit_is_not_called_out_of_distribution(pag
     assert "This is a guess: before training, the weights are random." in conclusions[0]
     strange = [each for each in conclusions if "does not look like" in each]
     assert len(strange) <= 10  # of 100, of which 25 are misclassified in the end
-
-
-@pytest.fixture(scope="module")
-def clothes_html(clothes):
-    return report.render(clothes, name=NAME)
-
-
-@pytest.mark.parametrize("width", [390, 845, 1366])  # 845: the narrowest panel
-def test_the_page_of_clothes_names_garments_and_no_digits(
-    open_page, clothes_html, width
-):
-    page = open_page(clothes_html, width=width)
-    names = spec("fashion_mnist").class_names
-    outputs = page.locator("#outputs button")
-    for name, label in zip(outputs.locator("b").all_inner_texts(), names, strict=True):
-        assert name == label
-    assert outputs.nth(9).get_attribute("aria-label").startswith(f"N210, {names[9]}: ")
-    outputs.nth(7).click()
-    assert text(page, "#t-sum") == f"N28: neuron 8 of layer 2, for {names[7]}"
-    table = page.locator(".scroll", has=page.locator("#softmax"))
-    assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth")
-    softmax = page.locator("#softmax tr td:first-child").all_inner_texts()
-    assert softmax[7:9] == [f"N28 ({names[7]})", f"N29 ({names[8]})"]
-    page.locator("#gallery button").nth(1).click()
-    assert f"test image 1: {names[2]}" in text(page, "#source")
-    answers = page.evaluate(  # and what the page says about all images
-        "model.rows.map((_, place) => { useTestImage(place);"
-        " return $('answer').textContent; })"
-    )
-    words = page.evaluate(
-        """[document.body.innerText, ...[...document.querySelectorAll('*')].flatMap(
-          (e) => [e.ariaLabel, e.title, e.placeholder])].join(' ')"""
-    )
-    assert "10 garments" in words and "digit" not in words + " ".join(answers)
-    said = {re.match(r"The network says (.+?) \(", answer)[1] for answer in answers}
-    assert len(said) > 5 and said <= {*names}
-    phrases = page.evaluate("model.class_names.map((_, label) => imagesOf(label))")
-    assert phrases == [images_of(name) for name in names]  # as predict says it
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
-
-
-def test_clothes_are_chosen_and_not_drawn(open_page, clothes_html):
-    page = open_page(clothes_html)
-    assert text(page, ".text").startswith("Choose a test image.")
-    assert page.locator("#gallery").is_visible() and page.locator("#clear").is_hidden()
-    box = page.locator("#board").bounding_box()
-    page.mouse.move(box["x"] + 50, box["y"] + 50)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 90, box["y"] + 90)
-    page.mouse.up()
-    page.evaluate("new Promise(requestAnimationFrame)")
-    assert page.evaluate("state.row") == 0
-    page.close()

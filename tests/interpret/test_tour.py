@@ -1,12 +1,12 @@
 """The tour of the page, and the parts that it points at: sizes, curve, connections."""
 
+import csv
 import re
 
 import numpy as np
 import pytest
 
-from pipeline.interpret import ModelAnalysis, report
-from pipeline.model import load_trained_model, save_model
+from pipeline.interpret import report
 
 RIGHT = "That is right."
 # Steps after the first, with guesses: each is wrong for a reason, except the last one.
@@ -48,10 +48,6 @@ def tour(page):
         page.locator("#tour-leave").click()
 
 
-def text(page, selector):
-    return page.locator(selector).inner_text()
-
-
 def guess(page, value):
     if page.locator("#guess-value").is_visible():
         page.locator("#guess-value").fill(value)
@@ -59,37 +55,36 @@ def guess(page, value):
     else:
         name = re.compile(f"^{value}")
         page.locator("#guess-options button", has_text=name).first.click()
-    return text(page, "#tour-feedback")
+    return page.inner_text("#tour-feedback")
 
 
 def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
-    first = text(tour, "#tour-text")
-    neuron, pixel = (
-        int(re.search(r"N1(\d+)", first)[1]) - 1,
-        re.search(r"l (\d+)", first),
-    )
+    first = re.search(r"N1(\d+)[^|]*? pixel (\d+)", tour.inner_text("#tour-text"))
+    neuron, pixel = int(first[1]) - 1, int(first[2])
     kernel, bias = trained.network.layer_1.get_weights()
-    m, c = kernel[int(pixel[1]), neuron], bias[neuron]
-    x = mnist.test.images[0].ravel()[int(pixel[1])] / 255
+    m, c = kernel[pixel, neuron], bias[neuron]
+    x = mnist.test.images[0].ravel()[pixel] / 255
     assert guess(tour, f"{m * x:.2f}").endswith("is missing.")
     assert guess(tour, f"{m * x + c:.2f}".replace(".", ",")) == RIGHT
-    assert "This is a straight line" in text(tour, "#tour-answer")
+    assert "This is a straight line" in tour.inner_text("#tour-answer")
     for place, (title, guesses) in enumerate(WALK, start=2):
         tour.locator("#tour-next").click()
-        assert text(tour, "#tour-count") == f"Step {place} of 8"
-        assert text(tour, "#tour-title").startswith(title)
+        assert tour.inner_text("#tour-count") == f"Step {place} of 8"
+        assert tour.inner_text("#tour-title").startswith(title)
         for value, reason in guesses:
             assert tour.locator("#tour-answer").is_hidden()
             assert reason in guess(tour, value)
         assert tour.locator("#tour-answer").is_visible()
         if title == "How many weights":
-            answer = text(tour, "#tour-answer")
+            answer = tour.inner_text("#tour-answer")
             assert "20 neurons = 15,680 weights" in answer
         if title == "How the numbers were learned":
-            assert text(tour, "#epoch-text").startswith("Before training")
-    assert "Another 111 weights never changed" in text(tour, "#tour-answer")
-    assert text(tour, "#epoch-text").startswith("After epoch 20")  # as before the step
-    assert text(tour, "#tour-next") == "Finish"
+            assert tour.inner_text("#epoch-text").startswith("Before training")
+    assert "Another 111 weights never changed" in tour.inner_text("#tour-answer")
+    assert tour.inner_text("#epoch-text").startswith(
+        "After epoch 20"
+    )  # as before the step
+    assert tour.inner_text("#tour-next") == "Finish"
     tour.locator("#tour-next").click()
     assert tour.locator("#tour").is_hidden() and tour.locator("#spotlight").is_hidden()
 
@@ -111,25 +106,25 @@ def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     assert tour.evaluate("document.activeElement.id") == "tour"
     tour.keyboard.press("ArrowRight")
     tour.keyboard.press("ArrowRight")
-    assert text(tour, "#tour-count") == "Step 3 of 8"
+    assert tour.inner_text("#tour-count") == "Step 3 of 8"
     tour.locator("#guess-value").fill("15")
     tour.keyboard.press("ArrowLeft")  # moves the cursor
-    assert text(tour, "#tour-count") == "Step 3 of 8"
+    assert tour.inner_text("#tour-count") == "Step 3 of 8"
     tour.locator("#guess-value").fill("")
     tour.keyboard.press("ArrowLeft")
-    assert text(tour, "#tour-count") == "Step 2 of 8"
+    assert tour.inner_text("#tour-count") == "Step 2 of 8"
     for layer in ("#neurons .tile > button", "#outputs button"):
         tour.locator(layer).first.focus()
         tour.keyboard.press("ArrowRight")  # moves the focus to the next neuron
-        assert text(tour, "#tour-count") == "Step 2 of 8"
+        assert tour.inner_text("#tour-count") == "Step 2 of 8"
     tour.locator("#tour").focus()
     for _ in range(5):
         tour.keyboard.press("ArrowRight")
     tour.locator("#guess-show").click()
-    assert text(tour, "#epoch-text").startswith("Before training")
+    assert tour.inner_text("#epoch-text").startswith("Before training")
     tour.keyboard.press("Escape")
     assert tour.locator("#tour").is_hidden() and tour.locator("#panel").is_visible()
-    assert text(tour, "#epoch-text").startswith("After epoch 20")
+    assert tour.inner_text("#epoch-text").startswith("After epoch 20")
     assert tour.evaluate("document.activeElement.id") == "start-tour"
 
 
@@ -164,14 +159,10 @@ def test_the_card_never_covers_what_it_points_at(page, width, height):
 
 
 @pytest.mark.parametrize("hidden", [1, 10])  # 10: some typical mistakes are right
-def test_the_numbers_are_those_of_the_network(
-    open_page, new_network, mnist, tmp_path, hidden
-):
-    save_model(tmp_path / "model.safetensors", new_network(hidden), {})
-    analysis = ModelAnalysis.of(
-        load_trained_model(tmp_path / "model.safetensors"), mnist
-    )
-    page = open_page(report.render(analysis, name="a network without history"))
+def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
+    page = open_page(report.render(untrained(hidden), name="without history"))
+    right = {"neuron": 785, "sizes": 784 * hidden, "classes": hidden}
+    wrong = {"neuron": [784, 784 * hidden], "sizes": [785, 785 * hidden]}
     checks = page.evaluate(
         """([right, wrong]) => tourSteps().map((step) => {
           step.enter?.();
@@ -180,16 +171,14 @@ def test_the_numbers_are_those_of_the_network(
             wrong[step.id]?.map(question.check) ?? []];
         })""",
         [
-            {"neuron": 785, "sizes": 784 * hidden, "classes": hidden}
-            | {"untrained": 67 * hidden},
-            {"neuron": [784, 784 * hidden], "sizes": [785, 785 * hidden]}
-            | {"classes": [784, hidden + 1], "untrained": [68 * hidden]},
+            right | {"untrained": 67 * hidden},
+            wrong | {"classes": [784, hidden + 1], "untrained": [68 * hidden]},
         ],
     )
     ids = [step for step, _, _ in checks]
     assert " ".join(ids) == "line neuron sizes layer classes softmax untrained"
-    assert not any(right for _, right, _ in checks)
-    assert all(reason for _, _, wrong in checks for reason in wrong)
+    assert not any(problem for _, problem, _ in checks)
+    assert all(problem for _, _, problems in checks for problem in problems)
     sizes = page.locator("#sizes-table .count").all_inner_texts()
     expected = 784 * hidden, hidden, 10 * hidden, 10, 795 * hidden + 10
     assert sizes == [f"{size:,}" for size in expected]
@@ -197,42 +186,26 @@ def test_the_numbers_are_those_of_the_network(
     page.close()
 
 
-def test_the_tour_of_clothes_names_garments(open_page, clothes):
-    page = open_page(report.render(clothes, name="clothes"))
-    words = page.evaluate(
-        """tourSteps().flatMap((step) => {
-          step.enter?.();
-          const { text, question, answer } = step.content();
-          return [step.title, text, question?.ask, answer];
-        }).join(" ")"""
-    )
-    assert "10 garments = 200 weights" in words
-    assert "digit" not in words and "undefined" not in words and "NaN" not in words
-    page.close()
-
-
 def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(
     page, finished
 ):
-    table = finished.trained("history.csv").read_text().splitlines()
-    names, rows = table[0].split(","), [line.split(",") for line in table[1:]]
-    third = {name: float(cell) for name, cell in zip(names, rows[2], strict=True)}
+    with finished.trained("history.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
     plot = page.locator("#curves svg").last
     x = page.evaluate(
         "CURVE.left + (CURVE.width - CURVE.left - CURVE.right) * 3.2 / 20"
     )
     scale = plot.bounding_box()["width"] / page.evaluate("CURVE.width")
     plot.click(position={"x": x * scale, "y": 40})
-    assert text(page, "#epoch-text").startswith("After epoch 3 of 20")
-    shown = text(page, "#curve-text").replace("\u00a0", " ")
-    assert f"training loss {third['train/loss']:.4f}" in shown
-    assert f"accuracy {100 * third['val/accuracy']:.2f} % (10,000 images)" in shown
+    assert page.inner_text("#epoch-text").startswith("After epoch 3 of 20")
+    displayed = page.inner_text("#curve-text").replace("\u00a0", " ")
+    assert f"training loss {float(rows[2]['train/loss']):.4f}" in displayed
+    accuracies = [100 * float(row["val/accuracy"]) for row in rows]
+    assert f"accuracy {accuracies[2]:.2f} % (10,000 images)" in displayed
     page.locator("#epoch").fill("20")
-    accuracies = [float(row[names.index("val/accuracy")]) for row in rows]
-    best = int(np.argmax(accuracies)) + 1
-    assert f"highest after epoch {best}: {100 * max(accuracies):.2f}" in text(
-        page, "#curve-text"
-    ).replace("\u00a0", " ")
+    best = int(np.argmax(accuracies))
+    text = f"highest after epoch {best + 1}: {accuracies[best]:.2f}"
+    assert text in page.inner_text("#curve-text").replace("\u00a0", " ")
     assert page.locator("#curves .cursor").count() == 2
 
 
