@@ -1,21 +1,16 @@
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import preprocess
+from pipeline.images.ink import grey_levels
 
-
-@pytest.fixture(scope="module")
-def seven(mnist):
-    """MNIST's first test image, enlarged 10 times: grey levels on black."""
-    return np.asarray(Image.fromarray(mnist.test.images[0]).resize((280, 280)))
-
-
-@pytest.fixture(scope="module")
-def expected(seven):
-    """The preprocessed image, which should not depend on the paper."""
-    return preprocess(seven).image
+BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "images.py"
+KINDS = runpy.run_path(str(BENCHMARK))["KINDS"]  # digits as users draw them
 
 
 def similarity(image, expected):
@@ -44,42 +39,13 @@ def test_digits_fill_the_box_of_20_pixels_and_are_centred_by_mass(few):
     assert off_centre <= 1  # a 9 whose thin tail makes its box reach the border
 
 
-def test_thin_and_thick_pens_give_the_same_digit(seven, expected):
-    outside = ndimage.distance_transform_edt(seven < 128)
-    inside = ndimage.distance_transform_edt(seven >= 128)
-    for mask in (inside > 7, outside < 6):
-        image = np.where(mask, 255, 0).astype(np.uint8)
-        assert similarity(preprocess(image).image, expected) > 0.8
-
-
-def photograph(seven, *, light=1, lines=0, noise=0, tilt=0):
-    """The 7 in pencil on grey paper, at the upper left of a wider image."""
-    ink = np.zeros((400, 520))
-    ink[30:310, 50:330] = seven / 255
-    y, x = np.indices(ink.shape)
-    squares = np.where((y % 30 < 2) | (x % 30 < 2), lines, 0)
-    brightness = light + (1 - light) * x / 520
-    grain = np.random.default_rng(1).normal(0, noise, ink.shape)
-    levels = 210 * brightness * (1 - squares) * (1 - 0.5 * ink) + grain
-    image = Image.fromarray(levels.clip(0, 255).round().astype(np.uint8))
-    return np.asarray(image.rotate(tilt, fillcolor=210).crop((20, 20, 500, 380)))
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"light": 0.5}, {"lines": 0.3}, {"noise": 6}, {"lines": 0.3, "tilt": 3}],
-    ids=["grey paper", "uneven light", "squared paper", "noise", "tilted squares"],
-)
-def test_paper_and_light_are_removed(seven, expected, options):
-    prepared = preprocess(photograph(seven, **options))
-    assert prepared.digit_count == 1
-    assert similarity(prepared.image, expected) > 0.8
-
-
-def test_a_small_digit_on_a_wide_canvas_keeps_its_details(seven, expected):
-    canvas = np.full((300, 1500), 255, np.uint8)
-    canvas[200:260, 1300:1360] = Image.fromarray(255 - seven).resize((60, 60))
-    assert similarity(preprocess(canvas).image, expected) > 0.8
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_digits_of_any_pen_and_on_any_paper_are_found(kind, mnist):
+    rng, values = np.random.default_rng(1), []
+    for digit in mnist.test.images[:3]:
+        prepared = preprocess(grey_levels(kind(digit, rng)))
+        values.append(similarity(prepared.image, preprocess(digit).image))
+    assert np.median(values) > 0.8
 
 
 def test_a_digit_stretched_to_a_square_is_narrowed(mnist):
@@ -118,7 +84,7 @@ NOISE = {
 
 @pytest.mark.parametrize("kind", NOISE)
 def test_noise_is_never_a_drawn_digit(kind):
-    for side in (8, 16, 20, 28, 32, 50, 64, 65, 80):
+    for side in (8, 20, 28, 64, 65, 80):
         noise = NOISE[kind](np.random.default_rng(1), (10, side, side))
         prepared = [preprocess(levels.astype(np.uint8)) for levels in noise]
         assert not any(each.drawn and each.digit_count == 1 for each in prepared)
@@ -136,19 +102,18 @@ def test_digits_are_drawn_shapes_and_a_shirt_is_not(few, side):
 
 
 def test_two_digits_side_by_side_are_counted_and_the_steps_are_kept_in_order(mnist):
+    names = ["grey levels", "ink", "digit", "box", "stroke", "centred"]
     for pair in mnist.test.images[:40].reshape(-1, 2, 28, 28):
         prepared = preprocess(np.hstack([*pair]))
-        assert prepared.digit_count == 2
-        names = ["grey levels", "ink", "digit", "box", "stroke", "centred"]
-        assert list(prepared.steps) == names
+        assert prepared.digit_count == 2 and list(prepared.steps) == names
 
 
-def test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit(seven):
+def test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit(mnist):
     five = np.zeros((100, 80), np.uint8)
     five[10:18, 40:75] = 255  # the bar, to the right of the rest
     five[10:50, 20:28] = five[45:53, 20:60] = 255
     five[53:85, 54:62] = five[80:88, 20:60] = 255
     assert preprocess(five).digit_count == 1
-    broken = seven.copy()
-    broken[150:156] = 0
-    assert preprocess(broken).digit_count == 1
+    seven = np.array(Image.fromarray(mnist.test.images[0]).resize((280, 280)))
+    seven[150:156] = 0
+    assert preprocess(seven).digit_count == 1
