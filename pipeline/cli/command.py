@@ -21,11 +21,11 @@ def stage(
     function: Callable[[ConfigT], object],
     schema: type[ConfigT],
     *,
-    sweep: Callable[[Callable[..., object], Command], None] | None = None,
+    sweep: Callable[[Command], None] | None = None,
 ) -> None:
     """Run a function of a configuration as a command, named like its schema.
 
-    If the stage supports sweeps, `sweep` runs one, given the function and the command.
+    If the stage supports sweeps, `sweep` runs one.
     """
     name = f"python -m pipeline.{schema.__name__.removesuffix('Config').lower()}"
     doc = sys.modules[function.__module__].__doc__ or ""
@@ -38,7 +38,7 @@ def stage(
         if command.information:
             _print_information(command, schema)
         elif command.is_sweep and sweep:
-            sweep(function, command)
+            sweep(command)
         else:
             function(validate(schema, command.values))
 

@@ -1,6 +1,6 @@
 """The network, its files, its metrics, and the out-of-distribution detector."""
 
-from pipeline.model.network import Network, batches, to_pixels
+from pipeline.model.network import Network, batches, parameter_count, to_pixels
 from pipeline.model.ood import (
     OodDetector,
     Verdict,

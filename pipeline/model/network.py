@@ -29,6 +29,11 @@ def batches(
     return [images[row : row + BATCH] for row in range(0, len(images), BATCH)]
 
 
+def parameter_count(hidden: int) -> int:
+    """Return the number of weights and biases of a network with `hidden` neurons."""
+    return (PIXELS + 1) * hidden + (hidden + 1) * CLASSES
+
+
 class Dense(nn.Linear):
     """A fully connected layer: y = x W^T + b, where a row of W belongs to a neuron.
 

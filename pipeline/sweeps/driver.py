@@ -7,127 +7,238 @@ interruption of any kind, the same command continues in this folder.
 import hashlib
 import json
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
-from functools import partial
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pipeline import UserError, files
 from pipeline.cli import HYPERPARAMETERS, Command, committed_defaults
 from pipeline.files import printable
-from pipeline.paths import outputs_dir, store_dir
+from pipeline.paths import store_dir
 from pipeline.process import RESUME
+from pipeline.sweeps.data import DataFile, prepare_data
+from pipeline.sweeps.estimate import Estimate, estimate
+from pipeline.sweeps.executor import Executor, Task
 from pipeline.sweeps.jobs import Job, combine
-from pipeline.sweeps.launch import launch_jobs
-from pipeline.sweeps.outcomes import Outcome, print_progress, read_outcome
+from pipeline.sweeps.outcomes import Outcome, ResultsFile
+from pipeline.sweeps.progress import show_progress
 from pipeline.sweeps.report import Report
-from pipeline.sweeps.state import missing_jobs, record_killed, restore_folders
+from pipeline.sweeps.workers import choose_workers
 from pipeline.terminal import status, wrap
 
 if TYPE_CHECKING:
-    from pipeline.tracking import ChildResult, Run, Tracker
+    from pipeline.sweeps.record import SweepRecord
+    from pipeline.tracking import RecordedRun, Tracker
 
 MAX_VALUES = 8  # of a key in the name of a sweep
+RESULTS = "results.jsonl"  # in the folder of a sweep
+TRAINING = "pipeline.training.task"  # the module that workers import first
 
 
-def run_sweep(train: Callable[..., object], command: Command) -> None:
+def run_sweep(command: Command) -> None:
     """Train the missing jobs of a sweep, then write, record and print its report.
-
-    Args:
-        train: Trains one job, given its configuration and a `RunContext`.
-        command: The values of the sweep; at least one job is valid.
 
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.
     """
+    jobs = combine(command)
+    name = command.values["run_name"] or sweep_name(jobs)
+    print(wrap(f"sweep {name}"), flush=True)
+    jobs, data = prepare_data(jobs)
+    valid = [job for job in jobs if not job.problems]
+    values, digest = valid[0].values, _digest(jobs, data)
+    with ExitStack() as stack:
+        folder = stack.enter_context(_open_folder(digest, valid, again=values["again"]))
+        results, executor = ResultsFile(folder / RESULTS), None
+        if not results.contains(valid):
+            # The workers import PyTorch while this process imports MLflow.
+            executor = stack.enter_context(_new_executor(values, valid))
+        with status("loading PyTorch"):
+            from pipeline.sweeps.record import SweepRecord
+        tracker, lease = _open_tracker(values), f"sweeps/{folder.name}"
+        finished = tracker.finished_run(lease=lease) if executor is None else None
+        if finished:
+            record = SweepRecord(finished, folder, data, results)
+            record.restore(valid)
+            if len(record.outcomes) == len(jobs):
+                _print_finished(record, jobs, title=name)
+                return
+        if executor is None:  # runs were deleted in MLflow
+            executor = stack.enter_context(_new_executor(values, valid))
+        with tracker.start_run(
+            name=name,
+            # Without swept values: as text (5,10), MLflow could not plot them.
+            params=_common_values(valid),
+            tags={"kind": "sweep", "sweep": folder.name},
+            lease=lease,
+        ) as run:
+            record = SweepRecord(run, folder, data, results)
+            record.restore(valid)
+            report = Report(folder, run, title=name)
+            _train(jobs, record, report, executor, tracker)
+            with status("writing and recording the report"):
+                report.finish()
+            report.print()
+            _raise_failures(record, len(jobs))
+
+
+def _train(
+    jobs: Sequence[Job],
+    record: "SweepRecord",
+    report: Report,
+    executor: Executor,
+    tracker: "Tracker",
+) -> None:
+    """Reuse finished training runs of the store, and train the others.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
+    """
+    from pipeline.training import train_setting
+
+    missing = [job for job in jobs if job.name not in record.outcomes]
+    finished = {} if jobs[0].values["again"] else _finished_trainings(executor, tracker)
+    expected = _estimate(missing, record, executor)
+    print(expected)
+    expected.check_space(record.folder)
+    with (
+        show_progress(
+            expected,
+            total=len(jobs),
+            finished=len(jobs) - len(missing),
+            names=[job.short_name for job in jobs],
+        ) as progress,
+        _stopping(executor) as is_stopped,
+    ):
+        tasks = {}
+        for job in missing:
+            if is_stopped():
+                break
+            if job.problems:
+                add(record.fail(job, "; ".join(job.problems)))
+            elif outcome := record.reuse(job, finished):
+                progress.add(outcome)
+            else:
+                tasks[job.name] = job
+        paths = {name: file.path for name, file in record.data.items()}
+        results = executor.run(
+            train_setting,
+            paths,
+            (_task(job) for job in tasks.values()),
+            ahead=executor.workers,
+        )
+        for result in () if is_stopped() else results:
+            job = tasks[result.task.key]
+            if not result.error:
+                add(record.add(job, result.value))
+            elif result.final:
+                add(record.fail(job, result.error, result.traceback))
+            else:
+                record.fail_attempt(job, result.error)
+                progress.add_attempt(job, result.error)
+    if is_stopped():
+        count = f"{len(record.outcomes)} of {len(jobs)} training runs"
+        raise KeyboardInterrupt(f"stopped after {count}; {RESUME}")
+
+
+def _task(job: Job) -> Task:
+    arguments = {key: job.values[key] for key in HYPERPARAMETERS if key != "dataset"}
+    return Task(job.name, job.values["dataset"], arguments)
+
+
+def _finished_trainings(
+    executor: Executor, tracker: "Tracker"
+) -> dict[str, "RecordedRun"]:
+    """Return the finished training runs of this code by identity."""
+    from pipeline.training import identity_prefix
+
+    finished: dict[str, RecordedRun] = {}
+    for processor in executor.processors:
+        prefix = identity_prefix(processor=processor)
+        finished |= tracker.finished_trainings(prefix)
+    return finished
+
+
+def _estimate(
+    jobs: Sequence[Job], record: "SweepRecord", executor: Executor
+) -> Estimate:
+    images = {name: file.train_images for name, file in record.data.items()}
+    valid = [job for job in jobs if not job.problems]
+    tracked = record.run.id is not None
+    return estimate(valid, images, workers=executor.workers, tracked=tracked)
+
+
+@contextmanager
+def _stopping(executor: Executor) -> Iterator[Callable[[], bool]]:
+    """After Ctrl-C, let the executor stop; a second Ctrl-C stops at once.
+
+    Yields:
+        A function that returns whether Ctrl-C was pressed.
+    """
+    pressed: list[bool] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt(f"stopped; {RESUME}")
+        pressed.append(True)
+        executor.stop()
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _raise_failures(record: "SweepRecord", count: int) -> None:
+    """Raise a UserError with the jobs that failed, if any."""
+    failed = [outcome for outcome in record.outcomes.values() if outcome.error]
+    if not failed:
+        return
+    if tracebacks := [outcome.traceback for outcome in failed if outcome.traceback]:
+        print(tracebacks[0], file=sys.stderr)
+    names = ", ".join(outcome.job.name for outcome in failed)
+    raise UserError(f"{len(failed)} of {count} training runs failed: {names}")
+
+
+def _new_executor(values: Mapping[str, Any], jobs: Sequence[Job]) -> Executor:
+    """Return the executor that the key `executor` names."""
+    if values["executor"] == "ray":
+        from pipeline.sweeps.cluster import RayExecutor
+
+        return RayExecutor()
+    from pipeline.sweeps.local import LocalExecutor
+
+    return LocalExecutor(choose_workers(values["workers"], jobs), modules=[TRAINING])
+
+
+def _open_tracker(values: Mapping[str, Any]) -> "Tracker":
     from pipeline import tracking
 
-    jobs = combine(command)
-    values = next(job.values for job in jobs if not job.problems)
-    launch = partial(launch_jobs, train, jobs)
-    tracker = tracking.open_tracker(
+    return tracking.open_tracker(
         values["tracking"],
         store_dir(),
         server=values["server"],
         experiment=values["experiment_name"],
     )
-    name = command.values["run_name"] or sweep_name(jobs)
-    digest = _digest(jobs, _prepare_data(jobs))
-    with _open_folder(digest, tracker, resume=not values["again"]) as folder:
-        lease = f"sweeps/{folder.name}"
-        finished = tracker.finished_run(lease=lease)
-        if finished:
-            restore_folders(jobs, folder, finished)
-        if finished and not missing_jobs(jobs, folder):
-            _print_finished(jobs, folder, finished, title=name)
-            return
-        with tracker.start_run(
-            name=name,
-            # Without swept values: as text (5,10), MLflow could not plot them.
-            params=_common_values(jobs),
-            tags={"kind": "sweep", "sweep": folder.name},
-            lease=lease,
-        ) as run:
-            restore_folders(jobs, folder, run)
-            missing = missing_jobs(jobs, folder)
-            print(wrap(f"sweep {name}"))
-            print(f"{_count_done(jobs, folder)} already finished")
-            with _interruptible(jobs, folder), print_progress(jobs, missing, folder):
-                error = _train(missing, folder, run, launch)
-            with status("writing and recording the report"):
-                outcomes = [read_outcome(job, folder) for job in jobs]
-                report = Report(folder, run, title=name)
-                for outcome in outcomes:
-                    report.add(outcome)
-                run.reconcile(
-                    _child_result(each, sweep=folder.name) for each in outcomes
-                )
-                report.finish()
-            report.print()
-            if failed := [outcome.job.name for outcome in outcomes if outcome.error]:
-                count = f"{len(failed)} of {len(jobs)} training runs failed"
-                cause = f"{error}; " if error else ""
-                message = f"{cause}{count}: {', '.join(failed)}"
-                raise UserError("\n  ".join([message, *_program_errors(jobs, folder)]))
-
-
-def _count_done(jobs: Sequence[Job], folder: Path) -> str:
-    done = sum((folder / job.folder / "done").exists() for job in jobs)
-    return f"{done} of {len(jobs)} training runs"
-
-
-@contextmanager
-def _interruptible(jobs: Sequence[Job], folder: Path) -> Iterator[None]:
-    """After Ctrl-C or SIGTERM, report the number of finished jobs, not of epochs."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit) as interrupt:
-        interrupt.args = (f"stopped after {_count_done(jobs, folder)}; {RESUME}",)
-        raise
 
 
 def _print_finished(
-    jobs: Sequence[Job], folder: Path, run: "Run", *, title: str
+    record: "SweepRecord", jobs: Sequence[Job], *, title: str
 ) -> None:
     """Print the report of a finished sweep; write it again if it was deleted."""
     print("this sweep is finished; again=true trains it again")
-    report = Report(folder, run, title=title)
-    for job in jobs:
-        report.add(read_outcome(job, folder))
-    if not (folder / "sweep.csv").exists():
+    report = Report(record.folder, record.run, title=title)
+    for outcome in record.ordered(jobs):
+        report.add(outcome)
+    if not (record.folder / "sweep.csv").exists():
         report.write()
     report.print()
-
-
-def _program_errors(jobs: Sequence[Job], folder: Path) -> list[str]:
-    """Return a line with the path of a traceback if the program has an error."""
-    paths = [folder / job.folder / "error.txt" for job in jobs]
-    errors = [p for p in paths if p.exists() and "Traceback" in p.read_text()]
-    hint = "this is an error in the program; its traceback is in"
-    return [f"{hint} {path}" for path in errors[:1]]
 
 
 def sweep_name(jobs: Sequence[Job]) -> str:
@@ -152,86 +263,31 @@ def _common_values(jobs: Sequence[Job]) -> dict[str, Any]:
     return {key: job.displayed[key] for key in HYPERPARAMETERS if key not in job.swept}
 
 
-def _prepare_data(jobs: Sequence[Job]) -> dict[str, str]:
-    """Download the data sets of a sweep if necessary, and return their sha256 by name.
-
-    If a data set is not available, its value is the type of the error.
-
-    Raises:
-        UserError, OSError: If none of the data sets is available.
-    """
-    from pipeline import datasets
-
-    data, errors = {}, []
-    for name in sorted({job.values["dataset"] for job in jobs if not job.problems}):
-        try:
-            path, _ = datasets.prepare(name, folder=outputs_dir() / "data")
-            data[name] = datasets.summary(path)["sha256"]
-        except (UserError, OSError) as error:  # its jobs fail with the same message
-            data[name] = type(error).__name__
-            errors.append(error)
-    if len(errors) == len(data):
-        raise errors[0]
-    return data
-
-
-def _digest(jobs: Sequence[Job], data: dict[str, str]) -> str:
+def _digest(jobs: Sequence[Job], data: Mapping[str, DataFile]) -> str:
     """Return a digest that identifies a sweep: settings, data, code and PyTorch."""
     from pipeline.tracking import provenance, sources
 
-    keys = (*HYPERPARAMETERS, "tracking")
+    keys = (*HYPERPARAMETERS, "tracking", "again")
     settings = sorted(str([job.values[key] for key in keys]) for job in jobs)
+    hashes = {name: file.sha256 for name, file in data.items()}
     versions = [sources.training_hashes(), provenance.version("torch")]
-    identity = [list(jobs[0].swept), settings, data, versions]
+    identity = [list(jobs[0].swept), settings, hashes, versions]
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @contextmanager
-def _open_folder(digest: str, tracker: "Tracker", *, resume: bool) -> Iterator[Path]:
+def _open_folder(digest: str, jobs: Sequence[Job], *, again: bool) -> Iterator[Path]:
     """Lock the folder of a sweep: the latest with this digest, or a new one.
 
-    If the folder was deleted but the store still has the sweep, its name is used again.
+    If the jobs are to be trained again, a finished sweep is not continued.
     """
     sweeps = store_dir() / "sweeps"
     waiting = "waiting for another process, which is running the same sweep"
     with files.lock(sweeps / f".{digest}.lock", waiting=waiting):
-        folders = [sweeps / f"{digest}-{uuid4().hex[:4]}"]
-        if resume:
-            existing = sorted(sweeps.glob(f"{digest}-*"), key=os.path.getmtime)
-            leases = tracker.leases(f"sweeps/{digest}-")
-            folders += [store_dir() / lease for lease in leases[:1]] + existing
-        with files.lock(folders[-1] / "lock", waiting=waiting):
-            yield folders[-1]
-
-
-def _train(
-    missing: Sequence[Job],
-    folder: Path,
-    run: "Run",
-    launch: Callable[[Path, Mapping[str, str]], None],
-) -> Exception | None:
-    """Launch until each missing job is done or has failed.
-
-    Returns:
-        The error of the launcher itself, if any.
-    """
-    tags = {"sweep": folder.name, **run.child_tags()}
-    for _ in missing:  # each launch finishes at least one of the jobs
-        try:
-            launch(folder, tags)
-            break
-        except BrokenExecutor:  # the system killed a worker
-            record_killed(missing, folder, run)
-        except (OSError, UserError) as error:
-            return error
-    return None
-
-
-def _child_result(outcome: Outcome, *, sweep: str) -> "ChildResult":
-    from pipeline.tracking import ChildResult
-
-    job = outcome.job
-    params = {key: str(job.values[key]) for key in HYPERPARAMETERS}
-    tags = {"kind": "training", "sweep": sweep, **job.tags}
-    return ChildResult(job.name, params, tags, outcome.error)
+        existing = sorted(sweeps.glob(f"{digest}-*"), key=os.path.getmtime)
+        folder = existing[-1] if existing else None
+        if folder is None or (again and ResultsFile(folder / RESULTS).contains(jobs)):
+            folder = sweeps / f"{digest}-{uuid4().hex[:4]}"
+        with files.lock(folder / "lock", waiting=waiting):
+            yield folder

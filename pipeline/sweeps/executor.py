@@ -6,10 +6,9 @@ know nothing of training; any function of a module of this project can be run.
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from pipeline.process import USER_ERRORS
 
@@ -38,11 +37,18 @@ class Result:
     final: bool = True  # False: the task will be tried again
 
 
-class Executor(AbstractContextManager["Executor"], Protocol):
+class Executor(Protocol):
     """Runs functions in other processes, which end with the `with` block."""
 
     workers: int  # tasks that are computed at the same time
     processors: frozenset[str]  # the names of the processors that compute
+
+    def __enter__(self) -> Self:
+        """Start the processes."""
+        ...
+
+    def __exit__(self, *exception: object) -> None:
+        """End them at once."""
 
     def run(
         self,
@@ -67,6 +73,12 @@ class Executor(AbstractContextManager["Executor"], Protocol):
             UserError: If no worker can be started.
         """
         ...
+
+    def stop(self) -> None:
+        """Let `run` yield the results that have arrived, and end.
+
+        A signal handler may call this.
+        """
 
 
 def failure(task: Task, error: BaseException) -> Result:

@@ -1,6 +1,6 @@
 """The jobs of a sweep: the combinations of the values that it varies.
 
-`launch.py` trains them; `outcomes.py` reads their results.
+`driver.py` trains them; `outcomes.py` has their results.
 """
 
 import hashlib

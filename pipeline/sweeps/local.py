@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from pipeline.datasets import Dataset
 from pipeline.sweeps.executor import MAX_TRIES, Executor, Result, Task, failure
+from pipeline.tracking import provenance
 
 KILLED = "its worker was killed; is there enough memory?"
 
@@ -33,20 +33,17 @@ class LocalExecutor(Executor):
     def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
         """Choose the number of processes, and the modules that they import first."""
         self.workers = workers
+        self.processors = frozenset([provenance.processor()])
+        self._batch: _Batch | None = None
         self._workers = [_Worker(modules) for _ in range(workers)]
 
-    def __enter__(self) -> "LocalExecutor":
+    def __enter__(self) -> Self:
         """Start the processes; their imports take about a second."""
         for worker in self._workers:
             worker.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """End the processes at once; nobody needs the results of their tasks."""
         for worker in self._workers:
             worker.stop()
@@ -67,9 +64,15 @@ class LocalExecutor(Executor):
         """
         limit = self.workers + ahead
         batch = _Batch(self._workers, function, data, iter(tasks), limit)
-        while batch.fill(restart=True):
-            yield batch.next_result()
+        self._batch = batch
+        while batch.fill(restart=True) and (ended := batch.ended.get()):
+            yield batch.result(*ended)
             batch.release()
+
+    def stop(self) -> None:
+        """Let `run` yield the results that have arrived, and end."""
+        if self._batch:
+            self._batch.ended.put(None)
 
 
 @dataclass(eq=False)
@@ -111,7 +114,8 @@ class _Batch:
     taken: int = 0
     tries: Counter[str] = field(default_factory=Counter)
     repeated: deque[Task] = field(default_factory=deque)  # their worker was killed
-    ended: "queue.SimpleQueue[tuple[Task, Future[Any]]]" = field(
+    # The tasks that have ended; None after `stop`.
+    ended: "queue.SimpleQueue[tuple[Task, Future[Any]] | None]" = field(
         default_factory=queue.SimpleQueue
     )
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -156,9 +160,8 @@ class _Batch:
         self.ended.put((task, future))
         self.fill(restart=False)
 
-    def next_result(self) -> Result:
-        """Wait for the next task to end, and return its result."""
-        task, future = self.ended.get()
+    def result(self, task: Task, future: "Future[Any]") -> Result:
+        """Return the result of a task that has ended."""
         error = future.exception()
         if error is None:
             return Result(task, future.result())

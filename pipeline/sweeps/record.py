@@ -1,0 +1,202 @@
+"""Records the results of a sweep: a child run for each, and a line in one file.
+
+Only the process of the sweep itself writes; its workers return arrays.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.cli import HYPERPARAMETERS, as_yaml
+from pipeline.datasets import Dataset
+from pipeline.model import (
+    OodDetector,
+    fit_components,
+    parameter_count,
+    read_run_file,
+)
+from pipeline.paths import RUN_FILE
+from pipeline.sweeps.data import DataFile
+from pipeline.sweeps.jobs import Job
+from pipeline.sweeps.outcomes import Outcome, ResultsFile
+from pipeline.tracking import RecordedRun, Run
+from pipeline.training import (
+    FinishedTraining,
+    TrainedSetting,
+    identity,
+    log_epochs,
+    log_finished,
+    log_inputs,
+)
+
+
+@dataclass
+class SweepRecord:
+    """What is known of a sweep.
+
+    The children of its run are authoritative; without tracking, its file is.
+    """
+
+    run: Run
+    folder: Path
+    data: Mapping[str, DataFile]  # by the value of the key `dataset`
+    results: ResultsFile
+    outcomes: dict[str, Outcome] = field(default_factory=dict)  # by the name of the job
+    _failures: set[tuple[str, str]] = field(default_factory=set)
+    _detectors: dict[tuple[str, str], OodDetector] = field(default_factory=dict)
+
+    def restore(self, jobs: Iterable[Job]) -> None:
+        """Find the jobs that an earlier process of this sweep has finished.
+
+        Raises:
+            UserError: If the files of a recorded job are lost.
+        """
+        self.run.delete_unfinished_children()
+        recorded = self.run.children()
+        children = {c.tags["setting"]: c for c in recorded if c.status == "FINISHED"}
+        failures = [child.tags for child in recorded if child.status == "FAILED"]
+        self._failures = {(tags["setting"], tags["error"]) for tags in failures}
+        for job in jobs:
+            child = children.get(job.name)
+            outcome = None
+            if self.run.id is None:
+                outcome = self.results.find(job, run_id=None)
+            elif child:
+                outcome = self.results.find(job, run_id=child.run_id)
+                outcome = outcome or _outcome(job, child)
+            if outcome:
+                self.outcomes[job.name] = outcome
+
+    def ordered(self, jobs: Iterable[Job]) -> list[Outcome]:
+        """Return the outcomes in the order of the jobs, not in that of their end."""
+        return [self.outcomes[job.name] for job in jobs if job.name in self.outcomes]
+
+    def reuse(self, job: Job, finished: Mapping[str, RecordedRun]) -> Outcome | None:
+        """Record a job with the result of an equal training in the store, if any.
+
+        Args:
+            job: The job.
+            finished: The finished training runs of the store, by identity.
+        """
+        processors = {run.tags["processor"] for run in finished.values()}
+        identities = (self._identity(job, processor=each) for each in processors)
+        source = next((finished[each] for each in identities if each in finished), None)
+        if source is None:
+            return None
+        try:
+            training = FinishedTraining.read(source.folder / "train")
+        except (OSError, UserError):  # its files were removed or damaged
+            return None
+        machine = (source.tags[tag] for tag in ("host", "processor", "version.torch"))
+        sha256 = self.data[job.values["dataset"]].sha256
+        result = TrainedSetting(training, sha256, *machine)
+        return self.add(job, result, taken_from=source.run_id)
+
+    def add(
+        self, job: Job, trained: TrainedSetting, *, taken_from: str | None = None
+    ) -> Outcome:
+        """Record a trained job.
+
+        Args:
+            job: The job.
+            trained: Its result.
+            taken_from: The run of which this is a copy.
+
+        Raises:
+            UserError: If the data changed while the sweep was running.
+        """
+        assert job.config
+        settings, data = job.config.hyperparameters(), self.data[job.config.dataset]
+        if trained.data_sha256 != data.sha256:
+            raise UserError(f"{data.path} changed while the sweep was running")
+        training = trained.finished
+        tags = self._tags(job) | {
+            "data.sha256": data.sha256,
+            "host": trained.host,
+            "processor": trained.processor,
+            "version.torch": trained.torch,
+            "identity": self._identity(
+                job, processor=trained.processor, torch=trained.torch
+            ),
+            **({"taken_from": taken_from} if taken_from else {}),
+        }
+        start, *_, end = (state.time for state in training.states)
+        with self.run.child(
+            name=job.name, params=settings, tags=tags, start=start, end=end
+        ) as child:
+            folder = (child.folder or self.folder / job.folder) / "train"
+            folder.mkdir(parents=True, exist_ok=True)
+            metadata = settings | {"data_sha256": data.sha256}
+            detector = self._detector(job, training)
+            sha256 = training.write(folder, detector, metadata, run_id=child.id)
+            log_inputs(child, data.path, as_yaml(job.config), plots=False)
+            log_epochs(child, training.states)
+            log_finished(child, training, folder, sha256=sha256)
+        outcome = Outcome(
+            job,
+            accuracy=training.metrics()["val/accuracy"],
+            parameters=parameter_count(job.config.hidden),
+            seconds=training.seconds,
+            run_id=child.id,
+            reused=taken_from is not None,
+        )
+        self.results.append(outcome)
+        self.outcomes[job.name] = outcome
+        return outcome
+
+    def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
+        """Record a job that failed."""
+        # An invalid job is recorded once, however often the command is repeated.
+        if not (job.problems and (job.name, error) in self._failures):
+            self.fail_attempt(job, error)
+        outcome = Outcome(job, error, traceback=traceback)
+        self.outcomes[job.name] = outcome
+        return outcome
+
+    def fail_attempt(self, job: Job, error: str) -> None:
+        """Record an attempt that failed; the job will be trained again."""
+        params = {key: job.values[key] for key in HYPERPARAMETERS}
+        tags = self._tags(job)
+        self.run.fail_child(name=job.name, params=params, tags=tags, error=error)
+
+    def _tags(self, job: Job) -> dict[str, str]:
+        tags = {"kind": "training", "sweep": self.folder.name, "setting": job.name}
+        return {**tags, **job.tags}
+
+    def _identity(self, job: Job, *, processor: str, torch: str | None = None) -> str:
+        data = self.data[job.values["dataset"]]
+        return identity(
+            job.values, data_sha256=data.sha256, processor=processor, torch=torch
+        )
+
+    def _detector(self, job: Job, training: FinishedTraining) -> OodDetector:
+        """Return the detector of a network; its components are computed once."""
+        key = job.values["dataset"], job.values["split"]
+        if key not in self._detectors:
+            split = Dataset.read(self.data[key[0]].path).split(key[1])
+            components = fit_components(split.train.images, split.train.labels)
+            self._detectors[key] = components
+        margin = training.min_margin
+        return dataclasses.replace(self._detectors[key], min_margin=margin)
+
+
+def _outcome(job: Job, child: RecordedRun) -> Outcome:
+    """Return the outcome of a child that is recorded but not yet in the file."""
+    assert job.config
+    try:
+        run = read_run_file(child.folder / "train" / RUN_FILE)
+    except OSError:
+        raise UserError(
+            f"the files of {job.name} in {child.folder} are lost: delete its run "
+            f"{child.run_id} in MLflow, then run the same command again to train it"
+        ) from None
+    return Outcome(
+        job,
+        accuracy=child.metrics["val/accuracy"],
+        parameters=parameter_count(job.config.hidden),
+        seconds=round(sum(run.seconds), 3),
+        run_id=child.run_id,
+        reused="taken_from" in child.tags,
+    )
