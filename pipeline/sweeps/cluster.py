@@ -80,7 +80,7 @@ class RayExecutor:
         """
         import torch
 
-        address = _address()
+        address, self._is_stopped = _address(), False
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         with status(f"connecting to the Ray cluster at {address}"):
@@ -151,6 +151,12 @@ class RayExecutor:
                 if not result.final:
                     repeated.append(task)
                 yield result
+            if self._is_stopped:
+                return
+
+    def stop(self) -> None:
+        """Let `run` yield the results that have arrived, and end."""
+        self._is_stopped = True
 
 
 def _address() -> str:

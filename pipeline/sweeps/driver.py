@@ -102,8 +102,9 @@ def _train(
     from pipeline.training import train_setting
 
     missing = [job for job in jobs if job.name not in record.outcomes]
-    finished = {} if jobs[0].values["again"] else _finished_trainings(executor, tracker)
-    expected = _estimate(missing, record, executor)
+    sources = _finished_runs(missing, record, executor, tracker)
+    new = [job for job in missing if not job.problems and job.name not in sources]
+    expected = _estimate(new, record, executor)
     print(expected)
     expected.check_space(record.folder)
     with (
@@ -115,16 +116,24 @@ def _train(
         ) as progress,
         _stopping(executor) as is_stopped,
     ):
-        tasks = {}
+
+        def add(outcome: Outcome) -> None:
+            progress.add(outcome)
+            report.add(outcome)
+
+        for outcome in record.ordered(jobs):
+            report.add(outcome)
+        tasks = {job.name: job for job in new}
         for job in missing:
             if is_stopped():
                 break
             if job.problems:
                 add(record.fail(job, "; ".join(job.problems)))
-            elif outcome := record.reuse(job, finished):
-                progress.add(outcome)
-            else:
-                tasks[job.name] = job
+            elif job.name in sources:
+                if copied := record.reuse(job, sources[job.name]):
+                    add(copied)
+                else:
+                    tasks[job.name] = job
         paths = {name: file.path for name, file in record.data.items()}
         results = executor.run(
             train_setting,
@@ -151,17 +160,24 @@ def _task(job: Job) -> Task:
     return Task(job.name, job.values["dataset"], arguments)
 
 
-def _finished_trainings(
-    executor: Executor, tracker: "Tracker"
+def _finished_runs(
+    jobs: Sequence[Job],
+    record: "SweepRecord",
+    executor: Executor,
+    tracker: "Tracker",
 ) -> dict[str, "RecordedRun"]:
-    """Return the finished training runs of this code by identity."""
+    """Return the runs of the store that make training unnecessary, by job."""
     from pipeline.training import identity_prefix
 
+    valid = [job for job in jobs if not job.problems]
+    if not valid or valid[0].values["again"]:
+        return {}
     finished: dict[str, RecordedRun] = {}
     for processor in executor.processors:
         prefix = identity_prefix(processor=processor)
         finished |= tracker.finished_trainings(prefix)
-    return finished
+    found = {job.name: record.find(job, finished) for job in valid}
+    return {name: run for name, run in found.items() if run}
 
 
 def _estimate(
@@ -228,9 +244,7 @@ def _open_tracker(values: Mapping[str, Any]) -> "Tracker":
     )
 
 
-def _print_finished(
-    record: "SweepRecord", jobs: Sequence[Job], *, title: str
-) -> None:
+def _print_finished(record: "SweepRecord", jobs: Sequence[Job], *, title: str) -> None:
     """Print the report of a finished sweep; write it again if it was deleted."""
     print("this sweep is finished; again=true trains it again")
     report = Report(record.folder, record.run, title=title)

@@ -73,8 +73,8 @@ class SweepRecord:
         """Return the outcomes in the order of the jobs, not in that of their end."""
         return [self.outcomes[job.name] for job in jobs if job.name in self.outcomes]
 
-    def reuse(self, job: Job, finished: Mapping[str, RecordedRun]) -> Outcome | None:
-        """Record a job with the result of an equal training in the store, if any.
+    def find(self, job: Job, finished: Mapping[str, RecordedRun]) -> RecordedRun | None:
+        """Return a finished run of the store that equals the training of a job.
 
         Args:
             job: The job.
@@ -82,12 +82,13 @@ class SweepRecord:
         """
         processors = {run.tags["processor"] for run in finished.values()}
         identities = (self._identity(job, processor=each) for each in processors)
-        source = next((finished[each] for each in identities if each in finished), None)
-        if source is None:
-            return None
+        return next((finished[each] for each in identities if each in finished), None)
+
+    def reuse(self, job: Job, source: RecordedRun) -> Outcome | None:
+        """Record a job as a copy of a run; None if its files are lost or damaged."""
         try:
             training = FinishedTraining.read(source.folder / "train")
-        except (OSError, UserError):  # its files were removed or damaged
+        except (OSError, UserError):
             return None
         machine = (source.tags[tag] for tag in ("host", "processor", "version.torch"))
         sha256 = self.data[job.values["dataset"]].sha256
