@@ -22,3 +22,4 @@ from pipeline.cli.schema import (
     TrainConfig,
     UiConfig,
 )
+from pipeline.cli.values import Interval

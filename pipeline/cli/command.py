@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.cli.arguments import Command, experiments, parse
-from pipeline.cli.config import as_yaml, validate
-from pipeline.cli.schema import ConfigT, StageConfig
+from pipeline.cli.arguments import Command, parse
+from pipeline.cli.config import as_yaml, experiments, validate
+from pipeline.cli.schema import ConfigT, Schema
 from pipeline.paths import conf_dir
 from pipeline.process import run_command
 from pipeline.terminal import wrap
@@ -32,11 +32,11 @@ def stage(
 
     def run() -> None:
         if {"-h", "--help"} & {*sys.argv[1:]}:
-            print(help_text(name, doc, schema, sweeps=sweep is not None), end="")
+            print(help_text(name, doc, schema), end="")
             return
-        command = parse(sys.argv[1:], schema, sweeps=sweep is not None)
-        if command.information:
-            _print_information(command, schema)
+        command = parse(sys.argv[1:], schema)
+        if command.prints:
+            print(as_yaml(validate(schema, command.values)), end="")
         elif command.is_sweep and sweep:
             sweep(command)
         else:
@@ -45,18 +45,7 @@ def stage(
     run_command(run, name=name)
 
 
-def _print_information(command: Command, schema: type[StageConfig]) -> None:
-    if command.cfg == "job":
-        print(as_yaml(validate(schema, command.values)), end="")
-        return
-    import hydra
-
-    sys.argv[1:] = command.information
-    conf = str(conf_dir())
-    hydra.main(version_base="1.3", config_path=conf, config_name="hydra")(print)()
-
-
-def help_text(name: str, doc: str, schema: type[StageConfig], *, sweeps: bool) -> str:
+def help_text(name: str, doc: str, schema: Schema) -> str:
     """Return the docstring of a stage and the comments of its options."""
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
     lines = line.findall((conf_dir() / "config.yaml").read_text("utf-8"))
@@ -68,10 +57,10 @@ def help_text(name: str, doc: str, schema: type[StageConfig], *, sweeps: bool) -
     ]
     names, folder = " or ".join(experiments()), Path(__file__).parent
     template = (folder / "help.txt").read_text("utf-8")
-    sweeps_help = (folder / "help_sweeps.txt").read_text("utf-8") if sweeps else ""
+    sweeps = (folder / "help_sweeps.txt").read_text("utf-8")
     return template.format(
         name=name,
         doc="\n\n".join(wrap(text, indent=0) for text in doc.strip().split("\n\n")),
         options="\n".join(options),
-        sweeps=sweeps_help.format(name=name, experiments=names),
+        sweeps=sweeps.format(name=name, experiments=names) * bool(schema.only_sweeps),
     )

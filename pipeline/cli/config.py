@@ -1,4 +1,4 @@
-"""The configuration of a stage: defaults, validation and the name of a run.
+"""The configuration of a stage: defaults, experiments, validation, the name of a run.
 
 `arguments.py` reads the command line; `schema.py` contains the types and bounds.
 """
@@ -105,10 +105,44 @@ def parse_yaml(text: str, path: Path) -> dict[str, Any]:
     try:
         return to_dict(OmegaConf.create(text))
     except (OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(f"cannot read {path}: {one_line(error)}") from None
+        raise ConfigError(f"cannot read {path}: {_one_line(error)}") from None
 
 
-def one_line(error: Exception) -> str:
+def experiments() -> dict[str, Path]:
+    """Return the files in conf/experiment, by name."""
+    return {path.stem: path for path in sorted(conf_dir().glob("experiment/*.yaml"))}
+
+
+def read_experiment(name: str) -> tuple[dict[str, str], bool]:
+    """Return the values of an experiment as typed, and whether it is a sweep.
+
+    Raises:
+        ConfigError: If Hydra cannot compose it, or it has other settings of Hydra.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            config = compose("hydra", [f"experiment={name}"], return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise ConfigError(f"cannot read {conf_dir()}: {_one_line(error)}") from None
+    hydra, values = config.hydra, to_dict(config)
+    del values["hydra"]
+    path = experiments()[name]
+    written = parse_yaml(path.read_text("utf-8"), path).get("hydra", {})
+    if other := {*written, *written.get("sweeper", {})} - {"mode", "sweeper", "params"}:
+        rule = "contains settings of Hydra that have no effect: remove"
+        raise ConfigError(f"experiment={name} {rule} {', '.join(sorted(other))}")
+    saved = {key: v for key, v in values.items() if v != defaults().get(key)}
+    saved |= hydra.sweeper.params or {}
+    texts = {str(key): as_text(value) for key, value in saved.items()}
+    return texts, str(hydra.mode).endswith("MULTIRUN")
+
+
+def _one_line(error: Exception) -> str:
     """Return the message of an error of Hydra or YAML without line breaks."""
     return " ".join(str(error).split())
 

@@ -186,3 +186,4 @@ class UiConfig(StageConfig):
 
 
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
+Schema = type[StageConfig]
