@@ -79,7 +79,7 @@ def test_a_cell_checks_the_answer_to_each_question():
 def test_every_command_in_the_text_is_valid():
     for stage, arguments in re.findall(r"python -m pipeline\.(\w+) ?([^`\n]*)", TEXT):
         schema = getattr(cli, f"{stage.title()}Config")
-        parse(shlex.split(arguments), schema, sweeps=stage == "train")
+        parse(shlex.split(arguments), schema)
 
 
 def test_a_python_without_the_project_says_how_to_install_it(tmp_path):

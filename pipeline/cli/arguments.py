@@ -53,17 +53,17 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
         rule = "are options of python -m pipeline.train only"
         raise ConfigError(f"-m and experiment {rule}")
     saved, is_sweep = read_experiment(experiment) if experiment else ({}, False)
-    is_sweep = is_sweep or flags.multirun
+    is_sweep |= flags.multirun
     texts = saved | typed
     values, unreadable = _parse_values(texts, schema, sweep=is_sweep)
     swept = {key: x for key, x in values.items() if isinstance(x, SweepValues)}
     intervals = {key: x for key, x in values.items() if isinstance(x, Interval)}
-    problems += unreadable
-    problems += _check_search(swept, intervals, values["trials"]) if is_sweep else []
+    if is_sweep and not unreadable:
+        problems += _check_search(swept, intervals, values["trials"])
     ends = {key: [interval.low, interval.high] for key, interval in intervals.items()}
     given = {*texts} - {*(schema.only_sweeps if is_sweep else ())}
     selected, rejected = _select_values(schema, values, swept | ends, given)
-    problems += [line for line in rejected if line.split()[0] in ends]
+    problems += unreadable + [x for x in rejected if x.split()[0] in ends]
     problems += _check_values(schema, selected, given)
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems + rejected)))
@@ -137,10 +137,9 @@ def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, list[str]]:
         elif not equals:
             hint = f"did you mean {schema.main_key}={word}?"
             problems.append(f"{word!r} is not of the form key=value; {hint}")
-        elif name == "experiment" and text not in experiments():
-            problems.append(
-                f"{name} must be {' or '.join(experiments())}, got {text!r}"
-            )
+        elif name == "experiment" and schema.only_sweeps and text not in experiments():
+            names = " or ".join(experiments())
+            problems.append(f"{name} must be {names}, got {text!r}")
         else:
             pairs[name] = text
     return pairs, problems

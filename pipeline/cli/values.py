@@ -14,6 +14,7 @@ from pipeline.cli.config import defaults, describe_default, explain_unknown_key
 from pipeline.cli.schema import HYPERPARAMETERS, Schema, contains
 
 MAX_VALUES = 100_000  # the settings of a sweep
+INTERVAL = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
 
 
 class SweepValues(list[Any]):
@@ -24,8 +25,8 @@ class SweepValues(list[Any]):
 class Interval:
     """The numbers from which a search suggests a value of a key."""
 
-    low: float  # both ends are included; they are integers if the values are
-    high: float
+    low: int | float  # int if the values are integers
+    high: int | float  # included
     log: bool  # whether the logarithm is distributed uniformly
 
 
@@ -47,10 +48,10 @@ def parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:
     annotation, varies = schema.model_fields[key].annotation, can_vary(key, schema)
     if contains(annotation, list):
         return _parse_list(key, text)
+    if varies and annotation not in (int, float) and INTERVAL.match(text):
+        raise ConfigError(f"{key} is text, which has no intervals: write {key}=a,b")
     if not contains(annotation, str):
         value = _parse_with_hydra(key, text, integer=contains(annotation, int))
-    elif varies and re.match(r"(tag\(.*|int\(|float\()?interval\(", text):
-        raise ConfigError(f"{key}={_shorten(text)} is no number: write {key}=a,b")
     else:
         value = _parse_texts(text) if varies else _unquote(text)
     if isinstance(value, SweepValues | Interval) and not (sweep and varies):

@@ -7,14 +7,14 @@ import pytest
 import yaml
 
 from pipeline import ConfigError, cli, paths
+from pipeline.cli import Interval
 from pipeline.cli.arguments import parse
 from pipeline.datasets import REGISTRY
 from pipeline.sweeps.jobs import combine
 
 
 def read(*arguments, stage="train"):
-    schema = getattr(cli, f"{stage.title()}Config")
-    return parse(arguments, schema, sweeps=stage == "train")
+    return parse(arguments, getattr(cli, f"{stage.title()}Config"))
 
 
 def jobs(*arguments):
@@ -28,7 +28,7 @@ def problems(*arguments, stage="train"):
 
 
 DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
-TRAIN_ONLY = "is an option of python -m pipeline.train only"
+TRAIN_ONLY = "-m and experiment are options of python -m pipeline.train only"
 INVALID = {
     "train hidden=0": "hidden must be greater than or equal to 1, got 0",
     "train hidden=abc": "hidden must be a valid integer, got 'abc'",
@@ -43,7 +43,7 @@ INVALID = {
     "train dataset=minst": "did you mean mnist?",
     "train dataset=~nosuchuser/x": DATASET,
     "train dataset=" + "x" * 5000: DATASET,
-    "train dataset=mnist,digits": "has several values: add -m to train each",
+    "train dataset=mnist,digits": "has several values: add -m for a sweep",
     "train split=x": "split must be 'exercise' or 'holdout', got 'x'",
     "train reproduce=": "reproduce must not be empty",
     "train ~hidden": "~hidden has no value: write hidden=value",
@@ -54,10 +54,22 @@ INVALID = {
     "train -m reproduce=a": "reproduce takes one run: leave out -m",
     "train -m hidden=5,6 hidden=7": "more than once: write hidden=a,b",
     "train resume=true resume=false": "resume is given more than once: give it once",
-    "train -m lr=interval(0,1)": "lr=interval(0,1) lists no values: write lr=a,b",
+    "train lr=interval(0.1,1)": "has several values: add -m for a sweep",
+    "train -m lr=interval(0.1,1)": "trials has no value, the number of suggestions:",
+    "train -m lr=interval(0.1,1) trials=0": "trials must be greater than or equal to 1",
+    "train -m lr=0.1 trials=4": "trials has no effect without an interval: add hidden=",
+    "train -m lr=interval(0,1) trials=4": "lr must be greater than 0, got 0",
+    "train -m hidden=interval(0,5) trials=4": "hidden must be greater than or equal to",
+    "train -m hidden=interval(4.5,9) trials=4": "must be a valid integer, got 4.5",
+    "train -m lr=interval(2,1) trials=4": "lr must be interval(low,high), low < high,",
+    "train -m seed=tag(log,interval(0,9)) trials=4": "tag(log,...) with 0 < low, got",
+    "train -m split=interval(0,1)": "split is text, which has no intervals: write spl",
+    "train -m workers=interval(1,2)": "has several values: give only one",
+    "train -m seed=range(1,10000000000)": "at most 100,000 settings: give fewer values",
+    "train -m lr=interval(1,2) seed=range(0,200) trials=501": "at most 100,000 setti",
     "train -m seed=range(1,3,0)": "seed has an invalid value 'range(1,3,0)'",
     "train -m hydra.sweep.dir=x": "cannot be set: results are written to outputs/",
-    "train -m hydra/sweeper=x": "cannot be set: all combinations of the values are",
+    "train -m hydra/sweeper=x": "cannot be set: intervals and trials= say what",
     "train -m hydra/launcher=joblib": "cannot be set: workers= and executor= say where",
     "train -m hydra.launcher.n_jobs=2": "cannot be set: workers= and executor=",
     "train -m hydra.job.chdir=true": "settings of Hydra itself can run code",
@@ -67,11 +79,10 @@ INVALID = {
     "train -m workers=0": "workers must be greater than or equal to 1, got 0",
     "train -m executor=x": "executor must be 'local' or 'ray', got 'x'",
     "train -m resume=false": "in a sweep, use again=true",
-    "train -m --resolve": "--resolve has no effect without --cfg",
     "train tracking=none server=http://h": "server has no effect with tracking=none",
     "data hidden=40": "`hidden` is not an option of this stage; options: dataset",
     "data dataset=mnist,digits": f"{DATASET} (did you mean digits?)",
-    "data -m": f"-m {TRAIN_ONLY}",
+    "data -m": TRAIN_ONLY,
     "predict experiment=x": TRAIN_ONLY,
     "predict photo.png": "did you mean images=photo.png?",
     "predict image=0": "`image` is not an option; did you mean images?",
@@ -117,7 +128,22 @@ def test_all_invalid_values_are_reported_at_once():
 def test_a_valid_value_is_accepted(argument, value):
     command = read(argument)
     assert command.values[argument.strip("+").partition("=")[0]] == value
-    assert not (command.is_sweep or command.information or command.swept)
+    assert not (command.is_sweep or command.prints or command.swept)
+
+
+@pytest.mark.parametrize(
+    ("argument", "interval"),
+    [
+        ("hidden=interval(4,128)", Interval(4, 128, log=False)),
+        ("batch_size=int(interval(8,256))", Interval(8, 256, log=False)),
+        ("lr=tag(log,interval(1e-4,0.03))", Interval(0.0001, 0.03, log=True)),
+    ],
+)
+def test_an_interval_has_the_numbers_of_its_key(argument, interval):
+    key = argument.partition("=")[0]
+    command = read("-m", argument, "seed=1,2", "trials=100")
+    assert command.intervals == {key: interval} and command.swept == {"seed": [1, 2]}
+    assert isinstance(command.intervals[key].low, type(cli.defaults()[key]))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +154,7 @@ def test_a_list_may_have_brackets_and_quotes(text):
     assert read(f"sets={text}", stage="evaluate").values["sets"] == ["mnist", "digits"]
 
 
-@pytest.mark.parametrize("before", ["-m", "--info", "-i", "--cfg", "--hydra-help"])
+@pytest.mark.parametrize("before", ["-m", "--cfg"])
 @pytest.mark.parametrize(
     "flag",
     ["--experimental-rerun=x.pickle", "--experimental-re=x", "--config-dir=/", "-cn"],
@@ -138,17 +164,12 @@ def test_flags_that_run_code_are_refused_also_as_the_value_of_another(before, fl
     assert problem.startswith(("unknown flag -", "argument --cfg: "))
 
 
-def test_cfg_prints_the_options_of_the_stage_or_all_settings_as_typed(new_project):
-    printed = new_project.run("predict", "--cfg", "job", "images=a").stdout
-    assert printed == "run: null\nmodel: null\nimages: a\n"
+def test_cfg_job_prints_the_options_of_the_stage_as_typed(new_project):
     images = r"photo(1),a=b '[x]' \'${seed}.png"
-    printed = new_project.run("predict", "--cfg=all", f"images={images}").stdout
-    assert yaml.safe_load(printed)["images"].replace(r"\$", "$") == images
-    sets = "sets=['mnist',digits]"
-    printed = new_project.run("evaluate", "--cfg=all", "--resolve", sets).stdout
-    assert yaml.safe_load(printed)["sets"] == ["mnist", "digits"]
-    command = read("-m", "hidden=5,6", "--cfg", "job", "--resolve")
-    assert command.cfg == "job" and command.values["hidden"] == 5
+    printed = new_project.run("predict", "--cfg", "job", f"images={images}").stdout
+    assert yaml.safe_load(printed) == {"run": None, "model": None, "images": images}
+    command = read("-m", "hidden=5,6", "--cfg=job")
+    assert command.prints and command.values["hidden"] == 5
 
 
 def test_the_flag_for_sweeps_may_be_anywhere():

@@ -28,7 +28,7 @@ class Sweep:
         words = {"dataset": "digits", "epochs": "1"}
         words |= dict(argument.split("=", 1) for argument in arguments)
         pairs = [f"{key}={value}" for key, value in words.items()]
-        command = parse(["-m", *pairs], TrainConfig, sweeps=True)
+        command = parse(["-m", *pairs], TrainConfig)
         error = ""
         with self.workspace.captured() as text:
             try:
