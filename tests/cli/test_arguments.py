@@ -49,7 +49,7 @@ INVALID = {
     "train ~hidden": "~hidden has no value: write hidden=value",
     "train hidden": "hidden has no value: write hidden=value",
     "train digits": "not of the form key=value; did you mean dataset=digits?",
-    "train experiment=x": "experiment must be hidden_sizes or learning_rates, got",
+    "train experiment=x": "experiment must be hidden_sizes or learning_rates or search",
     "train reproduce=a hidden=4": "hidden cannot be combined with reproduce",
     "train -m reproduce=a": "reproduce takes one run: leave out -m",
     "train -m hidden=5,6 hidden=7": "more than once: write hidden=a,b",

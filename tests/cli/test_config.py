@@ -46,7 +46,7 @@ def test_help_has_each_option_with_its_default_and_fits_80_columns(stage):
     options = [line.split()[0] for line in text.splitlines() if line.startswith("  ")]
     for key in STAGES[stage].model_fields:
         assert any(option.startswith(f"{key}=") for option in options)
-    assert ("hidden_sizes or learning_rates" in text) == (stage == "train")
+    assert ("hidden_sizes or learning_rates or search" in text) == (stage == "train")
     assert max(map(len, text.splitlines())) <= 80
 
 
