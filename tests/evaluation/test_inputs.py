@@ -20,23 +20,16 @@ def test_indices_select_test_images_or_are_refused_with_the_key(mnist):
             read_inputs(f"0,{index}", lambda: mnist, prepare=True)
 
 
-def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path):
-    path = tmp_path / "7.png"
-    Image.fromarray(255 - mnist.test.images[0]).resize((56, 56)).save(path)
-    preprocessed = read_input(str(path), mnist, prepare=True).prepared
-    resized = read_input(str(path), mnist, prepare=False).prepared
-    assert preprocessed.image[0, 0] == 0 and resized.image[0, 0] == 255
-    assert preprocessed.digit_count == 1 and list(resized.steps) == ["resized"]
-
-
-@pytest.mark.parametrize("network", ["mnist", "fashion_mnist"])
-def test_an_image_without_ink_is_described_as_blank(mnist, tmp_path, network):
-    spec = datasets.spec(network)
+@pytest.mark.parametrize(
+    ("network", "steps"), [("mnist", 6), ("fashion_mnist", 1)], ids=["mnist", "fashion"]
+)
+def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps):
+    spec, path = datasets.spec(network), tmp_path / "a.png"
     for level, is_blank in ((0, True), (255, False)):
-        pixels = np.zeros((28, 28), np.uint8)
-        pixels[4:24, 13:16] = level
-        Image.fromarray(pixels).save(tmp_path / "a.png")
-        path = str(tmp_path / "a.png")
-        image = read_input(path, mnist, prepare=spec.prepared_as_mnist)
+        pixels = np.zeros((56, 56), np.uint8)
+        pixels[8:48, 26:32] = level
+        Image.fromarray(pixels).save(path)
+        image = read_input(str(path), mnist, prepare=spec.prepared_as_mnist)
         assert image.prepared.is_blank == is_blank
         assert ("it is blank" in image.describe(spec)) == is_blank
+    assert len(image.prepared.steps) == steps
