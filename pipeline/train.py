@@ -173,8 +173,9 @@ def _train(
             name=name, params=cfg.hyperparameters(), tags=tags, lease=checkpoint.lease
         ) as run,
         training.delayed_interrupt() as interrupt,
+        training.Recorder.open(run, cfg.epochs) as recorder,
     ):
-        recorder = _start_recorder(run, cfg, dataset, checkpoint)
+        _start_recording(recorder, cfg, dataset, checkpoint)
         epochs = training.fit(
             network,
             adam,
@@ -247,21 +248,19 @@ def _open_tracker(cfg: TrainConfig) -> "Tracker":
     )
 
 
-def _start_recorder(
-    run: "Run", cfg: TrainConfig, dataset: "Dataset", checkpoint: "Checkpoint"
-) -> "Recorder":
+def _start_recording(
+    recorder: "Recorder", cfg: TrainConfig, dataset: "Dataset", checkpoint: "Checkpoint"
+) -> None:
     """Record the inputs and, if the training is resumed, the earlier epochs."""
     from pipeline import training
 
-    recorder = training.Recorder(run, cfg.epochs)
     with status("recording data, code and settings"):
-        training.log_inputs(run, dataset.path, as_yaml(cfg), plots=True)
+        training.log_inputs(recorder.run, dataset.path, as_yaml(cfg), plots=True)
         for state in checkpoint.restore() or [checkpoint.save()]:
             recorder.add(state)
     if finished := len(recorder.history) - 1:
         progress = f"after epoch {finished} of {cfg.epochs}"
-        print(wrap(f"resuming {run.label} {progress}"))
-    return recorder
+        print(wrap(f"resuming {recorder.run.label} {progress}"))
 
 
 def _describe(

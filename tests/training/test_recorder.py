@@ -49,8 +49,10 @@ def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network,
 def test_a_training_run_has_at_most_21_images(tmp_path, empty_store, network, epochs):
     empty_store(tmp_path)
     tracker = tracking.open_tracker("mlflow", tmp_path, server=None)
-    with tracker.start_run(name="a", params={}, tags={}, lease="digest/one") as run:
-        recorder = Recorder(run, epochs)
+    with (
+        tracker.start_run(name="a", params={}, tags={}, lease="digest/one") as run,
+        Recorder.open(run, epochs) as recorder,
+    ):
         for number in range(epochs + 1):
             epoch = Epoch(number, VALUES, 0.1)
             recorder.add(EpochState(epoch, snapshot(network), 1000))
