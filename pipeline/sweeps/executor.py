@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from pipeline.process import USER_ERRORS
 
@@ -43,7 +43,7 @@ class Executor(Protocol):
     workers: int  # tasks that are computed at the same time
     processors: frozenset[str]  # the names of the processors that compute
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Executor":
         """Start the processes."""
         ...
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pipeline.datasets import Dataset
 from pipeline.sweeps.executor import MAX_TRIES, Executor, Result, Task, failure
@@ -37,7 +37,7 @@ class LocalExecutor(Executor):
         self._batch: _Batch | None = None
         self._workers = [_Worker(modules) for _ in range(workers)]
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "LocalExecutor":
         """Start the processes; their imports take about a second."""
         for worker in self._workers:
             worker.start()
