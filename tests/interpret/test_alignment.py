@@ -7,13 +7,16 @@ from pipeline.interpret.output import comparison_images, comparison_rows
 from pipeline.model import network_from, snapshot
 from pipeline.plots.common import FROZEN
 
+ORDER = np.random.default_rng(1).permutation(20)
+INVERSE = {int(a): b for b, a in enumerate(ORDER)}
 
-def permuted(network, order):
-    """A copy whose neuron k is neuron order[k] of the network."""
+
+def permuted(network):
+    """A copy whose neuron k is neuron ORDER[k] of the network."""
     state = snapshot(network)
     for name in ("layer_1.weight", "layer_1.bias"):
-        state[name] = state[name][order]
-    state["layer_2.weight"] = state["layer_2.weight"][:, order].copy()
+        state[name] = state[name][ORDER]
+    state["layer_2.weight"] = state["layer_2.weight"][:, ORDER].copy()
     return network_from(state)
 
 
@@ -21,18 +24,15 @@ def partners(matches):
     return {a: match.b for a, match in matches.items()}
 
 
-ORDER = np.random.default_rng(1).permutation(20)
-INVERSE = {int(a): b for b, a in enumerate(ORDER)}
+compare = alignment.NetworkComparison.of
 
 
 def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
-    copy = permuted(trained.network, ORDER)
-    result = alignment.NetworkComparison.of(trained.network, copy, mnist.test)
+    result = compare(trained.network, permuted(trained.network), mnist.test)
     for matches in (result.by_weights, result.by_activations):
         assert partners(matches) == INVERSE
         assert min(m.similarity for m in matches.values()) == pytest.approx(1)
-    assert set(result.differences().values()) == {(0.0, 0.0)}
-    assert len(result.differences()) == 4
+    assert [*result.differences().values()] == [(0.0, 0.0)] * 4
     assert result.agreement == 1 and result.accuracy[0] == result.accuracy[1]
     moved = sum(a != b for a, b in INVERSE.items())
     text = describe_comparison(result)
@@ -46,9 +46,7 @@ def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mni
     state = snapshot(trained.network)
     state["layer_1.bias"][[3, 7, 11]] = -1e6
     inactive = network_from(state)
-    result = alignment.NetworkComparison.of(
-        inactive, permuted(inactive, ORDER), mnist.test
-    )
+    result = compare(inactive, permuted(inactive), mnist.test)
     assert partners(result.by_activations) == INVERSE
     unknown = [a for a, m in result.by_activations.items() if np.isnan(m.similarity)]
     assert unknown == [3, 7, 11]
@@ -57,9 +55,8 @@ def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mni
 
 
 def test_pixels_whose_weights_never_changed_are_grey_for_each_network(trained, few):
-    result = alignment.NetworkComparison.of(trained.network, trained.network, few.val)
-    frozen = np.zeros(784, bool)
-    frozen[0] = True
+    result = compare(trained.network, trained.network, few.val)
+    frozen = np.arange(784) == 0
     a, b, *_ = comparison_images(result, [frozen, None], scale=1.0).values()
     assert tuple(a[0, 0]) == getrgb(FROZEN) != tuple(b[0, 0])
 
@@ -71,15 +68,14 @@ def test_the_matching_is_optimal_and_not_greedy():
 
 def test_neurons_of_a_larger_network_have_no_partner(trained, few, new_network):
     other = new_network(30, seed=2)
-    result = alignment.NetworkComparison.of(trained.network, other, few.val)
+    result = compare(trained.network, other, few.val)
     assert len({*partners(result.by_weights).values()}) == 20
     assert max(match.similarity for match in result.by_weights.values()) < 0.9
     assert min(largest for largest, _ in result.differences().values()) > 0
-    text = describe_comparison(result)
-    assert "10 neurons of B have no partner; the other 20 are compared" in text
-    swapped = alignment.NetworkComparison.of(other, trained.network, few.val)
+    rest = "have no partner; the other 20 are compared"
+    assert f"10 neurons of B {rest}" in describe_comparison(result)
+    swapped = compare(other, trained.network, few.val)
     assert sum(row["by_weights"] == "" for row in comparison_rows(swapped)) == 10
     assert len(comparison_images(swapped, [None, None], scale=1.0)) == 20 * 2
     text = describe_comparison(swapped)
-    assert "10 neurons of A have no partner; the other 20 are compared" in text
-    assert "none" in text
+    assert f"10 neurons of A {rest}" in text and "none" in text

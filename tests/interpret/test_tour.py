@@ -1,6 +1,5 @@
 """The tour of the page, and the parts that it points at: sizes, curve, connections."""
 
-import csv
 import re
 
 import numpy as np
@@ -186,11 +185,7 @@ def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
     page.close()
 
 
-def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(
-    page, finished
-):
-    with finished.trained("history.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
+def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(page, trained):
     plot = page.locator("#curves svg").last
     x = page.evaluate(
         "CURVE.left + (CURVE.width - CURVE.left - CURVE.right) * 3.2 / 20"
@@ -199,8 +194,8 @@ def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(
     plot.click(position={"x": x * scale, "y": 40})
     assert page.inner_text("#epoch-text").startswith("After epoch 3 of 20")
     displayed = page.inner_text("#curve-text").replace("\u00a0", " ")
-    assert f"training loss {float(rows[2]['train/loss']):.4f}" in displayed
-    accuracies = [100 * float(row["val/accuracy"]) for row in rows]
+    assert f"training loss {trained.curves['train/loss'][2]:.4f}" in displayed
+    accuracies = [100 * accuracy for accuracy in trained.curves["val/accuracy"]]
     assert f"accuracy {accuracies[2]:.2f} % (10,000 images)" in displayed
     page.locator("#epoch").fill("20")
     best = int(np.argmax(accuracies))

@@ -74,33 +74,33 @@ def test_notes_give_the_indices_of_the_array(images_sums):
     assert "N16" not in notes and "M" not in worksheet.notes(selected[:1])
 
 
+def of_ones(layer, inputs):
+    ones = np.ones(inputs)
+    return worksheet.PreActivation(layer, 1, ones / 3, ones, 0.5)
+
+
 @pytest.mark.parametrize(("inputs", "rest"), [(12, "rounding"), (14, "smaller: 2")])
 def test_the_rest_is_only_rounding_if_all_terms_are_displayed(inputs, rest):
-    sums = worksheet.PreActivation(2, 1, np.full(inputs, 0.33333), np.ones(inputs), 0.5)
-    (line,) = [row for row in sum_lines(sums)[0] if row.startswith("rest")]
+    rows, _ = sum_lines(of_ones(2, inputs))
+    (line,) = [row for row in rows if row.startswith("rest")]
     assert rest in line
 
 
 @pytest.mark.parametrize(
-    ("layer", "hidden", "expected"),
+    ("layer", "inputs", "expected"),
     [
         (1, 784, "M1·X1 + M2·X2 + ... + M784·X784 + C = y"),
-        (2, 20, "W1·N11 + W2·N12 + ... + W20·N120 + bias = z"),
         (2, 2, "W1·N11 + W2·N12 + bias = z"),
         (2, 1, "W1·N11 + bias = z"),
     ],
 )
-def test_formulas_are_those_of_the_textbook(layer, hidden, expected):
-    ones = np.ones(hidden)
-    sums = worksheet.PreActivation(layer, 1, ones, ones, 0.5)
-    assert worksheet.formula(sums) == expected
+def test_formulas_are_those_of_the_textbook(layer, inputs, expected):
+    assert worksheet.formula(of_ones(layer, inputs)) == expected
 
 
 def test_always_zero_pixels_are_grey_but_their_products_are_not():
-    pixels, always_zero = np.zeros(784), np.zeros(784, bool)
-    pixels[0] = always_zero[0] = 1
-    sums = worksheet.PreActivation(1, 1, np.ones(784), pixels, 0.0)
-    weights, _, products = output.term_images(sums, always_zero).images.values()
+    images = output.term_images(of_ones(1, 784), np.arange(784) == 0).images
+    weights, _, products = images.values()
     blue, grey = getrgb(POSITIVE), getrgb(FROZEN)
     assert tuple(weights[0, 0]) == grey and tuple(products[0, 0]) == blue
 
