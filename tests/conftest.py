@@ -133,6 +133,12 @@ class Workspace:
             if path.is_file()
         }
 
+    def copy(self, outputs):
+        """Copy the workspace to a folder that may exist; return the copy."""
+        shutil.copytree(self.outputs, outputs, dirs_exist_ok=True)
+        open_store(outputs)  # updates the addresses of the artifacts
+        return Workspace(outputs)
+
     @property
     def client(self):
         """A client of the workspace's MLflow store."""

@@ -180,17 +180,16 @@ def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
 ):
     project = empty_project("many", store=False)
 
-    def trainings(first):
-        train = ["train", "dataset=digits", "epochs=3"]
-        return [project.start(*train, f"seed={first + n}") for n in range(MANY)]
+    def training(seed):
+        return project.start("train", "dataset=digits", "epochs=3", f"seed={seed}")
 
-    finish(trainings(first=0))
+    finish([training(seed) for seed in range(MANY)])
     store = f"sqlite:///{project.outputs / 'mlflow.db'}"
     page = new_server("page", command="ui", store=store)
     evaluations = [project.start("evaluate") for _ in range(2)]
-    finish(trainings(first=MANY) + evaluations, page)
+    finish([training(seed=MANY), *evaluations], page)
     runs = project.runs()
-    assert len(runs) == 2 * MANY
+    assert len(runs) == MANY + 1
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all(len(project.losses(run)) == 3 for run in runs)
     # All files in outputs/train are from one run, the last that finished.

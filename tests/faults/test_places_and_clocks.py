@@ -14,15 +14,6 @@ pytestmark = pytest.mark.fault
 TRAIN = ["train", "dataset=digits", "epochs=3"]
 
 
-def test_stages_run_without_a_home_and_from_another_folder(empty_project, tmp_path):
-    project = empty_project("homeless", store=False)
-    # Not even root can create a home there.
-    environment = {"HOME": "/dev/null/home", "USER": "", "LOGNAME": ""}
-    project.run(*TRAIN, cwd=tmp_path, **environment)
-    project.run("evaluate", cwd=tmp_path, **environment)
-    assert not list(tmp_path.iterdir())
-
-
 UNUSUAL = "Übung mit # Größe? & 100% " + "x" * 170  # with spaces, 200 bytes long
 
 
@@ -41,15 +32,25 @@ def test_outputs_in_a_folder_with_an_unusual_name(empty_project, tmp_path):
     assert (project.outputs / "mlflow.db").stat().st_size > 100_000
 
 
-def test_the_commit_of_a_run_without_git_and_in_a_shallow_clone_with_detached_head(
+def test_stages_run_without_git_and_a_home_and_from_another_folder(
     clone_project, tmp_path
 ):
     project = clone_project(tmp_path / UNUSUAL)
-    root = project.outputs.parent
-    project.run(*TRAIN, cwd=root, PYTHONPATH=str(root), PATH="/nowhere")
+    root, empty = project.outputs.parent, tmp_path / "empty"
+    empty.mkdir()
+    # Not even root can create a home there.
+    places = {"PYTHONPATH": str(root), "PATH": "/nowhere", "HOME": "/dev/null/home"}
+    for command in (TRAIN, ["evaluate"]):
+        project.run(*command, cwd=empty, USER="", LOGNAME="", **places)
+    assert not list(empty.iterdir())
     assert [run.data.tags["git.commit"] for run in project.runs()] == ["none"]
 
-    clone = tmp_path / "clone"
+
+def test_the_commit_is_recorded_in_a_shallow_clone_with_a_detached_head(
+    clone_project, tmp_path
+):
+    project, clone = clone_project(tmp_path / UNUSUAL), tmp_path / "clone"
+    root = project.outputs.parent
     depth = ["--depth=1", f"file://{quote(str(root))}"]
     subprocess.run(["git", "clone", "--quiet", *depth, str(clone)], check=True)
     git = ["git", "-C", str(clone)]
@@ -80,21 +81,15 @@ def test_a_clock_that_is_set_back_loses_nothing(digits, assert_complete):
     assert_complete(digits)
 
 
-@pytest.mark.parametrize("how", ["moved", "copied"])
-def test_outputs_that_were_moved_or_copied_keep_their_runs(digits, tmp_path, how):
+def test_outputs_that_were_copied_or_moved_keep_their_runs(digits, tmp_path):
     run_id = digits.run_id()
-    folder = tmp_path / "another place"
-    if how == "moved":
-        shutil.move(digits.outputs, folder)
-    else:
-        shutil.copytree(digits.outputs, folder)
-    project = replace(digits, outputs=folder)
+    project = replace(digits, outputs=tmp_path / "another place")
+    shutil.copytree(digits.outputs, project.outputs)
     # As processes: MLflow keeps a store that it opened, with its old addresses.
     inspected = project.run("inspect", f"run={run_id}")
     assert "was moved or copied" in inspected.stdout
-    if how == "copied":
-        digits.run("inspect", f"run={run_id}")  # the original keeps its addresses
-        return
+    digits.run("inspect", f"run={run_id}")  # the original keeps its addresses
+    shutil.rmtree(digits.outputs)  # as if it had been moved
     again = project.run("train", f"reproduce={run_id}")
     assert "reproduced byte for byte" in again.stdout
     assert "was moved" not in again.stdout

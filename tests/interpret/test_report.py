@@ -257,7 +257,7 @@ def test_a_weight_is_selected_by_pointer_and_keyboard(page, trained):
     canvas.press("ArrowRight")
     page.keyboard.press("ArrowDown")  # the canvas keeps the focus
     assert "layer_1[329,5]" in page.inner_text("#t-parameter")
-    for words in ("row 12", "column 22", "11·28 + 21 = 329", "N16", "index 5"):
+    for words in ("row 11", "column 21", "11·28 + 21 = 329", "N16", "index 5"):
         assert words in page.inner_text("#address")
     page.locator("#terms button", has_text="bias").click()
     assert "layer_1.bias[5]" in page.inner_text("#t-parameter")

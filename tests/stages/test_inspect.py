@@ -75,24 +75,15 @@ def test_fields_and_columns_have_their_names(folder):
     summary = json.loads((folder / "summary.json").read_text())
     fields = {"dataset", "split", "training_images", "correlated_pairs", "closest"}
     assert fields < {*summary}
-    arrays = summary["arrays"]
-    assert [*arrays[0]] == ["name", "keras_shape", "torch_shape", "size", "why"]
-    shapes = [array["keras_shape"] for array in arrays]
+    shapes = [array["keras_shape"] for array in summary["arrays"]]
     assert shapes == [[784, 20], [20], [20, 10], [10]]
-    assert sum(array["size"] for array in arrays) == summary["parameters"]
+    assert sum(array["size"] for array in summary["arrays"]) == summary["parameters"]
     line = summary["path"]["lines"]["best fit"]
     assert {*line} == {"m", "c", "rmse", "explained"}
     assert [len(row["most"]) for row in summary["neurons"]] == [4] * 20
-    digits = range(10)
-    columns = [
-        "neuron",
-        "activation_rate",
-        *(f"mean_{d}" for d in digits),
-        "most",
-        "least",
-    ]
-    columns += ["cost", *(f"cost_{d}" for d in digits)]
-    assert [*read_csv(folder / "neurons.csv")[0]] == columns
+    columns = " ".join(read_csv(folder / "neurons.csv")[0])
+    means, costs = (" ".join(f"{n}_{d}" for d in range(10)) for n in ("mean", "cost"))
+    assert columns == f"neuron activation_rate {means} most least cost {costs}"
 
 
 def test_the_tutorial_contains_the_numbers_of_the_network(mnist, analysed, new_network):
@@ -179,35 +170,30 @@ def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mn
     assert values == history["layer_1.weight"][:, 5, 300].tolist()
 
 
-@pytest.mark.parametrize(
-    ("metadata", "warning"),
-    [
-        ({}, "The training data of B is not recorded."),
-        ({"data_sha256": "0"}, "B was trained on other data: mnist."),
-    ],
-)
 def test_networks_are_compared_on_the_test_images_of_the_first(
-    workspace, new_network, tmp_path, metadata, warning
+    workspace, new_network, tmp_path
 ):
     path = tmp_path / "other.safetensors"
-    save_model(path, new_network(20), metadata)
-    text = " ".join(workspace.call("inspect", against=f"{path}").split())
-    assert f"Both networks are tested on the test images of mnist. {warning}" in text
+    for metadata, warning in (
+        ({}, "mnist. The training data of B is not recorded."),
+        ({"data_sha256": "0"}, "mnist. B was trained on other data: mnist."),
+    ):
+        save_model(path, new_network(20), metadata)
+        text = " ".join(workspace.call("inspect", against=f"{path}").split())
+        assert (
+            f"Both networks are tested on the test images of {warning}" in text
+        )
     answers = workspace.outputs / "answers" / "against"
     assert {path.name for path in answers.iterdir()} == {"matches.csv", "matches.png"}
 
 
-def test_a_folder_instead_of_a_run_is_refused(workspace):
-    folder = workspace.outputs / "train"
-    with pytest.raises(ValueError, match="/train is not a safetensors file: it is a"):
-        workspace.call("inspect", against=f"{folder}")
-
-
-def test_a_name_that_is_neither_a_file_nor_a_run_is_refused(finished):
-    with pytest.raises(
-        UserError, match=r"^against: there is no file 'x', and .*run 'x'"
+def test_a_network_to_compare_with_that_does_not_exist_is_refused(workspace):
+    for text, message in (
+        (f"{workspace.trained('')}", "/train is not a safetensors file: it is a"),
+        ("x", "^against: there is no file 'x', and .*run 'x'"),
     ):
-        finished.call("inspect", against="x")
+        with pytest.raises(UserError, match=message):
+            workspace.call("inspect", against=text)
 
 
 def test_a_missing_or_damaged_history_is_refused(workspace, tmp_path):
@@ -237,10 +223,12 @@ def test_invalid_questions_are_refused(values, message):
         validate(InspectConfig, defaults() | values)
 
 
-@pytest.mark.parametrize("question", ["neuron=11", "weight=layer_1.bias[1,2]"])
+@pytest.mark.parametrize(
+    "question", [{"neuron": "11"}, {"weight": "layer_1.bias[1,2]"}]
+)
 def test_a_question_that_cannot_be_read_is_refused_before_a_network(
     empty_project, question
 ):
-    key, _, value = question.partition("=")
+    ((key, value),) = question.items()
     with pytest.raises(ConfigError, match=rf"^{key} must be .*{re.escape(value)}'$"):
-        empty_project("unreadable", store=False).call("inspect", **{key: value})
+        empty_project("unreadable", store=False).call("inspect", **question)
