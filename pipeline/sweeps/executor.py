@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pipeline.process import USER_ERRORS
 
@@ -37,6 +37,7 @@ class Result:
     final: bool = True  # False: the task will be tried again
 
 
+@runtime_checkable  # by beartype, in the tests
 class Executor(Protocol):
     """Runs functions in other processes, which end with the `with` block."""
 
