@@ -14,19 +14,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline import UserError
 from pipeline.paths import PACKAGE
-from pipeline.process import RESUME, USER_ERRORS
-from pipeline.sweeps.executor import MAX_TRIES, Result, Task
+from pipeline.process import RESUME
+from pipeline.sweeps.executor import MAX_TRIES, Executor, Result, Task, failure
 from pipeline.terminal import status
 from pipeline.tracking import provenance
 
@@ -35,8 +34,13 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 12  # until a cluster must have answered; Ray itself waits 20 s
 DEFAULTS = {  # of Ray's settings in the environment of this process
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
     "RAY_USAGE_STATS_ENABLED": "0",
-    # After the head is lost, Ray ends this process. It waits 60 s by default.
+    # Without answer, a connection to a node is closed after 10 s, by default after 7
+    # minutes. The nodes need the same setting.
+    "RAY_grpc_client_keepalive_time_ms": "5000",
+    "RAY_grpc_client_keepalive_timeout_ms": "5000",
+    # After the head is lost, Ray ends this process; it waits 60 s by default.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
 }
 # Connects as `_connect` does. Ray can end the process, and prints many lines.
@@ -68,34 +72,33 @@ class _Requirements:
     code: str  # `_code_hash`
 
 
-class RayExecutor:
+class RayExecutor(Executor):
     """Runs functions on the nodes of the Ray cluster at the address RAY_ADDRESS."""
 
-    def __init__(self) -> None:
+    _is_stopped = False
+
+    def __enter__(self) -> Self:
         """Connect to the cluster, and check PyTorch and the code on each node.
 
         Raises:
             UserError: If Ray is not installed, no cluster can be used at the address,
                 or a node has another PyTorch version.
         """
-        import torch
-
-        address, self._is_stopped = _address(), False
+        address = _address()
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         with status(f"connecting to the Ray cluster at {address}"):
             _probe(address)
             _connect(address)
-            self._needs = _Requirements(torch.__version__, _code_hash(PACKAGE))
+            self._needs = _Requirements(
+                torch=provenance.version("torch"), code=_code_hash(PACKAGE)
+            )
             try:
                 self.processors = _check_nodes(self._needs)
                 self.workers = _cpus()
             except BaseException:
                 self.__exit__()
                 raise
-
-    def __enter__(self) -> "RayExecutor":
-        """Return this executor."""
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -112,7 +115,7 @@ class RayExecutor:
         *,
         ahead: int,
     ) -> Iterator[Result]:
-        """Run a function for each task; see `Executor`.
+        """Run a function for each task; see `Executor.run`.
 
         Nodes may join and leave. An attempt whose worker or node is lost is yielded,
         and repeated up to `MAX_TRIES` times.
@@ -130,8 +133,8 @@ class RayExecutor:
         waiting, repeated = iter(tasks), deque[Task]()
         tries: Counter[str] = Counter()
         running: dict[Any, Task] = {}
-        updated = time.monotonic()
-        while True:
+        while not self._is_stopped:
+            self.workers = _cpus()
             while len(running) < self.workers + ahead:
                 task = repeated.popleft() if repeated else next(waiting, None)
                 if task is None:
@@ -141,18 +144,16 @@ class RayExecutor:
                 running[ref] = task
             if not running:
                 return
-            ready, _ = ray.wait([*running], timeout=1)
-            if time.monotonic() > updated + 1:
-                self.workers, updated = _cpus(), time.monotonic()
-            for ref in ready:
+            # A short wait, because `stop` may be called meanwhile.
+            for ref in ray.wait([*running], timeout=0.5)[0]:
                 task = running.pop(ref)
                 tries[task.key] += 1
-                result = _result(ref, task, tries[task.key])
+                result = _result(ref, task, final=tries[task.key] == MAX_TRIES)
                 if not result.final:
                     repeated.append(task)
                 yield result
-            if self._is_stopped:
-                return
+        for ref in ray.wait([*running], num_returns=len(running), timeout=0)[0]:
+            yield _result(ref, running[ref], final=False)
 
     def stop(self) -> None:
         """Let `run` yield the results that have arrived, and end."""
@@ -290,30 +291,35 @@ def _check_nodes(needs: _Requirements) -> frozenset[str]:
     return frozenset(processors)
 
 
-def _result(ref: Any, task: Task, attempt: int) -> Result:  # noqa: ANN401
-    """Return the result of a task, whose attempts are counted from 1."""
+def _result(ref: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
+    """Return the result of a task that has ended.
+
+    Args:
+        ref: Ray's reference to the value.
+        task: The task.
+        final: Whether it is not tried again if its worker or node was lost.
+
+    Raises:
+        NodeError: If its node cannot compute the same as this machine.
+    """
     import ray
     from ray import exceptions
 
     try:
         return Result(task, value=ray.get(ref))
-    except exceptions.RayTaskError as error:
-        cause = error.cause
-        if isinstance(cause, NodeError):
-            raise cause from None
-        if isinstance(cause, USER_ERRORS):
-            return Result(task, error=str(cause))
-        summary = f"{type(cause).__name__}: {cause}"
-        return Result(task, error=summary, traceback=str(error))
+    except exceptions.RayTaskError as error:  # an error of the function
+        if isinstance(error.cause, NodeError):
+            raise error.cause from None
+        return failure(task, error.cause)
     except exceptions.NodeDiedError:
         reason = "its node was lost"
     except exceptions.WorkerCrashedError:
         reason = "its worker was killed"
     except exceptions.OutOfMemoryError:
-        reason = "its worker was killed because the memory of its node was full"
+        reason = "its worker was killed because its node ran out of memory"
     except exceptions.RayError as error:  # such as a result that its node has not sent
-        reason = str(error).splitlines()[0]
-    return Result(task, error=reason, final=attempt == MAX_TRIES)
+        reason = str(error).partition("\n")[0]
+    return Result(task, error=reason, final=final)
 
 
 # The functions below run on the nodes.
@@ -339,13 +345,13 @@ def _check(needs: _Requirements) -> str:
         NodeError: If the node has another PyTorch version, or imports other code.
     """
     import ray
-    import torch
 
     name = ray.util.get_node_ip_address()
-    if torch.__version__ != needs.torch:
+    version = provenance.version("torch")
+    if version != needs.torch:
         raise NodeError(
-            f"node {name} has PyTorch {torch.__version__}, but this machine has "
-            f"{needs.torch}: install the same version, or stop this node"
+            f"node {name} has PyTorch {version}, but this machine has {needs.torch}: "
+            "install the same version, or stop this node"
         )
     if _code_hash(PACKAGE) != needs.code:
         raise NodeError(
