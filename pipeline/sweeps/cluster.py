@@ -30,6 +30,8 @@ from pipeline.terminal import status
 from pipeline.tracking import provenance
 
 if TYPE_CHECKING:
+    from ray import ObjectRef
+
     from pipeline.datasets import Dataset
 
 CONNECT_SECONDS = 12  # until a cluster must have answered; Ray itself waits 20 s
@@ -129,7 +131,9 @@ class RayExecutor(Executor):
         from pipeline.datasets import Dataset
 
         call = ray.remote(num_cpus=1, max_retries=0)(_call)
-        stored = {name: ray.put(Dataset.read(path)) for name, path in data.items()}
+        # In a tuple: Ray copies an argument of its own to the node, and never frees it
+        # if this process is killed. After a few such copies, a node runs no more tasks.
+        stored = {name: (ray.put(Dataset.read(path)),) for name, path in data.items()}
         waiting, repeated = iter(tasks), deque[Task]()
         tries: Counter[str] = Counter()
         running: dict[Any, Task] = {}
@@ -327,15 +331,22 @@ def _result(ref: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
 
 def _call(
     function: Callable[..., Any],
-    data: "Dataset",
+    stored: "tuple[ObjectRef[Dataset]]",
     arguments: dict[str, Any],
     needs: _Requirements,
-) -> Any:  # noqa: ANN401
-    """Call a function on a node that has joined at any time."""
+) -> object:
+    """Call a function on a node that may have joined after the others were checked."""
     _check(needs)
-    # Arrays from Ray's object store are read-only; training does not write to them.
+    # Arrays of Ray's object store are read-only; training does not write to them.
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-    return function(data, **arguments)
+    return function(_load(*stored), **arguments)
+
+
+@functools.lru_cache(2)
+def _load(ref: "ObjectRef[Dataset]") -> "Dataset":
+    import ray
+
+    return ray.get(ref)
 
 
 def _check(needs: _Requirements) -> str:
