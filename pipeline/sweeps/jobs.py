@@ -7,14 +7,17 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import ConfigError
 from pipeline.cli import HYPERPARAMETERS, Command, TrainConfig, run_name, validate
 from pipeline.files import printable
+
+if TYPE_CHECKING:
+    from pipeline.sweeps.outcomes import Outcome
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,33 @@ def _dataset_name(dataset: str) -> str:
     return datasets.file_name(dataset)
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The plan of a sweep whose jobs are known; `Search` is the other plan."""
+
+    jobs: Sequence[Job]
+
+    def expected(self) -> Sequence[Job]:
+        """Return jobs that resemble those that `suggest` will yield: none."""
+        return ()
+
+    def suggest(self) -> Iterator[Job]:
+        """Yield more jobs, which depend on the outcomes so far: none."""
+        return iter(())
+
+    def add(self, outcome: "Outcome") -> None:
+        """Use the outcome of a job for suggestions."""
+
+
 def combine(command: Command) -> list[Job]:
-    """Return a job for each combination of the swept values, without duplicates."""
+    """Return a job for each combination of the swept values, without duplicates.
+
+    For a search, each interval has one of its values.
+    """
     swept = command.swept
     values = {**command.values, "run_name": None}  # the name of the sweep
-    keys = [key for key in HYPERPARAMETERS if key in swept] or ["seed"]
+    varied = {*swept, *command.intervals}
+    keys = [key for key in HYPERPARAMETERS if key in varied] or ["seed"]
     rows = itertools.product(*(swept.get(key, [values[key]]) for key in keys))
     settings = [{**values, **dict(zip(keys, row, strict=True))} for row in rows]
     jobs = [Job.of(setting, keys) for setting in settings]

@@ -73,19 +73,26 @@ class SweepRecord:
         """Return the outcomes in the order of the jobs, not in that of their end."""
         return [self.outcomes[job.name] for job in jobs if job.name in self.outcomes]
 
-    def find(self, job: Job, finished: Mapping[str, RecordedRun]) -> RecordedRun | None:
+    def find(
+        self,
+        job: Job,
+        finished: Mapping[str, RecordedRun],
+        processors: Iterable[str],
+    ) -> RecordedRun | None:
         """Return a finished run of the store that equals the training of a job.
 
         Args:
             job: The job.
             finished: The finished training runs of the store, by identity.
+            processors: The processors that would train it.
         """
-        processors = {run.tags["processor"] for run in finished.values()}
         identities = (self._identity(job, processor=each) for each in processors)
         return next((finished[each] for each in identities if each in finished), None)
 
-    def reuse(self, job: Job, source: RecordedRun) -> Outcome | None:
-        """Record a job as a copy of a run; None if its files are lost or damaged."""
+    def reuse(self, job: Job, source: RecordedRun | None) -> Outcome | None:
+        """Record a job as a copy of a run, unless its files are lost or damaged."""
+        if source is None:
+            return None
         try:
             training = FinishedTraining.read(source.folder / "train")
         except (OSError, UserError):

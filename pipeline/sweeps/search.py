@@ -1,0 +1,161 @@
+"""Suggests the values of a search with Optuna, and gives it their mean accuracy.
+
+It trains and records nothing. Optuna's journal is the only state of a search.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from pipeline import UserError
+from pipeline.cli import Interval
+from pipeline.sweeps.jobs import Job
+from pipeline.sweeps.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+
+DIGITS = 4  # significant ones of a suggested value: the name of a run contains them
+SEEDS = 2**32  # of NumPy
+
+
+class Search:
+    """The jobs of a search: all combinations for each suggestion.
+
+    If one of its training runs fails, a suggestion stays open in the journal, like one
+    that was interrupted: Optuna avoids its neighbourhood, and the next process of the
+    search trains it again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        grid: Sequence[Job],
+        intervals: Mapping[str, Interval],
+        trials: int,
+    ) -> None:
+        """Start a search, or continue that of a journal.
+
+        Args:
+            path: The journal; no other process writes to it.
+            grid: The combinations that are trained for each suggestion.
+            intervals: The numbers that are suggested, by key.
+            trials: The number of suggestions, with those in the journal.
+
+        Raises:
+            UserError: If a combination is invalid, because all suggestions would fail.
+        """
+        if problems := [problem for job in grid for problem in job.problems]:
+            raise UserError("\n  ".join(["a search needs valid values", *problems]))
+        self._grid, self._intervals, self._trials = grid, intervals, trials
+        self._known: dict[str, Job] = {}  # by name
+        self._accuracies: dict[str, float] = {}  # by the name of the job
+        self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
+        self._count = 0  # suggestions
+        self._study = _open_study(path, seed=grid[0].values["seed"])
+        self._space = {key: _distribution(each) for key, each in intervals.items()}
+        self._restore()
+
+    def _restore(self) -> None:
+        from optuna.trial import TrialState
+
+        for trial in self._study.trials:
+            if trial.state == TrialState.COMPLETE:
+                self._add(trial.params)
+            elif trial.state == TrialState.RUNNING:
+                if trial.params.keys() == self._space.keys():
+                    self._open[trial.number] = self._add(trial.params)
+                else:  # killed while Optuna suggested it
+                    self._study.tell(trial.number, state=TrialState.FAIL)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs of the suggestions so far."""
+        return [*self._known.values()]
+
+    def expected(self) -> list[Job]:
+        """Return jobs like those that will be suggested, for estimates.
+
+        They have the ends of the intervals, so their mean and maximum are right.
+        """
+        ends = [
+            self._combine({key: getattr(x, end) for key, x in self._intervals.items()})
+            for end in ("high", "low")
+        ]
+        rest = range(self._trials - self._count)
+        return [job for index in rest for job in ends[index % 2]]
+
+    def suggest(self) -> Iterator[Job]:
+        """Yield the jobs of new suggestions.
+
+        A suggestion is made when its first job is needed; it can equal an earlier one.
+        """
+        while self._count < self._trials:
+            trial = self._study.ask(self._space)
+            names = self._open[trial.number] = self._add(trial.params)
+            yield from (self._known[name] for name in names)
+
+    def add(self, outcome: Outcome) -> None:
+        """Add the outcome of a job; tell Optuna the means of finished suggestions."""
+        if not outcome.error:
+            self._accuracies[outcome.job.name] = outcome.accuracy
+            self._tell()
+
+    def _tell(self) -> None:
+        for number, names in [*self._open.items()]:
+            if self._accuracies.keys() >= {*names}:
+                mean = fmean(self._accuracies[name] for name in names)
+                self._study.tell(number, mean)
+                del self._open[number]
+
+    def _add(self, params: Mapping[str, Any]) -> list[str]:
+        """Count a suggestion; return the names of its jobs."""
+        self._count += 1
+        values = {key: _round(params[key], self._intervals[key]) for key in self._space}
+        jobs = {job.name: job for job in self._combine(values)}
+        self._known = jobs | self._known
+        return [*jobs]
+
+    def _combine(self, values: Mapping[str, Any]) -> list[Job]:
+        return [Job.of({**job.values, **values}, job.swept) for job in self._grid]
+
+
+def _open_study(path: Path, *, seed: int) -> "Study":
+    """Open the journal, from which the traces of a kill are removed."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+    Path(f"{path}.lock").unlink(missing_ok=True)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(path))),
+        study_name="search",
+        direction="maximize",
+        load_if_exists=True,
+    )
+    # With the same seed, a process would repeat the suggestions of the one before.
+    seed = (seed + len(study.trials)) % SEEDS
+    study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+    return study
+
+
+def _distribution(interval: Interval) -> "BaseDistribution":
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    low, high, log = interval.low, interval.high, interval.log
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=log)
+    return FloatDistribution(low, high, log=log)
+
+
+def _round(value: float, interval: Interval) -> int | float:
+    """Round a float to few digits, but not beyond the ends of its interval."""
+    if isinstance(value, int):
+        return value
+    return min(max(float(f"{value:.{DIGITS}g}"), interval.low), interval.high)
