@@ -36,10 +36,12 @@ class Estimate:
     @property
     def seconds(self) -> float:
         """The time until the last result."""
-        return START + self.work / min(self.workers, self.count)
+        return START + self.work / max(1, min(self.workers, self.count))
 
     def __str__(self) -> str:
         """Describe the sweep, such as "15 training runs, 2 at a time: about 30 s"."""
+        if not self.count:
+            return "nothing to train"
         runs = "1 training run" if self.count == 1 else f"{self.count:,} training runs"
         workers = f", {self.workers} at a time" if self.workers > 1 else ""
         space = f", {format_bytes(self.bytes)} of disk space" if self.bytes else ""
@@ -103,7 +105,7 @@ class TimeLeft:
     def __init__(self, expected: Estimate) -> None:
         """Start the clock."""
         self._expected = expected
-        self._prior = expected.work * min(1, expected.workers / expected.count)
+        self._prior = expected.work * min(1, expected.workers / max(1, expected.count))
         self._done = 0.0
         self._start = time.monotonic()
         self._end = self._start + expected.seconds

@@ -49,7 +49,7 @@ class Progress:
         """Print a line for a training run that finished or failed."""
         self._ended += 1
         self._failed += bool(outcome.error)
-        if not outcome.job.problems:
+        if not (outcome.job.problems or outcome.reused):
             self._time_left.add(outcome.job)
         count = f"({self._ended:,} of {self._total:,})"
         if outcome.error:

@@ -180,9 +180,7 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
     ):
         save_model(path, new_network(20), metadata)
         text = " ".join(workspace.call("inspect", against=f"{path}").split())
-        assert (
-            f"Both networks are tested on the test images of {warning}" in text
-        )
+        assert f"Both networks are tested on the test images of {warning}" in text
     answers = workspace.outputs / "answers" / "against"
     assert {path.name for path in answers.iterdir()} == {"matches.csv", "matches.png"}
 
