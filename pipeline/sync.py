@@ -2,7 +2,8 @@
 
 Reads MLflow's store in outputs/; first, orphaned runs are marked as killed. Takes two
 seconds per run, or 0.1 s if an unchanged copy is already on the server. A copy has the
-tag `copy.of` with the id of its original; metrics, files and times are the same.
+tag `copy.of` with the id of its original; metrics, files and times are the same. With
+run=, only this run and, if it is a sweep, its training runs are copied.
 """
 
 from pipeline import ConfigError
@@ -11,15 +12,18 @@ from pipeline.paths import store_dir
 
 
 def sync(cfg: SyncConfig) -> None:
-    """Copy the missing runs, and print how many are on the server."""
+    """Copy what is missing on the server, and print where or how much is there."""
     if cfg.server is None:
         raise ConfigError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
     from pipeline import tracking
 
-    addresses = tracking.sync_runs(store=store_dir(), server=cfg.server)
-    print(f"runs on {cfg.server}, identical to the local ones: {len(addresses)}")
+    addresses = tracking.sync_runs(store=store_dir(), server=cfg.server, run=cfg.run)
+    if cfg.run:
+        print(f"copy   {[*addresses.values()][-1]}")
+    else:
+        print(f"runs on {cfg.server}, identical to the local ones: {len(addresses)}")
 
 
 if __name__ == "__main__":

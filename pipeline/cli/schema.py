@@ -164,10 +164,9 @@ class InspectConfig(ModelConfig, RecordedConfig):
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
         """Refuse the options of recording with a question, which records nothing."""
-        for key in QUESTION_KEYS:
-            if values.get(key):
-                reason = f"has no effect with {key}, which records nothing"
-                return dict.fromkeys(("tracking", "server"), reason)
+        for key in filter(values.get, QUESTION_KEYS):
+            reason = f"has no effect with {key}, which records nothing"
+            return dict.fromkeys(("tracking", "server"), reason)
         return super().ignored(values)
 
 
@@ -175,6 +174,7 @@ class SyncConfig(StageConfig):
     """Options of the stage sync."""
 
     server: Server
+    run: Text | None
 
 
 class UiConfig(StageConfig):

@@ -94,15 +94,32 @@ def find_run(store: "Store", text: str) -> "Run":
     return runs[0]
 
 
-def sync_runs(*, store: Path, server: str) -> dict[str, str]:
-    """Copy all closed runs to a server; see `mirror.mirror_runs`.
+def sync_runs(*, store: Path, server: str, run: str | None) -> dict[str, str]:
+    """Copy a run and its children, or all closed runs, to a server.
+
+    Args:
+        store: The folder of the embedded store.
+        server: The address of the server.
+        run: The id of the run, the first characters of its id, or its name.
+
+    Returns:
+        The address of each copy by the id of the original; that of `run` is last.
 
     Raises:
-        UserError: If nothing has been recorded yet, or the store cannot be opened.
+        UserError: If nothing has been recorded yet, there is no such run, or it cannot
+            be copied.
         OSError: If the server does not accept them.
     """
-    open_existing_store(store).mark_orphaned_runs_killed()
-    return mirror.mirror_runs(store, server)
+    opened = open_existing_store(store)
+    from pipeline.tracking.mirror_copy import copy_runs
+
+    with quiet():
+        opened.mark_orphaned_runs_killed()
+        run_id = find_run(opened, run).info.run_id if run else None
+        addresses = copy_runs(opened, server, run_id)
+    if run_id and run_id not in addresses:
+        raise UserError(f"run {run_id} is still running, or its copy was deleted")
+    return addresses
 
 
 def open_existing_store(folder: Path) -> "Store":
