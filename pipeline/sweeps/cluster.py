@@ -8,6 +8,7 @@ import functools
 import hashlib
 import logging
 import os
+import pickle
 import shutil
 import signal
 import socket
@@ -310,7 +311,7 @@ def _result(ref: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
     from ray import exceptions
 
     try:
-        return Result(task, value=ray.get(ref))
+        return Result(task, value=pickle.loads(ray.get(ref)))
     except exceptions.RayTaskError as error:  # an error of the function
         if isinstance(error.cause, NodeError):
             raise error.cause from None
@@ -334,12 +335,15 @@ def _call(
     stored: "tuple[ObjectRef[Dataset]]",
     arguments: dict[str, Any],
     needs: _Requirements,
-) -> object:
-    """Call a function on a node that may have joined after the others were checked."""
+) -> bytes:
+    """Call a function on a node that may have joined after the others were checked.
+
+    Its result is pickled, because Ray's own arrays are read-only.
+    """
     _check(needs)
-    # Arrays of Ray's object store are read-only; training does not write to them.
+    # Nor can the images be written to, and training does not write to them.
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-    return function(_load(*stored), **arguments)
+    return pickle.dumps(function(_load(*stored), **arguments))
 
 
 @functools.lru_cache(2)
