@@ -5,11 +5,8 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from operator import attrgetter
-from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -22,7 +19,6 @@ from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.pages import VIEW
 from pipeline.tracking.store import open_store
 
-ROOT = Path(__file__).resolve().parents[2]
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
 POINTS = int(os.environ.get("POINTS", "2"))  # how many servers and clients are killed
 
@@ -276,46 +272,3 @@ def test_copying_that_is_killed_at_any_point_loses_and_duplicates_nothing(
         assert_equal(synced.outputs, server, tmp_path / str(point), count=4)
     interrupted = -signal.SIGKILL if killed == "client" else 1
     assert {*statuses} <= {0, interrupted} and interrupted in statuses
-
-
-# As in a notebook: no `if __name__ == "__main__"`, and a run of the user is open.
-SCRIPT = """
-import sys, threading
-import mlflow
-from pipeline.train import train
-
-def start(seed):
-    settings = {"dataset": "digits", "epochs": 1, "seed": seed}
-    thread = threading.Thread(target=train, kwargs=settings)
-    thread.start()
-    return thread
-
-mlflow.set_tracking_uri(sys.argv[1])
-mlflow.set_experiment("mine")
-with mlflow.start_run():
-    for thread in [start(seed) for seed in (1, 2)]:
-        thread.join()
-    mlflow.log_metric("mine", 1)
-"""
-
-
-def test_a_script_with_its_own_run_trains_in_threads_and_copies_each_run_once(
-    project, server, tmp_path
-):
-    (tmp_path / "script.py").write_text(SCRIPT)
-    environment = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": str(project.outputs)}
-    done = subprocess.run(
-        [sys.executable, tmp_path / "script.py", server.url],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
-    runs = project.runs()
-    assert sorted(run.data.params["seed"] for run in runs) == ["1", "2"]
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    assert {*copies_on(server)} == {run.info.run_id for run in runs}
-    client = MlflowClient(server.url)
-    experiment = client.get_experiment_by_name("mine")
-    (mine,) = client.search_runs([experiment.experiment_id])
-    assert mine.data.metrics == {"mine": 1} and not mine.data.params

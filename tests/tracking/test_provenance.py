@@ -1,22 +1,24 @@
 import subprocess
-import sys
 import tomllib
 
+import pytest
 from mlflow.artifacts import load_text
 
 from pipeline import paths
 from pipeline.tracking import provenance
-from pipeline.tracking.store import open_store
 
-RECORD = """
-import sys
-from pathlib import Path
-from pipeline import tracking
 
-tracker = tracking.open_tracker("mlflow", Path(sys.argv[1]), server=None)
-with tracker.start_run(name="a name", params={}, tags={}, lease="digest/one"):
-    pass
-"""
+@pytest.fixture
+def use_repository(monkeypatch):
+    """Return a function that selects another repository, as a new process would."""
+
+    def use(root):
+        monkeypatch.setattr(provenance, "ROOT", root)
+        for cached in (provenance.code_diff, provenance._commit):
+            cached.cache_clear()
+
+    yield use
+    use(paths.ROOT)
 
 
 def test_packages_can_be_installed_in_another_environment():
@@ -31,7 +33,7 @@ def test_packages_can_be_installed_in_another_environment():
 
 
 def test_code_that_is_not_committed_is_recorded_as_a_patch(
-    clone_project, store, tmp_path
+    clone_project, use_repository, store, client, start_run, tmp_path
 ):
     clone = clone_project(tmp_path / "clone").outputs.parent
 
@@ -39,13 +41,14 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
         return subprocess.check_output(["git", *arguments], cwd=clone, text=True)
 
     def record():
-        subprocess.run([sys.executable, "-c", RECORD, store], cwd=clone, check=True)
-        (run,) = open_store(store).search("")
-        return run
+        use_repository(clone)
+        with start_run(store) as run:
+            pass
+        return client.get_run(run.id)
 
     clean = record()
     assert clean.data.tags["git.dirty"] == "false"
-    assert not open_store(store).client.list_artifacts(clean.info.run_id)
+    assert not client.list_artifacts(clean.info.run_id)
 
     for name in ("README.md", "pipeline/exercise.ipynb"):
         (clone / name).write_text("not code")
@@ -68,15 +71,13 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
 
 
 def test_a_package_inside_the_repository_of_another_project_has_no_commit(
-    small_package, monkeypatch
+    small_package, use_repository
 ):
     repository = small_package.parent
     (repository / "other.py").touch()
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
     for command in (["init", "-q"], ["add", "other.py"], ["commit", "-qm", "other"]):
         subprocess.run(["git", *identity, *command], cwd=repository, check=True)
-    monkeypatch.setattr(provenance, "ROOT", repository)
-    provenance._commit.cache_clear()
+    use_repository(repository)
     tags = provenance.tags()
-    provenance._commit.cache_clear()
     assert tags["git.commit"] == "none" and "git.dirty" not in tags

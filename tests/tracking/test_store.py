@@ -50,11 +50,8 @@ def test_a_store_that_was_moved_without_its_artifacts_is_refused_with_the_remedy
         open_store(tmp_path / "moved")
 
 
-@pytest.mark.parametrize("name", ["moved", "mit Leerzeichen, ü, # und ?", "x" * 200])
-def test_a_store_that_was_moved_finds_its_artifacts_again(
-    recorded, tmp_path, name, capsys
-):
-    folder = tmp_path / name
+def test_a_store_that_was_moved_finds_its_artifacts_again(recorded, tmp_path, capsys):
+    folder = tmp_path / ("mit Leerzeichen, ü, # und ? " + "x" * 170)
     shutil.copytree(recorded, folder)
     store = open_store(folder)
     (run,) = store.search("tags.claim = 'digest/one'")
@@ -88,9 +85,7 @@ def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store, trac
         partial(tracker.leases, "digest/"),
         tracking.serve_ui(store, run=None).__enter__,
     ):
-        with pytest.raises(
-            OSError, match=r"^cannot read .*mlflow\.db: .*no such table"
-        ):
+        with pytest.raises(OSError, match=r"^cannot read .*\.db: .*no such table"):
             read()
 
 
@@ -110,12 +105,8 @@ def test_variables_that_other_programs_set_do_not_redirect_a_run(
 def test_a_tracking_uri_of_another_store_is_named_as_not_used(
     store, monkeypatch, capsys
 ):
-    for address in (
-        "",
-        "http://127.0.0.1:9",
-        f"sqlite:///{store}/mlflow.db",
-        f"{store}/mlflow.db",
-    ):
+    own = f"{store}/mlflow.db"
+    for address in ("", "http://127.0.0.1:9", own, f"sqlite:///{own}"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         tracking.open_tracker("mlflow", store, server=None)
     assert not capsys.readouterr().out
@@ -123,7 +114,7 @@ def test_a_tracking_uri_of_another_store_is_named_as_not_used(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         tracking.open_tracker("mlflow", store, server=None)
         printed = " ".join(capsys.readouterr().out.split())
-        assert printed.startswith(f"runs are recorded in {store}/mlflow.db, not in")
+        assert printed.startswith(f"runs are recorded in {own}, not in")
         assert "secret" not in printed
 
 
@@ -163,9 +154,7 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
             recorded = tracking.find_training_run(text, store=store)
             assert recorded.run_id == run.id
             assert (recorded.folder / "train" / "model.safetensors").exists()
-    with pytest.raises(
-        UserError, match="'twice' matches several runs: enter one"
-    ) as error:
+    with pytest.raises(UserError, match="'twice' matches several runs: ") as error:
         tracking.find_training_run("twice", store=store)
     assert all(f"{run.id} (twice)" in str(error.value) for run in runs[2:])
     for text in ("0" * 32, "%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):

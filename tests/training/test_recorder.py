@@ -2,11 +2,12 @@ import json
 
 import pytest
 
-from pipeline import tracking, training
+from pipeline import training
 from pipeline.model import fit_detector, load_trained_model, snapshot, tensors_sha256
-from pipeline.tracking.store import open_store
-from pipeline.training import Epoch, EpochState, FinishedTraining, Recorder
+from pipeline.tracking import Run
+from pipeline.training import Epoch, EpochState, FinishedTraining
 from pipeline.training.finished import METRICS
+from pipeline.training.recorder import log_weights
 
 VALUES = dict(zip(METRICS, (0.4, 0.9, 0.3, 0.8), strict=True))
 
@@ -23,10 +24,8 @@ def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network,
     states = [EpochState(epoch, snapshot(network), 1000) for epoch in epochs]
     finished = FinishedTraining.of(states, network, few)
     detector = fit_detector(network, few.train.images, few.train.labels)
-    sha256, final = (
-        finished.write(tmp_path, detector, {}, run_id=None),
-        finished.metrics(),
-    )
+    sha256 = finished.write(tmp_path, detector, {}, run_id=None)
+    final = finished.metrics()
     assert tensors_sha256(snapshot(network)) == sha256
     assert load_trained_model(tmp_path / "model.safetensors").sha256 == sha256
     scores = {"val/best_accuracy": 0.4, "val/best_epoch": 1}
@@ -45,18 +44,20 @@ def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network,
     assert run == {"run_id": None, "seconds": [0.1, 0.1], "times": times}
 
 
-@pytest.mark.parametrize("epochs", [1, 20, 21, 39, 100])
-def test_a_training_run_has_at_most_21_images(tmp_path, empty_store, network, epochs):
-    empty_store(tmp_path)
-    tracker = tracking.open_tracker("mlflow", tmp_path, server=None)
-    with (
-        tracker.start_run(name="a", params={}, tags={}, lease="digest/one") as run,
-        Recorder.open(run, epochs) as recorder,
-    ):
-        for number in range(epochs + 1):
-            epoch = Epoch(number, VALUES, 0.1)
-            recorder.add(EpochState(epoch, snapshot(network), 1000))
-    files = open_store(tmp_path).client.list_artifacts(run.id, "images")
-    steps = {int(file.path.split("+")[2]) for file in files}
-    assert len(steps) <= 21 and {0, epochs} <= steps
-    assert epochs > 20 or steps == {*range(epochs + 1)}
+class Images(Run):
+    """A run that keeps the steps of its images only."""
+
+    def __init__(self):
+        self.steps = []
+
+    def log_image(self, name, image, step):
+        self.steps.append(step)
+
+
+@pytest.mark.parametrize(("epochs", "interval"), [(1, 1), (20, 1), (21, 2), (100, 5)])
+def test_a_training_run_has_at_most_21_images(network, epochs, interval):
+    run, tensors = Images(), snapshot(network)
+    for number in range(epochs + 1):
+        log_weights(run, EpochState(Epoch(number, {}, 0.1), tensors, 1000), epochs)
+    assert len(run.steps) <= 21
+    assert run.steps == sorted({*range(0, epochs + 1, interval), epochs})

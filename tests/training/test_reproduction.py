@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.files import file_sha256
-from pipeline.model import load_trained_model, save_model
-from pipeline.model.storage import load_network
+from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance, sources
 from pipeline.training import RecordedTraining, loop
 
@@ -41,16 +40,6 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
     assert again.info.run_name == "hidden=8 seed=1 dataset=digits epochs=2 again"
     assert again.data.tags["reproduces"] == workspace.run_id()
     assert again.data.tags["reproduced"] == "true"
-
-
-def test_metadata_that_is_no_hyperparameter_does_not_prevent_a_reproduction(workspace):
-    recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
-    path = recorded.folder / "train" / "model.safetensors"
-    content, (network, metadata) = path.read_bytes(), load_network(path)
-    save_model(path, network, metadata | {"a later key": 1})
-    printed = workspace.call("train", reproduce=workspace.run_id())
-    path.write_bytes(content)
-    assert "reproduced byte for byte" in printed
 
 
 def test_damaged_metrics_are_refused_before_the_training(workspace):
