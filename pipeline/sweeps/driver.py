@@ -4,28 +4,31 @@ Its folder is outputs/sweeps/<digest of settings, data and code>-<random>/. Afte
 interruption of any kind, the same command continues in this folder.
 """
 
-import hashlib
 import itertools
-import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from pipeline import UserError, files
-from pipeline.cli import HYPERPARAMETERS, Command, committed_defaults
-from pipeline.files import printable
+from pipeline import UserError
+from pipeline.cli import HYPERPARAMETERS, Command
 from pipeline.paths import store_dir
 from pipeline.process import RESUME
-from pipeline.sweeps.data import DataFile, prepare_data
+from pipeline.sweeps.data import prepare_data
 from pipeline.sweeps.estimate import Estimate, estimate
 from pipeline.sweeps.executor import Executor, Task
+from pipeline.sweeps.identity import (
+    RESULTS,
+    common_values,
+    digest,
+    is_finished,
+    open_folder,
+    read_plan,
+    sweep_name,
+)
 from pipeline.sweeps.jobs import Grid, Job, combine
 from pipeline.sweeps.outcomes import Outcome, ResultsFile
 from pipeline.sweeps.progress import show_progress
@@ -38,8 +41,6 @@ if TYPE_CHECKING:
     from pipeline.sweeps.search import Search
     from pipeline.tracking import RecordedRun, Tracker
 
-MAX_VALUES = 8  # of a key in the name of a sweep
-RESULTS, SEARCH = "results.jsonl", "search.log"  # in the folder of a sweep
 TRAINING = "pipeline.training.task"  # the module that workers import first
 
 
@@ -50,16 +51,16 @@ def run_sweep(command: Command) -> None:
         UserError: If jobs are invalid or failed; the others are trained first.
     """
     grid = combine(command)
-    name = command.values["run_name"] or sweep_name(grid, command)
+    name = command.values["run_name"] or sweep_name(grid, command.intervals)
     print(wrap(f"sweep {name}"), flush=True)
     grid, data = prepare_data(grid)
     valid = [job for job in grid if not job.problems]
-    values, digest = valid[0].values, _digest(grid, data, command)
+    values, identity = valid[0].values, digest(grid, data, command.intervals)
     with ExitStack() as stack:
-        folder = stack.enter_context(_open_folder(digest, grid, command))
-        plan, results = _read_plan(folder, grid, command), ResultsFile(folder / RESULTS)
+        folder = stack.enter_context(open_folder(identity, grid, command))
+        plan, results = read_plan(folder, grid, command), ResultsFile(folder / RESULTS)
         workload, executor = [*plan.jobs, *plan.expected()], None
-        if not _is_finished(plan, folder):
+        if not is_finished(plan, folder):
             # The workers import PyTorch while this process imports MLflow.
             executor = stack.enter_context(_new_executor(values, workload))
         with status("loading PyTorch"):
@@ -77,7 +78,7 @@ def run_sweep(command: Command) -> None:
         with tracker.start_run(
             name=name,
             # Without swept values: as text (5,10), MLflow could not plot them.
-            params=_common_values(valid),
+            params=common_values(valid),
             tags={"kind": "sweep", "sweep": folder.name},
             lease=lease,
         ) as run:
@@ -273,78 +274,3 @@ def _print_finished(record: "SweepRecord", jobs: Sequence[Job], *, title: str) -
     if not (record.folder / "sweep.csv").exists():
         report.write()
     report.print()
-
-
-def sweep_name(jobs: Sequence[Job], command: Command) -> str:
-    """Return the options of a sweep, such as "hidden=5,10 seed=1,2,3 epochs=5".
-
-    If a key has more than `MAX_VALUES` values, only the first two and the last appear;
-    an interval appears as "hidden=4..128".
-    """
-    swept = {}
-    for key in jobs[0].swept:
-        values = list(dict.fromkeys(job.tags[key] for job in jobs))
-        if len(values) > MAX_VALUES:
-            values = [*values[:2], "…", values[-1]]
-        swept[key] = ",".join(values)
-    for key, interval in command.intervals.items():
-        swept[key] = f"{interval.low}..{interval.high}"
-    default_values = committed_defaults()
-    others = {k: v for k, v in _common_values(jobs).items() if v != default_values[k]}
-    return printable(" ".join(f"{k}={v}" for k, v in {**swept, **others}.items()))
-
-
-def _common_values(jobs: Sequence[Job]) -> dict[str, Any]:
-    """Return the displayed hyperparameters that all jobs have in common."""
-    job = next(job for job in jobs if not job.problems)
-    return {key: job.displayed[key] for key in HYPERPARAMETERS if key not in job.swept}
-
-
-def _digest(jobs: Sequence[Job], data: Mapping[str, DataFile], command: Command) -> str:
-    """Return a digest that identifies a sweep: settings, data, code and PyTorch."""
-    from pipeline.tracking import provenance, sources
-
-    keys = (*HYPERPARAMETERS, "tracking", "again")
-    settings = sorted(str([job.values[key] for key in keys]) for job in jobs)
-    intervals = sorted(map(str, command.intervals.items()))
-    hashes = {name: file.sha256 for name, file in data.items()}
-    versions = [sources.training_hashes(), provenance.version("torch")]
-    identity = [list(jobs[0].swept), settings, intervals, hashes, versions]
-    text = json.dumps(identity, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-@contextmanager
-def _open_folder(digest: str, grid: Sequence[Job], command: Command) -> Iterator[Path]:
-    """Lock the folder of a sweep: the latest with this digest, or a new one.
-
-    If the jobs are to be trained again, a finished sweep is not continued.
-    """
-    sweeps = store_dir() / "sweeps"
-    waiting = "waiting for another process, which is running the same sweep"
-    with files.lock(sweeps / f".{digest}.lock", waiting=waiting):
-        existing = sorted(sweeps.glob(f"{digest}-*"), key=os.path.getmtime)
-        folder = existing[-1] if existing else None
-        if folder and command.values["again"]:
-            plan = _read_plan(folder, grid, command)
-            folder = None if _is_finished(plan, folder) else folder
-        folder = folder or sweeps / f"{digest}-{uuid4().hex[:4]}"
-        with files.lock(folder / "lock", waiting=waiting):
-            yield folder
-
-
-def _read_plan(folder: Path, grid: Sequence[Job], command: Command) -> "Grid | Search":
-    """Return the plan of a sweep; that of a search depends on its journal."""
-    if not command.intervals:
-        return Grid(grid)
-    from pipeline.sweeps.search import Search
-
-    trials = command.values["trials"]
-    return Search(folder / SEARCH, grid, command.intervals, trials)
-
-
-def _is_finished(plan: "Grid | Search", folder: Path) -> bool:
-    """Return whether all jobs are trained."""
-    results = ResultsFile(folder / RESULTS)
-    valid = [job for job in plan.jobs if not job.problems]
-    return results.contains(valid) and not plan.expected()

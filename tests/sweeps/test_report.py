@@ -5,7 +5,7 @@ import re
 import pytest
 
 from pipeline.cli import defaults
-from pipeline.sweeps.driver import sweep_name
+from pipeline.sweeps.identity import sweep_name
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
 from pipeline.sweeps.report import describe, summarize
