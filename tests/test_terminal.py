@@ -1,5 +1,6 @@
 import sys
 
+import pytest
 from rich.console import Console
 
 from pipeline.terminal import (
@@ -12,29 +13,21 @@ from pipeline.terminal import (
 )
 
 
-def test_a_progress_bar_is_shown_on_a_terminal_only(capsys, monkeypatch):
-    assert [*progress("[red]reading[/red]")(range(5))] == [0, 1, 2, 3, 4]
-    assert capsys.readouterr().out == ""
-    monkeypatch.setenv("TERM", "xterm")
-    console = Console(force_terminal=True, width=80)
-    with progress_bar(console) as bar:
-        task = bar.add_task("images", total=4)
-        bar.advance(task, 3)
-    shown = capsys.readouterr().out
-    assert "images" in shown and "3/4" in shown
-
-
-def test_a_status_line_is_shown_on_a_terminal_only_and_removed(capsys, monkeypatch):
+def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
     with status("reading"):
-        pass
+        assert [*progress("[red]reading[/red]")(range(5))] == [0, 1, 2, 3, 4]
     assert capsys.readouterr().out == ""
     monkeypatch.setenv("TERM", "xterm")
+    with progress_bar(Console(force_terminal=True, width=80)) as bar:
+        bar.advance(bar.add_task("images", total=4), 3)
+    text = capsys.readouterr().out
+    assert "images" in text and "3/4" in text
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     with status("reading [1/2]"):
         pass
-    shown = capsys.readouterr().out
-    assert "reading [1/2]" in shown and shown.endswith("\x1b[2K")  # erases the line
+    text = capsys.readouterr().out
+    assert "reading [1/2]" in text and text.endswith("\x1b[2K")  # erases the line
 
 
 def test_a_table_aligns_numbers_right_and_text_left():
@@ -46,14 +39,13 @@ def test_a_table_aligns_numbers_right_and_text_left():
     ]
 
 
-def test_a_table_wider_than_80_columns_wraps_its_text_and_cuts_no_number():
-    numbers = ["9" * 30, "8" * 25]
-    for count in (2, 3):
-        rows = [["a name of several words", *numbers, "7" * 10][: count + 1]]
-        lines = table(["name", "x", "y", "z"][: count + 1], rows, left=["name"])
-        assert max(map(len, lines.split("\n"))) <= 80 or count == 3
-        assert {*rows[0][1:]} < {*lines.split()}
-        assert {"a", "of", "several", "words"} < {*lines.split()}
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_table_wider_than_80_columns_wraps_its_text_and_cuts_no_number(count):
+    numbers = ["9" * 30, "8" * 25, "7" * 10][:count]
+    row = ["a name of several words", *numbers]
+    text = table(["name", *"xyz"[:count]], [row], left=["name"])
+    assert max(map(len, text.split("\n"))) <= 80 or count == 3
+    assert {*numbers, "a", "of", "several", "words"} < {*text.split()}
 
 
 def test_a_bar_of_40_characters_is_a_probability_of_1():
