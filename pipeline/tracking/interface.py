@@ -45,16 +45,6 @@ class RecordedRun:
     folder: Path  # its artifacts
 
 
-@dataclass(frozen=True)
-class ChildResult:
-    """What a sweep records of one training."""
-
-    setting: str  # its name, stored in the tag `setting` of its run
-    params: Mapping[str, str]  # the hyperparameters
-    tags: Mapping[str, str]  # of a run that has to be created
-    error: str = ""  # why it failed; empty if it succeeded
-
-
 class Run:
     """An open run; each method returns when the data is stored.
 
@@ -98,7 +88,7 @@ class Run:
         """
 
     def log_model(self, network: Path, exported: Path | None = None) -> None:
-        """Record the network as an MLflow model, unless the run already has it.
+        """Record the network as an MLflow model, or add `exported` to the model.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
 
@@ -164,8 +154,17 @@ class Run:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         error: str,
+        traceback: str = "",
     ) -> None:
-        """Record a training that failed; its tag `error` is the reason."""
+        """Record a training that failed, and why.
+
+        The tag `error` contains the reason; the artifact error.txt, the traceback of an
+        error in the program.
+        """
+
+    def reopen_child(self, run_id: str) -> "Run":
+        """Return a child to which more can be recorded; it stays finished."""
+        return Run()
 
     def delete_unfinished_children(self) -> None:
         """Delete the children that are incomplete; failed ones remain.
@@ -173,20 +172,9 @@ class Run:
         Only the process that records the children may call this.
         """
 
-    def child_tags(self) -> dict[str, str]:
-        """Return the tags that make another run a child of this run."""
-        return {}
-
     def children(self) -> list[RecordedRun]:
         """Return the recorded children, newest first; 0.2 s for 5,000 of them."""
         return []
-
-    def reconcile(self, results: "Iterable[ChildResult]") -> None:
-        """Ensure that each result of this sweep has one child run, finished or failed.
-
-        Attempts that failed are deleted if another one of the same setting succeeded.
-        A result without an attempt gets a new run.
-        """
 
     def comparison_link(self) -> str:
         """Return the link, within MLflow's UI, that compares the children."""

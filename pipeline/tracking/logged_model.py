@@ -26,7 +26,7 @@ def write_model(
     """Write the files of a model.
 
     Args:
-        folder: An existing, empty folder.
+        folder: The folder of the model; files in it are replaced.
         network: The safetensors file of the network.
         exported: The same network as a torch.export program, which
             `mlflow.pytorch.load_model` loads; None to leave this flavor out.
@@ -47,6 +47,7 @@ def write_model(
         env={"virtualenv": "python_env.yaml"},
         python_version=platform.python_version(),
     )
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(CODE, folder / CODE.name)
     shutil.copyfile(network, folder / network.name)
     requirements = [*REQUIREMENTS]
@@ -54,7 +55,6 @@ def write_model(
         requirements.append("torch")
         version = importlib.metadata.version("torch")
         model.add_flavor("pytorch", model_data="data", pytorch_version=version)
-        (folder / "data").mkdir()
         shutil.copyfile(exported, folder / "data" / "model.pt2")
     lines = [f"{name}=={provenance.version(name)}\n" for name in requirements]
     (folder / "requirements.txt").write_text("".join(lines))

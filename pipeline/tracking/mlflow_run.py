@@ -20,11 +20,10 @@ from PIL import Image
 from pipeline import SIDE, files
 from pipeline.terminal import wrap
 from pipeline.tracking import pages, provenance
-from pipeline.tracking.interface import ChildResult, RecordedRun, Run
+from pipeline.tracking.interface import RecordedRun, Run
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import (
-    NO_LEASE,
     PARENT_LEASE,
     PARENT_TAG,
     Store,
@@ -99,24 +98,21 @@ class MlflowRun(Run):
         self._client.log_table(self.id, data, name)
 
     def log_model(self, network: Path, exported: Path | None = None) -> None:
-        client, data = self._client, self._client.get_run(self.id).data
-        for model in client.search_logged_models(
-            [self._experiment_id], f"source_run_id = '{self.id}'"
-        ):
-            if model.status == entities.LoggedModelStatus.READY:
-                return  # recorded before the run was killed and resumed
-            client.delete_logged_model(model.model_id)
-        model = client.create_logged_model(
+        client, run = self._client, self._client.get_run(self.id)
+        condition = f"source_run_id = '{self.id}'"  # it may be incomplete
+        models = client.search_logged_models([self._experiment_id], condition)
+        model = next(iter(models), None) or client.create_logged_model(
             self._experiment_id,
             name="model",
             source_run_id=self.id,
-            params=data.params,
+            params=run.data.params,
         )
-        output = entities.LoggedModelOutput(model.model_id, step=0)
-        client.log_outputs(self.id, [output])
         folder = path_from_uri(model.artifact_location)
-        folder.mkdir(parents=True)
         write_model(folder, network, exported, run_id=self.id, model_id=model.model_id)
+        outputs = run.outputs.model_outputs if run.outputs else []
+        if model.model_id not in {output.model_id for output in outputs}:
+            output = entities.LoggedModelOutput(model.model_id, step=0)
+            client.log_outputs(self.id, [output])
         status = entities.LoggedModelStatus.READY
         client.finalize_logged_model(model.model_id, status)
 
@@ -183,10 +179,16 @@ class MlflowRun(Run):
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         error: str,
+        traceback: str = "",
     ) -> None:
         tags = {**tags, "error": error[:MAX_ERROR]}
         child = self._create_child(name, params, tags)
+        if traceback:
+            child.log_text("error.txt", traceback)
         self._client.set_terminated(child.id, "FAILED")
+
+    def reopen_child(self, run_id: str) -> "MlflowRun":
+        return MlflowRun(self._store, self._client.get_run(run_id))
 
     def _create_child(
         self,
@@ -206,34 +208,8 @@ class MlflowRun(Run):
             if child.status not in ("FINISHED", "FAILED"):
                 self._client.delete_run(child.run_id)
 
-    def child_tags(self) -> dict[str, str]:
-        return {PARENT_TAG: self.id}
-
     def children(self) -> list[RecordedRun]:
         return self._store.tagged(PARENT_TAG, self.id)
-
-    def reconcile(self, results: Iterable[ChildResult]) -> None:
-        unfinished: dict[str, list[str]] = {}  # ids by setting, the newest first
-        for child in self.children():
-            if child.status != "FINISHED":
-                setting = child.tags.get("setting", "")
-                unfinished.setdefault(setting, []).append(child.run_id)
-        for result in results:
-            run_ids = unfinished.get(result.setting, [])
-            for run_id in run_ids[1:] if result.error else run_ids:
-                self._client.delete_run(run_id)
-            if result.error:
-                self._record_failure(result, run_ids[0] if run_ids else None)
-
-    def _record_failure(self, result: ChildResult, run_id: str | None) -> None:
-        if run_id is None:
-            tags = {**result.tags, **self.child_tags(), "setting": result.setting}
-            tags = provenance.run_tags(tags, NO_LEASE)
-            run_id = self._store.create_run(result.setting, tags).info.run_id
-        params = [Param(*param) for param in result.params.items()]
-        reason = [RunTag("error", result.error[:MAX_ERROR])]
-        self._client.log_batch(run_id, params=params, tags=reason)
-        self._client.set_terminated(run_id, "FAILED")
 
     def comparison_link(self) -> str:
         ids = [child.run_id for child in self.children()]

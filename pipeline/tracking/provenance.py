@@ -47,6 +47,7 @@ def tags() -> dict[str, str]:
 
 
 @functools.cache
+@functools.cache
 def packages() -> str:
     """Return the installed packages, which `pip install -r` installs elsewhere.
 
@@ -91,6 +92,7 @@ def committed_text(path: str, *, folder: Path) -> str | None:
     return _git("-C", str(folder), "show", f"HEAD:./{path}")
 
 
+@functools.cache
 def _user() -> str:
     """Return the name of the user, or the number if the user has no name."""
     try:
@@ -99,6 +101,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
+@functools.cache
 def version(package: str) -> str:
     """Return the version of a package without its local part, such as +cpu."""
     return importlib.metadata.version(package).partition("+")[0]
@@ -141,6 +144,7 @@ def _git(*arguments: str, **environment: str) -> str | None:
         return None
 
 
+@functools.cache
 def processor() -> str:
     """Return the name of the processor; the last bits of the weights depend on it."""
     try:

@@ -1,11 +1,12 @@
 import json
 from contextlib import suppress
 
-import pytest
-from mlflow.entities import LoggedModelOutput, ViewType
+import mlflow
+import numpy as np
+import torch
+from mlflow.entities import ViewType
 
-from pipeline.tracking import ChildResult
-from pipeline.tracking.store import recorded_run
+from pipeline.tracking.store import path_from_uri, recorded_run
 
 
 def test_a_table_that_is_recorded_again_replaces_the_first(store, client, start_run):
@@ -17,49 +18,31 @@ def test_a_table_that_is_recorded_again_replaces_the_first(store, client, start_
     assert table == {"columns": ["label", "answer"], "data": [[9, 1]]}
 
 
-def test_an_incomplete_model_is_recorded_again_and_a_complete_one_is_not(
-    store, client, start_run, network_file
+def test_a_model_that_was_incomplete_is_completed_and_gets_a_second_flavor(
+    store, client, start_run, network_file, tmp_path
 ):
     models = []
     for _ in range(3):  # killed while recording, killed afterwards, finished
         with suppress(KeyboardInterrupt), start_run(store) as run:
-            if not models:
-                begun = client.create_logged_model("1", "model", run.id)
-                client.log_outputs(run.id, [LoggedModelOutput(begun.model_id, 0)])
-            else:
+            if models:
                 run.log_model(network_file)
-            models.append(client.search_logged_models(["1"]))
+            else:
+                client.create_logged_model("1", "model", run.id)
+            models += client.search_logged_models(["1"])
             if len(models) < 3:
                 raise KeyboardInterrupt
-    assert [model.status for (model,) in models] == ["PENDING", "READY", "READY"]
-    assert models[0][0].model_id != models[1][0].model_id == models[2][0].model_id
-
-
-@pytest.mark.parametrize(
-    ("statuses", "error", "remaining"),
-    [
-        (["FAILED", "KILLED", "FINISHED"], "", "FINISHED"),
-        (["FAILED", "KILLED"], "out of memory", "FAILED"),
-        ([], "hidden < 1", "FAILED"),
-    ],
-)
-def test_reconciling_leaves_one_child_for_a_setting_in_the_comparison(
-    store, client, start_run, statuses, error, remaining
-):
-    with start_run(store, lease="sweeps/1") as sweep:
-        for status in statuses:
-            tags = {**sweep.child_tags(), "setting": "hidden=5"}
-            run_id = client.create_run("1", tags=tags).info.run_id
-            client.set_terminated(run_id, status)
-        sweep.reconcile([ChildResult("hidden=5", {"hidden": "5"}, {}, error)])
-        (child,) = sweep.children()
-        link = f"#/compare-runs?runs=%5B%22{child.run_id}%22%5D&experiments=%5B%221%22"
-        assert sweep.comparison_link().startswith(link)
-    assert (child.status, child.tags["setting"]) == (remaining, "hidden=5")
-    assert child.tags.get("error", "") == error
-    assert client.get_run(child.run_id).data.params == (
-        {"hidden": "5"} if error else {}
-    )
+    assert [model.status for model in models] == ["PENDING", "READY", "READY"]
+    assert len({model.model_id for model in models}) == 1
+    (output,) = client.get_run(run.id).outputs.model_outputs
+    assert output.model_id == models[0].model_id
+    program = torch.export.export(torch.nn.Linear(3, 2), (torch.zeros(2, 3),))
+    torch.export.save(program, tmp_path / "exported.pt2")
+    run.log_model(network_file, tmp_path / "exported.pt2")
+    folder = path_from_uri(models[0].artifact_location)
+    layer = mlflow.pytorch.load_model(folder)
+    assert layer(torch.zeros(2, 3)).shape == (2, 2)
+    pixels = np.zeros((3, 28, 28), np.float32)
+    assert mlflow.pyfunc.load_model(folder).predict(pixels).shape == (3, 10)
 
 
 def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
@@ -72,15 +55,20 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
         with sweep.child(name="hidden=5", tags=tags, **setting) as child:
             assert client.get_run(child.id).info.status == "RUNNING"
             child.log_history(history * 300)  # more than MLflow accepts at once
-        sweep.fail_child(name="hidden=6", params={}, tags=tags, error="no memory")
+        reason = {"error": "no memory", "traceback": "line 1"}
+        sweep.fail_child(name="hidden=6", params={}, tags=tags, **reason)
         with sweep.child(name="hidden=7", tags=tags, **setting) as incomplete:
             raise KeyboardInterrupt
     assert client.get_run(incomplete.id).info.status == "KILLED"
     with start_run(store, lease="sweeps/1") as resumed:
         assert resumed.id == sweep.id
         resumed.delete_unfinished_children()
-    finished, failed = sorted(sweep.children(), key=lambda run: run.status)[::-1]
+    (failed,) = (run for run in sweep.children() if run.status == "FAILED")
     assert (failed.status, failed.tags["error"]) == ("FAILED", "no memory")
+    assert (failed.folder / "error.txt").read_text() == "line 1"
+    sweep.reopen_child(child.id).set_tags({"best": "yes"})
+    (finished,) = (run for run in sweep.children() if run.status == "FINISHED")
+    assert finished.tags["best"] == "yes"
     assert (finished.run_id, finished.tags["host"]) == (child.id, "a worker")
     assert finished.folder == child.folder
     info, data = client.get_run(child.id).info, client.get_run(child.id).data
