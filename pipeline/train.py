@@ -222,6 +222,7 @@ def _write(
     plots.learning_curves(finished.rows()).save(folder / "learning_curves.png")
     run.log_files("train", sorted(folder.iterdir()))
     training.log_finished(run, finished, folder, sha256=sha256)
+    training.log_statistics(run, finished.states)
     return sha256
 
 

@@ -14,6 +14,7 @@ from pipeline.training.recorder import (
     log_epochs,
     log_finished,
     log_inputs,
+    log_statistics,
     log_weights,
 )
 from pipeline.training.reproduction import RecordedTraining

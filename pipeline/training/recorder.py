@@ -111,10 +111,18 @@ def log_weights(run: Run, state: EpochState, epochs: int) -> None:
         run.log_image("weights/layer_1", image, step=epoch)
 
 
+def log_statistics(run: Run, states: Sequence[EpochState]) -> None:
+    """Log the statistics of each tensor after each epoch."""
+    run.log_history(
+        (state.epoch.number, state.time, tensor_statistics(state.tensors))
+        for state in states
+    )
+
+
 def log_finished(
     run: Run, finished: FinishedTraining, folder: Path, *, sha256: str
 ) -> None:
-    """Log what is known at the end: scores, statistics of the tensors, the model.
+    """Log the scores of the trained network, and the network as a model.
 
     Args:
         run: The run, which has the metrics of the epochs.
@@ -122,14 +130,8 @@ def log_finished(
         folder: The folder with its files.
         sha256: The `tensors_sha256` of the network.
     """
-    last = finished.states[-1].time
     # MLflow draws a single value as a labelled bar if its step is 0.
-    run.log_history(
-        [(0, last, finished.summary())]
-        + [
-            (state.epoch.number, state.time, tensor_statistics(state.tensors))
-            for state in finished.states
-        ]
-    )
+    last = finished.states[-1].time
+    run.log_metrics(finished.summary(), step=0, time=last)
     run.log_model(folder / paths.MODEL_FILE)
     run.set_tags({"weights.sha256": sha256})
