@@ -15,14 +15,11 @@ NAMES = spec("fashion_mnist").class_names
 def test_the_tutorial_names_garments(clothes):
     text = render_tutorial(clothes)
     words = " ".join(text.split())
-    label = NAMES[clothes.dataset.test.labels[0]]
-    assert f"In test image 0 ({label})," in words
+    assert f"In test image 0 ({NAMES[clothes.dataset.test.labels[0]]})," in words
     assert "a score for each of 10 garments" in words
-    assert "20 neurons x 10 garments" in words
     *_, table = text.split("\n\n")
     rows = [re.split("  +", line) for line in table.splitlines()[1:]]
     assert {row[-1].rsplit(" ", 1)[0] for row in rows} <= {*NAMES}
-    assert {row[2] for row in rows} <= {*NAMES, "always 0"}
     assert "digit" not in text and max(map(len, text.splitlines())) <= 80
 
 

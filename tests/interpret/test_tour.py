@@ -104,20 +104,13 @@ def test_an_answer_is_not_on_the_page_before_the_guess(tour):
 def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     assert tour.evaluate("document.activeElement.id") == "tour"
     tour.keyboard.press("ArrowRight")
-    tour.keyboard.press("ArrowRight")
-    assert tour.inner_text("#tour-count") == "Step 3 of 8"
     tour.locator("#guess-value").fill("15")
-    tour.keyboard.press("ArrowLeft")  # moves the cursor
-    assert tour.inner_text("#tour-count") == "Step 3 of 8"
-    tour.locator("#guess-value").fill("")
-    tour.keyboard.press("ArrowLeft")
-    assert tour.inner_text("#tour-count") == "Step 2 of 8"
-    for layer in ("#neurons .tile > button", "#outputs button"):
-        tour.locator(layer).first.focus()
-        tour.keyboard.press("ArrowRight")  # moves the focus to the next neuron
+    for part in ("#guess-value", "#neurons .tile > button", "#outputs button"):
+        tour.locator(part).first.press("ArrowRight")  # moves the cursor or the focus
         assert tour.inner_text("#tour-count") == "Step 2 of 8"
-    tour.locator("#tour").focus()
-    for _ in range(5):
+    tour.locator("#tour").press("ArrowLeft")
+    assert tour.inner_text("#tour-count") == "Step 1 of 8"
+    for _ in range(6):
         tour.keyboard.press("ArrowRight")
     tour.locator("#guess-show").click()
     assert tour.inner_text("#epoch-text").startswith("Before training")

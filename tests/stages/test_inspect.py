@@ -188,7 +188,7 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
 def test_a_network_to_compare_with_that_does_not_exist_is_refused(workspace):
     for text, message in (
         (f"{workspace.trained('')}", "/train is not a safetensors file: it is a"),
-        ("x", "^against: there is no file 'x', and .*run 'x'"),
+        ("x", "^against: there is no file 'x', and "),
     ):
         with pytest.raises(UserError, match=message):
             workspace.call("inspect", against=text)

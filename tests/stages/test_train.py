@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -110,6 +111,8 @@ def test_the_run_and_history_csv_have_the_metrics_of_every_epoch(
     norms = series("weights/layer_1.weight/norm")
     assert len(norms) == 21 and norms == sorted(norms)
     assert series("weights/layer_1.bias/zeros")[0] == 1
+    images = client.list_artifacts(recorded.info.run_id, "images")
+    assert len([image for image in images if image.path.endswith(".png")]) == 21
 
 
 def test_the_logged_model_predicts_like_the_network_without_pickle(
@@ -188,7 +191,7 @@ def test_a_call_from_python_refuses_settings_before_a_run_exists(
     assert {path.name for path in new_project.outputs.iterdir()} == {"data"}
 
 
-def test_a_call_from_python_leaves_mlflow_as_it_was(
+def test_calls_from_python_in_threads_leave_mlflow_and_the_run_of_the_user_alone(
     project, empty_store, tmp_path, monkeypatch
 ):
     def state():
@@ -201,15 +204,21 @@ def test_a_call_from_python_leaves_mlflow_as_it_was(
     empty_store(tmp_path / "notebook")  # there, mlflow.db is MLflow's default store
     monkeypatch.chdir(tmp_path / "notebook")
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(project.outputs))
+    numbers = {"epochs": np.int64(1), "lr": np.float32(0.002)}
     for address in (None, "sqlite:///mlflow.db"):
         mlflow.set_tracking_uri(address)
         before = state()
-        numbers = {"epochs": np.int64(1), "lr": np.float32(0.002)}
-        train(dataset=Path("digits"), **numbers, resume=False)
+        with mlflow.start_run() as mine, ThreadPoolExecutor() as threads:
+            for seed in (1, 2):
+                threads.submit(train, dataset="digits", seed=seed, **numbers)
         assert state() == before
-        assert mlflow.search_runs(search_all_experiments=True).empty
-    assert [run.info.status for run in project.runs()] == ["FINISHED"] * 2
-    assert {run.data.params["lr"] for run in project.runs()} == {"0.002"}
+        (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+        assert run.info.run_id == mine.info.run_id and not run.data.params
+        mlflow.delete_run(mine.info.run_id)
+    runs = project.runs()
+    assert sorted(run.data.params["seed"] for run in runs) == ["1", "1", "2", "2"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {run.data.params["lr"] for run in runs} == {"0.002"}
     mlflow.set_tracking_uri(None)
 
 

@@ -99,24 +99,20 @@ def test_a_running_training_run_is_not_resumed(tmp_path):
         assert unfinished(tmp_path) == [one.folder]
 
 
-def test_only_a_run_with_equal_settings_is_resumed(tmp_path, few):
-    path = interrupt(tmp_path, few, after=1)
-    with open_new(tmp_path, settings=SETTINGS | {"hidden": 21}) as other:
-        assert other.restore() == []
-    with open_new(tmp_path, settings=dict(reversed(SETTINGS.items()))) as same:
-        assert same.folder == path
-
-
-def test_only_a_run_of_the_same_training_code_is_resumed(tmp_path, few, small_package):
+def test_only_a_run_with_equal_settings_and_code_is_resumed(
+    tmp_path, few, small_package
+):
     path = interrupt(tmp_path, few, after=1)
     loop = small_package / "training" / "loop.py"
-    for code, is_same in (
-        (f"{loop.read_text()} # new", False),
-        (loop.read_text(), True),
+    code = loop.read_text()
+    for settings, text, is_same in (
+        (SETTINGS | {"hidden": 21}, code, False),
+        (SETTINGS, f"{code} # new", False),
+        (dict(reversed(SETTINGS.items())), code, True),
     ):
-        loop.write_text(code)
+        loop.write_text(text)
         sources.source_hashes.cache_clear()  # as in a new process
-        with open_new(tmp_path) as checkpoint:
+        with open_new(tmp_path, settings=settings) as checkpoint:
             assert (checkpoint.folder == path) is is_same
 
 
