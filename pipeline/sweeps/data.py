@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline import UserError, datasets
+from pipeline import UserError
 from pipeline.paths import outputs_dir
 from pipeline.sweeps.jobs import Job
 
@@ -28,6 +28,8 @@ def prepare_data(jobs: Sequence[Job]) -> tuple[list[Job], dict[str, DataFile]]:
     Raises:
         UserError, OSError: If none of the data sets is available.
     """
+    from pipeline import datasets
+
     data: dict[str, DataFile] = {}
     errors: dict[str, UserError | OSError] = {}
     for name in sorted({job.values["dataset"] for job in jobs if not job.problems}):
