@@ -149,7 +149,7 @@ def _train(
     from pipeline import files, model, training
     from pipeline.tracking import provenance
 
-    split = _split(cfg, dataset)
+    split = training.split_data(dataset, cfg.split, batch_size=cfg.batch_size)
     generator = torch.Generator().manual_seed(cfg.seed)
     network = model.Network(hidden=cfg.hidden, generator=generator)
     adam = training.Adam(network, lr=cfg.lr)
@@ -224,17 +224,6 @@ def _write(
     training.log_finished(run, finished, folder, sha256=sha256)
     training.log_statistics(run, finished.states)
     return sha256
-
-
-def _split(cfg: TrainConfig, dataset: "Dataset") -> "Split":
-    """Divide the data; reject a batch that is larger than the training set."""
-    split = dataset.split(cfg.split)
-    if cfg.batch_size > len(split.train):
-        raise UserError(
-            f"batch_size must be <= {len(split.train)}, the number of training images "
-            f"of {dataset.name}, got {cfg.batch_size}"
-        )
-    return split
 
 
 def _default_name(cfg: TrainConfig, dataset: "Dataset") -> str:

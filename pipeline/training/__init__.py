@@ -18,7 +18,7 @@ from pipeline.training.recorder import (
     log_weights,
 )
 from pipeline.training.reproduction import RecordedTraining
-from pipeline.training.task import TrainedSetting, train_setting
+from pipeline.training.task import TrainedSetting, split_data, train_setting
 from pipeline.training.terminal import print_epochs
 from pipeline.training.threads import one_thread
 from pipeline.training.trained import load_training_data, select_trained_model

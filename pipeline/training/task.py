@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from pipeline.datasets import Dataset
+from pipeline import UserError
+from pipeline.datasets import Dataset, Split
 from pipeline.model import Network, snapshot
 from pipeline.tracking import provenance
 from pipeline.training.checkpoints import EpochState
@@ -29,6 +30,21 @@ class TrainedSetting:
     torch: str  # its version
 
 
+def split_data(data: Dataset, how: str, *, batch_size: int) -> Split:
+    """Divide a data set; see `Dataset.split`.
+
+    Raises:
+        UserError: If it cannot be divided, or a batch is larger than the training set.
+    """
+    split = data.split(how)
+    if batch_size > len(split.train):
+        raise UserError(
+            f"batch_size must be <= {len(split.train)}, the number of training images "
+            f"of {data.name}, got {batch_size}"
+        )
+    return split
+
+
 def train_setting(
     data: Dataset,
     *,
@@ -42,9 +58,10 @@ def train_setting(
     """Train a network on one thread, which gives the bytes of a single training run.
 
     Raises:
+        UserError: If the data cannot be divided like this.
         FloatingPointError: If a loss or a weight becomes non-finite.
     """
-    parts = data.split(split)
+    parts = split_data(data, split, batch_size=batch_size)
     with one_thread():
         generator = torch.Generator().manual_seed(seed)
         network = Network(hidden=hidden, generator=generator)
