@@ -130,6 +130,6 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def format_bytes(size: float) -> str:
+def format_bytes(size: int) -> str:
     """Return a size with one unit, such as "24 MB" or "3.2 GB"."""
     return f"{size / 1e6:,.0f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"

@@ -1,4 +1,4 @@
-"""Sweeps that run in the process of the tests, and the runs that they record."""
+"""Sweeps whose driver is the process of the tests, and the runs that they record."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,6 @@ import pytest
 from pipeline.cli import TrainConfig
 from pipeline.cli.arguments import parse
 from pipeline.sweeps import run_sweep
-from pipeline.train import train_and_record
 
 
 @dataclass(frozen=True)
@@ -25,29 +24,32 @@ class Sweep:
 
     def run(self, *arguments):
         """Train on digits, for one epoch by default; return the output and error."""
-        words = {"dataset": "digits", "epochs": "1"}
+        words = {"dataset": "digits", "epochs": "1", "workers": "1"}
         words |= dict(argument.split("=", 1) for argument in arguments)
         pairs = [f"{key}={value}" for key, value in words.items()]
         command = parse(["-m", *pairs], TrainConfig)
         error = ""
         with self.workspace.captured() as text:
             try:
-                run_sweep(train_and_record, command)
+                run_sweep(command)
             except ValueError as refused:
                 error = str(refused)
         return text.getvalue(), error
 
-    def runs(self):
+    def runs(self, *, deleted=()):
         """Return the parent runs and the child runs that are not deleted.
 
-        A deleted run must not be one that finished.
+        Only the runs whose ids are in `deleted` may have been deleted after they
+        finished.
         """
         from mlflow.entities import ViewType
 
         runs = self.workspace.client.search_runs(["1"], run_view_type=ViewType.ALL)
-        deleted = [run for run in runs if run.info.lifecycle_stage != "active"]
-        assert not [run for run in deleted if run.info.status == "FINISHED"]
-        runs = [run for run in runs if run not in deleted]
+        active = [run for run in runs if run.info.lifecycle_stage == "active"]
+        lost = [run for run in runs if run not in active]
+        finished = [run.info.run_id for run in lost if run.info.status == "FINISHED"]
+        assert finished == [*deleted]
+        runs = active
         parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
         return parents, [run for run in runs if run not in parents]
 

@@ -1,14 +1,11 @@
 """Sweeps on scikit-learn's digits, and what they record in MLflow."""
 
 import csv
-import itertools
 import re
-import shutil
 import statistics
+from pathlib import Path
 
 import pytest
-
-from pipeline.training import loop
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +54,10 @@ def test_an_invalid_setting_says_why_in_its_run_and_in_one_line(swept, runs):
     lines = printed.splitlines()
     assert max(len(x) for x in lines if not x.startswith("files  ")) <= 80
     assert lines[0] == f"sweep {parent.info.run_name}"
-    progress = [line.split() for line in lines if " of 6  " in line]
-    assert len(failed) == 2 and len(progress) == 6
     # The first line has the settings that all training runs have in common.
-    assert {line[4] for line in progress if "hidden=5" in line} == {"seed=1", "seed=2"}
-    assert "validation" in {line[5] for line in progress}
+    progress = [line.split() for line in lines if "  val/accuracy " in line]
+    assert len(failed) == 2 and len(progress) == 4
+    assert {line[1] for line in progress if "hidden=5" in line} == {"seed=1", "seed=2"}
     # Each reason is in two lines of progress and, with both seeds, below the table.
     text = " ".join(printed.split())
     assert text.count(f"failed: {rule}") == 3
@@ -122,94 +118,102 @@ def test_a_sweep_writes_no_file_of_another_stage(swept):
     }
 
 
-@pytest.mark.parametrize("lost", ["hidden=5,seed=1", "."])
-def test_a_repeated_sweep_restores_its_files_and_duplicates_no_run(swept, runs, lost):
+def models(sweep):
+    """Return the bytes of the networks of all finished children, by setting."""
+    client, networks = sweep.workspace.client, {}
+    for child in sweep.runs()[1]:
+        if child.info.status == "FINISHED":
+            path = client.download_artifacts(child.info.run_id, "train")
+            content = Path(path, "model.safetensors").read_bytes()
+            networks.setdefault(child.data.tags["setting"], []).append(content)
+    return networks
+
+
+def test_a_repeated_sweep_continues_its_run_and_repeats_no_training(swept, runs):
     sweep, _, _ = swept
-    shutil.rmtree(sweep.folder / lost)
     printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5")  # in another order
-    assert "4 of 6 training runs already finished" in printed
-    assert (sweep.folder / "hidden=5,seed=1" / "train" / "model.safetensors").exists()
+    assert "val/accuracy" not in printed
     (parent,), children = sweep.runs()
     assert parent.info.run_id == runs[0].info.run_id
     assert {run.info.run_id for run in children} == {run.info.run_id for run in runs[1]}
 
 
-def test_a_finished_sweep_prints_its_table_again_and_restores_its_files(sweep):
+def test_equal_trainings_of_other_sweeps_and_single_runs_are_reused(sweep):
+    sweep.workspace.call("train", hidden=5, epochs=1, dataset="digits", seed=1)
+    single = (sweep.workspace.outputs / "train/model.safetensors").read_bytes()
+    sweep.run("hidden=5", "seed=1,2")
+    printed, _ = sweep.run("hidden=5", "seed=1,2,3", "tracking=mlflow")
+    parents, children = sweep.runs()
+    tags = [child.data.tags for child in children]
+    assert sorted(t["seed"] for t in tags if "taken_from" not in t) == ["2", "3"]
+    trained = {run.info.run_id for run in [*parents, *children]}
+    assert {t["taken_from"] for t in tags if "taken_from" in t} < trained
+    assert printed.count("val/accuracy") == 3 and "1 training run: " in printed
+    for networks in models(sweep).values():
+        assert len({*networks}) == 1
+    assert single in models(sweep)["hidden=5 seed=1 dataset=digits epochs=1"]
+
+
+def test_again_trains_everything_again_in_another_sweep(sweep):
+    for _ in (1, 2):
+        sweep.run("seed=1", "again=true")
+    parents, children = sweep.runs()
+    assert len(parents) == len(children) == 2
+    assert not any("taken_from" in child.data.tags for child in children)
+    ((first, second),) = models(sweep).values()
+    assert first == second
+
+
+def test_a_finished_sweep_prints_its_table_again(sweep):
     first, _ = sweep.run("seed=1")
-    again, _ = sweep.run("seed=1")
-    assert again.startswith("this sweep is finished")
-    assert again.endswith(first[first.index("\ntrained ") :])
-    for name in ("metrics.json", "run.json"):  # damaged
-        (sweep.folder / "seed=1" / "train" / name).write_text('{"run_')
-    (sweep.folder / "sweep.csv").unlink()
-    assert sweep.run("seed=1") == (again, "")
-    assert (sweep.folder / "sweep.csv").exists()
-    shutil.rmtree(sweep.folder)
-    assert sweep.run("seed=1") == (again, "")
-    assert (sweep.folder / "sweep.png").exists()
+    folder = sweep.folder
+    for lost in ("sweep.csv", "results.jsonl"):
+        (folder / lost).unlink()
+        again, _ = sweep.run("seed=1")
+        assert again.endswith(first[first.index("\ntrained ") :])
+        assert (folder / lost).exists() or lost == "results.jsonl"
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"])
 
 
-def test_a_failed_job_is_trained_again_and_keeps_one_run(sweep, monkeypatch):
-    step = loop.Adam.step
-
-    def broken(adam, gradient):
-        if adam.lr == 0.5:
-            raise TypeError("a bug")
-        step(adam, gradient)
-
-    monkeypatch.setattr(loop.Adam, "step", broken)
-    for already in (0, 1):
-        printed, error = sweep.run("batch_size=32,1501", "lr=0.5,0.001")
-        assert f"{already} of 4 training runs already finished" in printed
-        # Each reason is in two lines of progress and in two below the table.
-        rule = "failed: batch_size must be <= 1500"  # the training images of digits
-        text = " ".join(printed.split())  # lines wrap
-        assert text.count(rule) == 4
-        assert text.count("failed: TypeError: a bug") == 2
-        assert "Traceback" not in printed + error
-        assert error.startswith("3 of 4 training runs failed: ")
-        path = sweep.folder / "batch_size=32,lr=0.5" / "error.txt"
-        assert error.endswith(f"in the program; its traceback is in {path}")
-        assert sweep.statuses() == (["FAILED"], ["FAILED"] * 3 + ["FINISHED"])
-    assert "Traceback" in path.read_text() and "loop.py" in path.read_text()
+def test_a_child_that_was_deleted_is_trained_again(sweep):
+    sweep.run("seed=1,2")
+    _, (child, _) = sweep.runs()
+    sweep.workspace.client.delete_run(child.info.run_id)
+    printed, _ = sweep.run("seed=1,2")
+    assert printed.count("val/accuracy") == 1 and "(2 of 2)" in printed
+    (parent,), children = sweep.runs(deleted=[child.info.run_id])
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {
+        parent.info.run_id
+    }
+    assert sorted(run.data.tags["seed"] for run in children) == ["1", "2"]
 
 
-def test_a_sweep_and_a_single_run_with_equal_options_are_separate(sweep, monkeypatch):
-    count, step = itertools.count(), loop.Adam.step
-
-    def interrupted(adam, gradient):
-        if next(count) == 50:  # in the second epoch: one on digits has 47 steps
-            raise KeyboardInterrupt
-        step(adam, gradient)
-
-    stopped = "^stopped after 0 of 2 training runs; run the same command again"
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(KeyboardInterrupt, match=stopped),
-    ):
-        patch.setattr(loop.Adam, "step", interrupted)
-        sweep.run("hidden=5", "epochs=3", "seed=1,2")
-    keys = {"hidden": 5, "epochs": 3, "dataset": "digits"}
-    assert "resuming" not in sweep.workspace.call("train", **keys)
-    assert sweep.statuses() == (["FINISHED", "KILLED"], ["KILLED"])
+def test_a_failed_setting_is_trained_again_and_its_attempts_stay_visible(sweep):
+    for number in (1, 2):
+        printed, error = sweep.run("batch_size=32,1501", "seed=1")
+        rule = "batch_size must be <= 1500"  # the training images of digits
+        assert f"batch_size=1501 seed=1  failed: {rule}" in printed
+        assert error.startswith("1 of 2 training runs failed: ")
+        assert sweep.statuses() == (["FAILED"], ["FAILED"] * number + ["FINISHED"])
 
 
 def test_a_sweep_whose_data_is_not_available_is_refused(sweep, tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"none")
     printed, error = sweep.run("seed=1,2", f"dataset={tmp_path}")
-    assert not printed and str(tmp_path) in error and "\n" not in error
+    assert len(printed.splitlines()) == 1
+    assert str(tmp_path) in error and "\n" not in error
     assert sweep.runs() == ([], [])
 
 
-def test_a_sweep_without_mlflow_prints_its_table_and_is_resumed(new_sweep):
+def test_a_sweep_without_mlflow_is_resumed_from_its_file(new_sweep):
     sweep = new_sweep("unrecorded", store=False)
-    printed, _ = sweep.run("seed=1", "tracking=none")
-    assert "all seeds: validation accuracy" in printed
-    for finished in (1, 0):
-        printed, error = sweep.run("seed=1", "tracking=none")
-        assert f"{finished} of 1 training runs already finished" in printed
-        assert not error
-        assert "python -m pipeline.train seed=1 dataset=digits epochs=1\n" in printed
-        (sweep.folder / "seed=1" / "train" / "metrics.json").write_text("")  # damaged
+    first, _ = sweep.run("seed=1,2", "tracking=none")
+    assert "all seeds: validation accuracy" in first
+    results = sweep.folder / "results.jsonl"
+    results.write_bytes(results.read_bytes()[:-9])  # killed while it was written
+    again, error = sweep.run("seed=1,2", "tracking=none")
+    assert again.count("val/accuracy") == 1 and not error
+    model = sweep.folder / "seed=2" / "train" / "model.safetensors"
+    assert model.exists() and len(results.read_text().splitlines()) == 2
+    assert again.endswith(first[first.index("\ntrained ") :])
     assert not (sweep.workspace.outputs / "mlflow.db").exists()

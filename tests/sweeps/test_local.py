@@ -1,0 +1,129 @@
+"""Tasks in processes of this machine."""
+
+import pytest
+
+from pipeline.sweeps.executor import MAX_TRIES, Task
+from pipeline.sweeps.local import LocalExecutor
+from pipeline.training import train_setting
+
+SETTING = {"split": "exercise", "hidden": 5, "epochs": 1, "batch_size": 32, "lr": 0.001}
+
+
+@pytest.fixture(scope="module")
+def executor():
+    with LocalExecutor(2, modules=["pipeline.training.task"]) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def digits(mnist):
+    path, _ = datasets.prepare("digits", folder=mnist.path.parent)
+    return Dataset.read(path)
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    return {"digits": digits.path}
+
+
+@pytest.fixture
+def functions(tmp_path, monkeypatch):
+    """A module of functions for workers, which can import it."""
+    (tmp_path / "functions_of_workers.py").write_text(FUNCTIONS)
+    monkeypatch.syspath_prepend(tmp_path)
+    import functions_of_workers
+
+    return functions_of_workers
+
+
+FUNCTIONS = """
+import os, signal, time
+
+def die(data, after, path):
+    if after:
+        with open(path, "a") as stream:
+            stream.write(".")
+        if os.path.getsize(path) <= after:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return len(data.train)
+
+def pid(data):
+    os.kill(os.getpid(), signal.SIGINT)
+    return os.getpid()
+"""
+
+
+def tasks(arguments):
+    return (Task(key, "digits", value) for key, value in arguments.items())
+
+
+def test_results_are_equal_to_a_training_in_this_process(executor, data, digits):
+    settings = {f"seed={seed}": SETTING | {"seed": seed} for seed in (1, 2, 3)}
+    results = executor.run(train_setting, data, tasks(settings), ahead=2)
+    for result in results:
+        alone = train_setting(digits, **settings.pop(result.task.key)).finished
+        for state, expected in zip(
+            result.value.finished.states, alone.states, strict=True
+        ):
+            assert state.epoch.metrics == expected.epoch.metrics
+            for name, tensor in expected.tensors.items():
+                assert state.tensors[name].tobytes() == tensor.tobytes()
+        assert result.value.finished.min_margin == alone.min_margin
+    assert not settings
+
+
+def test_a_killed_worker_costs_one_attempt_of_its_task_only(
+    executor, data, functions, tmp_path
+):
+    deaths = {"never": 0, "once": 1, "always": 9, "later": 0}
+    arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
+    results = [*executor.run(functions.die, data, tasks(arguments), ahead=1)]
+    errors = [(r.task.key, r.error, r.final) for r in results if r.error]
+    lost = [("always", KILLED, n == MAX_TRIES) for n in range(1, MAX_TRIES + 1)]
+    assert sorted(errors) == [*lost, ("once", KILLED, False)]
+    values = {result.task.key: result.value for result in results if not result.error}
+    assert values == {"never": 1500, "once": 1500, "later": 1500}
+
+
+def test_a_worker_killed_between_two_tasks_is_replaced_and_ctrl_c_kills_none(
+    executor, data, functions
+):
+    def pids():
+        results = executor.run(functions.pid, data, tasks({"a": {}, "b": {}}), ahead=0)
+        return [result.value for result in results]
+
+    before = pids()
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+    after = pids()
+    assert len(after) == 2 and not {*before} & {*after}
+
+
+def test_an_error_of_the_program_ends_its_task_with_a_traceback(executor, data):
+    (result,) = executor.run(json.dumps, data, tasks({"a": {}}), ahead=0)
+    assert result.final and result.error.startswith("TypeError: Object of type Dataset")
+    assert "Traceback" in result.traceback and "json" in result.traceback
+
+
+def test_a_task_is_taken_after_the_results_before_it_are_handled(executor, data):
+    handled = []
+
+    def dependent():
+        for number in range(5):
+            assert len(handled) >= number - 1  # two workers
+            yield Task(str(number), "digits", {})
+
+    for result in executor.run(repr, data, dependent(), ahead=0):
+        handled.append(result.task.key)
+    assert sorted(handled) == ["0", "1", "2", "3", "4"]
+
+
+def test_a_stopped_executor_yields_what_has_arrived(executor, data, functions):
+    count = 0
+    for _ in executor.run(
+        functions.pid, data, tasks(dict.fromkeys("abcdef", {})), ahead=9
+    ):
+        count += 1
+        executor.stop()
+    assert count < 6
