@@ -61,8 +61,8 @@ def evaluate(cfg: EvaluateConfig) -> None:
     for result in results:
         print("\n".join(map(wrap, evaluation.describe_result(result))) + "\n")
     if not trained.detector:
-        text = f"{trained.detector_path} is missing, so unsure answers are not counted."
-        print(f"{wrap(text)}\n")
+        reason = trained.missing_detector()
+        print(wrap(f"{reason}, so unsure answers are not counted") + "\n")
     print("python -m pipeline.evaluate --help explains the columns.\n")
     print(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
     print(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")

@@ -10,7 +10,6 @@ PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a clone
 # In outputs/train/, and in the folder train/ of the artifacts of a run.
 MODEL_FILE = "model.safetensors"
-DETECTOR_FILE = "familiar.safetensors"
 HISTORY_FILE = "history.safetensors"
 CURVES_FILE = "history.csv"
 METRICS_FILE = "metrics.json"

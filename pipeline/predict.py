@@ -43,8 +43,8 @@ def predict(cfg: PredictConfig) -> None:
         prepare=datasets.spec(trained.dataset).prepared_as_mnist,
     )
     if not trained.detector:
-        text = "without it, predict cannot judge whether an answer is sure"
-        print(wrap(f"{trained.detector_path} is missing: {text}") + "\n")
+        reason = trained.missing_detector()
+        print(wrap(f"{reason}, so predict cannot judge whether it is sure") + "\n")
     if len(listing.entries) > 1:
         print(wrap(f"{len(listing.entries):,} images: {listing.description}") + "\n")
     predictions: list[Prediction] = []

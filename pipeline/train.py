@@ -7,7 +7,6 @@ one core. The accuracy is 97.7 % on the training images and 96 % on the test ima
 which are the validation images of split=exercise.
 """
 
-import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,9 +189,10 @@ def _train(
             status("writing and recording the trained network"),
             files.atomic_folder(context.folder) as temporary,
         ):
+            model.store_components(dataset.path, cfg.split, sha256=dataset.sha256)
             finished = training.FinishedTraining.of(recorder.history, network, split)
             metrics = finished.metrics()
-            sha256 = _write(finished, temporary, split, metadata, run)
+            sha256 = _write(finished, temporary, metadata, run)
             _describe(run, cfg, dataset, network, metrics)
             if expected:
                 run.set_tags({"reproduced": str(sha256 == expected).lower()})
@@ -205,20 +205,12 @@ def _train(
 
 
 def _write(
-    finished: "FinishedTraining",
-    folder: Path,
-    split: "Split",
-    metadata: dict[str, Any],
-    run: "Run",
+    finished: "FinishedTraining", folder: Path, metadata: dict[str, Any], run: "Run"
 ) -> str:
     """Write and log the results; return the sha256 of the network's tensors."""
-    from pipeline import model, plots, training
+    from pipeline import plots, training
 
-    detector = dataclasses.replace(
-        model.fit_components(split.train.images, split.train.labels),
-        min_margin=finished.min_margin,
-    )
-    sha256 = finished.write(folder, detector, metadata, run_id=run.id)
+    sha256 = finished.write(folder, metadata, run_id=run.id)
     plots.learning_curves(finished.rows()).save(folder / "learning_curves.png")
     run.log_files("train", sorted(folder.iterdir()))
     training.log_finished(run, finished, folder, sha256=sha256)

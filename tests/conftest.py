@@ -433,5 +433,8 @@ def recorded(finished, client):
 
 @pytest.fixture(scope="session")
 def trained(finished):
-    """The trained network of `finished`."""
-    return load_trained_model(finished.trained("model.safetensors"))
+    """The trained network of `finished`, with its detector."""
+    model = load_trained_model(finished.trained("model.safetensors"))
+    with finished.captured():
+        assert model.detector
+    return model

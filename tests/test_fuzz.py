@@ -126,7 +126,7 @@ def network():
     return Network(hidden=2, generator=torch.Generator().manual_seed(1))
 
 
-FILES = ("model", "history", "familiar")
+FILES = ("model", "history", "components")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -135,17 +135,18 @@ FILES = ("model", "history", "familiar")
 def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name, data):
     paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
     arrays = np.zeros((10, 784), np.uint8), np.ones((10, 2, 784), np.int8)
-    sha256 = storage.save_model(paths["model"], network, {"seed": 1})
+    storage.save_model(paths["model"], network, {"seed": 1, "min_margin": 0.25})
     storage.save_history(paths["history"], [storage.snapshot(network)] * 2, {})
     detector = OodDetector(*arrays, max_error=0.5, min_margin=0.25)
-    storage.save_detector(paths["familiar"], detector, network=sha256)
+    storage.save_components(paths["components"], detector)
     paths[name].write_bytes(data.draw(damaged(paths[name].read_bytes())))
     trained = read(load_trained_model, paths["model"], naming="model.safetensors")
-    if trained and read(trained.with_files_read, history=True, naming=".safetensors"):
+    found = read(storage.load_components, paths["components"], naming="components")
+    if trained and found and read(trained.with_history_read, naming=".safetensors"):
         image = np.zeros((1, 28, 28), np.uint8)
         probabilities = trained.network.predict(image).numpy()
         spec = datasets.spec("mnist")
-        (verdict,) = trained.detector.judge(image, probabilities, spec=spec)
+        (verdict,) = found.judge(image, probabilities, spec=spec)
         assert np.isfinite(probabilities).all() and verdict.reason
         for key, last in storage.snapshot(trained.network).items():
             assert np.isfinite(trained.history[key]).all()

@@ -13,6 +13,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import CLASSES, UserError
 
+SPLITS = ("exercise", "holdout")
 HOLDOUT_DIVISOR = 120  # split=holdout reserves 1/120 of the images per class
 
 
@@ -86,8 +87,8 @@ class Dataset:
         Raises:
             UserError: If a class has too few images for `holdout`.
         """
-        if how not in ("exercise", "holdout"):
-            raise ValueError(f"split must be exercise or holdout, got {how!r}")
+        if how not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS}, got {how!r}")
         if how == "exercise":
             return Split(self.train, self.test)
         per_class = len(self.train) // HOLDOUT_DIVISOR

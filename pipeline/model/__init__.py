@@ -1,20 +1,14 @@
 """The network, its files, its metrics, and the out-of-distribution detector."""
 
+from pipeline.model.components import load_components, store_components
 from pipeline.model.network import Network, batches, parameter_count, to_pixels
-from pipeline.model.ood import (
-    OodDetector,
-    Verdict,
-    fit_components,
-    fit_detector,
-    smallest_margin,
-)
+from pipeline.model.ood import OodDetector, Verdict, fit_detector, smallest_margin
 from pipeline.model.records import read_metrics, read_run_file
 from pipeline.model.storage import (
     VERSION,
     Snapshot,
     load_network,
     network_from,
-    save_detector,
     save_history,
     save_model,
     snapshot,

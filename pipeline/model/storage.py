@@ -1,4 +1,4 @@
-"""The files of a trained network: its weights, their history and its OOD detector.
+"""The files of trained networks: weights, their history, and principal components.
 
 They are safetensors files, which cannot contain code. The hyperparameters are stored
 with the weights, so loading needs no configuration. `records` reads the text files.
@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import CLASSES, PIXELS, UserError, files
 from pipeline.model.network import Network
-from pipeline.model.ood import OodDetector
+from pipeline.model.ood import MIN_MARGIN, OodDetector
 from pipeline.paths import outputs_dir
 
 VERSION = 1  # of the format of these files and of checkpoints
@@ -58,12 +58,10 @@ def save_history(
     write_tensors(path, stacked, metadata)
 
 
-def save_detector(path: Path, detector: OodDetector, *, network: str) -> None:
-    """Write a detector (400 KB) with the `tensors_sha256` of its network."""
+def save_components(path: Path, detector: OodDetector) -> None:
+    """Write the part of a detector that does not depend on the network (400 KB)."""
     arrays = {"means": detector.means, "components": detector.components}
-    metadata = {"network": network, "most_unexplained": detector.max_error}
-    metadata |= {"least_margin": detector.min_margin}
-    write_tensors(path, arrays, metadata)
+    write_tensors(path, arrays, {"max_error": detector.max_error})
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
@@ -105,6 +103,9 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
         if not isinstance(metadata.get(key, kind()), kind):
             value = f"{metadata[key]!r:.40}"
             raise UserError(f"{path}: {key} must be {kind.__name__}, got {value}")
+    if not is_threshold(metadata.get("min_margin", 0.0)):
+        value = f"{metadata['min_margin']!r:.40}"
+        raise UserError(f"{path}: min_margin must be finite and >= 0, got {value}")
     if metadata.get("hidden", hidden) != hidden:
         value = f"{metadata['hidden']!r:.40}"
         raise UserError(f"{path}: hidden must match its shapes, {hidden}, got {value}")
@@ -131,39 +132,31 @@ def load_history(path: Path, *, network: Network) -> Snapshot:
     return history
 
 
-def load_detector(path: Path, *, network: str) -> OodDetector:
-    """Read the detector of the network whose `tensors_sha256` is `network`.
+def load_components(path: Path) -> OodDetector:
+    """Read the file of `save_components`.
 
     Raises:
-        FileNotFoundError: If the file is missing.
-        UserError: If the file is damaged or belongs to another network.
+        UserError: If the file is damaged.
     """
     arrays, metadata = read_tensors(path)
-    try:
-        means, components = arrays["means"], arrays["components"]
-        keys = ("most_unexplained", "least_margin")
-        max_error, min_margin = (float(metadata[key]) for key in keys)
-    except KeyError as error:
-        raise UserError(
-            f"{path} is damaged: it has no {error}; python -m pipeline.train writes "
-            "it and its network again"
-        ) from None
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{path} is damaged: {error}") from None
-    count = max(components.shape[1:2], default=0)
+    empty = np.empty(0)
+    means, components = arrays.get("means", empty), arrays.get("components", empty)
+    count, max_error = max(components.shape[1:2], default=0), metadata.get("max_error")
     shapes = means.shape, components.shape
     types = str(means.dtype), str(components.dtype)
     if (
         count == 0
         or shapes != ((CLASSES, PIXELS), (CLASSES, count, PIXELS))
         or types != ("uint8", "int8")
+        or not is_threshold(max_error)
     ):
-        raise UserError(f"{path} is damaged: it contains no principal components")
-    if not (0 <= max_error < np.inf and 0 <= min_margin < np.inf):
-        raise UserError(f"{path} is damaged: it contains an invalid threshold")
-    if metadata.get("network") != network:
-        raise UserError(f"{path} does not belong to the network in the same folder")
-    return OodDetector(means, components, max_error, min_margin)
+        raise UserError(f"{path} is damaged: delete it, and it is computed again")
+    return OodDetector(means, components, float(max_error), MIN_MARGIN)
+
+
+def is_threshold(value: object) -> TypeGuard[float]:
+    """Return whether this is a finite number that is not negative."""
+    return isinstance(value, float) and 0 <= value < np.inf
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -3,23 +3,23 @@
 `storage` and `records` read the files.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline.model.components import load_components
 from pipeline.model.network import Network
 from pipeline.model.ood import OodDetector
 from pipeline.model.records import read_curves, read_run_file
 from pipeline.model.storage import (
     Snapshot,
-    load_detector,
     load_history,
     load_network,
     snapshot,
     tensors_sha256,
 )
-from pipeline.paths import CURVES_FILE, DETECTOR_FILE, HISTORY_FILE, RUN_FILE
+from pipeline.paths import CURVES_FILE, HISTORY_FILE, RUN_FILE
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class TrainedModel:
     """A trained network, and the metadata of its training."""
 
     network: Network
-    metadata: dict[str, Any]  # hyperparameters and data_sha256; {} if not recorded
+    metadata: dict[str, Any]  # of its file; see FinishedTraining.write
     path: Path  # the network's file
     sha256: str  # `tensors_sha256` of the network
     run_id: str | None  # the MLflow run of the training; None if not recorded
@@ -48,21 +48,30 @@ class TrainedModel:
         return int(self.metadata.get("epochs", 0))
 
     @property
-    def detector_path(self) -> Path:
-        """The file of the out-of-distribution detector, which may be missing."""
-        return self.path.with_name(DETECTOR_FILE)
-
-    @property
     def history_path(self) -> Path:
         """The file of the weight history, which may be missing."""
         return self.path.with_name(HISTORY_FILE)
 
     @cached_property
     def detector(self) -> OodDetector | None:
-        """The detector that was fitted with this network; None if it has no file."""
-        if not self.detector_path.exists():
+        """The out-of-distribution detector; None if its training data are missing.
+
+        Raises:
+            UserError: If the file of its components is damaged.
+        """
+        if "min_margin" not in self.metadata:
             return None
-        return load_detector(self.detector_path, network=self.sha256)
+        sha256 = str(self.metadata.get("data_sha256"))
+        components = load_components(sha256, self.split)
+        margin = self.metadata["min_margin"]
+        return components and replace(components, min_margin=margin)
+
+    def missing_detector(self) -> str:
+        """Return why there is no detector, and the remedy."""
+        if "min_margin" not in self.metadata:
+            return f"{self.path} does not record its training"
+        command = f"python -m pipeline.data dataset={self.dataset}"
+        return f"its training images are missing ({command} prepares them)"
 
     @cached_property
     def history(self) -> Snapshot | None:
@@ -88,21 +97,16 @@ class TrainedModel:
         path = self.path.with_name(CURVES_FILE)
         return read_curves(path, epochs=self.epochs) if path.is_file() else {}
 
-    def with_files_read(self, *, history: bool) -> "TrainedModel":
+    def with_history_read(self) -> "TrainedModel":
         """Read the files beside it now, before another training replaces them.
 
         They take 2 ms with 20 hidden neurons and 40 ms with 1,000.
-
-        Args:
-            history: Whether to read the files with the values of all epochs, too.
 
         Raises:
             OSError: If one of the files cannot be read.
             UserError: If it is damaged or belongs to another network.
         """
-        _ = self.detector
-        if history:
-            _ = self.history, self.curves
+        _ = self.history, self.curves
         return self
 
 

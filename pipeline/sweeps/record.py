@@ -3,19 +3,16 @@
 Only the process of the sweep itself writes; its workers return arrays.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError
 from pipeline.cli import HYPERPARAMETERS, as_yaml
-from pipeline.datasets import Dataset
 from pipeline.model import (
-    OodDetector,
-    fit_components,
     parameter_count,
     read_run_file,
+    store_components,
 )
 from pipeline.paths import RUN_FILE
 from pipeline.sweeps.data import DataFile
@@ -45,7 +42,6 @@ class SweepRecord:
     results: ResultsFile
     outcomes: dict[str, Outcome] = field(default_factory=dict)  # by the name of the job
     _failures: set[tuple[str, str]] = field(default_factory=set)
-    _detectors: dict[tuple[str, str], OodDetector] = field(default_factory=dict)
 
     def restore(self, jobs: Iterable[Job]) -> None:
         """Find the jobs that an earlier process of this sweep has finished.
@@ -137,8 +133,8 @@ class SweepRecord:
             folder = (child.folder or self.folder / job.folder) / "train"
             folder.mkdir(parents=True, exist_ok=True)
             metadata = settings | {"data_sha256": data.sha256}
-            detector = self._detector(job, training)
-            sha256 = training.write(folder, detector, metadata, run_id=child.id)
+            store_components(data.path, job.config.split, sha256=data.sha256)
+            sha256 = training.write(folder, metadata, run_id=child.id)
             log_inputs(child, data.path, as_yaml(job.config), plots=False)
             log_epochs(child, training.states)
             log_finished(child, training, folder, sha256=sha256)
@@ -178,16 +174,6 @@ class SweepRecord:
         return identity(
             job.values, data_sha256=data.sha256, processor=processor, torch=torch
         )
-
-    def _detector(self, job: Job, training: FinishedTraining) -> OodDetector:
-        """Return the detector of a network; its components are computed once."""
-        key = job.values["dataset"], job.values["split"]
-        if key not in self._detectors:
-            split = Dataset.read(self.data[key[0]].path).split(key[1])
-            components = fit_components(split.train.images, split.train.labels)
-            self._detectors[key] = components
-        margin = training.min_margin
-        return dataclasses.replace(self._detectors[key], min_margin=margin)
 
 
 def _outcome(job: Job, child: RecordedRun) -> Outcome:

@@ -13,7 +13,6 @@ from pipeline import UserError, files, paths
 from pipeline.datasets import Split
 from pipeline.model import (
     Network,
-    OodDetector,
     load_trained_model,
     network_from,
     read_metrics,
@@ -56,8 +55,8 @@ class FinishedTraining:
         trained = load_trained_model(folder / paths.MODEL_FILE)
         run = read_run_file(folder / paths.RUN_FILE)
         metrics = read_metrics(folder / paths.METRICS_FILE)
-        history, detector = trained.history, trained.detector
-        if not (history and detector and len(run.seconds) == trained.epochs):
+        history, margin = trained.history, trained.metadata.get("min_margin")
+        if not (history and margin and len(run.seconds) == trained.epochs):
             raise UserError(f"{folder} does not contain a whole training run")
         states = []
         for number, time in enumerate(run.times):
@@ -67,7 +66,7 @@ class FinishedTraining:
             states.append(EpochState(Epoch(number, row, seconds), tensors, time))
         names = ("loss", "accuracy")
         score = {name: metrics[f"train/final_{name}"] for name in names}
-        return cls(states, score, detector.min_margin)
+        return cls(states, score, margin)
 
     @property
     def network(self) -> Network:
@@ -99,12 +98,7 @@ class FinishedTraining:
         return self.rows()[-1] | self.summary()
 
     def write(
-        self,
-        folder: Path,
-        detector: OodDetector,
-        metadata: Mapping[str, Any],
-        *,
-        run_id: str | None,
+        self, folder: Path, metadata: Mapping[str, Any], *, run_id: str | None
     ) -> str:
         """Write the network, its history and its metrics to a folder.
 
@@ -112,15 +106,14 @@ class FinishedTraining:
 
         Args:
             folder: An existing folder.
-            detector: The out-of-distribution detector of the training images.
             metadata: The hyperparameters, and the sha256 of the data.
             run_id: The run in MLflow, if any.
 
         Returns:
             The `tensors_sha256` of the network.
         """
-        sha256 = storage.save_model(folder / paths.MODEL_FILE, self.network, metadata)
-        storage.save_detector(folder / paths.DETECTOR_FILE, detector, network=sha256)
+        about = {**metadata, "min_margin": self.min_margin}
+        sha256 = storage.save_model(folder / paths.MODEL_FILE, self.network, about)
         tensors = [state.tensors for state in self.states]
         storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
         rows = enumerate(self.rows(), start=1)

@@ -33,7 +33,8 @@ def select_trained_model(
         return load_trained_model(path)
     # Another training must not replace one of the files while they are read.
     with files.folder_lock(folder):
-        return load_trained_model(path).with_files_read(history=history)
+        trained = load_trained_model(path)
+        return trained.with_history_read() if history else trained
 
 
 def load_training_data(trained: TrainedModel) -> Dataset:

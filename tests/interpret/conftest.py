@@ -9,14 +9,19 @@ import pytest
 from pipeline import datasets
 from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis, report
-from pipeline.model import fit_detector, load_trained_model, save_detector, save_model
+from pipeline.model import (
+    load_trained_model,
+    save_model,
+    smallest_margin,
+    store_components,
+)
 from pipeline.training import train
 
 TIMEOUT = 180_000  # milliseconds, for a busy machine
 
 
 @pytest.fixture(scope="package")
-def clothes(mnist, tmp_path_factory):
+def clothes(mnist, empty_project, tmp_path_factory):
     """The analysis of a network that was trained on 2,000 images for one epoch."""
     if not DEBIAN_FOLDER.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
@@ -26,10 +31,13 @@ def clothes(mnist, tmp_path_factory):
     settings = {"hidden": 20, "epochs": 1, "batch_size": 32, "lr": 0.001, "seed": 1}
     network, _ = train(dataset.split("exercise"), **settings)
     path = tmp_path_factory.mktemp("clothes") / "model.safetensors"
-    save_model(path, network, {"dataset": "fashion_mnist"})
+    metadata = {"dataset": "fashion_mnist", "data_sha256": whole.sha256}
+    metadata["min_margin"] = smallest_margin(network, dataset.train.images)
+    save_model(path, network, metadata)
     trained = load_trained_model(path)
-    detector = fit_detector(network, dataset.train.images, dataset.train.labels)
-    save_detector(trained.detector_path, detector, network=trained.sha256)
+    with empty_project("clothes", store=False).captured():
+        store_components(whole.path, "exercise", sha256=whole.sha256)
+        assert trained.detector
     return ModelAnalysis.of(trained, dataset)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline import datasets
-from pipeline.model import ood, storage
+from pipeline.model import ood
 
 
 @pytest.fixture(scope="module")
@@ -107,44 +107,3 @@ def test_the_verdict_names_the_reason(detector, few):
         (7, False, unlike),  # not drawn with a pen
     ]
     assert ood.images_of("7") == "7s"
-
-
-def test_the_file_is_small_and_always_the_same(tmp_path, detector, trained, split):
-    path = tmp_path / "familiar.safetensors"
-    storage.save_detector(path, detector, network="a hash")
-    first = path.read_bytes()
-    assert path.stat().st_size < 410_000
-    read = storage.load_detector(path, network="a hash")
-    some = split.val.images[:100], split.val.labels[:100]
-    np.testing.assert_array_equal(
-        read.out_of_distribution(*some), detector.out_of_distribution(*some)
-    )
-    assert read.min_margin == detector.min_margin
-    again = ood.fit_detector(trained.network, split.train.images, split.train.labels)
-    storage.save_detector(path, again, network="a hash")
-    assert path.read_bytes() == first
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        ({"most_unexplained": -1}, "is damaged: "),
-        ({"most_unexplained": 10**400}, "is damaged: "),
-        ({"least_margin": float("nan")}, "is damaged: "),
-        ({"components": np.zeros((10, 0, 784), np.int8)}, "is damaged: "),
-        ({"network": "another hash"}, "does not belong to the network"),
-        ({"means": None}, r"no 'means'.*; python -m pipeline\.train"),
-    ],
-)
-def test_an_invalid_file_is_refused_by_name(tmp_path, detector, damage, message):
-    path = tmp_path / "familiar.safetensors"
-    with pytest.raises(FileNotFoundError, match=r"familiar\.safetensors is missing"):
-        storage.load_detector(path, network="a hash")
-    storage.save_detector(path, detector, network="a hash")
-    arrays, metadata = storage.read_tensors(path)
-    values = {**arrays, **metadata, **damage}
-    arrays = {key: values[key] for key in arrays if values[key] is not None}
-    metadata = {key: values[key] for key in metadata}
-    storage.write_tensors(path, arrays, metadata)
-    with pytest.raises(ValueError, match=rf"familiar\.safetensors.*{message}"):
-        storage.load_detector(path, network="a hash")

@@ -82,6 +82,7 @@ DAMAGED = {
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
     "epochs as text": ({}, '{"epochs": "abc", "version": 1}'),
     "hidden that differs": ({}, '{"hidden": 8, "version": 1}'),
+    "a negative margin": ({}, '{"min_margin": -0.1, "version": 1}'),
     "metadata that are a list": ({}, "[]"),
     "metadata that are nested too deeply": ({}, "[" * 10_000),
 }
@@ -102,7 +103,6 @@ def test_a_file_of_another_version_is_refused_with_the_remedy(path, network, ver
     for file, read in {
         path: lambda: storage.load_network(path),
         trained.history_path: lambda: trained.history,
-        trained.detector_path: lambda: trained.detector,
     }.items():
         file.write_bytes(save(content, {"about": f'{{{version}"seed": 1}}'}))
         rule = "was written by another version .* must be 1, got .*train"

@@ -119,8 +119,8 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     assert predict(workspace, digit_folder)[0] == records
     with pytest.raises(FileNotFoundError, match="zeros and ones"):
         predict(workspace, 0)
-    workspace.trained("familiar.safetensors").unlink()
+    shutil.rmtree(workspace.outputs / "components")
     without, printed = predict(workspace, digit_folder)
-    assert "familiar.safetensors is missing: without it, predict cannot" in printed
+    assert "its training images are missing (python -m pipeline.data" in printed
     unknown = {"sure": None, "reason": "the out-of-distribution detector is missing"}
     assert without == [record | unknown for record in records]

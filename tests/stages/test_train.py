@@ -17,11 +17,11 @@ import yaml
 from safetensors.numpy import load_file
 
 from pipeline import cli
-from pipeline.model import load_trained_model, save_detector, save_model
+from pipeline.model import load_trained_model, save_model
 from pipeline.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {"model.safetensors", "history.safetensors", "familiar.safetensors"}
+FILES = {"model.safetensors", "history.safetensors"}
 FILES |= {"metrics.json", "history.csv", "learning_curves.png", "run.json"}
 DIGITS = {"dataset": "digits", "epochs": 1, "tracking": "none"}
 
@@ -272,9 +272,7 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     path = project.trained("model.safetensors")
     trained = load_trained_model(path)
     assert (trained.split, trained.metadata["hidden"]) == ("holdout", 4)
-    detector, metadata = trained.detector, trained.metadata | {"data_sha256": "0" * 64}
-    sha256 = save_model(path, trained.network, metadata)
-    save_detector(trained.detector_path, detector, network=sha256)
+    save_model(path, trained.network, trained.metadata | {"data_sha256": "0" * 64})
     for stage in ("evaluate", "predict", "inspect"):
         with pytest.raises(ValueError, match="the network was trained with"):
             project.call(stage)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipeline import training
-from pipeline.model import fit_detector, load_trained_model, snapshot, tensors_sha256
+from pipeline.model import load_trained_model, snapshot, tensors_sha256
 from pipeline.tracking import Run
 from pipeline.training import Epoch, EpochState, FinishedTraining
 from pipeline.training.finished import METRICS
@@ -23,8 +23,7 @@ def test_files_do_not_depend_on_the_order_of_the_metrics(tmp_path, few, network,
     epochs = [Epoch(0, {}, 0.0), Epoch(1, metrics, 0.1), Epoch(2, metrics, 0.1)]
     states = [EpochState(epoch, snapshot(network), 1000) for epoch in epochs]
     finished = FinishedTraining.of(states, network, few)
-    detector = fit_detector(network, few.train.images, few.train.labels)
-    sha256 = finished.write(tmp_path, detector, {}, run_id=None)
+    sha256 = finished.write(tmp_path, {}, run_id=None)
     final = finished.metrics()
     assert tensors_sha256(snapshot(network)) == sha256
     assert load_trained_model(tmp_path / "model.safetensors").sha256 == sha256

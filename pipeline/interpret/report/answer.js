@@ -7,7 +7,7 @@ function conclusion(probabilities) {
   const [first, second] = ranked(probabilities);
   const margin = probabilities[first] - probabilities[second];
   const next = `${capitalised(className(second))} is second (${percent(probabilities[second])}).`;
-  if (!detector) return { text: `. ${next} The file familiar.safetensors was missing, so ` +
+  if (!detector) return { text: `. ${next} The training images were missing, so ` +
     "this page cannot tell whether the answer is sure." };
   const final = finalNetwork().classify(state.image).probabilities;
   const [finalAnswer] = ranked(final), reason = doubt(detector, state, final);

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from pipeline import datasets
+from pipeline.model import load_components, storage, store_components
+
+
+@pytest.fixture
+def data(empty_project, idx_folder):
+    """A workspace in use, with a data set of 600 images."""
+    workspace = empty_project("components", store=False)
+    with workspace.captured():
+        yield datasets.load(str(idx_folder), folder=workspace.outputs / "data")
+
+
+def stored(data):
+    (path,) = (data.path.parents[1] / "components").iterdir()
+    return path
+
+
+def test_components_are_stored_once_for_each_training_set(data):
+    computed = load_components(data.sha256, "exercise")
+    path = stored(data)
+    content, time = path.read_bytes(), path.stat().st_mtime_ns
+    assert len(content) < 410_000
+    store_components(data.path, "exercise", sha256=data.sha256)
+    assert path.stat().st_mtime_ns == time
+    path.unlink()
+    store_components(data.path, "exercise", sha256=data.sha256)
+    assert path.read_bytes() == content
+    data.path.unlink()
+    images = data.test.images, data.test.labels
+    errors = load_components(data.sha256, "exercise").reconstruction_error(*images)
+    np.testing.assert_array_equal(errors, computed.reconstruction_error(*images))
+
+
+def test_without_the_data_there_are_no_components(data):
+    assert load_components("0" * 64, "exercise") is None
+    assert load_components(f"../{data.sha256}", "exercise") is None
+    assert load_components(data.sha256, "/..") is None
+    with pytest.raises(ValueError, match=rf"{data.path.name} changed: its sha256 must"):
+        store_components(data.path, "exercise", sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"max_error": -1.0},
+        {"max_error": 10**400},
+        {"max_error": float("nan")},
+        {"components": np.zeros((10, 0, 784), np.int8)},
+        {"components": np.zeros((10, 2, 784), np.uint8)},
+        {"means": None},
+    ],
+)
+def test_a_damaged_file_is_refused_by_name_with_the_remedy(data, damage):
+    load_components(data.sha256, "exercise")
+    arrays, metadata = storage.read_tensors(stored(data))
+    values = {**arrays, **metadata, **damage}
+    arrays = {key: values[key] for key in arrays if values[key] is not None}
+    metadata = {key: values[key] for key in metadata}
+    storage.write_tensors(stored(data), arrays, metadata)
+    with pytest.raises(
+        ValueError, match=r"exercise\.safetensors is damaged: delete it"
+    ):
+        load_components(data.sha256, "exercise")
