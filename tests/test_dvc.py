@@ -26,7 +26,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # Keys that no output depends on: they select the run or model, control recording, or
 # are questions to `inspect`, whose answers are in another folder.
 NO_PARAMS = {"run", "model", "tracking", "resume", "reproduce", "server", "image"}
-NO_PARAMS |= {"run_name", "experiment_name"}
+NO_PARAMS |= {"run_name", "experiment_name", "workers", "executor", "again", "trials"}
 NO_PARAMS |= {*QUESTION_KEYS}
 
 # A new colour in a plot must repeat only the stage whose outputs contain the plot; the
