@@ -65,7 +65,8 @@ class LocalExecutor(Executor):
         limit = self.workers + ahead
         batch = _Batch(self._workers, function, data, iter(tasks), limit)
         self._batch = batch
-        while batch.fill(restart=True) and (ended := batch.ended.get()):
+        batch.fill(restart=True)
+        while batch.taken and (ended := batch.ended.get()):
             yield batch.result(*ended)
             batch.release()
 
@@ -120,11 +121,8 @@ class _Batch:
     )
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def fill(self, *, restart: bool) -> bool:
-        """Give tasks to free workers; return whether there is a result to wait for.
-
-        Only the main thread restarts a worker.
-        """
+    def fill(self, *, restart: bool) -> None:
+        """Give tasks to free workers; only the main thread restarts a worker."""
         with self.lock:
             for worker in self.workers:
                 for _ in range(2):  # again, if it was killed while it was free
@@ -132,7 +130,6 @@ class _Batch:
                         worker.start()
                     if worker.is_free and not worker.is_killed:
                         self._give_task(worker)
-            return self.taken > 0
 
     def _give_task(self, worker: _Worker) -> None:
         if self.taken == self.limit:
@@ -174,9 +171,10 @@ class _Batch:
         return Result(task, error=KILLED, final=final)
 
     def release(self) -> None:
-        """Allow one more task, because the caller has handled a result."""
-        with self.lock:
+        """Take one more task, because the caller has handled a result."""
+        with self.lock:  # without `ahead`, no other thread takes a task in between
             self.taken -= 1
+            self.fill(restart=True)
 
 
 def _exit_with_parent() -> None:

@@ -116,7 +116,7 @@ class Search:
         self._count += 1
         values = {key: _round(params[key], self._intervals[key]) for key in self._space}
         jobs = {job.name: job for job in self._combine(values)}
-        self._known = jobs | self._known
+        self._known.update(jobs)
         return [*jobs]
 
     def _combine(self, values: Mapping[str, Any]) -> list[Job]:
@@ -154,7 +154,7 @@ def _distribution(interval: Interval) -> "BaseDistribution":
     return FloatDistribution(low, high, log=log)
 
 
-def _round(value: float, interval: Interval) -> int | float:
+def _round(value: int | float, interval: Interval) -> int | float:
     """Round a float to few digits, but not beyond the ends of its interval."""
     if isinstance(value, int):
         return value
