@@ -168,31 +168,25 @@ def new_workspace(folder, *, data=True):
 class Server:
     """A real MLflow server on the loopback, as a process that can be killed."""
 
-    def __init__(
-        self, folder, command="server", store=None, command_line="", **environment
-    ):
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder, command="server", store=None):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        store = store or f"sqlite:///{folder / 'server.db'}"
-        command_line = command_line or (  # as a user enters it, without the port
-            f"mlflow {command} --workers 1 --host 127.0.0.1 --backend-store-uri "
-            f"'{store}' --artifacts-destination '{folder / 'artifacts'}'"
-        )
-        self.command = ["sh", "-c", f"exec env {command_line} --port {self.port}"]
-        no_jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": programs, **no_jobs, **environment}
         self.folder = folder
+        self.command = [
+            *(sys.executable, "-m", "mlflow", command, "--workers", "1"),
+            *("--host", "127.0.0.1", "--port", str(self.port)),
+            *("--backend-store-uri", store or f"sqlite:///{folder / 'server.db'}"),
+            *("--artifacts-destination", str(folder / "artifacts")),
+        ]
         self.start()
 
     def start(self):
         with (self.folder / "server.log").open("a") as log:
             self.process = subprocess.Popen(
                 self.command,
-                env=self.environment,
+                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
@@ -205,11 +199,10 @@ class Server:
             time.sleep(0.1)
         raise AssertionError("the server never answered")
 
-    def answers(self, path, **headers):
+    def answers(self, path):
         """Return the HTTP status of the response; None if there is none."""
         with contextlib.suppress(requests.RequestException):
-            url = self.url + path
-            return requests.get(url, headers=headers, timeout=30).status_code
+            return requests.get(self.url + path, timeout=30).status_code
 
     def kill(self):
         """Kill the server and its worker, which form a process group."""

@@ -304,8 +304,6 @@ def test_a_name_that_does_not_exist_gets_a_message_and_suggestions(
     box.press("Enter")
     assert message in error.inner_text()
     assert page.evaluate("scrollY") == 500  # the page does not move
-    above, below = box.bounding_box(), error.bounding_box()
-    assert 0 < below["y"] - above["y"] - above["height"] < 20  # beside the box
     suggestions = error.locator("button")
     assert [*suggestions.all_inner_texts(), None][0] == suggestion
     if suggestion:
@@ -431,9 +429,6 @@ def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):
 def test_a_click_on_a_neuron_shows_its_sum_in_view(open_page, html, size):
     width, height = size
     page = open_page(html, width=width, height=height)
-    answer, board = (page.locator(f"#{n}").bounding_box() for n in ("answer", "board"))
-    assert 0 < answer["y"] - board["y"] - board["height"] < 80  # below the drawing
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
     tile = page.locator("#neurons .tile > button:first-child").nth(9)
     tile.scroll_into_view_if_needed()
     before = tile.bounding_box()
