@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline import files, paths
 from pipeline.tracking import provenance
-from pipeline.tracking.mlflow_run import NO_LEASE
+from pipeline.tracking.store import NO_LEASE
 
 
 @pytest.fixture
