@@ -3,14 +3,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from pipeline.terminal import (
-    next_steps,
-    probability_bars,
-    progress,
-    progress_bar,
-    status,
-    table,
-)
+from pipeline.terminal import progress, progress_bar, status, table
 
 
 def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
@@ -46,18 +39,3 @@ def test_a_table_wider_than_80_columns_wraps_its_text_and_cuts_no_number(count):
     text = table(["name", *"xyz"[:count]], [row], left=["name"])
     assert max(map(len, text.split("\n"))) <= 80 or count == 3
     assert {*numbers, "a", "of", "several", "words"} < {*text.split()}
-
-
-def test_a_bar_of_40_characters_is_a_probability_of_1():
-    assert probability_bars([0.0, 1.0], ["bag", "dress"]) == [
-        "  bag      0.000%",
-        f"  dress  100.000%  {'█' * 40}",
-    ]
-
-
-def test_next_steps_are_in_two_columns_if_they_fit_in_80():
-    steps = next_steps({"python -m a": "does a", "python -m b c=1": "does b"})
-    expected = "next   python -m a       does a\n       python -m b c=1   does b"
-    assert steps == expected
-    wide = next_steps({"python -m a": "does " + "a" * 60})
-    assert wide == f"next   python -m a\n         does {'a' * 60}"

@@ -1,9 +1,13 @@
+import gzip
+import os
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from pipeline import datasets
-from pipeline.evaluation import read_input, read_inputs
+from pipeline.evaluation import load_test_set, read_input, read_inputs
 
 
 def test_indices_select_test_images_or_are_refused_with_the_key(mnist):
@@ -33,3 +37,65 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
         assert image.prepared.is_blank == is_blank
         assert ("it is blank" in image.describe(spec)) == is_blank
     assert len(image.prepared.steps) == steps
+
+
+@pytest.fixture
+def load(mnist):
+    """A function that reads a set for a network that was trained on MNIST."""
+    network = {"dataset": mnist, "split": "exercise", "folder": mnist.path.parent}
+    options = network | {"prepare": None, "track": iter}
+    return lambda name, **others: load_test_set(name, **options | others)
+
+
+def test_the_validation_images_of_the_training_are_the_default(load, mnist):
+    test_set = load(None)
+    assert test_set.name == "mnist"
+    np.testing.assert_array_equal(test_set.data.images, mnist.test.images)
+    few = replace(mnist, test=mnist.test.pick(np.arange(50)))  # all would take 20 s
+    preprocessed = load(None, dataset=few, prepare=True)
+    assert "preprocessed as in MNIST" in preprocessed.description
+    holdout = load(None, split="holdout")
+    assert holdout.name == "mnist-holdout" and len(holdout.files) == 5000
+
+
+def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write_idx):
+    small = [Image.fromarray(i).resize((16, 16)) for i in mnist.test.images[:20]]
+    path = tmp_path / "t10k-images-idx3-ubyte.gz"
+    write_idx(path, np.stack([np.asarray(image) for image in small]))
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    write_idx(tmp_path / "t10k-labels-idx1-ubyte", mnist.test.labels[:20])
+    test_set = load(str(tmp_path))
+    assert "16x16 pixels, preprocessed as in MNIST" in test_set.description
+    np.testing.assert_array_equal(test_set.data.labels, mnist.test.labels[:20])
+    # Each image fills the box of 20 pixels, instead of 28.
+    heights = [np.ptp(np.nonzero(image)[0]) + 1 for image in test_set.data.images]
+    assert set(heights) <= {19, 20}
+
+
+def test_idx_files_that_are_not_one_test_set_are_refused(load, tmp_path, write_idx):
+    images = np.zeros((100_001, 1, 1), np.uint8)
+    write_idx(tmp_path / "a-images-idx3-ubyte", images)
+    with pytest.raises(ValueError, match="needs its labels-idx1-ubyte file in"):
+        load(str(tmp_path))
+    write_idx(tmp_path / "a-labels-idx1-ubyte", images.ravel())
+    with pytest.raises(ValueError, match="has 100,001 images; the limit is 100,000"):
+        load(str(tmp_path))
+    write_idx(tmp_path / "b-images-idx3-ubyte", images)
+    write_idx(tmp_path / "b-labels-idx1-ubyte", images.ravel())
+    with pytest.raises(ValueError, match="contains several test sets: a-images"):
+        load(str(tmp_path))
+
+
+def test_images_that_cannot_be_used_are_reported(load, tmp_path):
+    for name in ("1.png", "2.png", "none.png"):
+        Image.new("L", (20, 20), 255).save(tmp_path / name)
+    (tmp_path / os.fsdecode(b"3\xff\n.png")).write_bytes(b"a three")
+    test_set = load(str(tmp_path))
+    assert test_set.files == ["1.png", "2.png"]
+    damaged, unlabelled = sorted(test_set.problems)
+    assert "3\ufffd\ufffd.png is not an image" in damaged
+    assert "none.png has no label; give it a name such as 7_a.png" in unlabelled
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(ValueError, match="no readable images"):
+        load(str(tmp_path))
