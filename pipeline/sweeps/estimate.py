@@ -74,7 +74,7 @@ def estimate(
         workers: How many runs are trained at the same time.
         tracked: Whether the runs are recorded; otherwise they leave only their results.
     """
-    work = sum(training_seconds(job.values, images) for job in jobs)
+    work = sum((training_seconds(job.values, images) for job in jobs), start=0.0)
     size = sum(run_bytes(job.values) for job in jobs) if tracked else 0
     return Estimate(len(jobs), workers, work, size, images)
 
