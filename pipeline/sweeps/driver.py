@@ -204,7 +204,8 @@ def _estimate(
     valid = [job for job in jobs if not job.problems]
     tracked = record.run.id is not None
     expected = estimate(valid, images, workers=executor.workers, tracked=tracked)
-    print(expected)
+    if valid:
+        print(expected)
     expected.check_space(record.folder)
     return expected
 
