@@ -287,12 +287,13 @@ def idx_folder(tmp_path, few, write_idx):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """Return a function that copies an empty store, because creating one is slow."""
-    made = tmp_path_factory.mktemp("store")
-    open_store(made)
+    made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
+    made.client.search_experiments()  # MLflow creates the store
+    open_store(made.outputs)  # adds the experiment
 
     def put(folder):
-        shutil.copy(made / "mlflow.db", folder)
-        before, after = artifact_root(made), artifact_root(folder)
+        shutil.copy(made.outputs / "mlflow.db", folder)
+        before, after = artifact_root(made.outputs), artifact_root(folder)
         relocate_artifacts(folder / "mlflow.db", before, after)
 
     return put

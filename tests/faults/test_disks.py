@@ -17,7 +17,7 @@ SPACES = [8, 60, 200, 500, 1000, 2500]  # KiB of free space, at most
 FILLING = [
     "data dataset=digits",
     "train dataset=digits epochs=3 lr={lr}",
-    "train -m seed=1,2 dataset=digits epochs=2 lr={lr}",
+    "train -m seed=1,2 workers=1 dataset=digits epochs=2 lr={lr}",
     "evaluate",
 ]
 

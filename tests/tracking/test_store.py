@@ -5,26 +5,13 @@ from contextlib import closing
 from functools import partial
 
 import pytest
-from mlflow import MlflowClient
 
 from pipeline import UserError, tracking
 from pipeline.tracking.store import (
-    artifact_root,
     open_store,
     path_from_uri,
     recorded_run,
 )
-
-
-def test_a_store_that_mlflow_itself_created_gets_the_experiment(tmp_path, start_run):
-    MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_experiments()
-    with start_run(tmp_path) as run:
-        pass
-    store = open_store(tmp_path)
-    (stored,) = store.search("")
-    assert (stored.info.run_id, stored.info.status) == (run.id, "FINISHED")
-    location = store.client.get_experiment_by_name("digits").artifact_location
-    assert location == f"{artifact_root(tmp_path)}/digits"
 
 
 def test_a_deleted_experiment_is_refused_with_the_command_that_restores_it(store):
