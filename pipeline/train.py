@@ -193,7 +193,13 @@ def _train(
             finished = training.FinishedTraining.of(recorder.history, network, split)
             metrics = finished.metrics()
             sha256 = _write(finished, temporary, metadata, run)
-            _describe(run, cfg, dataset, network, metrics)
+            training.describe_training(
+                run,
+                cfg.hyperparameters(),
+                metrics,
+                dataset=dataset.name,
+                images=True,
+            )
             if expected:
                 run.set_tags({"reproduced": str(sha256 == expected).lower()})
     _print_summary(cfg, dataset, split, network, metrics)
@@ -245,38 +251,6 @@ def _start_recording(
         print(wrap(f"resuming {recorder.run.label} {progress}"))
 
 
-def _describe(
-    run: "Run",
-    cfg: TrainConfig,
-    dataset: "Dataset",
-    network: "Network",
-    metrics: dict[str, float],
-) -> None:
-    """Set the description on the run's page: the network, its accuracy, and links."""
-    epochs = "1 epoch" if cfg.epochs == 1 else f"{cfg.epochs} epochs"
-    curves = run.link("Model metrics", "model-metrics")
-    slider = run.link("images, with a slider for the epoch", "model-metrics")
-    history = run.link("history.csv", "artifacts/train/history.csv")
-    run.describe(
-        f"A network 784 → {cfg.hidden} → 10 with {network.parameter_count:,} "
-        f"parameters, trained on {dataset.name} for {epochs}. It classifies "
-        f"**{metrics['train/final_accuracy']:.2%}** of the training images and "
-        f"**{metrics['val/accuracy']:.2%}** of the validation images correctly "
-        f"(split={cfg.split}; {_best(metrics)}).",
-        {
-            "Interactive page": "to create it, run "
-            f"`python -m pipeline.inspect run={str(run.id)[:8]}`",
-            "Learning curves": f"{curves}, {history}",
-            "Weights of layer 1": slider,
-        },
-    )
-
-
-def _best(metrics: dict[str, float]) -> str:
-    best, epoch = metrics["val/best_accuracy"], metrics["val/best_epoch"]
-    return f"best: {best:.2%} after epoch {epoch}"
-
-
 def _print_summary(
     cfg: TrainConfig,
     dataset: "Dataset",
@@ -285,7 +259,7 @@ def _print_summary(
     metrics: dict[str, float],
 ) -> None:
     """Print the final scores, and the answer to the first validation image."""
-    from pipeline import datasets
+    from pipeline import datasets, training
 
     val, names = split.val, datasets.spec(dataset.name).class_names
     probabilities = network.predict(val.images[:1])[0].tolist()
@@ -293,7 +267,7 @@ def _print_summary(
     kind = "test" if cfg.split == "exercise" else "validation"
     scores = {
         "train": ("train/final_", "of the trained network"),
-        "validation": ("val/", _best(metrics)),
+        "validation": ("val/", training.best_epoch(metrics)),
     }
     rows = [
         [name, f"{metrics[f'{p}loss']:.4f}", f"{metrics[f'{p}accuracy']:.2%}", remark]

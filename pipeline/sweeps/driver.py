@@ -87,6 +87,7 @@ def run_sweep(command: Command) -> None:
             report = Report(folder, run, title=name)
             _train(plan, record, report, executor, tracker)
             with status("writing and recording the report"):
+                record.add_details()
                 report.finish()
             report.print()
             _raise_failures(record)

@@ -6,15 +6,14 @@ Only the process of the sweep itself writes; its workers return arrays.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeline import UserError
 from pipeline.cli import HYPERPARAMETERS, as_yaml
-from pipeline.model import (
-    parameter_count,
-    read_run_file,
-    store_components,
-)
-from pipeline.paths import RUN_FILE
+from pipeline.model import parameter_count, read_run_file, store_components
+from pipeline.model.export import export_network
+from pipeline.paths import MODEL_FILE, RUN_FILE
+from pipeline.plots import learning_curves
 from pipeline.sweeps.data import DataFile
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome, ResultsFile
@@ -22,10 +21,13 @@ from pipeline.tracking import RecordedRun, Run
 from pipeline.training import (
     FinishedTraining,
     TrainedSetting,
+    describe_training,
     identity,
     log_epochs,
     log_finished,
     log_inputs,
+    log_statistics,
+    log_weights,
 )
 
 
@@ -138,6 +140,7 @@ class SweepRecord:
             log_inputs(child, data.path, as_yaml(job.config), plots=False)
             log_epochs(child, training.states)
             log_finished(child, training, folder, sha256=sha256)
+            self._describe(child, job, training.metrics(), images=False)
         outcome = Outcome(
             job,
             accuracy=training.metrics()["val/accuracy"],
@@ -150,20 +153,57 @@ class SweepRecord:
         self.outcomes[job.name] = outcome
         return outcome
 
+    def add_details(self) -> None:
+        """Add to the best network what a single training run has, too.
+
+        These are the images of the weights, the learning curves and the program that
+        `mlflow.pytorch.load_model` loads.
+        """
+        trained = [each for each in self.outcomes.values() if each.run_id]
+        if not trained:
+            return
+        outcome = max(trained, key=lambda each: each.accuracy)
+        job = outcome.job
+        assert job.config and outcome.run_id
+        child = self.run.reopen_child(outcome.run_id)
+        assert child.folder
+        folder = child.folder / "train"
+        training = FinishedTraining.read(folder)
+        for state in training.states:
+            log_weights(child, state, job.config.epochs)
+        learning_curves(training.rows()).save(folder / "learning_curves.png")
+        log_statistics(child, training.states)
+        with TemporaryDirectory() as temporary:
+            exported = Path(temporary, "model.pt2")
+            network = folder / MODEL_FILE
+            export_network(network, exported, hidden=job.config.hidden)
+            child.log_model(network, exported)
+        self._describe(child, job, training.metrics(), images=True)
+
+    def _describe(
+        self, child: Run, job: Job, metrics: Mapping[str, float], *, images: bool
+    ) -> None:
+        settings, dataset = job.values, job.displayed["dataset"]
+        describe_training(child, settings, metrics, dataset=dataset, images=images)
+
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""
         # An invalid job is recorded once, however often the command is repeated.
         if not (job.problems and (job.name, error) in self._failures):
-            self.fail_attempt(job, error)
+            self.fail_attempt(job, error, traceback)
         outcome = Outcome(job, error, traceback=traceback)
         self.outcomes[job.name] = outcome
         return outcome
 
-    def fail_attempt(self, job: Job, error: str) -> None:
+    def fail_attempt(self, job: Job, error: str, traceback: str = "") -> None:
         """Record an attempt that failed; the job will be trained again."""
-        params = {key: job.values[key] for key in HYPERPARAMETERS}
-        tags = self._tags(job)
-        self.run.fail_child(name=job.name, params=params, tags=tags, error=error)
+        self.run.fail_child(
+            name=job.name,
+            params={key: job.values[key] for key in HYPERPARAMETERS},
+            tags=self._tags(job),
+            error=error,
+            traceback=traceback,
+        )
 
     def _tags(self, job: Job) -> dict[str, str]:
         tags = {"kind": "training", "sweep": self.folder.name, "setting": job.name}

@@ -5,6 +5,7 @@ It does not use the configuration; `pipeline/train.py` passes the values as argu
 
 from pipeline.training.checkpoints import Checkpoint, EpochState, open_checkpoint
 from pipeline.training.context import RunContext
+from pipeline.training.description import best_epoch, describe_training
 from pipeline.training.finished import FinishedTraining
 from pipeline.training.identity import identity, identity_prefix
 from pipeline.training.interrupt import delayed_interrupt
