@@ -24,7 +24,12 @@ MAY_IMPORT = {
 }
 # Modules that every package may use; they import nothing but one another.
 SHARED = ["__init__", "files", "paths", "process", "terminal"]
-LIBRARIES = {"hydra": "cli", "mlflow": "tracking", "matplotlib": "plots"}
+LIBRARIES = {
+    "hydra": "cli",
+    "matplotlib": "plots",
+    "mlflow": "tracking",
+    "optuna": "sweeps",
+}
 MODULES = sorted(PIPELINE.rglob("*.py"))
 
 

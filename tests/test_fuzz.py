@@ -191,13 +191,15 @@ def test_values_are_within_bounds_or_refused_by_their_key(values):
 WORDS = st.text(max_size=30) | st.builds(
     "{}={}".format, st.sampled_from(KEYS), st.text()
 )
-WORDS |= st.sampled_from(["-m", "--multirun", "hidden=1,2", "lr=${seed}", "+a.b=c"])
+WORDS |= st.sampled_from(
+    ["-m", "--multirun", "hidden=1,2", "lr=${seed}", "lr=interval(1,9)"]
+)
 
 
 @fuzz
 @given(st.lists(WORDS, max_size=4))
 def test_a_command_line_is_refused_or_has_a_valid_job(words):
-    command = read(parse, words, schema.TrainConfig, sweeps=True)
+    command = read(parse, words, schema.TrainConfig)
     if command:
         assert config.validate(schema.TrainConfig, command.values)
         assert command.is_sweep or not command.swept
