@@ -87,9 +87,9 @@ class RayExecutor(Executor):
             UserError: If Ray is not installed, no cluster can be used at the address,
                 or a node has another PyTorch version.
         """
-        address = _address()
-        for name, value in DEFAULTS.items():
+        for name, value in DEFAULTS.items():  # Ray reads them when it is imported
             os.environ.setdefault(name, value)
+        address = _address()
         with status(f"connecting to the Ray cluster at {address}"):
             _probe(address)
             _connect(address)

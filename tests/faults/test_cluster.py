@@ -1,0 +1,265 @@
+"""Sweeps on a real Ray cluster, whose parts are killed.
+
+The cluster is started with the commands of the README. Its head and its node have
+network interfaces of their own, or, where this is not allowed, two ports of one.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import pipeline.sweeps
+from pipeline.model import load_network, snapshot, tensors_sha256
+from pipeline.paths import MODEL_FILE
+from pipeline.training.loop import train
+
+pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
+pytestmark = [pytest.mark.fault, pytest.mark.xdist_group("cluster")]
+
+README = Path(pipeline.sweeps.__file__).with_name("README.md")
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = ("hidden", "epochs", "batch_size", "lr", "seed")
+HEAD, NODE = "10.0.0.1", "10.0.0.2"  # as in the README
+
+
+def run(*command):
+    subprocess.run(command, check=True, capture_output=True)
+
+
+class Cluster:
+    """A head and a second node with one CPU each, as in the README."""
+
+    def __init__(self, folder):
+        section = README.read_text().split("## On a cluster")[1]
+        blocks = re.findall("^```\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+        self.token, self.settings, start, self.sweep, *_ = blocks
+        self.start_commands = dict(zip((HEAD, NODE), start.splitlines(), strict=True))
+        self.folder = folder
+        self.nodes = {}
+        self.namespaces = {
+            address: f"digits{os.getpid()}-{index}"
+            for index, address in enumerate(self.start_commands)
+        }
+        try:
+            self._connect_namespaces()
+        except (OSError, subprocess.CalledProcessError):  # not root
+            self.namespaces = {}
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
+            "HOME": str(folder),
+            "RAY_TMPDIR": str(folder),
+            "RAY_OVERRIDE_RESOURCES": '{"CPU": 1}',
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.popen(HEAD, self.token).communicate()
+
+    def _connect_namespaces(self):
+        for namespace in self.namespaces.values():
+            run("ip", "netns", "add", namespace)
+        first, second = self.namespaces.values()
+        pair = ["eth0", "netns", first, "type", "veth"]
+        run("ip", "link", "add", *pair, "peer", "eth0", "netns", second)
+        for address, namespace in self.namespaces.items():
+            run("ip", "-n", namespace, "addr", "add", f"{address}/24", "dev", "eth0")
+            for device in ("lo", "eth0"):
+                run("ip", "-n", namespace, "link", "set", device, "up")
+
+    def popen(self, address, script, **options):
+        """Run a script of the shell on a machine of the cluster."""
+        command = ["bash", "-c", f"{self.settings}\n{script}"]
+        if self.namespaces:
+            command = ["ip", "netns", "exec", self.namespaces[address], *command]
+        else:
+            command[-1] = re.sub(f"{HEAD}|{NODE}", "127.0.0.1", command[-1])
+        options = {"env": self.environment, "cwd": self.folder, **options}
+        return subprocess.Popen(command, **options)
+
+    def start(self, *addresses, **environment):
+        """Start nodes, and wait until they run."""
+        logs = [self.folder / f"{address}.log" for address in addresses]
+        for address, log in zip(addresses, logs, strict=True):
+            with log.open("w") as stream:
+                self.nodes[address] = self.popen(
+                    address,
+                    self.start_commands[address],
+                    env=self.environment | environment,
+                    stdout=stream,
+                    stderr=stream,
+                )
+        for log in logs:
+            wait_until(lambda log=log: "Ray runtime started" in log.read_text(), 60)
+
+    def kill(self, *addresses):
+        """Kill all processes of nodes at once."""
+        processes = [process for each in addresses for process in self.processes(each)]
+        for end in (psutil.Process.suspend, psutil.Process.kill):
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(process)
+        for address in addresses:
+            self.nodes.pop(address).wait()
+
+    def processes(self, address):
+        process = psutil.Process(self.nodes[address].pid)
+        return [process, *process.children(recursive=True)]
+
+    def workers(self, *addresses):
+        """Return the processes that compute tasks."""
+        found = []
+        for process in itertools.chain(*map(self.processes, addresses)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.cmdline()[:1] == ["ray::_call"]:
+                    found.append(process)
+        return found
+
+    def suspend(self, address):
+        """Suspend the worker of a node while it computes; return it."""
+        wait_until(lambda: self.workers(address), 30)
+        (worker,) = self.workers(address)
+        worker.suspend()
+        time.sleep(1)  # if it had no task, Ray has given it the next one
+        return worker
+
+    def cut(self, address, state="down"):
+        """Cut the connection of a node; with the state "up", restore it."""
+        run("ip", "-n", self.namespaces[address], "link", "set", "eth0", state)
+
+    def end(self):
+        self.kill(*self.nodes)
+        for namespace in self.namespaces.values():
+            command = ["ip", "netns", "pids", namespace]
+            for pid in subprocess.check_output(command, text=True).split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            run("ip", "netns", "delete", namespace)
+
+
+class Sweep:
+    """A sweep that records in a workspace, as a process on the head."""
+
+    def __init__(self, cluster, project, settings):
+        self.cluster, self.project, self.settings = cluster, project, settings
+        self.log = cluster.folder / "sweep.log"
+
+    def start(self, **environment):
+        script = self.cluster.sweep.replace("hidden=10,20,40,80 seed=1,2,3", "{}")
+        script = script.format(self.settings).replace("python", "exec python", 1)
+        outputs = {"PIPELINE_OUTPUTS": str(self.project.outputs)}
+        with self.log.open("w") as stream:
+            self.process = self.cluster.popen(
+                HEAD,
+                script,
+                env=self.cluster.environment | outputs | environment,
+                cwd=ROOT,
+                stdout=stream,
+                stderr=stream,
+            )
+
+    def wait_for(self, text, *, count=1, seconds=60):
+        """Wait until the sweep has printed a text so many times."""
+        wait_until(lambda: self.log.read_text().count(text) >= count, seconds, self.log)
+
+    def finish(self, split, count):
+        """Wait for its end, and compare its networks with networks trained alone."""
+        assert self.process.wait(120) == 0, self.log.read_text()
+        runs = self.project.runs()
+        (parent,) = [run for run in runs if run.data.tags["kind"] == "sweep"]
+        assert parent.info.status == "FINISHED"
+        children = [run for run in runs if run is not parent]
+        finished = [run for run in children if run.info.status == "FINISHED"]
+        assert len({run.data.tags["setting"] for run in finished}) == count
+        assert len(finished) == count
+        for run in finished:
+            params = {key: float(run.data.params[key]) for key in SETTINGS}
+            settings = {key: int(x) for key, x in params.items() if key != "lr"}
+            alone, _ = train(split, lr=params["lr"], **settings)
+            artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+            network, _ = load_network(artifacts / "train" / MODEL_FILE)
+            assert snapshot_sha256(network) == snapshot_sha256(alone)
+        failed = [run for run in children if run not in finished]
+        assert {run.info.status for run in failed} <= {"FAILED"}
+        return [run.data.tags["error"] for run in reversed(failed)]
+
+
+def snapshot_sha256(network):
+    return tensors_sha256(snapshot(network))
+
+
+def wait_until(condition, seconds, log=None):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, log and log.read_text()
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    folder = Path(tempfile.mkdtemp(prefix="ray"))  # paths of sockets must be short
+    made = Cluster(folder)
+    try:
+        yield made
+    finally:
+        made.end()
+        shutil.rmtree(folder)
+
+
+def test_a_sweep_survives_a_killed_worker_and_a_cut_connection(cluster, project, mnist):
+    cluster.start(HEAD, NODE)
+    seeds = ",".join(map(str, range(1, 21)))
+    sweep = Sweep(cluster, project, f"hidden=2,3 seed={seeds} epochs=1")
+    sweep.start()
+    sweep.wait_for("val/accuracy", count=2)
+    cluster.suspend(NODE)
+    cluster.suspend(HEAD).kill()
+    reasons = ["its worker was killed"]
+    sweep.wait_for(f"{reasons[0]}; trying again")
+    if cluster.namespaces:
+        cluster.cut(NODE)
+        reasons.append("its node was lost")
+        sweep.wait_for(f"{reasons[1]}; trying again", seconds=15)
+    else:
+        cluster.kill(NODE)
+    assert sweep.finish(mnist.split("exercise"), count=40)[:2] == reasons
+    for line in sweep.log.read_text().splitlines():
+        assert "raylet" not in line
+
+
+def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
+    cluster, project, mnist
+):
+    if NODE in cluster.nodes:
+        cluster.kill(NODE)
+        cluster.cut(NODE, "up")
+    cluster.start(*sorted({HEAD, NODE} - cluster.nodes.keys()))
+    sweep = Sweep(cluster, project, "hidden=2 seed=1,2,3,4,5,6,7,8,9,10,11,12 epochs=1")
+    sweep.start()
+    sweep.wait_for("val/accuracy", count=2)
+    cluster.suspend(NODE)
+    cluster.kill(NODE)
+    sweep.wait_for("its node was lost; trying again", seconds=15)
+    sweep.process.kill()
+    wait_until(lambda: not cluster.workers(HEAD), 2)
+
+    sweep.start(RAY_gcs_rpc_server_reconnect_timeout_s="3")
+    sweep.wait_for("val/accuracy")
+    cluster.suspend(HEAD)
+    cluster.kill(HEAD)
+    assert sweep.process.wait(15) == 1
+    cluster.start(HEAD, NODE)
+    sweep.start()
+    failed = sweep.finish(mnist.split("exercise"), count=12)
+    # Before Ray ended the sweep, it may have noticed that the head was lost.
+    assert failed[:1] == ["its node was lost"] and len(failed) <= 2
+    assert "(12 of 12)" in sweep.log.read_text()
