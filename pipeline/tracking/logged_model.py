@@ -47,7 +47,7 @@ def write_model(
         env={"virtualenv": "python_env.yaml"},
         python_version=platform.python_version(),
     )
-    (folder / "data").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(CODE, folder / CODE.name)
     shutil.copyfile(network, folder / network.name)
     requirements = [*REQUIREMENTS]
@@ -55,6 +55,7 @@ def write_model(
         requirements.append("torch")
         version = importlib.metadata.version("torch")
         model.add_flavor("pytorch", model_data="data", pytorch_version=version)
+        (folder / "data").mkdir(exist_ok=True)
         shutil.copyfile(exported, folder / "data" / "model.pt2")
     lines = [f"{name}=={provenance.version(name)}\n" for name in requirements]
     (folder / "requirements.txt").write_text("".join(lines))
