@@ -10,6 +10,7 @@ which are the validation images of split=exercise.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline import ConfigError, UserError
@@ -22,7 +23,7 @@ from pipeline.cli import (
     stage,
     validate,
 )
-from pipeline.paths import displayed, outputs_dir, store_dir
+from pipeline.paths import MODEL_FILE, displayed, outputs_dir, store_dir
 from pipeline.sweeps import run_sweep
 from pipeline.terminal import command_line, next_steps, status, table, wrap
 
@@ -146,6 +147,7 @@ def _train(
     import torch
 
     from pipeline import files, model, training
+    from pipeline.model.export import prepare_export
     from pipeline.tracking import provenance
 
     split = training.split_data(dataset, cfg.split, batch_size=cfg.batch_size)
@@ -163,6 +165,8 @@ def _train(
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
     # A reproduction, a sweep and a single training run never resume one another.
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
+    if cfg.tracking != "none":
+        prepare_export(cfg.hidden)  # in another process, beside MLflow's import
     tracker = _open_tracker(cfg)
     with (
         training.open_checkpoint(
@@ -215,12 +219,19 @@ def _write(
 ) -> str:
     """Write and log the results; return the sha256 of the network's tensors."""
     from pipeline import plots, training
+    from pipeline.model.export import export_network
 
     sha256 = finished.write(folder, metadata, run_id=run.id)
     plots.learning_curves(finished.rows()).save(folder / "learning_curves.png")
     run.log_files("train", sorted(folder.iterdir()))
-    training.log_finished(run, finished, folder, sha256=sha256)
     training.log_statistics(run, finished.states)
+    with TemporaryDirectory() as temporary:
+        exported = None
+        if run.id is not None:
+            exported = Path(temporary, "model.pt2")
+            hidden = finished.network.hidden
+            export_network(folder / MODEL_FILE, exported, hidden=hidden)
+        training.log_finished(run, finished, folder, sha256=sha256, exported=exported)
     return sha256
 
 

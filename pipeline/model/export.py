@@ -45,10 +45,11 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
     paths = {"network": str(network.resolve()), "exported": str(exported.resolve())}
     with _lock:
         process = _send({"hidden": hidden, **paths})
-        assert process.stdout and process.stderr
+        assert process.stdout
         if not process.stdout.readline():
-            (*_, error) = ["its process was killed", *process.stderr]
-            raise UserError(f"{network} could not be exported: {error.strip()}")
+            _, errors = process.communicate()
+            (*_, error) = ["its process was killed", *errors.splitlines()]
+            raise UserError(f"{network} could not be exported: {error}")
 
 
 def _send(request: dict[str, str | int]) -> "subprocess.Popen[str]":

@@ -120,7 +120,12 @@ def log_statistics(run: Run, states: Sequence[EpochState]) -> None:
 
 
 def log_finished(
-    run: Run, finished: FinishedTraining, folder: Path, *, sha256: str
+    run: Run,
+    finished: FinishedTraining,
+    folder: Path,
+    *,
+    sha256: str,
+    exported: Path | None = None,
 ) -> None:
     """Log the scores of the trained network, and the network as a model.
 
@@ -129,9 +134,10 @@ def log_finished(
         finished: The training.
         folder: The folder with its files.
         sha256: The `tensors_sha256` of the network.
+        exported: The network as a torch.export program, for MLflow's PyTorch flavor.
     """
     # MLflow draws a single value as a labelled bar if its step is 0.
     last = finished.states[-1].time
     run.log_metrics(finished.summary(), step=0, time=last)
-    run.log_model(folder / paths.MODEL_FILE)
+    run.log_model(folder / paths.MODEL_FILE, exported)
     run.set_tags({"weights.sha256": sha256})

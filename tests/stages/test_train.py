@@ -13,6 +13,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import torch
 import yaml
 from safetensors.numpy import load_file
 
@@ -125,6 +126,8 @@ def test_the_logged_model_predicts_like_the_network_without_pickle(
     expected, pixels = trained.network.predict(images), images.astype(np.float32) / 255
     for n in (1, 5):
         np.testing.assert_allclose(model.predict(pixels[:n]), expected[:n], atol=1e-6)
+    program = mlflow.pytorch.load_model(f"runs:/{recorded.info.run_id}/model")
+    torch.testing.assert_close(program(torch.from_numpy(pixels)), expected)
 
 
 def test_the_summary_names_the_results_and_where_they_are(
