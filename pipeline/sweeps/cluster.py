@@ -4,11 +4,11 @@ Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared fold
 no MLflow store: the code and the data are sent to them.
 """
 
+import copy
 import functools
 import hashlib
 import logging
 import os
-import pickle
 import shutil
 import signal
 import socket
@@ -311,7 +311,8 @@ def _result(ref: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
     from ray import exceptions
 
     try:
-        return Result(task, value=pickle.loads(ray.get(ref)))
+        # A copy, because Ray's arrays are read-only.
+        return Result(task, value=copy.deepcopy(ray.get(ref)))
     except exceptions.RayTaskError as error:  # an error of the function
         if isinstance(error.cause, NodeError):
             raise error.cause from None
@@ -335,15 +336,12 @@ def _call(
     stored: "tuple[ObjectRef[Dataset]]",
     arguments: dict[str, Any],
     needs: _Requirements,
-) -> bytes:
-    """Call a function on a node that may have joined after the others were checked.
-
-    Its result is pickled, because Ray's own arrays are read-only.
-    """
+) -> Any:  # noqa: ANN401
+    """Call a function on a node that may have joined after the others were checked."""
     _check(needs)
-    # Nor can the images be written to, and training does not write to them.
+    # Ray's arrays are read-only, and training does not write to the images.
     warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-    return pickle.dumps(function(_load(*stored), **arguments))
+    return function(_load(*stored), **arguments)
 
 
 @functools.lru_cache(2)
