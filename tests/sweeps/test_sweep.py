@@ -114,7 +114,8 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_setting(swept, runs
 def test_a_sweep_writes_no_file_of_another_stage(swept):
     outputs = swept[0].workspace.outputs
     assert {path.name for path in outputs.glob("[!.]*")} == {
-        *("checkpoints", "data", "mlflow.db", "mlflow-artifacts", "sweeps")
+        *("checkpoints", "components", "data", "mlflow.db", "mlflow-artifacts"),
+        "sweeps",
     }
 
 
@@ -215,5 +216,5 @@ def test_a_sweep_without_mlflow_is_resumed_from_its_file(new_sweep):
     assert again.count("val/accuracy") == 1 and not error
     model = sweep.folder / "seed=2" / "train" / "model.safetensors"
     assert model.exists() and len(results.read_text().splitlines()) == 2
-    assert again.endswith(first[first.index("\ntrained ") :])
+    assert again.endswith(first[first.index("\nall seeds: ") :])
     assert not (sweep.workspace.outputs / "mlflow.db").exists()
