@@ -21,6 +21,10 @@ def colours(image):
     return {colour: count for count, colour in image.getcolors(10**6)}
 
 
+def enlarged(image, factor):
+    return np.kron(image, np.ones((factor, factor), np.uint8))
+
+
 def widest_run(mask):
     """The length of the longest run of True in any row."""
     edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(int), axis=1)
@@ -63,39 +67,28 @@ def test_mlflow_shows_the_weights_of_at_most_100_neurons_without_scrolling(hidde
     assert blue.sum() < (min(hidden, 100) + 1) * side**2
 
 
-def test_class_means_are_the_means(few):
-    dataset = datasets.Dataset(Path("few"), "", few.train, few.val)
-    means = dataset.means()
-    image = np.asarray(plots.class_means(means, few.train.labels, DIGITS))
-    for digit in (0, 9):
-        mean = few.train.images[few.train.labels == digit].mean(axis=0)
-        enlarged = mean.round().astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)
-        windows = np.lib.stride_tricks.sliding_window_view(
-            image[..., 0], enlarged.shape
-        )
-        candidates = windows[windows[:, :, 50, 50] == enlarged[50, 50]]
-        assert (candidates == enlarged).all(axis=(1, 2)).any()
-
-
-def test_a_contact_sheet_has_a_row_for_each_class(few):
-    sheet = plots.contact_sheet(few.train.images, few.train.labels, DIGITS)
-    rows = np.split(np.asarray(sheet)[-560:, -20 * 56 :, 0], 10)  # without texts
+def test_a_contact_sheet_has_a_row_for_each_class_and_its_mean_is_plotted(few):
+    images, labels = few.train.images, few.train.labels
+    sheet = np.asarray(plots.contact_sheet(images, labels, DIGITS))[..., 0]
+    rows = np.split(sheet[-560:, -20 * 56 :], 10)  # without texts
+    means = datasets.Dataset(Path("few"), "", few.train, few.val).means()
+    plot = np.asarray(plots.class_means(means, labels, DIGITS))[..., 0]
     for digit, row in enumerate(rows):
-        first = few.train.images[few.train.labels == digit][0]
-        enlarged = first.repeat(2, axis=0).repeat(2, axis=1)
-        np.testing.assert_array_equal(row[:, :56], enlarged)
+        first, *_ = of_class = images[labels == digit]
+        np.testing.assert_array_equal(row[:, :56], enlarged(first, 2))
+        mean = enlarged(of_class.mean(axis=0).round().astype(np.uint8), 4)
+        windows = np.lib.stride_tricks.sliding_window_view(plot, mean.shape)
+        candidates = windows[windows[:, :, 50, 50] == mean[50, 50]]
+        assert (candidates == mean).all(axis=(1, 2)).any()
 
 
 def test_bars_are_as_long_as_the_probabilities():
-    image = np.zeros((28, 28), np.uint8)
-    blue = [
-        colours(plots.image_rows([row], title="a title"))[BLUE]
-        for row in (
-            plots.ImageRow({"ink": image}, bars={"7": probability, "3": 0.0})
-            for probability in (1.0, 0.25)
-        )
-    ]
-    assert blue[1] == pytest.approx(blue[0] / 4, rel=0.02)
+    def blue(probability):
+        images = {"ink": np.zeros((28, 28), np.uint8)}
+        row = plots.ImageRow(images, bars={"7": probability, "3": 0.0})
+        return colours(plots.image_rows([row], title="a title"))[BLUE]
+
+    assert blue(0.25) == pytest.approx(blue(1.0) / 4, rel=0.02)
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
@@ -121,32 +114,26 @@ def test_pixels_that_are_always_0_are_grey():
     assert grey[1] > grey[0] + 100 * 15**2  # each pixel has at least 15x15
 
 
-def test_a_sweep_explains_its_error_bars_only_if_a_setting_has_several_seeds():
-    ink = [
-        np.count_nonzero(
-            np.asarray(
-                plots.sweep_lines(
-                    {"": [plots.SweepPoint(x, [0.9] * seeds, "") for x in (1.0, 2.0)]},
-                    xlabel="hidden",
-                    title="a title",
-                )
-            )
-            < 100
-        )
-        for seeds in (1, 2)
+def sweep(lines, settings, *, seeds, xlabel="hidden"):
+    """A plot of a sweep with so many lines, settings for each and seeds for each."""
+    accuracies = [0.9, 0.91][:seeds]
+    points = [
+        plots.SweepPoint(5.0 * k, accuracies, f"hidden={5 * k}")
+        for k in range(1, settings + 1)
     ]
-    assert ink[1] > ink[0] + 1000  # the explanation
+    names = [f"lr={n}" for n in range(lines)]
+    return plots.sweep_lines(
+        dict.fromkeys(names, points), xlabel=xlabel, title="a title"
+    )
+
+
+def test_a_sweep_explains_its_error_bars_only_if_a_setting_has_several_seeds():
+    one, two = (np.asarray(sweep(1, 2, seeds=seeds)) < 100 for seeds in (1, 2))
+    assert np.count_nonzero(two) > np.count_nonzero(one) + 1000  # the explanation
 
 
 @pytest.mark.parametrize(("lines", "settings"), [(2, 2), (1, 30)])
 @pytest.mark.parametrize("xlabel", ["hidden", ""])  # empty: without an order
 def test_a_sweep_has_a_colour_for_each_line(lines, settings, xlabel):
-    points = [
-        plots.SweepPoint(5.0 * k, [0.9, 0.91], f"hidden={5 * k}")
-        for k in range(1, settings + 1)
-    ]
-    image = plots.sweep_lines(
-        {f"lr={n}": points for n in range(lines)}, xlabel=xlabel, title="a title"
-    )
-    hues = {BLUE, RED}
-    assert len(hues & {*colours(image)}) == lines
+    plot = sweep(lines, settings, seeds=2, xlabel=xlabel)
+    assert len({BLUE, RED} & {*colours(plot)}) == lines
