@@ -78,7 +78,8 @@ class Report:
 
     def finish(self) -> None:
         """Record the best accuracy and the finished report in the run."""
-        self.write(comparison=self._run.comparison_link())
+        params = [*self.settings[0].keys] or ["seed"]
+        self.write(comparison=self._run.compare_children(params))
         if accuracies := [s.accuracy for s in self.settings if s.trained]:
             metrics = {"sweep/best_val_accuracy": max(accuracies)}
             self._run.log_metrics(metrics, step=0)
@@ -116,10 +117,9 @@ def describe(settings: Sequence[Setting], *, comparison: str = "") -> str:
         comparison: The address of MLflow's page that compares the child runs.
     """
     location = "The plot and the table are under Artifacts, in `sweep/`."
-    link = f"[Compare the training runs side by side]({comparison}). "
-    # A link can contain the ids of all child runs.
-    if comparison and len(link) < MAX_DESCRIPTION // 2:
-        location = link + location
+    if comparison:
+        link = f"[Compare the training runs side by side]({comparison})"
+        location = f"{link}. {location}"
     gap = "&emsp;| "  # MLflow shows no space between columns
     size = MAX_DESCRIPTION - len(location) - len(summarize(settings)) - 50
     lines: list[str] = []

@@ -176,8 +176,11 @@ class Run:
         """Return the recorded children, newest first; 0.2 s for 5,000 of them."""
         return []
 
-    def comparison_link(self) -> str:
-        """Return the link, within MLflow's UI, that compares the children."""
+    def compare_children(self, params: Sequence[str]) -> str:
+        """Return the address, within MLflow's UI, of charts of the children.
+
+        They draw the validation accuracy over the first of `params`, and over all.
+        """
         return ""
 
     def viewing_hint(self) -> str:

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from pipeline import files
 from pipeline.terminal import print_error, progress
 from pipeline.tracking import pages
+from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import NOTE_TAG
 from pipeline.tracking.store import (
     PARENT_TAG,
@@ -205,6 +206,10 @@ class _Mirror:
             server.log_inputs(copy_id, datasets=run.inputs.dataset_inputs)
         server.log_artifacts(copy_id, str(path_from_uri(run.info.artifact_uri)))
         self._copy_models(run, copy)
+        views = self.source.get_experiment(run.info.experiment_id).tags
+        if view := views.get(VIEW_TAG + run.info.run_id):  # of the children of a sweep
+            view = view.replace(run.info.run_id, copy_id)
+            server.set_experiment_tag(copy.info.experiment_id, VIEW_TAG + copy_id, view)
         server.set_terminated(copy_id, run.info.status, run.info.end_time)
         server.set_tag(copy_id, STATE_TAG, state)
 

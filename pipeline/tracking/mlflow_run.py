@@ -211,9 +211,10 @@ class MlflowRun(Run):
     def children(self) -> list[RecordedRun]:
         return self._store.tagged(PARENT_TAG, self.id)
 
-    def comparison_link(self) -> str:
-        ids = [child.run_id for child in self.children()]
-        return pages.comparison_page(self._experiment_id, ids)
+    def compare_children(self, params: Sequence[str]) -> str:
+        tag = pages.comparison_tag(self.id, params)
+        self._client.set_experiment_tag(self._experiment_id, *tag)
+        return pages.comparison_page(self._experiment_id, self.id)
 
     def viewing_hint(self) -> str:
         run = wrap(self.label, indent=7, start="run    ")

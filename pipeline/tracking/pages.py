@@ -5,7 +5,7 @@ An address begins with #, so that a link works on any server.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from pipeline.tracking import mlflow_internals
@@ -41,20 +41,57 @@ def run_page(experiment_id: str, run_id: str, page: str = "") -> str:
     return f"#/experiments/{experiment_id}/runs/{path}?{WORKFLOW}"
 
 
-def comparison_page(experiment_id: str, run_ids: list[str]) -> str:
-    """Return the address of the page that compares runs."""
-    runs = quote(json.dumps(run_ids))
-    return f"#/compare-runs?runs={runs}&{_query(experiment_id)}&{WORKFLOW}"
+def comparison_page(experiment_id: str, run_id: str) -> str:
+    """Return the address of the charts of a sweep's children; see comparison_tag."""
+    query = f"{WORKFLOW}&compareRunsMode=CHART&{mlflow_internals.VIEW_QUERY}={run_id}"
+    return f"#/experiments/{experiment_id}/runs?{query}"
+
+
+def comparison_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
+    """Return name and value of the tag of an experiment that draws a sweep's children.
+
+    The UI loads the 100 best of them, and more on demand. The view has no name, so it
+    is not in the menu of views, which is limited to 40.
+
+    Args:
+        run_id: The run of the sweep.
+        params: The params to draw; the first is the axis of the first chart.
+    """
+    accuracy = "val/accuracy"
+    chart = {"metricSectionId": "accuracy", "runsCountToCompare": 100}
+    axes = {"selectedParams": [*params], "selectedMetrics": [accuracy]}
+    view = {
+        "searchFilter": f"tags.`mlflow.parentRunId` = '{run_id}'",
+        "orderByKey": f"metrics.`{accuracy}`",
+        "orderByAsc": False,
+        "runsHiddenMode": "SHOWALL",
+        "isAccordionReordered": True,  # otherwise this section would not be the first
+        "compareRunSections": [
+            {
+                "uuid": "accuracy",
+                "name": "Validation accuracy",
+                "display": True,
+                "columns": 2,
+                "cardHeight": 440,
+            }
+        ],
+        "compareRunCharts": [
+            {
+                "uuid": "scatter",
+                "type": "SCATTER",
+                **chart,
+                "xaxis": {"key": params[0], "type": "PARAM"},
+                "yaxis": {"key": accuracy, "type": "METRIC"},
+            },
+            {**chart, "uuid": "all", "type": "PARALLEL", "showAllRuns": True, **axes},
+        ],
+    }
+    return mlflow_internals.VIEW_TAG + run_id, json.dumps(view)
 
 
 def move_links(text: str, before: str, after: str) -> str:
     """Return Markdown in which links to an experiment lead to another one."""
-    text = text.replace(f"#/experiments/{before}/", f"#/experiments/{after}/")
-    return text.replace(_query(before), _query(after))
-
-
-def _query(experiment_id: str) -> str:
-    return f"experiments={quote(json.dumps([experiment_id]))}"
+    return text.replace(f"#/experiments/{before}/", f"#/experiments/{after}/")
 
 
 def experiment_tags(experiment_id: str) -> dict[str, str]:

@@ -29,14 +29,13 @@ def settings(key, *accuracies, parameters=lambda value: 3985):
 @pytest.mark.parametrize("count", [3, 2000])
 def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count):
     rows = settings("hidden", *((h, [h / 2000]) for h in range(1, count + 1)))
-    text = describe(rows, comparison="#/compare-runs?" + "x" * 9000)
+    text = describe(rows, comparison="#/charts")
     assert len(text) < 8000  # MLflow truncates at 8,000 characters
     shown = [int(row) for row in re.findall(r"^\| (\d+)&", text, re.MULTILINE)]
     assert shown == [*range(count, count - len(shown), -1)]
     more = re.findall(r"and ([\d,]+) more in `sweep/sweep.csv`", text)
     assert more == ([f"{count - len(shown):,}"] if count > 3 else [])
-    assert text.endswith("in `sweep/`.") and "Compare" not in text
-    assert "[Compare" in describe(rows[:3], comparison="#/compare")
+    assert text.endswith("in `sweep/`.") and "side by side](#/charts)" in text
 
 
 def test_settings_within_one_standard_deviation_of_the_best_are_named():

@@ -55,11 +55,15 @@ def record_sweep(start_run):
     def record(folder, *, server=None):
         sweep_run = start_run(folder, lease="sweeps/1", server=server)
         with suppress(ValueError), sweep_run as sweep:
-            setting = {"params": {"hidden": 5}, "tags": {"setting": "hidden=5"}}
+            setting = {
+                "params": {"hidden": 5, "seed": 1},
+                "tags": {"setting": "hidden=5"},
+            }
             with sweep.child(name="a", start=1000, end=2000, **setting) as child:
-                child.log_metrics({"val/loss": 0.5}, step=1, time=1000)
+                child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
             sweep.fail_child(name="b", params={}, tags={}, error="hidden < 1")
-            sweep.describe(f"[All training runs]({sweep.comparison_link()})")
+            charts = sweep.compare_children(["hidden", "seed"])
+            sweep.describe(f"[All training runs]({charts})")
             raise ValueError("1 of 2 training runs failed")
 
     return record

@@ -195,6 +195,11 @@ def test_a_sweep_is_copied_once_with_all_its_children(
     record_sweep(store, server=server.url)
     assert capfd.readouterr().out.count("copy   ") == 1
     assert_equal(store, server, tmp_path, count=3)
+    (sweep,) = (
+        r for r in copies_on(server).values() if r.data.tags["claim"] != "parent"
+    )
+    views = MlflowClient(server.url).get_experiment(sweep.info.experiment_id).tags
+    assert sweep.info.run_id in views[VIEW_TAG + sweep.info.run_id]
 
 
 def test_what_was_deleted_or_added_on_one_side_stays_so(store, server, copy):

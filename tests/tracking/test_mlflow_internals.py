@@ -50,6 +50,12 @@ def test_the_ui_contains_the_names_on_which_the_saved_view_and_the_pages_rely():
     key, version = mlflow_internals.ASSISTANT_KEY.rsplit("_v", 1)
     view = pages.experiment_tags("1")[mlflow_internals.VIEW_TAG + pages.VIEW]
     state = json.loads(view)["state"]
+    tag, value = pages.comparison_tag("r", ["hidden"])
+    assert tag == mlflow_internals.VIEW_TAG + "r"
+    charts = json.loads(value)
+    (section,), (scatter, parallel) = (
+        charts[f"compareRun{part}"] for part in ("Sections", "Charts")
+    )
     assert f'key:"{key}",version:{version}' in code
     for name in (
         mlflow_internals.VIEW_QUERY,
@@ -59,6 +65,8 @@ def test_the_ui_contains_the_names_on_which_the_saved_view_and_the_pages_rely():
         mode,
         *("orderByKey", "orderByAsc", "selectedColumns", "columnOrder", "columnWidths"),
         *[name for name in pages.COLUMNS if name.isalpha()],
+        *("compareRunsMode", "CHART", "SHOWALL", "SCATTER", "PARALLEL", "PARAM"),
+        *{**charts, **section, **scatter, **parallel},
         "Model training",
         "model-metrics",
     ):

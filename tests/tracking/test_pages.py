@@ -1,8 +1,10 @@
+import re
+
 import pytest
 
 from pipeline import tracking
-from pipeline.tracking import pages
-from pipeline.tracking.store import artifact_root
+from pipeline.tracking import pages, serve_ui
+from pipeline.tracking.store import artifact_root, open_store
 
 
 def test_a_description_has_one_entry_per_title(store, start_run, client):
@@ -52,3 +54,20 @@ def test_a_named_experiment_has_a_note_and_a_view_with_links_to_itself(
     assert f"({page})" in experiment.tags["mlflow.note.content"]
     # MLflow opens another page if the address names a view that does not exist.
     assert pages.list_page("3", {}) == f"#/experiments/3/runs?{pages.WORKFLOW}"
+
+
+def test_the_link_in_a_sweep_opens_its_accuracy_over_the_hidden_size(
+    recorded, chromium
+):
+    (sweep,) = open_store(recorded).search("tags.claim = 'sweeps/1'")
+    (link,) = re.findall(r"\((.+)\)", sweep.data.tags["mlflow.note.content"])
+    section = "[data-testid=experiment-view-compare-runs-section-header]"
+    with (
+        serve_ui(recorded, run=None) as address,
+        chromium.new_page(viewport={"width": 1366, "height": 768}) as page,
+    ):
+        page.goto(address.partition("#")[0] + link)
+        page.get_by_text("hidden vs. val/accuracy").wait_for()
+        heading = page.locator(section).first.inner_text()
+        assert heading.startswith("Validation accuracy\n(2)")
+        page.get_by_text("matching runs").wait_for()
