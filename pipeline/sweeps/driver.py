@@ -164,7 +164,7 @@ def _new_tasks(
     """Yield the tasks of a sweep; add the outcomes of jobs that need no training.
 
     Args:
-        jobs: The jobs; those of a search can be equal to earlier ones.
+        jobs: The jobs, of which no two are equal.
         record: What is known of the sweep.
         find: Returns a finished run that equals the training of a job, if any.
         add: Adds an outcome.
@@ -173,11 +173,9 @@ def _new_tasks(
     for job in jobs:
         if job.problems:
             add(record.fail(job, "; ".join(job.problems)))
-        elif job.name in record.outcomes:
-            add(record.outcomes[job.name])
         elif outcome := record.reuse(job, find(job)):
             add(outcome)
-        elif job.name not in training:
+        else:
             training[job.name] = job
             arguments = {key: job.values[key] for key in HYPERPARAMETERS}
             yield Task(job.name, arguments.pop("dataset"), arguments)

@@ -3,7 +3,9 @@
 It trains and records nothing. Optuna's journal is the only state of a search.
 """
 
+import math
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -15,10 +17,13 @@ from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from optuna import Study
+    from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
 
 DIGITS = 4  # significant ones of a suggested value: the name of a run contains them
+MAX_REPEATED = 20  # suggestions of values that were suggested before
 SEEDS = 2**32  # of NumPy
 
 
@@ -43,38 +48,33 @@ class Search:
             path: The journal; no other process writes to it.
             grid: The combinations that are trained for each suggestion.
             intervals: The numbers that are suggested, by key.
-            trials: The number of suggestions, with those in the journal.
+            trials: The number of suggestions, with those in the journal; no two of them
+                are equal, so there are fewer if the intervals have fewer numbers.
 
         Raises:
             UserError: If a combination is invalid, because all suggestions would fail.
         """
         if problems := [problem for job in grid for problem in job.problems]:
             raise UserError("\n  ".join(["a search needs valid values", *problems]))
-        self._grid, self._intervals, self._trials = grid, intervals, trials
-        self._known: dict[str, Job] = {}  # by name
+        self._grid, self._intervals = grid, intervals
+        self._trials = min(trials, _size(intervals))
+        self._suggestions: list[dict[str, Any]] = []
+        self._jobs: dict[str, Job] = {}  # by name
         self._accuracies: dict[str, float] = {}  # by the name of the job
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
-        self._count = 0  # suggestions
-        self._study = _open_study(path, seed=grid[0].values["seed"])
         self._space = {key: _distribution(each) for key, each in intervals.items()}
-        self._restore()
-
-    def _restore(self) -> None:
-        from optuna.trial import TrialState
-
+        self._study = _open_study(path)
+        # With the same seed, a process would repeat the suggestions of the one before.
+        seed = (grid[0].values["seed"] + len(self._study.trials)) % SEEDS
+        self._samplers = _samplers(seed)
         for trial in self._study.trials:
-            if trial.state == TrialState.COMPLETE:
-                self._add(trial.params)
-            elif trial.state == TrialState.RUNNING:
-                if trial.params.keys() == self._space.keys():
-                    self._open[trial.number] = self._add(trial.params)
-                else:  # killed while Optuna suggested it
-                    self._study.tell(trial.number, state=TrialState.FAIL)
+            if trial.state.name in ("COMPLETE", "RUNNING"):
+                self._add(trial, is_open=trial.state.name == "RUNNING")
 
     @property
     def jobs(self) -> list[Job]:
         """The jobs of the suggestions so far."""
-        return [*self._known.values()]
+        return [*self._jobs.values()]
 
     def expected(self) -> list[Job]:
         """Return jobs like those that will be suggested, for estimates.
@@ -85,18 +85,17 @@ class Search:
             self._combine({key: getattr(x, end) for key, x in self._intervals.items()})
             for end in ("high", "low")
         ]
-        rest = range(self._trials - self._count)
+        rest = range(self._trials - len(self._suggestions))
         return [job for index in rest for job in ends[index % 2]]
 
     def suggest(self) -> Iterator[Job]:
-        """Yield the jobs of new suggestions.
-
-        A suggestion is made when its first job is needed; it can equal an earlier one.
-        """
-        while self._count < self._trials:
-            trial = self._study.ask(self._space)
-            names = self._open[trial.number] = self._add(trial.params)
-            yield from (self._known[name] for name in names)
+        """Yield the jobs of new suggestions, each when its first job is needed."""
+        repeated = 0
+        while len(self._suggestions) < self._trials:
+            self._study.sampler = self._samplers[repeated >= MAX_REPEATED]
+            jobs = self._add(self._study.ask(self._space), is_open=True)
+            repeated = 0 if jobs else repeated + 1
+            yield from jobs
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job; tell Optuna the means of finished suggestions."""
@@ -111,19 +110,34 @@ class Search:
                 self._study.tell(number, mean)
                 del self._open[number]
 
-    def _add(self, params: Mapping[str, Any]) -> list[str]:
-        """Count a suggestion; return the names of its jobs."""
-        self._count += 1
-        values = {key: _round(params[key], self._intervals[key]) for key in self._space}
+    def _add(self, trial: "FrozenTrial | Trial", *, is_open: bool) -> list[Job]:
+        """Add a suggestion and return its jobs.
+
+        There are none if it is equal to an earlier one, or has no values because the
+        process was killed; then Optuna forgets it.
+        """
+        from optuna.trial import TrialState
+
+        values = {
+            key: _round(value, self._intervals[key])
+            for key, value in trial.params.items()
+        }
+        if values in self._suggestions or values.keys() != self._space.keys():
+            if is_open:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+            return []
+        self._suggestions.append(values)
         jobs = {job.name: job for job in self._combine(values)}
-        self._known.update(jobs)
-        return [*jobs]
+        self._jobs.update(jobs)
+        if is_open:
+            self._open[trial.number] = [*jobs]
+        return [*jobs.values()]
 
     def _combine(self, values: Mapping[str, Any]) -> list[Job]:
         return [Job.of({**job.values, **values}, job.swept) for job in self._grid]
 
 
-def _open_study(path: Path, *, seed: int) -> "Study":
+def _open_study(path: Path) -> "Study":
     """Open the journal, from which the traces of a kill are removed."""
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalStorage
@@ -133,16 +147,26 @@ def _open_study(path: Path, *, seed: int) -> "Study":
     if content and not content.endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)
     Path(f"{path}.lock").unlink(missing_ok=True)
-    study = optuna.create_study(
+    return optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(path))),
         study_name="search",
         direction="maximize",
         load_if_exists=True,
     )
-    # With the same seed, a process would repeat the suggestions of the one before.
-    seed = (seed + len(study.trials)) % SEEDS
-    study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    return study
+
+
+def _samplers(seed: int) -> "tuple[BaseSampler, BaseSampler]":
+    """Return the sampler of the search, and one that repeats no values for long."""
+    from optuna.samplers import RandomSampler, TPESampler
+
+    return TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
+
+
+def _size(intervals: Mapping[str, Interval]) -> int:
+    """Return the number of different suggestions; there is no limit for floats."""
+    sizes = [int(x.high - x.low) + 1 for x in intervals.values()]
+    integers = all(isinstance(x.low, int) for x in intervals.values())
+    return math.prod(sizes) if integers else sys.maxsize
 
 
 def _distribution(interval: Interval) -> "BaseDistribution":

@@ -40,11 +40,11 @@ def outcome(job, error=""):
 def trials(path):
     """Return the state, the values and the mean accuracy of each suggestion.
 
-    A process that is killed while it asks for one leaves a trial without values.
+    Trials that failed have no values, because a process was killed, or repeated ones.
     """
     storage = JournalStorage(JournalFileBackend(str(path)))
     study = optuna.load_study(study_name="search", storage=storage)
-    suggested = [trial for trial in study.trials if trial.params]
+    suggested = [t for t in study.trials if t.params and t.state.name != "FAIL"]
     return [(trial.state.name, trial.params, trial.value) for trial in suggested]
 
 
@@ -85,6 +85,15 @@ def test_a_search_continues_with_the_suggestions_that_are_open(open_search, tmp_
     assert not [*open_search(4).suggest()] and not open_search(5).expected()
     search = open_search(6)
     assert len(search.jobs) == 10 and len([*search.suggest()]) == 2
+
+
+def test_no_suggestion_is_repeated_even_if_no_other_is_left(tmp_path):
+    intervals = {"hidden": Interval(58, 61, log=False)}
+    search = Search(tmp_path / "search.log", jobs_with(1), intervals, 9)
+    assert len(search.expected()) == 4
+    for job in search.suggest():
+        search.add(outcome(job))
+    assert sorted(job.values["hidden"] for job in search.jobs) == [58, 59, 60, 61]
 
 
 def test_a_search_with_an_invalid_combination_is_refused(tmp_path):
