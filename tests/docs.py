@@ -5,8 +5,9 @@
     python tests/docs.py --keras   also run the benchmark of speed
     python tests/docs.py --stored  run nothing, write from the stored results
 
-A document marks a place with `<!-- docs:NAME -->...<!-- /docs -->`, and `RENDER` says
-what is written there. The results are in tests/docs.json; test_docs.py compares them.
+A document marks a place with `<!-- docs:NAME -->...<!-- /docs -->`; the macro NAME of
+docs.jinja says what is written there. The results are in docs.json; test_docs.py
+compares them.
 """
 
 import csv
@@ -21,9 +22,12 @@ import tempfile
 from itertools import dropwhile, takewhile
 from pathlib import Path
 
+import jinja2
+
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "outputs" / "data"
 RESULTS = ROOT / "tests" / "docs.json"
+TEMPLATE = ROOT / "tests" / "docs.jinja"
 MARK = re.compile(r"(<!-- docs:(\w+) -->)(.*?)(<!-- /docs -->)", re.DOTALL)
 
 # In this order: each command may use what an earlier one wrote.
@@ -99,109 +103,33 @@ def count_sure(path):
     return [[len(rows), len(sure)], [len(errors), len(sure_errors)]]
 
 
-def excerpt(name, first, *, head=99, tail=0):
-    """Return a function that shows the first and last lines of a part of an output.
-
-    The part begins with the line that matches `first` and ends at a blank line.
-    """
-
-    def render(results):
-        lines = dropwhile(lambda x: not re.search(first, x), results[name]["output"])
-        part = [*takewhile(str.strip, lines)]
-        if len(part) > head + tail:
-            part = [*part[:head], "...", *(part[-tail:] if tail else [])]
-        return "\n".join(["```", *(line.rstrip() for line in part), "```"])
-
-    return render
-
-
-def percent(value):
-    return f"{100 * value:.1f} %"
-
-
-def expected(results):
-    """The numbers to expect, as a table."""
-    (metrics,) = results["train"]["values"]
-    answer, probability = answer_to_image_0(results)
-    return (
-        "| | loss | accuracy |\n| --- | --- | --- |\n"
-        f"| training, 60,000 images | {metrics['train/final_loss']:.3f} "
-        f"| **{percent(metrics['train/final_accuracy'])}** |\n"
-        f"| validation, the 10,000 test images | {metrics['val/loss']:.3f} "
-        f"| **{percent(metrics['val/accuracy'])}** |\n"
-        f"| test image 0 | | a **{answer}**, with {probability} % |"
-    )
-
-
 def answer_to_image_0(results):
     """Return the answer to test image 0 and its probability in percent."""
     printed = "\n".join(results["predict"]["output"])
     return re.search(r"(\d) \(([\d.]+) ?%\)", printed).groups()
 
 
-def seeds(results):
-    """The last accuracies of five seeds, as Keras would print them."""
-    runs = results["seeds"]["values"]
-    final = sorted(percent(run["train/final_accuracy"]) for run in runs)
-    running = [f"{100 * run['train/accuracy']:.1f}" for run in runs]
-    return f"{', '.join(running)} %; the final ones are {final[0]} to {final[-1]}"
-
-
-def sure(results):
-    """Describe how much more accurate the sure predictions on MNIST are."""
-    (answers, sure_answers), (errors, sure_errors) = results["sets"]["sure"]
-    return (
-        f"{percent(1 - sure_answers / answers)} of MNIST's test images are not sure, "
-        f"for any reason; they contain {percent(1 - sure_errors / errors)} of the "
-        f"errors. Of the sure answers, {percent(1 - sure_errors / sure_answers)} are "
-        "correct."
-    )
-
-
-def count(*keys):
-    """Return a function that shows a count of `inspect`, or a difference of two."""
-
-    def render(results):
-        first, *others = (results["inspect"]["values"][0][key] for key in keys)
-        return f"{first - sum(others):,}"
-
-    return render
-
-
-RENDER = {
-    "expected": expected,
-    "parameters": count("parameters"),
-    "frozen": count("untrained_weights"),
-    "by_chance": count("frozen_weights", "untrained_weights"),
-    "answer": lambda results: answer_to_image_0(results)[1] + " %",
-    "unprepared": lambda results: percent(
-        results["unprepared"]["values"][0]["digits"]["accuracy"]
-    ),
-    "seeds": seeds,
-    "sure": sure,
-    "sets": excerpt("sets", "^set "),
-    "legend": excerpt("inspect", "^A neuron is active"),
-    "neurons": excerpt("inspect", "^ *neuron .*active", head=4),
-    "worksheet": excerpt("worksheet", "^N28"),
-    "weight": excerpt("weight", r"layer_1\[300,5\]", head=5, tail=4),
-    "against": excerpt("against", "^A, "),
-    "alignment": excerpt("against", "^Each neuron", head=6),
-    "sweep": excerpt("sweep", "^hidden "),
-    "images": excerpt("images", "accuracy"),
-    "detected": excerpt("images", "^Without preprocessing"),
-    "unsure": excerpt("images", "^Preprocessed"),
-    "speed": excerpt("speed", "^whole command"),
-}
-
-
 def written(text, results):
-    """Return a document with the results inserted at its markers."""
+    """Return a document with the results inserted at its marks."""
+
+    def excerpt(name, first, *, head=99, tail=0):
+        """Show the lines from the one that matches `first` to the next blank line."""
+        lines = dropwhile(lambda x: not re.search(first, x), results[name]["output"])
+        part = [*takewhile(str.strip, lines)]
+        if len(part) > head + tail:
+            part = [*part[:head], "...", *(part[-tail:] if tail else [])]
+        return "\n".join(["```", *(line.rstrip() for line in part), "```"])
 
     def place(match):
         begin, name, before, end = match.groups()
-        value = RENDER[name](results)
+        value = getattr(macros, name)()
         return f"{begin}\n{value}\n{end}" if "\n" in before else begin + value + end
 
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    context = {"answer_to_image_0": answer_to_image_0, "excerpt": excerpt}
+    template = environment.from_string(TEMPLATE.read_text())
+    macros = template.make_module({"results": results, **context})
     return MARK.sub(place, text)
 
 
