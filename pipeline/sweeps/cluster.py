@@ -6,19 +6,10 @@ no MLflow store: the code and the data are sent to them.
 
 import copy
 import functools
-import hashlib
-import logging
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -26,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pipeline import UserError
 from pipeline.paths import PACKAGE
 from pipeline.process import RESUME
+from pipeline.sweeps.connection import code_hash, connect
 from pipeline.sweeps.executor import MAX_TRIES, Executor, Result, Task, failure
 from pipeline.terminal import status
 from pipeline.tracking import provenance
@@ -35,32 +27,10 @@ if TYPE_CHECKING:
 
     from pipeline.datasets import Dataset
 
-CONNECT_SECONDS = 12  # until a cluster must have answered; Ray itself waits 20 s
-DEFAULTS = {  # of Ray's settings in the environment of this process
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # Without answer, a connection to a node is closed after 10 s, by default after 7
-    # minutes. The nodes need the same setting.
-    "RAY_grpc_client_keepalive_time_ms": "5000",
-    "RAY_grpc_client_keepalive_timeout_ms": "5000",
-    # After the head is lost, Ray ends this process; it waits 60 s by default.
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
-}
-# Connects as `_connect` does. Ray can end the process, and prints many lines.
-PROBE = """
-import sys, ray
-try:
-    ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
-except Exception as error:
-    sys.exit("error: " + " ".join(str(error).split()))
-"""
-# What Ray prints, and what it means.
-REASONS = {
-    "auth": "its token is missing here or differs: set RAY_AUTH_MODE=token and "
-    "RAY_AUTH_TOKEN_PATH to a copy of the token file of the head",
-    "Failed to connect to socket": "this machine is not a node of the cluster: run "
-    "`ray start --address={address} --num-cpus=0` on it first",
-}
+# How often processes ask whether the other one still exists. A node closes connections
+# on which it is asked more often than it asks itself. Then training runs of more than
+# 20 s would seem to be killed.
+KEEPALIVE = "RAY_grpc_client_keepalive_time_ms"
 
 
 class NodeError(UserError):
@@ -72,7 +42,8 @@ class _Requirements:
     """What every node must have."""
 
     torch: str  # the version of PyTorch
-    code: str  # `_code_hash`
+    code: str  # `code_hash`
+    keepalive: str | None  # `KEEPALIVE` in the environment
 
 
 class RayExecutor(Executor):
@@ -87,14 +58,12 @@ class RayExecutor(Executor):
             UserError: If Ray is not installed, no cluster can be used at the address,
                 or a node has another PyTorch version.
         """
-        for name, value in DEFAULTS.items():  # Ray reads them when it is imported
-            os.environ.setdefault(name, value)
-        address = _address()
-        with status(f"connecting to the Ray cluster at {address}"):
-            _probe(address)
-            _connect(address)
+        connect()
+        with status("checking the nodes of the Ray cluster"):
             self._needs = _Requirements(
-                torch=provenance.version("torch"), code=_code_hash(PACKAGE)
+                torch=provenance.version("torch"),
+                code=code_hash(PACKAGE),
+                keepalive=os.environ.get(KEEPALIVE),
             )
             try:
                 self.processors = _check_nodes(self._needs)
@@ -163,90 +132,6 @@ class RayExecutor(Executor):
     def stop(self) -> None:
         """Let `run` yield the results that have arrived, and end."""
         self._is_stopped = True
-
-
-def _address() -> str:
-    """Return the address of the cluster, at which something listens."""
-    try:
-        import ray  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "executor=ray needs Ray: pip install -e '.[ray]', or use executor=local"
-        ) from None
-    address = os.environ.get("RAY_ADDRESS", "")
-    host, _, port = address.rpartition(":")
-    if not (host and port.isdigit()) or "/" in host:
-        raise UserError(
-            "executor=ray needs the address of a Ray cluster: set RAY_ADDRESS to "
-            f"host:port of its head, such as 10.0.0.1:6379, got {address!r}"
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(_no_cluster(address, str(error))) from None
-    return address
-
-
-def _probe(address: str) -> None:
-    """Connect in another process first, because Ray would end this one if it failed."""
-    probe = [sys.executable, "-c", PROBE, address]
-    process = subprocess.Popen(probe, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    try:
-        _, content = process.communicate(timeout=CONNECT_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        _, content = process.communicate()
-    if process.returncode:
-        text = content.decode(errors="replace")
-        reasons = [reason for sign, reason in REASONS.items() if sign in text]
-        messages = [line[7:] for line in text.splitlines() if line[:7] == "error: "]
-        reason = [*reasons, *messages, "what listens there is not the head of one"][0]
-        raise UserError(_no_cluster(address, reason.format(address=address)))
-
-
-def _no_cluster(address: str, reason: str) -> str:
-    return f"no Ray cluster can be used at RAY_ADDRESS={address}: {reason}"
-
-
-def _connect(address: str) -> None:
-    """Connect this process, and send the code of this package to the cluster."""
-    import ray
-
-    terminate = signal.getsignal(signal.SIGTERM)
-    with _source_folder() as folder:
-        ray.init(
-            address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            # The working directory of the workers. With `py_modules`, Ray would prefer
-            # the path of this clone if it exists on a node.
-            runtime_env={
-                "working_dir": str(folder),
-                "env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            },
-        )
-    signal.signal(signal.SIGTERM, terminate)  # Ray has replaced it
-
-
-@contextmanager
-def _source_folder() -> Iterator[Path]:
-    """Copy the Python files of this package to a temporary folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        for path in PACKAGE.rglob("*.py"):
-            copy = Path(folder, path.relative_to(PACKAGE.parent))
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-        yield Path(folder)
-
-
-@functools.cache  # a process does not see later edits of modules it has imported
-def _code_hash(package: Path) -> str:
-    """Return the sha256 of the paths and contents of the Python files of a package."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.relative_to(package).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
 
 
 def _cpus() -> int:
@@ -366,8 +251,14 @@ def _check(needs: _Requirements) -> str:
             f"node {name} has PyTorch {version}, but this machine has {needs.torch}: "
             "install the same version, or stop this node"
         )
-    if _code_hash(PACKAGE) != needs.code:
+    if code_hash(PACKAGE) != needs.code:
         raise NodeError(
             f"node {name} imports other code from {PACKAGE}: uninstall it on the node"
+        )
+    keepalive = os.environ.get(KEEPALIVE)
+    if keepalive != needs.keepalive:
+        raise NodeError(
+            f"node {name} was started with {KEEPALIVE}={keepalive or ''}, but this "
+            f"process with {needs.keepalive or 'none'}: set it alike on all machines"
         )
     return provenance.processor()

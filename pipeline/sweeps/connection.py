@@ -1,0 +1,140 @@
+"""Connects this process to a Ray cluster, and sends the code of this package to it."""
+
+import functools
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.paths import PACKAGE
+from pipeline.terminal import status
+
+CONNECT_SECONDS = 12  # until a cluster must have answered; Ray itself waits 20 s
+DEFAULTS = {  # of Ray's settings in the environment of this process
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # After the head is lost, Ray ends this process; it waits 60 s by default.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+}
+# Connects as `_connect` does. Ray can end the process, and prints many lines.
+PROBE = """
+import sys, ray
+try:
+    ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
+except Exception as error:
+    sys.exit("error: " + " ".join(str(error).split()))
+"""
+# What Ray prints, and what it means.
+REASONS = {
+    "auth": "its token is missing here or differs: set RAY_AUTH_MODE=token and "
+    "RAY_AUTH_TOKEN_PATH to a copy of the token file of the head",
+    "Failed to connect to socket": "this machine is not a node of the cluster: run "
+    "`ray start --address={address} --num-cpus=0` on it first",
+}
+
+
+def connect() -> None:
+    """Connect to the cluster at the address RAY_ADDRESS.
+
+    Raises:
+        UserError: If Ray is not installed, or no cluster can be used at the address.
+    """
+    for name, value in DEFAULTS.items():  # Ray reads them when it is imported
+        os.environ.setdefault(name, value)
+    address = _address()
+    with status(f"connecting to the Ray cluster at {address}"):
+        _probe(address)
+        _connect(address)
+
+
+def _address() -> str:
+    """Return the address of the cluster, at which something listens."""
+    try:
+        import ray  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "executor=ray needs Ray: pip install -e '.[ray]', or use executor=local"
+        ) from None
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()) or "/" in host:
+        raise UserError(
+            "executor=ray needs the address of a Ray cluster: set RAY_ADDRESS to "
+            f"host:port of its head, such as 10.0.0.1:6379, got {address!r}"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(_no_cluster(address, str(error))) from None
+    return address
+
+
+def _probe(address: str) -> None:
+    """Connect in another process first, because Ray would end this one if it failed."""
+    probe = [sys.executable, "-c", PROBE, address]
+    process = subprocess.Popen(probe, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    try:
+        _, content = process.communicate(timeout=CONNECT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, content = process.communicate()
+    if process.returncode:
+        text = content.decode(errors="replace")
+        reasons = [reason for sign, reason in REASONS.items() if sign in text]
+        messages = [line[7:] for line in text.splitlines() if line[:7] == "error: "]
+        reason = [*reasons, *messages, "what listens there is not the head of one"][0]
+        raise UserError(_no_cluster(address, reason.format(address=address)))
+
+
+def _no_cluster(address: str, reason: str) -> str:
+    return f"no Ray cluster can be used at RAY_ADDRESS={address}: {reason}"
+
+
+def _connect(address: str) -> None:
+    """Connect this process, and send the code of this package to the cluster."""
+    import ray
+
+    terminate = signal.getsignal(signal.SIGTERM)
+    with _source_folder() as folder:
+        ray.init(
+            address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            # The working directory of the workers. With `py_modules`, Ray would prefer
+            # the path of this clone if it exists on a node.
+            runtime_env={
+                "working_dir": str(folder),
+                "env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            },
+        )
+    signal.signal(signal.SIGTERM, terminate)  # Ray has replaced it
+
+
+@contextmanager
+def _source_folder() -> Iterator[Path]:
+    """Copy the Python files of this package to a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in PACKAGE.rglob("*.py"):
+            target = Path(folder, path.relative_to(PACKAGE.parent))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        yield Path(folder)
+
+
+@functools.cache  # a process does not see later edits of modules it has imported
+def code_hash(package: Path) -> str:
+    """Return the sha256 of the paths and contents of the Python files of a package."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(package).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
