@@ -6,6 +6,7 @@ The folder has what a process needs to continue the sweep of an earlier one.
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,8 +88,12 @@ def open_folder(name: str, grid: Sequence[Job], command: Command) -> Iterator[Pa
             plan = read_plan(folder, grid, command)
             folder = None if is_finished(plan, folder) else folder
         folder = folder or sweeps / f"{name}-{uuid4().hex[:4]}"
-        with files.lock(folder / "lock", waiting=waiting):
-            yield folder
+        try:
+            with files.lock(folder / "lock", waiting=waiting):
+                yield folder
+        finally:
+            if [path.name for path in folder.iterdir()] == ["lock"]:
+                shutil.rmtree(folder)  # nothing was started
 
 
 def read_plan(folder: Path, grid: Sequence[Job], command: Command) -> "Grid | Search":
