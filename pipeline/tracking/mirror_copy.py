@@ -47,6 +47,7 @@ def copy_runs(store: Store, server: str, run_id: str | None) -> dict[str, str]:
         OSError: If not all runs were copied; the message says why.
     """
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # a retry would create twice
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     signal.signal(signal.SIGALRM, _give_up)
     condition = f"tags.`{PARENT_TAG}` = '{run_id}'" if run_id else ""
     runs = store.search(condition, ViewType.ALL)
