@@ -1,12 +1,15 @@
-"""Compare the speed of a training run with the exercise's Keras code on TensorFlow.
+"""Measure how long the commands take, each beside something to compare it with.
 
     python tests/benchmarks/speed.py [rounds]
 
-The first run creates an environment for Keras (tests/benchmarks/.keras, 1.5 GB). Both
-programs then train for 20 epochs in alternation; the medians and their ratios are
-printed. An epoch includes validation and, here, logging to MLflow and the image of the
-templates; the whole command is the time from the start of the process to its end. Runs
-are recorded in a temporary folder. Three rounds take 5 minutes.
+- A training run and one of its epochs: beside the exercise's Keras code on TensorFlow.
+  An epoch includes validation and, here, logging to MLflow and the image of the
+  templates; the whole command is the time from the start of the process to its end.
+- predict and inspect: beside a process that only imports PyTorch and MLflow.
+
+The first run creates an environment for Keras (tests/benchmarks/.keras, 1.5 GB). The
+programs run in alternation; the medians, and the medians of the ratios of each round,
+are printed. Runs are recorded in a temporary folder. Three rounds take 4 minutes.
 """
 
 import itertools
@@ -60,7 +63,7 @@ def keras_python():
     python = folder / "bin" / "python"
     if not python.exists() or subprocess.run([python, "-c", "import keras"]).returncode:
         venv.create(folder, with_pip=True)
-        install = [python, "-m", "pip", "install", "--quiet", "tensorflow-cpu"]
+        install = [python, "-m", "pip", "install", "--quiet", "tensorflow-cpu>=2.18,<3"]
         subprocess.run(install, check=True)
     return python
 
@@ -79,18 +82,36 @@ def measure_keras(python):
     return seconds, statistics.median(json.loads(printed.splitlines()[-1]))
 
 
-def measure_pipeline(outputs):
+def measure_training(outputs):
     """Return the seconds of the default training run, and the median of its epochs."""
     from mlflow import MlflowClient  # not installed beside Keras
 
-    command = [sys.executable, "-m", "pipeline.train"]
-    seconds, _ = timed(*command, PIPELINE_OUTPUTS=str(outputs))
+    seconds = measure_stage("train", outputs)
     run_id = json.loads((outputs / "train/run.json").read_text())["run_id"]
     client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
     # Between the records of two epochs lies one epoch, with its logging and images.
     history = client.get_metric_history(run_id, "val/loss")
     times = [metric.timestamp / 1000 for metric in history]
     return seconds, statistics.median(b - a for a, b in itertools.pairwise(times))
+
+
+def measure_stage(stage, outputs):
+    """Return the seconds of a stage with the defaults."""
+    command = [sys.executable, "-m", f"pipeline.{stage}"]
+    return timed(*command, PIPELINE_OUTPUTS=str(outputs))[0]
+
+
+def measure_round(python, outputs):
+    """Return pairs of seconds, of this project and of what it is compared with."""
+    command, epoch = measure_training(outputs)
+    keras_command, keras_epoch = measure_keras(python)
+    imports, _ = timed(sys.executable, "-c", "import torch, mlflow")
+    return {
+        ("whole command", "Keras"): (command, keras_command),
+        ("epoch", "Keras"): (epoch, keras_epoch),
+        ("predict", "imports"): (measure_stage("predict", outputs), imports),
+        ("inspect", "imports"): (measure_stage("inspect", outputs), imports),
+    }
 
 
 def main():
@@ -101,14 +122,20 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         outputs = Path(folder)
         (outputs / "data").symlink_to(DATA)
+        # The first command creates the store and the components.
+        timed(
+            sys.executable, "-m", "pipeline.train", "epochs=1", PIPELINE_OUTPUTS=folder
+        )
         for number in range(1, rounds + 1):
-            measured.append((measure_pipeline(outputs), measure_keras(python)))
-            print(f"round {number}, (command, epoch): {measured[-1]} s", flush=True)
-    for position, name in enumerate(("whole command", "epoch")):
-        ours = statistics.median(pair[0][position] for pair in measured)
-        keras = statistics.median(pair[1][position] for pair in measured)
-        ratio = statistics.median(p[0][position] / p[1][position] for p in measured)
-        print(f"{name}: {ours:.3f} s, Keras {keras:.3f} s, ratio {ratio:.3f}")
+            measured.append(measure_round(python, outputs))
+            print(f"round {number}: {[*measured[-1].values()]} s", flush=True)
+    for names in measured[0]:
+        pairs = [each[names] for each in measured]
+        ours, other = map(statistics.median, zip(*pairs, strict=True))
+        ratio = statistics.median(a / b for a, b in pairs)
+        name, other_name = names
+        times = f"{ours:.3f} s, {other_name} {other:.3f} s"
+        print(f"{name}: {times}, ratio {ratio:.3f}")
 
 
 if __name__ == "__main__":
