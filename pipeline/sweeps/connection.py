@@ -73,7 +73,7 @@ def _address() -> str:
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:
         raise UserError(_no_cluster(address, str(error))) from None
     return address
 

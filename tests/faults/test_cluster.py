@@ -101,6 +101,14 @@ class Cluster:
         for log in logs:
             wait_until(lambda log=log: "Ray runtime started" in log.read_text(), 60)
 
+    def restart(self, **environment):
+        """Start the node again, with its connection, and the head if it is killed."""
+        if NODE in self.nodes:
+            self.kill(NODE)
+        if self.namespaces:
+            self.cut(NODE, state="up")
+        self.start(*sorted({HEAD, NODE} - self.nodes.keys()), **environment)
+
     def kill(self, *addresses):
         """Kill all processes of nodes at once."""
         processes = [process for each in addresses for process in self.processes(each)]
@@ -133,7 +141,7 @@ class Cluster:
         return worker
 
     def cut(self, address, state="down"):
-        """Cut the connection of a node; with the state "up", restore it."""
+        """Cut the connection of a node, or restore it."""
         run("ip", "-n", self.namespaces[address], "link", "set", "eth0", state)
 
     def end(self):
@@ -149,13 +157,14 @@ class Cluster:
 class Sweep:
     """A sweep that records in a workspace, as a process on the head."""
 
-    def __init__(self, cluster, project, settings):
+    def __init__(self, cluster, project, settings, name="sweep"):
         self.cluster, self.project, self.settings = cluster, project, settings
-        self.log = cluster.folder / "sweep.log"
+        self.log = cluster.folder / f"{name}.log"
 
-    def start(self, **environment):
+    def start(self, port=6379, **environment):
         script = self.cluster.sweep.replace("hidden=10,20,40,80 seed=1,2,3", "{}")
         script = script.format(self.settings).replace("python", "exec python", 1)
+        script = script.replace(":6379", f":{port}")
         outputs = {"PIPELINE_OUTPUTS": str(self.project.outputs)}
         with self.log.open("w") as stream:
             self.process = self.cluster.popen(
@@ -216,7 +225,7 @@ def cluster():
 
 
 def test_a_sweep_survives_a_killed_worker_and_a_cut_connection(cluster, project, mnist):
-    cluster.start(HEAD, NODE)
+    cluster.restart()
     seeds = ",".join(map(str, range(1, 21)))
     sweep = Sweep(cluster, project, f"hidden=2,3 seed={seeds} epochs=1")
     sweep.start()
@@ -236,11 +245,7 @@ def test_a_sweep_survives_a_killed_worker_and_a_cut_connection(cluster, project,
 def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     cluster, project, mnist
 ):
-    if NODE in cluster.nodes:
-        cluster.kill(NODE)
-        if cluster.namespaces:
-            cluster.cut(NODE, "up")
-    cluster.start(*sorted({HEAD, NODE} - cluster.nodes.keys()))
+    cluster.restart()
     sweep = Sweep(cluster, project, "hidden=2 seed=1,2,3,4,5,6,7,8,9,10,11,12 epochs=1")
     sweep.start()
     sweep.wait_for("val/accuracy", count=2)
@@ -255,9 +260,41 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     cluster.suspend(HEAD)
     cluster.kill(HEAD)
     assert sweep.process.wait(15) == 1
-    cluster.start(HEAD, NODE)
+    cluster.restart()
     sweep.start()
     failed = sweep.finish(mnist.split("exercise"), count=12)
     # Before Ray ended the sweep, it may have noticed that the head was lost.
     assert failed[:1] == ["its node was lost"] and len(failed) <= 2
     assert "(12 of 12)" in sweep.log.read_text()
+
+
+def test_another_pytorch_or_token_or_program_is_refused_in_one_line(cluster, project):
+    metadata = cluster.folder / "other" / "torch-1.0.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 1.0\n")
+    cluster.restart(PYTHONPATH=str(metadata.parents[1]))
+    address = HEAD if cluster.namespaces else "127.0.0.1"
+    web = cluster.popen(
+        HEAD,
+        f"exec python -m http.server 7001 --bind {address}",
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    options = {
+        "has PyTorch 1.0, but this machine has": {},
+        "its token is missing here or differs": {"RAY_AUTH_TOKEN": "0" * 64},
+        "what listens there is not the head of one": {"port": 7001},
+    }
+    sweeps = {
+        reason: Sweep(cluster, project, f"seed={index},7", f"sweep{index}")
+        for index, reason in enumerate(options)
+    }
+    for reason, sweep in sweeps.items():
+        sweep.start(**options[reason])
+    for reason, sweep in sweeps.items():
+        assert sweep.process.wait(30) == 1
+        *_, error = lines = sweep.log.read_text().splitlines()
+        assert len(lines) == 2, lines
+        assert error.startswith("error: ") and reason in error
+    web.kill()
+    assert not project.runs()
