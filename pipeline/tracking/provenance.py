@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -56,11 +57,14 @@ def packages() -> str:
     """
     versions: dict[str, str] = {}
     for package in importlib.metadata.distributions():
-        name = package.metadata["Name"]
+        # `package.metadata` parses the whole file, which takes ten times as long.
+        text = package.read_text("METADATA") or package.read_text("PKG-INFO") or ""
+        fields = dict(re.findall("^(Name|Version): (.+)$", text, re.MULTILINE)[:2])
         origin = json.loads(package.read_text("direct_url.json") or "{}")
+        name = fields.get("Name")
         if name and name != PROJECT and "dir_info" not in origin:
             # Of two versions on the path, Python imports the first.
-            versions.setdefault(name, package.version.partition("+")[0])
+            versions.setdefault(name, fields["Version"].partition("+")[0])
     lines = [f"{name}=={version}" for name, version in versions.items()]
     return "\n".join(sorted(lines, key=str.lower)) + "\n"
 

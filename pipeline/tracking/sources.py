@@ -66,8 +66,10 @@ def _file(module: str) -> Path | None:
     return next((file for file in candidates if file.exists()), None)
 
 
-def _imports(path: Path) -> Iterator[Path | None]:
-    """Yield the files that define what a module imports from this project."""
+@functools.cache
+def _imports(path: Path) -> list[Path | None]:
+    """Return the files that define what a module imports from this project."""
+    imported: list[Path | None] = []
     nodes = _nodes(path)
     attributes = [
         (ast.unparse(node.value), node.attr)  # such as ("pipeline.model", "Network")
@@ -79,9 +81,10 @@ def _imports(path: Path) -> Iterator[Path | None]:
         inner = _file(f"{module}.{name}")
         if inner and inner.stem == "__init__":  # a package: follow what is used of it
             used = {attribute for owner, attribute in attributes if owner == alias}
-            yield from (_definition(f"{module}.{name}", each) for each in used)
+            imported += [_definition(f"{module}.{name}", each) for each in used]
         else:
-            yield _definition(module, name)
+            imported.append(_definition(module, name))
+    return imported
 
 
 def _definition(module: str, name: str) -> Path | None:
