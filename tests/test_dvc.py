@@ -170,19 +170,19 @@ def test_repro_runs_changed_stages_only_and_restores_earlier_results(repository)
 
 @pytest.mark.fault
 def test_train_repro_and_two_kinds_of_experiment_give_the_same_run(repository):
-    experiment = ["dvc", "exp", "run", "--force", "-S", "conf/config.yaml:hidden=40"]
+    experiment = ["dvc", "exp", "run", "--force", "-S", "conf/config.yaml:lr=0.01"]
     models, runs = [], []
     for command in (
-        [sys.executable, "-m", "pipeline.train", "hidden=40"],
+        [sys.executable, "-m", "pipeline.train", "lr=0.01"],
         [*experiment, "train"],
         ["dvc", "repro", "--force", "train"],
     ):
-        repository.set("hidden", 40 if "repro" in command else 20)
+        repository.set("lr", 0.01 if "repro" in command else 0.001)
         repository(*command)
         model, run = repository.training()
         models.append(model)
         runs.append(run)
-    repository.set("hidden", 20)
+    repository.set("lr", 0.001)
     repository(*experiment, "--temp", "--name", "in-a-copy", "evaluate")
     (copied,) = repository.workspace.runs("tags.`dvc.experiment` = 'in-a-copy'")
     commit = repository("git", "rev-parse", "HEAD").strip()
@@ -193,9 +193,11 @@ def test_train_repro_and_two_kinds_of_experiment_give_the_same_run(repository):
     assert {*models} == {run.data.tags["weights.sha256"] for run in runs}
     assert len({run.data.tags["data.sha256"] for run in runs}) == 1
     assert {run.info.status for run in runs} == {"FINISHED"}
+    # Named by the difference from the committed settings, also where DVC edits them.
+    assert {run.info.run_name for run in runs[:3]} == {"hidden=20 seed=1 lr=0.01"}
     uris = [f"{run.info.artifact_uri}/config.yaml" for run in runs]
     (configuration,) = {mlflow.artifacts.load_text(uri) for uri in uris}
-    assert yaml.safe_load(configuration)["hidden"] == 40
+    assert yaml.safe_load(configuration)["lr"] == 0.01
     experiments = ["dvc.experiment" in run.data.tags for run in runs]
     assert experiments == [False, True, False, True]
     # `evaluate` wrote to the run that was trained in the copy and created no other.

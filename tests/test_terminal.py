@@ -23,15 +23,6 @@ def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
     assert "reading [1/2]" in text and text.endswith("\x1b[2K")  # erases the line
 
 
-def test_a_table_aligns_numbers_right_and_text_left():
-    rows = [["5", "[red]one[/red]"], ["1,000", "two"]]
-    assert table(["bytes", "why"], rows, left=["why"]).split("\n") == [
-        "bytes   why",
-        "    5   [red]one[/red]",
-        "1,000   two",
-    ]
-
-
 @pytest.mark.parametrize("count", [2, 3])
 def test_a_table_wider_than_80_columns_wraps_its_text_and_cuts_no_number(count):
     numbers = ["9" * 30, "8" * 25, "7" * 10][:count]

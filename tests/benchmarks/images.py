@@ -24,7 +24,6 @@ from pipeline.training import loop
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
 SEEDS = (1, 2, 3)
 IMAGES_PER_KIND = 200  # images drawn of each kind
-SMALL_SIDE = 16  # side of the images of USPS and Semeion, in pixels
 
 
 def grey(values):
@@ -34,7 +33,7 @@ def grey(values):
 def stretched(image):
     """As in USPS: cut out and stretched to fill a small square."""
     tight = image[preprocessing.bounding_box(image > 0)]
-    return np.asarray(Image.fromarray(tight).resize((SMALL_SIDE, SMALL_SIDE)))
+    return np.asarray(Image.fromarray(tight).resize((16, 16)))
 
 
 def shifted(image, rng):
@@ -119,12 +118,6 @@ def wide_canvas(digit, rng):
     return grey(255 * (1 - written(digit, rng, (1.5, 4), (60, 140), size)))
 
 
-def grey_paper(digit, rng):
-    ink = written(digit, rng, (4, 12))
-    paper = rng.uniform(150, 230) * light(ink.shape, rng, 0.5)
-    return photographed(paper * (1 - 0.6 * ink), rng, rng.uniform(2, 7))
-
-
 def shadow(digit, rng):
     ink = written(digit, rng, (5, 12))
     inside = light(ink.shape, rng, 1) < rng.uniform(0.35, 0.65)
@@ -146,42 +139,28 @@ def chalk(digit, rng):
     return photographed((50 + 130 * ink * crumbs) * light(ink.shape, rng, 0.4), rng, 5)
 
 
-def tiny_scan(digit, rng):
-    ink = written(digit, rng, (8, 20), (260, 261), (280, 280))
-    scan = grey(rng.uniform(180, 255) * (1 - 0.85 * ink))
-    return scan.resize((28, 28), Image.Resampling.BOX)
-
-
-KINDS = (white_on_black, thin_pen, blurry_pen, wide_canvas, grey_paper, shadow)
-KINDS += (squared_paper, chalk, tiny_scan)
+KINDS = (white_on_black, thin_pen, blurry_pen, wide_canvas)
+KINDS += (shadow, squared_paper, chalk)
 
 
 def sets(images, labels):
     """Yield the name of each set of digits, its images and their labels."""
     rng = np.random.default_rng(1)
-    small = [stretched(image) for image in images]
-    binary = [np.where(image > 100, 255, 0).astype(np.uint8) for image in small]
     yield "MNIST test", images, labels
     yield "shifted by 4", [shifted(image, rng) for image in images], labels
-    yield "stretched 16x16, grey", small, labels
-    yield "stretched 16x16, binary", binary, labels
+    yield "stretched to 16x16", [stretched(image) for image in images], labels
     yield "scikit-learn 8x8", *datasets.spec("digits").originals()
     for kind in KINDS:
         drawn = [grey_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
         yield kind.__name__.replace("_", " "), drawn, labels[:IMAGES_PER_KIND]
 
 
-def without_digits(clothes):
-    """Yield the name and the images of each set without digits."""
-    yield "clothes", clothes
-    large = [np.asarray(grey(image).resize((140, 140))) for image in clothes[:1000]]
-    yield "clothes 140x140", large
-    rng = np.random.default_rng(3)
-    for side in (8, 20, 28, 64, 128, 300):
-        size = (IMAGES_PER_KIND // 4, side, side)
-        noise = [rng.normal(128, 60, size), rng.normal(30, 10, size)]
-        noise += [255 * (rng.random(size) < share) for share in (0.1, 0.3, 0.5)]
-        yield f"noise {side}x{side}", np.concatenate(noise).clip(0, 255).astype("u1")
+def noise(side):
+    """Grey, faint and black-and-white noise."""
+    rng, size = np.random.default_rng(3), (IMAGES_PER_KIND // 4, side, side)
+    images = [rng.normal(128, 60, size), rng.normal(30, 10, size)]
+    images += [255 * (rng.random(size) < share) for share in (0.1, 0.3, 0.5)]
+    return np.concatenate(images).clip(0, 255).astype(np.uint8)
 
 
 def row(name, *values):
@@ -197,18 +176,11 @@ def judge(models, images):
     prepared = [preprocessing.preprocess(image) for image in images]
     ready = np.array([each.image for each in prepared])
     counts = np.array([each.digit_count for each in prepared])
-    drawn = np.array([each.drawn for each in prepared])
-    verdicts = [
-        detector.judge(
-            ready,
-            network.predict(ready).numpy(),
-            counts,
-            drawn,
-            spec=datasets.spec("mnist"),
-        )
+    drawn, spec = np.array([each.drawn for each in prepared]), datasets.spec("mnist")
+    return counts, [
+        detector.judge(ready, network.predict(ready).numpy(), counts, drawn, spec=spec)
         for network, detector in models
     ]
-    return counts, verdicts
 
 
 def shares(verdicts, labels):
@@ -216,26 +188,29 @@ def shares(verdicts, labels):
     pairs = zip(verdicts, labels, strict=True)
     correct = [v for v, label in pairs if v.answer == label]
     outside = ["does not look like" in v.reason for v in correct]
-    unsure = np.mean([not v.sure for v in correct])
-    return len(correct) / len(labels), np.mean(outside), unsure
+    return (
+        len(correct) / len(labels),
+        np.mean(outside),
+        np.mean([not v.sure for v in correct]),
+    )
 
 
 def train(split, seed):
     """Train the network of the exercise and fit its detector."""
     options = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
     network, _ = loop.train(split, seed=seed, **options)
-    detector = ood.fit_detector(network, split.train.images, split.train.labels)
-    return network, detector
+    return network, ood.fit_detector(network, split.train.images, split.train.labels)
 
 
 def main():
     torch.set_num_threads(1)
     mnist = datasets.load("mnist", folder=DATA)
+    clothes = datasets.load("fashion_mnist", folder=DATA).test.images
     models = [train(mnist.split("exercise"), seed) for seed in SEEDS]
+    answers = [network.predict(mnist.test.images).numpy() for network, _ in models]
+    errors = [answer.argmax(axis=1) != mnist.test.labels for answer in answers]
     print("Percentages, means of three seeds; ood and unsure: of the correct answers")
     row("", "images", "accuracy", "ood", "unsure", "blank", "several")
-    plain = [network.predict(mnist.test.images).numpy() for network, _ in models]
-    errors = [answer.argmax(1) != mnist.test.labels for answer in plain]
     accuracy = percent([~wrong for wrong in errors])
     row("MNIST test, unprocessed", len(mnist.test), accuracy)
     for name, images, labels in sets(mnist.test.images, mnist.test.labels):
@@ -243,22 +218,24 @@ def main():
         measured = zip(*(shares(each, labels) for each in verdicts), strict=True)
         blank, several = (counts == 0).sum(), (counts > 1).sum()
         row(name, len(labels), *map(percent, measured), blank, several)
-    clothes = datasets.load("fashion_mnist", folder=DATA).test.images
-    noise = np.random.default_rng(2).integers(0, 256, (1000, 28, 28)).astype(np.uint8)
     print("\nWithout preprocessing")
     unprocessed = {"MNIST test": mnist.test.images, "Fashion-MNIST test": clothes}
-    unprocessed |= {"noise": noise, "blank": noise[:1] * 0}
-    for name, images in unprocessed.items():
-        answers = [network.predict(images).numpy().argmax(1) for network, _ in models]
-        pairs = zip(models, answers, strict=True)
-        outside = [d.out_of_distribution(images, answer) for (_, d), answer in pairs]
-        row(f"ood: {name}", percent(outside))
-    close = [d.is_close(answer) for (_, d), answer in zip(models, plain, strict=True)]
+    for name, images in (unprocessed | {"noise": noise(28)}).items():
+        classes = [
+            network.predict(images).numpy().argmax(axis=1) for network, _ in models
+        ]
+        pairs = zip(models, classes, strict=True)
+        row(
+            f"ood: {name}",
+            percent([d.out_of_distribution(images, c) for (_, d), c in pairs]),
+        )
+    close = [d.is_close(answer) for (_, d), answer in zip(models, answers, strict=True)]
     row("close: MNIST test", percent(close))
     pairs = zip(close, errors, strict=True)
     row("errors that are close", percent([near[wrong].mean() for near, wrong in pairs]))
     print("\nPreprocessed; unsure for any reason")
-    for name, images in without_digits(clothes):
+    without_digits = {f"noise {side}x{side}": noise(side) for side in (8, 28, 128, 300)}
+    for name, images in ({"clothes": clothes} | without_digits).items():
         _, verdicts = judge(models, images)
         unsure = percent([not each.sure for answers in verdicts for each in answers])
         row(f"unsure: {name}", len(images), unsure)

@@ -11,10 +11,8 @@ import pytest
 from pipeline import ConfigError, __main__, cli, paths
 from pipeline.cli.command import help_text
 from pipeline.cli.config import (
-    committed_defaults,
     defaults,
     parse_yaml,
-    run_name,
     validate,
 )
 from pipeline.cli.schema import TrainConfig
@@ -106,21 +104,3 @@ def test_sync_needs_a_server_and_the_tracking_uri_may_be_the_store(empty_project
         first, problem, _ = done.stderr.splitlines()
         assert first == "error: invalid arguments; nothing was run"
         assert problem.startswith(f"  {rule}") and "secret" not in problem
-
-
-def test_a_run_is_named_by_what_differs_from_the_committed_defaults(
-    clone_project, tmp_path, monkeypatch
-):
-    clone_project(tmp_path / "clone")
-    monkeypatch.setattr(paths, "ROOT", tmp_path / "clone")
-    path = paths.conf_dir() / "config.yaml"
-    path.write_text(re.sub(r"(?m)^lr: \S+", "lr: 0.5", path.read_text()))
-    for function in (defaults, committed_defaults):
-        function.cache_clear()
-    try:
-        assert defaults()["lr"] == 0.5
-        assert committed_defaults() == {**defaults(), "lr": committed_defaults()["lr"]}
-        assert run_name(defaults()).endswith("lr=0.5")
-    finally:
-        for function in (defaults, committed_defaults):
-            function.cache_clear()

@@ -58,26 +58,6 @@ def test_reconstruction_errors_agree_with_a_singular_value_decomposition(
     np.testing.assert_allclose(errors, expected, rtol=0.02)  # components have 8 bits
 
 
-def test_few_or_blank_images_are_enough_for_a_detector(trained, split):
-    for count, few in ((0, 0), (1, 0), (3, 2)):
-        _, components = ood.principal_components(split.train.images[:count])
-        assert components.any(axis=1).sum() == few
-    for images in (split.train.images[:1], 0 * split.train.images[:40]):
-        other = ood.fit_detector(
-            trained.network, images, split.train.labels[: len(images)]
-        )
-        assert np.isfinite([other.max_error, other.min_margin]).all()
-
-
-def test_the_order_of_the_images_hardly_matters(detector, trained, split):
-    rows = [np.flatnonzero(split.train.labels == digit)[:500] for digit in range(10)]
-    cyclic = split.train.pick(np.stack(rows, axis=1).ravel())  # 0, 1, ... 9, 0, 1, ...
-    assert cyclic.labels[:12].tolist() == [*range(10), 0, 1]
-    other = ood.fit_detector(trained.network, cyclic.images, cyclic.labels)
-    assert other.components.any(axis=2).all()
-    assert other.max_error == pytest.approx(detector.max_error, rel=0.1)
-
-
 def test_many_images_need_little_memory(detector, split):
     many = np.tile(split.val.images, (5, 1, 1))  # 30,000
     tracemalloc.start()
