@@ -83,8 +83,9 @@ class MlflowRun(Run):
             thumbnail.save(partial, "WEBP", quality=90, method=2)
 
     def log_text(self, name: str, text: str) -> None:
-        with files.atomic_file(self.folder / name) as path:
-            path.write_text(text, encoding="utf-8")
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         (self.folder / folder).mkdir(parents=True, exist_ok=True)
