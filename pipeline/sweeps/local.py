@@ -92,6 +92,9 @@ class _Worker:
         self.is_killed = False
         with _without_interrupts():
             self.pool.submit(_import, self.modules)
+        # Otherwise, the pool waits forever for the rest of a result whose worker was
+        # killed while it sent it: this process could still write to the same pipe.
+        self.pool._result_queue._writer.close()  # type: ignore[attr-defined]
 
     def stop(self) -> None:
         self.is_stopped = True

@@ -43,7 +43,7 @@ def executor(functions):
 
 
 FUNCTIONS = """
-import os, signal, time
+import os, signal, threading, time
 
 def die(data, after, path):
     if after:
@@ -52,6 +52,16 @@ def die(data, after, path):
         if os.path.getsize(path) <= after:
             os.kill(os.getpid(), signal.SIGKILL)
     return len(data.train)
+
+def die_while_sending(data, path):
+    def kill():
+        while "pipe_write" not in open(f"/proc/{os.getpid()}/wchan").read():
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+    if not os.path.exists(path):
+        open(path, "w").close()
+        threading.Thread(target=kill, daemon=True).start()
+    return bytes(100_000_000)
 
 def pid(data):
     os.kill(os.getpid(), signal.SIGINT)
@@ -89,6 +99,15 @@ def test_a_killed_worker_costs_one_attempt_of_its_task_only(
     assert sorted(errors) == [*lost, ("once", KILLED, False)]
     values = {result.task.key: result.value for result in results if not result.error}
     assert values == {"never": 1500, "once": 1500, "later": 1500}
+
+
+def test_a_worker_killed_while_it_sends_a_result_is_replaced(
+    executor, data, functions, tmp_path
+):
+    call = tasks({"a": {"path": str(tmp_path / "killed")}})
+    results = [*executor.run(functions.die_while_sending, data, call, ahead=0)]
+    assert [result.final for result in results] == [False, True]
+    assert len(results[1].value) == 100_000_000
 
 
 def test_a_worker_killed_between_two_tasks_is_replaced_and_ctrl_c_kills_none(
