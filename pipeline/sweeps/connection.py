@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +34,13 @@ try:
 except Exception as error:
     sys.exit("error: " + " ".join(str(error).split()))
 """
+ERROR = "error: "
 # What Ray prints, and what it means.
 REASONS = {
-    "auth": "its token is missing here or differs: set RAY_AUTH_MODE=token and "
-    "RAY_AUTH_TOKEN_PATH to a copy of the token file of the head",
+    "token": "its token is missing here or differs: copy ~/.ray/auth_token of the head "
+    "to this machine, and set RAY_AUTH_MODE=token",
     "Failed to connect to socket": "this machine is not a node of the cluster: run "
-    "`ray start --address={address} --num-cpus=0` on it first",
+    "`ray start --block --address={address} --num-cpus=0` on it first",
 }
 
 
@@ -81,17 +83,23 @@ def _address() -> str:
 def _probe(address: str) -> None:
     """Connect in another process first, because Ray would end this one if it failed."""
     probe = [sys.executable, "-c", PROBE, address]
-    process = subprocess.Popen(probe, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    try:
-        _, content = process.communicate(timeout=CONNECT_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        _, content = process.communicate()
+    with subprocess.Popen(
+        probe, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        timer = threading.Timer(CONNECT_SECONDS, process.kill)
+        timer.daemon = True
+        timer.start()
+        reasons = []
+        assert process.stderr
+        for line in process.stderr:
+            reasons += [reason for sign, reason in REASONS.items() if sign in line]
+            if line.startswith(ERROR):
+                reasons.append(line.removeprefix(ERROR).strip())
+            if reasons:
+                process.kill()
+        timer.cancel()
     if process.returncode:
-        text = content.decode(errors="replace")
-        reasons = [reason for sign, reason in REASONS.items() if sign in text]
-        messages = [line[7:] for line in text.splitlines() if line[:7] == "error: "]
-        reason = [*reasons, *messages, "what listens there is not the head of one"][0]
+        reason = [*reasons, "what listens there is not the head of one"][0]
         raise UserError(_no_cluster(address, reason.format(address=address)))
 
 
