@@ -1,6 +1,5 @@
 import gzip
 import os
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,9 +50,6 @@ def test_the_validation_images_of_the_training_are_the_default(load, mnist):
     test_set = load(None)
     assert test_set.name == "mnist"
     np.testing.assert_array_equal(test_set.data.images, mnist.test.images)
-    few = replace(mnist, test=mnist.test.pick(np.arange(50)))  # all would take 20 s
-    preprocessed = load(None, dataset=few, prepare=True)
-    assert "preprocessed as in MNIST" in preprocessed.description
     holdout = load(None, split="holdout")
     assert holdout.name == "mnist-holdout" and len(holdout.files) == 5000
 

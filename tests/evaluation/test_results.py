@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -27,40 +29,24 @@ def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy(
     assert statistics.expected_calibration_error(bins) == pytest.approx(expected)
 
 
-def evaluated(labels, predictions, confidence):
-    """Return a result for images whose grey levels are their row numbers."""
-    n = len(labels)
-    images = np.full((n, 28, 28), np.arange(n, dtype=np.uint8)[:, None, None])
+def test_the_worst_classes_confusions_and_mistakes_are_described():
+    labels = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4], np.uint8)
+    answers = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
+    confidence = [0.99, 0.5, 0.6, 0.99, 0.9, 0.99, 0.99, 0.99, 0.99, 0.8, 0.7]
     test_set = evaluation.TestSet(
         name="few",
-        data=LabelledImages(images, np.array(labels, np.uint8)),
+        data=LabelledImages(np.zeros((11, 28, 28), np.uint8), labels),
         class_names="0123456789",
-        files=[f"{row}\n.png" for row in range(n)],
+        files=[f"{row}\n.png" for row in range(11)],
         description="",
-        digit_counts=np.ones(n, np.int64),
-        drawn=np.ones(n, bool),
+        digit_counts=np.ones(11, np.int64),
+        drawn=np.ones(11, bool),
     )
-    spec, sure = datasets.spec("fashion_mnist"), [None] * n
-    return evaluation.EvaluationResult(
-        test_set, spec, predictions, confidence, sure=sure, bins=[], metrics={}
+    spec, sure = datasets.spec("fashion_mnist"), [None] * 11
+    result = evaluation.EvaluationResult(
+        test_set, spec, answers, confidence, sure=sure, bins=[], metrics={}
     )
-
-
-def test_mistakes_are_the_most_confident_wrong_predictions_first():
-    # The first prediction is right; of the others, 3 and 1 are the most confident.
-    result = evaluated([0, 1, 2, 3, 4], [0, 9, 9, 8, 9], [0.99, 0.8, 0.5, 0.9, 0.6])
-    first, second, *others = mistakes(result).items()
-    assert first[0] == "bag: 90.0%\nlabel: 3\n3\ufffd.png"  # named by both data sets
-    assert first[1][0, 0] == 3
-    assert second[0].startswith("ankle boot: 80.0%\nlabel: 1\n")
-    assert len(others) == 2
-    assert plot_mistakes(evaluated([0], [0], [1.0])).height < 50  # only a title
-
-
-def test_the_worst_classes_and_the_most_frequent_confusions_are_described():
-    labels = [0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4]
-    answers = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
-    text, note, *details = describe_result(evaluated(labels, answers, [1.0] * 11))
+    text, note, *details = describe_result(result)
     assert text == "few: 6 of 11 images are classified correctly"
     assert note.startswith("the classes of this set differ from those of the network")
     assert details == [
@@ -69,4 +55,9 @@ def test_the_worst_classes_and_the_most_frequent_confusions_are_described():
         "most frequent confusions: 0 as ankle boot (2), 1 as bag (1), "
         "3 as pullover (1)",
     ]
-    assert len(describe_result(evaluated([0, 0], [0, 0], [1.0] * 2))) == 2
+    first, second, *others = mistakes(result)  # the most confident ones first
+    assert first == "bag: 90.0%\nlabel: 1\n4\ufffd.png"  # named by both data sets
+    assert second.startswith("pullover: 80.0%\nlabel: 3\n") and len(others) == 3
+    right = replace(result, predictions=labels.tolist())
+    assert len(describe_result(right)) == 2
+    assert plot_mistakes(right).height < 50  # only a title

@@ -52,19 +52,6 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
         assert plot.height > 20 * 100
 
 
-def test_images_without_a_label_are_classified_beside_labelled_ones(
-    workspace, tmp_path, draw
-):
-    for name in ("a.png", "b.png", "c.png"):
-        draw(0, tmp_path / name)
-    (tmp_path / "labels.csv").write_text("file,label\nb.png,7\nc.png,\n")
-    records, printed = predict(workspace, tmp_path)
-    assert "3 images: labels from labels.csv" in printed
-    labels = {record["file"]: record["label"] for record in records}
-    assert labels == {"a.png": None, "b.png": 7, "c.png": None}
-    assert [record["digit"] for record in records] == [7, 7, 7]
-
-
 def test_unreadable_images_are_named_and_the_others_are_classified(
     workspace, tmp_path, draw
 ):
