@@ -91,9 +91,11 @@ def mirror_run(folder: Path, server: str, run_id: str) -> None:
         lines = done.stderr.strip().split("\n") if done.returncode else [""]
         reason = printable(lines[-1].removeprefix("error: "))
     except subprocess.TimeoutExpired:
-        reason = f"not all of it was copied to {server} within {TIMEOUT} s"
+        reason = f"{server} took more than {TIMEOUT} s"
     except KeyboardInterrupt:  # the local run is complete
         reason = "stopped"
     if reason:
-        message = wrap(f"run {run_id} was not copied: {reason}; to copy it later:")
+        message = wrap(
+            f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
+        )
         print(f"{message}\n  {command_line('sync', server=server)}", file=sys.stderr)
