@@ -81,12 +81,6 @@ class Run:
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         """Record files in a folder of the run's artifacts."""
 
-    def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record a table, which replaces an earlier one with this name.
-
-        `name` ends in .json. There is at least one row.
-        """
-
     def log_model(self, network: Path, exported: Path | None = None) -> None:
         """Record the network as an MLflow model, or add `exported` to the model.
 
@@ -236,10 +230,6 @@ class Tracker:
         result. The runs of all experiments are searched.
         """
         return {}
-
-    def leases(self, prefix: str) -> list[str]:
-        """Return the leases that begin with `prefix`, of the newest run first."""
-        return []
 
 
 def lease_lock(store: Path) -> AbstractContextManager[None]:

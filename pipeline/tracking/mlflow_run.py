@@ -1,4 +1,4 @@
-"""A run in MLflow: metrics, images, tables, files, models and the children of a sweep.
+"""A run in MLflow: metrics, images, files, models and the children of a sweep.
 
 Runs are opened and closed in `mlflow_tracker`.
 """
@@ -107,12 +107,6 @@ class MlflowRun(Run):
         (self.folder / folder).mkdir(parents=True, exist_ok=True)
         for path in paths:
             shutil.copyfile(path, self.folder / folder / path.name)
-
-    def log_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record a table; MLflow would append the rows to an earlier one."""
-        (self.folder / name).unlink(missing_ok=True)
-        data = {column: [row[column] for row in rows] for column in rows[0]}
-        self._client.log_table(self.id, data, name)
 
     def log_model(self, network: Path, exported: Path | None = None) -> None:
         client, models, linked = self._client, list[entities.LoggedModel](), set()

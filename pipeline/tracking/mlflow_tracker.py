@@ -99,10 +99,6 @@ class MlflowTracker(Tracker):
             finished = [run for run in runs if run.status == "FINISHED"]
             return {run.tags[IDENTITY_TAG]: run for run in finished}
 
-    def leases(self, prefix: str) -> list[str]:
-        runs = self.store.search(f"tags.{LEASE_TAG} LIKE '{prefix}%'")
-        return [run.data.tags[LEASE_TAG] for run in runs]
-
     def _run_of_network(self, run_id: str | None, sha256: str) -> Run:
         """Return the newest run with these weights, or `run_id` if it has them."""
         store = self.store

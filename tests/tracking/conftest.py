@@ -81,7 +81,6 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_fil
             image = Image.new("RGB", (9, 9), (epoch, 0, 0))
             run.log_image("weights/layer_1", image, step=epoch)
         run.log_text("config.yaml", "hidden: 20\n")
-        run.log_table("table.json", [{"label": 7}])
         counts = {"train": 5}
         run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
         run.log_model(network_file)

@@ -46,28 +46,17 @@ def test_the_images_of_a_slider_have_the_names_that_mlflow_writes(client, run):
 def test_the_ui_contains_the_names_on_which_the_saved_view_and_the_pages_rely():
     folder = Path(server.__file__).parent / "js" / "build"
     code = "".join(path.read_text() for path in folder.rglob("*.js"))
-    workflow, mode = pages.WORKFLOW.split("=")
     key, version = mlflow_internals.ASSISTANT_KEY.rsplit("_v", 1)
     view = pages.experiment_tags("1")[mlflow_internals.VIEW_TAG + pages.VIEW]
-    state = json.loads(view)["state"]
-    tag, value = pages.comparison_tag("r", ["hidden"])
-    assert tag == mlflow_internals.VIEW_TAG + "r"
-    charts = json.loads(value)
-    (section,), (scatter, parallel) = (
-        charts[f"compareRun{part}"] for part in ("Sections", "Charts")
-    )
-    assert f'key:"{key}",version:{version}' in code
+    compression = json.loads(view)["state"].partition(";")[0]
+    _, charts = pages.comparison_tag("r", ["hidden"])
+    address = pages.comparison_page("1", "r").partition("?")[2]
     for name in (
-        mlflow_internals.VIEW_QUERY,
-        mlflow_internals.VIEW_TAG,
-        f"{state.partition(';')[0]};",  # the compression
-        workflow,
-        mode,
-        *("orderByKey", "orderByAsc", "selectedColumns", "columnOrder", "columnWidths"),
+        *(f'key:"{key}",version:{version}', f"{compression};", "model-metrics"),
+        *(mlflow_internals.VIEW_TAG, *re.findall(r"(\w+)=(?!r)", address)),
+        *("selectedColumns", "columnOrder", "columnWidths"),
         *[name for name in pages.COLUMNS if name.isalpha()],
-        *("compareRunsMode", "CHART", "SHOWALL", "SCATTER", "PARALLEL", "PARAM"),
-        *{**charts, **section, **scatter, **parallel},
-        "Model training",
-        "model-metrics",
+        *re.findall(r'"(\w+)": ', charts),
+        *("SHOWALL", "SCATTER", "PARALLEL", "Model training"),
     ):
         assert name in code, name

@@ -1,4 +1,3 @@
-import json
 from contextlib import suppress
 
 import mlflow
@@ -6,16 +5,7 @@ import numpy as np
 import torch
 from mlflow.entities import ViewType
 
-from pipeline.tracking.store import path_from_uri, recorded_run
-
-
-def test_a_table_that_is_recorded_again_replaces_the_first(store, client, start_run):
-    with start_run(store) as run:
-        for label in (7, 9):
-            run.log_table("table.json", [{"label": label, "answer": 1}])
-    folder = recorded_run(client.get_run(run.id)).folder
-    table = json.loads((folder / "table.json").read_text())
-    assert table == {"columns": ["label", "answer"], "data": [[9, 1]]}
+from pipeline.tracking.store import path_from_uri
 
 
 def test_a_model_that_was_incomplete_is_completed_and_gets_a_second_flavor(

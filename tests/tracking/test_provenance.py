@@ -1,5 +1,4 @@
 import subprocess
-import tomllib
 
 import pytest
 from mlflow.artifacts import load_text
@@ -22,13 +21,11 @@ def use_repository(monkeypatch):
 
 
 def test_packages_can_be_installed_in_another_environment():
-    """It lists no local versions and no project in a folder, and each name once."""
     lines = provenance.packages().splitlines()
     assert f"torch=={provenance.tags()['version.torch']}" in lines
     names = [line.split("==")[0] for line in lines]
     assert len({*names}) == len(names) and provenance.PROJECT not in names
-    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
-    assert project["name"] == provenance.PROJECT
+    # No local versions, and no project in a folder.
     assert not [line for line in lines if {*"+@/ "} & {*line}]
 
 
@@ -46,10 +43,7 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
             pass
         return client.get_run(run.id)
 
-    clean = record()
-    assert clean.data.tags["git.dirty"] == "false"
-    assert not client.list_artifacts(clean.info.run_id)
-
+    assert record().data.tags["git.dirty"] == "false"
     for name in ("README.md", "pipeline/exercise.ipynb"):
         (clone / name).write_text("not code")
     (clone / "pipeline" / "new.py").write_text("NEW = 1\n")
