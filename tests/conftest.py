@@ -76,8 +76,6 @@ class Workspace:
             contextlib.redirect_stdout(io.StringIO()) as text,
         ):
             environment.setenv("PIPELINE_OUTPUTS", str(self.outputs))
-            # Set by MLflow in this process.
-            environment.delenv("MLFLOW_TRACKING_URI", raising=False)
             yield text
 
     def call(self, stage, **keys):
@@ -97,7 +95,6 @@ class Workspace:
         if before:
             command = ["-c", f"{before}\n{RUN_STAGE.format(stage=stage)}"]
         places = {"PYTHONPATH": str(ROOT), "PIPELINE_OUTPUTS": str(self.outputs)}
-        os.environ.pop("MLFLOW_TRACKING_URI", None)  # set by MLflow in this process
         return subprocess.Popen(
             [sys.executable, *command, *arguments],
             cwd=cwd or ROOT,
@@ -213,7 +210,6 @@ class Server:
 @pytest.fixture(autouse=True)
 def no_tracking_uri():
     """Unset what mlflow.set_tracking_uri set, because the stages would read it."""
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
     yield
     os.environ.pop("MLFLOW_TRACKING_URI", None)
 

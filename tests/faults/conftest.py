@@ -27,11 +27,9 @@ def digits(trained_digits, tmp_path):
 def results(project):
     """Yield the files that must be complete: not hidden, or in finished runs."""
     for path in project.files():
-        parts = path.relative_to(project.outputs).parts
-        hidden = any(part.startswith(".") for part in parts)
-        others = parts[0] in ("mlflow-artifacts", "checkpoints")
-        linked = parts[0] == "data" and not parts[1].startswith("digits")
-        if not hidden and not others and not linked:
+        first, *others = path.relative_to(project.outputs).parts
+        hidden = any(part.startswith(".") for part in (first, *others))
+        if not hidden and first not in ("mlflow-artifacts", "checkpoints"):
             yield path
     if (project.outputs / "mlflow.db").exists():
         for run in project.runs():
