@@ -7,7 +7,6 @@ and the data is linked.
 """
 
 import contextlib
-import hashlib
 import importlib
 import io
 import json
@@ -29,6 +28,7 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 from pipeline import cli, datasets
+from pipeline.files import file_sha256
 from pipeline.model import Network, load_trained_model
 from pipeline.tracking import sources
 from pipeline.tracking.interface import sqlite_uri
@@ -122,9 +122,9 @@ class Workspace:
         return sorted(p for p in self.outputs.rglob("*") if p.is_file())
 
     def hashes(self, *folders):
-        """Return the sha256 of each file in these folders of the outputs."""
+        """Return the sha256 of each file in these folders, by its path in outputs."""
         return {
-            path: hashlib.sha256(path.read_bytes()).hexdigest()
+            str(path.relative_to(self.outputs)): file_sha256(path)
             for folder in folders
             for path in (self.outputs / folder).rglob("*")
             if path.is_file()
