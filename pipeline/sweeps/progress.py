@@ -39,8 +39,7 @@ class Progress:
         self._bar, self._width = bar, width
         self._workers = estimate.workers
         self._total = total
-        self._finished = self._ended = finished
-        self._failed = 0
+        self._ended, self._failed, self._trained = finished, 0, 0
         self._start = time.monotonic()
         self._time_left = TimeLeft(estimate)
         self._task = bar.add_task("", total=total, completed=finished, progress=self)
@@ -49,14 +48,17 @@ class Progress:
         """Print a line for a training run that finished or failed."""
         self._ended += 1
         self._failed += bool(outcome.error)
+        self._trained += not (outcome.error or outcome.reused)
         if not (outcome.job.problems or outcome.reused):
             self._time_left.add(outcome.job)
         count = f"({self._ended:,} of {self._total:,})"
         if outcome.error:
             self._print(outcome.job, f"failed: {outcome.error}  {count}")
         else:
+            seconds = f"{outcome.seconds:5.1f} s"
+            effort = f"{'reused':>{len(seconds)}}" if outcome.reused else seconds
             accuracy = f"val/accuracy {outcome.accuracy:6.2%}"
-            self._print(outcome.job, f"{accuracy} {outcome.seconds:5.1f} s  {count}")
+            self._print(outcome.job, f"{accuracy} {effort}  {count}")
         self._bar.update(self._task, completed=self._ended)
 
     def add_attempt(self, job: "Job", reason: str) -> None:
@@ -77,8 +79,8 @@ class Progress:
         parts.append(f"{min(self._workers, self._total - self._ended)} running")
         if self._failed:
             parts.append(f"{self._failed:,} failed")
-        if added := self._ended - self._finished:
-            rate = added / (time.monotonic() - self._start)
+        if self._trained:
+            rate = self._trained / (time.monotonic() - self._start)
             parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min")
         left = timedelta(seconds=round(self._time_left.seconds()))
         return ", ".join([*parts, f"{left} left"])

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
-from pipeline.cli import HYPERPARAMETERS, committed_defaults
 from pipeline.files import printable
-from pipeline.paths import displayed
+from pipeline.paths import MODEL_FILE, displayed
 from pipeline.sweeps.outcomes import Outcome
 from pipeline.sweeps.settings import (
     Setting,
@@ -91,6 +90,9 @@ class Report:
         print(f"\n{table(columns[:-1], [row[:-1] for row in rows])}")
         if hidden := len(settings) - len(rows):
             print(f"and {hidden:,} more in sweep.csv")
+        if reused := sum(outcome.reused for outcome in self._outcomes.values()):
+            runs = f"{reused:,} of {len(self._outcomes):,} training runs"
+            print(wrap(f"{runs} were taken from earlier runs; again=true trains all"))
         print()
         failed = [setting for setting in settings if setting.failed]
         for setting in failed[:MAX_LISTED]:
@@ -102,7 +104,7 @@ class Report:
         print(f"files  {displayed(self._folder)}/{' and '.join(self._written())}")
         print(self._run.viewing_hint(), end="")
         if settings[0].trained:
-            print(_next_step(settings))
+            print(_next_step(settings, self._folder))
 
     def _written(self) -> list[str]:
         names = ("sweep.png", "sweep.csv")
@@ -163,20 +165,15 @@ def summarize(settings: Sequence[Setting]) -> str:
     return f"best: {best.name}, {accuracy}{others}"
 
 
-def _next_step(settings: Sequence[Setting]) -> str:
+def _next_step(settings: Sequence[Setting], folder: Path) -> str:
     outcomes = [outcome for setting in settings for outcome in setting.trained]
     best = max(outcomes, key=lambda outcome: outcome.accuracy)
-    network = "the best network" if comparable(best.job.swept) else "one network"
-    if best.run_id:
-        command = command_line("inspect", run=best.run_id[:8])
-        return next_steps({command: f"explains {network}"})
-    values, default_values = best.job.values, committed_defaults()
-    options = {
-        key: str(values[key])
-        for key in HYPERPARAMETERS
-        if key in best.job.swept or values[key] != default_values[key]
-    }
-    return next_steps({command_line("train", **options): f"trains {network} again"})
+    network = {"run": best.run_id[:8]} if best.run_id else {}
+    if not network:  # tracking=none
+        path = folder / best.job.folder / "train" / MODEL_FILE
+        network = {"model": str(displayed(path))}
+    name = "the best network" if comparable(best.job.swept) else "one of the networks"
+    return next_steps({command_line("inspect", **network): f"explains {name}"})
 
 
 def _cells(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:
