@@ -16,8 +16,9 @@ from pipeline.paths import PACKAGE, ROOT
 # Modules and packages that do not change results: settings, recording, printed text.
 NO_RESULT = frozenset(
     {"cli", "paths", "sweeps", "terminal", "tracking"}
-    | {"evaluation/text", "interpret/text", "training/terminal"}
+    | {"evaluation/text", "interpret/text", "model/export", "training/terminal"}
     | {"training/context", "training/interrupt", "training/reproduction"}
+    | {"training/description", "training/identity", "training/recorder"}
 )
 # Modules and packages that do not change the weights. The data are identified by their
 # hash, so the code that prepares them does not count. `Dataset.read`, which reads them,
