@@ -3,6 +3,7 @@
     python tests/docs.py           run the short commands (a minute), then write
     python tests/docs.py --long    also run the sweeps and the benchmark of images
     python tests/docs.py --keras   also run the benchmark of speed
+    python tests/docs.py --sweeps  also run the benchmark of sweeps
     python tests/docs.py --stored  run nothing, write from the stored results
 
 A document marks a place with `<!-- docs:NAME -->...<!-- /docs -->`; the macro NAME of
@@ -45,9 +46,10 @@ COMMANDS = {
     "seeds": "python -m pipeline.train -m seed=1,2,3,4,5",
     "images": "python tests/benchmarks/images.py",
     "speed": "python tests/benchmarks/speed.py",
+    "sweeps": "python tests/benchmarks/sweeps.py",
 }
 OPTIONAL = {"sweep": "--long", "seeds": "--long", "images": "--long"}
-OPTIONAL |= {"speed": "--keras"}
+OPTIONAL |= {"speed": "--keras", "sweeps": "--sweeps"}
 VALUES = {  # JSON files of a command whose values are stored beside its output
     "train": "train/metrics.json",
     "unprepared": "evaluate/metrics.json",

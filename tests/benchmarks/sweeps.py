@@ -1,0 +1,171 @@
+"""Measure sweeps: their time beside that of their training, and their size on disk.
+
+    python tests/benchmarks/sweeps.py
+
+Each sweep runs with two workers and an empty store. The limits are goals for two cores
+that do nothing else; with other programs, the times are longer. It takes five minutes.
+"""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DATA = ROOT / "outputs" / "data"
+WORKERS = 2
+
+
+@contextmanager
+def new_outputs():
+    """Yield a folder for results, with the data of the project and an empty store."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "data").symlink_to(DATA)
+        yield folder
+
+
+def start(folder, *arguments):
+    """Start a sweep as a command."""
+    command = [sys.executable, "-u", "-m", "pipeline.train"]
+    environment = {**os.environ, "PIPELINE_OUTPUTS": str(folder)}
+    return subprocess.Popen(
+        [*command, *arguments, f"workers={WORKERS}"],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+
+
+def timed(folder, *arguments):
+    """Run a sweep; return its seconds, and those of its training on one core."""
+    begin = time.perf_counter()
+    process = start(folder, *arguments)
+    process.communicate()
+    seconds = time.perf_counter() - begin
+    if process.returncode:
+        sys.exit(f"the sweep {' '.join(arguments)} failed")
+    return seconds, training_seconds(folder)
+
+
+def training_seconds(folder):
+    (table,) = folder.glob("sweeps/*/sweep.csv")
+    with table.open() as stream:
+        rows = list(csv.DictReader(stream))
+    return sum(float(row["seconds"]) * int(row["trained"]) for row in rows)
+
+
+def first_lines(folder, *arguments):
+    """Return the seconds until a sweep prints something, and its first result."""
+    begin = time.perf_counter()
+    process = start(folder, *arguments)
+    first = None
+    for line in process.stdout:
+        first = first or time.perf_counter() - begin
+        if "val/accuracy" in line:
+            break
+    result = time.perf_counter() - begin
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    return first, result
+
+
+class Arrived:
+    """An executor whose results have already arrived, so only recording takes time."""
+
+    workers = 1
+
+    def __init__(self, value, processor):
+        self.value, self.processors = value, frozenset([processor])
+
+    def run(self, function, data, tasks, *, ahead):
+        from pipeline.sweeps.executor import Result
+
+        begin, cpu = time.perf_counter(), time.process_time()
+        for task in tasks:
+            yield Result(task, self.value)
+        self.seconds = time.perf_counter() - begin
+        self.cpu = time.process_time() - cpu
+
+    def stop(self):
+        pass
+
+
+def record(folder, count):
+    """Record children as fast as possible; return the executor and the bytes of all."""
+    os.environ["PIPELINE_OUTPUTS"] = str(folder)
+    from pipeline import datasets
+    from pipeline.cli import TrainConfig
+    from pipeline.cli.arguments import parse
+    from pipeline.sweeps import driver
+    from pipeline.training import train_setting
+
+    values = {"split": "exercise", "hidden": 20, "batch_size": 32, "lr": 0.001}
+    data = datasets.load("mnist", folder=folder / "data")
+    trained = train_setting(data, **values, epochs=20, seed=1)
+    executor = Arrived(trained, trained.processor)
+    driver._new_executor = lambda *_: nullcontext(executor)
+    sizes = []
+    with redirect_stdout(io.StringIO()):
+        for words in ("seed=0", seeds(count)):  # the first also creates the store
+            command = parse(["-m", words, "again=true"], TrainConfig)
+            driver.run_sweep(command)
+            files = (path for path in folder.rglob("*") if "data" not in path.parts)
+            sizes.append(sum(path.stat().st_size for path in files if path.is_file()))
+    return executor, sizes[1] - sizes[0]
+
+
+def seeds(count):
+    return f"seed={','.join(map(str, range(1, count + 1)))}"
+
+
+def measure():
+    """Yield a row for each figure: its name, the value, its unit, and the limit."""
+    with new_outputs() as folder:
+        seconds, training = timed(folder, "-m", seeds(16), "epochs=20")
+        limit = 1.25 * training / WORKERS + 6
+        yield "16 training runs of 20 epochs", seconds, "s", limit
+        yield "  their training, divided by two", training / WORKERS, "s", None
+        again, _ = timed(folder, "-m", seeds(16), "epochs=20")
+        yield "  the same command again", again, "s", 3
+    with new_outputs() as folder:
+        seconds, training = timed(folder, "-m", seeds(200), "epochs=1")
+        yield "200 training runs of one epoch", seconds, "s", 60
+        yield "  their training, divided by two", training / WORKERS, "s", None
+    with new_outputs() as folder:
+        first, result = first_lines(folder, "-m", seeds(2000), "epochs=1")
+        yield "2,000 training runs: the first line", first, "s", 3
+        yield "  the first result", result, "s", 10
+    with new_outputs() as folder:
+        seconds, training = timed(folder, "experiment=hidden_sizes")
+        yield "experiment=hidden_sizes", seconds, "s", None
+        yield "  its training, divided by two", training / WORKERS, "s", None
+    with new_outputs() as folder:
+        count = 100
+        executor, size = record(folder, count)
+        yield "recording a child of 20 epochs", executor.seconds / count, "s", 0.25
+        share = 100 * executor.cpu / executor.seconds
+        yield "  of this, one core computes", share, "%", None
+        yield "  its size, 20 neurons", size / count / 1e6, "MB", 1.6
+
+
+def main():
+    print(f"{'':36} {'measured':>12} {'limit':>12}", flush=True)
+    rows = []
+    for name, value, unit, limit in measure():
+        rows.append([name.strip(), value, unit, limit])
+        goal = f"{limit:9.2f} {unit:2}" if limit else ""
+        print(f"{name:36} {value:9.2f} {unit:2} {goal:>12}".rstrip(), flush=True)
+    print("\n" + json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
