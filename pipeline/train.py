@@ -224,7 +224,6 @@ def _write(
     sha256 = finished.write(folder, metadata, run_id=run.id)
     plots.learning_curves(finished.rows()).save(folder / "learning_curves.png")
     run.log_files("train", sorted(folder.iterdir()))
-    training.log_statistics(run, finished.states)
     with TemporaryDirectory() as temporary:
         exported = None
         if run.id is not None:
@@ -232,6 +231,8 @@ def _write(
             hidden = finished.network.hidden
             export_network(folder / MODEL_FILE, exported, hidden=hidden)
         training.log_finished(run, finished, folder, sha256=sha256, exported=exported)
+    # MLflow's page of a run lists them in this order: the scores are more important.
+    training.log_statistics(run, finished.states)
     return sha256
 
 
