@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from urllib.parse import quote
@@ -12,7 +11,6 @@ import pytest
 pytestmark = pytest.mark.fault
 
 TRAIN = ["train", "dataset=digits", "epochs=3"]
-
 
 UNUSUAL = "Übung mit # Größe? & 100% " + "x" * 170  # with spaces, 200 bytes long
 
@@ -79,17 +77,3 @@ def test_a_clock_that_is_set_back_loses_nothing(digits, assert_complete):
     (run,) = [run for run in digits.runs() if "epochs=120" in run.info.run_name]
     assert run.info.status == "FINISHED" and len(digits.losses(run)) == 120
     assert_complete(digits)
-
-
-def test_outputs_that_were_copied_or_moved_keep_their_runs(digits, tmp_path):
-    run_id = digits.run_id()
-    project = replace(digits, outputs=tmp_path / "another place")
-    shutil.copytree(digits.outputs, project.outputs)
-    # As processes: MLflow keeps a store that it opened, with its old addresses.
-    inspected = project.run("inspect", f"run={run_id}")
-    assert "was moved or copied" in inspected.stdout
-    digits.run("inspect", f"run={run_id}")  # the original keeps its addresses
-    shutil.rmtree(digits.outputs)  # as if it had been moved
-    again = project.run("train", f"reproduce={run_id}")
-    assert "reproduced byte for byte" in again.stdout
-    assert "was moved" not in again.stdout

@@ -20,7 +20,7 @@ from pipeline.tracking.pages import VIEW
 from pipeline.tracking.store import open_store
 
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
-POINTS = int(os.environ.get("POINTS", "2"))  # how many servers and clients are killed
+POINTS = int(os.environ.get("POINTS", "1"))  # how many servers and clients are killed
 
 
 def hide_copies(server):

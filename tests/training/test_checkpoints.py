@@ -141,15 +141,6 @@ def test_an_epoch_without_its_state_is_trained_again(tmp_path, few, tail):
     assert restored_epochs(tmp_path) == [0, 1, 2]
 
 
-def test_a_training_run_killed_before_its_first_state_restarts(tmp_path, few):
-    path = interrupt(tmp_path, few, after=0)
-    (path / "state").unlink()
-    with killed(tmp_path, new_training()) as checkpoint:
-        assert checkpoint.restore() == []
-        checkpoint.save()
-    assert restored_epochs(tmp_path) == [0]
-
-
 @pytest.mark.parametrize("name", ["state", "history"])
 def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
     folder = interrupt(tmp_path, few, after=2)

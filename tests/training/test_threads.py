@@ -1,8 +1,5 @@
 """PyTorch's settings belong to the process, so they are restored after a training."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
-
 import pytest
 import torch
 
@@ -15,29 +12,14 @@ def settings():
 
 
 @pytest.mark.parametrize("flushes", [False, True])
-def test_overlapping_trainings_use_one_thread_and_restore_the_settings(flushes):
-    first_ended, second_started = Event(), Event()
-
-    def first():
-        with one_thread():
-            second_started.wait(60)
-        return settings()[1]
-
-    def second():
-        with one_thread():
-            second_started.set()
-            first_ended.wait(60)
-            return settings()
-
+def test_the_settings_are_restored_after_the_last_of_several_trainings(flushes):
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    torch.set_flush_denormal(flushes)  # new threads inherit it
-    with ThreadPoolExecutor() as threads:
-        results = [threads.submit(first), threads.submit(second)]
-        assert results[0].result(60) == flushes
-        first_ended.set()
-        assert results[1].result(60) == (1, True)
-    with ThreadPoolExecutor() as threads:
-        assert settings() == threads.submit(settings).result(60) == (3, flushes)
+    torch.set_flush_denormal(flushes)
+    with one_thread():
+        with one_thread():
+            pass
+        assert settings() == (1, True)
+    assert settings() == (3, flushes)
     torch.set_flush_denormal(False)
     torch.set_num_threads(before)
