@@ -43,7 +43,7 @@ COMMANDS = {
     "weight": 'python -m pipeline.inspect "weight=layer_1[300,5]"',
     "against": "python -m pipeline.inspect against=outputs/other.safetensors",
     "sweep": "python -m pipeline.train experiment=hidden_sizes",
-    "seeds": "python -m pipeline.train -m seed=1,2,3,4,5",
+    "seeds": "python -m pipeline.train -m seed=1,2,3,4,5 tracking=none",
     "images": "python tests/benchmarks/images.py",
     "speed": "python tests/benchmarks/speed.py",
     "sweeps": "python tests/benchmarks/sweeps.py",

@@ -20,7 +20,8 @@ STEP, STEP_NEURON = 28.5e-6, 0.86e-6
 IMAGE, IMAGE_NEURON = 0.87e-6, 0.036e-6
 SETTING = 0.15  # scores on the training images, transport of the result
 START = 4.0  # a worker imports PyTorch and loads the data
-RUN_BYTES = 150_000  # a child run without its weights: files and rows of the database
+RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
+BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ def estimate(
         tracked: Whether the runs are recorded; otherwise they leave only their results.
     """
     work = sum((training_seconds(job.values, images) for job in jobs), start=0.0)
-    size = sum(run_bytes(job.values) for job in jobs) if tracked else 0
+    size = 0
+    if tracked and jobs:
+        size = BEST_BYTES + sum(run_bytes(job.values) for job in jobs)
     return Estimate(len(jobs), workers, work, size, images)
 
 
