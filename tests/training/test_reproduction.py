@@ -69,6 +69,17 @@ def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     assert again.data.tags["reproduced"] == "false"
 
 
+def test_a_flipped_bit_in_the_data_is_refused(workspace):
+    path = workspace.outputs / "data" / "digits.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:50_000] + bytes([content[50_000] ^ 1]) + content[50_001:])
+    with pytest.raises(ValueError, match="is damaged") as refused:
+        workspace.call("train", reproduce=workspace.run_id())
+    path.write_bytes(content)
+    assert str(path) in str(refused.value)
+    assert "python -m pipeline.data dataset=digits" in str(refused.value)
+
+
 def test_other_data_are_refused_with_the_names_of_the_changed_files(
     empty_project, few, idx_folder, write_idx
 ):
