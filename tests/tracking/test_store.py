@@ -82,7 +82,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
     store, tmp_path, start_run, monkeypatch
 ):
     with start_run(store, lease="digest/default") as default:
-        pass
+        default.log_text("a.txt", "")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "../a team's digits")
     with start_run(store):
         pass
