@@ -39,6 +39,12 @@ def outputs_dir() -> Path:
     return _outputs_of(Path.cwd() if installed() else ROOT)
 
 
+def search_path() -> str:
+    """Return a PYTHONPATH with which another process finds this package."""
+    paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]
+    return os.pathsep.join(filter(None, paths))
+
+
 def displayed(path: Path) -> Path:
     """Return a path as a command prints it: relative within the working directory."""
     cwd = Path.cwd()

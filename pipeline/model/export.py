@@ -6,27 +6,33 @@ of a training. The other process serves all trainings of this one, and ends with
 
 import json
 import os
+import select
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from pipeline import SIDE, UserError
-from pipeline.paths import ROOT
+from pipeline.paths import search_path
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
+LIMIT = 120  # seconds for an export, which takes two
+
 _lock = threading.Lock()
-_process: "subprocess.Popen[str] | None" = None
+_process: "tuple[subprocess.Popen[str], IO[str]] | None" = None  # and its messages
 
 
 def prepare_export(hidden: int) -> None:
     """Let the process import torch.export and trace a network; this does not wait."""
-    with _lock:
-        _send({"hidden": hidden})
+    with _request({"hidden": hidden}):
+        pass
 
 
 def export_network(network: Path, exported: Path, *, hidden: int) -> None:
@@ -40,36 +46,60 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
         hidden: The number of hidden neurons.
 
     Raises:
-        UserError: If the process fails or is killed.
+        UserError: If the process fails, is killed or takes more than `LIMIT`.
     """
     paths = {"network": str(network.resolve()), "exported": str(exported.resolve())}
-    with _lock:
-        process = _send({"hidden": hidden, **paths})
+    with _request({"hidden": hidden, **paths}) as (process, messages):
         assert process.stdout
-        if not process.stdout.readline():
-            _, errors = process.communicate()
-            (*_, error) = ["its process was killed", *errors.splitlines()]
-            raise UserError(f"{network} could not be exported: {error}")
+        error = f"it took more than {LIMIT} s"
+        if select.select([process.stdout], [], [], LIMIT)[0]:
+            if process.stdout.readline():
+                return
+            process.wait()
+            messages.seek(0)
+            (*_, error) = ["its process was killed", *messages.read().splitlines()]
+        raise UserError(f"{network} could not be exported: {error}")
 
 
-def _send(request: dict[str, str | int]) -> "subprocess.Popen[str]":
-    """Send a request to the process, which is started if necessary."""
+@contextmanager
+def _request(
+    request: dict[str, str | int],
+) -> "Iterator[tuple[subprocess.Popen[str], IO[str]]]":
+    """Send a request to the process, which is started if necessary.
+
+    After an error or Ctrl-C, the process is killed: the next request would get the
+    answer to this one.
+    """
     global _process
-    if _process is None or _process.poll() is not None:
-        _process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
-            start_new_session=True,  # Ctrl-C is for this process
-        )
-    assert _process.stdin
-    _process.stdin.write(json.dumps(request) + "\n")
-    _process.stdin.flush()
-    return _process
+    with _lock:
+        if _process is None or _process[0].poll() is not None:
+            _process = _start()
+        process, _ = _process
+        try:
+            assert process.stdin
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            yield _process
+        except BaseException:
+            _process = None
+            process.kill()
+            process.wait()
+            raise
+
+
+def _start() -> "tuple[subprocess.Popen[str], IO[str]]":
+    # Nobody reads the messages while the process works, so a pipe could become full.
+    messages = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "pipeline.model.export"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=messages,
+        text=True,
+        env=os.environ | {"PYTHONPATH": search_path(), "PYTHONWARNINGS": "ignore"},
+        start_new_session=True,  # Ctrl-C is for this process
+    )
+    return process, messages
 
 
 @lru_cache(1)
@@ -81,9 +111,8 @@ def _trace(hidden: int) -> "ExportedProgram":
 
     network = Network(hidden=hidden, generator=torch.Generator())
     module = torch.nn.Sequential(network, torch.nn.Softmax(dim=1)).eval()
-    example = torch.zeros(
-        2, SIDE, SIDE
-    )  # a program for one image would accept only one
+    # A program that is traced with one image would accept only one.
+    example = torch.zeros(2, SIDE, SIDE)
     any_number = {0: torch.export.Dim.AUTO}
     return torch.export.export(module, (example,), dynamic_shapes=(any_number,))
 

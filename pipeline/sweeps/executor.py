@@ -30,9 +30,7 @@ class Result:
 
     task: Task
     value: Any = None  # what the function returned
-    error: str = (
-        ""  # one line: why the task or this attempt failed; empty if it did not
-    )
+    error: str = ""  # one line: why the task or attempt failed; empty if it did not
     traceback: str = ""  # of an error in the program
     final: bool = True  # False: the task will be tried again
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pipeline.files import printable
-from pipeline.paths import PACKAGE, store_dir
+from pipeline.paths import search_path, store_dir
 from pipeline.terminal import command_line, status, wrap
 from pipeline.tracking.interface import database_path, sqlite_uri
 
@@ -69,16 +69,15 @@ def mirror_run(folder: Path, server: str, run_id: str) -> None:
     The copying process can be killed after a timeout. MLflow's own timeout applies to
     each read, so a server that answers in small pieces would never exceed it.
     """
-    search_path = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
-        "PYTHONPATH": os.pathsep.join(search_path),
+        "PYTHONPATH": search_path(),
         "PIPELINE_OUTPUTS": str(folder),
         "MLFLOW_TRACKING_URI": server,
     }
     try:
         with status(f"copying the run to {server}"):
             done = subprocess.run(
-                [sys.executable, "-m", "pipeline.sync", f"run={run_id}"],
+                [sys.executable, "-P", "-m", "pipeline.sync", f"run={run_id}"],
                 env=os.environ | environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

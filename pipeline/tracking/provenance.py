@@ -48,7 +48,6 @@ def tags() -> dict[str, str]:
 
 
 @functools.cache
-@functools.cache
 def packages() -> str:
     """Return the installed packages, which `pip install -r` installs elsewhere.
 
