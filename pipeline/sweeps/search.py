@@ -5,7 +5,6 @@ It trains and records nothing. Optuna's journal is the only state of a search.
 
 import math
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 DIGITS = 4  # significant ones of a suggested value: the name of a run contains them
-MAX_REPEATED = 20  # suggestions of values that were suggested before
+MAX_REPEATED = 20  # suggestions in a row that are old: then they become random
+MAX_RANDOM = 1000  # random suggestions in a row that are old: then the search ends
 SEEDS = 2**32  # of NumPy
 
 
@@ -96,6 +96,9 @@ class Search:
             jobs = self._add(self._study.ask(self._space), is_open=True)
             repeated = 0 if jobs else repeated + 1
             yield from jobs
+            if repeated > MAX_REPEATED + MAX_RANDOM:  # the rest is too improbable
+                print(f"no new values after {len(self._suggestions):,} suggestions")
+                self._trials = len(self._suggestions)
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job; tell Optuna the means of finished suggestions."""
@@ -163,10 +166,17 @@ def _samplers(seed: int) -> "tuple[BaseSampler, BaseSampler]":
 
 
 def _size(intervals: Mapping[str, Interval]) -> int:
-    """Return the number of different suggestions; there is no limit for floats."""
-    sizes = [int(x.high - x.low) + 1 for x in intervals.values()]
-    integers = all(isinstance(x.low, int) for x in intervals.values())
-    return math.prod(sizes) if integers else sys.maxsize
+    """Return the number of different suggestions, with rounded floats."""
+    return math.prod(_rank(x.high) - _rank(x.low) + 1 for x in intervals.values())
+
+
+def _rank(value: int | float) -> int:
+    """Return the position of a value, after rounding, among all rounded values > 0."""
+    if isinstance(value, int):
+        return value
+    digits, exponent = f"{value:.{DIGITS - 1}e}".split("e")
+    # From 1.000 to 9.999 there are 9,000 values.
+    return 9 * 10 ** (DIGITS - 1) * int(exponent) + int(digits.replace(".", ""))
 
 
 def _distribution(interval: Interval) -> "BaseDistribution":

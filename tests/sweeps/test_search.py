@@ -87,13 +87,18 @@ def test_a_search_continues_with_the_suggestions_that_are_open(open_search, tmp_
     assert len(search.jobs) == 10 and len([*search.suggest()]) == 2
 
 
-def test_no_suggestion_is_repeated_even_if_no_other_is_left(tmp_path):
-    intervals = {"hidden": Interval(58, 61, log=False)}
+@pytest.mark.parametrize(
+    ("key", "values"),
+    # The learning rates are rounded to four digits on both sides of 0.001.
+    [("hidden", [58, 59, 60, 61]), ("lr", [0.0009998, 0.0009999, 0.001, 0.001001])],
+)
+def test_no_suggestion_is_repeated_even_if_no_other_is_left(tmp_path, key, values):
+    intervals = {key: Interval(values[0], values[-1], log=False)}
     search = Search(tmp_path / "search.log", jobs_with(1), intervals, 9)
     assert len(search.expected()) == 4
     for job in search.suggest():
         search.add(outcome(job))
-    assert sorted(job.values["hidden"] for job in search.jobs) == [58, 59, 60, 61]
+    assert sorted(job.values[key] for job in search.jobs) == values
 
 
 def test_a_search_with_an_invalid_combination_is_refused(tmp_path):
