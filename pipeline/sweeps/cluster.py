@@ -61,7 +61,7 @@ class RayExecutor(Executor):
         connect()
         with status("checking the nodes of the Ray cluster"):
             self._needs = _Requirements(
-                torch=provenance.version("torch"),
+                torch=provenance.torch_version(),
                 code=code_hash(PACKAGE),
                 keepalive=os.environ.get(KEEPALIVE),
             )
@@ -245,7 +245,7 @@ def _check(needs: _Requirements) -> str:
     import ray
 
     name = ray.util.get_node_ip_address()
-    version = provenance.version("torch")
+    version = provenance.torch_version()
     if version != needs.torch:
         raise NodeError(
             f"node {name} has PyTorch {version}, but this machine has {needs.torch}: "

@@ -67,7 +67,7 @@ def digest(
     settings = sorted(str([job.values[key] for key in keys]) for job in jobs)
     space = sorted(map(str, intervals.items()))
     hashes = {name: file.sha256 for name, file in data.items()}
-    versions = [sources.training_hashes(), provenance.version("torch")]
+    versions = [sources.training_hashes(), provenance.torch_version()]
     identity = [list(jobs[0].swept), settings, space, hashes, versions]
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

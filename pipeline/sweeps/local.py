@@ -33,7 +33,6 @@ class LocalExecutor(Executor):
     def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
         """Choose the number of processes, and the modules that they import first."""
         self.workers = workers
-        self.processors = frozenset([provenance.processor()])
         self._batch: _Batch | None = None
         self._workers = [_Worker(modules) for _ in range(workers)]
 
@@ -41,6 +40,7 @@ class LocalExecutor(Executor):
         """Start the processes; their imports take about a second."""
         for worker in self._workers:
             worker.start()
+        self.processors = frozenset([provenance.processor()])  # imports PyTorch, too
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -211,8 +211,9 @@ class SweepRecord:
 
     def _identity(self, job: Job, *, processor: str, torch: str | None = None) -> str:
         data = self.data[job.values["dataset"]]
+        settings = {key: job.values[key] for key in HYPERPARAMETERS}
         return identity(
-            job.values, data_sha256=data.sha256, processor=processor, torch=torch
+            settings, data_sha256=data.sha256, processor=processor, torch=torch
         )
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.paths import ROOT
@@ -24,6 +25,8 @@ PROJECT = "digit-pipeline"  # as in pyproject.toml
 CODE = ("pipeline", "conf", "pyproject.toml")  # what can change a result
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
+# Of /proc/cpuinfo: the first three on x86, the others on ARM.
+CPU_FIELDS = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
 
 
 def run_tags(extra: Mapping[str, str], lease: str) -> dict[str, str]:
@@ -38,7 +41,7 @@ def tags() -> dict[str, str]:
         **_commit(),
         **({"dvc.experiment": experiment} if experiment else {}),
         "version.python": platform.python_version(),
-        "version.torch": version("torch"),
+        "version.torch": torch_version(),
         "processor": processor(),
         "command": shlex.join(["python", *sys.orig_argv[1:]]),
         "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
@@ -110,6 +113,11 @@ def version(package: str) -> str:
     return importlib.metadata.version(package).partition("+")[0]
 
 
+def torch_version() -> str:
+    """Return the version of PyTorch with its local part, such as +cpu."""
+    return importlib.metadata.version("torch")
+
+
 @functools.cache
 def _commit() -> dict[str, str]:
     """Return the commit, and whether the code differs from it."""
@@ -149,10 +157,18 @@ def _git(*arguments: str, **environment: str) -> str | None:
 
 @functools.cache
 def processor() -> str:
-    """Return the name of the processor; the last bits of the weights depend on it."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            names = [line.split(":", 1)[1] for line in lines if "model name" in line]
-        return names[0].strip()
-    except (OSError, IndexError):
-        return platform.processor() or platform.machine()
+    """Return the processor, and the instructions that PyTorch uses.
+
+    The last bits of the weights depend on them. The name alone does not distinguish the
+    processors of virtual machines; on ARM, Linux gives numbers only.
+    """
+    import torch
+
+    fields: dict[str, str] = {}
+    with suppress(OSError), open("/proc/cpuinfo") as lines:
+        for line in lines:
+            key, _, value = line.partition(":")
+            fields.setdefault(key.strip(), value.strip())
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    details = [f"{key} {fields[key]}" for key in CPU_FIELDS if key in fields]
+    return ", ".join([name, *details, torch.backends.cpu.get_cpu_capability()])

@@ -25,7 +25,7 @@ from safetensors import numpy as safetensors
 
 from pipeline import UserError, files, tracking
 from pipeline.model import VERSION, Network, Snapshot, snapshot
-from pipeline.tracking import sources
+from pipeline.tracking import provenance, sources
 from pipeline.training import loop
 from pipeline.training.loop import Adam, Epoch
 
@@ -152,8 +152,8 @@ def open_checkpoint(
 
     Args:
         store: The folder of the store; it contains checkpoints/<digest>/<id>.
-        settings: Everything that determines the result, except the code and the version
-            of PyTorch. Only a training run with equal settings is resumed.
+        settings: Everything that determines the result, except the code, the version
+            of PyTorch and the processor. Only one with equal settings is resumed.
         network: The network, with its initial weights.
         adam: The optimizer of the network.
         generator: The random generator that shuffles the images.
@@ -179,7 +179,8 @@ def open_checkpoint(
 def _digest(settings: Mapping[str, Any]) -> str:
     """Identify training runs with equal results by 16 hexadecimal digits."""
     code = sources.source_hashes(loop.__name__, without=sources.NO_WEIGHTS)
-    identity = [dict(settings), code, torch.__version__, VERSION]
+    machine = [provenance.torch_version(), provenance.processor()]
+    identity = [dict(settings), code, machine, VERSION]
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

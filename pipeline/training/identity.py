@@ -7,8 +7,6 @@ from typing import Any
 
 from pipeline.tracking import provenance, sources
 
-NUMBERS = ("split", "hidden", "epochs", "batch_size", "lr", "seed")
-
 
 def identity(
     settings: Mapping[str, Any],
@@ -22,21 +20,21 @@ def identity(
     Args:
         settings: The hyperparameters; the name of the data set does not count.
         data_sha256: The hash of the data set.
-        processor: The name of the processor, on which the last bits depend.
+        processor: See `provenance.processor`.
         torch: The version of PyTorch; None for the one of this process.
 
     Returns:
         Two digests: of code, version and processor, and of the settings and the data.
         So the trainings of the same code share a prefix.
     """
-    numbers = [settings[name] for name in NUMBERS]
+    numbers = {key: x for key, x in settings.items() if key != "dataset"}
     prefix = identity_prefix(processor=processor, torch=torch)
     return prefix + _digest([numbers, data_sha256], length=16)
 
 
 def identity_prefix(*, processor: str, torch: str | None = None) -> str:
     """Return the part of an identity that depends on neither settings nor data."""
-    version = torch or provenance.version("torch")
+    version = torch or provenance.torch_version()
     code = sources.training_hashes()
     return _digest([code, version, processor], length=8) + "-"
 

@@ -77,7 +77,7 @@ def train_setting(
         for epoch in results:
             states.append(EpochState(epoch, snapshot(network), _now()))
         finished = FinishedTraining.of(states, network, parts)
-    machine = platform.node(), provenance.processor(), provenance.version("torch")
+    machine = platform.node(), provenance.processor(), provenance.torch_version()
     return TrainedSetting(finished, data.sha256, *machine)
 
 

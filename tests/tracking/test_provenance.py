@@ -22,7 +22,7 @@ def use_repository(monkeypatch):
 
 def test_packages_can_be_installed_in_another_environment():
     lines = provenance.packages().splitlines()
-    assert f"torch=={provenance.tags()['version.torch']}" in lines
+    assert f"torch=={provenance.version('torch')}" in lines
     names = [line.split("==")[0] for line in lines]
     assert len({*names}) == len(names) and provenance.PROJECT not in names
     # No local versions, and no project in a folder.
