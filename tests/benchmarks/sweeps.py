@@ -131,7 +131,7 @@ def measure():
     """Yield a row for each figure: its name, the value, its unit, and the limit."""
     with new_outputs() as folder:
         seconds, training = timed(folder, "-m", seeds(16), "epochs=20")
-        limit = 1.25 * training / WORKERS + 6
+        single, limit = training / 16, 1.25 * training / WORKERS + 6
         yield "16 training runs of 20 epochs", seconds, "s", limit
         yield "  their training, divided by two", training / WORKERS, "s", None
         again, _ = timed(folder, "-m", seeds(16), "epochs=20")
@@ -155,6 +155,7 @@ def measure():
         share = 100 * executor.cpu / executor.seconds
         yield "  of this, one core computes", share, "%", None
         yield "  its size, 20 neurons", size / count / 1e6, "MB", 1.6
+        yield "cores that one driver feeds", single * count / executor.seconds, "", None
 
 
 def main():
