@@ -87,9 +87,9 @@ class Cluster:
         return subprocess.Popen(command, **options)
 
     def start(self, *addresses, **environment):
-        """Start nodes, and wait until they run."""
-        logs = [self.folder / f"{address}.log" for address in addresses]
-        for address, log in zip(addresses, logs, strict=True):
+        """Start nodes one after another: a node may give up without its head."""
+        for address in addresses:
+            log = self.folder / f"{address}.log"
             with log.open("w") as stream:
                 self.nodes[address] = self.popen(
                     address,
@@ -98,8 +98,9 @@ class Cluster:
                     stdout=stream,
                     stderr=stream,
                 )
-        for log in logs:
-            wait_until(lambda log=log: "Ray runtime started" in log.read_text(), 60)
+            wait_until(
+                lambda log=log: "Ray runtime started" in log.read_text(), 90, log
+            )
 
     def restart(self, **environment):
         """Start the node again, with its connection, and the head if it is killed."""
