@@ -237,7 +237,7 @@ def test_a_sweep_survives_a_killed_worker_and_a_cut_connection(cluster, project,
     sweep.wait_for(f"{reasons[0]}; trying again")
     (cluster.cut if cluster.namespaces else cluster.kill)(NODE)
     reasons.append("its node was lost")
-    sweep.wait_for(f"{reasons[1]}; trying again", seconds=15)
+    sweep.wait_for(f"{reasons[1]}; trying again", seconds=60)
     assert sweep.finish(mnist.split("exercise"), count=40) == reasons
     for line in sweep.log.read_text().splitlines():
         assert "raylet" not in line
@@ -252,15 +252,15 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     sweep.wait_for("val/accuracy", count=2)
     cluster.suspend(NODE)
     cluster.kill(NODE)
-    sweep.wait_for("its node was lost; trying again", seconds=15)
+    sweep.wait_for("its node was lost; trying again", seconds=60)
     sweep.process.kill()
-    wait_until(lambda: not cluster.workers(HEAD), 2)
+    wait_until(lambda: not cluster.workers(HEAD), 20)
 
     sweep.start(RAY_gcs_rpc_server_reconnect_timeout_s="3")
     sweep.wait_for("val/accuracy")
     cluster.suspend(HEAD)
     cluster.kill(HEAD)
-    assert sweep.process.wait(15) == 1
+    assert sweep.process.wait(60) == 1
     cluster.restart()
     sweep.start()
     failed = sweep.finish(mnist.split("exercise"), count=12)
@@ -293,7 +293,7 @@ def test_another_pytorch_or_token_or_program_is_refused_in_one_line(cluster, pro
     for reason, sweep in sweeps.items():
         sweep.start(**options[reason])
     for reason, sweep in sweeps.items():
-        assert sweep.process.wait(30) == 1
+        assert sweep.process.wait(120) == 1
         *_, error = lines = sweep.log.read_text().splitlines()
         assert len(lines) == 2, lines
         assert error.startswith("error: ") and reason in error
