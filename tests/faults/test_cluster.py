@@ -237,7 +237,7 @@ def test_a_sweep_survives_a_killed_worker_and_a_cut_connection(cluster, project,
     sweep.wait_for(f"{reasons[0]}; trying again")
     (cluster.cut if cluster.namespaces else cluster.kill)(NODE)
     reasons.append("its node was lost")
-    sweep.wait_for(f"{reasons[1]}; trying again", seconds=60)
+    sweep.wait_for(f"{reasons[1]}; trying again")
     assert sweep.finish(mnist.split("exercise"), count=40) == reasons
     for line in sweep.log.read_text().splitlines():
         assert "raylet" not in line
@@ -252,7 +252,7 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     sweep.wait_for("val/accuracy", count=2)
     cluster.suspend(NODE)
     cluster.kill(NODE)
-    sweep.wait_for("its node was lost; trying again", seconds=60)
+    sweep.wait_for("its node was lost; trying again")
     sweep.process.kill()
     wait_until(lambda: not cluster.workers(HEAD), 20)
 
