@@ -175,8 +175,8 @@ def _rank(value: int | float) -> int:
     if isinstance(value, int):
         return value
     digits, exponent = f"{value:.{DIGITS - 1}e}".split("e")
-    # From 1.000 to 9.999 there are 9,000 values.
-    return 9 * 10 ** (DIGITS - 1) * int(exponent) + int(digits.replace(".", ""))
+    decade: int = 9 * 10 ** (DIGITS - 1)  # from 1.000 to 9.999, there are 9,000 values
+    return decade * int(exponent) + int(digits.replace(".", ""))
 
 
 def _distribution(interval: Interval) -> "BaseDistribution":
