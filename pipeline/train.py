@@ -193,7 +193,6 @@ def _train(
             status("writing and recording the trained network"),
             files.atomic_folder(context.folder) as temporary,
         ):
-            model.store_components(dataset.path, cfg.split, sha256=dataset.sha256)
             finished = training.FinishedTraining.of(recorder.history, network, split)
             metrics = finished.metrics()
             sha256 = _write(finished, temporary, metadata, run)
@@ -252,9 +251,11 @@ def _start_recording(
     recorder: "Recorder", cfg: TrainConfig, dataset: "Dataset", checkpoint: "Checkpoint"
 ) -> None:
     """Record the inputs and, if the training is resumed, the earlier epochs."""
-    from pipeline import training
+    from pipeline import model, training
 
     with status("recording data, code and settings"):
+        # Now, because the file can move during the training.
+        model.store_components(dataset.path, cfg.split, sha256=dataset.sha256)
         training.log_inputs(recorder.run, dataset.path, as_yaml(cfg), plots=True)
         for state in checkpoint.restore() or [checkpoint.save()]:
             recorder.add(state)

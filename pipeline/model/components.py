@@ -1,16 +1,20 @@
 """The principal components of the detector, which are stored once per training set.
 
 They depend on the training images alone, so all networks that were trained with these
-images share a file. Its name contains the hash of the data.
+images share a file. Its name contains the hashes of the data and of the code.
 """
 
+import hashlib
 import re
 from pathlib import Path
 
 from pipeline import UserError, datasets
-from pipeline.model import storage
+from pipeline.model import ood, storage
 from pipeline.model.ood import OodDetector, fit_components
 from pipeline.paths import outputs_dir, store_dir
+
+# Of the module that computes them, as it was imported; it also contains its constants.
+_CODE = hashlib.sha256(Path(ood.__file__).read_bytes()).hexdigest()[:8]
 
 
 def store_components(data: Path, split: str, *, sha256: str) -> None:
@@ -59,4 +63,5 @@ def load_components(sha256: str, split: str) -> OodDetector | None:
 
 
 def _path(sha256: str, split: str) -> Path:
-    return store_dir() / "components" / f"{sha256[:16]}-{split}.safetensors"
+    name = f"{sha256[:16]}-{_CODE}-{split}.safetensors"
+    return store_dir() / "components" / name

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline import datasets
-from pipeline.model import load_components, storage, store_components
+from pipeline.model import components, load_components, storage, store_components
 
 
 @pytest.fixture
@@ -32,6 +32,13 @@ def test_components_are_stored_once_for_each_training_set(data):
     images = data.test.images, data.test.labels
     errors = load_components(data.sha256, "exercise").reconstruction_error(*images)
     np.testing.assert_array_equal(errors, computed.reconstruction_error(*images))
+
+
+def test_other_code_does_not_use_the_stored_components(data, monkeypatch):
+    load_components(data.sha256, "exercise")
+    monkeypatch.setattr(components, "_CODE", "01234567")
+    data.path.unlink()
+    assert load_components(data.sha256, "exercise") is None
 
 
 def test_without_the_data_there_are_no_components(data):
