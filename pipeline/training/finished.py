@@ -56,7 +56,11 @@ class FinishedTraining:
         run = read_run_file(folder / paths.RUN_FILE)
         metrics = read_metrics(folder / paths.METRICS_FILE)
         history, margin = trained.history, trained.metadata.get("min_margin")
-        if not (history and margin and len(run.seconds) == trained.epochs):
+        names = ("loss", "accuracy")
+        scores = {f"train/final_{name}" for name in names}
+        whole = trained.curves.keys() >= {*METRICS} and metrics.keys() >= scores
+        whole = whole and len(run.seconds) == trained.epochs
+        if not (history and margin and whole):
             raise UserError(f"{folder} does not contain a whole training run")
         states = []
         for number, time in enumerate(run.times):
@@ -64,7 +68,6 @@ class FinishedTraining:
             seconds = run.seconds[number - 1] if number else 0.0
             tensors = {name: history[name][number] for name in history}
             states.append(EpochState(Epoch(number, row, seconds), tensors, time))
-        names = ("loss", "accuracy")
         score = {name: metrics[f"train/final_{name}"] for name in names}
         return cls(states, score, margin)
 

@@ -155,6 +155,19 @@ def test_equal_trainings_of_other_sweeps_and_single_runs_are_reused(sweep):
     assert single in models(sweep)["hidden=5 seed=1 dataset=digits epochs=1"]
 
 
+@pytest.mark.parametrize("lost", ["history.csv", "metrics.json"])
+def test_a_run_whose_metrics_are_lost_is_not_reused(sweep, lost):
+    sweep.run("seed=1")
+    (path,) = sweep.workspace.outputs.glob(f"mlflow-artifacts/**/train/{lost}")
+    if lost == "metrics.json":  # incomplete
+        path.write_text('{"train/final_accuracy": 0.9, "val/accuracy": 0.9}')
+    else:
+        path.unlink()
+    printed, error = sweep.run("seed=1,2")
+    assert printed.count("val/accuracy") == 2 and not error
+    assert not any("taken_from" in run.data.tags for run in sweep.runs()[1])
+
+
 def test_again_trains_everything_again_in_another_sweep(sweep):
     for _ in (1, 2):
         sweep.run("seed=1", "again=true")
@@ -172,8 +185,14 @@ def test_a_finished_sweep_prints_its_table_again(sweep):
         (folder / lost).unlink()
         again, _ = sweep.run("seed=1")
         assert again.endswith(first[first.index("\ntrained ") :])
-        assert (folder / lost).exists() or lost == "results.jsonl"
-    assert sweep.statuses() == (["FINISHED"], ["FINISHED"])
+        assert (folder / lost).exists()
+    (parent,), _ = sweep.runs()
+    tags = {"mlflow.parentRunId": parent.info.run_id}
+    sweep.workspace.client.create_run("1", tags=tags)  # by a user; it stays open
+    run = sweep.workspace.client.create_run("1", tags=tags)
+    sweep.workspace.client.set_terminated(run.info.run_id)
+    assert sweep.run("seed=1")[0].endswith(first[first.index("\ntrained ") :])
+    assert sweep.statuses() == (["FINISHED"], ["FINISHED", "FINISHED", "RUNNING"])
 
 
 def test_a_child_that_was_deleted_is_trained_again(sweep):
