@@ -51,11 +51,16 @@ class SweepRecord:
         Raises:
             UserError: If the files of a recorded job are lost.
         """
-        self.run.delete_unfinished_children()
-        recorded = self.run.children()
+        self.run.delete_unfinished_children({"sweep": self.folder.name})
+        # A user can add other children in MLflow.
+        recorded = [
+            child
+            for child in self.run.children()
+            if child.tags.get("sweep") == self.folder.name and "setting" in child.tags
+        ]
         children = {c.tags["setting"]: c for c in recorded if c.status == "FINISHED"}
         failures = [child.tags for child in recorded if child.status == "FAILED"]
-        self._failures = {(tags["setting"], tags["error"]) for tags in failures}
+        self._failures = {(tags["setting"], tags.get("error", "")) for tags in failures}
         for job in jobs:
             child = children.get(job.name)
             outcome = None
@@ -63,7 +68,9 @@ class SweepRecord:
                 outcome = self.results.find(job, run_id=None)
             elif child:
                 outcome = self.results.find(job, run_id=child.run_id)
-                outcome = outcome or _outcome(job, child)
+                if outcome is None:  # killed between the child and the line
+                    outcome = _outcome(job, child)
+                    self.results.append(outcome)
             if outcome:
                 self.outcomes[job.name] = outcome
 

@@ -160,8 +160,8 @@ class Run:
         """Return a child to which more can be recorded; it stays finished."""
         return Run()
 
-    def delete_unfinished_children(self) -> None:
-        """Delete the children that are incomplete; failed ones remain.
+    def delete_unfinished_children(self, tags: Mapping[str, str]) -> None:
+        """Delete the children with these tags that are incomplete; failed ones remain.
 
         Only the process that records the children may call this.
         """

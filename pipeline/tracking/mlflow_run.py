@@ -228,9 +228,10 @@ class MlflowRun(Run):
         self._client.log_batch(self.id, batch.metrics, params, batch.tags)
         self._client.set_terminated(self.id, status, end)
 
-    def delete_unfinished_children(self) -> None:
+    def delete_unfinished_children(self, tags: Mapping[str, str]) -> None:
         for child in self.children():
-            if child.status not in ("FINISHED", "FAILED"):
+            is_open = child.status not in ("FINISHED", "FAILED")
+            if is_open and tags.items() <= child.tags.items():
                 self._client.delete_run(child.run_id)
 
     def children(self) -> list[RecordedRun]:

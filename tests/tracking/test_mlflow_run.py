@@ -52,7 +52,9 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     assert client.get_run(incomplete.id).info.status == "KILLED"
     with start_run(store, lease="sweeps/1") as resumed:
         assert resumed.id == sweep.id
-        resumed.delete_unfinished_children()
+        resumed.delete_unfinished_children({"host": "of a user"})
+        assert client.get_run(incomplete.id).info.lifecycle_stage == "active"
+        resumed.delete_unfinished_children(tags)
     (failed,) = (run for run in sweep.children() if run.status == "FAILED")
     assert (failed.status, failed.tags["error"]) == ("FAILED", "no memory")
     assert (failed.folder / "error.txt").read_text() == "line 1"
