@@ -87,9 +87,12 @@ def run_sweep(command: Command) -> None:
             report = Report(folder, run, title=name)
             _train(plan, record, report, executor, tracker)
             with status("writing and recording the report"):
-                record.add_details()
                 report.finish()
-            report.print()
+            try:
+                with status("adding images and a program to the best network"):
+                    record.add_details(plan.jobs)
+            finally:
+                report.print()
             _raise_failures(record)
 
 
@@ -150,7 +153,7 @@ def _train(
                 record.fail_attempt(job, result.error)
                 progress.add_attempt(job, result.error)
     if is_stopped():
-        count = f"{len(record.outcomes)} of {len(names)} training runs"
+        count = f"{len(record.outcomes):,} of {len(names):,} training runs"
         raise KeyboardInterrupt(f"stopped after {count}; {RESUME}")
 
 

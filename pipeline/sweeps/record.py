@@ -160,13 +160,14 @@ class SweepRecord:
         self.outcomes[job.name] = outcome
         return outcome
 
-    def add_details(self) -> None:
+    def add_details(self, jobs: Iterable[Job]) -> None:
         """Add to the best network what a single training run has, too.
 
+        If several jobs have the best accuracy, the first is the best.
         These are the images of the weights, the learning curves and the program that
         `mlflow.pytorch.load_model` loads.
         """
-        trained = [each for each in self.outcomes.values() if each.run_id]
+        trained = [each for each in self.ordered(jobs) if each.run_id]
         if not trained:
             return
         outcome = max(trained, key=lambda each: each.accuracy)
