@@ -20,7 +20,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipeline import UserError
 from pipeline.datasets import Dataset
+from pipeline.paths import PACKAGE
+from pipeline.process import RESUME
+from pipeline.sweeps.connection import code_hash
 from pipeline.sweeps.executor import MAX_TRIES, Executor, Result, Task, failure
 from pipeline.tracking import provenance
 
@@ -33,6 +37,7 @@ class LocalExecutor(Executor):
     def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
         """Choose the number of processes, and the modules that they import first."""
         self.workers = workers
+        code_hash(PACKAGE)  # before later edits
         self._batch: _Batch | None = None
         self._workers = [_Worker(modules) for _ in range(workers)]
 
@@ -142,7 +147,8 @@ class _Batch:
             return
         path, arguments = self.data[task.data], dict(task.arguments)
         try:
-            future = worker.pool.submit(_call, self.function, path, arguments)
+            code = code_hash(PACKAGE)  # of this process: it is cached
+            future = worker.pool.submit(_call, code, self.function, path, arguments)
         except BrokenProcessPool:  # it was killed while it was free
             worker.is_killed = True
             self.repeated.append(task)
@@ -193,13 +199,21 @@ def _exit_with_parent() -> None:
 
 
 def _import(modules: Sequence[str]) -> None:
+    code_hash(PACKAGE)  # before later edits
     for module in modules:
         import_module(module)
 
 
 def _call(
-    function: Callable[..., Any], path: Path, arguments: Mapping[str, Any]
+    code: str,
+    function: Callable[..., Any],
+    path: Path,
+    arguments: Mapping[str, Any],
 ) -> object:
+    if code_hash(PACKAGE) != code:
+        raise UserError(
+            f"the code in {PACKAGE} changed while the sweep was running: {RESUME}"
+        )
     return function(_load(path), **arguments)
 
 
