@@ -10,7 +10,12 @@ from tempfile import TemporaryDirectory
 
 from pipeline import UserError
 from pipeline.cli import HYPERPARAMETERS, as_yaml
-from pipeline.model import parameter_count, read_run_file, store_components
+from pipeline.model import (
+    parameter_count,
+    read_run_file,
+    store_components,
+    tensors_sha256,
+)
 from pipeline.model.export import export_network
 from pipeline.paths import MODEL_FILE, RUN_FILE
 from pipeline.plots import learning_curves
@@ -101,6 +106,9 @@ class SweepRecord:
         try:
             training = FinishedTraining.read(source.folder / "train")
         except (OSError, UserError):
+            return None
+        tensors = training.states[-1].tensors
+        if tensors_sha256(tensors) != source.tags.get("weights.sha256"):
             return None
         machine = (source.tags[tag] for tag in ("host", "processor", "version.torch"))
         sha256 = self.data[job.values["dataset"]].sha256
