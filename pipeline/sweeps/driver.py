@@ -204,8 +204,7 @@ def _estimate(
     """Print what the jobs need; raise a UserError if the disk is too small."""
     images = {name: file.train_images for name, file in record.data.items()}
     valid = [job for job in jobs if not job.problems]
-    tracked = record.run.id is not None
-    expected = estimate(valid, images, workers=executor.workers, tracked=tracked)
+    expected = estimate(valid, images, workers=executor.workers)
     if valid:
         print(expected)
     expected.check_space(record.folder)

@@ -65,7 +65,7 @@ class Estimate:
 
 
 def estimate(
-    jobs: Sequence[Job], images: Mapping[str, int], *, workers: int, tracked: bool
+    jobs: Sequence[Job], images: Mapping[str, int], *, workers: int
 ) -> Estimate:
     """Estimate what training runs need.
 
@@ -73,11 +73,10 @@ def estimate(
         jobs: The training runs that are missing; for a search, suggestions.
         images: The number of training images of each data set.
         workers: How many runs are trained at the same time.
-        tracked: Whether the runs are recorded; otherwise they leave only their results.
     """
     work = sum((training_seconds(job.values, images) for job in jobs), start=0.0)
     size = 0
-    if tracked and jobs:
+    if jobs:
         size = BEST_BYTES + sum(run_bytes(job.values) for job in jobs)
     return Estimate(len(jobs), workers, work, size, images)
 

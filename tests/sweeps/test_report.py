@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from pipeline import UserError
 from pipeline.cli import defaults
+from pipeline.sweeps.estimate import Estimate
 from pipeline.sweeps.identity import sweep_name
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
@@ -93,3 +95,10 @@ def test_the_names_of_a_sweep_over_a_folder_contain_no_path(idx_folder, swept):
     for name in (job.name, job.folder, sweep_name([job]), *job.tags.values()):
         assert "/" not in name
     assert " dataset=my_digits-" in job.name and job.config.dataset == str(idx_folder)
+
+
+def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
+    expected = Estimate(1, 1, 1.0, bytes=10**18, images={})
+    with pytest.raises(UserError, match="needs about 1,000,000,000") as refused:
+        expected.check_space(tmp_path / "sweeps")
+    assert "\n" not in str(refused.value)
