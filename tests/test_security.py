@@ -1,6 +1,7 @@
 """Nothing from outside runs code or reaches the terminal unfiltered."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -46,10 +47,11 @@ def test_no_module_can_unpickle_data_or_run_code_from_text(path):
 
 
 def test_mlflow_does_not_unpickle_in_a_command():
-    done = subprocess.run(
-        [sys.executable, "-c", MAY_UNPICKLE], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "True\nFalse\n"
+    variable = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"  # a command may have set it here
+    environment = {key: x for key, x in os.environ.items() if key != variable}
+    command = [sys.executable, "-c", MAY_UNPICKLE]
+    printed = subprocess.check_output(command, env=environment, text=True)
+    assert printed == "True\nFalse\n"
 
 
 def test_file_names_and_values_cannot_control_the_terminal(finished, tmp_path):
