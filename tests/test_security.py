@@ -19,7 +19,7 @@ ESCAPE = "\x1b[2J\x07\x9b31m"  # clears the screen, rings, turns red
 MAY_UNPICKLE = """
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION as switch
 from pipeline.process import run_command
-print(switch.get())  # MLflow's default
+print(switch.get(), flush=True)  # MLflow's default
 run_command(lambda: print(switch.get()), name="train")
 """
 
