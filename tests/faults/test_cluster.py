@@ -87,19 +87,29 @@ class Cluster:
         return subprocess.Popen(command, **options)
 
     def start(self, *addresses, **environment):
-        """Start nodes one after another: a node may give up without its head."""
+        """Start nodes one after another: a node may give up without its head.
+
+        Ray refuses to start while a process of the killed head is still ending.
+        """
         for address in addresses:
             log = self.folder / f"{address}.log"
-            with log.open("w") as stream:
-                self.nodes[address] = self.popen(
-                    address,
-                    self.start_commands[address],
-                    env=self.environment | environment,
-                    stdout=stream,
-                    stderr=stream,
-                )
-            wait_until(
-                lambda log=log: "Ray runtime started" in log.read_text(), 90, log
+            end = time.monotonic() + 90
+            self._start(address, log, environment)
+            while "Ray runtime started" not in log.read_text():
+                assert time.monotonic() < end, log.read_text()
+                if self.nodes[address].poll() is not None:
+                    time.sleep(1)
+                    self._start(address, log, environment)
+                time.sleep(0.05)
+
+    def _start(self, address, log, environment):
+        with log.open("w") as stream:
+            self.nodes[address] = self.popen(
+                address,
+                self.start_commands[address],
+                env=self.environment | environment,
+                stdout=stream,
+                stderr=stream,
             )
 
     def restart(self, **environment):
