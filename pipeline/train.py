@@ -134,11 +134,7 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
 
 
 def _train(
-    cfg: TrainConfig,
-    dataset: "Dataset",
-    context: "RunContext",
-    *,
-    expected: str | None = None,
+    cfg: TrainConfig, dataset: "Dataset", context: "RunContext", expected: str = ""
 ) -> TrainingResult:
     """Initialise a network, fit it to the data and write the results.
 
@@ -148,20 +144,15 @@ def _train(
 
     from pipeline import files, model, training
     from pipeline.model.export import prepare_export
-    from pipeline.tracking import provenance
 
     split = training.split_data(dataset, cfg.split, batch_size=cfg.batch_size)
     generator = torch.Generator().manual_seed(cfg.seed)
     network = model.Network(hidden=cfg.hidden, generator=generator)
     adam = training.Adam(network, lr=cfg.lr)
-    metadata = cfg.hyperparameters() | {"data_sha256": dataset.sha256}
+    settings = cfg.hyperparameters()
+    metadata = settings | {"data_sha256": dataset.sha256}
     name = cfg.run_name or context.name or _default_name(cfg, dataset)
-    tags = {"kind": "training", "data.sha256": dataset.sha256, **context.tags}
-    tags["identity"] = training.identity(
-        cfg.hyperparameters(),
-        data_sha256=dataset.sha256,
-        processor=provenance.processor(),
-    )
+    tags = _tags(cfg, dataset, context)
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
     # A reproduction, a sweep and a single training run never resume one another.
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
@@ -173,7 +164,7 @@ def _train(
             store_dir(), metadata | purpose, network, adam, generator, resume=cfg.resume
         ) as checkpoint,
         tracker.start_run(
-            name=name, params=cfg.hyperparameters(), tags=tags, lease=checkpoint.lease
+            name=name, params=settings, tags=tags, lease=checkpoint.lease
         ) as run,
         training.delayed_interrupt() as interrupt,
         training.Recorder.open(run, cfg.epochs) as recorder,
@@ -189,32 +180,43 @@ def _train(
         )
         for epoch in training.print_epochs(epochs, total=cfg.epochs):
             recorder.add(checkpoint.save(epoch))
-        with (
-            status("writing and recording the trained network"),
-            files.atomic_folder(context.folder) as temporary,
-        ):
+        message = "writing and recording the trained network"
+        with status(message), files.atomic_folder(context.folder) as temporary:
             finished = training.FinishedTraining.of(recorder.history, network, split)
-            metrics = finished.metrics()
-            sha256 = _write(finished, temporary, metadata, run)
-            training.describe_training(
-                run,
-                cfg.hyperparameters(),
-                metrics,
-                dataset=dataset.name,
-                images=True,
-            )
+            sha256 = _write(finished, temporary, metadata, run, dataset.name)
             if expected:
                 run.set_tags({"reproduced": str(sha256 == expected).lower()})
-    _print_summary(cfg, dataset, split, network, metrics)
-    print(f"weights.sha256 {sha256}\nfiles  {displayed(context.folder)}")
+    history = [state.epoch for state in recorder.history[1:]]
+    metrics, folder = finished.metrics(), context.folder
+    result = TrainingResult(network, sha256, metrics, history, run.id, folder)
+    _print_summary(cfg, dataset, split, result)
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
-    history = [state.epoch for state in recorder.history[1:]]
-    return TrainingResult(network, sha256, metrics, history, run.id, context.folder)
+    return result
+
+
+def _tags(
+    cfg: TrainConfig, dataset: "Dataset", context: "RunContext"
+) -> dict[str, str]:
+    """Return the tags of the run."""
+    from pipeline import training
+    from pipeline.tracking import provenance
+
+    identity = training.identity(
+        cfg.hyperparameters(),
+        data_sha256=dataset.sha256,
+        processor=provenance.processor(),
+    )
+    tags = {"kind": "training", "data.sha256": dataset.sha256, **context.tags}
+    return {**tags, "identity": identity}
 
 
 def _write(
-    finished: "FinishedTraining", folder: Path, metadata: dict[str, Any], run: "Run"
+    finished: "FinishedTraining",
+    folder: Path,
+    metadata: dict[str, Any],
+    run: "Run",
+    dataset: str,
 ) -> str:
     """Write and log the results; return the sha256 of the network's tensors."""
     from pipeline import plots, training
@@ -232,6 +234,8 @@ def _write(
         training.log_finished(run, finished, folder, sha256=sha256, exported=exported)
     # MLflow's page of a run lists them in this order: the scores are more important.
     training.log_statistics(run, finished.states)
+    metrics = finished.metrics()
+    training.describe_training(run, metadata, metrics, dataset=dataset, images=True)
     return sha256
 
 
@@ -265,17 +269,17 @@ def _start_recording(
 
 
 def _print_summary(
-    cfg: TrainConfig,
-    dataset: "Dataset",
-    split: "Split",
-    network: "Network",
-    metrics: dict[str, float],
+    cfg: TrainConfig, dataset: "Dataset", split: "Split", result: TrainingResult
 ) -> None:
-    """Print the final scores, and the answer to the first validation image."""
+    """Print the scores, the answer to validation image 0, and the files."""
     from pipeline import datasets, training
 
-    val, names = split.val, datasets.spec(dataset.name).class_names
-    probabilities = network.predict(val.images[:1])[0].tolist()
+    metrics, val, names = (
+        result.metrics,
+        split.val,
+        datasets.spec(dataset.name).class_names,
+    )
+    probabilities = result.network.predict(val.images[:1])[0].tolist()
     answer, label = probabilities.index(max(probabilities)), val.labels[0]
     kind = "test" if cfg.split == "exercise" else "validation"
     scores = {
@@ -290,7 +294,8 @@ def _print_summary(
     print(
         f"\n{table(columns, rows, left=['images', ''])}\n"
         f"{kind} image 0 is classified as {names[answer]} with a probability of "
-        f"{max(probabilities):.1%}; its label is {names[label]}"
+        f"{max(probabilities):.1%}; its label is {names[label]}\n"
+        f"weights.sha256 {result.sha256}\nfiles  {displayed(result.folder)}"
     )
 
 

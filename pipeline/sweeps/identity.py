@@ -93,7 +93,7 @@ def open_folder(name: str, grid: Sequence[Job], command: Command) -> Iterator[Pa
                 yield folder
         finally:
             if [path.name for path in folder.iterdir()] == ["lock"]:
-                shutil.rmtree(folder)  # nothing was started
+                shutil.rmtree(folder)  # the command was refused
 
 
 def read_plan(folder: Path, grid: Sequence[Job], command: Command) -> "Grid | Search":
