@@ -1,9 +1,9 @@
 """Copy recorded runs to an MLflow server, unless they are already there.
 
-Reads MLflow's store in outputs/; first, orphaned runs are marked as killed. Takes two
-seconds per run, or 0.1 s if an unchanged copy is already on the server. A copy has the
-tag `copy.of` with the id of its original; metrics, files and times are the same. With
-run=, only this run and, if it is a sweep, its training runs are copied.
+Reads MLflow's store in outputs/; first, orphaned runs are marked as killed. Takes one
+to two seconds per run, or 0.1 s if an unchanged copy is already on the server. A copy
+has the tag `copy.of` with the id of its original; metrics, files and times are the
+same. With run=, only this run and, if it is a sweep, its training runs are copied.
 """
 
 from pipeline import ConfigError
@@ -12,7 +12,7 @@ from pipeline.paths import store_dir
 
 
 def sync(cfg: SyncConfig) -> None:
-    """Copy what is missing on the server, and print where or how much is there."""
+    """Copy the missing runs, and print the address of the copy or the number of runs."""
     if cfg.server is None:
         raise ConfigError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
