@@ -43,8 +43,8 @@ def predict(cfg: PredictConfig) -> None:
         prepare=datasets.spec(trained.dataset).prepared_as_mnist,
     )
     if not trained.detector:
-        reason = trained.missing_detector()
-        print(wrap(f"{reason}, so predict cannot judge whether it is sure") + "\n")
+        effect = "so predict cannot judge whether an answer is sure"
+        print(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
     if len(listing.entries) > 1:
         print(wrap(f"{len(listing.entries):,} images: {listing.description}") + "\n")
     predictions: list[Prediction] = []

@@ -12,7 +12,7 @@ from pipeline.paths import store_dir
 
 
 def sync(cfg: SyncConfig) -> None:
-    """Copy the missing runs, and print the address of the copy or the number of runs."""
+    """Copy the missing runs, and print the address of the copy or their number."""
     if cfg.server is None:
         raise ConfigError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."

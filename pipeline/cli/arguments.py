@@ -21,8 +21,8 @@ Values = Mapping[str, Any]  # by key
 Texts = dict[str, str]  # values as typed
 REFUSED = {  # why settings of Hydra are rejected; the keys match the start of a setting
     r"hydra\.(run|sweep)\b": "results are written to outputs/, or to PIPELINE_OUTPUTS",
-    r"hydra[./]sweeper\b": "intervals and trials= say what a search trains",
-    r"hydra[./]launcher\b": "workers= and executor= say where a sweep trains",
+    r"hydra[./]sweeper\b": "use intervals and trials= to define a search",
+    r"hydra[./]launcher\b": "use workers= and executor= to select where a sweep runs",
     "": "settings of Hydra itself can run code",
 }
 
@@ -71,14 +71,14 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
 
 
 def _check_search(swept: Values, intervals: Values, trials: object) -> list[str]:
-    """Check that a search has a number of trials, and a sweep not too many settings."""
+    """Check that a search has trials, and a sweep at most `MAX_VALUES` settings."""
     number = trials if intervals and isinstance(trials, int) else 1
     if math.prod(map(len, swept.values())) * number > MAX_VALUES:
         rule = f"a sweep must have at most {MAX_VALUES:,} settings"
         keys = ", ".join(swept) or "trials"
         raise ConfigError(f"{rule}: give fewer values of {keys}")
     if intervals and trials is None:
-        return ["trials has no value, the number of suggestions: add trials=40"]
+        return ["trials, the number of suggestions, has no value: add trials=40"]
     if trials is not None and not intervals:
         return ["trials has no effect without an interval: add hidden=interval(4,128)"]
     return []

@@ -117,7 +117,7 @@ def read_experiment(name: str) -> tuple[dict[str, str], bool]:
     """Return the values of an experiment as typed, and whether it is a sweep.
 
     Raises:
-        ConfigError: If Hydra cannot compose it, or it has other settings of Hydra.
+        ConfigError: If Hydra cannot compose it, or it contains other settings of Hydra.
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException

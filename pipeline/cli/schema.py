@@ -81,7 +81,7 @@ class TrainConfig(DataConfig, RecordedConfig):
 
     no_sweep = {
         "reproduce": "takes one run: leave out -m or experiment",
-        "resume": "is an option of single trainings: in a sweep, use again=true",
+        "resume": "has no effect in a sweep: use again=true to train again",
     }
     only_sweeps = ("workers", "executor", "again", "trials")
     split: Literal["exercise", "holdout"]

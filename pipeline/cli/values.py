@@ -49,7 +49,7 @@ def parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:
     if contains(annotation, list):
         return _parse_list(key, text)
     if varies and annotation not in (int, float) and INTERVAL.match(text):
-        raise ConfigError(f"{key} is text, which has no intervals: write {key}=a,b")
+        raise ConfigError(f"{key} is text and cannot be an interval: use {key}=a,b")
     if not contains(annotation, str):
         value = _parse_with_hydra(key, text, integer=contains(annotation, int))
     else:

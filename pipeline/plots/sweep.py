@@ -42,7 +42,7 @@ class SweepPoint:
     x: float
     accuracies: Sequence[float]  # in [0, 1], one for each seed
     caption: str
-    best: bool = False  # no smaller or equal network is at least as accurate
+    best: bool = False  # more accurate than all of the same size or smaller
     shade: float | None = None  # the value that the colour shows in a cloud
 
     @property
@@ -156,9 +156,9 @@ def sweep_cloud(
 
 
 def _lower_limit(points: Sequence[SweepPoint], means: np.ndarray) -> float:
-    """Return the accuracy below which a setting is only a triangle.
+    """Return the accuracy below which a setting is drawn as a triangle.
 
-    The best trade-offs have at least the upper half of the plot.
+    The best trade-offs take up at least the upper half of the plot.
     """
     best = [point.mean for point in points if point.best]
     if not best:
@@ -176,7 +176,7 @@ def _finish(axes: "Axes", title: str, xlabel: str, ylabel: str) -> None:
 
 
 def _scale_x(axes: "Axes", ticks: Sequence[float]) -> str:
-    """Use a logarithmic scale for a wide range; return what the label says of it."""
+    """Use a logarithmic scale for a wide range; return a suffix for the label."""
     axes.xaxis.set_major_formatter("{x:,.10g}")
     if ticks[0] <= 0 or ticks[-1] < 10 * ticks[0]:
         return ""
@@ -232,7 +232,7 @@ def _label_ticks(axes: "Axes", captions: Mapping[float, str], *, numbers: bool) 
 def _mark_trade_offs(
     axes: "Axes", points: Sequence[SweepPoint], *, labels: bool, line: str = ""
 ) -> None:
-    """Circle the best trade-offs; a line shows what networks up to a size reach."""
+    """Circle the best trade-offs; a line shows the best accuracy up to each size."""
     best = sorted((point for point in points if point.best), key=lambda p: p.x)
     axes.plot(
         [point.x for point in best],

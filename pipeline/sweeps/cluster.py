@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
     from pipeline.datasets import Dataset
 
-# How often processes ask whether the other one still exists. A node closes connections
-# on which it is asked more often than it asks itself. Then training runs of more than
-# 20 s would seem to be killed.
+# The interval at which processes ping each other. A node closes a connection if the
+# other process pings more often than the node's own setting allows. Training runs of
+# more than 20 s would then seem to be killed.
 KEEPALIVE = "RAY_grpc_client_keepalive_time_ms"
 
 
 class NodeError(UserError):
-    """A node cannot compute the same as this machine."""
+    """A node cannot produce the same results as this machine."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class RayExecutor(Executor):
     _is_stopped = False
 
     def __enter__(self) -> Self:
-        """Connect to the cluster, and check PyTorch and the code on each node.
+        """Connect to the cluster, and check that each node meets the requirements.
 
         Raises:
             UserError: If Ray is not installed, no cluster can be used at the address,
-                or a node has another PyTorch version.
+                or a node cannot produce the same results.
         """
         connect()
         with status("checking the nodes of the Ray cluster"):
@@ -90,18 +90,18 @@ class RayExecutor(Executor):
         """Run a function for each task; see `Executor.run`.
 
         Nodes may join and leave. An attempt whose worker or node is lost is yielded,
-        and repeated up to `MAX_TRIES` times.
+        and its task is tried again, up to `MAX_TRIES` times in total.
 
         Raises:
-            UserError: If a node that has joined has another PyTorch version, or no node
-                is left.
+            UserError: If a node that has joined cannot produce the same results, or no
+                node is left.
         """
         import ray
 
         from pipeline.datasets import Dataset
 
         call = ray.remote(num_cpus=1, max_retries=0)(_call)
-        # In a tuple: Ray copies an argument of its own to the node, and never frees it
+        # In a tuple: Ray would copy the argument itself to the node, and never free it
         # if this process is killed. After a few such copies, a node runs no more tasks.
         stored = {name: (ray.put(Dataset.read(path)),) for name, path in data.items()}
         waiting, repeated = iter(tasks), deque[Task]()
@@ -174,7 +174,7 @@ def _check_nodes(needs: _Requirements) -> frozenset[str]:
             last = str(error).strip().splitlines()[-1]
             raise NodeError(
                 f"node {name} cannot run this project ({last}): install the same "
-                "dependencies as here on it"
+                "packages on it as on this machine"
             ) from None
         except ray.exceptions.RayError:
             continue  # the node has left
@@ -187,10 +187,10 @@ def _result(ref: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
     Args:
         ref: Ray's reference to the value.
         task: The task.
-        final: Whether it is not tried again if its worker or node was lost.
+        final: Whether this is the last attempt if its worker or node was lost.
 
     Raises:
-        NodeError: If its node cannot compute the same as this machine.
+        NodeError: If its node cannot produce the same results as this machine.
     """
     import ray
     from ray import exceptions
@@ -240,7 +240,8 @@ def _check(needs: _Requirements) -> str:
     """Return the name of this node's processor.
 
     Raises:
-        NodeError: If the node has another PyTorch version, or imports other code.
+        NodeError: If the node has another PyTorch version, imports other code, or was
+            started with another `KEEPALIVE`.
     """
     import ray
 
@@ -259,6 +260,6 @@ def _check(needs: _Requirements) -> str:
     if keepalive != needs.keepalive:
         raise NodeError(
             f"node {name} was started with {KEEPALIVE}={keepalive or ''}, but this "
-            f"process with {needs.keepalive or 'none'}: set it alike on all machines"
+            f"process with {needs.keepalive or 'none'}: use one value on all machines"
         )
     return provenance.processor()

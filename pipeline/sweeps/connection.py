@@ -19,7 +19,7 @@ from pipeline import UserError
 from pipeline.paths import PACKAGE
 from pipeline.terminal import status
 
-CONNECT_SECONDS = 12  # until a cluster must have answered; Ray itself waits 20 s
+CONNECT_SECONDS = 12  # in which a cluster must answer; Ray itself waits 20 s
 DEFAULTS = {  # of Ray's settings in the environment of this process
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -37,8 +37,8 @@ except Exception as error:
 ERROR = "error: "
 # What Ray prints, and what it means.
 REASONS = {
-    "token": "its token is missing here or differs: copy ~/.ray/auth_token of the head "
-    "to this machine, and set RAY_AUTH_MODE=token",
+    "token": "its token is missing here or differs: copy ~/.ray/auth_token from the "
+    "head to this machine, and set RAY_AUTH_MODE=token",
     "Failed to connect to socket": "this machine is not a node of the cluster: run "
     "`ray start --block --address={address} --num-cpus=0` on it first",
 }
@@ -59,7 +59,7 @@ def connect() -> None:
 
 
 def _address() -> str:
-    """Return the address of the cluster, at which something listens."""
+    """Return RAY_ADDRESS, and check that it accepts connections."""
     try:
         import ray  # noqa: F401
     except ImportError:
@@ -99,7 +99,7 @@ def _probe(address: str) -> None:
                 process.kill()
         timer.cancel()
     if process.returncode:
-        reason = [*reasons, "what listens there is not the head of one"][0]
+        reason = [*reasons, "the program there is not the head of a cluster"][0]
         raise UserError(_no_cluster(address, reason.format(address=address)))
 
 

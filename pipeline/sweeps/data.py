@@ -15,7 +15,7 @@ class DataFile:
 
     path: Path
     sha256: str
-    train_images: int  # their number
+    train_images: int  # the number of training images
 
 
 def prepare_data(jobs: Sequence[Job]) -> tuple[list[Job], dict[str, DataFile]]:

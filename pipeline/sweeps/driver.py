@@ -168,10 +168,10 @@ def _new_tasks(
 
     Args:
         jobs: The jobs, of which no two are equal.
-        record: What is known of the sweep.
-        find: Returns a finished run that equals the training of a job, if any.
+        record: The record of the sweep.
+        find: Returns a finished run with the result that a job would have, if any.
         add: Adds an outcome.
-        training: Gets the job of each task, by name.
+        training: Receives the job of each task, by name.
     """
     for job in jobs:
         if job.problems:
@@ -187,7 +187,7 @@ def _new_tasks(
 def _finished_runs(
     jobs: Sequence[Job], executor: Executor, tracker: "Tracker"
 ) -> dict[str, "RecordedRun"]:
-    """Return the runs of the store that can make training unnecessary, by identity."""
+    """Return the finished training runs that jobs can reuse, by identity."""
     from pipeline.training import identity_prefix
 
     finished: dict[str, RecordedRun] = {}

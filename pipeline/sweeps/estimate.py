@@ -14,11 +14,11 @@ from pipeline import CLASSES, PIXELS, UserError
 from pipeline.sweeps.jobs import Job
 
 # Seconds of a core, measured on an AMD EPYC with 11 settings (hidden 5 to 1,000,
-# batch_size 8 to 512): the rule was within 10 % of all. Each step has a fixed cost, and
-# moves all weights; each image passes through the network, and back.
+# batch_size 8 to 512): the rule was within 10 % of all. Each step has a fixed cost and
+# updates all weights; each image takes a forward and a backward pass.
 STEP, STEP_NEURON = 28.5e-6, 0.86e-6
 IMAGE, IMAGE_NEURON = 0.87e-6, 0.036e-6
-SETTING = 0.15  # scores on the training images, transport of the result
+SETTING = 0.15  # scores on the training images, transfer of the result
 START = 4.0  # a worker imports PyTorch and loads the data
 RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
 BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
@@ -91,17 +91,17 @@ def training_seconds(values: Mapping[str, Any], images: Mapping[str, int]) -> fl
 
 
 def run_bytes(values: Mapping[str, Any]) -> int:
-    """Return the size of a child run: history, network and model for MLflow, rest."""
+    """Return the size of a child run: history, network, MLflow model, other files."""
     parameters = (PIXELS + 1) * values["hidden"] + (values["hidden"] + 1) * CLASSES
     states = values["epochs"] + 1  # of the history, with the initial one
     return int(4 * parameters * (states + 2)) + RUN_BYTES
 
 
 class TimeLeft:
-    """The time that a sweep still takes.
+    """The estimated time until a sweep ends.
 
-    The estimate counts like one result of each worker, so the first results correct it
-    a little and the next ones more. Between results, the clock runs.
+    The first estimate has the weight of one result per worker, so the first results
+    correct it a little and later ones more. Between results, the time counts down.
     """
 
     def __init__(self, expected: Estimate) -> None:
@@ -113,7 +113,7 @@ class TimeLeft:
         self._end = self._start + expected.seconds
 
     def add(self, job: Job) -> None:
-        """Correct the time by the end of a training run."""
+        """Correct the estimate when a training run ends."""
         expected, now = self._expected, time.monotonic()
         self._done += training_seconds(job.values, expected.images)
         elapsed = max(0.0, now - self._start - START)
@@ -121,7 +121,7 @@ class TimeLeft:
         self._end = now + max(0.0, expected.work - self._done) / speed
 
     def seconds(self) -> float:
-        """Return the time left, in seconds; 0 if the sweep takes longer than that."""
+        """Return the time left in seconds; 0 if the estimated time is exceeded."""
         return max(0.0, self._end - time.monotonic())
 
 

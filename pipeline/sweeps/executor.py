@@ -1,7 +1,7 @@
-"""The interface of executors, which run a function for many tasks at a time.
+"""The interface of executors, which run a function for several tasks at a time.
 
 `local.py` uses processes of this machine, `cluster.py` the nodes of a Ray cluster. They
-know nothing of training; any function of a module of this project can be run.
+do not depend on training: they can run any function of a module of this project.
 """
 
 import traceback
@@ -26,7 +26,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a task, or of an attempt that will be repeated."""
+    """The result of a task, or of an attempt that will be repeated."""
 
     task: Task
     value: Any = None  # what the function returned
@@ -57,7 +57,7 @@ class Executor(Protocol):
         *,
         ahead: int,
     ) -> Iterator[Result]:
-        """Run a function for each task, and yield results in the order of their end.
+        """Run a function for each task, and yield each result when its task ends.
 
         Args:
             function: A function of a module; its results can be pickled.

@@ -1,6 +1,6 @@
 """What identifies a sweep: a name for people, and a digest that names its folder.
 
-The folder has what a process needs to continue the sweep of an earlier one.
+The folder contains what a process needs to continue the sweep of an earlier process.
 """
 
 import hashlib
@@ -93,7 +93,7 @@ def open_folder(name: str, grid: Sequence[Job], command: Command) -> Iterator[Pa
                 yield folder
         finally:
             if [path.name for path in folder.iterdir()] == ["lock"]:
-                shutil.rmtree(folder)  # the command was refused
+                shutil.rmtree(folder)  # the command was rejected
 
 
 def read_plan(folder: Path, grid: Sequence[Job], command: Command) -> "Grid | Search":

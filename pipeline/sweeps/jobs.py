@@ -1,6 +1,6 @@
 """The jobs of a sweep: the combinations of the values that it varies.
 
-`driver.py` trains them; `outcomes.py` has their results.
+`driver.py` trains them; `outcomes.py` contains their results.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One training of a sweep."""
+    """One training run of a sweep."""
 
     swept: dict[str, Any]  # the displayed values of the keys that the sweep varies
     values: dict[str, Any]  # of all keys, validated unless there are problems

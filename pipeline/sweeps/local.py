@@ -1,7 +1,7 @@
 """Runs tasks in processes of this machine.
 
-Each worker is a process pool of its own with one process. So if the system kills a
-worker, it is known which task it was computing, and the other workers continue.
+Each worker is a separate process pool with one process. If the system kills a worker,
+this shows which task was lost, and the other workers continue.
 """
 
 import multiprocessing
@@ -35,7 +35,7 @@ class LocalExecutor(Executor):
     """Runs tasks in processes that end with the `with` block or with this process."""
 
     def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
-        """Choose the number of processes, and the modules that they import first."""
+        """Set the number of processes, and the modules that they import first."""
         self.workers = workers
         code_hash(PACKAGE)  # before later edits
         self._batch: _Batch | None = None
@@ -49,7 +49,7 @@ class LocalExecutor(Executor):
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End the processes at once; nobody needs the results of their tasks."""
+        """End the processes at once; the results of their tasks are not needed."""
         for worker in self._workers:
             worker.stop()
         for process in multiprocessing.active_children():
@@ -65,7 +65,7 @@ class LocalExecutor(Executor):
     ) -> Iterator[Result]:
         """Run a function for each task; see `Executor.run`.
 
-        With `ahead`, the tasks are also taken by other threads.
+        With `ahead`, other threads also take tasks.
         """
         limit = self.workers + ahead
         batch = _Batch(self._workers, function, data, iter(tasks), limit)
@@ -83,7 +83,7 @@ class LocalExecutor(Executor):
 
 @dataclass(eq=False)
 class _Worker:
-    """A process; after it was killed, another one takes its place."""
+    """A process, which is replaced by a new one if it is killed."""
 
     modules: Sequence[str]
     is_free: bool = True
@@ -97,8 +97,8 @@ class _Worker:
         self.is_killed = False
         with _without_interrupts():
             self.pool.submit(_import, self.modules)
-        # Otherwise, the pool waits forever for the rest of a result whose worker was
-        # killed while it sent it: this process could still write to the same pipe.
+        # This process must not keep the pipe open for writing: if a worker is killed
+        # while it sends a result, the pool would wait forever for the rest.
         self.pool._result_queue._writer.close()  # type: ignore[attr-defined]
 
     def stop(self) -> None:
@@ -119,7 +119,7 @@ class _Batch:
     function: Callable[..., Any]
     data: Mapping[str, Path]
     tasks: Iterator[Task]
-    limit: int  # of tasks that are taken, and whose result is not yet handled
+    limit: int  # of tasks that are taken and whose result is not yet handled
     taken: int = 0
     tries: Counter[str] = field(default_factory=Counter)
     repeated: deque[Task] = field(default_factory=deque)  # their worker was killed

@@ -1,4 +1,4 @@
-"""The outcome of each job of a sweep, and the file that keeps them.
+"""The outcome of each job of a sweep, and the file that stores them.
 
 `record.py` records the networks.
 """

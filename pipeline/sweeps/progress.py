@@ -1,6 +1,6 @@
 """The progress of a sweep in the terminal: a line for each result, and a bar.
 
-Nothing is measured here but time; the caller adds the outcomes.
+It measures only time; the caller adds the outcomes.
 """
 
 import sys
@@ -62,7 +62,7 @@ class Progress:
         self._bar.update(self._task, completed=self._ended)
 
     def add_attempt(self, job: "Job", reason: str) -> None:
-        """Print why a training run failed that will be tried again."""
+        """Print why an attempt failed; its training run is tried again."""
         self._print(job, f"{reason}; trying again")
 
     def _print(self, job: "Job", text: str) -> None:

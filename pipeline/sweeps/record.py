@@ -38,7 +38,7 @@ from pipeline.training import (
 
 @dataclass
 class SweepRecord:
-    """What is known of a sweep.
+    """The recorded outcomes of a sweep.
 
     The children of its run are authoritative; without tracking, its file is.
     """
@@ -73,14 +73,14 @@ class SweepRecord:
                 outcome = self.results.find(job, run_id=None)
             elif child:
                 outcome = self.results.find(job, run_id=child.run_id)
-                if outcome is None:  # killed between the child and the line
+                if outcome is None:  # killed before it wrote the line
                     outcome = _outcome(job, child)
                     self.results.append(outcome)
             if outcome:
                 self.outcomes[job.name] = outcome
 
     def ordered(self, jobs: Iterable[Job]) -> list[Outcome]:
-        """Return the outcomes in the order of the jobs, not in that of their end."""
+        """Return the outcomes in the order of the jobs, not in which they ended."""
         return [self.outcomes[job.name] for job in jobs if job.name in self.outcomes]
 
     def find(
@@ -89,12 +89,12 @@ class SweepRecord:
         finished: Mapping[str, RecordedRun],
         processors: Iterable[str],
     ) -> RecordedRun | None:
-        """Return a finished run of the store that equals the training of a job.
+        """Return a finished run of the store with the result that a job would have.
 
         Args:
             job: The job.
             finished: The finished training runs of the store, by identity.
-            processors: The processors that would train it.
+            processors: The processors that could train it.
         """
         identities = (self._identity(job, processor=each) for each in processors)
         return next((finished[each] for each in identities if each in finished), None)
@@ -169,11 +169,11 @@ class SweepRecord:
         return outcome
 
     def add_details(self, jobs: Iterable[Job]) -> None:
-        """Add to the best network what a single training run has, too.
+        """Add to the best network the details that a single training run records.
 
-        If several jobs have the best accuracy, the first is the best.
         These are the images of the weights, the learning curves and the program that
-        `mlflow.pytorch.load_model` loads.
+        `mlflow.pytorch.load_model` loads. If several jobs have the best accuracy, the
+        first is the best.
         """
         trained = [each for each in self.ordered(jobs) if each.run_id]
         if not trained:
@@ -212,7 +212,7 @@ class SweepRecord:
         return outcome
 
     def fail_attempt(self, job: Job, error: str, traceback: str = "") -> None:
-        """Record an attempt that failed; the job will be trained again."""
+        """Record a failed attempt to train a job."""
         self.run.fail_child(
             name=job.name,
             params={key: job.values[key] for key in HYPERPARAMETERS},

@@ -1,4 +1,4 @@
-"""The report of a sweep: a table, a plot and a description, which grow while it runs.
+"""The report of a sweep: table, plot and description, updated while it runs.
 
 It is computed from the outcomes alone; `settings.py` groups and ranks them.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pipeline.tracking import Run
 
-INTERVAL = 10  # seconds between two updates of a report that grows
+INTERVAL = 10  # seconds between two updates while the sweep runs
 MAX_SHARE = 0.05  # of the time that updates may take
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
 MAX_ROWS = 20  # of the table in the terminal
@@ -92,7 +92,7 @@ class Report:
             print(f"and {hidden:,} more in sweep.csv")
         if reused := sum(outcome.reused for outcome in self._outcomes.values()):
             runs = f"{reused:,} of {len(self._outcomes):,} training runs"
-            print(wrap(f"{runs} were taken from earlier runs; again=true trains all"))
+            print(wrap(f"{runs} were reused; again=true trains all again"))
         print()
         failed = [setting for setting in settings if setting.failed]
         for setting in failed[:MAX_LISTED]:
@@ -125,7 +125,7 @@ def describe(settings: Sequence[Setting], *, comparison: str = "") -> str:
     gap = "&emsp;| "  # MLflow shows no space between columns
     size = MAX_DESCRIPTION - len(location) - len(summarize(settings)) - 50
     lines: list[str] = []
-    columns, rows = _cells(settings[: MAX_DESCRIPTION // 40])  # more never fit
+    columns, rows = _cells(settings[: MAX_DESCRIPTION // 40])  # more rows never fit
     for row in [columns, ["---:"] * len(columns), *rows]:
         separator = " | " if len(lines) == 1 else gap
         lines.append(f"| {separator.join(cell.replace('|', '/') for cell in row)} |")

@@ -1,4 +1,4 @@
-"""Suggests the values of a search with Optuna, and gives it their mean accuracy.
+"""Suggests the values of a search with Optuna, and reports their mean accuracy to it.
 
 It trains and records nothing. Optuna's journal is the only state of a search.
 """
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-DIGITS = 4  # significant ones of a suggested value: the name of a run contains them
-MAX_REPEATED = 20  # suggestions in a row that are old: then they become random
-MAX_RANDOM = 1000  # random suggestions in a row that are old: then the search ends
-SEEDS = 2**32  # of NumPy
+DIGITS = 4  # significant digits of a suggested value, which is in the name of a run
+MAX_REPEATED = 20  # repeated suggestions in a row, before they become random
+MAX_RANDOM = 1000  # repeated random suggestions in a row, before the search ends
+SEEDS = 2**32  # the number of seeds that NumPy accepts
 
 
 class Search:
@@ -42,7 +42,7 @@ class Search:
         intervals: Mapping[str, Interval],
         trials: int,
     ) -> None:
-        """Start a search, or continue that of a journal.
+        """Start a search, or continue the one in a journal.
 
         Args:
             path: The journal; no other process writes to it.
@@ -79,7 +79,7 @@ class Search:
     def expected(self) -> list[Job]:
         """Return jobs like those that will be suggested, for estimates.
 
-        They have the ends of the intervals, so their mean and maximum are right.
+        They have the ends of the intervals, for a rough mean and the exact maximum.
         """
         ends = [
             self._combine({key: getattr(x, end) for key, x in self._intervals.items()})
@@ -96,12 +96,12 @@ class Search:
             jobs = self._add(self._study.ask(self._space), is_open=True)
             repeated = 0 if jobs else repeated + 1
             yield from jobs
-            if repeated > MAX_REPEATED + MAX_RANDOM:  # the rest is too improbable
+            if repeated > MAX_REPEATED + MAX_RANDOM:  # others are improbable
                 print(f"no new values after {len(self._suggestions):,} suggestions")
                 self._trials = len(self._suggestions)
 
     def add(self, outcome: Outcome) -> None:
-        """Add the outcome of a job; tell Optuna the means of finished suggestions."""
+        """Add the outcome of a job; report finished suggestions to Optuna."""
         if not outcome.error:
             self._accuracies[outcome.job.name] = outcome.accuracy
             self._tell()
@@ -141,7 +141,7 @@ class Search:
 
 
 def _open_study(path: Path) -> "Study":
-    """Open the journal, from which the traces of a kill are removed."""
+    """Open the journal; first remove an incomplete line and a lock left by a kill."""
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalStorage
 
@@ -159,7 +159,7 @@ def _open_study(path: Path) -> "Study":
 
 
 def _samplers(seed: int) -> "tuple[BaseSampler, BaseSampler]":
-    """Return the sampler of the search, and one that repeats no values for long."""
+    """Return the sampler of the search, and one that rarely repeats values."""
     from optuna.samplers import RandomSampler, TPESampler
 
     return TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)

@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline.sweeps.outcomes import Outcome
 
-# The keys on which the validation images depend: accuracies are not comparable.
+# The keys that determine the validation images; if they vary, accuracies are not
+# comparable.
 DATA_KEYS = {"dataset", "split"}
 
 
@@ -106,12 +107,12 @@ def group_by_setting(outcomes: Iterable[Outcome]) -> list[Setting]:
 
 
 def order(values: Iterable[Any]) -> list[tuple[str, Any]]:
-    """Return a key to sort by values, also if one that is invalid has another type."""
+    """Return a key to sort by values, even if an invalid value has another type."""
     return [(type(value).__name__, value) for value in values]
 
 
 def best_trade_offs(settings: Iterable[Setting]) -> list[Setting]:
-    """Return the settings than which no smaller or equal one is at least as accurate.
+    """Return the settings that are more accurate than all of the same size or smaller.
 
     Together they are the Pareto front of accuracy and the number of parameters, from
     the smallest network to the largest. There is none if sizes do not differ or

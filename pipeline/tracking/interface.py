@@ -173,7 +173,7 @@ class Run:
     def compare_children(self, params: Sequence[str]) -> str:
         """Return the address, within MLflow's UI, of charts of the children.
 
-        They draw the validation accuracy over the first of `params`, and over all.
+        They plot the validation accuracy against the first of `params`, and with all.
         """
         return ""
 

@@ -1,6 +1,6 @@
 """Addresses of MLflow servers, and the copy of a run when it is closed.
 
-`mirror_copy` makes the copies, in a process of its own.
+`mirror_copy` makes the copies, in a separate process.
 """
 
 import os
@@ -64,7 +64,7 @@ def names_another_store(folder: Path) -> bool:
 
 
 def mirror_run(folder: Path, server: str, run_id: str) -> None:
-    """Copy a closed run and its children to a server, or print why and what to do.
+    """Copy a closed run and its children to a server, or print why not and what to do.
 
     The copying process can be killed after a timeout. MLflow's own timeout applies to
     each read, so a server that answers in small pieces would never exceed it.

@@ -65,7 +65,7 @@ def copy_runs(store: Store, server: str, run_id: str | None) -> dict[str, str]:
                 mirror.experiment_id(run)  # if the server is gone, stop here
                 errors.append(f"run {run.info.run_id}: {_describe(error)}")
     except (MlflowException, OSError) as error:
-        message = f"{server} did not accept it: {_describe(error)}"
+        message = f"{server} did not accept the copy: {_describe(error)}"
         raise OSError(message) from error
     finally:
         signal.alarm(0)
@@ -195,7 +195,7 @@ class _Mirror:
         if copy.data.tags.get(STATE_TAG) == state:
             return
         tags = self._tags(run)
-        if "error" in copy.data.tags and "error" not in tags:  # before it was resumed
+        if "error" in copy.data.tags and "error" not in tags:  # of an earlier attempt
             server.delete_tag(copy_id, "error")
         server.log_batch(
             copy_id,

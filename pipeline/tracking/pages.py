@@ -48,14 +48,14 @@ def comparison_page(experiment_id: str, run_id: str) -> str:
 
 
 def comparison_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
-    """Return name and value of the tag of an experiment that draws a sweep's children.
+    """Return the tag of an experiment that defines the charts of a sweep's children.
 
     The UI loads the 100 best of them, and more on demand. The view has no name, so it
     is not in the menu of views, which is limited to 40.
 
     Args:
         run_id: The run of the sweep.
-        params: The params to draw; the first is the axis of the first chart.
+        params: The params to plot; the first is the x axis of the first chart.
     """
     accuracy = "val/accuracy"
     chart = {"metricSectionId": "accuracy", "runsCountToCompare": 100}

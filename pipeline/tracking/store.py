@@ -58,7 +58,7 @@ class Store:
             return [*self.client.search_runs(ids, condition, view, max_results=50_000)]
 
     def tagged(self, key: str, prefix: str) -> list[RecordedRun]:
-        """Return all runs of which the tag `key` begins with `prefix`, newest first.
+        """Return all runs whose tag `key` begins with `prefix`, newest first.
 
         Raises:
             sqlite3.Error: If the database cannot be read.

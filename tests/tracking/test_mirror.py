@@ -42,7 +42,7 @@ def broken_server(fault):
 @pytest.mark.parametrize(
     ("fault", "timeout", "reason"),
     [
-        ("answers 400", 600, "{url} did not accept it: X: \ufffd[2J\ufffd"),
+        ("answers 400", 600, "{url} did not accept the copy: X: \ufffd[2J\ufffd"),
         ("hangs", 2, "{url} took more than 2 s"),
         ("drips", 2, "{url} took more than 2 s"),
         ("drips", 600, "stopped"),
@@ -80,7 +80,8 @@ def test_sync_stops_if_nothing_is_recorded_or_a_server_is_too_slow(
         project.call("sync", server=url)
     environment = {"PIPELINE_OUTPUTS": str(recorded)}
     process = project.run("sync", f"server={url}", status=1, **environment)
-    assert process.stderr == f"error: {url} did not accept it: Connection refused\n"
+    reason = f"{url} did not accept the copy: Connection refused"
+    assert process.stderr == f"error: {reason}\n"
     url = broken_server("drips")
     limit = "import pipeline.tracking.mirror_copy as copy; copy.LIMIT = 1"
     process = project.run(
