@@ -173,7 +173,8 @@ class Run:
     def compare_children(self, params: Sequence[str]) -> str:
         """Return the address, within MLflow's UI, of charts of the children.
 
-        They plot the validation accuracy against the first of `params`, and with all.
+        They plot the validation accuracy against the first of `params`, and beside all
+        of them as parallel coordinates.
         """
         return ""
 
