@@ -42,7 +42,7 @@ COMMANDS = {
     "worksheet": "python -m pipeline.inspect neuron=N28 image=0",
     "weight": 'python -m pipeline.inspect "weight=layer_1[300,5]"',
     "against": "python -m pipeline.inspect against=outputs/other.safetensors",
-    "sweep": "python -m pipeline.train experiment=hidden_sizes",
+    "sweep": "python -m pipeline.train experiment=hidden_sizes again=true",
     "seeds": "python -m pipeline.train -m seed=1,2,3,4,5 tracking=none",
     "images": "python tests/benchmarks/images.py",
     "speed": "python tests/benchmarks/speed.py",
