@@ -13,7 +13,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from pipeline import UserError
+from pipeline import ConfigError, UserError
 from pipeline.cli import HYPERPARAMETERS, Command
 from pipeline.paths import store_dir
 from pipeline.process import RESUME
@@ -248,6 +248,9 @@ def _raise_failures(record: "SweepRecord") -> None:
 def _new_executor(values: Mapping[str, Any], jobs: Sequence[Job]) -> Executor:
     """Return the executor that the key `executor` names."""
     if values["executor"] == "ray":
+        if values["workers"]:
+            rule = "has no effect with executor=ray, which uses all cores of the nodes"
+            raise ConfigError(f"workers {rule}: leave it out")
         from pipeline.sweeps.cluster import RayExecutor
 
         return RayExecutor()
