@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "training": {"datasets", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "interpret": {"datasets", "model", "plots"},
+    "deploy": {"datasets", "interpret", "model", "plots", "sweeps", "training"},
     "sweeps": {"cli", "datasets", "model", "plots", "tracking", "training"},
 }
 # Modules that every package may use; they import nothing but one another.

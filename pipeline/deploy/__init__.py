@@ -1,0 +1,8 @@
+"""The network on a microcontroller: integers, C code, ONNX files, and checks."""
+
+from pipeline.deploy.checks import Check, Outputs
+from pipeline.deploy.finetuning import finetune
+from pipeline.deploy.integers import IntegerNetwork
+from pipeline.deploy.probes import probe_images
+from pipeline.deploy.quantization import WIDTHS, quantize
+from pipeline.deploy.quantized import QuantizedModel, load_integers

@@ -1,0 +1,69 @@
+"""Quantisation-aware training: adapts a trained network to few bits.
+
+The forward and backward pass see the quantised weights of layer_1; the steps of Adam
+change the floats behind them, as if rounding had the derivative 1.
+Source: Bengio, Léonard, Courville, Estimating or propagating gradients through
+stochastic neurons for conditional computation (2013), the straight-through estimator.
+"""
+
+import copy
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.nn.functional import one_hot
+
+from pipeline import CLASSES
+from pipeline.datasets import LabelledImages
+from pipeline.deploy.quantization import quantize_weights
+from pipeline.model import Network
+from pipeline.training.loop import Adam, gradients
+
+BATCH_SIZE = 128
+LEARNING_RATE = 0.001  # at the first step; it falls to 0 along half a cosine
+
+
+def finetune(
+    network: Network, train: LabelledImages, *, bits: int, epochs: int, seed: int
+) -> Iterator[Network]:
+    """Train a copy of a network so that it works with weights of `bits` bits.
+
+    Args:
+        network: The trained network, which does not change.
+        train: The training images.
+        bits: The width of the weights of layer_1; see `quantization.WIDTHS`.
+        epochs: Passes over the images.
+        seed: Of the generator that shuffles them.
+
+    Yields:
+        The copy, after each epoch. Its weights are floats; `quantize` rounds them.
+    """
+    network = copy.deepcopy(network)
+    generator = torch.Generator().manual_seed(seed)
+    adam = Adam(network, lr=LEARNING_RATE)
+    w_1, *others = [tensor.detach() for tensor in network.parameters()]
+    images = torch.from_numpy(train.images).flatten(start_dim=1)  # uint8, (n, 784)
+    labels = torch.from_numpy(train.labels).long()
+    targets = one_hot(labels, CLASSES).float()  # (n, 10)
+    logits = torch.empty(BATCH_SIZE, CLASSES)
+    gradient = torch.empty_like(adam.parameters)
+    parts = gradient.split([tensor.numel() for tensor in (w_1, *others)])
+    out = [p.view_as(w) for p, w in zip(parts, (w_1, *others), strict=True)]
+    steps, step = epochs * math.ceil(len(labels) / BATCH_SIZE), 0
+    for _ in range(epochs):
+        order = torch.randperm(len(labels), generator=generator)
+        for rows in order.split(BATCH_SIZE):
+            adam.lr = LEARNING_RATE * (1 + math.cos(math.pi * step / steps)) / 2
+            weights = [_rounded(w_1, bits=bits), *others]
+            pixels, batch_logits = images[rows] / 255, logits[: len(rows)]
+            gradients(weights, pixels, targets[rows], batch_logits, out=out)
+            adam.step(gradient)
+            step += 1
+        yield network
+
+
+def _rounded(weights: torch.Tensor, *, bits: int) -> torch.Tensor:
+    """Return the weights that the integers of `weights` stand for."""
+    q, scale = quantize_weights(weights.numpy().astype(np.float64), bits=bits)
+    return torch.from_numpy(np.float32(q * scale[:, None]))

@@ -1,0 +1,84 @@
+"""The network in integers: the reference that all other implementations must equal.
+
+`quantization.py` computes the integers from a trained network. The generated C code and
+the ONNX file do not share code with this module, so tests can compare them with it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
+
+from pipeline import PIXELS
+from pipeline.model.network import batches
+
+WHITE = 255  # the highest grey level, and the highest output of a hidden neuron
+LIMIT = 2**31  # the sums of the C code have 32 bits
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """A quantised network; `quantization.py` documents its number format."""
+
+    bits: int  # of a weight of layer_1: 8, 4, 2 or 1
+    q1: Int8[np.ndarray, "hidden 784"]  # weights of layer_1
+    b1q: Int32[np.ndarray, " hidden"]  # biases of layer_1
+    shift: UInt8[np.ndarray, " hidden"]  # n: a sum is divided by 2^n
+    q2: Int8[np.ndarray, "10 hidden"]  # weights of layer_2
+    b2q: Int32[np.ndarray, "10"]  # biases of layer_2
+    scale_1: Float[np.ndarray, " hidden"]  # of a weight of layer_1: w ≈ scale_1 · q1
+    scale_2: float  # of a logit: the real logit ≈ scale_2 · logit
+
+    @property
+    def hidden(self) -> int:
+        """The number of neurons in layer_1."""
+        return len(self.b1q)
+
+    @cached_property
+    def rounding(self) -> Int64[np.ndarray, " hidden"]:
+        """Half of 2^shift, which is added to a sum so that the shift rounds it."""
+        return np.asarray((1 << self.shift.astype(np.int64)) >> 1)
+
+    def sums(
+        self, images: UInt8[np.ndarray, "n 28 28"]
+    ) -> Int64[np.ndarray, "n hidden"]:
+        """Compute the sums of layer_1, biases included."""
+        weights, biases = self.q1.T.astype(np.int64), self.b1q.astype(np.int64)
+        pixels = (batch.reshape(-1, PIXELS) for batch in batches(images))
+        return np.concatenate([batch @ weights + biases for batch in pixels])
+
+    def activations(
+        self, sums: Int64[np.ndarray, "n hidden"]
+    ) -> Int64[np.ndarray, "n hidden"]:
+        """Compute the outputs of layer_1, 0 to 255, from its sums."""
+        scaled = (np.maximum(sums, 0) + self.rounding) >> self.shift.astype(np.int64)
+        return np.asarray(np.minimum(scaled, WHITE))
+
+    def logits(self, sums: Int64[np.ndarray, "n hidden"]) -> Int64[np.ndarray, "n 10"]:
+        """Compute the logits from the sums of layer_1."""
+        weights, biases = self.q2.T.astype(np.int64), self.b2q.astype(np.int64)
+        return np.asarray(self.activations(sums) @ weights + biases)
+
+    def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:
+        """Return the class with the highest logit; of equal ones, the first."""
+        return np.asarray(self.logits(self.sums(images)).argmax(axis=1))
+
+    def largest_values(self) -> dict[str, int]:
+        """Return bounds of all 32-bit intermediate results, by name.
+
+        They hold for every image: a weight above 0 adds most with a white pixel, a
+        weight below 0 with a black one. The partial sums have the same bounds, in any
+        order of the pixels, because each starts with the bias and moves towards one of
+        its two ends.
+        """
+        q1, q2 = self.q1.astype(np.int64), self.q2.astype(np.int64)
+        bounds = {}
+        for name, weights, biases in (("sum", q1, self.b1q), ("logit", q2, self.b2q)):
+            positive = biases + WHITE * np.maximum(weights, 0).sum(axis=1)
+            negative = biases + WHITE * np.minimum(weights, 0).sum(axis=1)
+            bounds[name] = int(max(positive.max(), -negative.min()))
+            if name == "sum":
+                rounded = np.maximum(positive, 0) + self.rounding
+                bounds["sum before its shift"] = int(rounded.max())
+        return bounds

@@ -1,0 +1,33 @@
+"""Images that reach what test images never do: dead pixels, the clamp, the extremes.
+
+116 pixels are 0 in all of MNIST's test images, and no sum of them exceeds 255 after its
+shift. An error in one of these places would pass all 10,000.
+"""
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pipeline import PIXELS, SIDE
+from pipeline.deploy.integers import WHITE, IntegerNetwork
+
+NOISE_IMAGES = 1000
+
+
+def probe_images(
+    network: IntegerNetwork, *, generator: np.random.Generator
+) -> UInt8[np.ndarray, "n 28 28"]:
+    """Return images for tests of an implementation of `network`.
+
+    They are: blank, white, each pixel alone, for each hidden neuron the images with the
+    highest and with the lowest sum, and noise of different density.
+    """
+    blank = np.zeros((1, PIXELS), np.uint8)
+    white = np.full((1, PIXELS), WHITE, np.uint8)
+    single = np.eye(PIXELS, dtype=np.uint8) * WHITE
+    highest = np.where(network.q1 > 0, WHITE, 0)
+    lowest = np.where(network.q1 < 0, WHITE, 0)
+    noise = generator.integers(0, 256, (NOISE_IMAGES, PIXELS))
+    density = np.linspace(0, 1, NOISE_IMAGES)[:, None]
+    noise = np.where(generator.random(noise.shape) < density, noise, 0)
+    images = np.concatenate([blank, white, single, highest, lowest, noise])
+    return images.astype(np.uint8).reshape(-1, SIDE, SIDE)

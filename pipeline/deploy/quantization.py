@@ -1,0 +1,137 @@
+"""Converts a trained network to integers.
+
+The grey levels x of an image are 0 to 255. The network computes, for each hidden neuron
+j and each class k, with shifts but without divisions:
+
+    sum_j   = b1q_j + Σ q1_ji · x_i
+    h_j     = min(255, (sum_j + r_j) >> n_j) if sum_j > 0, otherwise 0
+    logit_k = b2q_k + Σ q2_kj · h_j
+
+where r_j is half of 2^n_j, or 0 if n_j is 0. `integers.py` computes it.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int64, UInt8
+
+from pipeline import UserError, neuron_name
+from pipeline.deploy.integers import LIMIT, WHITE, IntegerNetwork
+from pipeline.model import Network
+
+WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
+TERNARY_THRESHOLD = 0.7  # of the mean size; source: Li et al. (2016), equation 6
+CLIP_4_BITS = 3  # the largest weight at 4 bits, in mean sizes
+
+
+def quantize(
+    network: Network, images: UInt8[np.ndarray, "n 28 28"], *, bits: int
+) -> IntegerNetwork:
+    """Convert a network to integers.
+
+    Args:
+        network: The trained network.
+        images: The training images; the shifts fit their sums into 8 bits.
+        bits: The width of the weights of layer_1, one of `WIDTHS`. Those of layer_2
+            have 8 bits.
+
+    Raises:
+        UserError: If the network cannot be represented.
+    """
+    kernel, bias = (array.astype(float) for array in network.layer_1.get_weights())
+    w2, b2 = (array.astype(float) for array in network.layer_2.get_weights())
+    w1, w2 = kernel.T, w2.T  # (hidden, 784), (10, hidden)
+    _check(w1, bias, w2, b2, bits=bits)
+    q1, scale_1 = quantize_weights(w1, bits=bits)
+    b1q = _to_int32(round_half_up(WHITE * bias / scale_1), "layer_1.bias")
+    first = IntegerNetwork(
+        bits,
+        q1,
+        b1q,
+        shift=np.zeros(len(b1q), np.uint8),
+        q2=np.zeros(w2.shape, np.int8),
+        b2q=np.zeros(len(b2), np.int32),
+        scale_1=scale_1,
+        scale_2=1.0,
+    )
+    shift = shifts(first.sums(images).max(axis=0))
+    # A unit of h_j is a sum of 2^n, and a unit of the sum a pixel of 1/255.
+    v = w2 * scale_1 * 2.0**shift / WHITE  # (10, hidden)
+    scale_2 = float(np.abs(v).max() / 127) or 1.0
+    q2 = round_half_up(v / scale_2).astype(np.int8)
+    b2q = _to_int32(round_half_up(b2 / scale_2), "layer_2.bias")
+    result = IntegerNetwork(bits, q1, b1q, shift, q2, b2q, scale_1, scale_2)
+    for name, value in result.largest_values().items():
+        if value >= LIMIT:
+            rule = f"the largest {name} must be < 2^31, got {value:,}"
+            raise UserError(f"the network does not fit in 32-bit integers: {rule}")
+    return result
+
+
+def quantize_weights(
+    weights: Float[np.ndarray, "hidden 784"], *, bits: int
+) -> tuple[np.ndarray, Float[np.ndarray, " hidden"]]:
+    """Quantise each neuron with a scale of its own, so that weights ≈ scale · q.
+
+    Returns:
+        q, int8 of shape (hidden, 784), and the scales. A neuron whose weights are all 0
+        has the scale 1.
+    """
+    sizes = np.abs(weights)
+    mean = sizes.mean(axis=1, keepdims=True)  # (hidden, 1)
+    if bits == 8:
+        scale = sizes.max(axis=1, keepdims=True) / 127
+    elif bits == 4:
+        scale = CLIP_4_BITS * mean / 7
+    elif bits == 2:
+        large = sizes > TERNARY_THRESHOLD * mean
+        count = np.maximum(large.sum(axis=1, keepdims=True), 1)
+        scale = np.where(large, sizes, 0).sum(axis=1, keepdims=True) / count
+    else:
+        scale = mean
+    scale = np.where(scale > 0, scale, 1.0)
+    if bits == 8:
+        q = round_half_up(weights / scale)
+    elif bits == 4:
+        q = round_half_up(weights / scale).clip(-7, 7)
+    elif bits == 2:
+        q = np.where(large, np.sign(weights), 0)
+    else:
+        q = np.where(weights < 0, -1, 1)  # 1 bit has no 0
+    return q.astype(np.int8), scale[:, 0]
+
+
+def round_half_up(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Round to the nearest integer, and halves up."""
+    return np.floor(values + 0.5)
+
+
+def shifts(largest: Int64[np.ndarray, " hidden"]) -> UInt8[np.ndarray, " hidden"]:
+    """Return the smallest shifts with which the largest sums are at most 255."""
+    shift = []
+    for value in largest.tolist():
+        n = 0
+        while (value + (1 << n >> 1)) >> n > WHITE:
+            n += 1
+        shift.append(n)
+    return np.array(shift, np.uint8)
+
+
+def _check(*tensors: Float[np.ndarray, "..."], bits: int) -> None:
+    """Refuse weights that integers cannot represent."""
+    w1 = tensors[0]
+    if not all(np.isfinite(tensor).all() for tensor in tensors):
+        raise UserError("the weights of the network must be finite: train it again")
+    if np.ptp(w1) == 0 or np.ptp(tensors[2]) == 0:
+        layer = "layer_1" if np.ptp(w1) == 0 else "layer_2"
+        raise UserError(f"all weights of {layer} are equal: train the network first")
+    zero = np.flatnonzero(~w1.any(axis=1))
+    if bits == 1 and len(zero):
+        name = neuron_name(1, int(zero[0]))
+        raise UserError(f"all weights of {name} are 0, which needs bits=2 or more")
+
+
+def _to_int32(values: Float[np.ndarray, " n"], name: str) -> np.ndarray:
+    if not (np.abs(values) < LIMIT).all():
+        largest = float(np.abs(values).max())
+        rule = f"must be < 2^31 in units of its weights, got {largest:.3g}"
+        raise UserError(f"the network does not fit in 32-bit integers: {name} {rule}")
+    return values.astype(np.int32)
