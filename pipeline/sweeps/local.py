@@ -39,6 +39,7 @@ class LocalExecutor(Executor):
         self.workers = workers
         code_hash(PACKAGE)  # before later edits
         self._batch: _Batch | None = None
+        self._is_stopped = False
         self._workers = [_Worker(modules) for _ in range(workers)]
 
     def __enter__(self) -> "LocalExecutor":
@@ -70,6 +71,8 @@ class LocalExecutor(Executor):
         limit = self.workers + ahead
         batch = _Batch(self._workers, function, data, iter(tasks), limit)
         self._batch = batch
+        if self._is_stopped:
+            return
         batch.fill(restart=True)
         while batch.taken and (ended := batch.ended.get()):
             yield batch.result(*ended)
@@ -77,6 +80,7 @@ class LocalExecutor(Executor):
 
     def stop(self) -> None:
         """Let `run` yield the results that have arrived, and end."""
+        self._is_stopped = True
         if self._batch:
             self._batch.ended.put(None)
 

@@ -221,7 +221,10 @@ class Tracker:
         yield Run()
 
     def finished_run(self, *, lease: str) -> Run | None:
-        """Return the run with this lease if it is finished."""
+        """Return the run with this lease if it is finished.
+
+        If there is a server, it receives what its copy of the run lacks.
+        """
         return None
 
     def finished_trainings(self, prefix: str) -> dict[str, RecordedRun]:

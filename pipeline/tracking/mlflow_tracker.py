@@ -91,7 +91,10 @@ class MlflowTracker(Tracker):
     def finished_run(self, *, lease: str) -> MlflowRun | None:
         is_finished = f"tags.{LEASE_TAG} = '{lease}' AND attributes.status = 'FINISHED'"
         runs = self.store.search(is_finished)
-        return MlflowRun(self.store, runs[0]) if runs else None
+        if not runs:
+            return None
+        self._mirror(runs[0].info.run_id)
+        return MlflowRun(self.store, runs[0])
 
     def finished_trainings(self, prefix: str) -> dict[str, RecordedRun]:
         with self.store.translate_errors("read"):

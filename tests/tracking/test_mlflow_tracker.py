@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pipeline import files
-from pipeline.tracking import provenance
+from pipeline.tracking import open_tracker, provenance
 from pipeline.tracking.store import NO_LEASE
 
 
@@ -56,6 +56,17 @@ def test_an_interrupt_inside_a_transaction_leaves_no_run_open(
     with suppress(KeyboardInterrupt), start_run(store):
         write()
     assert only_run().info.status == "KILLED"
+
+
+def test_a_finished_run_is_copied_to_a_server_that_is_named_later(
+    store, start_run, capfd
+):
+    with start_run(store) as run:
+        pass
+    server = "http://127.0.0.1:9"  # which refuses connections
+    tracker = open_tracker("mlflow", store, server=server)
+    assert tracker.finished_run(lease="digest/one").id == run.id
+    assert f"the copy of run {run.id} is incomplete" in capfd.readouterr().err
 
 
 def test_a_finished_run_has_its_provenance_and_is_not_duplicated_by_its_lease(
