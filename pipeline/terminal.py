@@ -124,13 +124,17 @@ def status(text: str) -> Iterator[None]:
         yield
 
 
-def progress(description: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
-    """Return a function that iterates over items and shows a progress bar."""
+def progress(description: str) -> Callable[..., Iterable[Any]]:
+    """Return a function that iterates over items and shows a progress bar.
+
+    It takes the items and, if they have no length, their number.
+    """
     from rich.markup import escape
 
-    def track(items: Sequence[Item]) -> Iterator[Item]:
+    def track(items: Iterable[Item], total: int | None = None) -> Iterator[Item]:
+        text = escape(printable(description))
         with progress_bar(new_console()) as bar:
-            yield from bar.track(items, description=escape(printable(description)))
+            yield from bar.track(items, total=total, description=text)
 
     return track
 

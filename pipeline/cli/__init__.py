@@ -16,6 +16,7 @@ from pipeline.cli.schema import (
     HYPERPARAMETERS,
     DataConfig,
     EvaluateConfig,
+    ExportConfig,
     InspectConfig,
     PredictConfig,
     SyncConfig,

@@ -170,6 +170,15 @@ class InspectConfig(ModelConfig, RecordedConfig):
         return super().ignored(values)
 
 
+class ExportConfig(ModelConfig, RecordedConfig):
+    """Options of the stage export."""
+
+    main_key = "bits"
+    bits: Literal[8, 4, 2, 1, "all"]
+    finetune: int | None = Field(ge=0, le=1000)
+    verify: Literal["host", "all"]
+
+
 class SyncConfig(StageConfig):
     """Options of the stage sync."""
 

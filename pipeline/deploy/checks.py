@@ -46,6 +46,7 @@ class Check:
 
     name: str  # of the implementation, such as "C code, gcc 14.2.0"
     images: int = 0  # that were compared
+    compared: str = "sums and logits"  # what of these images was compared
     difference: str = ""  # the first one; "" if there is none
     skipped: str = ""  # why the comparison could not be made; "" if it was
     figures: Mapping[str, int] = field(default_factory=dict)  # such as flash in bytes

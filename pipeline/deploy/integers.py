@@ -35,6 +35,13 @@ class IntegerNetwork:
         """The number of neurons in layer_1."""
         return len(self.b1q)
 
+    @property
+    def table_bytes(self) -> int:
+        """The bytes of all arrays, the weights of layer_1 packed, without scales."""
+        packed = (self.q1.size * self.bits + 7) // 8
+        others = (self.b1q, self.shift, self.q2, self.b2q)
+        return packed + sum(array.nbytes for array in others)
+
     @cached_property
     def rounding(self) -> Int64[np.ndarray, " hidden"]:
         """Half of 2^shift, which is added to a sum so that the shift rounds it."""

@@ -1,7 +1,7 @@
 """A quantised network together with the trained network it comes from, and its file."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,16 @@ class QuantizedModel:
     def same_answers(self) -> float:
         """The fraction of test images for which both networks give the same answer."""
         return float((self.answers == self.float_answers).mean())
+
+    @cached_property
+    def silent_neurons(self) -> list[int]:
+        """The indices of the hidden neurons that are 0 for every training image."""
+        train = self.dataset.split(self.trained.split).train.images
+        # A sum above 255 has a shift above 0, so only a few neurons can be silent.
+        candidates = np.flatnonzero(self.integers.shift == 0)
+        q1, b1q = self.integers.q1[candidates], self.integers.b1q[candidates]
+        largest = replace(self.integers, q1=q1, b1q=b1q).sums(train).max(axis=0)
+        return [int(j) for j in candidates[largest <= 0]]
 
     def save(self, path: Path) -> None:
         """Write the integers as safetensors; `load_integers` reads them.

@@ -16,7 +16,13 @@ from pipeline.paths import PACKAGE, ROOT
 # Modules and packages that do not change results: settings, recording, printed text.
 NO_RESULT = frozenset(
     {"cli", "paths", "sweeps", "terminal", "tracking"}
-    | {"evaluation/text", "interpret/text", "model/export", "training/terminal"}
+    | {
+        "deploy/text",
+        "evaluation/text",
+        "interpret/text",
+        "model/export",
+        "training/terminal",
+    }
     | {"training/context", "training/interrupt", "training/reproduction"}
     | {"training/description", "training/identity", "training/recorder"}
 )

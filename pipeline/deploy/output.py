@@ -1,0 +1,60 @@
+"""The files of a quantised network, and their comparison with the reference.
+
+`export_model` writes one network with one width into one folder; it can run in a
+process of its own.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pipeline import files
+from pipeline.deploy.checks import Check
+from pipeline.deploy.probes import probe_images
+from pipeline.deploy.quantized import INTEGERS_FILE, QuantizedModel
+
+REPORT_FILE = "report.json"
+
+
+def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> list[Check]:
+    """Write all files of a quantised network, and compare its implementations.
+
+    Args:
+        model: The network, its integers and its data set.
+        folder: An existing, empty folder.
+        verify: "host" for the checks on this computer, "all" to add the emulators.
+
+    Returns:
+        A result for each implementation; its `difference` is empty if it is equal.
+
+    Raises:
+        UserError: If a tool fails, such as the C compiler.
+    """
+    model.save(folder / INTEGERS_FILE)
+    files.write_json(folder / REPORT_FILE, report(model))
+    return []
+
+
+def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
+    """Return the images with which implementations are compared: test and probes."""
+    generator = np.random.default_rng(0)
+    probes = probe_images(model.integers, generator=generator)
+    return np.concatenate([model.dataset.test.images, probes])
+
+
+def report(model: QuantizedModel) -> dict[str, Any]:
+    """Return the results that are the same on every machine, ready for JSON."""
+    return {
+        "bits": model.integers.bits,
+        "finetune": model.finetuning_epochs,
+        "hidden": model.integers.hidden,
+        "dataset": model.dataset.name,
+        "test_images": len(model.dataset.test),
+        "accuracy": model.accuracy,
+        "float_accuracy": model.float_accuracy,
+        "same_answers": model.same_answers,
+        "table_bytes": model.integers.table_bytes,
+        "weights_sha256": model.trained.sha256,
+    }
