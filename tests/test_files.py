@@ -32,7 +32,8 @@ def test_a_folder_replaces_all_files_of_the_previous_one_when_it_is_complete(tmp
     for number in ("1", "2"):
         with files.atomic_folder(tmp_path / "train") as folder:
             (folder / "a").write_text(number)
-            (folder / f"only-{number}").write_text(number)
+            (folder / f"only-{number}").mkdir()
+            (folder / f"only-{number}" / "b").write_text(number)
     with pytest.raises(RuntimeError), files.atomic_folder(tmp_path / "train") as folder:
         (folder / "a").write_text("half")
         raise RuntimeError
