@@ -7,13 +7,15 @@ this shows which task was lost, and the other workers continue.
 import multiprocessing
 import os
 import queue
+import shutil
 import signal
+import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib import import_module
@@ -40,7 +42,12 @@ class LocalExecutor(Executor):
         code_hash(PACKAGE)  # before later edits
         self._batch: _Batch | None = None
         self._is_stopped = False
-        self._workers = [_Worker(modules) for _ in range(workers)]
+        # A killed worker cannot remove its temporary files.
+        self._temporary = tempfile.TemporaryDirectory(
+            prefix="pipeline-", ignore_cleanup_errors=True
+        )
+        folder = self._temporary.name
+        self._workers = [_Worker(modules, folder) for _ in range(workers)]
 
     def __enter__(self) -> "LocalExecutor":
         """Start the processes; their imports take about a second."""
@@ -54,7 +61,12 @@ class LocalExecutor(Executor):
         for worker in self._workers:
             worker.stop()
         for process in multiprocessing.active_children():
+            assert process.pid
             process.kill()
+            with suppress(ProcessLookupError):  # it has not made its group yet
+                os.killpg(process.pid, signal.SIGKILL)
+            process.join()
+        self._temporary.cleanup()
 
     def run(
         self,
@@ -90,6 +102,7 @@ class _Worker:
     """A process, which is replaced by a new one if it is killed."""
 
     modules: Sequence[str]
+    folder: str  # for temporary files
     is_free: bool = True
     is_killed: bool = False
     is_stopped: bool = False
@@ -97,7 +110,7 @@ class _Worker:
 
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(1, context, _exit_with_parent)
+        self.pool = ProcessPoolExecutor(1, context, _prepare, (self.folder,))
         self.is_killed = False
         with _without_interrupts():
             self.pool.submit(_import, self.modules)
@@ -190,14 +203,20 @@ class _Batch:
             self.fill(restart=True)
 
 
-def _exit_with_parent() -> None:
-    """Start a thread that ends this process when the driver is killed."""
+def _prepare(folder: str) -> None:
+    """Set the folder for temporary files, and end this process when the driver ends.
+
+    The processes that a task has started, such as a compiler, end, too.
+    """
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    os.setpgid(0, 0)
     driver = multiprocessing.parent_process()
     assert driver
 
     def wait() -> None:
         driver.join()
-        os._exit(1)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
 

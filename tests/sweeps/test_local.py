@@ -3,7 +3,10 @@
 import importlib
 import json
 import multiprocessing
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline import datasets
@@ -43,7 +46,7 @@ def executor(functions):
 
 
 FUNCTIONS = """
-import os, signal, threading, time
+import os, signal, subprocess, tempfile, threading, time
 
 def die(data, after, path):
     if after:
@@ -62,6 +65,10 @@ def die_while_sending(data, path):
         open(path, "w").close()
         threading.Thread(target=kill, daemon=True).start()
     return bytes(100_000_000)
+
+def start_process(data):
+    _, path = tempfile.mkstemp()
+    return path, subprocess.Popen(["sleep", "600"]).pid
 
 def pid(data):
     os.kill(os.getpid(), signal.SIGINT)
@@ -150,3 +157,17 @@ def test_a_stopped_executor_yields_what_has_arrived(executor, data, functions):
         count += 1
         executor.stop()
     assert count <= 2
+
+
+def test_processes_and_temporary_files_of_workers_end_with_the_executor(
+    data, functions
+):
+    with LocalExecutor(1) as executor:
+        call = tasks({"a": {}})
+        (result,) = executor.run(functions.start_process, data, call, ahead=0)
+        path, pid = result.value
+        sleeping = psutil.Process(pid)
+        assert Path(path).exists()
+    assert not Path(path).parent.exists()
+    while sleeping.is_running() and sleeping.status() != "zombie":
+        time.sleep(0.01)
