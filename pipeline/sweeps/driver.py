@@ -5,21 +5,19 @@ interruption of any kind, the same command continues in this folder.
 """
 
 import itertools
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from pipeline import ConfigError, UserError
+from pipeline import UserError
 from pipeline.cli import HYPERPARAMETERS, Command
 from pipeline.paths import store_dir
 from pipeline.process import RESUME
 from pipeline.sweeps.data import prepare_data
 from pipeline.sweeps.estimate import Estimate, estimate
-from pipeline.sweeps.executor import Executor, Task
+from pipeline.sweeps.executor import Executor, Task, stop_on_interrupt
 from pipeline.sweeps.identity import (
     RESULTS,
     common_values,
@@ -33,7 +31,7 @@ from pipeline.sweeps.jobs import Grid, Job, combine
 from pipeline.sweeps.outcomes import Outcome, ResultsFile
 from pipeline.sweeps.progress import show_progress
 from pipeline.sweeps.report import Report
-from pipeline.sweeps.workers import choose_workers
+from pipeline.sweeps.workers import new_executor, training_bytes
 from pipeline.terminal import status, wrap
 
 if TYPE_CHECKING:
@@ -121,7 +119,7 @@ def _train(
         show_progress(
             expected, total=len(names), finished=len(jobs) - len(missing), names=names
         ) as progress,
-        _stopping(executor) as is_stopped,
+        stop_on_interrupt(executor, f"stopped; {RESUME}") as is_stopped,
     ):
 
         def add(outcome: Outcome) -> None:
@@ -211,28 +209,6 @@ def _estimate(
     return expected
 
 
-@contextmanager
-def _stopping(executor: Executor) -> Iterator[Callable[[], bool]]:
-    """After Ctrl-C, let the executor stop; a second Ctrl-C stops at once.
-
-    Yields:
-        A function that returns whether Ctrl-C was pressed.
-    """
-    pressed: list[bool] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if pressed:
-            raise KeyboardInterrupt(f"stopped; {RESUME}")
-        pressed.append(True)
-        executor.stop()
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
 def _raise_failures(record: "SweepRecord") -> None:
     """Raise a UserError with the jobs that failed, if any."""
     failed = [outcome for outcome in record.outcomes.values() if outcome.error]
@@ -247,16 +223,13 @@ def _raise_failures(record: "SweepRecord") -> None:
 
 def _new_executor(values: Mapping[str, Any], jobs: Sequence[Job]) -> Executor:
     """Return the executor that the key `executor` names."""
-    if values["executor"] == "ray":
-        if values["workers"]:
-            rule = "has no effect with executor=ray, which uses all cores of the nodes"
-            raise ConfigError(f"workers {rule}: leave it out")
-        from pipeline.sweeps.cluster import RayExecutor
-
-        return RayExecutor()
-    from pipeline.sweeps.local import LocalExecutor
-
-    return LocalExecutor(choose_workers(values["workers"], jobs), modules=[TRAINING])
+    return new_executor(
+        values["executor"],
+        workers=values["workers"],
+        tasks=sum(job.config is not None for job in jobs),
+        task_bytes=training_bytes(jobs),
+        modules=[TRAINING],
+    )
 
 
 def _open_tracker(values: Mapping[str, Any]) -> "Tracker":

@@ -4,10 +4,13 @@
 do not depend on training: they can run any function of a module of this project.
 """
 
+import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 from pipeline.process import USER_ERRORS
@@ -87,3 +90,29 @@ def failure(task: Task, error: BaseException) -> Result:
         return Result(task, error=reason)
     text = "".join(traceback.format_exception(error))
     return Result(task, error=f"{type(error).__name__}: {reason}", traceback=text)
+
+
+@contextmanager
+def stop_on_interrupt(executor: Executor, message: str) -> Iterator[Callable[[], bool]]:
+    """After Ctrl-C, let the executor stop; a second Ctrl-C stops at once.
+
+    Args:
+        executor: The executor.
+        message: What is printed after a second Ctrl-C.
+
+    Yields:
+        A function that returns whether Ctrl-C was pressed.
+    """
+    pressed: list[bool] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt(message)
+        pressed.append(True)
+        executor.stop()
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, previous)

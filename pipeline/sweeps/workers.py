@@ -1,8 +1,12 @@
-"""How many workers fit on this machine."""
+"""The executor that the keys `executor` and `workers` select.
+
+The number of workers depends on the cores and the memory of this machine.
+"""
 
 from collections.abc import Sequence
 
 from pipeline import CLASSES, PIXELS, ConfigError
+from pipeline.sweeps.executor import Executor
 from pipeline.sweeps.jobs import Job
 
 # PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
@@ -10,28 +14,58 @@ WORKER_BYTES = 600_000_000
 COPIES = 4  # of the history of a training: in both processes, each also serialised
 
 
-def choose_workers(requested: int | None, jobs: Sequence[Job]) -> int:
+def new_executor(
+    kind: str,
+    *,
+    workers: int | None,
+    tasks: int,
+    task_bytes: int,
+    modules: Sequence[str],
+) -> Executor:
+    """Return an executor, which starts its workers in a `with` block.
+
+    Args:
+        kind: "local", or "ray" for the cluster at RAY_ADDRESS.
+        workers: The number of local workers; None for as many as fit.
+        tasks: The number of tasks.
+        task_bytes: The memory of a task, in addition to PyTorch and the data.
+        modules: The modules that local workers import first.
+
+    Raises:
+        ConfigError: If the memory is too small, or `workers` is given for a cluster.
+    """
+    if kind == "ray":
+        if workers:
+            rule = "has no effect with executor=ray, which uses all cores of the nodes"
+            raise ConfigError(f"workers {rule}: leave it out")
+        from pipeline.sweeps.cluster import RayExecutor
+
+        return RayExecutor()
+    from pipeline.sweeps.local import LocalExecutor
+
+    return LocalExecutor(choose_workers(workers, tasks, task_bytes), modules=modules)
+
+
+def choose_workers(requested: int | None, tasks: int, task_bytes: int) -> int:
     """Return the number of workers: one per core, but not more than memory allows.
 
     Cores are counted by the processor affinity and the quota of the container.
-
-    Args:
-        requested: The value of the key `workers`, if any.
-        jobs: The jobs; the largest history determines the memory of a worker.
-
-    Raises:
-        ConfigError: If the memory is too small for the requested workers, or for one.
     """
     import psutil
     from joblib import cpu_count
 
-    configs = [job.config for job in jobs if job.config]
-    parameters = max((PIXELS + CLASSES) * c.hidden * (c.epochs + 1) for c in configs)
-    needed = WORKER_BYTES + COPIES * 4 * parameters
+    needed = WORKER_BYTES + task_bytes
     free = psutil.virtual_memory().available
     possible = free // needed
-    workers = requested or min(cpu_count(), len(configs), max(possible, 1))
+    workers = requested or min(cpu_count(), tasks, max(possible, 1))
     if workers > possible:
         sizes = f"each needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
         raise ConfigError(f"workers must be <= {possible}, got {workers}: {sizes}")
     return workers
+
+
+def training_bytes(jobs: Sequence[Job]) -> int:
+    """Return the memory of the largest training run: copies of its history."""
+    configs = [job.config for job in jobs if job.config]
+    parameters = max((PIXELS + CLASSES) * c.hidden * (c.epochs + 1) for c in configs)
+    return COPIES * 4 * parameters
