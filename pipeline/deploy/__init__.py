@@ -1,7 +1,9 @@
 """The network on a microcontroller: integers, C code, ONNX files, and checks."""
 
+from pipeline.deploy.c_source import render_source
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.finetuning import finetune
+from pipeline.deploy.host import check_on_host
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.output import check_images, export_model, report
 from pipeline.deploy.probes import probe_images

@@ -1,0 +1,167 @@
+"""Renders a quantised network as C99: the code in c/*.jinja, with its tables.
+
+`host.py` compiles the files and compares their results with the reference.
+"""
+
+import textwrap
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from pipeline import PIXELS, UserError
+from pipeline.datasets import spec
+from pipeline.deploy.checks import Outputs
+from pipeline.deploy.integers import WHITE, IntegerNetwork
+from pipeline.deploy.packing import CODES, pack_weights
+from pipeline.deploy.quantized import QuantizedModel
+from pipeline.files import printable
+
+SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
+MAX_HIDDEN = 2**16 - 1  # the code counts neurons with at least 16 bits
+WIDTH = 80  # columns of a table
+# Settings of the training, in the comment of each file.
+TRAINING = ("hidden", "seed", "split", "epochs", "batch_size", "lr")
+
+
+def render_source(model: QuantizedModel) -> dict[str, str]:
+    """Return the text of each file in `SOURCES`, by name.
+
+    Raises:
+        UserError: If the C code cannot represent the network.
+    """
+    network = model.integers
+    if network.hidden > MAX_HIDDEN:
+        raise UserError(
+            f"hidden must be <= {MAX_HIDDEN} for C code, got {network.hidden}: "
+            "train with a smaller hidden"
+        )
+    environment = Environment(
+        loader=FunctionLoader(template),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["comment"] = comment
+    environment.filters["literal"] = literal
+    values = {**_origin(model), **_tables(network), **_selftest(model)}
+    return {
+        name: environment.get_template(f"{name}.jinja").render(values)
+        for name in SOURCES
+    }
+
+
+def template(name: str) -> str:
+    """Return the text of a file in c/."""
+    return files("pipeline.deploy").joinpath("c", name).read_text("utf-8")
+
+
+def comment(text: object) -> str:
+    """Return text of unknown origin such that it cannot end a comment in C."""
+    ascii_text = printable(str(text)).encode("ascii", "backslashreplace").decode()
+    for special in ("*/", "/*", "??"):  # ?? starts a trigraph
+        while special in ascii_text:
+            ascii_text = ascii_text.replace(special, f"{special[0]} {special[1]}")
+    return ascii_text
+
+
+def literal(text: str) -> str:
+    """Return text of unknown origin as a string literal of C, in UTF-8."""
+    safe = {*map(ord, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")}
+    safe |= {*map(ord, " -_.,:;()/+")}
+    content = printable(text).encode("utf-8", "replace")
+    return '"' + "".join(chr(b) if b in safe else f"\\{b:03o}" for b in content) + '"'
+
+
+def _origin(model: QuantizedModel) -> dict[str, Any]:
+    """Return what the comments say about the network."""
+    metadata = model.trained.metadata
+    settings = [f"{key}={metadata[key]}" for key in TRAINING if key in metadata]
+    return {
+        "sha256": model.trained.sha256,
+        "training": " ".join(settings) or "not recorded",
+        "dataset": model.trained.dataset,
+        "class_names": spec(model.trained.dataset).class_names,
+        "finetune": model.finetuning_epochs,
+        "accuracy": f"{model.accuracy:.2%}",
+        "float_accuracy": f"{model.float_accuracy:.2%}",
+        "same_answers": f"{model.same_answers:.2%}",
+        "images": len(model.dataset.test),
+    }
+
+
+def _tables(network: IntegerNetwork) -> dict[str, Any]:
+    """Return the constants of digits.h and digits.c."""
+    bits, hidden, packed = network.bits, network.hidden, pack_weights(network)
+    # 8 / bits weights are in a byte: 2^index_shift.
+    index_shift = {8: 0, 4: 1, 2: 2, 1: 3}[bits]
+    position = f"position & {8 // bits - 1}"
+    return {
+        "bits": bits,
+        "hidden": hidden,
+        "per_byte": 8 // bits,
+        "index_shift": index_shift,
+        "first_shift": f"({position}) << {bits // 2}" if bits > 1 else position,
+        "code": CODES[bits],
+        "position_t": f"uint_fast{16 if PIXELS * hidden < 2**16 else 32}_t",
+        "table_bytes": len(packed),
+        "bounds": network.largest_values(),
+        "scale_2": network.scale_2,
+        "weights_1": rows(network.q1.T) if bits == 8 else numbers(packed, form="#04x"),
+        "biases_1": numbers(network.b1q),
+        "shifts": numbers(network.shift),
+        "weights_2": rows(network.q2.T),
+        "biases_2": numbers(network.b2q),
+    }
+
+
+def _selftest(model: QuantizedModel) -> dict[str, Any]:
+    """Return the images and results of selftest.c and example.c."""
+    image = model.dataset.test.images[:1]
+    expected = Outputs.of(
+        model.integers, np.concatenate([image, np.full_like(image, WHITE)])
+    )
+    names = [printable(name) for name in spec(model.trained.dataset).class_names]
+    width = max(len(name.encode()) for name in names)
+    answer = names[int(expected.logits[0].argmax())]
+    lines = [
+        f"{name}{' ' * (width - len(name.encode()))} {logit:11d}"
+        for name, logit in zip(names, expected.logits[0].tolist(), strict=True)
+    ]
+    return {
+        "image0": "\n".join(_image_row(row) for row in image[0]),
+        "expected_sums": rows(expected.sums),
+        "expected_logits": rows(expected.logits),
+        "expected_output": [*lines, f"answer: {answer}"],
+        "answer_text": f"the answer is {answer}",
+        "name_width": width,
+    }
+
+
+def rows(matrix: np.ndarray) -> str:
+    """Format a matrix as an initialiser: each row in braces, wrapped at `WIDTH`."""
+    lines = [
+        textwrap.fill(
+            "{" + ", ".join(map(str, row)) + "},",
+            WIDTH,
+            initial_indent="    ",
+            subsequent_indent="     ",
+        )
+        for row in matrix.tolist()
+    ]
+    return "\n".join(lines)
+
+
+def numbers(values: Iterable[int], *, form: str = "d", width: int = WIDTH) -> str:
+    """Format numbers as lines of an initialiser."""
+    text = " ".join(f"{int(value):{form}}," for value in values)
+    return textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    ")
+
+
+def _image_row(row: np.ndarray) -> str:
+    """Format a row of an image in columns, which show the image."""
+    return "    " + " ".join(f"{value:3d}," for value in row.tolist())
