@@ -8,9 +8,8 @@ from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.output import check_images, export_model, report
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import WIDTHS, quantize
-from pipeline.deploy.quantized import QuantizedModel, load_integers
+from pipeline.deploy.quantized import QuantizedModel, bits_text, load_integers
 from pipeline.deploy.text import (
-    bits_text,
     describe_checks,
     describe_silent_neurons,
     differences,

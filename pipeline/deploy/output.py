@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
-from pipeline import files
+from pipeline import datasets, files, plots
 from pipeline.deploy.checks import Check
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantized import INTEGERS_FILE, QuantizedModel
+from pipeline.deploy.quantized import INTEGERS_FILE, QuantizedModel, bits_text
 
 REPORT_FILE = "report.json"
+WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
 
 
 def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> list[Check]:
@@ -34,6 +36,8 @@ def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> list[Ch
     """
     model.save(folder / INTEGERS_FILE)
     files.write_json(folder / REPORT_FILE, report(model))
+    plot_weights(model).save(folder / WEIGHTS_PLOT)
+    plot_changes(model).save(folder / CHANGES_PLOT)
     return []
 
 
@@ -58,3 +62,29 @@ def report(model: QuantizedModel) -> dict[str, Any]:
         "table_bytes": model.integers.table_bytes,
         "weights_sha256": model.trained.sha256,
     }
+
+
+def plot_weights(model: QuantizedModel) -> Image.Image:
+    """Plot the weights of layer_1 beside the ones that the integers stand for."""
+    kernel, _ = model.trained.network.layer_1.get_weights()
+    integers = model.integers
+    train = model.dataset.split(model.trained.split).train
+    return plots.rounded_weights(
+        kernel.T.astype(float),
+        integers.q1 * integers.scale_1[:, None],
+        always_zero=~train.images.any(axis=0).ravel(),
+        width=bits_text(integers.bits),
+    )
+
+
+def plot_changes(model: QuantizedModel) -> Image.Image:
+    """Plot test images to which the integers give another answer than the floats."""
+    test = model.dataset.test
+    return plots.changed_answers(
+        test.images,
+        test.labels,
+        model.float_answers,
+        model.answers,
+        class_names=datasets.spec(model.trained.dataset).class_names,
+        width=bits_text(model.integers.bits),
+    )

@@ -123,6 +123,11 @@ class QuantizedModel:
         )
 
 
+def bits_text(bits: int) -> str:
+    """Return a width in words, such as "8 bits"."""
+    return f"{bits} bit{'s' * (bits != 1)}"
+
+
 def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
     """Read the file of `QuantizedModel.save`, and its metadata.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline import neuron_name
 from pipeline.deploy.checks import Check
-from pipeline.deploy.quantized import QuantizedModel
+from pipeline.deploy.quantized import QuantizedModel, bits_text
 from pipeline.terminal import table
 
 MAX_NAMED = 10  # neurons in a message
@@ -31,11 +31,6 @@ def summary(models: Sequence[QuantizedModel]) -> str:
             )
         )
     return table(columns, rows, left=("weights",))
-
-
-def bits_text(bits: int) -> str:
-    """Return a width in words, such as "8 bits"."""
-    return f"{bits} bit{'s' * (bits != 1)}"
 
 
 def describe_checks(checks: Sequence[Check]) -> list[str]:

@@ -1,0 +1,113 @@
+"""The plots of stage export: rounded weights, and images with another answer.
+
+`rows` arranges their images.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+from PIL import Image
+
+from pipeline import neuron_name
+from pipeline.plots.common import colour_scale, diverging_colours
+from pipeline.plots.rows import ImageRow, image_rows
+
+MAX_NEURONS = 100  # in the plot of the weights
+NEURONS_PER_ROW = 10
+IMAGES_PER_ROW, MAX_ROWS = 6, 2  # of each kind of change
+
+
+def rounded_weights(
+    weights: Float[np.ndarray, "hidden 784"],
+    rounded: Float[np.ndarray, "hidden 784"],
+    *,
+    always_zero: Bool[np.ndarray, "784"],
+    width: str,
+) -> Image.Image:
+    """Draw the weights of each neuron above what the integers stand for.
+
+    Args:
+        weights: The weights of layer_1 after training.
+        rounded: The integers, multiplied by the scale of their neuron.
+        always_zero: The pixels that are 0 in all training images, drawn in grey.
+        width: The width of the integers in words, such as "8 bits".
+    """
+    count = min(len(weights), MAX_NEURONS)
+    # The largest 1 % have the full colour, as in the plots of inspect.
+    scale = float(np.quantile(np.abs(weights[:count]), 0.99)) or 1.0
+    size = np.sqrt((weights**2).mean(axis=1))
+    error = np.sqrt(((weights - rounded) ** 2).mean(axis=1)) / np.maximum(size, 1e-30)
+    rows = []
+    for start in range(0, count, NEURONS_PER_ROW):
+        part = slice(start, min(start + NEURONS_PER_ROW, count))
+        names = [neuron_name(1, j) for j in range(count)[part]]
+        captions = [
+            f"{name}: {e:.1%}" for name, e in zip(names, error[part], strict=True)
+        ]
+        for texts, values, title in (
+            (names, weights[part], "float"),
+            (captions, rounded[part], f"{width}, and the relative error (RMS)"),
+        ):
+            colours = diverging_colours(values, scale=scale, grey=always_zero)
+            rows.append(ImageRow(dict(zip(texts, colours, strict=True)), title))
+    first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
+    grey = "the pixel is 0 in all training images"
+    return image_rows(
+        rows,
+        title=f"The weights of layer_1 in floats, and with {width} below{first}",
+        columns=min(count, NEURONS_PER_ROW),
+        legend=colour_scale(
+            f"weights: -{scale:.2f}", f"+{scale:.2f}", size=13, frozen=grey
+        ),
+    )
+
+
+def changed_answers(
+    images: UInt8[np.ndarray, "n 28 28"],
+    labels: Int[np.ndarray, " n"],
+    before: Int[np.ndarray, " n"],
+    after: Int[np.ndarray, " n"],
+    *,
+    class_names: Sequence[str],
+    width: str,
+) -> Image.Image:
+    """Draw images to which the integers give another answer than the floats.
+
+    Args:
+        images: The test images.
+        labels: Their classes.
+        before: The answers of the network in floats.
+        after: The answers of the integers.
+        class_names: The names of the classes.
+        width: The width of the integers in words, such as "8 bits".
+    """
+    changed = before != after
+    kinds = {
+        f"correct in floats, wrong with {width}": before == labels,
+        f"wrong in floats, correct with {width}": after == labels,
+        "wrong in both, but different": (before != labels) & (after != labels),
+    }
+    rows = []
+    for kind, mask in kinds.items():
+        indices = np.flatnonzero(changed & mask)
+        shown = indices[: IMAGES_PER_ROW * MAX_ROWS]
+        some = f", the first {len(shown)} of them" * (len(shown) < len(indices))
+        title = f"{kind}: {_images(len(indices))}{some}"
+        for start in range(0, len(shown), IMAGES_PER_ROW):
+            cells = {
+                f"image {i}\nlabel: {class_names[labels[i]]}\n"
+                f"float: {class_names[before[i]]}\n"
+                f"{width}: {class_names[after[i]]}": images[i]
+                for i in shown[start : start + IMAGES_PER_ROW]
+            }
+            rows.append(ImageRow(cells, title if start == 0 else ""))
+    count = int(changed.sum())
+    title = f"With {width}, the answer to {count:,} of {_images(len(images))} changes"
+    if not count:
+        title = f"With {width}, no answer to the {_images(len(images))} changes"
+    return image_rows(rows, title=title, columns=IMAGES_PER_ROW, side=112)
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}"
