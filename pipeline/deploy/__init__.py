@@ -2,6 +2,7 @@
 
 from pipeline.deploy.c_source import render_source
 from pipeline.deploy.checks import Check, Outputs
+from pipeline.deploy.emulators import check_on_emulators
 from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.host import check_on_host
 from pipeline.deploy.integers import IntegerNetwork

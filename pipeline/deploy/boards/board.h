@@ -1,0 +1,53 @@
+/* What harness.c needs from a board. Images come from the computer that runs the
+   emulator, and results go to it. */
+#ifndef BOARD_H
+#define BOARD_H
+
+#include "digits.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Read `size` bytes of the images; return 0 if there are no more. */
+int board_read(void *bytes, uint16_t size);
+
+/* Write `size` bytes of results. */
+void board_write(const void *bytes, uint16_t size);
+
+/* A clock that counts up, modulo BOARD_TICKS_MASK + 1. */
+uint32_t board_ticks(void);
+
+/* Functions that consist of one return instruction. */
+void empty_begin(digits_t *digits);
+void empty_pixel(digits_t *digits, uint8_t grey);
+void empty_logits(const digits_t *digits, int32_t logits[DIGITS_CLASSES]);
+uint8_t empty_argmax(const int32_t logits[DIGITS_CLASSES]);
+
+#define EMPTY_FUNCTIONS(return_instruction)                              \
+  __asm__(".section .text.empty,\"ax\"\n"                                \
+          ".global empty_begin, empty_pixel, empty_logits, empty_argmax\n" \
+          ".type empty_begin, %function\n"                               \
+          ".type empty_pixel, %function\n"                               \
+          ".type empty_logits, %function\n"                              \
+          ".type empty_argmax, %function\n"                              \
+          "empty_begin: empty_pixel: empty_logits: empty_argmax: "       \
+          return_instruction "\n.text\n")
+
+/* The lowest address of the stack that is in use. */
+#if defined(__AVR__)
+#include <avr/io.h>
+#define BOARD_STACK(end) ((end) = (uintptr_t)SP + 1)
+#define BOARD_TICKS_MASK 0xFFFFFFFFu
+#elif defined(__arm__)
+#define BOARD_STACK(end) __asm__ volatile("mov %0, sp" : "=r"(end))
+#define BOARD_TICKS_MASK 0xFFFFFFu
+#else
+#define BOARD_STACK(end) __asm__ volatile("mv %0, sp" : "=r"(end))
+#define BOARD_TICKS_MASK 0xFFFFFFFFu
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

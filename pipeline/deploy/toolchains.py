@@ -1,0 +1,122 @@
+"""Compilers and emulators: which are installed, how they are called, what they made.
+
+Nothing here knows digits.c; `host.py` and `emulators.py` use it.
+"""
+
+import re
+import shutil
+import struct
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pipeline import UserError
+
+MAX_QUOTED_LINES = 5  # of the output of a program that fails
+# ELF: flags of a section, and the type of a section without contents.
+SHF_WRITE, SHF_ALLOC, SHT_NOBITS = 1, 2, 8
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program, or a header that its compiler finds, and its Debian package."""
+
+    program: str
+    package: str
+    header: str = ""
+
+    @property
+    def installed(self) -> bool:
+        """Whether the program, or the header, can be used."""
+        if not shutil.which(self.program):
+            return False
+        command = [self.program, "-E", "-include", self.header, "-x", "c", "/dev/null"]
+        return (
+            not self.header
+            or not subprocess.run(command, capture_output=True).returncode
+        )
+
+    @property
+    def version(self) -> str:
+        """The version that the program prints, such as 14.2.1."""
+        return _version(self.program)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a compiled file."""
+
+    name: str  # such as .text
+    size: int  # bytes
+    writable: bool  # by the program
+    contents: bool  # in the file; .bss has none
+
+
+def missing(tools: Sequence[Tool]) -> str:
+    """Say which packages of these tools are not installed; "" if all are."""
+    packages = dict.fromkeys(tool.package for tool in tools if not tool.installed)
+    if not packages:
+        return ""
+    return f"not installed: apt-get install {' '.join(packages)}"
+
+
+def execute(command: Sequence[str | Path], *, folder: Path, timeout: float) -> None:
+    """Run a program in a folder.
+
+    Args:
+        command: The program and its arguments.
+        folder: Its working directory.
+        timeout: The most seconds it may take.
+
+    Raises:
+        UserError: If it fails or takes longer; its output is quoted.
+    """
+    words = [str(word) for word in command]
+    try:
+        result = subprocess.run(
+            words,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{words[0]} did not end within {timeout:.0f} s") from error
+    if result.returncode:
+        message = f"{words[0]} ended with status {result.returncode}"
+        lines = result.stdout.decode(errors="replace").strip().splitlines()
+        raise UserError("\n".join([message, *lines[:MAX_QUOTED_LINES]]))
+
+
+def loaded_sections(path: Path) -> list[Section]:
+    """Read the sections of a 32-bit ELF file that a device has in its memory."""
+    data = path.read_bytes()
+    assert data[:5] == b"\x7fELF\x01", f"{path} is not a 32-bit ELF file"
+    (table,) = struct.unpack_from("<I", data, 32)
+    size, count, names = struct.unpack_from("<HHH", data, 46)
+    headers = [
+        struct.unpack_from("<IIIIII", data, table + number * size)
+        for number in range(count)
+    ]
+    text = headers[names][4]
+    return [
+        Section(
+            data[text + name : data.index(b"\0", text + name)].decode(),
+            length,
+            writable=bool(flags & SHF_WRITE),
+            contents=kind != SHT_NOBITS,
+        )
+        for name, kind, flags, _, _, length in headers
+        if flags & SHF_ALLOC
+    ]
+
+
+@cache
+def _version(program: str) -> str:
+    command = [program, "--version"]
+    text = subprocess.run(command, capture_output=True, text=True).stdout
+    number = re.search(r"\d+\.\d+\.\d+", text)
+    return number[0] if number else text.strip().split("\n")[0]
