@@ -6,6 +6,7 @@ from pipeline.deploy.emulators import check_on_emulators
 from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.host import check_on_host
 from pipeline.deploy.integers import IntegerNetwork
+from pipeline.deploy.onnx_files import check_onnx, write_onnx
 from pipeline.deploy.output import check_images, export_model, report
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import WIDTHS, quantize

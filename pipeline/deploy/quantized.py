@@ -16,6 +16,7 @@ from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantization import WIDTHS, quantize
 from pipeline.model import Network, TrainedModel
 from pipeline.model.storage import read_tensors, write_tensors
+from pipeline.training import one_thread
 
 INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
 FINETUNING_EPOCHS = {8: 0, 4: 10, 2: 10, 1: 10}  # by width; finetune=null
@@ -64,7 +65,8 @@ class QuantizedModel:
             states: Iterable[Network] = finetune(
                 network, train, bits=bits, epochs=epochs, seed=seed
             )
-            *_, network = track(states, epochs) if track else states
+            with one_thread():  # the same bytes on any number of cores
+                *_, network = track(states, epochs) if track else states
         integers = quantize(network, train.images, bits=bits)
         return cls(trained, dataset, network, integers, epochs)
 

@@ -1,0 +1,249 @@
+"""ONNX files of a trained network and of its integers, and their comparison.
+
+`network.onnx` is the trained network in floats: pixels in [0, 1] -> logits and
+probabilities. `network_int.onnx` computes the integers of `integers.py`: grey levels,
+0 to 255 -> sums of layer_1 and logits. Both take any number of images.
+"""
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from pipeline import CLASSES, SIDE, UserError, neuron_name
+from pipeline.deploy.checks import Check, Outputs
+from pipeline.deploy.integers import WHITE
+from pipeline.deploy.quantized import QuantizedModel
+from pipeline.files import atomic_file
+from pipeline.model.network import to_pixels
+from pipeline.model.storage import snapshot
+
+if TYPE_CHECKING:
+    from onnx import NodeProto, ValueInfoProto
+
+FLOAT_FILE, INTEGER_FILE = "network.onnx", "network_int.onnx"
+OPSET, IR_VERSION = 13, 7  # of onnx 1.8 (2020): old enough for the tools of boards
+TOLERANCE = 1e-4  # of a logit: absolute, and relative for those above 1
+PACKAGES = ("onnx", "onnxruntime")
+# The operators that onnxruntime's CPU provider has for these types of integers: MatMul,
+# Add, Max and Min for int32, BitShift for uint32 but not for int32. MatMulInteger and
+# quantised layers (QDQ) give other sums on processors without VNNI.
+INTEGER_NODES = (
+    ("Flatten", "images", "pixels_uint8"),  # (n, 784)
+    ("Cast int32", "pixels_uint8", "pixels"),
+    ("Cast int32", "q1", "weights_1"),
+    ("MatMul", "pixels weights_1", "products_1"),  # (n, hidden)
+    ("Add", "products_1 b1q", "sums"),
+    ("Max", "sums zero", "positive"),
+    ("Add", "positive rounding", "rounded"),
+    ("Cast uint32", "rounded", "rounded_uint32"),
+    ("BitShift RIGHT", "rounded_uint32 shift", "shifted_uint32"),
+    ("Cast int32", "shifted_uint32", "shifted"),
+    ("Min", "shifted white", "hidden"),
+    ("Cast int32", "q2", "weights_2"),
+    ("MatMul", "hidden weights_2", "products_2"),  # (n, 10)
+    ("Add", "products_2 b2q", "logits"),
+)
+FLOAT_NODES = (
+    ("Flatten", "pixels", "inputs"),  # (n, 784)
+    ("Gemm transB", "inputs layer_1.weight layer_1.bias", "sums"),
+    ("Relu", "sums", "hidden"),
+    ("Gemm transB", "hidden layer_2.weight layer_2.bias", "logits"),
+    ("Softmax", "logits", "probabilities"),
+)
+
+
+def missing_packages() -> str:
+    """Say what to install for ONNX files; "" if it is installed."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    names = " and ".join(missing)
+    return f"ONNX files need {names}: pip install -e '.[export]'" if missing else ""
+
+
+def write_onnx(model: QuantizedModel, folder: Path) -> None:
+    """Write `network.onnx` and `network_int.onnx`; equal networks give equal bytes.
+
+    Raises:
+        UserError: If onnx or onnxruntime is not installed.
+    """
+    if missing := missing_packages():
+        raise UserError(missing)
+    _write_float(model, folder / FLOAT_FILE)
+    _write_integers(model, folder / INTEGER_FILE)
+
+
+def check_onnx(
+    folder: Path, model: QuantizedModel, images: UInt8[np.ndarray, "n 28 28"]
+) -> list[Check]:
+    """Compare both files with the network, in onnxruntime on one thread.
+
+    The sums and logits of the integers must be equal. The logits of the floats must
+    agree with PyTorch's to `TOLERANCE`, and the answers must be equal.
+    """
+    if missing := missing_packages():
+        return [Check(name, skipped=missing) for name in (FLOAT_FILE, INTEGER_FILE)]
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    logits = model.trained.network.logits(images).numpy()
+    (results,) = _run(folder / FLOAT_FILE, to_pixels(images).numpy(), ["logits"])
+    difference = _float_difference(results, logits)
+    sums, logits = _run(folder / INTEGER_FILE, images, ["sums", "logits"])
+    outputs = Outputs(sums.astype(np.int64), logits.astype(np.int64))
+    differences = {
+        FLOAT_FILE: difference,
+        INTEGER_FILE: outputs.first_difference(Outputs.of(model.integers, images)),
+    }
+    return [
+        Check(
+            f"{name}, onnxruntime {versions['onnxruntime']}",
+            images=len(images),
+            difference=text,
+            tools=versions,
+        )
+        for name, text in differences.items()
+    ]
+
+
+def _write_float(model: QuantizedModel, path: Path) -> None:
+    from onnx import TensorProto
+
+    float32 = TensorProto.FLOAT
+    _write(
+        path,
+        FLOAT_NODES,
+        constants=snapshot(model.trained.network),
+        inputs=[_value("pixels", float32, SIDE, SIDE, about="grey level / 255")],
+        outputs=[
+            _value("logits", float32, CLASSES),
+            _value("probabilities", float32, CLASSES, about="softmax of the logits"),
+        ],
+        about="The trained network of 28x28 images of digits, in floats.",
+        metadata={"weights_sha256": model.trained.sha256},
+    )
+
+
+def _write_integers(model: QuantizedModel, path: Path) -> None:
+    from onnx import TensorProto
+
+    network, int32 = model.integers, TensorProto.INT32
+    _write(
+        path,
+        INTEGER_NODES,
+        constants={
+            "q1": network.q1.T,  # (784, hidden)
+            "b1q": network.b1q,
+            "zero": np.array(0, np.int32),
+            "rounding": network.rounding.astype(np.int32),
+            "shift": network.shift.astype(np.uint32),
+            "white": np.array(WHITE, np.int32),
+            "q2": network.q2.T,  # (hidden, 10)
+            "b2q": network.b2q,
+        },
+        inputs=[_value("images", TensorProto.UINT8, SIDE, SIDE, about="grey levels")],
+        outputs=[
+            _value("sums", int32, network.hidden, about="of layer_1, with biases"),
+            _value("logits", int32, CLASSES, about="times scale_2: the real logits"),
+        ],
+        about="The network of 28x28 images of digits, in integers.",
+        metadata={
+            "weights_sha256": model.trained.sha256,
+            "bits": network.bits,
+            "finetune": model.finetuning_epochs,
+            "scale_2": network.scale_2,
+        },
+    )
+
+
+def _value(name: str, kind: int, *shape: int, about: str = "") -> "ValueInfoProto":
+    """Describe an input or output of n images."""
+    from onnx import helper
+
+    return helper.make_tensor_value_info(name, kind, ["n", *shape], doc_string=about)
+
+
+def _node(operator: str, inputs: str, output: str) -> "NodeProto":
+    """Make a node of the graph, such as "Cast int32"."""
+    from onnx import TensorProto, helper
+
+    kind, _, option = operator.partition(" ")
+    attributes: dict[str, Any] = {}
+    if kind == "Cast":
+        attributes["to"] = TensorProto.DataType.Value(option.upper())
+    elif kind == "BitShift":
+        attributes["direction"] = option
+    elif kind == "Gemm":
+        attributes[option] = 1
+    return helper.make_node(kind, inputs.split(), [output], name=output, **attributes)
+
+
+def _write(
+    path: Path,
+    nodes: Sequence[tuple[str, str, str]],
+    *,
+    constants: dict[str, np.ndarray],
+    inputs: "list[ValueInfoProto]",
+    outputs: "list[ValueInfoProto]",
+    about: str,
+    metadata: dict[str, object],
+) -> None:
+    """Write a model without anything that changes from one call to the next."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    graph = helper.make_graph(
+        [_node(*node) for node in nodes],
+        path.stem,
+        inputs,
+        outputs,
+        # numpy_helper writes the memory of an array, so a transposed one is copied.
+        [
+            numpy_helper.from_array(np.asarray(array, order="C"), name)
+            for name, array in constants.items()
+        ],
+        doc_string=about,
+    )
+    model = helper.make_model(
+        graph,
+        producer_name="digit-pipeline",
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
+    helper.set_model_props(model, {key: str(value) for key, value in metadata.items()})
+    onnx.checker.check_model(model, full_check=True)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _run(path: Path, images: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+    """Return outputs of a file for images, which are (n, 28, 28)."""
+    from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only
+    session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    results: list[np.ndarray] = session.run(outputs, {given.name: images})
+    return results
+
+
+def _float_difference(
+    results: Float[np.ndarray, "n 10"], expected: Float[np.ndarray, "n 10"]
+) -> str:
+    """Describe the first logit or answer that differs from PyTorch's."""
+    limits = TOLERANCE * np.maximum(np.abs(expected), 1)
+    wrong = np.argwhere(~(np.abs(results - expected) <= limits))
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        values = f"{results[row, column]:.6g}, not {expected[row, column]:.6g}"
+        return f"image {row}: the logit of {neuron_name(2, column)} is {values}"
+    answers, expected_answers = results.argmax(axis=1), expected.argmax(axis=1)
+    rows = np.flatnonzero(answers != expected_answers)
+    if len(rows):
+        row = int(rows[0])
+        values = f"{answers[row]}, not {expected_answers[row]}"
+        return f"image {row}: the answer is {values}"
+    return ""

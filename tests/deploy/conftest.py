@@ -1,0 +1,59 @@
+"""Fixtures of tests of deploy: quantised networks of 600 real images."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import training
+from pipeline.datasets import Dataset
+from pipeline.deploy import QuantizedModel, probe_images
+from pipeline.model import TrainedModel
+from pipeline.model.storage import snapshot, tensors_sha256
+
+
+@pytest.fixture(scope="session")
+def small_dataset(few):
+    """600 training and 300 test images of MNIST."""
+    return Dataset(Path("few.safetensors"), "", few.train, few.val)
+
+
+@pytest.fixture(scope="session")
+def trained_on_few(few):
+    """Return a function that trains a network on 600 images, in 0.1 s."""
+
+    @lru_cache
+    def make(hidden=20, seed=1):
+        options = {"epochs": 5, "batch_size": 32, "lr": 0.003, "seed": seed}
+        network, _ = training.train(few, hidden=hidden, **options)
+        sha256 = tensors_sha256(snapshot(network))
+        path = Path("model.safetensors")
+        return TrainedModel(network, {"seed": seed}, path, sha256, run_id=None)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def quantized(trained_on_few, small_dataset):
+    """Return a function that quantises a network trained on 600 images."""
+
+    @lru_cache
+    def make(bits, hidden=20, epochs=1):
+        trained = trained_on_few(hidden)
+        return QuantizedModel.of(
+            trained, small_dataset, bits=bits, finetuning_epochs=epochs
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def test_and_probe_images(mnist):
+    """Return a function: 1,000 test images and the probes of a network."""
+
+    def make(network):
+        probes = probe_images(network, generator=np.random.default_rng(1))
+        return np.concatenate([mnist.test.images[:1000], probes])
+
+    return make

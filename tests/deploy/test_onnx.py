@@ -1,0 +1,59 @@
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from pipeline.deploy import check_onnx, write_onnx
+from pipeline.deploy.onnx_files import FLOAT_FILE, INTEGER_FILE
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2, 1])
+def test_the_integers_are_equal_and_the_floats_agree(
+    bits, quantized, test_and_probe_images, tmp_path
+):
+    model = quantized(bits)
+    write_onnx(model, tmp_path)
+    images = test_and_probe_images(model.integers)
+    checks = check_onnx(tmp_path, model, images)
+    assert [check.difference for check in checks] == ["", ""]
+    assert {check.images for check in checks} == {len(images)}
+
+
+def test_the_same_network_gives_the_same_bytes(quantized, tmp_path):
+    model = quantized(4)
+    for folder in ("first", "second"):
+        write_onnx(model, tmp_path / folder)
+    for name in (FLOAT_FILE, INTEGER_FILE):
+        content = (tmp_path / "first" / name).read_bytes()
+        assert content == (tmp_path / "second" / name).read_bytes()
+        metadata = {
+            p.key: p.value for p in onnx.load_from_string(content).metadata_props
+        }
+        assert metadata["weights_sha256"] == model.trained.sha256
+
+
+def change(path, name):
+    """Add 1 to the last value of a constant of an ONNX file."""
+    model = onnx.load(path)
+    (tensor,) = (t for t in model.graph.initializer if t.name == name)
+    values = numpy_helper.to_array(tensor).copy()
+    values.flat[-1] += 1
+    tensor.CopyFrom(numpy_helper.from_array(values, name))
+    onnx.save(model, path)
+
+
+@pytest.mark.parametrize(
+    "constant",
+    ["q1", "b1q", "rounding", "shift", "white", "q2", "b2q", "layer_2.bias"],
+)
+def test_a_changed_constant_is_a_difference(
+    constant, quantized, test_and_probe_images, tmp_path
+):
+    model = quantized(2)
+    write_onnx(model, tmp_path)
+    is_float = "." in constant
+    change(tmp_path / (FLOAT_FILE if is_float else INTEGER_FILE), constant)
+    images = test_and_probe_images(model.integers)
+    floats, integers = check_onnx(tmp_path, model, images)
+    assert bool(floats.difference) == is_float
+    assert bool(integers.difference) != is_float
+    assert "image " in floats.difference + integers.difference
