@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -51,21 +51,31 @@ class Job:
     @property
     def short_name(self) -> str:
         """Its swept values, such as "hidden=40 seed=2"."""
-        return printable(" ".join(f"{key}={x}" for key, x in self.swept.items()))
+        return short_name(self.swept)
 
     @property
     def folder(self) -> str:
         """The name of its folder, such as "hidden=40,seed=2"."""
-        name = ",".join(f"{key}={value}" for key, value in self.swept.items())
-        safe = re.sub(r"[^\w=.,+-]", "_", name)[:100]
-        if safe != name:
-            safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
-        return safe
+        return folder_name(self.swept)
 
     @property
     def tags(self) -> dict[str, str]:
         """The keys that the sweep varies, as tags of its run."""
         return {key: str(value) for key, value in self.swept.items()}
+
+
+def short_name(swept: Mapping[str, Any]) -> str:
+    """Return swept values as text, such as "hidden=40 seed=2"."""
+    return printable(" ".join(f"{key}={value}" for key, value in swept.items()))
+
+
+def folder_name(swept: Mapping[str, Any]) -> str:
+    """Return swept values as the name of a folder, such as "hidden=40,seed=2"."""
+    name = ",".join(f"{key}={value}" for key, value in swept.items())
+    safe = re.sub(r"[^\w=.,+-]", "_", name)[:100]
+    if safe != name:
+        safe += "-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    return safe
 
 
 @cache  # reads all files of a folder

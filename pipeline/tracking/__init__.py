@@ -4,7 +4,12 @@ This is the only package that uses MLflow. Stages use `open_tracker` and `interf
 """
 
 from pipeline.tracking import provenance, sources
-from pipeline.tracking.backend import find_training_run, open_tracker, sync_runs
+from pipeline.tracking.backend import (
+    find_sweep,
+    find_training_run,
+    open_tracker,
+    sync_runs,
+)
 from pipeline.tracking.interface import (
     RecordedRun,
     Run,

@@ -68,6 +68,38 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     return recorded
 
 
+def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun]]:
+    """Find a recorded sweep, and its finished training runs, oldest first.
+
+    Args:
+        text: The id of its run, the first characters of its id, or its name.
+        store: The folder of the embedded store.
+
+    Raises:
+        UserError: If the store does not have exactly one such run, or the run is not a
+            sweep or has no finished training run.
+    """
+    opened = open_existing_store(store)
+    run = find_run(opened, text)
+    from pipeline.tracking.store import PARENT_TAG, recorded_run
+
+    sweep = recorded_run(run)
+    label = f"run {sweep.tags['mlflow.runName']} ({sweep.run_id})"
+    if parent := sweep.tags.get(PARENT_TAG):
+        raise UserError(f"{label} is part of a sweep: enter the sweep's id, {parent}")
+    if sweep.tags.get("kind") != "sweep":
+        remedy = "python -m pipeline.train -m hidden=10,20 records one"
+        raise UserError(f"{label} is not a sweep; {remedy}")
+    children = [
+        child
+        for child in reversed(opened.tagged(PARENT_TAG, sweep.run_id))
+        if child.status == "FINISHED" and (child.folder / "train" / MODEL_FILE).exists()
+    ]
+    if not children:
+        raise UserError(f"{label} has no finished training run: run the sweep again")
+    return sweep, children
+
+
 def find_run(store: "Store", text: str) -> "Run":
     """Return the run with this id, start of an id, or name.
 

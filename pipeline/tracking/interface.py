@@ -211,12 +211,15 @@ class Tracker:
         yield Run()
 
     @contextmanager
-    def reopen_run(self, *, run_id: str | None, weights_sha256: str) -> Iterator[Run]:
+    def reopen_run(
+        self, *, run_id: str | None, weights_sha256: str | None
+    ) -> Iterator[Run]:
         """Add to the run that trained a network; its status and end time do not change.
 
         The run is found by the hash of its weights. If there are several such runs,
         `run_id` is used, or else the newest. If there is none, as in a fresh clone, a
-        run is created and a message is printed.
+        run is created and a message is printed. A sweep has no weights: it is found by
+        its id.
         """
         yield Run()
 

@@ -75,7 +75,7 @@ class MlflowTracker(Tracker):
 
     @contextmanager
     def reopen_run(
-        self, *, run_id: str | None, weights_sha256: str
+        self, *, run_id: str | None, weights_sha256: str | None
     ) -> Iterator[MlflowRun]:
         with self.store.translate_errors():
             self.store.mark_orphaned_runs_killed()
@@ -102,9 +102,12 @@ class MlflowTracker(Tracker):
             finished = [run for run in runs if run.status == "FINISHED"]
             return {run.tags[IDENTITY_TAG]: run for run in finished}
 
-    def _run_of_network(self, run_id: str | None, sha256: str) -> Run:
+    def _run_of_network(self, run_id: str | None, sha256: str | None) -> Run:
         """Return the newest run with these weights, or `run_id` if it has them."""
         store = self.store
+        if sha256 is None:
+            assert run_id
+            return store.client.get_run(run_id)
         runs = store.search(f"tags.`weights.sha256` = '{sha256}'")
         if runs:
             return next((run for run in runs if run.info.run_id == run_id), runs[0])
