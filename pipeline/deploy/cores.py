@@ -72,7 +72,7 @@ RV32 = Core(
     flash=64 * 1024**2,
     ram=64 * 1024**2,
     unit="instructions",
-    per_tick=1,
+    per_tick=1.0,
     per_return=1,
 )
 AVR = Core(
@@ -84,7 +84,7 @@ AVR = Core(
     flash=32 * 1024,
     ram=2 * 1024,
     unit="cycles",
-    per_tick=1,
+    per_tick=1.0,
     per_return=4,
 )
 CORES = (CORTEX_M0, CORTEX_M0_GCC, RV32, AVR)
