@@ -1,6 +1,6 @@
 """The network on a microcontroller: integers, C code, ONNX files, and checks."""
 
-from pipeline.deploy.c_source import render_source
+from pipeline.deploy.c_source import render_source, write_source
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.emulators import check_on_emulators
 from pipeline.deploy.finetuning import finetune

@@ -6,12 +6,13 @@
 import textwrap
 from collections.abc import Iterable
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from pipeline import PIXELS, UserError
+from pipeline import CLASSES, PIXELS, UserError
 from pipeline.datasets import spec
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.integers import WHITE, IntegerNetwork
@@ -20,6 +21,7 @@ from pipeline.deploy.quantized import QuantizedModel
 from pipeline.files import printable
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
+IMAGE_FILE = "image0.bin"  # 784 grey levels, row by row
 MAX_HIDDEN = 2**16 - 1  # the code counts neurons with at least 16 bits
 WIDTH = 80  # columns of a table
 # Settings of the training, in the comment of each file.
@@ -55,6 +57,13 @@ def render_source(model: QuantizedModel) -> dict[str, str]:
     }
 
 
+def write_source(model: QuantizedModel, folder: Path) -> None:
+    """Write the files of `render_source`, and test image 0 as input of example.c."""
+    for name, text in render_source(model).items():
+        (folder / name).write_text(text, encoding="ascii")
+    (folder / IMAGE_FILE).write_bytes(model.dataset.test.images[0].tobytes())
+
+
 def template(name: str) -> str:
     """Return the text of a file in c/."""
     return files("pipeline.deploy").joinpath("c", name).read_text("utf-8")
@@ -80,12 +89,14 @@ def literal(text: str) -> str:
 def _origin(model: QuantizedModel) -> dict[str, Any]:
     """Return what the comments say about the network."""
     metadata = model.trained.metadata
+    names = spec(model.trained.dataset).class_names
     settings = [f"{key}={metadata[key]}" for key in TRAINING if key in metadata]
     return {
         "sha256": model.trained.sha256,
         "training": " ".join(settings) or "not recorded",
         "dataset": model.trained.dataset,
-        "class_names": spec(model.trained.dataset).class_names,
+        "class_names": names,
+        "named": list(names) != [str(label) for label in range(CLASSES)],
         "finetune": model.finetuning_epochs,
         "accuracy": f"{model.accuracy:.2%}",
         "float_accuracy": f"{model.float_accuracy:.2%}",
@@ -96,6 +107,7 @@ def _origin(model: QuantizedModel) -> dict[str, Any]:
 
 def _tables(network: IntegerNetwork) -> dict[str, Any]:
     """Return the constants of digits.h and digits.c."""
+    assert network.shift.max() < 32, "C does not define a shift by 32 or more bits"
     bits, hidden, packed = network.bits, network.hidden, pack_weights(network)
     # 8 / bits weights are in a byte: 2^index_shift.
     index_shift = {8: 0, 4: 1, 2: 2, 1: 3}[bits]

@@ -1,11 +1,6 @@
-"""Compiles the C code for this computer and compares its results with the reference.
+"""Compiles the C code for this computer and compares its results with the reference."""
 
-`compare_results` serves every platform on which c/harness.c runs.
-"""
-
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.resources import as_file, files
@@ -14,21 +9,28 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import CLASSES, UserError
+from pipeline import CLASSES
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.integers import IntegerNetwork
+from pipeline.deploy.toolchains import Tool, execute, missing
 from pipeline.files import printable
 
-COMPILERS = ("gcc", "clang")
+COMPILERS = (Tool("gcc", "gcc"), Tool("clang", "clang"))
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion")
-# The files that harness.c needs; example.c has a `main` of its own.
-SOURCES = ("digits.c", "selftest.c")
+COMPILE_TIMEOUT = 600  # seconds; tables of 10,000 hidden neurons take half a minute
+RUN_TIMEOUT = 600  # seconds
+HEADER = 2  # bytes that c/host.c writes before the results of the images
 
 
 def check_on_host(
     folder: Path, network: IntegerNetwork, images: UInt8[np.ndarray, "n 28 28"]
 ) -> list[Check]:
-    """Compile the C code in `folder` with each compiler, and run it on the images.
+    """Compile the C code with each compiler, run it on images, and compare.
+
+    Args:
+        folder: Contains the files of `c_source.render_source`.
+        network: The reference.
+        images: Their sums, logits and classes are compared.
 
     Returns:
         One check for each of `COMPILERS`; it is skipped if the compiler is missing.
@@ -36,104 +38,79 @@ def check_on_host(
     Raises:
         UserError: If a compiler fails; it contains the compiler's message.
     """
-    return [
-        check_with(compiler, folder, network, images)
-        if shutil.which(compiler)
-        else Check(f"C code, {compiler}", skipped=f"{compiler} is not installed")
-        for compiler in COMPILERS
-    ]
+    expected = Outputs.of(network, images)
+    checks = []
+    for compiler in COMPILERS:
+        check = Check(f"C code, {compiler.program}", skipped=missing([compiler]))
+        if not check.skipped:
+            check = Check(
+                f"{check.name} {compiler.version}",
+                images=len(images),
+                difference=run_on_host(compiler.program, folder, images, expected),
+                tools={compiler.program: compiler.version},
+            )
+        checks.append(check)
+    return checks
 
 
-def check_with(
+def run_on_host(
     compiler: str,
     folder: Path,
-    network: IntegerNetwork,
     images: UInt8[np.ndarray, "n 28 28"],
+    expected: Outputs,
     *,
     options: Sequence[str] = ("-O2",),
-) -> Check:
-    """Do the same with one compiler, which is installed."""
-    command = [compiler, "-dumpfullversion", "-dumpversion"]
-    version = subprocess.check_output(command, text=True).strip()
-    with (
-        as_file(files("pipeline.deploy").joinpath("c")) as harness,
-        tempfile.TemporaryDirectory() as built,
-    ):
-        program = Path(built) / "harness"
-        sources = [harness / "harness.c", harness / "host.c"]
-        compile_c(
-            [
-                *(compiler, *STRICT, *options, f"-I{folder}", f"-I{harness}"),
-                *(str(path) for path in [*sources, *(folder / s for s in SOURCES)]),
-                *("-o", str(program)),
-            ]
-        )
-        run = subprocess.run([program], input=images.tobytes(), capture_output=True)
-    difference = compare_results(run.stdout, network, images)
-    if run.returncode:
-        message = first_error(run.stderr.decode(errors="replace"))
-        difference = f"the program ended with status {run.returncode}: {message}"
-    return Check(
-        f"C code, {compiler} {version}",
-        images=len(images),
-        difference=difference,
-        tools={compiler: version},
-    )
-
-
-def compile_c(command: Sequence[str]) -> None:
-    """Run a compiler.
-
-    Raises:
-        UserError: If it fails; it contains the compiler's first error.
-    """
-    run = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    if run.returncode:
-        raise UserError(f"{command[0]} failed: {first_error(run.stderr)}")
-
-
-def first_error(text: str) -> str:
-    """Return the first line that reports an error, or the last line."""
-    lines = text.strip().splitlines() or ["it printed nothing"]
-    errors = [line for line in lines if "error" in line.lower()]
-    return printable([*errors, lines[-1]][0])
-
-
-def compare_results(
-    output: bytes,
-    network: IntegerNetwork,
-    images: UInt8[np.ndarray, "n 28 28"],
-    *,
-    byteorder: str = sys.byteorder,
 ) -> str:
-    """Compare the output of c/harness.c with the reference.
+    """Compile the C code, run it on images, and compare its results.
 
     Returns:
         The first difference; "" if there is none.
+
+    Raises:
+        UserError: If the compiler fails; it contains the compiler's message.
     """
-    order = {"little": "<", "big": ">"}[byteorder]
-    record = np.dtype(
-        [
-            ("sums", f"{order}i4", (network.hidden,)),
-            ("logits", f"{order}i4", (CLASSES,)),
-            ("answer", "u1"),
-        ]
-    )
-    size = 2 + len(images) * record.itemsize
+    with (
+        as_file(files("pipeline.deploy").joinpath("c", "host.c")) as host,
+        tempfile.TemporaryDirectory(prefix="digits-") as temporary,
+    ):
+        folder, build = folder.absolute(), Path(temporary)
+        # example.c has a `main` of its own.
+        sources = [host, folder / "digits.c", folder / "selftest.c"]
+        flags = [*STRICT, *options, f"-I{folder}", "-o", "host"]
+        command = [compiler, *flags, *sources]
+        execute(command, folder=build, timeout=COMPILE_TIMEOUT)
+        run = subprocess.run(
+            [build / "host"],
+            input=np.ascontiguousarray(images).tobytes(),
+            capture_output=True,
+            timeout=RUN_TIMEOUT,
+        )
+    if run.returncode:
+        lines = printable(run.stderr.decode(errors="replace")).splitlines()
+        message = lines[0] if lines else "it printed nothing"
+        return f"the program ended with status {run.returncode}: {message}"
+    return compare(run.stdout, expected)
+
+
+def compare(output: bytes, expected: Outputs) -> str:
+    """Compare what c/host.c wrote with the reference; return the first difference."""
+    hidden = expected.sums.shape[1]
+    fields = [("sums", "i4", (hidden,)), ("logits", "i4", (CLASSES,)), ("class", "u1")]
+    record = np.dtype(fields)  # without gaps
+    size = HEADER + len(expected.sums) * record.itemsize
     if len(output) != size:
         return f"the program wrote {len(output):,} bytes, not {size:,}"
-    selftest, equal = output[:2]
-    results = np.frombuffer(output, record, offset=2)
+    selftest, class_of_equal = output[:HEADER]
+    results = np.frombuffer(output, record, offset=HEADER)
     sums, logits = (results[name].astype(np.int64) for name in ("sums", "logits"))
-    expected = Outputs.of(network, images)
     difference = Outputs(sums, logits).first_difference(expected)
     if difference:
         return difference
     if selftest:
         return f"the self-test returned {selftest}, not 0"
-    if equal:
-        return f"the class of equal logits is {equal}, not 0"
-    answers = expected.logits.argmax(axis=1)
-    for row in np.flatnonzero(results["answer"] != answers)[:1].tolist():
-        return f"image {row}: the class is {results['answer'][row]}, not {answers[row]}"
+    if class_of_equal:
+        return f"the class of equal logits is {class_of_equal}, not 0"
+    classes = expected.logits.argmax(axis=1)
+    for row in np.flatnonzero(results["class"] != classes)[:1].tolist():
+        return f"image {row}: the class is {results['class'][row]}, not {classes[row]}"
     return ""

@@ -1,14 +1,44 @@
-/* A computer with a C library: standard input and output. */
+/* Computes images on a computer with a C library, for a comparison with the reference.
+ *
+ * Reads images of 784 bytes from standard input until it ends. Writes numbers as this
+ * machine stores them. First two bytes: the result of the self-test, and the class for
+ * equal logits. Then for each image: the sums of layer 1 and the logits, 32 bits each,
+ * and the class, 8 bits.
+ */
 #include <stdio.h>
 
-#include "platform.h"
+#include "digits.h"
+#include "selftest.h"
 
-int platform_read(void *bytes, uint16_t count)
-{
-    return fread(bytes, 1, count, stdin) == count;
-}
-
-void platform_write(const void *bytes, uint16_t count)
+static void write_bytes(const void *bytes, size_t count)
 {
     fwrite(bytes, 1, count, stdout);
+}
+
+int main(void)
+{
+    static digits_t d;
+    static int32_t logits[DIGITS_CLASSES];
+    static uint8_t image[DIGITS_PIXELS];
+    uint8_t result;
+
+    result = digits_selftest(&d);
+    write_bytes(&result, sizeof result);
+    result = digits_argmax(logits);
+    write_bytes(&result, sizeof result);
+    while (fread(image, 1, sizeof image, stdin) == sizeof image) {
+        int i;
+
+        digits_begin(&d);
+        for (i = 0; i < DIGITS_PIXELS; i++) {
+            digits_pixel(&d, image[i]);
+        }
+        digits_logits(&d, logits);
+        result = digits_argmax(logits);
+        digits_pixel(&d, 255); /* one too many, which must not change the sums */
+        write_bytes(d.sum, sizeof d.sum);
+        write_bytes(logits, sizeof logits);
+        write_bytes(&result, sizeof result);
+    }
+    return 0;
 }
