@@ -77,7 +77,7 @@ def run_on_host(
         # example.c has a `main` of its own.
         sources = [host, folder / "digits.c", folder / "selftest.c"]
         flags = [*STRICT, *options, f"-I{folder}", "-o", "host"]
-        command = [compiler, *flags, *sources]
+        command: list[str | Path] = [compiler, *flags, *sources]
         execute(command, folder=build, timeout=COMPILE_TIMEOUT)
         run = subprocess.run(
             [build / "host"],
@@ -86,9 +86,10 @@ def run_on_host(
             timeout=RUN_TIMEOUT,
         )
     if run.returncode:
-        lines = printable(run.stderr.decode(errors="replace")).splitlines()
-        message = lines[0] if lines else "it printed nothing"
-        return f"the program ended with status {run.returncode}: {message}"
+        lines = run.stderr.decode(errors="replace").split("\n")
+        message = next((line for line in lines if "error" in line.lower()), lines[0])
+        status = f"the program ended with status {run.returncode}"
+        return f"{status}: {printable(message)}"
     return compare(run.stdout, expected)
 
 
