@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pipeline import UserError
 from pipeline.cli import ExportConfig, stage
 from pipeline.paths import displayed, outputs_dir, store_dir
-from pipeline.terminal import command_line, next_steps, progress, status, wrap
+from pipeline.terminal import command_line, next_steps, progress, status
 
 if TYPE_CHECKING:
     from pipeline.deploy import Check, QuantizedModel
@@ -65,10 +65,9 @@ def export(cfg: ExportConfig) -> None:
             run.log_files(f"export/{model.integers.bits}bit", paths)
             _record(model, results, run)
     print(f"\n{deploy.summary(models)}\n")
-    for model, results in zip(models, checks, strict=True):
-        lines = deploy.describe_checks(results)
-        lines = [*lines, deploy.describe_silent_neurons(model)]
-        print("".join(f"{wrap(line, indent=9)}\n" for line in lines if line), end="")
+    print(f"{deploy.describe_checks(models, checks)}\n")
+    if silent := deploy.describe_silent_neurons(models):
+        print(f"{silent}\n")
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
     print(next_steps({command: "explains the network"}))

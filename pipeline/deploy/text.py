@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipeline import neuron_name
 from pipeline.deploy.checks import Check
 from pipeline.deploy.quantized import QuantizedModel, bits_text
-from pipeline.terminal import table
+from pipeline.terminal import table, wrap
 
 MAX_NAMED = 10  # neurons in a message
 
@@ -33,17 +33,30 @@ def summary(models: Sequence[QuantizedModel]) -> str:
     return table(columns, rows, left=("weights",))
 
 
-def describe_checks(checks: Sequence[Check]) -> list[str]:
-    """Return a line for each comparison that was made, and for each that was not."""
-    made = [
-        f"equal    {check.name}: {check.compared} of {check.images:,} images"
-        for check in checks
-        if not check.skipped
-    ]
-    skipped = [
-        f"not run  {check.name}: {check.skipped}" for check in checks if check.skipped
-    ]
-    return made + skipped
+def describe_checks(
+    models: Sequence[QuantizedModel], checks: Sequence[Sequence[Check]]
+) -> str:
+    """Return a line for each comparison, those that could not be made last.
+
+    Args:
+        models: The quantised networks.
+        checks: Their comparisons.
+    """
+    widths: dict[tuple[bool, str], list[str]] = {}  # of each line
+    for model, results in zip(models, checks, strict=True):
+        for check in results:
+            line = f"{check.name}: {check.compared} of {check.images:,} images"
+            if check.skipped:
+                line = f"{check.name}: {check.skipped}"
+            widths.setdefault((bool(check.skipped), line), []).append(
+                bits_text(model.integers.bits)
+            )
+    lines = ["Compared with the reference, 64-bit integers in NumPy:"]
+    for (skipped, line), names in sorted(widths.items(), key=lambda item: item[0][0]):
+        some = f" ({', '.join(names)})" * (len(names) < len(models))
+        start = "  not run  " if skipped else "  equal    "
+        lines.append(wrap(f"{line}{some}", indent=len(start), start=start))
+    return "\n".join(lines)
 
 
 def differences(model: QuantizedModel, checks: Sequence[Check]) -> list[str]:
@@ -52,11 +65,14 @@ def differences(model: QuantizedModel, checks: Sequence[Check]) -> list[str]:
     return [f"{bits}: {c.name}: {c.difference}" for c in checks if c.difference]
 
 
-def describe_silent_neurons(model: QuantizedModel) -> str:
-    """Return a line that names the neurons whose output is always 0; "" for none."""
-    names = [neuron_name(1, j) for j in model.silent_neurons[:MAX_NAMED]]
-    if not names:
-        return ""
-    more = len(model.silent_neurons) - len(names)
-    listed = ", ".join(names) + f" and {more:,} more" * bool(more)
-    return f"{listed}: the output is 0 for every training image"
+def describe_silent_neurons(models: Sequence[QuantizedModel]) -> str:
+    """Return a line for each width that names the neurons whose output is always 0."""
+    lines = []
+    for model in models:
+        names = [neuron_name(1, j) for j in model.silent_neurons]
+        if names:
+            more = f" and {len(names) - MAX_NAMED:,} more" * (len(names) > MAX_NAMED)
+            listed = ", ".join(names[:MAX_NAMED]) + more
+            text = f"with {bits_text(model.integers.bits)}, never above 0 for a"
+            lines.append(wrap(f"{listed}: {text} training image"))
+    return "\n".join(lines)
