@@ -1,0 +1,66 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from pipeline.deploy import WIDTHS, finetune
+from pipeline.deploy.quantization import quantize_weights
+from pipeline.model.storage import snapshot, tensors_sha256
+
+
+def sha256(network):
+    return tensors_sha256(snapshot(network))
+
+
+def test_the_seed_determines_the_bytes_and_the_passed_network_does_not_change(
+    trained_on_few, few
+):
+    network = trained_on_few().network
+    before = sha256(network)
+    results = []
+    for seed in (1, 1, 2):
+        epochs = finetune(network, few.train, bits=4, epochs=2, seed=seed)
+        results.append([sha256(state) for state in epochs])
+    first, again, other = results
+    assert len({*first}) == 2  # each epoch changes the network
+    assert first == again
+    assert not {*first} & {*other}
+    assert sha256(network) == before
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_gradients_are_those_of_the_rounded_weights_and_steps_change_the_floats(
+    bits, trained_on_few, few
+):
+    # One batch per epoch: the order of the images does not matter.
+    train, network = few.train.pick(slice(100)), trained_on_few().network
+    *_, tuned = finetune(network, train, bits=bits, epochs=4, seed=1)
+
+    tensors = snapshot(network).values()
+    w_1, b_1, w_2, b_2 = leaves = [torch.tensor(t, requires_grad=True) for t in tensors]
+    pixels = torch.from_numpy(train.images).flatten(1) / 255
+    labels = torch.from_numpy(train.labels).long()
+    means, squares = ([torch.zeros_like(t) for t in leaves] for _ in range(2))
+    for step in range(4):
+        q, scale = quantize_weights(w_1.detach().numpy().astype(float), bits=bits)
+        rounded = torch.from_numpy(np.float32(q * scale[:, None]))
+        straight_through = w_1 + (rounded - w_1).detach()
+        hidden = (pixels @ straight_through.T + b_1).relu()
+        loss = cross_entropy(hidden @ w_2.T + b_2, labels)
+        rate = 0.001 * (1 + math.cos(math.pi * step / 4)) / 2
+        rate *= math.sqrt(1 - 0.999 ** (step + 1)) / (1 - 0.9 ** (step + 1))
+        slopes = torch.autograd.grad(loss, leaves)
+        with torch.no_grad():
+            for leaf, m, v, slope in zip(leaves, means, squares, slopes, strict=True):
+                m += (slope - m) * (1 - 0.9)
+                v += (slope**2 - v) * (1 - 0.999)
+                leaf -= rate * m / (v.sqrt() + 1e-7)
+    for leaf, actual in zip(leaves, snapshot(tuned).values(), strict=True):
+        np.testing.assert_allclose(actual, leaf.detach().numpy(), atol=1e-5)
+
+
+def test_fine_tuning_restores_the_accuracy_that_rounding_costs(quantized):
+    rounded, tuned = (quantized(1, epochs=epochs).accuracy for epochs in (0, 10))
+    assert tuned > rounded + 0.02

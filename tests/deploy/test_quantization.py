@@ -1,0 +1,166 @@
+import copy
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import UserError
+from pipeline.deploy import WIDTHS, load_integers, probe_images, quantize
+from pipeline.deploy.quantization import round_half_up, shifts
+from pipeline.model.storage import snapshot
+
+ALL_WIDTHS = pytest.mark.parametrize("bits", WIDTHS)
+
+
+def half_up(value):
+    return math.floor(value + 0.5)
+
+
+def one_neuron(weights, bits):
+    """Return the integers and the scale of a neuron, value by value."""
+    sizes = [abs(w) for w in weights]
+    mean = math.fsum(sizes) / len(sizes)
+    if bits == 8:
+        scale = max(sizes) / 127
+        return [half_up(w / scale) for w in weights], scale
+    if bits == 4:
+        scale = 3 * mean / 7
+        return [max(-7, min(7, half_up(w / scale))) for w in weights], scale
+    if bits == 2:
+        large = [size for size in sizes if size > 0.7 * mean]
+        signs = [(w > 0) - (w < 0) if abs(w) > 0.7 * mean else 0 for w in weights]
+        return signs, math.fsum(large) / len(large)
+    return [1 if w >= 0 else -1 for w in weights], mean
+
+
+@ALL_WIDTHS
+def test_the_integers_follow_the_formulas(bits, quantized):
+    model = quantized(bits)
+    w_1, b_1, w_2, b_2 = (t.tolist() for t in snapshot(model.network).values())
+    q1, s = zip(*(one_neuron(row, bits) for row in w_1), strict=True)
+    b1q = [half_up(255 * b / scale) for b, scale in zip(b_1, s, strict=True)]
+    images = model.dataset.train.images.reshape(-1, 784).astype(int)
+    sums = np.einsum("ji,ni->nj", np.array(q1), images) + b1q
+    n = []
+    for largest in sums.max(axis=0).tolist():
+        fits = (k for k in range(32) if half_up(largest / 2**k) <= 255)
+        n.append(next(fits))
+    v = [[w * s[j] * 2 ** n[j] / 255 for j, w in enumerate(row)] for row in w_2]
+    s2 = max(abs(x) for row in v for x in row) / 127
+    q2 = [[half_up(x / s2) for x in row] for row in v]
+    b2q = [half_up(b / s2) for b in b_2]
+    expected = {"q1": q1, "b1q": b1q, "shift": n, "q2": q2, "b2q": b2q}
+    for name, values in expected.items():
+        np.testing.assert_array_equal(getattr(model.integers, name), values)
+    np.testing.assert_allclose(model.integers.scale_1, s, rtol=1e-12)
+    assert model.integers.scale_2 == pytest.approx(s2, rel=1e-12)
+
+    few_sums = sums[:20].tolist()
+    for row, logits in zip(few_sums, model.integers.logits(sums[:20]), strict=True):
+        h = [min(255, half_up(max(x, 0) / 2**k)) for x, k in zip(row, n, strict=True)]
+        assert logits.tolist() == [
+            b + sum(q * x for q, x in zip(weights, h, strict=True))
+            for weights, b in zip(q2, b2q, strict=True)
+        ]
+    np.testing.assert_array_equal(
+        model.integers.sums(images.astype(np.uint8).reshape(-1, 28, 28)), sums
+    )
+
+
+def test_halves_are_rounded_up():
+    halves = np.array([-1.5, -0.5, 0.5, 1.5])
+    assert round_half_up(halves).tolist() == [-1, 0, 1, 2]
+
+
+def test_a_shift_is_the_smallest_that_fits_a_sum_into_8_bits():
+    # 511 rounded to a multiple of 2 is 512, which a shift by 1 leaves at 256.
+    largest = np.array([-7, 0, 255, 256, 510, 511, 1021, 1022, 2**31 - 1])
+    assert shifts(largest).tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 24]
+
+
+@ALL_WIDTHS
+def test_the_probes_reach_the_bounds_of_all_sums(bits, quantized):
+    network = quantized(bits).integers
+    bounds = network.largest_values()
+    images = probe_images(network, generator=np.random.default_rng(1))
+    sums = network.sums(images)
+    assert np.abs(sums).max() == bounds["sum"]
+    rounded = np.maximum(sums, 0) + network.rounding
+    assert rounded.max() == bounds["sum before its shift"]
+    # Neurons that are 255 where a class has a weight above 0, and 0 elsewhere.
+    extremes = np.concatenate([network.q2 > 0, network.q2 < 0]) * np.int64(2**31)
+    assert np.abs(network.logits(extremes)).max() == bounds["logit"]
+    assert np.abs(network.logits(sums)).max() <= bounds["logit"]
+    assert (network.activations(sums) == 255).any()
+
+
+def changed(network, name, value, at=...):
+    """Return a copy of a network with other values in one of its tensors."""
+    network = copy.deepcopy(network)
+    with torch.no_grad():
+        network.get_parameter(name)[at] = value
+    return network
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "at", "message"),
+    [
+        ("layer_1.weight", math.nan, (3, 300), "weights .* must be finite: train it"),
+        ("layer_2.bias", math.inf, 0, "weights of the network must be finite"),
+        ("layer_1.weight", 0.5, ..., "all weights of layer_1 are equal: train the"),
+        ("layer_2.weight", 0, ..., "all weights of layer_2 are equal: train the"),
+        ("layer_1.weight", 0, 7, "all weights of N18 are 0, which needs bits=2 or"),
+        ("layer_1.bias", 1e9, 2, r"layer_1.bias must be < 2\^31 in units of its we"),
+        ("layer_2.bias", 1e9, 2, r"layer_2.bias must be < 2\^31 in units of its we"),
+    ],
+)
+def test_weights_without_integers_are_refused_in_one_line(
+    name, value, at, message, trained_on_few, few
+):
+    network = changed(trained_on_few().network, name, value, at)
+    with pytest.raises(UserError, match=message) as error:
+        quantize(network, few.train.images, bits=1)
+    assert "\n" not in str(error.value)
+
+
+def test_sums_that_could_overflow_are_refused(trained_on_few, quantized, few):
+    # The bias alone fits; with the weights, some image would exceed 32 bits.
+    scale = quantized(8, epochs=0).integers.scale_1[5]
+    bias = (2**31 - 10_000) * scale / 255
+    network = changed(trained_on_few().network, "layer_1.bias", bias, 5)
+    rule = re.escape("the largest sum must be < 2^31, got 2,1")
+    with pytest.raises(UserError, match=rule):
+        quantize(network, few.train.images, bits=8)
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_a_neuron_without_weights_has_the_scale_1(bits, trained_on_few, few):
+    network = changed(trained_on_few().network, "layer_1.weight", 0, 7)
+    integers = quantize(network, few.train.images, bits=bits)
+    assert integers.scale_1[7] == 1
+    assert not integers.q1[7].any()
+
+
+@ALL_WIDTHS
+def test_a_neuron_that_never_fires_has_no_shift(bits, trained_on_few, few):
+    network = changed(trained_on_few().network, "layer_1.bias", -1000, 7)
+    integers = quantize(network, few.train.images, bits=bits)
+    sums = integers.sums(few.train.images)
+    assert integers.shift[7] == 0
+    assert not integers.activations(sums)[:, 7].any()
+
+
+@ALL_WIDTHS
+def test_the_saved_integers_are_read_back_even_of_one_neuron(bits, quantized, tmp_path):
+    model = quantized(bits, hidden=1)
+    for name in ("first", "second"):
+        model.save(tmp_path / name)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    integers, metadata = load_integers(tmp_path / "first")
+    assert metadata["weights_sha256"] == model.trained.sha256
+    assert metadata["bits"] == integers.bits == bits
+    images = model.dataset.test.images
+    assert integers.hidden == 1
+    np.testing.assert_array_equal(integers.classify(images), model.answers)
