@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from pipeline.deploy import Check, QuantizedModel
     from pipeline.tracking import Run
 
+FIGURES = (
+    "flash, RAM and stack are bytes: code and tables; digits_t and the logits; the\n"
+    "most that one call needs. The instructions of an emulator are not clock cycles."
+)
+
 
 def export(cfg: ExportConfig) -> None:
     """Load a network, convert it to integers, check, write and record the result."""
@@ -66,6 +71,8 @@ def export(cfg: ExportConfig) -> None:
             _record(model, results, run)
     print(f"\n{deploy.summary(models)}\n")
     print(f"{deploy.describe_checks(models, checks)}\n")
+    if measured := deploy.figures(models, checks):
+        print(f"{measured}\n\n{FIGURES}\n")
     if silent := deploy.describe_silent_neurons(models):
         print(f"{silent}\n")
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
@@ -78,15 +85,15 @@ def _record(model: "QuantizedModel", checks: Sequence["Check"], run: "Run") -> N
     from pipeline.deploy import bits_text
 
     name = f"export/{model.integers.bits}bit"
-    figures: dict[str, float] = {
-        "accuracy": model.accuracy,
-        "same_answers": model.same_answers,
+    metrics: dict[str, float] = {
+        f"{name}/accuracy": model.accuracy,
+        f"{name}/same_answers": model.same_answers,
     }
     tools: dict[str, str] = {}
     for check in checks:
-        figures |= check.figures
+        place = f"{name}/{check.platform}"
+        metrics |= {f"{place}/{key}": value for key, value in check.figures.items()}
         tools |= check.tools
-    metrics = {f"{name}/{key}": value for key, value in figures.items()}
     run.log_metrics(metrics, step=0)
     run.set_tags({f"version.{tool}": version for tool, version in tools.items()})
     link = run.link("files", f"artifacts/{name}")

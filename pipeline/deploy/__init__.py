@@ -15,5 +15,6 @@ from pipeline.deploy.text import (
     describe_checks,
     describe_silent_neurons,
     differences,
+    figures,
     summary,
 )

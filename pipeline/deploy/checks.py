@@ -49,5 +49,6 @@ class Check:
     compared: str = "sums and logits"  # what of these images was compared
     difference: str = ""  # the first one; "" if there is none
     skipped: str = ""  # why the comparison could not be made; "" if it was
+    platform: str = ""  # where figures are measured, such as "Cortex-M0/clang"
     figures: Mapping[str, int] = field(default_factory=dict)  # such as flash in bytes
     tools: Mapping[str, str] = field(default_factory=dict)  # their versions, by name

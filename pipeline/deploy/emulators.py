@@ -71,6 +71,7 @@ def _check(
     if skipped:
         return Check(f"{core.name}, {core.compiler.program}", skipped=skipped)
     name = f"{core.name}, {core.compiler.program} {core.compiler.version}"
+    platform = f"{core.name}/{core.compiler.program}"
     versions = {tool.program: tool.version for tool in tools}
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         build = Path(temporary)
@@ -79,7 +80,9 @@ def _check(
         flash, ram = _compile(core, build)
         too_large = _too_large(core, network, flash=flash, ram=ram)
         if too_large:
-            return Check(name, skipped=too_large, figures={"flash": flash})
+            return Check(
+                name, skipped=too_large, platform=platform, figures={"flash": flash}
+            )
         _link(core, build)
         records = _run(core, build, network.hidden, images)
     header, sums, logits = np.split(records, [HEADER, HEADER + network.hidden], axis=1)
@@ -97,7 +100,14 @@ def _check(
         "stack": int(stack.max()),
         core.unit: round(float(mean)),
     }
-    return Check(name, len(images), difference, figures=figures, tools=versions)
+    return Check(
+        name,
+        len(images),
+        difference=difference,
+        platform=platform,
+        figures=figures,
+        tools=versions,
+    )
 
 
 def _compile(core: Core, build: Path) -> tuple[int, int]:

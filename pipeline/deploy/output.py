@@ -12,15 +12,16 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline import datasets, files, plots
-from pipeline.deploy.c_source import render_source
+from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check
+from pipeline.deploy.emulators import check_on_emulators
 from pipeline.deploy.host import check_on_host
+from pipeline.deploy.onnx_files import check_onnx, missing_packages, write_onnx
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantized import INTEGERS_FILE, QuantizedModel, bits_text
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
-IMAGE_FILE = "image0.bin"  # test image 0, an input for example.c
 
 
 def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> list[Check]:
@@ -41,11 +42,15 @@ def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> list[Ch
     files.write_json(folder / REPORT_FILE, report(model))
     plot_weights(model).save(folder / WEIGHTS_PLOT)
     plot_changes(model).save(folder / CHANGES_PLOT)
-    for name, text in render_source(model).items():
-        (folder / name).write_text(text, "utf-8")
-    image = model.dataset.test.images[0]
-    (folder / IMAGE_FILE).write_bytes(image.tobytes())
-    return check_on_host(folder, model.integers, check_images(model))
+    write_source(model, folder)
+    if not missing_packages():
+        write_onnx(model, folder)
+    images, test = check_images(model), len(model.dataset.test)
+    checks = check_onnx(folder, model, images)
+    checks += check_on_host(folder, model.integers, images)
+    if verify == "all":
+        checks += check_on_emulators(folder, model.integers, images, measured=test)
+    return checks
 
 
 def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:

@@ -51,12 +51,30 @@ def describe_checks(
             widths.setdefault((bool(check.skipped), line), []).append(
                 bits_text(model.integers.bits)
             )
-    lines = ["Compared with the reference, 64-bit integers in NumPy:"]
+    lines = [
+        "Compared with the integers in NumPy (64 bits), and the floats with PyTorch:"
+    ]
     for (skipped, line), names in sorted(widths.items(), key=lambda item: item[0][0]):
         some = f" ({', '.join(names)})" * (len(names) < len(models))
         start = "  not run  " if skipped else "  equal    "
         lines.append(wrap(f"{line}{some}", indent=len(start), start=start))
     return "\n".join(lines)
+
+
+def figures(models: Sequence[QuantizedModel], checks: Sequence[Sequence[Check]]) -> str:
+    """Return a table of what was measured on emulators; "" if nothing was."""
+    columns = ("digits.c", "processor, compiler", "flash", "RAM", "stack", "an image")
+    rows = []
+    for model, results in zip(models, checks, strict=True):
+        for check in results:
+            if not check.figures:
+                continue
+            values = {name: f"{value:,}" for name, value in check.figures.items()}
+            sizes = [values.pop(name, "-") for name in ("flash", "ram", "stack")]
+            time = [f"{value} {unit}" for unit, value in values.items()] or ["-"]
+            width = bits_text(model.integers.bits)
+            rows.append((width, check.name, *sizes, *time))
+    return table(columns, rows, left=columns[:2]) if rows else ""
 
 
 def differences(model: QuantizedModel, checks: Sequence[Check]) -> list[str]:
