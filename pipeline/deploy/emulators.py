@@ -10,22 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import UInt8
 
 from pipeline import CLASSES, PIXELS, UserError
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.cores import AVR, CLANG_FLAGS, CORES, QEMU_COMMANDS, Core
+from pipeline.deploy.host import COMPILE_TIMEOUT, HEADER, STRICT, compare
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.toolchains import execute, loaded_sections, missing
 
 BOARDS = Path(__file__).parent / "boards"
-HEADER = 4  # the integers that harness.c writes before the sums
-COMPILE_TIMEOUT = 120  # seconds
-# An image takes 0.1 ms in QEMU and 2 ms in simavr, on an idle core.
-EMULATOR_TIMEOUT = 30, 0.05  # seconds, and seconds for each image
+OBJECTS = ("digits.o", "selftest.o")
+CALLS = PIXELS + 3  # of functions of digits.h, for an image
+# Seconds, and seconds for each image and hidden neuron. With 20 neurons, an image takes
+# 0.1 ms in QEMU and 2 ms in simavr, on an idle core.
+EMULATOR_TIMEOUT = 30, 0.0025
 # Bytes of the program around digits.c, an image of 784 bytes and the stack included.
-HARNESS_FLASH, HARNESS_RAM = 2048, 1300
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror"]
+PROGRAM_FLASH, PROGRAM_RAM = 2048, 1300
 
 
 def check_on_emulators(
@@ -39,7 +40,7 @@ def check_on_emulators(
     """Compare the C code on emulated cores with the reference.
 
     Args:
-        folder: Contains digits.c and digits.h.
+        folder: Contains digits.c, selftest.c and their headers.
         network: The reference.
         images: Their sums, logits and answers are compared.
         measured: The figures are means over this many of the first images; None stands
@@ -71,52 +72,47 @@ def _check(
     if skipped:
         return Check(f"{core.name}, {core.compiler.program}", skipped=skipped)
     name = f"{core.name}, {core.compiler.program} {core.compiler.version}"
-    platform = f"{core.name}/{core.compiler.program}"
     versions = {tool.program: tool.version for tool in tools}
+    too_large = _too_large(core, flash=network.table_bytes, ram=4 * network.hidden)
+    if too_large:
+        return Check(name, skipped=too_large)
     with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         build = Path(temporary)
-        for file in ("digits.c", "digits.h"):
+        for file in ("digits.c", "digits.h", "selftest.c", "selftest.h"):
             shutil.copy(folder / file, build)
-        flash, ram = _compile(core, build)
-        too_large = _too_large(core, network, flash=flash, ram=ram)
+        flash, ram = _compile(core, build, "digits.c")
+        selftest, _ = _compile(core, build, "selftest.c")
+        too_large = _too_large(
+            core, flash=flash + selftest, ram=ram + 4 * network.hidden
+        )
         if too_large:
-            return Check(
-                name, skipped=too_large, platform=platform, figures={"flash": flash}
-            )
+            return Check(name, skipped=too_large)
         _link(core, build)
-        records = _run(core, build, network.hidden, images)
-    header, sums, logits = np.split(records, [HEADER, HEADER + network.hidden], axis=1)
-    ticks, stack, state, answers = header.T
-    expected = Outputs.of(network, images)
-    difference = Outputs(sums, logits).first_difference(expected)
-    wrong = np.flatnonzero(answers != expected.logits.argmax(axis=1))
-    if not difference and len(wrong):
-        difference = f"image {wrong[0]}: the answer is {answers[wrong[0]]}"
-    calls = PIXELS + 3  # of functions of digits.h for an image
-    mean = ticks[:measured].mean() * core.per_tick + calls * core.per_return
-    figures = {
-        "flash": flash,
-        "ram": ram + int(state.max()),
-        "stack": int(stack.max()),
-        core.unit: round(float(mean)),
-    }
+        results, figures = _run(core, build, images, hidden=network.hidden)
+    ticks = figures["ticks"][:measured].mean() * core.per_tick
+    units = ticks + CALLS * core.per_return
     return Check(
         name,
         len(images),
-        difference=difference,
-        platform=platform,
-        figures=figures,
+        difference=compare(results, Outputs.of(network, images)),
+        platform=f"{core.name}/{core.compiler.program}",
+        figures={
+            "flash": flash,
+            "ram": ram + int(figures["ram"].max()),
+            "stack": int(figures["stack"].max()),
+            core.unit: round(float(units)),
+        },
         tools=versions,
     )
 
 
-def _compile(core: Core, build: Path) -> tuple[int, int]:
-    """Compile digits.c; return the bytes of flash and of static RAM that it takes."""
+def _compile(core: Core, build: Path, source: str) -> tuple[int, int]:
+    """Compile a file; return the bytes of flash and of static RAM that it takes."""
     compiler = core.compiler.program
-    command = [compiler, *core.flags.split(), "-Os", *STRICT, "-c", "digits.c"]
+    command = [compiler, *core.flags.split(), "-Os", *STRICT, "-c", source]
     execute(command, folder=build, timeout=COMPILE_TIMEOUT)
     flash = ram = 0
-    for section in loaded_sections(build / "digits.o"):
+    for section in loaded_sections((build / source).with_suffix(".o")):
         flash += section.size if section.contents else 0
         # AVR reads constants from RAM unless they are in a section of their own.
         copied = core is AVR and section.name.startswith(".rodata")
@@ -124,30 +120,29 @@ def _compile(core: Core, build: Path) -> tuple[int, int]:
     return flash, ram
 
 
-def _too_large(core: Core, network: IntegerNetwork, *, flash: int, ram: int) -> str:
+def _too_large(core: Core, *, flash: int, ram: int) -> str:
     """Say whether the core lacks memory for digits.c and the program around it."""
     needs = {
-        "flash": (flash + HARNESS_FLASH, core.flash),
-        "RAM": (ram + 4 * network.hidden + HARNESS_RAM, core.ram),
+        "flash": (flash + PROGRAM_FLASH, core.flash),
+        "RAM": (ram + PROGRAM_RAM, core.ram),
     }
     for name, (needed, size) in needs.items():
         if needed > size:
-            text = f"{name} of the emulated board: needs {needed:,} bytes, has {size:,}"
-            return f"does not fit in the {text}"
+            return f"needs {needed:,} bytes of {name}, the emulated board has {size:,}"
     return ""
 
 
 def _link(core: Core, build: Path) -> None:
-    """Compile the program around digits.o, and link both into program.elf."""
-    sources = [BOARDS / "harness.c", BOARDS / f"{core.board}.c"]
-    options = ["-Os", f"-I{build}", f"-I{BOARDS}"]
+    """Compile the program around digits.o, and link it into program.elf."""
+    sources = [BOARDS / "measure.c", BOARDS / f"{core.board}.c"]
+    options = ["-Os", *(f"-I{path}" for path in (build, BOARDS))]
 
     def call(*command: str | Path) -> None:
         execute(command, folder=build, timeout=COMPILE_TIMEOUT)
 
     if core is AVR:
         # Arduino compiles a sketch as C++, and digits.c as C.
-        inputs: list[str | Path] = ["-x", "c++", *sources, "-x", "none", "digits.o"]
+        inputs: list[str | Path] = ["-x", "c++", *sources, "-x", "none", *OBJECTS]
         flags = core.flags.split()
         call(core.compiler.program, *flags, *options, *inputs, "-o", "program.elf")
         call("clang", "-O2", BOARDS / "simavr.c", "-lsimavr", "-o", "simavr")
@@ -157,25 +152,34 @@ def _link(core: Core, build: Path) -> None:
         script = BOARDS / f"{core.board}.ld"
         flags = CLANG_FLAGS[core.board].split()
         call("clang", *flags, *options, "-std=gnu99", "-c", *sources)
-        call("ld.lld", "-T", script, *objects, "digits.o", "-o", "program.elf")
+        call("ld.lld", "-T", script, *objects, *OBJECTS, "-o", "program.elf")
 
 
 def _run(
-    core: Core, build: Path, hidden: int, images: UInt8[np.ndarray, "n 28 28"]
-) -> Int32[np.ndarray, "n columns"]:
-    """Run program.elf; return what harness.c wrote for each image."""
-    (build / "images.bin").write_bytes(np.ascontiguousarray(images).tobytes())
+    core: Core, build: Path, images: UInt8[np.ndarray, "n 28 28"], *, hidden: int
+) -> tuple[bytes, np.ndarray]:
+    """Run program.elf on images.
+
+    Returns:
+        The results in the format of c/host.c; and the ticks and bytes that measure.c
+        adds for each image.
+    """
+    (build / "images.bin").write_bytes(images.tobytes())
     command = QEMU_COMMANDS.get(
         core.board, "./simavr program.elf images.bin results.bin"
     )
     start, each = EMULATOR_TIMEOUT
+    timeout = start + each * len(images) * hidden
     try:
-        execute(command.split(), folder=build, timeout=start + each * len(images))
+        execute(command.split(), folder=build, timeout=timeout)
     except UserError as error:
         raise UserError(f"the emulated {core.name} failed: {error}") from error
-    results = np.fromfile(build / "results.bin", "<i4")
-    columns = HEADER + hidden + CLASSES
-    if len(results) != len(images) * columns:
-        done = f"{len(results) // columns:,} of {len(images):,} images"
-        raise UserError(f"the emulated {core.name} ended after {done}")
-    return results.reshape(-1, columns)
+    output = (build / "results.bin").read_bytes()
+    size = 4 * hidden + 4 * CLASSES + 1  # bytes: sums, logits and answer
+    numbers = [(name, "<u4") for name in ("ticks", "stack", "ram")]
+    record = np.dtype([("result", "u1", (size,)), *numbers])
+    if len(output) != HEADER + len(images) * record.itemsize:
+        done = f"{len(output) // record.itemsize:,} of {len(images):,} images"
+        raise UserError(f"the emulated {core.name} failed: it ended after {done}")
+    records = np.frombuffer(output, record, offset=HEADER)
+    return output[:HEADER] + records["result"].tobytes(), records

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 
 from pipeline import UserError
+from pipeline.files import printable
 
-MAX_QUOTED_LINES = 5  # of the output of a program that fails
 # ELF: flags of a section, and the type of a section without contents.
 SHF_WRITE, SHF_ALLOC, SHT_NOBITS = 1, 2, 8
 
@@ -71,7 +71,7 @@ def execute(command: Sequence[str | Path], *, folder: Path, timeout: float) -> N
         timeout: The most seconds it may take.
 
     Raises:
-        UserError: If it fails or takes longer; its output is quoted.
+        UserError: If it fails or takes longer; its first error is quoted.
     """
     words = [str(word) for word in command]
     try:
@@ -86,9 +86,11 @@ def execute(command: Sequence[str | Path], *, folder: Path, timeout: float) -> N
     except subprocess.TimeoutExpired as error:
         raise UserError(f"{words[0]} did not end within {timeout:.0f} s") from error
     if result.returncode:
-        message = f"{words[0]} ended with status {result.returncode}"
         lines = result.stdout.decode(errors="replace").strip().splitlines()
-        raise UserError("\n".join([message, *lines[:MAX_QUOTED_LINES]]))
+        errors = [line for line in lines if "error" in line.lower()]
+        status = f"it ended with status {result.returncode}"
+        message = [*errors, *lines[-1:], status][0]
+        raise UserError(f"{words[0]} failed: {printable(message)}")
 
 
 def loaded_sections(path: Path) -> list[Section]:

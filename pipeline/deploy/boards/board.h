@@ -1,5 +1,5 @@
-/* What harness.c needs from a board. Images come from the computer that runs the
-   emulator, and results go to it. */
+/* What measure.c needs from a board: images, a place for results, a clock, functions
+ * that do nothing, and the end of the stack. */
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -9,32 +9,34 @@
 extern "C" {
 #endif
 
-/* Read `size` bytes of the images; return 0 if there are no more. */
-int board_read(void *bytes, uint16_t size);
+/* Reads the next bytes of the input. Returns 0 if it has ended, otherwise 1. */
+int board_read(void *bytes, uint16_t count);
 
-/* Write `size` bytes of results. */
-void board_write(const void *bytes, uint16_t size);
+/* Writes bytes to the results. */
+void board_write(const void *bytes, uint16_t count);
 
-/* A clock that counts up, modulo BOARD_TICKS_MASK + 1. */
+/* Returns the time of a clock that counts up, modulo BOARD_TICKS_MASK + 1. */
 uint32_t board_ticks(void);
 
-/* Functions that consist of one return instruction. */
+/* Functions that consist of one return instruction. A board defines them with
+ * EMPTY_FUNCTIONS. */
 void empty_begin(digits_t *digits);
 void empty_pixel(digits_t *digits, uint8_t grey);
 void empty_logits(const digits_t *digits, int32_t logits[DIGITS_CLASSES]);
 uint8_t empty_argmax(const int32_t logits[DIGITS_CLASSES]);
 
-#define EMPTY_FUNCTIONS(return_instruction)                              \
-  __asm__(".section .text.empty,\"ax\"\n"                                \
-          ".global empty_begin, empty_pixel, empty_logits, empty_argmax\n" \
-          ".type empty_begin, %function\n"                               \
-          ".type empty_pixel, %function\n"                               \
-          ".type empty_logits, %function\n"                              \
-          ".type empty_argmax, %function\n"                              \
-          "empty_begin: empty_pixel: empty_logits: empty_argmax: "       \
-          return_instruction "\n.text\n")
+#define EMPTY_FUNCTIONS(return_instruction)                                            \
+    __asm__(                                                                           \
+        ".section .text.empty,\"ax\"\n"                                                \
+        ".global empty_begin, empty_pixel, empty_logits, empty_argmax\n"               \
+        ".type empty_begin, %function\n"                                               \
+        ".type empty_pixel, %function\n"                                               \
+        ".type empty_logits, %function\n"                                              \
+        ".type empty_argmax, %function\n"                                              \
+        "empty_begin: empty_pixel: empty_logits: empty_argmax: " return_instruction    \
+        "\n.text\n")
 
-/* The lowest address of the stack that is in use. */
+/* Sets `end` to the lowest address of the stack that is in use. */
 #if defined(__AVR__)
 #include <avr/io.h>
 #define BOARD_STACK(end) ((end) = (uintptr_t)SP + 1)

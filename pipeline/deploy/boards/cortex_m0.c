@@ -11,28 +11,35 @@ int main(void);
 
 EMPTY_FUNCTIONS("bx lr");
 
-uintptr_t semihost(uintptr_t operation, uintptr_t arguments) {
-  register uintptr_t r0 __asm__("r0") = operation;
-  register uintptr_t r1 __asm__("r1") = arguments;
-  __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
-  return r0;
+uintptr_t semihost(uintptr_t operation, uintptr_t arguments)
+{
+    register uintptr_t r0 __asm__("r0") = operation;
+    register uintptr_t r1 __asm__("r1") = arguments;
+    __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
+    return r0;
 }
 
 /* SysTick has 24 bits and counts down. */
-uint32_t board_ticks(void) { return BOARD_TICKS_MASK - SYST_CVR; }
+uint32_t board_ticks(void)
+{
+    return BOARD_TICKS_MASK - SYST_CVR;
+}
 
-static void reset(void) {
-  uint32_t *word;
-  for (word = bss_start; word < bss_end; word++) *word = 0;
-  SYST_RVR = BOARD_TICKS_MASK;
-  SYST_CVR = 0;
-  SYST_CSR = 5; /* enabled, with the clock of the processor, without interrupts */
-  main();
-  board_exit();
+static void reset(void)
+{
+    uint32_t *word;
+    for (word = bss_start; word < bss_end; word++)
+        *word = 0;
+    SYST_RVR = BOARD_TICKS_MASK;
+    SYST_CVR = 0;
+    SYST_CSR = 5; /* enabled, with the clock of the processor, without interrupts */
+    main();
+    board_exit();
 }
 
 __attribute__((section(".vectors"), used)) static const uintptr_t vectors[] = {
-    (uintptr_t)stack_top, (uintptr_t)reset,
+    (uintptr_t)stack_top,
+    (uintptr_t)reset,
     (uintptr_t)board_fail, /* NMI */
     (uintptr_t)board_fail, /* HardFault */
 };

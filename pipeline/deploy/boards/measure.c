@@ -1,0 +1,83 @@
+/* Classifies images on a board, and measures the functions of digits.h.
+ *
+ * Reads images and writes results like ../c/host.c. After the answer to an image
+ * come the ticks, the bytes of stack and the bytes of other memory, 32 bits each.
+ *
+ * The ticks are those inside the functions: the loop that calls them is measured with
+ * empty functions, and subtracted. On AVR this file is compiled as C++, as Arduino does
+ * with a sketch.
+ */
+#include "board.h"
+#include "selftest.h"
+
+#define PAINTED 256 /* bytes of stack that are checked */
+#define PAINT 0xA5
+
+struct functions {
+    void (*begin)(digits_t *d);
+    void (*pixel)(digits_t *d, uint8_t grey);
+    void (*logits)(const digits_t *d, int32_t *logits);
+    uint8_t (*argmax)(const int32_t *logits);
+};
+
+static uint8_t image[DIGITS_PIXELS];
+static digits_t d;
+static int32_t logits[DIGITS_CLASSES];
+static uint8_t answer;
+
+/* Returns the ticks; stores the deepest byte of the stack that was used. */
+static uint32_t __attribute__((noinline)) classify(const struct functions *call,
+                                                   uint32_t *depth)
+{
+    uintptr_t end;
+    volatile uint8_t *painted;
+    uint32_t ticks;
+    uint16_t i;
+
+    BOARD_STACK(end);
+    painted = (volatile uint8_t *)(end - PAINTED);
+    for (i = 0; i < PAINTED; i++) {
+        painted[i] = PAINT;
+    }
+    ticks = board_ticks();
+    call->begin(&d);
+    for (i = 0; i < DIGITS_PIXELS; i++) {
+        call->pixel(&d, image[i]);
+    }
+    call->logits(&d, logits);
+    answer = call->argmax(logits);
+    ticks = (board_ticks() - ticks) & BOARD_TICKS_MASK;
+    for (i = 0; i < PAINTED; i++) {
+        if (painted[i] != PAINT) {
+            break;
+        }
+    }
+    *depth = (uint32_t)PAINTED - i;
+    return ticks;
+}
+
+int main(void)
+{
+    const struct functions real = {digits_begin, digits_pixel, digits_logits,
+                                   digits_argmax};
+    const struct functions empty = {empty_begin, empty_pixel, empty_logits,
+                                    empty_argmax};
+    uint32_t figures[3]; /* ticks, stack, other memory */
+    uint8_t result = digits_selftest(&d);
+
+    board_write(&result, sizeof result);
+    result = digits_argmax(logits); /* all are 0 */
+    board_write(&result, sizeof result);
+    figures[2] = sizeof d + sizeof logits;
+    while (board_read(image, sizeof image)) {
+        const uint32_t loop = classify(&empty, &figures[1]);
+
+        figures[0] = classify(&real, &figures[1]) - loop;
+        digits_pixel(&d, 255); /* one too many, which must not change the sums */
+        board_write(d.sum, sizeof d.sum);
+        board_write(logits, sizeof logits);
+        board_write(&answer, sizeof answer);
+        board_write(figures, sizeof figures);
+    }
+    return 0;
+}
