@@ -10,7 +10,8 @@ These settings print one result instead: neuron= shows how a neuron computes its
 an image, weight= the history of a parameter, against= a comparison with another
 network, and arrays=true the four arrays as NumPy summarizes them, with the path of the
 file with all values. The results of the first three are also written to
-outputs/answers/.
+outputs/answers/. After python -m pipeline.export, integers=true together with neuron=
+shows the sum in integers, as a microcontroller computes it, beside the sum in floats.
 """
 
 # `python pipeline/train.py` would import this module in place of Python's `inspect`.
@@ -62,7 +63,9 @@ def inspect(cfg: InspectConfig) -> None:
         print(f"all values  {displayed(trained.path)}")
         return
     dataset = load_training_data(trained)
-    if neurons:
+    if neurons and cfg.integers:
+        _explain_integers(cfg, neurons, trained, dataset)
+    elif neurons:
         _explain_neurons(cfg, neurons, trained, dataset)
     elif location:
         _show_weight(location, trained, dataset)
@@ -151,6 +154,49 @@ def _explain_neurons(
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
     print(f"\nfiles  {displayed(folder)}")
     print(next_steps({command: "shows its history"}))
+
+
+def _explain_integers(
+    cfg: InspectConfig, neurons: list[str], trained: "TrainedModel", dataset: "Dataset"
+) -> None:
+    """Print how neurons compute their sums in integers, and write all terms."""
+    from pipeline import datasets, deploy, interpret
+    from pipeline.evaluation import read_input
+
+    spec = datasets.spec(trained.dataset)
+    path, network, metadata = deploy.find_export(
+        outputs_dir() / "export",
+        weights_sha256=trained.sha256,
+        bits=None if cfg.integers is True else int(cfg.integers),
+        command=command_line("export", run=cfg.run, model=cfg.model),
+    )
+    image, prepare = str(cfg.image or 0), spec.prepared_as_mnist
+    input_image = read_input(image, dataset, prepare=prepare)
+    pixels = input_image.prepared.image
+    in_floats = interpret.pre_activations(trained.network, pixels)
+    sums = deploy.integer_sums(network, pixels, in_floats)
+    text = f"Integers: {displayed(path)}, {network.bits} bits per weight of layer_1."
+    if epochs := metadata.get("finetune"):
+        plural = "" if epochs == 1 else "s"
+        text += (
+            f" The network was fine-tuned for {epochs} epoch{plural} before its "
+            "weights were rounded. The floats are those of the network before "
+            "fine-tuning, so the weights differ by more than the rounding."
+        )
+    print(input_image.describe(spec), wrap(text, indent=0), "", sep="\n")
+    print(deploy.integer_worksheets(sums, neurons, spec, bits=network.bits))
+    folder = outputs_dir() / "answers" / "integers"
+    with atomic_folder(folder) as partial:
+        deploy.write_integer_terms([sums[name] for name in neurons], partial)
+    command = command_line(
+        "inspect",
+        f"neuron={neurons[0]}",
+        f"image={image}",
+        run=cfg.run,
+        model=cfg.model,
+    )
+    print(f"\nfiles  {displayed(folder)}")
+    print(next_steps({command: "shows the floats alone"}))
 
 
 def _show_weight(

@@ -27,12 +27,13 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # are questions to `inspect`, whose answers are in another folder.
 NO_PARAMS = {"run", "model", "tracking", "resume", "reproduce", "server", "image"}
 NO_PARAMS |= {"run_name", "experiment_name", "workers", "executor", "again", "trials"}
-NO_PARAMS |= {*QUESTION_KEYS}
+NO_PARAMS |= {*QUESTION_KEYS, "integers"}
 
 # A new colour in a plot must repeat only the stage whose outputs contain the plot; the
 # plots of train are not outputs. Stages that read other data sets do not plot them.
 WITHOUT = dict.fromkeys(STAGES, sources.NO_RESULT | {"plots/data"})
 WITHOUT |= {"data": sources.NO_RESULT, "train": sources.NO_WEIGHTS}
+WITHOUT["inspect"] |= {"deploy"}  # integers= is part of a question
 NO_OUTPUT = {".py", ".md", ".txt"}  # texts for people, and templates of printed texts
 
 

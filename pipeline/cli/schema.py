@@ -6,7 +6,7 @@ The defaults are in `conf/config.yaml`; `config.validate` applies these models.
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipeline.files import printable
 
@@ -25,6 +25,12 @@ def _server(value: str | None) -> str | None:
     from pipeline.tracking import server_address
 
     return server_address(value)
+
+
+def _integers(value: object) -> object:
+    if isinstance(value, bool) or value in (8, 4, 2, 1):
+        return value
+    raise ValueError("must be true, false or a width: 8, 4, 2 or 1")
 
 
 DatasetName = Annotated[str, AfterValidator(_dataset)]
@@ -146,19 +152,22 @@ class InspectConfig(ModelConfig, RecordedConfig):
     main_key = "neuron"
     neuron: Text | None
     image: int | Text | None
+    integers: Annotated[bool | int, BeforeValidator(_integers)]
     weight: Text | None
     arrays: bool
     against: Text | None
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
-        """Refuse two networks, two questions, and an image without a question."""
+        """Refuse two networks, two questions, and options of neuron= without it."""
         messages = super().conflicts(values)
         questions = [key for key in QUESTION_KEYS if values.get(key)]
         if len(questions) > 1:
             messages.append(f"{', '.join(questions)} cannot be combined: use one")
         if values.get("image") is not None and not values.get("neuron"):
             messages.append("image needs a neuron: add neuron=N11, or leave it out")
+        if values.get("integers") and not values.get("neuron"):
+            messages.append("integers needs a neuron: add neuron=N11, or leave it out")
         return messages
 
     @classmethod

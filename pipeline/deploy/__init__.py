@@ -3,6 +3,7 @@
 from pipeline.deploy.c_source import render_source, write_source
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.emulators import check_on_emulators
+from pipeline.deploy.exported import find_export
 from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.host import check_on_host
 from pipeline.deploy.integers import IntegerNetwork
@@ -17,4 +18,9 @@ from pipeline.deploy.text import (
     differences,
     figures,
     summary,
+)
+from pipeline.deploy.worksheet import (
+    integer_sums,
+    integer_worksheets,
+    write_integer_terms,
 )

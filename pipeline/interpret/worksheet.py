@@ -21,7 +21,7 @@ from pipeline.terminal import table, wrap
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
 
 
-def rounded(value: float, decimals: int = 4) -> Decimal:
+def rounded(value: float | Decimal, decimals: int = 4) -> Decimal:
     """Round a value to a `Decimal`; sums of decimals are exact."""
     return Decimal(f"{value:z.{decimals}f}")  # z: never -0.0000
 
@@ -172,18 +172,13 @@ def softmax_worksheet(logits: Float[np.ndarray, "10"], spec: DatasetSpec) -> str
     """Return the steps from ten sums to ten probabilities, which add up to 100%."""
     z = [rounded(logit) for logit in logits]
     powers = [rounded(np.exp(float(value - max(z))), 6) for value in z]
-    exact = softmax(logits) * 10**4
-    shares = [int(share) for share in exact]
-    # The largest remainders get a unit each until the sum is 100%, so the error of
-    # every probability is less than a unit (largest remainder method).
-    for k in np.argsort(shares - exact, kind="stable")[: 10**4 - sum(shares)]:
-        shares[k] += 1
+    shares = probabilities(logits)
     rows = []
     for k, name in enumerate(spec.class_names):
-        numbers = f"{z[k]:,}", f"{powers[k]}", f"{shares[k] / 100:.2f}%"
+        numbers = f"{z[k]:,}", f"{powers[k]}", f"{shares[k]}%"
         answer = "the answer" if k == z.index(max(z)) else ""
         rows.append([name, neuron_name(2, k), *numbers, answer])
-    rows.append(["sum", "", "", f"{sum(powers)}", f"{sum(shares) / 100:.2f}%", ""])
+    rows.append(["sum", "", "", f"{sum(powers)}", f"{sum(shares)}%", ""])
     columns = [spec.noun, "neuron", "z", "e^(z - max)", "probability", ""]
     text = (
         f"Softmax: e^(z - max) of each {spec.noun}, with max = {max(z):,}, is "
@@ -191,3 +186,14 @@ def softmax_worksheet(logits: Float[np.ndarray, "10"], spec: DatasetSpec) -> str
     )
     grid = table(columns, rows, left=[spec.noun, "neuron", ""])
     return f"{wrap(text, indent=0)}\n{grid}"
+
+
+def probabilities(logits: Float[np.ndarray, "10"]) -> list[Decimal]:
+    """Return the softmax in percent, rounded so that the sum is exactly 100%."""
+    exact = softmax(logits) * 10**4
+    shares = [int(share) for share in exact]
+    # The largest remainders get a unit each until the sum is 100%, so the error of
+    # every probability is less than a unit (largest remainder method).
+    for k in np.argsort(shares - exact, kind="stable")[: 10**4 - sum(shares)]:
+        shares[k] += 1
+    return [rounded(Decimal(share) / 100, 2) for share in shares]

@@ -1,0 +1,167 @@
+"""The printed numbers are read again and recomputed with integers and decimals."""
+
+import csv
+import re
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from pipeline import ConfigError, UserError, deploy
+from pipeline.cli import InspectConfig, defaults, validate
+from pipeline.datasets import spec
+from pipeline.deploy import worksheet
+from pipeline.deploy.quantized import INTEGERS_FILE
+from pipeline.interpret import pre_activations
+from pipeline.model import save_model
+
+MNIST = spec("mnist")
+NUMBER = re.compile(r"[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:E-\d+)?")
+
+
+def numbers(text):
+    return [Decimal(number.replace(",", "")) for number in NUMBER.findall(text)]
+
+
+def sums_of(model, image):
+    in_floats = pre_activations(model.trained.network, image)
+    return deploy.integer_sums(model.integers, image, in_floats)
+
+
+@pytest.fixture(params=deploy.WIDTHS)
+def worksheets(request, quantized, mnist):
+    """The sums of all neurons for two images, the rows of their tables, the steps."""
+    model = quantized(request.param)
+    results = []
+    for image in mnist.test.images[:2]:
+        for neuron in sums_of(model, image).values():
+            lines = worksheet.sum_worksheet(neuron, MNIST).splitlines()
+            assert max(map(len, lines)) <= 80
+            end = next(k for k, line in enumerate(lines) if re.match("[yz] ", line))
+            rows = [numbers(line.split(maxsplit=1)[1]) for line in lines[3 : end + 1]]
+            results.append((neuron, rows, [numbers(line) for line in lines[end + 2 :]]))
+    return model.integers, results
+
+
+def test_the_printed_terms_add_up_in_floats_and_in_integers(worksheets):
+    for neuron, (*terms, rest, bias, total), _ in worksheets[1]:
+        for _, _, product, q, x, integer, difference in terms:
+            assert q * x == integer
+            assert neuron.value(int(integer)) - product == difference
+        columns = [[term[k] for term in terms] for k in (2, 5, 6)]
+        for column, *others, result in zip(columns, rest, bias, total, strict=True):
+            assert sum(column) + sum(others) == result
+        assert float(total[0]) == pytest.approx(neuron.in_floats.z, abs=6e-5)
+
+
+def test_each_step_follows_from_the_printed_numbers(worksheets, mnist):
+    network, results = worksheets
+    sums = network.sums(mnist.test.images[:2])
+    outputs, logits = network.activations(sums), network.logits(sums)
+    expected = np.concatenate([sums, logits], axis=1).ravel()
+    assert [neuron.total for neuron, _, _ in results] == expected.tolist()
+    hidden = []
+    for _, (*_, (z, total, difference)), (scale, comparison, *others) in results:
+        unit = scale[-1]
+        value = Decimal(f"{total * unit:z.4f}")
+        assert comparison == [total, unit, value, value, z, difference]
+        assert value - z == difference
+        if not others:
+            assert float(unit) == pytest.approx(network.scale_2, rel=1e-7)
+            continue
+        assert scale[1] == 255 and f"{scale[0] / 255:.7e}" == f"{unit:.7e}"
+        relu, (n, r, positive, r_again, n_again, shifted), clamp, output, last = others
+        assert relu == [0, total, positive] and positive == max(0, total)
+        assert (r, n) == (r_again, n_again) and shifted == (positive + r) // 2**n
+        h = min(Decimal(255), shifted)
+        assert clamp[:3] == [255, shifted, h]
+        value = Decimal(f"{h * 2**n * unit:z.4f}")
+        assert output == [h, 2, n, unit, value, 0, max(Decimal(0), z)]
+        assert last == [value, output[-1], value - output[-1]]
+        hidden.append(int(h))
+    assert hidden == outputs.ravel().tolist()
+
+
+def test_the_answers_are_the_highest_probability_and_the_first_highest_logit(
+    quantized, mnist
+):
+    model = quantized(1)
+    images = mnist.test.images[:300]
+    integers, floats = model.integers.classify(images), model.float_answers
+    different = int(np.flatnonzero(integers != floats)[0])
+    for row in (0, different):
+        sums = sums_of(model, images[row])
+        logits = [sums[f"N2{k}"] for k in range(1, 11)]
+        lines = worksheet.answer_worksheet(logits, MNIST).splitlines()[-10:]
+        answers = {name: k for k, line in enumerate(lines)
+                   if (name := line.split()[-1]).isalpha()}  # fmt: skip
+        both = floats[row] == integers[row]
+        expected = {"floats": floats[row], "integers": integers[row]}
+        assert answers == ({"both": floats[row]} if both else expected)
+        for line, logit in zip(lines, logits, strict=True):
+            z, share, total, value, difference = numbers(line.split(maxsplit=2)[2])
+            assert total == logit.total and value == logit.value(logit.total)
+            assert value - z == difference and 0 <= share <= 100
+        assert max(map(len, lines)) <= 80
+
+
+@pytest.fixture
+def exported(quantized, trained_on_few, project):
+    """A workspace with a network and its exports with 8 and with 2 bits."""
+    path, trained = project.trained("model.safetensors"), trained_on_few()
+    assert save_model(path, trained.network, {}) == trained.sha256
+    for bits in (8, 2):
+        folder = project.outputs / "export" / f"{bits}bit"
+        quantized(bits).save(folder / INTEGERS_FILE)
+    return project
+
+
+def test_inspect_explains_the_widest_or_the_selected_integers(exported):
+    text = exported.call("inspect", neuron="N28,N15", image=0, integers=True)
+    assert "8bit/integers.safetensors, 8 bits" in " ".join(text.split())
+    assert "-127 to 127" in text and "fine-tuned for 1 epoch before" in text
+    assert max(map(len, text.splitlines())) <= 80 + len(str(exported.outputs))
+    with (exported.outputs / "answers/integers/terms.csv").open() as stream:
+        rows = [*csv.DictReader(stream)]
+    assert len(rows) == 21 + 785
+    for neuron in ("N28", "N15"):
+        products = [int(r["integer_product"]) for r in rows if r["neuron"] == neuron]
+        assert re.search(rf"^[yz] .* {sum(products):,} +[+-]", text, re.MULTILINE)
+    text = exported.call("inspect", neuron="all", integers=2)
+    assert "2bit/integers.safetensors, 2 bits" in " ".join(text.split())
+    assert text.count("in floats and in integers") == 30
+    assert "steps of the scale, -1, 0 or 1" in text
+
+
+def test_an_export_that_does_not_fit_is_refused_with_the_remedy(
+    exported, trained_on_few
+):
+    other = exported.outputs / "other.safetensors"
+    save_model(other, trained_on_few(seed=2).network, {})
+    for keys, message in (
+        ({"integers": 4}, r"width in .*export \(8, 2\), got 4: .*export bits=4 writes"),
+        (
+            {"integers": True, "model": str(other)},
+            "export belongs to another network: run python -m pipeline.export "
+            f"model={other} again",
+        ),
+    ):
+        with pytest.raises(UserError, match=message):
+            exported.call("inspect", neuron="N11", **keys)
+    (exported.outputs / "export").rename(exported.outputs / "moved")
+    missing = r"integers\.safetensors is missing: python -m pipeline\.export writes it"
+    with pytest.raises(FileNotFoundError, match=missing):
+        exported.call("inspect", neuron="N11", integers=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"integers": True}, "integers needs a neuron: add neuron=N11, or leave it"),
+        ({"integers": 3, "neuron": "N11"}, "must be true, false or a width: 8, 4, 2"),
+        ({"integers": "yes", "neuron": "N11"}, "must be true, false or a width"),
+    ],
+)
+def test_invalid_values_of_integers_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        validate(InspectConfig, defaults() | values)
