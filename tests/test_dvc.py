@@ -27,14 +27,15 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # are questions to `inspect`, whose answers are in another folder.
 NO_PARAMS = {"run", "model", "tracking", "resume", "reproduce", "server", "image"}
 NO_PARAMS |= {"run_name", "experiment_name", "workers", "executor", "again", "trials"}
-NO_PARAMS |= {*QUESTION_KEYS, "integers"}
+NO_PARAMS |= {*QUESTION_KEYS, "integers", "verify"}
 
 # A new colour in a plot must repeat only the stage whose outputs contain the plot; the
 # plots of train are not outputs. Stages that read other data sets do not plot them.
 WITHOUT = dict.fromkeys(STAGES, sources.NO_RESULT | {"plots/data"})
 WITHOUT |= {"data": sources.NO_RESULT, "train": sources.NO_WEIGHTS}
 WITHOUT["inspect"] |= {"deploy"}  # integers= is part of a question
-NO_OUTPUT = {".py", ".md", ".txt"}  # texts for people, and templates of printed texts
+# Texts for people, templates of printed texts, and programs that only check.
+NO_OUTPUT = {".py", ".pyc", ".md", ".txt", ".c", ".h", ".ld"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -56,9 +57,9 @@ def test_hyperparameters_are_the_params_of_train():
 def test_deps_are_the_files_on_which_the_results_depend(stage):
     deps = {dep for dep in STAGES[stage]["deps"] if dep.startswith("pipeline/")}
     modules = {*sources.source_files(f"pipeline.{stage}", without=WITHOUT[stage])}
-    # The files of the page are part of the module beside them.
+    # The files of the page and the templates of the C code belong to modules above.
     folders = {path.parent for path in modules} - {ROOT / "pipeline"}
-    others = {p for folder in folders for p in folder.iterdir() if p.is_file()}
+    others = {p for folder in folders for p in folder.rglob("*") if p.is_file()}
     files = modules | {path for path in others if path.suffix not in NO_OUTPUT}
     assert deps == {path.relative_to(ROOT).as_posix() for path in files}
 
@@ -150,7 +151,7 @@ def test_repro_runs_changed_stages_only_and_restores_earlier_results(repository)
     repository.set("hidden", 10)
     changed = repository("dvc", "repro")
     assert "Stage 'data' didn't change, skipping" in changed
-    for stage in ("train", "evaluate", "inspect"):
+    for stage in ("train", "evaluate", "inspect", "export"):
         assert f"Running stage '{stage}'" in changed
     assert repository.training()[0] != model
     (difference,) = json.loads(repository("dvc", "params", "diff", "--json")).values()

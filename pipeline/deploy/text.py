@@ -84,13 +84,15 @@ def differences(model: QuantizedModel, checks: Sequence[Check]) -> list[str]:
 
 
 def describe_silent_neurons(models: Sequence[QuantizedModel]) -> str:
-    """Return a line for each width that names the neurons whose output is always 0."""
-    lines = []
+    """Return lines that name the neurons whose output is always 0; "" for none."""
+    widths: dict[str, list[str]] = {}  # of each list of neurons
     for model in models:
         names = [neuron_name(1, j) for j in model.silent_neurons]
         if names:
             more = f" and {len(names) - MAX_NAMED:,} more" * (len(names) > MAX_NAMED)
             listed = ", ".join(names[:MAX_NAMED]) + more
-            text = f"with {bits_text(model.integers.bits)}, never above 0 for a"
-            lines.append(wrap(f"{listed}: {text} training image"))
-    return "\n".join(lines)
+            widths.setdefault(listed, []).append(bits_text(model.integers.bits))
+    return "\n".join(
+        wrap(f"{listed}: 0 for every training image ({', '.join(names)})")
+        for listed, names in widths.items()
+    )

@@ -16,13 +16,8 @@ from pipeline.paths import PACKAGE, ROOT
 # Modules and packages that do not change results: settings, recording, printed text.
 NO_RESULT = frozenset(
     {"cli", "paths", "sweeps", "terminal", "tracking"}
-    | {
-        "deploy/text",
-        "evaluation/text",
-        "interpret/text",
-        "model/export",
-        "training/terminal",
-    }
+    | {"evaluation/text", "interpret/text", "model/export", "training/terminal"}
+    | {"deploy/text", "deploy/host", "deploy/emulators"}  # checks of what was written
     | {"training/context", "training/interrupt", "training/reproduction"}
     | {"training/description", "training/identity", "training/recorder"}
 )
