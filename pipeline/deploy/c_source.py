@@ -4,12 +4,12 @@
 """
 
 import textwrap
-from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Integer, UInt8
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from pipeline import CLASSES, PIXELS, UserError
@@ -117,7 +117,9 @@ def _tables(network: IntegerNetwork) -> dict[str, Any]:
         "hidden": hidden,
         "per_byte": 8 // bits,
         "index_shift": index_shift,
-        "first_shift": f"({position}) << {bits // 2}" if bits > 1 else position,
+        "first_shift": f"(({position}) << {bits // 2})"
+        if bits > 1
+        else f"({position})",
         "code": CODES[bits],
         "position_t": f"uint_fast{16 if PIXELS * hidden < 2**16 else 32}_t",
         "table_bytes": len(packed),
@@ -154,7 +156,7 @@ def _selftest(model: QuantizedModel) -> dict[str, Any]:
     }
 
 
-def rows(matrix: np.ndarray) -> str:
+def rows(matrix: Integer[np.ndarray, "rows columns"]) -> str:
     """Format a matrix as an initialiser: each row in braces, wrapped at `WIDTH`."""
     lines = [
         textwrap.fill(
@@ -168,12 +170,12 @@ def rows(matrix: np.ndarray) -> str:
     return "\n".join(lines)
 
 
-def numbers(values: Iterable[int], *, form: str = "d", width: int = WIDTH) -> str:
+def numbers(values: Integer[np.ndarray, " n"], *, form: str = "d") -> str:
     """Format numbers as lines of an initialiser."""
-    text = " ".join(f"{int(value):{form}}," for value in values)
-    return textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    ")
+    text = " ".join(f"{value:{form}}," for value in values.tolist())
+    return textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
-def _image_row(row: np.ndarray) -> str:
+def _image_row(row: UInt8[np.ndarray, "28"]) -> str:
     """Format a row of an image in columns, which show the image."""
     return "    " + " ".join(f"{value:3d}," for value in row.tolist())

@@ -17,8 +17,8 @@ from pipeline.files import printable
 
 COMPILERS = (Tool("gcc", "gcc"), Tool("clang", "clang"))
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion")
-COMPILE_TIMEOUT = 600  # seconds; tables of 10,000 hidden neurons take half a minute
-RUN_TIMEOUT = 600  # seconds
+COMPILE_TIMEOUT = 600.0  # seconds; tables of 10,000 hidden neurons take half a minute
+RUN_TIMEOUT = 600.0  # seconds
 HEADER = 2  # bytes that c/host.c writes before the results of the images
 
 

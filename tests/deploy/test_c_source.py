@@ -1,0 +1,207 @@
+import ctypes
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline import CLASSES, PIXELS, UserError
+from pipeline.datasets import DatasetSpec
+from pipeline.datasets.registry import REGISTRY
+from pipeline.deploy import Outputs, render_source, write_source
+from pipeline.deploy.host import STRICT
+
+WHITE = np.full((1, 28, 28), 255, np.uint8)
+# Names that end comments and strings, start comments, trigraphs and formats, continue
+# a line, or are not ASCII.
+BAD_NAMES = (
+    "*/ #error 1",
+    "/*",
+    'a"b',
+    "\\",
+    "??/",
+    "%s%n",
+    "ä€",
+    "\n#error 2",
+    "**//",
+)
+
+
+@pytest.fixture
+def model(quantized):
+    return quantized(1, 5)
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    write_source(model, tmp_path)
+    return tmp_path
+
+
+def build(folder, *command):
+    subprocess.run(command, cwd=folder, check=True, text=True, stderr=subprocess.PIPE)
+
+
+@pytest.fixture
+def library(folder, model):
+    """The C code as a library that Python calls, and its type digits_t."""
+
+    class State(ctypes.Structure):
+        size = model.integers.hidden
+        _fields_ = [("sum", ctypes.c_int32 * size), ("next", ctypes.c_uint16)]
+
+    command = ["gcc", *STRICT, "-shared", "-fPIC", "digits.c", "selftest.c"]
+    build(folder, *command, "-o", "digits.so")
+    library = ctypes.CDLL(folder / "digits.so")
+    library.State = State
+    return library
+
+
+def feed(library, state, pixels):
+    for grey in pixels:
+        library.digits_pixel(ctypes.byref(state), ctypes.c_uint8(int(grey)))
+
+
+def begin(library):
+    state = library.State()
+    ctypes.memset(ctypes.byref(state), 0xA5, ctypes.sizeof(state))
+    library.digits_begin(ctypes.byref(state))
+    return state
+
+
+def logits_of(library, state):
+    logits = (ctypes.c_int32 * CLASSES)()
+    before = bytes(state)
+    library.digits_logits(ctypes.byref(state), logits)
+    assert bytes(state) == before
+    return list(logits)
+
+
+def check(library, state, model, image):
+    """Compare the sums and logits of an image with the reference."""
+    expected = Outputs.of(model.integers, image.reshape(1, 28, 28))
+    assert list(state.sum) == expected.sums[0].tolist()
+    assert logits_of(library, state) == expected.logits[0].tolist()
+
+
+@pytest.mark.parametrize("count", [0, 1, 400, 783])
+def test_missing_pixels_are_dark(count, library, model, mnist):
+    image = mnist.test.images[1].ravel()
+    state = begin(library)
+    feed(library, state, image[:count])
+    check(library, state, model, np.where(np.arange(PIXELS) < count, image, 0))
+
+
+def test_pixels_after_the_last_are_ignored(library, model):
+    state = begin(library)
+    feed(library, state, [255] * 70_000)  # more than 16 bits can count
+    check(library, state, model, WHITE)
+
+
+def test_two_images_can_be_computed_at_the_same_time(library, model, mnist):
+    images = mnist.test.images[:2].reshape(2, PIXELS)
+    states = [begin(library), begin(library)]
+    for pixels in images.T:
+        for state, grey in zip(states, pixels, strict=True):
+            feed(library, state, [grey])
+    for state, image in zip(states, images, strict=True):
+        check(library, state, model, image)
+
+
+def test_the_state_takes_four_bytes_for_a_neuron_and_two(library, model):
+    assert ctypes.sizeof(library.State) <= 4 * model.integers.hidden + 4
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_a_program_in_cpp_can_use_both_languages(compiler, folder):
+    (folder / "sketch.cpp").write_text(
+        '#include "selftest.h"\n'
+        "int main() { digits_t d; return digits_selftest(&d); }\n"
+    )
+    strict = ["-std=c++11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion"]
+    build(folder, "gcc", *STRICT, "-c", "digits.c", "selftest.c")
+    build(folder, compiler, *strict, "sketch.cpp", "digits.o", "selftest.o", "-o", "c")
+    sources = ["-x", "c++", "sketch.cpp", "digits.c", "selftest.c"]
+    build(folder, compiler, *strict, *sources, "-o", "cpp")
+    for program in ("c", "cpp"):
+        subprocess.run([folder / program], check=True)
+
+
+def run_example(folder, image):
+    return subprocess.run([folder / "example"], input=image, capture_output=True)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_names_of_a_data_set_are_only_text(compiler, model, tmp_path, monkeypatch):
+    names = tuple(BAD_NAMES[label % len(BAD_NAMES)] for label in range(CLASSES))
+    name = "/data/*/\n#error 3"
+    spec = DatasetSpec(name, read=lambda folder: None, class_names=names)
+    monkeypatch.setitem(REGISTRY, name, spec)
+    metadata = {"dataset": name, "seed": "*/\n#error 4"}
+    write_source(
+        replace(model, trained=replace(model.trained, metadata=metadata)), tmp_path
+    )
+    for source in ("digits.c", "selftest.c"):
+        build(tmp_path, compiler, *STRICT, "-c", source)
+    build(tmp_path, compiler, *STRICT, "example.c", "digits.o", "-o", "example")
+    run = run_example(tmp_path, (tmp_path / "image0.bin").read_bytes())
+    lines = run.stdout.decode().splitlines()
+    answer = int(model.answers[0])
+    assert lines[-1] == f"answer: {names[answer]}".replace("\n", "\ufffd")
+    logits = [int(line.split()[-1]) for line in lines[:-1]]
+    expected = Outputs.of(model.integers, model.dataset.test.images[:1])
+    assert logits == expected.logits[0].tolist()
+
+
+def test_the_example_prints_what_its_comment_says(folder):
+    build(folder, "gcc", *STRICT, "example.c", "digits.c", "-o", "example")
+    image = (folder / "image0.bin").read_bytes()
+    printed = run_example(folder, image).stdout.decode()
+    comment = "".join(f" *     {line}\n" for line in printed.splitlines())
+    assert comment in (folder / "example.c").read_text()
+    short = run_example(folder, image[:100])
+    assert short.returncode == 1
+    assert short.stderr == b"error: an image has 784 bytes, got 100\n"
+
+
+@pytest.mark.parametrize(("bits", "largest"), [(8, 41), (4, 83), (1, 334)])
+def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
+    bits, largest, quantized, tmp_path
+):
+    if not shutil.which("avr-gcc"):
+        pytest.skip("avr-gcc is missing: apt-get install gcc-avr avr-libc")
+    model = quantized(bits, 2)
+    command = ["avr-gcc", "-mmcu=atmega1284p", "-Os", *STRICT, "-c", "digits.c"]
+    for hidden in (largest, largest + 1):
+        q1 = np.ones((hidden, PIXELS), np.int8)
+        zeros = np.zeros(hidden)
+        network = replace(
+            model.integers,
+            q1=q1,
+            b1q=zeros.astype(np.int32),
+            shift=zeros.astype(np.uint8),
+            q2=np.ones((CLASSES, hidden), np.int8),
+            scale_1=zeros,
+        )
+        write_source(replace(model, integers=network), tmp_path)
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert ("weights_1 is too large for this core" in run.stderr) == (
+            hidden > largest
+        )
+        assert bool(run.returncode) == (hidden > largest)
+
+
+def test_more_neurons_than_16_bits_count_are_refused(quantized):
+    model = quantized(1, 5)
+    zero = np.zeros(2**16)
+    network = replace(
+        model.integers,
+        q1=np.broadcast_to(np.int8(1), (2**16, PIXELS)),
+        b1q=zero.astype(np.int32),
+        shift=zero.astype(np.uint8),
+        q2=np.broadcast_to(np.int8(1), (CLASSES, 2**16)),
+        scale_1=zero,
+    )
+    with pytest.raises(UserError, match="hidden must be <= 65535 for C code"):
+        render_source(replace(model, integers=network))

@@ -1,0 +1,153 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline import PIXELS, UserError
+from pipeline.deploy import Outputs, check_on_host, probe_images, write_source
+from pipeline.deploy.host import run_on_host
+
+SANITIZERS = [
+    "-O1",
+    "-g",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+]
+# Rows of weights that begin inside a byte; 78,400 weights, whose positions need more
+# than 16 bits.
+SIZES = [(8, 1), (8, 33), (4, 5), (2, 7), (1, 5), (1, 100)]
+MORE_SIZES = [(b, h) for b in (8, 4, 2, 1) for h in (1, 2, 3, 6, 9, 16, 17, 32, 33, 41)]
+
+
+@pytest.fixture
+def written(quantized, tmp_path):
+    """Return a function that writes the C code of a network; it returns the network."""
+
+    def write(bits, hidden=20):
+        model = quantized(bits, hidden)
+        write_source(model, tmp_path)
+        return model
+
+    return write
+
+
+def probes(network):
+    return probe_images(network, generator=np.random.default_rng(2))
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2, 1])
+def test_all_test_images_and_probes_give_the_same_integers(
+    bits, written, mnist, tmp_path
+):
+    network = written(bits).integers
+    images = np.concatenate([mnist.test.images, probes(network)])
+    checks = check_on_host(tmp_path, network, images)
+    assert [check.difference for check in checks] == ["", ""]
+    assert [check.images for check in checks] == [len(images)] * 2
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize(("bits", "hidden"), SIZES)
+def test_the_sanitizers_report_nothing(bits, hidden, compiler, written, tmp_path):
+    network = written(bits, hidden).integers
+    images = probes(network)[::3]
+    expected = Outputs.of(network, images)
+    options = {"options": SANITIZERS}
+    assert run_on_host(compiler, tmp_path, images, expected, **options) == ""
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("bits", "hidden"), MORE_SIZES)
+def test_other_sizes_give_the_same_integers(bits, hidden, written, tmp_path):
+    network = written(bits, hidden).integers
+    images = probes(network)
+    expected = Outputs.of(network, images)
+    options = {"options": SANITIZERS}
+    assert run_on_host("gcc", tmp_path, images, expected, **options) == ""
+
+
+def difference(folder, network):
+    """Return the difference of the C code in a folder from the reference."""
+    images = probes(network)
+    options = {"options": ["-O1", "-Wno-error"]}
+    return run_on_host("gcc", folder, images, Outputs.of(network, images), **options)
+
+
+MUTANTS = {
+    "the output is not clamped": (8, "> 255 ? 255 :", "> 255 ? (uint8_t)output :"),
+    "the shift rounds down": (8, "(((uint32_t)1 << shift) >> 1)", "0"),
+    "the shift rounds up": (8, "(((uint32_t)1 << shift) >> 1)", "(1u << shift) - 1"),
+    "half is 1 too low": (8, "<< shift) >> 1)", "<< shift) >> 1) - 1"),
+    "a sum has 16 bits": (8, "((uint32_t)sum", "((uint16_t)sum"),
+    "negative sums are not 0": (8, "if (sum <= 0)", "if (0)"),
+    "the last pixel is dropped": (8, "PIXELS) {", "PIXELS - 1) {"),
+    "pixel 785 is added": (8, "d->next >= ", "d->next > "),
+    "grey level 1 is dark": (8, "grey == 0", "grey <= 1"),
+    "dark pixels are not counted": (4, "d->next++", "d->next += grey > 0"),
+    "the biases of layer_1 are missing": (8, "READ_INT32(&biases_1[j])", "0"),
+    "the biases of layer_2 are missing": (8, "READ_INT32(&biases_2[k])", "0"),
+    "weights have no sign": (8, "READ_INT8(&row[j])", "(uint8_t)READ_INT8(&row[j])"),
+    "an image continues the previous one": (8, "d->next = 0;", ""),
+    "the last class is never the answer": (
+        8,
+        "k = 1; k < DIGITS_CLASSES",
+        "k = 1; k < 9",
+    ),
+    "of equal logits, the last wins": (8, "] > logits", "] >= logits"),
+    "the first half of a byte comes last": (4, "packed & 15", "packed >> 4"),
+    "zero is not in the middle": (4, " - 8)", " - 7)"),
+    "rows begin at a byte": (1, "packed >> (position & 7)", "packed"),
+    "-1 is not subtracted": (2, "d->sum[j] -= grey;", ""),
+    "the signs are exchanged": (1, "packed & 1", "~packed & 1"),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_change_of_the_code_is_a_difference(mutant, written, tmp_path):
+    bits, original, changed = MUTANTS[mutant]
+    network = written(bits).integers
+    path = tmp_path / "digits.c"
+    before, after = path.read_text().split(original)  # it occurs once
+    path.write_text(before + changed + after)
+    assert difference(tmp_path, network)
+
+
+def plus_one(array, *index):
+    changed = array.copy()
+    changed[index] += 1 if changed[index] < 127 else -1
+    return changed
+
+
+@pytest.mark.parametrize("constant", ["q1", "b1q", "shift", "q2", "b2q"])
+def test_a_change_of_a_constant_is_a_difference(constant, written, mnist, tmp_path):
+    model = written(8)
+    array = getattr(model.integers, constant)
+    index = [0] * array.ndim
+    if constant == "q1":  # the first pixel is 0 in all images
+        assert not mnist.test.images.reshape(-1, PIXELS)[:, 0].any()
+    changed = replace(model.integers, **{constant: plus_one(array, *index)})
+    write_source(replace(model, integers=changed), tmp_path)
+    assert difference(tmp_path, model.integers)
+
+
+def test_a_damaged_selftest_image_is_a_difference(written, tmp_path):
+    network = written(8).integers
+    path = tmp_path / "selftest.c"
+    path.write_text(path.read_text().replace(" 254,", " 253,", 1))
+    assert difference(tmp_path, network) == "the self-test returned 1, not 0"
+
+
+def test_a_missing_compiler_is_named(written, tmp_path, monkeypatch):
+    network = written(8).integers
+    monkeypatch.setenv("PATH", str(tmp_path))
+    gcc, clang = check_on_host(tmp_path, network, probes(network)[:1])
+    assert gcc.skipped == "not installed: apt-get install gcc"
+    assert clang.name == "C code, clang" and not clang.images
+
+
+def test_the_message_of_a_failing_compiler_is_quoted(written, tmp_path):
+    network = written(8).integers
+    path = tmp_path / "digits.c"
+    path.write_text(path.read_text().replace("uint_fast16_t j;", "uint_fast16_t j"))
+    with pytest.raises(UserError, match=r"digits.c:\d+:\d+: error: expected"):
+        check_on_host(tmp_path, network, probes(network)[:1])
