@@ -11,13 +11,14 @@ The same answers are the test images to which the integers give the same answer 
 network in floats, right or wrong. bytes are the size of the weights and biases.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
-from pipeline.cli import ExportConfig, stage
+from pipeline.cli import Command, ExportConfig, stage, validate
 from pipeline.paths import displayed, outputs_dir, store_dir
-from pipeline.terminal import command_line, next_steps, progress, status
+from pipeline.terminal import command_line, next_steps, progress, status, wrap
 
 if TYPE_CHECKING:
     from pipeline.deploy import Check, QuantizedModel
@@ -31,23 +32,22 @@ FIGURES = (
 
 def export(cfg: ExportConfig) -> None:
     """Load a network, convert it to integers, check, write and record the result."""
+    if cfg.bits == "all" or cfg.sweep:
+        _export_several(cfg, [cfg.bits])
+        return
     outputs, store = outputs_dir(), store_dir()
     with status("loading the network"):
         from pipeline import deploy, files, tracking
         from pipeline.training import load_training_data, select_trained_model
 
         trained = select_trained_model(run=cfg.run, model=cfg.model)
-    dataset = load_training_data(trained)
-    models = [
-        deploy.QuantizedModel.of(
-            trained,
-            dataset,
-            bits=bits,
-            finetuning_epochs=cfg.finetune,
-            track=progress(f"fine-tuning with {deploy.bits_text(bits)}"),
-        )
-        for bits in (deploy.WIDTHS if cfg.bits == "all" else [cfg.bits])
-    ]
+    model = deploy.QuantizedModel.of(
+        trained,
+        load_training_data(trained),
+        bits=cfg.bits,
+        finetuning_epochs=cfg.finetune,
+        track=progress(f"fine-tuning with {deploy.bits_text(cfg.bits)}"),
+    )
     with (
         tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
@@ -55,40 +55,118 @@ def export(cfg: ExportConfig) -> None:
         status("writing and checking the files"),
         files.atomic_folder(outputs / "export") as folder,
     ):
-        folders, checks, problems = [], [], []
-        for model in models:
-            name = f"{model.integers.bits}bit"
-            folders.append(folder / name if len(models) > 1 else folder)
-            folders[-1].mkdir(exist_ok=True)
-            checks.append(deploy.export_model(model, folders[-1], verify=cfg.verify))
-            problems += deploy.differences(model, checks[-1])
-        if problems:
+        checks = deploy.export_model(model, folder, verify=cfg.verify)
+        if problems := deploy.differences(model, checks):
             problems = ["the implementations differ; nothing was written", *problems]
             raise UserError("\n  ".join(problems))
-        for model, part, results in zip(models, folders, checks, strict=True):
-            paths = [path for path in sorted(part.iterdir()) if path.is_file()]
-            run.log_files(f"export/{model.integers.bits}bit", paths)
-            _record(model, results, run)
-    print(f"\n{deploy.summary(models)}\n")
-    print(f"{deploy.describe_checks(models, checks)}\n")
-    if measured := deploy.figures(models, checks):
-        print(f"{measured}\n\n{FIGURES}\n")
-    if silent := deploy.describe_silent_neurons(models):
-        print(f"{silent}\n")
+        _record(deploy.report(model), checks, sorted(folder.iterdir()), run)
+    print(f"\n{deploy.summary([model])}\n")
+    _print_checks([model], [checks])
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
     print(next_steps({command: "explains the network"}))
 
 
-def _record(model: "QuantizedModel", checks: Sequence["Check"], run: "Run") -> None:
+def export_widths(command: Command) -> None:
+    """Export the networks with each width of -m bits=8,4,2,1."""
+    widths = command.swept.get("bits", [command.values["bits"]])
+    values = [{**command.values, "bits": bits} for bits in widths]
+    configs = [validate(ExportConfig, each) for each in values]
+    _export_several(configs[0], [cfg.bits for cfg in configs])
+
+
+def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
+    """Export a network or all networks of a sweep, with each width, in workers."""
+    outputs, store = outputs_dir(), store_dir()
+    with status("loading the networks"):
+        from pipeline import deploy, files, tracking
+        from pipeline.sweeps.networks import read_networks
+        from pipeline.training import load_training_data, select_trained_model
+
+        run_id, sha256 = None, None
+        if cfg.sweep:
+            sweep, networks = read_networks(cfg.sweep, store=store)
+            run_id, name = sweep.run_id, sweep.tags["mlflow.runName"]
+        else:
+            trained = select_trained_model(run=cfg.run, model=cfg.model)
+            networks, name = [({}, trained)], trained.sha256[:8]
+            run_id, sha256 = trained.run_id, trained.sha256
+    widths = [*deploy.WIDTHS] if "all" in bits else dict.fromkeys(map(int, bits))
+    combinations = deploy.combine(networks, [*widths])
+    dataset = load_training_data(networks[0][1])
+    results: dict[deploy.Combination, deploy.Exported] = {}
+    failed: list[str] = []
+    with (
+        deploy.export_executor(
+            combinations, kind=cfg.executor, workers=cfg.workers
+        ) as executor,
+        tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
+            run_id=run_id, weights_sha256=sha256
+        ) as run,
+        files.atomic_folder(outputs / "export") as folder,
+    ):
+        for combination, result in deploy.export_combinations(
+            combinations,
+            dataset.path,
+            executor=executor,
+            finetuning_epochs=cfg.finetune,
+            verify=cfg.verify,
+        ):
+            if isinstance(result, str):
+                failed.append(f"{combination.name}: {result}")
+                continue
+            results[combination] = result
+            paths = result.write(folder / combination.folder)
+            child = run
+            if cfg.sweep and combination.trained.run_id:
+                child = run.reopen_child(combination.trained.run_id)
+            _record(result.report, result.checks, paths, child)
+        summary = f"{len(failed)} of {len(combinations)} exports failed"
+        message = f"{summary}: {'; '.join(failed)}"
+        if not results:
+            raise UserError(f"{message}; nothing was written")
+        results = {each: results[each] for each in combinations if each in results}
+        with status("drawing the plot"):
+            run.log_files("export", deploy.write_sizes(results, folder, title=name))
+        plot = run.link("plot", f"artifacts/export/{deploy.SIZES_PLOT}")
+        table = run.link("table", f"artifacts/export/{deploy.SIZES_TABLE}")
+        answer = deploy.answer(results)
+        run.describe_results({"Exports": f"{answer} ({plot}, {table})"})
+    print(f"\n{deploy.sizes_table(results)}\n")
+    if cfg.sweep:
+        print(f"{deploy.describe_all_checks(results)}\n")
+    else:
+        models = [each.model(c.trained, dataset) for c, each in results.items()]
+        _print_checks(models, [each.checks for each in results.values()])
+    print(f"{wrap(answer)}\n")
+    print(f"plot   {displayed(outputs / 'export' / deploy.SIZES_PLOT)}")
+    print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
+    if failed:
+        raise UserError(message)
+
+
+def _print_checks(
+    models: Sequence["QuantizedModel"], checks: Sequence[Sequence["Check"]]
+) -> None:
+    """Print the comparisons of each width, and what was measured."""
+    from pipeline import deploy
+
+    print(f"{deploy.describe_checks(models, checks)}\n")
+    if measured := deploy.figures(models, checks):
+        print(f"{measured}\n\n{FIGURES}\n")
+    if silent := deploy.describe_silent_neurons(models):
+        print(f"{silent}\n")
+
+
+def _record(
+    report: Mapping[str, Any], checks: Sequence["Check"], paths: list[Path], run: "Run"
+) -> None:
     """Record the results of a width; MLflow draws a bar for a value at step 0."""
     from pipeline.deploy import bits_text
 
-    name = f"export/{model.integers.bits}bit"
-    metrics: dict[str, float] = {
-        f"{name}/accuracy": model.accuracy,
-        f"{name}/same_answers": model.same_answers,
-    }
+    name = f"export/{report['bits']}bit"
+    run.log_files(name, paths)
+    metrics = {f"{name}/{key}": report[key] for key in ("accuracy", "same_answers")}
     tools: dict[str, str] = {}
     for check in checks:
         place = f"{name}/{check.platform}"
@@ -97,10 +175,10 @@ def _record(model: "QuantizedModel", checks: Sequence["Check"], run: "Run") -> N
     run.log_metrics(metrics, step=0)
     run.set_tags({f"version.{tool}": version for tool, version in tools.items()})
     link = run.link("files", f"artifacts/{name}")
-    title = f"Integers, {bits_text(model.integers.bits)}"
-    text = f"{model.accuracy:.2%}, {model.same_answers:.2%} the same answers, {link}"
-    run.describe_results({title: text})
+    title = f"Integers, {bits_text(report['bits'])}"
+    accuracy, same = f"{report['accuracy']:.2%}", f"{report['same_answers']:.2%}"
+    run.describe_results({title: f"{accuracy}, {same} the same answers, {link}"})
 
 
 if __name__ == "__main__":
-    stage(export, ExportConfig)
+    stage(export, ExportConfig, sweep=export_widths)

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline import ConfigError
 from pipeline.cli.config import defaults, experiments, read_experiment, validate
-from pipeline.cli.schema import Schema
+from pipeline.cli.schema import HYPERPARAMETERS, Schema
 from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, can_vary, parse_value
 
 Values = Mapping[str, Any]  # by key
@@ -49,9 +49,10 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
     flags, words = _parse_flags(arguments)
     typed, problems = _split(words, schema)
     experiment = typed.pop("experiment", None)
-    if not schema.only_sweeps and (flags.multirun or experiment):
-        rule = "are options of python -m pipeline.train only"
-        raise ConfigError(f"-m and experiment {rule}")
+    if flags.multirun and not schema.varied:
+        raise ConfigError("-m is an option of train and export only")
+    if experiment and schema.varied != HYPERPARAMETERS:
+        raise ConfigError("experiment is an option of python -m pipeline.train only")
     saved, is_sweep = read_experiment(experiment) if experiment else ({}, False)
     is_sweep |= flags.multirun
     texts = saved | typed
@@ -137,7 +138,7 @@ def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, list[str]]:
         elif not equals:
             hint = f"did you mean {schema.main_key}={word}?"
             problems.append(f"{word!r} is not of the form key=value; {hint}")
-        elif name == "experiment" and schema.only_sweeps and text not in experiments():
+        elif name == "experiment" and schema.varied and text not in experiments():
             names = " or ".join(experiments())
             problems.append(f"{name} must be {names}, got {text!r}")
         else:

@@ -52,11 +52,17 @@ class StageConfig(BaseModel):
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
     no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep refuses, and why
     only_sweeps: ClassVar[Iterable[str]] = ()  # keys that only a sweep uses
+    varied: ClassVar[Iterable[str]] = ()  # keys that -m can vary
+    networks: ClassVar[Iterable[str]] = ()  # keys that select networks
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
         """Return a message for each conflict, even if single values are invalid."""
-        return []
+        given = [key for key in cls.networks if values.get(key)]
+        if len(given) < 2:
+            return []
+        names = " and ".join(given[:2])
+        return [f"{names} both select a network: leave out one of them"]
 
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
@@ -85,6 +91,7 @@ class RecordedConfig(StageConfig):
 class TrainConfig(DataConfig, RecordedConfig):
     """Options of the stage train."""
 
+    varied = HYPERPARAMETERS
     no_sweep = {
         "reproduce": "takes one run: leave out -m or experiment",
         "resume": "has no effect in a sweep: use again=true to train again",
@@ -120,15 +127,9 @@ class TrainConfig(DataConfig, RecordedConfig):
 class ModelConfig(StageConfig):
     """Options of all stages that load a trained network."""
 
+    networks: ClassVar[Iterable[str]] = ("run", "model")
     run: Text | None
     model: Text | None
-
-    @classmethod
-    def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
-        """Refuse two networks."""
-        if values.get("run") and values.get("model"):
-            return ["run and model both select a network: leave out one of them"]
-        return []
 
 
 class EvaluateConfig(ModelConfig, RecordedConfig):
@@ -183,9 +184,23 @@ class ExportConfig(ModelConfig, RecordedConfig):
     """Options of the stage export."""
 
     main_key = "bits"
+    varied = ("bits",)
+    only_sweeps = ("workers", "executor")
+    networks = ("run", "model", "sweep")
     bits: Literal[8, 4, 2, 1, "all"]
     finetune: int | None = Field(ge=0, le=1000)
     verify: Literal["host", "all"]
+    sweep: Text | None
+    workers: int | None = Field(ge=1)
+    executor: Literal["local", "ray"]
+
+    @classmethod
+    def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
+        """Accept the options of sweeps for several exports without -m, too."""
+        reasons = super().ignored(values)
+        if values.get("bits") == "all" or values.get("sweep"):
+            reasons = {k: x for k, x in reasons.items() if k not in cls.only_sweeps}
+        return reasons
 
 
 class SyncConfig(StageConfig):

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import ConfigError
 from pipeline.cli.config import defaults, describe_default, explain_unknown_key
-from pipeline.cli.schema import HYPERPARAMETERS, Schema, contains
+from pipeline.cli.schema import Schema, contains
 
 MAX_VALUES = 100_000  # the settings of a sweep
 INTERVAL = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
@@ -32,7 +32,7 @@ class Interval:
 
 def can_vary(key: str, schema: Schema) -> bool:
     """Return whether a sweep can vary a key of the stage."""
-    return key in HYPERPARAMETERS and bool(schema.only_sweeps)
+    return key in schema.varied
 
 
 def parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:
@@ -49,7 +49,7 @@ def parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:
     if contains(annotation, list):
         return _parse_list(key, text)
     if varies and annotation not in (int, float) and INTERVAL.match(text):
-        raise ConfigError(f"{key} is text and cannot be an interval: use {key}=a,b")
+        raise ConfigError(f"{key} cannot be an interval: use {key}=a,b")
     if not contains(annotation, str):
         value = _parse_with_hydra(key, text, integer=contains(annotation, int))
     else:

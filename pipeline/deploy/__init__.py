@@ -12,6 +12,21 @@ from pipeline.deploy.output import check_images, export_model, report
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import WIDTHS, quantize
 from pipeline.deploy.quantized import QuantizedModel, bits_text, load_integers
+from pipeline.deploy.several import (
+    Combination,
+    combine,
+    export_combinations,
+    export_executor,
+)
+from pipeline.deploy.sizes import (
+    SIZES_PLOT,
+    SIZES_TABLE,
+    answer,
+    describe_all_checks,
+    sizes_table,
+    write_sizes,
+)
+from pipeline.deploy.task import Exported
 from pipeline.deploy.text import (
     describe_checks,
     describe_silent_neurons,

@@ -1,7 +1,6 @@
 """The networks that a sweep has trained, for stages that use all of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,17 @@ from pipeline.sweeps.settings import order
 from pipeline.tracking import RecordedRun, find_sweep
 
 
-@dataclass(frozen=True)
-class SweptNetwork:
-    """A network of a sweep."""
-
-    swept: Mapping[str, Any]  # the values of the keys that the sweep varies
-    trained: TrainedModel
-
-
-def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNetwork]]:
+def read_networks(
+    text: str, *, store: Path
+) -> tuple[RecordedRun, list[tuple[Mapping[str, Any], TrainedModel]]]:
     """Read the finished networks of a sweep, in the order of their swept values.
 
     Args:
         text: The id of its run, the first characters of its id, or its name.
         store: The folder of the embedded store.
+
+    Returns:
+        The run, and for each network the values of the keys that the sweep varies.
 
     Raises:
         UserError: If there is no such sweep, a file is damaged, or the networks were
@@ -38,11 +34,11 @@ def read_networks(text: str, *, store: Path) -> tuple[RecordedRun, list[SweptNet
         trained = load_trained_model(child.folder / "train" / MODEL_FILE)
         keys = [key for key in HYPERPARAMETERS if key in child.tags]
         swept = {key: trained.metadata[key] for key in keys}
-        networks.append(SweptNetwork(swept, trained))
-    names = {network.trained.metadata["data_sha256"] for network in networks}
+        networks.append((swept, trained))
+    names = {trained.metadata["data_sha256"] for _, trained in networks}
     if len(names) > 1:
         raise UserError(
             f"the networks of sweep {text} were trained on {len(names)} data sets, so "
             "they cannot be compared: enter a sweep with one dataset"
         )
-    return sweep, sorted(networks, key=lambda each: order(each.swept.values()))
+    return sweep, sorted(networks, key=lambda each: order(each[0].values()))

@@ -28,7 +28,7 @@ def problems(*arguments, stage="train"):
 
 
 DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
-TRAIN_ONLY = "-m and experiment are options of python -m pipeline.train only"
+TRAIN_ONLY = "experiment is an option of python -m pipeline.train only"
 INVALID = {
     "train hidden=0": "hidden must be greater than or equal to 1, got 0",
     "train hidden=abc": "hidden must be a valid integer, got 'abc'",
@@ -58,7 +58,7 @@ INVALID = {
     "train -m hidden=interval(4.5,9) trials=4": "must be a valid integer, got 4.5",
     "train -m lr=interval(2,1) trials=4": "lr must be interval(low,high), low < high,",
     "train -m seed=tag(log,interval(0,9)) trials=4": "tag(log,...) with 0 < low, got",
-    "train -m split=interval(0,1)": "split is text and cannot be an interval: use spl",
+    "train -m split=interval(0,1)": "split cannot be an interval: use split=a,b",
     "train -m workers=interval(1,2)": "has several values: give only one",
     "train -m seed=range(1,10000000000)": "at most 100,000 settings: give fewer values",
     "train -m lr=interval(1,2) seed=range(0,200) trials=501": "at most 100,000 setti",
@@ -75,7 +75,17 @@ INVALID = {
     "train tracking=none server=http://h": "server has no effect with tracking=none",
     "data hidden=40": "`hidden` is not an option of this stage; options: dataset",
     "data dataset=mnist,digits": f"{DATASET} (did you mean digits?)",
-    "data -m": TRAIN_ONLY,
+    "data -m": "-m is an option of train and export only",
+    "export experiment=hidden_sizes": TRAIN_ONLY,
+    "export bits=3": "bits must be 8, 4, 2, 1 or 'all', got 3 (the default is bits=8)",
+    "export bits=8,4": "bits=8,4 has several values: add -m for a sweep",
+    "export -m bits=interval(1,8)": "bits cannot be an interval: use bits=a,b",
+    "export -m finetune=0,10": "finetune=0,10 has several values: give only one",
+    "export -m hidden=10,20": "`hidden` is not an option of this stage; options: ",
+    "export sweep=a run=b": "run and sweep both select a network: leave out one",
+    "export sweep=a model=b": "model and sweep both select a network: leave out one",
+    "export workers=2": "workers is an option of sweeps: add -m",
+    "export bits=all workers=0": "workers must be greater than or equal to 1, got 0",
     "predict experiment=x": TRAIN_ONLY,
     "predict photo.png": "did you mean images=photo.png?",
     "predict images=": "images must not be empty, got ''",

@@ -1,0 +1,133 @@
+"""Exports several networks, each with several widths, in workers.
+
+`task.py` is what a worker does; `sizes.py` compares the results.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.deploy.task import Exported, export_network
+from pipeline.files import printable
+from pipeline.model import TrainedModel
+from pipeline.sweeps.executor import Executor, Task, stop_on_interrupt
+from pipeline.sweeps.jobs import folder_name, short_name
+from pipeline.sweeps.workers import new_executor
+from pipeline.terminal import WIDTH, new_console, progress_bar, wrap
+
+# The sums of all training images, in two arrays of 8 bytes; measured: 0.95 MB.
+NEURON_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Combination:
+    """A network and a width."""
+
+    swept: Mapping[str, Any]  # what distinguishes the network; {} if it is the only one
+    trained: TrainedModel
+    bits: int
+    name: str  # such as "hidden=20 seed=1 bits=4"
+    folder: Path  # below outputs/export, such as "hidden=20,seed=1/4bit"
+
+
+def combine(
+    networks: Sequence[tuple[Mapping[str, Any], TrainedModel]], widths: Sequence[int]
+) -> list[Combination]:
+    """Return all combinations of networks and widths.
+
+    A network has a folder of its own if there is a sweep, and a width if there are
+    several or there is no sweep.
+    """
+    combinations = []
+    for swept, trained in networks:
+        for bits in widths:
+            folder, keys = Path(folder_name(swept)), dict(swept)
+            if len(widths) > 1 or not swept:
+                folder, keys = folder / f"{bits}bit", {**swept, "bits": bits}
+            name = short_name(keys)
+            combinations.append(Combination(swept, trained, bits, name, folder))
+    return combinations
+
+
+def export_executor(
+    combinations: Sequence[Combination], *, kind: str, workers: int | None
+) -> Executor:
+    """Return the executor for the keys `executor` and `workers`."""
+    hidden = max(each.trained.network.hidden for each in combinations)
+    return new_executor(
+        kind,
+        workers=workers,
+        tasks=len(combinations),
+        task_bytes=NEURON_BYTES * hidden,
+        modules=["pipeline.deploy.task"],
+    )
+
+
+def export_combinations(
+    combinations: Sequence[Combination],
+    data: Path,
+    *,
+    executor: Executor,
+    finetuning_epochs: int | None,
+    verify: str,
+) -> Iterator[tuple[Combination, Exported | str]]:
+    """Export all combinations, and print a line for each.
+
+    Args:
+        combinations: The networks and widths.
+        data: The file of the data set of all networks.
+        executor: Its workers export the networks.
+        finetuning_epochs: As in `QuantizedModel.of`.
+        verify: As in `export_model`.
+
+    Yields:
+        Each combination when it ends, with its result or the reason why it failed.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C.
+    """
+    by_name = {each.name: each for each in combinations}
+    options = {"finetuning_epochs": finetuning_epochs, "verify": verify}
+    tasks = [
+        Task(name, "data", {"trained": each.trained, "bits": each.bits, **options})
+        for name, each in by_name.items()
+    ]
+    ended, width = 0, min(max(map(len, by_name)), WIDTH // 2)
+    console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
+    message = "stopped; outputs/export was not changed"
+    with (
+        progress_bar(console) as bar,
+        stop_on_interrupt(executor, message) as is_stopped,
+    ):
+        task = bar.add_task("exporting", total=len(tasks))
+        results = executor.run(
+            export_network, {"data": data}, tasks, ahead=executor.workers
+        )
+        for result in results:
+            name = result.task.key
+            text = f"failed: {printable(result.error)}"
+            if not result.error:
+                text = _describe(result.value)
+            if result.final:
+                ended += 1
+                bar.update(task, completed=ended)
+                count = f"  ({ended:,} of {len(tasks):,})"
+            else:
+                text, count = f"{printable(result.error)}; trying again", ""
+            line = f"{name:{width}}  {text}{count}"
+            console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
+            if result.traceback:
+                print(result.traceback, file=sys.stderr)
+            if result.final:
+                yield by_name[name], result.error or result.value
+    if is_stopped():
+        count = f"{ended:,} of {len(tasks):,} exports"
+        raise KeyboardInterrupt(f"stopped after {count}; outputs/export is unchanged")
+
+
+def _describe(exported: Exported) -> str:
+    report = exported.report
+    size = f"{report['table_bytes']:7,} bytes"
+    return f"accuracy {report['accuracy']:6.2%}  {size}"

@@ -1,0 +1,150 @@
+"""Compares exported networks: accuracy on the test images against bytes of flash.
+
+The bytes are those of the tables with weights and biases, which are the same for every
+compiler and processor. The code adds about 0.3 KB on a Cortex-M0.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import files
+from pipeline.deploy.quantized import bits_text
+from pipeline.deploy.several import Combination
+from pipeline.deploy.task import Exported
+from pipeline.terminal import table, wrap
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+GOAL = 0.95  # the accuracy that the smallest network must reach
+SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"
+# Of report.json, in the table.
+COLUMNS = (
+    *("hidden", "bits", "finetune", "table_bytes"),
+    *("accuracy", "float_accuracy", "same_answers"),
+)
+MAX_ROWS = 40  # of the table in the terminal
+
+Results = Mapping[Combination, Exported]
+
+
+def write_sizes(results: Results, folder: Path, *, title: str) -> list[Path]:
+    """Write the table and the plot to a folder; return their paths."""
+    paths = [folder / SIZES_TABLE, folder / SIZES_PLOT]
+    rows = [_row(*item) for item in results.items()]
+    columns = [*dict.fromkeys(key for row in rows for key in row)]
+    files.write_csv(paths[0], rows, columns)
+    plot(results, title=title).save(paths[1], "PNG")
+    return paths
+
+
+def _row(combination: Combination, exported: Exported) -> dict[str, Any]:
+    """Return a row of the table."""
+    report = {key: exported.report[key] for key in COLUMNS}
+    figures = {
+        f"{check.platform}/{name}": value
+        for check in exported.checks
+        for name, value in check.figures.items()
+    }
+    run = {"run_id": combination.trained.run_id, "folder": str(combination.folder)}
+    return {**combination.swept, **report, **run, **figures}
+
+
+def smallest(results: Results) -> Combination | None:
+    """Return the smallest network that reaches `GOAL`; of equal ones, the best."""
+
+    def order(combination: Combination) -> tuple[int, float]:
+        report = results[combination].report
+        return report["table_bytes"], -report["accuracy"]
+
+    reaching = [each for each in results if results[each].report["accuracy"] >= GOAL]
+    return min(reaching, key=order, default=None)
+
+
+def answer(results: Results) -> str:
+    """Say which is the smallest network that reaches `GOAL`."""
+    best = smallest(results)
+    if best is None:
+        nearest = max(results, key=lambda each: results[each].report["accuracy"])
+        accuracy = results[nearest].report["accuracy"]
+        return (
+            f"no network reaches {GOAL:.0%}; the best: {nearest.name}, {accuracy:.2%}"
+        )
+    report = results[best].report
+    text = (
+        f"the smallest network that reaches {GOAL:.0%}: {_full_name(best)}, "
+        f"{report['accuracy']:.2%} with {report['table_bytes']:,} bytes of tables"
+    )
+    alike = [each for each in results if _without_seed(each) == _without_seed(best)]
+    if len(alike) > 1:
+        count = sum(results[each].report["accuracy"] >= GOAL for each in alike)
+        text += f"; {count} of its {len(alike)} seeds reach{'es' * (count == 1)} it"
+    return text
+
+
+def _full_name(combination: Combination) -> str:
+    bits = f"bits={combination.bits}"
+    name = combination.name
+    return name if bits in name.split() else f"{name} {bits}"
+
+
+def _without_seed(combination: Combination) -> tuple[object, ...]:
+    keys = {k: v for k, v in combination.swept.items() if k != "seed"}
+    return combination.bits, str(keys)
+
+
+def sizes_table(results: Results) -> str:
+    """Return a table of the results, the smallest first."""
+    first = next(iter(results))
+    columns = (*first.swept, "bits", "accuracy", "float", "same answers", "bytes")
+    rows = []
+    for each in sorted(results, key=lambda c: results[c].report["table_bytes"]):
+        report = results[each].report
+        rows.append(
+            (
+                *map(str, each.swept.values()),
+                str(each.bits),
+                f"{report['accuracy']:.2%}",
+                f"{report['float_accuracy']:.2%}",
+                f"{report['same_answers']:.2%}",
+                f"{report['table_bytes']:,}",
+            )
+        )
+    text = table(columns, rows[:MAX_ROWS])
+    if more := len(rows) - MAX_ROWS:
+        text += f"\nand {more:,} more in {SIZES_TABLE}" * (more > 0)
+    return text
+
+
+def describe_all_checks(results: Results) -> str:
+    """Return a line for each implementation, those that were not run last."""
+    counts: Counter[tuple[bool, str]] = Counter()
+    for exported in results.values():
+        for check in exported.checks:
+            line = f"{check.name}: {check.skipped or check.compared}"
+            counts[bool(check.skipped), line] += 1
+    lines = ["Compared with the reference, 64-bit integers in NumPy:"]
+    for (skipped, line), count in sorted(counts.items(), key=lambda item: item[0][0]):
+        start = "  not run  " if skipped else "  equal    "
+        text = f"{line} ({count:,} of {len(results):,} exports)"
+        lines.append(wrap(text, indent=len(start), start=start))
+    return "\n".join(lines)
+
+
+def plot(results: Results, *, title: str) -> "Image":
+    """Plot accuracy against bytes, with a curve for each width."""
+    from pipeline.plots import SizePoint, accuracy_by_size
+
+    best, curves = smallest(results), dict[str, list[SizePoint]]()
+    for each in sorted(results, key=lambda c: -c.bits):
+        report = results[each].report
+        point = SizePoint(
+            report["table_bytes"],
+            report["accuracy"],
+            hidden=report["hidden"],
+            caption=each.name if each == best else "",
+        )
+        curves.setdefault(bits_text(each.bits), []).append(point)
+    return accuracy_by_size(curves, goal=GOAL, title=title)

@@ -1,0 +1,146 @@
+"""The plot of several exports: accuracy against the bytes that a network needs."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from pipeline.plots.common import (
+    INK,
+    LINE,
+    MUTED,
+    NEGATIVE,
+    POSITIVE,
+    SELECTED,
+    new_figure,
+    render,
+    set_title,
+    simplify_axes,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Colours that can be distinguished with colour blindness, from the widest weights on.
+COLOURS = (POSITIVE, SELECTED, NEGATIVE, INK)
+MARKERS = "os^D"
+ACCURACIES = (0.2, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
+
+
+@dataclass(frozen=True)
+class SizePoint:
+    """An exported network."""
+
+    size: int  # bytes
+    accuracy: float  # in [0, 1]
+    hidden: int
+    caption: str = ""  # of a point that is marked
+
+
+def accuracy_by_size(
+    curves: Mapping[str, Sequence[SizePoint]], *, goal: float, title: str
+) -> Image.Image:
+    """Plot every network as a dot; a curve connects the means of the sizes.
+
+    The axis of the accuracy is logarithmic in the error, because the last few percent
+    need most of the bytes.
+
+    Args:
+        curves: The networks of each width of the weights, by its name.
+        goal: An accuracy that is drawn as a line.
+        title: The title.
+    """
+    figure = new_figure(1200, 640)
+    axes = figure.subplots()
+    points = [point for curve in curves.values() for point in curve]
+    for number, (name, curve) in enumerate(curves.items()):
+        _draw_curve(axes, curve, name, COLOURS[number % 4], MARKERS[number % 4])
+    _scale_axes(axes, points)
+    axes.axhline(goal, color=MUTED, linewidth=1, linestyle="--", zorder=1)
+    for point in points:
+        if point.caption:
+            _mark(axes, point, goal)
+    axes.set_xlabel("bytes of the tables in flash (weights and biases of both layers)")
+    axes.set_ylabel("accuracy on the test images")
+    title = textwrap.fill(title, 110)
+    text = "dots: networks; lines: mean of each size; numbers: neurons in layer_1"
+    set_title(axes, f"{title}\n{text}")
+    axes.legend(loc="lower right", title="weights of layer_1", edgecolor=LINE)
+    simplify_axes(axes)
+    return render(figure)
+
+
+def _draw_curve(
+    axes: "Axes", curve: Sequence[SizePoint], name: str, colour: str, marker: str
+) -> None:
+    """Draw the dots of a width, and the number of neurons at the mean of each size."""
+    sizes = sorted({point.size for point in curve})
+    groups = [[point for point in curve if point.size == size] for size in sizes]
+    means = [float(np.mean([point.accuracy for point in group])) for group in groups]
+    axes.plot(sizes, means, color=colour, linewidth=1.5, zorder=2)
+    axes.plot(
+        [point.size for point in curve],
+        [point.accuracy for point in curve],
+        linestyle="",
+        marker=marker,
+        markersize=6,
+        alpha=0.8,
+        color=colour,
+        label=name,
+        zorder=3,
+    )
+    for size, group in zip(sizes, groups, strict=True):
+        best = max(point.accuracy for point in group)
+        text = axes.annotate(str(group[0].hidden), (size, best), (0, 7), fontsize=8.5)
+        text.set(ha="center", color=colour)
+        text.set_anncoords("offset points")
+
+
+def _scale_axes(axes: "Axes", points: Sequence[SizePoint]) -> None:
+    """Scale bytes and errors logarithmically, with ticks at round numbers."""
+    sizes = [point.size for point in points]
+    if max(sizes) >= 3 * min(sizes):
+        axes.set_xscale("log")
+        axes.tick_params(which="minor", labelbottom=False)
+        ticks = [m * 10**e for e in range(8) for m in (1, 2, 5)]
+        low, high = min(sizes) / 1.2, max(sizes) * 1.2
+        axes.set_xticks([tick for tick in ticks if low <= tick <= high])
+        axes.set_xlim(low, high)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_yscale("function", functions=(_stretch, _shrink))
+    low, high = (choose(p.accuracy for p in points) for choose in (min, max))
+    first, last = _stretch(np.array([min(low, 0.945), max(high, 0.955)]))
+    margin = 0.12 * (last - first)
+    axes.set_ylim(*_shrink(np.array([first - margin, last + margin])))
+    bottom, top = axes.get_ylim()
+    axes.set_yticks([each for each in ACCURACIES if bottom <= each <= top], minor=False)
+    axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
+
+
+def _stretch(accuracy: np.ndarray) -> np.ndarray:
+    """Return how many times the error was divided by ten."""
+    return np.asarray(-np.log10(np.maximum(1 - accuracy, 1e-5)))
+
+
+def _shrink(stretched: np.ndarray) -> np.ndarray:
+    return np.asarray(1 - 10.0**-stretched)
+
+
+def _mark(axes: "Axes", point: SizePoint, goal: float) -> None:
+    """Circle the smallest network that reaches the goal, and name it."""
+    place = (point.size, point.accuracy)
+    axes.plot(*place, marker="o", markersize=15, markerfacecolor="none", color=INK)
+    axes.annotate(
+        f"smallest network that reaches {goal:.0%}\n{point.caption}\n"
+        f"{point.size:,} bytes, {point.accuracy:.2%}",
+        place,
+        (0.02, 0.97),
+        textcoords="axes fraction",
+        va="top",
+        color=INK,
+        arrowprops={"arrowstyle": "-", "color": INK, "shrinkB": 9},
+        bbox={"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": LINE},
+    )
