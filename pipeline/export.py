@@ -21,7 +21,9 @@ from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, next_steps, progress, status, wrap
 
 if TYPE_CHECKING:
-    from pipeline.deploy import Check, QuantizedModel
+    from pipeline.datasets import Dataset
+    from pipeline.deploy import Check, QuantizedModel, Results
+    from pipeline.model import TrainedModel
     from pipeline.tracking import Run
 
 FIGURES = (
@@ -80,19 +82,11 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
     outputs, store = outputs_dir(), store_dir()
     with status("loading the networks"):
         from pipeline import deploy, files, tracking
-        from pipeline.sweeps.networks import read_networks
-        from pipeline.training import load_training_data, select_trained_model
+        from pipeline.training import load_training_data
 
-        run_id, sha256 = None, None
-        if cfg.sweep:
-            sweep, networks = read_networks(cfg.sweep, store=store)
-            run_id, name = sweep.run_id, sweep.tags["mlflow.runName"]
-        else:
-            trained = select_trained_model(run=cfg.run, model=cfg.model)
-            networks, name = [({}, trained)], trained.sha256[:8]
-            run_id, sha256 = trained.run_id, trained.sha256
-    widths = [*deploy.WIDTHS] if "all" in bits else dict.fromkeys(map(int, bits))
-    combinations = deploy.combine(networks, [*widths])
+        networks, run_id, sha256 = _select_networks(cfg)
+    widths = deploy.WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
+    combinations = deploy.combine(networks, widths)
     dataset = load_training_data(networks[0][1])
     results: dict[deploy.Combination, deploy.Exported] = {}
     failed: list[str] = []
@@ -121,28 +115,58 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
             if cfg.sweep and combination.trained.run_id:
                 child = run.reopen_child(combination.trained.run_id)
             _record(result.report, result.checks, paths, child)
-        summary = f"{len(failed)} of {len(combinations)} exports failed"
-        message = f"{summary}: {'; '.join(failed)}"
+        count = f"{len(failed)} of {len(combinations)} exports failed"
+        message = f"{count}: {'; '.join(failed)}"
         if not results:
             raise UserError(f"{message}; nothing was written")
         results = {each: results[each] for each in combinations if each in results}
-        with status("drawing the plot"):
-            run.log_files("export", deploy.write_sizes(results, folder, title=name))
-        plot = run.link("plot", f"artifacts/export/{deploy.SIZES_PLOT}")
-        table = run.link("table", f"artifacts/export/{deploy.SIZES_TABLE}")
-        answer = deploy.answer(results)
-        run.describe_results({"Exports": f"{answer} ({plot}, {table})"})
+        _compare(results, folder, run)
+    _print_results(cfg, results, dataset)
+    print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
+    if failed:
+        raise UserError(message)
+
+
+def _select_networks(
+    cfg: ExportConfig,
+) -> "tuple[list[tuple[Mapping[str, Any], TrainedModel]], str | None, str | None]":
+    """Return the networks with their swept values, and the run of the whole export.
+
+    It is the run of the sweep, or that of the network: then its weights are returned.
+    """
+    from pipeline.sweeps.networks import read_networks
+    from pipeline.training import select_trained_model
+
+    if cfg.sweep:
+        sweep, networks = read_networks(cfg.sweep, store=store_dir())
+        return networks, sweep.run_id, None
+    trained = select_trained_model(run=cfg.run, model=cfg.model)
+    return [({}, trained)], trained.run_id, trained.sha256
+
+
+def _compare(results: "Results", folder: Path, run: "Run") -> None:
+    """Write and record the table and the plot of several exports."""
+    from pipeline import deploy
+
+    paths = deploy.write_sizes(results, folder)
+    run.log_files("export", paths)
+    links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
+    text = f"{deploy.answer(results)} ({', '.join(links)})"
+    run.describe_results({"Accuracy against flash": text})
+
+
+def _print_results(cfg: ExportConfig, results: "Results", dataset: "Dataset") -> None:
+    """Print the table, the checks and the smallest network of several exports."""
+    from pipeline import deploy
+
     print(f"\n{deploy.sizes_table(results)}\n")
     if cfg.sweep:
         print(f"{deploy.describe_all_checks(results)}\n")
     else:
         models = [each.model(c.trained, dataset) for c, each in results.items()]
         _print_checks(models, [each.checks for each in results.values()])
-    print(f"{wrap(answer)}\n")
-    print(f"plot   {displayed(outputs / 'export' / deploy.SIZES_PLOT)}")
-    print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
-    if failed:
-        raise UserError(message)
+    print(f"{wrap(deploy.answer(results))}\n")
+    print(f"plot   {displayed(outputs_dir() / 'export' / deploy.SIZES_PLOT)}")
 
 
 def _print_checks(

@@ -20,7 +20,7 @@ from pipeline.deploy.several import (
 )
 from pipeline.deploy.sizes import (
     SIZES_PLOT,
-    SIZES_TABLE,
+    Results,
     answer,
     describe_all_checks,
     sizes_table,

@@ -30,13 +30,13 @@ MAX_ROWS = 40  # of the table in the terminal
 Results = Mapping[Combination, Exported]
 
 
-def write_sizes(results: Results, folder: Path, *, title: str) -> list[Path]:
-    """Write the table and the plot to a folder; return their paths."""
-    paths = [folder / SIZES_TABLE, folder / SIZES_PLOT]
+def write_sizes(results: Results, folder: Path) -> list[Path]:
+    """Write the plot and the table to a folder; return their paths."""
+    paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
     rows = [_row(*item) for item in results.items()]
     columns = [*dict.fromkeys(key for row in rows for key in row)]
-    files.write_csv(paths[0], rows, columns)
-    plot(results, title=title).save(paths[1], "PNG")
+    files.write_csv(paths[1], rows, columns)
+    plot(results).save(paths[0], "PNG")
     return paths
 
 
@@ -133,7 +133,7 @@ def describe_all_checks(results: Results) -> str:
     return "\n".join(lines)
 
 
-def plot(results: Results, *, title: str) -> "Image":
+def plot(results: Results) -> "Image":
     """Plot accuracy against bytes, with a curve for each width."""
     from pipeline.plots import SizePoint, accuracy_by_size
 
@@ -147,4 +147,4 @@ def plot(results: Results, *, title: str) -> "Image":
             caption=each.name if each == best else "",
         )
         curves.setdefault(bits_text(each.bits), []).append(point)
-    return accuracy_by_size(curves, goal=GOAL, title=title)
+    return accuracy_by_size(curves, goal=GOAL)

@@ -1,6 +1,5 @@
 """The plot of several exports: accuracy against the bytes that a network needs."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,7 +40,7 @@ class SizePoint:
 
 
 def accuracy_by_size(
-    curves: Mapping[str, Sequence[SizePoint]], *, goal: float, title: str
+    curves: Mapping[str, Sequence[SizePoint]], *, goal: float
 ) -> Image.Image:
     """Plot every network as a dot; a curve connects the means of the sizes.
 
@@ -51,7 +50,6 @@ def accuracy_by_size(
     Args:
         curves: The networks of each width of the weights, by its name.
         goal: An accuracy that is drawn as a line.
-        title: The title.
     """
     figure = new_figure(1200, 640)
     axes = figure.subplots()
@@ -65,9 +63,8 @@ def accuracy_by_size(
             _mark(axes, point, goal)
     axes.set_xlabel("bytes of the tables in flash (weights and biases of both layers)")
     axes.set_ylabel("accuracy on the test images")
-    title = textwrap.fill(title, 110)
-    text = "dots: networks; lines: mean of each size; numbers: neurons in layer_1"
-    set_title(axes, f"{title}\n{text}")
+    legend = "dots: networks; lines: mean of each size; numbers: neurons in layer_1"
+    set_title(axes, f"How much flash does an accuracy need?\n{legend}")
     axes.legend(loc="lower right", title="weights of layer_1", edgecolor=LINE)
     simplify_axes(axes)
     return render(figure)
