@@ -9,7 +9,7 @@ function conclusion(probabilities) {
   const next = `${capitalised(className(second))} is second (${percent(probabilities[second])}).`;
   if (!detector) return { text: `. ${next} The training images were missing, so ` +
     "this page cannot tell whether the answer is sure." };
-  const final = finalNetwork().classify(state.image).probabilities;
+  const final = floatNetwork().classify(state.image).probabilities;
   const [finalAnswer] = ranked(final), reason = doubt(detector, state, final);
   const unsure = (text) => ({ text: `, but ${text}.`, isUnsure: true });
   if (reason === "several") return unsure(`there is more than one ${model.noun} on the board`);
@@ -20,6 +20,9 @@ function conclusion(probabilities) {
     return { text: `. ${next} This is a guess: before training, the weights are random.` };
   if (margin < detector.minMargin) return unsure(`${className(second)} is close ` +
     `(${percent(probabilities[second])}): the difference is below ${percent(detector.minMargin)}`);
+  if (first !== finalAnswer && network().isInteger && !state.interventions.some(isChanged))
+    return unsure(`in floating point, it says ${className(finalAnswer)} ` +
+      `(${percent(final[finalAnswer])})`);
   if (first !== finalAnswer) return { text: `. ${next} The unchanged network says ` +
     `${className(finalAnswer)}${state.epoch === last ? "" : ` after epoch ${epochs[last]}`}.` };
   if (state.epoch !== last || state.interventions.some(isChanged))
@@ -29,12 +32,13 @@ function conclusion(probabilities) {
 }
 
 function showAnswer({ probabilities }, changed) {
-  if (!(changed.epoch || changed.image || changed.interventions)) return;
+  if (!(changed.network || changed.image || changed.interventions)) return;
   const [first] = ranked(probabilities);
   showSource(first);
   const { text, isUnsure } = conclusion(probabilities);
   $("answer").replaceChildren(...(state.image.some(Boolean)
-    ? ["The network says ", element("strong", {}, className(first)),
+    ? [network().isInteger ? `At ${widthName(state.width)}, the network says `
+      : "The network says ", element("strong", {}, className(first)),
       ` (${percent(probabilities[first])})`,
       element("span", { class: isUnsure ? "unsure" : "" }, text)]
     : ["The image is blank: the probabilities depend only on the biases."]));

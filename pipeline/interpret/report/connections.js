@@ -92,7 +92,7 @@ function showConnections(result) {
     : []));
   const name = neuronName(state.layer, state.neuron);
   const maxProduct = (connections) =>
-    number(largest(connections.map(({ product }) => Math.abs(product))), 2);
+    quantity(largest(connections.map(({ product }) => Math.abs(product))), 2);
   $("connections-text").textContent =
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
   $("connections-legend").textContent = "Blue lines increase the sum, red lines decrease it. " +

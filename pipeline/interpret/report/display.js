@@ -30,6 +30,8 @@ const MINUS = "−";
 const number = (value, decimals = DECIMALS) =>
   (value < 0 ? MINUS : "") + Math.abs(value).toLocaleString("en", {
     minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+// A number of the selected network.
+const quantity = (value, decimals) => number(value, network().isInteger ? 0 : decimals);
 const rounded = (value) => Number(value.toFixed(DECIMALS));
 const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}\u00a0%`;
 const integer = (value) => value.toLocaleString("en");
@@ -39,6 +41,8 @@ const approximate = (value) => `about ${value < 0 ? MINUS : ""}` +
   Number(Math.abs(value).toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 9 });
 const signed = (value, text = number(value)) => element("span",
   { class: value < 0 ? "minus" : "plus" }, text);
+
+const signedQuantity = (value) => signed(value, quantity(value));
 
 const neuronName = (layer, neuron) => `N${layer}${neuron + 1}`;
 const inputName = (layer, input) => (layer === 1 ? `pixel ${input}` : neuronName(1, input));

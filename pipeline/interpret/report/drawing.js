@@ -96,16 +96,26 @@ function buildGallery() {
   board.classList.toggle("fixed", !model.drawable);
   $("choose").open = !model.drawable;
   $("image-count").textContent = model.rows.length;
-  model.rows.forEach((row, place) => {
-    const label = model.tensors.image_labels[place];
-    const answer = ranked(finalNetwork().classify(testImage(place)).probabilities)[0];
-    const name = `test image ${row}: ${example(label)}` +
-      (answer === label ? "" : `, classified as ${className(answer)}`);
-    thumbnails.push(element("button", { type: "button", title: name, "aria-label": name,
-      class: answer === label ? "" : "mistake", onclick: () => useTestImage(place) },
-    imageCanvas(testImage(place))));
+  model.rows.forEach((_, place) => {
+    thumbnails.push(element("button", { type: "button", onclick: () => useTestImage(place) },
+      imageCanvas(testImage(place))));
   });
   $("gallery").append(...thumbnails);
+}
+
+function showMistakes(_, changed) {
+  if (!changed.width) return;
+  model.rows.forEach((row, place) => {
+    const label = model.tensors.image_labels[place];
+    const [answer, float] = [finalNetwork(), floatNetwork()].map((each) =>
+      ranked(each.classify(testImage(place)).probabilities)[0]);
+    const name = `test image ${row}: ${example(label)}` +
+      (answer === label ? "" : `, classified as ${className(answer)}`) +
+      (answer === float ? "" : `; as ${className(float)} in floating point`);
+    thumbnails[place].title = thumbnails[place].ariaLabel = name;
+    thumbnails[place].classList.toggle("mistake", answer !== label);
+    thumbnails[place].classList.toggle("differs", answer !== float);
+  });
 }
 
 function showSource(answer) {
@@ -118,3 +128,4 @@ function showSource(answer) {
 }
 
 onLoad(buildGallery);
+onChange(showMistakes);

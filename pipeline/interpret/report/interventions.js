@@ -28,35 +28,41 @@ $("reset").addEventListener("click", () => {
   show();
 });
 
-// The final network on the stored test images: for each class, the number of images and
+// A final network on the stored test images: for each class, the number of images and
 // how many of them it classifies correctly.
-function evaluate(interventions) {
-  const { activations, labels } = model.tensors, { hidden } = model;
+function evaluate(final, interventions) {
+  const { labels } = model.tensors, { hidden } = model;
   const classes = model.class_names.map(() => ({ correct: 0, images: 0 }));
   labels.forEach((label, row) => {
-    const values = activations.subarray(row * hidden, (row + 1) * hidden)
-      .map((value, neuron) => intervene(value, interventions[neuron]));
+    const values = Float32Array.from(
+      final.activations.subarray(row * hidden, (row + 1) * hidden),
+      (value, neuron) => final.intervene(value, neuron, interventions[neuron]));
     classes[label].images += 1;
-    if (ranked(finalNetwork().sums(2, values))[0] === label) classes[label].correct += 1;
+    if (ranked(final.sums(2, values))[0] === label) classes[label].correct += 1;
   });
   return classes;
 }
 
+const accuracyBefore = (final) => (final.before ??= evaluate(final, []));
+
 function showEffect(_, changed) {
-  if (!changed.interventions) return;
-  const before = model.before ??= evaluate([]);
+  if (!(changed.interventions || changed.width)) return;
+  const before = accuracyBefore(finalNetwork());
   const changeText = (each) => (each.on ? `${scaleText(each)} ${shiftText(each)}` : "off");
   const changes = state.interventions.flatMap((each, neuron) =>
     (isChanged(each) ? `${neuronName(1, neuron)} ${changeText(each)}` : []));
-  const after = changes.length ? evaluate(state.interventions) : before;
+  const after = changes.length ? evaluate(finalNetwork(), state.interventions) : before;
   const correct = (classes) => integer(sum(classes.map((each) => each.correct)));
   const total = plural(model.tensors.labels.length, "test image");
-  const result = `the final network classifies ${correct(after)} of ${total} correctly`;
+  const name = network().isInteger ? `the network at ${widthName(state.width)}`
+    : "the final network";
+  const result = `${name} classifies ${correct(after)} of ${total} correctly`;
   $("effect").textContent = changes.length
     ? `${changes.join(", ")}: ${result}; without the change, ${correct(before)}.`
     : `No neuron is changed: ${result}.`;
-  $("accuracy").textContent = `Final network: ${correct(after)} of ${total} correct` +
-    (changes.length ? `; without the change, ${correct(before)}.` : ".");
+  $("accuracy").textContent = `${capitalised(name.replace("the ", ""))}: ${correct(after)} of ${total} correct` +
+    (changes.length ? `; without the change, ${correct(before)}.`
+      : network().isInteger ? `; in floating point, ${correct(accuracyBefore(floatNetwork()))}.` : ".");
   $("class-accuracies").replaceChildren(...after.map((each, label) =>
     accuracyBars(label, before[label].correct, each)));
 }

@@ -6,7 +6,8 @@ function readTensors(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   const header = new TextDecoder().decode(new Uint8Array(buffer, 8, length));
   const { __metadata__: metadata, ...entries } = JSON.parse(header);
-  const types = { F32: Float32Array, F16: Uint16Array, U8: Uint8Array, I8: Int8Array };
+  const types = { F64: Float64Array, F32: Float32Array, F16: Uint16Array, I32: Int32Array,
+    U8: Uint8Array, I8: Int8Array };
   const tensors = {};
   for (const [name, entry] of Object.entries(entries)) {
     const [start, end] = entry.data_offsets.map((offset) => 8 + length + offset);
@@ -30,6 +31,9 @@ const NO_INTERVENTION = { on: true, scale: 1, shift: 0 };
 
 // 784 pixels -> layer_1, ReLU -> layer_2, softmax. Weights are stored as in PyTorch.
 class Network {
+  isInteger = false;
+  white = 1; // the value of a white pixel
+
   constructor(tensors, hidden, epoch = null) {
     const part = (name, size) => (epoch === null ? tensors[name]
       : tensors[`epochs.${name}`].subarray(epoch * size, (epoch + 1) * size));
@@ -69,18 +73,27 @@ class Network {
       this.parameter(layer, null, neuron)));
   }
 
+  // The input for a grey level.
+  pixel(level) { return level * this.white / 255; }
+
+  activation(sum) { return Math.max(sum, 0); }
+
+  intervene(activation, neuron, { on, scale, shift } = NO_INTERVENTION) {
+    return on ? scale * activation + shift : 0;
+  }
+
+  realLogits(logits) { return logits; }
+
   // Classify an image of grey levels; each intervention changes one hidden neuron.
   classify(image, interventions = []) {
-    const pixels = Float32Array.from(image, (level) => level / 255);
+    const pixels = Float32Array.from(image, (level) => this.pixel(level));
     const hiddenSums = this.sums(1, pixels);
-    const hidden = hiddenSums.map((z, n) => intervene(Math.max(z, 0), interventions[n]));
+    const hidden = hiddenSums.map((z, neuron) =>
+      this.intervene(this.activation(z, neuron), neuron, interventions[neuron]));
     const logits = this.sums(2, hidden);
-    return { pixels, hiddenSums, hidden, logits, probabilities: softmax(logits) };
+    return { pixels, hiddenSums, hidden, logits,
+      probabilities: softmax(this.realLogits(logits)) };
   }
-}
-
-function intervene(activation, { on, scale, shift } = NO_INTERVENTION) {
-  return on ? scale * activation + shift : 0;
 }
 
 function softmax(logits) {

@@ -33,26 +33,32 @@ function buildNeurons() {
     outputs.push({ bar, share, button });
   });
   $("outputs").classList.toggle("named", !model.class_names.every((_, i) => isShort(i)));
-  $("layer-1").append(weightLegend(), element("p", { class: "legend" }, "output 0 ",
-    element("span", { class: "track" }, element("span", { style: "width:100%" })),
-    ` ${number(largestOutput(), 1)}, the maximum of ${plural(model.tensors.labels.length,
-      "test image")}`));
+  $("layer-1").append(element("div", { id: "neurons-legend" }));
 }
 
-// The length of a full bar, the same for all images and epochs.
-const largestOutput = () => (model.largestOutput ??= largest(model.tensors.activations) || 1);
+// The colours, and the length of a full bar, which is the same for all images and epochs.
+function showLegend() {
+  const source = network().isInteger ? "the highest value of a byte"
+    : `the maximum of ${plural(model.tensors.labels.length, "test image")}`;
+  $("neurons-legend").replaceChildren(weightLegend(), element("p", { class: "legend" },
+    "output 0 ",
+    element("span", { class: "track" }, element("span", { style: "width:100%" })),
+    ` ${quantity(finalNetwork().maxOutput, 1)}, ${source}`));
+}
 
 function showNeurons({ hidden, probabilities }, changed) {
-  if (changed.epoch)
+  if (changed.width) showLegend();
+  if (changed.network)
     tiles.forEach(({ canvas }, neuron) =>
       paintGrid(canvas, SIDE, SIDE, templateColours(neuron)));
   const { layer, neuron: selected } = state;
   tiles.forEach((tile, neuron) => {
     const value = hidden[neuron], intervention = state.interventions[neuron];
-    tile.value.textContent = number(value, 1);
-    tile.bar.style.width = `${100 * Math.min(Math.max(value, 0) / largestOutput(), 1)}%`;
+    tile.value.textContent = quantity(value, 1);
+    tile.bar.style.width =
+      `${100 * Math.min(Math.max(value, 0) / finalNetwork().maxOutput, 1)}%`;
     tile.button.setAttribute("aria-label",
-      `${neuronName(1, neuron)}, output ${number(value, 2)}`);
+      `${neuronName(1, neuron)}, output ${quantity(value, 2)}`);
     tile.button.setAttribute("aria-current", layer === 1 && selected === neuron);
     tile.toggle.setAttribute("aria-checked", intervention.on);
     tile.toggle.textContent = !intervention.on ? "off"

@@ -47,8 +47,9 @@ function describe() {
   $("lead").textContent = `${PIXELS} pixels → ${plural(hidden, "neuron")} → ` +
     `${CLASSES} ${model.plural}: ${integer(size)} parameters, trained on ` +
     `${plural(model.training_images, "image")} (${dataset})${duration}.`;
-  $("footer").textContent = `${name}. SHA-256 of the network: ${model.sha256}. The final ` +
-    "weights are exact; those of earlier epochs are rounded to 16 bits.";
+  $("footer").textContent = `${name}. SHA-256 of the network: ${model.sha256}. ` +
+    (model.hasHistory ? "The final weights are exact; those of earlier epochs are rounded " +
+    "to 16 bits." : "The weights are exact.");
   $("epoch").max = last;
   $("epoch").disabled = $("play").disabled = !model.hasHistory;
 }

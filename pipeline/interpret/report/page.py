@@ -7,44 +7,75 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from safetensors import numpy as safetensors
 
-from pipeline.datasets import LabelledImages
 from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.report.integers import IntegerVersion, describe_widths
 from pipeline.model import Network, TrainedModel, network_from, snapshot
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
+MAX_DIFFERENT = 8  # for each width, images with another answer than in floating point
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
 MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
+MAX_INTEGER_BYTES = 2_000_000  # of a whole page with integers
+# The parts that only a page with integers has.
+INTEGER_PARTS = {
+    "integers.js",
+    "integer_sums.js",
+    "widths.css",
+    "widths.html",
+    "widths.js",
+    "widths_section.html",
+}
 
 
-def render(analysis: ModelAnalysis, *, name: str) -> str:
+def render(
+    analysis: ModelAnalysis, *, name: str, integers: Sequence[IntegerVersion] = ()
+) -> str:
     """Return the page of a network with this name; equal arguments give equal bytes.
 
     If the network does not fit (see `fits`), the page is short and says so.
+
+    Args:
+        analysis: Of the trained network.
+        name: Of the network.
+        integers: Versions of the network in integers. If there are any, the page has a
+            switch between them in place of the epochs, and at most 2 MB.
     """
     folder, spec, trained = files(__package__), analysis.spec, analysis.trained
     texts = {"noun": escape(spec.noun), "plural": escape(spec.plural)}
     texts["size"] = f"{trained.network.parameter_count:,}"
-    if fits(trained):
-        tensors, metadata = page_data(analysis)
-        page = json.dumps({**metadata, "name": name}, sort_keys=True)
-        packed = safetensors.save(tensors, {"page": page})
-        texts["data"] = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
+    if not integers:
+        texts |= dict.fromkeys(INTEGER_PARTS, "")
 
     def part(name: str) -> str:
-        return texts.get(name) or folder.joinpath(name).read_text("utf-8")
+        return (
+            texts[name] if name in texts else folder.joinpath(name).read_text("utf-8")
+        )
 
-    template = part("page.html" if fits(trained) else "too_large.html")
-    return re.sub(r"\{\{ (\S+) \}\}", lambda match: part(match[1]), template)
+    def fill(name: str) -> str:
+        return re.sub(r"\{\{ (\S+) \}\}", lambda match: part(match[1]), part(name))
+
+    if not integers and not fits(trained):
+        return fill("too_large.html")
+    tensors, metadata = page_data(analysis, integers)
+    page_metadata = json.dumps({**metadata, "name": name}, sort_keys=True)
+    packed = safetensors.save(tensors, {"page": page_metadata})
+    texts["data"] = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
+    page = fill("page.html")
+    if integers and len(page.encode()) > MAX_INTEGER_BYTES:
+        return fill("too_large.html")
+    return page
 
 
 def fits(trained: TrainedModel) -> bool:
@@ -54,12 +85,14 @@ def fits(trained: TrainedModel) -> bool:
 
 
 def page_data(
-    analysis: ModelAnalysis,
+    analysis: ModelAnalysis, integers: Sequence[IntegerVersion] = ()
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the tensors of the page by name, and its metadata.
 
     Only the metadata contains text from users; the page displays it as plain text.
     """
+    if integers:  # the weights that matter are the final ones
+        analysis = replace(analysis, history=None, frozen=None)
     trained, history = analysis.trained, analysis.history or {}
     network, test = trained.network, analysis.dataset.test
     train, val = analysis.split.train, analysis.split.val
@@ -68,7 +101,9 @@ def page_data(
         frozen = np.repeat(analysis.always_zero[:, None], analysis.hidden, axis=1)
     recorded = len(next(iter(history.values()), ()))
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
-    rows = select_test_images(network, test)
+    answers = network.classify(test.images)
+    different = [version.answers != answers for version in integers]
+    rows = select_test_images(answers != test.labels, different)
     tensors = {
         **snapshot(network),
         **{f"epochs.{n}": t[epochs].astype(np.float16) for n, t in history.items()},
@@ -97,7 +132,7 @@ def page_data(
         "validation_images": len(val),
         "epochs": [*epochs, trained.epochs],
         "validation_accuracy": validation_accuracy,
-        "curves": trained.curves,
+        "curves": {} if integers else trained.curves,
         "rows": rows.tolist(),
     }
     if detector := trained.detector:
@@ -105,6 +140,10 @@ def page_data(
         tensors["detector.components"] = detector.components
         metadata["max_error"] = detector.max_error
         metadata["min_margin"] = detector.min_margin
+    for version in integers:
+        tensors |= version.tensors
+    if integers:
+        metadata |= describe_widths(network, integers, accuracy=analysis.accuracy)
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata
 
 
@@ -128,11 +167,15 @@ def select_epochs(recorded: int, *, capacity: int) -> list[int]:
 
 
 def select_test_images(
-    network: Network, test: LabelledImages
+    misclassified: Bool[np.ndarray, " n"], different: Sequence[Bool[np.ndarray, " n"]]
 ) -> Int[np.ndarray, " rows"]:
-    """Select the first test images and the first misclassified ones, in order."""
-    wrong = network.classify(test.images) != test.labels
-    misclassified = np.flatnonzero(wrong)[:MAX_MISCLASSIFIED]
-    others = np.setdiff1d(np.arange(len(test)), misclassified)
-    others = others[: GALLERY_IMAGES - len(misclassified)]
-    return np.sort(np.append(misclassified, others))
+    """Select the first test images, and the first ones of interest, in order.
+
+    These are misclassified images, and those whose answers differ in integers.
+    """
+    selected = np.flatnonzero(misclassified)[:MAX_MISCLASSIFIED]
+    for each in different:
+        selected = np.union1d(selected, np.flatnonzero(each)[:MAX_DIFFERENT])
+    others = np.setdiff1d(np.arange(len(misclassified)), selected)
+    others = others[: GALLERY_IMAGES - len(selected)]
+    return np.sort(np.append(selected, others))

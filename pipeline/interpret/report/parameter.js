@@ -21,11 +21,13 @@ function showParameter(_, changed) {
   const usage = isPixel && !model.alwaysZero.has(input) ?
     ` The pixel is above 0 in ${integer(nonzeroImages(input))} of ` +
     `${plural(model.training_images, "training image")}.` : "";
-  const text = `At the selected epoch, its value is ${value}. ${change}${usage}`;
+  const text = (model.widths ? describeValue(layer, input, neuron)
+    : `At the selected epoch, its value is ${value}. ${change}`) + usage;
   $("parameter-text").textContent = text;
   if (changed.selection) announce(`${name}${count}. ${text}`);
   $("address").replaceChildren(addressDiagram(layer, input, neuron));
-  $("history").replaceChildren(model.hasHistory ? historyPlot(values, isConstant) : "");
+  $("history").replaceChildren(model.widths ? valuesTable(layer, input, neuron)
+    : model.hasHistory ? historyPlot(values, isConstant) : "");
 }
 
 const svgText = (x, y, content, attributes = {}) =>

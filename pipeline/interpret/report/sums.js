@@ -20,8 +20,11 @@ function formula(layer) {
   const inputs = network().inputs(layer), [w, x] = layer === 1 ? ["M", "X"] : ["W", "N1"];
   const terms = [...new Set([1, 2, inputs])].filter((k) => k <= inputs)
     .map((k) => (k === inputs && k > 3 ? "… + " : "") + `${w}${k}·${x}${k}`).join(" + ");
-  return layer === 1 ? `y = ${terms} + C` : `z = ${terms} + bias`;
+  return layer === 1 ? `${sumLetter(1)} = ${terms} + C` : `${sumLetter(2)} = ${terms} + bias`;
 }
+
+// The letter of the weighted sum; the integer of layer 2 is not yet the z of softmax.
+const sumLetter = (layer) => (network().isInteger ? ["sum", "logit"] : ["y", "z"])[layer - 1];
 
 const explanation = (layer, neuron) => (layer === 1
   ? `This is y = m·x + c with ${PIXELS} inputs and ${PIXELS} weights. M1 and X1 belong ` +
@@ -39,45 +42,49 @@ function showSum(result, changed) {
     (layer === 1 ? "" : `, for ${classTitle(neuron)}`);
   $("t-sum").textContent = title;
   $("formula").textContent = formula(layer);
-  $("sum-text").textContent = explanation(layer, neuron);
+  $("sum-text").textContent =
+    (network().isInteger ? explainIntegers : explanation)(layer, neuron, result);
   showEquation(terms, result);
   showTerms(terms, result);
   showIncoming(changed);
   showSoftmax(result);
-  if (changed.selection) announce(`${title}: ${number(terms.total)}`);
+  if (changed.selection) announce(`${title}: ${quantity(terms.total)}`);
 }
 
 function showEquation({ listed, others, bias, total }, { hidden, probabilities }) {
   const { layer, neuron } = state, bold = (text) => element("b", {}, text);
-  $("equation").replaceChildren(`${layer === 1 ? "y" : "z"} = `,
+  $("equation").replaceChildren(`${sumLetter(layer)} = `,
     ...listed.slice(0, 3).flatMap((term, place) =>
-      [...summand(term.weight, place === 0), `·${number(term.value)}`]),
+      [...summand(term.weight, place === 0), `·${quantity(term.value)}`]),
     listed.length + others > 3 ? " + …" : "", ...summand(bias, listed.length === 0), " = ",
-    bold(number(total)));
-  const output = ["output = max(0, y) = ", bold(number(Math.max(total, 0)))];
+    bold(quantity(total)));
+  const output = network().isInteger && layer === 1 ? integerOutput(total, neuron)
+    : ["output = max(0, y) = ", bold(number(Math.max(total, 0)))];
   if (layer === 1 && isChanged(state.interventions[neuron]))
-    output.push("; changed: ", bold(number(hidden[neuron])));
+    output.push("; changed: ", bold(quantity(hidden[neuron])));
+  const scaled = network().isInteger ? integerScore(total) : [];
   $("result").replaceChildren(...(layer === 1 ? output
-    : ["probability = softmax(z) = ", bold(percent(probabilities[neuron], 2))]));
+    : [...scaled, "probability = softmax(z) = ", bold(percent(probabilities[neuron], 2))]));
 }
 
 // A number with its sign: as an operator, except in front of a sum.
-const summand = (value, isFirst) => (isFirst ? [signed(value)]
-  : [value < 0 ? ` ${MINUS} ` : " + ", signed(value, number(Math.abs(value)))]);
+const summand = (value, isFirst) => (isFirst ? [signedQuantity(value)]
+  : [value < 0 ? ` ${MINUS} ` : " + ", signed(value, quantity(Math.abs(value)))]);
 
 function showTerms({ listed, others, rest, bias, total }, { hidden }) {
   const { layer, neuron } = state, input = layer === 1 ? "pixel" : "neuron";
-  const rows = listed.map((term) => tableRow([termButton(term.input), signed(term.weight),
-    `× ${number(term.value)}`, signed(term.product)]));
+  const rows = listed.map((term) => tableRow([termButton(term.input),
+    signedQuantity(term.weight), `× ${quantity(term.value)}`, signedQuantity(term.product)]));
   if (others || rest) rows.push(tableRow(
-    [others ? `${plural(others, `other ${input}`)}` : "rounding", "", "", signed(rest)]));
-  rows.push(tableRow([termButton(null), "", "", signed(bias)]));
-  rows.push(tableRow(["sum", "", "", number(total)], "total"));
+    [others ? `${plural(others, `other ${input}`)}` : "rounding", "", "", signedQuantity(rest)]));
+  rows.push(tableRow([termButton(null), "", "", signedQuantity(bias)]));
+  rows.push(tableRow(["sum", "", "", quantity(total)], "total"));
   if (layer === 1) {
     rows.push(tableRow([total > 0 ? "ReLU keeps a positive sum" : "ReLU sets it to 0",
-      "", "", number(Math.max(total, 0))]));
+      "", "", quantity(Math.max(total, 0))]));
+    if (network().isInteger) rows.push(...integerSteps(total, neuron));
     if (isChanged(state.interventions[neuron])) rows.push(
-      tableRow(["with your change", "", "", number(hidden[neuron])]));
+      tableRow(["with your change", "", "", quantity(hidden[neuron])]));
   }
   const head = element("span", {}, input,
     layer === 1 ? element("span", { class: "aside" }, " (row, column)") : "");
@@ -102,28 +109,32 @@ function termButton(input) {
 // All weights into a neuron of layer 2, including those from inactive neurons.
 function showIncoming(changed) {
   $("incoming").hidden = state.layer === 1;
-  if (state.layer === 1 || !(changed.selection || changed.epoch)) return;
+  if (state.layer === 1 || !(changed.selection || changed.network)) return;
   const label = state.neuron;
   document.querySelector("#incoming summary").textContent =
     `All ${plural(model.hidden, "weight")} into ${neuronName(2, label)}`;
   $("incoming-weights").replaceChildren(...tiles.map((_, from) => element("button", {
     type: "button", title: parameterName(2, from, label),
     onclick: () => select(2, label, from) },
-  neuronName(1, from), signed(network().parameter(2, from, label)))));
+  neuronName(1, from), signedQuantity(network().parameter(2, from, label)))));
 }
 
 function showSoftmax({ logits, probabilities }) {
   $("softmax").replaceChildren();
   if (state.layer !== 2) return;
-  const max = Math.max(...logits), shares = hundredths(probabilities);
-  const powers = Array.from(logits, (z) => Number(Math.exp(z - max).toFixed(6)));
+  const scores = network().realLogits(logits);
+  const max = Math.max(...scores), shares = hundredths(probabilities);
+  // In integers, there is one more column.
+  const logit = (label) => (network().isInteger ? [integer(logits[label])] : []);
+  const empty = logit(0).map(() => "");
+  const powers = Array.from(scores, (z) => Number(Math.exp(z - max).toFixed(6)));
   $("softmax").replaceChildren(
-    tableRow(["softmax", "z", "e^(z − max)", "probability"], "", "th"),
+    tableRow(["softmax", ...empty.map(() => "logit"), "z", "e^(z − max)", "probability"], "", "th"),
     ...powers.map((power, label) => tableRow([
       neuronName(2, label) + (isShort(label) ? "" : ` (${className(label)})`),
-      number(logits[label]), number(power, 6), percent(shares[label] / 10000, 2)],
+      ...logit(label), number(scores[label]), number(power, 6), percent(shares[label] / 10000, 2)],
     label === state.neuron ? "total" : "")),
-    tableRow(["sum", "", number(sum(powers), 6), percent(1, 2)], "total"));
+    tableRow(["sum", ...empty, "", number(sum(powers), 6), percent(1, 2)], "total"));
 }
 
 // Shares in hundredths of a percent that add up to 100 %: the largest remainders gain.

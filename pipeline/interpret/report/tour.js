@@ -11,6 +11,7 @@ const currentStep = () => tour.steps[tour.place];
 
 function startTour() {
   if (!state.image.some(Boolean)) useTestImage(0);
+  state.width = null; // the steps are about the network in floating point
   const isOpen = tour.place !== null;
   if (isOpen) currentStep().leave?.();
   Object.assign(tour, { steps: tourSteps(), place: null, solved: new Set() });

@@ -33,9 +33,9 @@ function pixelText(pixel) {
     return `${gesture} a pixel to see its product.`;
   }
   const weight = network().parameter(1, pixel, state.neuron);
-  const level = state.image[pixel] / 255;
+  const level = network().pixel(state.image[pixel]);
   return `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
-    `${number(weight)} × pixel ${number(level)} = ${number(weight * level)}` +
+    `${quantity(weight)} × pixel ${quantity(level)} = ${quantity(weight * level)}` +
     (isFrozen(pixel, state.neuron) ? "; this weight never changed" : "");
 }
 const showPixel = (pixel) => { $("pixel-text").textContent = pixelText(pixel); };
@@ -44,7 +44,7 @@ function showImages({ pixels }) {
   for (const id of ["images", "images-legend", "pixel-text"]) $(id).hidden = state.layer === 2;
   if (state.layer === 2) return;
   const products = Array.from(pixels, (level, pixel) =>
-    level * network().parameter(1, pixel, state.neuron));
+    level / network().white * network().parameter(1, pixel, state.neuron));
   const colourings = [templateColours(state.neuron), (pixel) => grey(state.image[pixel]),
     (pixel) => weightColour(products[pixel])];
   neuronImages.forEach((canvas, i) => paintSquares(canvas, colourings[i], i === 0));
@@ -78,12 +78,14 @@ function paintSquares(canvas, colourOf, isHatched) {
 
 // The scale of the colours, with numbers: the same for weights and products, in all epochs.
 function weightLegend() {
-  const limit = number(finalNetwork().largeWeight, 2);
+  const limit = quantity(finalNetwork().largeWeight, 2);
   return element("p", { class: "legend" }, `weight ≤ ${MINUS}${limit} `,
     element("span", { class: "gradient" }, "0"), ` ≥ ${limit}`,
     ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
       element("span", { class: "hatched" }), " never changed")] : []));
 }
 
-onLoad(() => $("images-legend").append(weightLegend()));
 onChange(showImages);
+onChange((_, changed) => {
+  if (changed.width) $("images-legend").replaceChildren(weightLegend());
+});
