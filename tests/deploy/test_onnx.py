@@ -1,8 +1,11 @@
+import re
+
 import onnx
 import pytest
 from onnx import numpy_helper
 
-from pipeline.deploy import check_onnx, write_onnx
+from pipeline import UserError
+from pipeline.deploy import check_onnx, onnx_files, write_onnx
 from pipeline.deploy.onnx_files import FLOAT_FILE, INTEGER_FILE
 
 
@@ -57,3 +60,14 @@ def test_a_changed_constant_is_a_difference(
     assert bool(floats.difference) == is_float
     assert bool(integers.difference) != is_float
     assert "image " in floats.difference + integers.difference
+
+
+def test_without_the_packages_one_line_says_what_to_install(
+    quantized, mnist, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(onnx_files, "PACKAGES", ("onnx", "not_installed"))
+    model, remedy = quantized(8), "need not_installed: pip install -e '.[export]'"
+    (check,) = check_onnx(tmp_path, model, mnist.test.images)
+    assert check.skipped == f"the ONNX files {remedy}"
+    with pytest.raises(UserError, match=re.escape(remedy)):
+        write_onnx(model, tmp_path)
