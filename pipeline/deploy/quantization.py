@@ -13,7 +13,7 @@ where r_j is half of 2^n_j, or 0 if n_j is 0. `integers.py` computes it.
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
-from pipeline import UserError, neuron_name
+from pipeline import PIXELS, UserError, neuron_name
 from pipeline.deploy.integers import LIMIT, WHITE, IntegerNetwork
 from pipeline.model import Network
 
@@ -52,9 +52,9 @@ def quantize(
         scale_1=scale_1,
         scale_2=1.0,
     )
-    shift = shifts(first.sums(images).max(axis=0))
+    shift = shifts(first.largest_sums(images))
     # A unit of h_j is a sum of 2^n, and a unit of the sum a pixel of 1/255.
-    v = w2 * scale_1 * 2.0**shift / WHITE  # (10, hidden)
+    v = np.ldexp(w2 * scale_1, shift.astype(np.int32)) / WHITE  # (10, hidden)
     scale_2 = float(np.abs(v).max() / 127) or 1.0
     q2 = round_half_up(v / scale_2).astype(np.int8)
     b2q = _to_int32(round_half_up(b2 / scale_2), "layer_2.bias")
@@ -71,32 +71,45 @@ def quantize_weights(
 ) -> tuple[np.ndarray, Float[np.ndarray, " hidden"]]:
     """Quantise each neuron with a scale of its own, so that weights ≈ scale · q.
 
+    All operations are exact or rounded as IEEE 754 defines it, so the result is the
+    same on every processor.
+
     Returns:
         q, int8 of shape (hidden, 784), and the scales. A neuron whose weights are all 0
         has the scale 1.
     """
     sizes = np.abs(weights)
-    mean = sizes.mean(axis=1, keepdims=True)  # (hidden, 1)
     if bits == 8:
-        scale = sizes.max(axis=1, keepdims=True) / 127
+        scale = sizes.max(axis=1, keepdims=True) / 127  # (hidden, 1)
     elif bits == 4:
-        scale = CLIP_4_BITS * mean / 7
+        scale = CLIP_4_BITS * (_row_sums(sizes) / PIXELS) / 7
     elif bits == 2:
-        large = sizes > TERNARY_THRESHOLD * mean
+        large = sizes > TERNARY_THRESHOLD * (_row_sums(sizes) / PIXELS)
         count = np.maximum(large.sum(axis=1, keepdims=True), 1)
-        scale = np.where(large, sizes, 0).sum(axis=1, keepdims=True) / count
+        scale = _row_sums(sizes * large) / count
     else:
-        scale = mean
+        scale = _row_sums(sizes) / PIXELS
     scale = np.where(scale > 0, scale, 1.0)
     if bits == 8:
         q = round_half_up(weights / scale)
     elif bits == 4:
         q = round_half_up(weights / scale).clip(-7, 7)
     elif bits == 2:
-        q = np.where(large, np.sign(weights), 0)
+        q = np.copysign(large, weights)
     else:
         q = np.where(weights < 0, -1, 1)  # 1 bit has no 0
     return q.astype(np.int8), scale[:, 0]
+
+
+def _row_sums(sizes: Float[np.ndarray, "hidden 784"]) -> Float[np.ndarray, "hidden 1"]:
+    """Add numbers that are not negative, in any order with the same result.
+
+    They are added as integers, in units of 2^-52 of the largest: below 2^62.
+    """
+    _, exponent = np.frexp(sizes.max(axis=1, keepdims=True))
+    integers = np.rint(sizes * np.ldexp(1.0, 52 - exponent)).astype(np.int64)
+    totals = integers.sum(axis=1, keepdims=True).astype(np.float64)
+    return np.asarray(np.ldexp(totals, exponent - 52))
 
 
 def round_half_up(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

@@ -1,7 +1,7 @@
 """A quantised network together with the trained network it comes from, and its file."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,12 +98,10 @@ class QuantizedModel:
     @cached_property
     def silent_neurons(self) -> list[int]:
         """The indices of the hidden neurons that are 0 for every training image."""
+        if self.integers.shift.all():  # of a sum above 255, so of a neuron that fires
+            return []
         train = self.dataset.split(self.trained.split).train.images
-        # A sum above 255 has a shift above 0, so only a few neurons can be silent.
-        candidates = np.flatnonzero(self.integers.shift == 0)
-        q1, b1q = self.integers.q1[candidates], self.integers.b1q[candidates]
-        largest = replace(self.integers, q1=q1, b1q=b1q).sums(train).max(axis=0)
-        return [int(j) for j in candidates[largest <= 0]]
+        return np.flatnonzero(self.integers.largest_sums(train) <= 0).tolist()
 
     def save(self, path: Path) -> None:
         """Write the integers as safetensors; `load_integers` reads them.
@@ -138,7 +136,7 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         UserError: If it is damaged.
     """
     tensors, metadata = read_tensors(path)
-    hidden = len(tensors.get("b1q", ()))
+    hidden = tensors["b1q"].size if "b1q" in tensors else 0
     expected = {
         "q1": ((hidden, PIXELS), "int8"),
         "b1q": ((hidden,), "int32"),
@@ -149,7 +147,16 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
         "scale_2": ((), "float64"),
     }
     actual = {name: (t.shape, str(t.dtype)) for name, t in tensors.items()}
-    if actual != expected or metadata.get("bits") not in WIDTHS:
+    if (
+        actual != expected
+        or hidden == 0
+        or metadata.get("bits") not in WIDTHS
+        or (tensors["shift"] >= 32).any()
+        or not all(
+            (np.isfinite(tensors[name]) & (tensors[name] > 0)).all()
+            for name in ("scale_1", "scale_2")
+        )
+    ):
         raise UserError(f"{path} is damaged: python -m pipeline.export writes it again")
     scale_2 = float(tensors.pop("scale_2"))
     bits = int(metadata["bits"])

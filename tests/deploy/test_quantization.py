@@ -1,15 +1,22 @@
 import copy
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from pipeline import UserError
-from pipeline.deploy import WIDTHS, load_integers, probe_images, quantize
-from pipeline.deploy.quantization import round_half_up, shifts
-from pipeline.model.storage import snapshot
+from pipeline.deploy import (
+    WIDTHS,
+    QuantizedModel,
+    load_integers,
+    probe_images,
+    quantize,
+)
+from pipeline.deploy.quantization import quantize_weights, round_half_up, shifts
+from pipeline.model.storage import read_tensors, snapshot, write_tensors
 
 ALL_WIDTHS = pytest.mark.parametrize("bits", WIDTHS)
 
@@ -67,6 +74,18 @@ def test_the_integers_follow_the_formulas(bits, quantized):
     np.testing.assert_array_equal(
         model.integers.sums(images.astype(np.uint8).reshape(-1, 28, 28)), sums
     )
+
+
+@ALL_WIDTHS
+def test_scales_do_not_depend_on_the_order_of_the_weights(bits, trained_on_few):
+    # Processors and versions of NumPy may add in different orders.
+    weights = snapshot(trained_on_few().network)["layer_1.weight"].astype(float)
+    weights[3] *= 10.0 ** np.linspace(-9, 0, 784)
+    order = np.random.default_rng(1).permutation(784)
+    q, scale = quantize_weights(weights, bits=bits)
+    q_other, scale_other = quantize_weights(weights[:, order], bits=bits)
+    assert scale.tobytes() == scale_other.tobytes()
+    np.testing.assert_array_equal(q[:, order], q_other)
 
 
 def test_halves_are_rounded_up():
@@ -150,6 +169,7 @@ def test_a_neuron_that_never_fires_has_no_shift(bits, trained_on_few, few):
     sums = integers.sums(few.train.images)
     assert integers.shift[7] == 0
     assert not integers.activations(sums)[:, 7].any()
+    assert integers.largest_sums(few.train.images)[7] <= 0
 
 
 @ALL_WIDTHS
@@ -164,3 +184,36 @@ def test_the_saved_integers_are_read_back_even_of_one_neuron(bits, quantized, tm
     images = model.dataset.test.images
     assert integers.hidden == 1
     np.testing.assert_array_equal(integers.classify(images), model.answers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("b1q", np.int32(1)),
+        ("q1", np.zeros((20, 784), np.int16)),
+        ("shift", np.full(20, 32, np.uint8)),
+        ("scale_1", np.full(20, math.nan)),
+        ("scale_2", np.float64(0)),
+        ("other", np.zeros(1)),
+    ],
+)
+def test_a_damaged_file_of_integers_is_refused(name, value, quantized, tmp_path):
+    path = tmp_path / "integers.safetensors"
+    quantized(8).save(path)
+    tensors, metadata = read_tensors(path)
+    write_tensors(path, tensors | {name: np.asarray(value)}, metadata)
+    with pytest.raises(UserError, match=r"is damaged: python -m pipeline\.export wr"):
+        load_integers(path)
+
+
+def test_silent_neurons_are_those_that_are_0_for_all_training_images(
+    trained_on_few, small_dataset
+):
+    trained = trained_on_few()
+    network = changed(trained.network, "layer_1.bias", -1000, [3, 7])
+    model = QuantizedModel.of(
+        replace(trained, network=network), small_dataset, bits=8, finetuning_epochs=0
+    )
+    sums = model.integers.sums(small_dataset.train.images)
+    assert model.silent_neurons == np.flatnonzero((sums <= 0).all(axis=0)).tolist()
+    assert {3, 7} <= {*model.silent_neurons}
