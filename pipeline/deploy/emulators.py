@@ -169,7 +169,7 @@ def _run(
         core.board, "./simavr program.elf images.bin results.bin"
     )
     start, each = EMULATOR_TIMEOUT
-    timeout = start + each * len(images) * hidden
+    timeout = round(start + each * len(images) * hidden)
     try:
         execute(command.split(), folder=build, timeout=timeout)
     except UserError as error:

@@ -1,0 +1,129 @@
+"""The C code on emulated microcontrollers: equal to the reference, and measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline import UserError
+from pipeline.deploy import (
+    WIDTHS,
+    QuantizedModel,
+    check_images,
+    check_on_emulators,
+    emulators,
+    write_source,
+)
+from pipeline.deploy.cores import AVR, CORES, CORTEX_M0, CORTEX_M0_GCC, RV32
+from pipeline.deploy.toolchains import missing
+
+# Largest bytes of flash and instructions for an image on a Cortex-M0, by width. Source:
+# the aims of the project.
+LIMITS = {
+    8: (16_400, 56_000),
+    4: (8_500, 90_000),
+    2: (4_600, 90_000),
+    1: (2_600, 90_000),
+}
+CRASH = {
+    CORTEX_M0: "*(volatile int *)0xF0000000 = 0;",  # no memory is there
+    RV32: '__asm__ volatile(".word 0");',  # an illegal instruction
+}
+
+
+def source(model, folder):
+    """Write the C code of a model; return its folder."""
+    write_source(model, folder)
+    return folder
+
+
+def check(core, model, folder, images, **options):
+    """Return the check of a core; skip the test if its tools are not installed."""
+    if problem := missing([core.compiler, *core.tools]):
+        pytest.skip(f"{core.name}: {problem}")
+    [result] = check_on_emulators(
+        folder, model.integers, images, cores=[core], **options
+    )
+    return result
+
+
+def test_a_core_computes_the_integers_of_the_reference(
+    quantized, test_and_probe_images, tmp_path
+):
+    model = quantized(2)
+    images = test_and_probe_images(model.integers)
+    result = check(CORTEX_M0, model, source(model, tmp_path), images)
+    assert (result.difference, result.images) == ("", len(images))
+    assert result.figures["ram"] == 4 * 20 + 4 + 4 * 10  # sums, next and logits
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("core", CORES, ids=lambda c: f"{c.name}-{c.compiler.program}")
+def test_each_core_computes_the_integers_of_all_test_images(
+    core, bits, trained, mnist, tmp_path
+):
+    model = QuantizedModel.of(trained, mnist, bits=bits, finetuning_epochs=1)
+    images = check_images(model)
+    result = check(
+        core, model, source(model, tmp_path), images, measured=len(mnist.test)
+    )
+    assert (result.difference, result.images) == ("", len(images))
+    assert result.figures["ram"] <= 150  # bytes
+    if core is CORTEX_M0_GCC:
+        flash, instructions = LIMITS[bits]
+        assert result.figures["flash"] <= flash
+        assert result.figures["instructions"] <= instructions
+
+
+def test_a_core_detects_a_wrong_weight_that_test_images_never_use(
+    quantized, mnist, test_and_probe_images, tmp_path
+):
+    model = quantized(8)
+    corner = np.array(model.integers.q1)
+    corner[3, 0] += 1  # pixel 0 is black in all test images
+    wrong = replace(model, integers=replace(model.integers, q1=corner))
+    folder = source(wrong, tmp_path)
+    assert not check(RV32, model, folder, mnist.test.images[:100]).difference
+    images = test_and_probe_images(model.integers)
+    assert "the sum of N14 is" in check(RV32, model, folder, images).difference
+
+
+def test_what_is_not_installed_is_skipped_with_its_packages(
+    quantized, mnist, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    results = check_on_emulators(tmp_path, quantized(8).integers, mnist.test.images[:1])
+    texts = [result.skipped for result in results]
+    assert len(texts) == 4 and all(text.startswith("not installed") for text in texts)
+    assert texts[0] == "not installed: apt-get install clang lld qemu-system-arm"
+    assert not any(result.images for result in results)
+
+
+def test_a_network_that_is_too_large_for_a_core_is_skipped(quantized, mnist, tmp_path):
+    model = quantized(8, hidden=64)
+    images = mnist.test.images[:10]
+    result = check(AVR, model, source(model, tmp_path), images)
+    rule = "needs 53,224 bytes of flash, the emulated board has 32,768"
+    assert result.skipped == rule
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("core", CRASH, ids=lambda core: core.name)
+@pytest.mark.parametrize("ending", ["failed: it ended", "did not end within 2 s"])
+def test_an_emulator_that_crashes_or_hangs_is_an_error(
+    core, ending, quantized, mnist, monkeypatch, tmp_path
+):
+    model = quantized(8)
+    folder = source(model, tmp_path)
+    body = "for (;;) {}" if "within" in ending else CRASH[core]
+    (folder / "digits.c").write_text(
+        '#include "digits.h"\n'
+        f"void digits_begin(digits_t *d) {{ (void)d; {body} }}\n"
+        "void digits_pixel(digits_t *d, uint8_t grey) { (void)d, (void)grey; }\n"
+        "void digits_logits(const digits_t *d, int32_t *l) { (void)d, (void)l; }\n"
+        "uint8_t digits_argmax(const int32_t *l) { (void)l; return 0; }\n"
+    )
+    monkeypatch.setattr(emulators, "EMULATOR_TIMEOUT", (2, 0))
+    with pytest.raises(UserError, match=f"^the emulated {core.name} .*{ending}"):
+        check(core, model, folder, mnist.test.images[:1])
