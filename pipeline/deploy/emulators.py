@@ -24,7 +24,7 @@ OBJECTS = ("digits.o", "selftest.o")
 CALLS = PIXELS + 3  # of functions of digits.h, for an image
 # Seconds, and seconds for each image and hidden neuron. With 20 neurons, an image takes
 # 0.1 ms in QEMU and 2 ms in simavr, on an idle core.
-EMULATOR_TIMEOUT = 30, 0.0025
+EMULATOR_TIMEOUT = 30.0, 0.0025
 # Bytes of the program around digits.c, an image of 784 bytes and the stack included.
 PROGRAM_FLASH, PROGRAM_RAM = 2048, 1300
 
@@ -169,7 +169,7 @@ def _run(
         core.board, "./simavr program.elf images.bin results.bin"
     )
     start, each = EMULATOR_TIMEOUT
-    timeout = round(start + each * len(images) * hidden)
+    timeout = start + each * len(images) * hidden
     try:
         execute(command.split(), folder=build, timeout=timeout)
     except UserError as error:

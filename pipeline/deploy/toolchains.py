@@ -62,7 +62,7 @@ def missing(tools: Sequence[Tool]) -> str:
     return f"not installed: apt-get install {' '.join(packages)}"
 
 
-def execute(command: Sequence[str | Path], *, folder: Path, timeout: int) -> None:
+def execute(command: Sequence[str | Path], *, folder: Path, timeout: float) -> None:
     """Run a program in a folder.
 
     Args:
@@ -84,7 +84,7 @@ def execute(command: Sequence[str | Path], *, folder: Path, timeout: int) -> Non
             timeout=timeout,
         )
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"{words[0]} did not end within {timeout} s") from error
+        raise UserError(f"{words[0]} did not end within {timeout:.0f} s") from error
     if result.returncode:
         lines = result.stdout.decode(errors="replace").strip().splitlines()
         errors = [line for line in lines if "error" in line.lower()]

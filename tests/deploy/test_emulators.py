@@ -124,6 +124,6 @@ def test_an_emulator_that_crashes_or_hangs_is_an_error(
         "void digits_logits(const digits_t *d, int32_t *l) { (void)d, (void)l; }\n"
         "uint8_t digits_argmax(const int32_t *l) { (void)l; return 0; }\n"
     )
-    monkeypatch.setattr(emulators, "EMULATOR_TIMEOUT", (2, 0))
+    monkeypatch.setattr(emulators, "EMULATOR_TIMEOUT", (2.0, 0.0))
     with pytest.raises(UserError, match=f"^the emulated {core.name} .*{ending}"):
         check(core, model, folder, mnist.test.images[:1])
