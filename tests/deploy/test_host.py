@@ -141,13 +141,13 @@ def test_a_missing_compiler_is_named(written, tmp_path, monkeypatch):
     network = written(8).integers
     monkeypatch.setenv("PATH", str(tmp_path))
     gcc, clang = check_on_host(tmp_path, network, probes(network)[:1])
-    assert gcc.skipped == "not installed: apt-get install gcc"
+    assert gcc.skipped == "not installed: apt-get install gcc libc6-dev"
     assert clang.name == "C code, clang" and not clang.images
 
 
 def test_the_message_of_a_failing_compiler_is_quoted(written, tmp_path):
     network = written(8).integers
     path = tmp_path / "digits.c"
-    path.write_text(path.read_text().replace("uint_fast16_t j;", "uint_fast16_t j"))
-    with pytest.raises(UserError, match=r"digits.c:\d+:\d+: error: expected"):
+    path.write_text(path.read_text().replace("d->next = 0;", "d->first = 0;"))
+    with pytest.raises(UserError, match=r"digits.c:\d+:\d+: error: .*first"):
         check_on_host(tmp_path, network, probes(network)[:1])
