@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import UserError
-from pipeline.cli import Command, ExportConfig, stage, validate
+from pipeline.cli import Command, ExportConfig, network_name, stage, validate
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, next_steps, progress, status, wrap
 
@@ -121,6 +121,8 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
             raise UserError(f"{message}; nothing was written")
         results = {each: results[each] for each in combinations if each in results}
         _compare(results, folder, run)
+        if "all" in bits and not cfg.sweep:
+            _write_page(results, dataset, folder, run)
     _print_results(cfg, results, dataset)
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
     if failed:
@@ -155,6 +157,23 @@ def _compare(results: "Results", folder: Path, run: "Run") -> None:
     run.describe_results({"Accuracy against flash": text})
 
 
+def _write_page(
+    results: "Results", dataset: "Dataset", folder: Path, run: "Run"
+) -> None:
+    """Write and record the page of a network in floating point and in integers."""
+    from pipeline import deploy
+
+    models = {c.bits: each.model(c.trained, dataset) for c, each in results.items()}
+    trained = next(iter(results)).trained
+    name = network_name(trained.metadata, dataset=dataset.name, sha256=trained.sha256)
+    path = folder / deploy.PAGE_FILE
+    with status("drawing the page"):
+        path.write_text(deploy.render_page(models, name=name), "utf-8")
+    run.log_files("export", [path])
+    link = run.link(path.name, f"artifacts/export/{path.name}")
+    run.describe_results({"Interactive page of all widths": link})
+
+
 def _print_results(cfg: ExportConfig, results: "Results", dataset: "Dataset") -> None:
     """Print the table, the checks and the smallest network of several exports."""
     from pipeline import deploy
@@ -166,7 +185,10 @@ def _print_results(cfg: ExportConfig, results: "Results", dataset: "Dataset") ->
         models = [each.model(c.trained, dataset) for c, each in results.items()]
         _print_checks(models, [each.checks for each in results.values()])
     print(f"{wrap(deploy.answer(results))}\n")
-    print(f"plot   {displayed(outputs_dir() / 'export' / deploy.SIZES_PLOT)}")
+    folder = outputs_dir() / "export"
+    print(f"plot   {displayed(folder / deploy.SIZES_PLOT)}")
+    if (folder / deploy.PAGE_FILE).exists():
+        print(f"page   {displayed(folder / deploy.PAGE_FILE)}")
 
 
 def _print_checks(

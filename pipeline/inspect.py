@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError, neuron_name
-from pipeline.cli import InspectConfig, defaults, run_name, stage
+from pipeline.cli import InspectConfig, defaults, network_name, stage
 from pipeline.files import atomic_folder, write_csv
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, next_steps, status, wrap
@@ -99,10 +99,9 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         from pipeline.interpret import report
 
         analysis = interpret.ModelAnalysis.of(trained, dataset)
-        name = trained.sha256[:8]
-        if "seed" in trained.metadata:
-            # As train names the run: the page is shared, so it contains no path.
-            name = run_name({**defaults(), **trained.metadata, "dataset": dataset.name})
+        name = network_name(
+            trained.metadata, dataset=dataset.name, sha256=trained.sha256
+        )
     folder = outputs_dir() / "inspect"
     with (
         tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(

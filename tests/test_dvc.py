@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # Keys that no output depends on: they select the run or model, control recording, or
 # are questions to `inspect`, whose answers are in another folder.
-NO_PARAMS = {"run", "model", "tracking", "resume", "reproduce", "server", "image"}
+NO_PARAMS = {"run", "model", "sweep", "tracking", "resume", "reproduce", "server"}
 NO_PARAMS |= {"run_name", "experiment_name", "workers", "executor", "again", "trials"}
-NO_PARAMS |= {*QUESTION_KEYS, "integers", "verify"}
+NO_PARAMS |= {*QUESTION_KEYS, "image", "integers", "verify"}
 
 # A new colour in a plot must repeat only the stage whose outputs contain the plot; the
 # plots of train are not outputs. Stages that read other data sets do not plot them.

@@ -9,6 +9,7 @@ from pipeline.cli.config import (
     as_yaml,
     committed_defaults,
     defaults,
+    network_name,
     run_name,
     validate,
 )

@@ -178,3 +178,20 @@ def run_name(
         if key in named or values[key] != default_values[key]
     )
     return printable(" ".join(parts))
+
+
+def network_name(metadata: Mapping[str, Any], *, dataset: str, sha256: str) -> str:
+    """Name a network on a page, which is shared: the name contains no path.
+
+    Args:
+        metadata: Of its file.
+        dataset: The name of its data set.
+        sha256: Of its weights.
+
+    Returns:
+        The name that `train` gave its run, or the start of the hash if the settings of
+        the training are not recorded.
+    """
+    if "seed" not in metadata:
+        return sha256[:8]
+    return run_name({**defaults(), **metadata, "dataset": dataset})

@@ -9,6 +9,7 @@ from pipeline.deploy.host import check_on_host
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.onnx_files import check_onnx, write_onnx
 from pipeline.deploy.output import check_images, export_model, report
+from pipeline.deploy.page import PAGE_FILE, render_page
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import WIDTHS, quantize
 from pipeline.deploy.quantized import QuantizedModel, bits_text, load_integers

@@ -6,6 +6,8 @@ from pipeline.deploy.quantized import QuantizedModel
 from pipeline.interpret import ModelAnalysis, report
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 
+PAGE_FILE = "report.html"  # in outputs/export/
+
 
 def render_page(models: Mapping[int, QuantizedModel], *, name: str) -> str:
     """Return a self-contained HTML page of at most 2 MB.

@@ -13,7 +13,8 @@ function integerSteps(total, neuron) {
   return [
     ...(half ? [[`+ ${integer(half)}, to round`, total + half]] : []),
     [`>> ${n}: divided by ${integer(2 ** n)}, rounded down`, shifted],
-    [shifted > WHITE ? `clamp to ${WHITE}` : `clamp: at most ${WHITE}`, each.activation(total, neuron)],
+    [shifted > WHITE ? `clamp to ${WHITE}` : `clamp: at most ${WHITE}`,
+      each.activation(total, neuron)],
   ].map(([name, value]) => tableRow([name, "", "", integer(value)]));
 }
 
@@ -32,7 +33,7 @@ function explainIntegers(layer, neuron, { hiddenSums, logits }) {
   const float = floatNetwork().classify(state.image, state.interventions);
   if (layer === 2) return `Each term is the output of a neuron of layer 1 times its weight in ` +
     `${name}. A logit of 1 stands for ${significant(each.scale_2)}, the scale of layer 2: ` +
-    `${integer(logits[neuron])} stands for z = ${number(each.scale_2 * logits[neuron])}. ` +
+    `${quantity(logits[neuron])} stands for z = ${number(each.scale_2 * logits[neuron])}. ` +
     `In floating point, z is ${number(float.logits[neuron])}.`;
   const total = hiddenSums[neuron], output = each.activation(total, neuron);
   return `A weight of 1 stands for ${significant(each.scale1[neuron])}, the scale of ${name}, ` +
@@ -48,7 +49,7 @@ function valuesTable(layer, input, neuron) {
     tableRow(["", "stored", "stands for"], "", "th"));
   for (const width of widths()) {
     const each = networkOf(width), value = each.parameter(layer, input, neuron);
-    const row = tableRow([widthName(width), each.isInteger ? integer(value) : "",
+    const row = tableRow([widthName(width), each.isInteger ? number(value, 0) : "",
       number(each.isInteger ? each.realParameter(layer, input, neuron) : value)]);
     row.setAttribute("aria-current", width === state.width);
     table.append(row);
@@ -66,6 +67,6 @@ function describeValue(layer, input, neuron) {
   const start = `In floating point, its value is ${number(value, 6)}.`;
   if (!network().isInteger) return start;
   return `${start} At ${widthName(state.width)}, it is ` +
-    `${integer(network().parameter(layer, input, neuron))}, which stands for ` +
+    `${quantity(network().parameter(layer, input, neuron))}, which stands for ` +
     `${realText(layer, input, neuron)}.`;
 }

@@ -125,7 +125,7 @@ function showSoftmax({ logits, probabilities }) {
   const scores = network().realLogits(logits);
   const max = Math.max(...scores), shares = hundredths(probabilities);
   // In integers, there is one more column.
-  const logit = (label) => (network().isInteger ? [integer(logits[label])] : []);
+  const logit = (label) => (network().isInteger ? [quantity(logits[label])] : []);
   const empty = logit(0).map(() => "");
   const powers = Array.from(scores, (z) => Number(Math.exp(z - max).toFixed(6)));
   $("softmax").replaceChildren(
