@@ -220,10 +220,11 @@ def _record(
         tools |= check.tools
     run.log_metrics(metrics, step=0)
     run.set_tags({f"version.{tool}": version for tool, version in tools.items()})
-    link = run.link("files", f"artifacts/{name}")
-    title = f"Integers, {bits_text(report['bits'])}"
-    accuracy, same = f"{report['accuracy']:.2%}", f"{report['same_answers']:.2%}"
-    run.describe_results({title: f"{accuracy}, {same} the same answers, {link}"})
+    files = ("digits.c", "weights.png", "changed.png")
+    links = [run.link(file, f"artifacts/{name}/{file}") for file in files]
+    same = f"{report['same_answers']:.2%} of the answers as in floats"
+    text = f"{report['accuracy']:.2%}, {same}, {', '.join(links)}"
+    run.describe_results({f"Export, {bits_text(report['bits'])}": text})
 
 
 if __name__ == "__main__":

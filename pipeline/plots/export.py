@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 
 from pipeline import neuron_name
@@ -65,9 +65,9 @@ def rounded_weights(
 
 def changed_answers(
     images: UInt8[np.ndarray, "n 28 28"],
-    labels: Int[np.ndarray, " n"],
-    before: Int[np.ndarray, " n"],
-    after: Int[np.ndarray, " n"],
+    labels: Integer[np.ndarray, " n"],
+    before: Integer[np.ndarray, " n"],
+    after: Integer[np.ndarray, " n"],
     *,
     class_names: Sequence[str],
     width: str,

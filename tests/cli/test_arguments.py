@@ -91,6 +91,11 @@ INVALID = {
     "predict images=": "images must not be empty, got ''",
     "evaluate folder": "did you mean sets=folder?",
     "evaluate sets=mnist sets=digits": "more than once: write sets=a,b",
+    "export bits=3": "bits must be 8, 4, 2, 1 or 'all', got 3 (the default is bits=8)",
+    "export bits=0": "bits must be 8, 4, 2, 1 or 'all', got 0",
+    "export finetune=-1": "finetune must be greater than or equal to 0, got -1",
+    "export verify=x": "verify must be 'host' or 'all', got 'x'",
+    "export 4": "did you mean bits=4?",
     "inspect arrays=true tracking=none": "tracking has no effect with arrays",
     "inspect neuron=N11 server=http://h": "server has no effect with neuron",
 }

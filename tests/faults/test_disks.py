@@ -19,6 +19,7 @@ FILLING = [
     "train dataset=digits epochs=3 lr={lr}",
     "train -m seed=1,2 workers=1 dataset=digits epochs=2 lr={lr}",
     "evaluate",
+    "export",
 ]
 
 
@@ -42,7 +43,7 @@ def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
         for path in (project.outputs / "data").glob("digits*"):
             if "data" in arguments:
                 path.unlink()
-        before = project.hashes("train", "evaluate")
+        before = project.hashes("train", "evaluate", "export")
         runs = {run.info.run_id: run.data for run in project.runs()}
         # The first time, nothing fits.
         leave_space(disk, int(draw.choice(SPACES) * draw.random()) if point else 4)
@@ -55,7 +56,7 @@ def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
             if "-m" not in arguments:  # a sweep reports the error of each training run
                 assert "No space left" in message or "disk is full" in message
                 assert "run the same command again" in message
-            assert project.hashes("train", "evaluate") == before
+            assert project.hashes("train", "evaluate", "export") == before
         assert_complete(project)
         leave_space(disk, 65_536)
         project.run(*arguments)
@@ -95,7 +96,9 @@ def read_only(mount):
         folder.chmod(0o755)
 
 
-@pytest.mark.parametrize("command", ["train dataset=digits", "evaluate", "predict"])
+@pytest.mark.parametrize(
+    "command", ["train dataset=digits", "evaluate", "predict", "export"]
+)
 def test_read_only_outputs_are_one_message(command, digits, read_only, error_line):
     read_only(digits.outputs)
     failed = digits.run(*command.split(), status=1)

@@ -107,6 +107,27 @@ def test_the_last_fitted_line_is_emphasised():
     assert counts[BLUE] > counts[RED] > 0
 
 
+def test_rounded_weights_are_below_those_in_floats():
+    weights = np.full((1, 784), 0.5)
+
+    def blue(rounded):
+        zero = np.zeros(784, bool)
+        image = plots.rounded_weights(weights, rounded, always_zero=zero, width="1 bit")
+        return colours(image)[BLUE]
+
+    assert blue(weights) - blue(0 * weights) == 84**2
+
+
+@pytest.mark.parametrize("changed", [0, 1, 3])
+def test_images_with_another_answer_are_plotted(changed):
+    images, labels = np.full((10, 28, 28), 77, np.uint8), np.arange(10)
+    after = np.where(labels < changed, 9, labels)
+    names = {"class_names": DIGITS, "width": "8 bits"}
+    image = plots.changed_answers(images, labels, labels, after, **names)
+    grey = (np.asarray(image) == 77).all(axis=2).sum()
+    assert grey == pytest.approx(changed * 112**2, abs=100)  # without texts
+
+
 def test_pixels_that_are_always_0_are_grey():
     used, unused = np.full(784, 0.5), np.full(784, 0.5)
     unused[:100] = 0

@@ -1,0 +1,154 @@
+"""The stage export: its files, what it records, and what it refuses."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import UserError
+from pipeline.datasets import Dataset
+from pipeline.deploy import load_integers
+from pipeline.model import load_trained_model, save_model
+
+SOURCES = {"digits.c", "digits.h", "example.c", "selftest.c", "selftest.h"}
+NETWORKS = {"integers.safetensors", "network.onnx", "network_int.onnx"}
+FILES = {*SOURCES, *NETWORKS, "report.json", "image0.bin", "weights.png", "changed.png"}
+FAILING = """#!/bin/sh
+case $1 in -dump*) echo 12;; *) echo "digits.c:1:1: error: no" >&2; exit 1;; esac
+"""
+# A compiler with a defect: it reads 254 where the code of the clamp has 255.
+DEFECTIVE = """#!/bin/sh
+for argument; do
+  case $argument in */digits.c)
+    sed 's/output > 255 ? 255/output > 255 ? 254/' "$argument" > {folder}/digits.c
+    argument={folder}/digits.c
+  esac
+  shift
+  set -- "$@" "$argument"
+done
+exec {gcc} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(empty_project):
+    """A workspace with a small trained network, which is exported with 2 bits."""
+    made = empty_project("export")
+    made.call("train", dataset="digits", epochs=1)
+    made.call("export", bits=2, finetune=1)
+    return made
+
+
+@pytest.fixture
+def export_edited(exported, tmp_path):
+    """Return a function that edits the network, exports it, and returns the text."""
+
+    def export(edit, **keys):
+        network = load_trained_model(exported.trained("model.safetensors")).network
+        with torch.no_grad():
+            edit(network)
+        path = tmp_path / "edited.safetensors"
+        save_model(path, network, {"dataset": "digits"})
+        made = type(exported)(tmp_path / "outputs")
+        made.outputs.mkdir()
+        (made.outputs / "data").symlink_to(exported.outputs / "data")
+        try:
+            return made.call("export", model=str(path), tracking="none", **keys)
+        except UserError:
+            assert {p.name for p in made.outputs.iterdir()} == {"data"}
+            raise
+
+    return export
+
+
+def test_the_same_network_gives_the_same_files(exported):
+    before = exported.hashes("export")
+    assert {*before} == {f"export/{name}" for name in FILES}
+    printed = exported.call("export", bits=2, finetune=1, tracking="none")
+    assert exported.hashes("export") == before
+    for name in ("network.onnx", "network_int.onnx", "C code, gcc", "C code, clang"):
+        assert f"equal    {name}" in printed or f"not run  {name}" in printed
+
+
+def test_the_report_agrees_with_the_integers(exported):
+    network, metadata = load_integers(exported.outputs / "export/integers.safetensors")
+    test = Dataset.read(exported.outputs / "data" / "digits.safetensors").test
+    report = json.loads((exported.outputs / "export" / "report.json").read_text())
+    accuracy = (network.classify(test.images) == test.labels).mean()
+    assert report["accuracy"] == accuracy
+    assert (report["bits"], report["finetune"]) == (2, 1)
+    assert report["weights_sha256"] == metadata["weights_sha256"]
+    assert report["table_bytes"] == 784 * 20 / 4 + 20 * (4 + 1 + 10) + 40
+    image = (exported.outputs / "export" / "image0.bin").read_bytes()
+    assert image == test.images[0].tobytes()
+
+
+def test_files_figures_and_tools_are_in_the_run_of_the_training(exported):
+    (run,) = exported.runs()
+    files = exported.client.list_artifacts(run.info.run_id, "export/2bit")
+    assert {file.path for file in files} == {f"export/2bit/{name}" for name in FILES}
+    report = json.loads((exported.outputs / "export" / "report.json").read_text())
+    for name in ("accuracy", "same_answers"):
+        metric = f"export/2bit/{name}"
+        (point,) = exported.client.get_metric_history(run.info.run_id, metric)
+        assert (point.value, point.step) == (report[name], 0)  # which draws a bar
+    assert run.data.tags["version.onnxruntime"]
+    note = run.data.tags["mlflow.note.content"]
+    assert f"**Export, 2 bits**: {report['accuracy']:.2%}" in note
+    assert "artifacts/export/2bit/digits.c" in note
+
+
+def test_each_of_several_widths_has_a_folder(exported):
+    exported.call("export", bits="all", finetune=0, tracking="none")
+    folder = exported.outputs / "export"
+    for bits in (8, 4, 2, 1):
+        assert {path.name for path in (folder / f"{bits}bit").iterdir()} == FILES
+        report = json.loads((folder / f"{bits}bit" / "report.json").read_text())
+        assert report["bits"] == bits
+
+
+def test_a_neuron_that_is_never_active_is_named(export_edited):
+    printed = export_edited(lambda network: network.layer_1.bias[2].fill_(-1e4))
+    assert "N13: 0 for every training image (8 bits)" in printed
+
+
+@pytest.mark.parametrize(
+    ("edit", "rule"),
+    [
+        (lambda n: n.layer_1.weight.fill_(0.5), "all weights of layer_1 are equal"),
+        (lambda n: n.layer_2.weight.fill_(0), "all weights of layer_2 are equal"),
+        (lambda n: n.layer_1.weight[0, 0].fill_(np.nan), "layer_1.weight must contain"),
+        (lambda n: n.layer_1.bias[0].fill_(1e9), "does not fit in 32-bit integers"),
+    ],
+)
+def test_weights_that_integers_cannot_represent_are_refused(export_edited, edit, rule):
+    with pytest.raises(UserError, match=rule) as refused:
+        export_edited(edit)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+@pytest.mark.parametrize(
+    ("compiler", "message"),
+    [
+        (FAILING, r"gcc failed: digits\.c:1:1: error: no"),
+        (DEFECTIVE, r"2 bits: C code, gcc .*: image \d+: the sum of N2\d+ is -?\d+,"),
+    ],
+    ids=["failing", "defective"],
+)
+def test_an_export_that_is_not_proven_keeps_the_last_one(
+    exported, compiler, message, tmp_path, monkeypatch
+):
+    before = exported.hashes("export")
+    text = compiler.format(folder=tmp_path, gcc=shutil.which("gcc"))
+    (tmp_path / "gcc").write_text(text)
+    (tmp_path / "gcc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(UserError, match=message):
+        exported.call("export", bits=2, finetune=0)
+    assert exported.hashes("export") == before
+    (run,) = exported.runs()
+    assert run.info.status == "FINISHED"
