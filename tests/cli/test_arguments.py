@@ -77,7 +77,6 @@ INVALID = {
     "data dataset=mnist,digits": f"{DATASET} (did you mean digits?)",
     "data -m": "-m is an option of train and export only",
     "export experiment=hidden_sizes": TRAIN_ONLY,
-    "export bits=3": "bits must be 8, 4, 2, 1 or 'all', got 3 (the default is bits=8)",
     "export bits=8,4": "bits=8,4 has several values: add -m for a sweep",
     "export -m bits=interval(1,8)": "bits cannot be an interval: use bits=a,b",
     "export -m finetune=0,10": "finetune=0,10 has several values: give only one",

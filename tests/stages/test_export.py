@@ -111,7 +111,7 @@ def test_each_of_several_widths_has_a_folder(exported):
 
 
 def test_a_neuron_that_is_never_active_is_named(export_edited):
-    printed = export_edited(lambda network: network.layer_1.bias[2].fill_(-1e4))
+    printed = export_edited(lambda network: network.layer_1.bias[2].fill_(-100))
     assert "N13: 0 for every training image (8 bits)" in printed
 
 
