@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -101,18 +102,9 @@ def test_files_figures_and_tools_are_in_the_run_of_the_training(exported):
     assert "artifacts/export/2bit/digits.c" in note
 
 
-def test_each_of_several_widths_has_a_folder(exported):
-    exported.call("export", bits="all", finetune=0, tracking="none")
-    folder = exported.outputs / "export"
-    for bits in (8, 4, 2, 1):
-        assert {path.name for path in (folder / f"{bits}bit").iterdir()} == FILES
-        report = json.loads((folder / f"{bits}bit" / "report.json").read_text())
-        assert report["bits"] == bits
-
-
 def test_a_neuron_that_is_never_active_is_named(export_edited):
     printed = export_edited(lambda network: network.layer_1.bias[2].fill_(-100))
-    assert "N13: 0 for every training image (8 bits)" in printed
+    assert re.search(r"\bN13\b.*: 0 for every training image \(8 bits\)", printed)
 
 
 @pytest.mark.parametrize(
