@@ -93,6 +93,9 @@ def train_and_record(
     cfg: TrainConfig, context: "RunContext | None" = None
 ) -> TrainingResult:
     """Train a network, or reproduce a run; a sweep passes the context."""
+    from pipeline import tracking
+
+    tracking.prepare_recording(cfg.tracking)  # it imports MLflow meanwhile
     with status("loading PyTorch"):
         from pipeline import datasets, training
 
@@ -157,7 +160,7 @@ def _train(
     # A reproduction, a sweep and a single training run never resume one another.
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
     if cfg.tracking != "none":
-        prepare_export(cfg.hidden)  # in another process, beside MLflow's import
+        prepare_export(cfg.hidden)  # in another process, beside the training
     tracker = _open_tracker(cfg)
     with (
         training.open_checkpoint(
@@ -246,7 +249,7 @@ def _default_name(cfg: TrainConfig, dataset: "Dataset") -> str:
 def _open_tracker(cfg: TrainConfig) -> "Tracker":
     from pipeline import tracking
 
-    return tracking.open_tracker(
+    return tracking.open_recording(
         cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
     )
 
@@ -260,7 +263,7 @@ def _start_recording(
     with status("recording data, code and settings"):
         # Now, because the file can move during the training.
         model.store_components(dataset.path, cfg.split, sha256=dataset.sha256)
-        training.log_inputs(recorder.run, dataset.path, as_yaml(cfg), plots=True)
+        recorder.log(training.log_inputs, dataset.path, as_yaml(cfg), plots=True)
         for state in checkpoint.restore() or [checkpoint.save()]:
             recorder.add(state)
     if finished := len(recorder.history) - 1:

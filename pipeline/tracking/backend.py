@@ -3,13 +3,14 @@
 MLflow is imported inside these functions, because it takes a second.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.terminal import status, wrap
-from pipeline.tracking import mirror
+from pipeline.tracking import mirror, recording
 from pipeline.tracking.interface import RecordedRun, Tracker, database_path
 from pipeline.tracking.quiet import quiet
 
@@ -38,10 +39,38 @@ def open_tracker(
     with status("opening MLflow's store"):
         opened = _open_store(store, experiment)
         from pipeline.tracking.mlflow_tracker import MlflowTracker
+    _name_store(store)
+    return MlflowTracker(opened, server)
+
+
+def prepare_recording(kind: str) -> None:
+    """Start the process of `open_recording`, which imports MLflow, and do not wait.
+
+    If this process has imported MLflow itself, the other one would save no time.
+    """
+    if kind != "none" and "mlflow" not in sys.modules:
+        recording.prepare()
+
+
+def open_recording(
+    kind: str, store: Path, *, server: str | None, experiment: str | None = None
+) -> Tracker:
+    """Return a tracker for one run; after `prepare_recording`, it does not wait.
+
+    Its run is opened and recorded in another process. If the store cannot be opened,
+    the first method of the run raises the error. Arguments: see `open_tracker`.
+    """
+    process = recording.prepared() if kind != "none" else None
+    if process is None:
+        return open_tracker(kind, store, server=server, experiment=experiment)
+    _name_store(store)
+    return recording.RecordingTracker(process, store, server, experiment)
+
+
+def _name_store(store: Path) -> None:
     if mirror.names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
         print(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-    return MlflowTracker(opened, server)
 
 
 def find_training_run(text: str, *, store: Path) -> RecordedRun:

@@ -4,13 +4,14 @@ The subclasses in `mlflow_tracker` and `mlflow_run` record in MLflow. Stages use
 the methods that are documented here, so they do not depend on MLflow.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
+from pipeline.terminal import wrap
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,7 +49,7 @@ class RecordedRun:
 class Run:
     """An open run; each method returns when the data is stored.
 
-    This class records nothing, and `MlflowRun` overrides all its methods.
+    This class records nothing, and `MlflowRun` overrides what records.
     """
 
     id: str | None = None  # of the run in MLflow
@@ -180,7 +181,10 @@ class Run:
 
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
-        return "run    not recorded (tracking=none)\n"
+        if self.id is None:
+            return "run    not recorded (tracking=none)\n"
+        run = wrap(self.label, indent=7, start="run    ")
+        return f"{run}\nview   python -m pipeline.ui\n"
 
 
 class Tracker:
@@ -237,6 +241,23 @@ class Tracker:
         result. The runs of all experiments are searched.
         """
         return {}
+
+
+@contextmanager
+def closed_with_status(close: Callable[[str, str], None]) -> Iterator[None]:
+    """When the block ends, call `close` with the final status of a run and its error.
+
+    See `Tracker.start_run`; the error is "" unless the status is FAILED.
+    """
+    status, error = "KILLED", ""
+    try:
+        yield
+        status = "FINISHED"
+    except Exception as exception:
+        status, error = "FAILED", f"{type(exception).__name__}: {exception}"
+        raise
+    finally:
+        close(status, error)
 
 
 def lease_lock(store: Path) -> AbstractContextManager[None]:

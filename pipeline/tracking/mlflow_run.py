@@ -19,7 +19,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
 from pipeline import SIDE, files
-from pipeline.terminal import wrap
 from pipeline.tracking import pages, provenance
 from pipeline.tracking.interface import RecordedRun, Run
 from pipeline.tracking.logged_model import write_model
@@ -61,6 +60,18 @@ class MlflowRun(Run):
         self._experiment_id: str = run.info.experiment_id
         self._client = store.client
         self.folder: Path = recorded_run(run).folder
+
+    def log_start(
+        self, params: Mapping[str, Any], tags: Mapping[str, str], diff: str
+    ) -> None:
+        """Record what is known when the run starts; `diff` is its `code_diff`."""
+        self._client.log_batch(
+            self.id,
+            params=[Param(key, str(value)) for key, value in params.items()],
+            tags=[RunTag(*tag) for tag in tags.items()],
+        )
+        if diff:
+            self.log_text("code.diff", diff)
 
     def log_metrics(
         self, metrics: Mapping[str, float | int], *, step: int, time: int | None = None
@@ -241,10 +252,6 @@ class MlflowRun(Run):
         tag = pages.comparison_tag(self.id, params)
         self._client.set_experiment_tag(self._experiment_id, *tag)
         return pages.comparison_page(self._experiment_id, self.id)
-
-    def viewing_hint(self) -> str:
-        run = wrap(self.label, indent=7, start="run    ")
-        return f"{run}\nview   python -m pipeline.ui\n"
 
 
 def _split(paragraph: str) -> dict[str, str]:

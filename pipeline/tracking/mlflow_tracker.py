@@ -11,14 +11,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mlflow.entities import Param, Run, RunTag
+from mlflow.entities import Run
 
 from pipeline.terminal import wrap
 from pipeline.tracking import mirror, provenance
-from pipeline.tracking.interface import IDENTITY_TAG, LEASE_TAG, RecordedRun, Tracker
+from pipeline.tracking.interface import (
+    IDENTITY_TAG,
+    LEASE_TAG,
+    RecordedRun,
+    Tracker,
+    closed_with_status,
+)
 from pipeline.tracking.mlflow_run import MAX_ERROR, MlflowRun
 from pipeline.tracking.quiet import quiet
-from pipeline.tracking.store import NO_LEASE, PARENT_TAG, STORE_ERRORS, Store
+from pipeline.tracking.store import NO_LEASE, STORE_ERRORS, Store
 
 
 @dataclass(frozen=True)
@@ -38,40 +44,38 @@ class MlflowTracker(Tracker):
         lease: str,
     ) -> Iterator[MlflowRun]:
         """Open or resume a run; the runs of a sweep are copied with their parent."""
-        store = self.store
         tags = provenance.run_tags(tags, lease)
+        run = self.open_run(name, tags)
+
+        def close(status: str, error: str) -> None:
+            self.close_run(run.id, status, error)
+            if status != "KILLED":
+                self._mirror(run.id)
+
+        with closed_with_status(close):
+            try:
+                with self.store.translate_errors():
+                    run.log_start(params, tags, provenance.code_diff())
+                    yield run
+            except (KeyboardInterrupt, SystemExit) as interrupt:
+                # Inside a transaction, its frames would keep the database locked;
+                # Python's connections are freed by the garbage collector only.
+                traceback.clear_frames(interrupt.__traceback__)
+                gc.collect()
+                raise
+
+    def open_run(self, name: str, tags: Mapping[str, str]) -> MlflowRun:
+        """Open a run, or the one with the same lease; `close_run` closes it."""
+        store = self.store
         with store.translate_errors():
             store.mark_orphaned_runs_killed()
-            runs = store.search(f"tags.{LEASE_TAG} = '{lease}'")
-            run = runs[0] if runs else store.create_run(name, tags)
+            runs = store.search(f"tags.{LEASE_TAG} = '{tags[LEASE_TAG]}'")
+            run = runs[0] if runs else store.create_run(name, dict(tags))
             run_id: str = run.info.run_id
             store.client.update_run(run_id, status="RUNNING")  # it may be a resumed one
-        status, error = "KILLED", ""
-        try:
-            with store.translate_errors():
-                store.client.log_batch(
-                    run_id,
-                    params=[Param(key, str(value)) for key, value in params.items()],
-                    tags=[RunTag(*tag) for tag in tags.items()],
-                )
-                opened = MlflowRun(store, run)
-                if diff := provenance.code_diff():
-                    opened.log_text("code.diff", diff)
-                yield opened
-            status = "FINISHED"
-        except (KeyboardInterrupt, SystemExit) as interrupt:
-            # Inside a transaction, its frames would keep the database locked; Python's
-            # connections are freed by the garbage collector only.
-            traceback.clear_frames(interrupt.__traceback__)
-            gc.collect()
-            raise
-        except Exception as exception:
-            status, error = "FAILED", f"{type(exception).__name__}: {exception}"
-            raise
-        finally:
-            self._close(run, status, error)
-            if status != "KILLED" and PARENT_TAG not in tags:
-                self._mirror(run_id)
+            if "error" in run.data.tags:  # of an earlier attempt
+                store.client.delete_tag(run_id, "error")
+        return MlflowRun(store, run)
 
     @contextmanager
     def reopen_run(
@@ -120,15 +124,13 @@ class MlflowTracker(Tracker):
         return run
 
     @quiet()
-    def _close(self, run: Run, status: str, error: str) -> None:
+    def close_run(self, run_id: str, status: str, error: str) -> None:
         """Close a run; if the store cannot be written to, print a message."""
-        run_id, client = run.info.run_id, self.store.client
+        client = self.store.client
         try:
             client.set_terminated(run_id, status)
             if error:
                 client.set_tag(run_id, "error", error[:MAX_ERROR])
-            elif "error" in run.data.tags:  # of an attempt before it was resumed
-                client.delete_tag(run_id, "error")
             if status != "FINISHED":  # a sweep's workers may have been killed with it
                 self.store.mark_orphaned_runs_killed()
         except (*STORE_ERRORS, OSError):

@@ -1,0 +1,186 @@
+"""Records a run in another process, which imports MLflow while this one trains.
+
+Importing MLflow, opening the store and writing to it take three seconds of a training
+run. A thread would save nothing, because it holds the interpreter lock meanwhile.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from pipeline.paths import search_path
+from pipeline.process import RESUME
+from pipeline.tracking import mirror, provenance
+from pipeline.tracking.interface import Run, Tracker, closed_with_status
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+SERVER = "pipeline.tracking.recording_process"
+
+_prepared: "list[RecordingProcess]" = []
+
+
+class RecordingProcess:
+    """The other process, and the thread of this one that waits for its answers.
+
+    The process records one run. If this process is killed, the other one ends, too.
+    """
+
+    def __init__(self) -> None:
+        """Start the process."""
+        self._connection, other_end = Pipe()
+        self._thread = ThreadPoolExecutor(1)
+        with other_end:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", SERVER, str(other_end.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[other_end.fileno()],
+                env=os.environ | {"PYTHONPATH": search_path()},
+                start_new_session=True,  # Ctrl-C is for this process
+            )
+
+    def call(self, method: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Call a method of `Recording` in the process, and wait.
+
+        An interrupt of the main thread must not separate a request and its answer.
+        """
+        return self._thread.submit(self._call, method, arguments, options).result()
+
+    def open(
+        self, tags: Callable[[], Mapping[str, str]], **options: object
+    ) -> "Future[tuple[str, str]]":
+        """Open the run, and do not wait for its id and label; `tags` takes 0.2 s."""
+        return self._thread.submit(
+            lambda: self._call(
+                "open", (), {**options, "tags": tags(), "diff": provenance.code_diff()}
+            )
+        )
+
+    def _call(self, *request: object) -> Any:  # noqa: ANN401
+        try:
+            self._connection.send(request)
+            result, error = self._connection.recv()
+        except (EOFError, ConnectionError):
+            reason = "the process that records the run was killed"
+            raise OSError(f"{reason}; {RESUME}") from None
+        if error:
+            raise error
+        return result
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        self._thread.shutdown()
+        self._connection.close()
+
+
+def prepare() -> None:
+    """Start a process, unless one is waiting for its run."""
+    if not _prepared:
+        _prepared.append(RecordingProcess())
+
+
+def prepared() -> RecordingProcess | None:
+    """Return the process that was started, for one run."""
+    with suppress(IndexError):  # another thread may have taken it
+        return _prepared.pop()
+    return None
+
+
+@dataclass(frozen=True)
+class RecordingTracker(Tracker):
+    """Opens one run in the other process."""
+
+    process: RecordingProcess
+    folder: Path  # of the store
+    server: str | None
+    experiment: str | None
+
+    @contextmanager
+    def start_run(
+        self,
+        *,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        lease: str,
+    ) -> "Iterator[RecordingRun]":
+        """Open or resume a run, without waiting; the first method raises an error."""
+
+        def close(status: str, error: str) -> None:
+            try:
+                run_id = self.process.call("close", status, error)
+            finally:
+                self.process.stop()
+            if run_id and self.server and status != "KILLED":
+                mirror.mirror_run(self.folder, self.server, run_id)
+
+        opened = self.process.open(
+            partial(provenance.run_tags, tags, lease),
+            folder=self.folder,
+            experiment=self.experiment,
+            name=name,
+            params=params,
+        )
+        with closed_with_status(close):
+            yield RecordingRun(self.process, opened)
+
+
+def _in_process(
+    method: Callable[Concatenate[Run, Arguments], Result],
+) -> Callable[Concatenate["RecordingRun", Arguments], Result]:
+    """Return a method that calls this one of the run in the other process."""
+
+    def call(
+        self: "RecordingRun",
+        /,
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> Result:
+        self.opened.result()
+        sent = [[*each] if isinstance(each, Iterator) else each for each in arguments]
+        result: Result = self.process.call("record", method.__name__, *sent, **options)
+        return result
+
+    return call
+
+
+class RecordingRun(Run):
+    """The run in the other process; each method waits until the data is stored."""
+
+    def __init__(
+        self, process: RecordingProcess, opened: "Future[tuple[str, str]]"
+    ) -> None:
+        """Keep the process, and its answer: the id and the label of the run."""
+        self.process, self.opened = process, opened
+
+    @property
+    def id(self) -> str:  # type: ignore[override]
+        """The id of the run in MLflow."""
+        return self.opened.result()[0]
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        """Name and id of the run."""
+        return self.opened.result()[1]
+
+    log_metrics = _in_process(Run.log_metrics)
+    log_history = _in_process(Run.log_history)
+    log_image = _in_process(Run.log_image)
+    log_text = _in_process(Run.log_text)
+    log_files = _in_process(Run.log_files)
+    log_model = _in_process(Run.log_model)
+    log_dataset = _in_process(Run.log_dataset)
+    set_tags = _in_process(Run.set_tags)
+    describe = _in_process(Run.describe)
+    link = _in_process(Run.link)
