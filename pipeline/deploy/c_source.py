@@ -3,6 +3,7 @@
 `host.py` compiles the files and compares their results with the reference.
 """
 
+import string
 import textwrap
 from importlib.resources import files
 from pathlib import Path
@@ -80,8 +81,7 @@ def comment(text: object) -> str:
 
 def literal(text: str) -> str:
     """Return text of unknown origin as a string literal of C, in UTF-8."""
-    safe = {*map(ord, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")}
-    safe |= {*map(ord, " -_.,:;()/+")}
+    safe = f"{string.ascii_letters}{string.digits} -_.,:;()/+".encode()
     content = printable(text).encode("utf-8", "replace")
     return '"' + "".join(chr(b) if b in safe else f"\\{b:03o}" for b in content) + '"'
 
@@ -117,9 +117,7 @@ def _tables(network: IntegerNetwork) -> dict[str, Any]:
         "hidden": hidden,
         "per_byte": 8 // bits,
         "index_shift": index_shift,
-        "first_shift": f"(({position}) << {bits // 2})"
-        if bits > 1
-        else f"({position})",
+        "first_shift": f"({position}) << {bits // 2}" if bits > 1 else position,
         "code": CODES[bits],
         "position_t": f"uint_fast{16 if PIXELS * hidden < 2**16 else 32}_t",
         "table_bytes": len(packed),

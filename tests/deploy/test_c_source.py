@@ -44,19 +44,22 @@ def build(folder, *command):
     subprocess.run(command, cwd=folder, check=True, text=True, stderr=subprocess.PIPE)
 
 
-@pytest.fixture(scope="module")
-def library(folder, model):
-    """The C code as a library that Python calls, and its type digits_t."""
+def load(folder, hidden):
+    """Load the C code as a library that Python calls, with its type digits_t."""
 
     class State(ctypes.Structure):
-        size = model.integers.hidden
-        _fields_ = [("sum", ctypes.c_int32 * size), ("next", ctypes.c_uint16)]
+        _fields_ = [("sum", ctypes.c_int32 * hidden), ("next", ctypes.c_uint16)]
 
     command = ["gcc", *STRICT, "-shared", "-fPIC", "digits.c", "selftest.c"]
     build(folder, *command, "-o", "digits.so")
     library = ctypes.CDLL(folder / "digits.so")
     library.State = State
     return library
+
+
+@pytest.fixture(scope="module")
+def library(folder, model):
+    return load(folder, model.integers.hidden)
 
 
 def feed(library, state, pixels):
@@ -112,6 +115,30 @@ def test_two_images_can_be_computed_at_the_same_time(library, model, mnist):
 
 def test_the_state_takes_four_bytes_for_a_neuron_and_two(library, model):
     assert ctypes.sizeof(library.State) <= 4 * model.integers.hidden + 4
+
+
+def test_the_selftest_notices_a_weight_that_no_test_image_uses(model, tmp_path, mnist):
+    write_source(model, tmp_path)
+    assert (
+        load(tmp_path, model.integers.hidden).digits_selftest(
+            ctypes.create_string_buffer(100)
+        )
+        == 0
+    )
+    expected = (tmp_path / "selftest.c").read_text()
+    assert not mnist.test.images[:, 0, 0].any()
+    q1 = model.integers.q1.copy()
+    q1[0, 0] *= -1
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    write_source(replace(model, integers=replace(model.integers, q1=q1)), changed)
+    (changed / "selftest.c").write_text(expected)
+    assert (
+        load(changed, model.integers.hidden).digits_selftest(
+            ctypes.create_string_buffer(100)
+        )
+        == 2
+    )
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
