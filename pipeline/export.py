@@ -1,14 +1,29 @@
-"""Convert a trained network to integers for a microcontroller.
+"""Export a trained network to a microcontroller, in integers.
 
-Reads outputs/train/ (or the network of run=<id> or model=<file>), rounds the weights of
-layer_1 to bits=8, 4, 2 or 1 bits and those of layer_2 to 8 bits, and measures how many
-test images the integers classify correctly. With fewer than 8 bits, the network is
-first trained for ten more epochs in which its weights are rounded. Writes
-integers.safetensors and report.json to outputs/export/ and records them in the MLflow
-run that trained the network. Takes 5 s, or 15 s with fine-tuning.
+Reads outputs/train/ (or the network of run=<id> or model=<file>) and rounds the weights
+of layer_1 to bits=8, 4, 2 or 1 bits and those of layer_2 to 8 bits. With fewer than 8
+bits, ten epochs of fine-tuning come first, in which the network is trained with rounded
+weights. Writes to outputs/export/: digits.c and digits.h, the network in C99; a
+self-test for a board (selftest.c, selftest.h) and a program (example.c, image0.bin);
+integers.safetensors; network.onnx and network_int.onnx; report.json; and the plots
+weights.png (the weights in floats and with this width) and changed.png (the images
+whose answer changes). Records them in the MLflow run that trained the network. Takes
+5 s, or 8 s with fine-tuning.
+
+The C code and the ONNX files must compute the same integers as NumPy for all test
+images and for images that test other values; otherwise nothing is written. Comparisons
+that need a missing program are listed: gcc and clang compile the C code, and pip
+install -e '.[export]' installs what ONNX needs. With verify=all, the C code also runs
+on an emulated Cortex-M0, RISC-V and AVR processor, and its flash, RAM and instructions
+are measured (40 s).
+
+bits=all or -m bits=8,4,2,1 exports several widths, each to a folder; bits=all also
+writes report.html, the interactive page with a switch between the widths. sweep=<id>
+exports all networks of a sweep. sizes.csv and sizes.png then compare accuracy with the
+bytes of the tables. These exports run on all cores.
 
 The same answers are the test images to which the integers give the same answer as the
-network in floats, right or wrong. bytes are the size of the weights and biases.
+network in floats, right or wrong. The bytes are those of all weights and biases.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,14 +37,9 @@ from pipeline.terminal import command_line, next_steps, progress, status, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
-    from pipeline.deploy import Check, QuantizedModel, Results
+    from pipeline.deploy import Check, Results
     from pipeline.model import TrainedModel
     from pipeline.tracking import Run
-
-FIGURES = (
-    "flash, RAM and stack are bytes: code and tables; digits_t and the logits; the\n"
-    "most that one call needs. The instructions of an emulator are not clock cycles."
-)
 
 
 def export(cfg: ExportConfig) -> None:
@@ -63,10 +73,10 @@ def export(cfg: ExportConfig) -> None:
             raise UserError("\n  ".join(problems))
         _record(deploy.report(model), checks, sorted(folder.iterdir()), run)
     print(f"\n{deploy.summary([model])}\n")
-    _print_checks([model], [checks])
+    print(f"{deploy.describe([model], [checks])}\n")
+    print(f"code   {displayed(outputs / 'export' / 'digits.c')}")
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
-    command = command_line("inspect", run=cfg.run, model=cfg.model)
-    print(next_steps({command: "explains the network"}))
+    print(_next_step(cfg))
 
 
 def export_widths(command: Command) -> None:
@@ -183,25 +193,13 @@ def _print_results(cfg: ExportConfig, results: "Results", dataset: "Dataset") ->
         print(f"{deploy.describe_all_checks(results)}\n")
     else:
         models = [each.model(c.trained, dataset) for c, each in results.items()]
-        _print_checks(models, [each.checks for each in results.values()])
+        checks = [each.checks for each in results.values()]
+        print(f"{deploy.describe(models, checks)}\n")
     print(f"{wrap(deploy.answer(results))}\n")
     folder = outputs_dir() / "export"
     print(f"plot   {displayed(folder / deploy.SIZES_PLOT)}")
     if (folder / deploy.PAGE_FILE).exists():
         print(f"page   {displayed(folder / deploy.PAGE_FILE)}")
-
-
-def _print_checks(
-    models: Sequence["QuantizedModel"], checks: Sequence[Sequence["Check"]]
-) -> None:
-    """Print the comparisons of each width, and what was measured."""
-    from pipeline import deploy
-
-    print(f"{deploy.describe_checks(models, checks)}\n")
-    if measured := deploy.figures(models, checks):
-        print(f"{measured}\n\n{FIGURES}\n")
-    if silent := deploy.describe_silent_neurons(models):
-        print(f"{silent}\n")
 
 
 def _record(
@@ -225,6 +223,19 @@ def _record(
     same = f"{report['same_answers']:.2%} of the answers as in floats"
     text = f"{report['accuracy']:.2%}, {same}, {', '.join(links)}"
     run.describe_results({f"Export, {bits_text(report['bits'])}": text})
+
+
+def _next_step(cfg: ExportConfig) -> str:
+    """Suggest the worksheet of a sum in integers, and the emulators."""
+    network = {"run": cfg.run, "model": cfg.model}
+    options = ["neuron=N11", "image=0", "integers=true"]
+    steps = {command_line("inspect", *options, **network): "shows a sum in integers"}
+    if cfg.verify == "host":
+        epochs = None if cfg.finetune is None else str(cfg.finetune)
+        options = [f"bits={cfg.bits}", "verify=all"]
+        command = command_line("export", *options, finetune=epochs, **network)
+        steps[command] = "runs the C code on emulated processors, too"
+    return next_steps(steps)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,8 @@ from pipeline.deploy.sizes import (
 )
 from pipeline.deploy.task import Exported
 from pipeline.deploy.text import (
-    describe_checks,
-    describe_silent_neurons,
+    describe,
     differences,
-    figures,
     summary,
 )
 from pipeline.deploy.worksheet import (

@@ -11,6 +11,10 @@ from pipeline.deploy.quantized import QuantizedModel, bits_text
 from pipeline.terminal import table, wrap
 
 MAX_NAMED = 10  # neurons in a message
+FIGURES = (
+    "flash, RAM and stack are bytes: code and tables; digits_t and the logits; the\n"
+    "most that one call needs. The instructions of an emulator are not clock cycles."
+)
 
 
 def summary(models: Sequence[QuantizedModel]) -> str:
@@ -31,6 +35,19 @@ def summary(models: Sequence[QuantizedModel]) -> str:
             )
         )
     return table(columns, rows, left=("weights",))
+
+
+def describe(
+    models: Sequence[QuantizedModel], checks: Sequence[Sequence[Check]]
+) -> str:
+    """Return what was compared and measured, and which neurons are silent."""
+    measured = figures(models, checks)
+    paragraphs = [
+        describe_checks(models, checks),
+        *([measured, FIGURES] if measured else []),
+        describe_silent_neurons(models),
+    ]
+    return "\n\n".join(filter(None, paragraphs))
 
 
 def describe_checks(
