@@ -360,6 +360,28 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def open_page(chromium, tmp_path_factory):
+    """Return a function that opens a report page from disk, offline, without errors."""
+    errors = []
+
+    def open_(html, *, width=1300, height=900):
+        path = tmp_path_factory.mktemp("report") / "report.html"
+        path.write_text(html)
+        size = {"width": width, "height": height}
+        page = chromium.new_page(offline=True, viewport=size)
+        page.set_default_timeout(BROWSER_TIMEOUT)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.requests = []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(path.as_uri())
+        page.frames[-1].locator("#answer strong").wait_for()
+        return page
+
+    yield open_
+    assert errors == []
+
+
 @pytest.fixture
 def small_package(tmp_path, monkeypatch):
     """A package of a few files, to which `tracking.sources` is applied."""

@@ -1,4 +1,4 @@
-"""Analyses of two networks, and the report page in a real Chromium, offline."""
+"""Analyses of two networks, and the report page of one."""
 
 from dataclasses import replace
 from functools import cache
@@ -16,8 +16,6 @@ from pipeline.model import (
     store_components,
 )
 from pipeline.training import train
-
-TIMEOUT = 180_000  # milliseconds, for a busy machine
 
 
 @pytest.fixture(scope="package")
@@ -62,25 +60,3 @@ def untrained(new_network, mnist, tmp_path_factory):
         return ModelAnalysis.of(load_trained_model(path), mnist)
 
     return analyse
-
-
-@pytest.fixture(scope="package")
-def open_page(chromium, tmp_path_factory):
-    """Return a function that opens HTML from disk, offline, without errors in it."""
-    errors = []
-
-    def open_(html, *, width=1300, height=900):
-        path = tmp_path_factory.mktemp("report") / "report.html"
-        path.write_text(html)
-        size = {"width": width, "height": height}
-        page = chromium.new_page(offline=True, viewport=size)
-        page.set_default_timeout(TIMEOUT)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.requests = []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(path.as_uri())
-        page.frames[-1].locator("#answer strong").wait_for()
-        return page
-
-    yield open_
-    assert errors == []

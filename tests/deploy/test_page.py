@@ -1,0 +1,192 @@
+"""The page of all widths, in a real Chromium with the network off."""
+
+import base64
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.deploy import WIDTHS, Outputs, render_page
+from pipeline.interpret import ModelAnalysis, report
+
+NAME = "hidden=20 seed=1"
+MINUS = "\u2212"  # the sign of negative numbers on the page
+# What the page computes for images: sums, outputs, logits and the answer, as rows.
+COMPUTE = """([bits, images]) => images.map((image) => {
+  const levels = Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0));
+  const { hiddenSums, hidden, logits, probabilities } = networkOf(bits).classify(levels);
+  return [...hiddenSums, ...hidden, ...logits, ranked(probabilities)[0]];
+})"""
+
+
+@pytest.fixture(scope="module")
+def models(quantized, small_dataset, mnist):
+    dataset = replace(small_dataset, path=mnist.path)  # with the name of the data set
+    return {bits: replace(quantized(bits), dataset=dataset) for bits in WIDTHS}
+
+
+@pytest.fixture(scope="module")
+def html(models):
+    return render_page(models, name=NAME)
+
+
+@pytest.fixture(scope="module")
+def page(open_page, html):
+    return open_page(html, width=1366, height=768)
+
+
+def expected_rows(network, images):
+    outputs = Outputs.of(network, images)
+    activations = network.activations(outputs.sums)
+    answers = network.classify(images)[:, None]
+    return np.hstack([outputs.sums, activations, outputs.logits, answers])
+
+
+def column(page, table, place=-1):
+    """The integers in a column of a table."""
+    rows = [row.split("\t") for row in page.locator(f"{table} tr").all_inner_texts()]
+    texts = [re.sub(r"[\s,+]", "", row[place]).replace(MINUS, "-") for row in rows[1:]]
+    return [int(text) for text in texts if text]
+
+
+def test_the_page_is_small_and_always_the_same(html, models):
+    assert len(html.encode()) <= 2_000_000
+    assert render_page(models, name=NAME) == html
+    assert "{{" not in html
+
+
+def test_a_page_that_would_be_too_large_says_so(models, monkeypatch):
+    monkeypatch.setattr(report.page, "MAX_INTEGER_BYTES", 300_000)
+    html = render_page(models, name=NAME)
+    assert "15,910 parameters, too many" in html and len(html) < 1000
+
+
+def test_the_page_without_integers_has_no_switch(models):
+    model = models[8]
+    analysis = ModelAnalysis.of(model.trained, model.dataset)
+    html = report.render(analysis, name=NAME)
+    assert "IntegerNetwork extends" not in html and 'id="widths"' not in html
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_the_page_computes_the_integers_of_the_reference(
+    page, models, bits, test_and_probe_images
+):
+    network = models[bits].integers
+    images = test_and_probe_images(network)[500::12]
+    encoded = [base64.b64encode(image.tobytes()).decode() for image in images]
+    computed = page.evaluate(COMPUTE, [bits, encoded])
+    expected = expected_rows(network, images)
+    np.testing.assert_array_equal(computed, expected)
+    assert expected[:, network.hidden : -11].max() == 255  # some reach the clamp
+
+
+def test_the_switch_is_moved_by_keyboard_and_the_page_follows(page, models):
+    page.evaluate("setWidth(null); useTestImage(0); select(1, 0)")
+    page.get_by_role("radiogroup", name="Width of the weights of layer 1").wait_for()
+    page.get_by_role("radio", name="float").focus()
+    image = models[8].dataset.test.images[:1]
+    for bits, model in models.items():
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("state.width") == bits
+        network, name = model.integers, "1 bit" if bits == 1 else f"{bits} bits"
+        sums = network.sums(image)[0]
+        (outputs,), answer = network.activations(sums[None]), model.answers[0]
+        assert page.inner_text("#answer").startswith(f"At {name}, the network says")
+        assert page.inner_text("#answer strong") == str(answer)
+        label = page.locator("#widths input:checked").get_attribute("aria-label")
+        assert label.startswith(f"{name}: {answer}, ")
+        values = page.locator("#neurons .name span").all_inner_texts()
+        assert [int(value) for value in values] == outputs.tolist()
+        row = page.locator("#widths-table [aria-current=true]").inner_text().split("\t")
+        assert row[2:] == [
+            f"{network.table_bytes:,}\u00a0B",
+            f"{100 * model.accuracy:.2f}\u00a0%",
+            f"{100 * model.same_answers:.2f}\u00a0%",
+        ]
+        correct = int((model.answers == model.dataset.test.labels).sum())
+        assert f"{correct} of 300 test images correct" in page.inner_text("#accuracy")
+        changed = int((model.answers != model.float_answers).sum())
+        verb = "gets" if changed == 1 else "get"
+        text = f"Of the 300 on this page, {changed} {verb} another"
+        assert text in page.inner_text("#widths-text")
+
+
+def draw_a_seven(page):
+    page.locator("#clear").click()
+    box = page.locator("#board").bounding_box()
+    points = [
+        (box["x"] + x * box["width"], box["y"] + y * box["height"])
+        for x, y in ((0.3, 0.22), (0.7, 0.2), (0.45, 0.85))
+    ]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=3)
+    page.mouse.up()
+    page.evaluate("new Promise(requestAnimationFrame)")
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(page, models, bits):
+    network = models[bits].integers
+    page.evaluate("setWidth", bits)
+    draw_a_seven(page)
+    image = np.reshape(page.evaluate("[...state.image]"), (1, 28, 28)).astype(np.uint8)
+    (sums,) = network.sums(image)
+    (logits,) = network.logits(sums[None])
+    neuron = int(sums.argmax())
+    page.evaluate("(neuron) => select(1, neuron)", neuron)
+    values = column(page, "#terms")
+    place = values.index(sums[neuron], 11)  # after ten terms and the bias
+    assert sum(values[:place]) == sums[neuron]
+    (output,) = network.activations(sums[None])[:, neuron]
+    half = int(network.rounding[neuron])
+    assert values[place + 1 : place + 3] == [sums[neuron], sums[neuron] + half]
+    assert values[-1] == output == int(page.inner_text("#result b"))
+    label = int(logits.argmax())
+    page.evaluate("(label) => select(2, label)", label)
+    *terms, total = column(page, "#terms")
+    assert sum(terms) == total == logits[label]
+    assert column(page, "#softmax", 1) == logits.tolist()
+    z = network.scale_2 * logits[label]
+    assert f"{z:.4f}".replace("-", MINUS) in page.inner_text("#result")
+
+
+def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, models):
+    model = models[4]
+    network, test = model.integers, model.dataset.test
+    page.evaluate("setWidth(4); select(1, 0)")
+    toggle = page.locator("#neurons [role=switch]").first
+    toggle.click()
+    without = replace(network, q2=network.q2 * (np.arange(network.hidden) != 0))
+    correct = int((without.classify(test.images) == test.labels).sum())
+    effect = page.inner_text("#effect")
+    assert f"at 4 bits classifies {correct} of 300 test images correctly" in effect
+    toggle.click()
+    page.locator("#scale").fill("3")
+    outputs = page.evaluate("[...current().hidden]")
+    assert all(value == int(value) and 0 <= value <= 255 for value in outputs)
+    page.locator("#reset").click()
+
+
+def test_the_tour_is_about_the_network_in_floating_point(page):
+    page.evaluate("setWidth(2)")
+    page.locator("#start-tour").click()
+    assert page.evaluate("state.width") is None
+    page.evaluate("setWidth(1)")
+    assert page.locator("#tour").is_hidden()
+    assert page.evaluate("document.activeElement.value") == "1 bit"
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_phone_does_not_scroll_sideways(open_page, html, width):
+    page = open_page(html, width=width, height=844)
+    for bits in WIDTHS:
+        page.evaluate("(bits) => { setWidth(bits); select(2, 7); }", bits)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for table in ("#widths-table", "#terms", "#softmax"):
+            frame = page.locator(f".scroll:has({table})")
+            assert frame.evaluate("(e) => e.scrollWidth <= e.clientWidth"), table
+    page.close()
