@@ -1,0 +1,200 @@
+"""Exports of several widths and of the networks of a sweep, in real processes."""
+
+import csv
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import UserError, tracking
+from pipeline.cli import ExportConfig, TrainConfig
+from pipeline.cli.arguments import parse
+from pipeline.deploy import sizes
+from pipeline.export import export_widths
+from pipeline.model.storage import load_network, save_model
+from pipeline.paths import MODEL_FILE
+from pipeline.sweeps import run_sweep
+from pipeline.sweeps.networks import read_networks
+
+SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=40", "lr=0.01")
+GOAL = 0.85
+
+
+def export(workspace, *arguments):
+    """Export several widths; return what is printed, and the error."""
+    command = parse(["-m", "workers=1", "finetune=0", *arguments], ExportConfig)
+    error = ""
+    with workspace.captured() as text:
+        try:
+            export_widths(command)
+        except UserError as failed:
+            error = str(failed)
+    return text.getvalue(), error
+
+
+@pytest.fixture(scope="module")
+def sweep(empty_project):
+    """A workspace with a sweep of four small networks."""
+    workspace = empty_project("exports")
+    with workspace.captured():
+        run_sweep(parse(["-m", "workers=1", *SETTINGS], TrainConfig))
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def parent(sweep):
+    (run,) = sweep.runs("tags.kind = 'sweep'")
+    return run.info.run_id
+
+
+@pytest.fixture(scope="module")
+def exported(sweep, parent):
+    """What the export of the sweep printed; few of its networks reach 95 %."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sizes, "GOAL", GOAL)
+        return export(sweep, f"sweep={parent[:8]}", "bits=8,2")[0]
+
+
+@pytest.fixture
+def rows(sweep, exported):
+    with (sweep.outputs / "export" / "sizes.csv").open() as stream:
+        return [*csv.DictReader(stream)]
+
+
+def children(sweep):
+    return sweep.runs("tags.kind = 'training'")
+
+
+def test_each_network_of_a_sweep_is_exported_with_each_width(sweep, rows):
+    folders = {row["folder"] for row in rows}
+    assert folders == {
+        f"hidden={hidden},seed={seed}/{bits}bit"
+        for hidden in (3, 20)
+        for seed in (1, 2)
+        for bits in (8, 2)
+    }
+    for row in rows:
+        folder = sweep.outputs / "export" / row["folder"]
+        report = json.loads((folder / "report.json").read_text())
+        for name in ("bits", "hidden", "table_bytes", "accuracy", "same_answers"):
+            assert str(report[name]) == row[name]
+        assert (folder / "digits.c").exists()
+
+
+def test_each_run_gets_its_exports_and_the_sweep_the_plot(sweep, parent, rows):
+    for run in children(sweep):
+        own = [row for row in rows if row["run_id"] == run.info.run_id]
+        assert len(own) == 2
+        for row in own:
+            name = f"export/{row['bits']}bit"
+            assert run.data.metrics[f"{name}/accuracy"] == float(row["accuracy"])
+            artifacts = sweep.client.list_artifacts(run.info.run_id, name)
+            assert f"{name}/digits.c" in {each.path for each in artifacts}
+    artifacts = {each.path for each in sweep.client.list_artifacts(parent, "export")}
+    assert artifacts == {"export/sizes.csv", "export/sizes.png"}
+    note = sweep.client.get_run(parent).data.tags["mlflow.note.content"]
+    assert "**Accuracy against flash**: the smallest network that reaches 85%" in note
+
+
+def test_the_smallest_network_that_reaches_the_goal_is_named(exported, rows):
+    reaching = [row for row in rows if float(row["accuracy"]) >= GOAL]
+    best = min(
+        reaching, key=lambda row: (int(row["table_bytes"]), -float(row["accuracy"]))
+    )
+    name = " ".join(f"{key}={best[key]}" for key in ("hidden", "seed", "bits"))
+    seeds = sum(row["table_bytes"] == best["table_bytes"] for row in reaching)
+    text = " ".join(exported.split())
+    assert f"the smallest network that reaches 85%: {name}, " in text
+    assert (
+        f"with {int(best['table_bytes']):,} bytes of tables; {seeds} of its 2" in text
+    )
+
+
+def test_a_worker_writes_the_same_bytes_as_a_single_export(sweep, rows):
+    folder = sweep.outputs / "export" / rows[0]["folder"]
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    options = {"run": rows[0]["run_id"], "bits": int(rows[0]["bits"]), "finetune": 0}
+    alone = sweep.copy(sweep.outputs.parent / "alone")
+    alone.call("export", **options, tracking="none")
+    after = {path.name: path for path in (alone.outputs / "export").iterdir()}
+    assert before == {name: path.read_bytes() for name, path in after.items()}
+
+
+def test_a_width_that_fails_does_not_stop_the_others(sweep, tmp_path):
+    (run, *_) = children(sweep)
+    files = Path(run.info.artifact_uri.removeprefix("file://")) / "train"
+    network, metadata = load_network(files / MODEL_FILE)
+    network.layer_1.weight.data[0] = 0
+    save_model(tmp_path / MODEL_FILE, network, metadata)
+    copy = sweep.copy(tmp_path / "outputs")
+    options = [f"model={tmp_path / MODEL_FILE}", "tracking=none"]
+    _, error = export(copy, "bits=8,1", *options)
+    reason = "failed: bits=1: all weights of N11 are 0, which needs bits=2 or more"
+    assert error == f"1 of 2 exports {reason}"
+    before = copy.hashes("export")
+    assert "export/8bit/digits.c" in before and "export/1bit/digits.c" not in before
+    _, error = export(copy, "bits=1", *options)
+    assert error == f"1 of 1 exports {reason}; nothing was written"
+    assert copy.hashes("export") == before
+
+
+def test_a_run_that_is_no_sweep_with_networks_is_refused(sweep, parent):
+    store = sweep.outputs
+    tracker = tracking.open_tracker("mlflow", store, server=None)
+    tags, lease = {"kind": "sweep"}, "sweeps/empty"
+    with tracker.start_run(name="empty", params={}, tags=tags, lease=lease):
+        pass
+    (child, *_) = children(sweep)
+    refused = {
+        "nothing": "has no run 'nothing': enter the id",
+        "empty": "has no finished training run: run the sweep again",
+        child.info.run_id: f"is part of a sweep: enter the sweep's id, {parent}",
+    }
+    for text, message in refused.items():
+        with pytest.raises(UserError, match=message):
+            read_networks(text, store=store)
+
+
+def start(sweep, parent):
+    """Start an export with 16 results; return it when the first is printed."""
+    options = [f"sweep={parent}", "bits=all", "workers=2", "tracking=none"]
+    process = sweep.start("export", *options, PYTHONUNBUFFERED="1")
+    assert any("(1 of 16)" in line for line in process.stdout)
+    return process
+
+
+def workers_of(pid):
+    """Return the ids of the workers of a process."""
+    ids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    commands = {int(p): Path("/proc", p, "cmdline").read_bytes() for p in ids}
+    return [pid for pid, command in commands.items() if b"spawn_main" in command]
+
+
+@pytest.mark.fault
+def test_ctrl_c_stops_an_export_and_changes_nothing(sweep, parent, exported):
+    before = sweep.hashes("export")
+    process = start(sweep, parent)
+    workers = workers_of(process.pid)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert time.monotonic() - began < 30  # 0.3 s on an idle machine
+    assert process.returncode == 130 and errors.startswith("stopped after ")
+    assert len(workers) == 2
+    assert not any(Path("/proc", str(pid)).exists() for pid in workers)
+    assert sweep.hashes("export") == before
+    assert not [*sweep.outputs.glob(".export.????????")]
+
+
+@pytest.mark.fault
+def test_an_export_whose_worker_is_killed_is_tried_again(sweep, parent, tmp_path):
+    copy = sweep.copy(tmp_path / "outputs")
+    process = start(copy, parent)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    printed = " ".join(printed.split())
+    assert "trying again" in printed and "(16 of 16)" in printed
