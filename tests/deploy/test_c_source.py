@@ -1,5 +1,4 @@
 import ctypes
-import shutil
 import subprocess
 from dataclasses import replace
 
@@ -10,8 +9,12 @@ from pipeline import CLASSES, PIXELS, UserError
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.registry import REGISTRY
 from pipeline.deploy import Outputs, render_source, write_source
-from pipeline.deploy.host import STRICT
+from pipeline.deploy.cores import AVR_GCC, AVR_LIBC
+from pipeline.deploy.host import COMPILERS, STRICT
+from pipeline.deploy.toolchains import Tool, missing
 
+problem = missing([*COMPILERS, Tool("g++", "g++")])
+pytestmark = pytest.mark.skipif(bool(problem), reason=problem)
 WHITE = np.full((1, 28, 28), 255, np.uint8)
 # Names that end comments and strings, start comments, trigraphs and formats, continue
 # a line, or are not ASCII.
@@ -197,8 +200,8 @@ def test_the_example_prints_what_its_comment_says(folder):
 def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
     bits, largest, quantized, tmp_path
 ):
-    if not shutil.which("avr-gcc"):
-        pytest.skip("avr-gcc is missing: apt-get install gcc-avr avr-libc")
+    if problem := missing([AVR_GCC, AVR_LIBC]):
+        pytest.skip(problem)
     model = quantized(bits, 2)
     command = ["avr-gcc", "-mmcu=atmega1284p", "-Os", *STRICT, "-c", "digits.c"]
     for hidden in (largest, largest + 1):

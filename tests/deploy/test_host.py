@@ -5,8 +5,11 @@ import pytest
 
 from pipeline import PIXELS, UserError
 from pipeline.deploy import Outputs, check_on_host, probe_images, write_source
-from pipeline.deploy.host import run_on_host
+from pipeline.deploy.host import COMPILERS, run_on_host
+from pipeline.deploy.toolchains import missing
 
+problem = missing(COMPILERS)
+pytestmark = pytest.mark.skipif(bool(problem), reason=problem)
 SANITIZERS = [
     "-O1",
     "-g",
