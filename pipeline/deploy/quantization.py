@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64, UInt8
 from pipeline import PIXELS, UserError, neuron_name
 from pipeline.deploy.integers import LIMIT, WHITE, IntegerNetwork
 from pipeline.model import Network
+from pipeline.model.storage import snapshot
 
 WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
 TERNARY_THRESHOLD = 0.7  # of the mean size; source: Li et al. (2016), equation 6
@@ -36,10 +37,8 @@ def quantize(
     Raises:
         UserError: If the network cannot be represented.
     """
-    kernel, bias = (array.astype(float) for array in network.layer_1.get_weights())
-    w2, b2 = (array.astype(float) for array in network.layer_2.get_weights())
-    w1, w2 = kernel.T, w2.T  # (hidden, 784), (10, hidden)
-    _check(w1, bias, w2, b2, bits=bits)
+    check_weights(network, bits=bits)
+    w1, bias, w2, b2 = _tensors(network)
     q1, scale_1 = quantize_weights(w1, bits=bits)
     b1q = _to_int32(round_half_up(WHITE * bias / scale_1), "layer_1.bias")
     first = IntegerNetwork(
@@ -55,15 +54,32 @@ def quantize(
     shift = shifts(first.largest_sums(images))
     # A unit of h_j is a sum of 2^n, and a unit of the sum a pixel of 1/255.
     v = np.ldexp(w2 * scale_1, shift.astype(np.int32)) / WHITE  # (10, hidden)
-    scale_2 = float(np.abs(v).max() / 127) or 1.0
+    scale_2 = float(np.abs(v).max() / 127)  # not 0: the weights are not all equal
     q2 = round_half_up(v / scale_2).astype(np.int8)
     b2q = _to_int32(round_half_up(b2 / scale_2), "layer_2.bias")
     result = IntegerNetwork(bits, q1, b1q, shift, q2, b2q, scale_1, scale_2)
     for name, value in result.largest_values().items():
         if value >= LIMIT:
-            rule = f"the largest {name} must be < 2^31, got {value:,}"
-            raise UserError(f"the network does not fit in 32-bit integers: {rule}")
+            raise _too_large(f"the largest {name} must be < 2^31, got {value:,}")
     return result
+
+
+def check_weights(network: Network, *, bits: int) -> None:
+    """Check the weights of a network before it is fine-tuned and quantised.
+
+    Raises:
+        UserError: If integers cannot represent them.
+    """
+    w1, bias, w2, b2 = _tensors(network)
+    if not all(np.isfinite(tensor).all() for tensor in (w1, bias, w2, b2)):
+        raise UserError("the weights of the network must be finite: train it again")
+    if np.ptp(w1) == 0 or np.ptp(w2) == 0:
+        layer = "layer_1" if np.ptp(w1) == 0 else "layer_2"
+        raise UserError(f"all weights of {layer} are equal: train the network first")
+    zero = np.flatnonzero(~w1.any(axis=1))
+    if bits == 1 and len(zero):
+        name = neuron_name(1, int(zero[0]))
+        raise UserError(f"all weights of {name} are 0, which needs bits=2 or more")
 
 
 def quantize_weights(
@@ -128,23 +144,19 @@ def shifts(largest: Int64[np.ndarray, " hidden"]) -> UInt8[np.ndarray, " hidden"
     return np.array(shift, np.uint8)
 
 
-def _check(*tensors: Float[np.ndarray, "..."], bits: int) -> None:
-    """Refuse weights that integers cannot represent."""
-    w1 = tensors[0]
-    if not all(np.isfinite(tensor).all() for tensor in tensors):
-        raise UserError("the weights of the network must be finite: train it again")
-    if np.ptp(w1) == 0 or np.ptp(tensors[2]) == 0:
-        layer = "layer_1" if np.ptp(w1) == 0 else "layer_2"
-        raise UserError(f"all weights of {layer} are equal: train the network first")
-    zero = np.flatnonzero(~w1.any(axis=1))
-    if bits == 1 and len(zero):
-        name = neuron_name(1, int(zero[0]))
-        raise UserError(f"all weights of {name} are 0, which needs bits=2 or more")
+def _tensors(network: Network) -> list[Float[np.ndarray, "..."]]:
+    """Return w1 (hidden, 784), b1, w2 (10, hidden) and b2, exactly."""
+    return [tensor.astype(np.float64) for tensor in snapshot(network).values()]
 
 
 def _to_int32(values: Float[np.ndarray, " n"], name: str) -> np.ndarray:
-    if not (np.abs(values) < LIMIT).all():
-        largest = float(np.abs(values).max())
-        rule = f"must be < 2^31 in units of its weights, got {largest:.3g}"
-        raise UserError(f"the network does not fit in 32-bit integers: {name} {rule}")
+    index = int(np.abs(values).argmax())
+    if not abs(values[index]) < LIMIT:
+        rule = "must be < 2^31 in steps of the scale"
+        raise _too_large(f"{name}[{index}] {rule}, got {values[index]:.3g}")
     return values.astype(np.int32)
+
+
+def _too_large(rule: str) -> UserError:
+    text = f"the network does not fit in 32-bit integers: {rule}"
+    return UserError(f"{text}; train it again with a smaller lr")

@@ -13,7 +13,7 @@ from pipeline import CLASSES, PIXELS, UserError
 from pipeline.datasets import Dataset
 from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.quantization import WIDTHS, quantize
+from pipeline.deploy.quantization import WIDTHS, check_weights, quantize
 from pipeline.model import Network, TrainedModel
 from pipeline.model.storage import read_tensors, write_tensors
 from pipeline.training import one_thread
@@ -60,7 +60,7 @@ class QuantizedModel:
             epochs = finetuning_epochs
         network, train = trained.network, dataset.split(trained.split).train
         seed = int(trained.metadata.get("seed", 0))
-        quantize(network, train.images[:1], bits=bits)  # refuses bad weights first
+        check_weights(network, bits=bits)
         if epochs:
             states: Iterable[Network] = finetune(
                 network, train, bits=bits, epochs=epochs, seed=seed

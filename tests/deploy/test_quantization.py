@@ -131,8 +131,8 @@ def changed(network, name, value, at=...):
         ("layer_1.weight", 0.5, ..., "all weights of layer_1 are equal: train the"),
         ("layer_2.weight", 0, ..., "all weights of layer_2 are equal: train the"),
         ("layer_1.weight", 0, 7, "all weights of N18 are 0, which needs bits=2 or"),
-        ("layer_1.bias", 1e9, 2, r"layer_1.bias must be < 2\^31 in units of its we"),
-        ("layer_2.bias", 1e9, 2, r"layer_2.bias must be < 2\^31 in units of its we"),
+        ("layer_1.bias", 1e9, 2, r"layer_1.bias\[2\] must be < 2\^31 in steps of t"),
+        ("layer_2.bias", 1e9, 2, r"layer_2.bias\[2\] must be < 2\^31 in steps of t"),
     ],
 )
 def test_weights_without_integers_are_refused_in_one_line(
@@ -217,3 +217,19 @@ def test_silent_neurons_are_those_that_are_0_for_all_training_images(
     sums = model.integers.sums(small_dataset.train.images)
     assert model.silent_neurons == np.flatnonzero((sums <= 0).all(axis=0)).tolist()
     assert {3, 7} <= {*model.silent_neurons}
+
+
+def test_a_network_is_not_refused_because_of_its_first_image(
+    trained_on_few, small_dataset
+):
+    # For one image, the shifts and with them the scale of layer_2 can be smaller.
+    trained, images = trained_on_few(), small_dataset.train.images
+    first, scale = (
+        quantize(trained.network, part, bits=8).scale_2 for part in (images[:1], images)
+    )
+    assert first < scale
+    network = changed(trained.network, "layer_2.bias", (first + scale) / 2 * 2**31, 4)
+    with pytest.raises(UserError, match=r"layer_2\.bias\[4\]"):
+        quantize(network, images[:1], bits=8)
+    trained = replace(trained, network=network)
+    QuantizedModel.of(trained, small_dataset, bits=8, finetuning_epochs=0)
