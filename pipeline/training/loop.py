@@ -59,7 +59,7 @@ def gradients(
     hidden = torch.addmm(b_1, pixels, w_1.T).relu_()  # (batch, hidden)
     torch.addmm(b_2, hidden, w_2.T, out=logits)
     # Backward pass: the chain rule, from the loss back to the weights of each layer.
-    d_logits = logits.softmax(dim=1).sub_(targets).div_(len(pixels))  # (batch, 10)
+    d_logits = logits.softmax(dim=1).sub_(targets).div_(pixels.shape[0])  # (batch, 10)
     torch.mm(d_logits.T, hidden, out=d_w_2)  # (10, hidden)
     torch.sum(d_logits, dim=0, out=d_b_2)
     d_hidden = torch.mm(d_logits, w_2).mul_(hidden.sign())  # ReLU's slope: 1 or 0
@@ -128,6 +128,14 @@ def fit(
     targets = one_hot(labels, CLASSES).float()  # (n, 10)
     shuffled, shuffled_targets = torch.empty_like(images), torch.empty_like(targets)
     logits = torch.empty_like(targets)  # of an epoch, for its metrics
+    batches = [  # views, which are the same in every epoch
+        *zip(
+            shuffled.flatten(start_dim=1).split(batch_size),
+            shuffled_targets.split(batch_size),
+            logits.split(batch_size),
+            strict=True,
+        )
+    ]
     weights = [tensor.detach() for tensor in network.parameters()]
     gradient = torch.empty_like(adam.parameters)
     parts = gradient.split([weight.numel() for weight in weights])
@@ -138,12 +146,7 @@ def fit(
         torch.index_select(images, 0, order, out=shuffled)
         torch.index_select(targets, 0, order, out=shuffled_targets)
         with torch.inference_mode():  # autograd records nothing: 10 % faster
-            for batch, batch_targets, batch_logits in zip(
-                shuffled.flatten(start_dim=1).split(batch_size),
-                shuffled_targets.split(batch_size),
-                logits.split(batch_size),
-                strict=True,
-            ):
+            for batch, batch_targets, batch_logits in batches:
                 gradients(weights, batch / 255, batch_targets, batch_logits, out=out)
                 adam.step(gradient)
         scores = {"train": _score(logits, labels[order])}
