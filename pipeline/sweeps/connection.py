@@ -35,6 +35,7 @@ except Exception as error:
     sys.exit("error: " + " ".join(str(error).split()))
 """
 ERROR = "error: "
+SOURCES = {".py", ".jinja", ".c", ".h", ".ld"}  # what training and exports read
 # What Ray prints, and what it means.
 REASONS = {
     "token": "its token is missing here or differs: copy ~/.ray/auth_token from the "
@@ -129,9 +130,9 @@ def _connect(address: str) -> None:
 
 @contextmanager
 def _source_folder() -> Iterator[Path]:
-    """Copy the Python files of this package to a temporary folder."""
+    """Copy the source files of this package to a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
-        for path in PACKAGE.rglob("*.py"):
+        for path in _source_files(PACKAGE):
             target = Path(folder, path.relative_to(PACKAGE.parent))
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
@@ -140,9 +141,13 @@ def _source_folder() -> Iterator[Path]:
 
 @functools.cache  # a process does not see later edits of modules it has imported
 def code_hash(package: Path) -> str:
-    """Return the sha256 of the paths and contents of the Python files of a package."""
+    """Return the sha256 of the paths and contents of the source files of a package."""
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    for path in _source_files(package):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(package).as_posix()} {content}\n".encode())
     return digest.hexdigest()
+
+
+def _source_files(package: Path) -> list[Path]:
+    return sorted(path for path in package.rglob("*.*") if path.suffix in SOURCES)
