@@ -21,6 +21,7 @@ import pytest
 
 import pipeline.sweeps
 from pipeline.model import load_network, snapshot, tensors_sha256
+from pipeline.model.storage import save_model
 from pipeline.paths import MODEL_FILE
 from pipeline.training.loop import train
 
@@ -277,6 +278,28 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     # Before Ray ended the sweep, it may have noticed that the head was lost.
     assert failed[:1] == ["its node was lost"] and len(failed) <= 2
     assert "(12 of 12)" in sweep.log.read_text()
+
+
+def test_an_export_on_a_cluster_has_the_bytes_of_this_machine(
+    cluster, project, new_network, tmp_path
+):
+    cluster.restart()
+    path = tmp_path / MODEL_FILE
+    save_model(path, new_network(5), {})
+    options = ["-m", "bits=8,1", "finetune=1", f"model={path}", "tracking=none"]
+    command = f"RAY_ADDRESS={HEAD}:6379 python -m pipeline.export executor=ray"
+    outputs = {"PIPELINE_OUTPUTS": str(project.outputs)}
+    process = cluster.popen(
+        HEAD,
+        f"{command} {' '.join(options)}",
+        env=cluster.environment | outputs,
+        cwd=ROOT,
+    )
+    assert process.wait(120) == 0
+    on_cluster = project.hashes("export")
+    assert "export/1bit/digits.c" in on_cluster
+    project.run("export", *options)
+    assert project.hashes("export") == on_cluster
 
 
 def test_another_pytorch_or_token_or_program_is_refused_in_one_line(cluster, project):
