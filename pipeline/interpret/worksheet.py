@@ -160,11 +160,12 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
         location = example.main_weight
         assert location.row is not None  # it is not a bias
         weight, _ = example.term_names[location.row].split("·")
-        lines.append(
+        text = (
             f"{weight} of {example.neuron} belongs to "
-            f"{example.input_names[location.row]} and is {location.name}: array "
-            "indices start at 0."
+            f"{example.input_names[location.row]} and is {location.name}: indices "
+            "start at 0."
         )
+        lines.append(wrap(text, indent=0))
     return "\n".join(lines)
 
 

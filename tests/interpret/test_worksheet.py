@@ -71,6 +71,7 @@ def test_notes_give_the_indices_of_the_array(images_sums):
     m, w = f"M{pixel + 1} of N15", f"W{neuron + 1} of N28"
     assert f"{m} belongs to pixel {pixel} and is layer_1[{pixel},4]" in notes
     assert f"{w} belongs to N1{neuron + 1} and is layer_2[{neuron},7]" in notes
+    assert max(map(len, notes.splitlines())) <= 80
     assert "N16" not in notes and "M" not in worksheet.notes(selected[:1])
 
 
