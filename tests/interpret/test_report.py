@@ -423,6 +423,13 @@ def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):
     inner = open_page(f'<iframe sandbox="allow-scripts" {source}>').frames[-1]
     inner.locator("#outputs button").nth(3).click()
     assert inner.locator("#t-sum").inner_text().startswith("N24: ")
+    inner.locator("#name").fill("N16")
+    inner.locator("#name").press("Enter")  # forms do nothing in this frame
+    assert inner.locator("#t-sum").inner_text().startswith("N16: ")
+    inner.locator("#start-tour").click()
+    inner.locator("#guess-value").fill("many")
+    inner.locator("#guess-check").click()
+    assert inner.locator("#tour-feedback").inner_text() == "Please enter a number."
 
 
 @pytest.mark.parametrize("size", [(1366, 768), (390, 844), (320, 640)])

@@ -15,6 +15,17 @@ const element = (tag, attributes = {}, ...children) =>
 const svg = (tag, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
+// Run an action on Enter in an input, and on a click of its button. This is no form: in the
+// frame in which MLflow shows the page, forms do nothing.
+function onEnter(input, button, action) {
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    action();
+  });
+  button.addEventListener("click", action);
+}
+
 const tableRow = (cells, kind = "", tag = "td") => element("tr", { class: kind },
   ...cells.map((cell) => element(tag, tag === "th" ? { scope: "col" } : {}, cell)));
 

@@ -17,6 +17,11 @@ class IntegerNetwork extends Network {
       activations: part("activations"), maxOutput: WHITE });
   }
 
+  // The full colour of a template: with few bits, the largest weight.
+  get largeWeight() {
+    return this.bits < 8 ? Math.max(2 ** (this.bits - 1) - 1, 1) : super.largeWeight;
+  }
+
   // Half of 2^shift, which is added to a sum so that the shift rounds it.
   rounding(neuron) { return (1 << this.shift[neuron]) >> 1; }
 

@@ -46,7 +46,8 @@ function describe() {
   const duration = epochs[last] ? ` for ${plural(epochs[last], "epoch")}` : "";
   $("lead").textContent = `${PIXELS} pixels → ${plural(hidden, "neuron")} → ` +
     `${CLASSES} ${model.plural}: ${integer(size)} parameters, trained on ` +
-    `${plural(model.training_images, "image")} (${dataset})${duration}.`;
+    `${plural(model.training_images, "image")} (${dataset})${duration}.` +
+    (model.widths ? " Select a width to see the same network in integers." : "");
   $("footer").textContent = `${name}. SHA-256 of the network: ${model.sha256}. ` +
     (model.hasHistory ? "The final weights are exact; those of earlier epochs are rounded " +
     "to 16 bits." : "The weights are exact.");

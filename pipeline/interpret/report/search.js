@@ -82,8 +82,5 @@ function search(name) {
     buttons.length ? element("p", {}, "Did you mean ", ...buttons) : "");
 }
 
-$("search").addEventListener("submit", (event) => {
-  event.preventDefault();
-  search($("name").value);
-});
+onEnter($("name"), $("find"), () => search($("name").value));
 $("name").addEventListener("input", () => { $("search-error").hidden = true; });

@@ -117,8 +117,7 @@ $("tour-leave").addEventListener("click", leaveTour);
 $("tour-back").addEventListener("click", () => goToStep(tour.place - 1));
 $("tour-next").addEventListener("click", () => goToStep(tour.place + 1));
 $("guess-show").addEventListener("click", () => { tour.feedback = null; solveStep(); });
-$("guess").addEventListener("submit", (event) => {
-  event.preventDefault();
+onEnter($("guess-value"), $("guess-check"), () => {
   const { question } = currentStep().content();
   checkGuess(readNumber($("guess-value").value, question.isWhole));
 });

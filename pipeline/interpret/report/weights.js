@@ -79,8 +79,9 @@ function paintSquares(canvas, colourOf, isHatched) {
 // The scale of the colours, with numbers: the same for weights and products, in all epochs.
 function weightLegend() {
   const limit = quantity(finalNetwork().largeWeight, 2);
-  return element("p", { class: "legend" }, `weight ≤ ${MINUS}${limit} `,
-    element("span", { class: "gradient" }, "0"), ` ≥ ${limit}`,
+  const [atMost, atLeast] = network().bits < 8 ? ["", ""] : ["≤ ", "≥ "];
+  return element("p", { class: "legend" }, `weight ${atMost}${MINUS}${limit} `,
+    element("span", { class: "gradient" }, "0"), ` ${atLeast}${limit}`,
     ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
       element("span", { class: "hatched" }), " never changed")] : []));
 }

@@ -46,7 +46,7 @@ function showWidths(result, changed) {
   for (const [width, { label, input, answer }] of switches) {
     const { first, name, share } = answers.get(width);
     input.checked = width === state.width;
-    answer.replaceChildren(element("strong", {}, name), ` ${share}`);
+    answer.replaceChildren(element("strong", {}, name), isShort(first) ? ` ${share}` : "");
     label.title = input.ariaLabel = `${widthName(width)}: ${name}, ${share}`;
     label.classList.toggle("differs", first !== answers.get(null).first);
   }
