@@ -15,7 +15,8 @@ MINUS = "\u2212"  # the sign of negative numbers on the page
 # What the page computes for images: sums, outputs, logits and the answer, as rows.
 COMPUTE = """([bits, images]) => images.map((image) => {
   const levels = Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0));
-  const result = networkOf(bits).classify(levels), [answer] = ranked(result.probabilities);
+  const result = networkOf(bits).classify(levels);
+  const [answer] = ranked(result.probabilities);
   return [...result.hiddenSums, ...result.hidden, ...result.logits, answer];
 })"""
 
