@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 
 from pipeline import PIXELS
-from pipeline.model.network import batches
+from pipeline.model.network import BATCH, batches
 
 WHITE = 255  # the highest grey level, and the highest output of a hidden neuron
 LIMIT = 2**31  # the sums of the C code have 32 bits
@@ -81,11 +81,13 @@ class IntegerNetwork:
     def logits(self, sums: Int64[np.ndarray, "n hidden"]) -> Int64[np.ndarray, "n 10"]:
         """Compute the logits from the sums of layer_1."""
         weights, biases = self.q2.T.astype(np.int64), self.b2q.astype(np.int64)
-        return np.asarray(self.activations(sums) @ weights + biases)
+        parts = (sums[row : row + BATCH] for row in range(0, len(sums), BATCH))
+        return np.concatenate([self.activations(s) @ weights + biases for s in parts])
 
     def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:
         """Return the class with the highest logit; of equal ones, the first."""
-        return np.asarray(self.logits(self.sums(images)).argmax(axis=1))
+        logits = [self.logits(self.sums(batch)) for batch in batches(images)]
+        return np.asarray(np.concatenate(logits).argmax(axis=1))
 
     def largest_values(self) -> dict[str, int]:
         """Return bounds of all 32-bit intermediate results, by name.

@@ -60,6 +60,7 @@ def kill_while_running(start, *, seconds):
 STAGES = {  # with the seconds that each takes on an idle machine
     "data dataset=digits": 2,
     "evaluate": 4,
+    "export bits=4": 4,
     "inspect": 4,
     "predict": 2,
 }

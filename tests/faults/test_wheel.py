@@ -34,6 +34,7 @@ def test_an_installed_wheel_trains_in_an_empty_folder(tmp_path):
         ("train", "dataset=digits", "epochs=1"),
         ("evaluate",),
         ("inspect",),
+        ("export",),
     ):
         command = [sys.executable, "-m", f"pipeline.{stage}"]
         printed, errors = run(*command, *arguments, **places)
