@@ -61,7 +61,10 @@ def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
 
 
 def report(model: QuantizedModel) -> dict[str, Any]:
-    """Return the results that are the same on every machine, ready for JSON."""
+    """Return the results that are the same on every machine, ready for JSON.
+
+    After fine-tuning, they depend on the type of the processor, as those of training.
+    """
     return {
         "bits": model.integers.bits,
         "finetune": model.finetuning_epochs,

@@ -1,13 +1,16 @@
 import copy
 import math
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline import UserError
+from pipeline import UserError, paths
 from pipeline.deploy import (
     WIDTHS,
     QuantizedModel,
@@ -16,8 +19,24 @@ from pipeline.deploy import (
     quantize,
 )
 from pipeline.deploy.quantization import quantize_weights, round_half_up, shifts
-from pipeline.model.storage import read_tensors, snapshot, write_tensors
+from pipeline.model.storage import (
+    read_tensors,
+    save_model,
+    snapshot,
+    write_tensors,
+)
 
+# Python code that writes the integers of each width.
+WRITE_INTEGERS = """
+import numpy as np
+from pipeline.deploy import WIDTHS, quantize
+from pipeline.model.storage import load_network
+from pathlib import Path
+network, _ = load_network(Path("model"))
+images = np.load("images.npy")
+for bits in WIDTHS:
+    np.savez(f"{bits}.npz", **vars(quantize(network, images, bits=bits)))
+"""
 ALL_WIDTHS = pytest.mark.parametrize("bits", WIDTHS)
 
 
@@ -86,6 +105,27 @@ def test_scales_do_not_depend_on_the_order_of_the_weights(bits, trained_on_few):
     q_other, scale_other = quantize_weights(weights[:, order], bits=bits)
     assert scale.tobytes() == scale_other.tobytes()
     np.testing.assert_array_equal(q[:, order], q_other)
+
+
+def test_the_integers_do_not_depend_on_the_processor(trained_on_few, few, tmp_path):
+    # NumPy and OpenBLAS compute as on a processor of 2008; unknown names are ignored.
+    oldest = {
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX2 FMA3 AVX512F AVX512_SKX",
+        "OPENBLAS_CORETYPE": "Nehalem",
+    }
+    save_model(tmp_path / "model", trained_on_few().network, {})
+    np.save(tmp_path / "images.npy", few.train.images)
+    subprocess.run(
+        [sys.executable, "-c", WRITE_INTEGERS],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(paths.PACKAGE.parent), **oldest},
+        check=True,
+    )
+    for bits in WIDTHS:
+        expected = vars(quantize(trained_on_few().network, few.train.images, bits=bits))
+        with np.load(tmp_path / f"{bits}.npz") as actual:
+            for name in ("q1", "b1q", "shift", "q2", "b2q", "scale_1", "scale_2"):
+                np.testing.assert_array_equal(actual[name], expected[name])
 
 
 def test_halves_are_rounded_up():
