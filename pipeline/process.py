@@ -41,12 +41,12 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     limit_garbage_collection()
     signal.signal(signal.SIGTERM, _terminate)
-    succeeded: list[bool] = []
-    atexit.register(_skip_finalization, succeeded)
+    statuses: list[int] = []
+    atexit.register(_skip_finalization, statuses)
     print_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         function()
-        succeeded.append(True)
+        statuses.append(0)
     except ConfigError as error:
         title = "error: invalid arguments; nothing was run"
         print_error("\n  ".join([title, *str(error).split("\n"), f"see {name} --help"]))
@@ -58,10 +58,12 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
         print_error(str(interrupt) or f"interrupted; {RESUME}")
+        statuses.append(130)
         sys.exit(130)
     except SystemExit as ending:
         if isinstance(ending.code, str):  # from _terminate
             print_error(str(ending))
+            statuses.append(143)
             sys.exit(143)
         raise
 
@@ -79,17 +81,17 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise SystemExit(f"terminated; {RESUME}")
 
 
-def _skip_finalization(succeeded: list[bool]) -> None:
-    """Exit a successful process without Python's final garbage collections.
+def _skip_finalization(statuses: list[int]) -> None:
+    """Exit with a status, if there is one, without Python's final garbage collections.
 
     They take 2 s of processor time and free memory that the system frees anyway. This
     handler is registered first, so it runs after the handlers of the libraries.
     gc.freeze also skips the collections, but then the libraries report leaks.
     """
-    if succeeded:
+    if statuses:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(statuses[0])
 
 
 def _remedy(error: Exception) -> str:
