@@ -110,6 +110,6 @@ def describe_silent_neurons(models: Sequence[QuantizedModel]) -> str:
             listed = ", ".join(names[:MAX_NAMED]) + more
             widths.setdefault(listed, []).append(bits_text(model.integers.bits))
     return "\n".join(
-        wrap(f"{listed}: 0 for every training image ({', '.join(names)})")
+        wrap(f"{listed}: output 0 for every training image ({', '.join(names)})")
         for listed, names in widths.items()
     )
