@@ -12,7 +12,7 @@ import pytest
 from pipeline import UserError, tracking
 from pipeline.cli import ExportConfig, TrainConfig
 from pipeline.cli.arguments import parse
-from pipeline.deploy import sizes
+from pipeline.deploy import PAGE_FILE, sizes
 from pipeline.export import export_widths
 from pipeline.model.storage import load_network, save_model
 from pipeline.paths import MODEL_FILE
@@ -123,7 +123,7 @@ def test_a_worker_writes_the_same_bytes_as_a_single_export(sweep, rows):
     assert before == {name: path.read_bytes() for name, path in after.items()}
 
 
-def test_a_width_that_fails_does_not_stop_the_others(sweep, tmp_path):
+def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_path):
     (run, *_) = children(sweep)
     files = Path(run.info.artifact_uri.removeprefix("file://")) / "train"
     network, metadata = load_network(files / MODEL_FILE)
@@ -131,11 +131,13 @@ def test_a_width_that_fails_does_not_stop_the_others(sweep, tmp_path):
     save_model(tmp_path / MODEL_FILE, network, metadata)
     copy = sweep.copy(tmp_path / "outputs")
     options = [f"model={tmp_path / MODEL_FILE}", "tracking=none"]
-    _, error = export(copy, "bits=8,1", *options)
+    printed, error = export(copy, "bits=all", *options)
     reason = "failed: bits=1: all weights of N11 are 0, which needs bits=2 or more"
-    assert error == f"1 of 2 exports {reason}"
+    assert error == f"1 of 4 exports {reason}"
     before = copy.hashes("export")
     assert "export/8bit/digits.c" in before and "export/1bit/digits.c" not in before
+    page = (copy.outputs / "export" / PAGE_FILE).read_text()
+    assert "class IntegerNetwork" in page and f"export/{PAGE_FILE}\n" in printed
     _, error = export(copy, "bits=1", *options)
     assert error == f"1 of 1 exports {reason}; nothing was written"
     assert copy.hashes("export") == before
