@@ -2,18 +2,13 @@
 #include "board.h"
 #include "semihosting.h"
 
-/* As numbers: new assemblers accept the names of these instructions only with an option
- * that old ones do not know. */
-#define CSRW_MTVEC_T0 ".insn i 0x73, 1, x0, t0, 0x305\n"
-#define CSRR_MINSTRET ".insn i 0x73, 2, %0, x0, -0x4FE" /* 0xB02 in 12 bits */
-
 EMPTY_FUNCTIONS("ret");
 
 __asm__(".section .text.start,\"ax\"\n"
         ".global _start\n"
         "_start: la sp, stack_top\n"
         "la t0, trap\n"
-        CSRW_MTVEC_T0
+        "csrw mtvec, t0\n"
         "la t0, bss_start\n"
         "la t1, bss_end\n"
         "1: bgeu t0, t1, 2f\n"
@@ -35,6 +30,6 @@ __asm__(".section .text.start,\"ax\"\n"
 uint32_t board_ticks(void)
 {
     uint32_t instructions;
-    __asm__ volatile(CSRR_MINSTRET : "=r"(instructions));
+    __asm__ volatile("csrr %0, minstret" : "=r"(instructions));
     return instructions;
 }
