@@ -47,7 +47,8 @@ function describe() {
   $("lead").textContent = `${PIXELS} pixels → ${plural(hidden, "neuron")} → ` +
     `${CLASSES} ${model.plural}: ${integer(size)} parameters, trained on ` +
     `${plural(model.training_images, "image")} (${dataset})${duration}.` +
-    (model.widths ? " Select a width to see the same network in integers." : "");
+    (model.widths ? " Select a width to see the network in integers; an answer in red " +
+      "differs from that in floating point." : "");
   $("footer").textContent = `${name}. SHA-256 of the network: ${model.sha256}. ` +
     (model.hasHistory ? "The final weights are exact; those of earlier epochs are rounded " +
     "to 16 bits." : "The weights are exact.");
