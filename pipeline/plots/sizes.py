@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COLOURS = (POSITIVE, SELECTED, NEGATIVE, INK)
 MARKERS = "os^D"
 ACCURACIES = (0.2, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
+MAX_TICKS = 12
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,17 @@ def _scale_axes(axes: "Axes", points: Sequence[SizePoint]) -> None:
     margin = 0.12 * (last - first)
     axes.set_ylim(*_shrink(np.array([first - margin, last + margin])))
     bottom, top = axes.get_ylim()
-    axes.set_yticks([each for each in ACCURACIES if bottom <= each <= top], minor=False)
+    axes.set_yticks(_accuracy_ticks(bottom, top))
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
+
+
+def _accuracy_ticks(bottom: float, top: float) -> list[float]:
+    """Return round accuracies; the goal, 95 %, is one of them."""
+    for step in (0.002, 0.005, 0.01):  # for networks of similar accuracy
+        first, last = int(np.ceil(bottom / step)), int(np.floor(top / step))
+        if last - first < MAX_TICKS:
+            return [round(number * step, 3) for number in range(first, last + 1)]
+    return [accuracy for accuracy in ACCURACIES if bottom <= accuracy <= top]
 
 
 def _stretch(accuracy: np.ndarray) -> np.ndarray:
