@@ -197,6 +197,8 @@ def _print_results(cfg: ExportConfig, results: "Results", dataset: "Dataset") ->
         print(f"{deploy.describe(models, checks)}\n")
     print(f"{wrap(deploy.answer(results))}\n")
     folder = outputs_dir() / "export"
+    if best := deploy.smallest(results):
+        print(f"code   {displayed(folder / best.folder / 'digits.c')}")
     print(f"plot   {displayed(folder / deploy.SIZES_PLOT)}")
     if (folder / deploy.PAGE_FILE).exists():
         print(f"page   {displayed(folder / deploy.PAGE_FILE)}")

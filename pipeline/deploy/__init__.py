@@ -25,6 +25,7 @@ from pipeline.deploy.sizes import (
     answer,
     describe_all_checks,
     sizes_table,
+    smallest,
     write_sizes,
 )
 from pipeline.deploy.task import Exported
