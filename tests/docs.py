@@ -4,6 +4,7 @@
     python tests/docs.py --long    also run the sweeps and the benchmark of images
     python tests/docs.py --keras   also run the benchmark of speed
     python tests/docs.py --sweeps  also run the benchmark of sweeps
+    python tests/docs.py --export  also run the benchmark of exported networks
     python tests/docs.py --stored  run nothing, write from the stored results
 
 A document marks a place with `<!-- docs:NAME -->...<!-- /docs -->`; the macro NAME of
@@ -47,9 +48,10 @@ COMMANDS = {
     "images": "python tests/benchmarks/images.py",
     "speed": "python tests/benchmarks/speed.py",
     "sweeps": "python tests/benchmarks/sweeps.py",
+    "exports": "python tests/benchmarks/export.py",
 }
 OPTIONAL = {"sweep": "--long", "seeds": "--long", "images": "--long"}
-OPTIONAL |= {"speed": "--keras", "sweeps": "--sweeps"}
+OPTIONAL |= {"speed": "--keras", "sweeps": "--sweeps", "exports": "--export"}
 VALUES = {  # JSON files of a command whose values are stored beside its output
     "train": "train/metrics.json",
     "unprepared": "evaluate/metrics.json",

@@ -1,0 +1,134 @@
+"""Measures exported networks: their accuracy, and their cost on microcontrollers.
+
+    python tests/benchmarks/export.py
+
+Trains the network of the exercise with seeds 1 to 3, exports it with each width, and
+compares all implementations with the reference; ends with status 1 if one differs. It
+takes five minutes on two cores and needs the compilers and emulators of `verify=all`.
+"""
+
+import multiprocessing
+import re
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import datasets
+from pipeline.deploy import WIDTHS, Check, QuantizedModel, differences, export_model
+from pipeline.model import load_trained_model, save_model
+from pipeline.terminal import table
+from pipeline.training import one_thread, train
+
+DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
+SEEDS = (1, 2, 3)
+SETTINGS = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
+FIGURES = ("flash", "ram", "stack", "instructions", "cycles")
+WORKERS = 2
+NAMES = {bits: f"{bits} bit{'s' * (bits > 1)}" for bits in WIDTHS}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What one export measured."""
+
+    bits: int
+    epochs: int  # of fine-tuning
+    accuracy: float
+    float_accuracy: float
+    same_answers: float
+    checks: list[Check]
+    problems: list[str]  # differences, and checks that could not be made
+
+
+def measure(setting):
+    """Train a network with a seed, with the bytes of the command, and export it."""
+    seed, bits = setting
+    mnist = datasets.load("mnist", folder=DATA)
+    with one_thread(), tempfile.TemporaryDirectory() as name:
+        network, _ = train(mnist.split("exercise"), seed=seed, **SETTINGS)
+        path = Path(name) / "model.safetensors"
+        save_model(path, network, {**SETTINGS, "seed": seed})
+        model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
+        folder = Path(name) / "export"
+        folder.mkdir()
+        checks = export_model(model, folder, verify="all")
+    skipped = [f"{check.name}: {check.skipped}" for check in checks if check.skipped]
+    return Export(
+        bits,
+        model.finetuning_epochs,
+        model.accuracy,
+        model.float_accuracy,
+        model.same_answers,
+        checks,
+        differences(model, checks) + skipped,
+    )
+
+
+def accuracies(exports):
+    """Return a table: the accuracy of each width beside that of the floats."""
+
+    def points(gain):
+        return f"{100 * gain:+.2f}"
+
+    floats = np.mean([export.float_accuracy for export in exports])
+    lines = [("float", f"{floats:.2%}", "", "", "", "")]
+    for bits in WIDTHS:
+        results = [export for export in exports if export.bits == bits]
+        gains = [export.accuracy - export.float_accuracy for export in results]
+        lines.append(
+            (
+                NAMES[bits],
+                f"{np.mean([export.accuracy for export in results]):.2%}",
+                points(np.mean(gains)),
+                f"{points(min(gains))} to {points(max(gains))}",
+                f"{np.mean([export.same_answers for export in results]):.2%}",
+                f"{results[0].epochs}",
+            )
+        )
+    columns = ("weights", "accuracy", "points", "by seed", "same answers", "epochs")
+    return table(columns, lines, left=("weights",))
+
+
+def costs(exports):
+    """Return a table: the means of what each emulated core measured."""
+    measured = {}  # the values of each width, by core and figure
+    for export in exports:
+        for check in export.checks:
+            for figure in FIGURES:
+                if figure in check.figures:
+                    values = measured.setdefault((check.name, figure), {})
+                    values.setdefault(export.bits, []).append(check.figures[figure])
+    lines = [
+        (short(name), figure, *(f"{np.mean(values[bits]):,.0f}" for bits in WIDTHS))
+        for (name, figure), values in measured.items()
+    ]
+    return table(("", "", *NAMES.values()), lines, left=("",))
+
+
+def short(name):
+    """Shorten the name of a cross-compiler, such as arm-none-eabi-gcc."""
+    return re.sub(r"\S+-gcc", "gcc", name)
+
+
+def main():
+    # A process that is not forked has no threads of PyTorch that it does not know.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(WORKERS, context) as workers:
+        exports = [*workers.map(measure, product(SEEDS, WIDTHS))]
+    problems = sorted({problem for export in exports for problem in export.problems})
+    if problems:
+        sys.exit("\n".join(problems))
+    compared = sum(check.images for export in exports for check in export.checks)
+    implementations = len(exports[0].checks)
+    print(f"{implementations} implementations of {len(exports)} networks are equal to")
+    print(f"their reference on all images: {compared:,} comparisons.\n")
+    print(accuracies(exports), costs(exports), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
