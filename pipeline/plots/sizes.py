@@ -26,7 +26,21 @@ if TYPE_CHECKING:
 # Colours that can be distinguished with colour blindness, from the widest weights on.
 COLOURS = (POSITIVE, SELECTED, NEGATIVE, INK)
 MARKERS = "os^D"
-ACCURACIES = (0.2, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
+ACCURACIES = (
+    0.2,
+    0.5,
+    0.8,
+    0.9,
+    0.93,
+    0.95,
+    0.96,
+    0.97,
+    0.98,
+    0.99,
+    0.995,
+    0.998,
+    0.999,
+)
 MAX_TICKS = 12
 
 

@@ -122,7 +122,8 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
     children = [
         child
         for child in reversed(opened.tagged(PARENT_TAG, sweep.run_id))
-        if child.status == "FINISHED" and (child.folder / "train" / MODEL_FILE).exists()
+        if child.status == "FINISHED" and "setting" in child.tags  # not a user's child
+        if (child.folder / "train" / MODEL_FILE).exists()
     ]
     if not children:
         raise UserError(f"{label} has no finished training run: run the sweep again")
