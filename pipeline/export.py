@@ -1,29 +1,30 @@
-"""Export a trained network to a microcontroller, in integers.
+"""Export a trained network as C code for a microcontroller, and as ONNX files.
 
-Reads outputs/train/ (or the network of run=<id> or model=<file>) and rounds the weights
-of layer_1 to bits=8, 4, 2 or 1 bits and those of layer_2 to 8 bits. With fewer than 8
-bits, ten epochs of fine-tuning come first, in which the network is trained with rounded
-weights. Writes to outputs/export/: digits.c and digits.h, the network in C99; a
-self-test for a board (selftest.c, selftest.h) and a program (example.c, image0.bin);
-integers.safetensors; network.onnx and network_int.onnx; report.json; and the plots
-weights.png (the weights in floats and with this width) and changed.png (the images
-whose answer changes). Records them in the MLflow run that trained the network. Takes
-5 s, or 8 s with fine-tuning.
+Reads outputs/train/ (or the network of run=<id> or model=<file>) and converts it to
+integers. The weights of layer_1 get bits=8, 4, 2 or 1 bits; those of layer_2 get 8
+bits. With fewer than 8 bits, the network is first trained for ten more epochs with
+rounded weights (fine-tuning). Writes to outputs/export/: digits.c and digits.h, the
+network in C99; a self-test for a board (selftest.c, selftest.h); a program that
+classifies an image (example.c, image0.bin); integers.safetensors; network.onnx and
+network_int.onnx; report.json; and the plots weights.png (the weights in floats and with
+this width) and changed.png (the test images whose answer changes). Records them in the
+MLflow run that trained the network. Takes 5 s, or 8 s with fine-tuning.
 
 The C code and the ONNX files must compute the same integers as NumPy for all test
-images and for images that test other values; otherwise nothing is written. Comparisons
-that need a missing program are listed: gcc and clang compile the C code, and pip
-install -e '.[export]' installs what ONNX needs. With verify=all, the C code also runs
-on an emulated Cortex-M0, RISC-V and AVR processor, and its flash, RAM and instructions
-are measured (40 s).
+images and for probe images, which cover other cases; otherwise nothing is written. A
+comparison is skipped, with a message, if a program is missing: gcc and clang compile
+the C code, and pip install -e '.[export]' installs the packages for ONNX. With
+verify=all, the C code also runs on emulated Cortex-M0, RISC-V and AVR processors, and
+its flash, RAM and instructions are measured (40 s).
 
-bits=all or -m bits=8,4,2,1 exports several widths, each to a folder; bits=all also
-writes report.html, the interactive page with a switch between the widths. sweep=<id>
-exports all networks of a sweep. sizes.csv and sizes.png then compare accuracy with the
-bytes of the tables. These exports run on all cores.
+bits=all or -m bits=8,4,2,1 exports several widths, each to its own folder; bits=all
+also writes report.html, the interactive page with a switch between the widths.
+sweep=<id> exports all networks of a sweep. sizes.csv and sizes.png then compare the
+accuracy with the bytes of the tables. These exports run on all cores.
 
-The same answers are the test images to which the integers give the same answer as the
-network in floats, right or wrong. The bytes are those of all weights and biases.
+In the output, same answers is the fraction of test images for which the network in
+integers gives the same answer as the network in floats, even if it is wrong; bytes is
+the size of all weights and biases.
 """
 
 from collections.abc import Mapping, Sequence
@@ -142,9 +143,11 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
 def _select_networks(
     cfg: ExportConfig,
 ) -> "tuple[list[tuple[Mapping[str, Any], TrainedModel]], str | None, str | None]":
-    """Return the networks with their swept values, and the run of the whole export.
+    """Select the networks and the run that records the whole export.
 
-    It is the run of the sweep, or that of the network: then its weights are returned.
+    Returns:
+        The networks with their swept values; the id of the run, which is that of the
+        sweep or of the network; and the hash of the weights, None for a sweep.
     """
     from pipeline.sweeps.networks import read_networks
     from pipeline.training import select_trained_model
@@ -164,7 +167,7 @@ def _compare(results: "Results", folder: Path, run: "Run") -> None:
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
     text = f"{deploy.answer(results)} ({', '.join(links)})"
-    run.describe_results({"Accuracy against flash": text})
+    run.describe_results({"Accuracy and flash": text})
 
 
 def _write_page(
@@ -236,7 +239,7 @@ def _next_step(cfg: ExportConfig) -> str:
         epochs = None if cfg.finetune is None else str(cfg.finetune)
         options = [f"bits={cfg.bits}", "verify=all"]
         command = command_line("export", *options, finetune=epochs, **network)
-        steps[command] = "runs the C code on emulated processors, too"
+        steps[command] = "also runs the C code on emulated processors"
     return next_steps(steps)
 
 

@@ -180,7 +180,7 @@ def _explain_integers(
         text += (
             f" The network was fine-tuned for {epochs} epoch{plural} before its "
             "weights were rounded. The floats are those of the network before "
-            "fine-tuning, so the weights differ by more than the rounding."
+            "fine-tuning, so the weights differ by more than the rounding error."
         )
     print(input_image.describe(spec), wrap(text, indent=0), "", sep="\n")
     print(deploy.integer_worksheets(sums, neurons, spec, bits=network.bits))
@@ -195,7 +195,7 @@ def _explain_integers(
         model=cfg.model,
     )
     print(f"\nfiles  {displayed(folder)}")
-    print(next_steps({command: "shows the floats alone"}))
+    print(next_steps({command: "shows the sum in floats only"}))
 
 
 def _show_weight(

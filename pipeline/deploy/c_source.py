@@ -23,7 +23,7 @@ from pipeline.files import printable
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 grey levels, row by row
-MAX_HIDDEN = 2**16 - 1  # the code counts neurons with at least 16 bits
+MAX_HIDDEN = 2**16 - 1  # the C code counts neurons in a uint_fast16_t
 WIDTH = 80  # columns of a table
 # Settings of the training, in the comment of each file.
 TRAINING = ("hidden", "seed", "split", "epochs", "batch_size", "lr")
@@ -71,7 +71,7 @@ def template(name: str) -> str:
 
 
 def comment(text: object) -> str:
-    """Return text of unknown origin such that it cannot end a comment in C."""
+    """Return text of unknown origin, changed so that it cannot end a C comment."""
     ascii_text = printable(str(text)).encode("ascii", "backslashreplace").decode()
     for special in ("*/", "/*", "??"):  # ?? starts a trigraph
         while special in ascii_text:
@@ -80,7 +80,7 @@ def comment(text: object) -> str:
 
 
 def literal(text: str) -> str:
-    """Return text of unknown origin as a string literal of C, in UTF-8."""
+    """Return text of unknown origin as a C string literal in UTF-8."""
     safe = f"{string.ascii_letters}{string.digits} -_.,:;()/+".encode()
     content = printable(text).encode("utf-8", "replace")
     return '"' + "".join(chr(b) if b in safe else f"\\{b:03o}" for b in content) + '"'
@@ -175,5 +175,5 @@ def numbers(values: Integer[np.ndarray, " n"], *, form: str = "d") -> str:
 
 
 def _image_row(row: UInt8[np.ndarray, "28"]) -> str:
-    """Format a row of an image in columns, which show the image."""
+    """Format a row of an image in columns, so that the rows show the image."""
     return "    " + " ".join(f"{value:3d}," for value in row.tolist())

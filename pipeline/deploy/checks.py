@@ -1,4 +1,4 @@
-"""Compares implementations of an integer network with its reference, bit by bit."""
+"""Compares the integers of an implementation with those of the reference."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class Check:
 
     name: str  # of the implementation, such as "C code, gcc 14.2.0"
     images: int = 0  # that were compared
-    compared: str = "sums and logits"  # what of these images was compared
+    compared: str = "sums and logits"  # the values that were compared
     difference: str = ""  # the first one; "" if there is none
     skipped: str = ""  # why the comparison could not be made; "" if it was
     platform: str = ""  # where figures are measured, such as "Cortex-M0/clang"

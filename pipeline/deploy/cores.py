@@ -25,9 +25,9 @@ class Core:
     tools: tuple[Tool, ...]  # needed in addition
     flash: int  # bytes
     ram: int  # bytes
-    unit: str  # that the clock of the board counts
-    per_tick: float  # units
-    per_return: int  # units that an empty function takes
+    unit: str  # of the figures: instructions or cycles
+    per_tick: float  # units per tick of the board's clock
+    per_return: int  # units of a return instruction
 
 
 FREESTANDING = "-ffreestanding -fno-builtin"
@@ -44,7 +44,7 @@ QEMU_COMMANDS = {
     "rv32": f"qemu-system-riscv32 -M virt -cpu rv32 -bios none {QEMU}"
     " -kernel program.elf",
 }
-SYSTICK = 1e9 / 16e6  # instructions: it has 16 MHz
+SYSTICK = 1e9 / 16e6  # instructions per tick of the 16 MHz timer
 CORTEX_M0 = Core(
     "Cortex-M0",
     CLANG,

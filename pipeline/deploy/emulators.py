@@ -21,11 +21,11 @@ from pipeline.deploy.toolchains import execute, loaded_sections, missing
 
 BOARDS = Path(__file__).parent / "boards"
 OBJECTS = ("digits.o", "selftest.o")
-CALLS = PIXELS + 3  # of functions of digits.h, for an image
+CALLS = PIXELS + 3  # calls of functions of digits.h for an image
 # Seconds, and seconds for each image and hidden neuron. With 20 neurons, an image takes
 # 0.1 ms in QEMU and 2 ms in simavr, on an idle core.
 EMULATOR_TIMEOUT = 30.0, 0.0025
-# Bytes of the program around digits.c, an image of 784 bytes and the stack included.
+# Bytes of the rest of the program, including an image of 784 bytes and the stack.
 PROGRAM_FLASH, PROGRAM_RAM = 2048, 1300
 
 
@@ -43,15 +43,15 @@ def check_on_emulators(
         folder: Contains digits.c, selftest.c and their headers.
         network: The reference.
         images: Their sums, logits and answers are compared.
-        measured: The figures are means over this many of the first images; None stands
-            for all.
-        cores: Where the code runs.
+        measured: The figures are means over this many of the first images; None: over
+            all.
+        cores: The emulated cores.
 
     Returns:
         A check for each core. Its figures are, in bytes: flash (code and tables of
-        digits.c), ram (digits_t and the logits) and stack (of one call); and, for an
-        image, the instructions, or the cycles on AVR, inside the functions of digits.h.
-        An emulator's instructions are not cycles.
+        digits.c), ram (digits_t and the logits) and stack (of one call). The
+        instructions, or the cycles on AVR, are those inside the functions of digits.h
+        for an image. QEMU counts instructions, not cycles.
 
     Raises:
         UserError: If the code does not compile, or an emulator crashes or hangs.
@@ -121,14 +121,16 @@ def _compile(core: Core, build: Path, source: str) -> tuple[int, int]:
 
 
 def _too_large(core: Core, *, flash: int, ram: int) -> str:
-    """Say whether the core lacks memory for digits.c and the program around it."""
+    """Say which memory is too small for the program; "" if it fits."""
     needs = {
         "flash": (flash + PROGRAM_FLASH, core.flash),
         "RAM": (ram + PROGRAM_RAM, core.ram),
     }
     for name, (needed, size) in needs.items():
         if needed > size:
-            return f"needs {needed:,} bytes of {name}, the emulated board has {size:,}"
+            return (
+                f"needs {needed:,} bytes of {name}, but the emulated board has {size:,}"
+            )
     return ""
 
 

@@ -15,15 +15,15 @@ def find_export(
     """Return the file of a network's integers in the last export, and its content.
 
     Args:
-        folder: The folder of the export. If it has several widths or networks, their
-            files are in folders of their own.
+        folder: The folder of the export. If it contains several widths or networks,
+            each has its own folder.
         weights_sha256: The hash of the trained network.
         bits: The width; None selects the widest.
         command: The command that exports the network, for messages.
 
     Raises:
         FileNotFoundError: If there is no export.
-        UserError: If it has other networks or widths, or a file is damaged.
+        UserError: If it contains only other networks or widths, or a file is damaged.
     """
     with files.folder_lock(folder):
         paths = sorted(folder.rglob(INTEGERS_FILE))

@@ -1,7 +1,7 @@
 """Quantisation-aware training: adapts a trained network to few bits.
 
-The forward and backward pass see the quantised weights of layer_1; the steps of Adam
-change the floats behind them, as if rounding had the derivative 1.
+The forward and backward passes use the quantised weights of layer_1. Adam updates the
+weights in floats, as if the derivative of rounding were 1.
 Source: Bengio, Léonard, Courville, Estimating or propagating gradients through
 stochastic neurons for conditional computation (2013), the straight-through estimator.
 """
@@ -21,7 +21,7 @@ from pipeline.model import Network
 from pipeline.training.loop import Adam, gradients
 
 BATCH_SIZE = 128
-LEARNING_RATE = 0.001  # at the first step; it falls to 0 along half a cosine
+LEARNING_RATE = 0.001  # at the first step; falls to 0 in a cosine schedule
 
 
 def finetune(
@@ -34,7 +34,7 @@ def finetune(
         train: The training images.
         bits: The width of the weights of layer_1; see `quantization.WIDTHS`.
         epochs: Passes over the images.
-        seed: Of the generator that shuffles them.
+        seed: The seed of the generator that shuffles them.
 
     Yields:
         The copy, after each epoch. Its weights are floats; `quantize` rounds them.
@@ -72,6 +72,6 @@ def finetune(
 
 
 def _rounded(weights: torch.Tensor, *, bits: int) -> torch.Tensor:
-    """Return the weights that the integers of `weights` stand for."""
+    """Quantise weights; return the real numbers that the integers represent."""
     q, scale = quantize_weights(weights.numpy().astype(np.float64), bits=bits)
     return torch.from_numpy(np.float32(q * scale[:, None]))

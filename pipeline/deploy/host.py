@@ -76,7 +76,7 @@ def run_on_host(
         tempfile.TemporaryDirectory(prefix="digits-") as temporary,
     ):
         folder, build = folder.absolute(), Path(temporary)
-        # example.c has a `main` of its own.
+        # example.c has its own `main`.
         sources = [host, folder / "digits.c", folder / "selftest.c"]
         flags = [*STRICT, *options, f"-I{folder}", "-o", "host"]
         command: list[str | Path] = [compiler, *flags, *sources]

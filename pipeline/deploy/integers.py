@@ -61,8 +61,7 @@ class IntegerNetwork:
         """Return the largest of the `sums` of each neuron over many images.
 
         The products are added as float64, which is five times as fast as int64 and
-        gives the same: all partial sums are integers below 784 · 127 · 255 < 2^53, so
-        none of them is rounded, in any order.
+        exact in any order: all partial sums are integers below 784 · 127 · 255 < 2^53.
         """
         weights = self.q1.T.astype(np.float64)
         largest = [
@@ -92,10 +91,10 @@ class IntegerNetwork:
     def largest_values(self) -> dict[str, int]:
         """Return bounds of all 32-bit intermediate results, by name.
 
-        They hold for every image: a weight above 0 adds most with a white pixel, a
-        weight below 0 with a black one. The partial sums have the same bounds, in any
-        order of the pixels, because each starts with the bias and moves towards one of
-        its two ends.
+        They hold for every image: the sum is largest if the pixels with positive
+        weights are white and all others black, and smallest in the opposite case.
+        They also hold for partial sums, in any order of the pixels: a partial sum is
+        the sum of an image whose other pixels are 0.
         """
         q1, q2 = self.q1.astype(np.int64), self.q2.astype(np.int64)
         bounds = {}

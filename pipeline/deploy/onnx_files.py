@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from onnx import NodeProto, ValueInfoProto
 
 FLOAT_FILE, INTEGER_FILE = "network.onnx", "network_int.onnx"
-OPSET, IR_VERSION = 13, 7  # of onnx 1.8 (2020): old enough for the tools of boards
+OPSET, IR_VERSION = 13, 7  # of onnx 1.8 (2020): old enough for embedded tools
 TOLERANCE = 1e-4  # of a logit: absolute, and relative for those above 1
 PACKAGES = ("onnx", "onnxruntime")
-# The operators that onnxruntime's CPU provider has for these types of integers: MatMul,
-# Add, Max and Min for int32, BitShift for uint32 but not for int32. MatMulInteger and
-# quantised layers (QDQ) give other sums on processors without VNNI.
+# onnxruntime's CPU provider implements MatMul, Add, Max and Min for int32, and BitShift
+# for uint32 but not for int32. MatMulInteger and quantised layers (QDQ) give different
+# sums on processors without VNNI.
 INTEGER_NODES = (
     ("Flatten", "images", "pixels_uint8"),  # (n, 784)
     ("Cast int32", "pixels_uint8", "pixels"),
@@ -58,14 +58,14 @@ FLOAT_NODES = (
 
 
 def missing_packages() -> str:
-    """Say what to install for ONNX files; "" if it is installed."""
+    """Say which packages ONNX files need; "" if they are installed."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     names = " and ".join(missing)
     return f"the ONNX files need {names}: pip install -e '.[export]'" if missing else ""
 
 
 def write_onnx(model: QuantizedModel, folder: Path) -> None:
-    """Write `network.onnx` and `network_int.onnx`; equal networks give equal bytes.
+    """Write `network.onnx` and `network_int.onnx`, with the same bytes every time.
 
     Raises:
         UserError: If onnx or onnxruntime is not installed.
@@ -83,7 +83,7 @@ def check_onnx(
 
     The sums and logits of the integers must be equal. The results of the floats must
     agree with PyTorch's to `TOLERANCE`, and the answers must be equal. Without the
-    packages, the result is a single check that was skipped.
+    packages, the result is a single skipped check.
     """
     if missing := missing_packages():
         return [Check("onnxruntime", skipped=missing)]
@@ -119,7 +119,7 @@ def _write_float(model: QuantizedModel, path: Path) -> None:
             _value("logits", float32, CLASSES),
             _value("probabilities", float32, CLASSES, about="softmax of the logits"),
         ],
-        about="The trained network of 28x28 images of digits, in floats.",
+        about="Classifies images of 28x28 pixels; the trained network in floats.",
         metadata={"weights_sha256": model.trained.sha256},
     )
 
@@ -146,7 +146,7 @@ def _write_integers(model: QuantizedModel, path: Path) -> None:
             _value("sums", int32, network.hidden, about="of layer_1, with biases"),
             _value("logits", int32, CLASSES, about="times scale_2: the real logits"),
         ],
-        about="The network of 28x28 images of digits, in integers.",
+        about="Classifies images of 28x28 pixels; the network in integers.",
         metadata={
             "weights_sha256": model.trained.sha256,
             "bits": network.bits,
@@ -188,7 +188,7 @@ def _write(
     about: str,
     metadata: dict[str, object],
 ) -> None:
-    """Write a model without anything that changes from one call to the next."""
+    """Write a model; the same model always gives the same bytes."""
     import onnx
     from onnx import helper, numpy_helper
 

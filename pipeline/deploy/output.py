@@ -33,7 +33,7 @@ def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> list[Ch
         verify: "host" for the checks on this computer, "all" to add the emulators.
 
     Returns:
-        A result for each implementation; its `difference` is empty if it is equal.
+        A check for each implementation; its `difference` is "" if there is none.
 
     Raises:
         UserError: If a tool fails, such as the C compiler.
@@ -63,7 +63,7 @@ def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
 def report(model: QuantizedModel) -> dict[str, Any]:
     """Return the results that are the same on every machine, ready for JSON.
 
-    After fine-tuning, they depend on the type of the processor, as those of training.
+    After fine-tuning, they depend on the type of the processor, as training does.
     """
     return {
         "bits": model.integers.bits,
@@ -80,7 +80,7 @@ def report(model: QuantizedModel) -> dict[str, Any]:
 
 
 def plot_weights(model: QuantizedModel) -> Image.Image:
-    """Plot the weights of layer_1 beside the ones that the integers stand for."""
+    """Plot the weights of layer_1 beside those that the integers represent."""
     kernel, _ = model.trained.network.layer_1.get_weights()
     integers = model.integers
     train = model.dataset.split(model.trained.split).train
@@ -93,7 +93,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
 
 
 def plot_changes(model: QuantizedModel) -> Image.Image:
-    """Plot test images to which the integers give another answer than the floats."""
+    """Plot the test images whose answer in integers differs from that in floats."""
     test = model.dataset.test
     return plots.changed_answers(
         test.images,

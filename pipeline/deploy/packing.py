@@ -1,6 +1,6 @@
 """Packs the weights of layer_1 into the bytes of a table of the C code.
 
-Pixels arrive one by one, so the weights of a pixel are neighbours. `c/digits.c.jinja`
+Pixels arrive one by one, so the weights of a pixel are adjacent. `c/digits.c.jinja`
 reads the table.
 """
 
@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from pipeline.deploy.integers import IntegerNetwork
 
-# What the bits of a weight stand for.
+# How a weight is encoded, by width; a comment of digits.c.
 CODES = {
     8: "A byte holds the weight in two's complement.",
     4: "Four bits hold the weight + 8.",

@@ -13,8 +13,8 @@ def render_page(models: Mapping[int, QuantizedModel], *, name: str) -> str:
     """Return a self-contained HTML page of at most 2 MB.
 
     Args:
-        models: By width, at least one; all are made of the same trained network.
-        name: Of the network.
+        models: At least one, by width; all come from the same trained network.
+        name: The name of the network.
     """
     first = next(iter(models.values()))
     analysis = ModelAnalysis.of(first.trained, first.dataset)

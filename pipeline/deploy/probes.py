@@ -1,7 +1,7 @@
-"""Images that reach what test images never do: dead pixels, the clamp, the extremes.
+"""Images for what test images do not cover: some pixels, the clamp, extreme sums.
 
-116 pixels are 0 in all of MNIST's test images, and no sum of them exceeds 255 after its
-shift. An error in one of these places would pass all 10,000.
+116 pixels are 0 in all test images of MNIST, and no test image gives a sum above 255
+after its shift. The 10,000 test images cannot detect an error in these cases.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from pipeline import PIXELS, SIDE
 from pipeline.deploy.integers import WHITE, IntegerNetwork
 
 NOISE_IMAGES = 1000
-MAX_NEURONS = 1000  # whose extremes are reached; those of 10,000 would need 14 GB
+MAX_NEURONS = 1000  # with images for their extreme sums; 10,000 would need 14 GB
 
 
 def probe_images(

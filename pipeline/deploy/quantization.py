@@ -7,7 +7,7 @@ j and each class k, with shifts but without divisions:
     h_j     = min(255, (sum_j + r_j) >> n_j) if sum_j > 0, otherwise 0
     logit_k = b2q_k + Σ q2_kj · h_j
 
-where r_j is half of 2^n_j, or 0 if n_j is 0. `integers.py` computes it.
+where r_j is half of 2^n_j, or 0 if n_j is 0. `integers.py` computes these formulas.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ from pipeline.model import Network
 from pipeline.model.storage import snapshot
 
 WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
-TERNARY_THRESHOLD = 0.7  # of the mean size; source: Li et al. (2016), equation 6
-CLIP_4_BITS = 3  # the largest weight at 4 bits, in mean sizes
+TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6
+CLIP_4_BITS = 3  # the largest weight with 4 bits, in mean absolute weights
 
 
 def quantize(
@@ -30,7 +30,7 @@ def quantize(
 
     Args:
         network: The trained network.
-        images: The training images; the shifts fit their sums into 8 bits.
+        images: The training images; the shifts make their sums fit into 8 bits.
         bits: The width of the weights of layer_1, one of `WIDTHS`. Those of layer_2
             have 8 bits.
 
@@ -52,7 +52,7 @@ def quantize(
         scale_2=1.0,
     )
     shift = shifts(first.largest_sums(images))
-    # A unit of h_j is a sum of 2^n, and a unit of the sum a pixel of 1/255.
+    # h_j = 1 stands for a sum of 2^n, and a sum of 1 for scale_1 / 255.
     v = np.ldexp(w2 * scale_1, shift.astype(np.int32)) / WHITE  # (10, hidden)
     scale_2 = float(np.abs(v).max() / 127)  # not 0: the weights are not all equal
     q2 = round_half_up(v / scale_2).astype(np.int8)
@@ -79,7 +79,9 @@ def check_weights(network: Network, *, bits: int) -> None:
     zero = np.flatnonzero(~w1.any(axis=1))
     if bits == 1 and len(zero):
         name = neuron_name(1, int(zero[0]))
-        raise UserError(f"all weights of {name} are 0, which needs bits=2 or more")
+        raise UserError(
+            f"all weights of {name} are 0, and 1 bit has no 0: use bits=2 or more"
+        )
 
 
 def quantize_weights(
@@ -118,9 +120,9 @@ def quantize_weights(
 
 
 def _row_sums(sizes: Float[np.ndarray, "hidden 784"]) -> Float[np.ndarray, "hidden 1"]:
-    """Add numbers that are not negative, in any order with the same result.
+    """Add non-negative numbers; the result does not depend on their order.
 
-    They are added as integers, in units of 2^-52 of the largest: below 2^62.
+    They are added as integers of at most 2^52, so the sums are below 2^62.
     """
     _, exponent = np.frexp(sizes.max(axis=1, keepdims=True))
     integers = np.rint(sizes * np.ldexp(1.0, 52 - exponent)).astype(np.int64)

@@ -19,7 +19,7 @@ from pipeline.model.storage import read_tensors, write_tensors
 from pipeline.training import one_thread
 
 INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
-FINETUNING_EPOCHS = {8: 0, 4: 10, 2: 10, 1: 10}  # by width; finetune=null
+FINETUNING_EPOCHS = {8: 0, 4: 10, 2: 10, 1: 10}  # by width, for finetune=null
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class QuantizedModel:
 
     trained: TrainedModel
     dataset: Dataset  # of the training
-    network: Network  # whose weights were rounded: the trained one, or fine-tuned
+    network: Network  # that was rounded: the trained or the fine-tuned one
     integers: IntegerNetwork
     finetuning_epochs: int
 
@@ -45,15 +45,15 @@ class QuantizedModel:
         """Fine-tune a trained network if needed, and round it.
 
         Args:
-            trained: The trained network. The seed of its training shuffles the images
-                of fine-tuning, too.
+            trained: The trained network. The seed of its training also shuffles the
+                images of fine-tuning.
             dataset: Its data set.
             bits: The width of the weights of layer_1; see `quantization.WIDTHS`.
-            finetuning_epochs: None stands for `FINETUNING_EPOCHS`.
+            finetuning_epochs: None: those in `FINETUNING_EPOCHS`.
             track: Shows progress: it gets an iterator and the number of epochs.
 
         Raises:
-            UserError: If the network cannot be represented.
+            UserError: If integers cannot represent the network.
         """
         epochs = FINETUNING_EPOCHS[bits]
         if finetuning_epochs is not None:
@@ -98,7 +98,7 @@ class QuantizedModel:
     @cached_property
     def silent_neurons(self) -> list[int]:
         """The indices of the hidden neurons that are 0 for every training image."""
-        if self.integers.shift.all():  # of a sum above 255, so of a neuron that fires
+        if self.integers.shift.all():  # a shift is 0 unless a sum is above 255
             return []
         train = self.dataset.split(self.trained.split).train.images
         return np.flatnonzero(self.integers.largest_sums(train) <= 0).tolist()

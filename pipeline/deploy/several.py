@@ -1,6 +1,6 @@
 """Exports several networks, each with several widths, in workers.
 
-`task.py` is what a worker does; `sizes.py` compares the results.
+`task.py` contains the task of a worker; `sizes.py` compares the results.
 """
 
 import sys
@@ -36,8 +36,8 @@ def combine(
 ) -> list[Combination]:
     """Return all combinations of networks and widths.
 
-    A network has a folder of its own if there is a sweep, and a width if there are
-    several or there is no sweep.
+    If there is a sweep, each network has its own folder. If there are several widths,
+    or there is no sweep, each width has its own folder.
     """
     combinations = []
     for swept, trained in networks:
@@ -95,7 +95,7 @@ def export_combinations(
     ]
     ended, width = 0, min(max(map(len, by_name)), WIDTH // 2)
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
-    message = "stopped; outputs/export was not changed"
+    message = "stopped; outputs/export is unchanged"
     with (
         progress_bar(console) as bar,
         stop_on_interrupt(executor, message) as is_stopped,

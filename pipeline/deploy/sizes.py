@@ -1,7 +1,7 @@
-"""Compares exported networks: accuracy on the test images against bytes of flash.
+"""Compares exported networks: their accuracy on the test images, and their size.
 
-The bytes are those of the tables with weights and biases, which are the same for every
-compiler and processor. The code adds about 0.3 KB on a Cortex-M0.
+The size is that of the tables of weights and biases in bytes, which is the same for
+every compiler and processor. The code adds about 0.3 KB on a Cortex-M0.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GOAL = 0.95  # the accuracy that the smallest network must reach
 SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"
-# Of report.json, in the table.
+# The values of report.json that the table contains.
 COLUMNS = (
     *("hidden", "bits", "finetune", "table_bytes"),
     *("accuracy", "float_accuracy", "same_answers"),
@@ -70,7 +70,7 @@ def answer(results: Results) -> str:
         nearest = max(results, key=lambda each: results[each].report["accuracy"])
         accuracy = results[nearest].report["accuracy"]
         return (
-            f"no network reaches {GOAL:.0%}; the best: {nearest.name}, {accuracy:.2%}"
+            f"no network reaches {GOAL:.0%}; the best is {nearest.name}, {accuracy:.2%}"
         )
     report = results[best].report
     text = (
@@ -80,7 +80,9 @@ def answer(results: Results) -> str:
     alike = [each for each in results if _without_seed(each) == _without_seed(best)]
     if len(alike) > 1:
         count = sum(results[each].report["accuracy"] >= GOAL for each in alike)
-        text += f"; {count} of its {len(alike)} seeds reach{'es' * (count == 1)} it"
+        text += (
+            f"; {count} of its {len(alike)} seeds reach{'es' * (count == 1)} {GOAL:.0%}"
+        )
     return text
 
 
@@ -119,7 +121,7 @@ def sizes_table(results: Results) -> str:
 
 
 def describe_all_checks(results: Results) -> str:
-    """Return a line for each implementation, those that were not run last."""
+    """Return a line for each implementation; those that were not run come last."""
     counts: Counter[tuple[bool, str]] = Counter()
     for exported in results.values():
         for check in exported.checks:

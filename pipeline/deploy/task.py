@@ -23,7 +23,7 @@ from pipeline.model import Network, TrainedModel
 class Exported:
     """A quantised network without its data, and the files of its export."""
 
-    network: Network  # whose weights were rounded
+    network: Network  # that was rounded
     integers: IntegerNetwork
     finetuning_epochs: int
     report: Mapping[str, Any]  # see `output.report`
@@ -31,7 +31,7 @@ class Exported:
     files: Mapping[str, bytes]  # by name
 
     def model(self, trained: TrainedModel, dataset: Dataset) -> QuantizedModel:
-        """Return it with the trained network and the data set that it comes from."""
+        """Return the quantised network with the trained network and its data set."""
         return QuantizedModel(
             trained, dataset, self.network, self.integers, self.finetuning_epochs
         )
@@ -52,10 +52,10 @@ def export_network(
     finetuning_epochs: int | None,
     verify: str,
 ) -> Exported:
-    """Quantise a network, write and check its files; see `output.export_model`.
+    """Quantise a network, and write and check its files; see `output.export_model`.
 
     Raises:
-        UserError: If the network cannot be represented, a tool fails, or the
+        UserError: If integers cannot represent the network, a tool fails, or the
             implementations differ.
     """
     model = QuantizedModel.of(

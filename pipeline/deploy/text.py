@@ -12,8 +12,8 @@ from pipeline.terminal import table, wrap
 
 MAX_NAMED = 10  # neurons in a message
 FIGURES = (
-    "flash, RAM and stack are bytes: code and tables; digits_t and the logits; the\n"
-    "most that one call needs. The instructions of an emulator are not clock cycles."
+    "In bytes: flash of code and tables, RAM of digits_t and the logits, and the\n"
+    "stack of one call. Instructions of an emulator are not clock cycles."
 )
 
 
@@ -53,7 +53,7 @@ def describe(
 def describe_checks(
     models: Sequence[QuantizedModel], checks: Sequence[Sequence[Check]]
 ) -> str:
-    """Return a line for each comparison, those that could not be made last.
+    """Return a line for each comparison; those that were not run come last.
 
     Args:
         models: The quantised networks.
@@ -68,9 +68,7 @@ def describe_checks(
             widths.setdefault((bool(check.skipped), line), []).append(
                 bits_text(model.integers.bits)
             )
-    lines = [
-        "Compared with the integers in NumPy (64 bits), and the floats with PyTorch:"
-    ]
+    lines = ["Compared with 64-bit integers in NumPy, and the floats with PyTorch:"]
     for (skipped, line), names in sorted(widths.items(), key=lambda item: item[0][0]):
         some = f" ({', '.join(names)})" * (len(names) < len(models))
         start = "  not run  " if skipped else "  equal    "
@@ -80,7 +78,7 @@ def describe_checks(
 
 def figures(models: Sequence[QuantizedModel], checks: Sequence[Sequence[Check]]) -> str:
     """Return a table of what was measured on emulators; "" if nothing was."""
-    columns = ("digits.c", "processor, compiler", "flash", "RAM", "stack", "an image")
+    columns = ("digits.c", "processor, compiler", "flash", "RAM", "stack", "per image")
     rows = []
     for model, results in zip(models, checks, strict=True):
         for check in results:

@@ -1,6 +1,6 @@
-"""Compilers and emulators: which are installed, how they are called, what they made.
+"""Compilers and emulators: which are installed, and how to run them; ELF files.
 
-Nothing here knows digits.c; `host.py` and `emulators.py` use it.
+This module does not depend on digits.c; `host.py` and `emulators.py` use it.
 """
 
 import re
@@ -21,7 +21,7 @@ SHF_WRITE, SHF_ALLOC, SHT_NOBITS = 1, 2, 8
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, or a header that its compiler finds, and its Debian package."""
+    """A program, or a header for a compiler, and its Debian package."""
 
     program: str
     package: str
@@ -68,7 +68,7 @@ def execute(command: Sequence[str | Path], *, folder: Path, timeout: float) -> N
     Args:
         command: The program and its arguments.
         folder: Its working directory.
-        timeout: The most seconds it may take.
+        timeout: The time limit in seconds.
 
     Raises:
         UserError: If it fails or takes longer; its first error is quoted.
@@ -94,7 +94,7 @@ def execute(command: Sequence[str | Path], *, folder: Path, timeout: float) -> N
 
 
 def loaded_sections(path: Path) -> list[Section]:
-    """Read the sections of a 32-bit ELF file that a device has in its memory."""
+    """Read the sections of a 32-bit ELF file that are loaded into memory."""
     data = path.read_bytes()
     assert data[:5] == b"\x7fELF\x01", f"{path} is not a 32-bit ELF file"
     (table,) = struct.unpack_from("<I", data, 32)

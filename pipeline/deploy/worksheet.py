@@ -37,20 +37,21 @@ LAYER_1_NOTES = {
     "shift": ">> n divides by 2^n and drops the remainder; r, half of 2^n, is added "
     "first, so that the result is rounded. n is the smallest shift with which h is at "
     "most 255 for all training images.",
-    "clamp": "h has 8 bits: an image with a higher sum than all training images gives "
-    "255.",
+    "clamp": "h has 8 bits, so results above 255 become 255. This happens only if the "
+    "sum is larger than for all training images.",
     "value": "h stands for h · 2^n · scale/255.",
 }
 LAYER_2_NOTES = {
     "h": "The output of a neuron of layer_1 in integers, 0 to 255.",
-    "q": "The weight in floats, times what h = 1 stands for, in steps of the scale: "
-    "-127 to 127.",
-    "scale": "A sum in integers, a logit, stands for logit · scale. All classes have "
-    "the same scale, so the highest logit is the answer without it.",
+    "q": "The weight in floats, multiplied by the number that h = 1 stands for, in "
+    "steps of the scale: -127 to 127.",
+    "scale": "The sum in integers is the logit; it stands for logit · scale. All "
+    "classes have the same scale, so the class with the highest logit is the answer.",
 }
 DIFFERENCE = (
-    "All numbers with a point are rounded before they are subtracted: integers minus "
-    "floats. The rest has the smaller terms and, in floats, the rounding errors."
+    "The difference is integers minus floats; numbers with a decimal point are rounded "
+    "before the subtraction. The row rest contains the smaller terms and, in floats, "
+    "the rounding errors."
 )
 
 
@@ -147,7 +148,7 @@ def sum_worksheet(neuron: IntegerSum, spec: DatasetSpec) -> str:
     """Return a neuron's sum: the largest terms, the rest, the bias, and the result."""
     in_floats = neuron.in_floats
     is_hidden = in_floats.layer == 1
-    # A term can be 0 in only one of the two, where the weights were fine-tuned.
+    # After fine-tuning, a term can be 0 in only one of the two.
     sizes = np.abs([in_floats.terms, neuron.terms * float(neuron.unit)]).max(axis=0)
     order = np.argsort(-sizes, kind="stable")[:MAX_TERMS]
     displayed = [int(k) for k in order if sizes[k]]

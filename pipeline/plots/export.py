@@ -1,4 +1,4 @@
-"""The plots of stage export: rounded weights, and images with another answer.
+"""The plots of stage export: rounded weights, and images whose answer changes.
 
 `rows` arranges their images.
 """
@@ -25,7 +25,7 @@ def rounded_weights(
     always_zero: Bool[np.ndarray, "784"],
     width: str,
 ) -> Image.Image:
-    """Draw the weights of each neuron above what the integers stand for.
+    """Draw the weights of each neuron above those that the integers represent.
 
     Args:
         weights: The weights of layer_1 after training.
@@ -55,7 +55,7 @@ def rounded_weights(
     grey = "the pixel is 0 in all training images"
     return image_rows(
         rows,
-        title=f"The weights of layer_1 in floats, and with {width} below{first}",
+        title=f"The weights of layer_1 in floats, and below with {width}{first}",
         columns=min(count, NEURONS_PER_ROW),
         legend=colour_scale(
             f"weights: -{scale:.2f}", f"+{scale:.2f}", size=13, frozen=grey
@@ -72,7 +72,7 @@ def changed_answers(
     class_names: Sequence[str],
     width: str,
 ) -> Image.Image:
-    """Draw images to which the integers give another answer than the floats.
+    """Draw the images whose answer in integers differs from that in floats.
 
     Args:
         images: The test images.

@@ -1,4 +1,4 @@
-"""The plot of several exports: accuracy against the bytes that a network needs."""
+"""The plot of several exports: the accuracy and the bytes of each network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from pipeline.plots.common import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Colours that can be distinguished with colour blindness, from the widest weights on.
+# Colours that colour-blind people can distinguish, the widest weights first.
 COLOURS = (POSITIVE, SELECTED, NEGATIVE, INK)
 MARKERS = "os^D"
 ACCURACIES = (
@@ -51,13 +51,13 @@ class SizePoint:
     size: int  # bytes
     accuracy: float  # in [0, 1]
     hidden: int
-    caption: str = ""  # of a point that is marked
+    caption: str = ""  # the point is marked with it
 
 
 def accuracy_by_size(
     curves: Mapping[str, Sequence[SizePoint]], *, goal: float
 ) -> Image.Image:
-    """Plot every network as a dot; a curve connects the means of the sizes.
+    """Plot every network as a dot; a line connects the mean accuracies of the sizes.
 
     The axis of the accuracy is logarithmic in the error, because the last few percent
     need most of the bytes.
@@ -79,7 +79,7 @@ def accuracy_by_size(
     axes.set_xlabel("bytes of the tables in flash (weights and biases of both layers)")
     axes.set_ylabel("accuracy on the test images")
     legend = "dots: networks; lines: mean of each size; numbers: neurons in layer_1"
-    set_title(axes, f"How much flash does an accuracy need?\n{legend}")
+    set_title(axes, f"Accuracy and size of exported networks\n{legend}")
     axes.legend(loc="lower right", title="weights of layer_1", edgecolor=LINE)
     simplify_axes(axes)
     return render(figure)
@@ -142,7 +142,7 @@ def _accuracy_ticks(bottom: float, top: float) -> list[float]:
 
 
 def _stretch(accuracy: np.ndarray) -> np.ndarray:
-    """Return how many times the error was divided by ten."""
+    """Return -log10 of the error."""
     return np.asarray(-np.log10(np.maximum(1 - accuracy, 1e-5)))
 
 

@@ -100,7 +100,7 @@ def test_a_network_that_is_too_large_for_a_core_is_skipped(quantized, mnist, tmp
     model = quantized(8, hidden=64)
     images = mnist.test.images[:10]
     result = check(AVR, model, source(model, tmp_path), images)
-    rule = "needs 53,224 bytes of flash, the emulated board has 32,768"
+    rule = "needs 53,224 bytes of flash, but the emulated board has 32,768"
     assert result.skipped == rule
 
 

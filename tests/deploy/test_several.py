@@ -98,7 +98,7 @@ def test_each_run_gets_its_exports_and_the_sweep_the_plot(sweep, parent, rows):
     artifacts = {each.path for each in sweep.client.list_artifacts(parent, "export")}
     assert artifacts == {"export/sizes.csv", "export/sizes.png"}
     note = sweep.client.get_run(parent).data.tags["mlflow.note.content"]
-    assert "**Accuracy against flash**: the smallest network that reaches 85%" in note
+    assert "**Accuracy and flash**: the smallest network that reaches 85%" in note
 
 
 def test_the_smallest_network_that_reaches_the_goal_is_named(exported, rows):
@@ -134,7 +134,8 @@ def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_p
     copy = sweep.copy(tmp_path / "outputs")
     options = [f"model={tmp_path / MODEL_FILE}", "tracking=none"]
     printed, error = export(copy, "bits=all", *options)
-    reason = "failed: bits=1: all weights of N11 are 0, which needs bits=2 or more"
+    rule = "all weights of N11 are 0, and 1 bit has no 0: use bits=2 or more"
+    reason = f"failed: bits=1: {rule}"
     assert error == f"1 of 4 exports {reason}"
     before = copy.hashes("export")
     assert "export/8bit/digits.c" in before and "export/1bit/digits.c" not in before
