@@ -127,7 +127,7 @@ def describe_all_checks(results: Results) -> str:
         for check in exported.checks:
             line = f"{check.name}: {check.skipped or check.compared}"
             counts[bool(check.skipped), line] += 1
-    lines = ["Compared with the reference, 64-bit integers in NumPy:"]
+    lines = ["Compared with the reference (NumPy for integers, PyTorch for floats):"]
     for (skipped, line), count in sorted(counts.items(), key=lambda item: item[0][0]):
         start = "  not run  " if skipped else "  equal    "
         text = f"{line} ({count:,} of {len(results):,} exports)"

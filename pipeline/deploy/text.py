@@ -68,7 +68,7 @@ def describe_checks(
             widths.setdefault((bool(check.skipped), line), []).append(
                 bits_text(model.integers.bits)
             )
-    lines = ["Compared with 64-bit integers in NumPy, and the floats with PyTorch:"]
+    lines = ["Compared with the reference (NumPy for integers, PyTorch for floats):"]
     for (skipped, line), names in sorted(widths.items(), key=lambda item: item[0][0]):
         some = f" ({', '.join(names)})" * (len(names) < len(models))
         start = "  not run  " if skipped else "  equal    "

@@ -33,7 +33,7 @@ LAYER_1_NOTES = {
     "grey": "The grey level of a pixel: 0 is black, 255 is white.",
     "q": "The weight in steps of the scale, {weights}: the weight is about q · scale.",
     "scale": "A sum in integers stands for sum · scale/255, because white is 255 in "
-    "integers and 1 in floats. Each neuron of layer_1 has a scale of its own.",
+    "integers and 1 in floats. Each neuron of layer_1 has its own scale.",
     "shift": ">> n divides by 2^n and drops the remainder; r, half of 2^n, is added "
     "first, so that the result is rounded. n is the smallest shift with which h is at "
     "most 255 for all training images.",

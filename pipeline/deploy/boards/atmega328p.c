@@ -1,9 +1,9 @@
-/* An ATmega328P in simavr.c, with the registers for general use as ports. */
+/* An ATmega328P in simavr.c, with its general-purpose I/O registers as ports. */
 #include "board.h"
 
 #define DATA GPIOR0   /* read: a byte of the image; write: a byte of the results */
-#define CLOCK GPIOR1  /* write: hold the cycles; read: a byte of them, lowest first */
-#define STATUS GPIOR2 /* read: 1 if there is another image; write: the end */
+#define CLOCK GPIOR1  /* write: latch the cycles; read: their next byte, lowest first */
+#define STATUS GPIOR2 /* read: 1 if there is another image; write: end */
 
 EMPTY_FUNCTIONS("ret");
 

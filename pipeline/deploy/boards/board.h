@@ -1,5 +1,5 @@
-/* What measure.c needs from a board: images, a place for results, a clock, functions
- * that do nothing, and the end of the stack. */
+/* The interface of a board for measure.c: input, output, a clock, empty functions, and
+ * the end of the stack. */
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -9,13 +9,13 @@
 extern "C" {
 #endif
 
-/* Reads the next bytes of the input. Returns 0 if it has ended, otherwise 1. */
+/* Reads the next bytes of the input. Returns 0 at its end, otherwise 1. */
 int board_read(void *bytes, uint16_t count);
 
 /* Writes bytes to the results. */
 void board_write(const void *bytes, uint16_t count);
 
-/* Returns the time of a clock that counts up, modulo BOARD_TICKS_MASK + 1. */
+/* Returns the ticks of a clock that counts up, modulo BOARD_TICKS_MASK + 1. */
 uint32_t board_ticks(void);
 
 /* Functions that consist of one return instruction. A board defines them with
@@ -36,7 +36,7 @@ uint8_t empty_argmax(const int32_t logits[DIGITS_CLASSES]);
         "empty_begin: empty_pixel: empty_logits: empty_argmax: " return_instruction    \
         "\n.text\n")
 
-/* Sets `end` to the lowest address of the stack that is in use. */
+/* Sets `end` to the lowest stack address in use. */
 #if defined(__AVR__)
 #include <avr/io.h>
 #define BOARD_STACK(end) ((end) = (uintptr_t)SP + 1)

@@ -1,11 +1,11 @@
 /* Classifies images on a board, and measures the functions of digits.h.
  *
- * Reads images and writes results like ../c/host.c. After the answer to an image
- * come the ticks, the bytes of stack and the bytes of other memory, 32 bits each.
+ * Reads images and writes results like ../c/host.c. After the class of each image, it
+ * writes the ticks, the bytes of stack and the bytes of other memory, 32 bits each.
  *
- * The ticks are those inside the functions: the loop that calls them is measured with
- * empty functions, and subtracted. On AVR this file is compiled as C++, as Arduino does
- * with a sketch.
+ * The ticks are those inside the functions: the loop that calls them is also measured
+ * with empty functions, and its ticks are subtracted. On AVR, this file is compiled as
+ * C++, as Arduino does with a sketch.
  */
 #include "board.h"
 #include "selftest.h"
@@ -25,7 +25,7 @@ static digits_t d;
 static int32_t logits[DIGITS_CLASSES];
 static uint8_t answer;
 
-/* Returns the ticks; stores the deepest byte of the stack that was used. */
+/* Returns the ticks; stores how many bytes of the stack were used. */
 static uint32_t __attribute__((noinline)) classify(const struct functions *call,
                                                    uint32_t *depth)
 {

@@ -1,5 +1,5 @@
-/* Input and output of a board in QEMU: semihosting, in which QEMU reads and writes
- * files in its working directory. Source: Arm, Semihosting for AArch32 and AArch64;
+/* Input and output of a board in QEMU, with semihosting: QEMU reads and writes files in
+ * its working directory. Source: Arm, Semihosting for AArch32 and AArch64;
  * RISC-V, Semihosting.
  */
 #include "board.h"
@@ -30,12 +30,12 @@ static uintptr_t open_file(const char *name, uintptr_t mode)
 
 int board_read(void *bytes, uint16_t count)
 {
-    static uintptr_t file; /* 0 is not opened yet: QEMU's own files have 1 and more */
+    static uintptr_t file; /* 0: not opened yet; QEMU's handles start at 1 */
     uintptr_t arguments[3];
     if (!file)
         file = open_file("images.bin", MODE_RB);
     arguments[0] = file, arguments[1] = (uintptr_t)bytes, arguments[2] = count;
-    return semihost(SYS_READ, (uintptr_t)arguments) == 0; /* bytes that are missing */
+    return semihost(SYS_READ, (uintptr_t)arguments) == 0; /* bytes that were not read */
 }
 
 void board_write(const void *bytes, uint16_t count)
@@ -61,8 +61,8 @@ void board_fail(void)
         semihost(SYS_EXIT, STOPPED_RUN_TIME_ERROR);
 }
 
-/* Compilers call these two, and no C library is linked. The barrier keeps a compiler
- * from replacing the loops by calls to the same functions. */
+/* Compilers generate calls of these functions, and no C library is linked. The barrier
+ * prevents a compiler from replacing the loops with calls of the same functions. */
 void *memset(void *to, int value, uintptr_t size)
 {
     uint8_t *byte = to;

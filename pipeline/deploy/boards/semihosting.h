@@ -1,4 +1,4 @@
-/* The parts of a board in QEMU that depend on its processor, and those that do not. */
+/* Functions of a board in QEMU; only semihost depends on its processor. */
 #ifndef SEMIHOSTING_H
 #define SEMIHOSTING_H
 

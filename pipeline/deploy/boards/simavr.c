@@ -67,7 +67,7 @@ int main(int count, char **arguments)
         return 1;
     avr_init(avr);
     avr->frequency = 16000000;
-    avr->run_cycle_limit = 100000; /* until it looks at timers, which are not used */
+    avr->run_cycle_limit = 100000; /* between checks of timers, which are not used */
     avr_load_firmware(avr, &firmware);
     avr_register_io_read(avr, GPIOR0, read_data, NULL);
     avr_register_io_write(avr, GPIOR0, write_data, NULL);

@@ -1,9 +1,9 @@
-/* Computes images on a computer with a C library, for a comparison with the reference.
+/* Classifies images on a computer with a C library, for comparison with the reference.
  *
- * Reads images of 784 bytes from standard input until it ends. Writes numbers as this
- * machine stores them. First two bytes: the result of the self-test, and the class for
- * equal logits. Then for each image: the sums of layer 1 and the logits, 32 bits each,
- * and the class, 8 bits.
+ * Reads images of 784 bytes from standard input until it ends. Writes two bytes, the
+ * result of the self-test and the class for equal logits; then, for each image, the
+ * sums of layer 1 and the logits, 32 bits each in the byte order of this machine, and
+ * the class, 8 bits.
  */
 #include <stdio.h>
 
