@@ -61,18 +61,17 @@ def export(cfg: ExportConfig) -> None:
         finetuning_epochs=cfg.finetune,
         track=progress(f"fine-tuning with {deploy.bits_text(cfg.bits)}"),
     )
-    with (
-        tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
-            run_id=trained.run_id, weights_sha256=trained.sha256
-        ) as run,
-        status("writing and checking the files"),
-        files.atomic_folder(outputs / "export") as folder,
-    ):
-        checks = deploy.export_model(model, folder, verify=cfg.verify)
+    tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
+    with files.atomic_folder(outputs / "export") as folder:
+        with status("writing and checking the files"):
+            checks = deploy.export_model(model, folder, verify=cfg.verify)
         if problems := deploy.differences(model, checks):
             problems = ["the implementations differ; nothing was written", *problems]
             raise UserError("\n  ".join(problems))
-        _record(deploy.report(model), checks, sorted(folder.iterdir()), run)
+        with tracker.reopen_run(  # creates a run if there is none
+            run_id=trained.run_id, weights_sha256=trained.sha256
+        ) as run:
+            _record(deploy.report(model), checks, sorted(folder.iterdir()), run)
     print(f"\n{deploy.summary([model])}\n")
     print(f"{deploy.describe([model], [checks])}\n")
     print(f"code   {displayed(outputs / 'export' / 'digits.c')}")
@@ -101,13 +100,11 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
     dataset = load_training_data(networks[0][1])
     results: dict[deploy.Combination, deploy.Exported] = {}
     failed: list[str] = []
+    tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
     with (
         deploy.export_executor(
             combinations, kind=cfg.executor, workers=cfg.workers
         ) as executor,
-        tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
-            run_id=run_id, weights_sha256=sha256
-        ) as run,
         files.atomic_folder(outputs / "export") as folder,
     ):
         for combination, result in deploy.export_combinations(
@@ -119,21 +116,18 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
         ):
             if isinstance(result, str):
                 failed.append(f"{combination.name}: {result}")
-                continue
-            results[combination] = result
-            paths = result.write(folder / combination.folder)
-            child = run
-            if cfg.sweep and combination.trained.run_id:
-                child = run.reopen_child(combination.trained.run_id)
-            _record(result.report, result.checks, paths, child)
+            else:
+                results[combination] = result
         count = f"{len(failed)} of {len(combinations)} exports failed"
         message = f"{count}: {'; '.join(failed)}"
         if not results:
             raise UserError(f"{message}; nothing was written")
         results = {each: results[each] for each in combinations if each in results}
-        _compare(results, folder, run)
-        if "all" in bits and not cfg.sweep:
-            _write_page(results, dataset, folder, run)
+        with tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run:
+            _record_all(results, folder, run)
+            _compare(results, folder, run)
+            if "all" in bits and not cfg.sweep:
+                _write_page(results, dataset, folder, run)
     _print_results(cfg, results, dataset)
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
     if failed:
@@ -157,6 +151,17 @@ def _select_networks(
         return networks, sweep.run_id, None
     trained = select_trained_model(run=cfg.run, model=cfg.model)
     return [({}, trained)], trained.run_id, trained.sha256
+
+
+def _record_all(results: "Results", folder: Path, run: "Run") -> None:
+    """Write and record several exports, those with the largest width first."""
+    order = sorted(results, key=lambda combination: -combination.bits)
+    for combination in progress("recording")(order):
+        result, child = results[combination], run
+        paths = result.write(folder / combination.folder)
+        if combination.swept and combination.trained.run_id:
+            child = run.reopen_child(combination.trained.run_id)
+        _record(result.report, result.checks, paths, child)
 
 
 def _compare(results: "Results", folder: Path, run: "Run") -> None:
