@@ -95,7 +95,7 @@ def train_and_record(
     """Train a network, or reproduce a run; a sweep passes the context."""
     from pipeline import tracking
 
-    tracking.prepare_recording(cfg.tracking)  # it imports MLflow meanwhile
+    tracking.prepare_recording(cfg.tracking)  # imports MLflow in the background
     with status("loading PyTorch"):
         from pipeline import datasets, training
 

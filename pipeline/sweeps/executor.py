@@ -98,7 +98,7 @@ def stop_on_interrupt(executor: Executor, message: str) -> Iterator[Callable[[],
 
     Args:
         executor: The executor.
-        message: What is printed after a second Ctrl-C.
+        message: The message after a second Ctrl-C.
 
     Yields:
         A function that returns whether Ctrl-C was pressed.

@@ -63,7 +63,7 @@ class LocalExecutor(Executor):
         for process in multiprocessing.active_children():
             assert process.pid
             process.kill()
-            with suppress(ProcessLookupError):  # it has not made its group yet
+            with suppress(ProcessLookupError):  # it has not created its group yet
                 os.killpg(process.pid, signal.SIGKILL)
             process.join()
         self._temporary.cleanup()
@@ -206,7 +206,7 @@ class _Batch:
 def _prepare(folder: str) -> None:
     """Set the folder for temporary files, and end this process when the driver ends.
 
-    The processes that a task has started, such as a compiler, end, too.
+    Processes that a task has started, such as a compiler, also end.
     """
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     os.setpgid(0, 0)

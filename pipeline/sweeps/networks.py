@@ -39,6 +39,6 @@ def read_networks(
     if len(names) > 1:
         raise UserError(
             f"the networks of sweep {text} were trained on {len(names)} data sets, so "
-            "they cannot be compared: enter a sweep with one dataset"
+            "they cannot be compared: select a sweep with a single data set"
         )
     return sweep, sorted(networks, key=lambda each: order(each[0].values()))

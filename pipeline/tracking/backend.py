@@ -44,9 +44,9 @@ def open_tracker(
 
 
 def prepare_recording(kind: str) -> None:
-    """Start the process of `open_recording`, which imports MLflow, and do not wait.
+    """Start the process of `open_recording`; do not wait until it has imported MLflow.
 
-    If this process has imported MLflow itself, the other one would save no time.
+    If this process has already imported MLflow, another process would save no time.
     """
     if kind != "none" and "mlflow" not in sys.modules:
         recording.prepare()
@@ -57,7 +57,7 @@ def open_recording(
 ) -> Tracker:
     """Return a tracker for one run; after `prepare_recording`, it does not wait.
 
-    Its run is opened and recorded in another process. If the store cannot be opened,
+    The run is opened and recorded in another process. If the store cannot be opened,
     the first method of the run raises the error. Arguments: see `open_tracker`.
     """
     process = recording.prepared() if kind != "none" else None

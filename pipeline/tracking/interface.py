@@ -49,7 +49,7 @@ class RecordedRun:
 class Run:
     """An open run; each method returns when the data is stored.
 
-    This class records nothing, and `MlflowRun` overrides what records.
+    This class records nothing; `MlflowRun` overrides the methods that record.
     """
 
     id: str | None = None  # of the run in MLflow
@@ -230,7 +230,7 @@ class Tracker:
     def finished_run(self, *, lease: str) -> Run | None:
         """Return the run with this lease if it is finished.
 
-        If there is a server, it receives what its copy of the run lacks.
+        If there is a server, it receives what is missing from its copy of the run.
         """
         return None
 

@@ -1,7 +1,7 @@
 """Records a run in another process, which imports MLflow while this one trains.
 
 Importing MLflow, opening the store and writing to it take three seconds of a training
-run. A thread would save nothing, because it holds the interpreter lock meanwhile.
+run. A thread would save no time, because it would hold the interpreter lock.
 """
 
 import os
@@ -30,9 +30,9 @@ _prepared: "list[RecordingProcess]" = []
 
 
 class RecordingProcess:
-    """The other process, and the thread of this one that waits for its answers.
+    """The process that records one run, and a thread that waits for its answers.
 
-    The process records one run. If this process is killed, the other one ends, too.
+    If this process is killed, the recording process ends, too.
     """
 
     def __init__(self) -> None:
@@ -45,20 +45,20 @@ class RecordingProcess:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[other_end.fileno()],
                 env=os.environ | {"PYTHONPATH": search_path()},
-                start_new_session=True,  # Ctrl-C is for this process
+                start_new_session=True,  # only this process handles Ctrl-C
             )
 
     def call(self, method: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Call a method of `Recording` in the process, and wait.
+        """Call a method of `Recording` in the process, and wait for its result.
 
-        An interrupt of the main thread must not separate a request and its answer.
+        The thread waits, so an interrupt cannot separate a request from its answer.
         """
         return self._thread.submit(self._call, method, arguments, options).result()
 
     def open(
         self, tags: Callable[[], Mapping[str, str]], **options: object
     ) -> "Future[tuple[str, str]]":
-        """Open the run, and do not wait for its id and label; `tags` takes 0.2 s."""
+        """Open the run without waiting for its id and label; `tags` takes 0.2 s."""
         return self._thread.submit(
             lambda: self._call(
                 "open", (), {**options, "tags": tags(), "diff": provenance.code_diff()}
@@ -85,13 +85,13 @@ class RecordingProcess:
 
 
 def prepare() -> None:
-    """Start a process, unless one is waiting for its run."""
+    """Start a recording process, unless one is waiting for its run."""
     if not _prepared:
         _prepared.append(RecordingProcess())
 
 
 def prepared() -> RecordingProcess | None:
-    """Return the process that was started, for one run."""
+    """Return the process that `prepare` started, or None; it records one run."""
     with suppress(IndexError):  # another thread may have taken it
         return _prepared.pop()
     return None
@@ -99,7 +99,7 @@ def prepared() -> RecordingProcess | None:
 
 @dataclass(frozen=True)
 class RecordingTracker(Tracker):
-    """Opens one run in the other process."""
+    """Opens one run in the recording process."""
 
     process: RecordingProcess
     folder: Path  # of the store
@@ -115,7 +115,7 @@ class RecordingTracker(Tracker):
         tags: Mapping[str, str],
         lease: str,
     ) -> "Iterator[RecordingRun]":
-        """Open or resume a run, without waiting; the first method raises an error."""
+        """Open or resume a run without waiting; the first method raises any error."""
 
         def close(status: str, error: str) -> None:
             try:
@@ -139,7 +139,7 @@ class RecordingTracker(Tracker):
 def _in_process(
     method: Callable[Concatenate[Run, Arguments], Result],
 ) -> Callable[Concatenate["RecordingRun", Arguments], Result]:
-    """Return a method that calls this one of the run in the other process."""
+    """Return a method that calls the same method in the recording process."""
 
     def call(
         self: "RecordingRun",
@@ -156,12 +156,12 @@ def _in_process(
 
 
 class RecordingRun(Run):
-    """The run in the other process; each method waits until the data is stored."""
+    """The run in the recording process; each method waits until the data is stored."""
 
     def __init__(
         self, process: RecordingProcess, opened: "Future[tuple[str, str]]"
     ) -> None:
-        """Keep the process, and its answer: the id and the label of the run."""
+        """Store the process and the future id and label of the run."""
         self.process, self.opened = process, opened
 
     @property

@@ -1,6 +1,6 @@
 """The process in which MLflow records a training run; `recording` starts it.
 
-It ends with the process that trains, even if that one is killed.
+It ends when the training process ends, even if that process is killed.
 """
 
 import os
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Recording:
-    """The run that this process records for the other one."""
+    """The run that this process records for the training process."""
 
     tracker: "MlflowTracker"
     run: "MlflowRun | None" = None
@@ -69,7 +69,7 @@ def _serve(connection: Connection) -> None:
         try:
             method, arguments, options = connection.recv()
         except (EOFError, ConnectionError):
-            os._exit(1)  # in the middle of a request, too
+            os._exit(1)  # even in the middle of a request
         answer = thread.submit(getattr(recording, method), *arguments, **options)
         answer.add_done_callback(partial(_send, connection))
 

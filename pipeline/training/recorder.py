@@ -28,7 +28,7 @@ class Recorder:
     """The history of a training run, which a thread logs to its run.
 
     An epoch is logged while the next one is trained. This takes 40 ms, of which this
-    process computes 8 ms: the other process of `tracking.recording` does the rest.
+    process computes 8 ms; the process of `tracking.recording` does the rest.
     """
 
     run: Run
@@ -50,7 +50,7 @@ class Recorder:
         """Log metrics and images of weights; logging them again has no effect.
 
         Raises:
-            OSError, UserError: If the run could not be opened, or something not logged.
+            OSError, UserError: If the run was not opened, or earlier data not logged.
         """
         self.history.append(state)
         self.log(_log_epoch, state, self.epochs)
@@ -61,10 +61,10 @@ class Recorder:
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        """Call a function that logs something else to the run.
+        """Call a function that logs other data to the run.
 
         Raises:
-            OSError, UserError: If the run could not be opened, or something not logged.
+            OSError, UserError: If the run was not opened, or earlier data not logged.
         """
         self._check(wait=False)
         self._unchecked.append(
@@ -72,7 +72,7 @@ class Recorder:
         )
 
     def _check(self, *, wait: bool) -> None:
-        """Raise the error of something that could not be logged."""
+        """Raise the error of an earlier call that could not log its data."""
         while self._unchecked and (wait or self._unchecked[0].done()):
             self._unchecked.pop(0).result()
 

@@ -93,7 +93,7 @@ def check(library, state, model, image):
 
 
 @pytest.mark.parametrize("count", [0, 1, 400, 783])
-def test_missing_pixels_are_dark(count, library, model, mnist):
+def test_missing_pixels_count_as_0(count, library, model, mnist):
     image = mnist.test.images[1].ravel()
     state = begin(library)
     feed(library, state, image[:count])
@@ -116,11 +116,11 @@ def test_two_images_can_be_computed_at_the_same_time(library, model, mnist):
         check(library, state, model, image)
 
 
-def test_the_state_takes_four_bytes_for_a_neuron_and_two(library, model):
+def test_the_state_takes_4_bytes_per_neuron_and_at_most_4_more(library, model):
     assert ctypes.sizeof(library.State) <= 4 * model.integers.hidden + 4
 
 
-def test_the_selftest_notices_a_weight_that_no_test_image_uses(model, tmp_path, mnist):
+def test_the_selftest_checks_weights_that_no_test_image_uses(model, tmp_path, mnist):
     write_source(model, tmp_path)
     assert (
         load(tmp_path, model.integers.hidden).digits_selftest(
@@ -145,7 +145,7 @@ def test_the_selftest_notices_a_weight_that_no_test_image_uses(model, tmp_path, 
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
-def test_a_program_in_cpp_can_use_both_languages(compiler, folder):
+def test_a_cpp_program_can_use_the_code_compiled_as_c_or_cpp(compiler, folder):
     (folder / "sketch.cpp").write_text(
         '#include "selftest.h"\n'
         "int main() { digits_t d; return digits_selftest(&d); }\n"
@@ -164,7 +164,7 @@ def run_example(folder, image):
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_names_of_a_data_set_are_only_text(compiler, model, tmp_path, monkeypatch):
+def test_names_in_a_data_set_cannot_add_code(compiler, model, tmp_path, monkeypatch):
     names = tuple(BAD_NAMES[label % len(BAD_NAMES)] for label in range(CLASSES))
     name = "/data/*/\n#error 3"
     spec = DatasetSpec(name, read=lambda folder: None, class_names=names)
@@ -223,7 +223,7 @@ def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
         assert bool(run.returncode) == (hidden > largest)
 
 
-def test_more_neurons_than_16_bits_count_are_refused(quantized):
+def test_more_than_65535_neurons_are_refused(quantized):
     model = quantized(1, 5)
     zero = np.zeros(2**16)
     network = replace(

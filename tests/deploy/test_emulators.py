@@ -85,7 +85,7 @@ def test_a_core_detects_a_wrong_weight_that_test_images_never_use(
     assert "the sum of N14 is" in check(RV32, model, folder, images).difference
 
 
-def test_what_is_not_installed_is_skipped_with_its_packages(
+def test_cores_without_their_tools_are_skipped_and_the_packages_named(
     quantized, mnist, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -106,7 +106,7 @@ MUTANTS = {
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_change_of_the_code_is_a_difference(mutant, written, tmp_path):
+def test_an_error_in_the_code_is_detected(mutant, written, tmp_path):
     bits, original, changed = MUTANTS[mutant]
     network = written(bits).integers
     path = tmp_path / "digits.c"
@@ -122,7 +122,7 @@ def plus_one(array, *index):
 
 
 @pytest.mark.parametrize("constant", ["q1", "b1q", "shift", "q2", "b2q"])
-def test_a_change_of_a_constant_is_a_difference(constant, written, mnist, tmp_path):
+def test_a_wrong_constant_is_detected(constant, written, mnist, tmp_path):
     model = written(8)
     array = getattr(model.integers, constant)
     index = [0] * array.ndim
@@ -133,7 +133,7 @@ def test_a_change_of_a_constant_is_a_difference(constant, written, mnist, tmp_pa
     assert difference(tmp_path, model.integers)
 
 
-def test_a_damaged_selftest_image_is_a_difference(written, tmp_path):
+def test_a_wrong_image_in_the_selftest_is_detected(written, tmp_path):
     network = written(8).integers
     path = tmp_path / "selftest.c"
     path.write_text(path.read_text().replace(" 254,", " 253,", 1))

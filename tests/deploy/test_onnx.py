@@ -48,7 +48,7 @@ def change(path, name):
     "constant",
     ["q1", "b1q", "rounding", "shift", "white", "q2", "b2q", "layer_2.bias"],
 )
-def test_a_changed_constant_is_a_difference(
+def test_a_wrong_constant_is_detected(
     constant, quantized, test_and_probe_images, tmp_path
 ):
     model = quantized(2)
@@ -62,7 +62,7 @@ def test_a_changed_constant_is_a_difference(
     assert "image " in floats.difference + integers.difference
 
 
-def test_without_the_packages_one_line_says_what_to_install(
+def test_without_the_packages_a_message_says_what_to_install(
     quantized, mnist, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(onnx_files, "PACKAGES", ("onnx", "not_installed"))

@@ -83,7 +83,7 @@ def test_the_page_computes_the_integers_of_the_reference(
     assert expected[:, network.hidden : -11].max() == 255  # some reach the clamp
 
 
-def test_the_switch_is_moved_by_keyboard_and_the_page_follows(page, models):
+def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
     page.evaluate("setWidth(null); useTestImage(0); select(1, 0)")
     page.get_by_role("radiogroup", name="Width of the weights of layer 1").wait_for()
     page.get_by_role("radio", name="float").focus()
@@ -155,7 +155,7 @@ def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(page, models, bits):
     assert f"{z:.4f}".replace("-", MINUS) in page.inner_text("#result")
 
 
-def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, models):
+def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
     model = models[4]
     network, test = model.integers, model.dataset.test
     page.evaluate("setWidth(4); select(1, 0)")

@@ -175,7 +175,7 @@ def changed(network, name, value, at=...):
         ("layer_2.bias", 1e9, 2, r"layer_2.bias\[2\] must be < 2\^31 in steps of t"),
     ],
 )
-def test_weights_without_integers_are_refused_in_one_line(
+def test_weights_that_cannot_be_represented_are_refused_in_one_line(
     name, value, at, message, trained_on_few, few
 ):
     network = changed(trained_on_few().network, name, value, at)
@@ -195,7 +195,7 @@ def test_sums_that_could_overflow_are_refused(trained_on_few, quantized, few):
 
 
 @pytest.mark.parametrize("bits", [8, 4, 2])
-def test_a_neuron_without_weights_has_the_scale_1(bits, trained_on_few, few):
+def test_a_neuron_with_zero_weights_has_the_scale_1(bits, trained_on_few, few):
     network = changed(trained_on_few().network, "layer_1.weight", 0, 7)
     integers = quantize(network, few.train.images, bits=bits)
     assert integers.scale_1[7] == 1
@@ -203,7 +203,7 @@ def test_a_neuron_without_weights_has_the_scale_1(bits, trained_on_few, few):
 
 
 @ALL_WIDTHS
-def test_a_neuron_that_never_fires_has_no_shift(bits, trained_on_few, few):
+def test_a_neuron_that_is_never_active_has_the_shift_0(bits, trained_on_few, few):
     network = changed(trained_on_few().network, "layer_1.bias", -1000, 7)
     integers = quantize(network, few.train.images, bits=bits)
     sums = integers.sums(few.train.images)
@@ -213,7 +213,7 @@ def test_a_neuron_that_never_fires_has_no_shift(bits, trained_on_few, few):
 
 
 @ALL_WIDTHS
-def test_the_saved_integers_are_read_back_even_of_one_neuron(bits, quantized, tmp_path):
+def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     model = quantized(bits, hidden=1)
     for name in ("first", "second"):
         model.save(tmp_path / name)

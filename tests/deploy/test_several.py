@@ -147,7 +147,7 @@ def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_p
     assert copy.hashes("export") == before and len(copy.runs()) == before_runs
 
 
-def test_a_run_that_is_no_sweep_with_networks_is_refused(sweep, parent):
+def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_refused(sweep, parent):
     store = sweep.outputs
     tracker = tracking.open_tracker("mlflow", store, server=None)
     tags, lease = {"kind": "sweep"}, "sweeps/empty"
@@ -186,7 +186,7 @@ def is_alive(process):
 
 
 @pytest.mark.fault
-def test_ctrl_c_stops_an_export_and_changes_nothing(sweep, parent, exported):
+def test_ctrl_c_stops_an_export_and_keeps_the_last_one(sweep, parent, exported):
     before = sweep.hashes("export")
     process = start(sweep, parent)
     workers = [psutil.Process(pid) for pid in workers_of(process.pid)]

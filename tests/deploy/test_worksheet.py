@@ -133,7 +133,7 @@ def test_inspect_explains_the_widest_or_the_selected_integers(exported):
     assert "steps of the scale, -1, 0 or 1" in text
 
 
-def test_an_export_that_does_not_fit_is_refused_with_the_remedy(
+def test_an_export_of_another_network_or_width_is_refused_with_a_remedy(
     exported, trained_on_few
 ):
     other = exported.outputs / "other.safetensors"

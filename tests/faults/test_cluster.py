@@ -280,7 +280,7 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     assert "(12 of 12)" in sweep.log.read_text()
 
 
-def test_an_export_on_a_cluster_has_the_bytes_of_this_machine(
+def test_an_export_on_a_cluster_has_the_bytes_of_a_local_one(
     cluster, project, new_network, tmp_path
 ):
     cluster.restart()

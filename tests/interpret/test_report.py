@@ -358,7 +358,7 @@ def test_the_training_is_played_until_the_slider_is_moved(page):
     page.locator("#play[aria-pressed=false]").wait_for()
 
 
-def test_a_neuron_switched_off_costs_what_zeroed_weights_cost(page, trained, mnist):
+def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, trained, mnist):
     images, labels = mnist.test.images[:1000], mnist.test.labels[:1000]
     without = snapshot(trained.network)
     without["layer_2.weight"][:, 9] = 0

@@ -119,7 +119,7 @@ def test_rounded_weights_are_below_those_in_floats():
 
 
 @pytest.mark.parametrize("changed", [0, 1, 3])
-def test_images_with_another_answer_are_plotted(changed):
+def test_images_whose_answer_changes_are_plotted(changed):
     images, labels = np.full((10, 28, 28), 77, np.uint8), np.arange(10)
     after = np.where(labels < changed, 9, labels)
     names = {"class_names": DIGITS, "width": "8 bits"}

@@ -134,7 +134,7 @@ def test_weights_that_integers_cannot_represent_are_refused(export_edited, edit,
     ],
     ids=["failing", "defective"],
 )
-def test_an_export_that_is_not_proven_writes_and_records_nothing(
+def test_an_export_that_fails_its_checks_writes_and_records_nothing(
     exported, compiler, message, tmp_path, monkeypatch
 ):
     before = exported.hashes("export")

@@ -16,7 +16,7 @@ def tracker(store):
     return tracking.open_recording("mlflow", store, server=None)
 
 
-def test_a_run_of_the_other_process_is_recorded_while_it_is_open(tracker, client):
+def test_a_run_is_recorded_by_the_other_process_while_it_is_open(tracker, client):
     with suppress(FloatingPointError), tracker.start_run(**RUN) as run:
         run.log_history((step, 1000, {"val/loss": 0.5}) for step in (1, 2))
         run.log_image("weights/layer_1", Image.new("RGB", (9, 9)), step=1)
@@ -32,7 +32,7 @@ def test_a_run_of_the_other_process_is_recorded_while_it_is_open(tracker, client
     assert f"({run.id})" in run.viewing_hint().replace("\n       ", " ")
 
 
-def test_a_store_that_cannot_be_opened_is_the_error_of_the_first_method(store, tracker):
+def test_the_first_method_raises_the_error_of_opening_the_store(store, tracker):
     (store / "mlflow.db").write_bytes(b"no database" * 1000)
     with (
         pytest.raises(
@@ -43,7 +43,7 @@ def test_a_store_that_cannot_be_opened_is_the_error_of_the_first_method(store, t
         run.set_tags({"a": "b"})
 
 
-def test_a_killed_process_is_an_error_that_says_what_to_do(tracker, client):
+def test_a_killed_recording_process_is_an_error_with_a_remedy(tracker, client):
     with (
         pytest.raises(OSError, match=r"records the run was killed; run the same com"),
         tracker.start_run(**RUN) as run,
