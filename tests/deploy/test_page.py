@@ -110,7 +110,7 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         assert f"{correct} of 300 test images correct" in page.inner_text("#accuracy")
         changed = int((model.answers != model.float_answers).sum())
         verb = "gets" if changed == 1 else "get"
-        text = f"Of the 300 on this page, {changed} {verb} another"
+        text = f"Of the 300 on this page, {changed} {verb} a different"
         assert text in page.inner_text("#widths-text")
 
 

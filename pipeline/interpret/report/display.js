@@ -15,8 +15,8 @@ const element = (tag, attributes = {}, ...children) =>
 const svg = (tag, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
-// Run an action on Enter in an input, and on a click of its button. This is no form: in the
-// frame in which MLflow shows the page, forms do nothing.
+// Run an action on Enter in an input, and on a click of its button. The page has no forms:
+// they do not work in the frame in which MLflow shows the page.
 function onEnter(input, button, action) {
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;

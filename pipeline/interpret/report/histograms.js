@@ -1,6 +1,6 @@
 // The distribution of all parameters at the selected epoch.
 
-const BINS = 60; // fewer for a few integers, which have one each
+const BINS = 60; // or one for each value, if there are few integers
 function binCounts(values, limit, bins) {
   const counts = new Array(bins).fill(0);
   for (const value of values) {

@@ -1,5 +1,5 @@
-// How a neuron computes in integers, in the panel: the steps after its sum, and the real
-// numbers that its integers stand for.
+// The panel of a neuron in integers: the steps after its sum, and the real numbers that the
+// integers stand for.
 
 const significant = (value) => (value < 0 ? MINUS : "") +
   Number(Math.abs(value).toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 9 });
@@ -11,7 +11,7 @@ function integerSteps(total, neuron) {
   const each = network(), n = each.shift[neuron], half = each.rounding(neuron);
   const shifted = each.shifted(total, neuron);
   return [
-    ...(half ? [[`+ ${integer(half)}, to round`, total + half]] : []),
+    ...(half ? [[`+ ${integer(half)}, for rounding`, total + half]] : []),
     [`>> ${n}: divided by ${integer(2 ** n)}, rounded down`, shifted],
     [shifted > WHITE ? `clamp to ${WHITE}` : `clamp: at most ${WHITE}`,
       each.activation(total, neuron)],
@@ -20,7 +20,7 @@ function integerSteps(total, neuron) {
 
 function integerOutput(total, neuron) {
   const each = network(), output = bold(integer(each.activation(total, neuron)));
-  if (total <= 0) return ["output = ", output, ", because the sum is not above 0"];
+  if (total <= 0) return ["output = ", output, ", because the sum is not positive"];
   return [`output = min(${WHITE}, (${integer(total)} + ${each.rounding(neuron)}) >> ` +
     `${each.shift[neuron]}) = `, output];
 }

@@ -1,5 +1,5 @@
-// The network in integers, computed as in pipeline/deploy/integers.py. Nothing here changes
-// the page.
+// The network in integers, computed as in pipeline/deploy/integers.py. This script does
+// not change the page.
 
 const WHITE = 255; // the highest grey level, and the highest output of a hidden neuron
 

@@ -1,6 +1,6 @@
-"""What the page displays of a network in integers; `deploy` computes it.
+"""The data of a network in integers that the page displays.
 
-It does not quantise a network: this package may not import `deploy`.
+`deploy` computes them: this package may not import it, and does not quantise.
 """
 
 from collections.abc import Sequence

@@ -23,7 +23,7 @@ from pipeline.model import Network, TrainedModel, network_from, snapshot
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
-MAX_DIFFERENT = 8  # for each width, images with another answer than in floating point
+MAX_DIFFERENT = 8  # for each width, images whose answer differs from floating point
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
 MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
@@ -91,7 +91,7 @@ def page_data(
 
     Only the metadata contains text from users; the page displays it as plain text.
     """
-    if integers:  # the weights that matter are the final ones
+    if integers:  # the page shows only the final weights
         analysis = replace(analysis, history=None, frozen=None)
     trained, history = analysis.trained, analysis.history or {}
     network, test = trained.network, analysis.dataset.test
@@ -169,9 +169,10 @@ def select_epochs(recorded: int, *, capacity: int) -> list[int]:
 def select_test_images(
     misclassified: Bool[np.ndarray, " n"], different: Sequence[Bool[np.ndarray, " n"]]
 ) -> Int[np.ndarray, " rows"]:
-    """Select the first test images, and the first ones of interest, in order.
+    """Select test images, in order.
 
-    These are misclassified images, and those whose answers differ in integers.
+    They include the first misclassified images and the first ones whose answers differ
+    in integers.
     """
     selected = np.flatnonzero(misclassified)[:MAX_MISCLASSIFIED]
     for each in different:

@@ -23,7 +23,7 @@ function formula(layer) {
   return layer === 1 ? `${sumLetter(1)} = ${terms} + C` : `${sumLetter(2)} = ${terms} + bias`;
 }
 
-// The letter of the weighted sum; the integer of layer 2 is not yet the z of softmax.
+// The name of the weighted sum; in integers, z of softmax is the logit times its scale.
 const sumLetter = (layer) => (network().isInteger ? ["sum", "logit"] : ["y", "z"])[layer - 1];
 
 const explanation = (layer, neuron) => (layer === 1

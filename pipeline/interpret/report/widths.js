@@ -1,5 +1,5 @@
-// The switch between the network in floating point and the networks in integers, and what
-// differs between them. A page without integers does not contain this script.
+// The switch between the network in floating point and the networks in integers, and their
+// comparison. A page without integers does not contain this script.
 
 const widthName = (bits) => (bits === null ? "float" : plural(bits, "bit"));
 const widths = () => [null, ...model.widths.map(({ bits }) => bits)];
@@ -23,7 +23,7 @@ function buildWidths() {
   $("histograms-text").textContent = "Each bar shows the number of parameters in one " +
     "interval of values, or with one value, at the selected width.";
   $("intervention").append(element("p", { class: "aside", id: "intervention-text" },
-    "In integers, the changed output is rounded, and limited to 0 to 255."));
+    "In integers, the changed output is rounded and limited to 0 to 255."));
 }
 
 // The tour is about the network in floating point.
@@ -54,7 +54,7 @@ function showWidths(result, changed) {
   if (changed.width) showTable();
 }
 
-// What layer 1 can have as weights.
+// The possible weights of layer 1.
 const WEIGHTS = { 8: `${MINUS}127 to 127`, 4: `${MINUS}7 to 7`, 2: `${MINUS}1, 0 and 1`,
   1: `${MINUS}1 and 1` };
 
@@ -75,14 +75,14 @@ function showTable() {
   $("widths-text").textContent = "Accuracy and same answers are measured on all " +
     `${plural(images, "test image")}.` + (network().isInteger ?
     ` Of the ${integer(stored.length)} on this page, ${integer(changed)} ` +
-    `${changed === 1 ? "gets" : "get"} another answer at ${widthName(state.width)} than in ` +
-    "floating point." : "");
+    `${changed === 1 ? "gets" : "get"} a different answer at ${widthName(state.width)} than ` +
+    "in floating point." : "");
   const tuned = all.filter((each) => each.finetuning_epochs);
   const epochs = [...new Set(tuned.map((each) => each.finetuning_epochs))].join(" or ");
   $("finetuning-text").textContent = tuned.length ? "At " +
-    `${listOf(tuned.map(({ bits }) => String(bits)))} bits, training continued with rounded ` +
-    `weights for ${epochs} epochs (fine-tuning), so that the floats behind them changed, too.`
-    : "";
+    `${listOf(tuned.map(({ bits }) => String(bits)))} bits, the network was trained for ` +
+    `${epochs} more epochs with rounded weights (fine-tuning), so the integers differ from ` +
+    "the weights in floating point by more than the rounding error." : "";
 }
 const listOf = (texts) => texts.join(", ").replace(/, ([^,]*)$/, " and $1");
 
