@@ -94,7 +94,7 @@ def _origin(model: QuantizedModel) -> dict[str, Any]:
     return {
         "sha256": model.trained.sha256,
         "training": " ".join(settings) or "not recorded",
-        "dataset": model.trained.dataset,
+        "dataset": model.dataset.name,  # not the path of a folder
         "class_names": names,
         "named": list(names) != [str(label) for label in range(CLASSES)],
         "finetune": model.finetuning_epochs,

@@ -1,6 +1,7 @@
 import ctypes
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,9 +171,14 @@ def test_names_in_a_data_set_cannot_add_code(compiler, model, tmp_path, monkeypa
     spec = DatasetSpec(name, read=lambda folder: None, class_names=names)
     monkeypatch.setitem(REGISTRY, name, spec)
     metadata = {"dataset": name, "seed": "*/\n#error 4"}
-    write_source(
-        replace(model, trained=replace(model.trained, metadata=metadata)), tmp_path
+    changed = replace(
+        model,
+        trained=replace(model.trained, metadata=metadata),
+        dataset=replace(model.dataset, path=Path(f"{name}.safetensors")),
     )
+    for text in render_source(changed).values():
+        assert "/data" not in text  # where the data set is on this machine
+    write_source(changed, tmp_path)
     for source in ("digits.c", "selftest.c"):
         build(tmp_path, compiler, *STRICT, "-c", source)
     build(tmp_path, compiler, *STRICT, "example.c", "digits.o", "-o", "example")
