@@ -120,6 +120,7 @@ def _parse_flags(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
 def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, list[str]]:
     """Split words into key=value pairs, one of which can be an experiment."""
     pairs, problems = Texts(), list[str]()
+    takes_experiment = schema.varied == HYPERPARAMETERS  # train alone does
     for word in words:
         key, equals, text = word.partition("=")
         name = re.sub(r"^\+\+?", "", key)  # every key exists, so + and ++ add nothing
@@ -138,7 +139,7 @@ def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, list[str]]:
         elif not equals:
             hint = f"did you mean {schema.main_key}={word}?"
             problems.append(f"{word!r} is not of the form key=value; {hint}")
-        elif name == "experiment" and schema.varied and text not in experiments():
+        elif name == "experiment" and takes_experiment and text not in experiments():
             names = " or ".join(experiments())
             problems.append(f"{name} must be {names}, got {text!r}")
         else:

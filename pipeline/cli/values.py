@@ -55,7 +55,7 @@ def parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:
     else:
         value = _parse_texts(text) if varies else _unquote(text)
     if isinstance(value, SweepValues | Interval) and not (sweep and varies):
-        remedy = "add -m for a sweep" if varies else "give only one"
+        remedy = "add -m to run all of them" if varies else "give only one"
         raise ConfigError(f"{key}={_shorten(text)} has several values: {remedy}")
     return value
 
