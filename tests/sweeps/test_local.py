@@ -169,5 +169,8 @@ def test_processes_and_temporary_files_of_workers_end_with_the_executor(
         sleeping = psutil.Process(pid)
         assert Path(path).exists()
     assert not Path(path).parent.exists()
-    while sleeping.is_running() and sleeping.status() != "zombie":
+    for _ in range(3000):  # 30 s
+        if not sleeping.is_running() or sleeping.status() == "zombie":
+            return
         time.sleep(0.01)
+    raise AssertionError(f"process {pid} still runs")
