@@ -11,7 +11,9 @@ AVR_GCC = Tool("avr-gcc", "gcc-avr")
 AVR_LIBC = Tool("avr-gcc", "avr-libc", header="avr/io.h")
 SIMAVR = Tool("clang", "libsimavr-dev", header="simavr/sim_avr.h")
 QEMU_ARM = Tool("qemu-system-arm", "qemu-system-arm")
-QEMU_RISCV = Tool("qemu-system-riscv32", "qemu-system-riscv")
+QEMU_RISCV = Tool(
+    "qemu-system-riscv32", "qemu-system-riscv (Debian 12: qemu-system-misc)"
+)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.deploy.task import Exported, export_network
 from pipeline.files import printable
 from pipeline.model import TrainedModel
+from pipeline.paths import displayed, outputs_dir
 from pipeline.sweeps.executor import Executor, Task, stop_on_interrupt
 from pipeline.sweeps.jobs import folder_name, short_name
 from pipeline.sweeps.workers import new_executor
@@ -95,7 +96,8 @@ def export_combinations(
     ]
     ended, width = 0, min(max(map(len, by_name)), WIDTH // 2)
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
-    message = "stopped; outputs/export is unchanged"
+    folder = displayed(outputs_dir() / "export")
+    message = f"stopped; {folder} is unchanged"
     with (
         progress_bar(console) as bar,
         stop_on_interrupt(executor, message) as is_stopped,
@@ -123,7 +125,7 @@ def export_combinations(
                 yield by_name[name], result.error or result.value
     if is_stopped():
         count = f"{ended:,} of {len(tasks):,} exports"
-        raise KeyboardInterrupt(f"stopped after {count}; outputs/export is unchanged")
+        raise KeyboardInterrupt(f"stopped after {count}; {folder} is unchanged")
 
 
 def _describe(exported: Exported) -> str:

@@ -69,9 +69,8 @@ def answer(results: Results) -> str:
     if best is None:
         nearest = max(results, key=lambda each: results[each].report["accuracy"])
         accuracy = results[nearest].report["accuracy"]
-        return (
-            f"no network reaches {GOAL:.0%}; the best is {nearest.name}, {accuracy:.2%}"
-        )
+        name = _full_name(nearest)
+        return f"no network reaches {GOAL:.0%}; the best is {name}, {accuracy:.2%}"
     report = results[best].report
     text = (
         f"the smallest network that reaches {GOAL:.0%}: {_full_name(best)}, "

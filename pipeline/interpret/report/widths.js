@@ -78,10 +78,11 @@ function showTable() {
     `${changed === 1 ? "gets" : "get"} a different answer at ${widthName(state.width)} than ` +
     "in floating point." : "");
   const tuned = all.filter((each) => each.finetuning_epochs);
-  const epochs = [...new Set(tuned.map((each) => each.finetuning_epochs))].join(" or ");
+  const counts = [...new Set(tuned.map((each) => each.finetuning_epochs))];
+  const epochs = counts.map((count) => plural(count, "more epoch")).join(" or ");
   $("finetuning-text").textContent = tuned.length ? "At " +
     `${listOf(tuned.map(({ bits }) => String(bits)))} bits, the network was trained for ` +
-    `${epochs} more epochs with rounded weights (fine-tuning), so the integers differ from ` +
+    `${epochs} with rounded weights (fine-tuning), so the integers differ from ` +
     "the weights in floating point by more than the rounding error." : "";
 }
 const listOf = (texts) => texts.join(", ").replace(/, ([^,]*)$/, " and $1");
