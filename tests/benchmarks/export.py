@@ -42,11 +42,11 @@ class Export:
     float_accuracy: float
     same_answers: float
     checks: list[Check]
-    problems: list[str]  # differences, and checks that could not be made
+    problems: list[str]  # differences and skipped checks
 
 
 def measure(setting):
-    """Train a network with a seed, with the bytes of the command, and export it."""
+    """Train a network with a seed, as the command does, and export it."""
     seed, bits = setting
     mnist = datasets.load("mnist", folder=DATA)
     with one_thread(), tempfile.TemporaryDirectory() as name:
@@ -116,7 +116,7 @@ def short(name):
 
 
 def main():
-    # A process that is not forked has no threads of PyTorch that it does not know.
+    # A forked process would inherit the state of PyTorch's threads without the threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, context) as workers:
         exports = [*workers.map(measure, product(SEEDS, WIDTHS))]

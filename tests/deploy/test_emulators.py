@@ -15,8 +15,8 @@ from pipeline.deploy import (
 from pipeline.deploy.cores import AVR, CORES, CORTEX_M0, CORTEX_M0_GCC, RV32
 from pipeline.deploy.toolchains import missing
 
-# Largest bytes of flash and instructions for an image on a Cortex-M0, by width. Source:
-# the aims of the project.
+# Limits of the project for a Cortex-M0, by width: bytes of flash, and instructions for
+# an image.
 LIMITS = {
     8: (16_400, 56_000),
     4: (8_500, 90_000),

@@ -45,7 +45,7 @@ def expected_rows(network, images):
 
 
 def column(page, table, place=-1):
-    """The integers in a column of a table."""
+    """Return the integers in a column of a table."""
     rows = [row.split("\t") for row in page.locator(f"{table} tr").all_inner_texts()]
     texts = [re.sub(r"[\s,+]", "", row[place]).replace(MINUS, "-") for row in rows[1:]]
     return [int(text) for text in texts if text]
