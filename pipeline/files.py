@@ -87,7 +87,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     A process that reads under `folder_lock(path)` sees the files of a single writer. If
     this process is killed between its two renames, the next reader or writer restores
     the previous folder.
+
+    Raises:
+        NotADirectoryError: If there is a file at `path`.
     """
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file: delete it or move it")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

@@ -19,7 +19,8 @@ from pipeline.terminal import ignore_broken_pipe, print_error
 # Errors caused by values, files, the network or a training run that diverges. All
 # others are errors in the program and keep their traceback.
 USER_ERRORS = (UserError, FloatingPointError, OSError)
-RESUME = "run the same command again to resume"
+AGAIN = "run the same command again"
+RESUME = f"{AGAIN} to resume"
 
 
 def run_command(function: Callable[[], object], *, name: str) -> None:
@@ -57,7 +58,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         print_error(f"error: {error}{_remedy(error)}")
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
-        print_error(str(interrupt) or f"interrupted; {RESUME}")
+        print_error(str(interrupt) or f"interrupted; {AGAIN}")
         statuses.append(130)
         sys.exit(130)
     except SystemExit as ending:
@@ -78,7 +79,7 @@ def limit_garbage_collection() -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     """Raise SystemExit, so that open `with` blocks end and mark the run as KILLED."""
-    raise SystemExit(f"terminated; {RESUME}")
+    raise SystemExit(f"terminated; {AGAIN}")
 
 
 def _skip_finalization(statuses: list[int]) -> None:

@@ -42,6 +42,16 @@ def test_a_folder_replaces_all_files_of_the_previous_one_when_it_is_complete(tmp
     assert names(tmp_path) == {"train", ".train.lock"}
 
 
+def test_a_folder_does_not_replace_a_file(tmp_path):
+    (tmp_path / "export").write_text("mine")
+    with (
+        pytest.raises(NotADirectoryError, match="export is a file"),
+        files.atomic_folder(tmp_path / "export"),
+    ):
+        raise AssertionError
+    assert names(tmp_path) == {"export"}
+
+
 @pytest.mark.parametrize("left", [{".train.earlier"}, {"train", ".train.earlier"}])
 def test_after_a_kill_at_a_rename_a_complete_folder_is_read(tmp_path, left):
     for name in left:  # by a kill between the renames, and after them

@@ -38,7 +38,7 @@ def run(statement, **options):
         ("open('/missing')", 1, "error: [Errno 2] No such file or directory: '/missin"),
         ("raise OSError(28, 'full')", 1, "free space, then run the same command again"),
         ("raise ConfigError('hidden\\nseed')", 2, "  hidden\n  seed\n  see python -m"),
-        ("raise KeyboardInterrupt", 130, "interrupted; run the same command again to"),
+        ("raise KeyboardInterrupt", 130, "interrupted; run the same command again"),
         ("import os; os.kill(os.getpid(), 15)", 143, "terminated; run the same comma"),
     ],
 )

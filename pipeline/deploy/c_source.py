@@ -25,6 +25,8 @@ SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 grey levels, row by row
 MAX_HIDDEN = 2**16 - 1  # the C code counts neurons in a uint_fast16_t
 WIDTH = 80  # columns of a table
+CANDIDATES = 1000  # test images from which those of the self-test are selected
+MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
 # Settings of the training, in the comment of each file.
 TRAINING = ("hidden", "seed", "split", "epochs", "batch_size", "lr")
 
@@ -131,12 +133,32 @@ def _tables(network: IntegerNetwork) -> dict[str, Any]:
     }
 
 
+def selftest_rows(model: QuantizedModel) -> list[int]:
+    """Select test images in which all hidden neurons fire, but for silent ones.
+
+    The first is image 0. Each of the others adds as many neurons as possible whose
+    output is neither 0 or 1 nor 255: then a wrong shift, or a wrong weight of layer_2,
+    changes a logit.
+    """
+    network, images = model.integers, model.dataset.test.images[:CANDIDATES]
+    outputs = network.activations(network.sums(images))  # (candidates, hidden)
+    fires = (outputs > 1) & (outputs < WHITE)
+    selected, covered = [0], fires[0]
+    while len(selected) < MAX_IMAGES:
+        added = (fires & ~covered).sum(axis=1)
+        if not added.any():
+            break
+        selected.append(int(added.argmax()))
+        covered = covered | fires[selected[-1]]
+    return selected
+
+
 def _selftest(model: QuantizedModel) -> dict[str, Any]:
     """Return the images and results of selftest.c and example.c."""
-    image = model.dataset.test.images[:1]
-    expected = Outputs.of(
-        model.integers, np.concatenate([image, np.full_like(image, WHITE)])
-    )
+    selected = selftest_rows(model)
+    images = model.dataset.test.images[selected]
+    white = np.full_like(images[:1], WHITE)
+    expected = Outputs.of(model.integers, np.concatenate([images, white]))
     names = [printable(name) for name in spec(model.trained.dataset).class_names]
     width = max(len(name.encode()) for name in names)
     answer = names[int(expected.logits[0].argmax())]
@@ -145,11 +167,13 @@ def _selftest(model: QuantizedModel) -> dict[str, Any]:
         for name, logit in zip(names, expected.logits[0].tolist(), strict=True)
     ]
     return {
-        "image0": "\n".join(_image_row(row) for row in image[0]),
+        "selftest_count": len(selected),
+        "selftest_rows": ", ".join(map(str, selected)),
+        "selftest_images": "\n".join(map(_image, images)),
         "expected_sums": rows(expected.sums),
         "expected_logits": rows(expected.logits),
         "expected_output": [*lines, f"answer: {answer}"],
-        "answer_text": f"the answer is {answer}",
+        "answer_text": f"The answer to image 0 is {answer}",
         "name_width": width,
     }
 
@@ -174,6 +198,7 @@ def numbers(values: Integer[np.ndarray, " n"], *, form: str = "d") -> str:
     return textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
-def _image_row(row: UInt8[np.ndarray, "28"]) -> str:
-    """Format a row of an image in columns, so that the rows show the image."""
-    return "    " + " ".join(f"{value:3d}," for value in row.tolist())
+def _image(image: UInt8[np.ndarray, "28 28"]) -> str:
+    """Format an image in columns, so that its rows show it."""
+    lines = (" ".join(f"{value:3d}," for value in row) for row in image.tolist())
+    return "\n".join(["    {", *(f"    {line}" for line in lines), "    },"])

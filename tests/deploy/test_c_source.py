@@ -9,7 +9,8 @@ import pytest
 from pipeline import CLASSES, PIXELS, UserError
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.registry import REGISTRY
-from pipeline.deploy import Outputs, render_source, write_source
+from pipeline.deploy import WIDTHS, Outputs, render_source, write_source
+from pipeline.deploy.c_source import selftest_rows
 from pipeline.deploy.cores import AVR_GCC, AVR_LIBC
 from pipeline.deploy.host import COMPILERS, STRICT
 from pipeline.deploy.toolchains import Tool, missing
@@ -121,6 +122,23 @@ def test_the_state_takes_4_bytes_per_neuron_and_at_most_4_more(library, model):
     assert ctypes.sizeof(library.State) <= 4 * model.integers.hidden + 4
 
 
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_the_selftest_notices_each_wrong_shift_and_weight_of_layer_2(bits, quantized):
+    model = quantized(bits)
+    network, images = model.integers, model.dataset.test.images
+    images = images[selftest_rows(model)]
+    outputs = network.activations(network.sums(images))
+    silent = (network.activations(network.sums(model.dataset.test.images)) < 2).all(0)
+    expected = Outputs.of(network, images)
+    for j in np.flatnonzero(~silent):
+        assert ((outputs[:, j] > 1) & (outputs[:, j] < 255)).any()
+        for name, place in (("shift", j), *(("q2", (k, j)) for k in range(CLASSES))):
+            array = getattr(network, name).copy()
+            array[place] += 1 if array[place] < 127 else -1
+            changed = replace(network, **{name: array})
+            assert Outputs.of(changed, images).first_difference(expected)
+
+
 def test_the_selftest_checks_weights_that_no_test_image_uses(model, tmp_path, mnist):
     write_source(model, tmp_path)
     assert (
@@ -141,7 +159,7 @@ def test_the_selftest_checks_weights_that_no_test_image_uses(model, tmp_path, mn
         load(changed, model.integers.hidden).digits_selftest(
             ctypes.create_string_buffer(100)
         )
-        == 2
+        == len(selftest_rows(model)) + 1
     )
 
 
