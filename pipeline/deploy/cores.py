@@ -9,7 +9,7 @@ LLD = Tool("ld.lld", "lld")
 ARM_GCC = Tool("arm-none-eabi-gcc", "gcc-arm-none-eabi")
 AVR_GCC = Tool("avr-gcc", "gcc-avr")
 AVR_LIBC = Tool("avr-gcc", "avr-libc", header="avr/io.h")
-SIMAVR = Tool("clang", "libsimavr-dev", header="simavr/sim_avr.h")
+SIMAVR = Tool("clang", "libsimavr-dev", header="simavr/sim_avr.h", library="simavr")
 QEMU_ARM = Tool("qemu-system-arm", "qemu-system-arm")
 QEMU_RISCV = Tool(
     "qemu-system-riscv32", "qemu-system-riscv (Debian 12: qemu-system-misc)"

@@ -72,7 +72,7 @@ def _check(
     if skipped:
         return Check(f"{core.name}, {core.compiler.program}", skipped=skipped)
     name = f"{core.name}, {core.compiler.program} {core.compiler.version}"
-    versions = {tool.program: tool.version for tool in tools}
+    versions = {each.library or each.program: each.version for each in tools}
     too_large = _too_large(core, flash=network.table_bytes, ram=4 * network.hidden)
     if too_large:
         return Check(name, skipped=too_large)
@@ -102,7 +102,7 @@ def _check(
             "stack": int(figures["stack"].max()),
             core.unit: round(float(units)),
         },
-        tools=versions,
+        tools={tool: version for tool, version in versions.items() if version},
     )
 
 

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from pipeline import CLASSES
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.toolchains import Tool, execute, missing
+from pipeline.deploy.toolchains import Tool, execute, missing, translate_errors
 from pipeline.files import printable
 
 COMPILERS = tuple(
@@ -21,6 +21,8 @@ COMPILERS = tuple(
 )
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion")
 COMPILE_TIMEOUT = 600.0  # seconds; tables of 10,000 hidden neurons take half a minute
+# Seconds, and seconds for each image and hidden neuron, which takes 1 us.
+RUN_TIMEOUT = 30.0, 0.0001
 HEADER = 2  # bytes that c/host.c writes before the results of the images
 
 
@@ -69,8 +71,10 @@ def run_on_host(
         The first difference; "" if there is none.
 
     Raises:
-        UserError: If the compiler fails; it contains the compiler's message.
+        UserError: If the compiler fails, with its message, or the program does not
+            end or may not run.
     """
+    start, each = RUN_TIMEOUT
     with (
         as_file(files("pipeline.deploy").joinpath("c", "host.c")) as host,
         tempfile.TemporaryDirectory(prefix="digits-") as temporary,
@@ -81,11 +85,13 @@ def run_on_host(
         flags = [*STRICT, *options, f"-I{folder}", "-o", "host"]
         command: list[str | Path] = [compiler, *flags, *sources]
         execute(command, folder=build, timeout=COMPILE_TIMEOUT)
-        run = subprocess.run(
-            [build / "host"],
-            input=np.ascontiguousarray(images).tobytes(),
-            capture_output=True,
-        )
+        with translate_errors(f"the C code, compiled with {compiler},", folder=build):
+            run = subprocess.run(
+                [build / "host"],
+                input=np.ascontiguousarray(images).tobytes(),
+                capture_output=True,
+                timeout=start + each * expected.sums.size,
+            )
     if run.returncode:
         lines = run.stderr.decode(errors="replace").split("\n")
         message = next((line for line in lines if "error" in line.lower()), lines[0])

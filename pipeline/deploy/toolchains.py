@@ -7,7 +7,8 @@ import re
 import shutil
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ class Tool:
     program: str
     package: str
     header: str = ""
+    library: str = ""  # with the header; pkg-config knows its version
 
     @property
     def installed(self) -> bool:
@@ -40,8 +42,13 @@ class Tool:
 
     @property
     def version(self) -> str:
-        """The version that the program prints, such as 14.2.1."""
-        return _version(self.program)
+        """The version of the library, or that the program prints, such as 14.2.1.
+
+        It is "" for a library if pkg-config is not installed.
+        """
+        return (
+            _library_version(self.library) if self.library else _version(self.program)
+        )
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def execute(command: Sequence[str | Path], *, folder: Path, timeout: float) -> N
         UserError: If it fails or takes longer; its first error is quoted.
     """
     words = [str(word) for word in command]
-    try:
+    with translate_errors(words[0], folder=folder):
         result = subprocess.run(
             words,
             cwd=folder,
@@ -83,14 +90,26 @@ def execute(command: Sequence[str | Path], *, folder: Path, timeout: float) -> N
             stderr=subprocess.STDOUT,
             timeout=timeout,
         )
-    except subprocess.TimeoutExpired as error:
-        raise UserError(f"{words[0]} did not end within {timeout:.0f} s") from error
     if result.returncode:
         lines = result.stdout.decode(errors="replace").strip().splitlines()
         errors = [line for line in lines if "error" in line.lower()]
         status = f"it ended with status {result.returncode}"
         message = [*errors, *lines[-1:], status][0]
         raise UserError(f"{words[0]} failed: {printable(message)}")
+
+
+@contextmanager
+def translate_errors(name: str, *, folder: Path) -> Iterator[None]:
+    """Raise a UserError if a program takes too long or may not run in its folder."""
+    try:
+        yield
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{name} did not end within {error.timeout:g} s") from error
+    except PermissionError as error:
+        raise UserError(
+            f"{name} may not run in {folder}: set TMPDIR to a folder where programs "
+            "may run, because this one is mounted with noexec"
+        ) from error
 
 
 def loaded_sections(path: Path) -> list[Section]:
@@ -114,6 +133,14 @@ def loaded_sections(path: Path) -> list[Section]:
         for name, kind, flags, _, _, length in headers
         if flags & SHF_ALLOC
     ]
+
+
+@cache
+def _library_version(library: str) -> str:
+    if not shutil.which("pkg-config"):
+        return ""
+    command = ["pkg-config", "--modversion", library]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 @cache

@@ -12,7 +12,15 @@ from pipeline.deploy import (
     emulators,
     write_source,
 )
-from pipeline.deploy.cores import AVR, CORES, CORTEX_M0, CORTEX_M0_GCC, RV32
+from pipeline.deploy.cores import (
+    AVR,
+    CLANG,
+    CORES,
+    CORTEX_M0,
+    CORTEX_M0_GCC,
+    RV32,
+    SIMAVR,
+)
 from pipeline.deploy.toolchains import missing
 
 # Limits of the project for a Cortex-M0, by width: bytes of flash, and instructions for
@@ -94,6 +102,12 @@ def test_cores_without_their_tools_are_skipped_and_the_packages_named(
     assert len(texts) == 4 and all(text.startswith("not installed") for text in texts)
     assert texts[0] == "not installed: apt-get install clang lld qemu-system-arm"
     assert not any(result.images for result in results)
+
+
+def test_the_version_of_simavr_is_not_that_of_its_compiler():
+    if problem := missing([SIMAVR]):
+        pytest.skip(problem)
+    assert SIMAVR.version != CLANG.version
 
 
 def test_a_network_that_is_too_large_for_a_core_is_skipped(quantized, mnist, tmp_path):

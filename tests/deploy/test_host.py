@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline import PIXELS, UserError
-from pipeline.deploy import Outputs, check_on_host, probe_images, write_source
+from pipeline.deploy import Outputs, check_on_host, host, probe_images, write_source
 from pipeline.deploy.host import COMPILERS, run_on_host
-from pipeline.deploy.toolchains import missing
+from pipeline.deploy.toolchains import execute, missing
 
 problem = missing(COMPILERS)
 pytestmark = pytest.mark.skipif(bool(problem), reason=problem)
@@ -154,3 +154,18 @@ def test_the_message_of_a_failing_compiler_is_quoted(written, tmp_path):
     path.write_text(path.read_text().replace("d->next = 0;", "d->first = 0;"))
     with pytest.raises(UserError, match=r"digits.c:\d+:\d+: error: .*first"):
         check_on_host(tmp_path, network, probes(network)[:1])
+
+
+def test_a_program_that_does_not_end_is_stopped(written, tmp_path, monkeypatch):
+    network = written(8).integers
+    path = tmp_path / "digits.c"
+    path.write_text(path.read_text().replace("d->next = 0;", "for (;;) {}"))
+    monkeypatch.setattr(host, "RUN_TIMEOUT", (0.5, 0.0))
+    with pytest.raises(UserError, match=r"with gcc, did not end within 0\.5 s"):
+        difference(tmp_path, network)
+
+
+def test_a_program_that_may_not_run_is_an_error_with_the_remedy(tmp_path):
+    (tmp_path / "program").touch()  # as with noexec, the system refuses to run it
+    with pytest.raises(UserError, match=f"may not run in {tmp_path}: set TMPDIR to"):
+        execute([tmp_path / "program"], folder=tmp_path, timeout=1.0)
