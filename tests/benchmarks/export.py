@@ -3,8 +3,9 @@
     python tests/benchmarks/export.py
 
 Trains the network of the exercise with seeds 1 to 3, exports it with each width, and
-compares all implementations with the reference; ends with status 1 if one differs. It
-takes five minutes on two cores and needs the compilers and emulators of `verify=all`.
+compares all implementations with the reference; ends with status 1 if one differs or a
+limit is exceeded. It takes five minutes on two cores and needs the compilers and
+emulators of `verify=all`.
 """
 
 import multiprocessing
@@ -29,6 +30,16 @@ SEEDS = (1, 2, 3)
 SETTINGS = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
 FIGURES = ("flash", "ram", "stack", "instructions", "cycles")
 WORKERS = 2
+# By width: the largest loss of accuracy in points, the mean of the seeds; and, on a
+# Cortex-M0 with gcc, the most bytes of flash and instructions. Source: the aims of the
+# project.
+LIMITS = {
+    8: (0.1, 16_400, 56_000),
+    4: (0.0, 8_500, 90_000),
+    2: (0.5, 4_600, 90_000),
+    1: (1.0, 2_600, 90_000),
+}
+MAX_RAM = 150  # bytes, on each core
 NAMES = {bits: f"{bits} bit{'s' * (bits > 1)}" for bits in WIDTHS}
 
 
@@ -110,6 +121,28 @@ def costs(exports):
     return table(("", "", *NAMES.values()), lines, left=("",))
 
 
+def exceeded(exports):
+    """Return a line for each limit that is exceeded."""
+    lines = []
+
+    def compare(bits, name, value, limit):
+        if value > limit:
+            lines.append(f"{NAMES[bits]}: {name} is {value:,.6g}, limit {limit:,.6g}")
+
+    for bits, (loss, flash, instructions) in LIMITS.items():
+        results = [export for export in exports if export.bits == bits]
+        losses = [100 * (each.float_accuracy - each.accuracy) for each in results]
+        compare(bits, "loss of accuracy in points", np.mean(losses), loss)
+        for check in (check for export in results for check in export.checks):
+            ram = check.figures.get("ram", 0)
+            compare(bits, f"ram, {check.name}", ram, MAX_RAM)
+            if check.platform == "Cortex-M0/arm-none-eabi-gcc":
+                compare(bits, "flash", check.figures["flash"], flash)
+                measured = check.figures["instructions"]
+                compare(bits, "instructions", measured, instructions)
+    return lines
+
+
 def short(name):
     """Shorten the name of a cross-compiler, such as arm-none-eabi-gcc."""
     return re.sub(r"\S+-gcc", "gcc", name)
@@ -128,6 +161,8 @@ def main():
     print(f"{implementations} implementations of {len(exports)} networks are equal to")
     print(f"their reference on all images: {compared:,} comparisons.\n")
     print(accuracies(exports), costs(exports), sep="\n\n")
+    if lines := exceeded(exports):
+        sys.exit("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -132,19 +133,25 @@ def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_p
     network.layer_1.weight.data[0] = 0
     save_model(tmp_path / MODEL_FILE, network, metadata)
     copy = sweep.copy(tmp_path / "outputs")
-    options = [f"model={tmp_path / MODEL_FILE}", "tracking=none"]
-    printed, error = export(copy, "bits=all", *options)
+    before, runs = copy.hashes("export"), len(copy.runs())
+    option = f"model={tmp_path / MODEL_FILE}"
+    _, error = export(copy, "bits=1", option)
     rule = "all weights of N11 are 0, and 1 bit has no 0: use bits=2 or more"
     reason = f"failed: bits=1: {rule}"
+    assert error == f"1 of 1 exports {reason}; nothing was written"
+    assert copy.hashes("export") == before and len(copy.runs()) == runs
+    printed, error = export(copy, "bits=all", option)
     assert error == f"1 of 4 exports {reason}"
-    before = copy.hashes("export")
-    assert "export/8bit/digits.c" in before and "export/1bit/digits.c" not in before
+    after = copy.hashes("export")
+    assert "export/8bit/digits.c" in after and "export/1bit/digits.c" not in after
     page = (copy.outputs / "export" / PAGE_FILE).read_text()
     assert "class IntegerNetwork" in page and f"export/{PAGE_FILE}\n" in printed
-    before_runs = len(copy.runs())
-    _, error = export(copy, "bits=1", options[0])
-    assert error == f"1 of 1 exports {reason}; nothing was written"
-    assert copy.hashes("export") == before and len(copy.runs()) == before_runs
+    (run,) = copy.runs("tags.kind = 'evaluation'")
+    artifacts = copy.client.list_artifacts(run.info.run_id, "export")
+    assert f"export/{PAGE_FILE}" in {each.path for each in artifacts}
+    note = run.data.tags["mlflow.note.content"]
+    assert f"artifacts/export/{PAGE_FILE}?" in note
+    assert re.findall(r"Export, (\d) bit", note) == ["8", "4", "2"]
 
 
 def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_refused(sweep, parent):
