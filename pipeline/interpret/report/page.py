@@ -138,8 +138,7 @@ def page_data(
     if detector := trained.detector:
         tensors["detector.means"] = detector.means
         tensors["detector.components"] = detector.components
-        metadata["max_error"] = detector.max_error
-        metadata["min_margin"] = detector.min_margin
+        metadata |= {"max_error": detector.max_error, "min_margin": detector.min_margin}
     for version in integers:
         tensors |= version.tensors
     if integers:
