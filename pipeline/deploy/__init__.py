@@ -1,18 +1,11 @@
 """The network on a microcontroller: integers, C code, ONNX files, and checks."""
 
-from pipeline.deploy.c_source import render_source, write_source
-from pipeline.deploy.checks import Check, Outputs
-from pipeline.deploy.emulators import check_on_emulators
+from pipeline.deploy.checks import Check
 from pipeline.deploy.exported import find_export
-from pipeline.deploy.finetuning import finetune
-from pipeline.deploy.host import check_on_host
-from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.onnx_files import check_onnx, write_onnx
-from pipeline.deploy.output import check_images, export_model, report
+from pipeline.deploy.output import export_model, report
 from pipeline.deploy.page import PAGE_FILE, render_page
-from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantization import WIDTHS, quantize
-from pipeline.deploy.quantized import QuantizedModel, bits_text, load_integers
+from pipeline.deploy.quantization import WIDTHS
+from pipeline.deploy.quantized import QuantizedModel, bits_text
 from pipeline.deploy.several import (
     Combination,
     combine,
@@ -29,11 +22,7 @@ from pipeline.deploy.sizes import (
     write_sizes,
 )
 from pipeline.deploy.task import Exported
-from pipeline.deploy.text import (
-    describe,
-    differences,
-    summary,
-)
+from pipeline.deploy.text import describe, differences, summary
 from pipeline.deploy.worksheet import (
     integer_sums,
     integer_worksheets,

@@ -96,11 +96,10 @@ def export_combinations(
     ]
     ended, width = 0, min(max(map(len, by_name)), WIDTH // 2)
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
-    folder = displayed(outputs_dir() / "export")
-    message = f"stopped; {folder} is unchanged"
+    unchanged = f"{displayed(outputs_dir() / 'export')} is unchanged"
     with (
         progress_bar(console) as bar,
-        stop_on_interrupt(executor, message) as is_stopped,
+        stop_on_interrupt(executor, f"stopped; {unchanged}") as is_stopped,
     ):
         task = bar.add_task("exporting", total=len(tasks))
         results = executor.run(
@@ -125,7 +124,7 @@ def export_combinations(
                 yield by_name[name], result.error or result.value
     if is_stopped():
         count = f"{ended:,} of {len(tasks):,} exports"
-        raise KeyboardInterrupt(f"stopped after {count}; {folder} is unchanged")
+        raise KeyboardInterrupt(f"stopped after {count}; {unchanged}")
 
 
 def _describe(exported: Exported) -> str:

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline import training
 from pipeline.datasets import Dataset
-from pipeline.deploy import QuantizedModel, probe_images
+from pipeline.deploy import QuantizedModel
+from pipeline.deploy.probes import probe_images
 from pipeline.model import TrainedModel
 from pipeline.model.storage import snapshot, tensors_sha256
 

@@ -9,8 +9,9 @@ import pytest
 from pipeline import CLASSES, PIXELS, UserError
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.registry import REGISTRY
-from pipeline.deploy import WIDTHS, Outputs, render_source, write_source
-from pipeline.deploy.c_source import selftest_rows
+from pipeline.deploy import WIDTHS
+from pipeline.deploy.c_source import render_source, selftest_rows, write_source
+from pipeline.deploy.checks import Outputs
 from pipeline.deploy.cores import AVR_GCC, AVR_LIBC
 from pipeline.deploy.host import COMPILERS, STRICT
 from pipeline.deploy.toolchains import Tool, missing

@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline import UserError
-from pipeline.deploy import (
-    WIDTHS,
-    check_on_emulators,
-    emulators,
-    write_source,
-)
+from pipeline.deploy import WIDTHS, emulators
+from pipeline.deploy.c_source import write_source
 from pipeline.deploy.cores import (
     AVR,
     CLANG,
@@ -21,6 +17,7 @@ from pipeline.deploy.cores import (
     RV32,
     SIMAVR,
 )
+from pipeline.deploy.emulators import check_on_emulators
 from pipeline.deploy.toolchains import missing
 
 # Limits of the project for a Cortex-M0, by width: bytes of flash, and instructions for

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from pipeline.deploy import WIDTHS, finetune
+from pipeline.deploy import WIDTHS
+from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.quantization import quantize_weights
 from pipeline.model.storage import snapshot, tensors_sha256
 

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from pipeline import PIXELS, UserError
-from pipeline.deploy import Outputs, check_on_host, host, probe_images, write_source
-from pipeline.deploy.host import COMPILERS, run_on_host
+from pipeline.deploy import host
+from pipeline.deploy.c_source import write_source
+from pipeline.deploy.checks import Outputs
+from pipeline.deploy.host import COMPILERS, check_on_host, run_on_host
+from pipeline.deploy.probes import probe_images
 from pipeline.deploy.toolchains import execute, missing
 
 problem = missing(COMPILERS)

@@ -5,8 +5,8 @@ import pytest
 from onnx import numpy_helper
 
 from pipeline import UserError
-from pipeline.deploy import check_onnx, onnx_files, write_onnx
-from pipeline.deploy.onnx_files import FLOAT_FILE, INTEGER_FILE
+from pipeline.deploy import onnx_files
+from pipeline.deploy.onnx_files import FLOAT_FILE, INTEGER_FILE, check_onnx, write_onnx
 
 
 @pytest.mark.parametrize("bits", [8, 4, 2, 1])

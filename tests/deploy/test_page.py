@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.deploy import WIDTHS, Outputs, render_page
+from pipeline.deploy import WIDTHS, render_page
+from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
 
 NAME = "hidden=20 seed=1"

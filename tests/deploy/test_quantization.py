@@ -12,14 +12,15 @@ import torch
 from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from pipeline import UserError, paths
-from pipeline.deploy import (
-    WIDTHS,
-    QuantizedModel,
-    load_integers,
-    probe_images,
+from pipeline.deploy import WIDTHS, QuantizedModel
+from pipeline.deploy.probes import probe_images
+from pipeline.deploy.quantization import (
     quantize,
+    quantize_weights,
+    round_half_up,
+    shifts,
 )
-from pipeline.deploy.quantization import quantize_weights, round_half_up, shifts
+from pipeline.deploy.quantized import load_integers
 from pipeline.model.storage import (
     read_tensors,
     save_model,
@@ -31,7 +32,8 @@ from pipeline.model.storage import (
 WRITE_INTEGERS = """
 import numpy as np
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
-from pipeline.deploy import WIDTHS, quantize
+from pipeline.deploy import WIDTHS
+from pipeline.deploy.quantization import quantize
 from pipeline.model.storage import load_network
 from pathlib import Path
 assert not any(__cpu_features__[name] for name in __cpu_dispatch__)
