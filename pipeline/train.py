@@ -28,6 +28,8 @@ from pipeline.sweeps import run_sweep
 from pipeline.terminal import command_line, next_steps, status, table, wrap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
     from pipeline.tracking import Run, Tracker
@@ -95,20 +97,26 @@ def train_and_record(
     """Train a network, or reproduce a run; a sweep passes the context."""
     from pipeline import tracking
 
-    tracking.prepare_recording(cfg.tracking)  # imports MLflow in the background
-    with status("loading PyTorch"):
-        from pipeline import datasets, training
+    recording = tracking.prepared_recording(
+        cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
+    )
+    with recording as open_tracker:
+        with status("loading PyTorch"):
+            from pipeline import datasets, training
 
-    with training.one_thread():
-        if cfg.reproduce:
-            return _reproduce(cfg)
-        dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")
-        result = _train(cfg, dataset, context or training.RunContext())
+        with training.one_thread():
+            if cfg.reproduce:
+                return _reproduce(cfg, open_tracker)
+            dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")
+            context = context or training.RunContext()
+            result = _train(cfg, dataset, context, open_tracker)
     print(next_steps(NEXT))
     return result
 
 
-def _reproduce(cfg: TrainConfig) -> TrainingResult:
+def _reproduce(
+    cfg: TrainConfig, open_tracker: "Callable[[], Tracker]"
+) -> TrainingResult:
     """Train a recorded run again, and compare the two networks.
 
     Raises:
@@ -130,14 +138,19 @@ def _reproduce(cfg: TrainConfig) -> TrainingResult:
     name = f"{original.run.tags['mlflow.runName']} again"
     folder = outputs_dir() / "reproduce"
     context = training.RunContext(folder, {"reproduces": run_id}, name)
-    result = _train(cfg, dataset, context, expected=original.model.sha256)
+    expected = original.model.sha256
+    result = _train(cfg, dataset, context, open_tracker, expected)
     print(f"\n{original.compare(result.network, result.sha256, result.metrics)}")
     print(next_steps({command_line("inspect", run=run_id[:8]): "explains the network"}))
     return result
 
 
 def _train(
-    cfg: TrainConfig, dataset: "Dataset", context: "RunContext", expected: str = ""
+    cfg: TrainConfig,
+    dataset: "Dataset",
+    context: "RunContext",
+    open_tracker: "Callable[[], Tracker]",
+    expected: str = "",
 ) -> TrainingResult:
     """Initialise a network, fit it to the data and write the results.
 
@@ -161,7 +174,7 @@ def _train(
     purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
     if cfg.tracking != "none":
         prepare_export(cfg.hidden)  # in another process, beside the training
-    tracker = _open_tracker(cfg)
+    tracker = open_tracker()
     with (
         training.open_checkpoint(
             store_dir(), metadata | purpose, network, adam, generator, resume=cfg.resume
@@ -244,14 +257,6 @@ def _write(
 
 def _default_name(cfg: TrainConfig, dataset: "Dataset") -> str:
     return run_name(cfg.hyperparameters() | {"dataset": dataset.name})
-
-
-def _open_tracker(cfg: TrainConfig) -> "Tracker":
-    from pipeline import tracking
-
-    return tracking.open_recording(
-        cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
-    )
 
 
 def _start_recording(

@@ -7,9 +7,8 @@ from pipeline.tracking import provenance, sources
 from pipeline.tracking.backend import (
     find_sweep,
     find_training_run,
-    open_recording,
     open_tracker,
-    prepare_recording,
+    prepared_recording,
     sync_runs,
 )
 from pipeline.tracking.interface import (

@@ -3,7 +3,11 @@
 MLflow is imported inside these functions, because it takes a second.
 """
 
+import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,28 +47,28 @@ def open_tracker(
     return MlflowTracker(opened, server)
 
 
-def prepare_recording(kind: str) -> None:
-    """Start the process of `open_recording`; do not wait until it has imported MLflow.
-
-    If this process has already imported MLflow, another process would save no time.
-    """
-    if kind != "none" and "mlflow" not in sys.modules:
-        recording.prepare()
-
-
-def open_recording(
+@contextmanager
+def prepared_recording(
     kind: str, store: Path, *, server: str | None, experiment: str | None = None
-) -> Tracker:
-    """Return a tracker for one run; after `prepare_recording`, it does not wait.
+) -> Iterator[Callable[[], Tracker]]:
+    """Start a process that imports MLflow; it records one run and ends with the block.
 
-    The run is opened and recorded in another process. If the store cannot be opened,
-    the first method of the run raises the error. Arguments: see `open_tracker`.
+    Yields a function that returns the tracker of the run, and does not wait. If the
+    store cannot be opened, the first method of the run raises the error. If this
+    process has imported MLflow itself, the other one would save no time, and is not
+    started. Arguments: see `open_tracker`.
     """
-    process = recording.prepared() if kind != "none" else None
-    if process is None:
-        return open_tracker(kind, store, server=server, experiment=experiment)
-    _name_store(store)
-    return recording.RecordingTracker(process, store, server, experiment)
+    if kind == "none" or "mlflow" in sys.modules:
+        yield partial(open_tracker, kind, store, server=server, experiment=experiment)
+        return
+    experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    with closing(recording.RecordingProcess()) as process:
+
+        def open_recording() -> Tracker:
+            _name_store(store)
+            return recording.RecordingTracker(process, store, server, experiment)
+
+        yield open_recording
 
 
 def _name_store(store: Path) -> None:

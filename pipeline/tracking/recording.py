@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pipe
@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pipeline.paths import search_path
 from pipeline.process import RESUME
+from pipeline.terminal import print_error
 from pipeline.tracking import mirror, provenance
 from pipeline.tracking.interface import Run, Tracker, closed_with_status
 
@@ -25,8 +26,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 SERVER = "pipeline.tracking.recording_process"
-
-_prepared: "list[RecordingProcess]" = []
+KILLED = "the process that records the run was killed"
 
 
 class RecordingProcess:
@@ -39,6 +39,7 @@ class RecordingProcess:
         """Start the process."""
         self._connection, other_end = Pipe()
         self._thread = ThreadPoolExecutor(1)
+        self._printed = ""
         with other_end:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", SERVER, str(other_end.fileno())],
@@ -68,33 +69,21 @@ class RecordingProcess:
     def _call(self, *request: object) -> Any:  # noqa: ANN401
         try:
             self._connection.send(request)
-            result, error = self._connection.recv()
+            result, error, self._printed = self._connection.recv()
         except (EOFError, ConnectionError):
-            reason = "the process that records the run was killed"
-            raise OSError(f"{reason}; {RESUME}") from None
+            raise OSError(f"{KILLED}; {RESUME}") from None
         if error:
             raise error
         return result
 
-    def stop(self) -> None:
-        """End the process."""
+    def close(self) -> None:
+        """End the process, and print what it printed: not between the epochs."""
         self._process.kill()
         self._process.wait()
         self._thread.shutdown()
         self._connection.close()
-
-
-def prepare() -> None:
-    """Start a recording process, unless one is waiting for its run."""
-    if not _prepared:
-        _prepared.append(RecordingProcess())
-
-
-def prepared() -> RecordingProcess | None:
-    """Return the process that `prepare` started, or None; it records one run."""
-    with suppress(IndexError):  # another thread may have taken it
-        return _prepared.pop()
-    return None
+        print(self._printed, end="")
+        self._printed = ""
 
 
 @dataclass(frozen=True)
@@ -118,10 +107,16 @@ class RecordingTracker(Tracker):
         """Open or resume a run without waiting; the first method raises any error."""
 
         def close(status: str, error: str) -> None:
+            run_id = None
             try:
                 run_id = self.process.call("close", status, error)
+            except OSError:
+                if status == "FINISHED":
+                    raise
+                # The error of the block is more important.
+                print_error(f"the run could not be marked {status}: {KILLED}")
             finally:
-                self.process.stop()
+                self.process.close()
             if run_id and self.server and status != "KILLED":
                 mirror.mirror_run(self.folder, self.server, run_id)
 
@@ -156,7 +151,10 @@ def _in_process(
 
 
 class RecordingRun(Run):
-    """The run in the recording process; each method waits until the data is stored."""
+    """The run in the recording process; each method waits until the data is stored.
+
+    It has no children: a sweep is not recorded in another process.
+    """
 
     def __init__(
         self, process: RecordingProcess, opened: "Future[tuple[str, str]]"
@@ -183,4 +181,5 @@ class RecordingRun(Run):
     log_dataset = _in_process(Run.log_dataset)
     set_tags = _in_process(Run.set_tags)
     describe = _in_process(Run.describe)
+    describe_results = _in_process(Run.describe_results)
     link = _in_process(Run.link)

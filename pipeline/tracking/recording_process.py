@@ -3,19 +3,20 @@
 It ends when the training process ends, even if that process is killed.
 """
 
+import io
 import os
 import sys
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import partial
-from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.process import USER_ERRORS, limit_garbage_collection
+from pipeline.tracking.quiet import quiet
 
 if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import MlflowRun
@@ -60,28 +61,37 @@ class Recording:
         return self.run.id
 
 
-def _serve(connection: Connection) -> None:
+def import_mlflow() -> None:
+    """Import MLflow and what uses it."""
+    with quiet():
+        from pipeline.tracking import mlflow_tracker  # noqa: F401
+
+
+def _serve(connection: Connection, printed: io.StringIO) -> None:
     """Answer requests until the process that sends them ends, even if it is killed."""
     limit_garbage_collection()
     recording, thread = Recording(), ThreadPoolExecutor(1)
-    thread.submit(import_module, "pipeline.tracking.mlflow_tracker")
+    thread.submit(import_mlflow)
     while True:
         try:
             method, arguments, options = connection.recv()
         except (EOFError, ConnectionError):
             os._exit(1)  # even in the middle of a request
         answer = thread.submit(getattr(recording, method), *arguments, **options)
-        answer.add_done_callback(partial(_send, connection))
+        answer.add_done_callback(partial(_send, connection, printed))
 
 
-def _send(connection: Connection, answer: "Future[Any]") -> None:
+def _send(connection: Connection, printed: io.StringIO, answer: "Future[Any]") -> None:
+    """Send the result or the error, and everything that was printed so far."""
     error = answer.exception()
     if error and not isinstance(error, USER_ERRORS):
         # It may not be possible to send the exception itself.
         error = RuntimeError("".join(traceback.format_exception(error)))
     with suppress(ConnectionError):
-        connection.send((None if error else answer.result(), error))
+        result = None if error else answer.result()
+        connection.send((result, error, printed.getvalue()))
 
 
 if __name__ == "__main__":
-    _serve(Connection(int(sys.argv[1])))
+    with redirect_stdout(io.StringIO()) as printed:  # stderr is printed at once
+        _serve(Connection(int(sys.argv[1])), printed)

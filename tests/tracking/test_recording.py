@@ -1,10 +1,15 @@
-from contextlib import suppress
+import shutil
+import subprocess
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from pipeline import tracking
 from pipeline.tracking import provenance, recording
+from pipeline.tracking.interface import Run
 
 RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}, "lease": "digest/one"}
 
@@ -12,8 +17,8 @@ RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}, "lease": "digest/
 @pytest.fixture
 def tracker(store):
     """A tracker that records one run in another process."""
-    recording.prepare()
-    return tracking.open_recording("mlflow", store, server=None)
+    with closing(recording.RecordingProcess()) as process:
+        yield recording.RecordingTracker(process, store, None, None)
 
 
 def test_a_run_is_recorded_by_the_other_process_while_it_is_open(tracker, client):
@@ -52,3 +57,58 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(tracker, client):
         tracker.process._process.kill()
         run.set_tags({"a": "c"})
     assert client.get_run(run.id).info.status == "RUNNING"  # the next process closes it
+
+
+def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsys):
+    with (
+        pytest.raises(FloatingPointError, match="loss is NaN"),
+        tracker.start_run(**RUN),
+    ):
+        tracker.process._process.kill()
+        raise FloatingPointError("loss is NaN")
+    assert "the run could not be marked FAILED" in capsys.readouterr().err
+
+
+def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypatch):
+    monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    prepared = tracking.prepared_recording("mlflow", store, server=None)
+    with suppress(OSError), prepared as open_tracker:
+        tracker = open_tracker()
+        raise OSError("no data")
+    assert tracker.process._process.returncode is not None
+    assert tracker.experiment == "mine"
+
+
+def test_what_the_process_prints_is_printed_after_the_run(
+    tracker, store, tmp_path, capsys
+):
+    moved = tmp_path / "moved"
+    (moved / "mlflow-artifacts").mkdir(parents=True)
+    shutil.copy(store / "mlflow.db", moved)
+    moved_tracker = recording.RecordingTracker(tracker.process, moved, None, None)
+    with moved_tracker.start_run(**RUN) as run:
+        run.set_tags({"a": "b"})
+        assert not capsys.readouterr().out
+    message = "was moved or copied: the addresses of its artifacts were updated\n"
+    assert capsys.readouterr().out == f"{moved} {message}"
+
+
+def test_the_process_sends_no_telemetry():
+    code = (
+        "from pipeline.tracking.recording_process import import_mlflow; "
+        "import_mlflow(); from mlflow import telemetry; "
+        "assert telemetry.get_telemetry_client() is None"
+    )
+    root = Path(tracking.__file__).parents[2]
+    # Without the variables of the tests, some of which disable telemetry, too.
+    environment = {"PYTHONPATH": str(root)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_the_run_of_the_other_process_records_everything_but_children():
+    public = {name for name in vars(Run) if not name.startswith("_")}
+    assert public - vars(recording.RecordingRun).keys() == {
+        *("child", "fail_child", "reopen_child", "delete_unfinished_children"),
+        *("children", "compare_children", "folder", "viewing_hint"),
+    }
