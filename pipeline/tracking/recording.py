@@ -76,9 +76,13 @@ class RecordingProcess:
             raise error
         return result
 
+    def kill(self) -> None:
+        """Kill the process, so that `call` and `open` raise an error."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the process, and print what it printed: not between the epochs."""
-        self._process.kill()
+        self.kill()
         self._process.wait()
         self._thread.shutdown()
         self._connection.close()
@@ -114,7 +118,8 @@ class RecordingTracker(Tracker):
                 if status == "FINISHED":
                     raise
                 # The error of the block is more important.
-                print_error(f"the run could not be marked {status}: {KILLED}")
+                if status == "FAILED" or not opened.exception():
+                    print_error(f"the run could not be marked {status}: {KILLED}")
             finally:
                 self.process.close()
             if run_id and self.server and status != "KILLED":
@@ -171,6 +176,11 @@ class RecordingRun(Run):
     def label(self) -> str:  # type: ignore[override]
         """Name and id of the run."""
         return self.opened.result()[1]
+
+    def interrupt(self) -> None:
+        """Do not wait if the run is not open yet: creating a store takes seconds."""
+        if not self.opened.done():
+            self.process.kill()
 
     log_metrics = _in_process(Run.log_metrics)
     log_history = _in_process(Run.log_history)

@@ -40,10 +40,17 @@ class Recorder:
     @classmethod
     @contextmanager
     def open(cls, run: Run, epochs: int) -> "Iterator[Recorder]":
-        """Open a recorder; when the block ends, everything is logged."""
+        """Open a recorder; when the block ends, everything is logged.
+
+        If it is interrupted before the run is open, nothing is logged.
+        """
         recorder = cls(run, epochs)
         with recorder._thread:
-            yield recorder
+            try:
+                yield recorder
+            except (KeyboardInterrupt, SystemExit):
+                run.interrupt()
+                raise
             recorder._check(wait=True)
 
     def add(self, state: EpochState) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from pipeline import tracking
 from pipeline.tracking import provenance, recording
 from pipeline.tracking.interface import Run
+from pipeline.training import Recorder
 
 RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}, "lease": "digest/one"}
 
@@ -54,7 +55,7 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(tracker, client):
         tracker.start_run(**RUN) as run,
     ):
         run.set_tags({"a": "b"})
-        tracker.process._process.kill()
+        tracker.process.kill()
         run.set_tags({"a": "c"})
     assert client.get_run(run.id).info.status == "RUNNING"  # the next process closes it
 
@@ -64,9 +65,21 @@ def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsy
         pytest.raises(FloatingPointError, match="loss is NaN"),
         tracker.start_run(**RUN),
     ):
-        tracker.process._process.kill()
+        tracker.process.kill()
         raise FloatingPointError("loss is NaN")
     assert "the run could not be marked FAILED" in capsys.readouterr().err
+
+
+def test_an_interrupt_does_not_wait_until_the_run_is_open(client, tracker, capsys):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        tracker.start_run(**RUN) as run,
+        Recorder.open(run, epochs=1) as recorder,
+    ):
+        recorder.log(lambda run: run.set_tags({"a": "b"}))
+        raise KeyboardInterrupt
+    assert not client.search_runs(["1"])
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypatch):
