@@ -71,6 +71,8 @@ def test_each_core_computes_the_integers_of_all_test_images(
     )
     assert (result.difference, result.images) == ("", len(images))
     assert result.figures["ram"] <= 150  # bytes
+    version = SIMAVR.version if core is AVR else ""  # "" without pkg-config
+    assert result.tools.get("simavr", "") == version
     if core is CORTEX_M0_GCC:
         flash, instructions = LIMITS[bits]
         assert result.figures["flash"] <= flash

@@ -113,6 +113,7 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         verb = "gets" if changed == 1 else "get"
         text = f"Of the 300 on this page, {changed} {verb} a different"
         assert text in page.inner_text("#widths-text")
+    assert "for 1 more epoch with" in page.inner_text("#finetuning-text")
 
 
 def draw_a_seven(page):
