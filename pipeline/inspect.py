@@ -174,7 +174,8 @@ def _explain_integers(
     pixels = input_image.prepared.image
     in_floats = interpret.pre_activations(trained.network, pixels)
     sums = deploy.integer_sums(network, pixels, in_floats)
-    text = f"Integers: {displayed(path)}, {network.bits} bits per weight of layer_1."
+    width = deploy.bits_text(network.bits)
+    text = f"Integers: {displayed(path)}, {width} per weight of layer_1."
     if epochs := metadata.get("finetune"):
         plural = "" if epochs == 1 else "s"
         text += (

@@ -134,22 +134,22 @@ def _tables(network: IntegerNetwork) -> dict[str, Any]:
 
 
 def selftest_rows(model: QuantizedModel) -> list[int]:
-    """Select test images in which all hidden neurons fire, but for silent ones.
+    """Select test images so that each hidden neuron fires in one of them, if possible.
 
     The first is image 0. Each of the others adds as many neurons as possible whose
-    output is neither 0 or 1 nor 255: then a wrong shift, or a wrong weight of layer_2,
-    changes a logit.
+    output is 2 to 254: then a wrong shift, or a wrong weight of layer_2, changes a
+    logit. Neurons that only reach an output of 1 come last.
     """
     network, images = model.integers, model.dataset.test.images[:CANDIDATES]
     outputs = network.activations(network.sums(images))  # (candidates, hidden)
-    fires = (outputs > 1) & (outputs < WHITE)
-    selected, covered = [0], fires[0]
-    while len(selected) < MAX_IMAGES:
-        added = (fires & ~covered).sum(axis=1)
-        if not added.any():
-            break
-        selected.append(int(added.argmax()))
-        covered = covered | fires[selected[-1]]
+    selected = [0]
+    for lowest in (2, 1):
+        fires = (outputs >= lowest) & (outputs < WHITE)
+        while len(selected) < MAX_IMAGES:
+            added = (fires & ~fires[selected].any(axis=0)).sum(axis=1)
+            if not added.any():
+                break
+            selected.append(int(added.argmax()))
     return selected
 
 

@@ -34,11 +34,12 @@ class Tool:
         """Whether the program, or the header, can be used."""
         if not shutil.which(self.program):
             return False
+        if not self.header:
+            return True
         command = [self.program, "-E", "-include", self.header, "-x", "c", "/dev/null"]
-        return (
-            not self.header
-            or not subprocess.run(command, capture_output=True).returncode
-        )
+        result = subprocess.run(command, capture_output=True, text=True)
+        # A compiler with another problem is quoted when it compiles the C code.
+        return not result.returncode or self.header not in result.stderr
 
     @property
     def version(self) -> str:

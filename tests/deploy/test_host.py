@@ -159,6 +159,19 @@ def test_the_message_of_a_failing_compiler_is_quoted(written, tmp_path):
         check_on_host(tmp_path, network, probes(network)[:1])
 
 
+def test_the_message_of_a_compiler_that_always_fails_is_quoted(
+    written, tmp_path, monkeypatch
+):
+    network = written(8).integers
+    gcc = tmp_path / "bin" / "gcc"
+    gcc.parent.mkdir()
+    gcc.write_text("#!/bin/sh\necho 'gcc: fatal error: no space left' >&2\nexit 1\n")
+    gcc.chmod(0o755)
+    monkeypatch.setenv("PATH", str(gcc.parent), prepend=":")
+    with pytest.raises(UserError, match="gcc failed: gcc: fatal error: no space left"):
+        check_on_host(tmp_path, network, probes(network)[:1])
+
+
 def test_a_program_that_does_not_end_is_stopped(written, tmp_path, monkeypatch):
     network = written(8).integers
     path = tmp_path / "digits.c"
