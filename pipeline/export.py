@@ -72,7 +72,7 @@ def export(cfg: ExportConfig) -> None:
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run:
             _record(deploy.report(model), checks, sorted(folder.iterdir()), run)
-    print(f"\n{deploy.summary([model])}\n")
+    print(f"\n{deploy.summary(model)}\n")
     print(f"{deploy.describe([model], [checks])}\n")
     print(f"code   {displayed(outputs / 'export' / 'digits.c')}")
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")

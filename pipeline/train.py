@@ -30,10 +30,13 @@ from pipeline.terminal import command_line, next_steps, status, table, wrap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
+
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
     from pipeline.tracking import Run, Tracker
     from pipeline.training import (
+        Adam,
         Checkpoint,
         Epoch,
         FinishedTraining,
@@ -156,15 +159,11 @@ def _train(
 
     The tag `reproduced` records whether the weights have the `expected` sha256, if any.
     """
-    import torch
-
-    from pipeline import files, model, training
+    from pipeline import files, training
     from pipeline.model.export import prepare_export
 
     split = training.split_data(dataset, cfg.split, batch_size=cfg.batch_size)
-    generator = torch.Generator().manual_seed(cfg.seed)
-    network = model.Network(hidden=cfg.hidden, generator=generator)
-    adam = training.Adam(network, lr=cfg.lr)
+    network, adam, generator = _initialise(cfg)
     settings = cfg.hyperparameters()
     metadata = settings | {"data_sha256": dataset.sha256}
     name = cfg.run_name or context.name or _default_name(cfg, dataset)
@@ -209,6 +208,17 @@ def _train(
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
     return result
+
+
+def _initialise(cfg: TrainConfig) -> "tuple[Network, Adam, torch.Generator]":
+    """Return a new network, its optimizer, and the generator that shuffles images."""
+    import torch
+
+    from pipeline import model, training
+
+    generator = torch.Generator().manual_seed(cfg.seed)
+    network = model.Network(hidden=cfg.hidden, generator=generator)
+    return network, training.Adam(network, lr=cfg.lr), generator
 
 
 def _tags(

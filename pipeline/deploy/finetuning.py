@@ -12,13 +12,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch.nn.functional import one_hot
 
-from pipeline import CLASSES
 from pipeline.datasets import LabelledImages
 from pipeline.deploy.quantization import quantize_weights
 from pipeline.model import Network
-from pipeline.training.loop import Adam, gradients
+from pipeline.training.loop import Adam, Batches, gradients, views
 
 BATCH_SIZE = 128
 LEARNING_RATE = 0.001  # at the first step; falls to 0 in a cosine schedule
@@ -43,30 +41,18 @@ def finetune(
     generator = torch.Generator().manual_seed(seed)
     adam = Adam(network, lr=LEARNING_RATE)
     w_1, *others = [tensor.detach() for tensor in network.parameters()]
-    images = torch.from_numpy(train.images)
-    labels = torch.from_numpy(train.labels).long()
-    targets = one_hot(labels, CLASSES).float()  # (n, 10)
-    shuffled, shuffled_targets = torch.empty_like(images), torch.empty_like(targets)
-    logits = torch.empty(BATCH_SIZE, CLASSES)
+    batches = Batches(train, batch_size=BATCH_SIZE)
     gradient = torch.empty_like(adam.parameters)
-    parts = gradient.split([tensor.numel() for tensor in (w_1, *others)])
-    out = [p.view_as(w) for p, w in zip(parts, (w_1, *others), strict=True)]
-    steps = epochs * math.ceil(len(labels) / BATCH_SIZE)
+    out = views(gradient, [w_1, *others])
+    steps = epochs * len(batches)
     for _ in range(epochs):
-        order = torch.randperm(len(labels), generator=generator)
-        torch.index_select(images, 0, order, out=shuffled)
-        torch.index_select(targets, 0, order, out=shuffled_targets)
+        batches.shuffle(generator)
         with torch.inference_mode():  # autograd records nothing: 10 % faster
-            for batch, batch_targets in zip(
-                shuffled.flatten(start_dim=1).split(BATCH_SIZE),
-                shuffled_targets.split(BATCH_SIZE),
-                strict=True,
-            ):
+            for images, targets, logits in batches:
                 cosine = math.cos(math.pi * adam.steps / steps)
                 adam.lr = LEARNING_RATE * (1 + cosine) / 2
                 weights = [_rounded(w_1, bits=bits), *others]
-                batch_logits = logits[: len(batch)]
-                gradients(weights, batch / 255, batch_targets, batch_logits, out=out)
+                gradients(weights, images / 255, targets, logits, out=out)
                 adam.step(gradient)
         yield network
 

@@ -13,7 +13,8 @@ from pipeline import files
 from pipeline.deploy.quantized import bits_text
 from pipeline.deploy.several import Combination
 from pipeline.deploy.task import Exported
-from pipeline.terminal import table, wrap
+from pipeline.deploy.text import list_checks
+from pipeline.terminal import table
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -126,12 +127,8 @@ def describe_all_checks(results: Results) -> str:
         for check in exported.checks:
             line = f"{check.name}: {check.skipped or check.compared}"
             counts[bool(check.skipped), line] += 1
-    lines = ["Compared with the reference (NumPy for integers, PyTorch for floats):"]
-    for (skipped, line), count in sorted(counts.items(), key=lambda item: item[0][0]):
-        start = "  not run  " if skipped else "  equal    "
-        text = f"{line} ({count:,} of {len(results):,} exports)"
-        lines.append(wrap(text, indent=len(start), start=start))
-    return "\n".join(lines)
+    total = f"of {len(results):,} exports"
+    return list_checks({key: f" ({n:,} {total})" for key, n in counts.items()})
 
 
 def plot(results: Results) -> "Image":

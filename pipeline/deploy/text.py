@@ -3,7 +3,7 @@
 `output` writes the files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline import neuron_name
 from pipeline.deploy.checks import Check
@@ -17,23 +17,20 @@ FIGURES = (
 )
 
 
-def summary(models: Sequence[QuantizedModel]) -> str:
-    """Return a table that compares quantised networks with the one in floats."""
+def summary(model: QuantizedModel) -> str:
+    """Return a table that compares a quantised network with the one in floats."""
     columns = ("weights", "fine-tuning", "accuracy", "same answers", "bytes")
-    first = models[0]
-    size = 4 * first.trained.network.parameter_count
-    rows = [("float", "-", f"{first.float_accuracy:.2%}", "-", f"{size:,}")]
-    for model in models:
-        epochs = model.finetuning_epochs
-        rows.append(
-            (
-                bits_text(model.integers.bits),
-                f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "-",
-                f"{model.accuracy:.2%}",
-                f"{model.same_answers:.2%}",
-                f"{model.integers.table_bytes:,}",
-            )
-        )
+    size, epochs = 4 * model.trained.network.parameter_count, model.finetuning_epochs
+    rows = [
+        ("float", "-", f"{model.float_accuracy:.2%}", "-", f"{size:,}"),
+        (
+            bits_text(model.integers.bits),
+            f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "-",
+            f"{model.accuracy:.2%}",
+            f"{model.same_answers:.2%}",
+            f"{model.integers.table_bytes:,}",
+        ),
+    ]
     return table(columns, rows, left=("weights",))
 
 
@@ -68,11 +65,25 @@ def describe_checks(
             widths.setdefault((bool(check.skipped), line), []).append(
                 bits_text(model.integers.bits)
             )
+    return list_checks(
+        {
+            key: f" ({', '.join(names)})" * (len(names) < len(models))
+            for key, names in widths.items()
+        }
+    )
+
+
+def list_checks(endings: Mapping[tuple[bool, str], str]) -> str:
+    """Return a line for each comparison; those that were not run come last.
+
+    Args:
+        endings: The end of each line, by whether the comparison was skipped, and the
+            start of the line.
+    """
     lines = ["Compared with the reference (NumPy for integers, PyTorch for floats):"]
-    for (skipped, line), names in sorted(widths.items(), key=lambda item: item[0][0]):
-        some = f" ({', '.join(names)})" * (len(names) < len(models))
+    for (skipped, line), end in sorted(endings.items(), key=lambda item: item[0][0]):
         start = "  not run  " if skipped else "  equal    "
-        lines.append(wrap(f"{line}{some}", indent=len(start), start=start))
+        lines.append(wrap(f"{line}{end}", indent=len(start), start=start))
     return "\n".join(lines)
 
 

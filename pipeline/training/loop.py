@@ -97,6 +97,46 @@ class Adam:
         self.parameters.addcdiv_(self.mean, root, value=-self.lr * correction)
 
 
+class Batches:
+    """The training images in batches, shuffled in every epoch.
+
+    They are views of three tensors that `shuffle` fills again: images as grey levels
+    (batch, 784), one-hot labels (batch, 10), and logits (batch, 10) for the results.
+    """
+
+    def __init__(self, data: LabelledImages, *, batch_size: int) -> None:
+        """Divide the images; the last batch may be smaller."""
+        self.data = torch.from_numpy(data.images)  # uint8: a quarter of the memory
+        self.labels = torch.from_numpy(data.labels).long()
+        self.one_hot = one_hot(self.labels, CLASSES).float()  # (n, 10)
+        self.images, self.targets = map(torch.empty_like, (self.data, self.one_hot))
+        self.logits = torch.empty_like(self.targets)
+        tensors = self.images.flatten(start_dim=1), self.targets, self.logits
+        parts = (tensor.split(batch_size) for tensor in tensors)
+        self.batches = [*zip(*parts, strict=True)]
+
+    def shuffle(self, generator: torch.Generator) -> Int[Tensor, " n"]:
+        """Put the images into a new random order; return the labels in this order."""
+        order = torch.randperm(len(self.labels), generator=generator)
+        torch.index_select(self.data, 0, order, out=self.images)
+        torch.index_select(self.one_hot, 0, order, out=self.targets)
+        return self.labels[order]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield images, targets and logits of each batch."""
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        """Return the number of batches, which are the steps of an epoch."""
+        return len(self.batches)
+
+
+def views(vector: Float[Tensor, " parameters"], tensors: list[Tensor]) -> list[Tensor]:
+    """Return views of parts of a vector, with the shapes of these tensors."""
+    parts = vector.split([tensor.numel() for tensor in tensors])
+    return [part.view_as(t) for part, t in zip(parts, tensors, strict=True)]
+
+
 def fit(
     network: Network,
     adam: Adam,
@@ -123,38 +163,23 @@ def fit(
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite.
     """
-    images = torch.from_numpy(split.train.images)  # uint8: a quarter of the memory
-    labels = torch.from_numpy(split.train.labels).long()
-    targets = one_hot(labels, CLASSES).float()  # (n, 10)
-    shuffled, shuffled_targets = torch.empty_like(images), torch.empty_like(targets)
-    logits = torch.empty_like(targets)  # of an epoch, for its metrics
-    batches = [  # views, which are the same in every epoch
-        *zip(
-            shuffled.flatten(start_dim=1).split(batch_size),
-            shuffled_targets.split(batch_size),
-            logits.split(batch_size),
-            strict=True,
-        )
-    ]
+    batches = Batches(split.train, batch_size=batch_size)
     weights = [tensor.detach() for tensor in network.parameters()]
     gradient = torch.empty_like(adam.parameters)
-    parts = gradient.split([weight.numel() for weight in weights])
-    out = [part.view_as(w) for part, w in zip(parts, weights, strict=True)]
+    out = views(gradient, weights)
     for number in epochs:
         start = time.perf_counter()
-        order = torch.randperm(len(labels), generator=generator)
-        torch.index_select(images, 0, order, out=shuffled)
-        torch.index_select(targets, 0, order, out=shuffled_targets)
+        labels = batches.shuffle(generator)
         with torch.inference_mode():  # autograd records nothing: 10 % faster
-            for batch, batch_targets, batch_logits in batches:
-                gradients(weights, batch / 255, batch_targets, batch_logits, out=out)
+            for images, targets, logits in batches:
+                gradients(weights, images / 255, targets, logits, out=out)
                 adam.step(gradient)
-        scores = {"train": _score(logits, labels[order])}
+        scores = {"train": _score(batches.logits, labels)}
         scores["val"] = score(network, split.val)
         metrics = {f"{part}/{k}": v for part in scores for k, v in scores[part].items()}
         finite = torch.isfinite(adam.parameters).all()
         if not (finite and all(map(math.isfinite, metrics.values()))):
-            step = _first_non_finite_step(logits, labels[order], batch_size)
+            step = _first_non_finite_step(batches.logits, labels, batch_size)
             raise FloatingPointError(
                 f"loss or weights became non-finite in epoch {number}, {step}: use a "
                 f"smaller lr than {adam.lr}; the last good epoch is {number - 1}"
