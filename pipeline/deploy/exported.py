@@ -31,11 +31,13 @@ def find_export(
     if not exported:
         missing = displayed(folder / INTEGERS_FILE)
         raise FileNotFoundError(f"{missing} is missing: {command} writes it")
-    own = [each for each in exported if each[2].get("weights_sha256") == weights_sha256]
-    if not own:
+    matching = [
+        each for each in exported if each[2].get("weights_sha256") == weights_sha256
+    ]
+    if not matching:
         name = displayed(folder)
         raise UserError(f"{name} belongs to another network: run {command} again")
-    by_width = {each[1].bits: each for each in own}
+    by_width = {each[1].bits: each for each in matching}
     width = bits or max(by_width)
     if width not in by_width:
         widths = ", ".join(str(each) for each in sorted(by_width, reverse=True))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.deploy.task import Exported, export_network
+from pipeline.deploy.task import Exported, export_setting
 from pipeline.files import printable
 from pipeline.model import TrainedModel
 from pipeline.paths import displayed, outputs_dir
@@ -103,7 +103,7 @@ def export_combinations(
     ):
         task = bar.add_task("exporting", total=len(tasks))
         results = executor.run(
-            export_network, {"data": data}, tasks, ahead=executor.workers
+            export_setting, {"data": data}, tasks, ahead=executor.workers
         )
         for result in results:
             name = result.task.key

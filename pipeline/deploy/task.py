@@ -44,7 +44,7 @@ class Exported:
         return [folder / name for name in self.files]
 
 
-def export_network(
+def export_setting(
     data: Dataset,
     *,
     trained: TrainedModel,
