@@ -2,10 +2,14 @@
 
 Each worker is a separate process pool with one process. If the system kills a worker,
 this shows which task was lost, and the other workers continue.
+
+Calls and results are pickled here, not by the pool: it would send each tensor as an
+open file of the other process, which may be killed before the file is received.
 """
 
 import multiprocessing
 import os
+import pickle
 import queue
 import shutil
 import signal
@@ -141,7 +145,7 @@ class _Batch:
     tries: Counter[str] = field(default_factory=Counter)
     repeated: deque[Task] = field(default_factory=deque)  # their worker was killed
     # The tasks that have ended; None after `stop`.
-    ended: "queue.SimpleQueue[tuple[Task, Future[Any]] | None]" = field(
+    ended: "queue.SimpleQueue[tuple[Task, Future[bytes]] | None]" = field(
         default_factory=queue.SimpleQueue
     )
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -163,9 +167,10 @@ class _Batch:
         if task is None:
             return
         path, arguments = self.data[task.data], dict(task.arguments)
+        call = pickle.dumps((self.function, path, arguments))
         try:
             code = code_hash(PACKAGE)  # of this process: it is cached
-            future = worker.pool.submit(_call, code, self.function, path, arguments)
+            future = worker.pool.submit(_call, code, call)
         except BrokenProcessPool:  # it was killed while it was free
             worker.is_killed = True
             self.repeated.append(task)
@@ -174,7 +179,7 @@ class _Batch:
         self.taken += 1
         future.add_done_callback(partial(self._end, worker, task))
 
-    def _end(self, worker: _Worker, task: Task, future: "Future[Any]") -> None:
+    def _end(self, worker: _Worker, task: Task, future: "Future[bytes]") -> None:
         if worker.is_stopped:
             return
         with self.lock:
@@ -183,11 +188,11 @@ class _Batch:
         self.ended.put((task, future))
         self.fill(restart=False)
 
-    def result(self, task: Task, future: "Future[Any]") -> Result:
+    def result(self, task: Task, future: "Future[bytes]") -> Result:
         """Return the result of a task that has ended."""
         error = future.exception()
         if error is None:
-            return Result(task, future.result())
+            return Result(task, pickle.loads(future.result()))
         if not isinstance(error, BrokenProcessPool):
             return failure(task, error)
         self.tries[task.key] += 1
@@ -227,17 +232,13 @@ def _import(modules: Sequence[str]) -> None:
         import_module(module)
 
 
-def _call(
-    code: str,
-    function: Callable[..., Any],
-    path: Path,
-    arguments: Mapping[str, Any],
-) -> object:
+def _call(code: str, call: bytes) -> bytes:
     if code_hash(PACKAGE) != code:
         raise UserError(
             f"the code in {PACKAGE} changed while the sweep was running: {RESUME}"
         )
-    return function(_load(path), **arguments)
+    function, path, arguments = pickle.loads(call)
+    return pickle.dumps(function(_load(path), **arguments))
 
 
 @lru_cache(2)  # 55 MB each
