@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.deploy.task import Exported, export_setting
+from pipeline.deploy.task import Exported, arguments_of, export_setting
 from pipeline.files import printable
 from pipeline.model import TrainedModel
 from pipeline.paths import displayed, outputs_dir
@@ -91,7 +91,7 @@ def export_combinations(
     by_name = {each.name: each for each in combinations}
     options = {"finetuning_epochs": finetuning_epochs, "verify": verify}
     tasks = [
-        Task(name, "data", {"trained": each.trained, "bits": each.bits, **options})
+        Task(name, "data", {**arguments_of(each.trained), "bits": each.bits, **options})
         for name, each in by_name.items()
     ]
     ended, width = 0, min(max(map(len, by_name)), WIDTH // 2)

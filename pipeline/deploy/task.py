@@ -16,14 +16,14 @@ from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.output import export_model, report
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.deploy.text import differences
-from pipeline.model import Network, TrainedModel
+from pipeline.model import Snapshot, TrainedModel, network_from, snapshot
 
 
 @dataclass(frozen=True)
 class Exported:
     """A quantised network without its data, and the files of its export."""
 
-    network: Network  # that was rounded
+    tensors: Snapshot  # of the network that was rounded
     integers: IntegerNetwork
     finetuning_epochs: int
     report: Mapping[str, Any]  # see `output.report`
@@ -32,8 +32,9 @@ class Exported:
 
     def model(self, trained: TrainedModel, dataset: Dataset) -> QuantizedModel:
         """Return the quantised network with the trained network and its data set."""
+        network = network_from(self.tensors)
         return QuantizedModel(
-            trained, dataset, self.network, self.integers, self.finetuning_epochs
+            trained, dataset, network, self.integers, self.finetuning_epochs
         )
 
     def write(self, folder: Path) -> list[Path]:
@@ -44,20 +45,37 @@ class Exported:
         return [folder / name for name in self.files]
 
 
+def arguments_of(trained: TrainedModel) -> dict[str, Any]:
+    """Return a trained network as arguments of `export_setting`."""
+    fields = ("metadata", "path", "sha256", "run_id")
+    about = {name: getattr(trained, name) for name in fields}
+    return {"tensors": snapshot(trained.network), "about": about}
+
+
 def export_setting(
     data: Dataset,
     *,
-    trained: TrainedModel,
+    tensors: Snapshot,
+    about: Mapping[str, Any],
     bits: int,
     finetuning_epochs: int | None,
     verify: str,
 ) -> Exported:
     """Quantise a network, and write and check its files; see `output.export_model`.
 
+    Args:
+        data: The data set of the training.
+        tensors: The trained network.
+        about: The other fields of its `TrainedModel`.
+        bits: The width; see `QuantizedModel.of`.
+        finetuning_epochs: See `QuantizedModel.of`.
+        verify: See `output.export_model`.
+
     Raises:
         UserError: If integers cannot represent the network, a tool fails, or the
             implementations differ.
     """
+    trained = TrainedModel(network_from(tensors), **about)
     model = QuantizedModel.of(
         trained, data, bits=bits, finetuning_epochs=finetuning_epochs
     )
@@ -68,7 +86,7 @@ def export_setting(
         paths = sorted(Path(temporary).iterdir())
         contents = {path.name: path.read_bytes() for path in paths}
     return Exported(
-        model.network,
+        snapshot(model.network),
         model.integers,
         model.finetuning_epochs,
         report(model),

@@ -24,7 +24,7 @@ class Task:
 
     key: str  # identifies the task, such as "hidden=20 seed=3"
     data: str  # the name of a data set, whose `Dataset` is the first argument
-    arguments: Mapping[str, Any]  # plain values
+    arguments: Mapping[str, Any]  # plain values and arrays
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ class Executor(Protocol):
         """Run a function for each task, and yield each result when its task ends.
 
         Args:
-            function: A function of a module; its results can be pickled.
+            function: A function of a module; it returns plain values and arrays.
+                PyTorch sends a tensor as an open file of the other process, which may
+                be killed before the file is received.
             data: The file of each data set, by name. Each worker loads it once.
             tasks: The tasks. They are taken one by one, when a worker is free, so a
                 task can depend on results that were yielded before.

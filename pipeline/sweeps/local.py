@@ -2,14 +2,10 @@
 
 Each worker is a separate process pool with one process. If the system kills a worker,
 this shows which task was lost, and the other workers continue.
-
-Calls and results are pickled here, not by the pool: it would send each tensor as an
-open file of the other process, which may be killed before the file is received.
 """
 
 import multiprocessing
 import os
-import pickle
 import queue
 import shutil
 import signal
@@ -145,7 +141,7 @@ class _Batch:
     tries: Counter[str] = field(default_factory=Counter)
     repeated: deque[Task] = field(default_factory=deque)  # their worker was killed
     # The tasks that have ended; None after `stop`.
-    ended: "queue.SimpleQueue[tuple[Task, Future[bytes]] | None]" = field(
+    ended: "queue.SimpleQueue[tuple[Task, Future[Any]] | None]" = field(
         default_factory=queue.SimpleQueue
     )
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -167,10 +163,9 @@ class _Batch:
         if task is None:
             return
         path, arguments = self.data[task.data], dict(task.arguments)
-        call = pickle.dumps((self.function, path, arguments))
         try:
             code = code_hash(PACKAGE)  # of this process: it is cached
-            future = worker.pool.submit(_call, code, call)
+            future = worker.pool.submit(_call, code, self.function, path, arguments)
         except BrokenProcessPool:  # it was killed while it was free
             worker.is_killed = True
             self.repeated.append(task)
@@ -179,7 +174,7 @@ class _Batch:
         self.taken += 1
         future.add_done_callback(partial(self._end, worker, task))
 
-    def _end(self, worker: _Worker, task: Task, future: "Future[bytes]") -> None:
+    def _end(self, worker: _Worker, task: Task, future: "Future[Any]") -> None:
         if worker.is_stopped:
             return
         with self.lock:
@@ -188,11 +183,11 @@ class _Batch:
         self.ended.put((task, future))
         self.fill(restart=False)
 
-    def result(self, task: Task, future: "Future[bytes]") -> Result:
+    def result(self, task: Task, future: "Future[Any]") -> Result:
         """Return the result of a task that has ended."""
         error = future.exception()
         if error is None:
-            return Result(task, pickle.loads(future.result()))
+            return Result(task, future.result())
         if not isinstance(error, BrokenProcessPool):
             return failure(task, error)
         self.tries[task.key] += 1
@@ -232,13 +227,17 @@ def _import(modules: Sequence[str]) -> None:
         import_module(module)
 
 
-def _call(code: str, call: bytes) -> bytes:
+def _call(
+    code: str,
+    function: Callable[..., Any],
+    path: Path,
+    arguments: Mapping[str, Any],
+) -> object:
     if code_hash(PACKAGE) != code:
         raise UserError(
             f"the code in {PACKAGE} changed while the sweep was running: {RESUME}"
         )
-    function, path, arguments = pickle.loads(call)
-    return pickle.dumps(function(_load(path), **arguments))
+    return function(_load(path), **arguments)
 
 
 @lru_cache(2)  # 55 MB each

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import pickle
 import re
 import signal
 import time
@@ -16,6 +17,7 @@ from pipeline import UserError, tracking
 from pipeline.cli import ExportConfig, TrainConfig
 from pipeline.cli.arguments import parse
 from pipeline.deploy import PAGE_FILE, sizes
+from pipeline.deploy.task import arguments_of, export_setting
 from pipeline.export import export_widths
 from pipeline.model.storage import load_network, save_model
 from pipeline.paths import MODEL_FILE
@@ -171,6 +173,13 @@ def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_refused(sweep, parent):
     for text, message in refused.items():
         with pytest.raises(UserError, match=message):
             read_networks(text, store=store)
+
+
+def test_no_tensor_is_sent_to_a_worker_or_back(trained_on_few, small_dataset):
+    arguments = arguments_of(trained_on_few())
+    options = {"bits": 8, "finetuning_epochs": 1, "verify": "host"}
+    exported = export_setting(small_dataset, **arguments, **options)
+    assert b"torch" not in pickle.dumps(arguments) + pickle.dumps(exported)
 
 
 def start(sweep, parent):

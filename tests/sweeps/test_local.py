@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import torch
 
 from pipeline import datasets
 from pipeline.datasets import Dataset
@@ -67,9 +66,6 @@ def die_while_sending(data, path):
         threading.Thread(target=kill, daemon=True).start()
     return bytes(100_000_000)
 
-def double(data, tensor):
-    return tensor.is_shared(), 2 * tensor
-
 def start_process(data):
     _, path = tempfile.mkstemp()
     return path, subprocess.Popen(["sleep", "600"]).pid
@@ -110,16 +106,6 @@ def test_a_killed_worker_costs_one_attempt_of_its_task_only(
     assert sorted(errors) == [*lost, ("once", KILLED, False)]
     values = {result.task.key: result.value for result in results if not result.error}
     assert values == {"never": 1500, "once": 1500, "later": 1500}
-
-
-def test_tensors_are_not_shared_with_a_worker_which_may_be_killed(
-    executor, data, functions
-):
-    call = tasks({"a": {"tensor": torch.arange(3)}})
-    (result,) = executor.run(functions.double, data, call, ahead=0)
-    shared_in_worker, doubled = result.value
-    assert doubled.tolist() == [0, 2, 4]
-    assert not shared_in_worker and not doubled.is_shared()
 
 
 def test_a_worker_killed_while_it_sends_a_result_is_replaced(
