@@ -18,9 +18,6 @@ from pipeline.cli.schema import QUESTION_KEYS
 from pipeline.model import load_trained_model
 from pipeline.tracking import sources
 
-# The tests share a repository, so one worker of pytest-xdist runs them.
-pytestmark = pytest.mark.xdist_group("dvc")
-
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 # Keys that no output depends on: they select the run or model, control recording, or

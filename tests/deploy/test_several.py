@@ -27,8 +27,6 @@ from pipeline.sweeps.networks import read_networks
 SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=40", "lr=0.01")
 GOAL = 0.85
 
-pytestmark = pytest.mark.xdist_group("several")  # they share a sweep and its exports
-
 
 def export(workspace, *arguments):
     """Export several widths; return what is printed, and the error."""

@@ -26,7 +26,7 @@ from pipeline.paths import MODEL_FILE
 from pipeline.training.loop import train
 
 pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
-pytestmark = [pytest.mark.fault, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.fault
 
 README = Path(pipeline.sweeps.__file__).with_name("README.md")
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,6 @@ import requests
 from pipeline import UserError
 from pipeline.tracking import mlflow_internals
 
-pytestmark = pytest.mark.xdist_group("ui")  # one worker needs port 5000
 TIMEOUT = 60_000  # milliseconds, for a busy machine
 
 
