@@ -10,7 +10,6 @@ step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +51,9 @@ def predict(cfg: PredictConfig) -> None:
         prediction = classify(image, trained)
         text = " ".join(prediction.summary())
         print(wrap(f"{printable(image.name)}: {text}"))
-        if len(predictions) >= MAX_PLOTTED:  # to save memory
-            prepared = replace(image.prepared, steps={})
-            image = replace(image, prepared=prepared)
-            prediction = replace(prediction, input_image=image)
         predictions.append(prediction)
+        if len(predictions) > MAX_PLOTTED:
+            image.prepared.steps.clear()  # to save memory
     if not predictions:
         raise UserError("\n  ".join(["no image could be read", *listing.problems]))
     with (
@@ -138,7 +135,7 @@ def _write(
         prepared = prediction.input_image.prepared
         steps = dict(prepared.steps)
         if detector and not prepared.is_blank:
-            mean = detector.means[prediction.ranking[0]].reshape(SIDE, SIDE)
+            mean = detector.means[prediction.answer].reshape(SIDE, SIDE)
             if mean.any():  # the class may have no training images
                 steps["class mean"] = mean
         name = printable(prediction.input_image.name)[-36:]

@@ -134,7 +134,7 @@ FILES = ("model", "history", "components")
 @given(data=st.data())
 def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name, data):
     paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
-    arrays = np.zeros((10, 784), np.uint8), np.ones((10, 2, 784), np.int8)
+    arrays = np.zeros((10, 784), np.uint8), np.ones((10, 50, 784), np.int8)
     storage.save_model(paths["model"], network, {"seed": 1, "min_margin": 0.25})
     storage.save_history(paths["history"], [storage.snapshot(network)] * 2, {})
     detector = OodDetector(*arrays, max_error=0.5, min_margin=0.25)
@@ -146,8 +146,9 @@ def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name
         image = np.zeros((1, 28, 28), np.uint8)
         probabilities = trained.network.predict(image).numpy()
         spec = datasets.spec("mnist")
-        (verdict,) = found.judge(image, probabilities, spec=spec)
-        assert np.isfinite(probabilities).all() and verdict.reason
+        shapes = np.array([0]), np.array([True])
+        (doubt,) = found.doubts(image, probabilities, *shapes, spec=spec)
+        assert np.isfinite(probabilities).all() and doubt
         for key, last in storage.snapshot(trained.network).items():
             assert np.isfinite(trained.history[key]).all()
             np.testing.assert_array_equal(trained.history[key][-1], last)

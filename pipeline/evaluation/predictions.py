@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import datasets
 from pipeline.datasets import DatasetSpec
 from pipeline.evaluation.inputs import InputImage
-from pipeline.model import TrainedModel, Verdict
+from pipeline.model import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -20,49 +20,39 @@ class Prediction:
 
     input_image: InputImage
     probabilities: list[float]  # of each class, in [0, 1]
-    verdict: Verdict | None  # None without an out-of-distribution detector
+    doubt: str | None  # why it is not sure; "" if it is; None without a detector
     spec: DatasetSpec  # of the network's data set
 
     @property
-    def ranking(self) -> list[int]:
-        """The classes, the most probable first."""
-        order = np.argsort(np.negative(self.probabilities), kind="stable")
-        return [int(label) for label in order]
-
-    @property
-    def reason(self) -> str:
-        """Why the answer is not sure; empty if it is."""
-        if self.verdict is None:
-            return "the out-of-distribution detector is missing"
-        return self.verdict.reason
-
-    def record(self) -> dict[str, Any]:
-        """Return the entry of predictions.json."""
-        return {
-            "file": self.input_image.name,
-            "digit": self.ranking[0],
-            "probabilities": [round(p, 6) for p in self.probabilities],
-            "sure": self.verdict.sure if self.verdict else None,
-            "reason": self.reason,
-            "label": self.input_image.label,
-        }
+    def answer(self) -> int:
+        """The most probable class."""
+        return int(np.argmax(self.probabilities))
 
     @property
     def is_correct(self) -> bool | None:
         """Whether the most probable class is the label; None without a label."""
         label = self.input_image.label
-        return None if label is None else label == self.ranking[0]
+        return None if label is None else label == self.answer
+
+    def record(self) -> dict[str, Any]:
+        """Return the entry of predictions.json."""
+        missing = "the out-of-distribution detector is missing"
+        return {
+            "file": self.input_image.name,
+            "digit": self.answer,
+            "probabilities": [round(p, 6) for p in self.probabilities],
+            "sure": None if self.doubt is None else not self.doubt,
+            "reason": missing if self.doubt is None else self.doubt,
+            "label": self.input_image.label,
+        }
 
     def summary(self) -> list[str]:
         """Return a sentence with the answer and why it is not sure; then the label."""
-        names, answer = self.spec.class_names, self.ranking[0]
         if self.input_image.prepared.is_blank:
             return ["The image is blank: there is nothing to classify."]
-        doubt = ""
-        if self.verdict and self.verdict.reason:
-            doubt = f", but {self.verdict.reason}"
-        probability = f"{self.probabilities[answer]:.1%}"
-        lines = [f"The network says {names[answer]} ({probability}){doubt}."]
+        doubt = f", but {self.doubt}" if self.doubt else ""
+        names, probability = self.spec.class_names, max(self.probabilities)
+        lines = [f"The network says {names[self.answer]} ({probability:.1%}){doubt}."]
         if self.is_correct:
             lines.append("Correct.")
         elif (label := self.input_image.label) is not None:
@@ -74,11 +64,9 @@ class Prediction:
 def classify(input_image: InputImage, trained: TrainedModel) -> Prediction:
     """Classify an image and, with a detector, judge whether the answer is reliable."""
     spec, prepared = datasets.spec(trained.dataset), input_image.prepared
-    images = prepared.image[None]
+    images, doubt = prepared.image[None], None
     probabilities = trained.network.predict(images).numpy()
-    verdict = None
     if trained.detector:
-        counts, drawn = np.array([prepared.digit_count]), np.array([prepared.drawn])
-        arrays = images, probabilities, counts, drawn
-        (verdict,) = trained.detector.judge(*arrays, spec=spec)
-    return Prediction(input_image, probabilities[0].tolist(), verdict, spec)
+        shapes = np.array([prepared.digit_count]), np.array([prepared.drawn])
+        (doubt,) = trained.detector.doubts(images, probabilities, *shapes, spec=spec)
+    return Prediction(input_image, probabilities[0].tolist(), doubt, spec)

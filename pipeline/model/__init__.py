@@ -2,7 +2,7 @@
 
 from pipeline.model.components import load_components, store_components
 from pipeline.model.network import Network, batches, parameter_count, to_pixels
-from pipeline.model.ood import OodDetector, Verdict, fit_detector, smallest_margin
+from pipeline.model.ood import OodDetector, fit_components, smallest_margin
 from pipeline.model.records import read_metrics, read_run_file
 from pipeline.model.storage import (
     VERSION,

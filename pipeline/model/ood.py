@@ -25,15 +25,6 @@ EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 <
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """An answer of the network, and whether it is reliable."""
-
-    answer: int  # the most probable class
-    sure: bool
-    reason: str  # a clause that says why it is not sure; empty if it is
-
-
-@dataclass(frozen=True)
 class OodDetector:
     """The mean and the principal components of each class, and two thresholds."""
 
@@ -82,56 +73,42 @@ class OodDetector:
         """Return which answers are close between two classes."""
         return np.asarray(margin(probabilities) < self.min_margin)
 
-    def judge(
+    def doubts(
         self,
         images: UInt8[np.ndarray, "n 28 28"],
         probabilities: Float[np.ndarray, "n 10"],
-        counts: Int[np.ndarray, " n"] | None = None,
-        drawn: Bool[np.ndarray, " n"] | None = None,
+        digit_counts: Int[np.ndarray, " n"],
+        drawn: Bool[np.ndarray, " n"],
         *,
         spec: DatasetSpec,
-    ) -> list[Verdict]:
-        """Return a verdict for each image.
+    ) -> list[str]:
+        """Return why the answer to each image is not sure; empty text if it is sure.
 
         Args:
             images: The input of the network.
             probabilities: Its output.
-            counts: The number of shapes that preprocessing found; 1 each by default.
-            drawn: Whether preprocessing found strokes of a pen; true by default. A shoe
-                that is cut out and thinned can look like a digit.
+            digit_counts: The number of shapes that preprocessing found.
+            drawn: Whether preprocessing found strokes of a pen. A shoe that is cut out
+                and thinned can look like a digit.
             spec: The data set of the network; the reasons use its class names.
         """
-        blank = np.asarray(images.max(axis=(1, 2)) == 0)
-        has_several = np.zeros(len(images), bool) if counts is None else counts > 1
-        classes, is_close = probabilities.argmax(axis=1), self.is_close(probabilities)
-        is_ood = self.out_of_distribution(images, classes)
-        if drawn is not None:
-            is_ood |= ~drawn
-        verdicts, names = [], spec.class_names
-        for row, order in enumerate(np.argsort(-probabilities, kind="stable")):
-            first, second = int(order[0]), int(order[1])
-            reason = ""
-            if blank[row]:
-                reason = "the image is blank"
-            elif has_several[row]:
-                reason = f"there is more than one {spec.noun}"
+        names, is_close = spec.class_names, self.is_close(probabilities)
+        is_ood = self.out_of_distribution(images, probabilities.argmax(axis=1)) | ~drawn
+        ranking = np.argsort(-probabilities, kind="stable")
+        doubts = []
+        for row, (first, second, *_) in enumerate(ranking.tolist()):
+            doubt = ""
+            if not images[row].any():
+                doubt = "the image is blank"
+            elif digit_counts[row] > 1:
+                doubt = f"there is more than one {spec.noun}"
             elif is_ood[row]:
                 kind = images_of(names[first])
-                reason = f"the image does not look like the {kind} it was trained on"
+                doubt = f"the image does not look like the {kind} it was trained on"
             elif is_close[row]:
-                reason = f"{names[second]} is close ({probabilities[row, second]:.1%})"
-            verdicts.append(Verdict(first, not reason, reason))
-        return verdicts
-
-
-def fit_detector(
-    network: Network,
-    images: UInt8[np.ndarray, "n 28 28"],
-    labels: UInt8[np.ndarray, " n"],
-) -> OodDetector:
-    """Fit a detector to a network and its training images; this takes a second."""
-    detector = fit_components(images, labels)
-    return replace(detector, min_margin=smallest_margin(network, images))
+                doubt = f"{names[second]} is close ({probabilities[row, second]:.1%})"
+            doubts.append(doubt)
+        return doubts
 
 
 def fit_components(

@@ -8,6 +8,7 @@ show them, with a fixed seed; the preprocessing was not tuned to these images.
 """
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,34 +173,37 @@ def percent(parts):
 
 
 def judge(models, images):
-    """Preprocess images; return the digits on each, and each network's verdicts."""
+    """Preprocess images; return the digits on each, and each network's answers.
+
+    An answer is a class, and why it is not sure.
+    """
     prepared = [preprocessing.preprocess(image) for image in images]
     ready = np.array([each.image for each in prepared])
     counts = np.array([each.digit_count for each in prepared])
     drawn, spec = np.array([each.drawn for each in prepared]), datasets.spec("mnist")
-    return counts, [
-        detector.judge(ready, network.predict(ready).numpy(), counts, drawn, spec=spec)
-        for network, detector in models
-    ]
+    answers = []
+    for network, detector in models:
+        probabilities = network.predict(ready).numpy()
+        doubts = detector.doubts(ready, probabilities, counts, drawn, spec=spec)
+        answers.append([*zip(probabilities.argmax(axis=1), doubts, strict=True)])
+    return counts, answers
 
 
-def shares(verdicts, labels):
+def shares(answers, labels):
     """Return the accuracy, and the ood and unsure fractions of correct answers."""
-    pairs = zip(verdicts, labels, strict=True)
-    correct = [v for v, label in pairs if v.answer == label]
-    outside = ["does not look like" in v.reason for v in correct]
-    return (
-        len(correct) / len(labels),
-        np.mean(outside),
-        np.mean([not v.sure for v in correct]),
-    )
+    pairs = zip(answers, labels, strict=True)
+    doubts = [doubt for (answer, doubt), label in pairs if answer == label]
+    outside = ["does not look like" in doubt for doubt in doubts]
+    return len(doubts) / len(labels), np.mean(outside), np.mean([*map(bool, doubts)])
 
 
 def train(split, seed):
     """Train the network of the exercise and fit its detector."""
     options = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
     network, _ = loop.train(split, seed=seed, **options)
-    return network, ood.fit_detector(network, split.train.images, split.train.labels)
+    margin = ood.smallest_margin(network, split.train.images)
+    detector = ood.fit_components(split.train.images, split.train.labels)
+    return network, replace(detector, min_margin=margin)
 
 
 def main():
@@ -214,8 +218,8 @@ def main():
     accuracy = percent([~wrong for wrong in errors])
     row("MNIST test, unprocessed", len(mnist.test), accuracy)
     for name, images, labels in sets(mnist.test.images, mnist.test.labels):
-        counts, verdicts = judge(models, images)
-        measured = zip(*(shares(each, labels) for each in verdicts), strict=True)
+        counts, answers = judge(models, images)
+        measured = zip(*(shares(each, labels) for each in answers), strict=True)
         blank, several = (counts == 0).sum(), (counts > 1).sum()
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
@@ -236,8 +240,8 @@ def main():
     print("\nPreprocessed; unsure for any reason")
     without_digits = {f"noise {side}x{side}": noise(side) for side in (8, 28, 128, 300)}
     for name, images in ({"clothes": clothes} | without_digits).items():
-        _, verdicts = judge(models, images)
-        unsure = percent([not each.sure for answers in verdicts for each in answers])
+        _, answers = judge(models, images)
+        unsure = percent([bool(doubt) for each in answers for _, doubt in each])
         row(f"unsure: {name}", len(images), unsure)
 
 

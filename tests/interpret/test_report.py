@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipeline.datasets import spec
+from pipeline.evaluation import InputImage, classify
 from pipeline.images import preprocess
 from pipeline.interpret import pre_activations, report
 from pipeline.interpret.report.page import select_epochs
@@ -142,7 +143,8 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     images = np.concatenate([mnist.test.images[page.evaluate("model.rows")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
     probabilities = trained.network.predict(images).numpy()
-    verdicts = trained.detector.judge(images, probabilities, spec=MNIST)
+    shapes = np.ones(len(images), int), np.ones(len(images), bool)
+    reasons = trained.detector.doubts(images, probabilities, *shapes, spec=MNIST)
     doubts = page.evaluate(
         """(images) => images.map((image) => doubt(model.detector,
           { image, digitCount: 1, drawn: true },
@@ -151,9 +153,9 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     )
     kinds = {"", "blank", "close", "out of distribution"}
     assert {*doubts} == kinds
-    pairs = {*zip(doubts, (verdict.reason for verdict in verdicts), strict=True)}
-    reasons = {(doubt, re.sub(r"[\d.%]", "", reason)) for doubt, reason in pairs}
-    assert len(reasons) == len(kinds)
+    pairs = {*zip(doubts, reasons, strict=True)}
+    without_numbers = {(doubt, re.sub(r"[\d.%]", "", text)) for doubt, text in pairs}
+    assert len(without_numbers) == len(kinds)
     assert {pair for pair in pairs if "" in pair} == {("", "")}
 
 
@@ -180,13 +182,11 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
         levels = np.reshape(page.evaluate("[...drawnLevels()]"), (48, 48))
         expected = assert_prepared_as_in_python(page, levels.astype(np.uint8))
         assert page.evaluate("state.digitCount") == expected.digit_count == 1
-        image, drawn = expected.image[None], np.array([expected.drawn])
-        answers = trained.network.predict(image).numpy()
-        verdict, *_ = trained.detector.judge(image, answers, drawn=drawn, spec=MNIST)
+        prediction = classify(InputImage("", None, False, expected), trained)
         answer = page.inner_text("#answer")
-        assert answer.startswith(f"The network says {verdict.answer} (")
-        assert ("The answer is sure" in answer) == verdict.sure
-        correct += verdict.answer == digit
+        assert answer.startswith(f"The network says {prediction.answer} (")
+        assert ("The answer is sure" in answer) == (not prediction.doubt)
+        correct += prediction.answer == digit
         assert "The network sees the last image." in page.inner_text("#steps-text")
     draw(page, [[(0.5, 0.5)]])  # a tap draws a dot
     assert sum(page.evaluate("[...drawnLevels()]")) > 1000

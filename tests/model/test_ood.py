@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ def split(mnist):
 
 @pytest.fixture(scope="module")
 def detector(trained, split):
-    return ood.fit_detector(trained.network, split.train.images, split.train.labels)
+    images, labels = split.train.images, split.train.labels
+    margin = ood.smallest_margin(trained.network, images)
+    return replace(ood.fit_components(images, labels), min_margin=margin)
 
 
 def test_few_images_are_rejected_as_their_own_digit_and_many_as_another(
@@ -67,7 +70,7 @@ def test_many_images_need_little_memory(detector, split):
     assert most < 30_000_000  # at once they would take 180 MB
 
 
-def test_the_verdict_names_the_reason(detector, few):
+def test_a_doubt_names_its_reason(detector, few):
     seven = few.val.images[0]
     noise = np.random.default_rng(1).integers(0, 256, (28, 28), dtype=np.uint8)
     images = np.stack([seven, seven, seven, noise, 0 * seven, seven])
@@ -76,14 +79,13 @@ def test_the_verdict_names_the_reason(detector, few):
     answers[:, 7] = 1
     answers[1, [4, 7, 9]] = 0.4, 0.1, 0.5
     spec = datasets.spec("fashion_mnist")
-    verdicts = detector.judge(images, answers, counts, drawn, spec=spec)
     unlike = "the image does not look like the sneaker images it was trained on"
-    assert [(each.answer, each.sure, each.reason) for each in verdicts] == [
-        (7, True, ""),
-        (9, False, "coat is close (40.0%)"),
-        (7, False, "there is more than one garment"),
-        (7, False, unlike),
-        (7, False, "the image is blank"),
-        (7, False, unlike),  # not drawn with a pen
+    assert detector.doubts(images, answers, counts, drawn, spec=spec) == [
+        "",
+        "coat is close (40.0%)",  # to 9, the ankle boot
+        "there is more than one garment",
+        unlike,
+        "the image is blank",
+        unlike,  # not drawn with a pen
     ]
     assert ood.images_of("7") == "7s"
