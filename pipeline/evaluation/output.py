@@ -1,7 +1,6 @@
 """The files that `evaluate` writes: JSON, tables as CSV, images as PNG."""
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +20,18 @@ def write_results(results: Sequence[EvaluationResult], folder: Path) -> None:
     """Write the metrics, the tables and the plots of all sets."""
     metrics = {result.test_set.name: result.metrics for result in results}
     files.write_json(folder / METRICS_FILE, metrics)
-    for name, tables in (
-        ("answers.csv", [result.per_image() for result in results]),
-        ("classes.csv", [result.per_class() for result in results]),
-        ("confusion.csv", [result.confusion() for result in results]),
-        ("calibration.csv", [result.calibration() for result in results]),
+    for name, table in (
+        ("answers.csv", EvaluationResult.per_image),
+        ("classes.csv", EvaluationResult.per_class),
+        ("confusion.csv", EvaluationResult.confusion),
+        ("calibration.csv", EvaluationResult.calibration),
     ):
-        files.write_csv(folder / name, [*chain.from_iterable(tables)])
-    for name, figures in (
-        ("scores.png", [plot_scores(result) for result in results]),
-        ("mistakes.png", [plot_mistakes(result) for result in results]),
-    ):
-        plots.stack_images(figures).save(folder / name)
+        rows = [
+            {"set": each.test_set.name, **r} for each in results for r in table(each)
+        ]
+        files.write_csv(folder / name, rows)
+    for name, plot in (("scores.png", plot_scores), ("mistakes.png", plot_mistakes)):
+        plots.stack_images([plot(result) for result in results]).save(folder / name)
 
 
 def plot_scores(result: EvaluationResult) -> Image.Image:

@@ -3,7 +3,6 @@
 `output` writes them, and `text` describes them.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +39,15 @@ class EvaluationResult:
 
     def per_image(self) -> list[dict[str, Any]]:
         """Return the prediction for each image."""
-        names = ("file", "label", "answer", "confidence", "sure")
-        confidence = [round(value, 4) for value in self.confidence]
-        files, labels = self.test_set.files, self.test_set.data.labels.tolist()
-        rows = zip(files, labels, self.predictions, confidence, self.sure, strict=True)
-        return self._rows(dict(zip(names, row, strict=True)) for row in rows)
+        columns = {
+            "file": self.test_set.files,
+            "label": self.test_set.data.labels.tolist(),
+            "answer": self.predictions,
+            "confidence": [round(value, 4) for value in self.confidence],
+            "sure": self.sure,
+        }
+        rows = zip(*columns.values(), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def per_class(self) -> list[dict[str, Any]]:
         """Return precision, recall, F1 and the number of images of each class."""
@@ -57,26 +60,23 @@ class EvaluationResult:
             zero_division=0,
         )
         names = ("precision", "recall", "f1", "n")
-        return self._rows(
+        return [
             {"class": label}
             | {name: c[label].item() for name, c in zip(names, columns, strict=True)}
             for label in range(CLASSES)
-        )
+        ]
 
     def confusion(self) -> list[dict[str, Any]]:
         """Return the confusion matrix: a row per label, a column per prediction."""
-        return self._rows(
+        return [
             {"label": label}
             | {f"answer {answer}": count for answer, count in enumerate(counts)}
             for label, counts in enumerate(self.confusion_matrix.tolist())
-        )
+        ]
 
     def calibration(self) -> list[dict[str, Any]]:
         """Return the confidence and the accuracy of each bin of confidence."""
-        return self._rows(map(vars, self.bins))
-
-    def _rows(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [{"set": self.test_set.name, **row} for row in rows]
+        return [vars(each) for each in self.bins]
 
 
 def evaluate_network(test_set: TestSet, trained: TrainedModel) -> EvaluationResult:
@@ -106,10 +106,10 @@ def evaluate_network(test_set: TestSet, trained: TrainedModel) -> EvaluationResu
     sure: list[bool] | list[None] = [None] * n
     if trained.detector:
         shapes = test_set.digit_counts, test_set.drawn
-        verdicts = trained.detector.judge(
+        doubts = trained.detector.doubts(
             images, probabilities.numpy(), *shapes, spec=spec
         )
-        sure = [verdict.sure for verdict in verdicts]
+        sure = [not doubt for doubt in doubts]
         values["unsure"] = sure.count(False) / n
     answers = predictions.tolist(), confidence.tolist()
     return EvaluationResult(test_set, spec, *answers, sure, bins, values)
