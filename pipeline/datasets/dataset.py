@@ -87,8 +87,7 @@ class Dataset:
         Raises:
             UserError: If a class has too few images for `holdout`.
         """
-        if how not in SPLITS:
-            raise ValueError(f"split must be one of {SPLITS}, got {how!r}")
+        assert how in SPLITS, how
         if how == "exercise":
             return Split(self.train, self.test)
         per_class = len(self.train) // HOLDOUT_DIVISOR

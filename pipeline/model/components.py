@@ -51,7 +51,7 @@ def load_components(sha256: str, split: str) -> OodDetector | None:
     Raises:
         UserError: If the file of the components is damaged.
     """
-    if not re.fullmatch("[0-9a-f]{64}", sha256) or split not in datasets.SPLITS:
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
         return None
     path = _path(sha256, split)
     if not path.exists():

@@ -18,8 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors
 
 from pipeline import CLASSES, PIXELS, UserError, files
+from pipeline.datasets import SPLITS
 from pipeline.model.network import Network
-from pipeline.model.ood import MIN_MARGIN, OodDetector
+from pipeline.model.ood import COMPONENTS, MIN_MARGIN, OodDetector
 from pipeline.paths import outputs_dir
 
 VERSION = 1  # of the format of these files and of checkpoints
@@ -76,6 +77,14 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
             f"{path} is too large: a network has at most {MAX_FILE_BYTES:,} bytes"
         )
     tensors, metadata = read_tensors(path)
+    _check_tensors(tensors, path)
+    network = network_from(tensors)
+    _check_metadata(metadata, network.hidden, path)
+    return network, metadata
+
+
+def _check_tensors(tensors: Snapshot, path: Path) -> None:
+    """Raise a UserError if these are not the tensors of a network."""
     hidden = tensors["layer_1.bias"].size if "layer_1.bias" in tensors else 0
     expected = {
         "layer_1.weight": (hidden, PIXELS),
@@ -99,17 +108,21 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
         largest = (w_1.sum(axis=1) + b_1) @ w_2.T + b_2
     if not np.isfinite(largest).all():
         raise UserError(f"{path} contains values that make the logits overflow")
-    for key, kind in {"dataset": str, "split": str, "epochs": int, "seed": int}.items():
-        if not isinstance(metadata.get(key, kind()), kind):
-            value = f"{metadata[key]!r:.40}"
-            raise UserError(f"{path}: {key} must be {kind.__name__}, got {value}")
-    if not is_threshold(metadata.get("min_margin", 0.0)):
-        value = f"{metadata['min_margin']!r:.40}"
-        raise UserError(f"{path}: min_margin must be finite and >= 0, got {value}")
-    if metadata.get("hidden", hidden) != hidden:
-        value = f"{metadata['hidden']!r:.40}"
-        raise UserError(f"{path}: hidden must match its shapes, {hidden}, got {value}")
-    return network_from(tensors), metadata
+
+
+def _check_metadata(metadata: Mapping[str, Any], hidden: int, path: Path) -> None:
+    """Raise a UserError if a value is invalid; any of them may be missing."""
+    get = metadata.get
+    for key, rule, is_valid in (
+        ("dataset", "be str", isinstance(get("dataset", ""), str)),
+        ("split", f"be {' or '.join(SPLITS)}", get("split", SPLITS[0]) in SPLITS),
+        ("epochs", "be int", isinstance(get("epochs", 0), int)),
+        ("seed", "be int", isinstance(get("seed", 0), int)),
+        ("min_margin", "be finite and >= 0", is_threshold(get("min_margin", 0.0))),
+        ("hidden", f"match its shapes, {hidden}", get("hidden", hidden) == hidden),
+    ):
+        if not is_valid:
+            raise UserError(f"{path}: {key} must {rule}, got {metadata[key]!r:.40}")
 
 
 def load_history(path: Path, *, network: Network) -> Snapshot:
@@ -139,19 +152,15 @@ def load_components(path: Path) -> OodDetector:
         UserError: If the file is damaged.
     """
     arrays, metadata = read_tensors(path)
-    empty = np.empty(0)
-    means, components = arrays.get("means", empty), arrays.get("components", empty)
-    count, max_error = max(components.shape[1:2], default=0), metadata.get("max_error")
-    shapes = means.shape, components.shape
-    types = str(means.dtype), str(components.dtype)
-    if (
-        count == 0
-        or shapes != ((CLASSES, PIXELS), (CLASSES, count, PIXELS))
-        or types != ("uint8", "int8")
-        or not is_threshold(max_error)
-    ):
+    expected = {
+        "means": ("uint8", (CLASSES, PIXELS)),
+        "components": ("int8", (CLASSES, COMPONENTS, PIXELS)),
+    }
+    actual = {name: (str(array.dtype), array.shape) for name, array in arrays.items()}
+    max_error = metadata.get("max_error")
+    if actual != expected or not is_threshold(max_error):
         raise UserError(f"{path} is damaged: delete it, and it is computed again")
-    return OodDetector(means, components, float(max_error), MIN_MARGIN)
+    return OodDetector(arrays["means"], arrays["components"], max_error, MIN_MARGIN)
 
 
 def is_threshold(value: object) -> TypeGuard[float]:

@@ -44,7 +44,6 @@ def test_other_code_does_not_use_the_stored_components(data, monkeypatch):
 def test_without_the_data_there_are_no_components(data):
     assert load_components("0" * 64, "exercise") is None
     assert load_components(f"../{data.sha256}", "exercise") is None
-    assert load_components(data.sha256, "/..") is None
     with pytest.raises(ValueError, match=rf"{data.path.name} changed: its sha256 must"):
         store_components(data.path, "exercise", sha256="0" * 64)
 

@@ -71,6 +71,7 @@ DAMAGED = {
     "NaN": ({"layer_2.bias": np.full(10, np.nan, np.float32)}, "{}"),
     "a bias without axis": ({"layer_1.bias": np.array(1.0, np.float32)}, "{}"),
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
+    "an unknown split": ({}, '{"split": "x", "version": 1}'),
     "epochs as text": ({}, '{"epochs": "abc", "version": 1}'),
     "hidden that differs": ({}, '{"hidden": 8, "version": 1}'),
     "a negative margin": ({}, '{"min_margin": -0.1, "version": 1}'),
