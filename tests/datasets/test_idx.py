@@ -1,16 +1,11 @@
 import gzip
 import os
 
-import numpy as np
 import pytest
 
 from pipeline.datasets import image_label_pairs, read_idx, read_pair
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-
-
-def sizes(*numbers):
-    return np.array(numbers, ">u4").tobytes()
 
 
 # 470,400 = 600 * 28 * 28, the bytes of the images.
@@ -22,9 +17,7 @@ DAMAGE = {
     "header": (lambda c: c[:9], "it ends within its header"),
     "truncated": (lambda c: c[:-1], "declares 470,400 bytes .* but has 470,399"),
     "trailing": (lambda c: c + b"\0", "declares 470,400 bytes .* but has more"),
-    "4 billion": (lambda c: c[:4] + b"\xff" * 4 + c[8:], "are 1,000,000 images"),
-    "wide": (lambda c: c[:4] + sizes(1, 8192, 64), "4,096 pixels per side"),
-    "large": (lambda c: c[:4] + sizes(2**15, 2**10, 2**10), "not 1 to 536,870,912"),
+    "4 billion": (lambda c: c[:4] + b"\xff" * 4 + c[8:], "not 1 to 536,870,912"),
     "torn gzip": (lambda c: gzip.compress(c)[:-40], "is not a complete gzip file"),
     "empty": (lambda c: b"", "is empty"),
 }
