@@ -9,8 +9,6 @@ from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from pipeline import UserError
-
 MIN_PHOTO_SIDE = 64  # pixels; images up to this size are assumed to be evenly lit
 TILT_ANGLES = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -54,13 +52,13 @@ def _scale_to_bytes(values: Shaped[np.ndarray, "h w"]) -> Levels:
     they use only a small part of it, as normalised images do, their maximum is used.
 
     Raises:
-        UserError: If no number is finite.
+        ValueError: If no number is finite.
     """
     is_float = values.dtype.kind == "f"
     values = values.astype(np.float32)
     finite = values[np.isfinite(values)]
     if not finite.size:
-        raise UserError("it contains no finite values")
+        raise ValueError("it contains no finite values")
     lowest, highest = min(float(finite.min()), 0.0), max(float(finite.max()), 0.0)
     maxima = (1, 255, 4095, 65535) if is_float else (255, 4095, 65535)
     tolerance = 1.5 if is_float else 1

@@ -218,14 +218,19 @@ def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
 def fit_to_box(digit: Ink, *, edge: float) -> OtherMask:
     """Scale a digit to the box, at FINE pixels per pixel, and return its strokes.
 
-    The scaling uses a triangle filter. Strokes are the pixels with more ink than `edge`
-    or, if there are none, with the most ink.
+    Strokes are the pixels with more ink than `edge` or, if there are none, with the
+    most ink.
     """
-    height, width = digit.shape
-    scale = BOX * FINE / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    fine = np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
+    fine = scale_to_box(digit)
     return fine > min(edge, 0.9 * float(fine.max()))
+
+
+def scale_to_box(digit: Ink) -> OtherInk:
+    """Scale a digit to the box, at FINE pixels per pixel, with a triangle filter."""
+    scale = BOX * FINE / max(digit.shape)
+    height, width = (max(1, round(side * scale)) for side in digit.shape)
+    size, triangle = (width, height), Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(digit).resize(size, triangle))
 
 
 def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
@@ -274,30 +279,22 @@ def adjust_width(strokes: Mask) -> OtherMask:
 
 def downsample(strokes: Mask) -> OtherInk:
     """Scale strokes to the box again, and average FINE x FINE pixels to one."""
-    strokes = strokes[bounding_box(strokes)]
-    scale = BOX * FINE / max(strokes.shape)
-    height, width = (max(1, round(side * scale)) for side in strokes.shape)
-    fine = Image.fromarray(strokes.astype(np.float32))
-    fine = fine.resize((width, height), Image.Resampling.BILINEAR)
-    rows, columns = -(-height // FINE), -(-width // FINE)  # rounded up
-    canvas = np.zeros((rows * FINE, columns * FINE), np.float32)
-    top, left = (rows * FINE - height) // 2, (columns * FINE - width) // 2
-    canvas[top : top + height, left : left + width] = fine
-    return np.asarray(canvas.reshape(rows, FINE, columns, FINE).mean(axis=(1, 3)))
+    fine = scale_to_box(strokes[bounding_box(strokes)].astype(np.float32))
+    missing = [-side % FINE for side in fine.shape]  # to a multiple of FINE
+    fine = np.pad(fine, [(pixels // 2, pixels - pixels // 2) for pixels in missing])
+    rows, columns = (side // FINE for side in fine.shape)
+    return np.asarray(fine.reshape(rows, FINE, columns, FINE).mean(axis=(1, 3)))
 
 
 def centre_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
     """Place a digit so that its centre of mass is at pixel (14, 14), as in MNIST."""
-    image = np.zeros((SIDE, SIDE), np.uint8)
     levels = np.round(255 * digit)  # integers, so that the mass is exact
+    padding = []
     centre = ndimage.center_of_mass(levels.astype(np.float64))
-    top, left = (
-        min(max(round(SIDE / 2 - position), 0), SIDE - side)
-        for position, side in zip(centre, digit.shape, strict=True)
-    )
-    height, width = digit.shape
-    image[top : top + height, left : left + width] = levels
-    return image
+    for position, side in zip(centre, digit.shape, strict=True):
+        before = min(max(round(SIDE / 2 - position), 0), SIDE - side)
+        padding.append((before, SIDE - side - before))
+    return np.pad(levels, padding).astype(np.uint8)
 
 
 def _to_bytes(values: Float[np.ndarray, "h w"] | Mask) -> UInt8[np.ndarray, "h w"]:

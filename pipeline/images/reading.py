@@ -60,9 +60,9 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
         if head.startswith(SIGNATURES):
             raise UserError(f"{name} is damaged: it contains no image") from None
         raise UserError(f"{name} is not an image ({FORMAT_NAMES})") from None
+    except UserError:
+        raise
     except Exception as error:  # Pillow's decoders raise many types of errors
-        if isinstance(error, UserError) and str(error).startswith(name):
-            raise
         raise UserError(f"{name} is damaged: {error}") from None
 
 
