@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.interpret import ModelAnalysis, report
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
@@ -25,19 +27,19 @@ def render_page(models: Mapping[int, QuantizedModel], *, name: str) -> str:
 def _version(model: QuantizedModel) -> report.IntegerVersion:
     network = model.integers
     images = model.dataset.test.images[:ACTIVATION_IMAGES]
+    names = ("q1", "b1q", "shift", "q2", "b2q", "scale_1")
+    tensors = {name: getattr(network, name) for name in names}
+    activations = network.activations(network.sums(images))  # 0 to 255
+    tensors["activations"] = activations.astype(np.uint8)
     return report.IntegerVersion(
-        bits=network.bits,
-        q1=network.q1,
-        b1q=network.b1q,
-        shift=network.shift,
-        q2=network.q2,
-        b2q=network.b2q,
-        scale_1=network.scale_1,
-        scale_2=network.scale_2,
-        activations=network.activations(network.sums(images)),
         answers=model.answers,
-        accuracy=model.accuracy,
-        same_answers=model.same_answers,
-        table_bytes=network.table_bytes,
-        finetuning_epochs=model.finetuning_epochs,
+        tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
+        metadata={
+            "bits": network.bits,
+            "scale_2": network.scale_2,
+            "accuracy": model.accuracy,
+            "same_answers": model.same_answers,
+            "table_bytes": network.table_bytes,
+            "finetuning_epochs": model.finetuning_epochs,
+        },
     )

@@ -169,7 +169,7 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
     assert f"at 4 bits classifies {correct} of 300 test images correctly" in effect
     toggle.click()
     page.locator("#scale").fill("3")
-    outputs = page.evaluate("[...current().hidden]")
+    outputs = page.evaluate("[...currentResult().hidden]")
     assert all(value == int(value) and 0 <= value <= 255 for value in outputs)
     page.locator("#reset").click()
 

@@ -101,8 +101,7 @@ function showConnections(result) {
 }
 
 onChange(showConnections);
-const redrawConnections = () => showConnections(network().classify(state.image,
-  state.interventions));
+const redrawConnections = () => showConnections(currentResult());
 $("show-connections").addEventListener("change", redrawConnections);
 onLoad(() => {
   // In one or two columns, the lines would cover the answer.

@@ -47,13 +47,14 @@ const rounded = (value) => Number(value.toFixed(DECIMALS));
 const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}\u00a0%`;
 const integer = (value) => value.toLocaleString("en");
 const plural = (count, noun) => `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
+const significant = (value, digits) => (value < 0 ? MINUS : "") +
+  Number(Math.abs(value).toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 9 });
 // A float16 has three significant decimal digits.
-const approximate = (value) => `about ${value < 0 ? MINUS : ""}` +
-  Number(Math.abs(value).toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 9 });
-const signed = (value, text = number(value)) => element("span",
-  { class: value < 0 ? "minus" : "plus" }, text);
-
+const approximate = (value) => `about ${significant(value, 3)}`;
+const signed = (value, text) =>
+  element("span", { class: value < 0 ? "minus" : "plus" }, text);
 const signedQuantity = (value) => signed(value, quantity(value));
+const bold = (text) => element("b", {}, text);
 
 const neuronName = (layer, neuron) => `N${layer}${neuron + 1}`;
 const inputName = (layer, input) => (layer === 1 ? `pixel ${input}` : neuronName(1, input));

@@ -87,14 +87,6 @@ $("clear").addEventListener("click", () => { clearBoard(); useDrawing(); });
 
 const thumbnails = [];
 function buildGallery() {
-  $("instruction").textContent = model.drawable
-    ? `Draw a ${model.noun} on the black square, or choose a test image.`
-    : "Choose a test image.";
-  board.setAttribute("aria-label", model.drawable
-    ? "Drawing board; with the keyboard, choose a test image below" : "The selected image");
-  $("clear").hidden = $("steps").hidden = !model.drawable;
-  board.classList.toggle("fixed", !model.drawable);
-  $("choose").open = !model.drawable;
   $("image-count").textContent = model.rows.length;
   model.rows.forEach((_, place) => {
     thumbnails.push(element("button", { type: "button", onclick: () => useTestImage(place) },

@@ -1,10 +1,6 @@
 // The panel of a neuron in integers: the steps after its sum, and the real numbers that the
 // integers stand for.
 
-const significant = (value) => (value < 0 ? MINUS : "") +
-  Number(Math.abs(value).toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 9 });
-const bold = (text) => element("b", {}, text);
-
 // The steps from the sum of a hidden neuron to its output, as rows of the table of terms.
 function integerSteps(total, neuron) {
   if (total <= 0) return [];
@@ -25,18 +21,18 @@ function integerOutput(total, neuron) {
     `${each.shift[neuron]}) = `, output];
 }
 
-const integerScore = (logit) => [`z = ${significant(network().scale_2)} · logit = `,
+const integerScore = (logit) => [`z = ${significant(network().scale_2, 4)} · logit = `,
   bold(number(network().scale_2 * logit)), element("br")];
 
 function explainIntegers(layer, neuron, { hiddenSums, logits }) {
   const each = network(), name = neuronName(layer, neuron);
   const float = floatNetwork().classify(state.image, state.interventions);
   if (layer === 2) return `Each term is the output of a neuron of layer 1 times its weight in ` +
-    `${name}. A logit of 1 stands for ${significant(each.scale_2)}, the scale of layer 2: ` +
+    `${name}. A logit of 1 stands for ${significant(each.scale_2, 4)}, the scale of layer 2: ` +
     `${quantity(logits[neuron])} stands for z = ${number(each.scale_2 * logits[neuron])}. ` +
     `In floating point, z is ${number(float.logits[neuron])}.`;
   const total = hiddenSums[neuron], output = each.activation(total, neuron);
-  return `A weight of 1 stands for ${significant(each.scale1[neuron])}, the scale of ${name}, ` +
+  return `A weight of 1 stands for ${significant(each.scale1[neuron], 4)}, the scale of ${name}, ` +
     `and a grey level of ${WHITE} for 1. So the sum stands for ` +
     `${number(total * each.sumUnit(neuron))}, and the output ${integer(output)} for ` +
     `${number(output * each.outputUnit(neuron))}. In floating point, the sum is ` +

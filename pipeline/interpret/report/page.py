@@ -6,19 +6,16 @@ The HTML, CSS and JavaScript files beside this module define what the page displ
 import base64
 import gzip
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import replace
-from html import escape
-from importlib.resources import files
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import numpy as safetensors
 
 from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.interpret.report.integers import IntegerVersion, describe_widths
 from pipeline.model import Network, TrainedModel, network_from, snapshot
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
@@ -28,15 +25,18 @@ ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
 MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
 MAX_INTEGER_BYTES = 2_000_000  # of a whole page with integers
-# The parts that only a page with integers has.
-INTEGER_PARTS = {
-    "integers.js",
-    "integer_sums.js",
-    "widths.css",
-    "widths.html",
-    "widths.js",
-    "widths_section.html",
-}
+
+
+@dataclass(frozen=True)
+class IntegerVersion:
+    """What the page needs of a network in integers, which `deploy` computes.
+
+    `deploy/integers.py` documents the number format.
+    """
+
+    answers: Int[np.ndarray, " m"]  # for all test images
+    tensors: dict[str, np.ndarray]  # by name, such as 8bit.q1
+    metadata: dict[str, Any]  # the numbers that `widths.js` and `integers.js` display
 
 
 def render(
@@ -52,29 +52,24 @@ def render(
         integers: Versions of the network in integers. If there are any, the page has a
             switch between them in place of the epochs, and at most 2 MB.
     """
-    folder, spec, trained = files(__package__), analysis.spec, analysis.trained
-    texts = {"noun": escape(spec.noun), "plural": escape(spec.plural)}
-    texts["size"] = f"{trained.network.parameter_count:,}"
-    if not integers:
-        texts |= dict.fromkeys(INTEGER_PARTS, "")
-
-    def part(name: str) -> str:
-        return (
-            texts[name] if name in texts else folder.joinpath(name).read_text("utf-8")
-        )
-
-    def fill(name: str) -> str:
-        return re.sub(r"\{\{ (\S+) \}\}", lambda match: part(match[1]), part(name))
-
-    if not integers and not fits(trained):
-        return fill("too_large.html")
+    environment = Environment(
+        loader=PackageLoader("pipeline.interpret", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    too_large = environment.get_template("too_large.html")
+    size = f"{analysis.trained.network.parameter_count:,}"
+    if not integers and not fits(analysis.trained):
+        return too_large.render(size=size)
     tensors, metadata = page_data(analysis, integers)
     page_metadata = json.dumps({**metadata, "name": name}, sort_keys=True)
     packed = safetensors.save(tensors, {"page": page_metadata})
-    texts["data"] = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
-    page = fill("page.html")
+    data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
+    page = environment.get_template("page.html").render(
+        data=data, spec=analysis.spec, hidden=analysis.hidden, integers=bool(integers)
+    )
     if integers and len(page.encode()) > MAX_INTEGER_BYTES:
-        return fill("too_large.html")
+        return too_large.render(size=size)
     return page
 
 
@@ -142,7 +137,14 @@ def page_data(
     for version in integers:
         tensors |= version.tensors
     if integers:
-        metadata |= describe_widths(network, integers, accuracy=analysis.accuracy)
+        metadata |= {
+            "widths": [version.metadata for version in integers],
+            "float": {
+                "accuracy": analysis.accuracy,
+                "table_bytes": 4 * network.parameter_count,
+            },
+            "test_images": len(test),
+        }
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata
 
 

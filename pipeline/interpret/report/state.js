@@ -22,10 +22,11 @@ const loadListeners = [], changeListeners = [];
 const onLoad = (listener) => loadListeners.push(listener);
 const onChange = (listener) => changeListeners.push(listener);
 
+const currentResult = () => network().classify(state.image, state.interventions);
+
 let displayed = {};
 function show() {
-  const { image, epoch, width, layer, neuron, input } = state;
-  const result = network().classify(image, state.interventions);
+  const { image, epoch, width, layer, neuron, input } = state, result = currentResult();
   const current = { epoch, width, image, selection: `${layer} ${neuron} ${input}`,
     interventions: JSON.stringify(state.interventions) };
   const changed = Object.fromEntries(Object.entries(current).map(

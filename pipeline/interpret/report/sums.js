@@ -52,7 +52,7 @@ function showSum(result, changed) {
 }
 
 function showEquation({ listed, others, bias, total }, { hidden, probabilities }) {
-  const { layer, neuron } = state, bold = (text) => element("b", {}, text);
+  const { layer, neuron } = state;
   $("equation").replaceChildren(`${sumLetter(layer)} = `,
     ...listed.slice(0, 3).flatMap((term, place) =>
       [...summand(term.weight, place === 0), `·${quantity(term.value)}`]),

@@ -19,18 +19,17 @@ const choiceQuestion = (ask, options) =>
   ({ ask, options, check: (place) => options[place][1] });
 
 const times = (...factors) => factors.map((each) => integer(each)).join(" × ");
-const current = () => network().classify(state.image, state.interventions);
 
 // The neuron of the first steps: among the five most active ones for the current image, the
 // one with the largest bias. Its pixel: among those that contribute most, the one whose value
 // is closest to 0.5. Then all three numbers in m·x + c matter.
 function exampleNeuron() {
   const bias = (neuron) => Math.abs(network().parameter(1, null, neuron));
-  return ranked(current().hiddenSums).slice(0, 5).reduce((best, neuron) =>
+  return ranked(currentResult().hiddenSums).slice(0, 5).reduce((best, neuron) =>
     (bias(neuron) > bias(best) ? neuron : best));
 }
 function examplePixel(neuron) {
-  const { pixels } = current();
+  const { pixels } = currentResult();
   const { listed } = termsOf(1, neuron, pixels, 40);
   return listed.reduce((best, term) =>
     (Math.abs(term.value - 0.5) < Math.abs(best.value - 0.5) ? term : best)).input;
@@ -50,7 +49,7 @@ function lineStep(neuron, name) {
     content: () => {
       const m = two(network().parameter(1, pixel, neuron));
       const c = two(network().parameter(1, null, neuron));
-      const x = two(current().pixels[pixel]), y = m * x + c;
+      const x = two(currentResult().pixels[pixel]), y = m * x + c;
       const text = (value) => number(value, 2);
       return {
         text: `${name}, neuron ${neuron + 1} of layer 1, has a weight for each pixel. Take ` +
@@ -76,7 +75,7 @@ function neuronStep(neuron, name) {
     targets: () => [$("equation")],
     enter: () => select(1, neuron),
     content: () => {
-      const { pixels, hiddenSums } = current();
+      const { pixels, hiddenSums } = currentResult();
       const nonzero = pixels.filter(Boolean).length;
       return {
         text: `${name} multiplies every pixel by its weight, adds up the products and adds a ` +
@@ -130,13 +129,13 @@ function sizesStep(name) {
 }
 
 function layerStep() {
-  const lowest = () => ranked(current().hiddenSums).at(-1);
+  const lowest = () => ranked(currentResult().hiddenSums).at(-1);
   const { hidden: neurons } = model;
   const count = neurons === 1 ? "One neuron looks" : `${integer(neurons)} neurons look`;
   return { id: "layer", title: `${count} at the same image`,
     targets: () => [$("neurons"), tiles[lowest()].button],
     content: () => {
-      const { hiddenSums, hidden } = current();
+      const { hiddenSums, hidden } = currentResult();
       const z = hiddenSums[lowest()];
       const active = hidden.filter((value) => value > 0).length;
       const sum = number(z, 2);
@@ -157,7 +156,7 @@ function layerStep() {
 
 function classesStep() {
   const { hidden } = model, inputs = plural(hidden, "output");
-  const label = ranked(current().probabilities)[0], name = neuronName(2, label);
+  const label = ranked(currentResult().probabilities)[0], name = neuronName(2, label);
   return { id: "classes", title: `Ten neurons for ten ${model.plural}`,
     targets: () => [$("outputs"), outputs[label].button],
     enter: () => select(2, label),
@@ -165,7 +164,7 @@ function classesStep() {
       text: "Layer 2 does not see the pixels. Each of its neurons multiplies the " +
         `${inputs} of layer 1 by its own weights and adds a bias. ${name}, neuron ` +
         `${label + 1} of layer 2, computes the score of ${classTitle(label)}: ` +
-        `${number(current().logits[label], 2)}.` +
+        `${number(currentResult().logits[label], 2)}.` +
         ($("show-connections").checked ? " Each line stands for a weight times an output." : ""),
       question: numberQuestion(`How many weights does ${name} have, without the bias?`, hidden, [
         [PIXELS, `${name} does not see the pixels. Its inputs are the neurons of layer 1.`],
@@ -182,12 +181,12 @@ function classesStep() {
 }
 
 function softmaxStep() {
-  const label = ranked(current().probabilities)[0];
+  const label = ranked(currentResult().probabilities)[0];
   return { id: "softmax", title: "Softmax: from scores to probabilities",
     targets: () => [$("softmax"), document.querySelector("#softmax .total")],
     enter: () => select(2, label),
     content: () => {
-      const { logits, probabilities } = current(), [first, second] = ranked(probabilities);
+      const { logits, probabilities } = currentResult(), [first, second] = ranked(probabilities);
       const same = "Each e^z is then multiplied by e, and so is their sum.";
       const ahead = logits[first] - logits[second];
       return {
@@ -200,11 +199,10 @@ function softmaxStep() {
           "change. Only the differences between the scores matter. The score of " +
           `${className(first)} is ${number(ahead, 2)} higher than that of ` +
           `${className(second)}, so ${className(first)} is e^${number(ahead, 2)} ≈ ` +
-          `${factor(Math.exp(ahead))} times as probable.`,
+          `${significant(Math.exp(ahead), 2)} times as probable.`,
       };
     } };
 }
-const factor = (value) => Number(value.toPrecision(2)).toLocaleString("en");
 
 function trainingStep() {
   let before;

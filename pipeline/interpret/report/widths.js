@@ -17,13 +17,6 @@ function buildWidths() {
     switches.set(width, { label, input, answer });
     $("widths").append(label);
   }
-  document.querySelector(".bar").ariaLabel = "Width of the weights, and search";
-  $("mistakes-text").textContent = "misclassified ones have a red frame. A dashed frame " +
-    "marks an answer that differs from that in floating point.";
-  $("histograms-text").textContent = "Each bar shows the number of parameters in one " +
-    "interval of values, or with one value, at the selected width.";
-  $("intervention").append(element("p", { class: "aside", id: "intervention-text" },
-    "In integers, the changed output is rounded and limited to 0 to 255."));
 }
 
 // The tour is about the network in floating point.
