@@ -7,6 +7,7 @@ and the data is linked.
 """
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -22,18 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import requests
-import torch
 from filelock import FileLock
-from threadpoolctl import threadpool_limits
-
-from pipeline import cli, datasets
-from pipeline.files import file_sha256
-from pipeline.model import Network, load_trained_model
-from pipeline.tracking import sources
-from pipeline.tracking.interface import sqlite_uri
-from pipeline.tracking.mlflow_internals import relocate_artifacts
-from pipeline.tracking.store import artifact_root, open_store
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "outputs" / "data"
@@ -42,10 +32,6 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read by SciPy when it is loaded
 for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(variable, None)  # progress bars are for terminals
-
-# One thread, as in the stages: more would compete for the cores.
-torch.set_num_threads(1)
-threadpool_limits(1)  # of NumPy, which is loaded before this file
 # Processes that tests start receive Ctrl-C, even where the tests ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -60,6 +46,26 @@ def write(event, arguments, end=os.open({path!r}, os.O_WRONLY | os.O_CREAT)):
 sys.addaudithook(write)
 """
 RUN_STAGE = "import runpy; runpy.run_module('pipeline.{stage}', run_name='__main__')"
+
+
+def pytest_collection():
+    """Prepare a process for tests; the controller of pytest-xdist does not call this.
+
+    For the same reason, this file does not import the package and large libraries.
+    """
+    # While jaxtyping imports the package, it hides the cached bytecode of all others.
+    for name in ("beartype", "matplotlib.figure", "mlflow.pytorch", "mlflow.server"):
+        importlib.import_module(name)
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    # One thread, as in the stages: more would compete for the cores.
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+
+
+def pytest_collection_finish():
+    gc.freeze()  # Python need not search the many objects of libraries again and again
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,8 @@ class Workspace:
 
     def call(self, stage, **keys):
         """Call a stage in this process with these keys; return what it prints."""
+        from pipeline import cli
+
         function = getattr(importlib.import_module(f"pipeline.{stage}"), stage)
         schema = getattr(cli, f"{stage.title()}Config")
         with self.captured() as text:
@@ -123,6 +131,8 @@ class Workspace:
 
     def hashes(self, *folders):
         """Return the sha256 of each file in these folders, by its path in outputs."""
+        from pipeline.files import file_sha256
+
         return {
             str(path.relative_to(self.outputs)): file_sha256(path)
             for folder in folders
@@ -132,6 +142,8 @@ class Workspace:
 
     def copy(self, outputs):
         """Copy the workspace to a folder that may exist; return the copy."""
+        from pipeline.tracking.store import open_store
+
         shutil.copytree(self.outputs, outputs, dirs_exist_ok=True)
         open_store(outputs)  # updates the addresses of the artifacts
         return Workspace(outputs)
@@ -140,6 +152,8 @@ class Workspace:
     def client(self):
         """A client of the workspace's MLflow store."""
         from mlflow import MlflowClient
+
+        from pipeline.tracking.interface import sqlite_uri
 
         return MlflowClient(sqlite_uri(self.outputs / "mlflow.db"))
 
@@ -198,6 +212,8 @@ class Server:
 
     def answers(self, path):
         """Return the HTTP status of the response; None if there is none."""
+        import requests
+
         with contextlib.suppress(requests.RequestException):
             return requests.get(self.url + path, timeout=30).status_code
 
@@ -237,20 +253,25 @@ def server(new_server):
 @pytest.fixture(scope="session")
 def mnist():
     """The real MNIST, which the project downloads if necessary."""
+    from pipeline import datasets
+
     return datasets.load("mnist", folder=DATA)
 
 
 @pytest.fixture(scope="session")
 def few(mnist):
     """The first 600 training and 300 test images, as a split."""
-    return datasets.Split(
-        mnist.train.pick(np.arange(600)), mnist.test.pick(np.arange(300))
-    )
+    from pipeline.datasets import Split
+
+    return Split(mnist.train.pick(np.arange(600)), mnist.test.pick(np.arange(300)))
 
 
 @pytest.fixture(scope="session")
 def new_network():
     """Return a function that makes an untrained network."""
+    import torch
+
+    from pipeline.model import Network
 
     def make(hidden, seed=1):
         return Network(hidden=hidden, generator=torch.Generator().manual_seed(seed))
@@ -283,6 +304,9 @@ def idx_folder(tmp_path, few, write_idx):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """Return a function that copies an empty store, because creating one is slow."""
+    from pipeline.tracking.mlflow_internals import relocate_artifacts
+    from pipeline.tracking.store import artifact_root, open_store
+
     made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
     made.client.search_experiments()  # MLflow creates the store
     open_store(made.outputs)  # adds the experiment
@@ -385,6 +409,8 @@ def open_page(chromium, tmp_path_factory):
 @pytest.fixture
 def small_package(tmp_path, monkeypatch):
     """A package of a few files, to which `tracking.sources` is applied."""
+    from pipeline.tracking import sources
+
     package = tmp_path / "code" / "pipeline"
     for path, text in {
         "__init__.py": "SIDE = 28",
@@ -446,6 +472,8 @@ def recorded(finished, client):
 @pytest.fixture(scope="session")
 def trained(finished):
     """The trained network of `finished`, with its detector."""
+    from pipeline.model import load_trained_model
+
     model = load_trained_model(finished.trained("model.safetensors"))
     with finished.captured():
         assert model.detector

