@@ -213,13 +213,12 @@ class SweepRecord:
 
     def fail_attempt(self, job: Job, error: str, traceback: str = "") -> None:
         """Record a failed attempt to train a job."""
-        self.run.fail_child(
-            name=job.name,
-            params={key: job.values[key] for key in HYPERPARAMETERS},
-            tags=self._tags(job),
-            error=error,
-            traceback=traceback,
-        )
+        settings = {key: job.values[key] for key in HYPERPARAMETERS}
+        with self.run.child(
+            name=job.name, params=settings, tags=self._tags(job), error=error
+        ) as child:
+            if traceback:
+                child.log_text("error.txt", traceback)
 
     def _tags(self, job: Job) -> dict[str, str]:
         tags = {"kind": "training", "sweep": self.folder.name, "setting": job.name}

@@ -3,7 +3,6 @@
 MLflow is imported inside these functions, because it takes a second.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -15,12 +14,10 @@ from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.terminal import status, wrap
 from pipeline.tracking import mirror, recording
-from pipeline.tracking.interface import RecordedRun, Tracker, database_path
+from pipeline.tracking.interface import PARENT_TAG, RecordedRun, Tracker, database_path
 from pipeline.tracking.quiet import quiet
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
-
     from pipeline.tracking.store import Store
 
 
@@ -61,7 +58,6 @@ def prepared_recording(
     if kind == "none" or "mlflow" in sys.modules:
         yield partial(open_tracker, kind, store, server=server, experiment=experiment)
         return
-    experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
     with closing(recording.RecordingProcess()) as process:
 
         def open_recording() -> Tracker:
@@ -88,17 +84,13 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         UserError: If the store does not have exactly one such run, or the run was
             deleted or has no network.
     """
-    run = find_run(open_existing_store(store), text)
-    from pipeline.tracking.store import recorded_run
-
-    recorded = recorded_run(run)
-    if not (recorded.folder / "train" / MODEL_FILE).exists():
-        reason = f"it is {recorded.status}"
-        if (recorded.folder / "sweep").exists():
+    run = open_existing_store(store).find(text)
+    if not (run.folder / "train" / MODEL_FILE).exists():
+        reason = f"it is {run.status}"
+        if (run.folder / "sweep").exists():
             reason = "it is a sweep; enter the id of one of its child runs"
-        name = recorded.tags["mlflow.runName"]
-        raise UserError(f"run {name} ({recorded.run_id}) has no network: {reason}")
-    return recorded
+        raise UserError(f"{_label(run)} has no network: {reason}")
+    return run
 
 
 def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun]]:
@@ -113,11 +105,8 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
             sweep or has no finished training run.
     """
     opened = open_existing_store(store)
-    run = find_run(opened, text)
-    from pipeline.tracking.store import PARENT_TAG, recorded_run
-
-    sweep = recorded_run(run)
-    label = f"run {sweep.tags['mlflow.runName']} ({sweep.run_id})"
+    sweep = opened.find(text)
+    label = _label(sweep)
     if parent := sweep.tags.get(PARENT_TAG):
         raise UserError(f"{label} is part of a sweep: enter the sweep's id, {parent}")
     if sweep.tags.get("kind") != "sweep":
@@ -134,30 +123,8 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
     return sweep, children
 
 
-def find_run(store: "Store", text: str) -> "Run":
-    """Return the run with this id, start of an id, or name.
-
-    Raises:
-        UserError: If the store does not have exactly one such run.
-    """
-    from pipeline.tracking.store import mlflow_command
-
-    runs = store.find(text)
-    database = database_path(store.folder)
-    if not runs:
-        raise UserError(
-            f"{database} has no run {text!r}: enter the id that "
-            "python -m pipeline.train printed, its first characters, or the run's name"
-        )
-    if len(runs) > 1:
-        ids = ", ".join(f"{run.info.run_id} ({run.info.run_name})" for run in runs[:5])
-        more = ", ..." if len(runs) > 5 else ""
-        raise UserError(f"{text!r} matches several runs: enter one of {ids}{more}")
-    run_id = runs[0].info.run_id
-    if runs[0].info.lifecycle_stage == "deleted":
-        command = mlflow_command(store.folder, f"runs restore --run-id {run_id}")
-        raise UserError(f"run {run_id} was deleted: restore it ({command})")
-    return runs[0]
+def _label(run: RecordedRun) -> str:
+    return f"run {run.tags['mlflow.runName']} ({run.run_id})"
 
 
 def sync_runs(*, store: Path, server: str, run: str | None) -> dict[str, str]:
@@ -181,7 +148,7 @@ def sync_runs(*, store: Path, server: str, run: str | None) -> dict[str, str]:
 
     with quiet():
         opened.mark_orphaned_runs_killed()
-        run_id = find_run(opened, run).info.run_id if run else None
+        run_id = opened.find(run).run_id if run else None
         addresses = copy_runs(opened, server, run_id)
     if run_id and run_id not in addresses:
         raise UserError(f"run {run_id} is still running, or its copy was deleted")

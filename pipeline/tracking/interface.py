@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LEASE_TAG = "claim"  # the tag with the lease of a run
+PARENT_TAG = "mlflow.parentRunId"
 IDENTITY_TAG = "identity"  # of a training run: a digest of what determines its result
 
 
@@ -64,9 +66,11 @@ class Run:
         `time` is in milliseconds since 1970; None is now. A value that is recorded
         twice with the same time is stored once.
         """
+        now = time_ns() // 1_000_000
+        self.log_history([(step, now if time is None else time, metrics)])
 
     def log_history(
-        self, history: Iterable[tuple[int, int, Mapping[str, float | int]]]
+        self, history: Sequence[tuple[int, int, Mapping[str, float | int]]]
     ) -> None:
         """Record the metrics of many epochs at once: step, time and metrics of each.
 
@@ -125,37 +129,25 @@ class Run:
         name: str,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
-        start: int,
-        end: int,
+        start: int | None = None,
+        end: int | None = None,
+        error: str = "",
     ) -> "Iterator[Run]":
         """Record a training of this sweep that has ended, as a child of this run.
 
-        The child becomes FINISHED when the block ends. If the block fails or this
-        process is killed inside it, `delete_unfinished_children` removes the child.
+        The child becomes FINISHED, or FAILED if there is an error, when the block ends.
+        If the block fails or this process is killed inside it,
+        `delete_unfinished_children` removes the child.
 
         Args:
             name: The name of the child.
             params: Its hyperparameters.
             tags: Its tags, in addition to the provenance of this process.
-            start: When the training started, in milliseconds since 1970.
+            start: When the training started, in milliseconds since 1970; None is now.
             end: When it ended.
+            error: Why it failed, for the tag `error`.
         """
         yield Run()
-
-    def fail_child(
-        self,
-        *,
-        name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        error: str,
-        traceback: str = "",
-    ) -> None:
-        """Record a training that failed, and why.
-
-        The tag `error` contains the reason; the artifact error.txt, the traceback of an
-        error in the program.
-        """
 
     def reopen_child(self, run_id: str) -> "Run":
         """Return a child to which more can be recorded; it stays finished."""

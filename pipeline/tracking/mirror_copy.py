@@ -20,10 +20,10 @@ from mlflow.exceptions import MlflowException
 from pipeline import files
 from pipeline.terminal import print_error, progress
 from pipeline.tracking import pages
+from pipeline.tracking.interface import PARENT_TAG
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import NOTE_TAG
 from pipeline.tracking.store import (
-    PARENT_TAG,
     Store,
     complete_experiment,
     path_from_uri,

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import time_ns
 from typing import Any
 
 from mlflow import entities
@@ -20,12 +19,11 @@ from PIL import Image
 
 from pipeline import SIDE, files
 from pipeline.tracking import pages, provenance
-from pipeline.tracking.interface import RecordedRun, Run
+from pipeline.tracking.interface import PARENT_TAG, RecordedRun, Run
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import (
     PARENT_LEASE,
-    PARENT_TAG,
     Store,
     path_from_uri,
     recorded_run,
@@ -73,14 +71,8 @@ class MlflowRun(Run):
         if diff:
             self.log_text("code.diff", diff)
 
-    def log_metrics(
-        self, metrics: Mapping[str, float | int], *, step: int, time: int | None = None
-    ) -> None:
-        now = time_ns() // 1_000_000
-        self.log_history([(step, now if time is None else time, metrics)])
-
     def log_history(
-        self, history: Iterable[tuple[int, int, Mapping[str, float | int]]]
+        self, history: Sequence[tuple[int, int, Mapping[str, float | int]]]
     ) -> None:
         points = [
             Metric(name, value, time, step)
@@ -194,50 +186,25 @@ class MlflowRun(Run):
         name: str,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
-        start: int,
-        end: int,
+        start: int | None = None,
+        end: int | None = None,
+        error: str = "",
     ) -> "Iterator[MlflowRun]":
-        child = self._create_child(name, params, tags, start)
+        tags = {**tags, PARENT_TAG: self.id}
+        if error:
+            tags["error"] = error[:MAX_ERROR]
+        tags = provenance.run_tags(tags, PARENT_LEASE)
+        run = self._store.create_run(name, tags, start)
+        batch = Batch({key: str(value) for key, value in params.items()})
+        child = MlflowRun(self._store, run, batch)
         yield child
-        child._finish("FINISHED", end)
-
-    def fail_child(
-        self,
-        *,
-        name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        error: str,
-        traceback: str = "",
-    ) -> None:
-        tags = {**tags, "error": error[:MAX_ERROR]}
-        child = self._create_child(name, params, tags)
-        if traceback:
-            child.log_text("error.txt", traceback)
-        child._finish("FAILED")
+        child._batch = None
+        logged = [Param(*param) for param in batch.params.items()]
+        self._client.log_batch(child.id, batch.metrics, logged, batch.tags)
+        self._client.set_terminated(child.id, "FAILED" if error else "FINISHED", end)
 
     def reopen_child(self, run_id: str) -> "MlflowRun":
         return MlflowRun(self._store, self._client.get_run(run_id))
-
-    def _create_child(
-        self,
-        name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        start: int | None = None,
-    ) -> "MlflowRun":
-        tags = provenance.run_tags({**tags, PARENT_TAG: self.id}, PARENT_LEASE)
-        run = self._store.create_run(name, tags, start)
-        batch = Batch({key: str(value) for key, value in params.items()})
-        return MlflowRun(self._store, run, batch)
-
-    def _finish(self, status: str, end: int | None = None) -> None:
-        """Record the batch of a child, and close it."""
-        batch, self._batch = self._batch, None
-        assert batch
-        params = [Param(*param) for param in batch.params.items()]
-        self._client.log_batch(self.id, batch.metrics, params, batch.tags)
-        self._client.set_terminated(self.id, status, end)
 
     def delete_unfinished_children(self, tags: Mapping[str, str]) -> None:
         for child in self.children():

@@ -101,10 +101,9 @@ class MlflowTracker(Tracker):
         return MlflowRun(self.store, runs[0])
 
     def finished_trainings(self, prefix: str) -> dict[str, RecordedRun]:
-        with self.store.translate_errors("read"):
-            runs = reversed(self.store.tagged(IDENTITY_TAG, prefix))
-            finished = [run for run in runs if run.status == "FINISHED"]
-            return {run.tags[IDENTITY_TAG]: run for run in finished}
+        runs = reversed(self.store.tagged(IDENTITY_TAG, prefix))
+        finished = [run for run in runs if run.status == "FINISHED"]
+        return {run.tags[IDENTITY_TAG]: run for run in finished}
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> Run:
         """Return the newest run with these weights, or `run_id` if it has them."""

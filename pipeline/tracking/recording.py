@@ -14,16 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from pipeline.paths import search_path
 from pipeline.process import RESUME
 from pipeline.terminal import print_error
 from pipeline.tracking import mirror, provenance
 from pipeline.tracking.interface import Run, Tracker, closed_with_status
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 
 SERVER = "pipeline.tracking.recording_process"
 KILLED = "the process that records the run was killed"
@@ -136,21 +133,12 @@ class RecordingTracker(Tracker):
             yield RecordingRun(self.process, opened)
 
 
-def _in_process(
-    method: Callable[Concatenate[Run, Arguments], Result],
-) -> Callable[Concatenate["RecordingRun", Arguments], Result]:
+def _in_process(method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a method that calls the same method in the recording process."""
 
-    def call(
-        self: "RecordingRun",
-        /,
-        *arguments: Arguments.args,
-        **options: Arguments.kwargs,
-    ) -> Result:
-        self.opened.result()
-        sent = [[*each] if isinstance(each, Iterator) else each for each in arguments]
-        result: Result = self.process.call("record", method.__name__, *sent, **options)
-        return result
+    def call(run: "RecordingRun", *arguments: object, **options: object) -> object:
+        run.opened.result()
+        return run.process.call("record", method.__name__, *arguments, **options)
 
     return call
 
@@ -182,7 +170,6 @@ class RecordingRun(Run):
         if not self.opened.done():
             self.process.kill()
 
-    log_metrics = _in_process(Run.log_metrics)
     log_history = _in_process(Run.log_history)
     log_image = _in_process(Run.log_image)
     log_text = _in_process(Run.log_text)

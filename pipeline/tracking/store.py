@@ -24,6 +24,7 @@ from pipeline import UserError, files
 from pipeline.tracking import mlflow_internals, pages
 from pipeline.tracking.interface import (
     LEASE_TAG,
+    PARENT_TAG,
     RecordedRun,
     database_path,
     lease_lock,
@@ -34,7 +35,6 @@ from pipeline.tracking.quiet import quiet
 DEFAULT_EXPERIMENT = "digits"
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
-PARENT_TAG = "mlflow.parentRunId"
 NO_LEASE = "nobody"  # the lease of a run that is closed as soon as it is created
 PARENT_LEASE = "parent"  # of a child that the process of its parent records
 
@@ -47,34 +47,43 @@ class Store:
     client: MlflowClient
     experiment_id: str  # of new runs
 
-    def search(self, condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-        """Return the runs of all experiments that meet a condition, newest first.
+    def search(
+        self,
+        condition: str,
+        view: int = ViewType.ACTIVE_ONLY,
+        *,
+        limit: int = 50_000,  # the most that MLflow accepts
+    ) -> list[Run]:
+        """Return at most `limit` runs that meet a condition, newest first.
+
+        The runs of all experiments are searched.
 
         Raises:
             OSError: If the database cannot be read.
         """
         with self.translate_errors("read"):
             ids = [each.experiment_id for each in self.client.search_experiments()]
-            return [*self.client.search_runs(ids, condition, view, max_results=50_000)]
+            return [*self.client.search_runs(ids, condition, view, max_results=limit)]
 
     def tagged(self, key: str, prefix: str) -> list[RecordedRun]:
         """Return all runs whose tag `key` begins with `prefix`, newest first.
 
         Raises:
-            sqlite3.Error: If the database cannot be read.
+            OSError: If the database cannot be read.
         """
-        rows = mlflow_internals.tagged_runs(database_path(self.folder), key, prefix)
+        database = database_path(self.folder)
+        with self.translate_errors("read"):
+            rows = mlflow_internals.tagged_runs(database, key, prefix)
         return [
             RecordedRun(run_id, status, tags, metrics, path_from_uri(uri))
             for run_id, status, uri, tags, metrics in rows
         ]
 
-    def find(self, text: str) -> list[Run]:
-        """Return the run with this id, or all runs with this name or id prefix.
-
-        Deleted runs are returned only if there are no others.
+    def find(self, text: str) -> RecordedRun:
+        """Return the run with this id, start of an id, or name.
 
         Raises:
+            UserError: If there is not exactly one such run, or it was deleted.
             OSError: If the database cannot be read.
         """
         mark, conditions = "'" if '"' in text else '"', []
@@ -84,7 +93,25 @@ class Store:
             conditions.append(f"attributes.run_id LIKE '{text}%'")
         runs = [run for each in conditions for run in self.search(each, ViewType.ALL)]
         runs = list({run.info.run_id: run for run in runs}.values())
-        return [run for run in runs if run.info.lifecycle_stage == "active"] or runs
+        runs = [run for run in runs if run.info.lifecycle_stage == "active"] or runs
+        if not runs:
+            raise UserError(
+                f"{database_path(self.folder)} has no run {text!r}: enter the id that "
+                "python -m pipeline.train printed, its first characters, or the run's "
+                "name"
+            )
+        if len(runs) > 1:
+            ids = ", ".join(f"{r.info.run_id} ({r.info.run_name})" for r in runs[:5])
+            more = ", ..." if len(runs) > 5 else ""
+            raise UserError(f"{text!r} matches several runs: enter one of {ids}{more}")
+        (run,) = runs
+        if run.info.lifecycle_stage == "deleted":
+            restore = f"runs restore --run-id {run.info.run_id}"
+            command = _mlflow_command(self.folder, restore)
+            raise UserError(
+                f"run {run.info.run_id} was deleted: restore it ({command})"
+            )
+        return recorded_run(run)
 
     def displayed_experiment(self) -> Experiment:
         """Return that of MLFLOW_EXPERIMENT_NAME or, by default, of the newest run.
@@ -92,14 +119,12 @@ class Store:
         Raises:
             OSError: If the database cannot be read.
         """
-        newest = ["attributes.start_time DESC"]
+        experiment_id = self.experiment_id
+        if not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+            for newest in self.search("", limit=1):
+                experiment_id = newest.info.experiment_id
         with self.translate_errors("read"):
-            ids = [each.experiment_id for each in self.client.search_experiments()]
-            if os.environ.get("MLFLOW_EXPERIMENT_NAME"):
-                ids = [self.experiment_id]
-            runs = self.client.search_runs(ids, order_by=newest, max_results=1)
-            newest_id = runs[0].info.experiment_id if runs else self.experiment_id
-            return self.client.get_experiment(newest_id)
+            return self.client.get_experiment(experiment_id)
 
     def create_run(
         self, name: str, tags: dict[str, str], start: int | None = None
@@ -166,7 +191,7 @@ def open_store(folder: Path, experiment_name: str | None = None) -> Store:
         client = MlflowClient(uri)
         experiment = client.get_experiment_by_name(name)
         experiment = experiment or _create_experiment(client, name, folder)
-        if experiment.lifecycle_stage == "active" and _missing_tags(experiment):
+        if _missing_tags(experiment):
             with write_lock(folder):
                 complete_experiment(client, experiment)
         experiments = client.search_experiments(ViewType.ALL)
@@ -175,7 +200,7 @@ def open_store(folder: Path, experiment_name: str | None = None) -> Store:
         raise UserError(f"{database} cannot be opened: {reason}") from error
     if experiment.lifecycle_stage != "active":
         restore = f"experiments restore --experiment-id {experiment.experiment_id}"
-        command = mlflow_command(folder, restore)
+        command = _mlflow_command(folder, restore)
         raise UserError(
             f"the experiment {name!r} of {database} was deleted: restore it ({command})"
             ", or move the file away to start with a new store"
@@ -194,12 +219,6 @@ def write_lock(folder: Path) -> AbstractContextManager[None]:
     """Hold the lock for operations that MLflow itself does not make safe."""
     waiting = f"waiting for another process that writes to {database_path(folder)}"
     return files.lock(folder / ".mlflow.db.lock", waiting=waiting)
-
-
-def mlflow_command(folder: Path, arguments: str) -> str:
-    """Return a command of MLflow for the store in a folder, to be used in a shell."""
-    uri = shlex.quote(sqlite_uri(database_path(folder)))
-    return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"
 
 
 def artifact_root(folder: Path) -> str:
@@ -223,9 +242,14 @@ def recorded_run(run: Run) -> RecordedRun:
 
 def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
     """Add the note and the saved view to an experiment if they are missing."""
-    if experiment.lifecycle_stage == "active":
-        for key, value in _missing_tags(experiment).items():
-            client.set_experiment_tag(experiment.experiment_id, key, value)
+    for key, value in _missing_tags(experiment).items():
+        client.set_experiment_tag(experiment.experiment_id, key, value)
+
+
+def _mlflow_command(folder: Path, arguments: str) -> str:
+    """Return a command of MLflow for the store in a folder, to be used in a shell."""
+    uri = shlex.quote(sqlite_uri(database_path(folder)))
+    return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"
 
 
 def _create(database: Path) -> None:
@@ -253,7 +277,9 @@ def _create_experiment(client: MlflowClient, name: str, folder: Path) -> Experim
 
 
 def _missing_tags(experiment: Experiment) -> dict[str, str]:
-    """Return the tags for its pages that an experiment lacks."""
+    """Return the tags for its pages that an experiment lacks; none if it is deleted."""
+    if experiment.lifecycle_stage != "active":
+        return {}
     tags = pages.experiment_tags(experiment.experiment_id)
     return {key: tags[key] for key in tags.keys() - experiment.tags.keys()}
 

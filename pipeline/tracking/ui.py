@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.tracking.backend import find_run, open_existing_store
+from pipeline.tracking.backend import open_existing_store
 from pipeline.tracking.interface import database_path, sqlite_uri
 from pipeline.tracking.quiet import quiet
 
@@ -40,7 +40,7 @@ def serve_ui(folder: Path, *, run: str | None) -> Iterator[str]:
         experiment = store.displayed_experiment()
         page = pages.list_page(experiment.experiment_id, experiment.tags)
     else:
-        info = find_run(store, run).info
+        info = store.client.get_run(store.find(run).run_id).info
         page = pages.run_page(info.experiment_id, info.run_id)
     with quiet(), _listen(PORT) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"

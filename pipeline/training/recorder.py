@@ -116,14 +116,16 @@ def log_inputs(run: Run, data: Path, settings: str, *, plots: bool) -> None:
 def log_epochs(run: Run, states: Sequence[EpochState]) -> None:
     """Log the metrics of epochs; epoch 0, before the training, has none."""
     run.log_history(
-        (
-            state.epoch.number,
-            state.time,
-            {name: state.epoch.metrics[name] for name in METRICS}
-            | {"train/seconds": state.epoch.seconds},
-        )
-        for state in states
-        if state.epoch.number
+        [
+            (
+                state.epoch.number,
+                state.time,
+                {name: state.epoch.metrics[name] for name in METRICS}
+                | {"train/seconds": state.epoch.seconds},
+            )
+            for state in states
+            if state.epoch.number
+        ]
     )
 
 
@@ -140,8 +142,10 @@ def log_weights(run: Run, state: EpochState, epochs: int) -> None:
 def log_statistics(run: Run, states: Sequence[EpochState]) -> None:
     """Log the statistics of each tensor after each epoch."""
     run.log_history(
-        (state.epoch.number, state.time, tensor_statistics(state.tensors))
-        for state in states
+        [
+            (state.epoch.number, state.time, tensor_statistics(state.tensors))
+            for state in states
+        ]
     )
 
 

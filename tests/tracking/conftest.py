@@ -61,7 +61,8 @@ def record_sweep(start_run):
             }
             with sweep.child(name="a", start=1000, end=2000, **setting) as child:
                 child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
-            sweep.fail_child(name="b", params={}, tags={}, error="hidden < 1")
+            with sweep.child(name="b", params={}, tags={}, error="hidden < 1"):
+                pass
             charts = sweep.compare_children(["hidden", "seed"])
             sweep.describe(f"[All training runs]({charts})")
             raise ValueError("1 of 2 training runs failed")

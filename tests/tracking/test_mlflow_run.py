@@ -45,8 +45,9 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
         with sweep.child(name="hidden=5", tags=tags, **setting) as child:
             assert client.get_run(child.id).info.status == "RUNNING"
             child.log_history(history * 300)  # more than MLflow accepts at once
-        reason = {"error": "no memory", "traceback": "line 1"}
-        sweep.fail_child(name="hidden=6", params={}, tags=tags, **reason)
+        failed = {"name": "hidden=6", "params": {}, "error": "no memory"}
+        with sweep.child(tags=tags, **failed) as incomplete:
+            incomplete.log_text("error.txt", "line 1")
         with sweep.child(name="hidden=7", tags=tags, **setting) as incomplete:
             raise KeyboardInterrupt
     assert client.get_run(incomplete.id).info.status == "KILLED"
