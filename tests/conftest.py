@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from filelock import FileLock
 
@@ -66,6 +67,13 @@ def pytest_collection():
 
 def pytest_collection_finish():
     gc.freeze()  # Python need not search the many objects of libraries again and again
+
+
+def command_line(process):
+    """Return the command of a process; "" if it has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 @dataclass(frozen=True)
@@ -228,6 +236,48 @@ def no_tracking_uri():
     """Unset what mlflow.set_tracking_uri set, because the stages would read it."""
     yield
     os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+
+@pytest.fixture
+def start_workers():
+    """Return a function that starts a stage with two workers, and suspends the first.
+
+    So one task cannot end: however slow the machine is, the stage still runs when a
+    test stops it. The function returns the process of the stage and its workers.
+    """
+    processes = []
+
+    def start(workspace, stage, *arguments):
+        options, workers = ["workers=2", *arguments], []
+        started = workspace.start(stage, *options, PYTHONUNBUFFERED="1")
+        processes.append(driver := psutil.Process(started.pid))
+        while len(workers) < 2:
+            assert started.poll() is None, started.communicate()
+            workers = [w for w in driver.children() if "spawn_main" in command_line(w)]
+        workers[0].suspend()
+        processes.extend(workers)
+        return started, workers
+
+    yield start
+    for process in processes:  # if the test failed
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def wait_for_end():
+    """Return a function that waits until processes have ended.
+
+    A zombie has ended: process 1 of a container may never remove it.
+    """
+
+    def wait(processes):
+        limit = time.monotonic() + 60  # 2 s on an idle machine
+        while any(map(command_line, processes)):  # a zombie has none
+            assert time.monotonic() < limit, processes
+            time.sleep(0.05)
+
+    return wait
 
 
 @pytest.fixture(scope="session")

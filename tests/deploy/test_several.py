@@ -1,16 +1,13 @@
 """Exports of several widths and of the networks of a sweep, in real processes."""
 
-import contextlib
 import csv
 import json
-import os
 import pickle
 import re
 import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipeline import UserError, tracking
@@ -180,50 +177,29 @@ def test_no_tensor_is_sent_to_a_worker_or_back(trained_on_few, small_dataset):
     assert b"torch" not in pickle.dumps(arguments) + pickle.dumps(exported)
 
 
-def start(sweep, parent):
-    """Start an export with 16 results; return it when the first is printed."""
-    options = [f"sweep={parent}", "bits=all", "workers=2", "tracking=none"]
-    process = sweep.start("export", *options, PYTHONUNBUFFERED="1")
-    assert any("(1 of 16)" in line for line in process.stdout)
-    return process
-
-
-def workers_of(pid):
-    """Return the ids of the workers of a process."""
-    ids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    commands = {int(p): Path("/proc", p, "cmdline").read_bytes() for p in ids}
-    return [pid for pid, command in commands.items() if b"spawn_main" in command]
-
-
-def is_alive(process):
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
 @pytest.mark.fault
-def test_ctrl_c_stops_an_export_and_keeps_the_last_one(sweep, parent, exported):
-    before = sweep.hashes("export")
-    process = start(sweep, parent)
-    workers = [psutil.Process(pid) for pid in workers_of(process.pid)]
+def test_a_killed_worker_is_replaced_and_ctrl_c_keeps_the_last_export(
+    project, new_network, start_workers, wait_for_end, tmp_path
+):
+    save_model(tmp_path / MODEL_FILE, new_network(5), {})
+    model = [f"model={tmp_path / MODEL_FILE}", "finetune=0", "tracking=none"]
+    process, workers = start_workers(project, "export", "bits=all", *model)
+    first = next(line for line in process.stdout if "(1 of 4)" in line)
+    workers[0].kill()
+    printed, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert "trying again" in " ".join((first + printed).split())
+    before = project.hashes("export")
+    assert {f"export/{bits}bit/digits.c" for bits in (8, 4, 2, 1)} < before.keys()
+
+    process, workers = start_workers(project, "export", "bits=all", *model)
+    assert any("(1 of 4)" in line for line in process.stdout)
     began = time.monotonic()
+    workers[0].resume()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert time.monotonic() - began < 30  # 0.3 s on an idle machine
     assert process.returncode == 130 and errors.startswith("stopped after ")
-    assert len(workers) == 2
-    while any(is_alive(worker) for worker in workers):
-        assert time.monotonic() - began < 30
-    assert sweep.hashes("export") == before
-    assert not [*sweep.outputs.glob(".export.????????")]
-
-
-@pytest.mark.fault
-def test_an_export_whose_worker_is_killed_is_tried_again(sweep, parent, tmp_path):
-    copy = sweep.copy(tmp_path / "outputs")
-    process = start(copy, parent)
-    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
-    printed, _ = process.communicate(timeout=300)
-    assert process.returncode == 0
-    printed = " ".join(printed.split())
-    assert "trying again" in printed and "(16 of 16)" in printed
+    wait_for_end(workers)
+    assert project.hashes("export") == before
+    assert not [*project.outputs.glob(".export.????????")]

@@ -1,73 +1,64 @@
-"""Sweeps, as processes, that are interrupted or killed and then run again."""
+"""A sweep, as a process, that is interrupted or killed and then run again."""
 
-import os
 import re
 import signal
-import time
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.fault
 
-LONG = ["train", "-m", "dataset=digits", "seed=1,2,3,4,5,6", "epochs=9", "workers=2"]
+SWEEP = ["train", "-m", "dataset=digits", "seed=1,2,3,4,5,6,7,8,9", "epochs=9"]
+STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
+KILLED = "its worker was killed; is there enough memory?"
 
 
-def workers_of(pid):
-    """Return the ids of the workers of a sweep."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    commands = {p: Path("/proc", p, "cmdline").read_bytes() for p in children}
-    return [int(p) for p, command in commands.items() if b"spawn_main" in command]
-
-
-def check_finished(sweep, children):
-    """Check that each seed has one child, whose training is complete."""
-    assert sorted(child.data.params["seed"] for child in children) == [*"123456"]
-    assert {child.info.status for child in children} == {"FINISHED"}
-    assert {len(sweep.workspace.losses(child)) for child in children} == {9}
-
-
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_sweep_trains_only_the_missing_settings(project, sweep, stop):
-    process = project.start(*LONG, PYTHONUNBUFFERED="1")
-    assert any("(2 of 6)" in line for line in process.stdout)
-    workers = workers_of(process.pid)
-    assert len(workers) == 2
-    process.send_signal(stop)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode in (130, 143, -9)
-    limit = time.monotonic() + 30  # 2 s on an idle machine
-    while any(Path("/proc", str(pid)).exists() for pid in workers):
-        assert time.monotonic() < limit
-        time.sleep(0.1)
-    (before,), children = sweep.runs()
-    finished = {run.info.run_id for run in children if run.info.status == "FINISHED"}
-    assert len(finished) >= 2
-    if stop != signal.SIGKILL:
-        assert before.info.status == "KILLED"
-    if stop == signal.SIGINT:
-        assert re.search(r"^stopped after [2-5] of 6 ", errors, re.M)
-
-    again = project.run(*LONG).stdout
-    assert again.count("val/accuracy") == 6 - len(finished)
+def runs_of(sweep):
+    """Return the parent, and the children by status."""
     (parent,), children = sweep.runs()
-    assert parent.info.run_id == before.info.run_id
-    assert parent.info.status == "FINISHED"
-    check_finished(sweep, children)
-    assert finished <= {child.info.run_id for child in children}
-    assert "\n6," in (sweep.folder / "sweep.csv").read_text()
+    statuses = ("FINISHED", "FAILED", "KILLED", "RUNNING")
+    return parent, {s: [c for c in children if c.info.status == s] for s in statuses}
 
 
-def test_killed_workers_are_replaced_and_their_attempts_stay_visible(project, sweep):
-    process = project.start(*LONG, PYTHONUNBUFFERED="1")
-    assert any("(1 of 6)" in line for line in process.stdout)
-    for pid in workers_of(process.pid):
-        os.kill(pid, signal.SIGKILL)
-    printed, _ = process.communicate(timeout=300)
-    assert process.returncode == 0 and "trying again" in printed
-    (parent,), children = sweep.runs()
+def ids(runs):
+    return {run.info.run_id for run in runs}
+
+
+def test_a_sweep_that_is_interrupted_or_killed_trains_only_the_missing_settings(
+    project, sweep, start_workers, wait_for_end
+):
+    finished, parents = set(), set()
+    for stop, status in STATUSES.items():
+        process, workers = start_workers(project, *SWEEP)
+        assert any("val/accuracy" in line for line in process.stdout)
+        workers[0].resume()
+        process.send_signal(stop)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == status, errors
+        wait_for_end(workers)
+        before, (parent, children) = finished, runs_of(sweep)
+        parents.add(parent.info.run_id)
+        finished = ids(children["FINISHED"])
+        assert before < finished and not children["FAILED"]
+        if stop != signal.SIGKILL:
+            assert parent.info.status == "KILLED"
+        if stop == signal.SIGINT:
+            assert re.search(r"^stopped after [1-8] of 9 ", errors, re.M)
+
+    # Killed workers are replaced, and their attempts stay visible.
+    process, workers = start_workers(project, *SWEEP)
+    first = next(line for line in process.stdout if "val/accuracy" in line)
+    for worker in workers:
+        worker.kill()
+    printed, errors = process.communicate(timeout=300)
+    assert process.returncode == 0 and "trying again" in printed, errors
+    assert (first + printed).count("val/accuracy") == 9 - len(finished)
+    parent, children = runs_of(sweep)
     assert parent.info.status == "FINISHED"
-    reason = "its worker was killed; is there enough memory?"
-    failed = [run for run in children if run.info.status == "FAILED"]
-    assert failed and {run.data.tags["error"] for run in failed} == {reason}
-    check_finished(sweep, [run for run in children if run not in failed])
+    assert parents == {parent.info.run_id}
+    seeds = [child.data.params["seed"] for child in children["FINISHED"]]
+    assert sorted(seeds) == [*"123456789"]
+    assert {len(sweep.workspace.losses(run)) for run in children["FINISHED"]} == {9}
+    assert finished < ids(children["FINISHED"])
+    assert {run.data.tags["error"] for run in children["FAILED"]} == {KILLED}
+    assert not children["KILLED"] and not children["RUNNING"]
+    assert "\n9," in (sweep.folder / "sweep.csv").read_text()
