@@ -10,9 +10,25 @@ import pytest
 
 pytestmark = pytest.mark.fault
 
-TRAIN = ["train", "dataset=digits", "epochs=3"]
-
 UNUSUAL = "Übung mit # Größe? & 100% " + "x" * 170  # with spaces, 200 bytes long
+# Code that runs a training run in the process of a later stage, which saves imports.
+TRAIN = """
+import runpy, sys
+sys.argv = ["train", "dataset=digits", "epochs=25"]
+runpy.run_module("pipeline.train", run_name="__main__")
+sys.argv = [""]
+"""
+# Code that kills its process after epoch 5 of this training run.
+KILL = """
+import os, signal, sys
+def write(text, write=sys.stdout.write):
+    write(text)
+    if text.startswith("    5 "):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.stdout.write = write
+from pipeline.train import train
+train(dataset="digits", epochs=25)
+"""
 
 
 def test_outputs_in_a_folder_with_an_unusual_name(empty_project, tmp_path):
@@ -21,7 +37,8 @@ def test_outputs_in_a_folder_with_an_unusual_name(empty_project, tmp_path):
     project.call("train", dataset="digits", epochs=3)
     for stage in ("evaluate", "inspect", "predict"):
         project.call(stage)
-    project.run("train", "-m", "seed=1,2", "dataset=digits", "epochs=1")
+    sweep = ["-m", "seed=1,2", "dataset=digits", "epochs=1"]
+    project.run("train", *sweep, "workers=1")
     again = project.call("train", reproduce=project.run_id())
     assert "reproduced byte for byte" in again
     assert len(project.runs()) == 5
@@ -38,10 +55,11 @@ def test_stages_run_without_git_and_a_home_and_from_another_folder(
     empty.mkdir()
     # Not even root can create a home there.
     places = {"PYTHONPATH": str(root), "PATH": "/nowhere", "HOME": "/dev/null/home"}
-    for command in (TRAIN, ["evaluate"]):
-        project.run(*command, cwd=empty, USER="", LOGNAME="", **places)
+    project.run("evaluate", before=TRAIN, cwd=empty, USER="", LOGNAME="", **places)
     assert not list(empty.iterdir())
-    assert [run.data.tags["git.commit"] for run in project.runs()] == ["none"]
+    (run,) = project.runs()
+    assert run.data.tags["git.commit"] == "none"
+    assert "evaluate/digits/accuracy" in run.data.metrics
 
 
 def test_the_commit_is_recorded_in_a_shallow_clone_with_a_detached_head(
@@ -55,7 +73,8 @@ def test_the_commit_is_recorded_in_a_shallow_clone_with_a_detached_head(
     subprocess.run([*git, "checkout", "--quiet", "--detach"], check=True)
     head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
     shallow = replace(project, outputs=clone / "outputs")
-    shallow.run(*TRAIN, cwd=clone, PYTHONPATH=str(clone))
+    train = ["train", "dataset=digits", "epochs=1"]
+    shallow.run(*train, cwd=clone, PYTHONPATH=str(clone))
     assert [run.data.tags["git.commit"] for run in shallow.runs()] == [head]
 
 
@@ -63,17 +82,10 @@ def test_a_clock_that_is_set_back_loses_nothing(digits, assert_complete):
     library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
     if not os.path.exists(library):
         pytest.skip("needs Debian's package faketime")
+    digits.run("train", before=KILL, status=-9)
     past = {"LD_PRELOAD": library, "FAKETIME": "-400d"}
-    command = ["train", "dataset=digits", "epochs=120"]  # long enough to be killed
-    process = digits.start(*command, PYTHONUNBUFFERED="1")
-    for line in process.stdout:
-        if line.startswith("    5 "):
-            break
-    process.kill()
-    process.communicate()
-    again = digits.run(*command, **past)
-    assert re.search("after epoch [0-9]+ of 120", again.stdout)
-    digits.run("evaluate", **past)
-    (run,) = [run for run in digits.runs() if "epochs=120" in run.info.run_name]
-    assert run.info.status == "FINISHED" and len(digits.losses(run)) == 120
+    again = digits.run("evaluate", before=TRAIN, **past)
+    assert re.search("after epoch [0-9]+ of 25", again.stdout)
+    (run,) = [run for run in digits.runs() if "epochs=25" in run.info.run_name]
+    assert run.info.status == "FINISHED" and len(digits.losses(run)) == 25
     assert_complete(digits)
