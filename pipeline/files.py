@@ -34,14 +34,12 @@ def lock(path: Path, *, waiting: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
-        file_lock.acquire(timeout=0.2)
+        held = file_lock.acquire(timeout=0.2)
     except Timeout:
         print(waiting, file=sys.stderr)
-        file_lock.acquire()
-    try:
+        held = file_lock.acquire()
+    with held:
         yield
-    finally:
-        file_lock.release()
 
 
 def hold(path: Path) -> FileLock:

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline import ConfigError
 from pipeline.cli.config import defaults, experiments, read_experiment, validate
 from pipeline.cli.schema import HYPERPARAMETERS, Schema
-from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, can_vary, parse_value
+from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, parse_value
 
 Values = Mapping[str, Any]  # by key
 Texts = dict[str, str]  # values as typed
@@ -131,7 +131,7 @@ def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, list[str]]:
             reason = next(REFUSED[words] for words in REFUSED if re.match(words, name))
             problems.append(f"{name} cannot be set: {reason}")
         elif name in pairs:
-            several = name in ("sets", "images") or can_vary(name, schema)
+            several = name in ("sets", "images") or name in schema.varied
             remedy = f"write {name}=a,b" if several else "give it once"
             problems.append(f"{name} is given more than once: {remedy}")
         elif option in schema.model_fields and not (equals and option == name):

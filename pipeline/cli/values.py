@@ -30,11 +30,6 @@ class Interval:
     log: bool  # whether the logarithm is distributed uniformly
 
 
-def can_vary(key: str, schema: Schema) -> bool:
-    """Return whether a sweep can vary a key of the stage."""
-    return key in schema.varied
-
-
 def parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:
     """Parse the value of a key; return `SweepValues` or an `Interval` of several.
 
@@ -45,7 +40,7 @@ def parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:
         raise ConfigError(explain_unknown_key(key, schema))
     if text == "null" and defaults()[key] is None:
         return None
-    annotation, varies = schema.model_fields[key].annotation, can_vary(key, schema)
+    annotation, varies = schema.model_fields[key].annotation, key in schema.varied
     if contains(annotation, list):
         return _parse_list(key, text)
     if varies and annotation not in (int, float) and INTERVAL.match(text):

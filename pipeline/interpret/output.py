@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,7 @@ def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
 def summary(analysis: ModelAnalysis) -> dict[str, Any]:
     """Return everything except the tables of pixels and pairs, ready for JSON."""
     probe = analysis.probe
-    lines = {
-        progress: {"m": line.m, "c": line.c}
-        | {"rmse": line.rmse, "explained": line.explained}
-        for progress, line in probe.lines.items()
-    }
+    lines = {progress: asdict(line) for progress, line in probe.lines.items()}
     return {
         **analysis.counts,
         "dataset": analysis.dataset.name,
@@ -145,7 +142,7 @@ def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
 
 
 def _legend(scale: float, *, grey: str) -> Image.Image:
-    return colour_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", size=13, frozen=grey)
+    return colour_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", frozen=grey)
 
 
 def write_terms(
@@ -167,7 +164,7 @@ def write_terms(
             images,
             title="The weights of a neuron, the pixels, and their products",
             side=8 * SIDE,
-            legend=colour_scale("negative", "positive", size=13, frozen=grey),
+            legend=colour_scale("negative", "positive", frozen=grey),
         ).save(folder / "terms.png")
 
 

@@ -46,7 +46,9 @@ def diverging_colours(
     return colours
 
 
-def colour_scale(low: str, high: str, *, size: int, frozen: str = "") -> Image.Image:
+def colour_scale(
+    low: str, high: str, *, size: int = 13, frozen: str = ""
+) -> Image.Image:
     """Draw the legend of `diverging_colours`: a bar from red to blue.
 
     Args:

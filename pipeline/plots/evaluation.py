@@ -67,11 +67,10 @@ def _confusion_matrix(
     Otherwise 30 mistakes would hardly be visible beside a thousand correct predictions.
     """
     diagonal = np.eye(len(counts), dtype=bool)
-    mistakes = np.where(diagonal, 0, counts)
-    maximum = max(int(mistakes.max()), 1)
-    axes.imshow(mistakes, cmap=colour_map(PAPER, NEGATIVE), vmin=0, vmax=maximum)
-    grey = np.where(diagonal, 0.3, np.nan)
-    axes.imshow(grey, cmap=colour_map(PAPER, FROZEN), vmin=0, vmax=1)
+    mistakes = np.where(diagonal, np.nan, counts)
+    maximum = float(counts.max(where=~diagonal, initial=1))
+    colours = colour_map(PAPER, NEGATIVE).with_extremes(bad=(FROZEN, 0.3))
+    axes.imshow(mistakes, cmap=colours, vmin=0, vmax=maximum)
     texts = [[f"{count:,}" if count else "" for count in row] for row in counts]
     dark = mistakes > 0.6 * maximum
     label_cells(axes, texts, rows=label_names, columns=answer_names, dark=dark)

@@ -4,7 +4,6 @@ Images of single neurons are rows of `rows.image_rows`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -73,11 +72,10 @@ def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     figure = new_figure(640, 600)
     axes = figure.subplots()
     grid = fractions.reshape(SIDE, SIDE)
-    heatmap = axes.imshow(grid, cmap=colour_map(PAPER, POSITIVE), vmin=0)
     unused = grid == 0
+    colours = colour_map(PAPER, POSITIVE).with_extremes(bad=FROZEN)
+    heatmap = axes.imshow(np.where(unused, np.nan, grid), cmap=colours, vmin=0)
     if unused.any():
-        grey = np.where(unused, 1.0, np.nan)
-        axes.imshow(grey, cmap=colour_map(PAPER, FROZEN), vmin=0, vmax=1)
         label = f"always 0: {unused.sum()} of 784 pixels, whose weights never change"
         patch = Patch(facecolor=FROZEN, label=label)
         figure.legend(handles=[patch], loc="outside lower center", frameon=False)
@@ -119,10 +117,7 @@ def fitted_lines(
     axes.set(xlabel=xlabel, ylabel=ylabel)
     set_title(axes, title)
     slope, _ = [*lines.values()][-1]
-    # The corner where the last line does not end.
-    corner: Literal["upper right", "upper left"] = "upper right"
-    if slope > 0:
-        corner = "upper left"
-    axes.legend(fontsize=9, loc=corner, framealpha=0.9, edgecolor=LINE)
+    corner = "left" if slope > 0 else "right"  # where the last line does not end
+    axes.legend(fontsize=9, loc=f"upper {corner}", framealpha=0.9, edgecolor=LINE)
     simplify_axes(axes)
     return render(figure)

@@ -53,11 +53,8 @@ class SweepPoint:
     @property
     def std(self) -> float:
         """The standard deviation over seeds; NaN, which is not drawn, for one seed."""
-        return float(np.std(self.accuracies, ddof=1)) if self._several else np.nan
-
-    @property
-    def _several(self) -> bool:
-        return len(self.accuracies) > 1
+        several = len(self.accuracies) > 1
+        return float(np.std(self.accuracies, ddof=1)) if several else np.nan
 
 
 def sweep_lines(
@@ -65,7 +62,6 @@ def sweep_lines(
     *,
     xlabel: str,
     title: str,
-    ylabel: str = "validation accuracy",
 ) -> Image.Image:
     """Plot every training run as a dot, and the mean of each setting with error bars.
 
@@ -76,7 +72,6 @@ def sweep_lines(
         xlabel: The meaning of x; empty if the settings have no order, which are then
             not connected.
         title: The title.
-        ylabel: The meaning of the accuracies.
     """
     figure = new_figure(900, 520)
     axes = figure.subplots()
@@ -95,11 +90,11 @@ def sweep_lines(
         _mark_trade_offs(axes, points, labels=len(captions) > MAX_TICKS)
     elif len(captions) > MAX_TICKS:
         _label_best(axes, points)
-    title = textwrap.fill(title, 80)
+    note = ""
     if any(len(point.accuracies) > 1 for point in points):
-        title += "\ndots: training runs; "
-        title += "line and bars: mean and standard deviation over seeds"
-    _finish(axes, title, xlabel, ylabel)
+        bars = "line and bars: mean and standard deviation over seeds"
+        note = f"\ndots: training runs; {bars}"
+    _finish(axes, title, note, xlabel)
     return render(figure)
 
 
@@ -109,7 +104,6 @@ def sweep_cloud(
     xlabel: str,
     title: str,
     shade: str = "",
-    ylabel: str = "validation accuracy",
 ) -> Image.Image:
     """Plot the mean of each setting as a dot, for sweeps with too many lines.
 
@@ -120,7 +114,6 @@ def sweep_cloud(
         xlabel: The meaning of x.
         title: The title.
         shade: The meaning of the colours; empty if all dots have the same.
-        ylabel: The meaning of the accuracies.
     """
     figure = new_figure(900, 520)
     axes = figure.subplots()
@@ -147,11 +140,9 @@ def sweep_cloud(
         _mark_trade_offs(axes, points, labels=True, line="-")
     else:
         _label_best(axes, points)
-    title = textwrap.fill(title, 80)
-    if (means < low).any():
-        count = int((means < low).sum())
-        title += f"\ntriangles: {count} settings below {low:.1%}"
-    _finish(axes, title, xlabel, ylabel)
+    count = int((means < low).sum())
+    note = f"\ntriangles: {count} settings below {low:.1%}" if count else ""
+    _finish(axes, title, note, xlabel)
     return render(figure)
 
 
@@ -166,10 +157,10 @@ def _lower_limit(points: Sequence[SweepPoint], means: np.ndarray) -> float:
     return max(float(means.min()), 2 * min(best) - max(best) - 0.02)
 
 
-def _finish(axes: "Axes", title: str, xlabel: str, ylabel: str) -> None:
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+def _finish(axes: "Axes", title: str, note: str, xlabel: str) -> None:
+    axes.set(xlabel=xlabel, ylabel="validation accuracy")
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
-    set_title(axes, title)
+    set_title(axes, textwrap.fill(title, 80) + note)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(loc="lower right", fontsize=9, framealpha=0.9, edgecolor=LINE)
     simplify_axes(axes)
@@ -177,13 +168,12 @@ def _finish(axes: "Axes", title: str, xlabel: str, ylabel: str) -> None:
 
 def _scale_x(axes: "Axes", ticks: Sequence[float]) -> str:
     """Use a logarithmic scale for a wide range; return a suffix for the label."""
+    is_wide = ticks[0] > 0 and ticks[-1] >= 10 * ticks[0]
+    if is_wide:
+        axes.set_xscale("log")
+        axes.tick_params(which="minor", labelbottom=False)
     axes.xaxis.set_major_formatter("{x:,.10g}")
-    if ticks[0] <= 0 or ticks[-1] < 10 * ticks[0]:
-        return ""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:,.10g}")
-    axes.tick_params(which="minor", labelbottom=False)
-    return " (logarithmic scale)"
+    return " (logarithmic scale)" if is_wide else ""
 
 
 def _draw_line(
