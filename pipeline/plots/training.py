@@ -21,7 +21,8 @@ CURVES = (
     ("train", "training, during the epoch", POSITIVE),
     ("val", "validation, after the epoch", NEGATIVE),
 )
-Point = tuple[float, float]
+Number = float | int
+Point = tuple[Number, Number]
 
 
 def learning_curves(history: Sequence[Mapping[str, float]]) -> Image.Image:
@@ -59,7 +60,7 @@ def _panel(
     epochs = len(values) // len(curves)
     x_range, y_range = _with_margin(1, epochs), _with_margin(min(values), max(values))
 
-    def place(x: float, y: float) -> Point:
+    def place(x: Number, y: Number) -> Point:
         across = (x - x_range[0]) / (x_range[1] - x_range[0])
         up = (y - y_range[0]) / (y_range[1] - y_range[0])
         return LEFT + across * (RIGHT - LEFT), BOTTOM - up * (BOTTOM - TOP)
@@ -110,13 +111,13 @@ def _marker(
     shape((x - box, y - box, x + box, y + box), colour)
 
 
-def _with_margin(low: float, high: float) -> Point:
+def _with_margin(low: Number, high: Number) -> Point:
     """Return a range that is wider by 5 % at both ends, and never empty."""
     margin = 0.05 * ((high - low) or abs(high) or 1)
     return low - margin, high + margin
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _ticks(low: Number, high: Number) -> list[float]:
     """Return round numbers, at most `MAX_TICKS`, between two numbers."""
     least = (high - low) / MAX_TICKS
     power = 10.0 ** math.floor(math.log10(least))

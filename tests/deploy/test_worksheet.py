@@ -7,8 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from pipeline import ConfigError, UserError, deploy
-from pipeline.cli import InspectConfig, defaults, validate
+from pipeline import UserError, deploy
 from pipeline.datasets import spec
 from pipeline.deploy import worksheet
 from pipeline.deploy.quantized import INTEGERS_FILE
@@ -152,16 +151,3 @@ def test_an_export_of_another_network_or_width_is_refused_with_a_remedy(
     missing = r"integers\.safetensors is missing: python -m pipeline\.export writes it"
     with pytest.raises(FileNotFoundError, match=missing):
         exported.call("inspect", neuron="N11", integers=True)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"integers": True}, "integers needs a neuron: add neuron=N11, or leave it"),
-        ({"integers": 3, "neuron": "N11"}, "must be true, false or a width: 8, 4, 2"),
-        ({"integers": "yes", "neuron": "N11"}, "must be true, false or a width"),
-    ],
-)
-def test_invalid_values_of_integers_are_refused(values, message):
-    with pytest.raises(ConfigError, match=message):
-        validate(InspectConfig, defaults() | values)

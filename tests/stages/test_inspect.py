@@ -13,7 +13,6 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from pipeline import ConfigError, UserError
-from pipeline.cli import InspectConfig, defaults, validate
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.model import load_trained_model, save_model
 
@@ -204,21 +203,6 @@ def test_a_missing_or_damaged_history_is_refused(workspace, tmp_path):
     save_file(history, tmp_path / "history.safetensors")
     with pytest.raises(ValueError, match="does not belong to the network in"):
         workspace.call("inspect", **keys)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"neuron": ""}, "neuron must not be empty, got ''"),
-        ({"weight": "layer_1[300,5]", "neuron": "N11"}, "weight|neuron"),
-        ({"arrays": True, "against": "a"}, "arrays, against"),
-        ({"image": "3"}, "add neuron=N11, or leave it out"),
-        ({"run": "a", "model": "b"}, "run and model both select a network"),
-    ],
-)
-def test_invalid_questions_are_refused(values, message):
-    with pytest.raises(ConfigError, match=message):
-        validate(InspectConfig, defaults() | values)
 
 
 @pytest.mark.parametrize(

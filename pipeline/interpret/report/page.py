@@ -108,7 +108,6 @@ def page_data(
         "labels": test.labels[:ACTIVATION_IMAGES],
         "frozen": frozen.T.astype(np.uint8),
         "nonzero_rate": np.float32(analysis.nonzero / len(train)),
-        "mean_level": np.float32(train.images.mean(axis=0).ravel() / 255),
     }
     earlier = [{name: t[epoch] for name, t in history.items()} for epoch in epochs]
     validation_accuracy = [
@@ -137,15 +136,20 @@ def page_data(
     for version in integers:
         tensors |= version.tensors
     if integers:
-        metadata |= {
-            "widths": [version.metadata for version in integers],
-            "float": {
-                "accuracy": analysis.accuracy,
-                "table_bytes": 4 * network.parameter_count,
-            },
-            "test_images": len(test),
-        }
+        metadata |= width_metadata(analysis, integers)
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata
+
+
+def width_metadata(
+    analysis: ModelAnalysis, integers: Sequence[IntegerVersion]
+) -> dict[str, Any]:
+    """Return the numbers of the networks in floating point and in integers."""
+    table_bytes = 4 * analysis.trained.network.parameter_count
+    return {
+        "widths": [version.metadata for version in integers],
+        "float": {"accuracy": analysis.accuracy, "table_bytes": table_bytes},
+        "test_images": len(analysis.dataset.test),
+    }
 
 
 def epoch_capacity(network: Network) -> int:
