@@ -83,9 +83,7 @@ class RawFiles:
             FileNotFoundError: If no source has a file; the message names the files.
         """
         raw, hashes = folder / self.folder / "raw", self.hashes()
-        missing = {n: h for n, h in hashes.items() if not is_intact(raw / n, h)}
-        for name, sha256 in missing.items():
-            set_aside(raw / name, sha256)
+        missing = {n: h for n, h in hashes.items() if not keep_intact(raw / n, h)}
         for source in (gzipped_files(raw, rename_damaged=True), *self.sources):
             if not missing:
                 break
@@ -110,17 +108,14 @@ class RawFiles:
         return dict(zip(RAW_FILES, self.sha256, strict=True))
 
 
-def is_intact(path: Path, expected: str) -> bool:
-    """Return whether a file exists and has this sha256."""
-    return path.exists() and files.file_sha256(path) == expected
-
-
-def set_aside(path: Path, expected: str) -> None:
-    """Rename a file, if it exists, to `.bad`, because it does not have this sha256."""
-    if path.exists():
-        text = f"{path} has sha256 {files.file_sha256(path)}, not {expected}"
+def keep_intact(path: Path, expected: str) -> bool:
+    """Return whether a file has this sha256; rename one with another to `.bad`."""
+    actual = files.file_sha256(path) if path.exists() else None
+    if actual not in (None, expected):
+        text = f"{path} has sha256 {actual}, not {expected}"
         print_error(f"{text}: renamed to {path.name}.bad")
         path.replace(f"{path}.bad")
+    return actual == expected
 
 
 def gzipped_files(folder: Path, *, rename_damaged: bool = False) -> Source:

@@ -15,7 +15,7 @@ from safetensors import numpy as safetensors
 from pipeline import UserError, files, plots
 from pipeline.datasets import idx
 from pipeline.datasets.dataset import Dataset, LabelledImages
-from pipeline.datasets.download import is_intact, set_aside
+from pipeline.datasets.download import keep_intact
 from pipeline.datasets.registry import REGISTRY, spec
 from pipeline.terminal import print_error, status
 
@@ -66,10 +66,8 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     waiting = f"waiting for another process that prepares {dataset}"
     with files.lock(folder / f".{path.stem}.lock", waiting=waiting):
         sha256 = _stored_sha256(path)
-        if sha256 and is_intact(path, sha256):
+        if sha256 and keep_intact(path, sha256):
             return path, False
-        if sha256:
-            set_aside(path, sha256)
         train, test = spec(dataset).read(folder)
         with status(f"writing {path.name} and its plots"):
             _write(dataset, train, test, path)

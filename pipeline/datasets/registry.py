@@ -48,11 +48,7 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         """Check the number of classes."""
-        if len(self.class_names) != CLASSES:
-            raise ValueError(
-                f"{self.name} must have {CLASSES} class names, "
-                f"has {len(self.class_names)}"
-            )
+        assert len(self.class_names) == CLASSES, self.class_names
 
 
 # The files of the Debian package dataset-fashion-mnist.

@@ -162,8 +162,3 @@ def test_an_entry_is_all_that_a_new_data_set_needs(empty_project, few, monkeypat
     for stage in ("data", "predict", "inspect"):
         assert all(name in printed[stage] for name in TOYS)
     assert not [stage for stage, text in printed.items() if "digit" in text]
-
-
-def test_an_entry_without_ten_class_names_is_refused():
-    with pytest.raises(ValueError, match="toys must have 10 class names, has 9"):
-        DatasetSpec("toys", read=lambda folder: None, class_names=TOYS[:9])
