@@ -22,7 +22,13 @@ from pipeline import ConfigError, datasets, images
 from pipeline.cli import config, schema
 from pipeline.cli.arguments import parse
 from pipeline.images import reading
-from pipeline.model import Network, OodDetector, load_trained_model, storage
+from pipeline.model import (
+    Network,
+    OodDetector,
+    components,
+    load_trained_model,
+    storage,
+)
 from pipeline.training import Adam, Checkpoint
 
 fuzz = settings(
@@ -138,10 +144,10 @@ def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name
     storage.save_model(paths["model"], network, {"seed": 1, "min_margin": 0.25})
     storage.save_history(paths["history"], [storage.snapshot(network)] * 2, {})
     detector = OodDetector(*arrays, max_error=0.5, min_margin=0.25)
-    storage.save_components(paths["components"], detector)
+    components.write_components(paths["components"], detector)
     paths[name].write_bytes(data.draw(damaged(paths[name].read_bytes())))
     trained = read(load_trained_model, paths["model"], naming="model.safetensors")
-    found = read(storage.load_components, paths["components"], naming="components")
+    found = read(components.read_components, paths["components"], naming="components")
     if trained and found and read(trained.with_history_read, naming=".safetensors"):
         image = np.zeros((1, 28, 28), np.uint8)
         probabilities = trained.network.predict(image).numpy()

@@ -8,9 +8,10 @@ import hashlib
 import re
 from pathlib import Path
 
-from pipeline import UserError, datasets
-from pipeline.model import ood, storage
-from pipeline.model.ood import OodDetector, fit_components
+from pipeline import CLASSES, PIXELS, UserError, datasets
+from pipeline.model import ood
+from pipeline.model.ood import COMPONENTS, MIN_MARGIN, OodDetector, fit_components
+from pipeline.model.storage import is_threshold, read_tensors, write_tensors
 from pipeline.paths import outputs_dir, store_dir
 
 # Of the module that computes them, as it was imported; it also contains its constants.
@@ -35,7 +36,7 @@ def store_components(data: Path, split: str, *, sha256: str) -> None:
     if dataset.sha256 != sha256:
         raise UserError(f"{data} changed: its sha256 must be {sha256}")
     train = dataset.split(split).train
-    storage.save_components(path, fit_components(train.images, train.labels))
+    write_components(path, fit_components(train.images, train.labels))
 
 
 def load_components(sha256: str, split: str) -> OodDetector | None:
@@ -59,7 +60,31 @@ def load_components(sha256: str, split: str) -> OodDetector | None:
         if data is None:
             return None
         store_components(data, split, sha256=sha256)
-    return storage.load_components(path)
+    return read_components(path)
+
+
+def write_components(path: Path, detector: OodDetector) -> None:
+    """Write the part of a detector that does not depend on the network (400 KB)."""
+    arrays = {"means": detector.means, "components": detector.components}
+    write_tensors(path, arrays, {"max_error": detector.max_error})
+
+
+def read_components(path: Path) -> OodDetector:
+    """Read the file of `write_components`.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    arrays, metadata = read_tensors(path)
+    expected = {
+        "means": ("uint8", (CLASSES, PIXELS)),
+        "components": ("int8", (CLASSES, COMPONENTS, PIXELS)),
+    }
+    actual = {name: (str(array.dtype), array.shape) for name, array in arrays.items()}
+    max_error = metadata.get("max_error")
+    if actual != expected or not is_threshold(max_error):
+        raise UserError(f"{path} is damaged: delete it, and it is computed again")
+    return OodDetector(arrays["means"], arrays["components"], max_error, MIN_MARGIN)
 
 
 def _path(sha256: str, split: str) -> Path:

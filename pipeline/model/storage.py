@@ -1,4 +1,4 @@
-"""The files of trained networks: weights, their history, and principal components.
+"""The files of trained networks: the weights, and their history.
 
 They are safetensors files, which cannot contain code. The hyperparameters are stored
 with the weights, so loading needs no configuration. `records` reads the text files.
@@ -20,7 +20,6 @@ from safetensors import numpy as safetensors
 from pipeline import CLASSES, PIXELS, UserError, files
 from pipeline.datasets import SPLITS
 from pipeline.model.network import Network
-from pipeline.model.ood import COMPONENTS, MIN_MARGIN, OodDetector
 from pipeline.paths import outputs_dir
 
 VERSION = 1  # of the format of these files and of checkpoints
@@ -57,12 +56,6 @@ def save_history(
     names = snapshots[0]
     stacked = {name: np.stack([s[name] for s in snapshots]) for name in names}
     write_tensors(path, stacked, metadata)
-
-
-def save_components(path: Path, detector: OodDetector) -> None:
-    """Write the part of a detector that does not depend on the network (400 KB)."""
-    arrays = {"means": detector.means, "components": detector.components}
-    write_tensors(path, arrays, {"max_error": detector.max_error})
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
@@ -143,24 +136,6 @@ def load_history(path: Path, *, network: Network) -> Snapshot:
     ):
         raise UserError(f"{path} does not belong to the network in the same folder")
     return history
-
-
-def load_components(path: Path) -> OodDetector:
-    """Read the file of `save_components`.
-
-    Raises:
-        UserError: If the file is damaged.
-    """
-    arrays, metadata = read_tensors(path)
-    expected = {
-        "means": ("uint8", (CLASSES, PIXELS)),
-        "components": ("int8", (CLASSES, COMPONENTS, PIXELS)),
-    }
-    actual = {name: (str(array.dtype), array.shape) for name, array in arrays.items()}
-    max_error = metadata.get("max_error")
-    if actual != expected or not is_threshold(max_error):
-        raise UserError(f"{path} is damaged: delete it, and it is computed again")
-    return OodDetector(arrays["means"], arrays["components"], max_error, MIN_MARGIN)
 
 
 def is_threshold(value: object) -> TypeGuard[float]:
