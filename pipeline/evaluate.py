@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from pipeline import ConfigError, UserError
 from pipeline.cli import EvaluateConfig, stage
 from pipeline.paths import displayed, outputs_dir, store_dir
-from pipeline.terminal import command_line, next_steps, progress, status, table, wrap
+from pipeline.terminal import command_line, next_steps, status, table, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
@@ -86,9 +86,7 @@ def _evaluate_sets(
                 name,
                 dataset=dataset,
                 split=trained.split,
-                folder=outputs_dir() / "data",
                 prepare=cfg.prepare,
-                track=progress(f"preprocessing {name or dataset.name}"),
             )
         except (UserError, FileNotFoundError) as error:
             if len(names) == 1 or isinstance(error, ConfigError):

@@ -9,7 +9,7 @@ predictions.json, predictions.csv and preparation.png, which shows each preproce
 step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 99.8 %.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,17 @@ from pipeline import SIDE, UserError
 from pipeline.cli import PredictConfig, stage
 from pipeline.files import printable
 from pipeline.paths import displayed, outputs_dir
-from pipeline.terminal import command_line, next_steps, probability_bars, status, wrap
+from pipeline.terminal import (
+    command_line,
+    next_steps,
+    probability_bars,
+    progress,
+    status,
+    wrap,
+)
 
 if TYPE_CHECKING:
-    from pipeline.evaluation import InputImage, Prediction
+    from pipeline.evaluation import Prediction
     from pipeline.images import ImageListing
     from pipeline.model import OodDetector, TrainedModel
 
@@ -47,7 +54,8 @@ def predict(cfg: PredictConfig) -> None:
     if len(listing.entries) > 1:
         print(wrap(f"{len(listing.entries):,} images: {listing.description}") + "\n")
     predictions: list[Prediction] = []
-    for image in _with_status(input_images):
+    track, count = progress("reading images"), len(listing.entries) or None
+    for image in track(input_images, count):
         prediction = classify(image, trained)
         text = " ".join(prediction.summary())
         print(wrap(f"{printable(image.name)}: {text}"))
@@ -69,16 +77,6 @@ def predict(cfg: PredictConfig) -> None:
         failed = len(listing.problems)
         summary = f"{failed} {'image was' if failed == 1 else 'images were'} not read"
         raise UserError("\n  ".join([summary, *listing.problems]))
-
-
-def _with_status(images: Iterator["InputImage"]) -> Iterator["InputImage"]:
-    """Yield images; show a status line while the next one is read and prepared."""
-    while True:
-        with status("reading an image"):
-            image = next(images, None)
-        if image is None:
-            return
-        yield image
 
 
 def _conclusion(predictions: Sequence["Prediction"]) -> str:

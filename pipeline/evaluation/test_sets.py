@@ -6,8 +6,8 @@ preprocessed as in MNIST, except the network's data set. `inputs` reads the imag
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,9 @@ from pipeline.datasets import Dataset, LabelledImages
 from pipeline.evaluation.inputs import read_images
 from pipeline.files import printable
 from pipeline.images import ImageEntry, ImageListing
+from pipeline.terminal import progress
 
 MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
-# Iterates, with a progress bar.
-Track = Callable[[Sequence[ImageEntry]], Iterable[ImageEntry]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class TestSet:
     description: str  # what the set is, for the terminal
     digit_counts: Int[np.ndarray, " n"]  # found by the preprocessing; otherwise 1
     drawn: Bool[np.ndarray, " n"]  # whether a pen can have drawn the shape
-    problems: list[str] = field(default_factory=list)  # a line per unreadable image
+    problems: list[str]  # a line for each image that cannot be read
 
     @property
     def sha256(self) -> str:
@@ -49,9 +48,7 @@ def load_test_set(
     *,
     dataset: Dataset,
     split: str,
-    folder: Path,
     prepare: bool | None = None,
-    track: Track = iter,
 ) -> TestSet:
     """Read a set of labelled images, and preprocess them if necessary.
 
@@ -59,19 +56,18 @@ def load_test_set(
         name: A data set or a folder; None for the run's validation images.
         dataset: The data set of the network.
         split: How the training run divided it.
-        folder: The folder of data sets.
         prepare: Whether to preprocess the images; None for the default of the set.
-        track: Iterates over the images, for example with a progress bar.
 
     Raises:
         FileNotFoundError: If the data set is not available.
         UserError: If no image can be read; the message says why.
     """
     spec = datasets.spec(dataset.name)  # of the network's data set
-    set_name, listing, is_raw = _find_images(name, dataset, split, folder)
+    set_name, listing, is_raw = _find_images(name, dataset, split)
     if prepare is None:
         prepare = is_raw and spec.prepared_as_mnist
-    entries, problems = track(listing.entries), listing.problems
+    track, problems = progress(f"preprocessing {set_name}"), listing.problems
+    entries = track(listing.entries)
     rows = []
     for each in read_images(entries, problems, prepare=prepare):
         image = each.prepared  # its steps are not kept: they need much memory
@@ -103,7 +99,7 @@ def with_unique_name(test: TestSet, existing: Collection[str]) -> TestSet:
 
 
 def _find_images(
-    name: str | None, dataset: Dataset, split: str, folder: Path
+    name: str | None, dataset: Dataset, split: str
 ) -> tuple[str, ImageListing, bool]:
     """Return the name of a set, its images, and whether they are raw.
 
@@ -116,7 +112,7 @@ def _find_images(
         return set_name, _from_arrays(set_name, val.images, val.labels, text), False
     is_own, entry = datasets.file_name(name) == dataset.name, datasets.spec(name)
     if is_own or (name in datasets.REGISTRY and not entry.originals):
-        data = dataset if is_own else datasets.load(name, folder=folder)
+        data = dataset if is_own else datasets.load(name, folder=dataset.path.parent)
         arrays = data.test.images, data.test.labels
         return data.name, _from_arrays(data.name, *arrays, "the test images"), False
     if entry.originals:

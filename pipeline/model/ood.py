@@ -61,18 +61,6 @@ class OodDetector:
                 errors[batch] = r**2 / x
         return errors
 
-    def out_of_distribution(
-        self, images: UInt8[np.ndarray, "n 28 28"], classes: Integer[np.ndarray, " n"]
-    ) -> Bool[np.ndarray, " n"]:
-        """Return which images do not look like those of the given classes."""
-        return np.asarray(self.reconstruction_error(images, classes) > self.max_error)
-
-    def is_close(
-        self, probabilities: Float[np.ndarray, "n 10"]
-    ) -> Bool[np.ndarray, " n"]:
-        """Return which answers are close between two classes."""
-        return np.asarray(margin(probabilities) < self.min_margin)
-
     def doubts(
         self,
         images: UInt8[np.ndarray, "n 28 28"],
@@ -92,9 +80,10 @@ class OodDetector:
                 and thinned can look like a digit.
             spec: The data set of the network; the reasons use its class names.
         """
-        names, is_close = spec.class_names, self.is_close(probabilities)
-        is_ood = self.out_of_distribution(images, probabilities.argmax(axis=1)) | ~drawn
-        ranking = np.argsort(-probabilities, kind="stable")
+        errors = self.reconstruction_error(images, probabilities.argmax(axis=1))
+        out_of_distribution = (errors > self.max_error) | ~drawn
+        is_close = margin(probabilities) < self.min_margin
+        ranking, names = np.argsort(-probabilities, kind="stable"), spec.class_names
         doubts = []
         for row, (first, second, *_) in enumerate(ranking.tolist()):
             doubt = ""
@@ -102,7 +91,7 @@ class OodDetector:
                 doubt = "the image is blank"
             elif digit_counts[row] > 1:
                 doubt = f"there is more than one {spec.noun}"
-            elif is_ood[row]:
+            elif out_of_distribution[row]:
                 kind = images_of(names[first])
                 doubt = f"the image does not look like the {kind} it was trained on"
             elif is_close[row]:

@@ -218,8 +218,8 @@ def main():
     accuracy = percent([~wrong for wrong in errors])
     row("MNIST test, unprocessed", len(mnist.test), accuracy)
     for name, images, labels in sets(mnist.test.images, mnist.test.labels):
-        counts, answers = judge(models, images)
-        measured = zip(*(shares(each, labels) for each in answers), strict=True)
+        counts, judged = judge(models, images)
+        measured = zip(*(shares(each, labels) for each in judged), strict=True)
         blank, several = (counts == 0).sum(), (counts > 1).sum()
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
@@ -231,17 +231,20 @@ def main():
         pairs = zip(models, classes, strict=True)
         row(
             f"ood: {name}",
-            percent([d.out_of_distribution(images, c) for (_, d), c in pairs]),
+            percent(
+                [d.reconstruction_error(images, c) > d.max_error for (_, d), c in pairs]
+            ),
         )
-    close = [d.is_close(answer) for (_, d), answer in zip(models, answers, strict=True)]
+    pairs = zip(models, answers, strict=True)
+    close = [ood.margin(answer) < d.min_margin for (_, d), answer in pairs]
     row("close: MNIST test", percent(close))
     pairs = zip(close, errors, strict=True)
     row("errors that are close", percent([near[wrong].mean() for near, wrong in pairs]))
     print("\nPreprocessed; unsure for any reason")
     without_digits = {f"noise {side}x{side}": noise(side) for side in (8, 28, 128, 300)}
     for name, images in ({"clothes": clothes} | without_digits).items():
-        _, answers = judge(models, images)
-        unsure = percent([bool(doubt) for each in answers for _, doubt in each])
+        _, judged = judge(models, images)
+        unsure = percent([bool(doubt) for each in judged for _, doubt in each])
         row(f"unsure: {name}", len(images), unsure)
 
 

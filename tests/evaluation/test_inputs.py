@@ -41,9 +41,9 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
 @pytest.fixture
 def load(mnist):
     """A function that reads a set for a network that was trained on MNIST."""
-    network = {"dataset": mnist, "split": "exercise", "folder": mnist.path.parent}
-    options = network | {"prepare": None, "track": iter}
-    return lambda name, **others: load_test_set(name, **options | others)
+    return lambda name, split="exercise": load_test_set(
+        name, dataset=mnist, split=split
+    )
 
 
 def test_the_validation_images_of_the_training_are_the_default(load, mnist):

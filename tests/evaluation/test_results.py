@@ -41,6 +41,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
         description="",
         digit_counts=np.ones(11, np.int64),
         drawn=np.ones(11, bool),
+        problems=[],
     )
     spec, sure = datasets.spec("fashion_mnist"), [None] * 11
     result = evaluation.EvaluationResult(

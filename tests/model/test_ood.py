@@ -21,18 +21,22 @@ def detector(trained, split):
     return replace(ood.fit_components(images, labels), min_margin=margin)
 
 
+def rejected(detector, images, classes):
+    return detector.reconstruction_error(images, classes) > detector.max_error
+
+
 def test_few_images_are_rejected_as_their_own_digit_and_many_as_another(
     detector, split
 ):
     rows = [np.flatnonzero(split.train.labels == digit)[1::2] for digit in range(10)]
     fitted = split.train.pick(np.concatenate(rows))  # to which the threshold was fitted
-    rejected = detector.out_of_distribution(fitted.images, fitted.labels)
-    assert rejected.mean() == pytest.approx(ood.OOD_QUANTILE, abs=0.001)
+    fraction = rejected(detector, fitted.images, fitted.labels).mean()
+    assert fraction == pytest.approx(ood.OOD_QUANTILE, abs=0.001)
     images, labels = split.val.images, split.val.labels
-    assert detector.out_of_distribution(images, labels).mean() < 0.06
+    assert rejected(detector, images, labels).mean() < 0.06
     for step in range(1, 10):
         others = (labels + step) % 10
-        assert detector.out_of_distribution(images, others).mean() > 0.4
+        assert rejected(detector, images, others).mean() > 0.4
 
 
 def test_unsure_answers_contain_more_than_their_share_of_the_errors(
@@ -41,9 +45,9 @@ def test_unsure_answers_contain_more_than_their_share_of_the_errors(
     probabilities = trained.network.predict(split.val.images).numpy()
     answers = probabilities.argmax(axis=1)
     wrong = answers != split.val.labels
-    rejected = detector.out_of_distribution(split.val.images, answers)
-    assert rejected[wrong].mean() > 5 * rejected[~wrong].mean()
-    close = detector.is_close(probabilities)
+    outside = rejected(detector, split.val.images, answers)
+    assert outside[wrong].mean() > 5 * outside[~wrong].mean()
+    close = ood.margin(probabilities) < detector.min_margin
     assert close.mean() < 0.1 and close[wrong].mean() > 0.3
 
 
@@ -64,7 +68,7 @@ def test_reconstruction_errors_agree_with_a_singular_value_decomposition(
 def test_many_images_need_little_memory(detector, split):
     many = np.tile(split.val.images, (5, 1, 1))  # 30,000
     tracemalloc.start()
-    detector.out_of_distribution(many, np.zeros(len(many), int))
+    detector.reconstruction_error(many, np.zeros(len(many), int))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 30_000_000  # at once they would take 180 MB
