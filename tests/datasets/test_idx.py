@@ -17,7 +17,8 @@ DAMAGE = {
     "header": (lambda c: c[:9], "it ends within its header"),
     "truncated": (lambda c: c[:-1], "declares 470,400 bytes .* but has 470,399"),
     "trailing": (lambda c: c + b"\0", "declares 470,400 bytes .* but has more"),
-    "4 billion": (lambda c: c[:4] + b"\xff" * 4 + c[8:], "not 1 to 536,870,912"),
+    "4 billion": (lambda c: c[:4] + b"\xff" * 4 + c[8:], "4,294,967,295 x 28 x 28"),
+    "wide": (lambda c: c[:4] + b"\0\0\0\1\0\0\x20\0" + c[12:], "1 x 8,192 x 28 bytes"),
     "torn gzip": (lambda c: gzip.compress(c)[:-40], "is not a complete gzip file"),
     "empty": (lambda c: b"", "is empty"),
 }
