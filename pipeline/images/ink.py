@@ -77,6 +77,11 @@ def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
     return np.asarray(image)
 
 
+def is_photo(image: Shaped[np.ndarray, "_ _"]) -> bool:
+    """Return whether an image is so large that light and noise can vary in it."""
+    return bool(max(image.shape) > MIN_PHOTO_SIDE)
+
+
 def is_dark_on_light(levels: Levels) -> bool:
     """Return whether the ink is darker than the paper.
 
@@ -88,8 +93,7 @@ def is_dark_on_light(levels: Levels) -> bool:
     height, width = small.shape
     padding = ((height // 2,) * 2, (width // 2,) * 2)
     small = np.pad(small, padding, "edge")
-    is_photo = max(levels.shape) > MIN_PHOTO_SIDE
-    paper = ndimage.median_filter(small, 17) if is_photo else np.median(small)
+    paper = ndimage.median_filter(small, 17) if is_photo(levels) else np.median(small)
     return float(((small - paper) ** 3).sum()) <= 0
 
 
@@ -101,9 +105,9 @@ def ink_on_paper(levels: Levels) -> Ink:
     errors at the edges of shadows.
     """
     light = levels.astype(np.float32)
-    if max(light.shape) > MIN_PHOTO_SIDE:
+    if is_photo(light):
         light = ndimage.gaussian_filter(light, 1)  # removes most of the noise
-    if max(light.shape) <= MIN_PHOTO_SIDE or has_uniform_border(levels):
+    if not is_photo(light) or has_uniform_border(levels):
         return _absorption(light, window=max(light.shape) // 2 + 1)
     flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
     window = max(light.shape) // 3

@@ -18,6 +18,7 @@ from pipeline.images.ink import (
     Levels,
     ink_on_paper,
     is_dark_on_light,
+    is_photo,
     noise_std,
     reduce_to,
     remove_lines,
@@ -109,8 +110,7 @@ def stroke_threshold(ink: Ink) -> float:
     It is 1, so that no pixel is a stroke, unless some pixels have twice as much ink as
     noise and uneven paper can cause.
     """
-    is_photo = max(ink.shape) > MIN_PHOTO_SIDE
-    least = MIN_INK + 3 * noise_std(ink) * is_photo
+    least = MIN_INK + 3 * noise_std(ink) * is_photo(ink)
     candidates = ink[ink > least]
     if not candidates.size or np.quantile(candidates, 0.95) < 2 * least:
         return 1.0
@@ -134,7 +134,7 @@ def remove_specks(mask: Mask) -> Mask:
         return mask
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     boxes = ndimage.find_objects(labels)
-    if max(mask.shape) > MIN_PHOTO_SIDE:
+    if is_photo(mask):
         border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
         sides = np.array([max(labels[box].shape) for box in boxes])
         inside = sides >= min(mask.shape) / 5
@@ -207,8 +207,7 @@ def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
     """
     inked = ink > 0.1 * ink.max()
     borders = (inked[0], inked[-1], inked[:, 0], inked[:, -1])
-    height, width = ink.shape
-    if height != width or not all(border.any() for border in borders):
+    if ink.shape[0] != ink.shape[1] or not all(border.any() for border in borders):
         return digit
     height, width = (2 * side for side in digit.shape)  # enlarged, to keep the details
     size = (round(TYPICAL_ASPECT * width), height)
@@ -249,13 +248,12 @@ def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
     """
     side = max(mask[bounding_box(mask)].shape)
     _, pieces = ndimage.label(shapes, EIGHT_NEIGHBOURS)
-    is_photo = max(shapes.shape) > MIN_PHOTO_SIDE
     padded = np.pad(mask, 1)
     outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
     thickness = ndimage.distance_transform_edt(np.pad(strokes, 1)).max() / FINE
     height, width = strokes.shape
     return bool(
-        (1 if is_photo else pieces) <= side / MIN_SIDE_PER_PIECE
+        (1 if is_photo(shapes) else pieces) <= side / MIN_SIDE_PER_PIECE
         and outline <= min(MAX_OUTLINE, 5 + 3 * side / 16) * side
         and thickness <= max(MAX_THICKNESS, 3 * BOX / side)
         and width <= MAX_ASPECT * height
