@@ -142,23 +142,22 @@ def _record(result: "EvaluationResult", run: "Run") -> None:
 
 def _summary(results: Sequence["EvaluationResult"]) -> str:
     """Return a table of the metrics of each set."""
-    columns = ("set", "images", "accuracy", "95% CI", "loss", "confidence")
     rows = []
     for result in results:
         metrics = result.metrics
-        rows.append(
-            (
-                textwrap.fill(result.test_set.name, NAME_WIDTH),
-                f"{metrics['n']:,}",
-                f"{metrics['accuracy']:.2%}",
-                f"{100 * metrics['accuracy_low']:.1f}-{metrics['accuracy_high']:.1%}",
-                f"{metrics['loss']:.4f}",
-                f"{metrics['confidence']:.1%}",
-                f"{metrics['calibration_error']:.1%}",
-                f"{metrics['unsure']:.1%}" if "unsure" in metrics else "-",
-            )
-        )
-    return table((*columns, "ECE", "unsure"), rows, left=("set",))
+        low, high = metrics["accuracy_low"], metrics["accuracy_high"]
+        row = {
+            "set": textwrap.fill(result.test_set.name, NAME_WIDTH),
+            "images": f"{metrics['n']:,}",
+            "accuracy": f"{metrics['accuracy']:.2%}",
+            "95% CI": f"{100 * low:.1f}-{high:.1%}",
+            "loss": f"{metrics['loss']:.4f}",
+            "confidence": f"{metrics['confidence']:.1%}",
+            "ECE": f"{metrics['calibration_error']:.1%}",
+            "unsure": f"{metrics['unsure']:.1%}" if "unsure" in metrics else "-",
+        }
+        rows.append(row)
+    return table([*rows[0]], [[*row.values()] for row in rows], left=["set"])
 
 
 def _next_step(cfg: EvaluateConfig) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxtyping import UInt8
-from numpy import ndarray
+import numpy as np
 
 from pipeline import CLASSES
 from pipeline.datasets import scikit_learn
@@ -41,10 +40,7 @@ class DatasetSpec:
     prepared_as_mnist: bool = True
     # Returns all images in their original size, and their labels; `evaluate` then
     # preprocesses them for other networks, instead of using the test images unchanged.
-    originals: (
-        Callable[[], tuple[UInt8[ndarray, "n height width"], UInt8[ndarray, " n"]]]
-        | None
-    ) = None
+    originals: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
 
     def __post_init__(self) -> None:
         """Check the number of classes."""

@@ -26,7 +26,7 @@ VERSION = 1  # of the format of these files and of checkpoints
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 Snapshot = dict[str, Float[np.ndarray, "..."]]
 # A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.
-UNREADABLE = (OSError, ValueError, TypeError, AttributeError, RecursionError)
+UNREADABLE = (SafetensorError, ValueError, TypeError, AttributeError, RecursionError)
 
 
 def snapshot(network: Network) -> Snapshot:
@@ -166,7 +166,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             raise UserError("its metadata are not a JSON object")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (SafetensorError, *UNREADABLE) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} is not a safetensors file: {error}") from None
     version = metadata.pop("version", None) if metadata else VERSION
     if version != VERSION:
