@@ -495,9 +495,8 @@ def finished(tmp_path_factory, mnist):
             made = new_workspace(folder / "outputs")
             done = made.run("train", "hidden=20", "epochs=20")
             opened = LIST_OPENED.format(path=str(folder / "opened.txt"))
-            evaluation = made.start("evaluate")
             made.run("inspect", before=opened)
-            assert not evaluation.wait()
+            made.call("evaluate")
             (folder / "printed.txt").write_text(done.stdout)
     return Workspace(folder / "outputs")
 

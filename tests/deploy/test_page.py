@@ -184,12 +184,11 @@ def test_the_tour_is_about_the_network_in_floating_point(page):
 
 
 @pytest.mark.parametrize("width", [390, 320])
-def test_a_phone_does_not_scroll_sideways(open_page, html, width):
-    page = open_page(html, width=width, height=844)
+def test_a_phone_does_not_scroll_sideways(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
     for bits in WIDTHS:
         page.evaluate("(bits) => { setWidth(bits); select(2, 7); }", bits)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         for table in ("#widths-table", "#terms", "#softmax"):
             frame = page.locator(f".scroll:has({table})")
             assert frame.evaluate("(e) => e.scrollWidth <= e.clientWidth"), table
-    page.close()

@@ -21,7 +21,7 @@ from pipeline.paths import MODEL_FILE
 from pipeline.sweeps import run_sweep
 from pipeline.sweeps.networks import read_networks
 
-SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=40", "lr=0.01")
+SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")
 GOAL = 0.85
 
 

@@ -67,13 +67,12 @@ def numbers(page, table, column=-1):
     return [float(re.sub(r"[\s,%]", "", cell)) for cell in cells]
 
 
-def test_the_page_is_one_small_file_without_requests(open_page, html, analysis):
+def test_the_page_is_one_small_file_without_requests(page, html, analysis):
     assert len(html.encode()) <= 1_500_000
     assert report.render(analysis, name=NAME) == html  # always the same bytes
     addresses = set(re.findall(r"https?://[^\s\"']+", html))
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name that is not requested
     assert not re.search(r"<(link|img|iframe)|\bfetch\(|XMLHttp|localStorage", html)
-    page = open_page(html)
     assert len(page.requests) == 1 and page.requests[0].startswith("file:")
     nameless = page.evaluate(  # controls without a name for screen readers
         """[...document.querySelectorAll('button, input, canvas[tabindex]')]
@@ -432,10 +431,15 @@ def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):
     assert inner.locator("#tour-feedback").inner_text() == "Please enter a number."
 
 
+@pytest.fixture(scope="module")
+def resized(open_page, html):
+    return open_page(html)
+
+
 @pytest.mark.parametrize("size", [(1366, 768), (390, 844), (320, 640)])
-def test_a_click_on_a_neuron_shows_its_sum_in_view(open_page, html, size):
-    width, height = size
-    page = open_page(html, width=width, height=height)
+def test_a_click_on_a_neuron_shows_its_sum_in_view(resized, size):
+    page, (width, height) = resized, size
+    page.set_viewport_size({"width": width, "height": height})
     tile = page.locator("#neurons .tile > button:first-child").nth(9)
     tile.scroll_into_view_if_needed()
     before = tile.bounding_box()
@@ -461,7 +465,7 @@ def test_a_click_on_a_neuron_shows_its_sum_in_view(open_page, html, size):
     page.keyboard.press("ArrowRight")  # to the next neuron
     page.keyboard.press("Enter")
     assert page.locator("#panel :focus").inner_text() == "N111: neuron 11 of layer 1"
-    page.close()
+    page.keyboard.press("Escape")
 
 
 def test_bars_and_colours_have_one_scale(page, trained, mnist):

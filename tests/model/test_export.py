@@ -22,41 +22,28 @@ def test_a_process_exports_networks_for_any_number_of_images(tmp_path, new_netwo
             torch.testing.assert_close(program(pixels), expected)
 
 
-def test_a_process_that_fails_gives_the_reason_and_is_replaced(tmp_path, new_network):
-    path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
-    with pytest.raises(ValueError, match=r"model\.safetensors could not be.*No such"):
-        export_network(path, exported, hidden=2)
-    save_model(path, new_network(2), {})
-    export_network(path, exported, hidden=2)
-    assert exported.exists()
-
-
-def test_an_export_after_ctrl_c_does_not_get_the_answer_to_the_interrupted_one(
-    tmp_path, new_network
+def test_a_process_that_fails_or_is_interrupted_is_replaced(
+    tmp_path, new_network, monkeypatch
 ):
-    path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
-    other = tmp_path / "other.safetensors"
-    save_model(path, new_network(2), {})
-    save_model(other, new_network(3), {})
-    export_network(path, exported, hidden=2)
-    waiting = threading.get_ident()
+    paths = [tmp_path / f"{hidden}.safetensors" for hidden in (2, 3, 4)]
+    exported = tmp_path / "model.pt2"
+    with pytest.raises(ValueError, match=r"2\.safetensors could not be.*No such"):
+        export_network(paths[0], exported, hidden=2)
+    for hidden, path in enumerate(paths, start=2):
+        save_model(path, new_network(hidden), {})
+    monkeypatch.setenv("TORCH_LOGS", "+all")  # many messages do not block the next one
+    export_network(paths[0], exported, hidden=2)
+    export_network(paths[1], exported, hidden=3)
+    monkeypatch.delenv("TORCH_LOGS")
     # Tracing another network takes longer than this.
-    timer = threading.Timer(0.01, signal.pthread_kill, (waiting, signal.SIGINT))
+    ctrl_c = threading.get_ident(), signal.SIGINT
+    timer = threading.Timer(0.01, signal.pthread_kill, ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         timer.start()
-        export_network(other, exported, hidden=3)
+        export_network(paths[2], exported, hidden=4)
     exported.unlink()
-    export_network(path, exported, hidden=2)
+    export_network(paths[0], exported, hidden=2)  # not the answer to the other one
     assert exported.exists()
-
-
-def test_messages_of_the_process_do_not_block_it(tmp_path, new_network, monkeypatch):
-    monkeypatch.setattr(export, "_process", None)
-    monkeypatch.setenv("TORCH_LOGS", "+all")
-    path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
-    for hidden in (2, 3):
-        save_model(path, new_network(hidden), {})
-        export_network(path, exported, hidden=hidden)
     monkeypatch.setattr(export, "LIMIT", 0)
     with pytest.raises(ValueError, match="could not be exported: it took more than 0"):
-        export_network(path, exported, hidden=4)
+        export_network(paths[1], exported, hidden=3)

@@ -7,10 +7,11 @@ from PIL import Image
 
 @pytest.fixture(scope="module")
 def workspace(finished, tmp_path_factory):
-    """A workspace with the trained network and MNIST, and no other results."""
+    """A workspace with the trained network, its detector and MNIST."""
     outputs = tmp_path_factory.mktemp("stage") / "outputs"
     outputs.mkdir()
-    shutil.copytree(finished.outputs / "train", outputs / "train")
+    for name in ("train", "components"):
+        shutil.copytree(finished.outputs / name, outputs / name)
     (outputs / "data").symlink_to(finished.outputs / "data")
     return type(finished)(outputs)
 

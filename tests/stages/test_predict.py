@@ -84,10 +84,13 @@ def test_blank_pages_pairs_lines_and_noise_are_unsure(workspace, tmp_path, mnist
 
 
 def test_a_network_predicts_without_its_data_and_without_its_detector(
-    empty_project, few, write_idx, digit_folder, tmp_path
+    empty_project, few, write_idx, draw, tmp_path
 ):
     folder = tmp_path / "zeros and ones"  # the other eight classes have no images
     folder.mkdir()
+    drawn = tmp_path / "drawn"
+    for row in range(5):
+        draw(row, drawn / f"{row}.png")
     data = few.train.pick(np.flatnonzero(few.train.labels < 2)[:8])
     write_idx(folder / "images-idx3-ubyte", data.images)
     write_idx(folder / "labels-idx1-ubyte", data.labels)
@@ -95,7 +98,7 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     options = {"epochs": 1, "batch_size": 7, "lr": 1e-6}
     workspace.call("train", dataset=str(folder), **options)
     folder.rename(tmp_path / "moved")
-    records, _ = predict(workspace, digit_folder)
+    records, _ = predict(workspace, drawn)
     assert {record["digit"] for record in records} - {0, 1}
     (record,), _ = predict(workspace, 0)  # from the prepared file, as for these
     assert record["label"] in (0, 1)
@@ -103,11 +106,11 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     workspace.call("inspect", weight="layer_1[300,5]")
     for prepared in (workspace.outputs / "data").glob("zeros_and_ones*"):
         prepared.unlink()
-    assert predict(workspace, digit_folder)[0] == records
+    assert predict(workspace, drawn)[0] == records
     with pytest.raises(FileNotFoundError, match="zeros and ones"):
         predict(workspace, 0)
     shutil.rmtree(workspace.outputs / "components")
-    without, printed = predict(workspace, digit_folder)
+    without, printed = predict(workspace, drawn)
     assert "its training images are missing (python -m pipeline.data" in printed
     unknown = {"sure": None, "reason": "the out-of-distribution detector is missing"}
     assert without == [record | unknown for record in records]

@@ -155,57 +155,42 @@ def test_equal_trainings_of_other_sweeps_and_single_runs_are_reused(sweep):
     assert single in models(sweep)["hidden=5 seed=1 dataset=digits epochs=1"]
 
 
-@pytest.mark.parametrize("lost", ["history.csv", "metrics.json"])
-def test_a_run_whose_metrics_are_lost_is_not_reused(sweep, lost):
-    sweep.run("seed=1")
-    (path,) = sweep.workspace.outputs.glob(f"mlflow-artifacts/**/train/{lost}")
-    if lost == "metrics.json":  # incomplete
-        path.write_text('{"train/final_accuracy": 0.9, "val/accuracy": 0.9}')
-    else:
-        path.unlink()
-    printed, error = sweep.run("seed=1,2")
-    assert printed.count("val/accuracy") == 2 and not error
-    assert not any("taken_from" in run.data.tags for run in sweep.runs()[1])
-
-
-def test_again_trains_everything_again_in_another_sweep(sweep):
-    for _ in (1, 2):
-        sweep.run("seed=1", "again=true")
+def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep):
+    sweep.run("seed=1,2")
+    first, second = sweep.workspace.outputs.glob("mlflow-artifacts/**/train")
+    (first / "history.csv").unlink()
+    incomplete = '{"train/final_accuracy": 0.9, "val/accuracy": 0.9}'
+    (second / "metrics.json").write_text(incomplete)
+    for option in ("again=false", "again=true"):
+        printed, error = sweep.run("seed=1,2,3", option)
+        assert printed.count("val/accuracy") == 3 and not error
     parents, children = sweep.runs()
-    assert len(parents) == len(children) == 2
+    assert (len(parents), len(children)) == (3, 2 + 3 + 3)
     assert not any("taken_from" in child.data.tags for child in children)
-    ((first, second),) = models(sweep).values()
-    assert first == second
+    assert [len({*networks}) for networks in models(sweep).values()] == [1, 1, 1]
 
 
-def test_a_finished_sweep_prints_its_table_again(sweep):
-    first, _ = sweep.run("seed=1")
-    folder = sweep.folder
+def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(sweep):
+    first, _ = sweep.run("seed=1,2")
+    table, folder = first[first.index("\nall seeds: ") :], sweep.folder
     for lost in ("sweep.csv", "results.jsonl"):
         (folder / lost).unlink()
-        again, _ = sweep.run("seed=1")
-        assert again.endswith(first[first.index("\ntrained ") :])
-        assert (folder / lost).exists()
-    (parent,), _ = sweep.runs()
-    tags = {"mlflow.parentRunId": parent.info.run_id}
-    sweep.workspace.client.create_run("1", tags=tags)  # by a user; it stays open
-    run = sweep.workspace.client.create_run("1", tags=tags)
-    sweep.workspace.client.set_terminated(run.info.run_id)
-    assert sweep.run("seed=1")[0].endswith(first[first.index("\ntrained ") :])
-    assert sweep.statuses() == (["FINISHED"], ["FINISHED", "FINISHED", "RUNNING"])
+        again, _ = sweep.run("seed=1,2")
+        assert again.endswith(table) and (folder / lost).exists()
+    (parent,), (child, _) = sweep.runs()
+    tags, client = {"mlflow.parentRunId": parent.info.run_id}, sweep.workspace.client
+    client.create_run("1", tags=tags)  # by a user; it stays open
+    client.set_terminated(client.create_run("1", tags=tags).info.run_id)
+    assert sweep.run("seed=1,2")[0].endswith(table)
+    assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 3 + ["RUNNING"])
 
-
-def test_a_child_that_was_deleted_is_trained_again(sweep):
-    sweep.run("seed=1,2")
-    _, (child, _) = sweep.runs()
-    sweep.workspace.client.delete_run(child.info.run_id)
+    client.delete_run(child.info.run_id)
     printed, _ = sweep.run("seed=1,2")
     assert printed.count("val/accuracy") == 1 and "(2 of 2)" in printed
-    (parent,), children = sweep.runs(deleted=[child.info.run_id])
-    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {
-        parent.info.run_id
-    }
-    assert sorted(run.data.tags["seed"] for run in children) == ["1", "2"]
+    (again,), children = sweep.runs(deleted=[child.info.run_id])
+    assert again.info.run_id == parent.info.run_id
+    seeds = sorted(run.data.tags.get("seed", "a user's") for run in children)
+    assert seeds == ["1", "2", "a user's", "a user's"]
 
 
 def test_a_failed_setting_is_trained_again_and_its_attempts_stay_visible(sweep):
