@@ -66,15 +66,14 @@ def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise UserError(f"{name} cannot be read: {error}") from None
     if not is_folder:
-        return _list_by_names("label from the file name", [source])
+        return _list_by_names([source])
     paths = _image_paths(source)
     if os.path.lexists(source / "labels.csv"):
         listing = _list_table(source / "labels.csv", labelled_only)
     elif any((source / str(digit)).is_dir() for digit in range(10)):
         listing = _list_digit_folders(source)
     else:
-        text = "labels from the first digit of each file's name"
-        listing = _list_by_names(text, paths)
+        listing = _list_by_names(paths)
     labelled = {entry.source for entry in listing.entries}
     others = [path for path in paths if path not in labelled]
     if not labelled_only:
@@ -87,9 +86,9 @@ def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
     return listing
 
 
-def _list_by_names(description: str, paths: list[Path]) -> ImageListing:
+def _list_by_names(paths: list[Path]) -> ImageListing:
     """Take the label of each file from the first number of its name."""
-    listing = ImageListing(description)
+    listing = ImageListing("labels from the first digit of each file's name")
     for path in paths:
         number = re.search("[0-9]+", path.stem)
         label = int(number[0]) if number and len(number[0]) == 1 else None

@@ -64,7 +64,7 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> PreparedImage:
     """
     levels = reduce_to(original, SEARCH_SIDE)
     ink, shapes, mask = find_strokes(levels)
-    side = max(mask[bounding_box(mask)].shape)
+    side = longer_side(mask)
     if levels.shape != original.shape and 0 < side < SEARCH_SIDE // 3:
         # A small digit in a large image: process its surroundings in more detail.
         levels = reduce_to(crop_around(original, mask), SEARCH_SIDE)
@@ -156,35 +156,13 @@ def _distance(box: tuple[slice, ...], other: tuple[slice, ...]) -> int:
     return max(int(max(a.start - b.stop, b.start - a.stop)) for a, b in pairs)
 
 
-def count_digits(mask: Mask) -> int:
-    """Count the digits that are side by side, with a gap between them.
-
-    Strokes above one another belong to one digit. A part counts if it has at least 0.6
-    of the height and 0.25 of the area of the largest part; pieces of a broken stroke
-    are smaller. This detects 98.5 % of pairs of MNIST's test digits, and splits none of
-    the 10,000 single ones.
-    """
-    labels, _ = ndimage.label(mask.any(axis=0))
-    parts = [mask[:, columns] for (columns,) in ndimage.find_objects(labels)]
-    heights = np.array([np.ptp(np.flatnonzero(part.any(axis=1))) + 1 for part in parts])
-    areas = np.array([part.sum() for part in parts])
-    large = (heights >= 0.6 * heights.max()) & (areas >= 0.25 * areas.max())
-    return int(large.sum())
-
-
-def bounding_box(mask: Mask) -> tuple[slice, slice]:
-    """Return the rows and columns that contain a mask; empty slices if it is empty."""
-    boxes = ndimage.find_objects(mask.astype(np.uint8))
-    return boxes[0] if boxes else (slice(0, 0), slice(0, 0))
-
-
 def crop_around(
     original: UInt8[np.ndarray, "height width"], mask: Mask
 ) -> UInt8[np.ndarray, "rows columns"]:
     """Cut out the part of an image around a mask, with margins of half its size."""
     scale = max(original.shape) / SEARCH_SIDE
     box = bounding_box(mask)
-    margin = max(mask[box].shape) / 2
+    margin = longer_side(mask) / 2
     crop = []
     for part, side, mask_side in zip(box, original.shape, mask.shape, strict=True):
         cut = (side / scale - mask_side) / 2  # by `remove_lines`
@@ -224,42 +202,6 @@ def fit_to_box(digit: Ink, *, edge: float) -> OtherMask:
     return fine > min(edge, 0.9 * float(fine.max()))
 
 
-def scale_to_box(digit: Ink) -> OtherInk:
-    """Scale a digit to the box, at FINE pixels per pixel, with a triangle filter."""
-    scale = BOX * FINE / max(digit.shape)
-    height, width = (max(1, round(side * scale)) for side in digit.shape)
-    size, triangle = (width, height), Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(digit).resize(size, triangle))
-
-
-def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
-    """Return whether a pen can have drawn a digit.
-
-    Noise has longer outlines than digits and, except in photographs, more pieces;
-    clothes have thicker shapes; a horizontal line is too wide. The limits of outline
-    and thickness depend on the size in pixels, because coarse outlines have fewer
-    corners and thin strokes of a few pixels seem thick. The limit of pieces depends on
-    it as well: 99 % of MNIST's digits have one piece, and almost none has three.
-
-    Args:
-        shapes: All strokes of the image.
-        mask: The strokes of the digit.
-        strokes: The digit in the box, from `fit_to_box`.
-    """
-    side = max(mask[bounding_box(mask)].shape)
-    _, pieces = ndimage.label(shapes, EIGHT_NEIGHBOURS)
-    padded = np.pad(mask, 1)
-    outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
-    thickness = ndimage.distance_transform_edt(np.pad(strokes, 1)).max() / FINE
-    height, width = strokes.shape
-    return bool(
-        (1 if is_photo(shapes) else pieces) <= side / MIN_SIDE_PER_PIECE
-        and outline <= min(MAX_OUTLINE, 5 + 3 * side / 16) * side
-        and thickness <= max(MAX_THICKNESS, 3 * BOX / side)
-        and width <= MAX_ASPECT * height
-    )
-
-
 def adjust_width(strokes: Mask) -> OtherMask:
     """Thicken or thin strokes whose mean width is outside of STROKE_WIDTHS.
 
@@ -293,6 +235,69 @@ def centre_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
         before = min(max(round(SIDE / 2 - position), 0), SIDE - side)
         padding.append((before, SIDE - side - before))
     return np.pad(levels, padding).astype(np.uint8)
+
+
+def count_digits(mask: Mask) -> int:
+    """Count the digits that are side by side, with a gap between them.
+
+    Strokes above one another belong to one digit. A part counts if it has at least 0.6
+    of the height and 0.25 of the area of the largest part; pieces of a broken stroke
+    are smaller. This detects 98.5 % of pairs of MNIST's test digits, and splits none of
+    the 10,000 single ones.
+    """
+    labels, _ = ndimage.label(mask.any(axis=0))
+    parts = [mask[:, columns] for (columns,) in ndimage.find_objects(labels)]
+    heights = np.array([np.ptp(np.flatnonzero(part.any(axis=1))) + 1 for part in parts])
+    areas = np.array([part.sum() for part in parts])
+    large = (heights >= 0.6 * heights.max()) & (areas >= 0.25 * areas.max())
+    return int(large.sum())
+
+
+def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
+    """Return whether a pen can have drawn a digit.
+
+    Noise has longer outlines than digits and, except in photographs, more pieces;
+    clothes have thicker shapes; a horizontal line is too wide. The limits of outline
+    and thickness depend on the size in pixels, because coarse outlines have fewer
+    corners and thin strokes of a few pixels seem thick. The limit of pieces depends on
+    it as well: 99 % of MNIST's digits have one piece, and almost none has three.
+
+    Args:
+        shapes: All strokes of the image.
+        mask: The strokes of the digit.
+        strokes: The digit in the box, from `fit_to_box`.
+    """
+    side = longer_side(mask)
+    _, pieces = ndimage.label(shapes, EIGHT_NEIGHBOURS)
+    padded = np.pad(mask, 1)
+    outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
+    thickness = ndimage.distance_transform_edt(np.pad(strokes, 1)).max() / FINE
+    height, width = strokes.shape
+    return bool(
+        (1 if is_photo(shapes) else pieces) <= side / MIN_SIDE_PER_PIECE
+        and outline <= min(MAX_OUTLINE, 5 + 3 * side / 16) * side
+        and thickness <= max(MAX_THICKNESS, 3 * BOX / side)
+        and width <= MAX_ASPECT * height
+    )
+
+
+def scale_to_box(digit: Ink) -> OtherInk:
+    """Scale a digit to the box, at FINE pixels per pixel, with a triangle filter."""
+    scale = BOX * FINE / max(digit.shape)
+    height, width = (max(1, round(side * scale)) for side in digit.shape)
+    size, triangle = (width, height), Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(digit).resize(size, triangle))
+
+
+def bounding_box(mask: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns that contain a mask; empty slices if it is empty."""
+    boxes = ndimage.find_objects(mask.astype(np.uint8))
+    return boxes[0] if boxes else (slice(0, 0), slice(0, 0))
+
+
+def longer_side(mask: Mask) -> int:
+    """Return the height or the width of a mask, whichever is larger, in pixels."""
+    return int(max(mask[bounding_box(mask)].shape))
 
 
 def _to_bytes(values: Float[np.ndarray, "h w"] | Mask) -> UInt8[np.ndarray, "h w"]:
