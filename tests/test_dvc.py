@@ -105,12 +105,14 @@ class Repository:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def set(self, key, value):
-        """Edit conf/config.yaml as it was committed."""
+    def set(self, **values):
+        """Edit conf/config.yaml as it was committed; undo all other edits."""
         self("git", "checkout", "--quiet", "--", ".")
         path = self.root / "conf" / "config.yaml"
-        text, edits = re.subn(rf"(?m)^{key}: \S+", f"{key}: {value}", path.read_text())
-        assert edits == 1
+        text = path.read_text()
+        for key, value in values.items():
+            text, edits = re.subn(rf"(?m)^{key}: \S+", f"{key}: {value}", text)
+            assert edits == 1
         path.write_text(text)
 
     def training(self):
@@ -124,89 +126,86 @@ def repository(tmp_path_factory, clone_project):
     made = Repository(clone_project(tmp_path_factory.mktemp("dvc") / "repository"))
     made("git", "config", "user.name", "A Student")
     made("git", "config", "user.email", "student@example.org")
-    for key, value in (("dataset", "digits"), ("epochs", 3)):
-        made.set(key, value)
-        made("git", "commit", "--quiet", "--all", "--message", "a smaller training")
+    made.set(dataset="digits", epochs=3)
     made("dvc", "repro")
     made("git", "add", "--all")
-    made("git", "commit", "--quiet", "--message", "its results")
+    made("git", "commit", "--quiet", "--message", "a smaller training")
     return made
 
 
 @pytest.mark.fault
-def test_repro_runs_changed_stages_only_and_restores_earlier_results(repository):
+def test_repro_runs_changed_stages_and_gives_the_run_of_train_and_experiments(
+    repository,
+):
     unchanged = repository("dvc", "repro")
     for stage in STAGES:
         assert f"Stage '{stage}' didn't change, skipping" in unchanged
+    first_model, first_run = repository.training()
+
+    repository.set(lr=0.01)
+    changed = repository("dvc", "repro", "evaluate")
+    runs = [repository.training()[1]]
+    assert "Stage 'data' didn't change, skipping" in changed
+    for stage in ("train", "evaluate"):
+        assert f"Running stage '{stage}'" in changed
+    (difference,) = json.loads(repository("dvc", "params", "diff", "--json")).values()
+    assert (difference["lr"]["old"], difference["lr"]["new"]) == (0.001, 0.01)
+    assert "val/accuracy" in repository("dvc", "metrics", "diff")
+
     # Training again, without DVC, gives the same bytes; a new colour changes no result.
     repository(sys.executable, "-m", "pipeline.train")
+    runs.append(repository.training()[1])
     with (repository.root / "pipeline" / "plots" / "training.py").open("a") as plots:
         plots.write("# another colour\n")
-    assert "Data and pipelines are up to date" in repository("dvc", "status")
+    status = json.loads(repository("dvc", "status", "--json"))
+    assert {*status} == {"inspect", "export"}  # they read the other network
 
-    model, run = repository.training()
-    repository.set("hidden", 10)
-    changed = repository("dvc", "repro")
-    assert "Stage 'data' didn't change, skipping" in changed
-    for stage in ("train", "evaluate", "inspect", "export"):
-        assert f"Running stage '{stage}'" in changed
-    assert repository.training()[0] != model
-    (difference,) = json.loads(repository("dvc", "params", "diff", "--json")).values()
-    assert difference["hidden"] == {"old": 20, "new": 10, "diff": -10}
-    assert "val/accuracy" in repository("dvc", "metrics", "diff")
-    runs = len(repository.workspace.runs())
-
-    repository.set("hidden", 20)
-    back = repository("dvc", "repro")
-    assert "Stage 'train' is cached - skipping run" in back
-    assert repository.training()[0] == model
-    # Its run is found by the weights; run.json is that of the last training run.
-    last = repository.workspace.run_id()
-    printed = repository(sys.executable, "-m", "pipeline.evaluate")
-    assert run.info.run_id in printed and last not in printed
-    assert len(repository.workspace.runs()) == runs
-
-
-@pytest.mark.fault
-def test_train_repro_and_two_kinds_of_experiment_give_the_same_run(repository):
-    experiment = ["dvc", "exp", "run", "--force", "-S", "conf/config.yaml:lr=0.01"]
-    models, runs = [], []
-    for command in (
-        [sys.executable, "-m", "pipeline.train", "lr=0.01"],
-        [*experiment, "train"],
-        ["dvc", "repro", "--force", "train"],
-    ):
-        repository.set("lr", 0.01 if "repro" in command else 0.001)
-        repository(*command)
-        model, run = repository.training()
-        models.append(model)
-        runs.append(run)
-    repository.set("lr", 0.001)
-    repository(*experiment, "--temp", "--name", "in-a-copy", "evaluate")
+    experiment = ["dvc", "exp", "run", "--force", "--single-item"]
+    experiment += ["-S", "conf/config.yaml:lr=0.01"]
+    repository.set()
+    repository(*experiment, "train")
+    runs.append(repository.training()[1])
+    repository.set()
+    repository(*experiment, "--temp", "--name", "in-a-copy", "train", "evaluate")
     (copied,) = repository.workspace.runs("tags.`dvc.experiment` = 'in-a-copy'")
+    check_that_all_are_the_same(runs, copied, repository)
+
+    # The earlier results return, and their run is found by the weights; run.json is
+    # that of the last training run.
+    repository.set()
+    assert "Stage 'train' is cached - skipping run" in repository("dvc", "repro")
+    assert repository.training()[0] == first_model != copied.data.tags["weights.sha256"]
+    printed = repository.workspace.call("evaluate")
+    assert first_run.info.run_id in printed
+    assert repository.workspace.run_id() not in printed
+    assert len(repository.workspace.runs()) == 5
+
+
+def check_that_all_are_the_same(runs, copied, repository):
+    """Check the runs of repro, train and an experiment, and that of one in a copy."""
     commit = repository("git", "rev-parse", "HEAD").strip()
     # In a copy, DVC commits the edit before it runs the stages.
     assert [run.data.tags["git.commit"] for run in runs] == [commit] * 3
-    runs.append(copied)
-    assert len({run.info.run_id for run in runs}) == 4
-    assert {*models} == {run.data.tags["weights.sha256"] for run in runs}
-    assert len({run.data.tags["data.sha256"] for run in runs}) == 1
-    assert {run.info.status for run in runs} == {"FINISHED"}
     # Named by the difference from the committed settings, also where DVC edits them.
-    assert {run.info.run_name for run in runs[:3]} == {"hidden=20 seed=1 lr=0.01"}
+    assert {run.info.run_name for run in runs} == {"hidden=20 seed=1 lr=0.01"}
+    runs = [*runs, copied]
+    assert len({run.info.run_id for run in runs}) == 4
+    for tag in ("weights.sha256", "data.sha256"):
+        assert len({run.data.tags[tag] for run in runs}) == 1
+    assert {run.info.status for run in runs} == {"FINISHED"}
     uris = [f"{run.info.artifact_uri}/config.yaml" for run in runs]
     (configuration,) = {mlflow.artifacts.load_text(uri) for uri in uris}
     assert yaml.safe_load(configuration)["lr"] == 0.01
     experiments = ["dvc.experiment" in run.data.tags for run in runs]
-    assert experiments == [False, True, False, True]
+    assert experiments == [False, False, True, True]
     # `evaluate` wrote to the run that was trained in the copy and created no other.
     assert "evaluate/digits/accuracy" in copied.data.metrics
 
 
 @pytest.mark.fault
 def test_a_clone_pulls_the_results_and_records_a_new_run(repository, tmp_path):
-    repository.set("hidden", 20)
-    repository("dvc", "repro")
+    repository.set()
+    repository("dvc", "checkout")
     model, run = repository.training()
     remote = ["dvc", "remote", "add", "--local", "store", str(tmp_path / "store")]
     repository(*remote)
@@ -217,14 +216,13 @@ def test_a_clone_pulls_the_results_and_records_a_new_run(repository, tmp_path):
     clone = Repository(replace(repository.workspace, outputs=outputs))
     clone(*remote)
     clone("dvc", "pull", "--remote", "store")
-    pulled = load_trained_model(clone.workspace.trained("model.safetensors"))
-    assert pulled.sha256 == model
     assert "Data and pipelines are up to date" in clone("dvc", "repro")
-    printed = clone(sys.executable, "-m", "pipeline.evaluate")
+    printed = clone.workspace.call("evaluate")
     assert "the store has no run of this network" in printed
-    (created,) = clone.workspace.runs()
+    pulled, created = clone.training()
+    assert pulled == model
     assert created.info.run_id != run.info.run_id and created.info.status == "FINISHED"
-    clone(sys.executable, "-m", "pipeline.inspect")
+    clone.workspace.call("inspect")
     (same,) = clone.workspace.runs()
     assert {"evaluate/digits/accuracy", "weights/frozen"} <= set(same.data.metrics)
     # The commands wrote the same bytes as in the other folder.
