@@ -27,7 +27,7 @@ def sums_of(model, image):
     return deploy.integer_sums(model.integers, image, in_floats)
 
 
-@pytest.fixture(params=deploy.WIDTHS)
+@pytest.fixture(scope="module", params=deploy.WIDTHS)
 def worksheets(request, quantized, mnist):
     """The sums of all neurons for two images, the rows of their tables, the steps."""
     model = quantized(request.param)

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 
-import numpy as np
 import pytest
 import torch
 
@@ -44,28 +43,6 @@ def exported(empty_project):
     made.call("train", dataset="digits", epochs=1)
     made.call("export", bits=2, finetune=1)
     return made
-
-
-@pytest.fixture
-def export_edited(exported, tmp_path):
-    """Return a function that edits the network, exports it, and returns the text."""
-
-    def export(edit, **keys):
-        network = load_trained_model(exported.trained("model.safetensors")).network
-        with torch.no_grad():
-            edit(network)
-        path = tmp_path / "edited.safetensors"
-        save_model(path, network, {"dataset": "digits"})
-        made = type(exported)(tmp_path / "outputs")
-        made.outputs.mkdir()
-        (made.outputs / "data").symlink_to(exported.outputs / "data")
-        try:
-            return made.call("export", model=str(path), tracking="none", **keys)
-        except UserError:
-            assert {p.name for p in made.outputs.iterdir()} == {"data"}
-            raise
-
-    return export
 
 
 def test_the_same_network_gives_the_same_files(exported):
@@ -122,26 +99,28 @@ def test_what_emulators_measure_is_recorded_by_core_and_compiler(project):
     assert run.data.tags["version.clang"] == "14.0.6"
 
 
-def test_a_neuron_that_is_never_active_is_named(export_edited):
-    printed = export_edited(lambda network: network.layer_1.bias[2].fill_(-100))
+@pytest.fixture
+def save_edited(exported, tmp_path):
+    """Return a function that edits the network and saves it; it returns the path."""
+
+    def save(edit):
+        network = load_trained_model(exported.trained("model.safetensors")).network
+        with torch.no_grad():
+            edit(network)
+        path = tmp_path / "edited.safetensors"
+        save_model(path, network, {"dataset": "digits"})
+        return str(path)
+
+    return save
+
+
+def test_a_neuron_that_is_never_active_is_named(exported, save_edited):
+    path = save_edited(lambda network: network.layer_1.bias[2].fill_(-100))
+    copy = exported.copy(exported.outputs.parent / "never active")
+    printed = copy.call("export", model=path, tracking="none")
     assert re.search(
         r"\bN13\b.*: output 0 for every training image \(8 bits\)", printed
     )
-
-
-@pytest.mark.parametrize(
-    ("edit", "rule"),
-    [
-        (lambda n: n.layer_1.weight.fill_(0.5), "all weights of layer_1 are equal"),
-        (lambda n: n.layer_2.weight.fill_(0), "all weights of layer_2 are equal"),
-        (lambda n: n.layer_1.weight[0, 0].fill_(np.nan), "layer_1.weight must contain"),
-        (lambda n: n.layer_1.bias[0].fill_(1e9), "does not fit in 32-bit integers"),
-    ],
-)
-def test_weights_that_integers_cannot_represent_are_refused(export_edited, edit, rule):
-    with pytest.raises(UserError, match=rule) as refused:
-        export_edited(edit)
-    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
@@ -154,19 +133,16 @@ def test_weights_that_integers_cannot_represent_are_refused(export_edited, edit,
     ids=["failing", "defective"],
 )
 def test_an_export_that_fails_its_checks_writes_and_records_nothing(
-    exported, compiler, message, tmp_path, monkeypatch
+    exported, save_edited, compiler, message, tmp_path, monkeypatch
 ):
     before = exported.hashes("export")
-    network = load_trained_model(exported.trained("model.safetensors")).network
-    with torch.no_grad():
-        network.layer_1.bias += 0.01
-    path = tmp_path / "other.safetensors"  # no run trained this network
-    save_model(path, network, {"dataset": "digits"})
+    # No run trained this network.
+    path = save_edited(lambda network: network.layer_1.bias.add_(0.01))
     text = compiler.format(folder=tmp_path, gcc=shutil.which("gcc"))
     (tmp_path / "gcc").write_text(text)
     (tmp_path / "gcc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(UserError, match=message):
-        exported.call("export", model=str(path), bits=2, finetune=0)
+        exported.call("export", model=path, bits=2, finetune=0)
     assert exported.hashes("export") == before
     assert len(exported.runs()) == 1  # that of the training
