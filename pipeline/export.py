@@ -38,7 +38,7 @@ from pipeline.terminal import command_line, next_steps, progress, status, wrap
 
 if TYPE_CHECKING:
     from pipeline.datasets import Dataset
-    from pipeline.deploy import Check, Results
+    from pipeline.deploy import Exported, Results
     from pipeline.model import TrainedModel
     from pipeline.tracking import Run
 
@@ -64,16 +64,16 @@ def export(cfg: ExportConfig) -> None:
     tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
     with files.atomic_folder(outputs / "export") as folder:
         with status("writing and checking the files"):
-            checks = deploy.export_model(model, folder, verify=cfg.verify)
-        if problems := deploy.differences(model, checks):
+            exported = deploy.export_model(model, folder, verify=cfg.verify)
+        if problems := exported.differences:
             problems = ["the implementations differ; nothing was written", *problems]
             raise UserError("\n  ".join(problems))
         with tracker.reopen_run(  # creates a run if there is none
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run:
-            _record(deploy.report(model), checks, sorted(folder.iterdir()), run)
-    print(f"\n{deploy.summary(model)}\n")
-    print(f"{deploy.describe([model], [checks])}\n")
+            _record(exported, folder, run)
+    print(f"\n{deploy.summary(trained, exported)}\n")
+    print(f"{deploy.describe([exported])}\n")
     print(f"code   {displayed(outputs / 'export' / 'digits.c')}")
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
     print(_next_step(cfg))
@@ -128,7 +128,7 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
             _compare(results, folder, run)
             if "all" in bits and not cfg.sweep:
                 _write_page(results, dataset, folder, run)
-    _print_results(cfg, results, dataset)
+    _print_results(cfg, results)
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
     if failed:
         raise UserError(message)
@@ -157,11 +157,11 @@ def _record_all(results: "Results", folder: Path, run: "Run") -> None:
     """Write and record several exports, those with the largest width first."""
     order = sorted(results, key=lambda combination: -combination.bits)
     for combination in progress("recording")(order):
-        result, child = results[combination], run
-        paths = result.write(folder / combination.folder)
+        exported, child = results[combination], run
+        exported.write(folder / combination.folder)
         if combination.swept and combination.trained.run_id:
             child = run.reopen_child(combination.trained.run_id)
-        _record(result.report, result.checks, paths, child)
+        _record(exported, folder / combination.folder, child)
 
 
 def _compare(results: "Results", folder: Path, run: "Run") -> None:
@@ -181,28 +181,24 @@ def _write_page(
     """Write and record the page of a network in floating point and in integers."""
     from pipeline import deploy
 
-    models = {c.bits: each.model(c.trained, dataset) for c, each in results.items()}
-    trained = next(iter(results)).trained
+    trained, exports = next(iter(results)).trained, [*results.values()]
     name = network_name(trained.metadata, dataset=dataset.name, sha256=trained.sha256)
     path = folder / deploy.PAGE_FILE
     with status("drawing the page"):
-        path.write_text(deploy.render_page(models, name=name), "utf-8")
+        page = deploy.render_page(trained, dataset, exports, name=name)
+        path.write_text(page, "utf-8")
     run.log_files("export", [path])
     link = run.link(path.name, f"artifacts/export/{path.name}")
     run.describe_results({"Interactive page of all widths": link})
 
 
-def _print_results(cfg: ExportConfig, results: "Results", dataset: "Dataset") -> None:
+def _print_results(cfg: ExportConfig, results: "Results") -> None:
     """Print the table, the checks and the smallest network of several exports."""
     from pipeline import deploy
 
+    describe = deploy.count_checks if cfg.sweep else deploy.describe
     print(f"\n{deploy.sizes_table(results)}\n")
-    if cfg.sweep:
-        print(f"{deploy.describe_all_checks(results)}\n")
-    else:
-        models = [each.model(c.trained, dataset) for c, each in results.items()]
-        checks = [each.checks for each in results.values()]
-        print(f"{deploy.describe(models, checks)}\n")
+    print(f"{describe([*results.values()])}\n")
     print(f"{wrap(deploy.answer(results))}\n")
     folder = outputs_dir() / "export"
     if best := deploy.smallest(results):
@@ -212,17 +208,13 @@ def _print_results(cfg: ExportConfig, results: "Results", dataset: "Dataset") ->
         print(f"page   {displayed(folder / deploy.PAGE_FILE)}")
 
 
-def _record(
-    report: Mapping[str, Any], checks: Sequence["Check"], paths: list[Path], run: "Run"
-) -> None:
+def _record(exported: "Exported", folder: Path, run: "Run") -> None:
     """Record the results of a width; MLflow draws a bar for a value at step 0."""
-    from pipeline.deploy import bits_text
-
-    name = f"export/{report['bits']}bit"
-    run.log_files(name, paths)
+    report, name = exported.report, f"export/{exported.integers.bits}bit"
+    run.log_files(name, [folder / file for file in exported.files])
     metrics = {f"{name}/{key}": report[key] for key in ("accuracy", "same_answers")}
     tools: dict[str, str] = {}
-    for check in checks:
+    for check in exported.checks:
         place = f"{name}/{check.platform}"
         metrics |= {f"{place}/{key}": value for key, value in check.figures.items()}
         tools |= check.tools
@@ -232,7 +224,7 @@ def _record(
     links = [run.link(file, f"artifacts/{name}/{file}") for file in files]
     same = f"{report['same_answers']:.2%} of the answers as in floats"
     text = f"{report['accuracy']:.2%}, {same}, {', '.join(links)}"
-    run.describe_results({f"Export, {bits_text(report['bits'])}": text})
+    run.describe_results({f"Export, {exported.width}": text})
 
 
 def _next_step(cfg: ExportConfig) -> str:

@@ -1,8 +1,7 @@
 """The network on a microcontroller: integers, C code, ONNX files, and checks."""
 
 from pipeline.deploy.checks import Check
-from pipeline.deploy.exported import find_export
-from pipeline.deploy.output import export_model, report
+from pipeline.deploy.output import Exported, export_model
 from pipeline.deploy.page import PAGE_FILE, render_page
 from pipeline.deploy.quantization import WIDTHS
 from pipeline.deploy.quantized import QuantizedModel, bits_text
@@ -16,13 +15,12 @@ from pipeline.deploy.sizes import (
     SIZES_PLOT,
     Results,
     answer,
-    describe_all_checks,
     sizes_table,
     smallest,
     write_sizes,
 )
-from pipeline.deploy.task import Exported
-from pipeline.deploy.text import describe, differences, summary
+from pipeline.deploy.storage import find_export
+from pipeline.deploy.text import count_checks, describe, summary
 from pipeline.deploy.worksheet import (
     integer_sums,
     integer_worksheets,

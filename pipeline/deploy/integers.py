@@ -55,21 +55,6 @@ class IntegerNetwork:
         pixels = (batch.reshape(-1, PIXELS) for batch in batches(images))
         return np.concatenate([batch @ weights + biases for batch in pixels])
 
-    def largest_sums(
-        self, images: UInt8[np.ndarray, "n 28 28"]
-    ) -> Int64[np.ndarray, " hidden"]:
-        """Return the largest of the `sums` of each neuron over many images.
-
-        The products are added as float64, which is five times as fast as int64 and
-        exact in any order: all partial sums are integers below 784 · 127 · 255 < 2^53.
-        """
-        weights = self.q1.T.astype(np.float64)
-        largest = [
-            (batch.reshape(-1, PIXELS).astype(np.float64) @ weights).max(axis=0)
-            for batch in batches(images)
-        ]
-        return np.asarray(np.max(largest, axis=0).astype(np.int64) + self.b1q)
-
     def activations(
         self, sums: Int64[np.ndarray, "n hidden"]
     ) -> Int64[np.ndarray, "n hidden"]:

@@ -1,9 +1,7 @@
-"""The files of a quantised network, and their comparison with the reference.
+"""The files of a quantised network, and the comparison of its implementations."""
 
-`export_model` writes one network with one width into one folder; it can run in a
-process of its own.
-"""
-
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,48 @@ from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check
 from pipeline.deploy.emulators import check_on_emulators
 from pipeline.deploy.host import check_on_host
+from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.onnx_files import check_onnx, missing_packages, write_onnx
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantized import INTEGERS_FILE, QuantizedModel, bits_text
+from pipeline.deploy.quantized import QuantizedModel, bits_text
+from pipeline.deploy.storage import INTEGERS_FILE, save_integers
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
 
 
-def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> list[Check]:
+@dataclass(frozen=True)
+class Exported:
+    """The results of an export, which a worker can send: no tensors, no data set."""
+
+    integers: IntegerNetwork
+    report: Mapping[str, Any]  # see `report`
+    silent_neurons: Sequence[int]  # see `QuantizedModel.silent_neurons`
+    checks: Sequence[Check]
+    files: Mapping[str, bytes]  # by name
+
+    @property
+    def width(self) -> str:
+        """The width of the weights of layer_1, such as "8 bits"."""
+        return bits_text(self.integers.bits)
+
+    @property
+    def differences(self) -> list[str]:
+        """A line for each implementation that differs from the reference."""
+        return [
+            f"{self.width}: {check.name}: {check.difference}"
+            for check in self.checks
+            if check.difference
+        ]
+
+    def write(self, folder: Path) -> None:
+        """Write the files to a folder, which is created."""
+        folder.mkdir(parents=True)
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+
+
+def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> Exported:
     """Write all files of a quantised network, and compare its implementations.
 
     Args:
@@ -32,13 +63,10 @@ def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> list[Ch
         folder: An existing, empty folder.
         verify: "host" for the checks on this computer, "all" to add the emulators.
 
-    Returns:
-        A check for each implementation; its `difference` is "" if there is none.
-
     Raises:
         UserError: If a tool fails, such as the C compiler.
     """
-    model.save(folder / INTEGERS_FILE)
+    save_integers(folder / INTEGERS_FILE, model)
     files.write_json(folder / REPORT_FILE, report(model))
     plot_weights(model).save(folder / WEIGHTS_PLOT)
     plot_changes(model).save(folder / CHANGES_PLOT)
@@ -50,7 +78,10 @@ def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> list[Ch
     checks += check_on_host(folder, model.integers, images)
     if verify == "all":
         checks += check_on_emulators(folder, model.integers, images, measured=test)
-    return checks
+    contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return Exported(
+        model.integers, report(model), model.silent_neurons, checks, contents
+    )
 
 
 def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:

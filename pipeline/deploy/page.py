@@ -1,45 +1,45 @@
 """The page of `interpret` with a switch between the widths of the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 
-from pipeline.deploy.quantized import QuantizedModel
+from pipeline.datasets import Dataset, LabelledImages
+from pipeline.deploy.output import Exported
 from pipeline.interpret import ModelAnalysis, report
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
+from pipeline.model import TrainedModel
 
 PAGE_FILE = "report.html"  # in outputs/export/
 
 
-def render_page(models: Mapping[int, QuantizedModel], *, name: str) -> str:
+def render_page(
+    trained: TrainedModel, dataset: Dataset, exports: Sequence[Exported], *, name: str
+) -> str:
     """Return a self-contained HTML page of at most 2 MB.
 
     Args:
-        models: At least one, by width; all come from the same trained network.
+        trained: The trained network.
+        dataset: Its data set.
+        exports: At least one export of the network, those with more bits first.
         name: The name of the network.
     """
-    first = next(iter(models.values()))
-    analysis = ModelAnalysis.of(first.trained, first.dataset)
-    versions = [_version(model) for _, model in sorted(models.items(), reverse=True)]
+    analysis = ModelAnalysis.of(trained, dataset)
+    versions = [_version(exported, dataset.test) for exported in exports]
     return report.render(analysis, name=name, integers=versions)
 
 
-def _version(model: QuantizedModel) -> report.IntegerVersion:
-    network = model.integers
-    images = model.dataset.test.images[:ACTIVATION_IMAGES]
-    names = ("q1", "b1q", "shift", "q2", "b2q", "scale_1")
-    tensors = {name: getattr(network, name) for name in names}
-    activations = network.activations(network.sums(images))  # 0 to 255
-    tensors["activations"] = activations.astype(np.uint8)
+def _version(exported: Exported, test: LabelledImages) -> report.IntegerVersion:
+    network, results = exported.integers, exported.report
+    tensors = asdict(network)
+    numbers = {name: tensors.pop(name) for name in ("bits", "scale_2")}
+    sums = network.sums(test.images[:ACTIVATION_IMAGES])
+    tensors["activations"] = network.activations(sums).astype(np.uint8)  # 0 to 255
+    names = ("accuracy", "same_answers", "table_bytes")
+    numbers |= {name: results[name] for name in names}
     return report.IntegerVersion(
-        answers=model.answers,
+        answers=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
-        metadata={
-            "bits": network.bits,
-            "scale_2": network.scale_2,
-            "accuracy": model.accuracy,
-            "same_answers": model.same_answers,
-            "table_bytes": network.table_bytes,
-            "finetuning_epochs": model.finetuning_epochs,
-        },
+        metadata={**numbers, "finetuning_epochs": results["finetune"]},
     )

@@ -11,11 +11,11 @@ where r_j is half of 2^n_j, or 0 if n_j is 0. `integers.py` computes these formu
 """
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int8, Int32, Int64, UInt8
 
 from pipeline import PIXELS, UserError, neuron_name
 from pipeline.deploy.integers import LIMIT, WHITE, IntegerNetwork
-from pipeline.model import Network
+from pipeline.model import Network, batches
 from pipeline.model.storage import snapshot
 
 WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
@@ -41,17 +41,7 @@ def quantize(
     w1, bias, w2, b2 = _tensors(network)
     q1, scale_1 = quantize_weights(w1, bits=bits)
     b1q = _to_int32(round_half_up(WHITE * bias / scale_1), "layer_1.bias")
-    first = IntegerNetwork(
-        bits,
-        q1,
-        b1q,
-        shift=np.zeros(len(b1q), np.uint8),
-        q2=np.zeros(w2.shape, np.int8),
-        b2q=np.zeros(len(b2), np.int32),
-        scale_1=scale_1,
-        scale_2=1.0,
-    )
-    shift = shifts(first.largest_sums(images))
+    shift = shifts(largest_sums(q1, b1q, images))
     # h_j = 1 stands for a sum of 2^n, and a sum of 1 for scale_1 / 255.
     v = np.ldexp(w2 * scale_1, shift.astype(np.int32)) / WHITE  # (10, hidden)
     scale_2 = float(np.abs(v).max() / 127)  # not 0: the weights are not all equal
@@ -133,6 +123,24 @@ def _row_sums(sizes: Float[np.ndarray, "hidden 784"]) -> Float[np.ndarray, "hidd
 def round_half_up(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """Round to the nearest integer, and halves up."""
     return np.floor(values + 0.5)
+
+
+def largest_sums(
+    q1: Int8[np.ndarray, "hidden 784"],
+    b1q: Int32[np.ndarray, " hidden"],
+    images: UInt8[np.ndarray, "n 28 28"],
+) -> Int64[np.ndarray, " hidden"]:
+    """Return the largest sum of each neuron over many images.
+
+    The products are added as float64, which is five times as fast as int64 and exact in
+    any order: all partial sums are integers below 784 · 127 · 255 < 2^53.
+    """
+    weights = q1.T.astype(np.float64)
+    largest = [
+        (batch.reshape(-1, PIXELS).astype(np.float64) @ weights).max(axis=0)
+        for batch in batches(images)
+    ]
+    return np.asarray(np.max(largest, axis=0).astype(np.int64) + b1q)
 
 
 def shifts(largest: Int64[np.ndarray, " hidden"]) -> UInt8[np.ndarray, " hidden"]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.deploy.task import Exported, arguments_of, export_setting
+from pipeline.deploy.output import Exported
+from pipeline.deploy.task import arguments_of, export_setting
 from pipeline.files import printable
 from pipeline.model import TrainedModel
 from pipeline.paths import displayed, outputs_dir
@@ -109,7 +110,9 @@ def export_combinations(
             name = result.task.key
             text = f"failed: {printable(result.error)}"
             if not result.error:
-                text = _describe(result.value)
+                report = result.value.report
+                size = f"{report['table_bytes']:7,} bytes"
+                text = f"accuracy {report['accuracy']:6.2%}  {size}"
             if result.final:
                 ended += 1
                 bar.update(task, completed=ended)
@@ -125,9 +128,3 @@ def export_combinations(
     if is_stopped():
         count = f"{ended:,} of {len(tasks):,} exports"
         raise KeyboardInterrupt(f"stopped after {count}; {unchanged}")
-
-
-def _describe(exported: Exported) -> str:
-    report = exported.report
-    size = f"{report['table_bytes']:7,} bytes"
-    return f"accuracy {report['accuracy']:6.2%}  {size}"

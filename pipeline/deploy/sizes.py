@@ -4,20 +4,16 @@ The size is that of the tables of weights and biases in bytes, which is the same
 every compiler and processor. The code adds about 0.3 KB on a Cortex-M0.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeline import files
-from pipeline.deploy.quantized import bits_text
+from PIL.Image import Image
+
+from pipeline import files, plots
+from pipeline.deploy.output import Exported
 from pipeline.deploy.several import Combination
-from pipeline.deploy.task import Exported
-from pipeline.deploy.text import list_checks
 from pipeline.terminal import table
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 GOAL = 0.95  # the accuracy that the smallest network must reach
 SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"
@@ -120,29 +116,16 @@ def sizes_table(results: Results) -> str:
     return text
 
 
-def describe_all_checks(results: Results) -> str:
-    """Return a line for each implementation; those that were not run come last."""
-    counts: Counter[tuple[bool, str]] = Counter()
-    for exported in results.values():
-        for check in exported.checks:
-            line = f"{check.name}: {check.skipped or check.compared}"
-            counts[bool(check.skipped), line] += 1
-    total = f"of {len(results):,} exports"
-    return list_checks({key: f" ({n:,} {total})" for key, n in counts.items()})
-
-
-def plot(results: Results) -> "Image":
+def plot(results: Results) -> Image:
     """Plot accuracy against bytes, with a curve for each width."""
-    from pipeline.plots import SizePoint, accuracy_by_size
-
-    best, curves = smallest(results), dict[str, list[SizePoint]]()
+    best, curves = smallest(results), dict[str, list[plots.SizePoint]]()
     for each in sorted(results, key=lambda c: -c.bits):
         report = results[each].report
-        point = SizePoint(
+        point = plots.SizePoint(
             report["table_bytes"],
             report["accuracy"],
             hidden=report["hidden"],
             caption=each.name if each == best else "",
         )
-        curves.setdefault(bits_text(each.bits), []).append(point)
-    return accuracy_by_size(curves, goal=GOAL)
+        curves.setdefault(results[each].width, []).append(point)
+    return plots.accuracy_by_size(curves, goal=GOAL)

@@ -3,11 +3,12 @@
 `output` writes the files.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline import neuron_name
-from pipeline.deploy.checks import Check
-from pipeline.deploy.quantized import QuantizedModel, bits_text
+from pipeline.deploy.output import Exported
+from pipeline.model import TrainedModel
 from pipeline.terminal import table, wrap
 
 MAX_NAMED = 10  # neurons in a message
@@ -17,63 +18,71 @@ FIGURES = (
 )
 
 
-def summary(model: QuantizedModel) -> str:
+def summary(trained: TrainedModel, exported: Exported) -> str:
     """Return a table that compares a quantised network with the one in floats."""
     columns = ("weights", "fine-tuning", "accuracy", "same answers", "bytes")
-    size, epochs = 4 * model.trained.network.parameter_count, model.finetuning_epochs
+    report, size = exported.report, 4 * trained.network.parameter_count
+    epochs = report["finetune"]
     rows = [
-        ("float", "-", f"{model.float_accuracy:.2%}", "-", f"{size:,}"),
+        ("float", "-", f"{report['float_accuracy']:.2%}", "-", f"{size:,}"),
         (
-            bits_text(model.integers.bits),
+            exported.width,
             f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "-",
-            f"{model.accuracy:.2%}",
-            f"{model.same_answers:.2%}",
-            f"{model.integers.table_bytes:,}",
+            f"{report['accuracy']:.2%}",
+            f"{report['same_answers']:.2%}",
+            f"{report['table_bytes']:,}",
         ),
     ]
     return table(columns, rows, left=("weights",))
 
 
-def describe(
-    models: Sequence[QuantizedModel], checks: Sequence[Sequence[Check]]
-) -> str:
-    """Return what was compared and measured, and which neurons are silent."""
-    measured = figures(models, checks)
+def describe(exports: Sequence[Exported]) -> str:
+    """Return what was compared and measured, and which neurons are silent.
+
+    Args:
+        exports: Those of one network, with one or several widths.
+    """
+    measured = figures(exports)
     paragraphs = [
-        describe_checks(models, checks),
+        describe_checks(exports),
         *([measured, FIGURES] if measured else []),
-        describe_silent_neurons(models),
+        describe_silent_neurons(exports),
     ]
     return "\n\n".join(filter(None, paragraphs))
 
 
-def describe_checks(
-    models: Sequence[QuantizedModel], checks: Sequence[Sequence[Check]]
-) -> str:
-    """Return a line for each comparison; those that were not run come last.
-
-    Args:
-        models: The quantised networks.
-        checks: Their comparisons.
-    """
+def describe_checks(exports: Sequence[Exported]) -> str:
+    """Return a line for each comparison, with the widths if they are not all."""
     widths: dict[tuple[bool, str], list[str]] = {}  # of each line
-    for model, results in zip(models, checks, strict=True):
-        for check in results:
-            line = f"{check.name}: {check.compared} of {check.images:,} images"
-            if check.skipped:
-                line = f"{check.name}: {check.skipped}"
-            widths.setdefault((bool(check.skipped), line), []).append(
-                bits_text(model.integers.bits)
-            )
-    return list_checks(
+    for exported in exports:
+        for check in exported.checks:
+            compared = f"{check.compared} of {check.images:,} images"
+            line = f"{check.name}: {check.skipped or compared}"
+            widths.setdefault((bool(check.skipped), line), []).append(exported.width)
+    return _list_checks(
         {
-            key: f" ({', '.join(names)})" * (len(names) < len(models))
+            key: f" ({', '.join(names)})" * (len(names) < len(exports))
             for key, names in widths.items()
         }
     )
 
 
-def list_checks(endings: Mapping[tuple[bool, str], str]) -> str:
+def count_checks(exports: Sequence[Exported]) -> str:
+    """Return a line for each implementation, with the number of its comparisons.
+
+    Args:
+        exports: Those of several networks, whose probe images differ.
+    """
+    counts = Counter(
+        (bool(check.skipped), f"{check.name}: {check.skipped or check.compared}")
+        for exported in exports
+        for check in exported.checks
+    )
+    total = f"of {len(exports):,} exports"
+    return _list_checks({key: f" ({n:,} {total})" for key, n in counts.items()})
+
+
+def _list_checks(endings: Mapping[tuple[bool, str], str]) -> str:
     """Return a line for each comparison; those that were not run come last.
 
     Args:
@@ -87,37 +96,30 @@ def list_checks(endings: Mapping[tuple[bool, str], str]) -> str:
     return "\n".join(lines)
 
 
-def figures(models: Sequence[QuantizedModel], checks: Sequence[Sequence[Check]]) -> str:
+def figures(exports: Sequence[Exported]) -> str:
     """Return a table of what was measured on emulators; "" if nothing was."""
     columns = ("digits.c", "processor, compiler", "flash", "RAM", "stack", "per image")
     rows = []
-    for model, results in zip(models, checks, strict=True):
-        for check in results:
+    for exported in exports:
+        for check in exported.checks:
             if not check.figures:
                 continue
             values = {name: f"{value:,}" for name, value in check.figures.items()}
-            sizes = [values.pop(name, "-") for name in ("flash", "ram", "stack")]
-            time = [f"{value} {unit}" for unit, value in values.items()] or ["-"]
-            width = bits_text(model.integers.bits)
-            rows.append((width, check.name, *sizes, *time))
+            sizes = [values.pop(name) for name in ("flash", "ram", "stack")]
+            [(unit, time)] = values.items()
+            rows.append((exported.width, check.name, *sizes, f"{time} {unit}"))
     return table(columns, rows, left=columns[:2]) if rows else ""
 
 
-def differences(model: QuantizedModel, checks: Sequence[Check]) -> list[str]:
-    """Return a line for each implementation that differs from the reference."""
-    bits = bits_text(model.integers.bits)
-    return [f"{bits}: {c.name}: {c.difference}" for c in checks if c.difference]
-
-
-def describe_silent_neurons(models: Sequence[QuantizedModel]) -> str:
+def describe_silent_neurons(exports: Sequence[Exported]) -> str:
     """Return lines that name the neurons whose output is always 0; "" for none."""
     widths: dict[str, list[str]] = {}  # of each list of neurons
-    for model in models:
-        names = [neuron_name(1, j) for j in model.silent_neurons]
+    for exported in exports:
+        names = [neuron_name(1, j) for j in exported.silent_neurons]
         if names:
             more = f" and {len(names) - MAX_NAMED:,} more" * (len(names) > MAX_NAMED)
             listed = ", ".join(names[:MAX_NAMED]) + more
-            widths.setdefault(listed, []).append(bits_text(model.integers.bits))
+            widths.setdefault(listed, []).append(exported.width)
     return "\n".join(
         wrap(f"{listed}: output 0 for every training image ({', '.join(names)})")
         for listed, names in widths.items()

@@ -13,14 +13,13 @@ import re
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from pipeline import datasets
-from pipeline.deploy import WIDTHS, Check, QuantizedModel, differences, export_model
+from pipeline.deploy import WIDTHS, QuantizedModel, export_model
 from pipeline.model import load_trained_model, save_model
 from pipeline.terminal import table
 from pipeline.training import one_thread, train
@@ -43,19 +42,6 @@ MAX_RAM = 150  # bytes, on each core
 NAMES = {bits: f"{bits} bit{'s' * (bits > 1)}" for bits in WIDTHS}
 
 
-@dataclass(frozen=True)
-class Export:
-    """What one export measured."""
-
-    bits: int
-    epochs: int  # of fine-tuning
-    accuracy: float
-    float_accuracy: float
-    same_answers: float
-    checks: list[Check]
-    problems: list[str]  # differences and skipped checks
-
-
 def measure(setting):
     """Train a network with a seed, as the command does, and export it."""
     seed, bits = setting
@@ -67,38 +53,31 @@ def measure(setting):
         model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
         folder = Path(name) / "export"
         folder.mkdir()
-        checks = export_model(model, folder, verify="all")
-    skipped = [f"{check.name}: {check.skipped}" for check in checks if check.skipped]
-    return Export(
-        bits,
-        model.finetuning_epochs,
-        model.accuracy,
-        model.float_accuracy,
-        model.same_answers,
-        checks,
-        differences(model, checks) + skipped,
-    )
+        return export_model(model, folder, verify="all")
 
 
 def accuracies(exports):
     """Return a table: the accuracy of each width beside that of the floats."""
+    reports = [export.report for export in exports]
+
+    def mean(reports, key):
+        return f"{np.mean([report[key] for report in reports]):.2%}"
 
     def points(gain):
         return f"{100 * gain:+.2f}"
 
-    floats = np.mean([export.float_accuracy for export in exports])
-    lines = [("float", f"{floats:.2%}", "", "", "", "")]
+    lines = [("float", mean(reports, "float_accuracy"), "", "", "", "")]
     for bits in WIDTHS:
-        results = [export for export in exports if export.bits == bits]
-        gains = [export.accuracy - export.float_accuracy for export in results]
+        results = [report for report in reports if report["bits"] == bits]
+        gains = [each["accuracy"] - each["float_accuracy"] for each in results]
         lines.append(
             (
                 NAMES[bits],
-                f"{np.mean([export.accuracy for export in results]):.2%}",
+                mean(results, "accuracy"),
                 points(np.mean(gains)),
                 f"{points(min(gains))} to {points(max(gains))}",
-                f"{np.mean([export.same_answers for export in results]):.2%}",
-                f"{results[0].epochs}",
+                mean(results, "same_answers"),
+                f"{results[0]['finetune']}",
             )
         )
     columns = ("weights", "accuracy", "points", "by seed", "same answers", "epochs")
@@ -113,7 +92,9 @@ def costs(exports):
             for figure in FIGURES:
                 if figure in check.figures:
                     values = measured.setdefault((check.name, figure), {})
-                    values.setdefault(export.bits, []).append(check.figures[figure])
+                    values.setdefault(export.integers.bits, []).append(
+                        check.figures[figure]
+                    )
     lines = [
         (short(name), figure, *(f"{np.mean(values[bits]):,.0f}" for bits in WIDTHS))
         for (name, figure), values in measured.items()
@@ -130,8 +111,9 @@ def exceeded(exports):
             lines.append(f"{NAMES[bits]}: {name} is {value:,.6g}, limit {limit:,.6g}")
 
     for bits, (loss, flash, instructions) in LIMITS.items():
-        results = [export for export in exports if export.bits == bits]
-        losses = [100 * (each.float_accuracy - each.accuracy) for each in results]
+        results = [export for export in exports if export.integers.bits == bits]
+        reports = [export.report for export in results]
+        losses = [100 * (r["float_accuracy"] - r["accuracy"]) for r in reports]
         compare(bits, "loss of accuracy in points", np.mean(losses), loss)
         for check in (check for export in results for check in export.checks):
             ram = check.figures.get("ram", 0)
@@ -153,9 +135,15 @@ def main():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, context) as workers:
         exports = [*workers.map(measure, product(SEEDS, WIDTHS))]
-    problems = sorted({problem for export in exports for problem in export.problems})
+    problems = {problem for export in exports for problem in export.differences}
+    problems |= {
+        f"{check.name}: {check.skipped}"
+        for export in exports
+        for check in export.checks
+        if check.skipped
+    }
     if problems:
-        sys.exit("\n".join(problems))
+        sys.exit("\n".join(sorted(problems)))
     compared = sum(check.images for export in exports for check in export.checks)
     implementations = len(exports[0].checks)
     print(f"{implementations} implementations of {len(exports)} networks are equal to")

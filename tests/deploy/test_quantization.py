@@ -15,12 +15,13 @@ from pipeline import UserError, paths
 from pipeline.deploy import WIDTHS, QuantizedModel
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import (
+    largest_sums,
     quantize,
     quantize_weights,
     round_half_up,
     shifts,
 )
-from pipeline.deploy.quantized import load_integers
+from pipeline.deploy.storage import load_integers, save_integers
 from pipeline.model.storage import (
     read_tensors,
     save_model,
@@ -214,14 +215,14 @@ def test_a_neuron_that_is_never_active_has_the_shift_0(bits, trained_on_few, few
     sums = integers.sums(few.train.images)
     assert integers.shift[7] == 0
     assert not integers.activations(sums)[:, 7].any()
-    assert integers.largest_sums(few.train.images)[7] <= 0
+    assert largest_sums(integers.q1, integers.b1q, few.train.images)[7] <= 0
 
 
 @ALL_WIDTHS
 def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     model = quantized(bits, hidden=1)
     for name in ("first", "second"):
-        model.save(tmp_path / name)
+        save_integers(tmp_path / name, model)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
     integers, metadata = load_integers(tmp_path / "first")
     assert metadata["weights_sha256"] == model.trained.sha256
@@ -244,7 +245,7 @@ def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
 )
 def test_a_damaged_file_of_integers_is_refused(name, value, quantized, tmp_path):
     path = tmp_path / "integers.safetensors"
-    quantized(8).save(path)
+    save_integers(path, quantized(8))
     tensors, metadata = read_tensors(path)
     write_tensors(path, tensors | {name: np.asarray(value)}, metadata)
     with pytest.raises(UserError, match=r"is damaged: python -m pipeline\.export wr"):

@@ -10,7 +10,7 @@ import pytest
 from pipeline import UserError, deploy
 from pipeline.datasets import spec
 from pipeline.deploy import worksheet
-from pipeline.deploy.quantized import INTEGERS_FILE
+from pipeline.deploy.storage import INTEGERS_FILE, save_integers
 from pipeline.interpret import pre_activations
 from pipeline.model import save_model
 
@@ -111,7 +111,7 @@ def exported(quantized, trained_on_few, project):
     assert save_model(path, trained.network, {}) == trained.sha256
     for bits in (8, 2):
         folder = project.outputs / "export" / f"{bits}bit"
-        quantized(bits).save(folder / INTEGERS_FILE)
+        save_integers(folder / INTEGERS_FILE, quantized(bits))
     return project
 
 

@@ -10,8 +10,8 @@ import torch
 
 from pipeline import UserError, tracking
 from pipeline.datasets import Dataset
-from pipeline.deploy import Check
-from pipeline.deploy.quantized import load_integers
+from pipeline.deploy import Check, Exported
+from pipeline.deploy.storage import load_integers
 from pipeline.export import _record
 from pipeline.model import load_trained_model, save_model
 
@@ -82,17 +82,19 @@ def test_files_figures_and_tools_are_in_the_run_of_the_training(exported):
     assert "artifacts/export/2bit/digits.c" in note
 
 
-def test_what_emulators_measure_is_recorded_by_core_and_compiler(project):
+def test_what_emulators_measure_is_recorded_by_core_and_compiler(exported, project):
     check = Check(
         "Cortex-M0, clang 14.0.6",
         platform="Cortex-M0/clang",
         figures={"flash": 4558, "instructions": 55_622},
         tools={"clang": "14.0.6"},
     )
-    report = {"bits": 2, "accuracy": 0.9, "same_answers": 0.95}
+    network, _ = load_integers(exported.outputs / "export/integers.safetensors")
+    report = {"accuracy": 0.9, "same_answers": 0.95}
+    result = Exported(network, report, [], [check], files={})
     tracker = tracking.open_tracker("mlflow", project.outputs, server=None)
     with tracker.reopen_run(run_id=None, weights_sha256="0" * 64) as run:
-        _record(report, [check], [], run)
+        _record(result, project.outputs, run)
     (run,) = project.runs()
     for name, value in check.figures.items():
         assert run.data.metrics[f"export/2bit/Cortex-M0/clang/{name}"] == value

@@ -1,0 +1,107 @@
+"""The file of a network in integers: writes it, reads it, and finds it in an export."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import CLASSES, PIXELS, UserError, files
+from pipeline.deploy.integers import IntegerNetwork
+from pipeline.deploy.quantization import WIDTHS
+from pipeline.deploy.quantized import QuantizedModel
+from pipeline.model.storage import read_tensors, write_tensors
+from pipeline.paths import displayed
+
+INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
+
+
+def save_integers(path: Path, model: QuantizedModel) -> None:
+    """Write the integers of a model as safetensors; `load_integers` reads them.
+
+    The metadata has the width, the epochs of fine-tuning and the sha256 of the trained
+    network.
+    """
+    tensors = asdict(model.integers)
+    metadata = {
+        "bits": tensors.pop("bits"),
+        "finetune": model.finetuning_epochs,
+        "weights_sha256": model.trained.sha256,
+    }
+    # safetensors writes the memory of an array, so a transposed one must be copied.
+    arrays = {name: np.asarray(t, order="C") for name, t in tensors.items()}
+    write_tensors(path, arrays, metadata)
+
+
+def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
+    """Read the file of `save_integers`, and its metadata.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        UserError: If it is damaged.
+    """
+    tensors, metadata = read_tensors(path)
+    hidden = tensors["b1q"].size if "b1q" in tensors else 0
+    expected = {
+        "q1": ((hidden, PIXELS), "int8"),
+        "b1q": ((hidden,), "int32"),
+        "shift": ((hidden,), "uint8"),
+        "q2": ((CLASSES, hidden), "int8"),
+        "b2q": ((CLASSES,), "int32"),
+        "scale_1": ((hidden,), "float64"),
+        "scale_2": ((), "float64"),
+    }
+    actual = {name: (t.shape, str(t.dtype)) for name, t in tensors.items()}
+    if (
+        actual != expected
+        or hidden == 0
+        or metadata.get("bits") not in WIDTHS
+        or (tensors["shift"] >= 32).any()
+        or not all(
+            (np.isfinite(tensors[name]) & (tensors[name] > 0)).all()
+            for name in ("scale_1", "scale_2")
+        )
+    ):
+        raise UserError(f"{path} is damaged: python -m pipeline.export writes it again")
+    scale_2 = float(tensors.pop("scale_2"))
+    bits = int(metadata["bits"])
+    return IntegerNetwork(bits=bits, scale_2=scale_2, **tensors), metadata
+
+
+def find_export(
+    folder: Path, *, weights_sha256: str, bits: int | None, command: str
+) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
+    """Return the file of a network's integers in the last export, and its content.
+
+    Args:
+        folder: The folder of the export. If it contains several widths or networks,
+            each has its own folder.
+        weights_sha256: The hash of the trained network.
+        bits: The width; None selects the widest.
+        command: The command that exports the network, for messages.
+
+    Raises:
+        FileNotFoundError: If there is no export.
+        UserError: If it contains only other networks or widths, or a file is damaged.
+    """
+    with files.folder_lock(folder):
+        paths = sorted(folder.rglob(INTEGERS_FILE))
+        exported = [(path, *load_integers(path)) for path in paths]
+    if not exported:
+        missing = displayed(folder / INTEGERS_FILE)
+        raise FileNotFoundError(f"{missing} is missing: {command} writes it")
+    matching = [
+        each for each in exported if each[2].get("weights_sha256") == weights_sha256
+    ]
+    if not matching:
+        name = displayed(folder)
+        raise UserError(f"{name} belongs to another network: run {command} again")
+    by_width = {each[1].bits: each for each in matching}
+    width = bits or max(by_width)
+    if width not in by_width:
+        widths = ", ".join(str(each) for each in sorted(by_width, reverse=True))
+        raise UserError(
+            f"integers must be true or a width in {displayed(folder)} ({widths}), got "
+            f"{width}: {command} bits={width} writes it"
+        )
+    return by_width[width]
