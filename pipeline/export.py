@@ -98,31 +98,20 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
     widths = deploy.WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
     combinations = deploy.combine(networks, widths)
     dataset = load_training_data(networks[0][1])
-    results: dict[deploy.Combination, deploy.Exported] = {}
-    failed: list[str] = []
     tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
-    with (
-        deploy.export_executor(
-            combinations, kind=cfg.executor, workers=cfg.workers
-        ) as executor,
-        files.atomic_folder(outputs / "export") as folder,
-    ):
-        for combination, result in deploy.export_combinations(
+    with files.atomic_folder(outputs / "export") as folder:
+        results, failed = deploy.export_combinations(
             combinations,
             dataset.path,
-            executor=executor,
+            executor=cfg.executor,
+            workers=cfg.workers,
             finetuning_epochs=cfg.finetune,
             verify=cfg.verify,
-        ):
-            if isinstance(result, str):
-                failed.append(f"{combination.name}: {result}")
-            else:
-                results[combination] = result
+        )
         count = f"{len(failed)} of {len(combinations)} exports failed"
         message = f"{count}: {'; '.join(failed)}"
         if not results:
             raise UserError(f"{message}; nothing was written")
-        results = {each: results[each] for each in combinations if each in results}
         with tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run:
             _record_all(results, folder, run)
             _compare(results, folder, run)

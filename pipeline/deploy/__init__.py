@@ -5,12 +5,7 @@ from pipeline.deploy.output import Exported, export_model
 from pipeline.deploy.page import PAGE_FILE, render_page
 from pipeline.deploy.quantization import WIDTHS
 from pipeline.deploy.quantized import QuantizedModel, bits_text
-from pipeline.deploy.several import (
-    Combination,
-    combine,
-    export_combinations,
-    export_executor,
-)
+from pipeline.deploy.several import combine, export_combinations
 from pipeline.deploy.sizes import (
     SIZES_PLOT,
     Results,

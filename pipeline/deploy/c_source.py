@@ -5,19 +5,17 @@
 
 import string
 import textwrap
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Integer, UInt8
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import CLASSES, PIXELS, UserError
 from pipeline.datasets import spec
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.integers import WHITE, IntegerNetwork
-from pipeline.deploy.packing import CODES, pack_weights
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.files import printable
 
@@ -29,6 +27,12 @@ CANDIDATES = 1000  # test images from which those of the self-test are selected
 MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
 # Settings of the training, in the comment of each file.
 TRAINING = ("hidden", "seed", "split", "epochs", "batch_size", "lr")
+# How a packed weight is encoded, by width; a comment of digits.c.
+CODES = {
+    4: "Four bits hold the weight + 8.",
+    2: "Two bits hold 0 for the weight 0, 1 for 1, and 2 for -1.",
+    1: "A bit holds 1 for the weight 1, and 0 for -1.",
+}
 
 
 def render_source(model: QuantizedModel) -> dict[str, str]:
@@ -44,12 +48,11 @@ def render_source(model: QuantizedModel) -> dict[str, str]:
             "train with a smaller hidden"
         )
     environment = Environment(
-        loader=FunctionLoader(template),
+        loader=PackageLoader("pipeline.deploy", "c"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
     )
     environment.filters["comment"] = comment
     environment.filters["literal"] = literal
@@ -65,11 +68,6 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
     for name, text in render_source(model).items():
         (folder / name).write_text(text, encoding="ascii")
     (folder / IMAGE_FILE).write_bytes(model.dataset.test.images[0].tobytes())
-
-
-def template(name: str) -> str:
-    """Return the text of a file in c/."""
-    return files("pipeline.deploy").joinpath("c", name).read_text("utf-8")
 
 
 def comment(text: object) -> str:
@@ -120,7 +118,7 @@ def _tables(network: IntegerNetwork) -> dict[str, Any]:
         "per_byte": 8 // bits,
         "index_shift": index_shift,
         "first_shift": f"({position}) << {bits // 2}" if bits > 1 else position,
-        "code": CODES[bits],
+        "code": CODES.get(bits),
         "position_t": f"uint_fast{16 if PIXELS * hidden < 2**16 else 32}_t",
         "table_bytes": len(packed),
         "bounds": network.largest_values(),
@@ -131,6 +129,29 @@ def _tables(network: IntegerNetwork) -> dict[str, Any]:
         "weights_2": rows(network.q2.T),
         "biases_2": numbers(network.b2q),
     }
+
+
+def pack_weights(network: IntegerNetwork) -> UInt8[np.ndarray, " bytes"]:
+    """Return the table: pixel by pixel, and for each pixel neuron by neuron.
+
+    There are no gaps between pixels. The first weight of a byte is in its lowest bits,
+    and unused bits of the last byte are 0.
+    """
+    weights = network.q1.T.ravel()  # (784 * hidden)
+    if network.bits == 8:
+        return weights.view(np.uint8)
+    if network.bits == 4:
+        codes = weights + 8
+    elif network.bits == 2:
+        codes = weights % 3
+    else:
+        codes = weights > 0
+    codes = codes.astype(np.uint8)
+    allowed = (1 << network.bits) - (network.bits == 2)
+    assert codes.max() < allowed, "a weight does not fit in its bits"
+    # (784 * hidden, bits), the lowest bit first
+    bits = codes[:, None] >> np.arange(network.bits, dtype=np.uint8) & 1
+    return np.packbits(bits, bitorder="little")
 
 
 def selftest_rows(model: QuantizedModel) -> list[int]:

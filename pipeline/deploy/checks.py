@@ -1,4 +1,7 @@
-"""Compares the integers of an implementation with those of the reference."""
+"""Compares the integers of an implementation with those of the reference.
+
+c/host.c and boards/measure.c document the bytes that their programs write.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from pipeline import neuron_name
+from pipeline import CLASSES, neuron_name
 from pipeline.deploy.integers import IntegerNetwork
+
+HEADER = 2  # bytes that a program writes before the results of the images
 
 
 @dataclass(frozen=True)
@@ -52,3 +57,32 @@ class Check:
     platform: str = ""  # where figures are measured, such as "Cortex-M0/clang"
     figures: Mapping[str, int] = field(default_factory=dict)  # such as flash in bytes
     tools: Mapping[str, str] = field(default_factory=dict)  # their versions, by name
+
+
+def result_type(hidden: int, *figures: str) -> np.dtype[np.void]:
+    """Return the type of the result that a program writes for an image.
+
+    Args:
+        hidden: The number of neurons in layer_1.
+        figures: What boards/measure.c adds, by name.
+    """
+    integers = [("sums", "i4", (hidden,)), ("logits", "i4", (CLASSES,))]
+    return np.dtype([*integers, ("class", "u1"), *((f, "u4") for f in figures)])
+
+
+def compare(output: bytes, record: np.dtype[np.void], expected: Outputs) -> str:
+    """Compare what a program wrote with the reference; return the first difference."""
+    selftest, class_of_equal = output[:HEADER]
+    results = np.frombuffer(output, record, offset=HEADER)
+    sums, logits = (results[name].astype(np.int64) for name in ("sums", "logits"))
+    difference = Outputs(sums, logits).first_difference(expected)
+    if difference:
+        return difference
+    if selftest:
+        return f"the self-test returned {selftest}, not 0"
+    if class_of_equal:
+        return f"the class of equal logits is {class_of_equal}, not 0"
+    classes = expected.logits.argmax(axis=1)
+    for row in np.flatnonzero(results["class"] != classes)[:1].tolist():
+        return f"image {row}: the class is {results['class'][row]}, not {classes[row]}"
+    return ""

@@ -24,6 +24,7 @@ class Core:
     compiler: Tool  # of digits.c
     flags: str  # of this compiler
     board: str  # names the files in boards/
+    emulator: str  # the command that runs program.elf
     tools: tuple[Tool, ...]  # needed in addition
     flash: int  # bytes
     ram: int  # bytes
@@ -41,17 +42,13 @@ QEMU = (
     "-display none -monitor none -serial none -icount shift=0"
     " -semihosting-config enable=on,target=native"
 )
-QEMU_COMMANDS = {
-    "cortex_m0": f"qemu-system-arm -M microbit {QEMU} -device loader,file=program.elf",
-    "rv32": f"qemu-system-riscv32 -M virt -cpu rv32 -bios none {QEMU}"
-    " -kernel program.elf",
-}
 SYSTICK = 1e9 / 16e6  # instructions per tick of the 16 MHz timer
 CORTEX_M0 = Core(
     "Cortex-M0",
     CLANG,
     M0_CLANG,
     board="cortex_m0",
+    emulator=f"qemu-system-arm -M microbit {QEMU} -device loader,file=program.elf",
     tools=(LLD, QEMU_ARM),
     flash=256 * 1024,
     ram=16 * 1024,
@@ -70,6 +67,8 @@ RV32 = Core(
     CLANG,
     RV32_CLANG,
     board="rv32",
+    emulator=f"qemu-system-riscv32 -M virt -cpu rv32 -bios none {QEMU}"
+    " -kernel program.elf",
     tools=(LLD, QEMU_RISCV),
     flash=64 * 1024**2,
     ram=64 * 1024**2,
@@ -82,6 +81,7 @@ AVR = Core(
     AVR_GCC,
     "-mmcu=atmega328p",
     board="atmega328p",
+    emulator="./simavr program.elf images.bin results.bin",
     tools=(AVR_LIBC, CLANG, SIMAVR),
     flash=32 * 1024,
     ram=2 * 1024,

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import CLASSES, PIXELS, UserError
-from pipeline.deploy.checks import Check, Outputs
-from pipeline.deploy.cores import AVR, CLANG_FLAGS, CORES, QEMU_COMMANDS, Core
-from pipeline.deploy.host import COMPILE_TIMEOUT, HEADER, STRICT, compare
+from pipeline import PIXELS, UserError
+from pipeline.deploy.checks import HEADER, Check, Outputs, compare, result_type
+from pipeline.deploy.cores import AVR, CLANG_FLAGS, CORES, Core
+from pipeline.deploy.host import COMPILE_TIMEOUT, STRICT
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.toolchains import execute, loaded_sections, missing
 
@@ -56,8 +56,7 @@ def check_on_emulators(
     Raises:
         UserError: If the code does not compile, or an emulator crashes or hangs.
     """
-    count = len(images) if measured is None else measured
-    return [_check(core, folder, network, images, count) for core in cores]
+    return [_check(core, folder, network, images, measured) for core in cores]
 
 
 def _check(
@@ -65,14 +64,13 @@ def _check(
     folder: Path,
     network: IntegerNetwork,
     images: UInt8[np.ndarray, "n 28 28"],
-    measured: int,
+    measured: int | None,
 ) -> Check:
     tools = (core.compiler, *core.tools)
     skipped = missing(tools)
     if skipped:
         return Check(f"{core.name}, {core.compiler.program}", skipped=skipped)
     name = f"{core.name}, {core.compiler.program} {core.compiler.version}"
-    versions = {each.library or each.program: each.version for each in tools}
     too_large = _too_large(core, flash=network.table_bytes, ram=4 * network.hidden)
     if too_large:
         return Check(name, skipped=too_large)
@@ -88,21 +86,25 @@ def _check(
         if too_large:
             return Check(name, skipped=too_large)
         _link(core, build)
-        results, figures = _run(core, build, images, hidden=network.hidden)
-    ticks = figures["ticks"][:measured].mean() * core.per_tick
+        record = result_type(network.hidden, "ticks", "stack", "ram")
+        output = _run(core, build, images, record)
+    results = np.frombuffer(output, record, offset=HEADER)
+    ticks = results["ticks"][:measured].mean() * core.per_tick
     units = ticks + CALLS * core.per_return
     return Check(
         name,
         len(images),
-        difference=compare(results, Outputs.of(network, images)),
+        difference=compare(output, record, Outputs.of(network, images)),
         platform=f"{core.name}/{core.compiler.program}",
         figures={
             "flash": flash,
-            "ram": ram + int(figures["ram"].max()),
-            "stack": int(figures["stack"].max()),
+            "ram": ram + int(results["ram"].max()),
+            "stack": int(results["stack"].max()),
             core.unit: round(float(units)),
         },
-        tools={tool: version for tool, version in versions.items() if version},
+        tools={
+            each.library or each.program: each.version for each in tools if each.version
+        },
     )
 
 
@@ -122,11 +124,11 @@ def _compile(core: Core, build: Path, source: str) -> tuple[int, int]:
 
 def _too_large(core: Core, *, flash: int, ram: int) -> str:
     """Say which memory is too small for the program; "" if it fits."""
-    needs = {
-        "flash": (flash + PROGRAM_FLASH, core.flash),
-        "RAM": (ram + PROGRAM_RAM, core.ram),
-    }
-    for name, (needed, size) in needs.items():
+    needs = (
+        ("flash", flash + PROGRAM_FLASH, core.flash),
+        ("RAM", ram + PROGRAM_RAM, core.ram),
+    )
+    for name, needed, size in needs:
         if needed > size:
             return (
                 f"needs {needed:,} bytes of {name}, but the emulated board has {size:,}"
@@ -158,30 +160,22 @@ def _link(core: Core, build: Path) -> None:
 
 
 def _run(
-    core: Core, build: Path, images: UInt8[np.ndarray, "n 28 28"], *, hidden: int
-) -> tuple[bytes, np.ndarray]:
-    """Run program.elf on images.
-
-    Returns:
-        The results in the format of c/host.c; and the ticks and bytes that measure.c
-        adds for each image.
-    """
+    core: Core,
+    build: Path,
+    images: UInt8[np.ndarray, "n 28 28"],
+    record: np.dtype[np.void],
+) -> bytes:
+    """Run program.elf on images; return what it wrote, a record for each image."""
     (build / "images.bin").write_bytes(images.tobytes())
-    command = QEMU_COMMANDS.get(
-        core.board, "./simavr program.elf images.bin results.bin"
-    )
     start, each = EMULATOR_TIMEOUT
+    hidden = record["sums"].shape[0]
     timeout = start + each * len(images) * hidden
     try:
-        execute(command.split(), folder=build, timeout=timeout)
+        execute(core.emulator.split(), folder=build, timeout=timeout)
     except UserError as error:
         raise UserError(f"the emulated {core.name} failed: {error}") from error
     output = (build / "results.bin").read_bytes()
-    size = 4 * hidden + 4 * CLASSES + 1  # bytes: sums, logits and answer
-    numbers = [(name, "<u4") for name in ("ticks", "stack", "ram")]
-    record = np.dtype([("result", "u1", (size,)), *numbers])
     if len(output) != HEADER + len(images) * record.itemsize:
         done = f"{len(output) // record.itemsize:,} of {len(images):,} images"
         raise UserError(f"the emulated {core.name} failed: it ended after {done}")
-    records = np.frombuffer(output, record, offset=HEADER)
-    return output[:HEADER] + records["result"].tobytes(), records
+    return output

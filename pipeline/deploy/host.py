@@ -3,18 +3,17 @@
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import CLASSES
-from pipeline.deploy.checks import Check, Outputs
+from pipeline.deploy.checks import HEADER, Check, Outputs, compare, result_type
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.toolchains import Tool, execute, missing, translate_errors
 from pipeline.files import printable
 
+HOST = Path(__file__).parent / "c" / "host.c"
 COMPILERS = tuple(
     Tool(compiler, f"{compiler} libc6-dev", header="stdio.h")
     for compiler in ("gcc", "clang")
@@ -23,7 +22,6 @@ STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion"
 COMPILE_TIMEOUT = 600.0  # seconds; tables of 10,000 hidden neurons take half a minute
 # Seconds, and seconds for each image and hidden neuron; measured: 0.3 us.
 RUN_TIMEOUT = 30.0, 0.0001
-HEADER = 2  # bytes that c/host.c writes before the results of the images
 
 
 def check_on_host(
@@ -75,13 +73,10 @@ def run_on_host(
             end or may not run.
     """
     start, each = RUN_TIMEOUT
-    with (
-        as_file(files("pipeline.deploy").joinpath("c", "host.c")) as host,
-        tempfile.TemporaryDirectory(prefix="digits-") as temporary,
-    ):
+    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
         folder, build = folder.absolute(), Path(temporary)
         # example.c has its own `main`.
-        sources = [host, folder / "digits.c", folder / "selftest.c"]
+        sources = [HOST, folder / "digits.c", folder / "selftest.c"]
         flags = [*STRICT, *options, f"-I{folder}", "-o", "host"]
         command: list[str | Path] = [compiler, *flags, *sources]
         execute(command, folder=build, timeout=COMPILE_TIMEOUT)
@@ -97,28 +92,8 @@ def run_on_host(
         message = next((line for line in lines if "error" in line.lower()), lines[0])
         status = f"the program ended with status {run.returncode}"
         return f"{status}: {printable(message)}"
-    return compare(run.stdout, expected)
-
-
-def compare(output: bytes, expected: Outputs) -> str:
-    """Compare what c/host.c wrote with the reference; return the first difference."""
-    hidden = expected.sums.shape[1]
-    fields = [("sums", "i4", (hidden,)), ("logits", "i4", (CLASSES,)), ("class", "u1")]
-    record = np.dtype(fields)  # without gaps
-    size = HEADER + len(expected.sums) * record.itemsize
-    if len(output) != size:
-        return f"the program wrote {len(output):,} bytes, not {size:,}"
-    selftest, class_of_equal = output[:HEADER]
-    results = np.frombuffer(output, record, offset=HEADER)
-    sums, logits = (results[name].astype(np.int64) for name in ("sums", "logits"))
-    difference = Outputs(sums, logits).first_difference(expected)
-    if difference:
-        return difference
-    if selftest:
-        return f"the self-test returned {selftest}, not 0"
-    if class_of_equal:
-        return f"the class of equal logits is {class_of_equal}, not 0"
-    classes = expected.logits.argmax(axis=1)
-    for row in np.flatnonzero(results["class"] != classes)[:1].tolist():
-        return f"image {row}: the class is {results['class'][row]}, not {classes[row]}"
-    return ""
+    record = result_type(expected.sums.shape[1])
+    size = HEADER + len(images) * record.itemsize
+    if len(run.stdout) != size:
+        return f"the program wrote {len(run.stdout):,} bytes, not {size:,}"
+    return compare(run.stdout, record, expected)

@@ -5,30 +5,27 @@ probabilities. `network_int.onnx` computes the integers of `integers.py`: grey l
 0 to 255 -> sums of layer_1 and logits. Both take any number of images.
 """
 
-import importlib.metadata
-import importlib.util
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
 from jaxtyping import UInt8
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnxruntime import InferenceSession, SessionOptions
 
-from pipeline import CLASSES, SIDE, UserError
+from pipeline import CLASSES, SIDE
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.integers import WHITE
 from pipeline.deploy.quantized import QuantizedModel
-from pipeline.files import atomic_file
 from pipeline.model.network import to_pixels
 from pipeline.model.storage import snapshot
-
-if TYPE_CHECKING:
-    from onnx import NodeProto, ValueInfoProto
 
 FLOAT_FILE, INTEGER_FILE = "network.onnx", "network_int.onnx"
 OPSET, IR_VERSION = 13, 7  # of onnx 1.8 (2020): old enough for embedded tools
 TOLERANCE = 1e-4  # of a logit: absolute, and relative for those above 1
-PACKAGES = ("onnx", "onnxruntime")
 # onnxruntime's CPU provider implements MatMul, Add, Max and Min for int32, and BitShift
 # for uint32 but not for int32. MatMulInteger and quantised layers (QDQ) give different
 # sums on processors without VNNI.
@@ -57,21 +54,8 @@ FLOAT_NODES = (
 )
 
 
-def missing_packages() -> str:
-    """Say which packages ONNX files need; "" if they are installed."""
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    names = " and ".join(missing)
-    return f"the ONNX files need {names}: pip install -e '.[export]'" if missing else ""
-
-
 def write_onnx(model: QuantizedModel, folder: Path) -> None:
-    """Write `network.onnx` and `network_int.onnx`, with the same bytes every time.
-
-    Raises:
-        UserError: If onnx or onnxruntime is not installed.
-    """
-    if missing := missing_packages():
-        raise UserError(missing)
+    """Write `network.onnx` and `network_int.onnx`, with the same bytes every time."""
     _write_float(model, folder / FLOAT_FILE)
     _write_integers(model, folder / INTEGER_FILE)
 
@@ -82,12 +66,9 @@ def check_onnx(
     """Compare both files with the network, in onnxruntime on one thread.
 
     The sums and logits of the integers must be equal. The results of the floats must
-    agree with PyTorch's to `TOLERANCE`, and the answers must be equal. Without the
-    packages, the result is a single skipped check.
+    agree with PyTorch's to `TOLERANCE`, and the answers must be equal.
     """
-    if missing := missing_packages():
-        return [Check("onnxruntime", skipped=missing)]
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    versions = {name: version(name) for name in ("onnx", "onnxruntime")}
     floats = Check(
         f"{FLOAT_FILE}, onnxruntime {versions['onnxruntime']}",
         images=len(images),
@@ -107,8 +88,6 @@ def check_onnx(
 
 
 def _write_float(model: QuantizedModel, path: Path) -> None:
-    from onnx import TensorProto
-
     float32 = TensorProto.FLOAT
     _write(
         path,
@@ -125,8 +104,6 @@ def _write_float(model: QuantizedModel, path: Path) -> None:
 
 
 def _write_integers(model: QuantizedModel, path: Path) -> None:
-    from onnx import TensorProto
-
     network, int32 = model.integers, TensorProto.INT32
     _write(
         path,
@@ -156,17 +133,13 @@ def _write_integers(model: QuantizedModel, path: Path) -> None:
     )
 
 
-def _value(name: str, kind: int, *shape: int, about: str = "") -> "ValueInfoProto":
+def _value(name: str, kind: int, *shape: int, about: str = "") -> ValueInfoProto:
     """Describe an input or output of n images."""
-    from onnx import helper
-
     return helper.make_tensor_value_info(name, kind, ["n", *shape], doc_string=about)
 
 
-def _node(operator: str, inputs: str, output: str) -> "NodeProto":
+def _node(operator: str, inputs: str, output: str) -> NodeProto:
     """Make a node of the graph, such as "Cast int32"."""
-    from onnx import TensorProto, helper
-
     kind, _, option = operator.partition(" ")
     attributes: dict[str, Any] = {}
     if kind == "Cast":
@@ -183,15 +156,12 @@ def _write(
     nodes: Sequence[tuple[str, str, str]],
     *,
     constants: dict[str, np.ndarray],
-    inputs: "list[ValueInfoProto]",
-    outputs: "list[ValueInfoProto]",
+    inputs: list[ValueInfoProto],
+    outputs: list[ValueInfoProto],
     about: str,
     metadata: dict[str, object],
 ) -> None:
     """Write a model; the same model always gives the same bytes."""
-    import onnx
-    from onnx import helper, numpy_helper
-
     graph = helper.make_graph(
         [_node(*node) for node in nodes],
         path.stem,
@@ -212,14 +182,11 @@ def _write(
     )
     helper.set_model_props(model, {key: str(value) for key, value in metadata.items()})
     onnx.checker.check_model(model, full_check=True)
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(model.SerializeToString(deterministic=True))
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _run(path: Path, images: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
     """Return outputs of a file for images, which are (n, 28, 28)."""
-    from onnxruntime import InferenceSession, SessionOptions
-
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
@@ -235,20 +202,16 @@ def _float_difference(
     """Describe the first result or answer that differs from PyTorch's."""
     names = ["logits", "probabilities"]
     logits = model.trained.network.logits(images)  # (n, 10)
-    expected = dict(zip(names, (logits, logits.softmax(dim=1)), strict=True))
-    results = dict(
-        zip(names, _run(path, to_pixels(images).numpy(), names), strict=True)
-    )
-    for name in names:
-        actual, wanted = results[name], expected[name].numpy()
+    expected = [each.numpy() for each in (logits, logits.softmax(dim=1))]
+    results = _run(path, to_pixels(images).numpy(), names)
+    for name, actual, wanted in zip(names, results, expected, strict=True):
         limits = TOLERANCE * np.maximum(np.abs(wanted), 1)
         wrong = np.argwhere(~(np.abs(actual - wanted) <= limits))  # nan is wrong, too
         if len(wrong):
             row, column = wrong[0].tolist()
             values = f"{actual[row, column]:.6g}, not {wanted[row, column]:.6g}"
             return f"image {row}: {name}[{column}] is {values}"
-    answers = results["logits"].argmax(axis=1)
-    expected_answers = logits.argmax(dim=1).numpy()
+    answers, expected_answers = (each[0].argmax(axis=1) for each in (results, expected))
     for row in np.flatnonzero(answers != expected_answers)[:1].tolist():
         return f"image {row}: {answers[row]}, not {expected_answers[row]}"
     return ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from pipeline.deploy.checks import Check
 from pipeline.deploy.emulators import check_on_emulators
 from pipeline.deploy.host import check_on_host
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.onnx_files import check_onnx, missing_packages, write_onnx
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantized import QuantizedModel, bits_text
 from pipeline.deploy.storage import INTEGERS_FILE, save_integers
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
+ONNX_PACKAGES = ("onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,8 @@ def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> Exporte
     plot_weights(model).save(folder / WEIGHTS_PLOT)
     plot_changes(model).save(folder / CHANGES_PLOT)
     write_source(model, folder)
-    if not missing_packages():
-        write_onnx(model, folder)
     images, test = check_images(model), len(model.dataset.test)
-    checks = check_onnx(folder, model, images)
+    checks = export_onnx(model, folder, images)
     checks += check_on_host(folder, model.integers, images)
     if verify == "all":
         checks += check_on_emulators(folder, model.integers, images, measured=test)
@@ -82,6 +81,21 @@ def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> Exporte
     return Exported(
         model.integers, report(model), model.silent_neurons, checks, contents
     )
+
+
+def export_onnx(
+    model: QuantizedModel, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
+) -> list[Check]:
+    """Write the ONNX files and compare them, if the packages for them are installed."""
+    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
+    if missing:
+        names = " and ".join(missing)
+        reason = f"the ONNX files need {names}: pip install -e '.[export]'"
+        return [Check("onnxruntime", skipped=reason)]
+    from pipeline.deploy.onnx_files import check_onnx, write_onnx
+
+    write_onnx(model, folder)
+    return check_onnx(folder, model, images)
 
 
 def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:

@@ -87,25 +87,25 @@ def quantize_weights(
         has the scale 1.
     """
     sizes = np.abs(weights)
+    mean = _row_sums(sizes) / PIXELS  # (hidden, 1)
     if bits == 8:
-        scale = sizes.max(axis=1, keepdims=True) / 127  # (hidden, 1)
+        scale = sizes.max(axis=1, keepdims=True) / 127
     elif bits == 4:
-        scale = CLIP_4_BITS * (_row_sums(sizes) / PIXELS) / 7
+        scale = CLIP_4_BITS * mean / 7
     elif bits == 2:
-        large = sizes > TERNARY_THRESHOLD * (_row_sums(sizes) / PIXELS)
+        large = sizes > TERNARY_THRESHOLD * mean
         count = np.maximum(large.sum(axis=1, keepdims=True), 1)
         scale = _row_sums(sizes * large) / count
     else:
-        scale = _row_sums(sizes) / PIXELS
+        scale = mean
     scale = np.where(scale > 0, scale, 1.0)
-    if bits == 8:
-        q = round_half_up(weights / scale)
-    elif bits == 4:
-        q = round_half_up(weights / scale).clip(-7, 7)
+    if bits == 1:
+        q = np.where(weights < 0, -1, 1)  # 1 bit has no 0
     elif bits == 2:
         q = np.copysign(large, weights)
     else:
-        q = np.where(weights < 0, -1, 1)  # 1 bit has no 0
+        largest = 127 if bits == 8 else 7
+        q = round_half_up(weights / scale).clip(-largest, largest)
     return q.astype(np.int8), scale[:, 0]
 
 

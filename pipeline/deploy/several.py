@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,39 +52,28 @@ def combine(
     return combinations
 
 
-def export_executor(
-    combinations: Sequence[Combination], *, kind: str, workers: int | None
-) -> Executor:
-    """Return the executor for the keys `executor` and `workers`."""
-    hidden = max(each.trained.network.hidden for each in combinations)
-    return new_executor(
-        kind,
-        workers=workers,
-        tasks=len(combinations),
-        task_bytes=NEURON_BYTES * hidden,
-        modules=["pipeline.deploy.task"],
-    )
-
-
 def export_combinations(
     combinations: Sequence[Combination],
     data: Path,
     *,
-    executor: Executor,
+    executor: str,
+    workers: int | None,
     finetuning_epochs: int | None,
     verify: str,
-) -> Iterator[tuple[Combination, Exported | str]]:
-    """Export all combinations, and print a line for each.
+) -> tuple[dict[Combination, Exported], list[str]]:
+    """Export all combinations in workers, and print a line for each.
 
     Args:
         combinations: The networks and widths.
         data: The file of the data set of all networks.
-        executor: Its workers export the networks.
+        executor: As in `new_executor`.
+        workers: As in `new_executor`.
         finetuning_epochs: As in `QuantizedModel.of`.
         verify: As in `export_model`.
 
-    Yields:
-        Each combination when it ends, with its result or the reason why it failed.
+    Returns:
+        The results, in the order of the combinations; and a line for each combination
+        that failed, with the reason.
 
     Raises:
         KeyboardInterrupt: After Ctrl-C.
@@ -95,36 +84,55 @@ def export_combinations(
         Task(name, "data", {**arguments_of(each.trained), "bits": each.bits, **options})
         for name, each in by_name.items()
     ]
-    ended, width = 0, min(max(map(len, by_name)), WIDTH // 2)
+    results: dict[Combination, Exported] = {}
+    failed: list[str] = []
+    width = min(max(map(len, by_name)), WIDTH // 2)
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     unchanged = f"{displayed(outputs_dir() / 'export')} is unchanged"
     with (
+        _new_executor(combinations, executor, workers) as pool,
         progress_bar(console) as bar,
-        stop_on_interrupt(executor, f"stopped; {unchanged}") as is_stopped,
+        stop_on_interrupt(pool, f"stopped; {unchanged}") as is_stopped,
     ):
-        task = bar.add_task("exporting", total=len(tasks))
-        results = executor.run(
-            export_setting, {"data": data}, tasks, ahead=executor.workers
-        )
-        for result in results:
-            name = result.task.key
-            text = f"failed: {printable(result.error)}"
-            if not result.error:
-                report = result.value.report
-                size = f"{report['table_bytes']:7,} bytes"
-                text = f"accuracy {report['accuracy']:6.2%}  {size}"
-            if result.final:
-                ended += 1
-                bar.update(task, completed=ended)
-                count = f"  ({ended:,} of {len(tasks):,})"
+        progress = bar.add_task("exporting", total=len(tasks))
+        data_files = {"data": data}
+        for result in pool.run(export_setting, data_files, tasks, ahead=pool.workers):
+            name, error = result.task.key, printable(result.error)
+            if not result.final:
+                text = f"{error}; trying again"
+            elif error:
+                failed.append(f"{name}: {result.error}")
+                text = f"failed: {error}"
             else:
-                text, count = f"{printable(result.error)}; trying again", ""
+                results[by_name[name]] = result.value
+                text = _describe(result.value)
+            ended = len(results) + len(failed)
+            bar.update(progress, completed=ended)
+            count = f"  ({ended:,} of {len(tasks):,})" * result.final
             line = f"{name:{width}}  {text}{count}"
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:
                 print(result.traceback, file=sys.stderr)
-            if result.final:
-                yield by_name[name], result.error or result.value
     if is_stopped():
-        count = f"{ended:,} of {len(tasks):,} exports"
+        count = f"{len(results) + len(failed):,} of {len(tasks):,} exports"
         raise KeyboardInterrupt(f"stopped after {count}; {unchanged}")
+    return {each: results[each] for each in combinations if each in results}, failed
+
+
+def _new_executor(
+    combinations: Sequence[Combination], kind: str, workers: int | None
+) -> Executor:
+    hidden = max(each.trained.network.hidden for each in combinations)
+    return new_executor(
+        kind,
+        workers=workers,
+        tasks=len(combinations),
+        task_bytes=NEURON_BYTES * hidden,
+        modules=["pipeline.deploy.task"],
+    )
+
+
+def _describe(exported: Exported) -> str:
+    report = exported.report
+    size = f"{report['table_bytes']:7,} bytes"
+    return f"accuracy {report['accuracy']:6.2%}  {size}"

@@ -65,7 +65,6 @@ class IntegerSum:
     bias: int
     scale: Decimal  # of a weight in layer_1, of the sum in layer_2; as it is printed
     shift: int  # n; 0 in layer_2
-    output: int  # h in layer_1, the sum in layer_2
 
     @property
     def terms(self) -> Int64[np.ndarray, " inputs"]:
@@ -94,24 +93,24 @@ def integer_sums(
     in_floats: Mapping[str, PreActivation],
 ) -> dict[str, IntegerSum]:
     """Return the sum of every neuron by name, beside those of `pre_activations`."""
-    first = network.sums(image[None])
-    outputs = network.activations(first)
-    layers = {1: (network.q1, network.b1q), 2: (network.q2, network.b2q)}
-    inputs = {1: image.reshape(-1).astype(np.int64), 2: outputs[0]}
-    results = {1: outputs[0], 2: network.logits(first)[0]}
+    grey = image.reshape(-1).astype(np.int64)
+    outputs = network.activations(network.sums(image[None]))[0]
     by_name = {}
     for name, neuron in in_floats.items():
-        layer, k = neuron.layer, neuron.number - 1
-        weights, biases = layers[layer]
-        scale = network.scale_1[k] if layer == 1 else network.scale_2
+        k = neuron.number - 1
+        if neuron.layer == 1:
+            weights, biases, inputs = network.q1, network.b1q, grey
+            scale, shift = network.scale_1[k], int(network.shift[k])
+        else:
+            weights, biases, inputs = network.q2, network.b2q, outputs
+            scale, shift = network.scale_2, 0
         by_name[name] = IntegerSum(
             neuron,
             weights[k].astype(np.int64),
-            inputs[layer],
+            inputs,
             int(biases[k]),
             _significant(scale),
-            int(network.shift[k]) if layer == 1 else 0,
-            int(results[layer][k]),
+            shift,
         )
     return by_name
 
@@ -202,9 +201,10 @@ def _steps(neuron: IntegerSum) -> list[str]:
     comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, z)}"
     if in_floats.layer == 2:
         return [f"scale  {unit}", f"       {comparison}"]
-    n, h, relu = neuron.shift, neuron.output, rounded(in_floats.relu)
+    n, relu = neuron.shift, rounded(in_floats.relu)
     positive, r = max(0, total), (1 << n) >> 1
     shifted = (positive + r) >> n
+    h = min(WHITE, shifted)
     output = rounded(h * (1 << n) * unit)
     return [
         f"scale  {neuron.scale}; scale/255 = {unit}",

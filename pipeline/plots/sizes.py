@@ -26,21 +26,7 @@ if TYPE_CHECKING:
 # Colours that colour-blind people can distinguish, the widest weights first.
 COLOURS = (POSITIVE, SELECTED, NEGATIVE, INK)
 MARKERS = "os^D"
-ACCURACIES = (
-    0.2,
-    0.5,
-    0.8,
-    0.9,
-    0.93,
-    0.95,
-    0.96,
-    0.97,
-    0.98,
-    0.99,
-    0.995,
-    0.998,
-    0.999,
-)
+ACCURACIES = (20, 50, 80, 90, 93, 95, 96, 97, 98, 99, 99.5, 99.8, 99.9)  # percent
 MAX_TICKS = 12
 
 
@@ -138,7 +124,7 @@ def _accuracy_ticks(bottom: float, top: float) -> list[float]:
         first, last = int(np.ceil(bottom / step)), int(np.floor(top / step))
         if last - first < MAX_TICKS:
             return [round(number * step, 3) for number in range(first, last + 1)]
-    return [accuracy for accuracy in ACCURACIES if bottom <= accuracy <= top]
+    return [percent / 100 for percent in ACCURACIES if bottom <= percent / 100 <= top]
 
 
 def _stretch(accuracy: np.ndarray) -> np.ndarray:

@@ -140,14 +140,14 @@ def test_the_selftest_notices_each_wrong_shift_and_weight_of_layer_2(bits, quant
             assert Outputs.of(changed, images).first_difference(expected)
 
 
+def selftest(folder, model):
+    library = load(folder, model.integers.hidden)
+    return library.digits_selftest(ctypes.create_string_buffer(100))
+
+
 def test_the_selftest_checks_weights_that_no_test_image_uses(model, tmp_path, mnist):
     write_source(model, tmp_path)
-    assert (
-        load(tmp_path, model.integers.hidden).digits_selftest(
-            ctypes.create_string_buffer(100)
-        )
-        == 0
-    )
+    assert selftest(tmp_path, model) == 0
     expected = (tmp_path / "selftest.c").read_text()
     assert not mnist.test.images[:, 0, 0].any()
     q1 = model.integers.q1.copy()
@@ -156,12 +156,7 @@ def test_the_selftest_checks_weights_that_no_test_image_uses(model, tmp_path, mn
     changed.mkdir()
     write_source(replace(model, integers=replace(model.integers, q1=q1)), changed)
     (changed / "selftest.c").write_text(expected)
-    assert (
-        load(changed, model.integers.hidden).digits_selftest(
-            ctypes.create_string_buffer(100)
-        )
-        == len(selftest_rows(model)) + 1
-    )
+    assert selftest(changed, model) == len(selftest_rows(model)) + 1
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
@@ -221,6 +216,23 @@ def test_the_example_prints_what_its_comment_says(folder):
     assert short.stderr == b"error: an image has 784 bytes, got 100\n"
 
 
+def enlarged(model, hidden):
+    """Return a model with the weights 1 and the biases 0; its arrays are views."""
+
+    def array(value, *shape):
+        return np.broadcast_to(value, shape)
+
+    network = replace(
+        model.integers,
+        q1=array(np.int8(1), hidden, PIXELS),
+        b1q=array(np.int32(0), hidden),
+        shift=array(np.uint8(0), hidden),
+        q2=array(np.int8(1), CLASSES, hidden),
+        scale_1=array(1.0, hidden),
+    )
+    return replace(model, integers=network)
+
+
 @pytest.mark.parametrize(("bits", "largest"), [(8, 41), (1, 334)])
 def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
     bits, largest, quantized, tmp_path
@@ -230,17 +242,7 @@ def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
     model = quantized(bits, 2)
     command = ["avr-gcc", "-mmcu=atmega1284p", "-Os", *STRICT, "-c", "digits.c"]
     for hidden in (largest, largest + 1):
-        q1 = np.ones((hidden, PIXELS), np.int8)
-        zeros = np.zeros(hidden)
-        network = replace(
-            model.integers,
-            q1=q1,
-            b1q=zeros.astype(np.int32),
-            shift=zeros.astype(np.uint8),
-            q2=np.ones((CLASSES, hidden), np.int8),
-            scale_1=zeros,
-        )
-        write_source(replace(model, integers=network), tmp_path)
+        write_source(enlarged(model, hidden), tmp_path)
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert ("weights_1 is too large for this core" in run.stderr) == (
             hidden > largest
@@ -249,15 +251,6 @@ def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
 
 
 def test_more_than_65535_neurons_are_refused(quantized):
-    model = quantized(1, 5)
-    zero = np.zeros(2**16)
-    network = replace(
-        model.integers,
-        q1=np.broadcast_to(np.int8(1), (2**16, PIXELS)),
-        b1q=zero.astype(np.int32),
-        shift=zero.astype(np.uint8),
-        q2=np.broadcast_to(np.int8(1), (CLASSES, 2**16)),
-        scale_1=zero,
-    )
+    model = enlarged(quantized(1, 5), 2**16)
     with pytest.raises(UserError, match="hidden must be <= 65535 for C code"):
-        render_source(replace(model, integers=network))
+        render_source(model)

@@ -8,15 +8,7 @@ import pytest
 from pipeline import UserError
 from pipeline.deploy import WIDTHS, emulators
 from pipeline.deploy.c_source import write_source
-from pipeline.deploy.cores import (
-    AVR,
-    CLANG,
-    CORES,
-    CORTEX_M0,
-    CORTEX_M0_GCC,
-    RV32,
-    SIMAVR,
-)
+from pipeline.deploy.cores import AVR, CLANG, CORES, CORTEX_M0, RV32, SIMAVR
 from pipeline.deploy.emulators import check_on_emulators
 from pipeline.deploy.toolchains import missing
 
@@ -29,12 +21,6 @@ LIMITS = {
     1: (2_600, 90_000),
 }
 ILLEGAL = {CORTEX_M0: "udf #0", RV32: "unimp"}  # an instruction
-
-
-def source(model, folder):
-    """Write the C code of a model; return its folder."""
-    write_source(model, folder)
-    return folder
 
 
 def check(core, model, folder, images, **options):
@@ -52,7 +38,8 @@ def test_a_core_computes_the_integers_of_the_reference(
 ):
     model = quantized(2)
     images = test_and_probe_images(model.integers)
-    result = check(CORTEX_M0, model, source(model, tmp_path), images)
+    write_source(model, tmp_path)
+    result = check(CORTEX_M0, model, tmp_path, images)
     assert (result.difference, result.images) == ("", len(images))
     assert result.figures["ram"] == 4 * 20 + 4 + 4 * 10  # sums, next and logits
 
@@ -66,14 +53,13 @@ def test_each_core_computes_the_integers_of_all_test_images(
     model = quantized(bits)
     probes = test_and_probe_images(model.integers)[1000:]
     images = np.concatenate([mnist.test.images, probes])
-    result = check(
-        core, model, source(model, tmp_path), images, measured=len(mnist.test)
-    )
+    write_source(model, tmp_path)
+    result = check(core, model, tmp_path, images, measured=len(mnist.test))
     assert (result.difference, result.images) == ("", len(images))
     assert result.figures["ram"] <= 150  # bytes
     version = SIMAVR.version if core is AVR else ""  # "" without pkg-config
     assert result.tools.get("simavr", "") == version
-    if core is CORTEX_M0_GCC:
+    if core.compiler.program == "arm-none-eabi-gcc":
         flash, instructions = LIMITS[bits]
         assert result.figures["flash"] <= flash
         assert result.figures["instructions"] <= instructions
@@ -86,10 +72,10 @@ def test_a_core_detects_a_wrong_weight_that_test_images_never_use(
     corner = np.array(model.integers.q1)
     corner[3, 0] += 1  # pixel 0 is black in all test images
     wrong = replace(model, integers=replace(model.integers, q1=corner))
-    folder = source(wrong, tmp_path)
-    assert not check(RV32, model, folder, mnist.test.images[:100]).difference
+    write_source(wrong, tmp_path)
+    assert not check(RV32, model, tmp_path, mnist.test.images[:100]).difference
     images = test_and_probe_images(model.integers)
-    assert "the sum of N14 is" in check(RV32, model, folder, images).difference
+    assert "the sum of N14 is" in check(RV32, model, tmp_path, images).difference
 
 
 def test_cores_without_their_tools_are_skipped_and_the_packages_named(
@@ -111,8 +97,8 @@ def test_the_version_of_simavr_is_not_that_of_its_compiler():
 
 def test_a_network_that_is_too_large_for_a_core_is_skipped(quantized, mnist, tmp_path):
     model = quantized(8, hidden=64)
-    images = mnist.test.images[:10]
-    result = check(AVR, model, source(model, tmp_path), images)
+    write_source(model, tmp_path)
+    result = check(AVR, model, tmp_path, mnist.test.images[:10])
     rule = "needs 53,224 bytes of flash, but the emulated board has 32,768"
     assert result.skipped == rule
 
@@ -124,10 +110,10 @@ def test_an_emulator_that_crashes_or_hangs_is_an_error(
     core, ending, quantized, mnist, monkeypatch, tmp_path
 ):
     model = quantized(8)
-    folder = source(model, tmp_path)
+    write_source(model, tmp_path)
     crash = f'__asm__ volatile("{ILLEGAL[core]}");'
     body = "for (;;) {}" if "within" in ending else crash
-    (folder / "digits.c").write_text(
+    (tmp_path / "digits.c").write_text(
         '#include "digits.h"\n'
         f"void digits_begin(digits_t *d) {{ (void)d; {body} }}\n"
         "void digits_pixel(digits_t *d, uint8_t grey) { (void)d, (void)grey; }\n"
@@ -136,4 +122,4 @@ def test_an_emulator_that_crashes_or_hangs_is_an_error(
     )
     monkeypatch.setattr(emulators, "EMULATOR_TIMEOUT", (2.0, 0.0))
     with pytest.raises(UserError, match=f"^the emulated {core.name} .*{ending}"):
-        check(core, model, folder, mnist.test.images[:1])
+        check(core, model, tmp_path, mnist.test.images[:1])

@@ -13,12 +13,7 @@ from pipeline.deploy.toolchains import execute, missing
 
 problem = missing(COMPILERS)
 pytestmark = pytest.mark.skipif(bool(problem), reason=problem)
-SANITIZERS = [
-    "-O1",
-    "-g",
-    "-fsanitize=address,undefined",
-    "-fno-sanitize-recover=all",
-]
+SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 # Rows of weights that begin inside a byte; 78,400 weights, whose positions need more
 # than 16 bits.
 SIZES = [(8, 1), (8, 33), (4, 5), (2, 7), (1, 5), (1, 100)]
@@ -41,6 +36,15 @@ def probes(network):
     return probe_images(network, generator=np.random.default_rng(2))
 
 
+def difference(
+    folder, network, images=None, compiler="gcc", options=("-O1", "-Wno-error")
+):
+    """Return the difference of the C code in a folder from the reference."""
+    images = probes(network) if images is None else images
+    expected = Outputs.of(network, images)
+    return run_on_host(compiler, folder, images, expected, options=options)
+
+
 @pytest.mark.parametrize("bits", [8, 4, 2, 1])
 def test_all_test_images_and_probes_give_the_same_integers(
     bits, written, mnist, tmp_path
@@ -57,26 +61,14 @@ def test_all_test_images_and_probes_give_the_same_integers(
 def test_the_sanitizers_report_nothing(bits, hidden, compiler, written, tmp_path):
     network = written(bits, hidden).integers
     images = probes(network)[::3]
-    expected = Outputs.of(network, images)
-    options = {"options": SANITIZERS}
-    assert run_on_host(compiler, tmp_path, images, expected, **options) == ""
+    assert difference(tmp_path, network, images, compiler, SANITIZERS) == ""
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize(("bits", "hidden"), MORE_SIZES)
 def test_other_sizes_give_the_same_integers(bits, hidden, written, tmp_path):
     network = written(bits, hidden).integers
-    images = probes(network)
-    expected = Outputs.of(network, images)
-    options = {"options": SANITIZERS}
-    assert run_on_host("gcc", tmp_path, images, expected, **options) == ""
-
-
-def difference(folder, network):
-    """Return the difference of the C code in a folder from the reference."""
-    images = probes(network)
-    options = {"options": ["-O1", "-Wno-error"]}
-    return run_on_host("gcc", folder, images, Outputs.of(network, images), **options)
+    assert difference(tmp_path, network, options=SANITIZERS) == ""
 
 
 MUTANTS = {
@@ -94,11 +86,7 @@ MUTANTS = {
     "the biases of layer_2 are missing": (8, "READ_INT32(&biases_2[k])", "0"),
     "weights have no sign": (8, "READ_INT8(&row[j])", "(uint8_t)READ_INT8(&row[j])"),
     "an image continues the previous one": (8, "d->next = 0;", ""),
-    "the last class is never the answer": (
-        8,
-        "k = 1; k < DIGITS_CLASSES",
-        "k = 1; k < 9",
-    ),
+    "the last class is never the answer": (8, "1; k < DIGITS_CLASSES", "1; k < 9"),
     "of equal logits, the last wins": (8, "] > logits", "] >= logits"),
     "the first half of a byte comes last": (4, "packed & 15", "packed >> 4"),
     "zero is not in the middle": (4, " - 8)", " - 7)"),
