@@ -1,5 +1,9 @@
+import copy
+from dataclasses import replace
+
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from pipeline.deploy import output
@@ -12,24 +16,29 @@ def test_the_integers_are_equal_and_the_floats_agree(
 ):
     model = quantized(bits)
     write_onnx(model, tmp_path)
+    for name in (FLOAT_FILE, INTEGER_FILE):
+        properties = onnx.load(tmp_path / name).metadata_props
+        metadata = {each.key: each.value for each in properties}
+        assert metadata["weights_sha256"] == model.trained.sha256
     images = test_and_probe_images(model.integers)
     checks = check_onnx(tmp_path, model, images)
     assert [check.difference for check in checks] == ["", ""]
     assert {check.images for check in checks} == {len(images)}
 
 
-def test_the_same_network_gives_the_same_bytes(quantized, tmp_path):
-    model = quantized(4)
-    for folder in ("first", "second"):
-        (tmp_path / folder).mkdir()
-        write_onnx(model, tmp_path / folder)
-    for name in (FLOAT_FILE, INTEGER_FILE):
-        content = (tmp_path / "first" / name).read_bytes()
-        assert content == (tmp_path / "second" / name).read_bytes()
-        metadata = {
-            p.key: p.value for p in onnx.load_from_string(content).metadata_props
-        }
-        assert metadata["weights_sha256"] == model.trained.sha256
+@pytest.mark.parametrize("scale", [30, 1e9])
+def test_a_network_with_large_weights_agrees_too(
+    scale, quantized, test_and_probe_images, tmp_path
+):
+    model = quantized(8)
+    network = copy.deepcopy(model.trained.network)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter *= scale
+    large = replace(model, trained=replace(model.trained, network=network))
+    write_onnx(large, tmp_path)
+    images = test_and_probe_images(model.integers)
+    assert not check_onnx(tmp_path, large, images)[0].difference
 
 
 def change(path, name):
