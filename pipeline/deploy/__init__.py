@@ -1,11 +1,11 @@
 """The network on a microcontroller: integers, C code, ONNX files, and checks."""
 
 from pipeline.deploy.checks import Check
+from pipeline.deploy.combinations import combine, export_combinations
 from pipeline.deploy.output import Exported, export_model
 from pipeline.deploy.page import PAGE_FILE, render_page
 from pipeline.deploy.quantization import WIDTHS
 from pipeline.deploy.quantized import QuantizedModel, bits_text
-from pipeline.deploy.several import combine, export_combinations
 from pipeline.deploy.sizes import (
     SIZES_PLOT,
     Results,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline import CLASSES, PIXELS, UserError
+from pipeline import CLASSES, PIXELS
 from pipeline.datasets import spec
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.integers import WHITE, IntegerNetwork
@@ -21,7 +21,6 @@ from pipeline.files import printable
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 grey levels, row by row
-MAX_HIDDEN = 2**16 - 1  # the C code counts neurons in a uint_fast16_t
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which those of the self-test are selected
 MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
@@ -36,17 +35,7 @@ CODES = {
 
 
 def render_source(model: QuantizedModel) -> dict[str, str]:
-    """Return the text of each file in `SOURCES`, by name.
-
-    Raises:
-        UserError: If the C code cannot represent the network.
-    """
-    network = model.integers
-    if network.hidden > MAX_HIDDEN:
-        raise UserError(
-            f"hidden must be <= {MAX_HIDDEN} for C code, got {network.hidden}: "
-            "train with a smaller hidden"
-        )
+    """Return the text of each file in `SOURCES`, by name."""
     environment = Environment(
         loader=PackageLoader("pipeline.deploy", "c"),
         undefined=StrictUndefined,
@@ -56,7 +45,7 @@ def render_source(model: QuantizedModel) -> dict[str, str]:
     )
     environment.filters["comment"] = comment
     environment.filters["literal"] = literal
-    values = {**_origin(model), **_tables(network), **_selftest(model)}
+    values = {**_origin(model), **_tables(model.integers), **_selftest(model)}
     return {
         name: environment.get_template(f"{name}.jinja").render(values)
         for name in SOURCES
@@ -107,6 +96,7 @@ def _origin(model: QuantizedModel) -> dict[str, Any]:
 
 def _tables(network: IntegerNetwork) -> dict[str, Any]:
     """Return the constants of digits.h and digits.c."""
+    assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
     assert network.shift.max() < 32, "C does not define a shift by 32 or more bits"
     bits, hidden, packed = network.bits, network.hidden, pack_weights(network)
     # 8 / bits weights are in a byte: 2^index_shift.

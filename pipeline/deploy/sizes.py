@@ -11,8 +11,8 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline import files, plots
+from pipeline.deploy.combinations import Combination
 from pipeline.deploy.output import Exported
-from pipeline.deploy.several import Combination
 from pipeline.terminal import table
 
 GOAL = 0.95  # the accuracy that the smallest network must reach

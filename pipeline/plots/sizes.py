@@ -55,8 +55,8 @@ def accuracy_by_size(
     figure = new_figure(1200, 640)
     axes = figure.subplots()
     points = [point for curve in curves.values() for point in curve]
-    for number, (name, curve) in enumerate(curves.items()):
-        _draw_curve(axes, curve, name, COLOURS[number % 4], MARKERS[number % 4])
+    for name, colour, marker in zip(curves, COLOURS, MARKERS, strict=False):
+        _draw_curve(axes, curves[name], name, colour, marker)
     _scale_axes(axes, points)
     axes.axhline(goal, color=MUTED, linewidth=1, linestyle="--", zorder=1)
     for point in points:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import CLASSES, PIXELS, UserError
+from pipeline import CLASSES, PIXELS
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.registry import REGISTRY
 from pipeline.deploy import WIDTHS
@@ -216,23 +216,6 @@ def test_the_example_prints_what_its_comment_says(folder):
     assert short.stderr == b"error: an image has 784 bytes, got 100\n"
 
 
-def enlarged(model, hidden):
-    """Return a model with the weights 1 and the biases 0; its arrays are views."""
-
-    def array(value, *shape):
-        return np.broadcast_to(value, shape)
-
-    network = replace(
-        model.integers,
-        q1=array(np.int8(1), hidden, PIXELS),
-        b1q=array(np.int32(0), hidden),
-        shift=array(np.uint8(0), hidden),
-        q2=array(np.int8(1), CLASSES, hidden),
-        scale_1=array(1.0, hidden),
-    )
-    return replace(model, integers=network)
-
-
 @pytest.mark.parametrize(("bits", "largest"), [(8, 41), (1, 334)])
 def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
     bits, largest, quantized, tmp_path
@@ -242,15 +225,18 @@ def test_a_table_that_a_16_bit_core_cannot_address_is_an_error(
     model = quantized(bits, 2)
     command = ["avr-gcc", "-mmcu=atmega1284p", "-Os", *STRICT, "-c", "digits.c"]
     for hidden in (largest, largest + 1):
-        write_source(enlarged(model, hidden), tmp_path)
+        zeros = np.zeros(hidden)
+        network = replace(
+            model.integers,
+            q1=np.ones((hidden, PIXELS), np.int8),
+            b1q=zeros.astype(np.int32),
+            shift=zeros.astype(np.uint8),
+            q2=np.ones((CLASSES, hidden), np.int8),
+            scale_1=zeros,
+        )
+        write_source(replace(model, integers=network), tmp_path)
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert ("weights_1 is too large for this core" in run.stderr) == (
             hidden > largest
         )
         assert bool(run.returncode) == (hidden > largest)
-
-
-def test_more_than_65535_neurons_are_refused(quantized):
-    model = enlarged(quantized(1, 5), 2**16)
-    with pytest.raises(UserError, match="hidden must be <= 65535 for C code"):
-        render_source(model)
