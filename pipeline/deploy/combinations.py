@@ -14,7 +14,7 @@ from pipeline.deploy.task import arguments_of, export_setting
 from pipeline.files import printable
 from pipeline.model import TrainedModel
 from pipeline.paths import displayed, outputs_dir
-from pipeline.sweeps.executor import Executor, Task, stop_on_interrupt
+from pipeline.sweeps.executor import Executor, Result, Task, stop_on_interrupt
 from pipeline.sweeps.jobs import folder_name, short_name
 from pipeline.sweeps.workers import new_executor
 from pipeline.terminal import WIDTH, new_console, progress_bar, wrap
@@ -72,8 +72,7 @@ def export_combinations(
         verify: As in `export_model`.
 
     Returns:
-        The results, in the order of the combinations; and a line for each combination
-        that failed, with the reason.
+        The results, in the order of the combinations, and the reason of each failure.
 
     Raises:
         KeyboardInterrupt: After Ctrl-C.
@@ -97,19 +96,15 @@ def export_combinations(
         progress = bar.add_task("exporting", total=len(tasks))
         data_files = {"data": data}
         for result in pool.run(export_setting, data_files, tasks, ahead=pool.workers):
-            name, error = result.task.key, printable(result.error)
-            if not result.final:
-                text = f"{error}; trying again"
-            elif error:
-                failed.append(f"{name}: {result.error}")
-                text = f"failed: {error}"
-            else:
+            name = result.task.key
+            if not result.error:
                 results[by_name[name]] = result.value
-                text = _describe(result.value)
+            elif result.final:
+                failed.append(f"{name}: {result.error}")
             ended = len(results) + len(failed)
             bar.update(progress, completed=ended)
             count = f"  ({ended:,} of {len(tasks):,})" * result.final
-            line = f"{name:{width}}  {text}{count}"
+            line = f"{name:{width}}  {_describe(result)}{count}"
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:
                 print(result.traceback, file=sys.stderr)
@@ -132,7 +127,9 @@ def _new_executor(
     )
 
 
-def _describe(exported: Exported) -> str:
-    report = exported.report
-    size = f"{report['table_bytes']:7,} bytes"
-    return f"accuracy {report['accuracy']:6.2%}  {size}"
+def _describe(result: Result) -> str:
+    error = printable(result.error)
+    if error:
+        return f"failed: {error}" if result.final else f"{error}; trying again"
+    report = result.value.report
+    return f"accuracy {report['accuracy']:6.2%}  {report['table_bytes']:7,} bytes"
