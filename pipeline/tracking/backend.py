@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.terminal import status, wrap
-from pipeline.tracking import mirror, recording
+from pipeline.tracking import mirror
 from pipeline.tracking.interface import PARENT_TAG, RecordedRun, Tracker, database_path
 from pipeline.tracking.quiet import quiet
+from pipeline.tracking.recording import RecordingTracker
 
 if TYPE_CHECKING:
     from pipeline.tracking.store import Store
@@ -58,11 +59,11 @@ def prepared_recording(
     if kind == "none" or "mlflow" in sys.modules:
         yield partial(open_tracker, kind, store, server=server, experiment=experiment)
         return
-    with closing(recording.RecordingProcess()) as process:
+    with closing(RecordingTracker(store, server, experiment)) as tracker:
 
         def open_recording() -> Tracker:
             _name_store(store)
-            return recording.RecordingTracker(process, store, server, experiment)
+            return tracker
 
         yield open_recording
 

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-from contextlib import AbstractContextManager
 from types import FrameType
 from urllib.parse import urlparse
 
@@ -108,14 +107,21 @@ class _Mirror:
         Nothing is done if the run is open, or if the run or its copy was deleted; then
         the result is empty.
         """
-        with self._lock():
+        # Two processes at once would create two copies of a run.
+        waiting = "waiting for another process that copies runs to a server"
+        with files.lock(self.store.folder / ".server.lock", waiting=waiting):
+            signal.alarm(LIMIT)
             run = self.source.get_run(run_id)
-            is_deleted = run.info.lifecycle_stage != "active"
             copy = self._find(run)
-            is_kept = not copy or copy.info.lifecycle_stage == "active"
-            if is_deleted and copy and is_kept and run.info.status != "FINISHED":
-                self.server.delete_run(copy.info.run_id)  # another attempt replaced it
-            if is_deleted or not is_kept or run.info.status in ("RUNNING", "SCHEDULED"):
+            if copy and copy.info.lifecycle_stage != "active":
+                return {}
+            if run.info.lifecycle_stage != "active":
+                if (
+                    copy and run.info.status != "FINISHED"
+                ):  # another attempt replaced it
+                    self.server.delete_run(copy.info.run_id)
+                return {}
+            if run.info.status in ("RUNNING", "SCHEDULED"):
                 return {}
             copy = copy or self._create(run)
             self._copy(run, copy)
@@ -128,7 +134,6 @@ class _Mirror:
         Raises:
             OSError: If the server would write artifacts to a folder of this machine.
         """
-        signal.alarm(LIMIT)
         name = self.source.get_experiment(run.info.experiment_id).name
         experiment = self.server.get_experiment_by_name(name)
         if experiment is None:
@@ -142,16 +147,11 @@ class _Mirror:
             )
         return str(experiment.experiment_id)
 
-    def _lock(self) -> AbstractContextManager[None]:
-        """Hold a lock: two processes at once would create two copies of a run."""
-        waiting = "waiting for another process that copies runs to a server"
-        return files.lock(self.store.folder / ".server.lock", waiting=waiting)
-
     def _find(self, run: Run) -> Run | None:
         """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{ORIGINAL_TAG}` = '{run.info.run_id}'"
-        experiments = [self.experiment_id(run)]
-        runs = self.server.search_runs(experiments, condition, ViewType.ALL)
+        experiment_id = self.experiment_id(run)
+        runs = self.server.search_runs([experiment_id], condition, ViewType.ALL)
         return next(iter(runs), None)
 
     def _create(self, run: Run) -> Run:

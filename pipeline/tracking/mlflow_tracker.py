@@ -23,8 +23,7 @@ from pipeline.tracking.interface import (
     closed_with_status,
 )
 from pipeline.tracking.mlflow_run import MAX_ERROR, MlflowRun
-from pipeline.tracking.quiet import quiet
-from pipeline.tracking.store import NO_LEASE, STORE_ERRORS, Store
+from pipeline.tracking.store import NO_LEASE, Store
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,18 @@ class MlflowTracker(Tracker):
                 gc.collect()
                 raise
 
-    def open_run(self, name: str, tags: Mapping[str, str]) -> MlflowRun:
-        """Open a run, or the one with the same lease; `close_run` closes it."""
+    def open_run(
+        self, name: str, tags: Mapping[str, str], start: int | None = None
+    ) -> MlflowRun:
+        """Open a run, or the one with the same lease; `close_run` closes it.
+
+        `start` is when a new run started, in milliseconds since 1970; None is now.
+        """
         store = self.store
         with store.translate_errors():
             store.mark_orphaned_runs_killed()
             runs = store.search(f"tags.{LEASE_TAG} = '{tags[LEASE_TAG]}'")
-            run = runs[0] if runs else store.create_run(name, dict(tags))
+            run = runs[0] if runs else store.create_run(name, dict(tags), start)
             run_id: str = run.info.run_id
             store.client.update_run(run_id, status="RUNNING")  # it may be a resumed one
             if "error" in run.data.tags:  # of an earlier attempt
@@ -122,17 +126,17 @@ class MlflowTracker(Tracker):
         print(wrap(f"the store has no run of this network; {created}"))
         return run
 
-    @quiet()
     def close_run(self, run_id: str, status: str, error: str) -> None:
         """Close a run; if the store cannot be written to, print a message."""
         client = self.store.client
         try:
-            client.set_terminated(run_id, status)
-            if error:
-                client.set_tag(run_id, "error", error[:MAX_ERROR])
-            if status != "FINISHED":  # a sweep's workers may have been killed with it
-                self.store.mark_orphaned_runs_killed()
-        except (*STORE_ERRORS, OSError):
+            with self.store.translate_errors():
+                client.set_terminated(run_id, status)
+                if error:
+                    client.set_tag(run_id, "error", error[:MAX_ERROR])
+                if status != "FINISHED":  # the workers of a sweep may be killed, too
+                    self.store.mark_orphaned_runs_killed()
+        except OSError:
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
 
     def _mirror(self, run_id: str) -> None:

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 from pipeline.paths import search_path
@@ -26,14 +25,15 @@ SERVER = "pipeline.tracking.recording_process"
 KILLED = "the process that records the run was killed"
 
 
-class RecordingProcess:
-    """The process that records one run, and a thread that waits for its answers.
+class RecordingTracker(Tracker):
+    """Records one run in another process; a thread waits for the answers.
 
     If this process is killed, the recording process ends, too.
     """
 
-    def __init__(self) -> None:
-        """Start the process."""
+    def __init__(self, store: Path, server: str | None, experiment: str | None) -> None:
+        """Start the process; see `backend.open_tracker` for the arguments."""
+        self._store, self._server, self._experiment = store, server, experiment
         self._connection, other_end = Pipe()
         self._thread = ThreadPoolExecutor(1)
         self._printed = ""
@@ -46,26 +46,58 @@ class RecordingProcess:
                 start_new_session=True,  # only this process handles Ctrl-C
             )
 
+    @contextmanager
+    def start_run(
+        self,
+        *,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        lease: str,
+    ) -> "Iterator[RecordingRun]":
+        """Open or resume a run without waiting; the first method raises any error."""
+        start = time_ns() // 1_000_000
+        opened = self._thread.submit(
+            lambda: self._call(
+                "open",
+                store=self._store,
+                experiment=self._experiment,
+                name=name,
+                params=params,
+                tags=provenance.run_tags(tags, lease),  # takes 0.2 s
+                start=start,
+                diff=provenance.code_diff(),
+            )
+        )
+
+        def close_run(status: str, error: str) -> None:
+            run_id = None
+            try:
+                run_id = self.call("close", status, error)
+            except OSError:
+                if status == "FINISHED":
+                    raise
+                # The error of the block is more important.
+                if status == "FAILED" or not opened.exception():
+                    print_error(f"the run could not be marked {status}: {KILLED}")
+            finally:
+                self.close()
+            if run_id and self._server and status != "KILLED":
+                mirror.mirror_run(self._store, self._server, run_id)
+
+        with closed_with_status(close_run):
+            yield RecordingRun(self, opened)
+
     def call(self, method: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         """Call a method of `Recording` in the process, and wait for its result.
 
         The thread waits, so an interrupt cannot separate a request from its answer.
         """
-        return self._thread.submit(self._call, method, arguments, options).result()
+        return self._thread.submit(self._call, method, *arguments, **options).result()
 
-    def open(
-        self, tags: Callable[[], Mapping[str, str]], **options: object
-    ) -> "Future[tuple[str, str]]":
-        """Open the run without waiting for its id and label; `tags` takes 0.2 s."""
-        return self._thread.submit(
-            lambda: self._call(
-                "open", (), {**options, "tags": tags(), "diff": provenance.code_diff()}
-            )
-        )
-
-    def _call(self, *request: object) -> Any:  # noqa: ANN401
+    def _call(self, method: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         try:
-            self._connection.send(request)
+            self._connection.send((method, arguments, options))
             result, error, self._printed = self._connection.recv()
         except (EOFError, ConnectionError):
             raise OSError(f"{KILLED}; {RESUME}") from None
@@ -74,7 +106,7 @@ class RecordingProcess:
         return result
 
     def kill(self) -> None:
-        """Kill the process, so that `call` and `open` raise an error."""
+        """Kill the process, so that all calls raise an error."""
         self._process.kill()
 
     def close(self) -> None:
@@ -87,58 +119,12 @@ class RecordingProcess:
         self._printed = ""
 
 
-@dataclass(frozen=True)
-class RecordingTracker(Tracker):
-    """Opens one run in the recording process."""
-
-    process: RecordingProcess
-    folder: Path  # of the store
-    server: str | None
-    experiment: str | None
-
-    @contextmanager
-    def start_run(
-        self,
-        *,
-        name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        lease: str,
-    ) -> "Iterator[RecordingRun]":
-        """Open or resume a run without waiting; the first method raises any error."""
-
-        def close(status: str, error: str) -> None:
-            run_id = None
-            try:
-                run_id = self.process.call("close", status, error)
-            except OSError:
-                if status == "FINISHED":
-                    raise
-                # The error of the block is more important.
-                if status == "FAILED" or not opened.exception():
-                    print_error(f"the run could not be marked {status}: {KILLED}")
-            finally:
-                self.process.close()
-            if run_id and self.server and status != "KILLED":
-                mirror.mirror_run(self.folder, self.server, run_id)
-
-        opened = self.process.open(
-            partial(provenance.run_tags, tags, lease),
-            folder=self.folder,
-            experiment=self.experiment,
-            name=name,
-            params=params,
-        )
-        with closed_with_status(close):
-            yield RecordingRun(self.process, opened)
-
-
 def _in_process(method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a method that calls the same method in the recording process."""
 
     def call(run: "RecordingRun", *arguments: object, **options: object) -> object:
         run.opened.result()
-        return run.process.call("record", method.__name__, *arguments, **options)
+        return run.tracker.call("record", method.__name__, *arguments, **options)
 
     return call
 
@@ -150,10 +136,10 @@ class RecordingRun(Run):
     """
 
     def __init__(
-        self, process: RecordingProcess, opened: "Future[tuple[str, str]]"
+        self, tracker: RecordingTracker, opened: "Future[tuple[str, str]]"
     ) -> None:
-        """Store the process and the future id and label of the run."""
-        self.process, self.opened = process, opened
+        """Store the tracker and the future id and label of the run."""
+        self.tracker, self.opened = tracker, opened
 
     @property
     def id(self) -> str:  # type: ignore[override]
@@ -168,7 +154,7 @@ class RecordingRun(Run):
     def interrupt(self) -> None:
         """Do not wait if the run is not open yet: creating a store takes seconds."""
         if not self.opened.done():
-            self.process.kill()
+            self.tracker.kill()
 
     log_history = _in_process(Run.log_history)
     log_image = _in_process(Run.log_image)

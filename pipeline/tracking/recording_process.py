@@ -32,19 +32,20 @@ class Recording:
     def open(
         self,
         *,
-        folder: Path,
+        store: Path,
         experiment: str | None,
         name: str,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
+        start: int,
         diff: str,
     ) -> tuple[str, str]:
         """Open or resume a run, and return its id and label."""
         from pipeline.tracking.mlflow_tracker import MlflowTracker
         from pipeline.tracking.store import open_store
 
-        self.tracker = MlflowTracker(open_store(folder, experiment), None)
-        self.run = self.tracker.open_run(name, tags)
+        self.tracker = MlflowTracker(open_store(store, experiment), None)
+        self.run = self.tracker.open_run(name, tags, start)
         self.record("log_start", params, tags, diff)
         return self.run.id, self.run.label
 

@@ -102,10 +102,11 @@ def _definition(module: str, name: str) -> Path | None:
 def _imported_names(nodes: list[ast.AST]) -> Iterator[tuple[str, str, str]]:
     """Yield module, name and local name of each `from pipeline... import`."""
     for node in nodes:
-        module = str(node.module) if isinstance(node, ast.ImportFrom) else ""
-        if isinstance(node, ast.ImportFrom) and module.split(".")[0] == PACKAGE.name:
-            for alias in node.names:
-                yield module, alias.name, alias.asname or alias.name
+        if isinstance(node, ast.ImportFrom):
+            module = str(node.module)
+            if module.split(".")[0] == PACKAGE.name:
+                for alias in node.names:
+                    yield module, alias.name, alias.asname or alias.name
 
 
 @functools.cache

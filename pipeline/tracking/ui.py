@@ -42,16 +42,16 @@ def serve_ui(folder: Path, *, run: str | None) -> Iterator[str]:
     else:
         info = store.client.get_run(store.find(run).run_id).info
         page = pages.run_page(info.experiment_id, info.run_id)
-    with quiet(), _listen(PORT) as listener:
+    with quiet(), _listen() as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
         database = sqlite_uri(database_path(folder))
         with mlflow_internals.serving(database, artifact_root(folder), listener):
             yield address
 
 
-def _listen(port: int) -> socket.socket:
-    """Return a socket that listens on this port or, if it is taken, on a free one."""
+def _listen() -> socket.socket:
+    """Return a socket that listens on `PORT` or, if it is taken, on a free one."""
     try:
-        return socket.create_server(("127.0.0.1", port))
+        return socket.create_server(("127.0.0.1", PORT))
     except OSError:
         return socket.create_server(("127.0.0.1", 0))

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -19,15 +20,18 @@ RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}, "lease": "digest/
 def tracker(store, monkeypatch):
     """A tracker that records one run in another process, in experiment 2."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
-    with closing(recording.RecordingProcess()) as process:
-        yield recording.RecordingTracker(process, store, None, None)
+    with closing(recording.RecordingTracker(store, None, None)) as tracker:
+        yield tracker
 
 
 def test_a_run_is_recorded_by_the_other_process_while_it_is_open(tracker, client):
+    before = time.time() * 1000 - 1
     with suppress(FloatingPointError), tracker.start_run(**RUN) as run:
+        started = time.time() * 1000
         run.log_history([(step, 1000, {"val/loss": 0.5}) for step in (1, 2)])
         run.log_image("weights/layer_1", Image.new("RGB", (9, 9)), step=1)
         (opened,) = client.search_runs(["2"])
+        assert before < opened.info.start_time <= started
         assert client.get_experiment("2").name == "mine"
         assert (opened.info.run_id, opened.info.status) == (run.id, "RUNNING")
         assert len(client.get_metric_history(run.id, "val/loss")) == 2
@@ -57,7 +61,7 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(tracker, client):
         tracker.start_run(**RUN) as run,
     ):
         run.set_tags({"a": "b"})
-        tracker.process.kill()
+        tracker.kill()
         run.set_tags({"a": "c"})
     assert client.get_run(run.id).info.status == "RUNNING"  # the next process closes it
 
@@ -67,7 +71,7 @@ def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsy
         pytest.raises(FloatingPointError, match="loss is NaN"),
         tracker.start_run(**RUN),
     ):
-        tracker.process.kill()
+        tracker.kill()
         raise FloatingPointError("loss is NaN")
     assert "the run could not be marked FAILED" in capsys.readouterr().err
 
@@ -90,17 +94,15 @@ def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypa
     with suppress(OSError), prepared as open_tracker:
         tracker = open_tracker()
         raise OSError("no data")
-    assert tracker.process._process.returncode is not None
+    assert tracker._process.returncode is not None
 
 
-def test_what_the_process_prints_is_printed_after_the_run(
-    tracker, store, tmp_path, capsys
-):
+def test_what_the_process_prints_is_printed_after_the_run(store, tmp_path, capsys):
     moved = tmp_path / "moved"
     (moved / "mlflow-artifacts").mkdir(parents=True)
     shutil.copy(store / "mlflow.db", moved)
-    moved_tracker = recording.RecordingTracker(tracker.process, moved, None, None)
-    with moved_tracker.start_run(**RUN) as run:
+    tracker = recording.RecordingTracker(moved, None, None)
+    with closing(tracker), tracker.start_run(**RUN) as run:
         run.set_tags({"a": "b"})
         assert not capsys.readouterr().out
     message = "was moved or copied: the addresses of its artifacts were updated\n"
