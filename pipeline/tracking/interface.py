@@ -21,6 +21,10 @@ LEASE_TAG = "claim"  # the tag with the lease of a run
 PARENT_TAG = "mlflow.parentRunId"
 IDENTITY_TAG = "identity"  # of a training run: a digest of what determines its result
 
+Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
+Tags = Mapping[str, str]
+Metrics = Mapping[str, float | int]
+
 
 def database_path(folder: Path) -> Path:
     """Return the path of the database of the store in a folder."""
@@ -43,7 +47,7 @@ class RecordedRun:
 
     run_id: str
     status: str  # RUNNING, FINISHED, FAILED or KILLED
-    tags: Mapping[str, str]
+    tags: Tags
     metrics: Mapping[str, float]  # the last value of each
     folder: Path  # its artifacts
 
@@ -59,7 +63,7 @@ class Run:
     folder: Path | None = None  # its artifacts
 
     def log_metrics(
-        self, metrics: Mapping[str, float | int], *, step: int, time: int | None = None
+        self, metrics: Metrics, *, step: int, time: int | None = None
     ) -> None:
         """Record the metrics of an epoch.
 
@@ -69,9 +73,7 @@ class Run:
         now = time_ns() // 1_000_000
         self.log_history([(step, now if time is None else time, metrics)])
 
-    def log_history(
-        self, history: Sequence[tuple[int, int, Mapping[str, float | int]]]
-    ) -> None:
+    def log_history(self, history: Sequence[tuple[int, int, Metrics]]) -> None:
         """Record the metrics of many epochs at once: step, time and metrics of each.
 
         This takes less than a tenth of the time of a call of `log_metrics` for each.
@@ -106,7 +108,7 @@ class Run:
         "evaluation".
         """
 
-    def set_tags(self, tags: Mapping[str, str]) -> None:
+    def set_tags(self, tags: Tags) -> None:
         """Set tags, by which runs can be searched."""
 
     def describe(self, text: str, results: Mapping[str, str] | None = None) -> None:
@@ -127,8 +129,8 @@ class Run:
         self,
         *,
         name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
+        params: Params,
+        tags: Tags,
         start: int | None = None,
         end: int | None = None,
         error: str = "",
@@ -153,7 +155,7 @@ class Run:
         """Return a child to which more can be recorded; it stays finished."""
         return Run()
 
-    def delete_unfinished_children(self, tags: Mapping[str, str]) -> None:
+    def delete_unfinished_children(self, tags: Tags) -> None:
         """Delete the children with these tags that are incomplete; failed ones remain.
 
         Only the process that records the children may call this.
@@ -192,12 +194,7 @@ class Tracker:
 
     @contextmanager
     def start_run(
-        self,
-        *,
-        name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        lease: str,
+        self, *, name: str, params: Params, tags: Tags, lease: str
     ) -> Iterator[Run]:
         """Open a run, or resume the one with this lease; close it when the block ends.
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
@@ -19,7 +18,14 @@ from PIL import Image
 
 from pipeline import SIDE, files
 from pipeline.tracking import pages, provenance
-from pipeline.tracking.interface import PARENT_TAG, RecordedRun, Run
+from pipeline.tracking.interface import (
+    PARENT_TAG,
+    Metrics,
+    Params,
+    RecordedRun,
+    Run,
+    Tags,
+)
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import (
@@ -59,9 +65,7 @@ class MlflowRun(Run):
         self._client = store.client
         self.folder: Path = recorded_run(run).folder
 
-    def log_start(
-        self, params: Mapping[str, Any], tags: Mapping[str, str], diff: str
-    ) -> None:
+    def log_start(self, params: Params, tags: Tags, diff: str) -> None:
         """Record what is known when the run starts; `diff` is its `code_diff`."""
         self._client.log_batch(
             self.id,
@@ -71,9 +75,7 @@ class MlflowRun(Run):
         if diff:
             self.log_text("code.diff", diff)
 
-    def log_history(
-        self, history: Sequence[tuple[int, int, Mapping[str, float | int]]]
-    ) -> None:
+    def log_history(self, history: Sequence[tuple[int, int, Metrics]]) -> None:
         points = [
             Metric(name, value, time, step)
             for step, time, metrics in history
@@ -152,7 +154,7 @@ class MlflowRun(Run):
             entry = entities.DatasetInput(dataset, [tag])
             self._client.log_inputs(self.id, datasets=[entry])
 
-    def set_tags(self, tags: Mapping[str, str]) -> None:
+    def set_tags(self, tags: Tags) -> None:
         entries = [RunTag(*tag) for tag in tags.items()]
         if self._batch:
             self._batch.tags += entries
@@ -184,8 +186,8 @@ class MlflowRun(Run):
         self,
         *,
         name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
+        params: Params,
+        tags: Tags,
         start: int | None = None,
         end: int | None = None,
         error: str = "",
@@ -206,7 +208,7 @@ class MlflowRun(Run):
     def reopen_child(self, run_id: str) -> "MlflowRun":
         return MlflowRun(self._store, self._client.get_run(run_id))
 
-    def delete_unfinished_children(self, tags: Mapping[str, str]) -> None:
+    def delete_unfinished_children(self, tags: Tags) -> None:
         for child in self.children():
             is_open = child.status not in ("FINISHED", "FAILED")
             if is_open and tags.items() <= child.tags.items():

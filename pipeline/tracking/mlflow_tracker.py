@@ -6,10 +6,9 @@
 import gc
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from mlflow.entities import Run
 
@@ -18,7 +17,9 @@ from pipeline.tracking import mirror, provenance
 from pipeline.tracking.interface import (
     IDENTITY_TAG,
     LEASE_TAG,
+    Params,
     RecordedRun,
+    Tags,
     Tracker,
     closed_with_status,
 )
@@ -35,12 +36,7 @@ class MlflowTracker(Tracker):
 
     @contextmanager
     def start_run(
-        self,
-        *,
-        name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        lease: str,
+        self, *, name: str, params: Params, tags: Tags, lease: str
     ) -> Iterator[MlflowRun]:
         """Open or resume a run; the runs of a sweep are copied with their parent."""
         tags = provenance.run_tags(tags, lease)
@@ -63,9 +59,7 @@ class MlflowTracker(Tracker):
                 gc.collect()
                 raise
 
-    def open_run(
-        self, name: str, tags: Mapping[str, str], start: int | None = None
-    ) -> MlflowRun:
+    def open_run(self, name: str, tags: Tags, start: int | None = None) -> MlflowRun:
         """Open a run, or the one with the same lease; `close_run` closes it.
 
         `start` is when a new run started, in milliseconds since 1970; None is now.

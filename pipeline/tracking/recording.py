@@ -7,7 +7,7 @@ run. A thread would save no time, because it would hold the interpreter lock.
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import Pipe
@@ -19,7 +19,7 @@ from pipeline.paths import search_path
 from pipeline.process import RESUME
 from pipeline.terminal import print_error
 from pipeline.tracking import mirror, provenance
-from pipeline.tracking.interface import Run, Tracker, closed_with_status
+from pipeline.tracking.interface import Params, Run, Tags, Tracker, closed_with_status
 
 SERVER = "pipeline.tracking.recording_process"
 KILLED = "the process that records the run was killed"
@@ -48,12 +48,7 @@ class RecordingTracker(Tracker):
 
     @contextmanager
     def start_run(
-        self,
-        *,
-        name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        lease: str,
+        self, *, name: str, params: Params, tags: Tags, lease: str
     ) -> "Iterator[RecordingRun]":
         """Open or resume a run without waiting; the first method raises any error."""
         start = time_ns() // 1_000_000

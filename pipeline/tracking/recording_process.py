@@ -7,7 +7,6 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import redirect_stdout, suppress
 from functools import partial
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.process import USER_ERRORS, limit_garbage_collection
+from pipeline.tracking.interface import Params, Tags
 from pipeline.tracking.quiet import quiet
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class Recording:
         store: Path,
         experiment: str | None,
         name: str,
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
+        params: Params,
+        tags: Tags,
         start: int,
         diff: str,
     ) -> tuple[str, str]:

@@ -205,13 +205,13 @@ def open_store(folder: Path, experiment_name: str | None = None) -> Store:
             f"the experiment {name!r} of {database} was deleted: restore it ({command})"
             ", or move the file away to start with a new store"
         )
-    root, *others = (
+    own, *roots = (
         each.artifact_location.rpartition("/")[0] for each in (experiment, *experiments)
     )
-    for earlier in {root, *others} - {artifact_root(folder)}:
-        # Experiments that other programs created may have their artifacts elsewhere.
-        if earlier == root or ARTIFACT_ROOT.fullmatch(earlier):
-            _relocate(folder, earlier)
+    # Experiments that other programs created may have their artifacts elsewhere.
+    expected = {own, *filter(ARTIFACT_ROOT.fullmatch, roots)}
+    for earlier in expected - {artifact_root(folder)}:
+        _relocate(folder, earlier)
     return Store(folder, client, experiment.experiment_id)
 
 
