@@ -79,14 +79,11 @@ def _evaluate_sets(
 
     results: list[EvaluationResult] = []
     problems: list[str] = []
-    names: list[str | None] = [*cfg.sets] if cfg.sets else [None]
+    names: Sequence[str | None] = cfg.sets or [None]
     for name in names:
         try:
             test_set = load_test_set(
-                name,
-                dataset=dataset,
-                split=trained.split,
-                prepare=cfg.prepare,
+                name, dataset=dataset, split=trained.split, prepare=cfg.prepare
             )
         except (UserError, FileNotFoundError) as error:
             if len(names) == 1 or isinstance(error, ConfigError):

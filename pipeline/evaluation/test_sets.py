@@ -44,11 +44,7 @@ class TestSet:
 
 
 def load_test_set(
-    name: str | None,
-    *,
-    dataset: Dataset,
-    split: str,
-    prepare: bool | None = None,
+    name: str | None, *, dataset: Dataset, split: str, prepare: bool | None = None
 ) -> TestSet:
     """Read a set of labelled images, and preprocess them if necessary.
 
@@ -66,9 +62,8 @@ def load_test_set(
     set_name, listing, is_raw = _find_images(name, dataset, split)
     if prepare is None:
         prepare = is_raw and spec.prepared_as_mnist
-    track, problems = progress(f"preprocessing {set_name}"), listing.problems
-    entries = track(listing.entries)
-    rows = []
+    entries = progress(f"preprocessing {set_name}")(listing.entries)
+    problems, rows = listing.problems, []
     for each in read_images(entries, problems, prepare=prepare):
         image = each.prepared  # its steps are not kept: they need much memory
         row = each.name, each.label, image.image, image.digit_count, image.drawn
@@ -123,7 +118,7 @@ def _find_images(
     set_name = re.sub(r"[^\w.-]+", "_", source.resolve().name)[:80] or "images"
     if pairs := [*datasets.image_label_pairs(source)]:
         return set_name, _read_idx_pair(pairs), True
-    for unpaired in source.glob("*images*idx3*"):
+    if unpaired := next(source.glob("*images*idx3*"), None):
         raise UserError(
             f"{printable(unpaired)} needs its labels-idx1-ubyte file in the same "
             "folder; both must be regular files"
