@@ -43,23 +43,19 @@ def test_without_the_data_there_are_no_components(data):
         store_components(data.path, "exercise", sha256="0" * 64)
 
 
-DAMAGE = [
-    {"max_error": -1.0},
-    {"max_error": 10**400},
-    {"max_error": float("nan")},
-    {"components": np.zeros((10, 0, 784), np.int8)},
-    {"components": np.zeros((10, 2, 784), np.uint8)},
-    {"means": None},
-]
-
-
-def test_a_damaged_file_is_refused_by_name_with_the_remedy(data):
-    load_components(data.sha256, "exercise")
-    arrays, metadata = storage.read_tensors(stored(data))
-    for damage in DAMAGE:
-        values = {**arrays, **metadata, **damage}
-        damaged = {key: values[key] for key in arrays if values[key] is not None}
-        about = {key: values[key] for key in metadata}
-        storage.write_tensors(stored(data), damaged, about)
-        with pytest.raises(ValueError, match=r"-exercise\.safetensors is damaged"):
-            load_components(data.sha256, "exercise")
+def test_a_damaged_file_is_refused_by_name_with_the_remedy(tmp_path):
+    means, axes = np.zeros((10, 784), np.uint8), np.zeros((10, 50, 784), np.int8)
+    path, arrays = tmp_path / "a.safetensors", {"means": means, "components": axes}
+    storage.write_tensors(path, arrays, {"max_error": 0.5})
+    assert components.read_components(path).max_error == 0.5
+    for damaged, max_error in [
+        (arrays, -1.0),
+        (arrays, 10**400),
+        (arrays, float("nan")),
+        ({**arrays, "components": axes[:, :2]}, 0.5),
+        ({**arrays, "components": axes.astype(np.uint8)}, 0.5),
+        ({"components": axes}, 0.5),
+    ]:
+        storage.write_tensors(path, damaged, {"max_error": max_error})
+        with pytest.raises(ValueError, match=r"a\.safetensors is damaged: delete it"):
+            components.read_components(path)
