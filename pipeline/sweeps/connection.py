@@ -19,7 +19,7 @@ from pipeline import UserError
 from pipeline.paths import PACKAGE
 from pipeline.terminal import status
 
-CONNECT_SECONDS = 12  # in which a cluster must answer; Ray itself waits 20 s
+CONNECT_SECONDS = 18  # in which a cluster must answer; Ray itself waits 20 s
 DEFAULTS = {  # of Ray's settings in the environment of this process
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -29,6 +29,7 @@ DEFAULTS = {  # of Ray's settings in the environment of this process
 # Connects as `_connect` does. Ray can end the process, and prints many lines.
 PROBE = """
 import sys, ray
+print("imported", file=sys.stderr, flush=True)
 try:
     ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
 except Exception as error:
@@ -89,10 +90,11 @@ def _probe(address: str) -> None:
     ) as process:
         timer = threading.Timer(CONNECT_SECONDS, process.kill)
         timer.daemon = True
-        timer.start()
         reasons = []
         assert process.stderr
         for line in process.stderr:
+            if line == "imported\n":
+                timer.start()
             reasons += [reason for sign, reason in REASONS.items() if sign in line]
             if line.startswith(ERROR):
                 reasons.append(line.removeprefix(ERROR).strip())
