@@ -46,6 +46,11 @@ class DatasetSpec:
         """Check the number of classes."""
         assert len(self.class_names) == CLASSES, self.class_names
 
+    def title(self, label: int) -> str:
+        """Return a class in words: `digit 7`, or `sneaker`."""
+        name = self.class_names[label]
+        return f"{self.noun} {name}" if len(name) == 1 else name
+
 
 # The files of the Debian package dataset-fashion-mnist.
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")

@@ -16,7 +16,6 @@ from jaxtyping import Int64, UInt8
 from pipeline import files
 from pipeline.datasets import DatasetSpec
 from pipeline.deploy.integers import WHITE, IntegerNetwork
-from pipeline.interpret.names import class_title
 from pipeline.interpret.output import term_rows
 from pipeline.interpret.worksheet import (
     MAX_TERMS,
@@ -172,7 +171,7 @@ def sum_worksheet(neuron: IntegerSum, spec: DatasetSpec) -> str:
     columns = ["term", "weight", "x pixel", "= product", "q", "x grey", "= q·grey"]
     if not is_hidden:
         columns = ["term", "weight", "x neuron", "= product", "q", "x h", "= q·h"]
-    title = "" if is_hidden else f", for {class_title(spec, in_floats.number - 1)}"
+    title = "" if is_hidden else f", for {spec.title(in_floats.number - 1)}"
     zeros = int((sizes == 0).sum())
     lines = [
         f"{in_floats.neuron}: neuron {in_floats.number} of layer_{in_floats.layer}"

@@ -1,4 +1,4 @@
-"""Names of neurons, parameters and classes, and what they refer to.
+"""Names of neurons and parameters, and what they refer to.
 
 Neurons are counted from 1: N11 is the first neuron of layer_1, N120 the twentieth, and
 N210 belongs to the last class. Parameters are indexed from 0, as in Keras's arrays:
@@ -13,19 +13,12 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline import CLASSES, PIXELS, SIDE, ConfigError, neuron_name
-from pipeline.datasets import DatasetSpec
 
 NEURON = re.compile("N[12][1-9][0-9]*")
 PARAMETER = re.compile(
     r"layer_([12])"
     r"(?:(?:\.kernel)?\[([0-9]{1,9}), ?([0-9]{1,9})\]|\.bias\[([0-9]{1,9})\])"
 )
-
-
-def class_title(spec: DatasetSpec, label: int) -> str:
-    """Return a class in words: `digit 7`, or `sneaker`."""
-    name = spec.class_names[label]
-    return f"{spec.noun} {name}" if len(name) == 1 else name
 
 
 def parse_neurons(text: str) -> list[str]:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
-from PIL import Image
+from jaxtyping import Bool, UInt8
 
 from pipeline import SIDE, files, neuron_name, plots
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import EXTREMES, HIGH_CORRELATION, ModelAnalysis
-from pipeline.interpret.names import class_title
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import ImageRow, colour_scale, diverging_colours
 
@@ -97,7 +95,7 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
     usage.save(folder / "pixels.png")
     probe = analysis.probe
     x, y = neuron_name(1, probe.hidden), neuron_name(2, probe.output)
-    title = class_title(analysis.spec, probe.output)
+    title = analysis.spec.title(probe.output)
     plots.fitted_lines(
         probe.x[:MAX_POINTS],
         probe.y[:MAX_POINTS],
@@ -111,13 +109,13 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
 def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
     """Draw each neuron's weights and the test images with its most extreme sums."""
     kernel = analysis.trained.network.layer_1.get_weights()[0]
-    scale = weight_scale(kernel[:, analysis.displayed])
+    scale = plots.weight_scale(kernel[:, analysis.displayed])
     headings = {0: "weights", 1: "test images with the highest sums"}
     plots.image_rows(
         [neuron_images(analysis, j, scale=scale) for j in analysis.displayed],
         title="What the neurons of layer_1 respond to",
         headings=headings | {1 + EXTREMES: "test images with the lowest sums"},
-        legend=_legend(scale, grey="the pixel is 0 in all training images"),
+        legend=plots.weight_legend(scale, grey="the pixel is 0 in all training images"),
     ).save(path)
 
 
@@ -127,22 +125,13 @@ def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> Imag
     colours = diverging_colours(weights, scale=scale, grey=analysis.always_zero)
     images, test = {"": colours}, analysis.dataset.test
     for row in chain.from_iterable(analysis.extremes(neuron)):
-        name = class_title(analysis.spec, int(test.labels[row]))
+        name = analysis.spec.title(test.labels[row])
         images[f"{analysis.sums[row, neuron]:+.1f} #{row}\n{name}"] = test.images[row]
     title = (
         f"{neuron_name(1, neuron)}: active for {analysis.rates[neuron]:.1%} of the "
         f"training images, ablation cost {analysis.costs[neuron, 0]:.2%}"
     )
     return ImageRow(images, title)
-
-
-def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
-    """Return the absolute weight drawn in full colour; 1 % of them are larger."""
-    return float(np.quantile(np.abs(weights), 0.99))
-
-
-def _legend(scale: float, *, grey: str) -> Image.Image:
-    return colour_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", frozen=grey)
 
 
 def write_terms(
@@ -217,13 +206,13 @@ def write_comparison(
     """
     files.write_csv(folder / "matches.csv", comparison_rows(comparison))
     kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]
-    scale = weight_scale(np.hstack(kernels))
+    scale = plots.weight_scale(np.hstack(kernels))
     images = comparison_images(comparison, frozen_pixels, scale=scale)
     plots.image_grid(
         images,
         title="Matched neurons of A and B, with the correlation of their outputs",
         columns=IMAGES_PER_ROW,
-        legend=_legend(scale, grey="the weights never changed"),
+        legend=plots.weight_legend(scale, grey="the weights never changed"),
     ).save(folder / "matches.png")
 
 

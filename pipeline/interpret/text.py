@@ -12,10 +12,10 @@ from jaxtyping import Float, UInt8
 from jinja2 import Environment, StrictUndefined
 from scipy.special import softmax
 
-from pipeline import CLASSES, PIXELS, neuron_name
+from pipeline import PIXELS, neuron_name
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import HIGH_CORRELATION, MAX_NEURONS, ModelAnalysis
-from pipeline.interpret.names import ParameterLocation, class_title
+from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.worksheet import (
     PreActivation,
     formula,
@@ -56,7 +56,6 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         "tutorial.txt",
         analysis=analysis,
         spec=analysis.spec,
-        titles=[class_title(analysis.spec, label) for label in range(CLASSES)],
         arrays=_arrays(analysis),
         lines=table(["descent", "line", "error"], lines, left=["descent"]),
         output=neuron_name(2, probe.output),
@@ -165,9 +164,9 @@ def weight_history(
         table(["epoch", "value", "change"], rows),
     ]
     changes = np.abs(np.diff(values.astype(float)))
-    if last and not changes.any():
+    if not changes.any():
         lines.append("It never changed: its gradient was 0 in every step.")
-    elif last:
+    else:
         k = int(changes.argmax())
         change = numbers[k + 1] - numbers[k]
         text = f"The largest change in one epoch was {change:+}, in epoch {k + 1}."

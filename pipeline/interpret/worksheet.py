@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from pipeline import PIXELS, SIDE, neuron_name
 from pipeline.datasets import DatasetSpec
-from pipeline.interpret.names import ParameterLocation, class_title
+from pipeline.interpret.names import ParameterLocation
 from pipeline.model import Network
 from pipeline.terminal import table, wrap
 
@@ -139,7 +139,7 @@ def sum_worksheet(pre_activation: PreActivation, spec: DatasetSpec) -> str:
     rows.append(["rest", "", "", f"{rest:,}", others])
     rows.append(["C" if is_hidden else "bias", "", "", f"{bias:,}", ""])
     rows.append(["y" if is_hidden else "z", "", "", f"{z:,}", "the sum"])
-    title = "" if is_hidden else f", for {class_title(spec, number - 1)}"
+    title = "" if is_hidden else f", for {spec.title(number - 1)}"
     factor = "x pixel" if is_hidden else "x neuron"
     lines = [
         f"{neuron}: neuron {number} of layer_{pre_activation.layer}{title}",

@@ -3,7 +3,12 @@
 There is one module for each kind of plot, and `common` for what they share.
 """
 
-from pipeline.plots.common import colour_scale, diverging_colours
+from pipeline.plots.common import (
+    colour_scale,
+    diverging_colours,
+    weight_legend,
+    weight_scale,
+)
 from pipeline.plots.data import class_means, contact_sheet
 from pipeline.plots.evaluation import evaluation_scores
 from pipeline.plots.export import changed_answers, rounded_weights

@@ -144,6 +144,16 @@ def label_cells(
     axes.tick_params(length=0, labelcolor=INK)
 
 
+def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
+    """Return the absolute weight drawn in full colour; 1 % of them are larger."""
+    return float(np.quantile(np.abs(weights), 0.99)) or 1.0
+
+
+def weight_legend(scale: float, *, grey: str) -> Image.Image:
+    """Draw the legend of weights in the colours of `diverging_colours`."""
+    return colour_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", frozen=grey)
+
+
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Return the font of the plots in this size, in pixels.

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 
 from pipeline import neuron_name
-from pipeline.plots.common import colour_scale, diverging_colours
+from pipeline.plots.common import diverging_colours, weight_legend, weight_scale
 from pipeline.plots.rows import ImageRow, image_rows
 
 MAX_NEURONS = 100  # in the plot of the weights
@@ -34,8 +34,7 @@ def rounded_weights(
         width: The width of the integers in words, such as "8 bits".
     """
     count = min(len(weights), MAX_NEURONS)
-    # The largest 1 % have the full colour, as in the plots of inspect.
-    scale = float(np.quantile(np.abs(weights[:count]), 0.99)) or 1.0
+    scale = weight_scale(weights[:count])
     size = np.sqrt((weights**2).mean(axis=1))
     error = np.sqrt(((weights - rounded) ** 2).mean(axis=1)) / np.maximum(size, 1e-30)
     rows = []
@@ -52,14 +51,11 @@ def rounded_weights(
             colours = diverging_colours(values, scale=scale, grey=always_zero)
             rows.append(ImageRow(dict(zip(texts, colours, strict=True)), title))
     first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
-    grey = "the pixel is 0 in all training images"
     return image_rows(
         rows,
         title=f"The weights of layer_1 in floats, and below with {width}{first}",
         columns=min(count, NEURONS_PER_ROW),
-        legend=colour_scale(
-            f"weights: -{scale:.2f}", f"+{scale:.2f}", size=13, frozen=grey
-        ),
+        legend=weight_legend(scale, grey="the pixel is 0 in all training images"),
     )
 
 

@@ -20,6 +20,7 @@ from pipeline.plots.common import (
     colour_scale,
     diverging_colours,
     font,
+    weight_scale,
 )
 
 MAX_NEURONS = 100  # in one image
@@ -49,7 +50,7 @@ def weight_images(
         title: A short title, such as the epoch.
     """
     drawn = weights[:MAX_NEURONS]
-    scale = float(np.quantile(np.abs(drawn), 0.99)) or 1.0  # the largest 1 % saturate
+    scale = weight_scale(drawn)
     rounded = np.round(SHADES * drawn / scale) / SHADES  # halves the size of the file
     grid = _neuron_grid(diverging_colours(rounded, scale=1.0))
     width = grid.width

@@ -12,16 +12,15 @@ function connectionsOf({ pixels, hidden }) {
   const weight = (...place) => network().parameter(...place);
   if (layer === 2) {
     const to = outputs[neuron].button.getBoundingClientRect();
-    return [Array.from(hidden, (value, input) => ({ from: () => tileBox(input), to,
+    return [Array.from(hidden, (value, input) => ({ from: tileBox(input), to,
       product: value * weight(2, input, neuron) })), []];
   }
   const tile = tileBox(neuron), board = inputBox();
   if (!tile) return [[], []];
   return [
-    Array.from(pixels, (value, pixel) => ({ from: () => pixelBox(board, pixel), to: tile,
+    Array.from(pixels, (value, pixel) => ({ from: pixelBox(board, pixel), to: tile,
       product: value * weight(1, pixel, neuron) })),
-    outputs.map(({ button }, label) => ({ from: () => tile,
-      to: button.getBoundingClientRect(),
+    outputs.map(({ button }, label) => ({ from: tile, to: button.getBoundingClientRect(),
       product: hidden[neuron] * weight(2, neuron, label) }))];
 }
 
@@ -71,10 +70,9 @@ function linesOf(connections, maxWidth) {
   const max = largest(connections.map(size));
   const origin = $("connections").getBoundingClientRect();
   return connections.filter((each) => size(each) > MIN_SHARE * max)
-    .sort((a, b) => size(a) - size(b)).slice(-MAX_LINES)
-    .map((each) => ({ ...each, box: each.from() })).filter(({ box }) => box)
+    .sort((a, b) => size(a) - size(b)).slice(-MAX_LINES).filter(({ from }) => from)
     .map((each) => {
-      const [start, ...others] = curveBetween(each.box, each.to).map(([x, y]) =>
+      const [start, ...others] = curveBetween(each.from, each.to).map(([x, y]) =>
         `${(x - origin.left).toFixed(1)} ${(y - origin.top).toFixed(1)}`);
       return svg("path", { d: `M${start}C${others.join(",")}`,
         class: each.product < 0 ? "negative" : "positive",
