@@ -456,6 +456,28 @@ def open_page(chromium, tmp_path_factory):
     assert errors == []
 
 
+@pytest.fixture(scope="session")
+def draw_on_page():
+    """Return a function that draws strokes, in shares of the board, on a page."""
+
+    def draw(page, strokes):
+        page.locator("#clear").click()
+        box = page.locator("#board").bounding_box()
+        for stroke in strokes:
+            first, *others = [
+                (box["x"] + x * box["width"], box["y"] + y * box["height"])
+                for x, y in stroke
+            ]
+            page.mouse.move(*first)
+            page.mouse.down()
+            for position in others:
+                page.mouse.move(*position, steps=2)
+            page.mouse.up()
+        page.evaluate("new Promise(requestAnimationFrame)")  # it classifies the drawing
+
+    return draw
+
+
 @pytest.fixture
 def small_package(tmp_path, monkeypatch):
     """A package of a few files, to which `tracking.sources` is applied."""

@@ -125,7 +125,7 @@ def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> Imag
     colours = diverging_colours(weights, scale=scale, grey=analysis.always_zero)
     images, test = {"": colours}, analysis.dataset.test
     for row in chain.from_iterable(analysis.extremes(neuron)):
-        name = analysis.spec.title(test.labels[row])
+        name = analysis.spec.title(int(test.labels[row]))
         images[f"{analysis.sums[row, neuron]:+.1f} #{row}\n{name}"] = test.images[row]
     title = (
         f"{neuron_name(1, neuron)}: active for {analysis.rates[neuron]:.1%} of the "

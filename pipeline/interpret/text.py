@@ -4,12 +4,11 @@ The sentences of the first two are in the templates tutorial.txt and comparison.
 which contain nothing that a user entered; this module prepares what goes into them.
 """
 
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from scipy.special import softmax
 
 from pipeline import PIXELS, neuron_name
@@ -191,10 +190,12 @@ def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
 def _render(template: str, **values: Any) -> str:  # noqa: ANN401
     """Fill in a Jinja2 template of this package, named by its file."""
     environment = Environment(
-        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=PackageLoader("pipeline.interpret", ""),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
     environment.filters["paragraph"] = lambda text, indent=0: (
         wrap(text, indent=indent) + "\n"
     )
-    text = files("pipeline.interpret").joinpath(template).read_text("utf-8")
-    return environment.from_string(text).render(values).rstrip()
+    return environment.get_template(template).render(values).rstrip()

@@ -116,8 +116,12 @@ def fitted_lines(
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     set_title(axes, title)
-    slope, _ = [*lines.values()][-1]
-    corner = "left" if slope > 0 else "right"  # where the last line does not end
-    axes.legend(fontsize=9, loc=f"upper {corner}", framealpha=0.9, edgecolor=LINE)
+    slope, _ = [*lines.values()][-1]  # of the last line
+    axes.legend(
+        loc="upper left" if slope > 0 else "upper right",  # away from its end
+        fontsize=9,
+        framealpha=0.9,
+        edgecolor=LINE,
+    )
     simplify_axes(axes)
     return render(figure)

@@ -125,26 +125,13 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
     assert "for 1 more epoch with" in page.inner_text("#finetuning-text")
 
 
-def draw_a_seven(page):
-    page.locator("#clear").click()
-    box = page.locator("#board").bounding_box()
-    points = [
-        (box["x"] + x * box["width"], box["y"] + y * box["height"])
-        for x, y in ((0.3, 0.22), (0.7, 0.2), (0.45, 0.85))
-    ]
-    page.mouse.move(*points[0])
-    page.mouse.down()
-    for point in points[1:]:
-        page.mouse.move(*point, steps=3)
-    page.mouse.up()
-    page.evaluate("new Promise(requestAnimationFrame)")
-
-
 @pytest.mark.parametrize("bits", WIDTHS)
-def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(page, models, bits):
+def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(
+    page, models, bits, draw_on_page
+):
     network = models[bits].integers
     page.evaluate("setWidth", bits)
-    draw_a_seven(page)
+    draw_on_page(page, [[(0.3, 0.22), (0.7, 0.2), (0.45, 0.85)]])
     image = np.reshape(page.evaluate("[...state.image]"), (1, 28, 28)).astype(np.uint8)
     (sums,) = network.sums(image)
     (logits,) = network.logits(sums[None])

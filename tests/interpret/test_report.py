@@ -44,22 +44,6 @@ def page(shared):
     return shared
 
 
-def draw(page, strokes):
-    page.locator("#clear").click()
-    box = page.locator("#board").bounding_box()
-    for stroke in strokes:
-        first, *others = [
-            (box["x"] + x * box["width"], box["y"] + y * box["height"])
-            for x, y in stroke
-        ]
-        page.mouse.move(*first)
-        page.mouse.down()
-        for position in others:
-            page.mouse.move(*position, steps=2)
-        page.mouse.up()
-    page.evaluate("new Promise(requestAnimationFrame)")  # which classifies the drawing
-
-
 def numbers(page, table, column=-1):
     """The numbers in a column of a table, by default the last one."""
     rows = page.locator(f"{table} tr").all_inner_texts()[1:]
@@ -174,10 +158,12 @@ def assert_prepared_as_in_python(page, levels):
     return expected
 
 
-def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
+def test_drawn_digits_are_prepared_and_classified_as_by_predict(
+    page, trained, draw_on_page
+):
     correct = 0
     for digit, strokes in DRAWINGS.items():
-        draw(page, strokes)
+        draw_on_page(page, strokes)
         levels = np.reshape(page.evaluate("[...drawnLevels()]"), (48, 48))
         expected = assert_prepared_as_in_python(page, levels.astype(np.uint8))
         assert page.evaluate("state.digitCount") == expected.digit_count == 1
@@ -187,7 +173,7 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(page, trained):
         assert ("The answer is sure" in answer) == (not prediction.doubt)
         correct += prediction.answer == digit
         assert "The network sees the last image." in page.inner_text("#steps-text")
-    draw(page, [[(0.5, 0.5)]])  # a tap draws a dot
+    draw_on_page(page, [[(0.5, 0.5)]])  # a tap draws a dot
     assert sum(page.evaluate("[...drawnLevels()]")) > 1000
     assert correct >= 6  # of 7: strokes with corners are not handwriting
 

@@ -129,7 +129,7 @@ const preprocessing = (() => {
   }
 
   // Resize a digit so that its longer side fills the box, FINE pixels to one.
-  function inBox(digit) {
+  function scaleToBox(digit) {
     const scale = BOX * FINE / Math.max(digit.height, digit.width);
     const size = (side) => Math.max(1, round(side * scale));
     return resized(digit, size(digit.height), size(digit.width));
@@ -137,12 +137,9 @@ const preprocessing = (() => {
 
   // Find the strokes: the pixels with more ink than at an edge.
   function fitToBox(digit, edge) {
-    const fine = inBox(digit);
+    const fine = scaleToBox(digit);
     return above(fine, Math.min(edge, 0.9 * largest(fine.data)));
   }
-
-  const strokeWidth = (strokes) =>
-    4 * (sum(distances(padded(strokes, 1))) / sum(strokes.data)) / FINE;
 
   // Count the pieces of a mask; pixels that touch, also at a corner, are one piece.
   function countPieces(mask) {
@@ -172,19 +169,23 @@ const preprocessing = (() => {
       strokes.width <= MAX_ASPECT * strokes.height;
   }
 
-  function adjustWidth(original, width) {
-    const strokes = padded(original, 2 * FINE);
+  // Make strokes thicker or thinner if their mean width is outside STROKE_WIDTHS.
+  function adjustWidth(original) {
+    const strokes = padded(original, 2 * FINE), inside = distances(strokes);
+    const width = 4 * (sum(inside) / sum(strokes.data)) / FINE;
     const wanted = Math.min(Math.max(width, STROKE_WIDTHS[0]), STROKE_WIDTHS[1]);
     const growth = (wanted - width) * FINE / 2; // on either side
-    const away = distances(growth > 0 ? changed(strokes, (set) => 1 - set) : strokes);
-    const result = changed(strokes, (_, place) =>
-      Number(growth > 0 ? away[place] <= growth : away[place] > -growth));
-    return result.data.some(Boolean) ? result : strokes;
+    if (growth > 0) {
+      const away = distances(changed(strokes, (set) => 1 - set));
+      return changed(strokes, (_, place) => Number(away[place] <= growth));
+    }
+    const thinner = changed(strokes, (_, place) => Number(inside[place] > -growth));
+    return thinner.data.some(Boolean) ? thinner : strokes;
   }
 
   // Fit strokes in the box once more, and average FINE x FINE pixels to one.
   function downsample(strokes) {
-    const fine = inBox(crop(strokes, boundingBox(strokes)));
+    const fine = scaleToBox(crop(strokes, boundingBox(strokes)));
     const [height, width] = [fine.height, fine.width].map((side) => Math.ceil(side / FINE));
     const top = Math.floor((height * FINE - fine.height) / 2);
     const left = Math.floor((width * FINE - fine.width) / 2);
@@ -221,7 +222,7 @@ const preprocessing = (() => {
     const digit = undoStretching(cutOut(ink, mask), ink);
     const edge = EDGE * median(ink.data.filter((_, place) => mask.data[place]));
     const strokes = fitToBox(digit, edge);
-    const adjusted = adjustWidth(strokes, strokeWidth(strokes));
+    const adjusted = adjustWidth(strokes);
     const centred = centreByMass(downsample(adjusted));
     const toBytes = (grid) => changed(grid, (value) => round(255 * value));
     return { image: Uint8Array.from(centred.data), digitCount: countDigits(mask),
