@@ -55,9 +55,8 @@ class OodDetector:
                 pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
                 centred = pixels - mean / np.float32(255)
                 residual = centred - centred @ axes.T @ axes  # (batch, 784)
-                r, x = (
-                    np.linalg.norm(vectors, axis=1) for vectors in (residual, pixels)
-                )
+                r = np.linalg.norm(residual, axis=1)
+                x = np.linalg.norm(pixels, axis=1)
                 errors[batch] = r**2 / x
         return errors
 
