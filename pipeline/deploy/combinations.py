@@ -14,10 +14,11 @@ from pipeline.deploy.task import arguments_of, export_setting
 from pipeline.files import printable
 from pipeline.model import TrainedModel
 from pipeline.paths import displayed, outputs_dir
-from pipeline.sweeps.executor import Executor, Result, Task, stop_on_interrupt
+from pipeline.sweeps.executor import Executor, Result, Task
 from pipeline.sweeps.jobs import folder_name, short_name
 from pipeline.sweeps.workers import new_executor
 from pipeline.terminal import WIDTH, new_console, progress_bar, wrap
+from pipeline.training import delayed_interrupt
 
 NEURON_BYTES = 700_000  # of memory for each hidden neuron; measured: 0.62 MB
 
@@ -91,11 +92,10 @@ def export_combinations(
     with (
         _new_executor(combinations, executor, workers) as pool,
         progress_bar(console) as bar,
-        stop_on_interrupt(pool, f"stopped; {unchanged}") as is_stopped,
+        delayed_interrupt(pool.stop, message=f"stopped; {unchanged}") as interrupt,
     ):
         progress = bar.add_task("exporting", total=len(tasks))
-        data_files = {"data": data}
-        for result in pool.run(export_setting, data_files, tasks, ahead=pool.workers):
+        for result in pool.run(export_setting, {"data": data}, tasks):
             name = result.task.key
             if not result.error:
                 results[by_name[name]] = result.value
@@ -108,9 +108,8 @@ def export_combinations(
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:
                 print(result.traceback, file=sys.stderr)
-    if is_stopped():
-        count = f"{len(results) + len(failed):,} of {len(tasks):,} exports"
-        raise KeyboardInterrupt(f"stopped after {count}; {unchanged}")
+    count = f"{len(results) + len(failed):,} of {len(tasks):,} exports"
+    interrupt.check(f"stopped after {count}; {unchanged}")
     return {each: results[each] for each in combinations if each in results}, failed
 
 

@@ -8,8 +8,7 @@ import copy
 import functools
 import os
 import warnings
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +17,7 @@ from pipeline import UserError
 from pipeline.paths import PACKAGE
 from pipeline.process import RESUME
 from pipeline.sweeps.connection import code_hash, connect
-from pipeline.sweeps.executor import MAX_TRIES, Executor, Result, Task, failure
+from pipeline.sweeps.executor import Executor, Result, Task, failure
 from pipeline.terminal import status
 from pipeline.tracking import provenance
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from ray import ObjectRef
 
     from pipeline.datasets import Dataset
+
+    Stored = tuple[ObjectRef[Dataset]]
 
 # The interval at which processes ping each other. A node closes a connection if the
 # other process pings more often than the node's own setting allows. Training runs of
@@ -49,8 +50,6 @@ class _Requirements:
 class RayExecutor(Executor):
     """Runs functions on the nodes of the Ray cluster at the address RAY_ADDRESS."""
 
-    _is_stopped = False
-
     def __enter__(self) -> Self:
         """Connect to the cluster, and check that each node meets the requirements.
 
@@ -59,6 +58,9 @@ class RayExecutor(Executor):
                 or a node cannot produce the same results.
         """
         connect()
+        import ray
+
+        self._call = ray.remote(num_cpus=1, max_retries=0)(_call)
         with status("checking the nodes of the Ray cluster"):
             self._needs = _Requirements(
                 torch=provenance.torch_version(),
@@ -79,59 +81,58 @@ class RayExecutor(Executor):
 
         ray.shutdown()
 
-    def run(
-        self,
-        function: Callable[..., Any],
-        data: Mapping[str, Path],
-        tasks: Iterable[Task],
-        *,
-        ahead: int,
-    ) -> Iterator[Result]:
-        """Run a function for each task; see `Executor.run`.
-
-        Nodes may join and leave. An attempt whose worker or node is lost is yielded,
-        and its task is tried again, up to `MAX_TRIES` times in total.
-
-        Raises:
-            UserError: If a node that has joined cannot produce the same results, or no
-                node is left.
-        """
+    def _store(self, data: Mapping[str, Path]) -> "Mapping[str, Stored]":
         import ray
 
         from pipeline.datasets import Dataset
 
-        call = ray.remote(num_cpus=1, max_retries=0)(_call)
         # In a tuple: Ray would copy the argument itself to the node, and never free it
         # if this process is killed. After a few such copies, a node runs no more tasks.
-        stored = {name: (ray.put(Dataset.read(path)),) for name, path in data.items()}
-        waiting, repeated = iter(tasks), deque[Task]()
-        tries: Counter[str] = Counter()
-        running: dict[Any, Task] = {}
-        while not self._is_stopped:
-            self.workers = _cpus()
-            while len(running) < self.workers + ahead:
-                task = repeated.popleft() if repeated else next(waiting, None)
-                if task is None:
-                    break
-                arguments = dict(task.arguments)
-                ref = call.remote(function, stored[task.data], arguments, self._needs)
-                running[ref] = task
-            if not running:
-                return
-            # A short wait, because `stop` may be called meanwhile.
-            for ref in ray.wait([*running], timeout=0.5)[0]:
-                task = running.pop(ref)
-                tries[task.key] += 1
-                result = _result(ref, task, final=tries[task.key] == MAX_TRIES)
-                if not result.final:
-                    repeated.append(task)
-                yield result
-        for ref in ray.wait([*running], num_returns=len(running), timeout=0)[0]:
-            yield _result(ref, running[ref], final=False)
+        return {name: (ray.put(Dataset.read(path)),) for name, path in data.items()}
 
-    def stop(self) -> None:
-        """Let `run` yield the results that have arrived, and end."""
-        self._is_stopped = True
+    def _capacity(self, *, ahead: bool) -> int:
+        """Count the workers again, because nodes may join and leave."""
+        self.workers = _cpus()
+        return self.workers * (2 if ahead else 1)
+
+    def _start(
+        self, function: Callable[..., Any], stored: "Stored", arguments: dict[str, Any]
+    ) -> Any:  # noqa: ANN401
+        return self._call.remote(function, stored, arguments, self._needs)
+
+    def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
+        import ray
+
+        refs = [*calls]
+        # Ray waits for, and returns, at most this number.
+        count = 1 if timeout else len(refs)
+        return ray.wait(refs, num_returns=count, timeout=timeout)[0]
+
+    def _result(self, call: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
+        """Return the result of a call that has ended; see `Executor._result`.
+
+        Raises:
+            NodeError: If a node that has joined cannot produce the same results.
+        """
+        import ray
+        from ray import exceptions
+
+        try:
+            # A copy, because Ray's arrays are read-only.
+            return Result(task, value=copy.deepcopy(ray.get(call)))
+        except exceptions.RayTaskError as error:  # an error of the function
+            if isinstance(error.cause, NodeError):
+                raise error.cause from None
+            return failure(task, error.cause)
+        except exceptions.NodeDiedError:
+            reason = "its node was lost"
+        except exceptions.WorkerCrashedError:
+            reason = "its worker was killed"
+        except exceptions.OutOfMemoryError:
+            reason = "its worker was killed because its node ran out of memory"
+        except exceptions.RayError as error:  # such as a result that was not sent
+            reason = str(error).partition("\n")[0]
+        return Result(task, error=reason, final=final)
 
 
 def _cpus() -> int:
@@ -181,44 +182,12 @@ def _check_nodes(needs: _Requirements) -> frozenset[str]:
     return frozenset(processors)
 
 
-def _result(ref: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
-    """Return the result of a task that has ended.
-
-    Args:
-        ref: Ray's reference to the value.
-        task: The task.
-        final: Whether this is the last attempt if its worker or node was lost.
-
-    Raises:
-        NodeError: If its node cannot produce the same results as this machine.
-    """
-    import ray
-    from ray import exceptions
-
-    try:
-        # A copy, because Ray's arrays are read-only.
-        return Result(task, value=copy.deepcopy(ray.get(ref)))
-    except exceptions.RayTaskError as error:  # an error of the function
-        if isinstance(error.cause, NodeError):
-            raise error.cause from None
-        return failure(task, error.cause)
-    except exceptions.NodeDiedError:
-        reason = "its node was lost"
-    except exceptions.WorkerCrashedError:
-        reason = "its worker was killed"
-    except exceptions.OutOfMemoryError:
-        reason = "its worker was killed because its node ran out of memory"
-    except exceptions.RayError as error:  # such as a result that its node has not sent
-        reason = str(error).partition("\n")[0]
-    return Result(task, error=reason, final=final)
-
-
 # The functions below run on the nodes.
 
 
 def _call(
     function: Callable[..., Any],
-    stored: "tuple[ObjectRef[Dataset]]",
+    stored: "Stored",
     arguments: dict[str, Any],
     needs: _Requirements,
 ) -> Any:  # noqa: ANN401

@@ -11,8 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import UserError
@@ -115,7 +113,8 @@ def _connect(address: str) -> None:
     import ray
 
     terminate = signal.getsignal(signal.SIGTERM)
-    with _source_folder() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        _copy_sources(Path(folder))
         ray.init(
             address,
             log_to_driver=False,
@@ -123,22 +122,19 @@ def _connect(address: str) -> None:
             # The working directory of the workers. With `py_modules`, Ray would prefer
             # the path of this clone if it exists on a node.
             runtime_env={
-                "working_dir": str(folder),
+                "working_dir": folder,
                 "env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             },
         )
     signal.signal(signal.SIGTERM, terminate)  # Ray has replaced it
 
 
-@contextmanager
-def _source_folder() -> Iterator[Path]:
-    """Copy the source files of this package to a temporary folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        for path in _source_files(PACKAGE):
-            target = Path(folder, path.relative_to(PACKAGE.parent))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        yield Path(folder)
+def _copy_sources(folder: Path) -> None:
+    """Copy the source files of this package to a folder."""
+    for path in _source_files(PACKAGE):
+        target = folder / path.relative_to(PACKAGE.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 @functools.cache  # a process does not see later edits of modules it has imported

@@ -17,7 +17,7 @@ from pipeline.paths import store_dir
 from pipeline.process import RESUME
 from pipeline.sweeps.data import prepare_data
 from pipeline.sweeps.estimate import Estimate, estimate
-from pipeline.sweeps.executor import Executor, Task, stop_on_interrupt
+from pipeline.sweeps.executor import Executor, Task
 from pipeline.sweeps.identity import (
     RESULTS,
     common_values,
@@ -106,7 +106,7 @@ def _train(
     Raises:
         KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
     """
-    from pipeline.training import train_setting
+    from pipeline.training import delayed_interrupt, train_setting
 
     jobs, more = plan.jobs, plan.expected()
     missing = [job for job in jobs if job.name not in record.outcomes]
@@ -119,7 +119,7 @@ def _train(
         show_progress(
             expected, total=len(names), finished=len(jobs) - len(missing), names=names
         ) as progress,
-        stop_on_interrupt(executor, f"stopped; {RESUME}") as is_stopped,
+        delayed_interrupt(executor.stop) as interrupt,
     ):
 
         def add(outcome: Outcome) -> None:
@@ -132,16 +132,16 @@ def _train(
             plan.add(outcome)
         training: dict[str, Job] = {}
         candidates = itertools.chain(missing, plan.suggest())
-        pending = itertools.takewhile(lambda _: not is_stopped(), candidates)
+        pending = itertools.takewhile(lambda _: not interrupt.requested, candidates)
         tasks = _new_tasks(pending, record, find, add, training)
         results = executor.run(
             train_setting,
             {name: file.path for name, file in record.data.items()},
             # A suggestion depends on results; other jobs are known before any ends.
             tasks if more else [*tasks],
-            ahead=0 if more else executor.workers,
+            ahead=not more,
         )
-        for result in () if is_stopped() else results:
+        for result in results:
             job = training[result.task.key]
             if not result.error:
                 add(record.add(job, result.value))
@@ -150,9 +150,8 @@ def _train(
             else:
                 record.fail_attempt(job, result.error)
                 progress.add_attempt(job, result.error)
-    if is_stopped():
-        count = f"{len(record.outcomes):,} of {len(names):,} training runs"
-        raise KeyboardInterrupt(f"stopped after {count}; {RESUME}")
+    count = f"{len(record.outcomes):,} of {len(names):,} training runs"
+    interrupt.check(f"stopped after {count}; {RESUME}")
 
 
 def _new_tasks(

@@ -1,21 +1,21 @@
-"""The interface of executors, which run a function for several tasks at a time.
+"""The base of executors, which run a function for several tasks at a time.
 
 `local.py` uses processes of this machine, `cluster.py` the nodes of a Ray cluster. They
 do not depend on training: they can run any function of a module of this project.
 """
 
-import signal
 import traceback
+from abc import ABC, abstractmethod
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from pipeline.process import USER_ERRORS
 
 MAX_TRIES = 3  # of a task whose worker is killed
+INTERVAL = 0.5  # seconds after which an executor notices that it was stopped
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,18 @@ class Result:
     final: bool = True  # False: the task will be tried again
 
 
-@runtime_checkable  # by beartype, in the tests
-class Executor(Protocol):
+class Executor(ABC):
     """Runs functions in other processes, which end with the `with` block."""
 
     workers: int  # tasks that are computed at the same time
     processors: frozenset[str]  # the names of the processors that compute
+    _is_stopped = False
 
+    @abstractmethod
     def __enter__(self) -> "Executor":
         """Start the processes."""
-        ...
 
+    @abstractmethod
     def __exit__(self, *exception: object) -> None:
         """End them at once."""
 
@@ -58,30 +59,94 @@ class Executor(Protocol):
         data: Mapping[str, Path],
         tasks: Iterable[Task],
         *,
-        ahead: int,
+        ahead: bool = True,
     ) -> Iterator[Result]:
         """Run a function for each task, and yield each result when its task ends.
+
+        An attempt whose worker is lost is yielded, too, and its task is tried again, up
+        to `MAX_TRIES` times in total.
 
         Args:
             function: A function of a module; it returns plain values and arrays.
                 PyTorch sends a tensor as an open file of the other process, which may
                 be killed before the file is received.
             data: The file of each data set, by name. Each worker loads it once.
-            tasks: The tasks. They are taken one by one, when a worker is free, so a
-                task can depend on results that were yielded before.
-            ahead: How many more tasks than `workers` are taken before a result is
-                handled, so that no worker waits for the caller. 0 if a task depends on
-                the results before it.
+            tasks: The tasks. They are taken one by one, when a worker is free.
+            ahead: Whether tasks are taken before the results of earlier ones are
+                handled, so that no worker waits for the caller. False if a task depends
+                on the results before it.
 
         Raises:
             UserError: If no worker can be started.
         """
-        ...
+        waiting, repeated = iter(tasks), deque[Task]()
+        tries: Counter[str] = Counter()
+        running: dict[Any, Task] = {}
+        stored = self._store(data)
+
+        def fill() -> None:
+            capacity = self._capacity(ahead=ahead)
+            while len(running) < capacity:
+                task = repeated.popleft() if repeated else next(waiting, None)
+                if task is None:
+                    return
+                arguments = dict(task.arguments)
+                running[self._start(function, stored[task.data], arguments)] = task
+
+        while not self._is_stopped:
+            fill()
+            if not running:
+                return
+            results = []
+            for call in self._ended(running, timeout=INTERVAL):
+                task = running.pop(call)
+                tries[task.key] += 1
+                final = tries[task.key] == MAX_TRIES
+                results.append(self._result(call, task, final=final))
+                if not results[-1].final:
+                    repeated.append(task)
+            if ahead:
+                fill()
+            yield from results
+        for call in self._ended(running, timeout=0.0):
+            yield self._result(call, running[call], final=False)
 
     def stop(self) -> None:
         """Let `run` yield the results that have arrived, and end.
 
         A signal handler may call this.
+        """
+        self._is_stopped = True
+
+    def _store(self, data: Mapping[str, Path]) -> Mapping[str, Any]:
+        """Return what `_start` passes to workers, so that they can load the data."""
+        return data
+
+    def _capacity(self, *, ahead: bool) -> int:
+        """Return how many calls may have started; more than `workers` wait in line."""
+        return self.workers
+
+    @abstractmethod
+    def _start(
+        self,
+        function: Callable[..., Any],
+        stored: Any,  # noqa: ANN401
+        arguments: dict[str, Any],
+    ) -> Any:  # noqa: ANN401
+        """Start a call of a function in a worker, and return a handle of the call."""
+
+    @abstractmethod
+    def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
+        """Wait until calls have ended, at most `timeout` seconds, and return them."""
+
+    @abstractmethod
+    def _result(self, call: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
+        """Return the result of a call that has ended.
+
+        Args:
+            call: The call.
+            task: Its task.
+            final: Whether this is the last attempt if its worker was lost.
         """
 
 
@@ -92,29 +157,3 @@ def failure(task: Task, error: BaseException) -> Result:
         return Result(task, error=reason)
     text = "".join(traceback.format_exception(error))
     return Result(task, error=f"{type(error).__name__}: {reason}", traceback=text)
-
-
-@contextmanager
-def stop_on_interrupt(executor: Executor, message: str) -> Iterator[Callable[[], bool]]:
-    """After Ctrl-C, let the executor stop; a second Ctrl-C stops at once.
-
-    Args:
-        executor: The executor.
-        message: The message after a second Ctrl-C.
-
-    Yields:
-        A function that returns whether Ctrl-C was pressed.
-    """
-    pressed: list[bool] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if pressed:
-            raise KeyboardInterrupt(message)
-        pressed.append(True)
-        executor.stop()
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, previous)

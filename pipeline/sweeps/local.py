@@ -6,18 +6,16 @@ this shows which task was lost, and the other workers continue.
 
 import multiprocessing
 import os
-import queue
 import shutil
 import signal
 import tempfile
 import threading
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,7 @@ from pipeline.datasets import Dataset
 from pipeline.paths import PACKAGE
 from pipeline.process import RESUME
 from pipeline.sweeps.connection import code_hash
-from pipeline.sweeps.executor import MAX_TRIES, Executor, Result, Task, failure
+from pipeline.sweeps.executor import Executor, Result, Task, failure
 from pipeline.tracking import provenance
 
 KILLED = "its worker was killed; is there enough memory?"
@@ -39,9 +37,7 @@ class LocalExecutor(Executor):
     def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
         """Set the number of processes, and the modules that they import first."""
         self.workers = workers
-        code_hash(PACKAGE)  # before later edits
-        self._batch: _Batch | None = None
-        self._is_stopped = False
+        self._code = code_hash(PACKAGE)  # before later edits
         # A killed worker cannot remove its temporary files.
         self._temporary = tempfile.TemporaryDirectory(
             prefix="pipeline-", ignore_cleanup_errors=True
@@ -59,7 +55,7 @@ class LocalExecutor(Executor):
     def __exit__(self, *exception: object) -> None:
         """End the processes at once; the results of their tasks are not needed."""
         for worker in self._workers:
-            worker.stop()
+            worker.pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             assert process.pid
             process.kill()
@@ -68,139 +64,55 @@ class LocalExecutor(Executor):
             process.join()
         self._temporary.cleanup()
 
-    def run(
-        self,
-        function: Callable[..., Any],
-        data: Mapping[str, Path],
-        tasks: Iterable[Task],
-        *,
-        ahead: int,
-    ) -> Iterator[Result]:
-        """Run a function for each task; see `Executor.run`.
+    def _start(
+        self, function: Callable[..., Any], stored: Path, arguments: dict[str, Any]
+    ) -> "Future[Any]":
+        worker = min(self._workers, key=lambda worker: worker.is_busy)
+        return worker.submit(_call, self._code, function, stored, arguments)
 
-        With `ahead`, other threads also take tasks.
-        """
-        limit = self.workers + ahead
-        batch = _Batch(self._workers, function, data, iter(tasks), limit)
-        self._batch = batch
-        if self._is_stopped:
-            return
-        batch.fill(restart=True)
-        while batch.taken and (ended := batch.ended.get()):
-            yield batch.result(*ended)
-            batch.release()
+    def _ended(
+        self, calls: "Iterable[Future[Any]]", *, timeout: float
+    ) -> "Iterable[Future[Any]]":
+        return wait(calls, timeout, FIRST_COMPLETED).done
 
-    def stop(self) -> None:
-        """Let `run` yield the results that have arrived, and end."""
-        self._is_stopped = True
-        if self._batch:
-            self._batch.ended.put(None)
+    def _result(self, call: "Future[Any]", task: Task, *, final: bool) -> Result:
+        error = call.exception()
+        if error is None:
+            return Result(task, call.result())
+        if isinstance(error, BrokenProcessPool):
+            return Result(task, error=KILLED, final=final)
+        return failure(task, error)
 
 
-@dataclass(eq=False)
+@dataclass
 class _Worker:
     """A process, which is replaced by a new one if it is killed."""
 
     modules: Sequence[str]
     folder: str  # for temporary files
-    is_free: bool = True
-    is_killed: bool = False
-    is_stopped: bool = False
     pool: ProcessPoolExecutor = field(init=False)
+    last: "Future[Any] | None" = None  # its last call
+
+    @property
+    def is_busy(self) -> bool:
+        return self.last is not None and not self.last.done()
 
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pool = ProcessPoolExecutor(1, context, _prepare, (self.folder,))
-        self.is_killed = False
         with _without_interrupts():
             self.pool.submit(_import, self.modules)
         # This process must not keep the pipe open for writing: if a worker is killed
         # while it sends a result, the pool would wait forever for the rest.
         self.pool._result_queue._writer.close()  # type: ignore[attr-defined]
 
-    def stop(self) -> None:
-        self.is_stopped = True
-        self.pool.shutdown(wait=False, cancel_futures=True)
-
-
-@dataclass
-class _Batch:
-    """The state of one call of `run`.
-
-    When a task ends, the thread of its pool starts the next one, so that the worker
-    does not wait while the caller handles the result. Few tasks are taken before their
-    results are handled, because results need memory.
-    """
-
-    workers: Sequence[_Worker]
-    function: Callable[..., Any]
-    data: Mapping[str, Path]
-    tasks: Iterator[Task]
-    limit: int  # of tasks that are taken and whose result is not yet handled
-    taken: int = 0
-    tries: Counter[str] = field(default_factory=Counter)
-    repeated: deque[Task] = field(default_factory=deque)  # their worker was killed
-    # The tasks that have ended; None after `stop`.
-    ended: "queue.SimpleQueue[tuple[Task, Future[Any]] | None]" = field(
-        default_factory=queue.SimpleQueue
-    )
-    lock: threading.RLock = field(default_factory=threading.RLock)
-
-    def fill(self, *, restart: bool) -> None:
-        """Give tasks to free workers; only the main thread restarts a worker."""
-        with self.lock:
-            for worker in self.workers:
-                for _ in range(2):  # again, if it was killed while it was free
-                    if worker.is_killed and restart:
-                        worker.start()
-                    if worker.is_free and not worker.is_killed:
-                        self._give_task(worker)
-
-    def _give_task(self, worker: _Worker) -> None:
-        if self.taken == self.limit:
-            return
-        task = self.repeated.popleft() if self.repeated else next(self.tasks, None)
-        if task is None:
-            return
-        path, arguments = self.data[task.data], dict(task.arguments)
+    def submit(self, *call: Any) -> "Future[Any]":  # noqa: ANN401
         try:
-            code = code_hash(PACKAGE)  # of this process: it is cached
-            future = worker.pool.submit(_call, code, self.function, path, arguments)
-        except BrokenProcessPool:  # it was killed while it was free
-            worker.is_killed = True
-            self.repeated.append(task)
-            return
-        worker.is_free = False
-        self.taken += 1
-        future.add_done_callback(partial(self._end, worker, task))
-
-    def _end(self, worker: _Worker, task: Task, future: "Future[Any]") -> None:
-        if worker.is_stopped:
-            return
-        with self.lock:
-            worker.is_free = True
-            worker.is_killed = isinstance(future.exception(), BrokenProcessPool)
-        self.ended.put((task, future))
-        self.fill(restart=False)
-
-    def result(self, task: Task, future: "Future[Any]") -> Result:
-        """Return the result of a task that has ended."""
-        error = future.exception()
-        if error is None:
-            return Result(task, future.result())
-        if not isinstance(error, BrokenProcessPool):
-            return failure(task, error)
-        self.tries[task.key] += 1
-        final = self.tries[task.key] == MAX_TRIES
-        if not final:
-            self.repeated.append(task)
-        return Result(task, error=KILLED, final=final)
-
-    def release(self) -> None:
-        """Take one more task, because the caller has handled a result."""
-        with self.lock:  # without `ahead`, no other thread takes a task in between
-            self.taken -= 1
-            self.fill(restart=True)
+            self.last = self.pool.submit(*call)
+        except BrokenProcessPool:  # it was killed
+            self.start()
+            self.last = self.pool.submit(*call)
+        return self.last
 
 
 def _prepare(folder: str) -> None:

@@ -1,13 +1,13 @@
-"""Ctrl-C while a network is trained.
+"""Ctrl-C while networks are trained or exported.
 
-The first one stops a training run after the epoch, a second one immediately. In both
-cases the same command resumes from a checkpoint.
+The first one ends the command at a suitable point, a second one immediately. In both
+cases the same command resumes.
 """
 
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -33,16 +33,27 @@ class Interrupt:
             raise KeyboardInterrupt(message)
 
 
+def _announce() -> None:
+    message = "stopping at the end of this epoch; press Ctrl-C again to stop now"
+    print(message, file=sys.stderr)
+
+
 @contextmanager
-def delayed_interrupt() -> Iterator[Interrupt]:
-    """Handle Ctrl-C, except in workers of a sweep, which ignore it, and in threads."""
+def delayed_interrupt(
+    first: Callable[[], None] = _announce, *, message: str = f"stopped; {RESUME}"
+) -> Iterator[Interrupt]:
+    """Handle Ctrl-C, except in threads and in processes that ignore it, as with nohup.
+
+    Args:
+        first: What the first one does, in addition to setting `Interrupt.requested`.
+        message: The message of the KeyboardInterrupt that a second one raises.
+    """
     interrupt = Interrupt()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        interrupt.check(f"stopped; {RESUME}")
+        interrupt.check(message)
         interrupt.requested = True
-        message = "stopping at the end of this epoch; press Ctrl-C again to stop now"
-        print(message, file=sys.stderr)
+        first()
 
     previous = signal.getsignal(signal.SIGINT)
     in_main_thread = threading.current_thread() is threading.main_thread()

@@ -77,12 +77,12 @@ def pid(data):
 
 
 def tasks(arguments):
-    return (Task(key, "digits", value) for key, value in arguments.items())
+    return [Task(key, "digits", value) for key, value in arguments.items()]
 
 
 def test_results_are_equal_to_a_training_in_this_process(executor, data, digits):
     settings = {f"seed={seed}": SETTING | {"seed": seed} for seed in (1, 2, 3)}
-    results = executor.run(train_setting, data, tasks(settings), ahead=2)
+    results = executor.run(train_setting, data, tasks(settings))
     for result in results:
         alone = train_setting(digits, **settings.pop(result.task.key)).finished
         for state, expected in zip(
@@ -100,7 +100,7 @@ def test_a_killed_worker_costs_one_attempt_of_its_task_only(
 ):
     deaths = {"never": 0, "once": 1, "always": 9, "later": 0}
     arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
-    results = [*executor.run(functions.die, data, tasks(arguments), ahead=1)]
+    results = [*executor.run(functions.die, data, tasks(arguments))]
     errors = [(r.task.key, r.error, r.final) for r in results if r.error]
     lost = [("always", KILLED, n == MAX_TRIES) for n in range(1, MAX_TRIES + 1)]
     assert sorted(errors) == [*lost, ("once", KILLED, False)]
@@ -112,7 +112,7 @@ def test_a_worker_killed_while_it_sends_a_result_is_replaced(
     executor, data, functions, tmp_path
 ):
     call = tasks({"a": {"path": str(tmp_path / "killed")}})
-    results = [*executor.run(functions.die_while_sending, data, call, ahead=0)]
+    results = [*executor.run(functions.die_while_sending, data, call, ahead=False)]
     assert [result.final for result in results] == [False, True]
     assert len(results[1].value) == 100_000_000
 
@@ -121,7 +121,9 @@ def test_a_worker_killed_between_two_tasks_is_replaced_and_ctrl_c_kills_none(
     executor, data, functions
 ):
     def pids():
-        results = executor.run(functions.pid, data, tasks({"a": {}, "b": {}}), ahead=0)
+        results = executor.run(
+            functions.pid, data, tasks({"a": {}, "b": {}}), ahead=False
+        )
         return [result.value for result in results if result.final]
 
     before = pids()
@@ -133,7 +135,7 @@ def test_a_worker_killed_between_two_tasks_is_replaced_and_ctrl_c_kills_none(
 
 
 def test_an_error_of_the_program_ends_its_task_with_a_traceback(executor, data):
-    (result,) = executor.run(json.dumps, data, tasks({"a": {}}), ahead=0)
+    (result,) = executor.run(json.dumps, data, tasks({"a": {}}), ahead=False)
     assert result.final and result.error.startswith("TypeError: Object of type Dataset")
     assert "Traceback" in result.traceback and "json" in result.traceback
 
@@ -146,14 +148,14 @@ def test_a_task_is_taken_after_the_results_before_it_are_handled(executor, data)
             assert len(handled) >= number - 1  # two workers
             yield Task(str(number), "digits", {})
 
-    for result in executor.run(repr, data, dependent(), ahead=0):
+    for result in executor.run(repr, data, dependent(), ahead=False):
         handled.append(result.task.key)
     assert sorted(handled) == ["0", "1", "2", "3", "4"]
 
 
 def test_a_stopped_executor_yields_what_has_arrived(executor, data, functions):
     count, arguments = 0, {str(number): {} for number in range(40)}
-    for _ in executor.run(functions.pid, data, tasks(arguments), ahead=0):
+    for _ in executor.run(functions.pid, data, tasks(arguments), ahead=False):
         count += 1
         executor.stop()
     assert count <= 2
@@ -164,7 +166,7 @@ def test_processes_and_temporary_files_of_workers_end_with_the_executor(
 ):
     with LocalExecutor(1) as executor:
         call = tasks({"a": {}})
-        (result,) = executor.run(functions.start_process, data, call, ahead=0)
+        (result,) = executor.run(functions.start_process, data, call, ahead=False)
         path, pid = result.value
         sleeping = psutil.Process(pid)
         assert Path(path).exists()
