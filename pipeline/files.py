@@ -149,6 +149,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def json_sha256(content: object) -> str:
+    """Return the sha256 of a value as JSON, with sorted keys, in hexadecimal."""
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def write_json(path: Path, content: object) -> None:
     """Write a list or dict as indented JSON."""
     path.write_text(json.dumps(content, indent=1) + "\n")

@@ -10,7 +10,6 @@ which are the validation images of split=exercise.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline import ConfigError, UserError
@@ -23,27 +22,23 @@ from pipeline.cli import (
     stage,
     validate,
 )
-from pipeline.paths import MODEL_FILE, displayed, outputs_dir, store_dir
+from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.sweeps import run_sweep
 from pipeline.terminal import command_line, next_steps, status, table, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
-
     from pipeline.datasets import Dataset, Split
     from pipeline.model import Network
     from pipeline.tracking import Run, Tracker
     from pipeline.training import (
-        Adam,
         Checkpoint,
         Epoch,
         FinishedTraining,
+        RecordedTraining,
         Recorder,
-        RunContext,
     )
-
 
 NEXT = {
     command_line("predict", "images=0"): "classifies test image 0",
@@ -94,10 +89,8 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
     return number
 
 
-def train_and_record(
-    cfg: TrainConfig, context: "RunContext | None" = None
-) -> TrainingResult:
-    """Train a network, or reproduce a run; a sweep passes the context."""
+def train_and_record(cfg: TrainConfig) -> TrainingResult:
+    """Train a network, or reproduce a run."""
     from pipeline import tracking
 
     recording = tracking.prepared_recording(
@@ -111,8 +104,7 @@ def train_and_record(
             if cfg.reproduce:
                 return _reproduce(cfg, open_tracker)
             dataset = datasets.load(cfg.dataset, folder=outputs_dir() / "data")
-            context = context or training.RunContext()
-            result = _train(cfg, dataset, context, open_tracker)
+            result = _train(cfg, dataset, open_tracker)
     print(next_steps(NEXT))
     return result
 
@@ -138,11 +130,7 @@ def _reproduce(
         cfg = validate(TrainConfig, dict(cfg) | recorded).model_copy(update=source)
     except ConfigError as error:
         raise UserError(f"run {run_id} cannot be reproduced: {error}") from None
-    name = f"{original.run.tags['mlflow.runName']} again"
-    folder = outputs_dir() / "reproduce"
-    context = training.RunContext(folder, {"reproduces": run_id}, name)
-    expected = original.model.sha256
-    result = _train(cfg, dataset, context, open_tracker, expected)
+    result = _train(cfg, dataset, open_tracker, original)
     print(f"\n{original.compare(result.network, result.sha256, result.metrics)}")
     print(next_steps({command_line("inspect", run=run_id[:8]): "explains the network"}))
     return result
@@ -151,32 +139,30 @@ def _reproduce(
 def _train(
     cfg: TrainConfig,
     dataset: "Dataset",
-    context: "RunContext",
     open_tracker: "Callable[[], Tracker]",
-    expected: str = "",
+    original: "RecordedTraining | None" = None,
 ) -> TrainingResult:
-    """Initialise a network, fit it to the data and write the results.
-
-    The tag `reproduced` records whether the weights have the `expected` sha256, if any.
-    """
+    """Train a network and write the results; `original` is the run to reproduce."""
     from pipeline import files, training
     from pipeline.model.export import prepare_export
 
     split = training.split_data(dataset, cfg.split, batch_size=cfg.batch_size)
-    network, adam, generator = _initialise(cfg)
+    network, adam, generator = training.initialise(
+        hidden=cfg.hidden, lr=cfg.lr, seed=cfg.seed
+    )
     settings = cfg.hyperparameters()
     metadata = settings | {"data_sha256": dataset.sha256}
-    name = cfg.run_name or context.name or _default_name(cfg, dataset)
-    tags = _tags(cfg, dataset, context)
+    name, tags = _name_and_tags(cfg, dataset, original)
+    folder = outputs_dir() / ("reproduce" if original else "train")
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
-    # A reproduction, a sweep and a single training run never resume one another.
-    purpose = {key: tags.get(key) for key in ("reproduces", "sweep")}
+    # A reproduction and a single training run never resume one another.
+    key = metadata | {"reproduces": tags.get("reproduces")}
     if cfg.tracking != "none":
         prepare_export(cfg.hidden)  # in another process, beside the training
     tracker = open_tracker()
     with (
         training.open_checkpoint(
-            store_dir(), metadata | purpose, network, adam, generator, resume=cfg.resume
+            store_dir(), key, network, adam, generator, resume=cfg.resume
         ) as checkpoint,
         tracker.start_run(
             name=name, params=settings, tags=tags, lease=checkpoint.lease
@@ -196,13 +182,14 @@ def _train(
         for epoch in training.print_epochs(epochs, total=cfg.epochs):
             recorder.add(checkpoint.save(epoch))
         message = "writing and recording the trained network"
-        with status(message), files.atomic_folder(context.folder) as temporary:
+        with status(message), files.atomic_folder(folder) as temporary:
             finished = training.FinishedTraining.of(recorder.history, network, split)
             sha256 = _write(finished, temporary, metadata, run, dataset.name)
-            if expected:
-                run.set_tags({"reproduced": str(sha256 == expected).lower()})
+            if original:
+                is_equal = sha256 == original.model.sha256
+                run.set_tags({"reproduced": str(is_equal).lower()})
     history = [state.epoch for state in recorder.history[1:]]
-    metrics, folder = finished.metrics(), context.folder
+    metrics = finished.metrics()
     result = TrainingResult(network, sha256, metrics, history, run.id, folder)
     _print_summary(cfg, dataset, split, result)
     print(run.viewing_hint(), end="")
@@ -210,31 +197,22 @@ def _train(
     return result
 
 
-def _initialise(cfg: TrainConfig) -> "tuple[Network, Adam, torch.Generator]":
-    """Return a new network, its optimizer, and the generator that shuffles images."""
-    import torch
-
-    from pipeline import model, training
-
-    generator = torch.Generator().manual_seed(cfg.seed)
-    network = model.Network(hidden=cfg.hidden, generator=generator)
-    return network, training.Adam(network, lr=cfg.lr), generator
-
-
-def _tags(
-    cfg: TrainConfig, dataset: "Dataset", context: "RunContext"
-) -> dict[str, str]:
-    """Return the tags of the run."""
+def _name_and_tags(
+    cfg: TrainConfig, dataset: "Dataset", original: "RecordedTraining | None"
+) -> tuple[str, dict[str, str]]:
+    """Return the name and the tags of the run."""
     from pipeline import training
     from pipeline.tracking import provenance
 
-    identity = training.identity(
-        cfg.hyperparameters(),
-        data_sha256=dataset.sha256,
-        processor=provenance.processor(),
-    )
-    tags = {"kind": "training", "data.sha256": dataset.sha256, **context.tags}
-    return {**tags, "identity": identity}
+    settings, sha256 = cfg.hyperparameters(), dataset.sha256
+    name = run_name(settings | {"dataset": dataset.name})
+    processor = provenance.processor()
+    identity = training.identity(settings, data_sha256=sha256, processor=processor)
+    tags = {"kind": "training", "data.sha256": sha256, "identity": identity}
+    if original:
+        name = f"{original.run.tags['mlflow.runName']} again"
+        tags["reproduces"] = original.run.run_id
+    return cfg.run_name or name, tags
 
 
 def _write(
@@ -246,27 +224,14 @@ def _write(
 ) -> str:
     """Write and log the results; return the sha256 of the network's tensors."""
     from pipeline import plots, training
-    from pipeline.model.export import export_network
 
     sha256 = finished.write(folder, metadata, run_id=run.id)
     plots.learning_curves(finished.rows()).save(folder / "learning_curves.png")
     run.log_files("train", sorted(folder.iterdir()))
-    with TemporaryDirectory() as temporary:
-        exported = None
-        if run.id is not None:
-            exported = Path(temporary, "model.pt2")
-            hidden = finished.network.hidden
-            export_network(folder / MODEL_FILE, exported, hidden=hidden)
-        training.log_finished(run, finished, folder, sha256=sha256, exported=exported)
-    # MLflow's page of a run lists them in this order: the scores are more important.
-    training.log_statistics(run, finished.states)
-    metrics = finished.metrics()
-    training.describe_training(run, metadata, metrics, dataset=dataset, images=True)
+    # MLflow's page of a run lists the metrics in this order: the scores come first.
+    training.log_scores(run, finished, sha256=sha256)
+    training.log_details(run, finished, folder, metadata, dataset=dataset)
     return sha256
-
-
-def _default_name(cfg: TrainConfig, dataset: "Dataset") -> str:
-    return run_name(cfg.hyperparameters() | {"dataset": dataset.name})
 
 
 def _start_recording(

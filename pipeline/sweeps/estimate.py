@@ -28,7 +28,7 @@ BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 class Estimate:
     """What the missing training runs of a sweep need."""
 
-    count: int  # of training runs
+    count: int  # of networks that are trained
     workers: int
     work: float  # seconds of one core
     bytes: int
@@ -41,12 +41,10 @@ class Estimate:
 
     def __str__(self) -> str:
         """Describe the sweep, such as "15 training runs, 2 at a time: about 30 s"."""
-        if not self.count:
-            return "nothing to train"
         runs = "1 training run" if self.count == 1 else f"{self.count:,} training runs"
         workers = f", {self.workers} at a time" if self.workers > 1 else ""
-        space = f", {format_bytes(self.bytes)} of disk space" if self.bytes else ""
-        return f"{runs}{workers}: about {format_seconds(self.seconds)}{space}"
+        seconds, size = format_seconds(self.seconds), format_bytes(self.bytes)
+        return f"{runs}{workers}: about {seconds}, {size} of disk space"
 
     def check_space(self, folder: Path) -> None:
         """Check the free space of the disk that contains a folder.
@@ -65,25 +63,29 @@ class Estimate:
 
 
 def estimate(
-    jobs: Sequence[Job], images: Mapping[str, int], *, workers: int
+    trained: Sequence[Job],
+    recorded: Sequence[Job],
+    images: Mapping[str, int],
+    *,
+    workers: int,
 ) -> Estimate:
     """Estimate what training runs need.
 
     Args:
-        jobs: The training runs that are missing; for a search, suggestions.
+        trained: The jobs that need a training; for a search, suggestions.
+        recorded: The same jobs, and those that reuse a finished run.
         images: The number of training images of each data set.
         workers: How many runs are trained at the same time.
     """
-    work = sum((training_seconds(job.values, images) for job in jobs), start=0.0)
-    size = 0
-    if jobs:
-        size = BEST_BYTES + sum(run_bytes(job.values) for job in jobs)
-    return Estimate(len(jobs), workers, work, size, images)
+    work = sum((training_seconds(job.values, images) for job in trained), start=0.0)
+    size = sum(run_bytes(job.values) for job in recorded)
+    size += BEST_BYTES if recorded else 0
+    return Estimate(len(trained), workers, work, size, images)
 
 
 def training_seconds(values: Mapping[str, Any], images: Mapping[str, int]) -> float:
     """Return the time of a training run on one core, in seconds."""
-    hidden, count = values["hidden"], images.get(values["dataset"], 0)
+    hidden, count = values["hidden"], images[values["dataset"]]
     steps = -(-count // values["batch_size"])  # rounded up
     epoch = steps * (STEP + STEP_NEURON * hidden)
     epoch += count * (IMAGE + IMAGE_NEURON * hidden)

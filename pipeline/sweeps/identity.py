@@ -3,8 +3,6 @@
 The folder contains what a process needs to continue the sweep of an earlier process.
 """
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from pipeline.sweeps.search import Search
 
 MAX_VALUES = 8  # of a key in the name of a sweep
-RESULTS, SEARCH = "results.jsonl", "search.log"  # in the folder of a sweep
 
 
 def sweep_name(
@@ -63,14 +60,13 @@ def digest(
     """Return a digest that identifies a sweep: settings, data, code and PyTorch."""
     from pipeline.tracking import provenance, sources
 
-    keys = (*HYPERPARAMETERS, "tracking", "again")
+    keys = (*HYPERPARAMETERS, "tracking", "experiment_name", "again")
     settings = sorted(str([job.values[key] for key in keys]) for job in jobs)
     space = sorted(map(str, intervals.items()))
     hashes = {name: file.sha256 for name, file in data.items()}
     versions = [sources.training_hashes(), provenance.torch_version()]
     identity = [list(jobs[0].swept), settings, space, hashes, versions]
-    text = json.dumps(identity, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return files.json_sha256(identity)[:8]
 
 
 @contextmanager
@@ -85,8 +81,8 @@ def open_folder(name: str, grid: Sequence[Job], command: Command) -> Iterator[Pa
         existing = sorted(sweeps.glob(f"{name}-*"), key=os.path.getmtime)
         folder = existing[-1] if existing else None
         if folder and command.values["again"]:
-            plan = read_plan(folder, grid, command)
-            folder = None if is_finished(plan, folder) else folder
+            plan, results = read_plan(folder, grid, command)
+            folder = folder if untrained(plan, results) else None
         folder = folder or sweeps / f"{name}-{uuid4().hex[:4]}"
         try:
             with files.lock(folder / "lock", waiting=waiting):
@@ -96,18 +92,22 @@ def open_folder(name: str, grid: Sequence[Job], command: Command) -> Iterator[Pa
                 shutil.rmtree(folder)  # the command was rejected
 
 
-def read_plan(folder: Path, grid: Sequence[Job], command: Command) -> "Grid | Search":
-    """Return the plan of a sweep; that of a search depends on its journal."""
+def read_plan(
+    folder: Path, grid: Sequence[Job], command: Command
+) -> "tuple[Grid | Search, ResultsFile]":
+    """Return the plan of a sweep, and what is trained.
+
+    The plan of a search depends on its journal.
+    """
+    results = ResultsFile(folder / "results.jsonl")
     if not command.intervals:
-        return Grid(grid)
+        return Grid(grid), results
     from pipeline.sweeps.search import Search
 
     trials = command.values["trials"]
-    return Search(folder / SEARCH, grid, command.intervals, trials)
+    return Search(folder / "search.log", grid, command.intervals, trials), results
 
 
-def is_finished(plan: "Grid | Search", folder: Path) -> bool:
-    """Return whether all jobs are trained."""
-    results = ResultsFile(folder / RESULTS)
-    valid = [job for job in plan.jobs if not job.problems]
-    return results.contains(valid) and not plan.expected()
+def untrained(plan: "Grid | Search", results: ResultsFile) -> list[Job]:
+    """Return the valid jobs that are not trained, and those that are expected."""
+    return [*results.missing(plan.jobs), *plan.expected()]

@@ -27,21 +27,19 @@ class Job:
     swept: dict[str, Any]  # the displayed values of the keys that the sweep varies
     values: dict[str, Any]  # of all keys, validated unless there are problems
     displayed: dict[str, Any]  # the same; a folder has the name of its data set
-    config: TrainConfig | None  # None if there are problems
     problems: list[str]  # why it cannot be trained; empty if it can
 
     @classmethod
     def of(cls, values: dict[str, Any], swept: Iterable[str]) -> "Job":
         """Validate the values of a job."""
-        config, problems, displayed = None, [], values
+        problems, displayed = [], values
         try:
-            config = validate(TrainConfig, values)
-            values = values | config.model_dump()
-            displayed = values | {"dataset": _dataset_name(config.dataset)}
+            values = values | validate(TrainConfig, values).model_dump()
+            displayed = values | {"dataset": _dataset_name(values["dataset"])}
         except ConfigError as error:
             problems = str(error).split("\n")
         swept_values = {key: displayed[key] for key in swept}
-        return cls(swept_values, values, displayed, config, problems)
+        return cls(swept_values, values, displayed, problems)
 
     @property
     def name(self) -> str:
@@ -57,6 +55,11 @@ class Job:
     def folder(self) -> str:
         """The name of its folder, such as "hidden=40,seed=2"."""
         return folder_name(self.swept)
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The values of the keys that determine its weights."""
+        return {key: self.values[key] for key in HYPERPARAMETERS}
 
     @property
     def tags(self) -> dict[str, str]:

@@ -43,9 +43,9 @@ class ResultsFile:
             row = json.loads(line)
             self.outcomes[row.pop("setting")] = row
 
-    def contains(self, jobs: Iterable[Job]) -> bool:
-        """Return whether all jobs are trained."""
-        return all(job.name in self.outcomes for job in jobs)
+    def missing(self, jobs: Iterable[Job]) -> list[Job]:
+        """Return the valid jobs that are not trained."""
+        return [j for j in jobs if not j.problems and j.name not in self.outcomes]
 
     def find(self, job: Job, *, run_id: str | None) -> Outcome | None:
         """Return the outcome of a job if it was recorded in this run."""

@@ -5,7 +5,7 @@ It measures only time; the caller adds the outcomes.
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -30,8 +30,8 @@ class Progress:
         self,
         bar: "Bar",
         estimate: Estimate,
-        *,
         total: int,
+        *,
         finished: int,
         width: int,
     ) -> None:
@@ -88,15 +88,14 @@ class Progress:
 
 @contextmanager
 def show_progress(
-    estimate: Estimate, *, total: int, finished: int = 0, names: Iterable[str] = ()
+    estimate: Estimate, jobs: "Sequence[Job]", *, finished: int
 ) -> Iterator[Progress]:
     """Print a line for each outcome that is added and, on a terminal, show a bar.
 
     Args:
         estimate: Of the training runs that are missing.
-        total: The number of all training runs.
+        jobs: All training runs of the sweep; their lines are aligned.
         finished: How many of them are already finished.
-        names: The short names of the jobs, whose lines are aligned.
     """
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -111,6 +110,6 @@ def show_progress(
         transient=True,
         refresh_per_second=4,
     )
-    width = min(MAX_NAME, max(map(len, names), default=0))
+    width = min(MAX_NAME, max(len(job.short_name) for job in jobs))
     with bar:
-        yield Progress(bar, estimate, total=total, finished=finished, width=width)
+        yield Progress(bar, estimate, len(jobs), finished=finished, width=width)

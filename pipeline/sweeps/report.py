@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from pipeline import files
 from pipeline.files import printable
 from pipeline.paths import MODEL_FILE, displayed
+from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.outcomes import Outcome
 from pipeline.sweeps.settings import (
     Setting,
     best_trade_offs,
     comparable,
     group_by_setting,
-    join,
     order,
 )
 from pipeline.terminal import command_line, next_steps, table, wrap
@@ -25,7 +25,7 @@ from pipeline.terminal import command_line, next_steps, table, wrap
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from pipeline.tracking import Run
+    from pipeline.sweeps.record import SweepRecord
 
 INTERVAL = 10  # seconds between two updates while the sweep runs
 MAX_SHARE = 0.05  # of the time that updates may take
@@ -37,17 +37,16 @@ HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
 
 class Report:
-    """The report of the outcomes that are added, in the folder and run of a sweep."""
+    """The report of a sweep, in its folder and its run."""
 
-    def __init__(self, folder: Path, run: "Run", *, title: str) -> None:
-        """Start an empty report."""
-        self._folder, self._run, self._title = folder, run, title
-        self._outcomes: dict[str, Outcome] = {}  # by the name of the job
+    def __init__(self, record: "SweepRecord", *, title: str) -> None:
+        """Keep a reference to the record, to which the caller adds outcomes."""
+        self._folder, self._run, self._title = record.folder, record.run, title
+        self._outcomes = record.outcomes
         self._next_update = time.monotonic() + INTERVAL
 
-    def add(self, outcome: Outcome) -> None:
-        """Add an outcome, or replace that of an earlier attempt; write it if due."""
-        self._outcomes[outcome.job.name] = outcome
+    def update(self) -> None:
+        """Write the report if the last update was long ago."""
         if (start := time.monotonic()) >= self._next_update:
             self.write()
             end = time.monotonic()
@@ -57,6 +56,12 @@ class Report:
     def settings(self) -> list[Setting]:
         """The settings, the most accurate first."""
         return group_by_setting(self._outcomes.values())
+
+    @property
+    def best(self) -> Outcome | None:
+        """The most accurate training run; None if none finished."""
+        outcomes = [outcome for s in self.settings for outcome in s.trained]
+        return max(outcomes, key=lambda outcome: outcome.accuracy, default=None)
 
     def write(self, *, comparison: str = "") -> None:
         """Write the table and the plot, and record them with a description.
@@ -74,6 +79,11 @@ class Report:
                 plot(settings, title=self._title).save(path, "PNG")
         self._run.log_files("sweep", [self._folder / name for name in self._written()])
         self._run.describe(describe(settings, comparison=comparison))
+
+    def write_if_lost(self) -> None:
+        """Write the report of a finished sweep again if it was deleted."""
+        if not (self._folder / "sweep.csv").exists():
+            self.write()
 
     def finish(self) -> None:
         """Record the best accuracy and the finished report in the run."""
@@ -100,11 +110,11 @@ class Report:
             print(wrap(printable(reason)) + "\n")
         if len(failed) > MAX_LISTED:
             print(f"and {len(failed) - MAX_LISTED:,} more failed; see sweep.csv\n")
-        print(f"{wrap(printable(summarize(settings)))}\n")
+        print(f"{wrap(summarize(settings))}\n")
         print(f"files  {displayed(self._folder)}/{' and '.join(self._written())}")
         print(self._run.viewing_hint(), end="")
-        if settings[0].trained:
-            print(_next_step(settings, self._folder))
+        if self.best:
+            print(_next_step(self.best, self._folder))
 
     def _written(self) -> list[str]:
         names = ("sweep.png", "sweep.csv")
@@ -165,9 +175,7 @@ def summarize(settings: Sequence[Setting]) -> str:
     return f"best: {best.name}, {accuracy}{others}"
 
 
-def _next_step(settings: Sequence[Setting], folder: Path) -> str:
-    outcomes = [outcome for setting in settings for outcome in setting.trained]
-    best = max(outcomes, key=lambda outcome: outcome.accuracy)
+def _next_step(best: Outcome, folder: Path) -> str:
     network = {"run": best.run_id[:8]} if best.run_id else {}
     if not network:  # tracking=none
         path = folder / best.job.folder / "train" / MODEL_FILE
@@ -214,7 +222,7 @@ def plot(settings: Sequence[Setting], *, title: str) -> "Image":
             best=setting.name in front,
             shade=keys.get(shade),
         )
-        lines.setdefault(join(keys) if axis else "", []).append(point)
+        lines.setdefault(short_name(keys) if axis else "", []).append(point)
     xlabel = "parameters" if by_size else axis
     if len(lines) <= MAX_LINES:
         return sweep_lines(lines, xlabel=xlabel, title=title)

@@ -102,11 +102,9 @@ class Search:
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job; report finished suggestions to Optuna."""
-        if not outcome.error:
-            self._accuracies[outcome.job.name] = outcome.accuracy
-            self._tell()
-
-    def _tell(self) -> None:
+        if outcome.error:
+            return
+        self._accuracies[outcome.job.name] = outcome.accuracy
         for number, names in [*self._open.items()]:
             if self._accuracies.keys() >= {*names}:
                 mean = fmean(self._accuracies[name] for name in names)

@@ -9,6 +9,7 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
+from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.outcomes import Outcome
 
 # The keys that determine the validation images; if they vary, accuracies are not
@@ -34,7 +35,7 @@ class Setting:
     @property
     def name(self) -> str:
         """Its keys, such as "hidden=5 lr=0.01"."""
-        return join(self.keys)
+        return short_name(self.keys)
 
     @property
     def parameters(self) -> int:
@@ -80,11 +81,6 @@ class Setting:
         }
 
 
-def join(keys: Mapping[str, Any]) -> str:
-    """Return keys and their values, such as "hidden=5 lr=0.01"."""
-    return " ".join(f"{key}={value}" for key, value in keys.items())
-
-
 def comparable(keys: Iterable[str]) -> bool:
     """Whether settings with these keys have the same validation images."""
     return not DATA_KEYS & {*keys}
@@ -98,8 +94,8 @@ def group_by_setting(outcomes: Iterable[Outcome]) -> list[Setting]:
     """
     groups: dict[str, list[Outcome]] = {}
     for outcome in sorted(outcomes, key=lambda o: order(o.job.swept.values())):
-        name = join({k: v for k, v in outcome.job.swept.items() if k != "seed"})
-        groups.setdefault(name, []).append(outcome)
+        keys = {k: v for k, v in outcome.job.swept.items() if k != "seed"}
+        groups.setdefault(str(keys), []).append(outcome)
     settings = [Setting.of(group) for group in groups.values()]
     ranked = bool(settings) and comparable(settings[0].keys)
     settings.sort(key=lambda s: (not s.trained, -s.accuracy if ranked else 0))

@@ -27,13 +27,17 @@ def new_executor(
     Args:
         kind: "local", or "ray" for the cluster at RAY_ADDRESS.
         workers: The number of local workers; None for as many as fit.
-        tasks: The number of tasks.
+        tasks: The number of tasks; without tasks, there are no workers.
         task_bytes: The memory of a task, in addition to PyTorch and the data.
         modules: The modules that local workers import first.
 
     Raises:
         ConfigError: If the memory is too small, or `workers` is given for a cluster.
     """
+    from pipeline.sweeps.local import LocalExecutor
+
+    if not tasks:
+        return LocalExecutor(0)
     if kind == "ray":
         if workers:
             rule = "has no effect with executor=ray, which uses all cores of the nodes"
@@ -41,8 +45,6 @@ def new_executor(
         from pipeline.sweeps.cluster import RayExecutor
 
         return RayExecutor()
-    from pipeline.sweeps.local import LocalExecutor
-
     return LocalExecutor(choose_workers(workers, tasks, task_bytes), modules=modules)
 
 
@@ -66,6 +68,5 @@ def choose_workers(requested: int | None, tasks: int, task_bytes: int) -> int:
 
 def training_bytes(jobs: Sequence[Job]) -> int:
     """Return the memory of the largest training run: copies of its history."""
-    configs = [job.config for job in jobs if job.config]
-    parameters = max((PIXELS + CLASSES) * c.hidden * (c.epochs + 1) for c in configs)
-    return COPIES * 4 * parameters
+    states = (job.values["hidden"] * (job.values["epochs"] + 1) for job in jobs)
+    return COPIES * 4 * (PIXELS + CLASSES) * max(states, default=0)

@@ -4,18 +4,17 @@ It does not use the configuration; `pipeline/train.py` passes the values as argu
 """
 
 from pipeline.training.checkpoints import Checkpoint, EpochState, open_checkpoint
-from pipeline.training.context import RunContext
 from pipeline.training.description import best_epoch, describe_training
 from pipeline.training.finished import FinishedTraining
-from pipeline.training.identity import identity, identity_prefix
+from pipeline.training.identity import identity, identity_prefix, settings_digest
 from pipeline.training.interrupt import delayed_interrupt
-from pipeline.training.loop import Adam, Epoch, fit, score, train
+from pipeline.training.loop import Adam, Epoch, fit, initialise, score, train
 from pipeline.training.recorder import (
     Recorder,
+    log_details,
     log_epochs,
-    log_finished,
     log_inputs,
-    log_statistics,
+    log_scores,
     log_weights,
 )
 from pipeline.training.reproduction import RecordedTraining

@@ -40,6 +40,12 @@ class EpochState:
     tensors: Snapshot
     time: int  # the end of the epoch, in milliseconds since 1970
 
+    @classmethod
+    def of(cls, network: Network, epoch: Epoch | None = None) -> "EpochState":
+        """Copy a network at the end of an epoch; None is before training."""
+        now = time.time_ns() // 1_000_000
+        return cls(epoch or Epoch(0, {}, 0.0), snapshot(network), now)
+
 
 class Checkpoint:
     """The folder of an unfinished training run, locked by this process."""
@@ -60,10 +66,9 @@ class Checkpoint:
 
     def save(self, epoch: Epoch | None = None) -> EpochState:
         """Save what is needed to resume after this epoch, or before the first one."""
-        epoch = epoch or Epoch(0, {}, 0.0)
-        now = time.time_ns() // 1_000_000
-        saved = EpochState(epoch, snapshot(self._network), now)
-        record = _pack(saved.tensors, {"epoch": vars(epoch), "time": now})
+        saved = EpochState.of(self._network, epoch)
+        values = {"epoch": vars(saved.epoch), "time": saved.time}
+        record = _pack(saved.tensors, values)
         with self._history.open("ab") as stream:
             stream.truncate(self._size)  # removes a record without a state
             stream.write(record)
@@ -180,9 +185,7 @@ def _digest(settings: Mapping[str, Any]) -> str:
     """Identify training runs with equal results by 16 hexadecimal digits."""
     code = sources.source_hashes(loop.__name__, without=sources.NO_WEIGHTS)
     machine = [provenance.torch_version(), provenance.processor()]
-    identity = [dict(settings), code, machine, VERSION]
-    text = json.dumps(identity, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return files.json_sha256([dict(settings), code, machine, VERSION])[:16]
 
 
 def _history_size(folder: Path) -> int:

@@ -1,44 +1,34 @@
 """The identity of a training: equal identities mean equal bytes."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.files import json_sha256
 from pipeline.tracking import provenance, sources
 
 
-def identity(
-    settings: Mapping[str, Any],
-    *,
-    data_sha256: str,
-    processor: str,
-    torch: str | None = None,
-) -> str:
+def identity(settings: Mapping[str, Any], *, data_sha256: str, processor: str) -> str:
     """Return a digest of all that determines the weights of a training.
 
     Args:
         settings: The hyperparameters; the name of the data set does not count.
         data_sha256: The hash of the data set.
         processor: See `provenance.processor`.
-        torch: The version of PyTorch; None for the one of this process.
 
     Returns:
         Two digests: of code, version and processor, and of the settings and the data.
         So the trainings of the same code share a prefix.
     """
-    numbers = {key: x for key, x in settings.items() if key != "dataset"}
-    prefix = identity_prefix(processor=processor, torch=torch)
-    return prefix + _digest([numbers, data_sha256], length=16)
+    return identity_prefix(processor) + settings_digest(settings, data_sha256)
 
 
-def identity_prefix(*, processor: str, torch: str | None = None) -> str:
+def identity_prefix(processor: str) -> str:
     """Return the part of an identity that depends on neither settings nor data."""
-    version = torch or provenance.torch_version()
-    code = sources.training_hashes()
-    return _digest([code, version, processor], length=8) + "-"
+    code, version = sources.training_hashes(), provenance.torch_version()
+    return json_sha256([code, version, processor])[:8] + "-"
 
 
-def _digest(content: object, *, length: int) -> str:
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+def settings_digest(settings: Mapping[str, Any], data_sha256: str) -> str:
+    """Return the part of an identity that depends on settings and data alone."""
+    numbers = {key: x for key, x in settings.items() if key != "dataset"}
+    return json_sha256([numbers, data_sha256])[:16]

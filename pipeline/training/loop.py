@@ -131,6 +131,15 @@ class Batches:
         return len(self.batches)
 
 
+def initialise(
+    *, hidden: int, lr: float, seed: int
+) -> tuple[Network, Adam, torch.Generator]:
+    """Return a new network, its optimizer, and the generator that shuffles images."""
+    generator = torch.Generator().manual_seed(seed)
+    network = Network(hidden=hidden, generator=generator)
+    return network, Adam(network, lr=lr), generator
+
+
 def views(vector: Float[Tensor, " parameters"], tensors: list[Tensor]) -> list[Tensor]:
     """Return views of parts of a vector, with the shapes of these tensors."""
     parts = vector.split([tensor.numel() for tensor in tensors])
@@ -197,11 +206,10 @@ def train(
     Returns:
         The network, and the results of each epoch.
     """
-    generator = torch.Generator().manual_seed(seed)
-    network = Network(hidden=hidden, generator=generator)
+    network, adam, generator = initialise(hidden=hidden, lr=lr, seed=seed)
     results = fit(
         network,
-        Adam(network, lr=lr),
+        adam,
         split,
         epochs=range(1, epochs + 1),
         batch_size=batch_size,

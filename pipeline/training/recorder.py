@@ -4,18 +4,21 @@
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Concatenate, ParamSpec
+from tempfile import TemporaryDirectory
+from typing import Any, Concatenate, ParamSpec
 
 from pipeline import datasets, paths
+from pipeline.model.export import export_network
 from pipeline.model.metrics import tensor_statistics
 from pipeline.plots import weight_images
 from pipeline.tracking import Run, provenance, sources
 from pipeline.training.checkpoints import EpochState
+from pipeline.training.description import describe_training
 from pipeline.training.finished import METRICS, FinishedTraining
 
 Arguments = ParamSpec("Arguments")
@@ -139,35 +142,45 @@ def log_weights(run: Run, state: EpochState, epochs: int) -> None:
         run.log_image("weights/layer_1", image, step=epoch)
 
 
-def log_statistics(run: Run, states: Sequence[EpochState]) -> None:
-    """Log the statistics of each tensor after each epoch."""
-    run.log_history(
-        [
-            (state.epoch.number, state.time, tensor_statistics(state.tensors))
-            for state in states
-        ]
-    )
-
-
-def log_finished(
-    run: Run,
-    finished: FinishedTraining,
-    folder: Path,
-    *,
-    sha256: str,
-    exported: Path | None = None,
-) -> None:
-    """Log the scores of the trained network, and the network as a model.
-
-    Args:
-        run: The run, which has the metrics of the epochs.
-        finished: The training.
-        folder: The folder with its files.
-        sha256: The `tensors_sha256` of the network.
-        exported: The network as a torch.export program, for MLflow's PyTorch flavor.
-    """
+def log_scores(run: Run, finished: FinishedTraining, *, sha256: str) -> None:
+    """Log the scores of the trained network, and the `tensors_sha256` as a tag."""
     # MLflow draws a single value as a labelled bar if its step is 0.
     last = finished.states[-1].time
     run.log_metrics(finished.summary(), step=0, time=last)
-    run.log_model(folder / paths.MODEL_FILE, exported)
     run.set_tags({"weights.sha256": sha256})
+
+
+def log_details(
+    run: Run,
+    finished: FinishedTraining,
+    folder: Path,
+    settings: Mapping[str, Any],
+    *,
+    dataset: str,
+) -> None:
+    """Log what a single training run has, and in a sweep only the best network.
+
+    This is the statistics of each tensor after each epoch, and the model with a program
+    for `mlflow.pytorch.load_model`.
+
+    Args:
+        run: The run, which has the scores, and the images of the weights.
+        finished: The training.
+        folder: The folder with its files.
+        settings: The hyperparameters.
+        dataset: The name of the data set.
+    """
+    if run.id is None:
+        return
+    with TemporaryDirectory() as temporary:
+        network, exported = folder / paths.MODEL_FILE, Path(temporary, "model.pt2")
+        export_network(network, exported, hidden=settings["hidden"])
+        run.log_model(network, exported)
+    run.log_history(
+        [
+            (state.epoch.number, state.time, tensor_statistics(state.tensors))
+            for state in finished.states
+        ]
+    )
+    metrics = finished.metrics()
+    describe_training(run, settings, metrics, dataset=dataset, images=True)

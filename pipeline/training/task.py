@@ -4,18 +4,14 @@ It uses neither the configuration nor MLflow, and it writes no file.
 """
 
 import platform
-import time
 from dataclasses import dataclass
-
-import torch
 
 from pipeline import UserError
 from pipeline.datasets import Dataset, Split
-from pipeline.model import Network, snapshot
 from pipeline.tracking import provenance
 from pipeline.training.checkpoints import EpochState
 from pipeline.training.finished import FinishedTraining
-from pipeline.training.loop import Adam, Epoch, fit
+from pipeline.training.loop import fit, initialise
 from pipeline.training.threads import one_thread
 
 
@@ -27,7 +23,6 @@ class TrainedSetting:
     data_sha256: str
     host: str
     processor: str
-    torch: str  # its version
 
 
 def split_data(data: Dataset, how: str, *, batch_size: int) -> Split:
@@ -63,23 +58,17 @@ def train_setting(
     """
     parts = split_data(data, split, batch_size=batch_size)
     with one_thread():
-        generator = torch.Generator().manual_seed(seed)
-        network = Network(hidden=hidden, generator=generator)
-        states = [EpochState(Epoch(0, {}, 0.0), snapshot(network), _now())]
+        network, adam, generator = initialise(hidden=hidden, lr=lr, seed=seed)
+        states = [EpochState.of(network)]
         results = fit(
             network,
-            Adam(network, lr=lr),
+            adam,
             parts,
             epochs=range(1, epochs + 1),
             batch_size=batch_size,
             generator=generator,
         )
-        for epoch in results:
-            states.append(EpochState(epoch, snapshot(network), _now()))
+        states += [EpochState.of(network, epoch) for epoch in results]
         finished = FinishedTraining.of(states, network, parts)
-    machine = platform.node(), provenance.processor(), provenance.torch_version()
+    machine = platform.node(), provenance.processor()
     return TrainedSetting(finished, data.sha256, *machine)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import UserError
 from pipeline.cli import defaults
-from pipeline.sweeps.estimate import Estimate
+from pipeline.sweeps.estimate import BEST_BYTES, Estimate, estimate
 from pipeline.sweeps.identity import sweep_name
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
@@ -94,7 +94,9 @@ def test_the_names_of_a_sweep_over_a_folder_contain_no_path(idx_folder, swept):
     job = Job.of(defaults() | {"dataset": str(idx_folder)}, [swept])
     for name in (job.name, job.folder, sweep_name([job]), *job.tags.values()):
         assert "/" not in name
-    assert " dataset=my_digits-" in job.name and job.config.dataset == str(idx_folder)
+    assert " dataset=my_digits-" in job.name and job.values["dataset"] == str(
+        idx_folder
+    )
 
 
 def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
@@ -102,3 +104,5 @@ def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
     with pytest.raises(UserError, match="needs about 1,000,000,000") as refused:
         expected.check_space(tmp_path / "sweeps")
     assert "\n" not in str(refused.value)
+    reused = estimate([], [outcome(0.9, hidden=5).job], {}, workers=1)
+    assert reused.count == 0 and reused.bytes > BEST_BYTES

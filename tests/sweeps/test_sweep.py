@@ -132,7 +132,8 @@ def models(sweep):
 
 def test_a_repeated_sweep_continues_its_run_and_repeats_no_training(swept, runs):
     sweep, _, _ = swept
-    printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5")  # in another order
+    # In another order; no address of a cluster is needed.
+    printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5", "executor=ray")
     assert "val/accuracy" not in printed
     (parent,), children = sweep.runs()
     assert parent.info.run_id == runs[0].info.run_id
@@ -191,6 +192,8 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
     assert again.info.run_id == parent.info.run_id
     seeds = sorted(run.data.tags.get("seed", "a user's") for run in children)
     assert seeds == ["1", "2", "a user's", "a user's"]
+    printed, _ = sweep.run("seed=1,2", "experiment_name=another")
+    assert "reused  (2 of 2)" in printed and client.get_experiment_by_name("another")
 
 
 def test_a_failed_setting_is_trained_again_and_its_attempts_stay_visible(sweep):
