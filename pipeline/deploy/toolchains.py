@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 
 from pipeline import UserError
@@ -41,15 +41,20 @@ class Tool:
         # A compiler with another problem is quoted when it compiles the C code.
         return not result.returncode or self.header not in result.stderr
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The version of the library, or that the program prints, such as 14.2.1.
 
         It is "" for a library if pkg-config is not installed.
         """
-        return (
-            _library_version(self.library) if self.library else _version(self.program)
-        )
+        command = [self.program, "--version"]
+        if self.library:
+            command = ["pkg-config", "--modversion", self.library]
+            if not shutil.which("pkg-config"):
+                return ""
+        text = subprocess.run(command, capture_output=True, text=True).stdout
+        number = re.search(r"\d+\.\d+\.\d+", text)
+        return number[0] if number else text.strip().split("\n")[0]
 
 
 @dataclass(frozen=True)
@@ -134,19 +139,3 @@ def loaded_sections(path: Path) -> list[Section]:
         for name, kind, flags, _, _, length in headers
         if flags & SHF_ALLOC
     ]
-
-
-@cache
-def _library_version(library: str) -> str:
-    if not shutil.which("pkg-config"):
-        return ""
-    command = ["pkg-config", "--modversion", library]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
-
-
-@cache
-def _version(program: str) -> str:
-    command = [program, "--version"]
-    text = subprocess.run(command, capture_output=True, text=True).stdout
-    number = re.search(r"\d+\.\d+\.\d+", text)
-    return number[0] if number else text.strip().split("\n")[0]
