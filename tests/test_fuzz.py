@@ -22,13 +22,7 @@ from pipeline import ConfigError, datasets, images
 from pipeline.cli import config, schema
 from pipeline.cli.arguments import parse
 from pipeline.images import reading
-from pipeline.model import (
-    Network,
-    OodDetector,
-    components,
-    load_trained_model,
-    storage,
-)
+from pipeline.model import Network, OodDetector, components, load_trained_model, storage
 from pipeline.training import Adam, Checkpoint
 
 fuzz = settings(

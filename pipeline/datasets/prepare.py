@@ -115,13 +115,12 @@ def _write(
     with files.atomic_file(path) as written:
         written.write_bytes(content)
     stored = Dataset(path, hashlib.sha256(content).hexdigest(), train, test)
-    summary_path, *plot_paths = companion_files(path)
+    summary_path, means_path, samples_path = companion_files(path)
     names = spec(dataset).class_names
-    drawn = (
-        plots.class_means(stored.means(), train.labels, names),
-        plots.contact_sheet(train.images, train.labels, names),
-    )
-    for plot_path, plot in zip(plot_paths, drawn, strict=True):
+    for plot_path, plot in (
+        (means_path, plots.class_means(stored.means(), train.labels, names)),
+        (samples_path, plots.contact_sheet(train.images, train.labels, names)),
+    ):
         with files.atomic_file(plot_path) as written:
             plot.save(written, "PNG")
     with files.atomic_file(summary_path) as written:
