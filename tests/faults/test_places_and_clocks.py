@@ -11,23 +11,14 @@ import pytest
 pytestmark = pytest.mark.fault
 
 UNUSUAL = "Übung mit # Größe? & 100% " + "x" * 170  # with spaces, 200 bytes long
-# Code that runs a training run in the process of a later stage, which saves imports.
-TRAIN = """
-import runpy, sys
-sys.argv = ["train", "dataset=digits", "epochs=25"]
-runpy.run_module("pipeline.train", run_name="__main__")
-sys.argv = [""]
-"""
-# Code that kills its process after epoch 5 of this training run.
-KILL = """
+TRAIN = "from pipeline.train import train; train(dataset='digits', epochs=25)"
+KILL_AFTER_EPOCH_5 = """
 import os, signal, sys
 def write(text, write=sys.stdout.write):
     write(text)
     if text.startswith("    5 "):
         os.kill(os.getpid(), signal.SIGKILL)
 sys.stdout.write = write
-from pipeline.train import train
-train(dataset="digits", epochs=25)
 """
 
 
@@ -37,8 +28,8 @@ def test_outputs_in_a_folder_with_an_unusual_name(empty_project, tmp_path):
     project.call("train", dataset="digits", epochs=3)
     for stage in ("evaluate", "inspect", "predict"):
         project.call(stage)
-    sweep = ["-m", "seed=1,2", "dataset=digits", "epochs=1"]
-    project.run("train", *sweep, "workers=1")
+    sweep = ["-m", "seed=1,2", "dataset=digits", "epochs=1", "workers=1"]
+    project.run("train", *sweep)
     again = project.call("train", reproduce=project.run_id())
     assert "reproduced byte for byte" in again
     assert len(project.runs()) == 5
@@ -82,7 +73,7 @@ def test_a_clock_that_is_set_back_loses_nothing(digits, assert_complete):
     library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
     if not os.path.exists(library):
         pytest.skip("needs Debian's package faketime")
-    digits.run("train", before=KILL, status=-9)
+    digits.run("train", before=KILL_AFTER_EPOCH_5 + TRAIN, status=-9)
     past = {"LD_PRELOAD": library, "FAKETIME": "-400d"}
     again = digits.run("evaluate", before=TRAIN, **past)
     assert re.search("after epoch [0-9]+ of 25", again.stdout)
