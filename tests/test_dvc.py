@@ -203,7 +203,9 @@ def check_that_all_are_the_same(runs, copied, repository):
 
 
 @pytest.mark.fault
-def test_a_clone_pulls_the_results_and_records_a_new_run(repository, tmp_path):
+def test_a_shallow_clone_with_a_detached_head_pulls_the_results_and_records_a_new_run(
+    repository, tmp_path
+):
     repository.set()
     repository("dvc", "checkout")
     model, run = repository.training()
@@ -211,17 +213,21 @@ def test_a_clone_pulls_the_results_and_records_a_new_run(repository, tmp_path):
     repository(*remote)
     repository("dvc", "push", "--remote", "store")
 
-    repository("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    source = ["--depth=1", repository.root.as_uri()]
+    repository("git", "clone", "--quiet", *source, str(tmp_path / "clone"))
     outputs = tmp_path / "clone" / "outputs"
     clone = Repository(replace(repository.workspace, outputs=outputs))
+    clone("git", "checkout", "--quiet", "--detach")
     clone(*remote)
     clone("dvc", "pull", "--remote", "store")
     assert "Data and pipelines are up to date" in clone("dvc", "repro")
-    printed = clone.workspace.call("evaluate")
+    printed = clone(sys.executable, "-m", "pipeline.evaluate")
     assert "the store has no run of this network" in printed
     pulled, created = clone.training()
     assert pulled == model
     assert created.info.run_id != run.info.run_id and created.info.status == "FINISHED"
+    commit = clone("git", "rev-parse", "HEAD").strip()
+    assert created.data.tags["git.commit"] == commit
     clone.workspace.call("inspect")
     (same,) = clone.workspace.runs()
     assert {"evaluate/digits/accuracy", "weights/frozen"} <= set(same.data.metrics)

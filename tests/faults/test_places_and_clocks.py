@@ -1,10 +1,8 @@
-"""The stages work with unusual folders, home directories, repositories and clocks."""
+"""The stages work with unusual folders and clocks, and without git and a home."""
 
 import os
 import re
-import subprocess
 from dataclasses import replace
-from urllib.parse import quote
 
 import pytest
 
@@ -51,22 +49,6 @@ def test_stages_run_without_git_and_a_home_and_from_another_folder(
     (run,) = project.runs()
     assert run.data.tags["git.commit"] == "none"
     assert "evaluate/digits/accuracy" in run.data.metrics
-
-
-def test_the_commit_is_recorded_in_a_shallow_clone_with_a_detached_head(
-    clone_project, tmp_path
-):
-    project, clone = clone_project(tmp_path / UNUSUAL), tmp_path / "clone"
-    root = project.outputs.parent
-    depth = ["--depth=1", f"file://{quote(str(root))}"]
-    subprocess.run(["git", "clone", "--quiet", *depth, str(clone)], check=True)
-    git = ["git", "-C", str(clone)]
-    subprocess.run([*git, "checkout", "--quiet", "--detach"], check=True)
-    head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
-    shallow = replace(project, outputs=clone / "outputs")
-    train = ["train", "dataset=digits", "epochs=1"]
-    shallow.run(*train, cwd=clone, PYTHONPATH=str(clone))
-    assert [run.data.tags["git.commit"] for run in shallow.runs()] == [head]
 
 
 def test_a_clock_that_is_set_back_loses_nothing(digits, assert_complete):
