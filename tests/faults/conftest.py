@@ -5,8 +5,13 @@ import json
 import subprocess
 
 import pytest
+import yaml
 from PIL import Image
 from safetensors.numpy import load_file
+
+from pipeline.cli import TrainConfig
+from pipeline.cli.arguments import parse
+from pipeline.sweeps import run_sweep
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +62,21 @@ def assert_complete():
                     image.load()
 
     return check
+
+
+@pytest.fixture(scope="session")
+def run_again():
+    """Return a function that runs a command in this process, which saves imports."""
+
+    def run(project, stage, *arguments):
+        if "-m" in arguments:
+            with project.captured():
+                run_sweep(parse(arguments, TrainConfig))
+        else:
+            pairs = (argument.split("=") for argument in arguments)
+            project.call(stage, **{key: yaml.safe_load(value) for key, value in pairs})
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,9 @@ import psutil
 import pytest
 
 import pipeline.sweeps
+from pipeline.cli import ExportConfig
+from pipeline.cli.arguments import parse
+from pipeline.export import export_widths
 from pipeline.model import load_network, snapshot, tensors_sha256
 from pipeline.model.storage import save_model
 from pipeline.paths import MODEL_FILE
@@ -94,7 +97,7 @@ class Cluster:
         """
         for address in addresses:
             log = self.folder / f"{address}.log"
-            end = time.monotonic() + 90
+            end = time.monotonic() + 180
             self._start(address, log, environment)
             while "Ray runtime started" not in log.read_text():
                 assert time.monotonic() < end, log.read_text()
@@ -146,8 +149,7 @@ class Cluster:
 
     def suspend(self, address):
         """Suspend the worker of a node while it computes; return it."""
-        wait_until(lambda: self.workers(address), 30)
-        (worker,) = self.workers(address)
+        (worker,) = wait_until(lambda: self.workers(address), 60)
         worker.suspend()
         time.sleep(1)  # if it had no task, Ray has given it the next one
         return worker
@@ -188,13 +190,13 @@ class Sweep:
                 stderr=stream,
             )
 
-    def wait_for(self, text, *, count=1, seconds=60):
+    def wait_for(self, text, *, count=1):
         """Wait until the sweep has printed a text so many times."""
-        wait_until(lambda: self.log.read_text().count(text) >= count, seconds, self.log)
+        wait_until(lambda: self.log.read_text().count(text) >= count, 120, self.log)
 
     def finish(self, split, count):
         """Wait for its end, and compare its networks with networks trained alone."""
-        assert self.process.wait(120) == 0, self.log.read_text()
+        assert self.process.wait(300) == 0, self.log.read_text()
         runs = self.project.runs()
         (parent,) = [run for run in runs if run.data.tags["kind"] == "sweep"]
         assert parent.info.status == "FINISHED"
@@ -219,10 +221,12 @@ def snapshot_sha256(network):
 
 
 def wait_until(condition, seconds, log=None):
+    """Return the value of a condition as soon as it is true."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < end, log and log.read_text()
         time.sleep(0.05)
+    return value
 
 
 @pytest.fixture(scope="module")
@@ -238,18 +242,18 @@ def cluster():
 
 def test_a_sweep_survives_a_killed_worker_and_a_cut_connection(cluster, project, mnist):
     cluster.restart()
-    seeds = ",".join(map(str, range(1, 21)))
+    seeds = "1,2,3,4,5,6,7,8,9,10"
     sweep = Sweep(cluster, project, f"hidden=2,3 seed={seeds} epochs=1")
     sweep.start()
     sweep.wait_for("val/accuracy", count=2)
-    cluster.suspend(NODE)
     cluster.suspend(HEAD).kill()
     reasons = ["its worker was killed"]
     sweep.wait_for(f"{reasons[0]}; trying again")
+    cluster.suspend(NODE)  # Ray gives up a suspended worker after 10 s
     (cluster.cut if cluster.namespaces else cluster.kill)(NODE)
     reasons.append("its node was lost")
     sweep.wait_for(f"{reasons[1]}; trying again")
-    assert sweep.finish(mnist.split("exercise"), count=40) == reasons
+    assert sweep.finish(mnist.split("exercise"), count=20) == reasons
     for line in sweep.log.read_text().splitlines():
         assert "raylet" not in line
 
@@ -265,13 +269,12 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     cluster.kill(NODE)
     sweep.wait_for("its node was lost; trying again")
     sweep.process.kill()
-    wait_until(lambda: not cluster.workers(HEAD), 20)
+    wait_until(lambda: not cluster.workers(HEAD), 60)
 
     sweep.start(RAY_gcs_rpc_server_reconnect_timeout_s="3")
-    sweep.wait_for("val/accuracy")
     cluster.suspend(HEAD)
     cluster.kill(HEAD)
-    assert sweep.process.wait(60) == 1
+    assert sweep.process.wait(120) == 1
     cluster.restart()
     sweep.start()
     failed = sweep.finish(mnist.split("exercise"), count=12)
@@ -283,7 +286,8 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
 def test_an_export_on_a_cluster_has_the_bytes_of_a_local_one(
     cluster, project, new_network, tmp_path
 ):
-    cluster.restart()
+    if len(cluster.nodes) < 2:
+        cluster.restart()
     path = tmp_path / MODEL_FILE
     save_model(path, new_network(5), {})
     options = ["-m", "bits=8,1", "finetune=1", f"model={path}", "tracking=none"]
@@ -295,10 +299,11 @@ def test_an_export_on_a_cluster_has_the_bytes_of_a_local_one(
         env=cluster.environment | outputs,
         cwd=ROOT,
     )
-    assert process.wait(120) == 0
+    assert process.wait(300) == 0
     on_cluster = project.hashes("export")
     assert "export/1bit/digits.c" in on_cluster
-    project.run("export", *options)
+    with project.captured():
+        export_widths(parse(["workers=1", *options], ExportConfig))
     assert project.hashes("export") == on_cluster
 
 
@@ -326,7 +331,7 @@ def test_another_pytorch_or_token_or_program_is_refused_in_one_line(cluster, pro
     for reason, sweep in sweeps.items():
         sweep.start(**options[reason])
     for reason, sweep in sweeps.items():
-        assert sweep.process.wait(120) == 1
+        assert sweep.process.wait(300) == 1
         *_, error = lines = sweep.log.read_text().splitlines()
         assert len(lines) == 2, lines
         assert error.startswith("error: ") and reason in error

@@ -32,7 +32,7 @@ def leave_space(disk, kib):
 
 @pytest.mark.parametrize("command", FILLING)
 def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
-    command, trained_digits, tmp_path, mount, error_line, assert_complete
+    command, trained_digits, tmp_path, mount, error_line, assert_complete, run_again
 ):
     disk, draw, failures = tmp_path / "disk", random.Random(command), 0
     disk.mkdir()
@@ -59,7 +59,7 @@ def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
             assert project.hashes("train", "evaluate", "export") == before
         assert_complete(project)
         leave_space(disk, 65_536)
-        project.run(*arguments)
+        run_again(project, *arguments)
         after = {run.info.run_id: run for run in project.runs()}
         assert {run.info.status for run in after.values()} == {"FINISHED"}
         for run_id, data in runs.items():
