@@ -21,7 +21,7 @@ from pipeline.terminal import print_error, progress
 from pipeline.tracking import pages
 from pipeline.tracking.interface import PARENT_TAG
 from pipeline.tracking.mlflow_internals import VIEW_TAG
-from pipeline.tracking.mlflow_run import NOTE_TAG
+from pipeline.tracking.mlflow_run import NOTE_TAG, model_outputs
 from pipeline.tracking.store import (
     Store,
     complete_experiment,
@@ -217,11 +217,11 @@ class _Mirror:
     def _copy_models(self, run: Run, copy: Run) -> None:
         """Send the models of a run that the copy does not have, and link them to it."""
         server = self.server
-        linked = {output.model_id for output in _model_outputs(copy)}
+        linked = {output.model_id for output in model_outputs(copy)}
         condition = f"source_run_id = '{copy.info.run_id}'"
         models = server.search_logged_models([copy.info.experiment_id], condition)
         copies = {model.tags[ORIGINAL_TAG]: model for model in models}
-        for output in _model_outputs(run):
+        for output in model_outputs(run):
             original = self.source.get_logged_model(output.model_id)
             model = copies.get(original.model_id) or server.create_logged_model(
                 copy.info.experiment_id,
@@ -237,10 +237,6 @@ class _Mirror:
             if model.model_id not in linked:
                 copied = entities.LoggedModelOutput(model.model_id, output.step)
                 server.log_outputs(copy.info.run_id, [copied])
-
-
-def _model_outputs(run: Run) -> list[entities.LoggedModelOutput]:
-    return run.outputs.model_outputs if run.outputs else []
 
 
 def _state(run: Run, points: list[Metric]) -> str:

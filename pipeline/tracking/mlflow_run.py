@@ -114,7 +114,9 @@ class MlflowRun(Run):
             shutil.copyfile(path, self.folder / folder / path.name)
 
     def log_model(self, network: Path, exported: Path | None = None) -> None:
-        client, models, linked = self._client, list[entities.LoggedModel](), set()
+        client = self._client
+        models: list[entities.LoggedModel] = []
+        linked: set[str] = set()
         if self._batch:  # the run is new
             params = self._batch.params
         else:
@@ -122,8 +124,7 @@ class MlflowRun(Run):
             params = run.data.params
             condition = f"source_run_id = '{self.id}'"  # it may be incomplete
             models = client.search_logged_models([self._experiment_id], condition)
-            outputs = run.outputs.model_outputs if run.outputs else []
-            linked = {output.model_id for output in outputs}
+            linked = {output.model_id for output in model_outputs(run)}
         model = next(iter(models), None) or client.create_logged_model(
             self._experiment_id, name="model", source_run_id=self.id, params=params
         )
@@ -132,8 +133,7 @@ class MlflowRun(Run):
         if model.model_id not in linked:
             output = entities.LoggedModelOutput(model.model_id, step=0)
             client.log_outputs(self.id, [output])
-        status = entities.LoggedModelStatus.READY
-        client.finalize_logged_model(model.model_id, status)
+        client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
@@ -221,6 +221,11 @@ class MlflowRun(Run):
         tag = pages.comparison_tag(self.id, params)
         self._client.set_experiment_tag(self._experiment_id, *tag)
         return pages.comparison_page(self._experiment_id, self.id)
+
+
+def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
+    """Return the links from a run to its models."""
+    return run.outputs.model_outputs if run.outputs else []
 
 
 def _split(paragraph: str) -> dict[str, str]:
