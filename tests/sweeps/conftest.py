@@ -1,12 +1,14 @@
 """Sweeps whose driver is the process of the tests, and the runs that they record."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import pytest
 
 from pipeline.cli import TrainConfig
 from pipeline.cli.arguments import parse
-from pipeline.sweeps import run_sweep
+from pipeline.sweeps import driver, run_sweep
+from pipeline.sweeps.local import LocalExecutor
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,16 @@ class Sweep:
         return tuple(sorted(run.info.status for run in runs) for runs in self.runs())
 
 
+@pytest.fixture(scope="module")
+def worker():
+    """One worker for all sweeps of a file, because each one would start another."""
+    with LocalExecutor(1) as executor, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "_new_executor", lambda *_: nullcontext(executor))
+        yield
+
+
 @pytest.fixture
-def sweep(project):
+def sweep(project, worker):
     """Sweeps in a workspace with an empty store."""
     return Sweep(project)
 
