@@ -42,6 +42,7 @@ def ignore_broken_pipe() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
+            stream.flush()  # a caller may have printed something
             raw = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
             lines = stream.line_buffering or stream.write_through
             encoding = stream.encoding

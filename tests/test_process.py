@@ -60,6 +60,14 @@ def test_handlers_of_libraries_run_before_the_process_ends():
     assert (done.returncode, done.stdout) == (0, "printed\nhandler\n")
 
 
+def test_what_was_printed_before_the_command_is_printed_first():
+    code = "import sys; before = sys.stdout; print('first')" + COMMAND
+    environment = os.environ | {"PYTHONPATH": str(paths.ROOT), "PYTHONUNBUFFERED": ""}
+    command = [sys.executable, "-c", code.format(statement="pass")]
+    printed = subprocess.check_output(command, env=environment, text=True)
+    assert printed == "first\nprinted\n"
+
+
 def test_a_message_wraps_at_words_on_a_terminal():
     terminal, inside = pty.openpty()
     words = " ".join(["several words"] * 20)
