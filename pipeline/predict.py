@@ -87,11 +87,11 @@ def _conclusion(predictions: Sequence["Prediction"]) -> str:
             return ""
         names = prediction.spec.class_names
         return "\n".join([*probability_bars(prediction.probabilities, names), ""])
-    verdicts = [p.is_correct for p in predictions if p.is_correct is not None]
-    if not verdicts:
+    correct = [p.is_correct for p in predictions if p.is_correct is not None]
+    if not correct:
         return ""
-    kind = "images" if len(verdicts) == len(predictions) else "labelled images"
-    numbers = f"{sum(verdicts):,} of {len(verdicts):,} {kind}"
+    kind = "images" if len(correct) == len(predictions) else "labelled images"
+    numbers = f"{sum(correct):,} of {len(correct):,} {kind}"
     return f"\n{numbers} are classified correctly\n"
 
 

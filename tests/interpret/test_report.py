@@ -419,7 +419,10 @@ def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):
 
 @pytest.fixture(scope="module")
 def resized(open_page, html):
-    return open_page(html)
+    """A page that was opened on a phone, where lines would cover the answer."""
+    page = open_page(html, width=390, height=844)
+    assert not page.locator("#show-connections").is_checked()
+    return page
 
 
 @pytest.mark.parametrize("size", [(1366, 768), (390, 844), (320, 640)])
