@@ -114,7 +114,7 @@ def _train(
     more = plan.expected()
     jobs = [*plan.jobs, *more]
     record.reusable = _reusable_runs([*missing, *more], executor, tracker)
-    expected = _estimate([*missing, *more], record, executor)
+    expected = _estimate(missing, more, record, executor)
     training: dict[str, Job] = {}
     with (
         show_progress(expected, jobs, finished=len(record.outcomes)) as progress,
@@ -170,14 +170,20 @@ def _reusable_runs(
 
 
 def _estimate(
-    jobs: Sequence[Job], record: "SweepRecord", executor: Executor
+    missing: Sequence[Job],
+    more: Sequence[Job],
+    record: "SweepRecord",
+    executor: Executor,
 ) -> Estimate:
-    """Print what the jobs need; raise a UserError if the disk is too small."""
+    """Print what the jobs need; raise a UserError if the disk is too small.
+
+    `more` are in the place of suggestions, which probably are not trained yet.
+    """
     images = {name: file.train_images for name, file in record.data.items()}
-    valid = [job for job in jobs if not job.problems]
-    new = [job for job in valid if not record.find(job)]
-    expected = estimate(new, valid, images, workers=executor.workers)
-    if new:
+    valid = [job for job in missing if not job.problems]
+    trained = [*(job for job in valid if not record.find(job)), *more]
+    expected = estimate(trained, [*valid, *more], images, workers=executor.workers)
+    if trained:
         print(expected)
     expected.check_space(record.folder)
     return expected

@@ -119,8 +119,9 @@ class TimeLeft:
         expected, now = self._expected, time.monotonic()
         self._done += training_seconds(job.values, expected.images)
         elapsed = max(0.0, now - self._start - START)
-        speed = (self._prior + self._done) / (self._prior / expected.workers + elapsed)
-        self._end = now + max(0.0, expected.work - self._done) / speed
+        spent = self._prior / expected.workers + elapsed  # 0 if no training is expected
+        left = max(0.0, expected.work - self._done)
+        self._end = now + left * spent / (self._prior + self._done)
 
     def seconds(self) -> float:
         """Return the time left in seconds; 0 if the estimated time is exceeded."""

@@ -72,9 +72,9 @@ class Executor(ABC):
                 be killed before the file is received.
             data: The file of each data set, by name. Each worker loads it once.
             tasks: The tasks. They are taken one by one, when a worker is free.
-            ahead: Whether tasks are taken before the results of earlier ones are
-                handled, so that no worker waits for the caller. False if a task depends
-                on the results before it.
+            ahead: Whether tasks are taken before the results that have just arrived
+                are handled, so that their workers do not wait for the caller. False if
+                a task depends on the results before it.
 
         Raises:
             UserError: If no worker can be started.
@@ -105,9 +105,11 @@ class Executor(ABC):
                 results.append(self._result(call, task, final=final))
                 if not results[-1].final:
                     repeated.append(task)
-            if ahead:
-                fill()
-            yield from results
+            try:
+                if ahead:
+                    fill()
+            finally:  # if no call can be started, what has arrived is not lost
+                yield from results
         for call in self._ended(running, timeout=0.0):
             yield self._result(call, running[call], final=False)
 

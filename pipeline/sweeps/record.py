@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.cli import TrainConfig, as_yaml, validate
+from pipeline.cli import TrainConfig, as_yaml
 from pipeline.model import (
     parameter_count,
     read_run_file,
@@ -140,7 +140,8 @@ class SweepRecord:
             metadata = settings | {"data_sha256": data.sha256}
             store_components(data.path, settings["split"], sha256=data.sha256)
             sha256 = training.write(folder, metadata, run_id=child.id)
-            config = as_yaml(validate(TrainConfig, job.values))
+            # Validated when the sweep started; a folder of images may have moved.
+            config = as_yaml(TrainConfig.model_construct(**job.values))
             log_inputs(child, data.path, config, plots=False)
             log_epochs(child, training.states)
             log_scores(child, training, sha256=sha256)

@@ -153,6 +153,18 @@ def test_a_task_is_taken_after_the_results_before_it_are_handled(executor, data)
     assert sorted(handled) == ["0", "1", "2", "3", "4"]
 
 
+def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, data):
+    def limited():
+        yield from tasks({"a": {}, "b": {}})  # two workers
+        raise OSError("no process can be started")
+
+    arrived = []
+    with pytest.raises(OSError, match="no process can be started"):
+        for result in executor.run(repr, data, limited()):
+            arrived.append(result.task.key)
+    assert arrived
+
+
 def test_a_stopped_executor_yields_what_has_arrived(executor, data, functions):
     count, arguments = 0, {str(number): {} for number in range(40)}
     for _ in executor.run(functions.pid, data, tasks(arguments), ahead=False):

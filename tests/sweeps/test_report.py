@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import UserError
 from pipeline.cli import defaults
-from pipeline.sweeps.estimate import BEST_BYTES, Estimate, estimate
+from pipeline.sweeps.estimate import BEST_BYTES, Estimate, TimeLeft, estimate
 from pipeline.sweeps.identity import sweep_name
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
@@ -106,3 +106,10 @@ def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
     assert "\n" not in str(refused.value)
     reused = estimate([], [outcome(0.9, hidden=5).job], {}, workers=1)
     assert reused.count == 0 and reused.bytes > BEST_BYTES
+
+
+def test_no_time_is_left_after_trainings_that_were_not_expected():
+    job = outcome(0.9, hidden=5).job  # the files of a run that it reuses are damaged
+    left = TimeLeft(estimate([], [job], {"mnist": 60_000}, workers=1))
+    left.add(job)
+    assert left.seconds() == 0

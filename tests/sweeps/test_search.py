@@ -126,6 +126,12 @@ def test_a_search_records_a_child_for_each_combination_and_grows(sweep):
         assert state == "COMPLETE" and mean == pytest.approx(sum(accuracies) / 2)
 
 
+def test_the_estimate_counts_suggestions_though_the_ends_are_trained(sweep):
+    sweep.run("hidden=4,64")
+    printed, error = sweep.run("hidden=interval(4,64)", "trials=3")
+    assert "3 training runs: about " in printed and not error
+
+
 @pytest.mark.fault
 def test_a_killed_search_continues_with_the_same_values(project, sweep, start_workers):
     options = ["hidden=interval(100,200)", "seed=1,2", "epochs=9", "trials=4"]

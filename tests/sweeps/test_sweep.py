@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.sweeps import driver
+
 
 @pytest.fixture(scope="module")
 def swept(new_sweep):
@@ -211,6 +213,20 @@ def test_a_sweep_whose_data_is_not_available_is_refused(sweep, tmp_path):
     assert len(printed.splitlines()) == 1
     assert str(tmp_path) in error and "\n" not in error
     assert sweep.runs() == ([], [])
+
+
+def test_a_folder_of_images_can_be_moved_while_its_sweep_runs(
+    sweep, idx_folder, tmp_path, monkeypatch
+):
+    new_executor = driver._new_executor
+
+    def move(*arguments):
+        idx_folder.rename(tmp_path / "moved")
+        return new_executor(*arguments)
+
+    monkeypatch.setattr(driver, "_new_executor", move)
+    printed, error = sweep.run("seed=1,2", f"dataset={idx_folder}")
+    assert "(2 of 2)" in printed and not error
 
 
 def test_a_sweep_without_mlflow_is_resumed_from_its_file(new_sweep):
