@@ -100,13 +100,13 @@ class RecordingTracker(Tracker):
             raise error
         return result
 
-    def kill(self) -> None:
-        """Kill the process, so that all calls raise an error."""
-        self._process.kill()
+    def cancel(self) -> None:
+        """End the process if it has no run yet, so that all calls raise an error."""
+        self._process.terminate()
 
     def close(self) -> None:
         """End the process, and print what it printed: not between the epochs."""
-        self.kill()
+        self._process.kill()
         self._process.wait()
         self._thread.shutdown()
         self._connection.close()
@@ -147,9 +147,9 @@ class RecordingRun(Run):
         return self.opened.result()[1]
 
     def interrupt(self) -> None:
-        """Do not wait if the run is not open yet: creating a store takes seconds."""
+        """Do not wait if there is no run yet: creating a store takes seconds."""
         if not self.opened.done():
-            self.tracker.kill()
+            self.tracker.cancel()
 
     log_history = _in_process(Run.log_history)
     log_image = _in_process(Run.log_image)

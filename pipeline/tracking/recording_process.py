@@ -5,7 +5,9 @@ It ends when the training process ends, even if that process is killed.
 
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import redirect_stdout, suppress
@@ -29,6 +31,10 @@ class Recording:
     tracker: "MlflowTracker"
     run: "MlflowRun | None" = None
 
+    def __init__(self) -> None:
+        """Set that no run is created yet."""
+        self._creates_run, self._lock = False, threading.Lock()
+
     def open(
         self,
         *,
@@ -45,9 +51,17 @@ class Recording:
         from pipeline.tracking.store import open_store
 
         self.tracker = MlflowTracker(open_store(store, experiment), None)
+        with self._lock:
+            self._creates_run = True
         self.run = self.tracker.open_run(name, tags, start)
         self.record("log_start", params, tags, diff)
         return self.run.id, self.run.label
+
+    def end_without_run(self, *signal: object) -> None:
+        """End this process, unless it has a run, which must be closed."""
+        with self._lock:
+            if not self._creates_run:
+                os._exit(1)
 
     def record(self, method: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         """Call a method of the run."""
@@ -72,6 +86,7 @@ def _serve(connection: Connection, printed: io.StringIO) -> None:
     """Answer requests until the process that sends them ends, even if it is killed."""
     limit_garbage_collection()
     recording, thread = Recording(), ThreadPoolExecutor(1)
+    signal.signal(signal.SIGTERM, recording.end_without_run)
     thread.submit(import_mlflow)
     while True:
         try:

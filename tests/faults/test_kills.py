@@ -165,7 +165,11 @@ def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(empty_project
     project = empty_project("stopped")
     process = project.start(*TRAIN, PYTHONUNBUFFERED="1")
     assert any(line.split()[:1] == ["2"] for line in process.stdout)  # after epoch 2
+    process.send_signal(signal.SIGSTOP)  # it may not know yet that its run was created
+    while not project.runs():
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
     _, stderr = process.communicate(timeout=900)
     assert process.returncode == 130
     first, last = stderr.splitlines()

@@ -61,7 +61,7 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(tracker, client):
         tracker.start_run(**RUN) as run,
     ):
         run.set_tags({"a": "b"})
-        tracker.kill()
+        tracker._process.kill()
         run.set_tags({"a": "c"})
     assert client.get_run(run.id).info.status == "RUNNING"  # the next process closes it
 
@@ -71,7 +71,7 @@ def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsy
         pytest.raises(FloatingPointError, match="loss is NaN"),
         tracker.start_run(**RUN),
     ):
-        tracker.kill()
+        tracker._process.kill()
         raise FloatingPointError("loss is NaN")
     assert "the run could not be marked FAILED" in capsys.readouterr().err
 
