@@ -86,8 +86,10 @@ class Dataset:
 
         Raises:
             UserError: If a class has too few images for `holdout`.
+            ValueError: If `how` is neither of them.
         """
-        assert how in SPLITS, how
+        if how not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS}, got {how!r}")
         if how == "exercise":
             return Split(self.train, self.test)
         per_class = len(self.train) // HOLDOUT_DIVISOR

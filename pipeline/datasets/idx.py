@@ -147,6 +147,7 @@ def _read_header(stream: BufferedIOBase, path: Path, dimensions: int) -> list[in
     if is_wide or not 0 < math.prod(sizes) <= MAX_FILE_BYTES:
         raise UserError(
             f"{path} declares {' x '.join(f'{size:,}' for size in sizes)} bytes: the "
-            f"limits are {MAX_SIDE:,} pixels per side, and {MAX_FILE_BYTES:,} bytes"
+            f"limits are {MAX_SIDE:,} pixels per side, and 1 to {MAX_FILE_BYTES:,} "
+            "bytes"
         )
     return sizes

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from jaxtyping import UInt8
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from onnxruntime import InferenceSession, SessionOptions
@@ -25,8 +26,8 @@ from pipeline.model.storage import snapshot
 
 FLOAT_FILE, INTEGER_FILE = "network.onnx", "network_int.onnx"
 OPSET, IR_VERSION = 13, 7  # of onnx 1.8 (2020): old enough for embedded tools
-# Absolute, and relative to the largest logit of an image if that is above 1: a small
-# logit has the rounding errors of large terms that cancel.
+# Of probabilities and, relative to the largest logit of an image if that is above 1, of
+# logits: a small logit has the rounding errors of large terms that cancel.
 TOLERANCE = 1e-4
 # onnxruntime's CPU provider implements MatMul, Add, Max and Min for int32, and BitShift
 # for uint32 but not for int32. MatMulInteger and quantised layers (QDQ) give different
@@ -203,11 +204,16 @@ def _float_difference(
 ) -> str:
     """Describe the first result or answer that differs from PyTorch's."""
     names = ["logits", "probabilities"]
-    logits = model.trained.network.logits(images)  # (n, 10)
-    expected = [each.numpy() for each in (logits, logits.softmax(dim=1))]
     results = _run(path, to_pixels(images).numpy(), names)
-    limits = TOLERANCE * np.abs(expected[0]).max(axis=1, keepdims=True, initial=1)
-    for name, actual, wanted in zip(names, results, expected, strict=True):
+    logits = model.trained.network.logits(images).numpy()  # (n, 10)
+    # Of the logits in the file, because a large logit has a large rounding error.
+    probabilities = torch.from_numpy(results[0]).softmax(dim=1).numpy()
+    expected = [logits, probabilities]
+    scales = [np.abs(logits).max(axis=1, keepdims=True, initial=1), 1]
+    for name, actual, wanted, scale in zip(
+        names, results, expected, scales, strict=True
+    ):
+        limits = TOLERANCE * scale
         wrong = np.argwhere(~(np.abs(actual - wanted) <= limits))  # nan is wrong, too
         if len(wrong):
             row, column = wrong[0].tolist()

@@ -76,7 +76,7 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
     return network, metadata
 
 
-def _check_tensors(tensors: Snapshot, path: Path) -> None:
+def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     """Raise a UserError if these are not the tensors of a network."""
     hidden = tensors["layer_1.bias"].size if "layer_1.bias" in tensors else 0
     expected = {

@@ -62,14 +62,19 @@ def run_sweep(command: Command) -> None:
         with status("loading PyTorch"):
             from pipeline.sweeps.record import SweepRecord
         tracker, lease = _open_tracker(values), f"sweeps/{folder.name}"
-        if not executor and (finished := tracker.finished_run(lease=lease)):
-            record = SweepRecord(finished, folder, data, results)
-            if not record.restore(plan.jobs):
+        if not executor:
+            missing: Sequence[Job] = plan.jobs
+            if finished := tracker.finished_run(lease=lease):
+                record = SweepRecord(finished, folder, data, results)
+                missing = record.restore(plan.jobs)
+            if finished and not missing:
                 print("this sweep is finished; again=true trains it again")
                 report = Report(record, title=name)
                 report.write_if_lost()
                 report.print()
                 return
+            # Jobs are invalid, or runs were deleted in MLflow.
+            executor = stack.enter_context(_new_executor(values, missing))
         with tracker.start_run(
             name=name,
             # Without swept values: as text (5,10), MLflow could not plot them.
@@ -79,8 +84,6 @@ def run_sweep(command: Command) -> None:
         ) as run:
             record = SweepRecord(run, folder, data, results)
             missing = record.restore(plan.jobs)
-            if not executor:  # jobs are invalid, or runs were deleted in MLflow
-                executor = stack.enter_context(_new_executor(values, missing))
             report = Report(record, title=name)
             _train(plan, missing, record, report, executor, tracker)
             with status("writing and recording the report"):

@@ -69,6 +69,7 @@ def test_a_missing_network_is_refused_with_the_command_that_creates_it(
 DAMAGED = {
     "another shape": ({"layer_1.bias": np.zeros(3, np.float32)}, "{}"),
     "NaN": ({"layer_2.bias": np.full(10, np.nan, np.float32)}, "{}"),
+    "integers": ({"layer_1.bias": np.zeros(7, np.int32)}, "{}"),
     "a bias without axis": ({"layer_1.bias": np.array(1.0, np.float32)}, "{}"),
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
     "an unknown split": ({}, '{"split": "x", "version": 1}'),
