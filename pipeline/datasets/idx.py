@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 from pipeline import CLASSES, SIDE, UserError
 from pipeline.datasets.dataset import LabelledImages
 
+MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
 MAX_FILE_BYTES = 2**29  # EMNIST, the largest data set in this format, has almost that
 OTHER_FORMATS = {  # by their first bytes
@@ -143,11 +144,11 @@ def _read_header(stream: BufferedIOBase, path: Path, dimensions: int) -> list[in
     if len(header) < 4 + 4 * dimensions:
         raise UserError(f"{path} is truncated: it ends within its header")
     sizes: list[int] = np.frombuffer(header, ">u4", offset=4).tolist()
-    is_wide = max(sizes[1:], default=0) > MAX_SIDE
-    if is_wide or not 0 < math.prod(sizes) <= MAX_FILE_BYTES:
+    is_large = sizes[0] > MAX_IMAGES or max(sizes[1:], default=0) > MAX_SIDE
+    if is_large or not 0 < math.prod(sizes) <= MAX_FILE_BYTES:
         raise UserError(
             f"{path} declares {' x '.join(f'{size:,}' for size in sizes)} bytes: the "
-            f"limits are {MAX_SIDE:,} pixels per side, and 1 to {MAX_FILE_BYTES:,} "
-            "bytes"
+            f"limits are {MAX_IMAGES:,} images, {MAX_SIDE:,} pixels per side, and 1 to "
+            f"{MAX_FILE_BYTES:,} bytes"
         )
     return sizes

@@ -67,8 +67,9 @@ def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> Exporte
     Raises:
         UserError: If a tool fails, such as the C compiler.
     """
+    results = report(model)
     save_integers(folder / INTEGERS_FILE, model)
-    files.write_json(folder / REPORT_FILE, report(model))
+    files.write_json(folder / REPORT_FILE, results)
     plot_weights(model).save(folder / WEIGHTS_PLOT)
     plot_changes(model).save(folder / CHANGES_PLOT)
     write_source(model, folder)
@@ -78,9 +79,7 @@ def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> Exporte
     if verify == "all":
         checks += check_on_emulators(folder, model.integers, images, measured=test)
     contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    return Exported(
-        model.integers, report(model), model.silent_neurons, checks, contents
-    )
+    return Exported(model.integers, results, model.silent_neurons, checks, contents)
 
 
 def export_onnx(

@@ -116,9 +116,8 @@ class _Mirror:
             if copy and copy.info.lifecycle_stage != "active":
                 return {}
             if run.info.lifecycle_stage != "active":
-                if (
-                    copy and run.info.status != "FINISHED"
-                ):  # another attempt replaced it
+                # An attempt that failed was replaced by another one.
+                if copy and run.info.status != "FINISHED":
                     self.server.delete_run(copy.info.run_id)
                 return {}
             if run.info.status in ("RUNNING", "SCHEDULED"):

@@ -1,11 +1,16 @@
 import gzip
 import os
 
+import numpy as np
 import pytest
 
 from pipeline.datasets import image_label_pairs, read_idx, read_pair
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+def sizes(*numbers):
+    return np.array(numbers, ">u4").tobytes()
 
 
 # 470,400 = 600 * 28 * 28, the bytes of the images.
@@ -18,7 +23,10 @@ DAMAGE = {
     "truncated": (lambda c: c[:-1], "declares 470,400 bytes .* but has 470,399"),
     "trailing": (lambda c: c + b"\0", "declares 470,400 bytes .* but has more"),
     "4 billion": (lambda c: c[:4] + b"\xff" * 4 + c[8:], "4,294,967,295 x 28 x 28"),
-    "wide": (lambda c: c[:4] + b"\0\0\0\1\0\0\x20\0" + c[12:], "1 x 8,192 x 28 bytes"),
+    "many": (lambda c: c[:4] + sizes(1_000_001, 1, 1), "limits are 1,000,000 images"),
+    "wide": (lambda c: c[:4] + sizes(1, 8192, 28), "1 x 8,192 x 28 bytes: .* 4,096"),
+    "large": (lambda c: c[:4] + sizes(2**15, 2**10, 2**10), "1 to 536,870,912 bytes"),
+    "no image": (lambda c: c[:4] + sizes(0, 28, 28), "0 x 28 x 28 bytes: the limits"),
     "torn gzip": (lambda c: gzip.compress(c)[:-40], "is not a complete gzip file"),
     "empty": (lambda c: b"", "is empty"),
 }
