@@ -212,8 +212,12 @@ def test_calls_from_python_in_threads_leave_mlflow_and_the_run_of_the_user_alone
         mlflow.set_tracking_uri(address)
         before = state()
         with mlflow.start_run() as mine, ThreadPoolExecutor() as threads:
-            for seed in (1, 2):
+            calls = [
                 threads.submit(train, dataset="digits", seed=seed, **numbers)
+                for seed in (1, 2)
+            ]
+        for call in calls:
+            call.result()
         assert state() == before
         (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
         assert run.info.run_id == mine.info.run_id and not run.data.params
