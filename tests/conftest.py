@@ -7,6 +7,7 @@ and the data is linked.
 """
 
 import contextlib
+import csv
 import gc
 import importlib
 import io
@@ -132,7 +133,15 @@ class Workspace:
 
     def run_id(self, folder="train"):
         """Return the id of the run whose files are in this folder of the outputs."""
-        return json.loads((self.outputs / folder / "run.json").read_text())["run_id"]
+        return self.read(f"{folder}/run.json")["run_id"]
+
+    def read(self, name):
+        """Return the content of a JSON file, or the rows of a CSV file."""
+        path = self.outputs / name
+        if path.suffix == ".json":
+            return json.loads(path.read_text())
+        with path.open(newline="") as stream:
+            return [*csv.DictReader(stream)]
 
     def files(self):
         return sorted(p for p in self.outputs.rglob("*") if p.is_file())
@@ -169,10 +178,16 @@ class Workspace:
         """Return the runs of the store, newest first."""
         return self.client.search_runs(["1"], query, max_results=10_000)
 
-    def losses(self, run):
-        """Return the validation loss of a run after each epoch."""
-        history = self.client.get_metric_history(run.info.run_id, "val/loss")
-        return [metric.value for metric in history]
+    def artifacts(self, run, folder=None):
+        """Return the paths of the artifacts in a folder of a run."""
+        return {
+            file.path for file in self.client.list_artifacts(run.info.run_id, folder)
+        }
+
+    def values(self, run, metric):
+        """Return a metric of a run after each epoch."""
+        history = self.client.get_metric_history(run.info.run_id, metric)
+        return [point.value for point in history]
 
 
 def new_workspace(folder, *, data=True):

@@ -76,13 +76,13 @@ def test_the_documents_contain_the_stored_results(name):
 
 def test_the_stored_results_are_those_of_the_commands(finished):
     # Another processor rounds the last bits differently and trains another network.
-    metrics = json.loads(finished.trained("metrics.json").read_text())
+    metrics = finished.read("train/metrics.json")
     stored_metrics = {**RESULTS["train"]["values"][0]}
     stored_metrics.pop("val/best_epoch", None)  # another one may be best there
     for metric, stored in stored_metrics.items():
         tolerance = 0.01 if "loss" in metric else 0.004
         assert metrics[metric] == pytest.approx(stored, abs=tolerance), metric
-    summary = json.loads((finished.outputs / "inspect" / "summary.json").read_text())
+    summary = finished.read("inspect/summary.json")
     for count in ("parameters", "untrained_weights"):
         assert summary[count] == RESULTS["inspect"]["values"][0][count]
 

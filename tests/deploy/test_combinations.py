@@ -1,7 +1,5 @@
 """Exports of several widths and of the networks of a sweep, in real processes."""
 
-import csv
-import json
 import pickle
 import re
 import signal
@@ -62,8 +60,7 @@ def exported(sweep, parent):
 
 @pytest.fixture
 def rows(sweep, exported):
-    with (sweep.outputs / "export" / "sizes.csv").open() as stream:
-        return [*csv.DictReader(stream)]
+    return sweep.read("export/sizes.csv")
 
 
 def children(sweep):
@@ -80,7 +77,7 @@ def test_each_network_of_a_sweep_is_exported_with_each_width(sweep, rows):
     }
     for row in rows:
         folder = sweep.outputs / "export" / row["folder"]
-        report = json.loads((folder / "report.json").read_text())
+        report = sweep.read(folder / "report.json")
         for name in ("bits", "hidden", "table_bytes", "accuracy", "same_answers"):
             assert str(report[name]) == row[name]
         assert (folder / "digits.c").exists()
@@ -93,11 +90,11 @@ def test_each_run_gets_its_exports_and_the_sweep_the_plot(sweep, parent, rows):
         for row in own:
             name = f"export/{row['bits']}bit"
             assert run.data.metrics[f"{name}/accuracy"] == float(row["accuracy"])
-            artifacts = sweep.client.list_artifacts(run.info.run_id, name)
-            assert f"{name}/digits.c" in {each.path for each in artifacts}
-    artifacts = {each.path for each in sweep.client.list_artifacts(parent, "export")}
-    assert artifacts == {"export/sizes.csv", "export/sizes.png"}
-    note = sweep.client.get_run(parent).data.tags["mlflow.note.content"]
+            assert f"{name}/digits.c" in sweep.artifacts(run, name)
+    sweep_run = sweep.client.get_run(parent)
+    files = {"export/sizes.csv", "export/sizes.png"}
+    assert sweep.artifacts(sweep_run, "export") == files
+    note = sweep_run.data.tags["mlflow.note.content"]
     assert "**Accuracy and flash**: the smallest network that reaches 85%" in note
 
 
@@ -146,8 +143,7 @@ def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_p
     page = (copy.outputs / "export" / PAGE_FILE).read_text()
     assert "class IntegerNetwork" in page and f"export/{PAGE_FILE}\n" in printed
     (run,) = copy.runs("tags.kind = 'evaluation'")
-    artifacts = copy.client.list_artifacts(run.info.run_id, "export")
-    assert f"export/{PAGE_FILE}" in {each.path for each in artifacts}
+    assert f"export/{PAGE_FILE}" in copy.artifacts(run, "export")
     note = run.data.tags["mlflow.note.content"]
     assert f"artifacts/export/{PAGE_FILE}?" in note
     assert re.findall(r"Export, (\d) bit", note) == ["8", "4", "2"]

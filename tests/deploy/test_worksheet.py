@@ -1,6 +1,5 @@
 """The printed numbers are read again and recomputed with integers and decimals."""
 
-import csv
 import re
 from decimal import Decimal
 
@@ -120,8 +119,7 @@ def test_inspect_explains_the_widest_or_the_selected_integers(exported):
     assert "8bit/integers.safetensors, 8 bits" in " ".join(text.split())
     assert "-127 to 127" in text and "fine-tuned for 1 epoch before" in text
     assert max(map(len, text.splitlines())) <= 80 + len(str(exported.outputs))
-    with (exported.outputs / "answers/integers/terms.csv").open() as stream:
-        rows = [*csv.DictReader(stream)]
+    rows = exported.read("answers/integers/terms.csv")
     assert len(rows) == 21 + 785
     for neuron in ("N28", "N15"):
         products = [int(r["integer_product"]) for r in rows if r["neuron"] == neuron]

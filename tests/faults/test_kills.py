@@ -113,15 +113,14 @@ def test_evaluate_that_is_killed_while_it_creates_a_run_leaves_one_run(
 
 def check_one_whole_run(project):
     """Check that the only run is finished and has every epoch and one model."""
-    (run,), client = project.runs(), project.client
+    (run,) = project.runs()
     assert run.info.status == "FINISHED"
-    assert len(project.losses(run)) == EPOCHS
-    norms = client.get_metric_history(run.info.run_id, "weights/layer_1.bias/norm")
-    assert len(norms) == EPOCHS + 1
-    images = client.list_artifacts(run.info.run_id, "images")
-    steps = {int(re.search(r"step\W(\d+)\W", image.path)[1]) for image in images}
+    assert len(project.values(run, "val/loss")) == EPOCHS
+    assert len(project.values(run, "weights/layer_1.bias/norm")) == EPOCHS + 1
+    images = project.artifacts(run, "images")
+    steps = {int(re.search(r"step\W(\d+)\W", image)[1]) for image in images}
     assert steps == {*range(0, EPOCHS + 1, 5)}
-    (model,) = client.search_logged_models(["1"])
+    (model,) = project.client.search_logged_models(["1"])
     assert (model.source_run_id, model.status) == (run.info.run_id, "READY")
     checkpoints = (project.outputs / "checkpoints").iterdir()
     assert not [path for path in checkpoints if path.is_dir()]
@@ -211,7 +210,7 @@ def test_concurrent_training_runs_on_a_new_machine_are_all_recorded(
     runs = project.runs()
     assert len(runs) == MANY + 1
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert all(len(project.losses(run)) == 3 for run in runs)
+    assert all(len(project.values(run, "val/loss")) == 3 for run in runs)
     # All files in outputs/train are from one run, the last that finished.
     (last,) = [run for run in runs if run.info.run_id == project.run_id()]
     network = load_trained_model(project.trained("model.safetensors"))

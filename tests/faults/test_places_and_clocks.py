@@ -60,5 +60,5 @@ def test_a_clock_that_is_set_back_loses_nothing(digits, assert_complete):
     again = digits.run("evaluate", before=TRAIN, **past)
     assert re.search("after epoch [0-9]+ of 25", again.stdout)
     (run,) = [run for run in digits.runs() if "epochs=25" in run.info.run_name]
-    assert run.info.status == "FINISHED" and len(digits.losses(run)) == 25
+    assert run.info.status == "FINISHED" and len(digits.values(run, "val/loss")) == 25
     assert_complete(digits)

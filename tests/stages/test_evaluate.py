@@ -1,4 +1,3 @@
-import csv
 import json
 import re
 
@@ -14,19 +13,15 @@ def evaluate(workspace, *sets, **keys):
     """Evaluate in this process; return the metrics of each set, and what is printed."""
     names = [str(name) for name in sets] or None
     printed = workspace.call("evaluate", sets=names, tracking="none", **keys)
-    return metrics(workspace), " ".join(printed.split())  # long lines are wrapped
-
-
-def metrics(workspace):
-    return json.loads((workspace.outputs / "evaluate" / "metrics.json").read_text())
+    metrics = workspace.read("evaluate/metrics.json")
+    return metrics, " ".join(printed.split())  # long lines are wrapped
 
 
 def table(workspace, name):
     """Return the rows of a table, grouped by their sets."""
     sets = {}
-    with (workspace.outputs / "evaluate" / name).open() as stream:
-        for row in csv.DictReader(stream):
-            sets.setdefault(row["set"], []).append(row)
+    for row in workspace.read(f"evaluate/{name}"):
+        sets.setdefault(row["set"], []).append(row)
     return sets
 
 
@@ -81,7 +76,7 @@ def test_an_unreadable_set_does_not_stop_the_evaluation_of_others(
     with pytest.raises(ValueError, match="ends within its header") as refused:
         evaluate(workspace, digit_folder, tmp_path, digit_folder)
     assert str(refused.value).startswith("not all images were evaluated")
-    assert list(metrics(workspace)) == ["my_digits", "my_digits-2"]
+    assert [*workspace.read("evaluate/metrics.json")] == ["my_digits", "my_digits-2"]
     with pytest.raises(ValueError, match="ends within its header"):
         evaluate(workspace, tmp_path)
 
@@ -106,10 +101,11 @@ def test_the_results_are_recorded_in_the_run_of_the_training(
     recorded.call("train", dataset="digits", epochs=1)
     recorded.call("evaluate", sets=["digits", str(digit_folder)])
     (run,) = recorded.runs()
+    metrics = recorded.read("evaluate/metrics.json")
     logged = {k: v for k, v in run.data.metrics.items() if k.startswith("evaluate/")}
     assert logged == {
         f"evaluate/{name}/{key}": pytest.approx(values[key])
-        for name, values in metrics(recorded).items()
+        for name, values in metrics.items()
         for key in ("accuracy", "loss")
     }
     (point,) = recorded.client.get_metric_history(
@@ -118,10 +114,9 @@ def test_the_results_are_recorded_in_the_run_of_the_training(
     assert point.step == 0  # where MLflow draws a bar
     inputs = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert json.loads(inputs["my_digits"].profile) == {"pictures": 20}
-    files = recorded.client.list_artifacts(run.info.run_id, "evaluate")
-    names = {file.path.removeprefix("evaluate/") for file in files}
-    assert names >= {"metrics.json", "answers.csv", "scores.png", "mistakes.png"}
-    digits = metrics(recorded)["digits"]
+    names = {"metrics.json", "answers.csv", "scores.png", "mistakes.png"}
+    assert recorded.artifacts(run, "evaluate") >= {f"evaluate/{name}" for name in names}
+    digits = metrics["digits"]
     recorded.call("evaluate", sets=[str(digit_folder)])
     (run,) = recorded.runs()
     note = run.data.tags["mlflow.note.content"]  # keeps the set of before

@@ -1,6 +1,5 @@
 """The stage export: its files, what it records, and what it refuses."""
 
-import json
 import os
 import re
 import shutil
@@ -57,7 +56,7 @@ def test_the_same_network_gives_the_same_files(exported):
 def test_the_report_agrees_with_the_integers(exported):
     network, metadata = load_integers(exported.outputs / "export/integers.safetensors")
     test = Dataset.read(exported.outputs / "data" / "digits.safetensors").test
-    report = json.loads((exported.outputs / "export" / "report.json").read_text())
+    report = exported.read("export/report.json")
     accuracy = (network.classify(test.images) == test.labels).mean()
     assert report["accuracy"] == accuracy
     assert (report["bits"], report["finetune"]) == (2, 1)
@@ -69,9 +68,9 @@ def test_the_report_agrees_with_the_integers(exported):
 
 def test_files_figures_and_tools_are_in_the_run_of_the_training(exported):
     (run,) = exported.runs()
-    files = exported.client.list_artifacts(run.info.run_id, "export/2bit")
-    assert {file.path for file in files} == {f"export/2bit/{name}" for name in FILES}
-    report = json.loads((exported.outputs / "export" / "report.json").read_text())
+    files = {f"export/2bit/{name}" for name in FILES}
+    assert exported.artifacts(run, "export/2bit") == files
+    report = exported.read("export/report.json")
     for name in ("accuracy", "same_answers"):
         metric = f"export/2bit/{name}"
         (point,) = exported.client.get_metric_history(run.info.run_id, metric)

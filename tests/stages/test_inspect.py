@@ -1,9 +1,7 @@
 """The stage inspect: the whole analysis, and the answers to single questions."""
 
 import base64
-import csv
 import gzip
-import json
 import re
 import shutil
 
@@ -21,15 +19,10 @@ PLOTS = {"neurons.png", "exciting.png", "pixels.png", "path.png"}
 FILES = TABLES | PLOTS | {"report.html"}
 
 
-def read_csv(path):
-    with path.open() as stream:
-        return list(csv.DictReader(stream))
-
-
 @pytest.fixture(scope="module")
-def folder(finished):
-    """The results of inspect for the trained network."""
-    return finished.outputs / "inspect"
+def summary(finished):
+    """The summary of the trained network."""
+    return finished.read("inspect/summary.json")
 
 
 @pytest.fixture
@@ -45,33 +38,32 @@ def analysed(mnist, tmp_path):
     return analyse
 
 
-def test_all_files_are_in_the_folder_and_in_the_run(folder, client, recorded):
-    assert {path.name for path in folder.iterdir()} == FILES
-    artifacts = client.list_artifacts(recorded.info.run_id, "inspect")
-    assert {file.path for file in artifacts} == {f"inspect/{name}" for name in FILES}
+def test_all_files_are_in_the_folder_and_in_the_run(
+    finished, summary, client, recorded
+):
+    files = {f"inspect/{name}" for name in FILES}
+    assert {*finished.hashes("inspect")} == files
+    assert finished.artifacts(recorded, "inspect") == files
     metrics = recorded.data.metrics
-    summary = json.loads((folder / "summary.json").read_text())
     assert metrics["weights/frozen"] == summary["frozen_weights"]
     assert metrics["weights/inactive_neurons"] == summary["inactive_neurons"]
     (point,) = client.get_metric_history(recorded.info.run_id, "weights/frozen")
     assert point.step == 0  # where MLflow draws a bar
 
 
-def test_the_analysis_agrees_with_the_training(finished, folder):
-    summary = json.loads((folder / "summary.json").read_text())
-    metrics = json.loads(finished.trained("metrics.json").read_text())
+def test_the_analysis_agrees_with_the_training(finished, summary):
+    metrics = finished.read("train/metrics.json")
     assert summary["accuracy"] == pytest.approx(metrics["val/accuracy"])
     assert summary["untrained_weights"] == 1_340 and summary["parameters"] == 15_910
     assert len(summary["always_zero_pixels"]) == 67
-    pixels = read_csv(folder / "pixels.csv")
+    pixels = finished.read("inspect/pixels.csv")
     always_zero = [int(row["pixel"]) for row in pixels if row["nonzero"] == "0"]
     assert always_zero == summary["always_zero_pixels"]
     assert {row["frozen"] for row in pixels if row["nonzero"] == "0"} == {"20"}
     assert sum(int(row["frozen"]) for row in pixels) == summary["frozen_weights"]
 
 
-def test_fields_and_columns_have_their_names(folder):
-    summary = json.loads((folder / "summary.json").read_text())
+def test_fields_and_columns_have_their_names(finished, summary):
     fields = {"dataset", "split", "training_images", "correlated_pairs", "closest"}
     assert fields < {*summary}
     shapes = [array["keras_shape"] for array in summary["arrays"]]
@@ -80,7 +72,7 @@ def test_fields_and_columns_have_their_names(folder):
     line = summary["path"]["lines"]["best fit"]
     assert {*line} == {"m", "c", "rmse", "explained"}
     assert [len(row["most"]) for row in summary["neurons"]] == [4] * 20
-    columns = " ".join(read_csv(folder / "neurons.csv")[0])
+    columns = " ".join(finished.read("inspect/neurons.csv")[0])
     means, costs = (" ".join(f"{n}_{d}" for d in range(10)) for n in ("mean", "cost"))
     assert columns == f"neuron activation_rate {means} most least cost {costs}"
 
@@ -140,7 +132,7 @@ def test_the_page_has_the_name_of_the_run_and_no_path(empty_project, idx_folder)
 
 
 def test_a_question_about_neurons_does_not_change_the_analysis(
-    finished, folder, draw, tmp_path
+    finished, draw, tmp_path
 ):
     before = finished.hashes("inspect")
     text = finished.call("inspect", neuron="N28,N15", image="0")
@@ -150,7 +142,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     assert finished.hashes("inspect") == before
     answers = finished.outputs / "answers" / "neuron"
     assert {path.name for path in answers.iterdir()} == {"terms.csv", "terms.png"}
-    assert len(read_csv(answers / "terms.csv")) == 21 + 785
+    assert len(finished.read(answers / "terms.csv")) == 21 + 785
     draw(0, tmp_path / "7.png")
     text = finished.call("inspect", neuron="N28", image=f"{tmp_path / '7.png'}")
     assert "7.png, preprocessed as in MNIST" in text
@@ -164,7 +156,7 @@ def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mn
     count = np.count_nonzero(mnist.train.images[:, 10, 20])
     assert f"is above 0 in {count:,} of 60,000 training images" in text
     history = load_file(workspace.trained("history.safetensors"))
-    rows = read_csv(workspace.outputs / "answers" / "weight" / "life.csv")
+    rows = workspace.read("answers/weight/life.csv")
     values = [float(row["value"]) for row in rows]
     assert values == history["layer_1.weight"][:, 5, 300].tolist()
 

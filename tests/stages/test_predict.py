@@ -1,5 +1,3 @@
-import csv
-import json
 import shutil
 
 import numpy as np
@@ -10,16 +8,12 @@ from PIL import Image
 def predict(workspace, images, **keys):
     """Classify images in this process; return the predictions, and what is printed."""
     printed = workspace.call("predict", images=str(images), **keys)
-    return predictions(workspace), " ".join(printed.split())  # long lines are wrapped
-
-
-def predictions(workspace):
-    return json.loads((workspace.outputs / "predict" / "predictions.json").read_text())
+    predictions = workspace.read("predict/predictions.json")
+    return predictions, " ".join(printed.split())  # long lines are wrapped
 
 
 def files_in_csv(workspace):
-    with (workspace.outputs / "predict" / "predictions.csv").open() as stream:
-        return [row["file"] for row in csv.DictReader(stream)]
+    return [row["file"] for row in workspace.read("predict/predictions.csv")]
 
 
 def test_a_test_image_gets_ten_probabilities_also_from_a_copied_network(
@@ -62,7 +56,8 @@ def test_unreadable_images_are_named_and_the_others_are_classified(
     with pytest.raises(ValueError, match="2 images were not read") as error:
         predict(workspace, tmp_path)
     assert len(str(error.value).splitlines()) == 3
-    assert [record["digit"] for record in predictions(workspace)] == [7, 7]
+    records = workspace.read("predict/predictions.json")
+    assert [record["digit"] for record in records] == [7, 7]
     # The apostrophe keeps a spreadsheet from running the name as a formula.
     assert files_in_csv(workspace) == ["7.png", "'=1+1\n.png"]
 

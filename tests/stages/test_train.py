@@ -1,6 +1,5 @@
 """The first command of the README on the real MNIST, and what a run records."""
 
-import csv
 import json
 import logging
 import os
@@ -8,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -29,7 +29,7 @@ DIGITS = {"dataset": "digits", "epochs": 1, "tracking": "none"}
 
 @pytest.fixture(scope="module")
 def metrics(finished):
-    return json.loads(finished.trained("metrics.json").read_text())
+    return finished.read("train/metrics.json")
 
 
 def test_the_default_training_has_the_results_of_the_exercise(trained, metrics, mnist):
@@ -66,16 +66,13 @@ def test_the_history_has_the_bytes_of_a_training_of_one_epoch_with_two_threads(
 
 
 def test_the_run_has_the_files_settings_and_provenance_of_the_training(
-    finished, client, recorded, mnist
+    finished, recorded, mnist
 ):
-    def artifacts(folder=None):
-        files = client.list_artifacts(recorded.info.run_id, folder)
-        return {file.path for file in files}
-
     assert {path.name for path in finished.trained("").iterdir()} == FILES
-    assert artifacts("train") == {f"train/{name}" for name in FILES}
+    assert finished.artifacts(recorded, "train") == {f"train/{name}" for name in FILES}
     data = {"data/mnist.json", "data/mnist-means.png", "data/mnist-samples.png"}
-    assert artifacts("data") == data and {"code.json", "packages.txt"} <= artifacts()
+    assert finished.artifacts(recorded, "data") == data
+    assert {"code.json", "packages.txt"} <= finished.artifacts(recorded)
     defaults, tags = cli.defaults(), recorded.data.tags
     assert recorded.data.params == {k: str(defaults[k]) for k in cli.HYPERPARAMETERS}
     text = mlflow.artifacts.load_text(f"{recorded.info.artifact_uri}/config.yaml")
@@ -96,24 +93,20 @@ def test_the_run_has_the_files_settings_and_provenance_of_the_training(
     assert json.loads(data.profile) == {"train": 60_000, "test": 10_000}
 
 
-def test_the_run_and_history_csv_have_the_metrics_of_every_epoch(
-    finished, client, recorded
-):
-    def series(metric):
-        history = client.get_metric_history(recorded.info.run_id, metric)
-        return [point.value for point in history]
-
-    with finished.trained("history.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
+def test_the_run_and_history_csv_have_the_metrics_of_every_epoch(finished, recorded):
+    rows, values = (
+        finished.read("train/history.csv"),
+        partial(finished.values, recorded),
+    )
     assert [row["epoch"] for row in rows] == [str(n) for n in range(1, 21)]
     for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
-        assert series(name) == [float(row[name]) for row in rows]
-    assert len(series("train/final_accuracy")) == 1
-    norms = series("weights/layer_1.weight/norm")
+        assert values(name) == [float(row[name]) for row in rows]
+    assert len(values("train/final_accuracy")) == 1
+    norms = values("weights/layer_1.weight/norm")
     assert len(norms) == 21 and norms == sorted(norms)
-    assert series("weights/layer_1.bias/zeros")[0] == 1
-    images = client.list_artifacts(recorded.info.run_id, "images")
-    assert len([image for image in images if image.path.endswith(".png")]) == 21
+    assert values("weights/layer_1.bias/zeros")[0] == 1
+    images = finished.artifacts(recorded, "images")
+    assert len([image for image in images if image.endswith(".png")]) == 21
 
 
 def test_the_logged_model_predicts_like_the_network_without_pickle(
@@ -242,8 +235,7 @@ def test_help_shows_the_keys_and_imports_nothing_heavy():
 
 
 def test_evaluate_measures_the_same_as_the_training(finished, metrics):
-    path = finished.outputs / "evaluate" / "metrics.json"
-    (scores,) = json.loads(path.read_text()).values()
+    (scores,) = finished.read("evaluate/metrics.json").values()
     assert scores["n"] == 10_000 and scores["unsure"] <= 0.10
     assert scores["accuracy"] == pytest.approx(metrics["val/accuracy"])
     assert scores["loss"] == pytest.approx(metrics["val/loss"], rel=1e-6)

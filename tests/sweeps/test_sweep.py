@@ -1,6 +1,5 @@
 """Sweeps on scikit-learn's digits, and what they record in MLflow."""
 
-import csv
 import re
 import statistics
 from pathlib import Path
@@ -26,7 +25,7 @@ def runs(swept):
 
 
 def test_a_sweep_is_one_parent_and_a_complete_child_for_each_setting(swept, runs):
-    client, (parent, children) = swept[0].workspace.client, runs
+    workspace, (parent, children) = swept[0].workspace, runs
     assert parent.info.run_name == "hidden=5,8,-1 seed=1,2 dataset=digits epochs=1"
     assert parent.data.params["epochs"] == "1" and "hidden" not in parent.data.params
     assert sorted((c.info.run_name, c.info.status) for c in children) == [
@@ -42,9 +41,8 @@ def test_a_sweep_is_one_parent_and_a_complete_child_for_each_setting(swept, runs
             assert f"{key}={tags[key]} " in child.info.run_name
             assert tags[key] == child.data.params[key]
         if child.info.status == "FINISHED":
-            files = client.list_artifacts(child.info.run_id, "train")
-            assert "train/model.safetensors" in [file.path for file in files]
-            assert len(swept[0].workspace.losses(child)) == 1
+            assert "train/model.safetensors" in workspace.artifacts(child, "train")
+            assert len(workspace.values(child, "val/loss")) == 1
 
 
 def test_an_invalid_setting_says_why_in_its_run_and_in_one_line(swept, runs):
@@ -72,8 +70,7 @@ def test_an_invalid_setting_says_why_in_its_run_and_in_one_line(swept, runs):
 def test_the_table_equals_a_recomputation_from_the_children(swept, runs):
     client, run_id = swept[0].workspace.client, runs[0].info.run_id
     path = client.download_artifacts(run_id, "sweep/sweep.csv")
-    with open(path) as stream:
-        rows = [*csv.DictReader(stream)]
+    rows = swept[0].workspace.read(path)
     assert [row["hidden"] for row in rows] == ["8", "5", "-1"]
     assert [row["best trade-off"] for row in rows] == ["True", "True", "False"]
     for row in rows[:2]:
@@ -92,8 +89,7 @@ def test_the_table_equals_a_recomputation_from_the_children(swept, runs):
 
 def test_run_folder_and_terminal_have_the_table_and_the_best_setting(swept, runs):
     sweep, printed, _ = swept
-    with (sweep.folder / "sweep.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
+    rows = sweep.workspace.read(sweep.folder / "sweep.csv")
     assert [*rows[0]] == [
         *("hidden", "trained", "val/accuracy", "val/accuracy std"),
         *("parameters", "bytes", "seconds", "failed", "best trade-off"),
@@ -103,13 +99,12 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_setting(swept, runs
     for text in (printed, runs[0].data.tags["mlflow.note.content"]):
         assert f"best: hidden={best['hidden']}, validation accuracy {accuracy}" in text
         assert all(f"{int(row['parameters']):,}" in text for row in rows[:2])
-    client = sweep.workspace.client
     (network,) = re.findall(r"^next   python -m .*inspect run=(\w{8}) ", printed, re.M)
     (child,) = (run for run in runs[1] if run.info.run_id.startswith(network))
     accuracies = [run.data.metrics.get("val/accuracy", 0) for run in runs[1]]
     assert child.data.metrics["val/accuracy"] == max(accuracies)
-    files = {file.path for file in client.list_artifacts(runs[0].info.run_id, "sweep")}
-    assert files == {f"sweep/sweep.{kind}" for kind in ("csv", "png")}
+    files = {f"sweep/sweep.{kind}" for kind in ("csv", "png")}
+    assert sweep.workspace.artifacts(runs[0], "sweep") == files
     assert (sweep.folder / "sweep.png").read_bytes()[:4] == b"\x89PNG"
 
 
