@@ -173,9 +173,6 @@ class Run:
         """
         return ""
 
-    def interrupt(self) -> None:
-        """Do not wait for the run if it is not open yet: nothing is recorded."""
-
     def viewing_hint(self) -> str:
         """Return lines with the run, and the command that shows it."""
         if self.id is None:

@@ -36,7 +36,6 @@ class RecordingTracker(Tracker):
         self._store, self._server, self._experiment = store, server, experiment
         self._connection, other_end = Pipe()
         self._thread = ThreadPoolExecutor(1)
-        self._printed = ""
         with other_end:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", SERVER, str(other_end.fileno())],
@@ -68,13 +67,13 @@ class RecordingTracker(Tracker):
         def close_run(status: str, error: str) -> None:
             run_id = None
             try:
-                run_id = self.call("close", status, error)
+                if status != "KILLED" or opened.done():  # else a second interrupt
+                    run_id = self.call("close", status, error)
             except OSError:
                 if status == "FINISHED":
                     raise
                 # The error of the block is more important.
-                if status == "FAILED" or not opened.exception():
-                    print_error(f"the run could not be marked {status}: {KILLED}")
+                print_error(f"the run could not be marked {status}: {KILLED}")
             finally:
                 self.close()
             if run_id and self._server and status != "KILLED":
@@ -93,25 +92,19 @@ class RecordingTracker(Tracker):
     def _call(self, method: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         try:
             self._connection.send((method, arguments, options))
-            result, error, self._printed = self._connection.recv()
+            result, error = self._connection.recv()
         except (EOFError, ConnectionError):
             raise OSError(f"{KILLED}; {RESUME}") from None
         if error:
             raise error
         return result
 
-    def cancel(self) -> None:
-        """End the process if it has no run yet, so that all calls raise an error."""
-        self._process.terminate()
-
     def close(self) -> None:
-        """End the process, and print what it printed: not between the epochs."""
+        """End the process."""
         self._process.kill()
         self._process.wait()
         self._thread.shutdown()
         self._connection.close()
-        print(self._printed, end="")
-        self._printed = ""
 
 
 def _in_process(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,11 +138,6 @@ class RecordingRun(Run):
     def label(self) -> str:  # type: ignore[override]
         """Name and id of the run."""
         return self.opened.result()[1]
-
-    def interrupt(self) -> None:
-        """Do not wait if there is no run yet: creating a store takes seconds."""
-        if not self.opened.done():
-            self.tracker.cancel()
 
     log_history = _in_process(Run.log_history)
     log_image = _in_process(Run.log_image)

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -300,4 +301,7 @@ def _relocate(folder: Path, before: str) -> None:
         raise UserError(
             f"{database} cannot be updated to the artifacts in {after}: {error}"
         ) from None
-    print(f"{folder} was moved or copied: the addresses of its artifacts were updated")
+    message = (
+        f"{folder} was moved or copied: the addresses of its artifacts were updated"
+    )
+    print(message, file=sys.stderr)

@@ -43,17 +43,10 @@ class Recorder:
     @classmethod
     @contextmanager
     def open(cls, run: Run, epochs: int) -> "Iterator[Recorder]":
-        """Open a recorder; when the block ends, everything is logged.
-
-        If it is interrupted before the run is open, nothing is logged.
-        """
+        """Open a recorder; when the block ends, everything is logged."""
         recorder = cls(run, epochs)
         with recorder._thread:
-            try:
-                yield recorder
-            except (KeyboardInterrupt, SystemExit):
-                run.interrupt()
-                raise
+            yield recorder
             recorder._check(wait=True)
 
     def add(self, state: EpochState) -> None:

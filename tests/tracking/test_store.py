@@ -36,7 +36,7 @@ def test_a_store_that_was_moved_finds_its_artifacts_again(recorded, tmp_path, ca
     model_folder = path_from_uri(model.artifact_location)
     assert folder in model_folder.parents and (model_folder / "MLmodel").exists()
     open_store(folder)  # is not moved any more
-    assert capsys.readouterr().out.count("was moved or copied") == 1
+    assert capsys.readouterr().err.count("was moved or copied") == 1
 
 
 def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, capsys):
