@@ -46,15 +46,13 @@ LOGGED = {
 def inspect(cfg: InspectConfig) -> None:
     """Load a network and its data, then analyse it or answer one question."""
     with status("loading the network"):
-        from pipeline.interpret import find_neurons, parse_neurons, parse_parameter
+        from pipeline.interpret import find_neurons, find_parameter
         from pipeline.training import load_training_data, select_trained_model
 
-        neurons = parse_neurons(cfg.neuron) if cfg.neuron else []
-        location = parse_parameter(cfg.weight) if cfg.weight else None
         trained = select_trained_model(run=cfg.run, model=cfg.model, history=True)
-    neurons = find_neurons(neurons, hidden=trained.network.hidden)
-    if location:
-        location.check(hidden=trained.network.hidden)
+    hidden = trained.network.hidden
+    neurons = find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else []
+    location = find_parameter(cfg.weight, hidden=hidden) if cfg.weight else None
     if cfg.arrays:
         for name in ("layer_1", "layer_2"):
             kernel, bias = getattr(trained.network, name).get_weights()
@@ -188,15 +186,7 @@ def _explain_integers(
     folder = outputs_dir() / "answers" / "integers"
     with atomic_folder(folder) as partial:
         deploy.write_integer_terms([sums[name] for name in neurons], partial)
-    command = command_line(
-        "inspect",
-        f"neuron={neurons[0]}",
-        f"image={image}",
-        run=cfg.run,
-        model=cfg.model,
-    )
     print(f"\nfiles  {displayed(folder)}")
-    print(next_steps({command: "shows the sum in floats only"}))
 
 
 def _show_weight(

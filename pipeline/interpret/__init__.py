@@ -9,8 +9,7 @@ from pipeline.interpret.measurements import frozen_weights
 from pipeline.interpret.names import (
     ParameterLocation,
     find_neurons,
-    parse_neurons,
-    parse_parameter,
+    find_parameter,
 )
 from pipeline.interpret.output import (
     term_images,

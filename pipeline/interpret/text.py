@@ -4,6 +4,7 @@ The sentences of the first two are in the templates tutorial.txt and comparison.
 which contain nothing that a user entered; this module prepares what goes into them.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,6 @@ from pipeline.interpret.worksheet import (
 from pipeline.terminal import table, wrap
 
 OUTPUTS_PER_ROW = 4
-MAX_EPOCHS = 24  # in the table of a weight's history
-MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
 
 
 def percent(fraction: float) -> str:
@@ -116,10 +115,9 @@ def _responses(analysis: ModelAnalysis) -> str:
 def describe_comparison(comparison: NetworkComparison) -> str:
     """Return which neurons of two networks match, and how the networks differ."""
     by_activations, by_weights = comparison.by_activations, comparison.by_weights
-    matched = sorted({*by_activations, *by_weights})
     partners = [
         [neuron_name(1, j), *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
-        for j in matched[:MAX_MATCHES]
+        for j in sorted({*by_activations, *by_weights})
     ]
     columns = ["A", "B by activations", "correlation", "B by weights", "cosine"]
     differences = comparison.differences()
@@ -131,8 +129,6 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         "comparison.txt",
         comparison=comparison,
         partners=table(columns, partners, left=[columns[0], columns[1], columns[3]]),
-        more=max(0, len(matched) - MAX_MATCHES),
-        constant=any(np.isnan(match.similarity) for match in by_activations.values()),
         differences=table(["array", "largest", "mean"], rows, left=["array"]),
         equal=not any(largest for largest, _ in differences.values()),
         moved=sum(a != match.b for a, match in by_weights.items()),
@@ -140,38 +136,31 @@ def describe_comparison(comparison: NetworkComparison) -> str:
 
 
 def _cells(match: NeuronMatch | None) -> list[str]:
-    return [neuron_name(1, match.b), match.similarity_text] if match else ["none", ""]
+    return (
+        [neuron_name(1, match.b), f"{match.similarity:+.3f}"] if match else ["none", ""]
+    )
 
 
 def weight_history(
     location: ParameterLocation, values: Float[np.ndarray, " epochs"]
 ) -> str:
-    """Return the value of a parameter before training and after its epochs.
-
-    A long history shows every n-th epoch; its changes then cover n epochs each.
-    """
+    """Return the value of a parameter before training and after every epoch."""
     numbers = [rounded(value, 6) for value in values.tolist()]
-    last = len(numbers) - 1
-    step = max(1, -(-last // MAX_EPOCHS))
-    displayed = [e for e in range(1, last + 1) if e in (1, last) or not e % step]
     rows = [["initial", f"{numbers[0]:,}", ""]]
-    for before, epoch in zip([0, *displayed], displayed, strict=False):
-        change = numbers[epoch] - numbers[before]
-        rows.append([f"{epoch}", f"{numbers[epoch]:,}", f"{change:+}"])
+    for epoch, (before, after) in enumerate(pairwise(numbers), start=1):
+        rows.append([f"{epoch}", f"{after:,}", f"{after - before:+}"])
     lines = [
         f"{location.name}: {location.describe()}",
         table(["epoch", "value", "change"], rows),
     ]
     changes = np.abs(np.diff(values.astype(float)))
     if not changes.any():
-        lines.append("It never changed: its gradient was 0 in every step.")
-    else:
-        k = int(changes.argmax())
-        change = numbers[k + 1] - numbers[k]
-        text = f"The largest change in one epoch was {change:+}, in epoch {k + 1}."
-        if step > 1:
-            text += f" The changes in the table cover up to {step} epochs each."
-        lines.append(wrap(text, indent=0))
+        return "\n".join(
+            [*lines, "It never changed: its gradient was 0 in every step."]
+        )
+    epoch = int(changes.argmax()) + 1
+    change = numbers[epoch] - numbers[epoch - 1]
+    lines.append(f"The largest change in one epoch was {change:+}, in epoch {epoch}.")
     return "\n".join(lines)
 
 
