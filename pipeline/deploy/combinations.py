@@ -81,7 +81,7 @@ def export_combinations(
     by_name = {each.name: each for each in combinations}
     options = {"finetuning_epochs": finetuning_epochs, "verify": verify}
     tasks = [
-        Task(name, "data", {**arguments_of(each.trained), "bits": each.bits, **options})
+        Task(name, data, {**arguments_of(each.trained), "bits": each.bits, **options})
         for name, each in by_name.items()
     ]
     results: dict[Combination, Exported] = {}
@@ -95,7 +95,7 @@ def export_combinations(
         delayed_interrupt(pool.stop, message=f"stopped; {unchanged}") as interrupt,
     ):
         progress = bar.add_task("exporting", total=len(tasks))
-        for result in pool.run(export_setting, {"data": data}, tasks):
+        for result in pool.run(export_setting, tasks):
             name = result.task.key
             if not result.error:
                 results[by_name[name]] = result.value

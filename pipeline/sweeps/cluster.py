@@ -50,6 +50,11 @@ class _Requirements:
 class RayExecutor(Executor):
     """Runs functions on the nodes of the Ray cluster at the address RAY_ADDRESS."""
 
+    @property
+    def workers(self) -> int:
+        """The number of CPUs of the cluster."""
+        return _count_cpus()
+
     def __enter__(self) -> Self:
         """Connect to the cluster, and check that each node meets the requirements.
 
@@ -61,6 +66,7 @@ class RayExecutor(Executor):
         import ray
 
         self._call = ray.remote(num_cpus=1, max_retries=0)(_call)
+        self._store = functools.cache(_store)
         with status("checking the nodes of the Ray cluster"):
             self._needs = _Requirements(
                 torch=provenance.torch_version(),
@@ -69,7 +75,7 @@ class RayExecutor(Executor):
             )
             try:
                 self.processors = _check_nodes(self._needs)
-                self.workers = _cpus()
+                _count_cpus()
             except BaseException:
                 self.__exit__()
                 raise
@@ -81,24 +87,9 @@ class RayExecutor(Executor):
 
         ray.shutdown()
 
-    def _store(self, data: Mapping[str, Path]) -> "Mapping[str, Stored]":
-        import ray
-
-        from pipeline.datasets import Dataset
-
-        # In a tuple: Ray would copy the argument itself to the node, and never free it
-        # if this process is killed. After a few such copies, a node runs no more tasks.
-        return {name: (ray.put(Dataset.read(path)),) for name, path in data.items()}
-
-    def _capacity(self, *, ahead: bool) -> int:
-        """Count the workers again, because nodes may join and leave."""
-        self.workers = _cpus()
-        return self.workers * (2 if ahead else 1)
-
-    def _start(
-        self, function: Callable[..., Any], stored: "Stored", arguments: dict[str, Any]
-    ) -> Any:  # noqa: ANN401
-        return self._call.remote(function, stored, arguments, self._needs)
+    def _start(self, function: Callable[..., Any], task: Task) -> Any:  # noqa: ANN401
+        stored = self._store(task.data)
+        return self._call.remote(function, stored, task.arguments, self._needs)
 
     def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
         import ray
@@ -135,8 +126,21 @@ class RayExecutor(Executor):
         return Result(task, error=reason, final=final)
 
 
-def _cpus() -> int:
-    """Return the number of CPUs of the cluster."""
+def _store(path: Path) -> "Stored":
+    """Put a data set into Ray's object store.
+
+    It is in a tuple: Ray would copy the argument itself to the node, and never free it
+    if this process is killed. After a few such copies, a node runs no more tasks.
+    """
+    import ray
+
+    from pipeline.datasets import Dataset
+
+    return (ray.put(Dataset.read(path)),)
+
+
+def _count_cpus() -> int:
+    """Return the number of CPUs of the cluster, whose nodes may join and leave."""
     import ray
 
     cpus = int(ray.cluster_resources().get("CPU", 0))
@@ -188,7 +192,7 @@ def _check_nodes(needs: _Requirements) -> frozenset[str]:
 def _call(
     function: Callable[..., Any],
     stored: "Stored",
-    arguments: dict[str, Any],
+    arguments: Mapping[str, Any],
     needs: _Requirements,
 ) -> Any:  # noqa: ANN401
     """Call a function on a node that may have joined after the others were checked."""

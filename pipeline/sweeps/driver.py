@@ -140,12 +140,10 @@ def _train(
                 else:
                     training[job.name] = job
                     arguments = job.hyperparameters
-                    yield Task(job.name, arguments.pop("dataset"), arguments)
+                    data = record.data[arguments.pop("dataset")]
+                    yield Task(job.name, data.path, arguments)
 
-        paths = {name: file.path for name, file in record.data.items()}
-        # A suggestion depends on results; other jobs are known before any ends.
-        new = tasks() if more else [*tasks()]
-        for result in executor.run(train_setting, paths, new, ahead=not more):
+        for result in executor.run(train_setting, tasks()):
             job = training[result.task.key]
             if not result.error:
                 add(record.add(job, result.value))

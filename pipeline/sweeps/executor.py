@@ -20,10 +20,10 @@ INTERVAL = 0.5  # seconds after which an executor notices that it was stopped
 
 @dataclass(frozen=True)
 class Task:
-    """A call of the function: `function(data, **arguments)`."""
+    """A call of the function: `function(dataset, **arguments)`."""
 
     key: str  # identifies the task, such as "hidden=20 seed=3"
-    data: str  # the name of a data set, whose `Dataset` is the first argument
+    data: Path  # the file of the data set, which each worker loads once
     arguments: Mapping[str, Any]  # plain values and arrays
 
 
@@ -41,9 +41,13 @@ class Result:
 class Executor(ABC):
     """Runs functions in other processes, which end with the `with` block."""
 
-    workers: int  # tasks that are computed at the same time
     processors: frozenset[str]  # the names of the processors that compute
     _is_stopped = False
+
+    @property
+    @abstractmethod
+    def workers(self) -> int:
+        """The number of tasks that are computed at the same time."""
 
     @abstractmethod
     def __enter__(self) -> "Executor":
@@ -54,12 +58,7 @@ class Executor(ABC):
         """End them at once."""
 
     def run(
-        self,
-        function: Callable[..., Any],
-        data: Mapping[str, Path],
-        tasks: Iterable[Task],
-        *,
-        ahead: bool = True,
+        self, function: Callable[..., Any], tasks: Iterable[Task]
     ) -> Iterator[Result]:
         """Run a function for each task, and yield each result when its task ends.
 
@@ -70,11 +69,8 @@ class Executor(ABC):
             function: A function of a module; it returns plain values and arrays.
                 PyTorch sends a tensor as an open file of the other process, which may
                 be killed before the file is received.
-            data: The file of each data set, by name. Each worker loads it once.
-            tasks: The tasks. They are taken one by one, when a worker is free.
-            ahead: Whether tasks are taken before the results that have just arrived
-                are handled, so that their workers do not wait for the caller. False if
-                a task depends on the results before it.
+            tasks: The tasks. One is taken when a worker is free, before the caller
+                handles the result that has arrived, so that the worker does not wait.
 
         Raises:
             UserError: If no worker can be started.
@@ -82,21 +78,17 @@ class Executor(ABC):
         waiting, repeated = iter(tasks), deque[Task]()
         tries: Counter[str] = Counter()
         running: dict[Any, Task] = {}
-        stored = self._store(data)
 
         def fill() -> None:
-            capacity = self._capacity(ahead=ahead)
-            while len(running) < capacity:
+            workers = self.workers
+            while len(running) < workers:
                 task = repeated.popleft() if repeated else next(waiting, None)
                 if task is None:
                     return
-                arguments = dict(task.arguments)
-                running[self._start(function, stored[task.data], arguments)] = task
+                running[self._start(function, task)] = task
 
-        while not self._is_stopped:
-            fill()
-            if not running:
-                return
+        fill()
+        while running and not self._is_stopped:
             results = []
             for call in self._ended(running, timeout=INTERVAL):
                 task = running.pop(call)
@@ -106,8 +98,7 @@ class Executor(ABC):
                 if not results[-1].final:
                     repeated.append(task)
             try:
-                if ahead:
-                    fill()
+                fill()
             finally:  # if no call can be started, what has arrived is not lost
                 yield from results
         for call in self._ended(running, timeout=0.0):
@@ -120,22 +111,9 @@ class Executor(ABC):
         """
         self._is_stopped = True
 
-    def _store(self, data: Mapping[str, Path]) -> Mapping[str, Any]:
-        """Return what `_start` passes to workers, so that they can load the data."""
-        return data
-
-    def _capacity(self, *, ahead: bool) -> int:
-        """Return how many calls may have started; more than `workers` wait in line."""
-        return self.workers
-
     @abstractmethod
-    def _start(
-        self,
-        function: Callable[..., Any],
-        stored: Any,  # noqa: ANN401
-        arguments: dict[str, Any],
-    ) -> Any:  # noqa: ANN401
-        """Start a call of a function in a worker, and return a handle of the call."""
+    def _start(self, function: Callable[..., Any], task: Task) -> Any:  # noqa: ANN401
+        """Start a task in a worker, and return a handle of the call."""
 
     @abstractmethod
     def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:

@@ -36,7 +36,6 @@ class LocalExecutor(Executor):
 
     def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
         """Set the number of processes, and the modules that they import first."""
-        self.workers = workers
         self._code = code_hash(PACKAGE)  # before later edits
         # A killed worker cannot remove its temporary files.
         self._temporary = tempfile.TemporaryDirectory(
@@ -44,6 +43,11 @@ class LocalExecutor(Executor):
         )
         folder = self._temporary.name
         self._workers = [_Worker(modules, folder) for _ in range(workers)]
+
+    @property
+    def workers(self) -> int:
+        """The number of processes."""
+        return len(self._workers)
 
     def __enter__(self) -> "LocalExecutor":
         """Start the processes; their imports take about a second."""
@@ -64,11 +68,9 @@ class LocalExecutor(Executor):
             process.join()
         self._temporary.cleanup()
 
-    def _start(
-        self, function: Callable[..., Any], stored: Path, arguments: dict[str, Any]
-    ) -> "Future[Any]":
+    def _start(self, function: Callable[..., Any], task: Task) -> "Future[Any]":
         worker = min(self._workers, key=lambda worker: worker.is_busy)
-        return worker.submit(_call, self._code, function, stored, arguments)
+        return worker.submit(_call, self._code, function, task.data, task.arguments)
 
     def _ended(
         self, calls: "Iterable[Future[Any]]", *, timeout: float

@@ -86,7 +86,7 @@ class Arrived:
     def __init__(self, value, processor):
         self.value, self.processors = value, frozenset([processor])
 
-    def run(self, function, data, tasks, *, ahead):
+    def run(self, function, tasks):
         from pipeline.sweeps.executor import Result
 
         begin, cpu = time.perf_counter(), time.process_time()
