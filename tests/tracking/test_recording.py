@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from PIL import Image
 from pipeline import tracking
 from pipeline.tracking import provenance, recording
 from pipeline.tracking.interface import Run
+from pipeline.tracking.quiet import quiet
 from pipeline.training import Recorder
 
 RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}, "lease": "digest/one"}
@@ -100,6 +102,12 @@ def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypa
         tracker = open_tracker()
         raise OSError("no data")
     assert tracker._process.returncode is not None
+
+
+def test_silencing_mlflow_leaves_the_environment_to_other_threads():
+    before = dict(os.environ)
+    with quiet():
+        assert dict(os.environ) == before
 
 
 def test_the_process_sends_no_telemetry():
