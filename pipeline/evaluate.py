@@ -17,7 +17,6 @@ calibration error (ECE). Do not rely on an unsure answer: the image does not loo
 the training images of this class, or another class is almost as probable.
 """
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from pipeline.evaluation import EvaluationResult
     from pipeline.model import TrainedModel
     from pipeline.tracking import Run
-
-NAME_WIDTH = 14  # columns; longer names wrap, so that the table has 80 columns
 
 
 def evaluate(cfg: EvaluateConfig) -> None:
@@ -144,7 +141,7 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
         metrics = result.metrics
         low, high = metrics["accuracy_low"], metrics["accuracy_high"]
         row = {
-            "set": textwrap.fill(result.test_set.name, NAME_WIDTH),
+            "set": result.test_set.name,
             "images": f"{metrics['n']:,}",
             "accuracy": f"{metrics['accuracy']:.2%}",
             "95% CI": f"{100 * low:.1f}-{high:.1%}",

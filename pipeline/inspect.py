@@ -119,7 +119,7 @@ def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") ->
         run.log_metrics(metrics, step=0)  # where MLflow draws bars
     print(f"{interpret.render_tutorial(analysis)}\n")
     page = "too large for a page"
-    if report.fits(trained):
+    if report.fits(trained.network):
         page = f"{displayed(folder / 'report.html')}\n{OPEN_PAGE}"
     print(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     neuron = neuron_name(1, analysis.probe.hidden)

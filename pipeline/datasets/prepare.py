@@ -97,9 +97,8 @@ def file_name(dataset: str) -> str:
     """
     if dataset in REGISTRY:
         return dataset
-    content = json.dumps(_origin(dataset), sort_keys=True).encode()
     readable = re.sub(r"[^\w-]+", "_", Path(dataset).resolve().name)
-    return f"{readable}-{hashlib.sha256(content).hexdigest()[:8]}"
+    return f"{readable}-{files.json_sha256(_origin(dataset))[:8]}"
 
 
 def _write(

@@ -26,22 +26,12 @@ class InputImage:
     prepared: PreparedImage
 
     def describe(self, spec: DatasetSpec) -> str:
-        """Return the name, the label or preprocessing, and what is unusual.
-
-        `spec` is the data set of the network.
-        """
+        """Return the name and the label or the preprocessing for a network."""
         if self.label is not None:
             return f"{self.name}, label {spec.class_names[self.label]}"
         as_mnist, resized = "preprocessed as in MNIST", "resized to 28x28"
         how = as_mnist if spec.prepared_as_mnist else resized
-        text = f"{printable(self.name)}, {how}"
-        if self.prepared.is_blank:
-            text += "; it is blank: the values below depend only on the biases"
-        elif self.prepared.digit_count > 1:
-            text += f"; it contains more than one {spec.noun}"
-        elif not self.prepared.drawn:
-            text += f"; it does not look like a {spec.noun}"
-        return text
+        return f"{printable(self.name)}, {how}"
 
 
 def read_inputs(

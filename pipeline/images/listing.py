@@ -7,11 +7,10 @@ import csv
 import itertools
 import os
 import re
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import ConfigError, UserError
+from pipeline import UserError
 from pipeline.files import printable
 from pipeline.images.ink import Levels
 from pipeline.images.reading import FORMAT_NAMES
@@ -55,17 +54,9 @@ def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
             label; a row of labels.csv without a valid label is then a problem.
 
     Raises:
-        ConfigError: If labels.csv lists a file twice.
-        UserError: If the path does not exist, or a folder contains no image.
+        UserError: If a folder contains no image.
     """
-    name = printable(source)
-    try:
-        is_folder = stat.S_ISDIR(source.stat().st_mode)
-    except FileNotFoundError:
-        raise UserError(f"{name} is missing") from None
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise UserError(f"{name} cannot be read: {error}") from None
-    if not is_folder:
+    if not source.is_dir():
         return _list_by_names([source])
     paths = _image_paths(source)
     if os.path.lexists(source / "labels.csv"):
@@ -82,7 +73,7 @@ def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
         text = f" ({len(others)} other images without a label are skipped)"
         listing.description += text
     if not listing.entries and not listing.problems:
-        raise UserError(f"{name} contains no images ({FORMAT_NAMES})")
+        raise UserError(f"{printable(source)} contains no images ({FORMAT_NAMES})")
     return listing
 
 
@@ -103,14 +94,10 @@ def _list_digit_folders(parent: Path) -> ImageListing:
     listing = ImageListing("labels from the folders 0 to 9")
     for digit in range(10):
         folder = parent / str(digit)
-        try:
-            paths = _image_paths(folder) if folder.is_dir() else []
-            listing.entries += [
-                ImageEntry(f"{digit}/{path.name}", digit, path) for path in paths
-            ]
-        except OSError as error:
-            problem = f"{printable(folder)} cannot be read: {error.strerror}"
-            listing.problems.append(problem)
+        paths = _image_paths(folder) if folder.is_dir() else []
+        listing.entries += [
+            ImageEntry(f"{digit}/{path.name}", digit, path) for path in paths
+        ]
     return listing
 
 
@@ -118,15 +105,8 @@ def _list_table(table: Path, labelled_only: bool) -> ImageListing:
     listing = ImageListing("labels from labels.csv")
     seen: set[str] = set()
     for number, file, label in _read_table(table):
-        if not os.path.lexists(table.parent / file):
-            file = file.strip()
         file = os.path.normpath(file) if file else ""
         path, name = table.parent / file, printable(file)
-        if file in seen:
-            raise ConfigError(
-                f"{printable(table)}, line {number}: {name} is listed twice; list each "
-                "file once"
-            )
         problem, is_digit = "", re.fullmatch("[0-9]", label)
         if labelled_only and not is_digit:
             problem = f"label {printable(label)!r} is not 0..9"
@@ -134,6 +114,8 @@ def _list_table(table: Path, labelled_only: bool) -> ImageListing:
             problem = f"{name!r} is not a file in the folder"
         elif not os.path.lexists(path):
             problem = f"{name} is missing"
+        elif file in seen:
+            problem = f"{name} is listed twice; list each file once"
         if problem:
             listing.problems.append(f"{printable(table)}, line {number}: {problem}")
         else:

@@ -34,8 +34,6 @@ OTHER_FORMATS = {  # by their first bytes, in lower case
     b"<!doc": "an HTML page: save the image itself",
     b"<html": "an HTML page: save the image itself",
 }
-# The first bytes of the supported formats, in lower case.
-SIGNATURES = (b"\x89png", b"\xff\xd8\xff", b"gif8", b"ii*\0", b"mm\0*", b"riff")
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
@@ -45,7 +43,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
         UserError: If it cannot be read; the message names the file and the reason.
     """
     name = printable(path)
-    head = _read_head(path, name)
+    _check_file(path, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about invalid metadata and large images
@@ -57,17 +55,16 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
     except Image.DecompressionBombError:
         raise UserError(f"{name} has more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
-        if head.startswith(SIGNATURES):
-            raise UserError(f"{name} is damaged: it contains no image") from None
-        raise UserError(f"{name} is not an image ({FORMAT_NAMES})") from None
+        reason = f"is damaged or not an image ({FORMAT_NAMES})"
+        raise UserError(f"{name} {reason}") from None
     except UserError:
         raise
     except Exception as error:  # Pillow's decoders raise many types of errors
         raise UserError(f"{name} is damaged: {error}") from None
 
 
-def _read_head(path: Path, name: str) -> bytes:
-    """Return the first bytes of a file in lower case; refuse files of other formats."""
+def _check_file(path: Path, name: str) -> None:
+    """Refuse what is not a file, is too large, or has another format."""
     try:
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "not a regular file"
@@ -83,7 +80,6 @@ def _read_head(path: Path, name: str) -> bytes:
     for start, description in OTHER_FORMATS.items():
         if head.startswith(start):
             raise UserError(f"{name} is {description}")
-    return head
 
 
 def _check_header(image: ImageFile.ImageFile, name: str) -> None:

@@ -34,7 +34,6 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
         Image.fromarray(pixels).save(path)
         image = read_input(str(path), mnist, prepare=spec.prepared_as_mnist)
         assert image.prepared.is_blank == is_blank
-        assert ("it is blank" in image.describe(spec)) == is_blank
     assert len(image.prepared.steps) == steps
 
 
@@ -89,7 +88,7 @@ def test_images_that_cannot_be_used_are_reported(load, tmp_path):
     test_set = load(str(tmp_path))
     assert test_set.files == ["1.png", "2.png"]
     damaged, unlabelled = sorted(test_set.problems)
-    assert "3\ufffd\ufffd.png is not an image" in damaged
+    assert "3\ufffd\ufffd.png is damaged or not an image" in damaged
     assert "none.png has no label; give it a name such as 7_a.png" in unlabelled
     (tmp_path / "1.png").unlink()
     (tmp_path / "2.png").unlink()

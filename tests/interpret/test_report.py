@@ -81,9 +81,9 @@ def test_epochs_are_evenly_spaced_from_the_first():
 
 
 def test_a_network_that_does_not_fit_gets_a_page_that_says_so(analysis, new_network):
-    assert report.fits(replace(analysis.trained, network=new_network(400)))
+    assert report.fits(new_network(400))
     large = replace(analysis.trained, network=new_network(600))
-    assert not report.fits(large)
+    assert not report.fits(large.network)
     html = report.render(replace(analysis, trained=large), name=NAME)
     assert "477,010 parameters, too many" in html and len(html) < 1000
 

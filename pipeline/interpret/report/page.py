@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import numpy as safetensors
 
 from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.model import Network, TrainedModel, network_from, snapshot
+from pipeline.model import Network, network_from, snapshot
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
@@ -58,8 +58,9 @@ def render(
         undefined=StrictUndefined,
     )
     too_large = environment.get_template("too_large.html")
-    size = f"{analysis.trained.network.parameter_count:,}"
-    if not integers and not fits(analysis.trained):
+    network = analysis.trained.network
+    size = f"{network.parameter_count:,}"
+    if not integers and not fits(network):
         return too_large.render(size=size)
     tensors, metadata = page_data(analysis, integers)
     page_metadata = json.dumps({**metadata, "name": name}, sort_keys=True)
@@ -73,10 +74,9 @@ def render(
     return page
 
 
-def fits(trained: TrainedModel) -> bool:
-    """Return whether the page has room for the network and its initial weights."""
-    needed = 1 if trained.history_path.exists() else 0
-    return epoch_capacity(trained.network) >= needed
+def fits(network: Network) -> bool:
+    """Return whether the page has room for a network and its initial weights."""
+    return epoch_capacity(network) >= 1
 
 
 def page_data(
