@@ -119,10 +119,6 @@ def test_two_images_can_be_computed_at_the_same_time(library, model, mnist):
         check(library, state, model, image)
 
 
-def test_the_state_takes_4_bytes_per_neuron_and_at_most_4_more(library, model):
-    assert ctypes.sizeof(library.State) <= 4 * model.integers.hidden + 4
-
-
 @pytest.mark.parametrize("bits", WIDTHS)
 def test_the_selftest_notices_each_wrong_shift_and_weight_of_layer_2(bits, quantized):
     model = quantized(bits)

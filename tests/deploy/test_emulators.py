@@ -33,17 +33,6 @@ def check(core, model, folder, images, **options):
     return result
 
 
-def test_a_core_computes_the_integers_of_the_reference(
-    quantized, test_and_probe_images, tmp_path
-):
-    model = quantized(2)
-    images = test_and_probe_images(model.integers)
-    write_source(model, tmp_path)
-    result = check(CORTEX_M0, model, tmp_path, images)
-    assert (result.difference, result.images) == ("", len(images))
-    assert result.figures["ram"] == 4 * 20 + 4 + 4 * 10  # sums, next and logits
-
-
 @pytest.mark.fault
 @pytest.mark.parametrize("bits", WIDTHS)
 @pytest.mark.parametrize("core", CORES, ids=lambda c: f"{c.name}-{c.compiler.program}")
@@ -56,7 +45,8 @@ def test_each_core_computes_the_integers_of_all_test_images(
     write_source(model, tmp_path)
     result = check(core, model, tmp_path, images, measured=len(mnist.test))
     assert (result.difference, result.images) == ("", len(images))
-    assert result.figures["ram"] <= 150  # bytes
+    # Sums and logits, and `next`, which an AVR does not pad to 4 bytes.
+    assert result.figures["ram"] - 4 * (20 + 10) in (2, 4)
     version = SIMAVR.version if core is AVR else ""  # "" without pkg-config
     assert result.tools.get("simavr", "") == version
     if core.compiler.program == "arm-none-eabi-gcc":
