@@ -106,6 +106,21 @@ class Workspace:
                 function(cli.validate(schema, cli.defaults() | keys))
         return text.getvalue()
 
+    def sweep(self, stage, *arguments):
+        """Run a stage with -m in this process; return what it prints, and its error."""
+        from pipeline import cli, export, sweeps
+        from pipeline.cli.arguments import parse
+
+        functions = {"train": sweeps.run_sweep, "export": export.export_widths}
+        command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))
+        error = ""
+        with self.captured() as text:
+            try:
+                functions[stage](command)
+            except ValueError as failed:
+                error = str(failed)
+        return text.getvalue(), error
+
     def start(self, stage, *arguments, cwd=None, before=None, **environment):
         """Start a stage as a process; the Python code `before` runs first in it."""
         command = ["-m", f"pipeline.{stage}"]

@@ -4,9 +4,8 @@
 
 Trains the network of the exercise with seeds 1 to 3, exports it with each width, and
 compares all implementations with the reference; ends with status 1 if one differs or a
-width loses too much accuracy. tests/deploy/test_emulators.py checks the limits of flash,
-RAM and instructions. It takes five minutes on two cores and needs the compilers and
-emulators of `verify=all`.
+width loses too much accuracy. Tests check the limits of flash, RAM and instructions. It
+takes five minutes on two cores and needs the compilers and emulators of `verify=all`.
 """
 
 import multiprocessing

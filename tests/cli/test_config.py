@@ -90,3 +90,4 @@ def test_sync_needs_a_server_and_the_tracking_uri_may_be_the_store(empty_project
         first, problem, _ = done.stderr.splitlines()
         assert first == "error: invalid arguments; nothing was run"
         assert problem.startswith(f"  {rule}") and "secret" not in problem
+        assert not done.stdout and not project.files()

@@ -9,14 +9,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, tracking
-from pipeline.cli import ExportConfig, TrainConfig
-from pipeline.cli.arguments import parse
 from pipeline.deploy import PAGE_FILE, sizes
 from pipeline.deploy.task import arguments_of, export_setting
-from pipeline.export import export_widths
 from pipeline.model.storage import load_network, save_model
 from pipeline.paths import MODEL_FILE
-from pipeline.sweeps import run_sweep
 from pipeline.sweeps.networks import read_networks
 
 SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")
@@ -25,22 +21,14 @@ GOAL = 0.85
 
 def export(workspace, *arguments):
     """Export several widths; return what is printed, and the error."""
-    command = parse(["-m", "workers=1", "finetune=0", *arguments], ExportConfig)
-    error = ""
-    with workspace.captured() as text:
-        try:
-            export_widths(command)
-        except UserError as failed:
-            error = str(failed)
-    return text.getvalue(), error
+    return workspace.sweep("export", "workers=1", "finetune=0", *arguments)
 
 
 @pytest.fixture(scope="module")
 def sweep(empty_project):
     """A workspace with a sweep of four small networks."""
     workspace = empty_project("exports")
-    with workspace.captured():
-        run_sweep(parse(["-m", "workers=1", *SETTINGS], TrainConfig))
+    workspace.sweep("train", "workers=1", *SETTINGS)
     return workspace
 
 

@@ -9,10 +9,6 @@ import yaml
 from PIL import Image
 from safetensors.numpy import load_file
 
-from pipeline.cli import TrainConfig
-from pipeline.cli.arguments import parse
-from pipeline.sweeps import run_sweep
-
 
 @pytest.fixture(scope="session")
 def trained_digits(empty_project):
@@ -70,8 +66,7 @@ def run_again():
 
     def run(project, stage, *arguments):
         if "-m" in arguments:
-            with project.captured():
-                run_sweep(parse(arguments, TrainConfig))
+            assert project.sweep(stage, *arguments[1:])[1] == ""
         else:
             pairs = (argument.split("=") for argument in arguments)
             project.call(stage, **{key: yaml.safe_load(value) for key, value in pairs})

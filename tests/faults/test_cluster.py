@@ -20,9 +20,6 @@ import psutil
 import pytest
 
 import pipeline.sweeps
-from pipeline.cli import ExportConfig
-from pipeline.cli.arguments import parse
-from pipeline.export import export_widths
 from pipeline.model import load_network, snapshot, tensors_sha256
 from pipeline.model.storage import save_model
 from pipeline.paths import MODEL_FILE
@@ -290,8 +287,8 @@ def test_an_export_on_a_cluster_has_the_bytes_of_a_local_one(
         cluster.restart()
     path = tmp_path / MODEL_FILE
     save_model(path, new_network(5), {})
-    options = ["-m", "bits=8,1", "finetune=1", f"model={path}", "tracking=none"]
-    command = f"RAY_ADDRESS={HEAD}:6379 python -m pipeline.export executor=ray"
+    options = ["bits=8,1", "finetune=1", f"model={path}", "tracking=none"]
+    command = f"RAY_ADDRESS={HEAD}:6379 python -m pipeline.export -m executor=ray"
     outputs = {"PIPELINE_OUTPUTS": str(project.outputs)}
     process = cluster.popen(
         HEAD,
@@ -302,8 +299,7 @@ def test_an_export_on_a_cluster_has_the_bytes_of_a_local_one(
     assert process.wait(300) == 0
     on_cluster = project.hashes("export")
     assert "export/1bit/digits.c" in on_cluster
-    with project.captured():
-        export_widths(parse(["workers=1", *options], ExportConfig))
+    assert project.sweep("export", "workers=1", *options)[1] == ""
     assert project.hashes("export") == on_cluster
 
 

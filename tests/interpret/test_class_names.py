@@ -5,7 +5,7 @@ import re
 import pytest
 
 from pipeline.datasets import spec
-from pipeline.interpret import pre_activations, render_tutorial, report, worksheets
+from pipeline.interpret import render_tutorial, report
 from pipeline.interpret.output import neuron_images
 from pipeline.model.ood import images_of
 
@@ -21,17 +21,6 @@ def test_the_tutorial_names_garments(clothes):
     rows = [re.split("  +", line) for line in table.splitlines()[1:]]
     assert {row[-1].rsplit(" ", 1)[0] for row in rows} <= {*NAMES}
     assert "digit" not in text and max(map(len, text.splitlines())) <= 80
-
-
-def test_worksheets_name_garments(clothes):
-    network, image = clothes.trained.network, clothes.dataset.test.images[0]
-    text = worksheets(pre_activations(network, image), ["N28"], clothes.spec)
-    assert f"N28: neuron 8 of layer_2, for {NAMES[7]}" in text
-    assert "e^(z - max) of each garment" in text
-    _, softmax = text.split("Softmax")
-    for number, name in enumerate(NAMES, start=1):
-        assert re.search(rf"^{name} +N2{number} ", softmax, re.MULTILINE)
-    assert "digit" not in text
 
 
 def test_the_images_of_a_neuron_show_their_classes(clothes):

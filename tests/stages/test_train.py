@@ -159,15 +159,6 @@ def test_a_command_finishes_in_any_folder_even_if_its_output_is_closed(
     assert not list(tmp_path.iterdir())
 
 
-def test_invalid_arguments_end_with_status_2_and_change_nothing(project):
-    before = project.files()
-    done = project.run("train", "hidden=0", "hiden=20", status=2)
-    first, *problems = done.stderr.splitlines()
-    assert first == "error: invalid arguments; nothing was run"
-    assert len(problems) == 3 and not done.stdout  # two, and where the help is
-    assert project.files() == before
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipeline.cli import TrainConfig
-from pipeline.cli.arguments import parse
-from pipeline.sweeps import driver, run_sweep
+from pipeline.sweeps import driver
 from pipeline.sweeps.local import LocalExecutor
 
 
@@ -29,14 +27,7 @@ class Sweep:
         words = {"dataset": "digits", "epochs": "1", "workers": "1"}
         words |= dict(argument.split("=", 1) for argument in arguments)
         pairs = [f"{key}={value}" for key, value in words.items()]
-        command = parse(["-m", *pairs], TrainConfig)
-        error = ""
-        with self.workspace.captured() as text:
-            try:
-                run_sweep(command)
-            except ValueError as refused:
-                error = str(refused)
-        return text.getvalue(), error
+        return self.workspace.sweep("train", *pairs)
 
     def runs(self, *, deleted=()):
         """Return the parent runs and the child runs that are not deleted.

@@ -10,7 +10,6 @@ from PIL import Image
 
 from pipeline import tracking
 from pipeline.tracking import provenance, recording
-from pipeline.tracking.interface import Run
 from pipeline.tracking.quiet import quiet
 from pipeline.training import Recorder
 
@@ -120,11 +119,3 @@ def test_the_process_sends_no_telemetry():
     # Without the variables of the tests, some of which disable telemetry, too.
     environment = {"PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-
-
-def test_the_run_of_the_other_process_records_everything_but_children():
-    public = {name for name in vars(Run) if not name.startswith("_")}
-    assert public - vars(recording.RecordingRun).keys() == {
-        *("child", "reopen_child", "delete_unfinished_children", "children"),
-        *("compare_children", "folder", "log_metrics", "viewing_hint"),
-    }
