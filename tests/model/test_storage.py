@@ -1,5 +1,3 @@
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -126,12 +124,3 @@ def test_the_metrics_of_each_epoch_are_read_and_checked(path):
         curves.write_text(text)
         with pytest.raises(ValueError, match=rf"history\.csv .*{error}"):
             _ = load_trained_model(path).curves
-
-
-def test_a_named_pipe_beside_a_network_is_not_read(path):
-    for name in ("run.json", "history.safetensors", "history.csv"):
-        os.mkfifo(path.with_name(name))
-    trained = load_trained_model(path)
-    assert trained.run_id is None and trained.curves == {}
-    with pytest.raises(ValueError, match=r"history\.safetensors is not"):
-        _ = trained.history
