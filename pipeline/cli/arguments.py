@@ -13,18 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.config import defaults, experiments, read_experiment, validate
+from pipeline.cli.config import defaults, read_experiment, validate
 from pipeline.cli.schema import HYPERPARAMETERS, Schema
 from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, parse_value
 
 Values = Mapping[str, Any]  # by key
 Texts = dict[str, str]  # values as typed
-REFUSED = {  # why settings of Hydra are rejected; the keys match the start of a setting
-    r"hydra\.(run|sweep)\b": "results are written to outputs/, or to PIPELINE_OUTPUTS",
-    r"hydra[./]sweeper\b": "use intervals and trials= to define a search",
-    r"hydra[./]launcher\b": "use workers= and executor= to select where a sweep runs",
-    "": "settings of Hydra itself can run code",
-}
 
 
 @dataclass(frozen=True)
@@ -120,28 +114,21 @@ def _parse_flags(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
 def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, list[str]]:
     """Split words into key=value pairs, one of which can be an experiment."""
     pairs, problems = Texts(), list[str]()
-    takes_experiment = schema.varied == HYPERPARAMETERS  # train alone does
     for word in words:
         key, equals, text = word.partition("=")
         name = re.sub(r"^\+\+?", "", key)  # every key exists, so + and ++ add nothing
-        option = name.lstrip("~")
         if word.startswith("-"):
             problems.append(f"unknown flag {word}: --help lists the options")
         elif re.match("hydra[./]", name):
-            reason = next(REFUSED[words] for words in REFUSED if re.match(words, name))
-            problems.append(f"{name} cannot be set: {reason}")
+            remedy = "use workers= and executor= to select where a sweep runs"
+            problems.append(f"{name} cannot be set, as it can run code: {remedy}")
         elif name in pairs:
-            several = name in ("sets", "images") or name in schema.varied
-            remedy = f"write {name}=a,b" if several else "give it once"
-            problems.append(f"{name} is given more than once: {remedy}")
-        elif option in schema.model_fields and not (equals and option == name):
-            problems.append(f"{word} has no value: write {option}=value")
+            problems.append(f"{name} is given more than once: give all values at once")
+        elif name in schema.model_fields and not equals:
+            problems.append(f"{name} has no value: write {name}=value")
         elif not equals:
             hint = f"did you mean {schema.main_key}={word}?"
             problems.append(f"{word!r} is not of the form key=value; {hint}")
-        elif name == "experiment" and takes_experiment and text not in experiments():
-            names = " or ".join(experiments())
-            problems.append(f"{name} must be {names}, got {text!r}")
         else:
             pairs[name] = text
     return pairs, problems

@@ -117,13 +117,17 @@ def read_experiment(name: str) -> tuple[dict[str, str], bool]:
     """Return the values of an experiment as typed, and whether it is a sweep.
 
     Raises:
-        ConfigError: If Hydra cannot compose it, or it contains other settings of Hydra.
+        ConfigError: If it does not exist, Hydra cannot compose it, or it contains other
+            settings of Hydra.
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
+    if name not in experiments():
+        names = " or ".join(experiments())
+        raise ConfigError(f"experiment must be {names}, got {name!r}")
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = compose("hydra", [f"experiment={name}"], return_hydra_config=True)
