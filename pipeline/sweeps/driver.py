@@ -69,9 +69,7 @@ def run_sweep(command: Command) -> None:
                 missing = record.restore(plan.jobs)
             if finished and not missing:
                 print("this sweep is finished; again=true trains it again")
-                report = Report(record, title=name)
-                report.write_if_lost()
-                report.print()
+                Report(record, title=name).print()
                 return
             # Jobs are invalid, or runs were deleted in MLflow.
             executor = stack.enter_context(_new_executor(values, missing))

@@ -123,10 +123,7 @@ class Executor(ABC):
     def _result(self, call: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
         """Return the result of a call that has ended.
 
-        Args:
-            call: The call.
-            task: Its task.
-            final: Whether this is the last attempt if its worker was lost.
+        If its worker was lost, `final` is whether this was the last attempt.
         """
 
 

@@ -42,8 +42,9 @@ class Progress:
         self._ended, self._failed, self._trained = finished, 0, 0
         self._start = time.monotonic()
         self._time_left = TimeLeft(estimate)
-        counts = {"total": plan.total, "completed": finished}
-        self._task = bar.add_task("", **counts, progress=self)
+        self._task = bar.add_task(
+            "", total=plan.total, completed=finished, progress=self
+        )
 
     def add(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed."""

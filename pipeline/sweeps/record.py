@@ -61,18 +61,16 @@ class SweepRecord:
             UserError: If the files of a recorded job are lost.
         """
         self.run.delete_unfinished_children({"sweep": self.folder.name})
-        # A user can add other children in MLflow.
-        recorded = [
-            child
-            for child in self.run.children()
-            if child.tags.get("sweep") == self.folder.name and "setting" in child.tags
-        ]
-        children = {c.tags["setting"]: c for c in recorded if c.status == "FINISHED"}
-        failures = [child.tags for child in recorded if child.status == "FAILED"]
-        self._failures = {(tags["setting"], tags.get("error", "")) for tags in failures}
+        finished: dict[str, RecordedRun] = {}  # by the name of the job
+        for run in self.run.children():  # one that a user has added has no tags
+            name = run.tags.get("setting", "")
+            if run.status == "FINISHED":
+                finished[name] = run
+            elif run.status == "FAILED":
+                self._failures.add((name, run.tags.get("error", "")))
         missing = []
         for job in jobs:
-            child = children.get(job.name)
+            child = finished.get(job.name)
             outcome = self.results.find(job, run_id=child.run_id if child else None)
             if child and not outcome:  # killed before it wrote the line
                 outcome = _outcome(job, child)
@@ -108,12 +106,7 @@ class SweepRecord:
     def add(
         self, job: Job, trained: TrainedSetting, *, taken_from: str | None = None
     ) -> Outcome:
-        """Record a trained job.
-
-        Args:
-            job: The job.
-            trained: Its result.
-            taken_from: The run of which this is a copy.
+        """Record a trained job; `taken_from` is the run of which it is a copy.
 
         Raises:
             UserError: If the data changed while the sweep was running.

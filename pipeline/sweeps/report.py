@@ -31,7 +31,7 @@ INTERVAL = 10  # seconds between two updates while the sweep runs
 MAX_SHARE = 0.05  # of the time that updates may take
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
 MAX_ROWS = 20  # of the table in the terminal
-MAX_LISTED = 3  # settings that are listed as close to the best, or as failed
+MAX_LISTED = 3  # settings that failed
 MAX_LINES = 5  # of a plot; more settings become a cloud of dots
 HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
@@ -64,11 +64,7 @@ class Report:
         return max(outcomes, key=lambda outcome: outcome.accuracy, default=None)
 
     def write(self, *, comparison: str = "") -> None:
-        """Write the table and the plot, and record them with a description.
-
-        Args:
-            comparison: The address of MLflow's page that compares the child runs.
-        """
+        """Write the table and the plot, and record them; see `describe`."""
         settings = self.settings
         front = best_trade_offs(settings)
         with files.atomic_file(self._folder / "sweep.csv") as path:
@@ -79,11 +75,6 @@ class Report:
                 plot(settings, title=self._title).save(path, "PNG")
         self._run.log_files("sweep", [self._folder / name for name in self._written()])
         self._run.describe(describe(settings, comparison=comparison))
-
-    def write_if_lost(self) -> None:
-        """Write the report of a finished sweep again if it was deleted."""
-        if not (self._folder / "sweep.csv").exists():
-            self.write()
 
     def finish(self) -> None:
         """Record the best accuracy and the finished report in the run."""
@@ -100,9 +91,6 @@ class Report:
         print(f"\n{table(columns[:-1], [row[:-1] for row in rows])}")
         if hidden := len(settings) - len(rows):
             print(f"and {hidden:,} more in sweep.csv")
-        if reused := sum(outcome.reused for outcome in self._outcomes.values()):
-            runs = f"{reused:,} of {len(self._outcomes):,} training runs"
-            print(wrap(f"{runs} were reused; again=true trains all again"))
         print()
         failed = [setting for setting in settings if setting.failed]
         for setting in failed[:MAX_LISTED]:
@@ -150,7 +138,7 @@ def describe(settings: Sequence[Setting], *, comparison: str = "") -> str:
 
 
 def summarize(settings: Sequence[Setting]) -> str:
-    """Name the setting with the highest mean accuracy, and those close to it."""
+    """Name the most accurate setting, and the smallest one that is as good."""
     trained = [setting for setting in settings if setting.trained]
     if not trained:
         return "no training run finished"
@@ -161,17 +149,12 @@ def summarize(settings: Sequence[Setting]) -> str:
     if not best.keys:
         return f"all seeds: {accuracy}"
     limit = best.accuracy - (best.std or 0)
-    close = [s for s in trained[1:] if s.accuracy >= limit]
-    smallest = min([best, *close], key=lambda setting: setting.parameters)
+    close = [setting for setting in trained if setting.accuracy >= limit]
+    smallest = min(close, key=lambda setting: setting.parameters)
     others = ""
     if smallest.parameters < best.parameters:
         size = f"{smallest.name} ({smallest.parameters:,} parameters)"
         others = f"; the smallest within one standard deviation: {size}"
-    elif close:
-        names = [setting.name for setting in close[:MAX_LISTED]]
-        if len(close) > MAX_LISTED:
-            names.append(f"and {len(close) - MAX_LISTED:,} more")
-        others = f"; within one standard deviation: {', '.join(names)}"
     return f"best: {best.name}, {accuracy}{others}"
 
 

@@ -3,7 +3,7 @@
 It computes their statistics over the seeds, their order, and the best trade-offs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
@@ -22,15 +22,8 @@ class Setting:
     """The outcomes that differ only in their seed."""
 
     keys: Mapping[str, Any]  # the swept keys except the seed
-    trained: Sequence[Outcome]
-    failed: Sequence[Outcome] = ()
-
-    @classmethod
-    def of(cls, outcomes: Sequence[Outcome]) -> "Setting":
-        """Divide the outcomes of a setting into trained and failed ones."""
-        keys = {k: v for k, v in outcomes[0].job.swept.items() if k != "seed"}
-        trained = [outcome for outcome in outcomes if not outcome.error]
-        return cls(keys, trained, [outcome for outcome in outcomes if outcome.error])
+    trained: list[Outcome]
+    failed: list[Outcome]
 
     @property
     def name(self) -> str:
@@ -92,11 +85,12 @@ def group_by_setting(outcomes: Iterable[Outcome]) -> list[Setting]:
     If accuracies are not comparable, the settings are sorted by their values. Settings
     without a trained network are last.
     """
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[str, Setting] = {}
     for outcome in sorted(outcomes, key=lambda o: order(o.job.swept.values())):
         keys = {k: v for k, v in outcome.job.swept.items() if k != "seed"}
-        groups.setdefault(str(keys), []).append(outcome)
-    settings = [Setting.of(group) for group in groups.values()]
+        setting = groups.setdefault(str(keys), Setting(keys, [], []))
+        (setting.failed if outcome.error else setting.trained).append(outcome)
+    settings = [*groups.values()]
     ranked = bool(settings) and comparable(settings[0].keys)
     settings.sort(key=lambda s: (not s.trained, -s.accuracy if ranked else 0))
     return settings
