@@ -69,28 +69,16 @@ def answer(results: Results) -> str:
         name = _full_name(nearest)
         return f"no network reaches {GOAL:.0%}; the best is {name}, {accuracy:.2%}"
     report = results[best].report
-    text = (
+    return (
         f"the smallest network that reaches {GOAL:.0%}: {_full_name(best)}, "
         f"{report['accuracy']:.2%} with {report['table_bytes']:,} bytes of tables"
     )
-    alike = [each for each in results if _without_seed(each) == _without_seed(best)]
-    if len(alike) > 1:
-        count = sum(results[each].report["accuracy"] >= GOAL for each in alike)
-        text += (
-            f"; {count} of its {len(alike)} seeds reach{'es' * (count == 1)} {GOAL:.0%}"
-        )
-    return text
 
 
 def _full_name(combination: Combination) -> str:
     bits = f"bits={combination.bits}"
     name = combination.name
     return name if bits in name.split() else f"{name} {bits}"
-
-
-def _without_seed(combination: Combination) -> tuple[object, ...]:
-    keys = {k: v for k, v in combination.swept.items() if k != "seed"}
-    return combination.bits, str(keys)
 
 
 def sizes_table(results: Results) -> str:
