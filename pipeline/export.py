@@ -64,10 +64,8 @@ def export(cfg: ExportConfig) -> None:
     tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
     with files.atomic_folder(outputs / "export") as folder:
         with status("writing and checking the files"):
-            exported = deploy.export_model(model, folder, verify=cfg.verify)
-        if problems := exported.differences:
-            problems = ["the implementations differ; nothing was written", *problems]
-            raise UserError("\n  ".join(problems))
+            exported = deploy.export_model(model, verify=cfg.verify)
+        exported.write(folder)
         with tracker.reopen_run(  # creates a run if there is none
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run:
@@ -185,7 +183,7 @@ def _print_results(cfg: ExportConfig, results: "Results") -> None:
     """Print the table, the checks and the smallest network of several exports."""
     from pipeline import deploy
 
-    describe = deploy.count_checks if cfg.sweep else deploy.describe
+    describe = deploy.describe_checks if cfg.sweep else deploy.describe
     print(f"\n{deploy.sizes_table(results)}\n")
     print(f"{describe([*results.values()])}\n")
     print(f"{wrap(deploy.answer(results))}\n")

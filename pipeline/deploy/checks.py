@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from pipeline import CLASSES, neuron_name
+from pipeline import CLASSES, UserError, neuron_name
 from pipeline.deploy.integers import IntegerNetwork
 
 HEADER = 2  # bytes that a program writes before the results of the images
@@ -70,8 +70,18 @@ def result_type(hidden: int, *figures: str) -> np.dtype[np.void]:
     return np.dtype([*integers, ("class", "u1"), *((f, "u4") for f in figures)])
 
 
-def compare(output: bytes, record: np.dtype[np.void], expected: Outputs) -> str:
-    """Compare what a program wrote with the reference; return the first difference."""
+def compare(
+    output: bytes, record: np.dtype[np.void], expected: Outputs, *, name: str
+) -> str:
+    """Compare what a program wrote with the reference; return the first difference.
+
+    Raises:
+        UserError: If the program with this name ended before the last image.
+    """
+    images = len(expected.sums)
+    if len(output) != HEADER + images * record.itemsize:
+        done = f"{len(output) // record.itemsize:,} of {images:,} images"
+        raise UserError(f"{name} failed: it ended after {done}")
     selftest, class_of_equal = output[:HEADER]
     results = np.frombuffer(output, record, offset=HEADER)
     sums, logits = (results[name].astype(np.int64) for name in ("sums", "logits"))

@@ -1,6 +1,6 @@
 """Exports several networks, each with several widths, in workers.
 
-`task.py` contains the task of a worker; `sizes.py` compares the results.
+`sizes.py` compares the results.
 """
 
 import sys
@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.deploy.output import Exported
-from pipeline.deploy.task import arguments_of, export_setting
+from pipeline.datasets import Dataset
+from pipeline.deploy.output import Exported, export_model
+from pipeline.deploy.quantized import QuantizedModel
 from pipeline.files import printable
-from pipeline.model import TrainedModel
+from pipeline.model import Snapshot, TrainedModel, network_from, snapshot
 from pipeline.paths import displayed, outputs_dir
-from pipeline.sweeps.executor import Executor, Result, Task
+from pipeline.sweeps.executor import Result, Task
 from pipeline.sweeps.jobs import folder_name, short_name
 from pipeline.sweeps.workers import new_executor
 from pipeline.terminal import WIDTH, new_console, progress_bar, wrap
@@ -64,13 +65,8 @@ def export_combinations(
 ) -> tuple[dict[Combination, Exported], list[str]]:
     """Export all combinations in workers, and print a line for each.
 
-    Args:
-        combinations: The networks and widths.
-        data: The file of the data set of all networks.
-        executor: As in `new_executor`.
-        workers: As in `new_executor`.
-        finetuning_epochs: As in `QuantizedModel.of`.
-        verify: As in `export_model`.
+    `data` is the file of the data set of all networks. See `new_executor` and
+    `export_setting` for the other arguments.
 
     Returns:
         The results, in the order of the combinations, and the reason of each failure.
@@ -84,17 +80,24 @@ def export_combinations(
         Task(name, data, {**arguments_of(each.trained), "bits": each.bits, **options})
         for name, each in by_name.items()
     ]
+    hidden = max(each.trained.network.hidden for each in combinations)
     results: dict[Combination, Exported] = {}
     failed: list[str] = []
     width = min(max(map(len, by_name)), WIDTH // 2)
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     unchanged = f"{displayed(outputs_dir() / 'export')} is unchanged"
     with (
-        _new_executor(combinations, executor, workers) as pool,
+        new_executor(
+            executor,
+            workers=workers,
+            tasks=len(tasks),
+            task_bytes=NEURON_BYTES * hidden,
+            modules=["pipeline.deploy"],
+        ) as pool,
         progress_bar(console) as bar,
         delayed_interrupt(pool.stop, message=f"stopped; {unchanged}") as interrupt,
     ):
-        progress = bar.add_task("exporting", total=len(tasks))
+        progress, ended = bar.add_task("exporting", total=len(tasks)), 0
         for result in pool.run(export_setting, tasks):
             name = result.task.key
             if not result.error:
@@ -108,22 +111,45 @@ def export_combinations(
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:
                 print(result.traceback, file=sys.stderr)
-    count = f"{len(results) + len(failed):,} of {len(tasks):,} exports"
-    interrupt.check(f"stopped after {count}; {unchanged}")
+    interrupt.check(f"stopped after {ended:,} of {len(tasks):,} exports; {unchanged}")
     return {each: results[each] for each in combinations if each in results}, failed
 
 
-def _new_executor(
-    combinations: Sequence[Combination], kind: str, workers: int | None
-) -> Executor:
-    hidden = max(each.trained.network.hidden for each in combinations)
-    return new_executor(
-        kind,
-        workers=workers,
-        tasks=len(combinations),
-        task_bytes=NEURON_BYTES * hidden,
-        modules=["pipeline.deploy.task"],
+def arguments_of(trained: TrainedModel) -> dict[str, Any]:
+    """Return a trained network as arguments of `export_setting`, without tensors."""
+    fields = ("metadata", "path", "sha256", "run_id")
+    about = {name: getattr(trained, name) for name in fields}
+    return {"arrays": snapshot(trained.network), "about": about}
+
+
+def export_setting(
+    data: Dataset,
+    *,
+    arrays: Snapshot,
+    about: Mapping[str, Any],
+    bits: int,
+    finetuning_epochs: int | None,
+    verify: str,
+) -> Exported:
+    """Export a network in a worker; see `QuantizedModel.of` and `export_model`.
+
+    Args:
+        data: The data set of the training.
+        arrays: The trained network.
+        about: The other fields of its `TrainedModel`.
+        bits: The width of the weights of layer_1.
+        finetuning_epochs: None for the default of this width.
+        verify: "host" or "all".
+
+    Raises:
+        UserError: If integers cannot represent the network, a tool fails, or the
+            implementations differ.
+    """
+    trained = TrainedModel(network_from(arrays), **about)
+    model = QuantizedModel.of(
+        trained, data, bits=bits, finetuning_epochs=finetuning_epochs
     )
+    return export_model(model, verify=verify)
 
 
 def _describe(result: Result) -> str:

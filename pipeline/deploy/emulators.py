@@ -4,15 +4,13 @@ QEMU emulates a Cortex-M0 and a 32-bit RISC-V processor, simavr an ATmega328P. T
 programs in `boards/` read images and return sums and logits.
 """
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import PIXELS, UserError
+from pipeline import PIXELS
 from pipeline.deploy.checks import HEADER, Check, Outputs, compare, result_type
 from pipeline.deploy.cores import AVR, CLANG_FLAGS, CORES, Core
 from pipeline.deploy.host import COMPILE_TIMEOUT, STRICT
@@ -40,7 +38,8 @@ def check_on_emulators(
     """Compare the C code on emulated cores with the reference.
 
     Args:
-        folder: Contains digits.c, selftest.c and their headers.
+        folder: Contains digits.c, selftest.c and their headers, and is the folder of
+            the compiled files.
         network: The reference.
         images: Their sums, logits and answers are compared.
         measured: The figures are means over this many of the first images; None: over
@@ -74,27 +73,23 @@ def _check(
     too_large = _too_large(core, flash=network.table_bytes, ram=4 * network.hidden)
     if too_large:
         return Check(name, skipped=too_large)
-    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
-        build = Path(temporary)
-        for file in ("digits.c", "digits.h", "selftest.c", "selftest.h"):
-            shutil.copy(folder / file, build)
-        flash, ram = _compile(core, build, "digits.c")
-        selftest, _ = _compile(core, build, "selftest.c")
-        too_large = _too_large(
-            core, flash=flash + selftest, ram=ram + 4 * network.hidden
-        )
-        if too_large:
-            return Check(name, skipped=too_large)
-        _link(core, build)
-        record = result_type(network.hidden, "ticks", "stack", "ram")
-        output = _run(core, build, images, record)
+    flash, ram = _compile(core, folder, "digits.c")
+    selftest, _ = _compile(core, folder, "selftest.c")
+    too_large = _too_large(core, flash=flash + selftest, ram=ram + 4 * network.hidden)
+    if too_large:
+        return Check(name, skipped=too_large)
+    _link(core, folder)
+    output = _run(core, folder, images, hidden=network.hidden)
+    record = result_type(network.hidden, "ticks", "stack", "ram")
+    expected = Outputs.of(network, images)
+    difference = compare(output, record, expected, name=_emulated(core))
     results = np.frombuffer(output, record, offset=HEADER)
     ticks = results["ticks"][:measured].mean() * core.per_tick
     units = ticks + CALLS * core.per_return
     return Check(
         name,
         len(images),
-        difference=compare(output, record, Outputs.of(network, images)),
+        difference=difference,
         platform=f"{core.name}/{core.compiler.program}",
         figures={
             "flash": flash,
@@ -108,13 +103,13 @@ def _check(
     )
 
 
-def _compile(core: Core, build: Path, source: str) -> tuple[int, int]:
+def _compile(core: Core, folder: Path, source: str) -> tuple[int, int]:
     """Compile a file; return the bytes of flash and of static RAM that it takes."""
     compiler = core.compiler.program
     command = [compiler, *core.flags.split(), "-Os", *STRICT, "-c", source]
-    execute(command, folder=build, timeout=COMPILE_TIMEOUT)
+    execute(command, folder=folder, timeout=COMPILE_TIMEOUT)
     flash = ram = 0
-    for section in loaded_sections((build / source).with_suffix(".o")):
+    for section in loaded_sections((folder / source).with_suffix(".o")):
         flash += section.size if section.contents else 0
         # AVR reads constants from RAM unless they are in a section of their own.
         copied = core is AVR and section.name.startswith(".rodata")
@@ -136,13 +131,13 @@ def _too_large(core: Core, *, flash: int, ram: int) -> str:
     return ""
 
 
-def _link(core: Core, build: Path) -> None:
+def _link(core: Core, folder: Path) -> None:
     """Compile the program around digits.o, and link it into program.elf."""
     sources = [BOARDS / "measure.c", BOARDS / f"{core.board}.c"]
-    options = ["-Os", *(f"-I{path}" for path in (build, BOARDS))]
+    options = ["-Os", "-I.", f"-I{BOARDS}"]
 
     def call(*command: str | Path) -> None:
-        execute(command, folder=build, timeout=COMPILE_TIMEOUT)
+        execute(command, folder=folder, timeout=COMPILE_TIMEOUT)
 
     if core is AVR:
         # Arduino compiles a sketch as C++, and digits.c as C.
@@ -160,22 +155,18 @@ def _link(core: Core, build: Path) -> None:
 
 
 def _run(
-    core: Core,
-    build: Path,
-    images: UInt8[np.ndarray, "n 28 28"],
-    record: np.dtype[np.void],
+    core: Core, folder: Path, images: UInt8[np.ndarray, "n 28 28"], *, hidden: int
 ) -> bytes:
     """Run program.elf on images; return what it wrote, a record for each image."""
-    (build / "images.bin").write_bytes(images.tobytes())
+    (folder / "images.bin").write_bytes(images.tobytes())
+    results = folder / "results.bin"
+    results.write_bytes(b"")  # not those of another core
     start, each = EMULATOR_TIMEOUT
-    hidden = record["sums"].shape[0]
     timeout = start + each * len(images) * hidden
-    try:
-        execute(core.emulator.split(), folder=build, timeout=timeout)
-    except UserError as error:
-        raise UserError(f"the emulated {core.name} failed: {error}") from error
-    output = (build / "results.bin").read_bytes()
-    if len(output) != HEADER + len(images) * record.itemsize:
-        done = f"{len(output) // record.itemsize:,} of {len(images):,} images"
-        raise UserError(f"the emulated {core.name} failed: it ended after {done}")
-    return output
+    command = core.emulator.split()
+    execute(command, folder=folder, timeout=timeout, name=_emulated(core))
+    return results.read_bytes()
+
+
+def _emulated(core: Core) -> str:
+    return f"the emulated {core.name}"

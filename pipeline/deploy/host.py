@@ -1,19 +1,17 @@
 """Compiles the C code for this computer and compares its results with the reference."""
 
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline.deploy.checks import HEADER, Check, Outputs, compare, result_type
+from pipeline.deploy.checks import Check, Outputs, compare, result_type
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.toolchains import Tool, execute, missing, translate_errors
-from pipeline.files import printable
+from pipeline.deploy.toolchains import Tool, execute, missing
 
 HOST = Path(__file__).parent / "c" / "host.c"
+PROGRAM = "host"
 COMPILERS = tuple(
     Tool(compiler, f"{compiler} libc6-dev", header="stdio.h")
     for compiler in ("gcc", "clang")
@@ -30,7 +28,8 @@ def check_on_host(
     """Compile the C code with each compiler, run it on images, and compare.
 
     Args:
-        folder: Contains the files of `c_source.render_source`.
+        folder: Contains the files of `c_source.write_source`; the code is compiled
+            there.
         network: The reference.
         images: Their sums, logits and classes are compared.
 
@@ -38,7 +37,7 @@ def check_on_host(
         One check for each of `COMPILERS`; it is skipped if the compiler is missing.
 
     Raises:
-        UserError: If a compiler fails; it contains the compiler's message.
+        UserError: If a compiler or the program fails, with its message.
     """
     expected = Outputs.of(network, images)
     checks = []
@@ -69,31 +68,20 @@ def run_on_host(
         The first difference; "" if there is none.
 
     Raises:
-        UserError: If the compiler fails, with its message, or the program does not
-            end or may not run.
+        UserError: If the compiler or the program fails, with its message.
     """
+    flags = [*STRICT, *options, "-I.", "-o", PROGRAM]
+    # Without example.c, which has its own `main`.
+    command: list[str | Path] = [compiler, *flags, HOST, "digits.c", "selftest.c"]
+    execute(command, folder=folder, timeout=COMPILE_TIMEOUT)
     start, each = RUN_TIMEOUT
-    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
-        folder, build = folder.absolute(), Path(temporary)
-        # example.c has its own `main`.
-        sources = [HOST, folder / "digits.c", folder / "selftest.c"]
-        flags = [*STRICT, *options, f"-I{folder}", "-o", "host"]
-        command: list[str | Path] = [compiler, *flags, *sources]
-        execute(command, folder=build, timeout=COMPILE_TIMEOUT)
-        with translate_errors(f"the C code, compiled with {compiler},", folder=build):
-            run = subprocess.run(
-                [build / "host"],
-                input=np.ascontiguousarray(images).tobytes(),
-                capture_output=True,
-                timeout=start + each * expected.sums.size,
-            )
-    if run.returncode:
-        lines = run.stderr.decode(errors="replace").split("\n")
-        message = next((line for line in lines if "error" in line.lower()), lines[0])
-        status = f"the program ended with status {run.returncode}"
-        return f"{status}: {printable(message)}"
+    name = f"the C code, compiled with {compiler},"
+    output = execute(
+        [folder.absolute() / PROGRAM],
+        folder=folder,
+        timeout=start + each * expected.sums.size,
+        name=name,
+        stdin=images.tobytes(),
+    )
     record = result_type(expected.sums.shape[1])
-    size = HEADER + len(images) * record.itemsize
-    if len(run.stdout) != size:
-        return f"the program wrote {len(run.stdout):,} bytes, not {size:,}"
-    return compare(run.stdout, record, expected)
+    return compare(output, record, expected, name=name)

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from pipeline import datasets, files, plots
+from pipeline import UserError, datasets, files, plots
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check
 from pipeline.deploy.emulators import check_on_emulators
@@ -40,46 +41,44 @@ class Exported:
         """The width of the weights of layer_1, such as "8 bits"."""
         return bits_text(self.integers.bits)
 
-    @property
-    def differences(self) -> list[str]:
-        """A line for each implementation that differs from the reference."""
-        return [
-            f"{self.width}: {check.name}: {check.difference}"
-            for check in self.checks
-            if check.difference
-        ]
-
     def write(self, folder: Path) -> None:
-        """Write the files to a folder, which is created."""
-        folder.mkdir(parents=True)
+        """Write the files to a folder, which is created if it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
         for name, content in self.files.items():
             (folder / name).write_bytes(content)
 
 
-def export_model(model: QuantizedModel, folder: Path, *, verify: str) -> Exported:
-    """Write all files of a quantised network, and compare its implementations.
+def export_model(model: QuantizedModel, *, verify: str) -> Exported:
+    """Make all files of a quantised network, and compare its implementations.
 
     Args:
         model: The network, its integers and its data set.
-        folder: An existing, empty folder.
         verify: "host" for the checks on this computer, "all" to add the emulators.
 
     Raises:
-        UserError: If a tool fails, such as the C compiler.
+        UserError: If the implementations differ, or a tool such as a compiler fails.
     """
     results = report(model)
-    save_integers(folder / INTEGERS_FILE, model)
-    files.write_json(folder / REPORT_FILE, results)
-    plot_weights(model).save(folder / WEIGHTS_PLOT)
-    plot_changes(model).save(folder / CHANGES_PLOT)
-    write_source(model, folder)
     images, test = check_images(model), len(model.dataset.test)
-    checks = export_onnx(model, folder, images)
-    checks += check_on_host(folder, model.integers, images)
-    if verify == "all":
-        checks += check_on_emulators(folder, model.integers, images, measured=test)
-    contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    return Exported(model.integers, results, model.silent_neurons, checks, contents)
+    with TemporaryDirectory(prefix="digits-") as temporary:
+        folder = Path(temporary)
+        save_integers(folder / INTEGERS_FILE, model)
+        files.write_json(folder / REPORT_FILE, results)
+        plot_weights(model).save(folder / WEIGHTS_PLOT)
+        plot_changes(model).save(folder / CHANGES_PLOT)
+        write_source(model, folder)
+        checks = export_onnx(model, folder, images)
+        contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+        # They compile in the folder.
+        checks += check_on_host(folder, model.integers, images)
+        if verify == "all":
+            checks += check_on_emulators(folder, model.integers, images, measured=test)
+    exported = Exported(model.integers, results, model.silent_neurons, checks, contents)
+    differences = [f"{c.name}: {c.difference}" for c in checks if c.difference]
+    if differences:
+        name = f"the implementations with {exported.width} differ"
+        raise UserError(f"{name}: {'; '.join(differences)}")
+    return exported
 
 
 def export_onnx(

@@ -23,7 +23,6 @@ class QuantizedModel:
 
     trained: TrainedModel
     dataset: Dataset  # of the training
-    network: Network  # that was rounded: the trained or the fine-tuned one
     integers: IntegerNetwork
     finetuning_epochs: int
 
@@ -63,7 +62,7 @@ class QuantizedModel:
             with one_thread():  # the same bytes on any number of cores
                 *_, network = track(states, epochs) if track else states
         integers = quantize(network, train.images, bits=bits)
-        return cls(trained, dataset, network, integers, epochs)
+        return cls(trained, dataset, integers, epochs)
 
     @cached_property
     def answers(self) -> Int[np.ndarray, " n"]:

@@ -3,8 +3,7 @@
 `output` writes the files.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pipeline import neuron_name
 from pipeline.deploy.output import Exported
@@ -37,11 +36,7 @@ def summary(trained: TrainedModel, exported: Exported) -> str:
 
 
 def describe(exports: Sequence[Exported]) -> str:
-    """Return what was compared and measured, and which neurons are silent.
-
-    Args:
-        exports: Those of one network, with one or several widths.
-    """
+    """Return what was compared and measured, and which neurons are silent."""
     measured = figures(exports)
     paragraphs = [
         describe_checks(exports),
@@ -52,47 +47,19 @@ def describe(exports: Sequence[Exported]) -> str:
 
 
 def describe_checks(exports: Sequence[Exported]) -> str:
-    """Return a line for each comparison, with the widths if they are not all."""
-    widths: dict[tuple[bool, str], list[str]] = {}  # of each line
+    """Return a line for each comparison; those that were not run come last."""
+    images: dict[tuple[bool, str], list[int]] = {}  # by whether it was skipped
     for exported in exports:
         for check in exported.checks:
-            compared = f"{check.compared} of {check.images:,} images"
-            line = f"{check.name}: {check.skipped or compared}"
-            widths.setdefault((bool(check.skipped), line), []).append(exported.width)
-    return _list_checks(
-        {
-            key: f" ({', '.join(names)})" * (len(names) < len(exports))
-            for key, names in widths.items()
-        }
-    )
-
-
-def count_checks(exports: Sequence[Exported]) -> str:
-    """Return a line for each implementation, with the number of its comparisons.
-
-    Args:
-        exports: Those of several networks, whose probe images differ.
-    """
-    counts = Counter(
-        (bool(check.skipped), f"{check.name}: {check.skipped or check.compared}")
-        for exported in exports
-        for check in exported.checks
-    )
-    total = f"of {len(exports):,} exports"
-    return _list_checks({key: f" ({n:,} {total})" for key, n in counts.items()})
-
-
-def _list_checks(endings: Mapping[tuple[bool, str], str]) -> str:
-    """Return a line for each comparison; those that were not run come last.
-
-    Args:
-        endings: The end of each line, by whether the comparison was skipped, and the
-            start of the line.
-    """
+            text = f"{check.name}: {check.skipped or check.compared}"
+            images.setdefault((bool(check.skipped), text), []).append(check.images)
     lines = ["Compared with the reference (NumPy for integers, PyTorch for floats):"]
-    for (skipped, line), end in sorted(endings.items(), key=lambda item: item[0][0]):
+    for (skipped, text), counts in sorted(images.items(), key=lambda item: item[0][0]):
         start = "  not run  " if skipped else "  equal    "
-        lines.append(wrap(f"{line}{end}", indent=len(start), start=start))
+        text += "" if skipped else f" of {sum(counts):,} images"
+        if len(exports) > 1:
+            text += f" ({len(counts):,} of {len(exports):,} exports)"
+        lines.append(wrap(text, indent=len(start), start=start))
     return "\n".join(lines)
 
 
@@ -112,15 +79,13 @@ def figures(exports: Sequence[Exported]) -> str:
 
 
 def describe_silent_neurons(exports: Sequence[Exported]) -> str:
-    """Return lines that name the neurons whose output is always 0; "" for none."""
-    widths: dict[str, list[str]] = {}  # of each list of neurons
+    """Return a line for each export with neurons whose output is always 0."""
+    lines = []
     for exported in exports:
         names = [neuron_name(1, j) for j in exported.silent_neurons]
         if names:
             more = f" and {len(names) - MAX_NAMED:,} more" * (len(names) > MAX_NAMED)
             listed = ", ".join(names[:MAX_NAMED]) + more
-            widths.setdefault(listed, []).append(exported.width)
-    return "\n".join(
-        wrap(f"{listed}: output 0 for every training image ({', '.join(names)})")
-        for listed, names in widths.items()
-    )
+            rule = f"output 0 for every training image ({exported.width})"
+            lines.append(wrap(f"{listed}: {rule}"))
+    return "\n".join(lines)

@@ -7,8 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,47 +74,47 @@ def missing(tools: Sequence[Tool]) -> str:
     return f"not installed: apt-get install {' '.join(packages)}"
 
 
-def execute(command: Sequence[str | Path], *, folder: Path, timeout: float) -> None:
-    """Run a program in a folder.
+def execute(
+    command: Sequence[str | Path],
+    *,
+    folder: Path,
+    timeout: float,
+    name: str = "",
+    stdin: bytes = b"",
+) -> bytes:
+    """Run a program in a folder, and return its standard output.
 
     Args:
         command: The program and its arguments.
         folder: Its working directory.
         timeout: The time limit in seconds.
+        name: What error messages call the program; empty for its own name.
+        stdin: Its standard input.
 
     Raises:
-        UserError: If it fails or takes longer; its first error is quoted.
+        UserError: If it fails, takes longer, or may not run; its first error is quoted.
     """
     words = [str(word) for word in command]
-    with translate_errors(words[0], folder=folder):
-        result = subprocess.run(
-            words,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-        )
-    if result.returncode:
-        lines = result.stdout.decode(errors="replace").strip().splitlines()
-        errors = [line for line in lines if "error" in line.lower()]
-        status = f"it ended with status {result.returncode}"
-        message = [*errors, *lines[-1:], status][0]
-        raise UserError(f"{words[0]} failed: {printable(message)}")
-
-
-@contextmanager
-def translate_errors(name: str, *, folder: Path) -> Iterator[None]:
-    """Raise a UserError if a program takes too long or may not run in its folder."""
+    name = name or words[0]
     try:
-        yield
+        result = subprocess.run(
+            words, cwd=folder, input=stdin, capture_output=True, timeout=timeout
+        )
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"{name} did not end within {error.timeout:g} s") from error
+        raise UserError(f"{name} did not end within {timeout:g} s") from error
     except PermissionError as error:
         raise UserError(
             f"{name} may not run in {folder}: set TMPDIR to a folder where programs "
             "may run, because this one is mounted with noexec"
         ) from error
+    if result.returncode:
+        output = (result.stderr + result.stdout).decode(errors="replace")
+        lines = output.strip().splitlines()
+        errors = [line for line in lines if "error" in line.lower()]
+        status = f"it ended with status {result.returncode}"
+        message = [*errors, *lines[-1:], status][0]
+        raise UserError(f"{name} failed: {printable(message)}")
+    return result.stdout
 
 
 def loaded_sections(path: Path) -> list[Section]:

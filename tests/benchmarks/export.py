@@ -44,9 +44,7 @@ def measure(setting):
         path = Path(name) / "model.safetensors"
         save_model(path, network, {**SETTINGS, "seed": seed})
         model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
-        folder = Path(name) / "export"
-        folder.mkdir()
-        return export_model(model, folder, verify="all")
+        return export_model(model, verify="all")
 
 
 def accuracies(exports):
@@ -116,15 +114,14 @@ def main():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, context) as workers:
         exports = [*workers.map(measure, product(SEEDS, WIDTHS))]
-    problems = {problem for export in exports for problem in export.differences}
-    problems |= {
+    skipped = {
         f"{check.name}: {check.skipped}"
         for export in exports
         for check in export.checks
         if check.skipped
     }
-    if problems:
-        sys.exit("\n".join(sorted(problems)))
+    if skipped:
+        sys.exit("\n".join(sorted(skipped)))
     compared = sum(check.images for export in exports for check in export.checks)
     implementations = len(exports[0].checks)
     print(f"{implementations} implementations of {len(exports)} networks are equal to")

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import UserError, tracking
 from pipeline.deploy import PAGE_FILE, sizes
-from pipeline.deploy.task import arguments_of, export_setting
+from pipeline.deploy.combinations import arguments_of, export_setting
 from pipeline.model.storage import load_network, save_model
 from pipeline.paths import MODEL_FILE
 from pipeline.sweeps.networks import read_networks

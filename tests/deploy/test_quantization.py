@@ -69,8 +69,9 @@ def one_neuron(weights, bits):
 
 @ALL_WIDTHS
 def test_the_integers_follow_the_formulas(bits, quantized):
-    model = quantized(bits)
-    w_1, b_1, w_2, b_2 = (t.tolist() for t in snapshot(model.network).values())
+    model = quantized(bits, epochs=0)
+    tensors = snapshot(model.trained.network)
+    w_1, b_1, w_2, b_2 = (t.tolist() for t in tensors.values())
     q1, s = zip(*(one_neuron(row, bits) for row in w_1), strict=True)
     b1q = [half_up(255 * b / scale) for b, scale in zip(b_1, s, strict=True)]
     images = model.dataset.train.images.reshape(-1, 784).astype(int)
