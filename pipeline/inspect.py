@@ -78,16 +78,14 @@ def _other_network(against: str) -> "TrainedModel":
     from pipeline.training import select_trained_model
 
     path = Path(against).expanduser()
-    is_file = "/" in against or path.suffix == ".safetensors" or path.exists()
-    run, model = (None, against) if is_file else (against, None)
-    try:
-        with status("loading the other network"):
-            return select_trained_model(run=run, model=model)
-    except UserError as error:
-        if is_file:
-            raise
-        message = f"against: there is no file {against!r}, and {error}"
-        raise UserError(message) from None
+    with status("loading the other network"):
+        if path.exists() or path.suffix == ".safetensors":
+            return select_trained_model(run=None, model=against)
+        try:
+            return select_trained_model(run=against, model=None)
+        except UserError as error:
+            message = f"against: there is no file {against!r}, and {error}"
+            raise UserError(message) from None
 
 
 def _analyse(cfg: InspectConfig, trained: "TrainedModel", dataset: "Dataset") -> None:

@@ -63,7 +63,7 @@ def predict(cfg: PredictConfig) -> None:
         if len(predictions) > MAX_PLOTTED:
             image.prepared.steps.clear()  # to save memory
     if not predictions:
-        raise UserError("\n  ".join(["no image could be read", *listing.problems]))
+        raise UserError("\n  ".join(listing.problems))
     with (
         status("writing the results"),
         files.atomic_folder(outputs / "predict") as folder,

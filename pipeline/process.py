@@ -28,11 +28,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
 
     Exit statuses: 2, before anything is written, if the command line is invalid; 1,
     with one line, if a file, the network or the disk causes an error; 130 after Ctrl-C;
-    143 after SIGTERM.
-
-    Args:
-        function: Reads the command line and does the work.
-        name: The command, such as "python -m pipeline.train".
+    143 after SIGTERM. `name` is the command, such as "python -m pipeline.train".
     """
     ignore_broken_pipe()
     # One thread for PyTorch, which then gives the same sums on any number of cores, and

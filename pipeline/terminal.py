@@ -175,12 +175,7 @@ def table(
     """Return a table as plain text, as wide as its content.
 
     If it is wider than 80 columns, its gaps are narrower, and the columns that are
-    aligned left wrap.
-
-    Args:
-        columns: The headings.
-        rows: The cells of each row, one per column.
-        left: The columns that are aligned left; the others are aligned right.
+    aligned `left` wrap; all others are aligned right.
     """
     cells = [[*columns], *map(list, rows)]
     lines = _grid(cells, left, gap=3)

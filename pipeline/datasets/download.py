@@ -76,9 +76,6 @@ class RawFiles:
     def fetch(self, folder: Path) -> Path:
         """Get the files that are missing or damaged, and return their folder.
 
-        Args:
-            folder: The folder of all data sets.
-
         Raises:
             FileNotFoundError: If no source has a file; the message names the files.
         """

@@ -98,11 +98,7 @@ def read_pair(
 
 
 def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
-    """Read an IDX file of bytes, plain or gzipped.
-
-    Args:
-        path: The file.
-        dimensions: 3 for images, 1 for labels.
+    """Read an IDX file of bytes, plain or gzipped: images (3 dimensions) or labels (1).
 
     Raises:
         UserError: If the file violates the format; the message names file and rule.

@@ -41,7 +41,7 @@ def read_inputs(
 
     Args:
         value: Indices of test images (0 or 0,1,2), an image file, or a folder.
-        load_dataset: Loads the data set of the network; called only for test images.
+        load_dataset: Called only for test images.
         prepare: Whether to preprocess image files as in MNIST, or only to resize them.
 
     Returns:
@@ -49,7 +49,7 @@ def read_inputs(
         read when the iterator reaches it; its problem is then added to the listing.
 
     Raises:
-        UserError: If the file, the folder or a test image does not exist.
+        UserError: If a folder has no images, or a test image does not exist.
     """
     if re.fullmatch(f"{INDEX}( *, *{INDEX})*", value):
         dataset, others = load_dataset(), "a file or folder"
@@ -67,8 +67,7 @@ def read_images(
 ) -> Iterator[InputImage]:
     """Read images one at a time, because they may need much memory.
 
-    For each image that cannot be read, a line is added to `problems`. `prepare` has the
-    meaning that it has in `read_inputs`.
+    For each image that cannot be read, a line is added to `problems`.
     """
     for entry in entries:
         try:

@@ -46,12 +46,9 @@ def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
     """List the image files of a folder, or a single file, with the known labels.
 
     A file's name determines its label if its first number has one digit: 7_a.png is
-    a 7, IMG_2026.png has no label.
-
-    Args:
-        source: The folder or the file.
-        labelled_only: Skip the images that labels.csv or the folders 0 to 9 do not
-            label; a row of labels.csv without a valid label is then a problem.
+    a 7, IMG_2026.png has no label. With `labelled_only`, images that labels.csv or the
+    folders 0 to 9 do not label are skipped, and a row without a valid label is a
+    problem.
 
     Raises:
         UserError: If a folder contains no image.

@@ -261,11 +261,8 @@ def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
     and thickness depend on the size in pixels, because coarse outlines have fewer
     corners and thin strokes of a few pixels seem thick. The limit of pieces depends on
     it as well: 99 % of MNIST's digits have one piece, and almost none has three.
-
-    Args:
-        shapes: All strokes of the image.
-        mask: The strokes of the digit.
-        strokes: The digit in the box, from `fit_to_box`.
+    `shapes` are all strokes of the image, `mask` those of the digit, and `strokes` the
+    digit in the box.
     """
     side = longer_side(mask)
     _, pieces = ndimage.label(shapes, EIGHT_NEIGHBOURS)
