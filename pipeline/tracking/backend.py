@@ -25,13 +25,10 @@ if TYPE_CHECKING:
 def open_tracker(
     kind: str, store: Path, *, server: str | None, experiment: str | None = None
 ) -> Tracker:
-    """Return the tracker for a value of the key `tracking`.
+    """Return the tracker for a value of the key `tracking`: "mlflow" or "none".
 
-    Args:
-        kind: "mlflow", or "none" to record nothing.
-        store: The folder of the embedded store, which is created if necessary.
-        server: The address of an MLflow server that receives copies; None for none.
-        experiment: The experiment of new runs; None for the default.
+    The folder `store` is created if necessary, and a server receives copies of the
+    runs. New runs belong to `experiment`; None is the default.
 
     Raises:
         UserError: If the store cannot be opened.
@@ -75,11 +72,7 @@ def _name_store(store: Path) -> None:
 
 
 def find_training_run(text: str, *, store: Path) -> RecordedRun:
-    """Find a recorded training run and its files.
-
-    Args:
-        text: The id of the run, the first characters of its id, or its name.
-        store: The folder of the embedded store.
+    """Find a recorded training run by its id, the start of its id, or its name.
 
     Raises:
         UserError: If the store does not have exactly one such run, or the run was
@@ -97,9 +90,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
 def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun]]:
     """Find a recorded sweep, and its finished training runs, oldest first.
 
-    Args:
-        text: The id of its run, the first characters of its id, or its name.
-        store: The folder of the embedded store.
+    `text` is the id of its run, the start of the id, or its name.
 
     Raises:
         UserError: If the store does not have exactly one such run, or the run is not a
@@ -131,10 +122,7 @@ def _label(run: RecordedRun) -> str:
 def sync_runs(*, store: Path, server: str, run: str | None) -> dict[str, str]:
     """Copy a run and its children, or all closed runs, to a server.
 
-    Args:
-        store: The folder of the embedded store.
-        server: The address of the server.
-        run: The id of the run, the first characters of its id, or its name.
+    `run` is the id of the run, the start of the id, or its name.
 
     Returns:
         The address of each copy by the id of the original; that of `run` is last.

@@ -91,12 +91,8 @@ class Run:
     def log_model(self, network: Path, exported: Path | None = None) -> None:
         """Record the network as an MLflow model, or add `exported` to the model.
 
-        The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
-
-        Args:
-            network: The safetensors file of the network.
-            exported: The file of the same model as a torch.export program; with it,
-                `mlflow.pytorch.load_model` can load the model, too.
+        The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `exported`
+        is the same as a torch.export program, for `mlflow.pytorch.load_model`.
         """
 
     def log_dataset(
@@ -137,17 +133,10 @@ class Run:
     ) -> "Iterator[Run]":
         """Record a training of this sweep that has ended, as a child of this run.
 
-        The child becomes FINISHED, or FAILED if there is an error, when the block ends.
-        If the block fails or this process is killed inside it,
+        It lasted from `start` to `end`, in milliseconds since 1970; None is now. When
+        the block ends, the child becomes FINISHED, or FAILED if there is an error. If
+        the block fails or this process is killed inside it,
         `delete_unfinished_children` removes the child.
-
-        Args:
-            name: The name of the child.
-            params: Its hyperparameters.
-            tags: Its tags, in addition to the provenance of this process.
-            start: When the training started, in milliseconds since 1970; None is now.
-            end: When it ended.
-            error: Why it failed, for the tag `error`.
         """
         yield Run()
 

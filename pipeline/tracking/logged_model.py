@@ -23,16 +23,7 @@ REQUIREMENTS = ("mlflow", "numpy", "safetensors")
 def write_model(
     folder: Path, network: Path, exported: Path | None, *, run_id: str, model_id: str
 ) -> None:
-    """Write the files of a model.
-
-    Args:
-        folder: The folder of the model; files in it are replaced.
-        network: The safetensors file of the network.
-        exported: The same network as a torch.export program, which
-            `mlflow.pytorch.load_model` loads; None to leave this flavor out.
-        run_id: The run that trained the network.
-        model_id: The id of the model in the store.
-    """
+    """Write the files of a model, or replace them; see `Run.log_model`."""
     dtype = np.dtype(np.float32)
     signature = ModelSignature(
         inputs=Schema([TensorSpec(dtype, (-1, SIDE, SIDE))]),

@@ -107,6 +107,7 @@ class _Mirror:
         Nothing is done if the run is open, or if the run or its copy was deleted; then
         the result is empty.
         """
+        signal.alarm(0)  # LIMIT does not include waiting for another process
         # Two processes at once would create two copies of a run.
         waiting = "waiting for another process that copies runs to a server"
         with files.lock(self.store.folder / ".server.lock", waiting=waiting):

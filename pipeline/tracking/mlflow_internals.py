@@ -104,9 +104,7 @@ def image_files(key: str, step: int) -> tuple[str, str]:
 def saved_view(name: str, state: Mapping[str, Any]) -> str:
     """Return the value of the tag of an experiment that saves a view of its runs.
 
-    Args:
-        name: Its name in the menu of views.
-        state: What the UI stores; it has defaults for what is missing.
+    The UI has defaults for what is missing in `state`.
     """
     compressed = zlib.compress(json.dumps(state).encode(), level=9)
     text = f"deflate;{base64.b64encode(compressed).decode()}"
@@ -137,12 +135,8 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     """Run MLflow's server in a thread until the block ends; wait until it answers.
 
     `mlflow ui` would start two more processes. That takes twice as long, and they
-    would remain if this one is killed.
-
-    Args:
-        uri: The address of the database.
-        artifacts: The address of the folder with the artifacts of new experiments.
-        listener: The listening socket.
+    would remain if this one is killed. `uri` is the address of the database,
+    `artifacts` that of the artifacts of new experiments.
 
     Raises:
         OSError: If the server does not start.

@@ -38,7 +38,6 @@ from pipeline.tracking.store import (
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
-MAX_ERROR = 5000  # characters of the tag `error`
 
 
 @dataclass
@@ -192,12 +191,11 @@ class MlflowRun(Run):
         end: int | None = None,
         error: str = "",
     ) -> "Iterator[MlflowRun]":
-        tags = {**tags, PARENT_TAG: self.id}
-        if error:
-            tags["error"] = error[:MAX_ERROR]
-        tags = provenance.run_tags(tags, PARENT_LEASE)
+        tags = provenance.run_tags({**tags, PARENT_TAG: self.id}, PARENT_LEASE)
         run = self._store.create_run(name, tags, start)
         batch = Batch({key: str(value) for key, value in params.items()})
+        if error:
+            batch.tags.append(RunTag("error", error))  # MLflow truncates long values
         child = MlflowRun(self._store, run, batch)
         yield child
         child._batch = None

@@ -23,7 +23,7 @@ from pipeline.tracking.interface import (
     Tracker,
     closed_with_status,
 )
-from pipeline.tracking.mlflow_run import MAX_ERROR, MlflowRun
+from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store import NO_LEASE, Store
 
 
@@ -127,7 +127,7 @@ class MlflowTracker(Tracker):
             with self.store.translate_errors():
                 client.set_terminated(run_id, status)
                 if error:
-                    client.set_tag(run_id, "error", error[:MAX_ERROR])
+                    client.set_tag(run_id, "error", error)
                 if status != "FINISHED":  # the workers of a sweep may be killed, too
                     self.store.mark_orphaned_runs_killed()
         except OSError:

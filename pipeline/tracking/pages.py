@@ -50,12 +50,9 @@ def comparison_page(experiment_id: str, run_id: str) -> str:
 def comparison_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
     """Return the tag of an experiment that defines the charts of a sweep's children.
 
-    The UI loads the 100 best of them, and more on demand. The view has no name, so it
-    is not in the menu of views, which is limited to 40.
-
-    Args:
-        run_id: The run of the sweep.
-        params: The params to plot; the first is the x axis of the first chart.
+    The first of `params` is the x axis of the first chart. The UI loads the 100 best
+    children, and more on demand. The view has no name, so it is not in the menu of
+    views, which is limited to 40.
     """
     accuracy = "val/accuracy"
     chart = {"metricSectionId": "accuracy", "runsCountToCompare": 100}

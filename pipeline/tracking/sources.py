@@ -43,10 +43,8 @@ def source_hashes(start: str, *, without: Collection[str]) -> dict[str, str]:
 def source_files(start: str, *, without: Collection[str]) -> list[Path]:
     """Return the files of a module and of all modules that it imports, sorted.
 
-    Args:
-        start: The module, such as "pipeline.train".
-        without: Modules and packages that are not followed, as paths below the package
-            without extension, such as "plots" or "training/terminal".
+    Modules and packages in `without`, such as "plots" or "training/terminal", are not
+    followed.
     """
     reached: set[Path] = set()
     waiting = [_file(start)]

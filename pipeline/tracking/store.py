@@ -42,7 +42,7 @@ PARENT_LEASE = "parent"  # of a child that the process of its parent records
 
 @dataclass(frozen=True)
 class Store:
-    """An open store."""
+    """An open store; its methods raise an OSError if the database cannot be used."""
 
     folder: Path
     client: MlflowClient
@@ -55,23 +55,16 @@ class Store:
         *,
         limit: int = 50_000,  # the most that MLflow accepts
     ) -> list[Run]:
-        """Return at most `limit` runs that meet a condition, newest first.
+        """Return at most `limit` runs of all experiments that meet a condition.
 
-        The runs of all experiments are searched.
-
-        Raises:
-            OSError: If the database cannot be read.
+        The newest is first.
         """
         with self.translate_errors("read"):
             ids = [each.experiment_id for each in self.client.search_experiments()]
             return [*self.client.search_runs(ids, condition, view, max_results=limit)]
 
     def tagged(self, key: str, prefix: str) -> list[RecordedRun]:
-        """Return all runs whose tag `key` begins with `prefix`, newest first.
-
-        Raises:
-            OSError: If the database cannot be read.
-        """
+        """Return all runs whose tag `key` begins with `prefix`, newest first."""
         database = database_path(self.folder)
         with self.translate_errors("read"):
             rows = mlflow_internals.tagged_runs(database, key, prefix)
@@ -85,7 +78,6 @@ class Store:
 
         Raises:
             UserError: If there is not exactly one such run, or it was deleted.
-            OSError: If the database cannot be read.
         """
         mark, conditions = "'" if '"' in text else '"', []
         if mark not in text:  # MLflow cannot search for a text with both marks
@@ -115,11 +107,7 @@ class Store:
         return recorded_run(run)
 
     def displayed_experiment(self) -> Experiment:
-        """Return that of MLFLOW_EXPERIMENT_NAME or, by default, of the newest run.
-
-        Raises:
-            OSError: If the database cannot be read.
-        """
+        """Return that of MLFLOW_EXPERIMENT_NAME or, by default, of the newest run."""
         experiment_id = self.experiment_id
         if not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
             for newest in self.search("", limit=1):
@@ -174,10 +162,7 @@ class Store:
 def open_store(folder: Path, experiment_name: str | None = None) -> Store:
     """Open the store in a folder, which is created or, after a move, updated.
 
-    Args:
-        folder: The folder.
-        experiment_name: The experiment of new runs; None for that of
-            MLFLOW_EXPERIMENT_NAME, or the default.
+    The default experiment of new runs is that of MLFLOW_EXPERIMENT_NAME, or "digits".
 
     Raises:
         UserError: If the store cannot be opened; the message says why and what to do.

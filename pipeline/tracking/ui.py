@@ -19,14 +19,8 @@ PORT = 5000  # unless another program uses it
 def serve_ui(folder: Path, *, run: str | None) -> Iterator[str]:
     """Serve MLflow's UI until the block ends.
 
-    Args:
-        folder: The folder of the embedded store.
-        run: The run to show: its id, the start of its id, or its name. None for the
-            list of the runs of the experiment that MLFLOW_EXPERIMENT_NAME names or,
-            without it, of the experiment of the newest run.
-
-    Yields:
-        The address of this page, as soon as the server answers.
+    Yields the address of a page, as soon as the server answers: that of the run with an
+    id, start of an id, or name; or that of the list of `displayed_experiment`.
 
     Raises:
         UserError: If nothing has been recorded yet, or there is no such run.
