@@ -7,6 +7,7 @@ modules of the package.
 
 import ast
 import functools
+import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -25,6 +26,9 @@ NO_RESULT = frozenset(
 # hash, so the code that prepares them does not count. `Dataset.read`, which reads them,
 # does.
 NO_WEIGHTS = NO_RESULT | {"plots", "datasets/prepare", "datasets/registry"}
+# Before Python 3.11.8 and 3.12.2, parsing in two threads at once can raise SystemError:
+# https://github.com/python/cpython/issues/106905
+_parsing = threading.Lock()
 
 
 def training_hashes() -> dict[str, str]:
@@ -110,7 +114,9 @@ def _imported_names(nodes: list[ast.AST]) -> Iterator[tuple[str, str, str]]:
 @functools.cache
 def _nodes(path: Path) -> list[ast.AST]:
     """Return the syntax tree of a module, without imports for annotations only."""
-    nodes, waiting = [], [*ast.iter_child_nodes(ast.parse(path.read_text()))]
+    with _parsing:
+        tree = ast.parse(path.read_text())
+    nodes, waiting = [], [*ast.iter_child_nodes(tree)]
     while waiting:
         node = waiting.pop()
         if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):

@@ -1,6 +1,9 @@
 """The files on which a result depends are found by imports; see also test_dvc.py."""
 
 import ast
+import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,3 +36,24 @@ def test_packages_only_re_export_names():
         docstring, *others = ast.parse(path.read_text()).body
         assert isinstance(docstring, ast.Expr)
         assert all(isinstance(node, ast.ImportFrom) for node in others), path
+
+
+def test_two_threads_can_find_the_files_at_once():
+    """A garbage collection that runs Python code lets the other thread continue."""
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(lambda *_: time.sleep(0))
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor() as threads:
+            for _ in range(3):
+                sources._imports.cache_clear()
+                sources._nodes.cache_clear()
+                calls = [
+                    threads.submit(sources.source_files, "pipeline.train", without=())
+                    for _ in range(2)
+                ]
+                first, second = (call.result() for call in calls)
+                assert first == second
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.pop()
