@@ -1,9 +1,8 @@
 import copy
 import math
-import os
+import multiprocessing
 import re
-import subprocess
-import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 import torch
 from numpy._core._multiarray_umath import __cpu_dispatch__
 
-from pipeline import UserError, paths
+from pipeline import UserError
 from pipeline.deploy import WIDTHS, QuantizedModel
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import (
@@ -22,27 +21,8 @@ from pipeline.deploy.quantization import (
     shifts,
 )
 from pipeline.deploy.storage import load_integers, save_integers
-from pipeline.model.storage import (
-    read_tensors,
-    save_model,
-    snapshot,
-    write_tensors,
-)
+from pipeline.model.storage import read_tensors, snapshot, write_tensors
 
-# Python code that writes the integers of each width, without SIMD beyond the baseline.
-WRITE_INTEGERS = """
-import numpy as np
-from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
-from pipeline.deploy import WIDTHS
-from pipeline.deploy.quantization import quantize
-from pipeline.model.storage import load_network
-from pathlib import Path
-assert not any(__cpu_features__[name] for name in __cpu_dispatch__)
-network, _ = load_network(Path("model"))
-images = np.load("images.npy")
-for bits in WIDTHS:
-    np.savez(f"{bits}.npz", **vars(quantize(network, images, bits=bits)))
-"""
 ALL_WIDTHS = pytest.mark.parametrize("bits", WIDTHS)
 
 
@@ -114,25 +94,19 @@ def test_scales_do_not_depend_on_the_order_of_the_weights(bits, trained_on_few):
     np.testing.assert_array_equal(q[:, order], q_other)
 
 
-def test_the_integers_do_not_depend_on_the_processor(trained_on_few, few, tmp_path):
-    # NumPy and OpenBLAS compute as on a processor of 2008.
-    oldest = {
-        "NPY_DISABLE_CPU_FEATURES": " ".join(__cpu_dispatch__),
-        "OPENBLAS_CORETYPE": "Nehalem",
-    }
-    save_model(tmp_path / "model", trained_on_few().network, {})
-    np.save(tmp_path / "images.npy", few.train.images)
-    subprocess.run(
-        [sys.executable, "-c", WRITE_INTEGERS],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(paths.PACKAGE.parent), **oldest},
-        check=True,
-    )
-    for bits in WIDTHS:
-        expected = vars(quantize(trained_on_few().network, few.train.images, bits=bits))
-        with np.load(tmp_path / f"{bits}.npz") as actual:
-            for name in ("q1", "b1q", "shift", "q2", "b2q", "scale_1", "scale_2"):
-                np.testing.assert_array_equal(actual[name], expected[name])
+def test_the_integers_do_not_depend_on_the_processor(trained_on_few, few, monkeypatch):
+    # In the other process, NumPy and OpenBLAS compute as on a processor of 2008.
+    monkeypatch.setenv("NPY_DISABLE_CPU_FEATURES", " ".join(__cpu_dispatch__))
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
+    code = "__import__('numpy')._core._multiarray_umath.__cpu_features__"
+    arguments = trained_on_few().network, few.train.images
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        features = other.submit(eval, code).result()
+        assert not any(features[name] for name in __cpu_dispatch__)
+        for bits in WIDTHS:
+            actual = vars(other.submit(quantize, *arguments, bits=bits).result())
+            for name, expected in vars(quantize(*arguments, bits=bits)).items():
+                np.testing.assert_array_equal(actual[name], expected)
 
 
 def test_halves_are_rounded_up():
