@@ -110,6 +110,7 @@ class Workspace:
         """Run a stage with -m in this process; return what it prints, and its error."""
         from pipeline import cli, export, sweeps
         from pipeline.cli.arguments import parse
+        from pipeline.process import USER_ERRORS
 
         functions = {"train": sweeps.run_sweep, "export": export.export_widths}
         command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))
@@ -117,7 +118,7 @@ class Workspace:
         with self.captured() as text:
             try:
                 functions[stage](command)
-            except ValueError as failed:
+            except USER_ERRORS as failed:
                 error = str(failed)
         return text.getvalue(), error
 

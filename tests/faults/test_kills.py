@@ -136,10 +136,8 @@ def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_
     first, second = sorted(draw.sample(range(2, EPOCHS), 2))
     reported = 0
     for moment in (
-        {
-            "epoch": 1,
-            "seconds": draw.uniform(0, 0.1),
-        },  # another process creates a store
+        # After epoch 1, another process creates a store.
+        {"epoch": 1, "seconds": draw.uniform(0, 0.1)},
         {"epoch": first},
         {"epoch": second},
         {"epoch": EPOCHS, "seconds": draw.uniform(0, 0.3)},  # while it records the end

@@ -80,9 +80,8 @@ def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
         if title == "How the numbers were learned":
             assert tour.inner_text("#epoch-text").startswith("Before training")
     assert "Another 111 weights never changed" in tour.inner_text("#tour-answer")
-    assert tour.inner_text("#epoch-text").startswith(
-        "After epoch 20"
-    )  # as before the step
+    # As before the step.
+    assert tour.inner_text("#epoch-text").startswith("After epoch 20")
     assert tour.inner_text("#tour-next") == "Finish"
     tour.locator("#tour-next").click()
     assert tour.locator("#tour").is_hidden() and tour.locator("#spotlight").is_hidden()
@@ -120,10 +119,10 @@ def test_arrow_keys_turn_the_page_and_escape_leaves(tour):
     assert tour.evaluate("document.activeElement.id") == "start-tour"
 
 
-@pytest.mark.parametrize(
-    ("width", "height"), [(1366, 768), (390, 844), (579, 536)]
-)  # the last: in MLflow, on a laptop
-def test_the_card_never_covers_what_it_points_at(page, width, height):
+# A laptop, a phone, and the frame of MLflow on a laptop.
+@pytest.mark.parametrize("size", [(1366, 768), (390, 844), (579, 536)])
+def test_the_card_never_covers_what_it_points_at(page, size):
+    width, height = size
     page.set_viewport_size({"width": width, "height": height})
     page.locator("#start-tour").click()
     for place in range(8):

@@ -78,10 +78,8 @@ def test_the_run_has_the_files_settings_and_provenance_of_the_training(
     text = mlflow.artifacts.load_text(f"{recorded.info.artifact_uri}/config.yaml")
     keys = cli.TrainConfig.model_fields
     assert yaml.safe_load(text) == {key: defaults[key] for key in keys}
-    assert (recorded.info.status, recorded.info.run_name) == (
-        "FINISHED",
-        "hidden=20 seed=1",
-    )
+    assert recorded.info.status == "FINISHED"
+    assert recorded.info.run_name == "hidden=20 seed=1"
     description = tags["mlflow.note.content"]
     assert "784 → 20 → 10" in description and "15,910 parameters" in description
     assert f"/{recorded.info.run_id}/artifacts/train/history.csv?" in description
@@ -165,10 +163,7 @@ def test_a_command_finishes_in_any_folder_even_if_its_output_is_closed(
     [
         ({"images": 3}, "`images` is not an option of this stage"),
         ({"tracking": "none", "server": "http://h"}, "server has no effect with track"),
-        (
-            {"split": "holdout", "batch_size": 55001},
-            "batch_size must be <= 55000, .*of ",
-        ),
+        ({"split": "holdout", "batch_size": 55001}, "must be <= 55000, .*of "),
     ],
 )
 def test_a_call_from_python_refuses_settings_before_a_run_exists(
