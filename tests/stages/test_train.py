@@ -66,7 +66,7 @@ def test_the_history_has_the_bytes_of_a_training_of_one_epoch_with_two_threads(
 
 
 def test_the_run_has_the_files_settings_and_provenance_of_the_training(
-    finished, recorded, mnist
+    finished, recorded, trained, mnist
 ):
     assert {path.name for path in finished.trained("").iterdir()} == FILES
     assert finished.artifacts(recorded, "train") == {f"train/{name}" for name in FILES}
@@ -86,6 +86,7 @@ def test_the_run_has_the_files_settings_and_provenance_of_the_training(
     assert {"git.commit", "version.python", "version.torch", "processor"} <= set(tags)
     assert tags["command"] == "python -m pipeline.train hidden=20 epochs=20"
     assert tags["data.sha256"] == mnist.sha256
+    assert tags["weights.sha256"] == trained.sha256
     inputs = recorded.inputs.dataset_inputs
     (data,) = [i.dataset for i in inputs if i.tags[0].value == "training"]
     assert data.name == "mnist" and mnist.sha256.startswith(data.digest)
