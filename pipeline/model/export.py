@@ -6,7 +6,6 @@ of a training. The other process serves all trainings of this one, and ends with
 
 import json
 import os
-import select
 import subprocess
 import sys
 import tempfile
@@ -22,8 +21,6 @@ from pipeline.paths import search_path
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
-
-LIMIT = 120  # seconds for an export, which takes two
 
 _lock = threading.Lock()
 _process: "tuple[subprocess.Popen[str], IO[str]] | None" = None  # and its messages
@@ -46,18 +43,16 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
         hidden: The number of hidden neurons.
 
     Raises:
-        UserError: If the process fails, is killed or takes more than `LIMIT`.
+        UserError: If the process fails or is killed.
     """
     paths = {"network": str(network.resolve()), "exported": str(exported.resolve())}
     with _request({"hidden": hidden, **paths}) as (process, messages):
         assert process.stdout
-        error = f"it took more than {LIMIT} s"
-        if select.select([process.stdout], [], [], LIMIT)[0]:
-            if process.stdout.readline():
-                return
-            process.wait()
-            messages.seek(0)
-            (*_, error) = ["its process was killed", *messages.read().splitlines()]
+        if process.stdout.readline():
+            return
+        process.wait()
+        messages.seek(0)
+        (*_, error) = ["its process was killed", *messages.read().splitlines()]
         raise UserError(f"{network} could not be exported: {error}")
 
 
