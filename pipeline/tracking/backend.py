@@ -38,7 +38,9 @@ def open_tracker(
     with status("opening MLflow's store"):
         opened = _open_store(store, experiment)
         from pipeline.tracking.mlflow_tracker import MlflowTracker
-    _name_store(store)
+    if mirror.names_another_store(store):
+        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
+        print(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
     return MlflowTracker(opened, server)
 
 
@@ -57,18 +59,7 @@ def prepared_recording(
         yield partial(open_tracker, kind, store, server=server, experiment=experiment)
         return
     with closing(RecordingTracker(store, server, experiment)) as tracker:
-
-        def open_recording() -> Tracker:
-            _name_store(store)
-            return tracker
-
-        yield open_recording
-
-
-def _name_store(store: Path) -> None:
-    if mirror.names_another_store(store):
-        other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
-        print(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
+        yield lambda: tracker
 
 
 def find_training_run(text: str, *, store: Path) -> RecordedRun:
