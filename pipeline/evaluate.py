@@ -63,7 +63,8 @@ def evaluate(cfg: EvaluateConfig) -> None:
     print("python -m pipeline.evaluate --help explains the columns.\n")
     print(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
     print(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")
-    print(_next_step(cfg))
+    command = command_line("predict", "images=0", run=cfg.run, model=cfg.model)
+    print(next_steps({command: "classifies test image 0"}))
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
 
@@ -152,15 +153,6 @@ def _summary(results: Sequence["EvaluationResult"]) -> str:
         }
         rows.append(row)
     return table([*rows[0]], [[*row.values()] for row in rows], left=["set"])
-
-
-def _next_step(cfg: EvaluateConfig) -> str:
-    """Suggest predict for a single image or, after other sets, inspect."""
-    name, options, effect = "predict", ["images=0"], "classifies test image 0"
-    if cfg.sets:
-        name, options, effect = "inspect", [], "explains the network"
-    command = command_line(name, *options, run=cfg.run, model=cfg.model)
-    return next_steps({command: effect})
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from pipeline.terminal import (
 if TYPE_CHECKING:
     from pipeline.evaluation import Prediction
     from pipeline.images import ImageListing
-    from pipeline.model import OodDetector, TrainedModel
+    from pipeline.model import OodDetector
 
 MAX_PLOTTED = 60  # images in preparation.png
 
@@ -72,7 +72,7 @@ def predict(cfg: PredictConfig) -> None:
     print(_conclusion(predictions))
     print(f"plot   {displayed(outputs / 'predict' / 'preparation.png')}")
     print(f"files  {displayed(outputs / 'predict')}")
-    print(_next_step(cfg, trained, listing))
+    print(_next_step(cfg, listing))
     if listing.problems:
         failed = len(listing.problems)
         summary = f"{failed} {'image was' if failed == 1 else 'images were'} not read"
@@ -95,23 +95,13 @@ def _conclusion(predictions: Sequence["Prediction"]) -> str:
     return f"\n{numbers} are classified correctly\n"
 
 
-def _next_step(
-    cfg: PredictConfig, trained: "TrainedModel", listing: "ImageListing"
-) -> str:
-    """Suggest the user's own image or, after one, another data set."""
-    from pipeline import datasets
-
+def _next_step(cfg: PredictConfig, listing: "ImageListing") -> str:
+    """Suggest the user's own image or, after one, the next stage."""
+    stage, image, effect = "inspect", "", "explains the network"
     if not listing.entries:  # test images
-        command = command_line(
-            "predict", "images=photo.jpg", run=cfg.run, model=cfg.model
-        )
-        return next_steps({command: "classifies your own image"})
-    if not datasets.spec(trained.dataset).prepared_as_mnist:
-        command = command_line("inspect", run=cfg.run, model=cfg.model)
-        return next_steps({command: "explains the network"})
-    other = "mnist" if trained.dataset == "digits" else "digits"
-    command = command_line("evaluate", f"sets=[{other}]", run=cfg.run, model=cfg.model)
-    return next_steps({command: "evaluates it on other digits"})
+        stage, image, effect = "predict", "photo.jpg", "classifies your own image"
+    command = command_line(stage, images=image, run=cfg.run, model=cfg.model)
+    return next_steps({command: effect})
 
 
 def _write(
