@@ -62,7 +62,6 @@ def sweep_lines(
     *,
     xlabel: str,
     title: str,
-    ylabel: str = "validation accuracy",
 ) -> Image.Image:
     """Plot every training run as a dot, and the mean of each setting with error bars.
 
@@ -73,7 +72,6 @@ def sweep_lines(
         xlabel: The meaning of x; empty if the settings have no order, which are then
             not connected.
         title: The title.
-        ylabel: The meaning of the accuracies.
     """
     figure = new_figure(900, 520)
     axes = figure.subplots()
@@ -96,7 +94,7 @@ def sweep_lines(
     if any(len(point.accuracies) > 1 for point in points):
         bars = "line and bars: mean and standard deviation over seeds"
         note = f"\ndots: training runs; {bars}"
-    _finish(axes, title, note, xlabel, ylabel)
+    _finish(axes, title, note, xlabel)
     return render(figure)
 
 
@@ -159,14 +157,8 @@ def _lower_limit(points: Sequence[SweepPoint], means: np.ndarray) -> float:
     return max(float(means.min()), 2 * min(best) - max(best) - 0.02)
 
 
-def _finish(
-    axes: "Axes",
-    title: str,
-    note: str,
-    xlabel: str,
-    ylabel: str = "validation accuracy",
-) -> None:
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+def _finish(axes: "Axes", title: str, note: str, xlabel: str) -> None:
+    axes.set(xlabel=xlabel, ylabel="validation accuracy")
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
     set_title(axes, textwrap.fill(title, 80) + note)
     if axes.get_legend_handles_labels()[1]:

@@ -103,13 +103,8 @@ def test_an_emulator_that_crashes_or_hangs_is_an_error(
     write_source(model, tmp_path)
     crash = f'__asm__ volatile("{ILLEGAL[core]}");'
     body = "for (;;) {}" if "within" in ending else crash
-    (tmp_path / "digits.c").write_text(
-        '#include "digits.h"\n'
-        f"void digits_begin(digits_t *d) {{ (void)d; {body} }}\n"
-        "void digits_pixel(digits_t *d, uint8_t grey) { (void)d, (void)grey; }\n"
-        "void digits_logits(const digits_t *d, int32_t *l) { (void)d, (void)l; }\n"
-        "uint8_t digits_argmax(const int32_t *l) { (void)l; return 0; }\n"
-    )
+    path = tmp_path / "digits.c"
+    path.write_text(path.read_text().replace("d->next = 0;", body))
     monkeypatch.setattr(emulators, "EMULATOR_TIMEOUT", (2.0, 0.0))
     with pytest.raises(UserError, match=f"^the emulated {core.name} .*{ending}"):
         check(core, model, tmp_path, mnist.test.images[:1])
