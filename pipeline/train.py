@@ -180,7 +180,8 @@ def _train(
             generator=generator,
         )
         for epoch in training.print_epochs(epochs, total=cfg.epochs):
-            recorder.add(checkpoint.save(epoch))
+            checkpoint.save(epoch)
+            recorder.add(epoch)
         message = "writing and recording the trained network"
         with status(message), files.atomic_folder(folder) as temporary:
             finished = training.FinishedTraining.of(recorder.history, network, split)
@@ -188,8 +189,7 @@ def _train(
             if original:
                 is_equal = sha256 == original.model.sha256
                 run.set_tags({"reproduced": str(is_equal).lower()})
-    history = [state.epoch for state in recorder.history[1:]]
-    metrics = finished.metrics()
+    metrics, history = finished.metrics(), recorder.history[1:]
     result = TrainingResult(network, sha256, metrics, history, run.id, folder)
     _print_summary(cfg, dataset, split, result)
     print(run.viewing_hint(), end="")
@@ -244,8 +244,8 @@ def _start_recording(
         # Now, because the file can move during the training.
         model.store_components(dataset.path, cfg.split, sha256=dataset.sha256)
         recorder.log(training.log_inputs, dataset.path, as_yaml(cfg), plots=True)
-        for state in checkpoint.restore() or [checkpoint.save()]:
-            recorder.add(state)
+        for epoch in checkpoint.resume():
+            recorder.add(epoch)
     if finished := len(recorder.history) - 1:
         progress = f"after epoch {finished} of {cfg.epochs}"
         print(wrap(f"resuming {recorder.run.label} {progress}"))

@@ -15,8 +15,7 @@ from jaxtyping import Float, Int8, Int32, Int64, UInt8
 
 from pipeline import PIXELS, UserError, neuron_name
 from pipeline.deploy.integers import LIMIT, WHITE, IntegerNetwork
-from pipeline.model import Network, batches
-from pipeline.model.storage import snapshot
+from pipeline.model import Network, batches, snapshot
 
 WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
 TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6

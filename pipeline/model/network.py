@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pipeline import CLASSES, PIXELS
 
 BATCH = 1000  # images in a forward pass
+Snapshot = dict[str, Float[np.ndarray, "..."]]  # the tensors of a network, by name
 
 
 def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
@@ -112,3 +113,16 @@ class Network(nn.Module):
     def parameter_count(self) -> int:
         """The number of weights and biases of both layers."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def snapshot(network: Network) -> Snapshot:
+    """Copy the four tensors of a network, by name, with PyTorch's shapes."""
+    return {name: t.numpy().copy() for name, t in network.state_dict().items()}
+
+
+def network_from(tensors: Snapshot) -> Network:
+    """Create a network from its four tensors; the inverse of `snapshot`."""
+    hidden = tensors["layer_1.bias"].size
+    network = Network(hidden=hidden, generator=torch.Generator())
+    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
+    return network

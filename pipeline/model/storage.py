@@ -12,34 +12,18 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors
 
 from pipeline import CLASSES, PIXELS, UserError, files
 from pipeline.datasets import SPLITS
-from pipeline.model.network import Network
+from pipeline.model.network import Network, Snapshot, network_from, snapshot
 from pipeline.paths import outputs_dir
 
 VERSION = 1  # of the format of these files and of checkpoints
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
-Snapshot = dict[str, Float[np.ndarray, "..."]]
 # A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.
 UNREADABLE = (SafetensorError, ValueError, TypeError, AttributeError, RecursionError)
-
-
-def snapshot(network: Network) -> Snapshot:
-    """Copy the four tensors of a network, by name, with PyTorch's shapes."""
-    return {name: t.numpy().copy() for name, t in network.state_dict().items()}
-
-
-def network_from(tensors: Snapshot) -> Network:
-    """Create a network from its four tensors; the inverse of `snapshot`."""
-    hidden = tensors["layer_1.bias"].size
-    network = Network(hidden=hidden, generator=torch.Generator())
-    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
-    return network
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:

@@ -95,7 +95,7 @@ class SweepRecord:
             training = FinishedTraining.read(source.folder / "train")
         except (OSError, UserError):
             return None
-        tensors = training.states[-1].tensors
+        tensors = training.epochs[-1].tensors
         if tensors_sha256(tensors) != source.tags.get("weights.sha256"):
             return None
         host, processor = source.tags["host"], source.tags["processor"]
@@ -124,7 +124,7 @@ class SweepRecord:
             ),
             **({"taken_from": taken_from} if taken_from else {}),
         }
-        start, *_, end = (state.time for state in training.states)
+        start, *_, end = (epoch.time for epoch in training.epochs)
         with self.run.child(
             name=job.name, params=settings, tags=tags, start=start, end=end
         ) as child:
@@ -136,7 +136,7 @@ class SweepRecord:
             # Validated when the sweep started; a folder of images may have moved.
             config = as_yaml(TrainConfig.model_construct(**job.values))
             log_inputs(child, data.path, config, plots=False)
-            log_epochs(child, training.states)
+            log_epochs(child, training.epochs)
             log_scores(child, training, sha256=sha256)
             child.log_model(folder / MODEL_FILE)
             metrics, dataset = training.metrics(), job.displayed["dataset"]
@@ -165,8 +165,8 @@ class SweepRecord:
         assert child.folder
         folder = child.folder / "train"
         training = FinishedTraining.read(folder)
-        for state in training.states:
-            log_weights(child, state, settings["epochs"])
+        for epoch in training.epochs:
+            log_weights(child, epoch, settings["epochs"])
         learning_curves(training.rows()).save(folder / "learning_curves.png")
         dataset = best.job.displayed["dataset"]
         log_details(child, training, folder, settings, dataset=dataset)

@@ -3,7 +3,7 @@
 It does not use the configuration; `pipeline/train.py` passes the values as arguments.
 """
 
-from pipeline.training.checkpoints import Checkpoint, EpochState, open_checkpoint
+from pipeline.training.checkpoints import Checkpoint, open_checkpoint
 from pipeline.training.description import best_epoch, describe_training
 from pipeline.training.finished import FinishedTraining
 from pipeline.training.identity import identity, identity_prefix, settings_digest

@@ -11,10 +11,8 @@ import io
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,27 +22,12 @@ import torch
 from safetensors import numpy as safetensors
 
 from pipeline import UserError, files, tracking
-from pipeline.model import VERSION, Network, Snapshot, snapshot
+from pipeline.model import VERSION, Network, snapshot
 from pipeline.tracking import provenance, sources
 from pipeline.training import loop
 from pipeline.training.loop import Adam, Epoch
 
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
-
-
-@dataclass(frozen=True)
-class EpochState:
-    """The network after an epoch; epoch 0 is before training and has no metrics."""
-
-    epoch: Epoch
-    tensors: Snapshot
-    time: int  # the end of the epoch, in milliseconds since 1970
-
-    @classmethod
-    def of(cls, network: Network, epoch: Epoch | None = None) -> "EpochState":
-        """Copy a network at the end of an epoch; None is before training."""
-        now = time.time_ns() // 1_000_000
-        return cls(epoch or Epoch(0, {}, 0.0), snapshot(network), now)
 
 
 class Checkpoint:
@@ -53,7 +36,7 @@ class Checkpoint:
     def __init__(
         self, folder: Path, network: Network, adam: Adam, generator: torch.Generator
     ) -> None:
-        """Keep references to the objects that `save` reads and `restore` changes."""
+        """Keep references to the objects that `save` reads and `resume` changes."""
         self.folder = folder
         self._state, self._history = folder / "state", folder / "history"
         self._network, self._adam, self._generator = network, adam, generator
@@ -64,11 +47,10 @@ class Checkpoint:
         """The folder relative to the store; it identifies the training."""
         return "/".join(self.folder.parts[-3:])
 
-    def save(self, epoch: Epoch | None = None) -> EpochState:
-        """Save what is needed to resume after this epoch, or before the first one."""
-        saved = EpochState.of(self._network, epoch)
-        values = {"epoch": vars(saved.epoch), "time": saved.time}
-        record = _pack(saved.tensors, values)
+    def save(self, epoch: Epoch) -> None:
+        """Save what is needed to resume after this epoch."""
+        values = {**vars(epoch)}
+        record = _pack(values.pop("tensors"), values)
         with self._history.open("ab") as stream:
             stream.truncate(self._size)  # removes a record without a state
             stream.write(record)
@@ -85,19 +67,20 @@ class Checkpoint:
         content = _pack(state, {"steps": self._adam.steps, "history": history})
         with files.atomic_file(self._state) as temporary:
             temporary.write_bytes(hashlib.sha256(content).digest() + content)
-        return saved
 
-    def restore(self) -> list[EpochState]:
-        """Set network, optimizer and generator to the last saved state.
+    def resume(self) -> list[Epoch]:
+        """Set network, optimizer and generator to the state after the last saved epoch.
 
         Returns:
-            The states after each epoch, from 0; empty if nothing was saved.
+            The saved epochs. Of a new training run, this is epoch 0, saved now.
 
         Raises:
             UserError: If a file is damaged: one bit would change all later epochs.
         """
         if not self._state.exists():
-            return []
+            initial = Epoch(snapshot(self._network))
+            self.save(initial)
+            return [initial]
         stored = self._state.read_bytes()
         content = stored[HASH_BYTES:]
         _check(content, stored[:HASH_BYTES].hex(), self._state)
@@ -107,17 +90,14 @@ class Checkpoint:
         records = records[: self._size]
         _check(records, values["history"]["sha256"], self._history)
         self._hash.update(records)
-        history = [
-            EpochState(Epoch(**record["epoch"]), tensors, record["time"])
-            for tensors, record in _unpack(records)
-        ]
+        epochs = [Epoch(tensors, **record) for tensors, record in _unpack(records)]
         for name, tensor in self._network.state_dict().items():
-            tensor.copy_(torch.tensor(history[-1].tensors[name]))
-        self._adam.mean.copy_(torch.tensor(state["mean"]))
-        self._adam.square.copy_(torch.tensor(state["square"]))
+            tensor.copy_(torch.from_numpy(epochs[-1].tensors[name]))
+        self._adam.mean.copy_(torch.from_numpy(state["mean"]))
+        self._adam.square.copy_(torch.from_numpy(state["square"]))
         self._adam.steps = values["steps"]
-        self._generator.set_state(torch.tensor(state["generator"]))
-        return history
+        self._generator.set_state(torch.from_numpy(state["generator"]))
+        return epochs
 
 
 def _check(content: bytes, sha256: str, path: Path) -> None:

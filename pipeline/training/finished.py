@@ -1,4 +1,4 @@
-"""A finished training: its states, its files, and what is logged of it.
+"""A finished training: its epochs, its files, and what is logged of it.
 
 A single training run and the worker of a sweep build the same object; it contains no
 path and no object of PyTorch, so a worker can send it to another machine.
@@ -20,7 +20,6 @@ from pipeline.model import (
     smallest_margin,
     storage,
 )
-from pipeline.training.checkpoints import EpochState
 from pipeline.training.loop import Epoch, score
 
 # MLflow's pages show the metrics in the order in which a run logs them.
@@ -31,18 +30,18 @@ METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
 class FinishedTraining:
     """The network after each epoch, and its scores."""
 
-    states: Sequence[EpochState]  # from epoch 0, before the training
+    epochs: Sequence[Epoch]  # from 0, before the training
     train_score: Mapping[str, float]  # loss and accuracy of the trained network
     min_margin: float  # of its answers; see `model.smallest_margin`
 
     @classmethod
     def of(
-        cls, states: Sequence[EpochState], network: Network, split: Split
+        cls, epochs: Sequence[Epoch], network: Network, split: Split
     ) -> "FinishedTraining":
         """Measure a trained network on its training images."""
         train = split.train
         margin = smallest_margin(network, train.images)
-        return cls(states, score(network, train), margin)
+        return cls(epochs, score(network, train), margin)
 
     @classmethod
     def read(cls, folder: Path) -> "FinishedTraining":
@@ -62,29 +61,28 @@ class FinishedTraining:
         whole = whole and len(run.seconds) == trained.epochs
         if not (history and margin and whole):
             raise UserError(f"{folder} does not contain a whole training run")
-        states = []
+        epochs = []
         for number, time in enumerate(run.times):
             row = {k: x[number - 1] for k, x in trained.curves.items() if number}
             seconds = run.seconds[number - 1] if number else 0.0
             tensors = {name: history[name][number] for name in history}
-            states.append(EpochState(Epoch(number, row, seconds), tensors, time))
+            epochs.append(Epoch(tensors, number, row, seconds, time))
         score = {name: metrics[f"train/final_{name}"] for name in names}
-        return cls(states, score, margin)
+        return cls(epochs, score, margin)
 
     @property
     def network(self) -> Network:
         """The trained network."""
-        return network_from(self.states[-1].tensors)
+        return network_from(self.epochs[-1].tensors)
 
     @property
     def seconds(self) -> float:
         """The time of all epochs."""
-        return round(sum(state.epoch.seconds for state in self.states), 3)
+        return round(sum(epoch.seconds for epoch in self.epochs), 3)
 
     def rows(self) -> list[dict[str, float]]:
         """Return the metrics of each epoch, from epoch 1."""
-        epochs = [state.epoch for state in self.states[1:]]
-        return [{name: epoch.metrics[name] for name in METRICS} for epoch in epochs]
+        return [{name: e.metrics[name] for name in METRICS} for e in self.epochs[1:]]
 
     def summary(self) -> dict[str, float]:
         """Return the metrics that have one value for the whole training."""
@@ -117,7 +115,7 @@ class FinishedTraining:
         """
         about = {**metadata, "min_margin": self.min_margin}
         sha256 = storage.save_model(folder / paths.MODEL_FILE, self.network, about)
-        tensors = [state.tensors for state in self.states]
+        tensors = [epoch.tensors for epoch in self.epochs]
         storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
         rows = enumerate(self.rows(), start=1)
         table = [{"epoch": number, **row} for number, row in rows]
@@ -125,8 +123,8 @@ class FinishedTraining:
         files.write_json(folder / paths.METRICS_FILE, self.metrics())
         run = {
             "run_id": run_id,
-            "seconds": [state.epoch.seconds for state in self.states[1:]],
-            "times": [state.time for state in self.states],
+            "seconds": [epoch.seconds for epoch in self.epochs[1:]],
+            "times": [epoch.time for epoch in self.epochs],
         }
         files.write_json(folder / paths.RUN_FILE, run)
         return sha256

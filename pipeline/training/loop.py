@@ -5,9 +5,9 @@ compare the gradients with autograd and finite differences, and Adam with PyTorc
 """
 
 import math
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter, time_ns
 
 import torch
 from jaxtyping import Float, Int
@@ -18,36 +18,39 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from pipeline import CLASSES
 from pipeline.datasets import LabelledImages, Split
 from pipeline.model.metrics import accuracy, cross_entropy
-from pipeline.model.network import Network
+from pipeline.model.network import Network, Snapshot, snapshot
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """The results of an epoch."""
+    """The network at the end of an epoch, and its scores."""
 
-    number: int  # from 1; 0 is the state before training
-    metrics: dict[str, float]  # losses in nats, accuracies in [0, 1]
-    seconds: float  # duration, validation included
+    tensors: Snapshot
+    number: int = 0  # 0 is the state before the training
+    metrics: dict[str, float] = field(default_factory=dict)  # losses in nats
+    seconds: float = 0.0  # duration, validation included
+    time: int = field(default_factory=lambda: time_ns() // 1_000_000)  # Unix, in ms
 
 
 def gradients(
     weights: list[Tensor],
     pixels: Float[Tensor, "batch 784"],
     targets: Float[Tensor, "batch 10"],
-    logits: Float[Tensor, "batch 10"],
     *,
     out: list[Tensor],
-) -> None:
+) -> Float[Tensor, "batch 10"]:
     """Compute the gradient of the mean cross-entropy of a batch.
 
     Args:
         weights: Weight and bias of layer_1, then of layer_2, with PyTorch's shapes.
         pixels: The images.
         targets: The labels, one-hot.
-        logits: Receives the output of the network.
         out: Receives the gradients, in the shapes of `weights`.
+
+    Returns:
+        The output of the network: the logits.
 
     Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4. The
     derivative of softmax and cross-entropy together, p - y, is equation 4.109 of
@@ -57,21 +60,23 @@ def gradients(
     d_w_1, d_b_1, d_w_2, d_b_2 = out
     # Forward pass: from the pixels to the logits.
     hidden = torch.addmm(b_1, pixels, w_1.T).relu_()  # (batch, hidden)
-    torch.addmm(b_2, hidden, w_2.T, out=logits)
+    logits = torch.addmm(b_2, hidden, w_2.T)  # (batch, 10)
     # Backward pass: the chain rule, from the loss back to the weights of each layer.
-    d_logits = logits.softmax(dim=1).sub_(targets).div_(pixels.shape[0])  # (batch, 10)
+    d_logits = logits.softmax(dim=1).sub_(targets).div_(len(pixels))  # (batch, 10)
     torch.mm(d_logits.T, hidden, out=d_w_2)  # (10, hidden)
     torch.sum(d_logits, dim=0, out=d_b_2)
     d_hidden = torch.mm(d_logits, w_2).mul_(hidden.sign())  # ReLU's slope: 1 or 0
     torch.mm(d_hidden.T, pixels, out=d_w_1)  # (hidden, 784)
     torch.sum(d_hidden, dim=0, out=d_b_1)
+    return logits
 
 
 class Adam:
     """Adam, as Keras computes it, for all parameters of a network at once.
 
-    It moves the parameters into one vector, and the network's tensors become views of
-    it. So a step takes six operations for any number of tensors.
+    The parameters and their gradients are two long vectors. The tensors of the network
+    and `gradients` are views of them, so a step takes six operations for any number of
+    tensors.
 
     Source: Kingma and Ba, Adam: a method for stochastic optimization (2015), the
     variant at the end of section 2, which adds epsilon to the uncorrected root.
@@ -83,52 +88,47 @@ class Adam:
         self.steps = 0
         self.parameters = parameters_to_vector(network.parameters()).detach()
         vector_to_parameters(self.parameters, network.parameters())
+        self.weights = [tensor.detach() for tensor in network.parameters()]
+        self.gradient = torch.zeros_like(self.parameters)
+        parts = self.gradient.split([tensor.numel() for tensor in self.weights])
+        self.gradients = [
+            p.view_as(t) for p, t in zip(parts, self.weights, strict=True)
+        ]
         self.mean = torch.zeros_like(self.parameters)  # moving average of gradients
         self.square = torch.zeros_like(self.parameters)  # and of their squares
 
-    def step(self, gradient: Float[Tensor, " parameters"]) -> None:
-        """Update all parameters with the gradient of a batch."""
+    def step(self) -> None:
+        """Update all parameters with the gradients of a batch."""
         self.steps += 1
-        self.mean.lerp_(gradient, 1 - BETA_1)
-        self.square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
+        g = self.gradient
+        self.mean.lerp_(g, 1 - BETA_1)
+        self.square.mul_(BETA_2).addcmul_(g, g, value=1 - BETA_2)
         # Both averages start at 0; this removes the bias from their ratio.
         correction = math.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
         root = self.square.sqrt().add_(EPSILON)
         self.parameters.addcdiv_(self.mean, root, value=-self.lr * correction)
 
 
-class Batches:
-    """The training images in batches, shuffled in every epoch.
+def shuffled_batches(
+    data: LabelledImages, *, batch_size: int, generator: torch.Generator
+) -> Iterator[tuple[list[tuple[Tensor, Tensor]], Int[Tensor, " n"]]]:
+    """Yield the batches of one epoch after another, each in a new random order.
 
-    They are views of three tensors that `shuffle` fills again: images as grey levels
-    (batch, 784), one-hot labels (batch, 10), and logits (batch, 10) for the results.
+    Yields:
+        The grey levels (batch, 784) and one-hot labels (batch, 10) of each batch, the
+        last of which may be smaller; and all labels in this order.
     """
-
-    def __init__(self, data: LabelledImages, *, batch_size: int) -> None:
-        """Divide the images; the last batch may be smaller."""
-        self.data = torch.from_numpy(data.images)  # uint8: a quarter of the memory
-        self.labels = torch.from_numpy(data.labels).long()
-        self.one_hot = one_hot(self.labels, CLASSES).float()  # (n, 10)
-        self.images, self.targets = map(torch.empty_like, (self.data, self.one_hot))
-        self.logits = torch.empty_like(self.targets)
-        tensors = self.images.flatten(start_dim=1), self.targets, self.logits
-        parts = (tensor.split(batch_size) for tensor in tensors)
-        self.batches = [*zip(*parts, strict=True)]
-
-    def shuffle(self, generator: torch.Generator) -> Int[Tensor, " n"]:
-        """Put the images into a new random order; return the labels in this order."""
-        order = torch.randperm(len(self.labels), generator=generator)
-        torch.index_select(self.data, 0, order, out=self.images)
-        torch.index_select(self.one_hot, 0, order, out=self.targets)
-        return self.labels[order]
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield images, targets and logits of each batch."""
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        """Return the number of batches, which are the steps of an epoch."""
-        return len(self.batches)
+    images = torch.from_numpy(data.images).flatten(start_dim=1)
+    labels = torch.from_numpy(data.labels).long()
+    targets = one_hot(labels, CLASSES).float()  # (n, 10)
+    # Filled again in each epoch: to allocate them again would take 10 % longer.
+    shuffled = torch.empty_like(images), torch.empty_like(targets)
+    batches = [*zip(*(t.split(batch_size) for t in shuffled), strict=True)]
+    while True:
+        order = torch.randperm(len(labels), generator=generator)
+        for tensor, result in zip((images, targets), shuffled, strict=True):
+            torch.index_select(tensor, 0, order, out=result)
+        yield batches, labels[order]
 
 
 def initialise(
@@ -138,12 +138,6 @@ def initialise(
     generator = torch.Generator().manual_seed(seed)
     network = Network(hidden=hidden, generator=generator)
     return network, Adam(network, lr=lr), generator
-
-
-def views(vector: Float[Tensor, " parameters"], tensors: list[Tensor]) -> list[Tensor]:
-    """Return views of parts of a vector, with the shapes of these tensors."""
-    parts = vector.split([tensor.numel() for tensor in tensors])
-    return [part.view_as(t) for part, t in zip(parts, tensors, strict=True)]
 
 
 def fit(
@@ -172,28 +166,30 @@ def fit(
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite.
     """
-    batches = Batches(split.train, batch_size=batch_size)
-    weights = [tensor.detach() for tensor in network.parameters()]
-    gradient = torch.empty_like(adam.parameters)
-    out = views(gradient, weights)
+    shuffled = shuffled_batches(split.train, batch_size=batch_size, generator=generator)
+    weights, out = adam.weights, adam.gradients
+    logits = torch.empty(len(split.train), CLASSES)
+    outputs = logits.split(batch_size)
     for number in epochs:
-        start = time.perf_counter()
-        labels = batches.shuffle(generator)
+        start = perf_counter()
+        batches, labels = next(shuffled)
         with torch.inference_mode():  # autograd records nothing: 10 % faster
-            for images, targets, logits in batches:
-                gradients(weights, images / 255, targets, logits, out=out)
-                adam.step(gradient)
-        scores = {"train": _score(batches.logits, labels)}
-        scores["val"] = score(network, split.val)
-        metrics = {f"{part}/{k}": v for part in scores for k, v in scores[part].items()}
+            for (images, targets), output in zip(batches, outputs, strict=True):
+                output.copy_(gradients(weights, images / 255, targets, out=out))
+                adam.step()
+        train, val = _score(logits, labels), score(network, split.val)
+        metrics = {f"train/{name}": value for name, value in train.items()}
+        metrics |= {f"val/{name}": value for name, value in val.items()}
         finite = torch.isfinite(adam.parameters).all()
         if not (finite and all(map(math.isfinite, metrics.values()))):
-            step = _first_non_finite_step(batches.logits, labels, batch_size)
+            step = _first_non_finite_step(outputs, labels.split(batch_size))
             raise FloatingPointError(
-                f"loss or weights became non-finite in epoch {number}, {step}: use a "
-                f"smaller lr than {adam.lr}; the last good epoch is {number - 1}"
+                f"loss or weights became non-finite in epoch {number}, step {step} of "
+                f"{len(outputs)}: use a smaller lr than {adam.lr}; the last good epoch "
+                f"is {number - 1}"
             )
-        yield Epoch(number, metrics, time.perf_counter() - start)
+        seconds = perf_counter() - start
+        yield Epoch(snapshot(network), number, metrics, seconds)
 
 
 def train(
@@ -233,11 +229,8 @@ def _score(
     }
 
 
-def _first_non_finite_step(
-    logits: Float[Tensor, "n 10"], labels: Int[Tensor, " n"], batch_size: int
-) -> str:
-    """Describe the first step with a non-finite loss; if there is none, the last."""
-    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-    row = int(torch.isfinite(losses).long().cumprod(dim=0).sum())  # n if all are finite
-    steps = math.ceil(len(labels) / batch_size)
-    return f"step {min(row // batch_size + 1, steps)} of {steps}"
+def _first_non_finite_step(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> int:
+    """Return the first step with a non-finite loss; if there is none, the last."""
+    losses = map(cross_entropy, logits, labels)
+    steps = (n for n, loss in enumerate(losses, start=1) if not torch.isfinite(loss))
+    return next(steps, len(logits))

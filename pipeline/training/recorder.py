@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,9 +18,9 @@ from pipeline.model.export import export_network
 from pipeline.model.metrics import tensor_statistics
 from pipeline.plots import weight_images
 from pipeline.tracking import Run, provenance, sources
-from pipeline.training.checkpoints import EpochState
 from pipeline.training.description import describe_training
 from pipeline.training.finished import METRICS, FinishedTraining
+from pipeline.training.loop import Epoch
 
 Arguments = ParamSpec("Arguments")
 
@@ -36,7 +37,7 @@ class Recorder:
 
     run: Run
     epochs: int  # of the finished training run
-    history: list[EpochState] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _unchecked: list[Future[None]] = field(default_factory=list)
 
@@ -49,14 +50,14 @@ class Recorder:
             yield recorder
             recorder._check(wait=True)
 
-    def add(self, state: EpochState) -> None:
+    def add(self, epoch: Epoch) -> None:
         """Log metrics and images of weights; logging them again has no effect.
 
         Raises:
             OSError, UserError: If the run was not opened, or earlier data not logged.
         """
-        self.history.append(state)
-        self.log(_log_epoch, state, self.epochs)
+        self.history.append(epoch)
+        self.log(_log_epoch, epoch, self.epochs)
 
     def log(
         self,
@@ -80,9 +81,9 @@ class Recorder:
             self._unchecked.pop(0).result()
 
 
-def _log_epoch(run: Run, state: EpochState, epochs: int) -> None:
-    log_epochs(run, [state])
-    log_weights(run, state, epochs)
+def _log_epoch(run: Run, epoch: Epoch, epochs: int) -> None:
+    log_epochs(run, [epoch])
+    log_weights(run, epoch, epochs)
 
 
 def log_inputs(run: Run, data: Path, settings: str, *, plots: bool) -> None:
@@ -109,36 +110,36 @@ def log_inputs(run: Run, data: Path, settings: str, *, plots: bool) -> None:
     run.log_text("packages.txt", provenance.packages())
 
 
-def log_epochs(run: Run, states: Sequence[EpochState]) -> None:
+def log_epochs(run: Run, epochs: Sequence[Epoch]) -> None:
     """Log the metrics of epochs; epoch 0, before the training, has none."""
     run.log_history(
         [
             (
-                state.epoch.number,
-                state.time,
-                {name: state.epoch.metrics[name] for name in METRICS}
-                | {"train/seconds": state.epoch.seconds},
+                epoch.number,
+                epoch.time,
+                {name: epoch.metrics[name] for name in METRICS}
+                | {"train/seconds": epoch.seconds},
             )
-            for state in states
-            if state.epoch.number
+            for epoch in epochs
+            if epoch.number
         ]
     )
 
 
-def log_weights(run: Run, state: EpochState, epochs: int) -> None:
+def log_weights(run: Run, epoch: Epoch, epochs: int) -> None:
     """Log an image of the weights of layer 1, but not more than `MAX_IMAGES`."""
-    epoch, tensors = state.epoch.number, state.tensors
-    interval = -(-epochs // MAX_IMAGES)  # rounded up
-    if epoch in (0, epochs) or epoch % interval == 0:
+    number, tensors = epoch.number, epoch.tensors
+    interval = math.ceil(epochs / MAX_IMAGES)
+    if number in (0, epochs) or number % interval == 0:
         weights = tensors["layer_1.weight"]
-        image = weight_images(weights, tensors, title=f"epoch {epoch}")
-        run.log_image("weights/layer_1", image, step=epoch)
+        image = weight_images(weights, tensors, title=f"epoch {number}")
+        run.log_image("weights/layer_1", image, step=number)
 
 
 def log_scores(run: Run, finished: FinishedTraining, *, sha256: str) -> None:
     """Log the scores of the trained network, and the `tensors_sha256` as a tag."""
     # MLflow draws a single value as a labelled bar if its step is 0.
-    last = finished.states[-1].time
+    last = finished.epochs[-1].time
     run.log_metrics(finished.summary(), step=0, time=last)
     run.set_tags({"weights.sha256": sha256})
 
@@ -171,8 +172,8 @@ def log_details(
         run.log_model(network, exported)
     run.log_history(
         [
-            (state.epoch.number, state.time, tensor_statistics(state.tensors))
-            for state in finished.states
+            (epoch.number, epoch.time, tensor_statistics(epoch.tensors))
+            for epoch in finished.epochs
         ]
     )
     metrics = finished.metrics()

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from pipeline import UserError
 from pipeline.datasets import Dataset, Split
+from pipeline.model import snapshot
 from pipeline.tracking import provenance
-from pipeline.training.checkpoints import EpochState
 from pipeline.training.finished import FinishedTraining
-from pipeline.training.loop import fit, initialise
+from pipeline.training.loop import Epoch, fit, initialise
 from pipeline.training.threads import one_thread
 
 
@@ -59,7 +59,7 @@ def train_setting(
     parts = split_data(data, split, batch_size=batch_size)
     with one_thread():
         network, adam, generator = initialise(hidden=hidden, lr=lr, seed=seed)
-        states = [EpochState.of(network)]
+        initial = Epoch(snapshot(network))
         results = fit(
             network,
             adam,
@@ -68,7 +68,6 @@ def train_setting(
             batch_size=batch_size,
             generator=generator,
         )
-        states += [EpochState.of(network, epoch) for epoch in results]
-        finished = FinishedTraining.of(states, network, parts)
+        finished = FinishedTraining.of([initial, *results], network, parts)
     machine = platform.node(), provenance.processor()
     return TrainedSetting(finished, data.sha256, *machine)

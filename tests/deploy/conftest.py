@@ -10,8 +10,7 @@ from pipeline import training
 from pipeline.datasets import Dataset
 from pipeline.deploy import QuantizedModel
 from pipeline.deploy.probes import probe_images
-from pipeline.model import TrainedModel
-from pipeline.model.storage import snapshot, tensors_sha256
+from pipeline.model import TrainedModel, snapshot, tensors_sha256
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 from pipeline.deploy import WIDTHS
 from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.quantization import quantize_weights
-from pipeline.model.storage import snapshot, tensors_sha256
+from pipeline.model import snapshot, tensors_sha256
 
 
 def sha256(network):

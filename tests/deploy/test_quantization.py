@@ -21,7 +21,8 @@ from pipeline.deploy.quantization import (
     shifts,
 )
 from pipeline.deploy.storage import load_integers, save_integers
-from pipeline.model.storage import read_tensors, snapshot, write_tensors
+from pipeline.model import snapshot
+from pipeline.model.storage import read_tensors, write_tensors
 
 ALL_WIDTHS = pytest.mark.parametrize("bits", WIDTHS)
 

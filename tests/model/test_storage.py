@@ -3,7 +3,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save
 
-from pipeline.model import load_trained_model, storage
+from pipeline.model import load_trained_model, snapshot, storage
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(
 ):
     sha256 = load_trained_model(path).sha256
     assert storage.save_model(path, network, {"a new key": "its value"}) == sha256
-    tensors = storage.snapshot(network)
+    tensors = snapshot(network)
     assert storage.tensors_sha256(dict(reversed(tensors.items()))) == sha256
     bias = tensors["layer_2.bias"]
     for changed in (
@@ -82,7 +82,7 @@ DAMAGED = {
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_a_file_that_is_not_a_network_is_refused_by_name(path, network, kind):
     tensors, about = DAMAGED[kind]
-    path.write_bytes(save(storage.snapshot(network) | tensors, {"about": about}))
+    path.write_bytes(save(snapshot(network) | tensors, {"about": about}))
     with pytest.raises(ValueError, match=r"model\.safetensors") as refused:
         storage.load_network(path)
     assert len(str(refused.value)) < 800
@@ -90,7 +90,7 @@ def test_a_file_that_is_not_a_network_is_refused_by_name(path, network, kind):
 
 @pytest.mark.parametrize("version", ['"version": 2, ', '"version": "1", ', ""])
 def test_a_file_of_another_version_is_refused_with_the_remedy(path, network, version):
-    trained, content = load_trained_model(path), storage.snapshot(network)
+    trained, content = load_trained_model(path), snapshot(network)
     for file, read in {
         path: lambda: storage.load_network(path),
         trained.history_path: lambda: trained.history,

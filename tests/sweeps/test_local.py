@@ -85,12 +85,12 @@ def test_results_are_equal_to_a_training_in_this_process(executor, data, digits)
     results = executor.run(train_setting, tasks(data, settings))
     for result in results:
         alone = train_setting(digits, **settings.pop(result.task.key)).finished
-        for state, expected in zip(
-            result.value.finished.states, alone.states, strict=True
+        for epoch, expected in zip(
+            result.value.finished.epochs, alone.epochs, strict=True
         ):
-            assert state.epoch.metrics == expected.epoch.metrics
+            assert epoch.metrics == expected.metrics
             for name, tensor in expected.tensors.items():
-                assert state.tensors[name].tobytes() == tensor.tobytes()
+                assert epoch.tensors[name].tobytes() == tensor.tobytes()
         assert result.value.finished.min_margin == alone.min_margin
     assert not settings
 

@@ -7,7 +7,7 @@ import torch
 
 from pipeline.model import Network
 from pipeline.tracking import sources
-from pipeline.training import Adam, Epoch, fit, open_checkpoint
+from pipeline.training import Adam, fit, open_checkpoint
 
 SETTINGS = {"hidden": 20, "lr": 0.001}
 
@@ -43,7 +43,7 @@ def interrupt(store, split, *, after):
     """Train until the process is killed after this epoch; return its folder."""
     training = new_training()
     with killed(store, training) as checkpoint:
-        checkpoint.save()
+        checkpoint.resume()
         for epoch in train(split, training, range(1, after + 1)):
             checkpoint.save(epoch)
     return checkpoint.folder
@@ -51,7 +51,7 @@ def interrupt(store, split, *, after):
 
 def restored_epochs(store):
     with killed(store, new_training()) as checkpoint:
-        return [state.epoch.number for state in checkpoint.restore()]
+        return [epoch.number for epoch in checkpoint.resume()]
 
 
 def unfinished(store):
@@ -66,14 +66,14 @@ def test_a_resumed_training_run_ends_with_the_same_bits(tmp_path, few):
     for epochs in ((3, 4), (5,)):  # it is interrupted and resumed twice
         training = new_training(seed=9)  # all of it is replaced
         with killed(tmp_path, training) as checkpoint:
-            restored = checkpoint.restore()
-            assert [state.epoch.number for state in restored] == list(range(epochs[0]))
+            restored = checkpoint.resume()
+            assert [epoch.number for epoch in restored] == list(range(epochs[0]))
             for epoch in train(few, training, epochs):
                 checkpoint.save(epoch)
                 metrics.append(epoch.metrics)
     for name, tensor in whole[0].state_dict().items():
         assert torch.equal(training[0].state_dict()[name], tensor)
-    metrics = [state.epoch.metrics for state in restored[1:3]] + metrics
+    metrics = [epoch.metrics for epoch in restored[1:3]] + metrics
     assert metrics == [epoch.metrics for epoch in expected]
 
 
@@ -83,19 +83,19 @@ def test_the_history_is_restored_and_then_removed_with_its_folder(tmp_path, few)
     initial = new_training()[0].layer_1.weight.detach().numpy()
     with open_new(tmp_path, seed=9) as checkpoint:
         assert tmp_path / checkpoint.lease == checkpoint.folder == path
-        first, last = checkpoint.restore()
+        first, last = checkpoint.resume()
     np.testing.assert_array_equal(first.tensors["layer_1.weight"], initial)
-    assert first.epoch == Epoch(0, {}, 0.0) and 0 < first.time <= last.time
-    assert last.epoch.number == 1 and last.epoch.seconds > 0
+    assert (first.number, first.metrics) == (0, {}) and 0 < first.time <= last.time
+    assert last.number == 1 and last.seconds > 0
     assert os.listdir(tmp_path / "checkpoints") == [".lock"]
 
 
 def test_a_running_training_run_is_not_resumed(tmp_path):
     with open_new(tmp_path) as one:
-        one.save()
+        one.resume()
         with open_new(tmp_path) as other:
             assert one.folder != other.folder and one.lease != other.lease
-            assert other.restore() == []
+            assert len(other.resume()) == 1
         assert unfinished(tmp_path) == [one.folder]
 
 
@@ -118,7 +118,7 @@ def test_only_a_run_with_equal_settings_and_code_is_resumed(
 
 def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):
     with killed(tmp_path, new_training()) as shortest:
-        shortest.save()
+        shortest.resume()
         longest = interrupt(tmp_path, few, after=2)
     (shortest.folder.parent / "killed before its first epoch").mkdir()
     with open_new(tmp_path) as checkpoint:
@@ -134,7 +134,7 @@ def test_an_epoch_without_its_state_is_trained_again(tmp_path, few, tail):
     path.write_bytes(history + (history[-70_000:] if tail is None else tail))
     training = new_training()
     with killed(tmp_path, training) as checkpoint:
-        assert [state.epoch.number for state in checkpoint.restore()] == [0, 1]
+        assert [epoch.number for epoch in checkpoint.resume()] == [0, 1]
         for epoch in train(few, training, (2,)):
             checkpoint.save(epoch)
     assert path.read_bytes().startswith(history)
@@ -150,7 +150,7 @@ def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
     with pytest.raises(ValueError, match=rf"/{name} is damaged: resume=false starts"):
         restored_epochs(tmp_path)
     with open_new(tmp_path, resume=False) as checkpoint:
-        assert checkpoint.restore() == []
+        assert len(checkpoint.resume()) == 1
         assert unfinished(tmp_path) == [checkpoint.folder] != [folder]
 
 
@@ -158,5 +158,5 @@ def test_a_folder_that_was_being_removed_is_not_resumed(tmp_path, few):
     path = interrupt(tmp_path, few, after=1)
     path.rename(tmp_path / "checkpoints" / ".removed")  # where a kill may leave it
     with open_new(tmp_path) as checkpoint:
-        assert checkpoint.folder != path and checkpoint.restore() == []
+        assert checkpoint.folder != path and len(checkpoint.resume()) == 1
     assert os.listdir(tmp_path / "checkpoints") == [".lock"]
