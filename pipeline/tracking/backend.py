@@ -66,8 +66,8 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     """Find a recorded training run by its id, the start of its id, or its name.
 
     Raises:
-        UserError: If the store does not have exactly one such run, or the run was
-            deleted or has no network.
+        UserError: If the store does not have exactly one such run, or it has no
+            network.
     """
     run = open_existing_store(store).find(text)
     if not (run.folder / "train" / MODEL_FILE).exists():

@@ -77,16 +77,15 @@ class Store:
         """Return the run with this id, start of an id, or name.
 
         Raises:
-            UserError: If there is not exactly one such run, or it was deleted.
+            UserError: If there is not exactly one such run; deleted runs do not count.
         """
         mark, conditions = "'" if '"' in text else '"', []
         if mark not in text:  # MLflow cannot search for a text with both marks
             conditions.append(f"attributes.run_name = {mark}{text}{mark}")
         if re.fullmatch("[0-9a-f]+", text):
             conditions.append(f"attributes.run_id LIKE '{text}%'")
-        runs = [run for each in conditions for run in self.search(each, ViewType.ALL)]
+        runs = [run for each in conditions for run in self.search(each)]
         runs = list({run.info.run_id: run for run in runs}.values())
-        runs = [run for run in runs if run.info.lifecycle_stage == "active"] or runs
         if not runs:
             raise UserError(
                 f"{database_path(self.folder)} has no run {text!r}: enter the id that "
@@ -97,14 +96,7 @@ class Store:
             ids = ", ".join(f"{r.info.run_id} ({r.info.run_name})" for r in runs[:5])
             more = ", ..." if len(runs) > 5 else ""
             raise UserError(f"{text!r} matches several runs: enter one of {ids}{more}")
-        (run,) = runs
-        if run.info.lifecycle_stage == "deleted":
-            restore = f"runs restore --run-id {run.info.run_id}"
-            command = _mlflow_command(self.folder, restore)
-            raise UserError(
-                f"run {run.info.run_id} was deleted: restore it ({command})"
-            )
-        return recorded_run(run)
+        return recorded_run(runs[0])
 
     def displayed_experiment(self) -> Experiment:
         """Return that of MLFLOW_EXPERIMENT_NAME or, by default, of the newest run."""
@@ -185,11 +177,11 @@ def open_store(folder: Path, experiment_name: str | None = None) -> Store:
         reason = str(error).splitlines()[0]
         raise UserError(f"{database} cannot be opened: {reason}") from error
     if experiment.lifecycle_stage != "active":
-        restore = f"experiments restore --experiment-id {experiment.experiment_id}"
-        command = _mlflow_command(folder, restore)
         raise UserError(
-            f"the experiment {name!r} of {database} was deleted: restore it ({command})"
-            ", or move the file away to start with a new store"
+            f"the experiment {name!r} of {database} was deleted: restore it "
+            f"(MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
+            f"--experiment-id {experiment.experiment_id}), or move the file away to "
+            "start with a new store"
         )
     own, *roots = (
         each.artifact_location.rpartition("/")[0] for each in (experiment, *experiments)
@@ -230,12 +222,6 @@ def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
     """Add the note and the saved view to an experiment if they are missing."""
     for key, value in _missing_tags(experiment).items():
         client.set_experiment_tag(experiment.experiment_id, key, value)
-
-
-def _mlflow_command(folder: Path, arguments: str) -> str:
-    """Return a command of MLflow for the store in a folder, to be used in a shell."""
-    uri = shlex.quote(sqlite_uri(database_path(folder)))
-    return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"
 
 
 def _create(database: Path) -> None:
