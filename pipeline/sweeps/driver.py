@@ -62,16 +62,13 @@ def run_sweep(command: Command) -> None:
         with status("loading PyTorch"):
             from pipeline.sweeps.record import SweepRecord
         tracker, lease = _open_tracker(values), f"sweeps/{folder.name}"
-        if not executor:
-            missing: Sequence[Job] = plan.jobs
-            if finished := tracker.finished_run(lease=lease):
-                record = SweepRecord(finished, folder, data, results)
-                missing = record.restore(plan.jobs)
-            if finished and not missing:
+        if not executor and (finished := tracker.finished_run(lease=lease)):
+            record = SweepRecord(finished, folder, data, results)
+            if not (missing := record.restore(plan.jobs)):
                 print("this sweep is finished; again=true trains it again")
                 Report(record, title=name).print()
                 return
-            # Jobs are invalid, or runs were deleted in MLflow.
+            # Runs were deleted in MLflow.
             executor = stack.enter_context(_new_executor(values, missing))
         with tracker.start_run(
             name=name,
@@ -82,6 +79,8 @@ def run_sweep(command: Command) -> None:
         ) as run:
             record = SweepRecord(run, folder, data, results)
             missing = record.restore(plan.jobs)
+            if not executor:  # all valid jobs are trained, unless runs were deleted
+                executor = stack.enter_context(_new_executor(values, missing))
             report = Report(record, title=name)
             _train(plan, missing, record, report, executor, tracker)
             with status("writing and recording the report"):

@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.sweeps import driver
 
+NEW_EXECUTOR = driver._new_executor  # which the fixture `worker` replaces
+
 
 @pytest.fixture(scope="module")
 def swept(new_sweep):
@@ -127,10 +129,15 @@ def models(sweep):
     return networks
 
 
-def test_a_repeated_sweep_continues_its_run_and_repeats_no_training(swept, runs):
+def test_a_repeated_sweep_continues_its_run_and_repeats_no_training(
+    swept, runs, monkeypatch
+):
     sweep, _, _ = swept
-    # In another order; no address of a cluster is needed.
+    # In another order; no cluster is needed, because nothing is trained.
+    monkeypatch.setattr(driver, "_new_executor", NEW_EXECUTOR)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5", "executor=ray")
+    assert printed.count("failed: hidden must be") == 2 + 1
     assert "val/accuracy" not in printed
     (parent,), children = sweep.runs()
     assert parent.info.run_id == runs[0].info.run_id
