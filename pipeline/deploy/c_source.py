@@ -1,7 +1,4 @@
-"""Renders a quantised network as C99: the code in c/*.jinja, with its tables.
-
-`host.py` compiles the files and compares their results with the reference.
-"""
+"""Renders a quantised network as C99: the code in c/*.jinja, with its tables."""
 
 import string
 import textwrap

@@ -60,11 +60,9 @@ class Check:
 
 
 def result_type(hidden: int, *figures: str) -> np.dtype[np.void]:
-    """Return the type of the result that a program writes for an image.
+    """Return the type of what a program writes for an image.
 
-    Args:
-        hidden: The number of neurons in layer_1.
-        figures: What boards/measure.c adds, by name.
+    boards/measure.c adds the figures with these names.
     """
     integers = [("sums", "i4", (hidden,)), ("logits", "i4", (CLASSES,))]
     return np.dtype([*integers, ("class", "u1"), *((f, "u4") for f in figures)])

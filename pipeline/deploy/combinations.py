@@ -38,11 +38,7 @@ class Combination:
 def combine(
     networks: Sequence[tuple[Mapping[str, Any], TrainedModel]], widths: Sequence[int]
 ) -> list[Combination]:
-    """Return all combinations of networks and widths.
-
-    If there is a sweep, each network has its own folder. If there are several widths,
-    or there is no sweep, each width has its own folder.
-    """
+    """Return all combinations of networks and widths, each with its own folder."""
     combinations = []
     for swept, trained in networks:
         for bits in widths:
@@ -137,13 +133,9 @@ def export_setting(
         data: The data set of the training.
         arrays: The trained network.
         about: The other fields of its `TrainedModel`.
-        bits: The width of the weights of layer_1.
-        finetuning_epochs: None for the default of this width.
-        verify: "host" or "all".
-
-    Raises:
-        UserError: If integers cannot represent the network, a tool fails, or the
-            implementations differ.
+        bits: See `QuantizedModel.of`.
+        finetuning_epochs: See `QuantizedModel.of`.
+        verify: See `export_model`.
     """
     trained = TrainedModel(network_from(arrays), **about)
     model = QuantizedModel.of(

@@ -4,7 +4,6 @@ QEMU emulates a Cortex-M0 and a 32-bit RISC-V processor, simavr an ATmega328P. T
 programs in `boards/` read images and return sums and logits.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,10 @@ from jaxtyping import UInt8
 
 from pipeline import PIXELS
 from pipeline.deploy.checks import HEADER, Check, Outputs, compare, result_type
-from pipeline.deploy.cores import AVR, CLANG_FLAGS, CORES, Core
+from pipeline.deploy.cores import AVR, CLANG_FLAGS, Core
 from pipeline.deploy.host import COMPILE_TIMEOUT, STRICT
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.toolchains import execute, loaded_sections, missing
+from pipeline.deploy.toolchains import execute, memory, missing
 
 BOARDS = Path(__file__).parent / "boards"
 OBJECTS = ("digits.o", "selftest.o")
@@ -27,75 +26,63 @@ EMULATOR_TIMEOUT = 30.0, 0.0025
 PROGRAM_FLASH, PROGRAM_RAM = 2048, 1300
 
 
-def check_on_emulators(
+def check_core(
+    core: Core,
     folder: Path,
     network: IntegerNetwork,
     images: UInt8[np.ndarray, "n 28 28"],
     *,
     measured: int | None = None,
-    cores: Sequence[Core] = CORES,
-) -> list[Check]:
-    """Compare the C code on emulated cores with the reference.
+) -> Check:
+    """Compare the C code on an emulated core with the reference.
 
     Args:
-        folder: Contains digits.c, selftest.c and their headers, and is the folder of
-            the compiled files.
+        core: The processor, its compiler and its emulator.
+        folder: Contains the files of `c_source.write_source`, and is the folder of the
+            compiled files.
         network: The reference.
         images: Their sums, logits and answers are compared.
         measured: The figures are means over this many of the first images; None: over
             all.
-        cores: The emulated cores.
 
     Returns:
-        A check for each core. Its figures are, in bytes: flash (code and tables of
-        digits.c), ram (digits_t and the logits) and stack (of one call). The
-        instructions, or the cycles on AVR, are those inside the functions of digits.h
-        for an image. QEMU counts instructions, not cycles.
+        Its figures are, in bytes: flash (code and tables of digits.c), ram (digits_t
+        and the logits) and stack (of one call). The instructions, or the cycles on AVR,
+        are those inside the functions of digits.h for an image. QEMU counts
+        instructions, not cycles.
 
     Raises:
-        UserError: If the code does not compile, or an emulator crashes or hangs.
+        UserError: If the code does not compile, or the emulator crashes or hangs.
     """
-    return [_check(core, folder, network, images, measured) for core in cores]
-
-
-def _check(
-    core: Core,
-    folder: Path,
-    network: IntegerNetwork,
-    images: UInt8[np.ndarray, "n 28 28"],
-    measured: int | None,
-) -> Check:
-    tools = (core.compiler, *core.tools)
-    skipped = missing(tools)
-    if skipped:
-        return Check(f"{core.name}, {core.compiler.program}", skipped=skipped)
-    name = f"{core.name}, {core.compiler.program} {core.compiler.version}"
-    too_large = _too_large(core, flash=network.table_bytes, ram=4 * network.hidden)
-    if too_large:
-        return Check(name, skipped=too_large)
+    tools, compiler = (core.compiler, *core.tools), core.compiler
+    if skipped := missing(tools):
+        return Check(f"{core.name}, {compiler.program}", skipped=skipped)
+    name = f"{core.name}, {compiler.program} {compiler.version}"
+    state = 4 * network.hidden  # bytes
+    if too_large := _too_large(core, flash=network.table_bytes, ram=state):
+        return Check(name, skipped=too_large)  # it may not even compile
     flash, ram = _compile(core, folder, "digits.c")
     selftest, _ = _compile(core, folder, "selftest.c")
-    too_large = _too_large(core, flash=flash + selftest, ram=ram + 4 * network.hidden)
-    if too_large:
+    if too_large := _too_large(core, flash=flash + selftest, ram=ram + state):
         return Check(name, skipped=too_large)
     _link(core, folder)
-    output = _run(core, folder, images, hidden=network.hidden)
+    emulated = f"the emulated {core.name}"
+    output = _run(core, folder, images, hidden=network.hidden, name=emulated)
     record = result_type(network.hidden, "ticks", "stack", "ram")
     expected = Outputs.of(network, images)
-    difference = compare(output, record, expected, name=_emulated(core))
+    difference = compare(output, record, expected, name=emulated)
     results = np.frombuffer(output, record, offset=HEADER)
-    ticks = results["ticks"][:measured].mean() * core.per_tick
-    units = ticks + CALLS * core.per_return
+    ticks = float(results["ticks"][:measured].mean())
     return Check(
         name,
         len(images),
         difference=difference,
-        platform=f"{core.name}/{core.compiler.program}",
+        platform=f"{core.name}/{compiler.program}",
         figures={
             "flash": flash,
             "ram": ram + int(results["ram"].max()),
             "stack": int(results["stack"].max()),
-            core.unit: round(float(units)),
+            core.unit: round(ticks * core.per_tick + CALLS * core.per_return),
         },
         tools={
             each.library or each.program: each.version for each in tools if each.version
@@ -108,26 +95,19 @@ def _compile(core: Core, folder: Path, source: str) -> tuple[int, int]:
     compiler = core.compiler.program
     command = [compiler, *core.flags.split(), "-Os", *STRICT, "-c", source]
     execute(command, folder=folder, timeout=COMPILE_TIMEOUT)
-    flash = ram = 0
-    for section in loaded_sections((folder / source).with_suffix(".o")):
-        flash += section.size if section.contents else 0
-        # AVR reads constants from RAM unless they are in a section of their own.
-        copied = core is AVR and section.name.startswith(".rodata")
-        ram += section.size if section.writable or copied else 0
-    return flash, ram
+    path = (folder / source).with_suffix(".o")
+    return memory(path, constants_in_ram=core is AVR)
 
 
 def _too_large(core: Core, *, flash: int, ram: int) -> str:
     """Say which memory is too small for the program; "" if it fits."""
-    needs = (
+    for name, needed, size in (
         ("flash", flash + PROGRAM_FLASH, core.flash),
         ("RAM", ram + PROGRAM_RAM, core.ram),
-    )
-    for name, needed, size in needs:
+    ):
         if needed > size:
-            return (
-                f"needs {needed:,} bytes of {name}, but the emulated board has {size:,}"
-            )
+            board = f"the emulated board has {size:,}"
+            return f"needs {needed:,} bytes of {name}, but {board}"
     return ""
 
 
@@ -155,7 +135,12 @@ def _link(core: Core, folder: Path) -> None:
 
 
 def _run(
-    core: Core, folder: Path, images: UInt8[np.ndarray, "n 28 28"], *, hidden: int
+    core: Core,
+    folder: Path,
+    images: UInt8[np.ndarray, "n 28 28"],
+    *,
+    hidden: int,
+    name: str,
 ) -> bytes:
     """Run program.elf on images; return what it wrote, a record for each image."""
     (folder / "images.bin").write_bytes(images.tobytes())
@@ -163,10 +148,5 @@ def _run(
     results.write_bytes(b"")  # not those of another core
     start, each = EMULATOR_TIMEOUT
     timeout = start + each * len(images) * hidden
-    command = core.emulator.split()
-    execute(command, folder=folder, timeout=timeout, name=_emulated(core))
+    execute(core.emulator.split(), folder=folder, timeout=timeout, name=name)
     return results.read_bytes()
-
-
-def _emulated(core: Core) -> str:
-    return f"the emulated {core.name}"

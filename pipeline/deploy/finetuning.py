@@ -27,15 +27,8 @@ def finetune(
 ) -> Iterator[Network]:
     """Train a copy of a network so that it works with weights of `bits` bits.
 
-    Args:
-        network: The trained network, which does not change.
-        train: The training images.
-        bits: The width of the weights of layer_1; see `quantization.WIDTHS`.
-        epochs: Passes over the images.
-        seed: The seed of the generator that shuffles them.
-
-    Yields:
-        The copy, after each epoch. Its weights are floats; `quantize` rounds them.
+    The seed determines the order of the images. Yields the copy after each epoch; its
+    weights are floats, which `quantize` rounds.
     """
     network = copy.deepcopy(network)
     generator = torch.Generator().manual_seed(seed)
@@ -56,6 +49,6 @@ def finetune(
 
 
 def _rounded(weights: torch.Tensor, *, bits: int) -> torch.Tensor:
-    """Quantise weights; return the real numbers that the integers represent."""
+    """Return the real numbers that quantised weights represent."""
     q, scale = quantize_weights(weights.numpy().astype(np.float64), bits=bits)
     return torch.from_numpy(np.float32(q * scale[:, None]))

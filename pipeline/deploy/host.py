@@ -25,16 +25,9 @@ RUN_TIMEOUT = 30.0, 0.0001
 def check_on_host(
     folder: Path, network: IntegerNetwork, images: UInt8[np.ndarray, "n 28 28"]
 ) -> list[Check]:
-    """Compile the C code with each compiler, run it on images, and compare.
+    """Compare the C code of `c_source.write_source` with the reference.
 
-    Args:
-        folder: Contains the files of `c_source.write_source`; the code is compiled
-            there.
-        network: The reference.
-        images: Their sums, logits and classes are compared.
-
-    Returns:
-        One check for each of `COMPILERS`; it is skipped if the compiler is missing.
+    It is compiled in its folder with each of `COMPILERS` that is installed.
 
     Raises:
         UserError: If a compiler or the program fails, with its message.
@@ -62,14 +55,7 @@ def run_on_host(
     *,
     options: Sequence[str] = ("-O2",),
 ) -> str:
-    """Compile the C code, run it on images, and compare its results.
-
-    Returns:
-        The first difference; "" if there is none.
-
-    Raises:
-        UserError: If the compiler or the program fails, with its message.
-    """
+    """Compile the C code and run it; return the first difference, "" for none."""
     flags = [*STRICT, *options, "-I.", "-o", PROGRAM]
     # Without example.c, which has its own `main`.
     command: list[str | Path] = [compiler, *flags, HOST, "digits.c", "selftest.c"]

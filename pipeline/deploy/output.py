@@ -14,7 +14,8 @@ from PIL import Image
 from pipeline import UserError, datasets, files, plots
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check
-from pipeline.deploy.emulators import check_on_emulators
+from pipeline.deploy.cores import CORES
+from pipeline.deploy.emulators import check_core
 from pipeline.deploy.host import check_on_host
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.probes import probe_images
@@ -72,7 +73,10 @@ def export_model(model: QuantizedModel, *, verify: str) -> Exported:
         # They compile in the folder.
         checks += check_on_host(folder, model.integers, images)
         if verify == "all":
-            checks += check_on_emulators(folder, model.integers, images, measured=test)
+            checks += [
+                check_core(core, folder, model.integers, images, measured=test)
+                for core in CORES
+            ]
     exported = Exported(model.integers, results, model.silent_neurons, checks, contents)
     differences = [f"{c.name}: {c.difference}" for c in checks if c.difference]
     if differences:

@@ -17,14 +17,7 @@ PAGE_FILE = "report.html"  # in outputs/export/
 def render_page(
     trained: TrainedModel, dataset: Dataset, exports: Sequence[Exported], *, name: str
 ) -> str:
-    """Return a self-contained HTML page of at most 2 MB.
-
-    Args:
-        trained: The trained network.
-        dataset: Its data set.
-        exports: At least one export of the network, those with more bits first.
-        name: The name of the network.
-    """
+    """Return a self-contained HTML page of at most 2 MB, with at least one export."""
     analysis = ModelAnalysis.of(trained, dataset)
     versions = [_version(exported, dataset.test) for exported in exports]
     return report.render(analysis, name=name, integers=versions)

@@ -30,8 +30,7 @@ def quantize(
     Args:
         network: The trained network.
         images: The training images; the shifts make their sums fit into 8 bits.
-        bits: The width of the weights of layer_1, one of `WIDTHS`. Those of layer_2
-            have 8 bits.
+        bits: The width of the weights of layer_1; those of layer_2 have 8 bits.
 
     Raises:
         UserError: If the network cannot be represented.

@@ -1,7 +1,6 @@
 """Compares exported networks: their accuracy on the test images, and their size.
 
-The size is that of the tables of weights and biases in bytes, which is the same for
-every compiler and processor. The code adds about 0.3 KB on a Cortex-M0.
+The size is that of the tables, which is the same for every compiler and processor.
 """
 
 from collections.abc import Mapping
@@ -99,8 +98,8 @@ def sizes_table(results: Results) -> str:
             )
         )
     text = table(columns, rows[:MAX_ROWS])
-    if more := len(rows) - MAX_ROWS:
-        text += f"\nand {more:,} more in {SIZES_TABLE}" * (more > 0)
+    if (more := len(rows) - MAX_ROWS) > 0:
+        text += f"\nand {more:,} more in {SIZES_TABLE}"
     return text
 
 

@@ -17,11 +17,7 @@ INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
 
 
 def save_integers(path: Path, model: QuantizedModel) -> None:
-    """Write the integers of a model as safetensors; `load_integers` reads them.
-
-    The metadata has the width, the epochs of fine-tuning and the sha256 of the trained
-    network.
-    """
+    """Write the integers of a model as safetensors; `load_integers` reads them."""
     tensors = asdict(model.integers)
     metadata = {
         "bits": tensors.pop("bits"),
@@ -74,8 +70,7 @@ def find_export(
     """Return the file of a network's integers in the last export, and its content.
 
     Args:
-        folder: The folder of the export. If it contains several widths or networks,
-            each has its own folder.
+        folder: The folder of the export.
         weights_sha256: The hash of the trained network.
         bits: The width; None selects the widest.
         command: The command that exports the network, for messages.

@@ -1,7 +1,4 @@
-"""What `export` prints about quantised networks and their checks.
-
-`output` writes the files.
-"""
+"""What `export` prints about quantised networks and their checks."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,4 @@
-"""Compilers and emulators: which are installed, and how to run them; ELF files.
-
-This module does not depend on digits.c; `host.py` and `emulators.py` use it.
-"""
+"""Compilers and emulators: which are installed, how to run them, and ELF files."""
 
 import re
 import shutil
@@ -15,7 +12,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.files import printable
 
-# ELF: flags of a section, and the type of a section without contents.
+# ELF: flags of sections that are loaded, and the type of those without contents.
 SHF_WRITE, SHF_ALLOC, SHT_NOBITS = 1, 2, 8
 
 
@@ -30,7 +27,7 @@ class Tool:
 
     @property
     def installed(self) -> bool:
-        """Whether the program, or the header, can be used."""
+        """Whether the program and the header can be used."""
         if not shutil.which(self.program):
             return False
         if not self.header:
@@ -54,16 +51,6 @@ class Tool:
         text = subprocess.run(command, capture_output=True, text=True).stdout
         number = re.search(r"\d+\.\d+\.\d+", text)
         return number[0] if number else text.strip().split("\n")[0]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a compiled file."""
-
-    name: str  # such as .text
-    size: int  # bytes
-    writable: bool  # by the program
-    contents: bool  # in the file; .bss has none
 
 
 def missing(tools: Sequence[Tool]) -> str:
@@ -117,24 +104,25 @@ def execute(
     return result.stdout
 
 
-def loaded_sections(path: Path) -> list[Section]:
-    """Read the sections of a 32-bit ELF file that are loaded into memory."""
+def memory(path: Path, *, constants_in_ram: bool) -> tuple[int, int]:
+    """Return the bytes of flash and of RAM that a 32-bit ELF file takes.
+
+    With `constants_in_ram`, those in .rodata take both, as on an AVR.
+    """
     data = path.read_bytes()
     assert data[:5] == b"\x7fELF\x01", f"{path} is not a 32-bit ELF file"
     (table,) = struct.unpack_from("<I", data, 32)
-    size, count, names = struct.unpack_from("<HHH", data, 46)
+    header, count, names = struct.unpack_from("<HHH", data, 46)
     headers = [
-        struct.unpack_from("<IIIIII", data, table + number * size)
+        struct.unpack_from("<IIIIII", data, table + number * header)
         for number in range(count)
     ]
-    text = headers[names][4]
-    return [
-        Section(
-            data[text + name : data.index(b"\0", text + name)].decode(),
-            length,
-            writable=bool(flags & SHF_WRITE),
-            contents=kind != SHT_NOBITS,
-        )
-        for name, kind, flags, _, _, length in headers
-        if flags & SHF_ALLOC
-    ]
+    text = headers[names][4]  # where the names begin
+    flash = ram = 0
+    for name, kind, flags, _, _, size in headers:
+        if flags & SHF_ALLOC:
+            is_constant = data[text + name :].startswith(b".rodata")
+            is_in_ram = flags & SHF_WRITE or (constants_in_ram and is_constant)
+            flash += size if kind != SHT_NOBITS else 0
+            ram += size if is_in_ram else 0
+    return flash, ram

@@ -230,14 +230,13 @@ def answer_worksheet(logits: Sequence[IntegerSum], spec: DatasetSpec) -> str:
     """Return the ten logits in integers and in floats, and the answers."""
     z = np.array([logit.in_floats.z for logit in logits])
     integers = [logit.total for logit in logits]
-    answers = int(z.argmax()), integers.index(max(integers))
+    answers = {"floats": int(z.argmax()), "integers": integers.index(max(integers))}
     rows = []
     shares = probabilities(z)
     for k, logit in enumerate(logits):
         value, number = logit.value(logit.total), rounded(z[k])
-        answer = {(k, k): "both"}.get(answers, "")
-        if not answer and k in answers:
-            answer = ("floats", "integers")[answers.index(k)]
+        given = [name for name, answer in answers.items() if answer == k]
+        answer = "both" if len(given) == 2 else "".join(given)
         numbers = f"{number:,}", f"{shares[k]}%", f"{logit.total:,}"
         cells = f"{value:,}", f"{value - number:+,}", answer
         rows.append([spec.class_names[k], logit.in_floats.neuron, *numbers, *cells])

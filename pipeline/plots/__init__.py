@@ -1,7 +1,4 @@
-"""Arrays in, images out: the only package that uses Matplotlib.
-
-There is one module for each kind of plot, and `common` for what they share.
-"""
+"""Arrays in, images out: the only package that uses Matplotlib."""
 
 from pipeline.plots.common import (
     colour_scale,

@@ -1,7 +1,4 @@
-"""Colours, the font and Matplotlib figures, for all plots.
-
-The plots of a stage are in a module of their own; `rows` arranges images.
-"""
+"""Colours, the font and Matplotlib figures, for all plots."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -18,13 +18,7 @@ def class_means(
     labels: UInt8[np.ndarray, " n"],
     class_names: Sequence[str],
 ) -> Image.Image:
-    """Plot the mean image of each class, with its number of images.
-
-    Args:
-        means: The mean image of each class that occurs.
-        labels: The labels of all images.
-        class_names: The name of each class.
-    """
+    """Plot the mean image of each class that occurs, with its number of images."""
     images = {
         f"{class_names[k]}: {np.sum(labels == k):,}": mean for k, mean in means.items()
     }

@@ -1,7 +1,4 @@
-"""The plots of stage export: rounded weights, and images whose answer changes.
-
-`rows` arranges their images.
-"""
+"""The plots of stage export: rounded weights, and images whose answer changes."""
 
 from collections.abc import Sequence
 
@@ -27,11 +24,8 @@ def rounded_weights(
 ) -> Image.Image:
     """Draw the weights of each neuron above those that the integers represent.
 
-    Args:
-        weights: The weights of layer_1 after training.
-        rounded: The integers, multiplied by the scale of their neuron.
-        always_zero: The pixels that are 0 in all training images, drawn in grey.
-        width: The width of the integers in words, such as "8 bits".
+    `rounded` are the integers, multiplied by the scale of their neuron, and `width` is
+    their width in words. Pixels that are 0 in all training images are grey.
     """
     count = min(len(weights), MAX_NEURONS)
     scale = weight_scale(weights[:count])
@@ -68,15 +62,9 @@ def changed_answers(
     class_names: Sequence[str],
     width: str,
 ) -> Image.Image:
-    """Draw the images whose answer in integers differs from that in floats.
+    """Draw the images whose answer in floats, `before`, differs in integers, `after`.
 
-    Args:
-        images: The test images.
-        labels: Their classes.
-        before: The answers of the network in floats.
-        after: The answers of the integers.
-        class_names: The names of the classes.
-        width: The width of the integers in words, such as "8 bits".
+    `width` is the width of the integers in words, such as "8 bits".
     """
     changed = before != after
     kinds = {

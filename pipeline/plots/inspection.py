@@ -1,7 +1,4 @@
-"""The plots of stage inspect: what neurons respond to, and which pixels are used.
-
-Images of single neurons are rows of `rows.image_rows`.
-"""
+"""The plots of stage inspect: what neurons respond to, and which pixels are used."""
 
 from collections.abc import Mapping, Sequence
 

@@ -48,9 +48,7 @@ def accuracy_by_size(
     The axis of the accuracy is logarithmic in the error, because the last few percent
     need most of the bytes.
 
-    Args:
-        curves: The networks of each width of the weights, by its name.
-        goal: An accuracy that is drawn as a line.
+    The networks of each width are a curve; `goal` is an accuracy, drawn as a line.
     """
     figure = new_figure(1200, 640)
     axes = figure.subplots()

@@ -65,13 +65,9 @@ def sweep_lines(
 ) -> Image.Image:
     """Plot every training run as a dot, and the mean of each setting with error bars.
 
-    A setting with one seed has no error bar.
-
-    Args:
-        lines: At most five lines, which connect settings, by their name in the legend.
-        xlabel: The meaning of x; empty if the settings have no order, which are then
-            not connected.
-        title: The title.
+    A setting with one seed has no error bar. There are at most five lines, by their
+    name in the legend. If `xlabel` is empty, the settings have no order and are not
+    connected.
     """
     figure = new_figure(900, 520)
     axes = figure.subplots()
@@ -107,13 +103,8 @@ def sweep_cloud(
 ) -> Image.Image:
     """Plot the mean of each setting as a dot, for sweeps with too many lines.
 
-    Settings far below the best trade-offs are triangles at the lower edge.
-
-    Args:
-        points: The settings.
-        xlabel: The meaning of x.
-        title: The title.
-        shade: The meaning of the colours; empty if all dots have the same.
+    Settings far below the best trade-offs are triangles at the lower edge. `shade` is
+    the meaning of the colours; it is empty if all dots have the same.
     """
     figure = new_figure(900, 520)
     axes = figure.subplots()

@@ -49,13 +49,7 @@ def _panel(
     curves: Mapping[str, tuple[str, Sequence[float]]],
     label: Callable[[float], str],
 ) -> Image.Image:
-    """Draw curves over the epochs.
-
-    Args:
-        title: What the values are.
-        curves: Colour and values of each curve, by its name in the legend.
-        label: Formats the values at the ticks of the y axis.
-    """
+    """Draw curves, given by their colours and values, over the epochs."""
     values = [y for _, curve in curves.values() for y in curve]
     epochs = len(values) // len(curves)
     x_range, y_range = _with_margin(1, epochs), _with_margin(min(values), max(values))

@@ -43,11 +43,7 @@ def weight_images(
     The image is square, and its upper part contains all neurons, because MLflow shows
     only this part without scrolling.
 
-    Args:
-        weights: The weights of layer_1, a row per neuron; the first 100 are drawn.
-            Positive weights are blue, negative ones red, and 0 is white.
-        tensors: The tensors of the histograms, by name.
-        title: A short title, such as the epoch.
+    Only the first 100 neurons are drawn.
     """
     drawn = weights[:MAX_NEURONS]
     scale = weight_scale(drawn)

@@ -9,7 +9,7 @@ from pipeline import UserError
 from pipeline.deploy import WIDTHS, emulators
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.cores import AVR, CLANG, CORES, CORTEX_M0, RV32, SIMAVR
-from pipeline.deploy.emulators import check_on_emulators
+from pipeline.deploy.emulators import check_core
 from pipeline.deploy.toolchains import missing
 
 # Limits of the project for a Cortex-M0, by width: bytes of flash, and instructions for
@@ -27,10 +27,7 @@ def check(core, model, folder, images, **options):
     """Return the check of a core; skip the test if its tools are not installed."""
     if problem := missing([core.compiler, *core.tools]):
         pytest.skip(f"{core.name}: {problem}")
-    [result] = check_on_emulators(
-        folder, model.integers, images, cores=[core], **options
-    )
-    return result
+    return check_core(core, folder, model.integers, images, **options)
 
 
 @pytest.mark.fault
@@ -72,10 +69,11 @@ def test_cores_without_their_tools_are_skipped_and_the_packages_named(
     quantized, mnist, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
-    results = check_on_emulators(tmp_path, quantized(8).integers, mnist.test.images[:1])
-    texts = [result.skipped for result in results]
-    assert len(texts) == 4 and all(text.startswith("not installed") for text in texts)
-    assert texts[0] == "not installed: apt-get install clang lld qemu-system-arm"
+    network, images = quantized(8).integers, mnist.test.images[:1]
+    results = [check_core(core, tmp_path, network, images) for core in CORES]
+    assert all(result.skipped.startswith("not installed") for result in results)
+    remedy = "apt-get install clang lld qemu-system-arm"
+    assert results[0].skipped == f"not installed: {remedy}"
     assert not any(result.images for result in results)
 
 
