@@ -31,8 +31,8 @@ CODES = {
 }
 
 
-def render_source(model: QuantizedModel) -> dict[str, str]:
-    """Return the text of each file in `SOURCES`, by name."""
+def write_source(model: QuantizedModel, folder: Path) -> None:
+    """Write the files in `SOURCES`, and test image 0 as input of example.c."""
     environment = Environment(
         loader=PackageLoader("pipeline.deploy", "c"),
         undefined=StrictUndefined,
@@ -43,15 +43,8 @@ def render_source(model: QuantizedModel) -> dict[str, str]:
     environment.filters["comment"] = comment
     environment.filters["literal"] = literal
     values = {**_origin(model), **_tables(model.integers), **_selftest(model)}
-    return {
-        name: environment.get_template(f"{name}.jinja").render(values)
-        for name in SOURCES
-    }
-
-
-def write_source(model: QuantizedModel, folder: Path) -> None:
-    """Write the files of `render_source`, and test image 0 as input of example.c."""
-    for name, text in render_source(model).items():
+    for name in SOURCES:
+        text = environment.get_template(f"{name}.jinja").render(values)
         (folder / name).write_text(text, encoding="ascii")
     (folder / IMAGE_FILE).write_bytes(model.dataset.test.images[0].tobytes())
 

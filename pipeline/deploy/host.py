@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.deploy.checks import Check, Outputs, compare, result_type
-from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.toolchains import Tool, execute, missing
 
 HOST = Path(__file__).parent / "c" / "host.c"
@@ -22,29 +21,26 @@ COMPILE_TIMEOUT = 600.0  # seconds; tables of 10,000 hidden neurons take half a 
 RUN_TIMEOUT = 30.0, 0.0001
 
 
-def check_on_host(
-    folder: Path, network: IntegerNetwork, images: UInt8[np.ndarray, "n 28 28"]
-) -> list[Check]:
-    """Compare the C code of `c_source.write_source` with the reference.
-
-    It is compiled in its folder with each of `COMPILERS` that is installed.
+def check_compiled(
+    compiler: Tool,
+    folder: Path,
+    images: UInt8[np.ndarray, "n 28 28"],
+    expected: Outputs,
+) -> Check:
+    """Compile the C code of `c_source.write_source` in its folder, and compare it.
 
     Raises:
-        UserError: If a compiler or the program fails, with its message.
+        UserError: If the compiler or the program fails, with its message.
     """
-    expected = Outputs.of(network, images)
-    checks = []
-    for compiler in COMPILERS:
-        check = Check(f"C code, {compiler.program}", skipped=missing([compiler]))
-        if not check.skipped:
-            check = Check(
-                f"{check.name} {compiler.version}",
-                images=len(images),
-                difference=run_on_host(compiler.program, folder, images, expected),
-                tools={compiler.program: compiler.version},
-            )
-        checks.append(check)
-    return checks
+    name = f"C code, {compiler.program}"
+    if skipped := missing([compiler]):
+        return Check(name, skipped=skipped)
+    return Check(
+        f"{name} {compiler.version}",
+        len(images),
+        difference=run_on_host(compiler.program, folder, images, expected),
+        tools={compiler.program: compiler.version},
+    )
 
 
 def run_on_host(

@@ -13,10 +13,10 @@ from PIL import Image
 
 from pipeline import UserError, datasets, files, plots
 from pipeline.deploy.c_source import write_source
-from pipeline.deploy.checks import Check
+from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.cores import CORES
 from pipeline.deploy.emulators import check_core
-from pipeline.deploy.host import check_on_host
+from pipeline.deploy.host import COMPILERS, check_compiled
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantized import QuantizedModel, bits_text
@@ -60,7 +60,8 @@ def export_model(model: QuantizedModel, *, verify: str) -> Exported:
         UserError: If the implementations differ, or a tool such as a compiler fails.
     """
     results = report(model)
-    images, test = check_images(model), len(model.dataset.test)
+    images, network = check_images(model), model.integers
+    expected, test = Outputs.of(network, images), len(model.dataset.test)
     with TemporaryDirectory(prefix="digits-") as temporary:
         folder = Path(temporary)
         save_integers(folder / INTEGERS_FILE, model)
@@ -68,16 +69,16 @@ def export_model(model: QuantizedModel, *, verify: str) -> Exported:
         plot_weights(model).save(folder / WEIGHTS_PLOT)
         plot_changes(model).save(folder / CHANGES_PLOT)
         write_source(model, folder)
-        checks = export_onnx(model, folder, images)
+        checks = export_onnx(model, folder, images, expected)
         contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-        # They compile in the folder.
-        checks += check_on_host(folder, model.integers, images)
+        for compiler in COMPILERS:
+            checks.append(check_compiled(compiler, folder, images, expected))
         if verify == "all":
             checks += [
-                check_core(core, folder, model.integers, images, measured=test)
+                check_core(core, folder, network, images, expected, measured=test)
                 for core in CORES
             ]
-    exported = Exported(model.integers, results, model.silent_neurons, checks, contents)
+    exported = Exported(network, results, model.silent_neurons, checks, contents)
     differences = [f"{c.name}: {c.difference}" for c in checks if c.difference]
     if differences:
         name = f"the implementations with {exported.width} differ"
@@ -86,7 +87,10 @@ def export_model(model: QuantizedModel, *, verify: str) -> Exported:
 
 
 def export_onnx(
-    model: QuantizedModel, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
+    model: QuantizedModel,
+    folder: Path,
+    images: UInt8[np.ndarray, "n 28 28"],
+    expected: Outputs,
 ) -> list[Check]:
     """Write the ONNX files and compare them, if the packages for them are installed."""
     missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
@@ -97,7 +101,7 @@ def export_onnx(
     from pipeline.deploy.onnx_files import check_onnx, write_onnx
 
     write_onnx(model, folder)
-    return check_onnx(folder, model, images)
+    return check_onnx(folder, model, images, expected)
 
 
 def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:

@@ -8,6 +8,7 @@ import pytest
 from pipeline import UserError
 from pipeline.deploy import WIDTHS, emulators
 from pipeline.deploy.c_source import write_source
+from pipeline.deploy.checks import Outputs
 from pipeline.deploy.cores import AVR, CLANG, CORES, CORTEX_M0, RV32, SIMAVR
 from pipeline.deploy.emulators import check_core
 from pipeline.deploy.toolchains import missing
@@ -27,7 +28,8 @@ def check(core, model, folder, images, **options):
     """Return the check of a core; skip the test if its tools are not installed."""
     if problem := missing([core.compiler, *core.tools]):
         pytest.skip(f"{core.name}: {problem}")
-    return check_core(core, folder, model.integers, images, **options)
+    expected = Outputs.of(model.integers, images)
+    return check_core(core, folder, model.integers, images, expected, **options)
 
 
 @pytest.mark.fault
@@ -70,7 +72,8 @@ def test_cores_without_their_tools_are_skipped_and_the_packages_named(
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
     network, images = quantized(8).integers, mnist.test.images[:1]
-    results = [check_core(core, tmp_path, network, images) for core in CORES]
+    expected = Outputs.of(network, images)
+    results = [check_core(core, tmp_path, network, images, expected) for core in CORES]
     assert all(result.skipped.startswith("not installed") for result in results)
     remedy = "apt-get install clang lld qemu-system-arm"
     assert results[0].skipped == f"not installed: {remedy}"

@@ -7,7 +7,7 @@ from pipeline import PIXELS, UserError
 from pipeline.deploy import host
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.host import COMPILERS, check_on_host, run_on_host
+from pipeline.deploy.host import COMPILERS, check_compiled, run_on_host
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.toolchains import execute, missing
 
@@ -54,9 +54,10 @@ def test_all_test_images_and_probes_give_the_same_integers(
 ):
     network = written(bits).integers
     images = np.concatenate([mnist.test.images, probes(network)])
-    checks = check_on_host(tmp_path, network, images)
-    assert [check.difference for check in checks] == ["", ""]
-    assert [check.images for check in checks] == [len(images)] * 2
+    expected = Outputs.of(network, images)
+    for compiler in COMPILERS:
+        check = check_compiled(compiler, tmp_path, images, expected)
+        assert (check.difference, check.images) == ("", len(images))
 
 
 @pytest.mark.parametrize(("compiler", "bits", "hidden"), SIZES)
@@ -127,12 +128,13 @@ def test_a_wrong_image_in_the_selftest_is_detected(written, tmp_path):
     assert difference(tmp_path, network) == "the self-test returned 1, not 0"
 
 
-def test_a_missing_compiler_is_named(written, tmp_path, monkeypatch):
-    network = written(8).integers
+def test_a_missing_compiler_is_named(quantized, mnist, tmp_path, monkeypatch):
+    images = mnist.test.images[:1]
+    expected = Outputs.of(quantized(8).integers, images)
     monkeypatch.setenv("PATH", str(tmp_path))
-    gcc, clang = check_on_host(tmp_path, network, probes(network)[:1])
-    assert gcc.skipped == "not installed: apt-get install gcc libc6-dev"
-    assert clang.name == "C code, clang" and not clang.images
+    check = check_compiled(COMPILERS[0], tmp_path, images, expected)
+    assert check.skipped == "not installed: apt-get install gcc libc6-dev"
+    assert check.name == "C code, gcc" and not check.images
 
 
 def test_a_program_that_does_not_end_is_stopped(written, tmp_path, monkeypatch):

@@ -7,7 +7,13 @@ import torch
 from onnx import numpy_helper
 
 from pipeline.deploy import output
+from pipeline.deploy.checks import Outputs
 from pipeline.deploy.onnx_files import FLOAT_FILE, INTEGER_FILE, check_onnx, write_onnx
+
+
+def check(folder, model, images):
+    """Compare the files in a folder with a network."""
+    return check_onnx(folder, model, images, Outputs.of(model.integers, images))
 
 
 @pytest.mark.parametrize("bits", [8, 4, 2, 1])
@@ -21,9 +27,9 @@ def test_the_integers_are_equal_and_the_floats_agree(
         metadata = {each.key: each.value for each in properties}
         assert metadata["weights_sha256"] == model.trained.sha256
     images = test_and_probe_images(model.integers)
-    checks = check_onnx(tmp_path, model, images)
-    assert [check.difference for check in checks] == ["", ""]
-    assert {check.images for check in checks} == {len(images)}
+    checks = check(tmp_path, model, images)
+    assert [result.difference for result in checks] == ["", ""]
+    assert {result.images for result in checks} == {len(images)}
 
 
 @pytest.mark.parametrize("scale", [30, 1e9])
@@ -38,7 +44,7 @@ def test_a_network_with_large_weights_agrees_too(
     large = replace(model, trained=replace(model.trained, network=network))
     write_onnx(large, tmp_path)
     images = test_and_probe_images(model.integers)
-    assert not check_onnx(tmp_path, large, images)[0].difference
+    assert not check(tmp_path, large, images)[0].difference
 
 
 def change(path, name):
@@ -63,7 +69,7 @@ def test_a_wrong_constant_is_detected(
     is_float = "." in constant
     change(tmp_path / (FLOAT_FILE if is_float else INTEGER_FILE), constant)
     images = test_and_probe_images(model.integers)
-    floats, integers = check_onnx(tmp_path, model, images)
+    floats, integers = check(tmp_path, model, images)
     assert bool(floats.difference) == is_float
     assert bool(integers.difference) != is_float
     assert "image " in floats.difference + integers.difference
@@ -73,7 +79,9 @@ def test_without_the_packages_a_message_says_what_to_install(
     quantized, mnist, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(output, "ONNX_PACKAGES", ("onnx", "not_installed"))
-    (check,) = output.export_onnx(quantized(8), tmp_path, mnist.test.images)
+    model, images = quantized(8), mnist.test.images[:1]
+    expected = Outputs.of(model.integers, images)
+    (result,) = output.export_onnx(model, tmp_path, images, expected)
     remedy = "need not_installed: pip install -e '.[export]'"
-    assert check.skipped == f"the ONNX files {remedy}"
+    assert result.skipped == f"the ONNX files {remedy}"
     assert not [*tmp_path.iterdir()]

@@ -14,7 +14,6 @@ from pipeline import UserError
 from pipeline.deploy import WIDTHS, QuantizedModel
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import (
-    largest_sums,
     quantize,
     quantize_weights,
     round_half_up,
@@ -185,16 +184,6 @@ def test_a_neuron_with_zero_weights_has_the_scale_1(bits, trained_on_few, few):
 
 
 @ALL_WIDTHS
-def test_a_neuron_that_is_never_active_has_the_shift_0(bits, trained_on_few, few):
-    network = changed(trained_on_few().network, "layer_1.bias", -1000, 7)
-    integers = quantize(network, few.train.images, bits=bits)
-    sums = integers.sums(few.train.images)
-    assert integers.shift[7] == 0
-    assert not integers.activations(sums)[:, 7].any()
-    assert largest_sums(integers.q1, integers.b1q, few.train.images)[7] <= 0
-
-
-@ALL_WIDTHS
 def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     model = quantized(bits, hidden=1)
     for name in ("first", "second"):
@@ -239,19 +228,3 @@ def test_silent_neurons_are_those_that_are_0_for_all_training_images(
     sums = model.integers.sums(small_dataset.train.images)
     assert model.silent_neurons == np.flatnonzero((sums <= 0).all(axis=0)).tolist()
     assert {3, 7} <= {*model.silent_neurons}
-
-
-def test_a_network_is_not_refused_because_of_its_first_image(
-    trained_on_few, small_dataset
-):
-    # For one image, the shifts and with them the scale of layer_2 can be smaller.
-    trained, images = trained_on_few(), small_dataset.train.images
-    first, scale = (
-        quantize(trained.network, part, bits=8).scale_2 for part in (images[:1], images)
-    )
-    assert first < scale
-    network = changed(trained.network, "layer_2.bias", (first + scale) / 2 * 2**31, 4)
-    with pytest.raises(UserError, match=r"layer_2\.bias\[4\]"):
-        quantize(network, images[:1], bits=8)
-    trained = replace(trained, network=network)
-    QuantizedModel.of(trained, small_dataset, bits=8, finetuning_epochs=0)
