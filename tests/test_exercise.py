@@ -21,11 +21,6 @@ MARKED = [
 ]
 
 
-def source_of(cell_id):
-    (source,) = (cell.source for cell in STORED.cells if cell.id == cell_id)
-    return source
-
-
 @pytest.mark.fault
 def test_the_notebook_runs_and_the_numbers_in_its_text_are_those_of_the_run(project):
     for path in (ROOT / "outputs" / "data").glob("fashion_mnist*"):
@@ -83,6 +78,7 @@ def test_every_command_in_the_text_is_valid():
 
 
 def test_a_python_without_the_project_says_how_to_install_it(tmp_path):
-    command = [sys.executable, "-I", "-S", "-c", source_of("setup")]
+    (source,) = (cell.source for cell in STORED.cells if cell.id == "setup")
+    command = [sys.executable, "-I", "-S", "-c", source]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert "run pip install -e '.[notebook]'" in done.stderr.splitlines()[-1]

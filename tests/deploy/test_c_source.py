@@ -80,19 +80,14 @@ def begin(library):
     return state
 
 
-def logits_of(library, state):
-    logits = (ctypes.c_int32 * CLASSES)()
-    before = bytes(state)
-    library.digits_logits(ctypes.byref(state), logits)
-    assert bytes(state) == before
-    return list(logits)
-
-
 def check(library, state, model, image):
     """Compare the sums and logits of an image with the reference."""
     expected = Outputs.of(model.integers, image.reshape(1, 28, 28))
+    logits, before = (ctypes.c_int32 * CLASSES)(), bytes(state)
+    library.digits_logits(ctypes.byref(state), logits)
+    assert bytes(state) == before  # which the call does not change
     assert list(state.sum) == expected.sums[0].tolist()
-    assert logits_of(library, state) == expected.logits[0].tolist()
+    assert list(logits) == expected.logits[0].tolist()
 
 
 @pytest.mark.parametrize("count", [0, 1, 400, 783])

@@ -28,12 +28,6 @@ TRAIN = ["train", *(f"{key}={value}" for key, value in TRAINING.items())]
 MANY = int(os.environ.get("MANY", "3"))  # training runs that are started at once
 
 
-def last_epoch(stdout):
-    """Return the last epoch that a training run reported."""
-    epochs = re.findall(r"^ +(\d+)  .*%.*%", stdout, re.MULTILINE)
-    return int(epochs[-1]) if epochs else 0
-
-
 def processor_time(process):
     with contextlib.suppress(psutil.NoSuchProcess):
         return sum(psutil.Process(process.pid).cpu_times())
@@ -148,7 +142,8 @@ def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_
         if reported:
             resumed = re.search(r"after epoch (\d+) of", printed)
             assert int(resumed[1]) >= reported
-        reported = last_epoch(printed)
+        epochs = re.findall(r"^ +(\d+)  .*%.*%", printed, re.MULTILINE)
+        reported = int(epochs[-1]) if epochs else 0
     if alive:  # it may record the end in less time
         again = project.call("train", **TRAINING)
         assert f"after epoch {EPOCHS} of {EPOCHS}" in again

@@ -13,14 +13,9 @@ def data(empty_project, idx_folder):
         yield datasets.load(str(idx_folder), folder=workspace.outputs / "data")
 
 
-def stored(data):
-    (path,) = (data.path.parents[1] / "components").iterdir()
-    return path
-
-
 def test_components_are_stored_once_for_each_training_set_and_code(data, monkeypatch):
     computed = load_components(data.sha256, "exercise")
-    path = stored(data)
+    (path,) = (data.path.parents[1] / "components").iterdir()
     content, time = path.read_bytes(), path.stat().st_mtime_ns
     assert len(content) < 410_000
     store_components(data.path, "exercise", sha256=data.sha256)

@@ -124,8 +124,9 @@ def test_the_logged_model_predicts_like_the_network_without_pickle(
 
 
 def test_the_summary_names_the_results_and_where_they_are(
-    finished, trained, metrics, printed, recorded
+    finished, trained, metrics, recorded
 ):
+    printed = (finished.outputs.parent / "printed.txt").read_text()
     for text in (
         "test image 0 is classified as 7 with a probability of 99.",
         f"{metrics['train/final_accuracy']:.2%}",
