@@ -24,21 +24,15 @@ from pipeline.cli import (
 )
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.sweeps import run_sweep
-from pipeline.terminal import command_line, next_steps, status, table, wrap
+from pipeline.terminal import command_line, next_steps, status, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.datasets import Dataset, Split
+    from pipeline.datasets import Dataset
     from pipeline.model import Network
     from pipeline.tracking import Run, Tracker
-    from pipeline.training import (
-        Checkpoint,
-        Epoch,
-        FinishedTraining,
-        RecordedTraining,
-        Recorder,
-    )
+    from pipeline.training import Epoch, FinishedTraining, RecordedTraining
 
 NEXT = {
     command_line("predict", "images=0"): "classifies test image 0",
@@ -53,7 +47,7 @@ class TrainingResult:
     network: "Network"
     sha256: str  # of its tensors
     metrics: dict[str, float]  # of metrics.json: losses in nats, accuracies in [0, 1]
-    history: "list[Epoch]"  # the metrics of each epoch
+    history: "list[Epoch]"  # the metrics and tensors of each epoch, from 1
     run_id: str | None  # of its MLflow run; None with tracking="none"
     folder: Path  # with its files
 
@@ -76,17 +70,12 @@ def train(**settings: Any) -> TrainingResult:  # noqa: ANN401
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401
-    """Convert a path to text, and a number of NumPy or PyTorch to one of Python."""
+    """Convert a path to text, and a number of NumPy to one of Python."""
+    import numpy as np
+
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if getattr(value, "ndim", None) != 0:
-        return value
-    number = value.item()
-    if isinstance(number, float) and value.dtype.itemsize == 4:
-        import numpy as np
-
-        return float(str(np.float32(number)))  # 0.001, not 0.0010000000474974513
-    return number
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def train_and_record(cfg: TrainConfig) -> TrainingResult:
@@ -143,23 +132,22 @@ def _train(
     original: "RecordedTraining | None" = None,
 ) -> TrainingResult:
     """Train a network and write the results; `original` is the run to reproduce."""
-    from pipeline import files, training
+    from pipeline import model, training
     from pipeline.model.export import prepare_export
 
     split = training.split_data(dataset, cfg.split, batch_size=cfg.batch_size)
     network, adam, generator = training.initialise(
         hidden=cfg.hidden, lr=cfg.lr, seed=cfg.seed
     )
-    settings = cfg.hyperparameters()
-    metadata = settings | {"data_sha256": dataset.sha256}
     name, tags = _name_and_tags(cfg, dataset, original)
-    folder = outputs_dir() / ("reproduce" if original else "train")
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
-    # A reproduction and a single training run never resume one another.
-    key = metadata | {"reproduces": tags.get("reproduces")}
     if cfg.tracking != "none":
         prepare_export(cfg.hidden)  # in another process, beside the training
-    tracker = open_tracker()
+    tracker, settings = open_tracker(), cfg.hyperparameters()
+    metadata = settings | {"data_sha256": dataset.sha256}
+    # A reproduction and a single training run never resume one another.
+    key = metadata | {"reproduces": tags.get("reproduces")}
+    folder = outputs_dir() / ("reproduce" if original else "train")
     with (
         training.open_checkpoint(
             store_dir(), key, network, adam, generator, resume=cfg.resume
@@ -168,33 +156,39 @@ def _train(
             name=name, params=settings, tags=tags, lease=checkpoint.lease
         ) as run,
         training.delayed_interrupt() as interrupt,
-        training.Recorder.open(run, cfg.epochs) as recorder,
+        training.Recorder.open(run) as recorder,
     ):
-        _start_recording(recorder, cfg, dataset, checkpoint)
+        with status("recording data, code and settings"):
+            # Now, because the file can move during the training.
+            model.store_components(dataset.path, cfg.split, sha256=dataset.sha256)
+            recorder.log(training.log_inputs, dataset.path, as_yaml(cfg), plots=True)
+            history = checkpoint.resume()
+            for epoch in history:
+                recorder.log(training.log_epoch, epoch, cfg.epochs)
+        if last := history[-1].number:
+            progress = f"after epoch {last} of {cfg.epochs}"
+            print(wrap(f"resuming {run.label} {progress}"))
         epochs = training.fit(
             network,
             adam,
             split,
-            epochs=interrupt.between(range(len(recorder.history), cfg.epochs + 1)),
+            epochs=interrupt.between(range(len(history), cfg.epochs + 1)),
             batch_size=cfg.batch_size,
             generator=generator,
         )
         for epoch in training.print_epochs(epochs, total=cfg.epochs):
             checkpoint.save(epoch)
-            recorder.add(epoch)
-        message = "writing and recording the trained network"
-        with status(message), files.atomic_folder(folder) as temporary:
-            finished = training.FinishedTraining.of(recorder.history, network, split)
-            sha256 = _write(finished, temporary, metadata, run, dataset.name)
-            if original:
-                is_equal = sha256 == original.model.sha256
-                run.set_tags({"reproduced": str(is_equal).lower()})
-    metrics, history = finished.metrics(), recorder.history[1:]
-    result = TrainingResult(network, sha256, metrics, history, run.id, folder)
-    _print_summary(cfg, dataset, split, result)
+            history.append(epoch)
+            recorder.log(training.log_epoch, epoch, cfg.epochs)
+        finished = training.FinishedTraining.of(history, network, split)
+        sha256 = _write(finished, folder, metadata, run, dataset.name, original)
+    kind = "test" if cfg.split == "exercise" else "validation"
+    metrics = finished.metrics()
+    training.print_summary(network, metrics, split.val, dataset=dataset.name, kind=kind)
+    print(f"weights.sha256 {sha256}\nfiles  {displayed(folder)}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
-    return result
+    return TrainingResult(network, sha256, metrics, history[1:], run.id, folder)
 
 
 def _name_and_tags(
@@ -221,65 +215,24 @@ def _write(
     metadata: dict[str, Any],
     run: "Run",
     dataset: str,
+    original: "RecordedTraining | None",
 ) -> str:
     """Write and log the results; return the sha256 of the network's tensors."""
-    from pipeline import plots, training
+    from pipeline import files, plots, training
 
-    sha256 = finished.write(folder, metadata, run_id=run.id)
-    plots.learning_curves(finished.rows()).save(folder / "learning_curves.png")
-    run.log_files("train", sorted(folder.iterdir()))
-    # MLflow's page of a run lists the metrics in this order: the scores come first.
-    training.log_scores(run, finished, sha256=sha256)
-    training.log_details(run, finished, folder, metadata, dataset=dataset)
+    message = "writing and recording the trained network"
+    with status(message), files.atomic_folder(folder) as temporary:
+        sha256 = finished.write(temporary, metadata, run_id=run.id)
+        curves = plots.learning_curves(finished.rows())
+        curves.save(temporary / "learning_curves.png")
+        run.log_files("train", sorted(temporary.iterdir()))
+        # MLflow's page of a run lists the metrics in this order: the scores come first.
+        training.log_scores(run, finished, sha256=sha256)
+        training.log_details(run, finished, temporary, metadata, dataset=dataset)
+        if original:
+            is_equal = sha256 == original.model.sha256
+            run.set_tags({"reproduced": str(is_equal).lower()})
     return sha256
-
-
-def _start_recording(
-    recorder: "Recorder", cfg: TrainConfig, dataset: "Dataset", checkpoint: "Checkpoint"
-) -> None:
-    """Record the inputs and, if the training is resumed, the earlier epochs."""
-    from pipeline import model, training
-
-    with status("recording data, code and settings"):
-        # Now, because the file can move during the training.
-        model.store_components(dataset.path, cfg.split, sha256=dataset.sha256)
-        recorder.log(training.log_inputs, dataset.path, as_yaml(cfg), plots=True)
-        for epoch in checkpoint.resume():
-            recorder.add(epoch)
-    if finished := len(recorder.history) - 1:
-        progress = f"after epoch {finished} of {cfg.epochs}"
-        print(wrap(f"resuming {recorder.run.label} {progress}"))
-
-
-def _print_summary(
-    cfg: TrainConfig, dataset: "Dataset", split: "Split", result: TrainingResult
-) -> None:
-    """Print the scores, the answer to validation image 0, and the files."""
-    from pipeline import datasets, training
-
-    metrics, val, names = (
-        result.metrics,
-        split.val,
-        datasets.spec(dataset.name).class_names,
-    )
-    probabilities = result.network.predict(val.images[:1])[0].tolist()
-    answer, label = probabilities.index(max(probabilities)), val.labels[0]
-    kind = "test" if cfg.split == "exercise" else "validation"
-    scores = {
-        "train": ("train/final_", "of the trained network"),
-        "validation": ("val/", training.best_epoch(metrics)),
-    }
-    rows = [
-        [name, f"{metrics[f'{p}loss']:.4f}", f"{metrics[f'{p}accuracy']:.2%}", remark]
-        for name, (p, remark) in scores.items()
-    ]
-    columns = ["images", "loss", "accuracy", ""]
-    print(
-        f"\n{table(columns, rows, left=['images', ''])}\n"
-        f"{kind} image 0 is classified as {names[answer]} with a probability of "
-        f"{max(probabilities):.1%}; its label is {names[label]}\n"
-        f"weights.sha256 {result.sha256}\nfiles  {displayed(result.folder)}"
-    )
 
 
 if __name__ == "__main__":

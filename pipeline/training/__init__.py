@@ -12,6 +12,7 @@ from pipeline.training.loop import Adam, Epoch, fit, initialise, score, train
 from pipeline.training.recorder import (
     Recorder,
     log_details,
+    log_epoch,
     log_epochs,
     log_inputs,
     log_scores,
@@ -19,6 +20,6 @@ from pipeline.training.recorder import (
 )
 from pipeline.training.reproduction import RecordedTraining
 from pipeline.training.task import TrainedSetting, split_data, train_setting
-from pipeline.training.terminal import print_epochs
+from pipeline.training.terminal import print_epochs, print_summary
 from pipeline.training.threads import one_thread
 from pipeline.training.trained import load_training_data, select_trained_model

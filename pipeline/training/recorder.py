@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Concatenate, ParamSpec
@@ -27,37 +26,26 @@ Arguments = ParamSpec("Arguments")
 MAX_IMAGES = 20  # of the weights, in addition to the initial ones
 
 
-@dataclass
 class Recorder:
-    """The history of a training run, which a thread logs to its run.
+    """Logs to a run, in a thread and in the order of the calls.
 
     An epoch is logged while the next one is trained. This takes 40 ms, of which this
     process computes 8 ms; the process of `tracking.recording` does the rest.
     """
 
-    run: Run
-    epochs: int  # of the finished training run
-    history: list[Epoch] = field(default_factory=list)
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
-    _unchecked: list[Future[None]] = field(default_factory=list)
+    def __init__(self, run: Run, thread: ThreadPoolExecutor) -> None:
+        """Use an executor with one thread; `open` starts and ends it."""
+        self._run, self._thread = run, thread
+        self._unchecked: list[Future[None]] = []
 
     @classmethod
     @contextmanager
-    def open(cls, run: Run, epochs: int) -> "Iterator[Recorder]":
+    def open(cls, run: Run) -> "Iterator[Recorder]":
         """Open a recorder; when the block ends, everything is logged."""
-        recorder = cls(run, epochs)
-        with recorder._thread:
+        with ThreadPoolExecutor(1) as thread:
+            recorder = cls(run, thread)
             yield recorder
             recorder._check(wait=True)
-
-    def add(self, epoch: Epoch) -> None:
-        """Log metrics and images of weights; logging them again has no effect.
-
-        Raises:
-            OSError, UserError: If the run was not opened, or earlier data not logged.
-        """
-        self.history.append(epoch)
-        self.log(_log_epoch, epoch, self.epochs)
 
     def log(
         self,
@@ -65,14 +53,14 @@ class Recorder:
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        """Call a function that logs other data to the run.
+        """Call a function that logs data to the run.
 
         Raises:
             OSError, UserError: If the run was not opened, or earlier data not logged.
         """
         self._check(wait=False)
         self._unchecked.append(
-            self._thread.submit(function, self.run, *arguments, **options)
+            self._thread.submit(function, self._run, *arguments, **options)
         )
 
     def _check(self, *, wait: bool) -> None:
@@ -81,7 +69,8 @@ class Recorder:
             self._unchecked.pop(0).result()
 
 
-def _log_epoch(run: Run, epoch: Epoch, epochs: int) -> None:
+def log_epoch(run: Run, epoch: Epoch, epochs: int) -> None:
+    """Log metrics and an image of the weights; logging them again has no effect."""
     log_epochs(run, [epoch])
     log_weights(run, epoch, epochs)
 

@@ -1,8 +1,11 @@
-"""The table of epochs, with a progress bar, in the terminal."""
+"""What a training prints: a line for each epoch, and a summary."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from pipeline.terminal import new_console, progress_bar
+from pipeline.datasets import LabelledImages, spec
+from pipeline.model import Network
+from pipeline.terminal import new_console, progress_bar, table
+from pipeline.training.description import best_epoch
 from pipeline.training.loop import Epoch
 
 
@@ -22,3 +25,37 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
                 f"       {metrics['val/loss']:.4f}"
                 f"   {metrics['val/accuracy']:7.2%}   {epoch.seconds:7.2f}"
             )
+
+
+def print_summary(
+    network: Network,
+    metrics: Mapping[str, float],
+    images: LabelledImages,
+    *,
+    dataset: str,
+    kind: str,
+) -> None:
+    """Print the scores of a trained network, and its answer to an image.
+
+    Args:
+        network: The network.
+        metrics: The content of metrics.json.
+        images: The images for validation.
+        dataset: The name of their data set.
+        kind: What they are: "test" or "validation".
+    """
+    rows = [
+        [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
+        for name, key, note in (
+            ("train", "train/final_", "of the trained network"),
+            ("validation", "val/", best_epoch(metrics)),
+        )
+    ]
+    print(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
+    probabilities = network.predict(images.images[:1])[0]
+    answer, label = int(probabilities.argmax()), images.labels[0]
+    names = spec(dataset).class_names
+    print(
+        f"{kind} image 0 is classified as {names[answer]} with a probability of "
+        f"{probabilities[answer]:.1%}; its label is {names[label]}"
+    )

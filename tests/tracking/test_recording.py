@@ -80,7 +80,7 @@ def test_a_run_that_is_interrupted_before_it_is_open_is_killed(client, tracker):
     with (
         pytest.raises(KeyboardInterrupt),
         tracker.start_run(**RUN) as run,
-        Recorder.open(run, epochs=1) as recorder,
+        Recorder.open(run) as recorder,
     ):
         recorder.log(lambda run: run.set_tags({"a": "b"}))
         raise KeyboardInterrupt
