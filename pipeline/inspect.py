@@ -162,7 +162,6 @@ def _explain_integers(
     path, network, metadata = deploy.find_export(
         outputs_dir() / "export",
         weights_sha256=trained.sha256,
-        bits=None if cfg.integers is True else int(cfg.integers),
         command=command_line("export", run=cfg.run, model=cfg.model),
     )
     image, prepare = str(cfg.image or 0), spec.prepared_as_mnist

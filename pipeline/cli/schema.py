@@ -6,7 +6,7 @@ The defaults are in `conf/config.yaml`; `config.validate` applies these models.
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.files import printable
 
@@ -25,12 +25,6 @@ def _server(value: str | None) -> str | None:
     from pipeline.tracking import server_address
 
     return server_address(value)
-
-
-def _integers(value: object) -> object:
-    if isinstance(value, bool) or value in (8, 4, 2, 1):
-        return value
-    raise ValueError("must be true, false or a width: 8, 4, 2 or 1")
 
 
 DatasetName = Annotated[str, AfterValidator(_dataset)]
@@ -153,7 +147,7 @@ class InspectConfig(ModelConfig, RecordedConfig):
     main_key = "neuron"
     neuron: Text | None
     image: int | Text | None
-    integers: Annotated[bool | int, BeforeValidator(_integers)]
+    integers: bool
     weight: Text | None
     arrays: bool
     against: Text | None

@@ -65,19 +65,18 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
 
 
 def find_export(
-    folder: Path, *, weights_sha256: str, bits: int | None, command: str
+    folder: Path, *, weights_sha256: str, command: str
 ) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
-    """Return the file of a network's integers in the last export, and its content.
+    """Return the file of a network's widest integers in an export, and its content.
 
     Args:
         folder: The folder of the export.
         weights_sha256: The hash of the trained network.
-        bits: The width; None selects the widest.
         command: The command that exports the network, for messages.
 
     Raises:
         FileNotFoundError: If there is no export.
-        UserError: If it contains only other networks or widths, or a file is damaged.
+        UserError: If it contains only other networks, or a file is damaged.
     """
     with files.folder_lock(folder):
         paths = sorted(folder.rglob(INTEGERS_FILE))
@@ -91,12 +90,4 @@ def find_export(
     if not matching:
         name = displayed(folder)
         raise UserError(f"{name} belongs to another network: run {command} again")
-    by_width = {each[1].bits: each for each in matching}
-    width = bits or max(by_width)
-    if width not in by_width:
-        widths = ", ".join(str(each) for each in sorted(by_width, reverse=True))
-        raise UserError(
-            f"integers must be true or a width in {displayed(folder)} ({widths}), got "
-            f"{width}: {command} bits={width} writes it"
-        )
-    return by_width[width]
+    return max(matching, key=lambda each: each[1].bits)

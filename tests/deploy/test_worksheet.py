@@ -114,7 +114,7 @@ def exported(quantized, trained_on_few, project):
     return project
 
 
-def test_inspect_explains_the_widest_or_the_selected_integers(exported):
+def test_inspect_explains_the_widest_integers(exported):
     text = exported.call("inspect", neuron="N28,N15", image=0, integers=True)
     assert "8bit/integers.safetensors, 8 bits" in " ".join(text.split())
     assert "-127 to 127" in text and "fine-tuned for 1 epoch before" in text
@@ -124,27 +124,19 @@ def test_inspect_explains_the_widest_or_the_selected_integers(exported):
     for neuron in ("N28", "N15"):
         products = [int(r["integer_product"]) for r in rows if r["neuron"] == neuron]
         assert re.search(rf"^[yz] .* {sum(products):,} +[+-]", text, re.MULTILINE)
-    text = exported.call("inspect", neuron="all", integers=2)
-    assert "2bit/integers.safetensors, 2 bits" in " ".join(text.split())
-    assert text.count("in floats and in integers") == 30
-    assert "steps of the scale, -1, 0 or 1" in text
 
 
-def test_an_export_of_another_network_or_width_is_refused_with_a_remedy(
+def test_an_export_of_another_network_is_refused_with_a_remedy(
     exported, trained_on_few
 ):
     other = exported.outputs / "other.safetensors"
     save_model(other, trained_on_few(seed=2).network, {})
-    for keys, message in (
-        ({"integers": 4}, r"width in .*export \(8, 2\), got 4: .*export bits=4 writes"),
-        (
-            {"integers": True, "model": str(other)},
-            "export belongs to another network: run python -m pipeline.export "
-            f"model={other} again",
-        ),
-    ):
-        with pytest.raises(UserError, match=message):
-            exported.call("inspect", neuron="N11", **keys)
+    message = (
+        "export belongs to another network: run python -m pipeline.export "
+        f"model={other} again"
+    )
+    with pytest.raises(UserError, match=message):
+        exported.call("inspect", neuron="N11", integers=True, model=str(other))
     (exported.outputs / "export").rename(exported.outputs / "moved")
     missing = r"integers\.safetensors is missing: python -m pipeline\.export writes it"
     with pytest.raises(FileNotFoundError, match=missing):
