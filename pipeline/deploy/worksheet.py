@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import files
 from pipeline.datasets import DatasetSpec
@@ -28,30 +29,6 @@ from pipeline.interpret.worksheet import (
 from pipeline.terminal import table, wrap
 
 WEIGHTS = {8: "-127 to 127", 4: "-7 to 7", 2: "-1, 0 or 1", 1: "-1 or 1"}  # by bits
-LAYER_1_NOTES = {
-    "grey": "The grey level of a pixel: 0 is black, 255 is white.",
-    "q": "The weight in steps of the scale, {weights}: the weight is about q · scale.",
-    "scale": "A sum in integers stands for sum · scale/255, because white is 255 in "
-    "integers and 1 in floats. Each neuron of layer_1 has its own scale.",
-    "shift": ">> n divides by 2^n and drops the remainder; r, half of 2^n, is added "
-    "first, so that the result is rounded. n is the smallest shift with which h is at "
-    "most 255 for all training images.",
-    "clamp": "h has 8 bits, so results above 255 become 255. This happens only if the "
-    "sum is larger than for all training images.",
-    "value": "h stands for h · 2^n · scale/255.",
-}
-LAYER_2_NOTES = {
-    "h": "The output of a neuron of layer_1 in integers, 0 to 255.",
-    "q": "The weight in floats, multiplied by the number that h = 1 stands for, in "
-    "steps of the scale: -127 to 127.",
-    "scale": "The sum in integers is the logit; it stands for logit · scale. All "
-    "classes have the same scale, so the class with the highest logit is the answer.",
-}
-DIFFERENCE = (
-    "The difference is integers minus floats; numbers with a decimal point are rounded "
-    "before the subtraction. The row rest contains the smaller terms and, in floats, "
-    "the rounding errors."
-)
 
 
 @dataclass(frozen=True)
@@ -121,25 +98,25 @@ def integer_worksheets(
     *,
     bits: int,
 ) -> str:
-    """Return worksheets of the neurons and, if needed, of the answer, with notes."""
+    """Return worksheets of the neurons and, if needed, of the answer, with notes.
+
+    The notes are in worksheet.txt.
+    """
     selected = [sums[name] for name in neurons]
     parts = [sum_worksheet(neuron, spec) for neuron in selected]
     layers = {neuron.in_floats.layer for neuron in selected}
     if 2 in layers:
         logits = [each for each in sums.values() if each.in_floats.layer == 2]
         parts.append(answer_worksheet(logits, spec))
-    parts += [_notes(layer, bits=bits) for layer in sorted(layers)]
+    environment = Environment(
+        loader=PackageLoader("pipeline.deploy", ""),
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    template = environment.get_template("worksheet.txt")
+    text = template.render(layers=layers, weights=WEIGHTS[bits])
     in_floats = notes([neuron.in_floats for neuron in selected])
-    return "\n\n".join([*parts, f"{wrap(DIFFERENCE, indent=0)}\n{in_floats}"])
-
-
-def _notes(layer: int, *, bits: int) -> str:
-    by_name = LAYER_1_NOTES if layer == 1 else LAYER_2_NOTES
-    lines = [
-        wrap(text.format(weights=WEIGHTS[bits]), start=f"{name:7}", indent=7)
-        for name, text in by_name.items()
-    ]
-    return "\n".join([f"In layer_{layer}:", *lines])
+    return "\n\n".join([*parts, f"{text}\n{in_floats}"])
 
 
 def sum_worksheet(neuron: IntegerSum, spec: DatasetSpec) -> str:
