@@ -88,9 +88,7 @@ def test_each_run_gets_its_exports_and_the_sweep_the_plot(sweep, parent, rows):
 
 def test_the_smallest_network_that_reaches_the_goal_is_named(exported, rows):
     reaching = [row for row in rows if float(row["accuracy"]) >= GOAL]
-    best = min(
-        reaching, key=lambda row: (int(row["table_bytes"]), -float(row["accuracy"]))
-    )
+    best = min(reaching, key=lambda r: (int(r["table_bytes"]), -float(r["accuracy"])))
     name = " ".join(f"{key}={best[key]}" for key in ("hidden", "seed", "bits"))
     text = " ".join(exported.split())
     assert f"the smallest network that reaches 85%: {name}, " in text

@@ -119,9 +119,8 @@ def test_a_neuron_that_is_never_active_is_named(exported, save_edited):
     path = save_edited(lambda network: network.layer_1.bias[2].fill_(-100))
     copy = exported.copy(exported.outputs.parent / "never active")
     printed = copy.call("export", model=path, tracking="none")
-    assert re.search(
-        r"\bN13\b.*: output 0 for every training image \(8 bits\)", printed
-    )
+    rule = r"\bN13\b.*: output 0 for every training image \(8 bits\)"
+    assert re.search(rule, printed)
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
