@@ -4,17 +4,15 @@ Importing torch.export takes two seconds, which this process would wait for at t
 of a training. The other process serves all trainings of this one, and ends with it.
 """
 
+import io
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from pipeline import SIDE, UserError
 from pipeline.paths import search_path
@@ -23,13 +21,12 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 _lock = threading.Lock()
-_process: "tuple[subprocess.Popen[str], IO[str]] | None" = None  # and its messages
+_process: "subprocess.Popen[str] | None" = None
 
 
 def prepare_export(hidden: int) -> None:
     """Let the process import torch.export and trace a network; this does not wait."""
-    with _request({"hidden": hidden}):
-        pass
+    _request({"hidden": hidden})
 
 
 def export_network(network: Path, exported: Path, *, hidden: int) -> None:
@@ -46,55 +43,48 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
         UserError: If the process fails or is killed.
     """
     paths = {"network": str(network.resolve()), "exported": str(exported.resolve())}
-    with _request({"hidden": hidden, **paths}) as (process, messages):
-        assert process.stdout
-        if process.stdout.readline():
-            return
-        process.wait()
-        messages.seek(0)
-        (*_, error) = ["its process was killed", *messages.read().splitlines()]
+    answer = _request({"hidden": hidden, **paths}, is_answered=True)
+    error = json.loads(answer) if answer else "its process was killed"
+    if error:
         raise UserError(f"{network} could not be exported: {error}")
 
 
-@contextmanager
-def _request(
-    request: dict[str, str | int],
-) -> "Iterator[tuple[subprocess.Popen[str], IO[str]]]":
-    """Send a request to the process, which is started if necessary.
+def _request(request: dict[str, str | int], *, is_answered: bool = False) -> str:
+    """Send a request to the process, and return its answer; "" if it was killed.
 
-    After an error or Ctrl-C, the process is killed: the next request would get the
-    answer to this one.
+    The process is started if necessary.
     """
     global _process
     with _lock:
-        if _process is None or _process[0].poll() is not None:
+        if _process is None or _process.poll() is not None:
             _process = _start()
-        process, _ = _process
+        process = _process
+        assert process.stdin and process.stdout
         try:
-            assert process.stdin
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
-            yield _process
-        except BaseException:
-            _process = None
-            process.kill()
-            process.wait()
+            if not is_answered:
+                return ""
+            answer = process.stdout.readline()
+            if not answer:
+                process.communicate()
+            return answer
+        except BaseException:  # such as Ctrl-C
+            process.kill()  # the next request would get the answer to this one
+            process.communicate()  # waits for its end, and closes the pipes
             raise
 
 
-def _start() -> "tuple[subprocess.Popen[str], IO[str]]":
-    # Nobody reads the messages while the process works, so a pipe could become full.
-    messages = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
-    process = subprocess.Popen(
+def _start() -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         [sys.executable, "-P", "-m", "pipeline.model.export"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=messages,
+        stderr=subprocess.DEVNULL,
         text=True,
-        env=os.environ | {"PYTHONPATH": search_path(), "PYTHONWARNINGS": "ignore"},
+        env=os.environ | {"PYTHONPATH": search_path()},
         start_new_session=True,  # Ctrl-C is for this process
     )
-    return process, messages
 
 
 @lru_cache(1)
@@ -119,7 +109,9 @@ def _export(network: str, exported: str, hidden: int) -> None:
     program = _trace(hidden)
     for name, tensor in load_file(network).items():
         program.state_dict[f"0.{name}"].data.copy_(tensor)
-    torch.export.save(program, exported)
+    content = io.BytesIO()  # PyTorch ends the process if the disk is full
+    torch.export.save(program, content)
+    Path(exported).write_bytes(content.getvalue())
 
 
 def _serve() -> None:
@@ -127,11 +119,15 @@ def _serve() -> None:
     os.nice(10)  # on busy cores, training comes first
     for line in sys.stdin:
         request = json.loads(line)
-        if "network" in request:
-            _export(**request)
-            print("done", flush=True)
-        else:
+        if "network" not in request:
             _trace(**request)
+            continue
+        error = ""
+        try:
+            _export(**request)
+        except Exception as exception:  # the other process reports it
+            error = f"{type(exception).__name__}: {exception}"
+        print(json.dumps(error), flush=True)
 
 
 if __name__ == "__main__":
