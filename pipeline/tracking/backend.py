@@ -31,7 +31,7 @@ def open_tracker(
     runs. New runs belong to `experiment`; None is the default.
 
     Raises:
-        UserError: If the store cannot be opened.
+        UserError, OSError: If the store cannot be opened.
     """
     if kind == "none":
         return Tracker()
@@ -139,7 +139,7 @@ def open_existing_store(folder: Path) -> "Store":
     """Open a store to read it, and do not create it.
 
     Raises:
-        UserError: If nothing has been recorded yet, or the store cannot be opened.
+        UserError, OSError: If nothing is recorded yet, or the store cannot be opened.
     """
     database = database_path(folder)
     if not database.exists():

@@ -24,7 +24,7 @@ from pipeline.tracking.interface import (
     closed_with_status,
 )
 from pipeline.tracking.mlflow_run import MlflowRun
-from pipeline.tracking.store import NO_LEASE, Store
+from pipeline.tracking.store import NO_LEASE, Store, translate_errors
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class MlflowTracker(Tracker):
 
         with closed_with_status(close):
             try:
-                with self.store.translate_errors():
+                with translate_errors(self.store.folder):
                     run.log_start(params, tags, provenance.code_diff())
                     yield run
             except (KeyboardInterrupt, SystemExit) as interrupt:
@@ -65,7 +65,7 @@ class MlflowTracker(Tracker):
         `start` is when a new run started, in milliseconds since 1970; None is now.
         """
         store = self.store
-        with store.translate_errors():
+        with translate_errors(store.folder):
             store.mark_orphaned_runs_killed()
             runs = store.search(f"tags.{LEASE_TAG} = '{tags[LEASE_TAG]}'")
             run = runs[0] if runs else store.create_run(name, dict(tags), start)
@@ -79,7 +79,7 @@ class MlflowTracker(Tracker):
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
     ) -> Iterator[MlflowRun]:
-        with self.store.translate_errors():
+        with translate_errors(self.store.folder):
             self.store.mark_orphaned_runs_killed()
             run = self._run_of_network(run_id, weights_sha256)
             # A new run is closed before anything is added, so that a process that is
@@ -124,7 +124,7 @@ class MlflowTracker(Tracker):
         """Close a run; if the store cannot be written to, print a message."""
         client = self.store.client
         try:
-            with self.store.translate_errors():
+            with translate_errors(self.store.folder):
                 client.set_terminated(run_id, status)
                 if error:
                     client.set_tag(run_id, "error", error)

@@ -50,7 +50,9 @@ class Recording:
 
     def record(self, method: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
         """Call a method of the run."""
-        with self.tracker.store.translate_errors():
+        from pipeline.tracking.store import translate_errors
+
+        with translate_errors(self.tracker.store.folder):
             return getattr(self.run, method)(*arguments, **options)
 
     def close(self, status: str, error: str) -> str | None:

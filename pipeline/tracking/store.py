@@ -59,14 +59,14 @@ class Store:
 
         The newest is first.
         """
-        with self.translate_errors("read"):
+        with translate_errors(self.folder, "read"):
             ids = [each.experiment_id for each in self.client.search_experiments()]
             return [*self.client.search_runs(ids, condition, view, max_results=limit)]
 
     def tagged(self, key: str, prefix: str) -> list[RecordedRun]:
         """Return all runs whose tag `key` begins with `prefix`, newest first."""
         database = database_path(self.folder)
-        with self.translate_errors("read"):
+        with translate_errors(self.folder, "read"):
             rows = mlflow_internals.tagged_runs(database, key, prefix)
         return [
             RecordedRun(run_id, status, tags, metrics, path_from_uri(uri))
@@ -104,7 +104,7 @@ class Store:
         if not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
             for newest in self.search("", limit=1):
                 experiment_id = newest.info.experiment_id
-        with self.translate_errors("read"):
+        with translate_errors(self.folder, "read"):
             return self.client.get_experiment(experiment_id)
 
     def create_run(
@@ -122,7 +122,7 @@ class Store:
         has closed its run, so if a lease is free or missing, the process has ended, on
         any host that shares the folder. Runs without a lease belong to other programs.
         """
-        with lease_lock(self.folder), self.translate_errors():
+        with lease_lock(self.folder), translate_errors(self.folder):
             running = self.search("attributes.status = 'RUNNING'")
             leases = {run.info.run_id: run.data.tags.get(LEASE_TAG) for run in running}
             for run in running:
@@ -135,35 +135,36 @@ class Store:
                 if self.client.get_run(run.info.run_id).info.status == "RUNNING":
                     self.client.set_terminated(run.info.run_id, "KILLED")
 
-    @contextmanager
-    def translate_errors(self, action: str = "write to") -> Iterator[None]:
-        """Silence MLflow, and turn its errors into an OSError with one line."""
-        try:
-            with quiet():
-                yield
-        except STORE_ERRORS as error:
-            lines = str(error).splitlines()
-            reason = next((line for line in lines if "Error) " in line), lines[0])
-            message = f"cannot {action} {database_path(self.folder)}: {reason}"
-            if "disk is full" in str(error):
-                raise OSError(errno.ENOSPC, message) from error
-            raise OSError(message) from error
+
+@contextmanager
+def translate_errors(folder: Path, action: str = "write to") -> Iterator[None]:
+    """Silence MLflow, and turn its errors into an OSError with one line."""
+    try:
+        with quiet():
+            yield
+    except STORE_ERRORS as error:
+        lines = str(error).splitlines()
+        reason = next((line for line in lines if "Error) " in line), lines[0])
+        message = f"cannot {action} {database_path(folder)}: {reason}"
+        if "disk is full" in str(error):
+            raise OSError(errno.ENOSPC, message) from error
+        raise OSError(message) from error
 
 
-@quiet()
 def open_store(folder: Path, experiment_name: str | None = None) -> Store:
     """Open the store in a folder, which is created or, after a move, updated.
 
     The default experiment of new runs is that of MLFLOW_EXPERIMENT_NAME, or "digits".
 
     Raises:
-        UserError: If the store cannot be opened; the message says why and what to do.
+        UserError: If its experiment was deleted, or its artifacts are elsewhere.
+        OSError: If the database cannot be opened.
     """
     database = database_path(folder)
     uri = sqlite_uri(database)
     default = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
     name = experiment_name or default
-    try:
+    with translate_errors(folder, "open"):
         if not database.exists():
             _create(database)
         client = MlflowClient(uri)
@@ -173,9 +174,6 @@ def open_store(folder: Path, experiment_name: str | None = None) -> Store:
             with write_lock(folder):
                 complete_experiment(client, experiment)
         experiments = client.search_experiments(ViewType.ALL)
-    except STORE_ERRORS as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{database} cannot be opened: {reason}") from error
     if experiment.lifecycle_stage != "active":
         raise UserError(
             f"the experiment {name!r} of {database} was deleted: restore it "
@@ -265,14 +263,10 @@ def _relocate(folder: Path, before: str) -> None:
             "mlflow-artifacts to the same folder, or move mlflow.db away to start with "
             "a new store"
         )
-    try:
-        with write_lock(folder):
-            mlflow_internals.relocate_artifacts(database, before, after)
-    except sqlite3.Error as error:
-        raise UserError(
-            f"{database} cannot be updated to the artifacts in {after}: {error}"
-        ) from None
-    message = (
-        f"{folder} was moved or copied: the addresses of its artifacts were updated"
+    action = "update the addresses of the artifacts in"
+    with write_lock(folder), translate_errors(folder, action):
+        mlflow_internals.relocate_artifacts(database, before, after)
+    print(
+        f"{folder} was moved or copied: the addresses of its artifacts were updated",
+        file=sys.stderr,
     )
-    print(message, file=sys.stderr)

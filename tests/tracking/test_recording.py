@@ -47,9 +47,7 @@ def test_a_run_is_recorded_by_the_other_process_while_it_is_open(tracker, client
 def test_the_first_method_raises_the_error_of_opening_the_store(store, tracker):
     (store / "mlflow.db").write_bytes(b"no database" * 1000)
     with (
-        pytest.raises(
-            ValueError, match=r"mlflow.db cannot be opened: .*not a database"
-        ),
+        pytest.raises(OSError, match=r"cannot open .*mlflow.db: .*not a database"),
         tracker.start_run(**RUN) as run,
     ):
         run.set_tags({"a": "b"})
