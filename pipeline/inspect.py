@@ -224,13 +224,9 @@ def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:
     folder = outputs_dir() / "answers" / "against"
     with atomic_folder(folder) as partial:
         interpret.write_comparison(comparison, frozen_pixels, partial)
-    sha256 = b.metadata.get("data_sha256")
-    warning = ""
-    if sha256 is None:
-        warning = " The training data of B is not recorded."
-    elif sha256 != dataset.sha256:
-        warning = f" B was trained on other data: {b.dataset}."
-    text = f"Both networks are tested on the test images of {dataset.name}.{warning}"
+    text = f"Both networks are tested on the test images of {dataset.name}."
+    if b.metadata.get("data_sha256") != dataset.sha256:
+        text += " B was trained on other data, or its data are not recorded."
     print(wrap(text, indent=0), end="\n\n")
     print(interpret.describe_comparison(comparison))
     print(f"\nfiles  {displayed(folder)}")

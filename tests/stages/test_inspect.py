@@ -165,13 +165,10 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
     workspace, new_network, tmp_path
 ):
     path = tmp_path / "other.safetensors"
-    for metadata, warning in (
-        ({}, "mnist. The training data of B is not recorded."),
-        ({"data_sha256": "0"}, "mnist. B was trained on other data: mnist."),
-    ):
-        save_model(path, new_network(20), metadata)
-        text = " ".join(workspace.call("inspect", against=f"{path}").split())
-        assert f"Both networks are tested on the test images of {warning}" in text
+    save_model(path, new_network(20), {"data_sha256": "0"})
+    text = " ".join(workspace.call("inspect", against=f"{path}").split())
+    warning = "mnist. B was trained on other data, or its data are not recorded."
+    assert f"Both networks are tested on the test images of {warning}" in text
     answers = workspace.outputs / "answers" / "against"
     assert {path.name for path in answers.iterdir()} == {"matches.csv", "matches.png"}
 
