@@ -112,11 +112,12 @@ def _train(
     for outcome in record.outcomes.values():
         plan.add(outcome)
     more = plan.expected()
+    jobs = [*plan.jobs, *more]
     record.reusable = _reusable_runs([*missing, *more], executor, tracker)
     expected = _estimate(missing, more, record, executor)
     training: dict[str, Job] = {}
     with (
-        show_progress(expected, plan, finished=len(record.outcomes)) as progress,
+        show_progress(expected, jobs, finished=len(record.outcomes)) as progress,
         delayed_interrupt(executor.stop) as interrupt,
     ):
 
@@ -148,7 +149,7 @@ def _train(
             else:
                 record.fail_attempt(job, result.error)
                 progress.add_attempt(job, result.error)
-    count = f"{len(record.outcomes):,} of {plan.total:,} training runs"
+    count = f"{len(record.outcomes):,} of {len(jobs):,} training runs"
     interrupt.check(f"stopped after {count}; {RESUME}")
 
 

@@ -95,11 +95,6 @@ class Grid:
 
     jobs: Sequence[Job]
 
-    @property
-    def total(self) -> int:
-        """The number of jobs."""
-        return len(self.jobs)
-
     def expected(self) -> Sequence[Job]:
         """Return jobs that resemble those that `suggest` will yield: none."""
         return ()

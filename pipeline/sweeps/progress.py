@@ -5,7 +5,7 @@ It measures only time; the caller adds the outcomes.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -18,8 +18,7 @@ from pipeline.terminal import WIDTH, new_console, wrap
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from pipeline.sweeps.jobs import Grid, Job
-    from pipeline.sweeps.search import Search
+    from pipeline.sweeps.jobs import Job
 
 MAX_NAME = 36  # characters of a setting that leave room for its result in 80 columns
 
@@ -31,20 +30,19 @@ class Progress:
         self,
         bar: "Bar",
         estimate: Estimate,
-        plan: "Grid | Search",
+        total: int,
         *,
         finished: int,
         width: int,
     ) -> None:
         """Start the clock; see `show_progress`."""
         self._bar, self._width = bar, width
-        self._workers, self._plan = estimate.workers, plan
+        self._workers = estimate.workers
+        self._total = total
         self._ended, self._failed, self._trained = finished, 0, 0
         self._start = time.monotonic()
         self._time_left = TimeLeft(estimate)
-        self._task = bar.add_task(
-            "", total=plan.total, completed=finished, progress=self
-        )
+        self._task = bar.add_task("", total=total, completed=finished, progress=self)
 
     def add(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed."""
@@ -53,8 +51,7 @@ class Progress:
         self._trained += not (outcome.error or outcome.reused)
         if not (outcome.job.problems or outcome.reused):
             self._time_left.add(outcome.job)
-        total = self._plan.total
-        count = f"({self._ended:,} of {total:,})"
+        count = f"({self._ended:,} of {self._total:,})"
         if outcome.error:
             self._print(outcome.job, f"failed: {outcome.error}  {count}")
         else:
@@ -62,7 +59,7 @@ class Progress:
             effort = f"{'reused':>{len(seconds)}}" if outcome.reused else seconds
             accuracy = f"val/accuracy {outcome.accuracy:6.2%}"
             self._print(outcome.job, f"{accuracy} {effort}  {count}")
-        self._bar.update(self._task, completed=self._ended, total=total)
+        self._bar.update(self._task, completed=self._ended)
 
     def add_attempt(self, job: "Job", reason: str) -> None:
         """Print why an attempt failed; its training run is tried again."""
@@ -78,9 +75,8 @@ class Progress:
 
     def __str__(self) -> str:
         """Return the counts, the rate and the time left."""
-        total = self._plan.total
-        parts = [f"{self._ended:,} of {total:,}"]
-        parts.append(f"{min(self._workers, total - self._ended)} running")
+        parts = [f"{self._ended:,} of {self._total:,}"]
+        parts.append(f"{min(self._workers, self._total - self._ended)} running")
         if self._failed:
             parts.append(f"{self._failed:,} failed")
         if self._trained:
@@ -92,13 +88,13 @@ class Progress:
 
 @contextmanager
 def show_progress(
-    estimate: Estimate, plan: "Grid | Search", *, finished: int
+    estimate: Estimate, jobs: "Sequence[Job]", *, finished: int
 ) -> Iterator[Progress]:
     """Print a line for each outcome that is added and, on a terminal, show a bar.
 
     Args:
         estimate: Of the training runs that are missing.
-        plan: The training runs of the sweep; their lines are aligned.
+        jobs: All training runs of the sweep; their lines are aligned.
         finished: How many of them are already finished.
     """
     from rich.progress import BarColumn, TextColumn
@@ -114,7 +110,6 @@ def show_progress(
         transient=True,
         refresh_per_second=4,
     )
-    jobs = [*plan.jobs, *plan.expected()]
     width = min(MAX_NAME, max(len(job.short_name) for job in jobs))
     with bar:
-        yield Progress(bar, estimate, plan, finished=finished, width=width)
+        yield Progress(bar, estimate, len(jobs), finished=finished, width=width)
