@@ -31,7 +31,6 @@ INTERVAL = 10  # seconds between two updates while the sweep runs
 MAX_SHARE = 0.05  # of the time that updates may take
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
 MAX_ROWS = 20  # of the table in the terminal
-MAX_LISTED = 3  # settings that failed
 MAX_LINES = 5  # of a plot; more settings become a cloud of dots
 HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
@@ -73,7 +72,7 @@ class Report:
         if settings[0].trained:
             with files.atomic_file(self._folder / "sweep.png") as path:
                 plot(settings, title=self._title).save(path, "PNG")
-        self._run.log_files("sweep", [self._folder / name for name in self._written()])
+        self._run.log_files("sweep", self._written())
         self._run.describe(describe(settings, comparison=comparison))
 
     def finish(self) -> None:
@@ -85,28 +84,21 @@ class Report:
             self._run.log_metrics(metrics, step=0)
 
     def print(self) -> None:
-        """Print the table, why training runs failed, the best setting and the files."""
+        """Print the table, the best setting and the files."""
         settings = self.settings
         columns, rows = _cells(settings[:MAX_ROWS])
-        print(f"\n{table(columns[:-1], [row[:-1] for row in rows])}")
+        print(f"\n{table(columns, rows, left=[''])}")
         if hidden := len(settings) - len(rows):
             print(f"and {hidden:,} more in sweep.csv")
-        print()
-        failed = [setting for setting in settings if setting.failed]
-        for setting in failed[:MAX_LISTED]:
-            reason = f"{setting.name} {setting.describe_failures()}"
-            print(wrap(printable(reason)) + "\n")
-        if len(failed) > MAX_LISTED:
-            print(f"and {len(failed) - MAX_LISTED:,} more failed; see sweep.csv\n")
-        print(f"{wrap(summarize(settings))}\n")
-        print(f"files  {displayed(self._folder)}/{' and '.join(self._written())}")
+        print(f"\n{wrap(summarize(settings))}\n")
+        names = " and ".join(path.name for path in self._written())
+        print(f"files  {displayed(self._folder)}/{names}")
         print(self._run.viewing_hint(), end="")
         if self.best:
             print(_next_step(self.best, self._folder))
 
-    def _written(self) -> list[str]:
-        names = ("sweep.png", "sweep.csv")
-        return [name for name in names if (self._folder / name).exists()]
+    def _written(self) -> list[Path]:
+        return sorted(self._folder.glob("sweep.*"), reverse=True)  # the plot first
 
 
 def describe(settings: Sequence[Setting], *, comparison: str = "") -> str:
