@@ -3,12 +3,12 @@
 `storage` reads the networks themselves.
 """
 
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import FiniteFloat, StringConstraints, TypeAdapter
 
 from pipeline import UserError
 
@@ -17,39 +17,32 @@ from pipeline import UserError
 class RunFile:
     """The content of `run.json`, which differs between equal training runs."""
 
-    run_id: str | None  # of the MLflow run; None if it was not recorded
-    seconds: list[float]  # of each epoch, from epoch 1
+    # Of the MLflow run; None if it was not recorded.
+    run_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None
+    seconds: list[FiniteFloat]  # of each epoch, from epoch 1
     times: list[int]  # the end of each epoch, from epoch 0, in ms since 1970
 
 
 def read_run_file(path: Path) -> RunFile:
     """Read a `run.json`; raise a UserError if it is damaged."""
     try:
-        content = json.loads(path.read_text("utf-8"))
-        seconds = [float(value) for value in content["seconds"]]
-        run = RunFile(content["run_id"], seconds, [int(x) for x in content["times"]])
-        if run.run_id is not None and not re.fullmatch("[0-9a-f]{32}", run.run_id):
-            raise ValueError
-        if len(run.times) != len(seconds) + 1 or not np.isfinite(seconds).all():
-            raise ValueError
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        run = TypeAdapter(RunFile).validate_json(path.read_bytes())
+    except ValueError:
+        run = None
+    if run is None or len(run.times) != len(run.seconds) + 1:
         rule = "it has no valid run_id, seconds and times"
-        raise UserError(f"{path} is damaged: {rule}") from None
+        raise UserError(f"{path} is damaged: {rule}")
     return run
 
 
 def read_metrics(path: Path) -> dict[str, float]:
     """Read a `metrics.json`; raise a UserError if it is damaged."""
     try:
-        content = json.loads(path.read_text("utf-8"))
-        metrics = {name: float(value) for name, value in content.items()}
-        accuracies = [
-            metrics[name] for name in ("train/final_accuracy", "val/accuracy")
-        ]
-        if not np.isfinite(accuracies).all():
-            raise ValueError
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
-        raise UserError(f"{path} is damaged: it has no valid accuracies") from None
+        metrics = TypeAdapter(dict[str, FiniteFloat]).validate_json(path.read_bytes())
+    except ValueError:
+        metrics = {}
+    if not metrics.keys() >= {"train/final_accuracy", "val/accuracy"}:
+        raise UserError(f"{path} is damaged: it has no valid accuracies")
     return metrics
 
 
