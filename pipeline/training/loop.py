@@ -28,8 +28,8 @@ class Epoch:
     """The network at the end of an epoch, and its scores."""
 
     tensors: Snapshot
-    number: int = 0  # 0 is the state before the training
-    metrics: dict[str, float] = field(default_factory=dict)  # losses in nats
+    number: int = 0  # 0 is before the training, without metrics
+    metrics: dict[str, float] = field(default_factory=dict)  # see `fit`
     seconds: float = 0.0  # duration, validation included
     time: int = field(default_factory=lambda: time_ns() // 1_000_000)  # Unix, in ms
 
@@ -58,6 +58,7 @@ def gradients(
     """
     w_1, b_1, w_2, b_2 = weights
     d_w_1, d_b_1, d_w_2, d_b_2 = out
+    # addmm adds a bias to a matrix product; a method with a final _ works in place.
     # Forward pass: from the pixels to the logits.
     hidden = torch.addmm(b_1, pixels, w_1.T).relu_()  # (batch, hidden)
     logits = torch.addmm(b_2, hidden, w_2.T)  # (batch, 10)
@@ -74,9 +75,9 @@ def gradients(
 class Adam:
     """Adam, as Keras computes it, for all parameters of a network at once.
 
-    The parameters and their gradients are two long vectors. The tensors of the network
-    and `gradients` are views of them, so a step takes six operations for any number of
-    tensors.
+    The parameters and their gradient are two long vectors, and the four tensors of the
+    network (`weights`) and their `gradients` are views of them. So a step takes six
+    operations for any number of tensors.
 
     Source: Kingma and Ba, Adam: a method for stochastic optimization (2015), the
     variant at the end of section 2, which adds epsilon to the uncorrected root.
@@ -115,19 +116,19 @@ def shuffled_batches(
     """Yield the batches of one epoch after another, each in a new random order.
 
     Yields:
-        The grey levels (batch, 784) and one-hot labels (batch, 10) of each batch, the
-        last of which may be smaller; and all labels in this order.
+        The grey levels (batch, 784) and one-hot labels (batch, 10) of each batch, and
+        all labels in this order. The last batch may be smaller. All epochs have the
+        same tensors, which are filled again: new ones would take 10 % more time.
     """
     images = torch.from_numpy(data.images).flatten(start_dim=1)
     labels = torch.from_numpy(data.labels).long()
     targets = one_hot(labels, CLASSES).float()  # (n, 10)
-    # Filled again in each epoch: to allocate them again would take 10 % longer.
-    shuffled = torch.empty_like(images), torch.empty_like(targets)
-    batches = [*zip(*(t.split(batch_size) for t in shuffled), strict=True)]
+    inputs, outputs = torch.empty_like(images), torch.empty_like(targets)
+    batches = [*zip(inputs.split(batch_size), outputs.split(batch_size), strict=True)]
     while True:
         order = torch.randperm(len(labels), generator=generator)
-        for tensor, result in zip((images, targets), shuffled, strict=True):
-            torch.index_select(tensor, 0, order, out=result)
+        torch.index_select(images, 0, order, out=inputs)
+        torch.index_select(targets, 0, order, out=outputs)
         yield batches, labels[order]
 
 
@@ -160,8 +161,9 @@ def fit(
         generator: The random generator that shuffles the images.
 
     Yields:
-        Loss and accuracy: `train/...` is the mean over the steps of the epoch, as in
-        Keras; `val/...` is measured after the epoch.
+        The network and its metrics: losses in nats, accuracies in [0, 1]. `train/...`
+        is the mean over the steps of the epoch, as in Keras; `val/...` is measured
+        after the epoch.
 
     Raises:
         FloatingPointError: If a loss or a weight becomes non-finite.
