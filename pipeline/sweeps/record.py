@@ -11,11 +11,12 @@ from pipeline import UserError
 from pipeline.cli import TrainConfig, as_yaml
 from pipeline.model import (
     parameter_count,
+    read_metrics,
     read_run_file,
     store_components,
     tensors_sha256,
 )
-from pipeline.paths import MODEL_FILE, RUN_FILE
+from pipeline.paths import METRICS_FILE, MODEL_FILE, RUN_FILE
 from pipeline.plots import learning_curves
 from pipeline.sweeps.data import DataFile
 from pipeline.sweeps.jobs import Job
@@ -200,6 +201,7 @@ def _outcome(job: Job, child: RecordedRun) -> Outcome:
     """Return the outcome of a child that is recorded but not yet in the file."""
     try:
         run = read_run_file(child.folder / "train" / RUN_FILE)
+        metrics = read_metrics(child.folder / "train" / METRICS_FILE)
     except OSError:
         raise UserError(
             f"the files of {job.name} in {child.folder} are lost: delete its run "
@@ -207,7 +209,7 @@ def _outcome(job: Job, child: RecordedRun) -> Outcome:
         ) from None
     return Outcome(
         job,
-        accuracy=child.metrics["val/accuracy"],
+        accuracy=metrics["val/accuracy"],
         parameters=parameter_count(job.values["hidden"]),
         seconds=round(sum(run.seconds), 3),
         run_id=child.run_id,

@@ -48,7 +48,6 @@ class RecordedRun:
     run_id: str
     status: str  # RUNNING, FINISHED, FAILED or KILLED
     tags: Tags
-    metrics: Mapping[str, float]  # the last value of each
     folder: Path  # its artifacts
 
 

@@ -26,9 +26,11 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of arti
     "logged_models": "artifact_location",
 }
 TAGGED = """
-    SELECT run_uuid, status, artifact_uri
-    FROM tags JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
-    WHERE key = :key AND substr(value, 1, length(:prefix)) = :prefix
+    SELECT run_uuid, status, artifact_uri, tags.key, tags.value
+    FROM tags AS selected
+    JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
+    JOIN tags USING (run_uuid)
+    WHERE selected.key = ? AND substr(selected.value, 1, length(?)) = ?
     AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'
     ORDER BY start_time DESC
 """
@@ -60,34 +62,21 @@ def relocate_artifacts(database: Path, before: str, after: str) -> None:
 
 def tagged_runs(
     database: Path, key: str, prefix: str
-) -> list[tuple[str, str, str, dict[str, str], dict[str, float]]]:
+) -> dict[str, tuple[str, str, dict[str, str]]]:
     """Return the runs whose tag `key` begins with a prefix, newest first.
 
     MLflow's search takes 4 s for 5,000 runs. Deleted runs and experiments are left out.
 
     Returns:
-        Id, status, address of the artifacts, tags and last metrics of each run.
-
-    Raises:
-        sqlite3.Error: If the database cannot be read.
+        Status, address of the artifacts and tags of each run, by its id.
     """
-    tagged = f"WITH tagged AS ({TAGGED}) SELECT"
-    values = {"key": key, "prefix": prefix}
+    runs: dict[str, tuple[str, str, dict[str, str]]] = {}
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("BEGIN")  # the three queries read the same state
-        runs = connection.execute(f"{tagged} * FROM tagged", values).fetchall()
-        tags: dict[str, dict[str, str]] = {run[0]: {} for run in runs}
-        metrics: dict[str, dict[str, float]] = {run[0]: {} for run in runs}
-        query = f"{tagged} run_uuid, key, value FROM tagged JOIN tags USING (run_uuid)"
-        for run_id, name, text in connection.execute(query, values):
-            tags[run_id][name] = text
-        query = (
-            f"{tagged} run_uuid, key, iif(is_nan, 'nan', value) "
-            "FROM tagged JOIN latest_metrics USING (run_uuid)"
-        )
-        for run_id, name, value in connection.execute(query, values):
-            metrics[run_id][name] = float(value)
-    return [(*run, tags[run[0]], metrics[run[0]]) for run in runs]
+        rows = connection.execute(TAGGED, (key, prefix, prefix))
+        for run_id, status, uri, name, value in rows:
+            _, _, tags = runs.setdefault(run_id, (status, uri, {}))
+            tags[name] = value
+    return runs
 
 
 def image_files(key: str, step: int) -> tuple[str, str]:

@@ -67,10 +67,10 @@ class Store:
         """Return all runs whose tag `key` begins with `prefix`, newest first."""
         database = database_path(self.folder)
         with translate_errors(self.folder, "read"):
-            rows = mlflow_internals.tagged_runs(database, key, prefix)
+            runs = mlflow_internals.tagged_runs(database, key, prefix)
         return [
-            RecordedRun(run_id, status, tags, metrics, path_from_uri(uri))
-            for run_id, status, uri, tags, metrics in rows
+            RecordedRun(run_id, status, tags, path_from_uri(uri))
+            for run_id, (status, uri, tags) in runs.items()
         ]
 
     def find(self, text: str) -> RecordedRun:
@@ -209,11 +209,8 @@ def path_from_uri(uri: str) -> Path:
 
 def recorded_run(run: Run) -> RecordedRun:
     """Convert a run of MLflow to the form in which stages use it."""
-    folder = path_from_uri(run.info.artifact_uri)
-    data = run.data
-    return RecordedRun(
-        run.info.run_id, run.info.status, data.tags, data.metrics, folder
-    )
+    info, folder = run.info, path_from_uri(run.info.artifact_uri)
+    return RecordedRun(info.run_id, info.status, run.data.tags, folder)
 
 
 def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:

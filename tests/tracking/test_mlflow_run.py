@@ -67,7 +67,8 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     info, data = client.get_run(child.id).info, client.get_run(child.id).data
     assert (info.run_name, info.status) == ("hidden=5", "FINISHED")
     assert (info.start_time, info.end_time) == (1000, 3000)
-    assert (data.params, data.metrics) == ({"hidden": "5"}, finished.metrics)
+    assert data.params == {"hidden": "5"}
+    assert data.metrics == {"val/loss": 0.5, "val/accuracy": 0.5}
     assert len(client.get_metric_history(child.id, "val/loss")) == 2
     assert tracker.finished_trainings("d1-") == {"d1-5": finished}
     assert tracker.finished_trainings("d2-") == {}
