@@ -191,10 +191,14 @@ class Workspace:
             file.path for file in self.client.list_artifacts(run.info.run_id, folder)
         }
 
+    def points(self, run, metric):
+        """Return a metric of a run as pairs: its steps and its values."""
+        history = self.client.get_metric_history(run.info.run_id, metric)
+        return [(point.step, point.value) for point in history]
+
     def values(self, run, metric):
         """Return a metric of a run after each epoch."""
-        history = self.client.get_metric_history(run.info.run_id, metric)
-        return [point.value for point in history]
+        return [value for _, value in self.points(run, metric)]
 
 
 def new_workspace(folder, *, data=True):
@@ -545,14 +549,9 @@ def finished(tmp_path_factory, mnist):
 
 
 @pytest.fixture(scope="session")
-def client(finished):
-    return finished.client
-
-
-@pytest.fixture(scope="session")
-def recorded(finished, client):
+def recorded(finished):
     """The MLflow run that `finished` recorded."""
-    return client.get_run(finished.run_id())
+    return finished.client.get_run(finished.run_id())
 
 
 @pytest.fixture(scope="session")

@@ -108,9 +108,8 @@ def test_the_results_are_recorded_in_the_run_of_the_training(
         for name, values in metrics.items()
         for key in ("accuracy", "loss")
     }
-    metric = "evaluate/digits/accuracy"
-    (point,) = recorded.client.get_metric_history(run.info.run_id, metric)
-    assert point.step == 0  # where MLflow draws a bar
+    ((step, _),) = recorded.points(run, "evaluate/digits/accuracy")
+    assert step == 0  # where MLflow draws a bar
     inputs = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert json.loads(inputs["my_digits"].profile) == {"pictures": 20}
     names = {"metrics.json", "answers.csv", "scores.png", "mistakes.png"}
