@@ -21,13 +21,8 @@ _CODE = hashlib.sha256(Path(ood.__file__).read_bytes()).hexdigest()[:8]
 def store_components(data: Path, split: str, *, sha256: str) -> None:
     """Fit the components to the training images of a data set, unless they are stored.
 
-    Args:
-        data: The file of the data set.
-        split: How it is split.
-        sha256: The hash of the file.
-
     Raises:
-        UserError: If the file has another hash.
+        UserError: If the file of the data set has another hash.
     """
     path = _path(sha256, split)
     if path.exists():

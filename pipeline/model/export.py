@@ -30,14 +30,9 @@ def prepare_export(hidden: int) -> None:
 
 
 def export_network(network: Path, exported: Path, *, hidden: int) -> None:
-    """Export a network to a file, which contains no pickle.
+    """Export a network from its safetensors file to a .pt2 file, without pickle.
 
     The program maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10).
-
-    Args:
-        network: The network's safetensors file.
-        exported: The file that is written, with the extension .pt2.
-        hidden: The number of hidden neurons.
 
     Raises:
         UserError: If the process fails or is killed.

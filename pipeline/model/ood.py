@@ -122,12 +122,7 @@ def fit_components(
 
 
 def smallest_margin(network: Network, images: UInt8[np.ndarray, "n 28 28"]) -> float:
-    """Return the margin below which an answer of a network is close.
-
-    Args:
-        network: The trained network.
-        images: Its training images.
-    """
+    """Return the margin below which an answer is close, from the training images."""
     step = max(1, len(images) // MAX_FIT_SAMPLES)
     margins = margin(network.predict(images[::step]).numpy())
     quantile = round(float(np.quantile(margins, CLOSE_QUANTILE)), 4)

@@ -133,17 +133,12 @@ def open_checkpoint(
 
     The operating system releases the lock when the process ends, even if it is killed,
     so an unlocked folder belongs to a killed training run. Concurrent training runs
-    have separate folders. The folder is removed when the training is finished.
+    have separate folders, checkpoints/<digest>/<id> in the folder of the store. The
+    folder is removed when the training is finished.
 
-    Args:
-        store: The folder of the store; it contains checkpoints/<digest>/<id>.
-        settings: Everything that determines the result, except the code, the version
-            of PyTorch and the processor. Only one with equal settings is resumed.
-        network: The network, with its initial weights.
-        adam: The optimizer of the network.
-        generator: The random generator that shuffles the images.
-        resume: Whether to resume the killed training run with the most epochs.
-            Otherwise all killed training runs are removed.
+    Of the killed training runs with equal settings, code, version of PyTorch and
+    processor, the one with the most epochs is resumed; without `resume`, all of them
+    are removed.
     """
     parent = store / "checkpoints" / _digest(settings)
     with tracking.lease_lock(store):

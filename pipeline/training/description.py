@@ -15,14 +15,9 @@ def describe_training(
     dataset: str,
     images: bool,
 ) -> None:
-    """Set the description of a run.
+    """Set the description of a run, which may have images of the weights.
 
-    Args:
-        run: The run.
-        settings: The hyperparameters.
-        metrics: The content of metrics.json.
-        dataset: The name of the data set.
-        images: Whether the run has images of the weights.
+    `settings` are the hyperparameters, and `metrics` the content of metrics.json.
     """
     hidden, epochs = settings["hidden"], settings["epochs"]
     duration = "1 epoch" if epochs == 1 else f"{epochs} epochs"

@@ -76,13 +76,9 @@ def log_epoch(run: Run, epoch: Epoch, epochs: int) -> None:
 
 
 def log_inputs(run: Run, data: Path, settings: str, *, plots: bool) -> None:
-    """Log what determines a training: data, settings, code and packages.
+    """Log what determines a training: data, settings (as YAML), code and packages.
 
-    Args:
-        run: The run.
-        data: The file of the data set, with its summary beside it.
-        settings: The configuration as YAML.
-        plots: Whether to log the plots of the data set, too (100 KB).
+    The plots of the data set take 100 KB.
     """
     summary = datasets.summary(data)
     run.log_dataset(
@@ -144,14 +140,8 @@ def log_details(
     """Log what a single training run has, and in a sweep only the best network.
 
     This is the statistics of each tensor after each epoch, and the model with a program
-    for `mlflow.pytorch.load_model`.
-
-    Args:
-        run: The run, which has the scores, and the images of the weights.
-        finished: The training.
-        folder: The folder with its files.
-        settings: The hyperparameters.
-        dataset: The name of the data set.
+    for `mlflow.pytorch.load_model`. The run has the scores and the images of the
+    weights already; `folder` has the files of the training.
     """
     if run.id is None:
         return

@@ -85,10 +85,8 @@ class RecordedTraining:
     ) -> str:
         """Compare this training with its reproduction, and return a report.
 
-        Args:
-            network: The network of the reproduction.
-            sha256: The hash of its tensors.
-            metrics: The content of its metrics.json.
+        `sha256` is the hash of the tensors of the reproduction, and `metrics` the
+        content of its metrics.json.
 
         Raises:
             UserError: If the hashes differ; the message is the report.

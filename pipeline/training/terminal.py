@@ -35,14 +35,9 @@ def print_summary(
     dataset: str,
     kind: str,
 ) -> None:
-    """Print the scores of a trained network, and its answer to an image.
+    """Print the content of metrics.json, and the answer to the first of the images.
 
-    Args:
-        network: The network.
-        metrics: The content of metrics.json.
-        images: The images for validation.
-        dataset: The name of their data set.
-        kind: What they are: "test" or "validation".
+    These are the images for validation; their `kind` is "test" or "validation".
     """
     rows = [
         [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
