@@ -22,9 +22,10 @@ also writes report.html, the interactive page with a switch between the widths.
 sweep=<id> exports all networks of a sweep. sizes.csv and sizes.png then compare the
 accuracy with the bytes of the tables. These exports run on all cores.
 
-In the output, same answers is the fraction of test images for which the network in
-integers gives the same answer as the network in floats, even if it is wrong; bytes is
-the size of all weights and biases.
+In the output, finetune is the number of epochs of fine-tuning; float is the accuracy of
+the network in floats; same answers is the fraction of test images for which both give
+the same answer, even if it is wrong; bytes is the size of all weights and biases, which
+take 4 bytes each in floats.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,7 +71,8 @@ def export(cfg: ExportConfig) -> None:
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run:
             _record(exported, folder, run)
-    print(f"\n{deploy.summary(trained, exported)}\n")
+    [combination] = deploy.combine([({}, trained)], [cfg.bits])
+    print(f"\n{deploy.sizes_table({combination: exported})}\n")
     print(f"{deploy.describe([exported])}\n")
     print(f"code   {displayed(outputs / 'export' / 'digits.c')}")
     print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")

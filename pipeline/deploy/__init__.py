@@ -15,7 +15,7 @@ from pipeline.deploy.sizes import (
     write_sizes,
 )
 from pipeline.deploy.storage import find_export
-from pipeline.deploy.text import describe, describe_checks, summary
+from pipeline.deploy.text import describe, describe_checks
 from pipeline.deploy.worksheet import (
     integer_sums,
     integer_worksheets,

@@ -83,21 +83,15 @@ def _full_name(combination: Combination) -> str:
 def sizes_table(results: Results) -> str:
     """Return a table of the results, the smallest first."""
     first = next(iter(results))
-    columns = (*first.swept, "bits", "accuracy", "float", "same answers", "bytes")
+    columns = ("bits", "finetune", "accuracy", "float", "same answers", "bytes")
     rows = []
     for each in sorted(results, key=lambda c: results[c].report["table_bytes"]):
         report = results[each].report
-        rows.append(
-            (
-                *map(str, each.swept.values()),
-                str(each.bits),
-                f"{report['accuracy']:.2%}",
-                f"{report['float_accuracy']:.2%}",
-                f"{report['same_answers']:.2%}",
-                f"{report['table_bytes']:,}",
-            )
-        )
-    text = table(columns, rows[:MAX_ROWS])
+        keys = map(str, [*each.swept.values(), each.bits, report["finetune"]])
+        shares = (report[key] for key in ("accuracy", "float_accuracy", "same_answers"))
+        cells = (f"{share:.2%}" for share in shares)
+        rows.append([*keys, *cells, f"{report['table_bytes']:,}"])
+    text = table([*first.swept, *columns], rows[:MAX_ROWS])
     if (more := len(rows) - MAX_ROWS) > 0:
         text += f"\nand {more:,} more in {SIZES_TABLE}"
     return text

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from pipeline import neuron_name
 from pipeline.deploy.output import Exported
-from pipeline.model import TrainedModel
 from pipeline.terminal import table, wrap
 
 MAX_NAMED = 10  # neurons in a message
@@ -12,24 +11,6 @@ FIGURES = (
     "In bytes: flash of code and tables, RAM of digits_t and the logits, and the\n"
     "stack of one call. Instructions of an emulator are not clock cycles."
 )
-
-
-def summary(trained: TrainedModel, exported: Exported) -> str:
-    """Return a table that compares a quantised network with the one in floats."""
-    columns = ("weights", "fine-tuning", "accuracy", "same answers", "bytes")
-    report, size = exported.report, 4 * trained.network.parameter_count
-    epochs = report["finetune"]
-    rows = [
-        ("float", "-", f"{report['float_accuracy']:.2%}", "-", f"{size:,}"),
-        (
-            exported.width,
-            f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "-",
-            f"{report['accuracy']:.2%}",
-            f"{report['same_answers']:.2%}",
-            f"{report['table_bytes']:,}",
-        ),
-    ]
-    return table(columns, rows, left=("weights",))
 
 
 def describe(exports: Sequence[Exported]) -> str:
