@@ -12,6 +12,7 @@ import multiprocessing
 import re
 import sys
 import tempfile
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -77,18 +78,17 @@ def accuracies(exports):
 
 def costs(exports):
     """Return a table: the means of what each emulated core measured."""
-    measured = {}  # the values of each width, by core and figure
+    measured = defaultdict(lambda: defaultdict(list))  # by core and figure, by width
     for export in exports:
         for check in export.checks:
+            core = re.sub(r"\S+-gcc", "gcc", check.name)  # without arm-none-eabi-
             for figure in FIGURES:
                 if figure in check.figures:
-                    values = measured.setdefault((check.name, figure), {})
-                    values.setdefault(export.integers.bits, []).append(
-                        check.figures[figure]
-                    )
+                    value = check.figures[figure]
+                    measured[core, figure][export.integers.bits].append(value)
     lines = [
-        (short(name), figure, *(f"{np.mean(values[bits]):,.0f}" for bits in WIDTHS))
-        for (name, figure), values in measured.items()
+        (core, figure, *(f"{np.mean(values[bits]):,.0f}" for bits in WIDTHS))
+        for (core, figure), values in measured.items()
     ]
     return table(("", "", *NAMES.values()), lines, left=("",))
 
@@ -102,11 +102,6 @@ def exceeded(exports):
         if (loss := np.mean(losses)) > limit:
             lines.append(f"{NAMES[bits]}: {loss:.2f} points are lost, limit {limit}")
     return lines
-
-
-def short(name):
-    """Shorten the name of a cross-compiler, such as arm-none-eabi-gcc."""
-    return re.sub(r"\S+-gcc", "gcc", name)
 
 
 def main():
