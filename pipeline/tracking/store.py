@@ -19,6 +19,7 @@ from urllib.request import url2pathname
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import UserError, files
@@ -79,13 +80,11 @@ class Store:
         Raises:
             UserError: If there is not exactly one such run; deleted runs do not count.
         """
-        mark, conditions = "'" if '"' in text else '"', []
-        if mark not in text:  # MLflow cannot search for a text with both marks
-            conditions.append(f"attributes.run_name = {mark}{text}{mark}")
+        named = self.tagged(MLFLOW_RUN_NAME, text)
+        runs = {r.run_id: r for r in named if r.tags[MLFLOW_RUN_NAME] == text}
         if re.fullmatch("[0-9a-f]+", text):
-            conditions.append(f"attributes.run_id LIKE '{text}%'")
-        runs = [run for each in conditions for run in self.search(each)]
-        runs = list({run.info.run_id: run for run in runs}.values())
+            found = self.search(f"attributes.run_id LIKE '{text}%'")
+            runs |= {run.info.run_id: recorded_run(run) for run in found}
         if not runs:
             raise UserError(
                 f"{database_path(self.folder)} has no run {text!r}: enter the id that "
@@ -93,10 +92,11 @@ class Store:
                 "name"
             )
         if len(runs) > 1:
-            ids = ", ".join(f"{r.info.run_id} ({r.info.run_name})" for r in runs[:5])
-            more = ", ..." if len(runs) > 5 else ""
-            raise UserError(f"{text!r} matches several runs: enter one of {ids}{more}")
-        return recorded_run(runs[0])
+            ids = [f"{r.run_id} ({r.tags[MLFLOW_RUN_NAME]})" for r in runs.values()]
+            first = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
+            raise UserError(f"{text!r} matches several runs: enter one of {first}")
+        (run,) = runs.values()
+        return run
 
     def displayed_experiment(self) -> Experiment:
         """Return that of MLFLOW_EXPERIMENT_NAME or, by default, of the newest run."""

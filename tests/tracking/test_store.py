@@ -104,11 +104,11 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
 
 def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
     runs = []
-    for name in ("hidden=5 'a'", 'hidden=6 "b"', "twice", "twice"):
+    for name in ("hidden=5 'a'", "'6\"%", "twice", "twice"):
         with start_run(store, name=name, lease=f"digest/{len(runs)}") as run:
             run.log_text("train/model.safetensors", "")
         runs.append(run)
-    for run, name in zip(runs, ("hidden=5 'a'", 'hidden=6 "b"'), strict=False):
+    for run, name in zip(runs, ("hidden=5 'a'", "'6\"%"), strict=False):
         for text in (run.id, run.id[:12], name):
             recorded = tracking.find_training_run(text, store=store)
             assert recorded.run_id == run.id
