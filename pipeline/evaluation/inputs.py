@@ -22,7 +22,6 @@ class InputImage:
 
     name: str  # of the file, or "mnist test image 0"
     label: int | None  # None if it is unknown
-    label_from_name: bool  # the label is the first digit of the file's name
     prepared: PreparedImage
 
     def describe(self, spec: DatasetSpec) -> str:
@@ -75,7 +74,7 @@ def read_images(
         except UserError as error:
             problems.append(str(error))
             continue
-        yield InputImage(entry.name, entry.label, entry.label_from_name, prepared)
+        yield InputImage(entry.name, entry.label, prepared)
 
 
 def read_input(value: str, dataset: Dataset, *, prepare: bool) -> InputImage:
@@ -87,7 +86,7 @@ def read_input(value: str, dataset: Dataset, *, prepare: bool) -> InputImage:
     if re.fullmatch(INDEX, value):
         return _test_image(int(value), dataset, key="image", others="a file")
     prepared = _prepare(Path(value).expanduser(), prepare=prepare)
-    return InputImage(value, None, False, prepared)
+    return InputImage(value, None, prepared)
 
 
 def _test_image(row: int, dataset: Dataset, *, key: str, others: str) -> InputImage:
@@ -100,7 +99,7 @@ def _test_image(row: int, dataset: Dataset, *, key: str, others: str) -> InputIm
         )
     image = test.images[row]
     prepared = PreparedImage(image, 1, True, {"test image": image})
-    return InputImage(f"{name} {row}", int(test.labels[row]), False, prepared)
+    return InputImage(f"{name} {row}", int(test.labels[row]), prepared)
 
 
 def _prepare(source: Path | Levels, *, prepare: bool) -> PreparedImage:

@@ -56,8 +56,7 @@ class Prediction:
         if self.is_correct:
             lines.append("Correct.")
         elif (label := self.input_image.label) is not None:
-            origin = " in the file name" if self.input_image.label_from_name else ""
-            lines.append(f"Wrong: the label{origin} is {names[label]}.")
+            lines.append(f"Wrong: the label is {names[label]}.")
         return lines
 
 

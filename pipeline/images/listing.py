@@ -30,7 +30,6 @@ class ImageEntry:
     name: str  # of a file: relative to the folder that was listed
     label: int | None
     source: Path | Levels
-    label_from_name: bool = False  # see `list_images`
 
 
 @dataclass
@@ -80,8 +79,7 @@ def _list_by_names(paths: list[Path]) -> ImageListing:
     for path in paths:
         number = re.search("[0-9]+", path.stem)
         label = int(number[0]) if number and len(number[0]) == 1 else None
-        entry = ImageEntry(path.name, label, path, label_from_name=True)
-        listing.entries.append(entry)
+        listing.entries.append(ImageEntry(path.name, label, path))
     if all(entry.label is None for entry in listing.entries):
         listing.description = "the names of the files contain no labels"
     return listing

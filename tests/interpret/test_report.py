@@ -167,7 +167,7 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(
         levels = np.reshape(page.evaluate("[...drawnLevels()]"), (48, 48))
         expected = assert_prepared_as_in_python(page, levels.astype(np.uint8))
         assert page.evaluate("state.digitCount") == expected.digit_count == 1
-        prediction = classify(InputImage("", None, False, expected), trained)
+        prediction = classify(InputImage("", None, expected), trained)
         answer = page.inner_text("#answer")
         assert answer.startswith(f"The network says {prediction.answer} (")
         assert ("The answer is sure" in answer) == (not prediction.doubt)

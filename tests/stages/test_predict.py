@@ -39,7 +39,7 @@ def test_a_folder_is_classified_and_its_preprocessing_is_plotted(
     assert len(records) == printed.count("The network says") == 20 and correct >= 18
     assert f"{correct} of 20 images are classified correctly" in printed
     assert printed.count(" Correct.") == correct
-    assert printed.count(" Wrong: the label in the file name is ") == 20 - correct
+    assert printed.count(" Wrong: the label is ") == 20 - correct
     files = [record["file"].replace("\udcff", r"\udcff") for record in records]
     assert files_in_csv(workspace) == files
     with Image.open(workspace.outputs / "predict" / "preparation.png") as plot:
