@@ -166,16 +166,16 @@ class Cluster:
 
 
 class Sweep:
-    """A sweep that records in a workspace, as a process on the head."""
+    """A sweep of a stage that writes to a workspace, as a process on the head."""
 
-    def __init__(self, cluster, project, settings, name="sweep"):
+    def __init__(self, cluster, project, settings, name="sweep", stage="train"):
         self.cluster, self.project, self.settings = cluster, project, settings
-        self.log = cluster.folder / f"{name}.log"
+        self.log, self.stage = cluster.folder / f"{name}.log", stage
 
     def start(self, port=6379, **environment):
         script = self.cluster.sweep.replace("hidden=10,20,40,80 seed=1,2,3", "{}")
         script = script.format(self.settings).replace("python", "exec python", 1)
-        script = script.replace(":6379", f":{port}")
+        script = script.replace(":6379", f":{port}").replace("train", self.stage)
         outputs = {"PIPELINE_OUTPUTS": str(self.project.outputs)}
         with self.log.open("w") as stream:
             self.process = self.cluster.popen(
@@ -285,15 +285,9 @@ def test_an_export_on_a_cluster_has_the_bytes_of_a_local_one(
     path = tmp_path / MODEL_FILE
     save_model(path, new_network(5), {})
     options = ["bits=8,1", "finetune=1", f"model={path}", "tracking=none"]
-    command = f"RAY_ADDRESS={HEAD}:6379 python -m pipeline.export -m executor=ray"
-    outputs = {"PIPELINE_OUTPUTS": str(project.outputs)}
-    process = cluster.popen(
-        HEAD,
-        f"{command} {' '.join(options)}",
-        env=cluster.environment | outputs,
-        cwd=ROOT,
-    )
-    assert process.wait(300) == 0
+    export = Sweep(cluster, project, " ".join(options), stage="export")
+    export.start()
+    assert export.process.wait(300) == 0, export.log.read_text()
     on_cluster = project.hashes("export")
     assert "export/1bit/digits.c" in on_cluster
     assert project.sweep("export", "workers=1", *options)[1] == ""
