@@ -82,7 +82,7 @@ INVALID = {
     "export sweep=a run=b": "run and sweep both select a network: leave out one",
     "export workers=2": "workers is an option of sweeps: add -m",
     "export bits=all workers=0": "workers must be greater than or equal to 1, got 0",
-    "predict experiment=x": TRAIN_ONLY,
+    "export experiment=hidden_sizes": TRAIN_ONLY,
     "predict photo.png": "did you mean images=photo.png?",
     "predict images=": "images must not be empty, got ''",
     "evaluate folder": "did you mean sets=folder?",
