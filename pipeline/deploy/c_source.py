@@ -23,12 +23,6 @@ CANDIDATES = 1000  # test images from which those of the self-test are selected
 MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
 # Settings of the training, in the comment of each file.
 TRAINING = ("hidden", "seed", "split", "epochs", "batch_size", "lr")
-# How a packed weight is encoded, by width; a comment of digits.c.
-CODES = {
-    4: "Four bits hold the weight + 8.",
-    2: "Two bits hold 0 for the weight 0, 1 for 1, and 2 for -1.",
-    1: "A bit holds 1 for the weight 1, and 0 for -1.",
-}
 
 
 def write_source(model: QuantizedModel, folder: Path) -> None:
@@ -98,7 +92,6 @@ def _tables(network: IntegerNetwork) -> dict[str, Any]:
         "per_byte": 8 // bits,
         "index_shift": index_shift,
         "first_shift": f"({position}) << {bits // 2}" if bits > 1 else position,
-        "code": CODES.get(bits),
         "position_t": f"uint_fast{16 if PIXELS * hidden < 2**16 else 32}_t",
         "table_bytes": len(packed),
         "bounds": network.largest_values(),
