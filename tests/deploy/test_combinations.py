@@ -91,6 +91,7 @@ def test_the_smallest_network_that_reaches_the_goal_is_named(exported, rows):
     best = min(reaching, key=lambda r: (int(r["table_bytes"]), -float(r["accuracy"])))
     name = " ".join(f"{key}={best[key]}" for key in ("hidden", "seed", "bits"))
     text = " ".join(exported.split())
+    assert f"{len(rows)} of {len(rows)} exports)" in text  # were compared
     assert f"the smallest network that reaches 85%: {name}, " in text
     assert f"with {int(best['table_bytes']):,} bytes of tables " in text
 
