@@ -128,7 +128,7 @@ class MlflowTracker(Tracker):
                 client.set_terminated(run_id, status)
                 if error:
                     client.set_tag(run_id, "error", error)
-                if status != "FINISHED":  # the workers of a sweep may be killed, too
+                if status != "FINISHED":  # a child of a sweep may be incomplete
                     self.store.mark_orphaned_runs_killed()
         except OSError:
             print(f"run {run_id} could not be marked {status}", file=sys.stderr)
