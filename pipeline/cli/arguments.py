@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.config import defaults, read_experiment, validate
+from pipeline.cli.config import defaults, find_problems, read_experiment
 from pipeline.cli.schema import HYPERPARAMETERS, Schema
 from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, parse_value
 
@@ -58,10 +58,11 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
     ends = {key: [interval.low, interval.high] for key, interval in intervals.items()}
     given = {*texts} - {*(schema.only_sweeps if is_sweep else ())}
     selected, rejected = _select_values(schema, values, swept | ends, given)
-    problems += unreadable + [x for x in rejected if x.split()[0] in ends]
-    problems += _check_values(schema, selected, given)
+    problems += unreadable + [text for key, text in rejected if key in ends]
+    problems += [text for _, text in find_problems(schema, selected, given)]
     if problems:
-        raise ConfigError("\n".join(dict.fromkeys(problems + rejected)))
+        problems += [text for _, text in rejected]
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
     return Command(selected, swept, intervals, is_sweep, flags.cfg is not None)
 
 
@@ -79,22 +80,14 @@ def _check_search(swept: Values, intervals: Values, trials: object) -> list[str]
     return []
 
 
-def _check_values(schema: Schema, values: Values, given: Iterable[str]) -> list[str]:
-    try:
-        validate(schema, values, given=given)
-    except ConfigError as error:
-        return str(error).split("\n")
-    return []
-
-
 def _select_values(
     schema: Schema, values: Values, swept: Values, given: Iterable[str]
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Select a valid value of each swept key, if it has one; return all problems."""
-    selected, problems = {**values}, list[str]()
+    selected, problems = {**values}, list[tuple[str, str]]()
     for key, options in swept.items():
-        lines = (_check_values(schema, selected | {key: x}, given) for x in options)
-        failures = [[x for x in part if x.split()[0] == key] for part in lines]
+        results = (find_problems(schema, selected | {key: x}, given) for x in options)
+        failures = [[x for x in each if x[0] == key] for each in results]
         selected[key] = options[failures.index([]) if [] in failures else 0]
         problems += itertools.chain(*failures)
     return selected, problems

@@ -24,26 +24,33 @@ def validate(
 ) -> ConfigT:
     """Check a value for each key of conf/config.yaml against the schema of a stage.
 
-    The keys that are `given`, not defaults, must have an effect on this stage.
-
     Raises:
-        ConfigError: If values are invalid. Each line names the key, the rule, the value
-            and the default.
+        ConfigError: If values are invalid; see `find_problems`.
+    """
+    if problems := find_problems(schema, values, given):
+        raise ConfigError("\n".join(message for _, message in problems))
+    return schema.model_validate(dict(values))
+
+
+def find_problems(
+    schema: type[StageConfig], values: Mapping[str, Any], given: Iterable[str]
+) -> list[tuple[str, str]]:
+    """Return the key of each invalid value, and the rule, the value and the default.
+
+    The keys that are `given`, not defaults, must have an effect on this stage.
     """
     unknown = ({*values} - {*defaults()}) | ({*given} - {*schema.model_fields})
-    lines = [explain_unknown_key(key, schema) for key in values if key in unknown]
+    unknown_keys = [key for key in values if key in unknown]
+    problems = [(key, explain_unknown_key(key, schema)) for key in unknown_keys]
     ignored = schema.ignored(values)
-    lines += [f"{key} {ignored[key]}" for key in given if key in ignored]
+    problems += [(key, f"{key} {ignored[key]}") for key in given if key in ignored]
     try:
-        config = schema.model_validate(dict(values))
+        schema.model_validate(dict(values))
     except ValidationError as error:
         # The last error for each value: those of int | Text begin with one for int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
-        lines += map(_explain, errors.values())
-    lines += schema.conflicts(values)
-    if lines:
-        raise ConfigError("\n".join(lines))
-    return config
+        problems += [(str(e["loc"][0]), _explain(e)) for e in errors.values()]
+    return problems + [("", message) for message in schema.conflicts(values)]
 
 
 def _explain(error: Mapping[str, Any]) -> str:
