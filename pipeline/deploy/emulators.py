@@ -56,7 +56,8 @@ def check_core(
     Raises:
         UserError: If the code does not compile, or the emulator crashes or hangs.
     """
-    tools, compiler = (core.compiler, *core.tools), core.compiler
+    compiler = core.compiler
+    tools = (compiler, *core.tools)
     if skipped := missing(tools):
         return Check(f"{core.name}, {compiler.program}", skipped=skipped)
     name = f"{core.name}, {compiler.program} {compiler.version}"

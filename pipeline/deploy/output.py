@@ -71,8 +71,9 @@ def export_model(model: QuantizedModel, *, verify: str) -> Exported:
         write_source(model, folder)
         checks = export_onnx(model, folder, images, expected)
         contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-        for compiler in COMPILERS:
-            checks.append(check_compiled(compiler, folder, images, expected))
+        checks += [
+            check_compiled(compiler, folder, images, expected) for compiler in COMPILERS
+        ]
         if verify == "all":
             checks += [
                 check_core(core, folder, network, images, expected, measured=test)
