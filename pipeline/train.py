@@ -144,9 +144,7 @@ def _train(
     if cfg.tracking != "none":
         prepare_export(cfg.hidden)  # in another process, beside the training
     tracker, settings = open_tracker(), cfg.hyperparameters()
-    metadata = settings | {"data_sha256": dataset.sha256}
-    # A reproduction and a single training run never resume one another.
-    key = metadata | {"reproduces": tags.get("reproduces")}
+    key = tags | {"dataset": cfg.dataset}  # a run is resumed with equal tags
     folder = outputs_dir() / ("reproduce" if original else "train")
     with (
         training.open_checkpoint(
@@ -166,8 +164,7 @@ def _train(
             for epoch in history:
                 recorder.log(training.log_epoch, epoch, cfg.epochs)
         if last := history[-1].number:
-            progress = f"after epoch {last} of {cfg.epochs}"
-            print(wrap(f"resuming {run.label} {progress}"))
+            print(wrap(f"resuming {run.label} after epoch {last} of {cfg.epochs}"))
         epochs = training.fit(
             network,
             adam,
@@ -181,10 +178,9 @@ def _train(
             history.append(epoch)
             recorder.log(training.log_epoch, epoch, cfg.epochs)
         finished = training.FinishedTraining.of(history, network, split)
-        sha256 = _write(finished, folder, metadata, run, dataset.name, original)
-    kind = "test" if cfg.split == "exercise" else "validation"
-    metrics = finished.metrics()
-    training.print_summary(network, metrics, split.val, dataset=dataset.name, kind=kind)
+        sha256 = _write(finished, folder, cfg, dataset, run, original)
+    metrics, data = finished.metrics(), dataset.name
+    training.print_summary(network, metrics, split.val, dataset=data, how=cfg.split)
     print(f"weights.sha256 {sha256}\nfiles  {displayed(folder)}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
@@ -212,14 +208,15 @@ def _name_and_tags(
 def _write(
     finished: "FinishedTraining",
     folder: Path,
-    metadata: dict[str, Any],
+    cfg: TrainConfig,
+    dataset: "Dataset",
     run: "Run",
-    dataset: str,
     original: "RecordedTraining | None",
 ) -> str:
     """Write and log the results; return the sha256 of the network's tensors."""
     from pipeline import files, plots, training
 
+    metadata = cfg.hyperparameters() | {"data_sha256": dataset.sha256}
     message = "writing and recording the trained network"
     with status(message), files.atomic_folder(folder) as temporary:
         sha256 = finished.write(temporary, metadata, run_id=run.id)
@@ -228,7 +225,7 @@ def _write(
         run.log_files("train", sorted(temporary.iterdir()))
         # MLflow's page of a run lists the metrics in this order: the scores come first.
         training.log_scores(run, finished, sha256=sha256)
-        training.log_details(run, finished, temporary, metadata, dataset=dataset)
+        training.log_details(run, finished, temporary, metadata, dataset=dataset.name)
         if original:
             is_equal = sha256 == original.model.sha256
             run.set_tags({"reproduced": str(is_equal).lower()})

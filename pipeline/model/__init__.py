@@ -13,7 +13,6 @@ from pipeline.model.network import (
 from pipeline.model.ood import OodDetector, fit_components, smallest_margin
 from pipeline.model.records import read_metrics, read_run_file
 from pipeline.model.storage import (
-    VERSION,
     load_network,
     save_history,
     save_model,

@@ -20,7 +20,7 @@ from pipeline.datasets import SPLITS
 from pipeline.model.network import Network, Snapshot, network_from, snapshot
 from pipeline.paths import outputs_dir
 
-VERSION = 1  # of the format of these files and of checkpoints
+VERSION = 1  # of the format of these files
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
 # A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.
 UNREADABLE = (SafetensorError, ValueError, TypeError, AttributeError, RecursionError)

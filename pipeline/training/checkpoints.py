@@ -22,9 +22,7 @@ import torch
 from safetensors import numpy as safetensors
 
 from pipeline import UserError, files, tracking
-from pipeline.model import VERSION, Network, snapshot
-from pipeline.tracking import provenance, sources
-from pipeline.training import loop
+from pipeline.model import Network, snapshot
 from pipeline.training.loop import Adam, Epoch
 
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
@@ -122,7 +120,7 @@ def _unpack(records: bytes) -> Iterator[tuple[dict[str, np.ndarray], dict[str, A
 @contextmanager
 def open_checkpoint(
     store: Path,
-    settings: Mapping[str, Any],
+    key: Mapping[str, str],
     network: Network,
     adam: Adam,
     generator: torch.Generator,
@@ -133,14 +131,13 @@ def open_checkpoint(
 
     The operating system releases the lock when the process ends, even if it is killed,
     so an unlocked folder belongs to a killed training run. Concurrent training runs
-    have separate folders, checkpoints/<digest>/<id> in the folder of the store. The
-    folder is removed when the training is finished.
+    have separate folders, checkpoints/<digest of the key>/<id> in the folder of the
+    store. The folder is removed when the training is finished.
 
-    Of the killed training runs with equal settings, code, version of PyTorch and
-    processor, the one with the most epochs is resumed; without `resume`, all of them
-    are removed.
+    Of the killed training runs with an equal key, which contains the `identity`, the
+    one with the most epochs is resumed; without `resume`, all of them are removed.
     """
-    parent = store / "checkpoints" / _digest(settings)
+    parent = store / "checkpoints" / files.json_sha256(dict(key))[:16]
     with tracking.lease_lock(store):
         killed = [path for path in parent.glob("*") if not files.is_held(path / "lock")]
         if not resume:
@@ -154,13 +151,6 @@ def open_checkpoint(
             _remove(folder)
     finally:
         lock.release()
-
-
-def _digest(settings: Mapping[str, Any]) -> str:
-    """Identify training runs with equal results by 16 hexadecimal digits."""
-    code = sources.source_hashes(loop.__name__, without=sources.NO_WEIGHTS)
-    machine = [provenance.torch_version(), provenance.processor()]
-    return files.json_sha256([dict(settings), code, machine, VERSION])[:16]
 
 
 def _history_size(folder: Path) -> int:

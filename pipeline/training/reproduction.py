@@ -1,7 +1,7 @@
 """Reproduction: train a recorded run again and compare the tensors byte by byte.
 
 If they differ, a report says by how much, and what else is different: commit,
-code, versions, packages or processor.
+code, versions or processor.
 """
 
 import json
@@ -95,7 +95,6 @@ class RecordedTraining:
             *self._weight_differences(network, metrics),
             *self._environment_differences(),
             *self._code_differences(),
-            *self._package_differences(),
         ]
         hashes = f"\n  recorded {self.model.sha256}\n  now      {sha256}"
         lines = "".join(f"\n  {line}" for line in differences)
@@ -141,23 +140,6 @@ class RecordedTraining:
         recorded = json.loads(path.read_text())
         if changed := _changed(recorded, sources.training_hashes()):
             yield f"code: {', '.join(changed)}"
-
-    def _package_differences(self) -> Iterator[str]:
-        recorded = (self.run.folder / "packages.txt").read_text()
-        before, now = (
-            dict(line.split("==") for line in text.splitlines())
-            for text in (recorded, provenance.packages())
-        )
-        # First packages with another version, then packages that only one of them has.
-        changed = sorted(
-            _changed(before, now), key=lambda n: (n not in before, n not in now, n)
-        )
-        if changed:
-            versions = [
-                f"{name} {before.get(name, 'none')}, now {now.get(name, 'none')}"
-                for name in changed
-            ]
-            yield f"packages: {'; '.join(versions)}"
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

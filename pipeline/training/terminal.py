@@ -33,11 +33,11 @@ def print_summary(
     images: LabelledImages,
     *,
     dataset: str,
-    kind: str,
+    how: str,
 ) -> None:
-    """Print the content of metrics.json, and the answer to the first of the images.
+    """Print the content of metrics.json, and the answer to the first validation image.
 
-    These are the images for validation; their `kind` is "test" or "validation".
+    With the split `exercise`, this is a test image.
     """
     rows = [
         [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
@@ -49,6 +49,7 @@ def print_summary(
     print(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
     probabilities = network.predict(images.images[:1])[0]
     answer, label = int(probabilities.argmax()), images.labels[0]
+    kind = "test" if how == "exercise" else "validation"
     names = spec(dataset).class_names
     print(
         f"{kind} image 0 is classified as {names[answer]} with a probability of "

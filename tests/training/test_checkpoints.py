@@ -7,9 +7,9 @@ import torch
 
 from pipeline.model import Network
 from pipeline.tracking import sources
-from pipeline.training import Adam, fit, open_checkpoint
+from pipeline.training import Adam, fit, identity, open_checkpoint
 
-SETTINGS = {"hidden": 20, "lr": 0.001}
+KEY = {"identity": "one", "dataset": "mnist"}
 
 
 def new_training(seed=1):
@@ -24,8 +24,8 @@ def train(split, training, epochs):
     return fit(network, adam, split, **options)
 
 
-def open_new(store, *, seed=1, settings=SETTINGS, resume=True):
-    return open_checkpoint(store, settings, *new_training(seed), resume=resume)
+def open_new(store, *, seed=1, key=KEY, resume=True):
+    return open_checkpoint(store, key, *new_training(seed), resume=resume)
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def killed(store, training):
     """Open a checkpoint, and leave it as a process does that is killed."""
     with (
         pytest.raises(KeyboardInterrupt),
-        open_checkpoint(store, SETTINGS, *training, resume=True) as checkpoint,
+        open_checkpoint(store, KEY, *training, resume=True) as checkpoint,
     ):
         yield checkpoint
         raise KeyboardInterrupt
@@ -99,21 +99,31 @@ def test_a_running_training_run_is_not_resumed(tmp_path):
         assert unfinished(tmp_path) == [one.folder]
 
 
-def test_only_a_run_with_equal_settings_and_code_is_resumed(
-    tmp_path, few, small_package
-):
+def test_only_a_run_with_an_equal_key_is_resumed(tmp_path, few):
     path = interrupt(tmp_path, few, after=1)
-    loop = small_package / "training" / "loop.py"
-    code = loop.read_text()
-    for settings, text, is_same in (
-        (SETTINGS | {"hidden": 21}, code, False),
-        (SETTINGS, f"{code} # new", False),
-        (dict(reversed(SETTINGS.items())), code, True),
+    for key, is_same in (
+        (KEY | {"identity": "another"}, False),
+        (dict(reversed(KEY.items())), True),
     ):
-        loop.write_text(text)
-        sources.source_hashes.cache_clear()  # as in a new process
-        with open_new(tmp_path, settings=settings) as checkpoint:
+        with open_new(tmp_path, key=key) as checkpoint:
             assert (checkpoint.folder == path) is is_same
+
+
+def test_the_identity_of_a_training_depends_on_all_that_determines_its_bytes(
+    small_package,
+):
+    def digest(processor="Z80", sha256="0", **settings):
+        sources.source_hashes.cache_clear()  # as in a new process
+        settings = {"hidden": 20, "dataset": "mnist"} | settings
+        return identity(settings, data_sha256=sha256, processor=processor)
+
+    code = small_package / "train.py"
+    code.write_text("from pipeline.training import loop")
+    first = digest()
+    assert digest(dataset="the same data in another folder") == first
+    others = [digest("another"), digest(sha256="1"), digest(hidden=21)]
+    (small_package / "training" / "loop.py").write_text("BETA_1 = 0.8")
+    assert len({first, *others, digest()}) == 5
 
 
 def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):

@@ -101,13 +101,9 @@ def test_other_data_are_refused_with_the_names_of_the_changed_files(
     assert "reproduced byte for byte" in again
 
 
-def test_the_report_names_another_processor_other_packages_and_another_patch(workspace):
+def test_the_report_names_another_processor_and_another_patch(workspace):
     folder = find_training_run(workspace.run_id(), store=workspace.outputs).folder
     (folder / "code.diff").write_text("another patch")
-    packages = folder / "packages.txt"
-    lines = packages.read_text().splitlines()
-    changed = [line for line in lines if not line.startswith(("numpy==", "rich=="))]
-    packages.write_text("\n".join(["gone==1.0", "numpy==1.2.3", *changed]))
     workspace.client.set_tag(workspace.run_id(), "processor", "Z80")
     original = RecordedTraining.load(workspace.run_id(), store=workspace.outputs)
     model = original.model
@@ -116,7 +112,3 @@ def test_the_report_names_another_processor_other_packages_and_another_patch(wor
     assert "\nin spite of these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report
     assert "\n  uncommitted code: different; " in report
-    (line,) = [line for line in report.splitlines() if "packages: " in line]
-    numpy, gone, rich = line.strip().split("; ")
-    assert numpy == f"packages: numpy 1.2.3, now {np.__version__}"
-    assert rich.startswith("rich none, now ") and gone == "gone 1.0, now none"
