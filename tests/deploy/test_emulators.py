@@ -67,19 +67,6 @@ def test_a_core_detects_a_wrong_weight_that_test_images_never_use(
     assert "the sum of N14 is" in check(RV32, model, tmp_path, images).difference
 
 
-def test_cores_without_their_tools_are_skipped_and_the_packages_named(
-    quantized, mnist, monkeypatch, tmp_path
-):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    network, images = quantized(8).integers, mnist.test.images[:1]
-    expected = Outputs.of(network, images)
-    results = [check_core(core, tmp_path, network, images, expected) for core in CORES]
-    assert all(result.skipped.startswith("not installed") for result in results)
-    remedy = "apt-get install clang lld qemu-system-arm"
-    assert results[0].skipped == f"not installed: {remedy}"
-    assert not any(result.images for result in results)
-
-
 def test_the_version_of_simavr_is_not_that_of_its_compiler():
     if problem := missing([SIMAVR]):
         pytest.skip(problem)

@@ -121,15 +121,6 @@ def test_a_wrong_image_in_the_selftest_is_detected(written, tmp_path):
     assert difference(tmp_path, network) == "the self-test returned 1, not 0"
 
 
-def test_a_missing_compiler_is_named(quantized, mnist, tmp_path, monkeypatch):
-    images = mnist.test.images[:1]
-    expected = Outputs.of(quantized(8).integers, images)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    check = check_compiled(COMPILERS[0], tmp_path, images, expected)
-    assert check.skipped == "not installed: apt-get install gcc libc6-dev"
-    assert check.name == "C code, gcc" and not check.images
-
-
 def test_a_program_that_does_not_end_is_stopped(written, tmp_path, monkeypatch):
     network = written(8).integers
     path = tmp_path / "digits.c"

@@ -6,7 +6,6 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from pipeline.deploy import output
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.onnx_files import FLOAT_FILE, INTEGER_FILE, check_onnx, write_onnx
 
@@ -73,15 +72,3 @@ def test_a_wrong_constant_is_detected(
     assert bool(floats.difference) == is_float
     assert bool(integers.difference) != is_float
     assert "image " in floats.difference + integers.difference
-
-
-def test_without_the_packages_a_message_says_what_to_install(
-    quantized, mnist, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(output, "ONNX_PACKAGES", ("onnx", "not_installed"))
-    model, images = quantized(8), mnist.test.images[:1]
-    expected = Outputs.of(model.integers, images)
-    (result,) = output.export_onnx(model, tmp_path, images, expected)
-    remedy = "need not_installed: pip install -e '.[export]'"
-    assert result.skipped == f"the ONNX files {remedy}"
-    assert not [*tmp_path.iterdir()]

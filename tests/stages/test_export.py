@@ -9,7 +9,7 @@ import torch
 
 from pipeline import UserError, tracking
 from pipeline.datasets import Dataset
-from pipeline.deploy import Check, Exported
+from pipeline.deploy import Check, Exported, output
 from pipeline.deploy.storage import load_integers
 from pipeline.export import _record
 from pipeline.model import load_trained_model, save_model
@@ -77,6 +77,24 @@ def test_files_figures_and_tools_are_in_the_run_of_the_training(exported):
     note = run.data.tags["mlflow.note.content"]
     assert f"**Export, 2 bits**: {report['accuracy']:.2%}" in note
     assert "artifacts/export/2bit/digits.c" in note
+
+
+def test_what_cannot_be_run_is_named_with_its_packages(exported, tmp_path, monkeypatch):
+    copy = exported.copy(tmp_path / "outputs")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(output, "ONNX_PACKAGES", ("onnx", "not_installed"))
+    options = {"bits": 2, "finetune": 0, "verify": "all", "tracking": "none"}
+    printed = " ".join(copy.call("export", **options).split())
+    for text in (
+        "onnxruntime: the ONNX files need not_installed: pip install -e '.[export]'",
+        "C code, gcc: not installed: apt-get install gcc libc6-dev",
+        "Cortex-M0, clang: not installed: apt-get install clang lld qemu-system-arm",
+    ):
+        assert f"not run {text}" in printed
+    # Also clang for the C code, gcc for the Cortex-M0, the RISC-V and the AVR.
+    assert printed.count(": not installed: apt-get install ") == 6
+    files = {f"export/{name}" for name in FILES if not name.endswith(".onnx")}
+    assert {*copy.hashes("export")} == files
 
 
 def test_what_emulators_measure_is_recorded_by_core_and_compiler(exported, project):
