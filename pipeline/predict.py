@@ -57,8 +57,7 @@ def predict(cfg: PredictConfig) -> None:
     track, count = progress("reading images"), len(listing.entries) or None
     for image in track(input_images, count):
         prediction = classify(image, trained)
-        text = " ".join(prediction.summary())
-        print(wrap(f"{printable(image.name)}: {text}"))
+        print(wrap(f"{printable(image.name)}: {prediction.summary()}"))
         predictions.append(prediction)
         if len(predictions) > MAX_PLOTTED:
             image.prepared.steps.clear()  # to save memory
@@ -127,7 +126,7 @@ def _write(
             if mean.any():  # the class may have no training images
                 steps["class mean"] = mean
         name = printable(prediction.input_image.name)[-36:]
-        title = f"{name}: {' '.join(prediction.summary())}"
+        title = f"{name}: {prediction.summary()}"
         bars = dict(
             zip(prediction.spec.class_names, prediction.probabilities, strict=True)
         )

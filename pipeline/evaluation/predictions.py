@@ -46,18 +46,18 @@ class Prediction:
             "label": self.input_image.label,
         }
 
-    def summary(self) -> list[str]:
+    def summary(self) -> str:
         """Return a sentence with the answer and why it is not sure; then the label."""
         if self.input_image.prepared.is_blank:
-            return ["The image is blank: there is nothing to classify."]
+            return "The image is blank: there is nothing to classify."
         doubt = f", but {self.doubt}" if self.doubt else ""
         names, probability = self.spec.class_names, max(self.probabilities)
-        lines = [f"The network says {names[self.answer]} ({probability:.1%}){doubt}."]
+        text = f"The network says {names[self.answer]} ({probability:.1%}){doubt}."
         if self.is_correct:
-            lines.append("Correct.")
+            text += " Correct."
         elif (label := self.input_image.label) is not None:
-            lines.append(f"Wrong: the label is {names[label]}.")
-        return lines
+            text += f" Wrong: the label is {names[label]}."
+        return text
 
 
 def classify(input_image: InputImage, trained: TrainedModel) -> Prediction:
