@@ -5,9 +5,10 @@ do not depend on training: they can run any function of a module of this project
 """
 
 import traceback
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ class Result:
     final: bool = True  # False: the task will be tried again
 
 
-class Executor(ABC):
-    """Runs functions in other processes, which end with the `with` block."""
+class Executor(AbstractContextManager["Executor"]):
+    """Runs functions in other processes, which start and end with the `with` block."""
 
     processors: frozenset[str]  # the names of the processors that compute
     _is_stopped = False
@@ -48,14 +49,6 @@ class Executor(ABC):
     @abstractmethod
     def workers(self) -> int:
         """The number of tasks that are computed at the same time."""
-
-    @abstractmethod
-    def __enter__(self) -> "Executor":
-        """Start the processes."""
-
-    @abstractmethod
-    def __exit__(self, *exception: object) -> None:
-        """End them at once."""
 
     def run(
         self, function: Callable[..., Any], tasks: Iterable[Task]
