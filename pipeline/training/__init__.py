@@ -4,13 +4,13 @@ It does not use the configuration; `pipeline/train.py` passes the values as argu
 """
 
 from pipeline.training.checkpoints import Checkpoint, open_checkpoint
-from pipeline.training.description import best_epoch, describe_training
 from pipeline.training.finished import FinishedTraining
 from pipeline.training.identity import identity, identity_prefix, settings_digest
 from pipeline.training.interrupt import delayed_interrupt
 from pipeline.training.loop import Adam, Epoch, fit, initialise, score, train
 from pipeline.training.recorder import (
     Recorder,
+    describe_training,
     log_details,
     log_epoch,
     log_epochs,

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pipeline.datasets import LabelledImages, spec
 from pipeline.model import Network
 from pipeline.terminal import new_console, progress_bar, table
-from pipeline.training.description import best_epoch
 from pipeline.training.loop import Epoch
+from pipeline.training.recorder import best_epoch
 
 
 def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
