@@ -85,7 +85,7 @@ def _conclusion(predictions: Sequence["Prediction"]) -> str:
         if prediction.input_image.prepared.is_blank:
             return ""
         names = prediction.spec.class_names
-        return "\n".join([*probability_bars(prediction.probabilities, names), ""])
+        return f"{probability_bars(prediction.probabilities, names)}\n"
     correct = [p.is_correct for p in predictions if p.is_correct is not None]
     if not correct:
         return ""

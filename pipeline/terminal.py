@@ -157,16 +157,14 @@ def progress_bar(console: "Console") -> "Progress":
     )
 
 
-def probability_bars(
-    probabilities: Sequence[float], labels: Sequence[str]
-) -> list[str]:
+def probability_bars(probabilities: Sequence[float], labels: Sequence[str]) -> str:
     """Return a line with a bar for the probability of each class, in [0, 1]."""
     width = max(map(len, labels))
     lines = [
         f"  {label:<{width}}  {probability:8.3%}  {'█' * round(40 * probability)}"
         for label, probability in zip(labels, probabilities, strict=True)
     ]
-    return [line.rstrip() for line in lines]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def table(
