@@ -4,8 +4,9 @@ A single training run and the worker of a sweep build the same object; it contai
 path and no object of PyTorch, so a worker can send it to another machine.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -54,21 +55,21 @@ class FinishedTraining:
         trained = load_trained_model(folder / paths.MODEL_FILE)
         run = read_run_file(folder / paths.RUN_FILE)
         metrics = read_metrics(folder / paths.METRICS_FILE)
-        history, margin = trained.history, trained.metadata.get("min_margin")
+        states, rows = _rows(trained.history or {}), _rows(trained.curves)
+        margin = trained.metadata.get("min_margin", 0.0)
         names = ("loss", "accuracy")
-        scores = {f"train/final_{name}" for name in names}
-        whole = trained.curves.keys() >= {*METRICS} and metrics.keys() >= scores
-        whole = whole and len(run.seconds) == trained.epochs
-        if not (history and margin and whole):
+        is_whole = (
+            len(states) == len(run.times) == trained.epochs + 1
+            and trained.curves.keys() >= {*METRICS}
+            and metrics.keys() >= {f"train/final_{name}" for name in names}
+            and margin
+        )
+        if not is_whole:
             raise UserError(f"{folder} does not contain a whole training run")
-        epochs = []
-        for number, time in enumerate(run.times):
-            row = {k: x[number - 1] for k, x in trained.curves.items() if number}
-            seconds = run.seconds[number - 1] if number else 0.0
-            tensors = {name: history[name][number] for name in history}
-            epochs.append(Epoch(tensors, number, row, seconds, time))
+        initial = Epoch(states[0], time=run.times[0])
+        others = map(Epoch, states[1:], count(1), rows, run.seconds, run.times[1:])
         score = {name: metrics[f"train/final_{name}"] for name in names}
-        return cls(epochs, score, margin)
+        return cls([initial, *others], score, margin)
 
     @property
     def network(self) -> Network:
@@ -128,3 +129,9 @@ class FinishedTraining:
         }
         files.write_json(folder / paths.RUN_FILE, run)
         return sha256
+
+
+def _rows(table: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a table, which has a sequence of values for each column."""
+    rows = zip(*table.values(), strict=True)
+    return [dict(zip(table, row, strict=True)) for row in rows]
