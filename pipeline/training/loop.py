@@ -40,7 +40,8 @@ def gradients(
     targets: Float[Tensor, "batch 10"],
     *,
     out: list[Tensor],
-) -> Float[Tensor, "batch 10"]:
+    logits: Float[Tensor, "batch 10"] | None = None,
+) -> None:
     """Compute the gradient of the mean cross-entropy of a batch.
 
     Args:
@@ -48,9 +49,7 @@ def gradients(
         pixels: The images.
         targets: The labels, one-hot.
         out: Receives the gradients, in the shapes of `weights`.
-
-    Returns:
-        The output of the network: the logits.
+        logits: Receives the output of the network.
 
     Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4. The
     derivative of softmax and cross-entropy together, p - y, is equation 4.109 of
@@ -61,7 +60,7 @@ def gradients(
     # addmm adds a bias to a matrix product; a method with a final _ works in place.
     # Forward pass: from the pixels to the logits.
     hidden = torch.addmm(b_1, pixels, w_1.T).relu_()  # (batch, hidden)
-    logits = torch.addmm(b_2, hidden, w_2.T)  # (batch, 10)
+    logits = torch.addmm(b_2, hidden, w_2.T, out=logits)  # (batch, 10)
     # Backward pass: the chain rule, from the loss back to the weights of each layer.
     d_logits = logits.softmax(dim=1).sub_(targets).div_(len(pixels))  # (batch, 10)
     torch.mm(d_logits.T, hidden, out=d_w_2)  # (10, hidden)
@@ -69,7 +68,6 @@ def gradients(
     d_hidden = torch.mm(d_logits, w_2).mul_(hidden.sign())  # ReLU's slope: 1 or 0
     torch.mm(d_hidden.T, pixels, out=d_w_1)  # (hidden, 784)
     torch.sum(d_hidden, dim=0, out=d_b_1)
-    return logits
 
 
 class Adam:
@@ -177,7 +175,7 @@ def fit(
         batches, labels = next(shuffled)
         with torch.inference_mode():  # autograd records nothing: 10 % faster
             for (images, targets), output in zip(batches, outputs, strict=True):
-                output.copy_(gradients(weights, images / 255, targets, out=out))
+                gradients(weights, images / 255, targets, out=out, logits=output)
                 adam.step()
         train, val = _score(logits, labels), score(network, split.val)
         metrics = {f"train/{name}": value for name, value in train.items()}
