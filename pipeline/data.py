@@ -6,7 +6,7 @@ outputs/data/. MNIST is downloaded once (at most 20 MB): 60,000 + 10,000 images 
 mean of 0.1307, and 67 pixels that are always 0.
 """
 
-from pipeline.cli import DataConfig, stage
+from pipeline.cli import DataConfig, defaults, stage
 from pipeline.paths import displayed, outputs_dir
 from pipeline.terminal import command_line, next_steps, table, wrap
 
@@ -36,8 +36,8 @@ def data(cfg: DataConfig) -> None:
     print("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
     print(f"file   {displayed(path)} {'created' if is_new else 'exists'}")
     print(f"       sha256 {summary['sha256']}")
-    command = command_line("train", f"dataset={cfg.dataset}")
-    print(next_steps({command: "trains a network"}))
+    other = cfg.dataset if cfg.dataset != defaults()["dataset"] else None
+    print(next_steps({command_line("train", dataset=other): "trains a network"}))
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ def evaluate(cfg: EvaluateConfig) -> None:
     print("python -m pipeline.evaluate --help explains the columns.\n")
     print(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
     print(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")
-    command = command_line("predict", "images=0", run=cfg.run, model=cfg.model)
-    print(next_steps({command: "classifies test image 0"}))
+    command = command_line("inspect", run=cfg.run, model=cfg.model)
+    print(next_steps({command: "explains the network"}))
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
 

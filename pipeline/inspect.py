@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import UserError, neuron_name
-from pipeline.cli import InspectConfig, network_name, stage
+from pipeline.cli import InspectConfig, defaults, network_name, stage
 from pipeline.files import atomic_folder, write_csv
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, next_steps, status, wrap
@@ -207,9 +207,10 @@ def _show_weight(
     with atomic_folder(folder) as partial:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
         write_csv(partial / "life.csv", rows)
-    options = "-m", "hidden=10,20,40", f"dataset={trained.dataset}"
+    other = trained.dataset if trained.dataset != defaults()["dataset"] else None
+    sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
     print(f"\nfiles  {displayed(folder)}")
-    print(next_steps({command_line("train", *options): "compares three sizes"}))
+    print(next_steps({sweep: "compares three sizes"}))
 
 
 def _compare(a: "TrainedModel", b: "TrainedModel", dataset: "Dataset") -> None:

@@ -95,12 +95,12 @@ def _conclusion(predictions: Sequence["Prediction"]) -> str:
 
 
 def _next_step(cfg: PredictConfig, listing: "ImageListing") -> str:
-    """Suggest the user's own image or, after one, the next stage."""
-    stage, image, effect = "inspect", "", "explains the network"
-    if not listing.entries:  # test images
-        stage, image, effect = "predict", "photo.jpg", "classifies your own image"
-    command = command_line(stage, images=image, run=cfg.run, model=cfg.model)
-    return next_steps({command: effect})
+    """Suggest the user's own image or, after one, all test images."""
+    if listing.entries:  # the user's images
+        command = command_line("evaluate", run=cfg.run, model=cfg.model)
+        return next_steps({command: "evaluates the network on all test images"})
+    command = command_line("predict", "images=photo.jpg", run=cfg.run, model=cfg.model)
+    return next_steps({command: "classifies your own image"})
 
 
 def _write(
