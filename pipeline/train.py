@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from pipeline.datasets import Dataset
     from pipeline.model import Network
     from pipeline.tracking import Run, Tracker
-    from pipeline.training import Epoch, FinishedTraining, RecordedTraining
+    from pipeline.training import (
+        Checkpoint,
+        Epoch,
+        FinishedTraining,
+        RecordedTraining,
+        Recorder,
+    )
 
 NEXT = {
     command_line("predict", "images=0"): "classifies test image 0",
@@ -70,12 +76,17 @@ def train(**settings: Any) -> TrainingResult:  # noqa: ANN401
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401
-    """Convert a path to text, and a number of NumPy to one of Python."""
-    import numpy as np
-
+    """Convert a path to text, and a number of NumPy or PyTorch to one of Python."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return value.item() if isinstance(value, np.generic) else value
+    if getattr(value, "ndim", None) != 0:
+        return value
+    number = value.item()
+    if isinstance(number, float) and value.dtype.itemsize == 4:
+        import numpy as np
+
+        return float(str(np.float32(number)))  # 0.001, not 0.0010000000474974513
+    return number
 
 
 def train_and_record(cfg: TrainConfig) -> TrainingResult:
@@ -132,7 +143,7 @@ def _train(
     original: "RecordedTraining | None" = None,
 ) -> TrainingResult:
     """Train a network and write the results; `original` is the run to reproduce."""
-    from pipeline import model, training
+    from pipeline import training
     from pipeline.model.export import prepare_export
 
     split = training.split_data(dataset, cfg.split, batch_size=cfg.batch_size)
@@ -143,7 +154,7 @@ def _train(
     print(f"{name}: 784 -> {cfg.hidden} -> 10, {network.parameter_count:,} parameters")
     if cfg.tracking != "none":
         prepare_export(cfg.hidden)  # in another process, beside the training
-    tracker, settings = open_tracker(), cfg.hyperparameters()
+    tracker = open_tracker()
     key = tags | {"dataset": cfg.dataset}  # a run is resumed with equal tags
     folder = outputs_dir() / ("reproduce" if original else "train")
     with (
@@ -151,18 +162,15 @@ def _train(
             store_dir(), key, network, adam, generator, resume=cfg.resume
         ) as checkpoint,
         tracker.start_run(
-            name=name, params=settings, tags=tags, lease=checkpoint.lease
+            name=name,
+            params=cfg.hyperparameters(),
+            tags=tags,
+            lease=checkpoint.lease,
         ) as run,
         training.delayed_interrupt() as interrupt,
         training.Recorder.open(run) as recorder,
     ):
-        with status("recording data, code and settings"):
-            # Now, because the file can move during the training.
-            model.store_components(dataset.path, cfg.split, sha256=dataset.sha256)
-            recorder.log(training.log_inputs, dataset.path, as_yaml(cfg), plots=True)
-            history = checkpoint.resume()
-            for epoch in history:
-                recorder.log(training.log_epoch, epoch, cfg.epochs)
+        history = _start_recording(recorder, cfg, dataset, checkpoint)
         if last := history[-1].number:
             print(wrap(f"resuming {run.label} after epoch {last} of {cfg.epochs}"))
         epochs = training.fit(
@@ -179,8 +187,10 @@ def _train(
             recorder.log(training.log_epoch, epoch, cfg.epochs)
         finished = training.FinishedTraining.of(history, network, split)
         sha256 = _write(finished, folder, cfg, dataset, run, original)
-    metrics, data = finished.metrics(), dataset.name
-    training.print_summary(network, metrics, split.val, dataset=data, how=cfg.split)
+    metrics = finished.metrics()
+    training.print_summary(
+        network, metrics, split.val, dataset=dataset.name, split=cfg.split
+    )
     print(f"weights.sha256 {sha256}\nfiles  {displayed(folder)}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
@@ -205,6 +215,22 @@ def _name_and_tags(
     return cfg.run_name or name, tags
 
 
+def _start_recording(
+    recorder: "Recorder", cfg: TrainConfig, dataset: "Dataset", checkpoint: "Checkpoint"
+) -> "list[Epoch]":
+    """Record the inputs and the saved epochs; return these."""
+    from pipeline import model, training
+
+    with status("recording data, code and settings"):
+        # Now, because the file can move during the training.
+        model.store_components(dataset.path, cfg.split, sha256=dataset.sha256)
+        recorder.log(training.log_inputs, dataset.path, as_yaml(cfg), plots=True)
+        history = checkpoint.resume()
+        for epoch in history:
+            recorder.log(training.log_epoch, epoch, cfg.epochs)
+    return history
+
+
 def _write(
     finished: "FinishedTraining",
     folder: Path,
@@ -213,7 +239,11 @@ def _write(
     run: "Run",
     original: "RecordedTraining | None",
 ) -> str:
-    """Write and log the results; return the sha256 of the network's tensors."""
+    """Write and log the results, for a reproduction with the tag `reproduced`.
+
+    Returns:
+        The sha256 of the network's tensors.
+    """
     from pipeline import files, plots, training
 
     metadata = cfg.hyperparameters() | {"data_sha256": dataset.sha256}

@@ -1,4 +1,7 @@
-"""Renders a quantised network as C99: the code in c/*.jinja, with its tables."""
+"""Renders a quantised network as C99: the code in c/*.jinja, with its tables.
+
+`host.py` compiles the files and compares their results with the reference.
+"""
 
 import string
 import textwrap

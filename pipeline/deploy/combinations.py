@@ -93,7 +93,8 @@ def export_combinations(
         progress_bar(console) as bar,
         delayed_interrupt(pool.stop, message=f"stopped; {unchanged}") as interrupt,
     ):
-        progress, ended = bar.add_task("exporting", total=len(tasks)), 0
+        progress = bar.add_task("exporting", total=len(tasks))
+        ended = 0
         for result in pool.run(export_setting, tasks):
             name = result.task.key
             if not result.error:

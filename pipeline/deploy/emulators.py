@@ -39,19 +39,16 @@ def check_core(
 
     Args:
         core: The processor, its compiler and its emulator.
-        folder: Contains the files of `c_source.write_source`, and is the folder of the
-            compiled files.
+        folder: The files of `c_source.write_source`; compiled files are added.
         network: The reference.
         images: The input.
         expected: What the reference computes for the images.
-        measured: The figures are means over this many of the first images; None: over
-            all.
+        measured: Figures are means over so many of the first images; None: over all.
 
     Returns:
         Its figures are, in bytes: flash (code and tables of digits.c), ram (digits_t
-        and the logits) and stack (of one call). The instructions, or the cycles on AVR,
-        are those inside the functions of digits.h for an image. QEMU counts
-        instructions, not cycles.
+        and the logits) and stack (of one call); and for an image, the instructions, or
+        the cycles on AVR, in the functions of digits.h. QEMU does not count cycles.
 
     Raises:
         UserError: If the code does not compile, or the emulator crashes or hangs.
@@ -75,6 +72,7 @@ def check_core(
     difference = compare(output, record, expected, name=emulated)
     results = np.frombuffer(output, record, offset=HEADER)
     ticks = float(results["ticks"][:measured].mean())
+    versions = {t.library or t.program: t.version for t in tools if t.version}
     return Check(
         name,
         len(images),
@@ -86,9 +84,7 @@ def check_core(
             "stack": int(results["stack"].max()),
             core.unit: round(ticks * core.per_tick + CALLS * core.per_return),
         },
-        tools={
-            each.library or each.program: each.version for each in tools if each.version
-        },
+        tools=versions,
     )
 
 

@@ -60,8 +60,9 @@ def export_model(model: QuantizedModel, *, verify: str) -> Exported:
         UserError: If the implementations differ, or a tool such as a compiler fails.
     """
     results = report(model)
-    images, network = check_images(model), model.integers
-    expected, test = Outputs.of(network, images), len(model.dataset.test)
+    network = model.integers
+    images = check_images(model)
+    expected = Outputs.of(network, images)
     with TemporaryDirectory(prefix="digits-") as temporary:
         folder = Path(temporary)
         save_integers(folder / INTEGERS_FILE, model)
@@ -76,7 +77,14 @@ def export_model(model: QuantizedModel, *, verify: str) -> Exported:
         ]
         if verify == "all":
             checks += [
-                check_core(core, folder, network, images, expected, measured=test)
+                check_core(
+                    core,
+                    folder,
+                    network,
+                    images,
+                    expected,
+                    measured=len(model.dataset.test),
+                )
                 for core in CORES
             ]
     exported = Exported(network, results, model.silent_neurons, checks, contents)

@@ -1,4 +1,7 @@
-"""What `export` prints about quantised networks and their checks."""
+"""What `export` prints about quantised networks and their checks.
+
+`output` writes the files.
+"""
 
 from collections.abc import Sequence
 
@@ -36,6 +39,7 @@ def describe_checks(exports: Sequence[Exported]) -> str:
         start = "  not run  " if skipped else "  equal    "
         text += "" if skipped else f" of {sum(counts):,} images"
         if len(exports) > 1:
+            text += "" if skipped else " in all"
             text += f" ({len(counts):,} of {len(exports):,} exports)"
         lines.append(wrap(text, indent=len(start), start=start))
     return "\n".join(lines)

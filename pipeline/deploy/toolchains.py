@@ -1,4 +1,7 @@
-"""Compilers and emulators: which are installed, how to run them, and ELF files."""
+"""Compilers and emulators: which are installed, how to run them, and ELF files.
+
+This module does not depend on digits.c; `host.py` and `emulators.py` use it.
+"""
 
 import re
 import shutil

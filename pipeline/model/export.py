@@ -38,16 +38,15 @@ def export_network(network: Path, exported: Path, *, hidden: int) -> None:
         UserError: If the process fails or is killed.
     """
     paths = {"network": str(network.resolve()), "exported": str(exported.resolve())}
-    answer = _request({"hidden": hidden, **paths}, is_answered=True)
-    error = json.loads(answer) if answer else "its process was killed"
-    if error:
+    if error := _request({"hidden": hidden, **paths}, is_answered=True):
         raise UserError(f"{network} could not be exported: {error}")
 
 
 def _request(request: dict[str, str | int], *, is_answered: bool = False) -> str:
-    """Send a request to the process, and return its answer; "" if it was killed.
+    """Send a request to the process, which is started if necessary.
 
-    The process is started if necessary.
+    Returns:
+        Why an answered request failed; "" if it did not.
     """
     global _process
     with _lock:
@@ -60,10 +59,10 @@ def _request(request: dict[str, str | int], *, is_answered: bool = False) -> str
             process.stdin.flush()
             if not is_answered:
                 return ""
-            answer = process.stdout.readline()
-            if not answer:
-                process.communicate()
-            return answer
+            if answer := process.stdout.readline():
+                return str(json.loads(answer))
+            process.communicate()
+            return f"its process ended with status {process.returncode}"
         except BaseException:  # such as Ctrl-C
             process.kill()  # the next request would get the answer to this one
             process.communicate()  # waits for its end, and closes the pipes
@@ -112,6 +111,7 @@ def _export(network: str, exported: str, hidden: int) -> None:
 def _serve() -> None:
     """Answer requests, and end when the process that sends them ends."""
     os.nice(10)  # on busy cores, training comes first
+    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print something
     for line in sys.stdin:
         request = json.loads(line)
         if "network" not in request:
@@ -122,7 +122,7 @@ def _serve() -> None:
             _export(**request)
         except Exception as exception:  # the other process reports it
             error = f"{type(exception).__name__}: {exception}"
-        print(json.dumps(error), flush=True)
+        print(json.dumps(error), file=answers, flush=True)
 
 
 if __name__ == "__main__":

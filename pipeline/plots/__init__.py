@@ -1,4 +1,7 @@
-"""Arrays in, images out: the only package that uses Matplotlib."""
+"""Arrays in, images out: the only package that uses Matplotlib.
+
+There is one module for each kind of plot, and `common` for what they share.
+"""
 
 from pipeline.plots.common import (
     colour_scale,

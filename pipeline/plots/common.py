@@ -1,4 +1,7 @@
-"""Colours, the font and Matplotlib figures, for all plots."""
+"""Colours, the font and Matplotlib figures, for all plots.
+
+The plots of a stage are in a module of their own; `rows` arranges images.
+"""
 
 from collections.abc import Sequence
 from functools import cache

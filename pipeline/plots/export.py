@@ -1,4 +1,7 @@
-"""The plots of stage export: rounded weights, and images whose answer changes."""
+"""The plots of stage export: rounded weights, and images whose answer changes.
+
+`rows` arranges their images.
+"""
 
 from collections.abc import Sequence
 
@@ -62,7 +65,9 @@ def changed_answers(
     class_names: Sequence[str],
     width: str,
 ) -> Image.Image:
-    """Draw the images whose answer in floats, `before`, differs in integers, `after`.
+    """Draw the images whose answers in floats and in integers differ.
+
+    These are the classes `before` and `after`.
 
     `width` is the width of the integers in words, such as "8 bits".
     """

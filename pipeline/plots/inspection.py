@@ -1,4 +1,7 @@
-"""The plots of stage inspect: what neurons respond to, and which pixels are used."""
+"""The plots of stage inspect: what neurons respond to, and which pixels are used.
+
+Images of single neurons are rows of `rows.image_rows`.
+"""
 
 from collections.abc import Mapping, Sequence
 

@@ -40,8 +40,8 @@ def weight_images(
 ) -> Image.Image:
     """Draw the weights of each neuron as an image, above histograms of all tensors.
 
-    The image is square, and its upper part contains all neurons, but not more than 100,
-    because MLflow shows only this part without scrolling.
+    The image is square. The neurons, at most 100, are in its upper part, because MLflow
+    shows only this part without scrolling.
     """
     drawn = weights[:MAX_NEURONS]
     scale = weight_scale(drawn)

@@ -33,7 +33,7 @@ def print_summary(
     images: LabelledImages,
     *,
     dataset: str,
-    how: str,
+    split: str,
 ) -> None:
     """Print the content of metrics.json, and the answer to the first validation image.
 
@@ -49,7 +49,7 @@ def print_summary(
     print(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
     probabilities = network.predict(images.images[:1])[0]
     answer, label = int(probabilities.argmax()), images.labels[0]
-    kind = "test" if how == "exercise" else "validation"
+    kind = "test" if split == "exercise" else "validation"
     names = spec(dataset).class_names
     print(
         f"{kind} image 0 is classified as {names[answer]} with a probability of "

@@ -189,7 +189,7 @@ def test_calls_from_python_in_threads_leave_mlflow_and_the_run_of_the_user_alone
     empty_store(tmp_path / "notebook")  # there, mlflow.db is MLflow's default store
     monkeypatch.chdir(tmp_path / "notebook")
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(project.outputs))
-    numbers = {"epochs": np.int64(1), "lr": np.float64(0.002)}
+    numbers = {"epochs": np.int64(1), "lr": np.float32(0.002)}
     for address in (None, "sqlite:///mlflow.db"):
         mlflow.set_tracking_uri(address)
         before = state()
