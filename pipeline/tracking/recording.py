@@ -67,8 +67,8 @@ class RecordingTracker(Tracker):
         def close_run(status: str, error: str) -> None:
             run_id = None
             try:
-                if status != "KILLED" or opened.done():  # else a second interrupt
-                    run_id = self.call("close", status, error)
+                # Waits until the run is open, unless there is a further interrupt.
+                run_id = self.call("close", status, error)
             except OSError:
                 if status == "FINISHED":
                     raise

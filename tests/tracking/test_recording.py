@@ -1,6 +1,9 @@
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -86,10 +89,48 @@ def test_a_run_that_is_interrupted_before_it_is_open_is_killed(client, tracker):
     assert (killed.info.status, killed.data.tags["a"]) == ("KILLED", "b")
 
 
-def test_a_second_interrupt_does_not_wait_until_the_run_is_open(client, tracker):
+def test_a_run_whose_block_is_interrupted_at_once_is_killed(client, tracker):
     with suppress(KeyboardInterrupt), tracker.start_run(**RUN):
-        raise KeyboardInterrupt  # the first one raises it in a `Recorder`
+        raise KeyboardInterrupt
+    (killed,) = client.search_runs(["2"])
+    assert killed.info.status == "KILLED"
+
+
+def test_a_further_interrupt_does_not_wait_until_the_run_is_open(
+    client, tracker, monkeypatch
+):
+    def call(*arguments):
+        interrupt = [threading.main_thread().ident, signal.SIGINT]
+        threading.Timer(0.2, signal.pthread_kill, interrupt).start()
+        return recording.RecordingTracker.call(tracker, *arguments)
+
+    tracker._process.send_signal(signal.SIGSTOP)  # it never opens the run
+    with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN):
+        monkeypatch.setattr(tracker, "call", call)
+        raise SystemExit
+    assert tracker._process.returncode == -signal.SIGKILL
     assert not client.search_runs(["1", "2"])
+
+
+# The training has not logged anything yet, which would wait until the run is open.
+WAIT_FOR_SIGNAL = """
+import time
+from pipeline import model
+model.store_components = lambda *arguments, **options: time.sleep(60)
+"""
+
+
+def test_a_training_that_is_terminated_as_soon_as_its_run_exists_is_killed(project):
+    with closing(sqlite3.connect(project.outputs / "mlflow.db")) as connection:
+        process = project.start("train", "dataset=digits", before=WAIT_FOR_SIGNAL)
+        while not connection.execute("SELECT * FROM runs").fetchall():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.002)
+    process.terminate()
+    _, stderr = process.communicate(timeout=900)
+    assert process.returncode == 143, stderr
+    (killed,) = project.runs()
+    assert killed.info.status == "KILLED"
 
 
 def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypatch):
