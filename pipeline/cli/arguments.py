@@ -42,12 +42,13 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
     """
     flags, words = _parse_flags(arguments)
     typed, problems = _split(words, schema)
-    experiment = typed.pop("experiment", None)
     if flags.multirun and not schema.varied:
-        raise ConfigError("-m is an option of train and export only")
-    if experiment and schema.varied != HYPERPARAMETERS:
-        raise ConfigError("experiment is an option of python -m pipeline.train only")
-    saved, is_sweep = read_experiment(experiment) if experiment else ({}, False)
+        problems.append("-m is an option of train and export only")
+    try:
+        saved, is_sweep = _read_experiment(typed.pop("experiment", None), schema)
+    except ConfigError as error:
+        problems.append(str(error))
+        saved, is_sweep = {}, True  # a sweep, like those in conf/
     is_sweep |= flags.multirun
     texts = saved | typed
     values, unreadable = _parse_values(texts, schema, sweep=is_sweep)
@@ -64,6 +65,15 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
         problems += [text for _, text in rejected]
         raise ConfigError("\n".join(dict.fromkeys(problems)))
     return Command(selected, swept, intervals, is_sweep, flags.cfg is not None)
+
+
+def _read_experiment(name: str | None, schema: Schema) -> tuple[Texts, bool]:
+    """Return what the key `experiment` selects, if it is given."""
+    if name is None:
+        return {}, False
+    if schema.varied != HYPERPARAMETERS:
+        raise ConfigError("experiment is an option of python -m pipeline.train only")
+    return read_experiment(name)
 
 
 def _check_search(swept: Values, intervals: Values, trials: object) -> list[str]:

@@ -47,6 +47,7 @@ INVALID = {
     "train ~hidden=3": "`~hidden` is not an option; did you mean hidden?",
     "train digits": "not of the form key=value; did you mean dataset=digits?",
     "train experiment=x": "experiment must be hidden_sizes or learning_rates or search",
+    "train experiment=": "experiment must be hidden_sizes or learning_rates or search,",
     "train reproduce=a hidden=4": "hidden cannot be combined with reproduce",
     "train -m reproduce=a": "reproduce takes one run: leave out -m",
     "train -m hidden=5,6 hidden=7": "is given more than once: give all values at once",
@@ -121,6 +122,8 @@ def test_all_invalid_values_are_reported_at_once():
     lines = problems("-m", "hidden=0,-1", "lr=-1", "seed=1,-2")
     keys = [line.split()[0] for line in lines]
     assert sorted(keys) == ["hidden", "hidden", "lr", "seed"]
+    lines = problems("experiment=x", "seed=-1", "hidden=5,6", "workers=1")
+    assert [line.split()[0] for line in lines] == ["experiment", "seed"]
 
 
 VALID = {
