@@ -123,10 +123,10 @@ def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, list[str]]:
         if word.startswith("-"):
             problems.append(f"unknown flag {word}: --help lists the options")
         elif re.match("hydra[./]", name):
-            remedy = "use workers= and executor= to select where a sweep runs"
-            problems.append(f"{name} cannot be set, as it can run code: {remedy}")
+            rule = "is a setting of Hydra, which cannot be set: see conf/README.md"
+            problems.append(f"{name} {rule}")
         elif name in pairs:
-            problems.append(f"{name} is given more than once: give all values at once")
+            problems.append(f"{name} is given more than once: give it once")
         elif name in schema.model_fields and not equals:
             problems.append(f"{name} has no value: write {name}=value")
         elif not equals:
