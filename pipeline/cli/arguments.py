@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.config import defaults, find_problems, read_experiment
+from pipeline.cli.config import check, defaults, read_experiment
 from pipeline.cli.schema import HYPERPARAMETERS, Schema
 from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, parse_value
 
@@ -60,7 +60,7 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
     given = {*texts} - {*(schema.only_sweeps if is_sweep else ())}
     selected, rejected = _select_values(schema, values, swept | ends, given)
     problems += unreadable + [text for key, text in rejected if key in ends]
-    problems += [text for _, text in find_problems(schema, selected, given)]
+    problems += [text for _, text in check(schema, selected, given)[1]]
     if problems:
         problems += [text for _, text in rejected]
         raise ConfigError("\n".join(dict.fromkeys(problems)))
@@ -96,7 +96,7 @@ def _select_values(
     """Select a valid value of each swept key, if it has one; return all problems."""
     selected, problems = {**values}, list[tuple[str, str]]()
     for key, options in swept.items():
-        results = (find_problems(schema, selected | {key: x}, given) for x in options)
+        results = (check(schema, selected | {key: x}, given)[1] for x in options)
         failures = [[x for x in each if x[0] == key] for each in results]
         selected[key] = options[failures.index([]) if [] in failures else 0]
         problems += itertools.chain(*failures)

@@ -25,32 +25,36 @@ def validate(
     """Check a value for each key of conf/config.yaml against the schema of a stage.
 
     Raises:
-        ConfigError: If values are invalid; see `find_problems`.
+        ConfigError: If values are invalid; see `check`.
     """
-    if problems := find_problems(schema, values, given):
+    config, problems = check(schema, values, given)
+    if config is None or problems:
         raise ConfigError("\n".join(message for _, message in problems))
-    return schema.model_validate(dict(values))
+    return config
 
 
-def find_problems(
-    schema: type[StageConfig], values: Mapping[str, Any], given: Iterable[str]
-) -> list[tuple[str, str]]:
-    """Return the key of each invalid value, and the rule, the value and the default.
+def check(
+    schema: type[ConfigT], values: Mapping[str, Any], given: Iterable[str]
+) -> tuple[ConfigT | None, list[tuple[str, str]]]:
+    """Return the configuration, None if a value is invalid, and the problems.
 
+    A problem is the key of an invalid value, and the rule, the value and the default.
     The keys that are `given`, not defaults, must have an effect on this stage.
     """
+    config = None
     unknown = ({*values} - {*defaults()}) | ({*given} - {*schema.model_fields})
     unknown_keys = [key for key in values if key in unknown]
     problems = [(key, explain_unknown_key(key, schema)) for key in unknown_keys]
     ignored = schema.ignored(values)
     problems += [(key, f"{key} {ignored[key]}") for key in given if key in ignored]
     try:
-        schema.model_validate(dict(values))
+        config = schema.model_validate(dict(values))
     except ValidationError as error:
         # The last error for each value: those of int | Text begin with one for int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
         problems += [(str(e["loc"][0]), _explain(e)) for e in errors.values()]
-    return problems + [("", message) for message in schema.conflicts(values)]
+    problems += [("", message) for message in schema.conflicts(values)]
+    return config, problems
 
 
 def _explain(error: Mapping[str, Any]) -> str:
