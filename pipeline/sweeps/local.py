@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -35,7 +35,10 @@ class LocalExecutor(Executor):
     """Runs tasks in processes that end with the `with` block or with this process."""
 
     def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
-        """Set the number of processes, and the modules that they import first."""
+        """Set the number of processes, and the modules that they import first.
+
+        Without modules, a process starts when it gets its first task.
+        """
         self._code = code_hash(PACKAGE)  # before later edits
         # A killed worker cannot remove its temporary files.
         self._temporary = tempfile.TemporaryDirectory(
@@ -50,16 +53,18 @@ class LocalExecutor(Executor):
         return len(self._workers)
 
     def __enter__(self) -> "LocalExecutor":
-        """Start the processes; their imports take about a second."""
+        """Start the processes that have imports, which take about a second."""
         for worker in self._workers:
-            worker.start()
+            if worker.modules:
+                worker.start()
         self.processors = frozenset([provenance.processor()])  # imports PyTorch, too
         return self
 
     def __exit__(self, *exception: object) -> None:
         """End the processes at once; the results of their tasks are not needed."""
         for worker in self._workers:
-            worker.pool.shutdown(wait=False, cancel_futures=True)
+            if worker.pool:
+                worker.pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             assert process.pid
             process.kill()
@@ -92,28 +97,29 @@ class _Worker:
 
     modules: Sequence[str]
     folder: str  # for temporary files
-    pool: ProcessPoolExecutor = field(init=False)
+    pool: ProcessPoolExecutor | None = None
     last: "Future[Any] | None" = None  # its last call
 
     @property
     def is_busy(self) -> bool:
         return self.last is not None and not self.last.done()
 
-    def start(self) -> None:
+    def start(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(1, context, _prepare, (self.folder,))
+        self.pool = pool = ProcessPoolExecutor(1, context, _prepare, (self.folder,))
         with _without_interrupts():
-            self.pool.submit(_import, self.modules)
+            pool.submit(_import, self.modules)
         # This process must not keep the pipe open for writing: if a worker is killed
         # while it sends a result, the pool would wait forever for the rest.
-        self.pool._result_queue._writer.close()  # type: ignore[attr-defined]
+        pool._result_queue._writer.close()  # type: ignore[attr-defined]
+        return pool
 
     def submit(self, *call: Any) -> "Future[Any]":  # noqa: ANN401
+        pool = self.pool or self.start()
         try:
-            self.last = self.pool.submit(*call)
+            self.last = pool.submit(*call)
         except BrokenProcessPool:  # it was killed
-            self.start()
-            self.last = self.pool.submit(*call)
+            self.last = self.start().submit(*call)
         return self.last
 
 

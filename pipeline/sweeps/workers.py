@@ -27,7 +27,7 @@ def new_executor(
     Args:
         kind: "local", or "ray" for the cluster at RAY_ADDRESS.
         workers: The number of local workers; None for as many as fit.
-        tasks: The number of tasks; without tasks, no cluster is needed.
+        tasks: The number of tasks; without one, no cluster or process is needed.
         task_bytes: The memory of a task, in addition to PyTorch and the data.
         modules: The modules that local workers import first.
 
@@ -37,7 +37,7 @@ def new_executor(
     from pipeline.sweeps.local import LocalExecutor
 
     if not tasks:
-        return LocalExecutor(1)
+        return LocalExecutor(1)  # it starts no process
     if kind == "ray":
         if workers:
             rule = "has no effect with executor=ray, which uses all cores of the nodes"

@@ -2,6 +2,7 @@
 
 import re
 import statistics
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -133,8 +134,9 @@ def test_a_repeated_sweep_continues_its_run_and_repeats_no_training(
     swept, runs, monkeypatch
 ):
     sweep, _, _ = swept
-    # In another order; no cluster is needed, because nothing is trained.
+    # In another order; nothing is trained, so no cluster or other process is needed.
     monkeypatch.setattr(driver, "_new_executor", NEW_EXECUTOR)
+    monkeypatch.delattr(BaseProcess, "start")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5", "executor=ray")
     assert printed.count("failed: hidden") == 2 + 1  # two lines, and the table
