@@ -100,6 +100,8 @@ def _list_table(table: Path, labelled_only: bool) -> ImageListing:
     listing = ImageListing("labels from labels.csv")
     seen: set[str] = set()
     for number, file, label in _read_table(table):
+        if not os.path.lexists(table.parent / file):
+            file = file.strip()
         file = os.path.normpath(file) if file else ""
         path, name = table.parent / file, printable(file)
         problem, is_digit = "", re.fullmatch("[0-9]", label)
