@@ -83,7 +83,7 @@ def _evaluate_sets(
             test_set = load_test_set(
                 name, dataset=dataset, split=trained.split, prepare=cfg.prepare
             )
-        except (UserError, FileNotFoundError) as error:
+        except (UserError, OSError) as error:
             if len(names) == 1 or isinstance(error, ConfigError):
                 raise
             problems.append(str(error))

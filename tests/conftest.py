@@ -505,6 +505,21 @@ def draw_on_page():
 
 
 @pytest.fixture
+def other_user(tmp_path, monkeypatch):
+    """Work in `tmp_path` as a user who, unlike root, cannot read all folders.
+
+    Only relative paths can be used, because the folders above belong to root.
+    """
+    monkeypatch.chdir(tmp_path)
+    user = os.geteuid()
+    if user == 0:
+        os.chown(tmp_path, 65534, -1)  # nobody
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+@pytest.fixture
 def small_package(tmp_path, monkeypatch):
     """A package of a few files, to which `tracking.sources` is applied."""
     from pipeline.tracking import sources

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from pipeline import CLASSES, SIDE, UserError
 from pipeline.datasets.dataset import LabelledImages
+from pipeline.files import printable
 
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
@@ -28,8 +29,17 @@ OTHER_FORMATS = {  # by their first bytes
 
 
 def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the image files of a folder that have a label file, and the label files."""
-    for path in sorted(folder.iterdir()):
+    """Yield the image files of a folder that have a label file, and the label files.
+
+    Raises:
+        UserError: If the folder cannot be read.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise UserError(f"{printable(folder)} {reason}") from None
+    for path in paths:
         plain = path.name.removesuffix(".gz")
         if plain != path.name and (folder / plain).exists():
             continue  # the same file, gzipped

@@ -47,17 +47,22 @@ def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
     A file's name determines its label if its first number has one digit: 7_a.png is
     a 7, IMG_2026.png has no label. With `labelled_only`, images that labels.csv or the
     folders 0 to 9 do not label are skipped, and a row without a valid label is a
-    problem.
+    problem. A folder 0 to 9 that cannot be read is always one.
 
     Raises:
-        UserError: If a folder contains no image.
+        UserError: If a folder contains no image or cannot be read, or if labels.csv is
+            invalid. A single file is not checked.
     """
-    if not source.is_dir():
+    if not os.path.isdir(source):  # also if it cannot be read: `read_image` says why
         return _list_by_names([source])
-    paths = _image_paths(source)
+    try:
+        paths = _image_paths(source)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise UserError(f"{printable(source)} {reason}") from None
     if os.path.lexists(source / "labels.csv"):
         listing = _list_table(source / "labels.csv", labelled_only)
-    elif any((source / str(digit)).is_dir() for digit in range(10)):
+    elif any(os.path.isdir(source / str(digit)) for digit in range(10)):
         listing = _list_digit_folders(source)
     else:
         listing = _list_by_names(paths)
@@ -89,7 +94,12 @@ def _list_digit_folders(parent: Path) -> ImageListing:
     listing = ImageListing("labels from the folders 0 to 9")
     for digit in range(10):
         folder = parent / str(digit)
-        paths = _image_paths(folder) if folder.is_dir() else []
+        try:
+            paths = _image_paths(folder) if folder.is_dir() else []
+        except OSError as error:
+            problem = f"{printable(folder)} cannot be read: {error.strerror}"
+            listing.problems.append(problem)
+            continue
         listing.entries += [
             ImageEntry(f"{digit}/{path.name}", digit, path) for path in paths
         ]

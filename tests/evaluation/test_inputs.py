@@ -1,5 +1,6 @@
 import gzip
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,3 +95,10 @@ def test_images_that_cannot_be_used_are_reported(load, tmp_path):
     (tmp_path / "2.png").unlink()
     with pytest.raises(ValueError, match="no readable images"):
         load(str(tmp_path))
+
+
+@pytest.mark.usefixtures("other_user")
+def test_a_folder_that_cannot_be_read_is_named(load):
+    Path("closed").mkdir(mode=0)
+    with pytest.raises(ValueError, match=r"^closed cannot be read: Permission denied$"):
+        load("closed")

@@ -1,6 +1,7 @@
 import csv
 import os
 import re
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -103,3 +104,17 @@ def test_paths_without_images_are_refused(tmp_path):
     os.truncate(tmp_path / "labels.csv", 2**31)  # sparse: needs no disk space
     with pytest.raises(ValueError, match=r"labels\.csv is not a regular file of at mo"):
         list_images(tmp_path)
+
+
+@pytest.mark.usefixtures("other_user")
+def test_an_unreadable_folder_is_a_problem_and_the_others_are_listed():
+    put(Path(), "3/a.png", "5/b.png")
+    Path("5").chmod(0)
+    listing = list_images(Path(), labelled_only=True)
+    assert labels(listing) == [3]
+    assert listing.problems == ["5 cannot be read: Permission denied"]
+    with pytest.raises(ValueError, match=r"^5 cannot be read: Permission denied$"):
+        list_images(Path("5"))
+    (inside,) = list_images(Path("5/b.png")).entries
+    with pytest.raises(ValueError, match=r"^5/b.png cannot be read: Permission denied"):
+        read_image(inside.source)
