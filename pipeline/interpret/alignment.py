@@ -22,18 +22,30 @@ class NeuronMatch:
     """The partner in network B of a neuron of network A."""
 
     b: int  # from 0
-    similarity: float  # 1 for equal neurons
+    similarity: float  # 1 for equal neurons; nan if one of them never varies
+
+    @property
+    def similarity_text(self) -> str:
+        """The similarity, or `constant` if one of the neurons never varies."""
+        return "constant" if np.isnan(self.similarity) else f"{self.similarity:+.3f}"
 
 
-def match_neurons(similarity: Float[np.ndarray, "a b"]) -> dict[int, NeuronMatch]:
+def match_neurons(
+    similarity: Float[np.ndarray, "a b"],
+    *,
+    tie_breaker: Float[np.ndarray, "a b"] | float = 0.0,
+) -> dict[int, NeuronMatch]:
     """Match neurons one to one so that the sum of their similarities is maximal.
 
-    If the networks differ in size, some neurons of the larger one have no partner.
+    A similarity of nan counts as 0, and `tie_breaker` decides between equally good
+    matchings. If the networks differ in size, some neurons of the larger one have no
+    partner.
 
     Source: Kuhn, The Hungarian method for the assignment problem (1955), as SciPy's
     linear_sum_assignment solves it.
     """
-    rows, columns = linear_sum_assignment(similarity, maximize=True)
+    score = np.nan_to_num(similarity) + 1e-6 * tie_breaker
+    rows, columns = linear_sum_assignment(score, maximize=True)
     return {
         int(a): NeuronMatch(int(b), float(similarity[a, b]))
         for a, b in zip(rows, columns, strict=True)
@@ -64,12 +76,14 @@ class NetworkComparison:
         outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
         answers = [n.classify(test.images) for n in (a, b)]
         accuracy = [float((answer == test.labels).mean()) for answer in answers]
-        weights = [neuron_weights(n) for n in (a, b)]
+        cosines = cosine_similarities(neuron_weights(a), neuron_weights(b))
+        vary = np.outer(*(np.ptp(values, axis=0) > 0 for values in outputs))
+        correlation = np.where(vary, correlations(*outputs), np.nan)
         return cls(
             a,
             b,
-            by_weights=match_neurons(cosine_similarities(*weights)),
-            by_activations=match_neurons(correlations(*outputs)),
+            by_weights=match_neurons(cosines),
+            by_activations=match_neurons(correlation, tie_breaker=cosines),
             accuracy=(accuracy[0], accuracy[1]),
             agreement=float((answers[0] == answers[1]).mean()),
         )

@@ -238,13 +238,12 @@ def comparison_images(
     """Return the weights of neurons matched by activations, most similar first."""
     kernels = [n.layer_1.get_weights()[0].T for n in (comparison.a, comparison.b)]
     matches = comparison.by_activations
-    order = sorted(matches, key=lambda a: -matches[a].similarity)
+    order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
     images = {}
     for a in order[:MAX_IN_IMAGE]:
-        match = matches[a]
-        partner = f"B: {neuron_name(1, match.b)}\n{match.similarity:+.3f}"
-        captions = f"A: {neuron_name(1, a)}", partner
-        weights = kernels[0][a], kernels[1][match.b]
+        b, similarity = matches[a].b, matches[a].similarity_text
+        captions = f"A: {neuron_name(1, a)}", f"B: {neuron_name(1, b)}\n{similarity}"
+        weights = kernels[0][a], kernels[1][b]
         for caption, w, grey in zip(captions, weights, frozen_pixels, strict=True):
             images[caption] = diverging_colours(w, scale=scale, grey=grey)
     return images

@@ -129,6 +129,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         "comparison.txt",
         comparison=comparison,
         partners=table(columns, partners, left=[columns[0], columns[1], columns[3]]),
+        constant=any(np.isnan(match.similarity) for match in by_activations.values()),
         differences=table(["array", "largest", "mean"], rows, left=["array"]),
         equal=not any(largest for largest, _ in differences.values()),
         moved=sum(a != match.b for a, match in by_weights.items()),
@@ -136,9 +137,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
 
 
 def _cells(match: NeuronMatch | None) -> list[str]:
-    return (
-        [neuron_name(1, match.b), f"{match.similarity:+.3f}"] if match else ["none", ""]
-    )
+    return [neuron_name(1, match.b), match.similarity_text] if match else ["none", ""]
 
 
 def weight_history(

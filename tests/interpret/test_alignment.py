@@ -42,6 +42,18 @@ def test_a_permuted_copy_is_aligned_and_does_not_differ(trained, mnist):
     assert row.split() == ["N11", partner, "+1.000", partner, "+1.000"]
 
 
+def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mnist):
+    state = snapshot(trained.network)
+    state["layer_1.bias"][[3, 7, 11]] = -1e6
+    inactive = network_from(state)
+    result = compare(inactive, permuted(inactive), mnist.test)
+    assert partners(result.by_activations) == INVERSE
+    unknown = [a for a, m in result.by_activations.items() if np.isnan(m.similarity)]
+    assert unknown == [3, 7, 11]
+    text = describe_comparison(result)
+    assert text.count(" constant ") == 3 and "+0.000" not in text
+
+
 def test_pixels_whose_weights_never_changed_are_grey_for_each_network(trained, few):
     result = compare(trained.network, trained.network, few.val)
     frozen = np.arange(784) == 0
