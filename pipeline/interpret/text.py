@@ -4,7 +4,6 @@ The sentences of the first two are in the templates tutorial.txt and comparison.
 which contain nothing that a user entered; this module prepares what goes into them.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,8 @@ from pipeline.interpret.worksheet import (
 from pipeline.terminal import table, wrap
 
 OUTPUTS_PER_ROW = 4
+MAX_EPOCHS = 24  # in the table of a weight's history; life.csv has all
+MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
 
 
 def percent(fraction: float) -> str:
@@ -115,9 +116,10 @@ def _responses(analysis: ModelAnalysis) -> str:
 def describe_comparison(comparison: NetworkComparison) -> str:
     """Return which neurons of two networks match, and how the networks differ."""
     by_activations, by_weights = comparison.by_activations, comparison.by_weights
+    matched = sorted({*by_activations, *by_weights})
     partners = [
         [neuron_name(1, j), *_cells(by_activations.get(j)), *_cells(by_weights.get(j))]
-        for j in sorted({*by_activations, *by_weights})
+        for j in matched[:MAX_MATCHES]
     ]
     columns = ["A", "B by activations", "correlation", "B by weights", "cosine"]
     differences = comparison.differences()
@@ -129,6 +131,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         "comparison.txt",
         comparison=comparison,
         partners=table(columns, partners, left=[columns[0], columns[1], columns[3]]),
+        more=max(0, len(matched) - MAX_MATCHES),
         constant=any(np.isnan(match.similarity) for match in by_activations.values()),
         differences=table(["array", "largest", "mean"], rows, left=["array"]),
         equal=not any(largest for largest, _ in differences.values()),
@@ -143,23 +146,34 @@ def _cells(match: NeuronMatch | None) -> list[str]:
 def weight_history(
     location: ParameterLocation, values: Float[np.ndarray, " epochs"]
 ) -> str:
-    """Return the value of a parameter before training and after every epoch."""
+    """Return the value of a parameter before training and after its epochs.
+
+    A long history shows every n-th epoch, and the first and the last; its changes then
+    cover up to n epochs each.
+    """
     numbers = [rounded(value, 6) for value in values.tolist()]
+    last = len(numbers) - 1
+    step = max(1, -(-last // MAX_EPOCHS))
+    displayed = [e for e in range(1, last + 1) if e in (1, last) or not e % step]
     rows = [["initial", f"{numbers[0]:,}", ""]]
-    for epoch, (before, after) in enumerate(pairwise(numbers), start=1):
-        rows.append([f"{epoch}", f"{after:,}", f"{after - before:+}"])
+    for before, epoch in zip([0, *displayed], displayed, strict=False):
+        change = numbers[epoch] - numbers[before]
+        rows.append([f"{epoch}", f"{numbers[epoch]:,}", f"{change:+}"])
     lines = [
         f"{location.name}: {location.describe()}",
         table(["epoch", "value", "change"], rows),
     ]
     changes = np.abs(np.diff(values.astype(float)))
     if not changes.any():
-        return "\n".join(
-            [*lines, "It never changed: its gradient was 0 in every step."]
-        )
-    epoch = int(changes.argmax()) + 1
-    change = numbers[epoch] - numbers[epoch - 1]
-    lines.append(f"The largest change in one epoch was {change:+}, in epoch {epoch}.")
+        lines.append("It never changed: its gradient was 0 in every step.")
+    else:
+        k = int(changes.argmax())
+        change = numbers[k + 1] - numbers[k]
+        text = f"The largest change in one epoch was {change:+}, in epoch {k + 1}."
+        if step > 1:
+            text += f" The changes in the table cover up to {step} epochs each;"
+            text += " life.csv has all epochs."
+        lines.append(wrap(text, indent=0))
     return "\n".join(lines)
 
 

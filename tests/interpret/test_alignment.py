@@ -54,6 +54,15 @@ def test_neurons_that_are_never_active_are_matched_by_their_weights(trained, mni
     assert text.count(" constant ") == 3 and "+0.000" not in text
 
 
+def test_the_table_of_a_large_comparison_names_the_file_with_all_matches(
+    new_network, few
+):
+    network = new_network(120)
+    text = describe_comparison(compare(network, network, few.val))
+    assert "N1100 " in text and "N1101 " not in text
+    assert "... and 20 more in matches.csv" in text
+
+
 def test_pixels_whose_weights_never_changed_are_grey_for_each_network(trained, few):
     result = compare(trained.network, trained.network, few.val)
     frozen = np.arange(784) == 0

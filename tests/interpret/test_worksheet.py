@@ -123,15 +123,26 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
         assert rows[expected.argmax()].endswith("the answer")
 
 
-def test_a_weight_history_shows_every_epoch_and_adds_up(trained):
+def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
     location = names.find_parameter("layer_1[300,5]", hidden=20)
     values = location.values(trained.history)
     lines = text.weight_history(location, values).splitlines()
-    (initial,), *rows = (numbers(line, 6) for line in lines[2:23])
-    displayed = [initial, *(value for value, _ in rows)]
-    np.testing.assert_allclose(np.array(displayed, float), values, atol=6e-7)
-    assert initial + sum(change for _, change in rows) == displayed[-1]
+    displayed = [float(numbers(line, 6)[0]) for line in lines[2:23]]
+    np.testing.assert_allclose(displayed, values, atol=6e-7)
     largest = int(np.abs(np.diff(values)).argmax())
     assert lines[23].endswith(f"in epoch {largest + 1}.")
     frozen = text.weight_history(location, values[:1].repeat(21))
     assert "never changed" in frozen.splitlines()[-1]
+
+
+@pytest.mark.parametrize("epochs", [1, 20, 1234])
+def test_the_changes_of_a_weight_history_add_up_in_few_rows(epochs):
+    values = np.random.default_rng(1).normal(size=epochs + 1).astype(np.float32)
+    location = names.find_parameter("layer_1.bias[0]", hidden=20)
+    lines = text.weight_history(location, values).splitlines()
+    assert len(lines) <= text.MAX_EPOCHS + 6
+    shortened = "epochs each; life.csv has all epochs." in " ".join(lines)
+    assert shortened == (epochs > text.MAX_EPOCHS)
+    (initial,), *rows = filter(None, (numbers(line, 6) for line in lines))
+    changes = [row[1] for row in rows if len(row) == 2]  # without the largest
+    assert initial + sum(changes) == rows[len(changes) - 1][0]
