@@ -46,13 +46,16 @@ LOGGED = {
 def inspect(cfg: InspectConfig) -> None:
     """Load a network and its data, then analyse it or answer one question."""
     with status("loading the network"):
-        from pipeline.interpret import find_neurons, find_parameter
+        from pipeline.interpret import find_neurons, parse_neurons, parse_parameter
         from pipeline.training import load_training_data, select_trained_model
 
+        # Invalid names are refused before the network is loaded.
+        neurons = parse_neurons(cfg.neuron) if cfg.neuron else []
+        location = parse_parameter(cfg.weight) if cfg.weight else None
         trained = select_trained_model(run=cfg.run, model=cfg.model, history=True)
-    hidden = trained.network.hidden
-    neurons = find_neurons(cfg.neuron, hidden=hidden) if cfg.neuron else []
-    location = find_parameter(cfg.weight, hidden=hidden) if cfg.weight else None
+    neurons = find_neurons(neurons, hidden=trained.network.hidden)
+    if location:
+        location.check(hidden=trained.network.hidden)
     if cfg.arrays:
         for name in ("layer_1", "layer_2"):
             kernel, bias = getattr(trained.network, name).get_weights()

@@ -9,7 +9,8 @@ from pipeline.interpret.measurements import frozen_weights
 from pipeline.interpret.names import (
     ParameterLocation,
     find_neurons,
-    find_parameter,
+    parse_neurons,
+    parse_parameter,
 )
 from pipeline.interpret.output import (
     term_images,

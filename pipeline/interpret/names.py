@@ -14,32 +14,44 @@ from jaxtyping import Float
 
 from pipeline import CLASSES, PIXELS, SIDE, ConfigError, neuron_name
 
+NEURON = re.compile("N[12][1-9][0-9]*")
 PARAMETER = re.compile(
     r"layer_([12])"
     r"(?:(?:\.kernel)?\[([0-9]{1,9}), ?([0-9]{1,9})\]|\.bias\[([0-9]{1,9})\])"
 )
 
 
-def find_neurons(text: str, *, hidden: int) -> list[str]:
-    """Return the neurons of a network that comma-separated names, or `all`, select.
+def parse_neurons(text: str) -> list[str]:
+    """Split comma-separated names of neurons; upper and lower case are the same.
 
-    Upper and lower case are the same.
+    Raises:
+        ConfigError: If one is neither a name nor `all`, which selects all neurons.
+    """
+    parts = (part.strip() for part in text.lower().replace("n", "N").split(","))
+    names = [*dict.fromkeys(parts)]
+    if names != ["all"] and not all(NEURON.fullmatch(name) for name in names):
+        raise ConfigError(
+            "neuron must be N11 (layer 1, neuron 1), N210 (layer 2, neuron 10: the "
+            f"last class), several separated by commas, or all, got {text!r}"
+        )
+    return names
+
+
+def find_neurons(names: list[str], *, hidden: int) -> list[str]:
+    """Return the neurons of a network that `parse_neurons` read.
 
     Raises:
         ConfigError: If the network has no such neuron.
     """
     existing = [neuron_name(1, k) for k in range(hidden)]
     existing += [neuron_name(2, k) for k in range(CLASSES)]
-    names = [*dict.fromkeys(part.strip() for part in text.upper().split(","))]
-    if names == ["ALL"]:
-        return existing
-    if not {*names} <= {*existing}:
-        raise ConfigError(
-            f"neuron must be N11 (layer 1, neuron 1) to N1{hidden}, N21 to N2{CLASSES} "
-            "(layer 2, neuron 10: the last class), several separated by commas, or "
-            f"all, got {text!r}"
-        )
-    return names
+    for name in names:
+        if name not in (*existing, "all"):
+            raise ConfigError(
+                f"this network has the neurons N11 to N1{hidden} and N21 to "
+                f"N2{CLASSES}: neuron must be among them, got {name!r}"
+            )
+    return existing if names == ["all"] else names
 
 
 @dataclass(frozen=True)
@@ -52,10 +64,25 @@ class ParameterLocation:
 
     @property
     def name(self) -> str:
-        """The name that `find_parameter` reads."""
+        """The name that `parse_parameter` reads."""
         if self.row is None:
             return f"layer_{self.layer}.bias[{self.column}]"
         return f"layer_{self.layer}[{self.row},{self.column}]"
+
+    def check(self, *, hidden: int) -> None:
+        """Check that a network with this many hidden neurons has the parameter.
+
+        Raises:
+            ConfigError: If it has not.
+        """
+        layer = f"layer_{self.layer}"
+        rows, columns = ((PIXELS, hidden), (hidden, CLASSES))[self.layer - 1]
+        if self.column >= columns or (self.row is not None and self.row >= rows):
+            raise ConfigError(
+                f"this network has the weights {layer}[0,0] to {layer}[{rows - 1},"
+                f"{columns - 1}] and {layer}.bias[0] to {layer}.bias[{columns - 1}]: "
+                f"weight must be among them, got {self.name!r}"
+            )
 
     def describe(self) -> str:
         """Describe the parameter in words."""
@@ -78,22 +105,16 @@ class ParameterLocation:
         return np.asarray(weights[:, self.column, self.row])
 
 
-def find_parameter(text: str, *, hidden: int) -> ParameterLocation:
-    """Return the parameter of a network with a name such as layer_1[300,5].
+def parse_parameter(text: str) -> ParameterLocation:
+    """Read a name such as layer_1[300,5] or layer_1.bias[5].
 
     Raises:
-        ConfigError: If the network has no such parameter.
+        ConfigError: If it is not the name of a parameter.
     """
-    if match := PARAMETER.fullmatch(text):
-        layer, column = int(match[1]), int(match[3] or match[4])
-        row = None if match[2] is None else int(match[2])
-        rows, columns = ((PIXELS, hidden), (hidden, CLASSES))[layer - 1]
-        if (row or 0) < rows and column < columns:
-            return ParameterLocation(layer, row, column)
-    pixel, neuron, label = PIXELS - 1, hidden - 1, CLASSES - 1  # the last ones
-    raise ConfigError(
-        f"weight must be layer_1[0,0] to layer_1[{pixel},{neuron}] (pixel to neuron), "
-        f"layer_2[0,0] to layer_2[{neuron},{label}] (neuron to class) or a bias, "
-        f"layer_1.bias[0] to layer_1.bias[{neuron}] or layer_2.bias[0] to "
-        f"layer_2.bias[{label}], got {text!r}"
-    )
+    if not (match := PARAMETER.fullmatch(text)):
+        raise ConfigError(
+            "weight must be layer_1[300,5] (pixel 300 to neuron N16), layer_2[3,7] "
+            f"(neuron N14 to class 7) or a bias, layer_1.bias[5], got {text!r}"
+        )
+    row = None if match[2] is None else int(match[2])
+    return ParameterLocation(int(match[1]), row, column=int(match[3] or match[4]))

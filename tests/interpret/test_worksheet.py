@@ -124,7 +124,7 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
 
 
 def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
-    location = names.find_parameter("layer_1[300,5]", hidden=20)
+    location = names.parse_parameter("layer_1[300,5]")
     values = location.values(trained.history)
     lines = text.weight_history(location, values).splitlines()
     displayed = [float(numbers(line, 6)[0]) for line in lines[2:23]]
@@ -138,7 +138,7 @@ def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):
 @pytest.mark.parametrize("epochs", [1, 20, 1234])
 def test_the_changes_of_a_weight_history_add_up_in_few_rows(epochs):
     values = np.random.default_rng(1).normal(size=epochs + 1).astype(np.float32)
-    location = names.find_parameter("layer_1.bias[0]", hidden=20)
+    location = names.parse_parameter("layer_1.bias[0]")
     lines = text.weight_history(location, values).splitlines()
     assert len(lines) <= text.MAX_EPOCHS + 6
     shortened = "epochs each; life.csv has all epochs." in " ".join(lines)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from pipeline import UserError
+from pipeline import ConfigError, UserError
 from pipeline.interpret import ModelAnalysis, render_tutorial, write_analysis
 from pipeline.model import load_trained_model, save_model
 
@@ -189,3 +189,14 @@ def test_a_missing_or_damaged_history_is_refused(workspace, tmp_path):
     save_file(history, tmp_path / "history.safetensors")
     with pytest.raises(ValueError, match="does not belong to the network in"):
         workspace.call("inspect", **keys)
+
+
+@pytest.mark.parametrize(
+    "question", [{"neuron": "11"}, {"weight": "layer_1.bias[1,2]"}]
+)
+def test_a_question_that_cannot_be_read_is_refused_before_a_network(
+    empty_project, question
+):
+    ((key, value),) = question.items()
+    with pytest.raises(ConfigError, match=rf"^{key} must be .*{re.escape(value)}'$"):
+        empty_project("unreadable", store=False).call("inspect", **question)
