@@ -25,12 +25,24 @@ class InputImage:
     prepared: PreparedImage
 
     def describe(self, spec: DatasetSpec) -> str:
-        """Return the name and the label or the preprocessing for a network."""
+        """Return the name, and the label if it is known.
+
+        Without a label, it is an image of the user: the text then says how it was
+        prepared for a network that was trained on the data set `spec`, and whether it
+        is blank, shows several objects, or does not look like one.
+        """
         if self.label is not None:
             return f"{self.name}, label {spec.class_names[self.label]}"
         as_mnist, resized = "preprocessed as in MNIST", "resized to 28x28"
         how = as_mnist if spec.prepared_as_mnist else resized
-        return f"{printable(self.name)}, {how}"
+        text = f"{printable(self.name)}, {how}"
+        if self.prepared.is_blank:
+            text += "; it is blank: the values below depend only on the biases"
+        elif self.prepared.digit_count > 1:
+            text += f"; it contains more than one {spec.noun}"
+        elif not self.prepared.drawn:
+            text += f"; it does not look like a {spec.noun}"
+        return text
 
 
 def read_inputs(

@@ -35,6 +35,7 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
         Image.fromarray(pixels).save(path)
         image = read_input(str(path), mnist, prepare=spec.prepared_as_mnist)
         assert image.prepared.is_blank == is_blank
+        assert ("it is blank" in image.describe(spec)) == is_blank
     assert len(image.prepared.steps) == steps
 
 
