@@ -95,10 +95,10 @@ def _conclusion(predictions: Sequence["Prediction"]) -> str:
 
 
 def _next_step(cfg: PredictConfig, listing: "ImageListing") -> str:
-    """Suggest the user's own image or, after one, all test images."""
+    """Suggest the user's own image or, after one, an evaluation."""
     if listing.entries:  # the user's images
         command = command_line("evaluate", run=cfg.run, model=cfg.model)
-        return next_steps({command: "evaluates the network on all test images"})
+        return next_steps({command: "evaluates the network"})
     command = command_line("predict", "images=photo.jpg", run=cfg.run, model=cfg.model)
     return next_steps({command: "classifies your own image"})
 
