@@ -76,6 +76,17 @@ def test_outputs_are_the_files_that_the_stage_writes(finished, stage):
     assert no_output <= written
 
 
+def test_inspect_reads_no_other_files_of_a_training_than_its_deps(finished):
+    train = finished.outputs / "train"
+    opened = (finished.outputs.parent / "opened.txt").read_text().splitlines()
+    names = {Path(path).name for path in opened if Path(path).parent == train}
+    deps = {Path(dep) for dep in STAGES["inspect"]["deps"]}
+    # The results do not depend on run.json, which contains the id of the run.
+    assert names - {"run.json"} == {
+        path.name for path in deps if path.parent.name == "train"
+    }
+
+
 class Repository:
     """A clone of the project in which DVC runs the stages on a small data set."""
 
