@@ -25,11 +25,11 @@ class InputImage:
     prepared: PreparedImage
 
     def describe(self, spec: DatasetSpec) -> str:
-        """Return the name, and the label if it is known.
+        """Return the name and the label.
 
-        Without a label, it is an image of the user: the text then says how it was
-        prepared for a network that was trained on the data set `spec`, and whether it
-        is blank, shows several objects, or does not look like one.
+        If the label is unknown, the text says instead how the image was prepared and
+        what is unusual: it is blank, or contains several digits, or something else.
+        `spec` is the data set of the network.
         """
         if self.label is not None:
             return f"{self.name}, label {spec.class_names[self.label]}"
@@ -52,7 +52,7 @@ def read_inputs(
 
     Args:
         value: Indices of test images (0 or 0,1,2), an image file, or a folder.
-        load_dataset: Called only for test images.
+        load_dataset: Loads the data set of the network; called only for test images.
         prepare: Whether to preprocess image files as in MNIST, or only to resize them.
 
     Returns:
@@ -60,7 +60,8 @@ def read_inputs(
         read when the iterator reaches it; its problem is then added to the listing.
 
     Raises:
-        UserError: If a folder has no images, or a test image does not exist.
+        UserError: If a folder has no images, cannot be read or has an invalid
+            labels.csv, or if a test image does not exist.
     """
     if re.fullmatch(f"{INDEX}( *, *{INDEX})*", value):
         dataset, others = load_dataset(), "a file or folder"
@@ -78,7 +79,8 @@ def read_images(
 ) -> Iterator[InputImage]:
     """Read images one at a time, because they may need much memory.
 
-    For each image that cannot be read, a line is added to `problems`.
+    For each image that cannot be read, a line is added to `problems`. `prepare` has the
+    meaning that it has in `read_inputs`.
     """
     for entry in entries:
         try:

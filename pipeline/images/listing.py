@@ -50,8 +50,8 @@ def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
     problem. A folder 0 to 9 that cannot be read is always one.
 
     Raises:
-        UserError: If a folder contains no image or cannot be read, or if labels.csv is
-            invalid. A single file is not checked.
+        UserError: If the folder contains no image or cannot be read, or its labels.csv
+            is invalid. Whether a single file exists is not checked.
     """
     if not os.path.isdir(source):  # also if it cannot be read: `read_image` says why
         return _list_by_names([source])

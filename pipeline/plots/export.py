@@ -27,8 +27,11 @@ def rounded_weights(
 ) -> Image.Image:
     """Draw the weights of each neuron above those that the integers represent.
 
-    `rounded` are the integers, multiplied by the scale of their neuron, and `width` is
-    their width in words. Pixels that are 0 in all training images are grey.
+    Args:
+        weights: The weights of layer_1 after training.
+        rounded: The integers, multiplied by the scale of their neuron.
+        always_zero: The pixels that are 0 in all training images, drawn in grey.
+        width: The width of the integers in words, such as "8 bits".
     """
     count = min(len(weights), MAX_NEURONS)
     scale = weight_scale(weights[:count])
