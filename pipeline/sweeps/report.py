@@ -86,10 +86,13 @@ class Report:
     def print(self) -> None:
         """Print the table, the best setting and the files."""
         settings = self.settings
-        columns, rows = _cells(settings[:MAX_ROWS])
+        columns, rows = _cells(select_rows(settings))
         print(f"\n{table(columns, rows, left=[''])}")
         if hidden := len(settings) - len(rows):
             print(f"and {hidden:,} more in sweep.csv")
+        if reused := sum(outcome.reused for outcome in self._outcomes.values()):
+            runs = f"{reused:,} of {len(self._outcomes):,} training runs"
+            print(wrap(f"{runs} were reused; again=true trains all again"))
         print(f"\n{wrap(summarize(settings))}\n")
         names = " and ".join(path.name for path in self._written())
         print(f"files  {displayed(self._folder)}/{names}")
@@ -99,6 +102,16 @@ class Report:
 
     def _written(self) -> list[Path]:
         return sorted(self._folder.glob("sweep.*"), reverse=True)  # the plot first
+
+
+def select_rows(settings: Sequence[Setting]) -> list[Setting]:
+    """Select `MAX_ROWS` settings: the best half, those that failed, the next best."""
+
+    def priority(rank: int) -> tuple[bool, bool]:
+        return rank >= MAX_ROWS // 2, not settings[rank].failed
+
+    ranks = sorted(range(len(settings)), key=priority)[:MAX_ROWS]
+    return [settings[rank] for rank in sorted(ranks)]
 
 
 def describe(settings: Sequence[Setting], *, comparison: str = "") -> str:

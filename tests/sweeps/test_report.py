@@ -10,7 +10,7 @@ from pipeline.sweeps.estimate import BEST_BYTES, Estimate, TimeLeft, estimate
 from pipeline.sweeps.identity import sweep_name
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.sweeps.report import describe, summarize
+from pipeline.sweeps.report import describe, select_rows, summarize
 from pipeline.sweeps.settings import best_trade_offs, group_by_setting
 
 
@@ -38,6 +38,17 @@ def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count
     more = re.findall(r"and ([\d,]+) more in `sweep/sweep.csv`", text)
     assert more == ([f"{count - len(shown):,}"] if count > 3 else [])
     assert text.endswith("in `sweep/`.") and "side by side](#/charts)" in text
+
+
+@pytest.mark.parametrize("failed", [0, 1, 7, 30])
+def test_the_table_in_the_terminal_has_the_best_settings_and_those_that_failed(failed):
+    trained = [outcome(1 - h / 100, hidden=h) for h in range(1, 26)]
+    invalid = [outcome(0.0, "why", hidden=-h) for h in range(1, failed + 1)]
+    rows = select_rows(group_by_setting(trained + invalid))
+    shown = min(failed, 10)
+    best = [*range(1, 21 - shown)]
+    assert [row.keys["hidden"] for row in rows[: len(best)]] == best
+    assert [bool(row.failed) for row in rows] == [False] * len(best) + [True] * shown
 
 
 def test_the_smallest_setting_within_one_standard_deviation_of_the_best_is_named():

@@ -157,6 +157,7 @@ def test_equal_trainings_of_other_sweeps_and_single_runs_are_reused(sweep):
     trained = {run.info.run_id for run in [*parents, *children]}
     assert {t["taken_from"] for t in tags if "taken_from" in t} < trained
     assert printed.count("val/accuracy") == 3 and "1 training run: " in printed
+    assert "\n2 of 3 training runs were reused; again=true trains all" in printed
     for networks in models(sweep).values():
         assert len({*networks}) == 1
     assert single in models(sweep)["hidden=5 seed=1 dataset=digits epochs=1"]
