@@ -1,8 +1,11 @@
-"""Keeps MLflow quiet while this project uses it: no telemetry, no lines in the log."""
+"""Keeps MLflow quiet while this project uses it: no telemetry, no lines in the log.
+
+The levels of the loggers belong to the process, which may be a user's notebook, so they
+are restored.
+"""
 
 import logging
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +13,19 @@ from contextlib import contextmanager
 LOGGERS = ("mlflow", "alembic")  # they log every error that they also raise
 _lock = threading.Lock()
 _blocks = 0  # that are open, in all threads
-_levels: dict[str, int] = {}  # to be restored: the process may be a user's notebook
+_levels: dict[str, int] = {}  # to be restored
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence MLflow during the block, in all threads; blocks can be nested."""
+    """Silence MLflow during the block, in all threads; blocks can be nested.
+
+    The variable MLFLOW_DISABLE_TELEMETRY stays set afterwards: if it were removed,
+    another thread that copies the environment could fail. A user's value is kept.
+    """
     global _blocks
-    if "mlflow" not in sys.modules:
-        # Its import reads the variable. The variable stays set: if it were removed,
-        # another thread that copies the environment could fail.
-        os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    import mlflow  # noqa: F401  sets the levels
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow  # noqa: F401  reads the variable, and sets the levels
 
     with _lock:
         _blocks += 1

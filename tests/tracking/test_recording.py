@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline import tracking
 from pipeline.tracking import provenance, recording
+from pipeline.tracking.interface import Run
 from pipeline.tracking.quiet import quiet
 from pipeline.training import Recorder
 
@@ -143,18 +144,47 @@ def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypa
 
 
 def test_silencing_mlflow_leaves_the_environment_to_other_threads():
-    before = dict(os.environ)
     with quiet():
-        assert dict(os.environ) == before
+        during = dict(os.environ)
+    assert dict(os.environ) == during
 
 
-def test_the_process_sends_no_telemetry():
-    code = (
-        "from pipeline.tracking.recording_process import import_mlflow; "
-        "import_mlflow(); from mlflow import telemetry; "
-        "assert telemetry.get_telemetry_client() is None"
-    )
+def test_silencing_mlflow_keeps_a_value_of_the_user(monkeypatch):
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    with quiet():
+        assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
+
+
+IMPORTED_BY_THE_PROCESS = """
+from pipeline.tracking.recording_process import import_mlflow
+import_mlflow()
+from mlflow import telemetry
+assert telemetry.get_telemetry_client() is None
+"""
+IMPORTED_BY_A_USER = """
+import os
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # the test sends nothing
+import mlflow
+from mlflow.telemetry.utils import is_telemetry_disabled
+from pipeline.tracking.quiet import quiet
+del os.environ["MLFLOW_DISABLE_TELEMETRY"]
+assert not is_telemetry_disabled()
+with quiet():
+    assert is_telemetry_disabled()
+"""
+
+
+@pytest.mark.parametrize("code", [IMPORTED_BY_THE_PROCESS, IMPORTED_BY_A_USER])
+def test_mlflow_sends_no_telemetry(code):
     root = Path(tracking.__file__).parents[2]
     # Without the variables of the tests, some of which disable telemetry, too.
     environment = {"PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_the_run_of_the_other_process_records_everything_but_children():
+    public = {name for name in vars(Run) if not name.startswith("_")}
+    assert public - vars(recording.RecordingRun).keys() == {
+        *("child", "reopen_child", "delete_unfinished_children", "children"),
+        *("compare_children", "folder", "log_metrics", "viewing_hint"),
+    }
