@@ -78,7 +78,7 @@ class Store:
         """Return the run with this id, start of an id, or name.
 
         Raises:
-            UserError: If there is not exactly one such run; deleted runs do not count.
+            UserError: If there is not exactly one such run, or it was deleted.
         """
         named = self.tagged(MLFLOW_RUN_NAME, text)
         runs = {r.run_id: r for r in named if r.tags[MLFLOW_RUN_NAME] == text}
@@ -86,6 +86,7 @@ class Store:
             found = self.search(f"attributes.run_id LIKE '{text}%'")
             runs |= {run.info.run_id: recorded_run(run) for run in found}
         if not runs:
+            self._refuse_deleted_run(text)
             raise UserError(
                 f"{database_path(self.folder)} has no run {text!r}: enter the id that "
                 "python -m pipeline.train printed, its first characters, or the run's "
@@ -97,6 +98,16 @@ class Store:
             raise UserError(f"{text!r} matches several runs: enter one of {first}")
         (run,) = runs.values()
         return run
+
+    def _refuse_deleted_run(self, text: str) -> None:
+        """Raise a UserError if `find` would return a run if it were not deleted."""
+        for run in self.search("", ViewType.DELETED_ONLY):
+            run_id, name = run.info.run_id, run.info.run_name
+            if text and (run_id.startswith(text) or name == text):
+                command = _mlflow_command(
+                    self.folder, f"runs restore --run-id {run_id}"
+                )
+                raise UserError(f"run {run_id} was deleted: restore it ({command})")
 
     def displayed_experiment(self) -> Experiment:
         """Return that of MLFLOW_EXPERIMENT_NAME or, by default, of the newest run."""
@@ -175,11 +186,11 @@ def open_store(folder: Path, experiment_name: str | None = None) -> Store:
                 complete_experiment(client, experiment)
         experiments = client.search_experiments(ViewType.ALL)
     if experiment.lifecycle_stage != "active":
+        restore = f"experiments restore --experiment-id {experiment.experiment_id}"
+        command = _mlflow_command(folder, restore)
         raise UserError(
-            f"the experiment {name!r} of {database} was deleted: restore it "
-            f"(MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore "
-            f"--experiment-id {experiment.experiment_id}), or move the file away to "
-            "start with a new store"
+            f"the experiment {name!r} of {database} was deleted: restore it ({command})"
+            ", or move the file away to start with a new store"
         )
     own, *roots = (
         each.artifact_location.rpartition("/")[0] for each in (experiment, *experiments)
@@ -217,6 +228,12 @@ def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
     """Add the note and the saved view to an experiment if they are missing."""
     for key, value in _missing_tags(experiment).items():
         client.set_experiment_tag(experiment.experiment_id, key, value)
+
+
+def _mlflow_command(folder: Path, arguments: str) -> str:
+    """Return a command of MLflow for the store in a folder, to be used in a shell."""
+    uri = shlex.quote(sqlite_uri(database_path(folder)))
+    return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"
 
 
 def _create(database: Path) -> None:

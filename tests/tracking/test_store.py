@@ -123,6 +123,20 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
             tracking.find_training_run(text, store=store)
 
 
+def test_a_deleted_run_is_refused_with_the_command_that_restores_it(store, start_run):
+    with start_run(store, name="a name") as run:
+        run.log_text("train/model.safetensors", "")
+    open_store(store).client.delete_run(run.id)
+    for text in (run.id, run.id[:12], "a name"):
+        with pytest.raises(UserError, match=f"run {run.id} was deleted: ") as refused:
+            tracking.find_training_run(text, store=store)
+    with pytest.raises(UserError, match="has no run ''"):
+        tracking.find_training_run("", store=store)
+    command = str(refused.value).partition("(")[2].removesuffix(")")
+    subprocess.run(command, shell=True, check=True)
+    assert tracking.find_training_run("a name", store=store).run_id == run.id
+
+
 @pytest.mark.parametrize(
     ("artifact", "message"),
     [
