@@ -63,7 +63,7 @@ class SweepRecord:
         """
         self.run.delete_unfinished_children({"sweep": self.folder.name})
         finished: dict[str, RecordedRun] = {}  # by the name of the job
-        for run in self.run.children():  # one that a user has added has no tags
+        for run in self.run.children():  # one that a user has added lacks these tags
             name = run.tags.get("setting", "")
             if run.status == "FINISHED":
                 finished[name] = run

@@ -56,9 +56,9 @@ class Store:
         *,
         limit: int = 50_000,  # the most that MLflow accepts
     ) -> list[Run]:
-        """Return at most `limit` runs of all experiments that meet a condition.
+        """Return the runs that meet a condition, newest first and at most `limit`.
 
-        The newest is first.
+        They can be in any experiment that is not deleted.
         """
         with translate_errors(self.folder, "read"):
             ids = [each.experiment_id for each in self.client.search_experiments()]
@@ -110,7 +110,10 @@ class Store:
                 raise UserError(f"run {run_id} was deleted: restore it ({command})")
 
     def displayed_experiment(self) -> Experiment:
-        """Return that of MLFLOW_EXPERIMENT_NAME or, by default, of the newest run."""
+        """Return the experiment whose runs the UI lists first.
+
+        It is the one in MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
+        """
         experiment_id = self.experiment_id
         if not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
             for newest in self.search("", limit=1):

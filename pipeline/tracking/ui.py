@@ -19,8 +19,9 @@ PORT = 5000  # unless another program uses it
 def serve_ui(folder: Path, *, run: str | None) -> Iterator[str]:
     """Serve MLflow's UI until the block ends.
 
-    Yields the address of a page, as soon as the server answers: that of the run with an
-    id, start of an id, or name; or that of the list of `displayed_experiment`.
+    Yields the address of a page as soon as the server answers. It is the page of `run`,
+    which is an id, the start of an id, or a name; or, if `run` is None, the list of the
+    runs in `Store.displayed_experiment`.
 
     Raises:
         UserError: If nothing has been recorded yet, or there is no such run.
