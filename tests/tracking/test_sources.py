@@ -41,8 +41,8 @@ def test_packages_only_re_export_names():
 def test_two_threads_can_find_the_files_at_once():
     """A garbage collection that runs Python code lets the other thread continue.
 
-    Without the lock, this fails only before Python 3.11.8 and 3.12.2, where ast.parse is
-    not safe in threads.
+    Without the lock, this can fail before Python 3.11.8 and 3.12.2 only, where threads
+    cannot call ast.parse at once.
     """
     thresholds = gc.get_threshold()
     gc.callbacks.append(lambda *_: time.sleep(0))
