@@ -66,7 +66,7 @@ class RayExecutor(Executor):
         import ray
 
         self._call = ray.remote(num_cpus=1, max_retries=0)(_call)
-        self._store = functools.cache(_store)
+        self._stored = functools.cache(_put_dataset)  # by the path of its file
         with status("checking the nodes of the Ray cluster"):
             self._needs = _Requirements(
                 torch=provenance.torch_version(),
@@ -75,7 +75,7 @@ class RayExecutor(Executor):
             )
             try:
                 self.processors = _check_nodes(self._needs)
-                _count_cpus()
+                _count_cpus()  # raises an error if no node can compute
             except BaseException:
                 self.__exit__()
                 raise
@@ -88,8 +88,8 @@ class RayExecutor(Executor):
         ray.shutdown()
 
     def _start(self, function: Callable[..., Any], task: Task) -> Any:  # noqa: ANN401
-        stored = self._store(task.data)
-        return self._call.remote(function, stored, task.arguments, self._needs)
+        dataset = self._stored(task.data)
+        return self._call.remote(function, dataset, task.arguments, self._needs)
 
     def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
         import ray
@@ -126,7 +126,7 @@ class RayExecutor(Executor):
         return Result(task, error=reason, final=final)
 
 
-def _store(path: Path) -> "Stored":
+def _put_dataset(path: Path) -> "Stored":
     """Put a data set into Ray's object store.
 
     It is in a tuple: Ray would copy the argument itself to the node, and never free it
@@ -140,7 +140,11 @@ def _store(path: Path) -> "Stored":
 
 
 def _count_cpus() -> int:
-    """Return the number of CPUs of the cluster, whose nodes may join and leave."""
+    """Return the number of CPUs of the cluster, whose nodes may join and leave.
+
+    Raises:
+        UserError: If there is none.
+    """
     import ray
 
     cpus = int(ray.cluster_resources().get("CPU", 0))
