@@ -142,7 +142,7 @@ def _explain_neurons(
     input_image = read_input(image, dataset, prepare=prepare)
     sums = interpret.pre_activations(trained.network, input_image.prepared.image)
     text = interpret.worksheets(sums, neurons, spec)
-    print(input_image.describe(spec), text, sep="\n\n")
+    print(wrap(input_image.describe(spec)), text, sep="\n\n")
     train = dataset.split(trained.split).train
     always_zero = ~train.images.any(axis=0).ravel()
     folder = outputs_dir() / "answers" / "neuron"
@@ -181,7 +181,7 @@ def _explain_integers(
             "weights were rounded. The floats are those of the network before "
             "fine-tuning, so the weights differ by more than the rounding error."
         )
-    print(input_image.describe(spec), wrap(text, indent=0), "", sep="\n")
+    print(wrap(input_image.describe(spec)), wrap(text, indent=0), "", sep="\n")
     print(deploy.integer_worksheets(sums, neurons, spec, bits=network.bits))
     folder = outputs_dir() / "answers" / "integers"
     with atomic_folder(folder) as partial:

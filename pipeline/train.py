@@ -155,7 +155,7 @@ def _train(
     if cfg.tracking != "none":
         prepare_export(cfg.hidden)  # in another process, beside the training
     tracker = open_tracker()
-    key = tags | {"dataset": cfg.dataset}  # a run is resumed with equal tags
+    key = tags | {"dataset": cfg.dataset}  # only a run with equal tags is resumed
     folder = outputs_dir() / ("reproduce" if original else "train")
     with (
         training.open_checkpoint(
@@ -218,7 +218,7 @@ def _name_and_tags(
 def _start_recording(
     recorder: "Recorder", cfg: TrainConfig, dataset: "Dataset", checkpoint: "Checkpoint"
 ) -> "list[Epoch]":
-    """Record the inputs and the saved epochs; return these."""
+    """Record the inputs and the saved epochs, and return the epochs."""
     from pipeline import model, training
 
     with status("recording data, code and settings"):
@@ -239,7 +239,7 @@ def _write(
     run: "Run",
     original: "RecordedTraining | None",
 ) -> str:
-    """Write and log the results, for a reproduction with the tag `reproduced`.
+    """Write and log the results; a reproduction also gets the tag `reproduced`.
 
     Returns:
         The sha256 of the network's tensors.

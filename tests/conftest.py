@@ -38,7 +38,7 @@ for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BROWSER_TIMEOUT = 180_000  # milliseconds, for a busy machine
-# Python code that writes the names of all files that a process opens to a file. The
+# Python code that logs the name of every file that a process opens. The
 # process ends with os._exit, so each name is written at once.
 LIST_OPENED = """
 import os, sys

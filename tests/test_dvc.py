@@ -76,7 +76,7 @@ def test_outputs_are_the_files_that_the_stage_writes(finished, stage):
     assert no_output <= written
 
 
-def test_inspect_reads_no_other_files_of_a_training_than_its_deps(finished):
+def test_inspect_reads_only_those_files_of_a_training_that_are_deps(finished):
     train = finished.outputs / "train"
     opened = (finished.outputs.parent / "opened.txt").read_text().splitlines()
     names = {Path(path).name for path in opened if Path(path).parent == train}

@@ -44,20 +44,23 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
     typed, problems = _split(words, schema)
     if flags.multirun and not schema.varied:
         problems.append("-m is an option of train and export only")
+    is_complete = True
     try:
         saved, is_sweep = _read_experiment(typed.pop("experiment", None), schema)
     except ConfigError as error:
         problems.append(str(error))
-        saved, is_sweep = {}, True  # a sweep, like those in conf/
+        is_complete = False  # its values are unknown; all in conf/ are sweeps
+        saved, is_sweep = {}, True
     is_sweep |= flags.multirun
     texts = saved | typed
     values, unreadable = _parse_values(texts, schema, sweep=is_sweep)
     swept = {key: x for key, x in values.items() if isinstance(x, SweepValues)}
     intervals = {key: x for key, x in values.items() if isinstance(x, Interval)}
-    if is_sweep and not unreadable:
+    if is_sweep and is_complete and not unreadable:
         problems += _check_search(swept, intervals, values["trials"])
     ends = {key: [interval.low, interval.high] for key, interval in intervals.items()}
     given = {*texts} - {*(schema.only_sweeps if is_sweep else ())}
+    given = given if is_complete else set()  # for rules about several keys
     selected, rejected = _select_values(schema, values, swept | ends, given)
     problems += unreadable + [text for key, text in rejected if key in ends]
     problems += [text for _, text in check(schema, selected, given)[1]]
@@ -68,7 +71,7 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
 
 
 def _read_experiment(name: str | None, schema: Schema) -> tuple[Texts, bool]:
-    """Return what the key `experiment` selects, if it is given."""
+    """Return the settings of an experiment, and whether it is a sweep."""
     if name is None:
         return {}, False
     if schema.varied != HYPERPARAMETERS:
@@ -123,11 +126,11 @@ def _split(words: Sequence[str], schema: Schema) -> tuple[Texts, list[str]]:
         if word.startswith("-"):
             problems.append(f"unknown flag {word}: --help lists the options")
         elif re.match("hydra[./]", name):
-            rule = "is a setting of Hydra, which cannot be set: see conf/README.md"
-            problems.append(f"{name} {rule}")
+            remedy = "conf/README.md lists the alternatives"
+            problems.append(f"{name} cannot be set, as a setting of Hydra: {remedy}")
         elif name in pairs:
             problems.append(f"{name} is given more than once: give it once")
-        elif name in schema.model_fields and not equals:
+        elif name in (*schema.model_fields, "experiment") and not equals:
             problems.append(f"{name} has no value: write {name}=value")
         elif not equals:
             hint = f"did you mean {schema.main_key}={word}?"

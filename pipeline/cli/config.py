@@ -36,9 +36,9 @@ def validate(
 def check(
     schema: type[ConfigT], values: Mapping[str, Any], given: Iterable[str]
 ) -> tuple[ConfigT | None, list[tuple[str, str]]]:
-    """Return the configuration, None if a value is invalid, and the problems.
+    """Return the configuration (None if a value is invalid) and the problems.
 
-    A problem is the key of an invalid value, and the rule, the value and the default.
+    Each problem is a key, and a message with the rule, the value and the default.
     The keys that are `given`, not defaults, must have an effect on this stage.
     """
     config = None

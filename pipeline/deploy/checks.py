@@ -60,7 +60,7 @@ class Check:
 
 
 def result_type(hidden: int, *figures: str) -> np.dtype[np.void]:
-    """Return the type of what a program writes for an image.
+    """Return the type of the record that a program writes for each image.
 
     boards/measure.c adds the figures with these names.
     """

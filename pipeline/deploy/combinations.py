@@ -115,15 +115,15 @@ def export_combinations(
 def arguments_of(trained: TrainedModel) -> dict[str, Any]:
     """Return a trained network as arguments of `export_setting`, without tensors."""
     fields = ("metadata", "path", "sha256", "run_id")
-    about = {name: getattr(trained, name) for name in fields}
-    return {"arrays": snapshot(trained.network), "about": about}
+    values = {name: getattr(trained, name) for name in fields}
+    return {"arrays": snapshot(trained.network), "fields": values}
 
 
 def export_setting(
     data: Dataset,
     *,
     arrays: Snapshot,
-    about: Mapping[str, Any],
+    fields: Mapping[str, Any],
     bits: int,
     finetuning_epochs: int | None,
     verify: str,
@@ -133,12 +133,12 @@ def export_setting(
     Args:
         data: The data set of the training.
         arrays: The trained network.
-        about: The other fields of its `TrainedModel`.
+        fields: The other fields of the `TrainedModel`.
         bits: See `QuantizedModel.of`.
         finetuning_epochs: See `QuantizedModel.of`.
         verify: See `export_model`.
     """
-    trained = TrainedModel(network_from(arrays), **about)
+    trained = TrainedModel(network_from(arrays), **fields)
     model = QuantizedModel.of(
         trained, data, bits=bits, finetuning_epochs=finetuning_epochs
     )

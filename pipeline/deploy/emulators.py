@@ -43,7 +43,7 @@ def check_core(
         network: The reference.
         images: The input.
         expected: What the reference computes for the images.
-        measured: Figures are means over so many of the first images; None: over all.
+        measured: How many images, from the first, the figures average; None for all.
 
     Returns:
         Its figures are, in bytes: flash (code and tables of digits.c), ram (digits_t

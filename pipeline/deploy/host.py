@@ -27,7 +27,9 @@ def check_compiled(
     images: UInt8[np.ndarray, "n 28 28"],
     expected: Outputs,
 ) -> Check:
-    """Compile the C code of `c_source.write_source` in its folder, and compare it.
+    """Compile the C code of `c_source.write_source`, and compare its results.
+
+    The compiled files are written into the folder of the code.
 
     Raises:
         UserError: If the compiler or the program fails, with its message.

@@ -42,7 +42,7 @@ class QuantizedModel:
             trained: The trained network. The seed of its training also shuffles the
                 images of fine-tuning.
             dataset: Its data set.
-            bits: One of `WIDTHS`, of the weights of layer_1.
+            bits: The width of the weights of layer_1, one of `WIDTHS`.
             finetuning_epochs: None: those in `FINETUNING_EPOCHS`.
             track: Shows progress: it gets an iterator and the number of epochs.
 

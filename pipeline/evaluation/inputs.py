@@ -27,9 +27,9 @@ class InputImage:
     def describe(self, spec: DatasetSpec) -> str:
         """Return the name and the label.
 
-        If the label is unknown, the text says instead how the image was prepared and
-        what is unusual: it is blank, or contains several digits, or something else.
-        `spec` is the data set of the network.
+        Without a label, the text says how the image was prepared, and whether it is
+        blank, contains several digits or does not look like one. `spec` is the data set
+        of the network.
         """
         if self.label is not None:
             return f"{self.name}, label {spec.class_names[self.label]}"
@@ -37,7 +37,7 @@ class InputImage:
         how = as_mnist if spec.prepared_as_mnist else resized
         text = f"{printable(self.name)}, {how}"
         if self.prepared.is_blank:
-            text += "; it is blank: the values below depend only on the biases"
+            text += "; it is blank: the sums of layer_1 are its biases"
         elif self.prepared.digit_count > 1:
             text += f"; it contains more than one {spec.noun}"
         elif not self.prepared.drawn:

@@ -47,7 +47,7 @@ def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
     A file's name determines its label if its first number has one digit: 7_a.png is
     a 7, IMG_2026.png has no label. With `labelled_only`, images that labels.csv or the
     folders 0 to 9 do not label are skipped, and a row without a valid label is a
-    problem. A folder 0 to 9 that cannot be read is always one.
+    problem. A folder 0 to 9 that cannot be read is a problem in both cases.
 
     Raises:
         UserError: If the folder contains no image or cannot be read, or its labels.csv

@@ -25,20 +25,21 @@ def parse_neurons(text: str) -> list[str]:
     """Split comma-separated names of neurons; upper and lower case are the same.
 
     Raises:
-        ConfigError: If one is neither a name nor `all`, which selects all neurons.
+        ConfigError: If a name is invalid. `all` alone selects all neurons.
     """
     parts = (part.strip() for part in text.lower().replace("n", "N").split(","))
     names = [*dict.fromkeys(parts)]
     if names != ["all"] and not all(NEURON.fullmatch(name) for name in names):
         raise ConfigError(
-            "neuron must be N11 (layer 1, neuron 1), N210 (layer 2, neuron 10: the "
-            f"last class), several separated by commas, or all, got {text!r}"
+            "neuron must be a name such as N11 (layer 1, neuron 1) or N210 (layer 2, "
+            "neuron 10: the last class), several separated by commas, or all, "
+            f"got {text!r}"
         )
     return names
 
 
 def find_neurons(names: list[str], *, hidden: int) -> list[str]:
-    """Return the neurons of a network that `parse_neurons` read.
+    """Check the names that `parse_neurons` returned; replace `all` by all neurons.
 
     Raises:
         ConfigError: If the network has no such neuron.
@@ -48,8 +49,8 @@ def find_neurons(names: list[str], *, hidden: int) -> list[str]:
     for name in names:
         if name not in (*existing, "all"):
             raise ConfigError(
-                f"this network has the neurons N11 to N1{hidden} and N21 to "
-                f"N2{CLASSES}: neuron must be among them, got {name!r}"
+                f"neuron must be N11 to N1{hidden} or N21 to N2{CLASSES} in this "
+                f"network, got {name!r}"
             )
     return existing if names == ["all"] else names
 
@@ -73,15 +74,15 @@ class ParameterLocation:
         """Check that a network with this many hidden neurons has the parameter.
 
         Raises:
-            ConfigError: If it has not.
+            ConfigError: If it does not.
         """
         layer = f"layer_{self.layer}"
         rows, columns = ((PIXELS, hidden), (hidden, CLASSES))[self.layer - 1]
         if self.column >= columns or (self.row is not None and self.row >= rows):
             raise ConfigError(
-                f"this network has the weights {layer}[0,0] to {layer}[{rows - 1},"
-                f"{columns - 1}] and {layer}.bias[0] to {layer}.bias[{columns - 1}]: "
-                f"weight must be among them, got {self.name!r}"
+                f"weight must be {layer}[0,0] to {layer}[{rows - 1},{columns - 1}] or "
+                f"{layer}.bias[0] to {layer}.bias[{columns - 1}] in this network, "
+                f"got {self.name!r}"
             )
 
     def describe(self) -> str:
@@ -113,8 +114,9 @@ def parse_parameter(text: str) -> ParameterLocation:
     """
     if not (match := PARAMETER.fullmatch(text)):
         raise ConfigError(
-            "weight must be layer_1[300,5] (pixel 300 to neuron N16), layer_2[3,7] "
-            f"(neuron N14 to class 7) or a bias, layer_1.bias[5], got {text!r}"
+            "weight must be a name such as layer_1[300,5] (pixel 300 to neuron N16), "
+            "layer_2[3,7] (neuron N14 to class 7) or layer_1.bias[5] (a bias), "
+            f"got {text!r}"
         )
     row = None if match[2] is None else int(match[2])
     return ParameterLocation(int(match[1]), row, column=int(match[3] or match[4]))

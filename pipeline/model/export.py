@@ -62,6 +62,8 @@ def _request(request: dict[str, str | int], *, is_answered: bool = False) -> str
             if answer := process.stdout.readline():
                 return str(json.loads(answer))
             process.communicate()
+            if process.returncode < 0:
+                return "its process was killed"
             return f"its process ended with status {process.returncode}"
         except BaseException:  # such as Ctrl-C
             process.kill()  # the next request would get the answer to this one

@@ -1,6 +1,6 @@
 """Colours, the font and Matplotlib figures, for all plots.
 
-The plots of a stage are in a module of their own; `rows` arranges images.
+The other modules contain the plots; `rows` arranges images.
 """
 
 from collections.abc import Sequence

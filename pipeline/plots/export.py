@@ -70,7 +70,7 @@ def changed_answers(
 ) -> Image.Image:
     """Draw the images whose answers in floats and in integers differ.
 
-    These are the classes `before` and `after`.
+    `before` and `after` are the answers in floats and in integers.
 
     `width` is the width of the integers in words, such as "8 bits".
     """

@@ -1,6 +1,6 @@
 """The plots of stage inspect: what neurons respond to, and which pixels are used.
 
-Images of single neurons are rows of `rows.image_rows`.
+`rows.image_rows` draws images of single neurons.
 """
 
 from collections.abc import Mapping, Sequence

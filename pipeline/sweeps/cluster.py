@@ -129,8 +129,9 @@ class RayExecutor(Executor):
 def _put_dataset(path: Path) -> "Stored":
     """Put a data set into Ray's object store.
 
-    It is in a tuple: Ray would copy the argument itself to the node, and never free it
-    if this process is killed. After a few such copies, a node runs no more tasks.
+    The reference is in a tuple. Otherwise, Ray would copy the data to the node, and
+    never free them if this process is killed. After a few such copies, a node runs no
+    more tasks.
     """
     import ray
 

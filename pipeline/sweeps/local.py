@@ -53,7 +53,7 @@ class LocalExecutor(Executor):
         return len(self._workers)
 
     def __enter__(self) -> "LocalExecutor":
-        """Start the processes that have imports, which take about a second."""
+        """Start the processes if they have imports, which take about a second."""
         for worker in self._workers:
             if worker.modules:
                 worker.start()

@@ -100,7 +100,7 @@ class Store:
         return run
 
     def _refuse_deleted_run(self, text: str) -> None:
-        """Raise a UserError if `find` would return a run if it were not deleted."""
+        """Raise a UserError with the command that restores it, if such a run exists."""
         for run in self.search("", ViewType.DELETED_ONLY):
             run_id, name = run.info.run_id, run.info.run_name
             if text and (run_id.startswith(text) or name == text):
@@ -234,7 +234,7 @@ def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:
 
 
 def _mlflow_command(folder: Path, arguments: str) -> str:
-    """Return a command of MLflow for the store in a folder, to be used in a shell."""
+    """Return a shell command that runs MLflow on the store in a folder."""
     uri = shlex.quote(sqlite_uri(database_path(folder)))
     return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"
 

@@ -70,7 +70,7 @@ class Checkpoint:
         """Set network, optimizer and generator to the state after the last saved epoch.
 
         Returns:
-            The saved epochs. Of a new training run, this is epoch 0, saved now.
+            The saved epochs. For a new training run, only epoch 0, which is saved now.
 
         Raises:
             UserError: If a file is damaged: one bit would change all later epochs.

@@ -1,4 +1,4 @@
-"""A finished training: its epochs, its files, and what is logged of it.
+"""A finished training: its epochs, its files, and what is logged about it.
 
 A single training run and the worker of a sweep build the same object; it contains no
 path and no object of PyTorch, so a worker can send it to another machine.

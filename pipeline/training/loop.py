@@ -49,7 +49,7 @@ def gradients(
         pixels: The images.
         targets: The labels, one-hot.
         out: Receives the gradients, in the shapes of `weights`.
-        logits: Receives the output of the network.
+        logits: A tensor to which the logits are written.
 
     Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4. The
     derivative of softmax and cross-entropy together, p - y, is equation 4.109 of

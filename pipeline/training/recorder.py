@@ -167,9 +167,10 @@ def describe_training(
     dataset: str,
     images: bool,
 ) -> None:
-    """Set the description of a run, which may have images of the weights.
+    """Set the description of a run.
 
-    `settings` are the hyperparameters, and `metrics` the content of metrics.json.
+    `settings` are the hyperparameters, `metrics` the content of metrics.json, and
+    `images` is whether the run has images of the weights.
     """
     hidden, epochs = settings["hidden"], settings["epochs"]
     duration = "1 epoch" if epochs == 1 else f"{epochs} epochs"

@@ -47,6 +47,7 @@ INVALID = {
     "train ~hidden=3": "`~hidden` is not an option; did you mean hidden?",
     "train digits": "not of the form key=value; did you mean dataset=digits?",
     "train experiment=x": "experiment must be hidden_sizes or learning_rates or search",
+    "train experiment": "experiment has no value: write experiment=value",
     "train experiment=": "experiment must be hidden_sizes or learning_rates or search,",
     "train reproduce=a hidden=4": "hidden cannot be combined with reproduce",
     "train -m reproduce=a": "reproduce takes one run: leave out -m",
@@ -63,9 +64,9 @@ INVALID = {
     "train -m seed=range(1,10000000000)": "at most 100,000 settings: give fewer values",
     "train -m lr=interval(1,2) seed=range(0,200) trials=501": "at most 100,000 setti",
     "train -m seed=range(1,3,0)": "seed has an invalid value 'range(1,3,0)'",
-    "train -m hydra/launcher=joblib": "which cannot be set: see conf/README.md",
-    "train -m +hydra.callbacks.x._target_=evil.Class": "is a setting of Hydra, which",
-    "train hydra.run.dir=x": "hydra.run.dir is a setting of Hydra, which cannot be set",
+    "train -m hydra/launcher=joblib": "conf/README.md lists the alternatives",
+    "train -m +hydra.callbacks.x._target_=evil.Class": "cannot be set, as",
+    "train hydra.run.dir=x": "hydra.run.dir cannot be set, as a setting of Hydra",
     "train workers=2": "workers is an option of sweeps: add -m",
     "train -m workers=0": "workers must be greater than or equal to 1, got 0",
     "train -m executor=x": "executor must be 'local' or 'ray', got 'x'",
@@ -124,7 +125,8 @@ def test_all_invalid_values_are_reported_at_once():
     lines = problems("-m", "hidden=0,-1", "lr=-1", "seed=1,-2")
     keys = [line.split()[0] for line in lines]
     assert sorted(keys) == ["hidden", "hidden", "lr", "seed"]
-    lines = problems("experiment=x", "seed=-1", "hidden=5,6", "workers=1")
+    others = ("hidden=5,6", "workers=1", "trials=9")
+    lines = problems("experiment=x", "seed=-1", *others)
     assert [line.split()[0] for line in lines] == ["experiment", "seed"]
 
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from pipeline import ConfigError
@@ -36,7 +38,9 @@ def test_a_parameter_is_described_by_what_it_connects(typed, name, description):
     "text", ["N10", "N20", "N31", "", "N11,", "11", "N11;N12", "all,N11"]
 )
 def test_text_that_names_no_neuron_is_refused(text):
-    with pytest.raises(ConfigError, match=r"^neuron must be N11 .* or all, got '"):
+    with pytest.raises(
+        ConfigError, match=r"^neuron must be a name such as N11 .* or all, got '"
+    ):
         parse_neurons(text)
 
 
@@ -45,16 +49,22 @@ def test_text_that_names_no_neuron_is_refused(text):
     ["layer_1[5]", "layer_1.bias[1,2]", "layer_3[0,0]", f"layer_1.bias[{'1' * 5000}]"],
 )
 def test_text_that_names_no_parameter_is_refused(text):
-    with pytest.raises(ConfigError, match=r"^weight must be layer_1\[300,5\] .* got"):
+    with pytest.raises(ConfigError, match=r"^weight must be a name such as .* got"):
         parse_parameter(text)
 
 
 def test_names_of_a_larger_network_are_refused_with_the_range():
     for name in ("N121", "N211"):
-        with pytest.raises(ConfigError, match="neurons N11 to N120 and N21 to N210: n"):
+        with pytest.raises(ConfigError, match="be N11 to N120 or N21 to N210 in this"):
             find_neurons([name], hidden=20)
-    for array in ("1[784,0]", "1[0,20]", "2[20,0]", "2[0,10]", "1.bias[20]"):
-        with pytest.raises(ConfigError, match="this network has the weights layer_"):
+    for array, last in {
+        "1[784,0]": "1[783,19]",
+        "1[0,20]": "1.bias[19]",
+        "2[20,0]": "2[19,9]",
+        "2[0,10]": "2.bias[9]",
+        "1.bias[20]": "1.bias[19]",
+    }.items():
+        with pytest.raises(ConfigError, match=re.escape(f"to layer_{last} ")):
             parse_parameter(f"layer_{array}").check(hidden=20)
 
 

@@ -142,7 +142,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     assert len(finished.read(answers / "terms.csv")) == 21 + 785
     draw(0, tmp_path / "7.png")
     text = finished.call("inspect", neuron="N28", image=f"{tmp_path / '7.png'}")
-    assert "7.png, preprocessed as in MNIST" in text
+    assert "7.png, preprocessed as in MNIST" in " ".join(text.split())
     (answer,) = [line for line in text.splitlines() if line.endswith("the answer")]
     assert answer.split()[:2] == ["7", "N28"]
 
@@ -194,7 +194,7 @@ def test_a_missing_or_damaged_history_is_refused(workspace, tmp_path):
 @pytest.mark.parametrize(
     "question", [{"neuron": "11"}, {"weight": "layer_1.bias[1,2]"}]
 )
-def test_a_question_that_cannot_be_read_is_refused_before_a_network(
+def test_a_question_that_cannot_be_read_is_refused_before_a_network_is_loaded(
     empty_project, question
 ):
     ((key, value),) = question.items()

@@ -39,7 +39,7 @@ def test_packages_only_re_export_names():
 
 
 def test_two_threads_can_find_the_files_at_once():
-    """A garbage collection that runs Python code lets the other thread continue.
+    """The callback of the garbage collector lets the other thread continue.
 
     Without the lock, this can fail before Python 3.11.8 and 3.12.2 only, where threads
     cannot call ast.parse at once.

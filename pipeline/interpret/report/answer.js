@@ -41,7 +41,7 @@ function showAnswer({ probabilities }, changed) {
       : "The network says ", element("strong", {}, className(first)),
       ` (${percent(probabilities[first])})`,
       element("span", { class: isUnsure ? "unsure" : "" }, text)]
-    : ["The image is blank: the probabilities depend only on the biases."]));
+    : ["The image is blank: the sums of layer 1 are its biases."]));
   announce($("answer").textContent);
 }
 
