@@ -105,7 +105,10 @@ class Report:
 
 
 def select_rows(settings: Sequence[Setting]) -> list[Setting]:
-    """Select `MAX_ROWS` settings: the best half, those that failed, the next best."""
+    """Select at most `MAX_ROWS` settings, in their order.
+
+    The best fill half of the rows; then come those that failed, then the next best.
+    """
 
     def priority(rank: int) -> tuple[bool, bool]:
         return rank >= MAX_ROWS // 2, not settings[rank].failed

@@ -83,8 +83,8 @@ class Store:
         named = self.tagged(MLFLOW_RUN_NAME, text)
         runs = {r.run_id: r for r in named if r.tags[MLFLOW_RUN_NAME] == text}
         if re.fullmatch("[0-9a-f]+", text):
-            found = self.search(f"attributes.run_id LIKE '{text}%'")
-            runs |= {run.info.run_id: recorded_run(run) for run in found}
+            matches = self.search(f"attributes.run_id LIKE '{text}%'")
+            runs |= {run.info.run_id: recorded_run(run) for run in matches}
         if not runs:
             self._refuse_deleted_run(text)
             raise UserError(
