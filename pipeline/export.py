@@ -28,205 +28,28 @@ the same answer, even if it is wrong; bytes is the size of all weights and biase
 take 4 bytes each in floats.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
-from pipeline import UserError
-from pipeline.cli import Command, ExportConfig, network_name, stage, validate
-from pipeline.paths import displayed, outputs_dir, store_dir
-from pipeline.terminal import command_line, next_steps, progress, status, wrap
-
-if TYPE_CHECKING:
-    from pipeline.datasets import Dataset
-    from pipeline.deploy import Exported, Results
-    from pipeline.model import TrainedModel
-    from pipeline.tracking import Run
+from pipeline.cli import Command, ExportConfig, stage, validate
+from pipeline.terminal import status
 
 
-def export(cfg: ExportConfig) -> None:
-    """Load a network, convert it to integers, check, write and record the result."""
-    if cfg.bits == "all" or cfg.sweep:
-        _export_several(cfg, [cfg.bits])
-        return
-    outputs, store = outputs_dir(), store_dir()
-    with status("loading the network"):
-        from pipeline import deploy, files, tracking
-        from pipeline.training import load_training_data, select_trained_model
+def export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> None:
+    """Load a network, convert it to integers, check, write and record the result.
 
-        trained = select_trained_model(run=cfg.run, model=cfg.model)
-    model = deploy.QuantizedModel.of(
-        trained,
-        load_training_data(trained),
-        bits=cfg.bits,
-        finetuning_epochs=cfg.finetune,
-        track=progress(f"fine-tuning with {deploy.bits_text(cfg.bits)}"),
-    )
-    tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
-    with files.atomic_folder(outputs / "export") as folder:
-        with status("writing and checking the files"):
-            exported = deploy.export_model(model, verify=cfg.verify)
-        exported.write(folder)
-        with tracker.reopen_run(  # creates a run if there is none
-            run_id=trained.run_id, weights_sha256=trained.sha256
-        ) as run:
-            _record(exported, folder, run)
-    [combination] = deploy.combine([({}, trained)], [cfg.bits])
-    print(f"\n{deploy.sizes_table({combination: exported})}\n")
-    print(f"{deploy.describe([exported])}\n")
-    print(f"code   {displayed(outputs / 'export' / 'digits.c')}")
-    print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
-    print(_next_step(cfg))
+    With `widths`, it is exported with each of them.
+    """
+    with status("loading PyTorch"):
+        from pipeline.deploy.export import export as run
+    run(cfg, widths)
 
 
 def export_widths(command: Command) -> None:
     """Export the networks with each width of -m bits=8,4,2,1."""
-    widths = command.swept.get("bits", [command.values["bits"]])
-    values = [{**command.values, "bits": bits} for bits in widths]
-    configs = [validate(ExportConfig, each) for each in values]
-    _export_several(configs[0], [cfg.bits for cfg in configs])
-
-
-def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
-    """Export a network or all networks of a sweep, with each width, in workers."""
-    outputs, store = outputs_dir(), store_dir()
-    with status("loading the networks"):
-        from pipeline import deploy, files, tracking
-        from pipeline.training import load_training_data
-
-        networks, run_id, sha256 = _select_networks(cfg)
-    widths = deploy.WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
-    combinations = deploy.combine(networks, widths)
-    dataset = load_training_data(networks[0][1])
-    tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
-    with files.atomic_folder(outputs / "export") as folder:
-        results, failed = deploy.export_combinations(
-            combinations,
-            dataset.path,
-            executor=cfg.executor,
-            workers=cfg.workers,
-            finetuning_epochs=cfg.finetune,
-            verify=cfg.verify,
-        )
-        count = f"{len(failed)} of {len(combinations)} exports failed"
-        message = f"{count}: {'; '.join(failed)}"
-        if not results:
-            raise UserError(f"{message}; nothing was written")
-        with tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run:
-            _record_all(results, folder, run)
-            _compare(results, folder, run)
-            if "all" in bits and not cfg.sweep:
-                _write_page(results, dataset, folder, run)
-    _print_results(cfg, results)
-    print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
-    if failed:
-        raise UserError(message)
-
-
-def _select_networks(
-    cfg: ExportConfig,
-) -> "tuple[list[tuple[Mapping[str, Any], TrainedModel]], str | None, str | None]":
-    """Select the networks and the run that records the whole export.
-
-    Returns:
-        The networks with their swept values; the id of the run, which is that of the
-        sweep or of the network; and the hash of the weights, None for a sweep.
-    """
-    from pipeline.sweeps.networks import read_networks
-    from pipeline.training import select_trained_model
-
-    if cfg.sweep:
-        sweep, networks = read_networks(cfg.sweep, store=store_dir())
-        return networks, sweep.run_id, None
-    trained = select_trained_model(run=cfg.run, model=cfg.model)
-    return [({}, trained)], trained.run_id, trained.sha256
-
-
-def _record_all(results: "Results", folder: Path, run: "Run") -> None:
-    """Write and record several exports, those with the largest width first."""
-    order = sorted(results, key=lambda combination: -combination.bits)
-    for combination in progress("recording")(order):
-        exported, child = results[combination], run
-        exported.write(folder / combination.folder)
-        if combination.swept and combination.trained.run_id:
-            child = run.reopen_child(combination.trained.run_id)
-        _record(exported, folder / combination.folder, child)
-
-
-def _compare(results: "Results", folder: Path, run: "Run") -> None:
-    """Write and record the table and the plot of several exports."""
-    from pipeline import deploy
-
-    paths = deploy.write_sizes(results, folder)
-    run.log_files("export", paths)
-    links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
-    text = f"{deploy.answer(results)} ({', '.join(links)})"
-    run.describe_results({"Accuracy and flash": text})
-
-
-def _write_page(
-    results: "Results", dataset: "Dataset", folder: Path, run: "Run"
-) -> None:
-    """Write and record the page of a network in floating point and in integers."""
-    from pipeline import deploy
-
-    trained, exports = next(iter(results)).trained, [*results.values()]
-    name = network_name(trained.metadata, dataset=dataset.name, sha256=trained.sha256)
-    path = folder / deploy.PAGE_FILE
-    with status("drawing the page"):
-        page = deploy.render_page(trained, dataset, exports, name=name)
-        path.write_text(page, "utf-8")
-    run.log_files("export", [path])
-    link = run.link(path.name, f"artifacts/export/{path.name}")
-    run.describe_results({"Interactive page of all widths": link})
-
-
-def _print_results(cfg: ExportConfig, results: "Results") -> None:
-    """Print the table, the checks and the smallest network of several exports."""
-    from pipeline import deploy
-
-    describe = deploy.describe_checks if cfg.sweep else deploy.describe
-    print(f"\n{deploy.sizes_table(results)}\n")
-    print(f"{describe([*results.values()])}\n")
-    print(f"{wrap(deploy.answer(results))}\n")
-    folder = outputs_dir() / "export"
-    if best := deploy.smallest(results):
-        print(f"code   {displayed(folder / best.folder / 'digits.c')}")
-    print(f"plot   {displayed(folder / deploy.SIZES_PLOT)}")
-    if (folder / deploy.PAGE_FILE).exists():
-        print(f"page   {displayed(folder / deploy.PAGE_FILE)}")
-
-
-def _record(exported: "Exported", folder: Path, run: "Run") -> None:
-    """Record the results of a width; MLflow draws a bar for a value at step 0."""
-    report, name = exported.report, f"export/{exported.integers.bits}bit"
-    run.log_files(name, [folder / file for file in exported.files])
-    metrics = {f"{name}/{key}": report[key] for key in ("accuracy", "same_answers")}
-    tools: dict[str, str] = {}
-    for check in exported.checks:
-        place = f"{name}/{check.platform}"
-        metrics |= {f"{place}/{key}": value for key, value in check.figures.items()}
-        tools |= check.tools
-    run.log_metrics(metrics, step=0)
-    run.set_tags({f"version.{tool}": version for tool, version in tools.items()})
-    files = ("digits.c", "weights.png", "changed.png")
-    links = [run.link(file, f"artifacts/{name}/{file}") for file in files]
-    same = f"{report['same_answers']:.2%} of the answers as in floats"
-    text = f"{report['accuracy']:.2%}, {same}, {', '.join(links)}"
-    run.describe_results({f"Export, {exported.width}": text})
-
-
-def _next_step(cfg: ExportConfig) -> str:
-    """Suggest the worksheet of a sum in integers, and the emulators."""
-    network = {"run": cfg.run, "model": cfg.model}
-    options = ["neuron=N11", "image=0", "integers=true"]
-    steps = {command_line("inspect", *options, **network): "shows a sum in integers"}
-    if cfg.verify == "host":
-        epochs = None if cfg.finetune is None else str(cfg.finetune)
-        options = [f"bits={cfg.bits}", "verify=all"]
-        command = command_line("export", *options, finetune=epochs, **network)
-        steps[command] = "also runs the C code on emulated processors"
-    return next_steps(steps)
+    values = command.values
+    widths = command.swept.get("bits", [values["bits"]])
+    configs = [validate(ExportConfig, values | {"bits": bits}) for bits in widths]
+    export(configs[0], [cfg.bits for cfg in configs])
 
 
 if __name__ == "__main__":

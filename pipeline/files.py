@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from pipeline import UserError
+
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
 # Source: OWASP, CSV injection.
@@ -42,11 +44,14 @@ def lock(path: Path, *, waiting: str) -> Iterator[None]:
         yield
 
 
-def hold(path: Path) -> FileLock:
-    """Acquire the lock file at `path`, which must be free; the caller releases it."""
+def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
+    """Acquire the lock file at `path`; the caller releases it.
+
+    It must be free, or become free within so many seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
-    file_lock.acquire(timeout=0)
+    file_lock.acquire(timeout=seconds)
     return file_lock
 
 
@@ -87,10 +92,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     the previous folder.
 
     Raises:
-        NotADirectoryError: If there is a file at `path`.
+        UserError: If there is a file at `path`.
     """
     if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"{path} is a file: delete it or move it")
+        raise UserError(f"{path} is a file: delete it or move it")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

@@ -7,18 +7,21 @@ import atexit
 import errno
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from pipeline import ConfigError, UserError
-from pipeline.paths import store_dir
+from pipeline.paths import outputs_dir, store_dir
 from pipeline.terminal import ignore_broken_pipe, print_error
 
-# Errors caused by values, files, the network or a training run that diverges. All
-# others are errors in the program and keep their traceback.
-USER_ERRORS = (UserError, FloatingPointError, OSError)
+# What the system lacks: space on a disk or the right to write to it, open files,
+# memory or processes.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+EXHAUSTED = FULL | {errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 AGAIN = "run the same command again"
 RESUME = f"{AGAIN} to resume"
 
@@ -36,6 +39,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # No command unpickles a file, which could run code.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     limit_garbage_collection()
     signal.signal(signal.SIGTERM, _terminate)
     statuses: list[int] = []
@@ -48,8 +52,8 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
         title = "error: invalid arguments; nothing was run"
         print_error("\n  ".join([title, *str(error).split("\n"), f"see {name} --help"]))
         sys.exit(2)
-    except USER_ERRORS as error:
-        if print_traceback:
+    except (UserError, FloatingPointError, OSError) as error:
+        if print_traceback or not is_user_error(error):
             raise
         print_error(f"error: {error}{_remedy(error)}")
         sys.exit(1)
@@ -63,6 +67,34 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
             statuses.append(143)
             sys.exit(143)
         raise
+
+
+def is_user_error(error: BaseException) -> bool:
+    """Return whether values, files, the network or the system caused an error.
+
+    All other errors are errors in the program and keep their traceback. An `OSError` is
+    one unless it concerns the network, something that the system lacks, a file in
+    outputs/ or one that the command line names.
+    """
+    if isinstance(error, (UserError, FloatingPointError, ConnectionError)):
+        return True
+    if not isinstance(error, OSError):
+        return False
+    if error.errno in EXHAUSTED:
+        return True
+    names = [n for n in (error.filename, error.filename2) if isinstance(n, str | bytes)]
+    if not names:  # tempfile found no disk to which it can write
+        return isinstance(error, FileNotFoundError) and error.errno is not None
+    outputs = {outputs_dir(), store_dir()}
+    values = (part for word in sys.argv[1:] for part in re.split(r"[=,'\"[\]]+", word))
+    folders = {*outputs, *(Path(value).expanduser() for value in values if value)}
+    for path in map(Path, map(os.fsdecode, names)):
+        for form in (Path.absolute, Path.resolve):
+            if any(form(path).is_relative_to(form(folder)) for folder in folders):
+                return True
+            if any(form(folder).is_relative_to(form(path)) for folder in outputs):
+                return True  # a folder that leads to outputs/
+    return False
 
 
 def limit_garbage_collection() -> None:
@@ -93,7 +125,6 @@ def _skip_finalization(statuses: list[int]) -> None:
 
 def _remedy(error: Exception) -> str:
     """Return the remedy for a full disk; the system's message contains none."""
-    full = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    if getattr(error, "errno", None) not in full:
+    if getattr(error, "errno", None) not in FULL:
         return ""
     return f" ({store_dir()}): free space, then {RESUME}"

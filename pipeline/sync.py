@@ -8,7 +8,6 @@ same. With run=, only this run and, if it is a sweep, its training runs are copi
 
 from pipeline import ConfigError
 from pipeline.cli import SyncConfig, stage
-from pipeline.paths import store_dir
 
 
 def sync(cfg: SyncConfig) -> None:
@@ -17,13 +16,9 @@ def sync(cfg: SyncConfig) -> None:
         raise ConfigError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
-    from pipeline import tracking
+    from pipeline.tracking.sync import sync as copy
 
-    addresses = tracking.sync_runs(store=store_dir(), server=cfg.server, run=cfg.run)
-    if cfg.run:
-        print(f"copy   {[*addresses.values()][-1]}")
-    else:
-        print(f"runs on {cfg.server}, identical to the local ones: {len(addresses)}")
+    copy(cfg.server, run=cfg.run)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -108,17 +109,19 @@ class Workspace:
 
     def sweep(self, stage, *arguments):
         """Run a stage with -m in this process; return what it prints, and its error."""
-        from pipeline import cli, export, sweeps
+        from pipeline import cli, export, train
         from pipeline.cli.arguments import parse
-        from pipeline.process import USER_ERRORS
+        from pipeline.process import is_user_error
 
-        functions = {"train": sweeps.run_sweep, "export": export.export_widths}
+        functions = {"train": train.sweep, "export": export.export_widths}
         command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))
         error = ""
         with self.captured() as text:
             try:
                 functions[stage](command)
-            except USER_ERRORS as failed:
+            except Exception as failed:
+                if not is_user_error(failed):
+                    raise
                 error = str(failed)
         return text.getvalue(), error
 
@@ -175,10 +178,11 @@ class Workspace:
 
     def copy(self, outputs):
         """Copy the workspace to a folder that may exist; return the copy."""
-        from pipeline.tracking.store import open_store
+        from pipeline.tracking.database import open_database
 
         shutil.copytree(self.outputs, outputs, dirs_exist_ok=True)
-        open_store(outputs)  # updates the addresses of the artifacts
+        with open_database(outputs):
+            pass  # it updates the URIs of the artifacts
         return Workspace(outputs)
 
     @property
@@ -186,19 +190,23 @@ class Workspace:
         """A client of the workspace's MLflow store."""
         from mlflow import MlflowClient
 
-        from pipeline.tracking.interface import sqlite_uri
+        from pipeline.urls import sqlite_uri
 
         return MlflowClient(sqlite_uri(self.outputs / "mlflow.db"))
 
-    def runs(self, query=""):
+    def runs(self, query="", experiments=("1",)):
         """Return the runs of the store, newest first."""
-        return self.client.search_runs(["1"], query, max_results=10_000)
+        return self.client.search_runs([*experiments], query, max_results=10_000)
 
     def artifacts(self, run, folder=None):
         """Return the paths of the artifacts in a folder of a run."""
         return {
             file.path for file in self.client.list_artifacts(run.info.run_id, folder)
         }
+
+    def artifact(self, run, name):
+        """Return the path of an artifact of a run."""
+        return Path(run.info.artifact_uri.removeprefix("file://"), name)
 
     def points(self, run, metric):
         """Return a metric of a run as pairs: its steps and its values."""
@@ -288,7 +296,7 @@ def start_workers():
         processes.append(driver := psutil.Process(started.pid))
         while len(workers) < 2:
             assert started.poll() is None, started.communicate()
-            workers = [w for w in driver.children() if "spawn_main" in command_line(w)]
+            workers = [w for w in driver.children() if "companion" in command_line(w)]
         workers[0].suspend()
         processes.extend(workers)
         return started, workers
@@ -346,7 +354,7 @@ def mnist():
 @pytest.fixture(scope="session")
 def few(mnist):
     """The first 600 training and 300 test images, as a split."""
-    from pipeline.datasets import Split
+    from pipeline.core.dataset import Split
 
     return Split(mnist.train.pick(np.arange(600)), mnist.test.pick(np.arange(300)))
 
@@ -356,7 +364,7 @@ def new_network():
     """Return a function that makes an untrained network."""
     import torch
 
-    from pipeline.model import Network
+    from pipeline.core.network import Network
 
     def make(hidden, seed=1):
         return Network(hidden=hidden, generator=torch.Generator().manual_seed(seed))
@@ -389,17 +397,18 @@ def idx_folder(tmp_path, few, write_idx):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """Return a function that copies an empty store, because creating one is slow."""
-    from pipeline.tracking.mlflow_internals import relocate_artifacts
-    from pipeline.tracking.store import artifact_root, open_store
+    from pipeline.tracking.database import artifact_root, relocate_artifacts
+    from pipeline.tracking.store import open_store
 
     made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
-    made.client.search_experiments()  # MLflow creates the store
-    open_store(made.outputs)  # adds the experiment
+    store = open_store(made.outputs, "digits")
+    assert store.experiment.experiment_id == "1"
 
     def put(folder):
         shutil.copy(made.outputs / "mlflow.db", folder)
         before, after = artifact_root(made.outputs), artifact_root(folder)
-        relocate_artifacts(folder / "mlflow.db", before, after)
+        with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+            relocate_artifacts(connection, before, after)
 
     return put
 
@@ -526,30 +535,6 @@ def other_user(tmp_path, monkeypatch):
         os.seteuid(65534)
     yield
     os.seteuid(user)
-
-
-@pytest.fixture
-def small_package(tmp_path, monkeypatch):
-    """A package of a few files, to which `tracking.sources` is applied."""
-    from pipeline.tracking import sources
-
-    package = tmp_path / "code" / "pipeline"
-    for path, text in {
-        "__init__.py": "SIDE = 28",
-        "training/loop.py": "from pipeline import SIDE",
-        "images/__init__.py": "from pipeline.images.reading import read",
-        "images/reading.py": "def read(): ...",
-        "images/ink.py": "def mask(): ...",
-    }.items():
-        (package / path).parent.mkdir(parents=True, exist_ok=True)
-        (package / path).write_text(text)
-    monkeypatch.setattr(sources, "PACKAGE", package)
-    monkeypatch.setattr(sources, "ROOT", package.parent)
-    # A new process would not know the results for the other package.
-    for cached in (sources.source_hashes, sources._nodes):
-        cached.cache_clear()
-    yield package
-    sources.source_hashes.cache_clear()
 
 
 @pytest.fixture(scope="session")

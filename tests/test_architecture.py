@@ -9,22 +9,37 @@ from pipeline.__main__ import STAGES
 
 PIPELINE = Path(__file__).resolve().parent.parent / "pipeline"
 
-# The packages that each package may import.
+# The packages that each package may import besides core.
 MAY_IMPORT = {
+    "core": set(),
+    "execution": set(),
     "plots": set(),
     "images": set(),
-    "tracking": set(),
-    "cli": {"datasets", "tracking"},  # they check names and addresses
+    "tracking": {"execution"},
+    "cli": {"datasets"},  # datasets checks a name
     "datasets": {"plots"},  # two plots belong to the file of a data set
-    "model": {"datasets"},
-    "training": {"datasets", "model", "plots", "tracking"},
+    "model": {"datasets", "execution", "tracking"},
+    "training": {"datasets", "execution", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
     "interpret": {"datasets", "model", "plots"},
-    "deploy": {"datasets", "interpret", "model", "plots", "sweeps", "training"},
-    "sweeps": {"cli", "datasets", "model", "plots", "tracking", "training"},
+    "deploy": {"datasets", "execution", "interpret", "model", "plots", "sweeps"},
+    "sweeps": {"cli", "datasets", "execution", "model", "plots", "tracking"}
+    | {"training"},
+}
+# The package with the implementation of each stage, in a module of the same name.
+IMPLEMENTATIONS = {
+    "data": "datasets",
+    "train": "training",
+    "evaluate": "evaluation",
+    "predict": "evaluation",
+    "inspect": "interpret",
+    "export": "deploy",
+    "ui": "tracking",
+    "sync": "tracking",
 }
 # Modules that every package may use; they import nothing but one another.
-SHARED = ["__init__", "files", "paths", "process", "terminal"]
+SHARED = ["__init__", "console", "files", "paths", "process", "tensors"]
+SHARED += ["terminal", "urls"]
 LIBRARIES = {
     "hydra": "cli",
     "matplotlib": "plots",
@@ -39,20 +54,21 @@ def imports(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-            assert not any(name.startswith("pipeline") for name in names), (
-                "tracking/sources.py follows `from pipeline... import`"
-            )
             yield from names
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports are absolute"
-            assert node.names[0].name != "*", "tracking/sources.py follows names"
+            assert node.names[0].name != "*", "names are imported by name"
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def package_of(path):
-    """Return the package of a module, or the name of a module beside the packages."""
-    return path.relative_to(PIPELINE).with_suffix("").parts[0]
+    """Return the package of a module, or the name of a module beside the packages.
+
+    The implementation of a stage counts as the stage: it can use all packages.
+    """
+    parts = path.relative_to(PIPELINE).with_suffix("").parts
+    return parts[-1] if IMPLEMENTATIONS.get(parts[-1]) == parts[0] else parts[0]
 
 
 def test_every_module_is_in_a_package_or_a_stage():
@@ -69,14 +85,31 @@ def test_packages_import_in_one_direction(package):
         for name in imports(path)
         if name.startswith("pipeline.")
     }
-    others = imported & {*MAY_IMPORT, *STAGES, "__main__"} - {package}
+    others = imported & {*MAY_IMPORT, *STAGES, "__main__"} - {package, "core"}
     assert others <= MAY_IMPORT.get(package, set())
 
 
-def test_stages_import_no_other_stage():
-    for stage in STAGES:
-        names = {*imports(PIPELINE / f"{stage}.py")}
-        assert not names & {f"pipeline.{other}" for other in STAGES}
+def test_core_imports_nothing_else_of_the_project():
+    names = {name for path in PIPELINE.glob("core/*.py") for name in imports(path)}
+    ours = {name for name in names if name.split(".")[0] == "pipeline"}
+    assert all(f"{name}.".startswith("pipeline.core.") for name in ours)
+
+
+def test_packages_only_re_export_names():
+    for path in PIPELINE.glob("*/**/__init__.py"):
+        docstring, *others = ast.parse(path.read_text()).body
+        assert isinstance(docstring, ast.Expr)
+        if path.parent.name != "core":  # it has the constants and an error
+            assert all(isinstance(node, ast.ImportFrom) for node in others), path
+
+
+def test_only_a_stage_imports_its_implementation():
+    modules = {f"pipeline.{package}.{s}": s for s, package in IMPLEMENTATIONS.items()}
+    for path in MODULES:
+        names = {*imports(path)}
+        assert not names & {f"pipeline.{stage}" for stage in STAGES}
+        stages = {modules[name] for name in names & {*modules}}
+        assert stages <= {path.stem} and (not stages or path.parent == PIPELINE)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

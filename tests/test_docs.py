@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.cli.arguments import parse
-from pipeline.model import snapshot
+from pipeline.core.network import snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 docs = runpy.run_path(str(ROOT / "tests" / "docs.py"))

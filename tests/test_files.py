@@ -45,7 +45,7 @@ def test_a_folder_replaces_all_files_of_the_previous_one_when_it_is_complete(tmp
 def test_a_folder_does_not_replace_a_file(tmp_path):
     (tmp_path / "export").write_text("mine")
     with (
-        pytest.raises(NotADirectoryError, match="export is a file"),
+        pytest.raises(ValueError, match="export is a file"),
         files.atomic_folder(tmp_path / "export"),
     ):
         raise AssertionError

@@ -21,16 +21,14 @@ from PIL import Image
 from pipeline import ConfigError, datasets, images
 from pipeline.cli import config, schema
 from pipeline.cli.arguments import parse
+from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.loop import TrainingState
+from pipeline.core.network import Network, snapshot
+from pipeline.core.optimizer import Adam
+from pipeline.datasets import components
 from pipeline.images import reading
-from pipeline.model import (
-    Network,
-    OodDetector,
-    components,
-    load_trained_model,
-    snapshot,
-    storage,
-)
-from pipeline.training import Adam, Checkpoint
+from pipeline.model import OodDetector, load_trained_model, storage
+from pipeline.training.checkpoints import Checkpoint
 
 fuzz = settings(
     max_examples=int(os.environ.get("FUZZ", "50")),
@@ -133,7 +131,7 @@ def network():
     return Network(hidden=2, generator=torch.Generator().manual_seed(1))
 
 
-FILES = ("model", "history", "components")
+FILES = ("model", "history", "data-components")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -141,20 +139,21 @@ FILES = ("model", "history", "components")
 @given(data=st.data())
 def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name, data):
     paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
-    arrays = np.zeros((10, 784), np.uint8), np.ones((10, 50, 784), np.int8)
+    images = LabelledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
+    dataset = Dataset(tmp_path / "data.safetensors", "00ff", images, images)
     storage.save_model(paths["model"], network, {"seed": 1, "min_margin": 0.25})
     storage.save_history(paths["history"], [snapshot(network)] * 2, {})
-    detector = OodDetector(*arrays, max_error=0.5, min_margin=0.25)
-    components.write_components(paths["components"], detector)
+    components.write_components(dataset)
     paths[name].write_bytes(data.draw(damaged(paths[name].read_bytes())))
     trained = read(load_trained_model, paths["model"], naming="model.safetensors")
-    found = read(components.read_components, paths["components"], naming="components")
+    found = components.read_components(dataset.path, data_sha256="00ff")
     if trained and found and read(trained.with_history_read, naming=".safetensors"):
         image = np.zeros((1, 28, 28), np.uint8)
         probabilities = trained.network.predict(image).numpy()
         spec = datasets.spec("mnist")
         shapes = np.array([0]), np.array([True])
-        (doubt,) = found.doubts(image, probabilities, *shapes, spec=spec)
+        detector = OodDetector(found["exercise"], min_margin=0.25)
+        (doubt,) = detector.doubts(image, probabilities, *shapes, spec=spec)
         assert np.isfinite(probabilities).all() and doubt
         for key, last in snapshot(trained.network).items():
             assert np.isfinite(trained.history[key]).all()
@@ -166,11 +165,11 @@ def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name
 @given(edits=EDITS)
 def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path, network, name, edits):
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
-    parts = network, Adam(network, lr=0.1), torch.Generator()
-    (before,) = Checkpoint(folder, *parts).resume()
+    state = TrainingState(network, Adam(network.vector, lr=0.1), torch.Generator())
+    (before,) = Checkpoint(folder, state).resume()
     path = folder / name
     path.write_bytes(damage(path.read_bytes(), edits))
-    epochs = read(Checkpoint(folder, *parts).resume, naming="resume=false starts")
+    epochs = read(Checkpoint(folder, state).resume, naming="resume=false starts")
     if epochs is not None:
         (epoch,) = epochs
         assert (epoch.number, epoch.time) == (0, before.time)

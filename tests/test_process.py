@@ -23,10 +23,9 @@ run_command(command, name="python -m pipeline.train")
 def run(statement, **options):
     """Run a command that consists of one statement."""
     code = COMMAND.format(statement=statement)
-    environment = os.environ | {"PYTHONPATH": str(paths.ROOT)}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environment, text=True, **options
-    )
+    places = {"PYTHONPATH": str(paths.ROOT), "PIPELINE_OUTPUTS": "/missing/outputs"}
+    command = [sys.executable, "-c", code, "images=[/named here,1.png]"]
+    return subprocess.run(command, env=os.environ | places, text=True, **options)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +34,18 @@ def run(statement, **options):
         ("pass", 0, ""),
         ("raise UserError('a reason')", 1, "error: a reason\n"),
         ("raise FloatingPointError('a reason')", 1, "error: a reason\n"),
-        ("open('/missing')", 1, "error: [Errno 2] No such file or directory: '/missin"),
+        ("open('/named here/1.png')", 1, "error: [Errno 2] No such file or directory:"),
+        ("open('/missing/outputs/data')", 1, "error: [Errno 2] No such file or dir"),
+        ("import os; os.listdir('/missing')", 1, "error: [Errno 2] No such file or d"),
         ("raise OSError(28, 'full')", 1, "free space, then run the same command again"),
+        ("raise OSError(30, 'Read-only', '/x')", 1, "error: [Errno 30] Read-only: '/x"),
+        (
+            "raise OSError(24, 'Too many open files')",
+            1,
+            "error: [Errno 24] Too many op",
+        ),
+        ("raise OSError(2, 'No usable temporary directory')", 1, "error: [Errno 2] No"),
+        ("import socket; socket.create_connection(('127.0.0.1', 1))", 1, "refused\n"),
         ("raise ConfigError('hidden\\nseed')", 2, "  hidden\n  seed\n  see python -m"),
         ("raise KeyboardInterrupt", 130, "interrupted; run the same command again"),
         ("import os; os.kill(os.getpid(), 15)", 143, "terminated; run the same comma"),
@@ -49,10 +58,23 @@ def test_a_user_error_is_one_message_without_a_traceback(statement, status, mess
     assert bool(message) == bool(done.stderr)
 
 
-def test_an_error_in_the_program_shows_its_traceback():
-    done = run("raise ValueError('a bug')", capture_output=True)
+@pytest.mark.parametrize("full", ["0", "1"])
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("raise ValueError('a bug')", "ValueError: a bug"),
+        ("raise OSError('a bug')", "OSError: a bug"),
+        ("open('/named')", "FileNotFoundError: [Errno 2] No such file or directory: "),
+        ("import os; os.read(1000, 1)", "OSError: [Errno 9] Bad file descriptor"),
+        ("import subprocess; subprocess.run('/no')", "FileNotFoundError: [Errno 2] No"),
+    ],
+)
+def test_an_error_in_the_program_shows_its_traceback(statement, message, full):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYDRA_FULL_ERROR", full)
+        done = run(statement, capture_output=True)
     assert done.returncode == 1 and done.stderr.startswith("Traceback")
-    assert done.stderr.endswith("ValueError: a bug\n")
+    assert done.stderr.splitlines()[-1].startswith(message)
 
 
 def test_handlers_of_libraries_run_before_the_process_ends():

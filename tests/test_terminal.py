@@ -3,7 +3,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from pipeline.terminal import progress, progress_bar, status, table
+from pipeline.console import progress, progress_bar, table
+from pipeline.terminal import status
 
 
 def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):

@@ -9,12 +9,13 @@ from pipeline.cli.config import (
     as_yaml,
     committed_defaults,
     defaults,
+    from_python,
     network_name,
     run_name,
     validate,
 )
 from pipeline.cli.schema import (
-    HYPERPARAMETERS,
+    TRAINING_KEYS,
     DataConfig,
     EvaluateConfig,
     ExportConfig,

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.config import check, defaults, read_experiment
-from pipeline.cli.schema import HYPERPARAMETERS, Schema
+from pipeline.cli.config import check, defaults
+from pipeline.cli.schema import TRAINING_KEYS, Schema
 from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, parse_value
 
 Values = Mapping[str, Any]  # by key
@@ -74,8 +74,10 @@ def _read_experiment(name: str | None, schema: Schema) -> tuple[Texts, bool]:
     """Return the settings of an experiment, and whether it is a sweep."""
     if name is None:
         return {}, False
-    if schema.varied != HYPERPARAMETERS:
+    if schema.varied != TRAINING_KEYS:
         raise ConfigError("experiment is an option of python -m pipeline.train only")
+    from pipeline.cli.composition import read_experiment  # Hydra takes 0.05 s
+
     return read_experiment(name)
 
 

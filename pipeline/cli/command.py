@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.cli.arguments import Command, parse
 from pipeline.cli.config import as_yaml, experiments, validate
-from pipeline.cli.schema import HYPERPARAMETERS, ConfigT, Schema
+from pipeline.cli.schema import TRAINING_KEYS, ConfigT, Schema
 from pipeline.paths import conf_dir
 from pipeline.process import run_command
 from pipeline.terminal import wrap
@@ -56,7 +56,7 @@ def help_text(name: str, doc: str, schema: Schema) -> str:
         for option, text in comments.items()
     ]
     names, folder = " or ".join(experiments()), Path(__file__).parent
-    has_experiments = schema.varied == HYPERPARAMETERS
+    has_experiments = schema.varied == TRAINING_KEYS
     template = (folder / "help.txt").read_text("utf-8")
     sweeps = (folder / "help_sweeps.txt").read_text("utf-8")
     return template.format(

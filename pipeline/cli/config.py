@@ -5,6 +5,9 @@
 
 import difflib
 import json
+import os
+import struct
+import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
-from pipeline.cli.schema import HYPERPARAMETERS, ConfigT, StageConfig
+from pipeline.cli.schema import TRAINING_KEYS, ConfigT, StageConfig
 from pipeline.files import printable
 from pipeline.paths import conf_dir, installed, project_dir
 
@@ -31,6 +34,33 @@ def validate(
     if config is None or problems:
         raise ConfigError("\n".join(message for _, message in problems))
     return config
+
+
+def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
+    """Check settings that were passed as arguments; all others have their defaults.
+
+    They can be paths, and numbers of NumPy or PyTorch.
+
+    Raises:
+        ConfigError: If settings are invalid; see `check`.
+    """
+    settings = {key: _builtin(value) for key, value in settings.items()}
+    return validate(schema, {**defaults(), **settings}, given=settings)
+
+
+def _builtin(value: Any) -> Any:  # noqa: ANN401
+    """Convert a path to text, and a number of NumPy or PyTorch to one of Python."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if getattr(value, "ndim", None) != 0:
+        return value
+    number = value.item()
+    if isinstance(number, float) and value.dtype.itemsize == 4:
+        # The shortest text of the same float32: 0.001, not 0.0010000000474974513.
+        candidates = (float(f"{number:.{digits}g}") for digits in range(6, 10))
+        packed = struct.pack("f", number)
+        return next((x for x in candidates if struct.pack("f", x) == packed), number)
+    return number
 
 
 def check(
@@ -99,24 +129,23 @@ def defaults() -> Mapping[str, Any]:
 @cache
 def committed_defaults() -> Mapping[str, Any]:
     """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
-    from pipeline.tracking import provenance
-
     if installed():  # the working directory may be another project's
         return defaults()
-    text = provenance.committed_text("conf/config.yaml", folder=project_dir())
-    return {**defaults(), **parse_yaml(text or "", Path("HEAD:conf/config.yaml"))}
+    name = "conf/config.yaml"
+    try:
+        command = ["git", "show", f"HEAD:./{name}"]
+        shown = subprocess.run(command, cwd=project_dir(), capture_output=True)
+    except OSError:  # there is no git
+        return defaults()
+    text = shown.stdout.decode(errors="replace")  # empty without a commit
+    return {**defaults(), **parse_yaml(text, Path(f"HEAD:{name}"))}
 
 
 def parse_yaml(text: str, path: Path) -> dict[str, Any]:
-    """Return the values of a file in conf/; a ConfigError names it if it is invalid."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
+    """Return the values of a file in conf/; see `settings_file.parse`."""
+    from pipeline.cli import settings_file  # OmegaConf takes 0.04 s, which --help saves
 
-    try:
-        return to_dict(OmegaConf.create(text))
-    except (OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(f"cannot read {path}: {_one_line(error)}") from None
+    return settings_file.parse(text, path)
 
 
 def experiments() -> dict[str, Path]:
@@ -124,60 +153,9 @@ def experiments() -> dict[str, Path]:
     return {path.stem: path for path in sorted(conf_dir().glob("experiment/*.yaml"))}
 
 
-def read_experiment(name: str) -> tuple[dict[str, str], bool]:
-    """Return the values of an experiment as typed, and whether it is a sweep.
-
-    Raises:
-        ConfigError: If it does not exist, Hydra cannot compose it, or it contains other
-            settings of Hydra.
-    """
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    if name not in experiments():
-        names = " or ".join(experiments())
-        raise ConfigError(f"experiment must be {names}, got {name!r}")
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            config = compose("hydra", [f"experiment={name}"], return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(f"cannot read {conf_dir()}: {_one_line(error)}") from None
-    hydra, values = config.hydra, to_dict(config)
-    del values["hydra"]
-    path = experiments()[name]
-    written = parse_yaml(path.read_text("utf-8"), path).get("hydra", {})
-    if other := {*written, *written.get("sweeper", {})} - {"mode", "sweeper", "params"}:
-        rule = "contains settings of Hydra that have no effect: remove"
-        raise ConfigError(f"experiment={name} {rule} {', '.join(sorted(other))}")
-    saved = {key: v for key, v in values.items() if v != defaults().get(key)}
-    saved |= hydra.sweeper.params or {}
-    texts = {str(key): as_text(value) for key, value in saved.items()}
-    return texts, str(hydra.mode).endswith("MULTIRUN")
-
-
-def _one_line(error: Exception) -> str:
-    """Return the message of an error of Hydra or YAML without line breaks."""
-    return " ".join(str(error).split())
-
-
-def to_dict(config: object) -> dict[str, Any]:
-    """Convert an OmegaConf configuration; reject ${...}, which DVC does not resolve."""
-    from omegaconf import OmegaConf
-
-    container = OmegaConf.to_container(config)
-    assert isinstance(container, dict)
-    values = {str(key): value for key, value in container.items()}
-    for key, value in values.items():
-        if isinstance(value, str) and "${" in value:
-            raise ConfigError(f"{key}: {value} refers to a key: write its value")
-    return values
-
-
 def as_yaml(config: BaseModel) -> str:
     """Return a validated configuration in the format of conf/config.yaml."""
-    import yaml
+    import yaml  # takes 0.01 s, which --help saves
 
     return str(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
@@ -189,7 +167,7 @@ def run_name(
     default_values, named = committed_defaults(), {"hidden", "seed", *named}
     parts = (
         f"{key}={values[key]}"
-        for key in HYPERPARAMETERS
+        for key in TRAINING_KEYS
         if key in named or values[key] != default_values[key]
     )
     return printable(" ".join(parts))

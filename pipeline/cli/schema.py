@@ -8,10 +8,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.files import printable
+from pipeline.urls import server_address
 
-# Options that determine the weights of a training run, in the order of its name.
-HYPERPARAMETERS = ("hidden", "seed", "dataset", "split", "epochs", "batch_size", "lr")
+# Options that determine the weights of a training run, in the order of its name. A new
+# hyperparameter is added at the end.
+TRAINING_KEYS = ("hidden", "seed", "dataset", *[*Hyperparameters.model_fields][2:])
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 
 
@@ -21,14 +24,8 @@ def _dataset(value: str) -> str:
     return dataset_name(value)
 
 
-def _server(value: str | None) -> str | None:
-    from pipeline.tracking import server_address
-
-    return server_address(value)
-
-
 DatasetName = Annotated[str, AfterValidator(_dataset)]
-Server = Annotated[str | None, AfterValidator(_server)]
+Server = Annotated[str | None, AfterValidator(server_address)]
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[Text, AfterValidator(printable)]
 
@@ -82,21 +79,15 @@ class RecordedConfig(StageConfig):
     server: Server
 
 
-class TrainConfig(DataConfig, RecordedConfig):
+class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
     """Options of the stage train."""
 
-    varied = HYPERPARAMETERS
+    varied = TRAINING_KEYS
     no_sweep = {
         "reproduce": "takes one run: leave out -m or experiment",
         "resume": "has no effect in a sweep: use again=true to train again",
     }
     only_sweeps = ("workers", "executor", "again", "trials")
-    split: Literal["exercise", "holdout"]
-    hidden: int = Field(ge=1, le=10_000)
-    epochs: int = Field(ge=1, le=10_000)
-    batch_size: int = Field(ge=1, le=60_000)
-    lr: float = Field(gt=0, le=100, allow_inf_nan=False)
-    seed: int = Field(ge=0, lt=2**63)
     run_name: Name | None
     experiment_name: Name | None
     resume: bool
@@ -110,12 +101,12 @@ class TrainConfig(DataConfig, RecordedConfig):
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
         """Refuse hyperparameters together with those of a recorded run."""
         reason = "cannot be combined with reproduce, which takes it from the run"
-        reproduced = HYPERPARAMETERS if values.get("reproduce") else ()
+        reproduced = TRAINING_KEYS if values.get("reproduce") else ()
         return super().ignored(values) | dict.fromkeys(reproduced, reason)
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """Return the options that determine the weights."""
-        return self.model_dump(include=set(HYPERPARAMETERS))
+    def hyperparameters(self) -> Hyperparameters:
+        """Return the options that, together with the data, determine the weights."""
+        return Hyperparameters(**dict(self))
 
 
 class ModelConfig(StageConfig):

@@ -1,13 +1,21 @@
-"""Data sets of 28x28 images: download, IDX files, splits, and one file for each."""
+"""Data sets of 28x28 images: download, IDX files, components, and a file for each."""
 
-from pipeline.datasets.dataset import SPLITS, Dataset, LabelledImages, Split
+from pipeline.datasets.components import ClassComponents
 from pipeline.datasets.idx import image_label_pairs, read_idx, read_pair
 from pipeline.datasets.prepare import (
     companion_files,
     file_name,
     find,
+    how_to_import,
     load,
+    load_components,
     prepare,
     summary,
 )
-from pipeline.datasets.registry import REGISTRY, DatasetSpec, dataset_name, spec
+from pipeline.datasets.registry import (
+    REGISTRY,
+    DatasetSpec,
+    dataset_name,
+    is_name,
+    spec,
+)

@@ -24,10 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import PIXELS, SIDE, files
-from pipeline.datasets.dataset import LabelledImages
+from pipeline import UserError, files
+from pipeline.core import PIXELS, SIDE
+from pipeline.core.dataset import LabelledImages
 from pipeline.datasets.idx import read_folder
-from pipeline.terminal import new_console, print_error
+from pipeline.terminal import print_error
 
 RAW_FILES = (
     "train-images-idx3-ubyte",
@@ -77,7 +78,7 @@ class RawFiles:
         """Get the files that are missing or damaged, and return their folder.
 
         Raises:
-            FileNotFoundError: If no source has a file; the message names the files.
+            UserError: If no source has a file; the message names the files.
         """
         raw, hashes = folder / self.folder / "raw", self.hashes()
         missing = {n: h for n, h in hashes.items() if not keep_intact(raw / n, h)}
@@ -93,7 +94,7 @@ class RawFiles:
             except UNUSABLE as error:
                 print_error(f"{self.folder}: {source.description} failed: {error}")
         if missing:
-            raise FileNotFoundError(
+            raise UserError(
                 f"{self.folder} is missing; put these files, plain or as .gz, into "
                 f"{raw} (each line: sha256 of the uncompressed file, name):"
                 + "".join(f"\n  {sha256}  {name}" for name, sha256 in missing.items())
@@ -140,10 +141,8 @@ def torchvision_mirrors(name: str) -> Source:
     """Return the servers from which torchvision downloads its data set `name`."""
 
     def read(missing: Mapping[str, str]) -> Files:
-        import torchvision
-
         errors = []
-        for mirror in getattr(getattr(torchvision.datasets, name, None), "mirrors", []):
+        for mirror in _mirrors(name):
             try:  # the first mirror that has all files
                 for file, sha256 in missing.items():
                     yield file, _unpack(file, _download(f"{mirror}{file}.gz"), sha256)
@@ -153,6 +152,12 @@ def torchvision_mirrors(name: str) -> Source:
         raise OSError("; ".join(errors) or f"torchvision has no {name}")
 
     return Source("download from torchvision's mirrors", read)
+
+
+def _mirrors(name: str) -> list[str]:
+    import torchvision  # takes a second
+
+    return getattr(getattr(torchvision.datasets, name, None), "mirrors", [])
 
 
 def mnist_package() -> Source:
@@ -210,13 +215,12 @@ def _download(url: str) -> bytes:
 
 
 def _receive(url: str) -> bytes:
-    from rich.progress import wrap_file
+    from pipeline.console import show_reading  # see `terminal.status`
 
-    content, console = bytearray(), new_console(stderr=True)
-    hidden = not console.is_terminal
+    content = bytearray()
     with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT) as response:
         size = int(response.headers.get("Content-Length") or 0)
-        with wrap_file(response, size, console=console, disable=hidden) as stream:
+        with show_reading(response, size) as stream:
             while chunk := stream.read(2**16):
                 content += chunk
                 if len(content) > MAX_FILE_BYTES:

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import CLASSES, SIDE, UserError
-from pipeline.datasets.dataset import LabelledImages
+from pipeline import UserError
+from pipeline.core import CLASSES, SIDE
+from pipeline.core.dataset import LabelledImages
 from pipeline.files import printable
 
 MAX_IMAGES = 1_000_000

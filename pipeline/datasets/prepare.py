@@ -1,11 +1,13 @@
 """Read the images of a data set from their source, and store them in one file.
 
-All commands load data sets through `load`, which verifies the file.
+A folder with IDX files is imported: from then on, its data set has a name. All commands
+load data sets by their names, through `load`, which verifies the file.
 """
 
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +15,39 @@ import numpy as np
 from safetensors import numpy as safetensors
 
 from pipeline import UserError, files, plots
+from pipeline.core.dataset import Dataset, LabelledImages
 from pipeline.datasets import idx
-from pipeline.datasets.dataset import Dataset, LabelledImages
+from pipeline.datasets.components import (
+    ClassComponents,
+    read_components,
+    write_components,
+)
 from pipeline.datasets.download import keep_intact
-from pipeline.datasets.registry import REGISTRY, spec
+from pipeline.datasets.registry import REGISTRY, is_name, spec
+from pipeline.datasets.statistics import class_means, describe
 from pipeline.terminal import print_error, status
 
 
-def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Dataset:
+def load(name: str, *, folder: Path | str, sha256: str | None = None) -> Dataset:
     """Return a data set from `folder`; create its file if necessary.
 
     Args:
-        dataset: A name in `REGISTRY`, or a folder with IDX files.
+        name: A name in `REGISTRY`, or that of an imported data set.
         folder: The folder of all data sets.
-        sha256: Of the file that a network was trained with. The file of a folder with
-            IDX files is found by this hash, even if the folder changed or moved.
+        sha256: Of the file that a network was trained with; its file counts, even if
+            the data set had another name where the network was trained.
 
     Raises:
-        FileNotFoundError: If the data set is not available; the message names the
+        UserError: If the data set is not available; the message names the
             files to provide.
-        UserError: If an IDX file violates the format, or the file has another sha256.
+        UserError: If the file has another sha256.
     """
-    folder, path = Path(folder), None
-    if sha256 and dataset not in REGISTRY:
-        path = find(sha256, folder=folder)
-    data = Dataset.read(path or prepare(dataset, folder=folder)[0])
+    folder = Path(folder)
+    stored = find(sha256, folder=folder) if sha256 else None
+    name = stored.stem if stored else name
+    if not is_name(name):
+        raise UserError(_unknown(name))
+    data = Dataset.read(prepare(name, folder=folder)[0])
     if sha256 and data.sha256 != sha256:
         raise UserError(
             f"{data.path} has sha256 {data.sha256}; the network was trained with "
@@ -46,32 +56,79 @@ def load(dataset: str, *, folder: Path | str, sha256: str | None = None) -> Data
     return data
 
 
+def load_components(sha256: str, split: str, *, folder: Path) -> ClassComponents | None:
+    """Return the principal components of training images.
+
+    They are computed again if their file is missing, damaged or from other code.
+
+    Args:
+        sha256: The hash of the data; in a file that is not trusted, it can be any text.
+        split: How the data set was split.
+        folder: The folder of all data sets.
+
+    Returns:
+        The components; None if the folder does not contain the data.
+    """
+    data = find(sha256, folder=folder)
+    if data is None:
+        return None
+    components = read_components(data, data_sha256=sha256)
+    if components is None:
+        prepare(data.stem, folder=folder)
+        components = read_components(data, data_sha256=sha256)
+    return components.get(split) if components else None
+
+
 def find(sha256: str, *, folder: Path) -> Path | None:
-    """Return the data set's file in `folder` that has this sha256, if there is one."""
-    candidates = sorted(folder.glob("*.safetensors"))
-    return next((p for p in candidates if files.file_sha256(p) == sha256), None)
+    """Return the data set's file with this recorded sha256, if `folder` contains it."""
+    paths = (path.with_suffix(".safetensors") for path in sorted(folder.glob("*.json")))
+    matching = (path for path in paths if _recorded_sha256(path) == sha256)
+    return next((p for p in matching if p.exists() and is_name(p.stem)), None)
 
 
 def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     """Create the file of a data set, unless the folder contains a valid one.
 
-    Beside `<name>.safetensors`, it writes two plots of the images and a summary,
-    `<name>.json`, which is written last and records the sha256 of the file. A file
-    that does not match it is renamed to `.bad` and created again.
+    Commands call this once, when they start: it is the only function that accepts a
+    folder of the user. The stem of the returned path is the name of the data set.
+
+    Beside `<name>.safetensors`, it writes the principal components of the classes, two
+    plots of the images and a summary, `<name>.json`, which is written last and records
+    the sha256 of the file. A file that does not match it is renamed to `.bad` and
+    created again. If another file is missing, only this one is created again.
+
+    Args:
+        dataset: A name in `REGISTRY`, that of an imported data set, or a folder with
+            IDX files to import.
+        folder: The folder of all data sets.
 
     Returns:
         The path of the file, and whether this call created it.
+
+    Raises:
+        UserError: If the data set is not available; the message names the
+            files to provide.
+        UserError: If an IDX file violates the format.
     """
-    path = folder / f"{file_name(dataset)}.safetensors"
+    origin = _origin(dataset)
+    path = folder / f"{_name(dataset, origin)}.safetensors"
     waiting = f"waiting for another process that prepares {dataset}"
     with files.lock(folder / f".{path.stem}.lock", waiting=waiting):
-        sha256 = _stored_sha256(path)
-        if sha256 and keep_intact(path, sha256):
-            return path, False
-        train, test = spec(dataset).read(folder)
-        with status(f"writing {path.name} and its plots"):
-            _write(dataset, train, test, path)
-        return path, True
+        sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
+        if summary_path.exists() and not sha256:
+            print_error(f"{summary_path} is damaged; preparing it again")
+        is_new = not (sha256 and keep_intact(path, sha256))
+        if is_new:
+            train, test = _read_source(dataset, path)
+            with status(f"writing {path.name}"):
+                sha256 = _write(path, train, test)
+        assert sha256
+        _write_companions(path, sha256, is_new=is_new)
+        if is_new:
+            described = describe(Dataset.read(path)) | {"origin": origin}
+            with files.atomic_file(summary_path) as written:
+                written.write_text(json.dumps(described, indent=1))
+        return path, is_new
 
 
 def companion_files(path: Path) -> list[Path]:
@@ -81,30 +138,72 @@ def companion_files(path: Path) -> list[Path]:
 
 
 def summary(path: Path) -> dict[str, Any]:
-    """Return the stored summary of a data set: `Dataset.describe` and the origin."""
+    """Return the stored summary of a data set: `describe` and the origin."""
     stored: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
     return stored
 
 
 def file_name(dataset: str) -> str:
-    """Return the stem of a data set's file.
+    """Return the name of a data set, which is the stem of its file.
 
     For a folder, it consists of the folder's name and a hash of its content, so it does
     not change if the folder is copied or moved.
 
     Raises:
-        FileNotFoundError: If the folder does not exist.
+        UserError: If the folder does not exist.
     """
-    if dataset in REGISTRY:
+    return _name(dataset, _origin(dataset))
+
+
+def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
+    """Explain how to make the file of an imported data set again, for messages.
+
+    `origin` is the sha256 of each imported file by its name.
+    """
+    return (
+        f"{path} is missing; import a folder with these files again, with "
+        "python -m pipeline.data dataset=<folder> (each line: sha256, name):"
+        + "".join(f"\n  {sha256}  {name}" for name, sha256 in origin.items())
+    )
+
+
+def _read_source(dataset: str, path: Path) -> tuple[LabelledImages, LabelledImages]:
+    """Read training and test images from the source of a data set."""
+    if not is_name(dataset):
+        return idx.read_folder(Path(dataset))
+    if read := spec(dataset).read:
+        return read(path.parent)
+    try:
+        origin = summary(path)["origin"]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UserError(_unknown(dataset)) from None
+    raise UserError(how_to_import(path, origin))
+
+
+def _unknown(dataset: str) -> str:
+    names = ", ".join(REGISTRY)
+    return f"{dataset!r} is neither a folder, an imported data set nor one of {names}"
+
+
+def _origin(dataset: str) -> dict[str, str]:
+    """Return the sha256 of each IDX file in a folder; {} for the name of a data set."""
+    if is_name(dataset):
+        return {}
+    if not Path(dataset).is_dir():
+        raise UserError(_unknown(dataset))
+    paths = {path for pair in idx.image_label_pairs(Path(dataset)) for path in pair}
+    return {path.name: files.file_sha256(path) for path in sorted(paths)}
+
+
+def _name(dataset: str, origin: Mapping[str, str]) -> str:
+    if is_name(dataset):
         return dataset
     readable = re.sub(r"[^\w-]+", "_", Path(dataset).resolve().name)
-    return f"{readable}-{files.json_sha256(_origin(dataset))[:8]}"
+    return f"{readable}-{files.json_sha256(origin)[:8]}"
 
 
-def _write(
-    dataset: str, train: LabelledImages, test: LabelledImages, path: Path
-) -> None:
-    """Write the file of a data set, then its plots, and its summary last."""
+def _write(path: Path, train: LabelledImages, test: LabelledImages) -> str:
+    """Write the file of a data set, and return its sha256."""
     tensors = {
         f"{part}_{kind}": np.ascontiguousarray(array)
         for part, data in (("train", train), ("test", test))
@@ -113,41 +212,33 @@ def _write(
     content = safetensors.save(tensors)
     with files.atomic_file(path) as written:
         written.write_bytes(content)
-    stored = Dataset(path, hashlib.sha256(content).hexdigest(), train, test)
-    summary_path, means_path, samples_path = companion_files(path)
-    names = spec(dataset).class_names
-    for plot_path, plot in (
-        (means_path, plots.class_means(stored.means(), train.labels, names)),
-        (samples_path, plots.contact_sheet(train.images, train.labels, names)),
-    ):
-        with files.atomic_file(plot_path) as written:
-            plot.save(written, "PNG")
-    with files.atomic_file(summary_path) as written:
-        described = stored.describe() | {"origin": _origin(dataset)}
-        written.write_text(json.dumps(described, indent=1))
+    return hashlib.sha256(content).hexdigest()
 
 
-def _origin(dataset: str) -> dict[str, str]:
-    """Return the sha256 of each IDX file in a folder; {} for a named data set."""
-    if dataset in REGISTRY:
-        return {}
-    if not Path(dataset).is_dir():
-        raise FileNotFoundError(
-            f"{dataset!r} is neither a folder nor one of {', '.join(REGISTRY)}"
-        )
-    paths = {path for pair in idx.image_label_pairs(Path(dataset)) for path in pair}
-    return {path.name: files.file_sha256(path) for path in sorted(paths)}
+def _write_companions(path: Path, sha256: str, *, is_new: bool) -> None:
+    """Write the components and the plots that are missing or belong to other data."""
+    _, means_path, samples_path = companion_files(path)
+    has_components = read_components(path, data_sha256=sha256) is not None
+    has_plots = not is_new and means_path.exists() and samples_path.exists()
+    if has_components and has_plots:
+        return
+    data = Dataset.read(path)
+    if not has_components:
+        with status(f"computing the principal components of {data.name}"):
+            write_components(data)
+    if not has_plots:
+        train, names = data.train, spec(data.name).class_names
+        for plot_path, plot in (
+            (means_path, plots.class_means(class_means(data), train.labels, names)),
+            (samples_path, plots.contact_sheet(train.images, train.labels, names)),
+        ):
+            with files.atomic_file(plot_path) as written:
+                plot.save(written, "PNG")
 
 
-def _stored_sha256(path: Path) -> str | None:
-    """Return the recorded sha256 of a file; None if it must be created again.
-
-    This is necessary if a companion file is missing or the summary is damaged.
-    """
-    if not all(companion.exists() for companion in companion_files(path)):
-        return None
+def _recorded_sha256(path: Path) -> str | None:
+    """Return the sha256 of a data set's file in its summary; None without a summary."""
     try:
         return str(summary(path)["sha256"])
-    except (ValueError, TypeError, KeyError):
-        print_error(f"{path.with_suffix('.json')} is damaged; preparing it again")
+    except (OSError, ValueError, TypeError, KeyError):
         return None

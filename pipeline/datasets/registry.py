@@ -1,4 +1,4 @@
-"""The registry of named data sets, with one entry for each.
+"""The registry of named data sets, with one entry for each, and the rule for names.
 
 `prepare` reads a data set and stores its images.
 """
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import CLASSES
+from pipeline.core import CLASSES
+from pipeline.core.dataset import LabelledImages
 from pipeline.datasets import scikit_learn
-from pipeline.datasets.dataset import LabelledImages
 from pipeline.datasets.download import (
     RawFiles,
     gzipped_files,
     mnist_package,
     torchvision_mirrors,
 )
-from pipeline.datasets.idx import read_folder
+from pipeline.paths import outputs_dir
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class DatasetSpec:
 
     name: str
     # Returns the training and the test images; downloads are kept in the given folder.
-    read: Callable[[Path], tuple[LabelledImages, LabelledImages]]
+    # It is None if the images were imported from a user's folder.
+    read: Callable[[Path], tuple[LabelledImages, LabelledImages]] | None = None
     class_names: tuple[str, ...] = tuple("0123456789")
     noun: str = "digit"  # what one image shows
     plural: str = "digits"
@@ -107,19 +108,28 @@ REGISTRY = {
 }
 
 
-def spec(dataset: str) -> DatasetSpec:
-    """Return the entry of a data set; a folder with IDX files gets that of digits."""
-    entry = REGISTRY.get(dataset)
-    return entry or DatasetSpec(dataset, read=lambda _: read_folder(Path(dataset)))
+# The name of a data set that was imported from a folder; see `prepare.file_name`.
+IMPORTED = re.compile(r"[\w-]*-[0-9a-f]{8}")
+
+
+def is_name(value: str) -> bool:
+    """Return whether this is or can be the name of a data set, and not a folder."""
+    return value in REGISTRY or bool(IMPORTED.fullmatch(value))
+
+
+def spec(name: str) -> DatasetSpec:
+    """Return the entry of a data set; an imported one has that of digits."""
+    return REGISTRY.get(name) or DatasetSpec(name)
 
 
 def dataset_name(value: str) -> str:
-    """Return the name of a data set, or the absolute path of a folder.
+    """Return the name of a data set, or the absolute path of a folder to import.
 
     Raises:
         ValueError: If it is neither.
     """
-    if value in REGISTRY:
+    summary = outputs_dir() / "data" / f"{value}.json"
+    if value in REGISTRY or (is_name(value) and summary.is_file()):
         return value
     try:
         folder = Path(value).expanduser()
@@ -130,6 +140,7 @@ def dataset_name(value: str) -> str:
             raise ValueError("must be a folder whose name is valid UTF-8")
     except (OSError, RuntimeError):  # the name is too long, or its ~user does not exist
         pass
+    names = ", ".join([*REGISTRY, "an imported data set"])
     matches = difflib.get_close_matches(value, REGISTRY, n=1)
     hint = f" (did you mean {matches[0]}?)" if matches else ""
-    raise ValueError(f"must be {', '.join(REGISTRY)} or an existing folder{hint}")
+    raise ValueError(f"must be {names} or an existing folder{hint}")

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from pipeline import SIDE
-from pipeline.datasets.dataset import LabelledImages
+from pipeline.core import SIDE
+from pipeline.core.dataset import LabelledImages
 from pipeline.terminal import status
 
 TRAINING_IMAGES = 1500

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline import CLASSES, PIXELS
+from pipeline.core import CLASSES, PIXELS
 from pipeline.datasets import spec
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.integers import WHITE, IntegerNetwork

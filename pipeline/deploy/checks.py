@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from pipeline import CLASSES, UserError, neuron_name
+from pipeline import UserError, neuron_name
+from pipeline.core import CLASSES
 from pipeline.deploy.integers import IntegerNetwork
 
 HEADER = 2  # bytes that a program writes before the results of the images

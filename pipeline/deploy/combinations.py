@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.datasets import Dataset
+from pipeline.console import new_console, progress_bar
+from pipeline.core.dataset import Dataset
+from pipeline.core.network import Snapshot, network_from, snapshot
 from pipeline.deploy.output import Exported, export_model
 from pipeline.deploy.quantized import QuantizedModel
+from pipeline.execution.executor import Result, Task
+from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.execution.workers import new_executor
 from pipeline.files import printable
-from pipeline.model import Snapshot, TrainedModel, network_from, snapshot
+from pipeline.model import TrainedModel
 from pipeline.paths import displayed, outputs_dir
-from pipeline.sweeps.executor import Result, Task
 from pipeline.sweeps.jobs import folder_name, short_name
-from pipeline.sweeps.workers import new_executor
-from pipeline.terminal import WIDTH, new_console, progress_bar, wrap
-from pipeline.training import delayed_interrupt
+from pipeline.terminal import WIDTH, wrap
 
 NEURON_BYTES = 700_000  # of memory for each hidden neuron; measured: 0.62 MB
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import PIXELS
+from pipeline.core import PIXELS
 from pipeline.deploy.checks import HEADER, Check, Outputs, compare, result_type
 from pipeline.deploy.cores import AVR, CLANG_FLAGS, Core
 from pipeline.deploy.host import COMPILE_TIMEOUT, STRICT

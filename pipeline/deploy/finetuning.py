@@ -6,17 +6,17 @@ Source: Bengio, Léonard, Courville, Estimating or propagating gradients through
 stochastic neurons for conditional computation (2013), the straight-through estimator.
 """
 
-import copy
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from pipeline.datasets import LabelledImages
+from pipeline.core.dataset import LabelledImages
+from pipeline.core.loop import shuffled_batches
+from pipeline.core.network import Network, network_from, snapshot
+from pipeline.core.optimizer import Adam
 from pipeline.deploy.quantization import quantize_weights
-from pipeline.model import Network
-from pipeline.training.loop import Adam, gradients, shuffled_batches
 
 BATCH_SIZE = 128
 LEARNING_RATE = 0.001  # at the first step; falls to 0 in a cosine schedule
@@ -30,21 +30,24 @@ def finetune(
     The seed determines the order of the images. Yields the copy after each epoch; its
     weights are floats, which `quantize` rounds.
     """
-    network = copy.deepcopy(network)
+    network, rounded = (network_from(snapshot(network)) for _ in range(2))
     generator = torch.Generator().manual_seed(seed)
-    adam = Adam(network, lr=LEARNING_RATE)
-    w_1, *others = adam.weights
+    adam = Adam(network.vector, lr=LEARNING_RATE)
+    gradient = torch.zeros_like(network.vector)
+    out = network.views(gradient)
     shuffled = shuffled_batches(train, batch_size=BATCH_SIZE, generator=generator)
     steps = epochs * math.ceil(len(train) / BATCH_SIZE)
     for _ in range(epochs):
         batches, _ = next(shuffled)
-        with torch.inference_mode():  # autograd records nothing: 10 % faster
+        with torch.inference_mode():  # autograd records nothing: 10% faster
             for images, targets in batches:
                 cosine = math.cos(math.pi * adam.steps / steps)
                 adam.lr = LEARNING_RATE * (1 + cosine) / 2
-                weights = [_rounded(w_1, bits=bits), *others]
-                gradients(weights, images / 255, targets, out=adam.gradients)
-                adam.step()
+                rounded.vector.copy_(network.vector)
+                w_1 = rounded.tensors[0]
+                w_1.copy_(_rounded(w_1, bits=bits))
+                rounded.gradients(images / 255, targets, out=out)
+                adam.step(gradient)
         yield network
 
 

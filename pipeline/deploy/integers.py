@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 
-from pipeline import PIXELS
-from pipeline.model.network import BATCH, batches
+from pipeline.core import PIXELS
+from pipeline.core.network import BATCH, batches
 
 WHITE = 255  # the highest grey level, and the highest output of a hidden neuron
 LIMIT = 2**31  # the sums of the C code have 32 bits

@@ -17,11 +17,11 @@ from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from onnxruntime import InferenceSession, SessionOptions
 from scipy.special import softmax
 
-from pipeline import CLASSES, SIDE
+from pipeline.core import CLASSES, SIDE
+from pipeline.core.network import snapshot, to_pixels
 from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.integers import WHITE
 from pipeline.deploy.quantized import QuantizedModel
-from pipeline.model.network import snapshot, to_pixels
 
 FLOAT_FILE, INTEGER_FILE = "network.onnx", "network_int.onnx"
 OPSET, IR_VERSION = 13, 7  # of onnx 1.8 (2020): old enough for embedded tools

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from pipeline.datasets import Dataset, LabelledImages
+from pipeline.core.dataset import Dataset, LabelledImages
 from pipeline.deploy.output import Exported
 from pipeline.interpret import ModelAnalysis, report
 from pipeline.interpret.report.page import ACTIVATION_IMAGES

@@ -7,7 +7,7 @@ after its shift. The 10,000 test images cannot detect an error in these cases.
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline import PIXELS, SIDE
+from pipeline.core import PIXELS, SIDE
 from pipeline.deploy.integers import WHITE, IntegerNetwork
 
 NOISE_IMAGES = 1000

@@ -13,9 +13,10 @@ where r_j is half of 2^n_j, or 0 if n_j is 0. `integers.py` computes these formu
 import numpy as np
 from jaxtyping import Float, Int8, Int32, Int64, UInt8
 
-from pipeline import PIXELS, UserError, neuron_name
+from pipeline import UserError, neuron_name
+from pipeline.core import PIXELS
+from pipeline.core.network import Network, batches, snapshot
 from pipeline.deploy.integers import LIMIT, WHITE, IntegerNetwork
-from pipeline.model import Network, batches, snapshot
 
 WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
 TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6

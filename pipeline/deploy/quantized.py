@@ -7,12 +7,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Int
 
-from pipeline.datasets import Dataset
+from pipeline.core.dataset import Dataset
+from pipeline.core.network import Network
+from pipeline.core.threads import one_thread
 from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantization import check_weights, largest_sums, quantize
-from pipeline.model import Network, TrainedModel
-from pipeline.training import one_thread
+from pipeline.model import TrainedModel
 
 FINETUNING_EPOCHS = {8: 0, 4: 10, 2: 10, 1: 10}  # by width, for finetune=null
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from PIL.Image import Image
 
-from pipeline import files, plots
+from pipeline import files
+from pipeline.console import table
 from pipeline.deploy.combinations import Combination
 from pipeline.deploy.output import Exported
-from pipeline.terminal import table
 
 GOAL = 0.95  # the accuracy that the smallest network must reach
 SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"
@@ -99,14 +99,17 @@ def sizes_table(results: Results) -> str:
 
 def plot(results: Results) -> Image:
     """Plot accuracy against bytes, with a curve for each width."""
-    best, curves = smallest(results), dict[str, list[plots.SizePoint]]()
+    # Matplotlib takes 0.4 s to import, which the export of one network saves.
+    from pipeline.plots.sizes import SizePoint, accuracy_by_size
+
+    best, curves = smallest(results), dict[str, list[SizePoint]]()
     for each in sorted(results, key=lambda c: -c.bits):
         report = results[each].report
-        point = plots.SizePoint(
+        point = SizePoint(
             report["table_bytes"],
             report["accuracy"],
             hidden=report["hidden"],
             caption=each.name if each == best else "",
         )
         curves.setdefault(results[each].width, []).append(point)
-    return plots.accuracy_by_size(curves, goal=GOAL)
+    return accuracy_by_size(curves, goal=GOAL)

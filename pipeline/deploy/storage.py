@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import CLASSES, PIXELS, UserError, files
+from pipeline import UserError, files
+from pipeline.core import CLASSES, PIXELS
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantization import WIDTHS
 from pipeline.deploy.quantized import QuantizedModel
-from pipeline.model.storage import read_tensors, write_tensors
 from pipeline.paths import displayed
+from pipeline.tensors import read_tensors, write_tensors
 
 INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
 
@@ -33,8 +34,7 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
     """Read the file of `save_integers`, and its metadata.
 
     Raises:
-        FileNotFoundError: If the file is missing.
-        UserError: If it is damaged.
+        UserError: If the file is missing or damaged.
     """
     tensors, metadata = read_tensors(path)
     hidden = tensors["b1q"].size if "b1q" in tensors else 0
@@ -75,15 +75,15 @@ def find_export(
         command: The command that exports the network, for messages.
 
     Raises:
-        FileNotFoundError: If there is no export.
-        UserError: If it contains only other networks, or a file is damaged.
+        UserError: If there is no export, it contains only other networks, or a file is
+            damaged.
     """
     with files.folder_lock(folder):
         paths = sorted(folder.rglob(INTEGERS_FILE))
         exported = [(path, *load_integers(path)) for path in paths]
     if not exported:
         missing = displayed(folder / INTEGERS_FILE)
-        raise FileNotFoundError(f"{missing} is missing: {command} writes it")
+        raise UserError(f"{missing} is missing: {command} writes it")
     matching = [
         each for each in exported if each[2].get("weights_sha256") == weights_sha256
     ]

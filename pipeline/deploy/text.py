@@ -6,8 +6,9 @@
 from collections.abc import Sequence
 
 from pipeline import neuron_name
+from pipeline.console import table
 from pipeline.deploy.output import Exported
-from pipeline.terminal import table, wrap
+from pipeline.terminal import wrap
 
 MAX_NAMED = 10  # neurons in a message
 FIGURES = (

@@ -97,6 +97,8 @@ def execute(
             f"{name} may not run in {folder}: set TMPDIR to a folder where programs "
             "may run, because this one is mounted with noexec"
         ) from error
+    except OSError as error:
+        raise UserError(f"{name} cannot be started: {error.strerror}") from error
     if result.returncode:
         output = (result.stderr + result.stdout).decode(errors="replace")
         lines = output.strip().splitlines()

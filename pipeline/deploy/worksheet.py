@@ -15,6 +15,7 @@ from jaxtyping import Int64, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import files
+from pipeline.console import table
 from pipeline.datasets import DatasetSpec
 from pipeline.deploy.integers import WHITE, IntegerNetwork
 from pipeline.interpret.output import term_rows
@@ -26,7 +27,7 @@ from pipeline.interpret.worksheet import (
     probabilities,
     rounded,
 )
-from pipeline.terminal import table, wrap
+from pipeline.terminal import wrap
 
 WEIGHTS = {8: "-127 to 127", 4: "-7 to 7", 2: "-1, 0 or 1", 1: "-1 or 1"}  # by bits
 

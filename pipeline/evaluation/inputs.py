@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import UserError, images
-from pipeline.datasets import Dataset, DatasetSpec
+from pipeline.core.dataset import Dataset
+from pipeline.datasets import DatasetSpec
 from pipeline.files import printable
 from pipeline.images import ImageEntry, ImageListing, Levels, PreparedImage
 

@@ -11,6 +11,7 @@ from pipeline import files, plots
 from pipeline.evaluation.results import EvaluationResult
 from pipeline.files import printable
 from pipeline.paths import METRICS_FILE
+from pipeline.plots.evaluation import evaluation_scores
 
 MAX_MISTAKES = 24  # in the plot
 MAX_CAPTION = 16  # characters; more would overlap
@@ -36,7 +37,7 @@ def write_results(results: Sequence[EvaluationResult], folder: Path) -> None:
 
 def plot_scores(result: EvaluationResult) -> Image.Image:
     """Plot the confusion matrix and the reliability diagram."""
-    return plots.evaluation_scores(
+    return evaluation_scores(
         result.confusion_matrix,
         np.array([[b.count, b.confidence, b.accuracy] for b in result.bins]),
         label_names=result.test_set.class_names,

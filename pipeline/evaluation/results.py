@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from pipeline import CLASSES, datasets
+from pipeline import datasets
+from pipeline.core import CLASSES, metrics
 from pipeline.datasets import DatasetSpec
 from pipeline.evaluation import statistics
 from pipeline.evaluation.test_sets import TestSet
-from pipeline.model import TrainedModel, metrics
+from pipeline.model import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,6 @@ class EvaluationResult:
     @property
     def confusion_matrix(self) -> Int[np.ndarray, "label answer"]:
         """The number of images with each label and each prediction."""
-        from sklearn.metrics import confusion_matrix
-
         labels, predictions = self.test_set.data.labels, self.predictions
         return np.asarray(confusion_matrix(labels, predictions, labels=range(CLASSES)))
 
@@ -51,8 +51,6 @@ class EvaluationResult:
 
     def per_class(self) -> list[dict[str, Any]]:
         """Return precision, recall, F1 and the number of images of each class."""
-        from sklearn.metrics import precision_recall_fscore_support
-
         columns = precision_recall_fscore_support(
             self.test_set.data.labels,
             self.predictions,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float, Int
+from scipy.stats import binomtest
 from torch import Tensor
 
 CALIBRATION_BINS = 15  # as in Guo et al. (2017)
@@ -21,8 +22,6 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     Source: Wilson, Probable inference, the law of succession, and statistical inference
     (1927).
     """
-    from scipy.stats import binomtest
-
     interval = binomtest(correct, n).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)
 

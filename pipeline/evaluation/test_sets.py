@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from pipeline import UserError, datasets, images
-from pipeline.datasets import Dataset, LabelledImages
+from pipeline.console import progress
+from pipeline.core.dataset import Dataset, LabelledImages
 from pipeline.evaluation.inputs import read_images
 from pipeline.files import printable
 from pipeline.images import ImageEntry, ImageListing
-from pipeline.terminal import progress
 
 MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 
@@ -55,8 +55,8 @@ def load_test_set(
         prepare: Whether to preprocess the images; None for the default of the set.
 
     Raises:
-        FileNotFoundError: If the data set is not available.
-        UserError: If no image can be read; the message says why.
+        UserError: If the data set is not available, or no image can be read; the
+            message says why.
     """
     spec = datasets.spec(dataset.name)  # of the network's data set
     set_name, listing, is_raw = _find_images(name, dataset, split)
@@ -106,7 +106,7 @@ def _find_images(
         text = f"the validation images of the training run (split={split})"
         return set_name, _from_arrays(set_name, val.images, val.labels, text), False
     is_own, entry = datasets.file_name(name) == dataset.name, datasets.spec(name)
-    if is_own or (name in datasets.REGISTRY and not entry.originals):
+    if is_own or (datasets.is_name(name) and not entry.originals):
         data = dataset if is_own else datasets.load(name, folder=dataset.path.parent)
         arrays = data.test.images, data.test.labels
         return data.name, _from_arrays(data.name, *arrays, "the test images"), False

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline import CLASSES
+from pipeline.core import CLASSES
 from pipeline.evaluation.results import EvaluationResult
 
 MAX_DESCRIBED = 3  # classes, and confusions

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from pipeline import SIDE
+from pipeline.core import SIDE
 from pipeline.images.ink import (
     MIN_PHOTO_SIDE,
     Ink,

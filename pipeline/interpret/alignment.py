@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
-from pipeline import PIXELS
-from pipeline.datasets import LabelledImages
+from pipeline.core import PIXELS
+from pipeline.core.dataset import LabelledImages
+from pipeline.core.network import Network
 from pipeline.interpret.measurements import correlations, cosine_similarities
-from pipeline.model import Network
 
 
 @dataclass(frozen=True)

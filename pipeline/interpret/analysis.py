@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pipeline import CLASSES, PIXELS
-from pipeline.datasets import Dataset, DatasetSpec, Split, spec
+from pipeline.core import CLASSES, PIXELS
+from pipeline.core.dataset import Dataset, Split
+from pipeline.core.network import Snapshot
+from pipeline.datasets import DatasetSpec, spec
 from pipeline.interpret import measurements
 from pipeline.interpret.measurements import FittedLine
-from pipeline.model import Snapshot, TrainedModel
+from pipeline.model import TrainedModel
 
 HIGH_CORRELATION = 0.9  # one neuron explains 0.9² = 81 % of the other's variance
 MAX_PAIRS = 100  # pairs of neurons in the table

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
 
-from pipeline import CLASSES, neuron_name
-from pipeline.model import Network, batches
+from pipeline import neuron_name
+from pipeline.core import CLASSES
+from pipeline.core.network import Network, batches
 
 
 def frozen_weights(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from pipeline import CLASSES, PIXELS, SIDE, ConfigError, neuron_name
+from pipeline import ConfigError, neuron_name
+from pipeline.core import CLASSES, PIXELS, SIDE
 
 NEURON = re.compile("N[12][1-9][0-9]*")
 PARAMETER = re.compile(

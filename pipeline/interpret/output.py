@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from pipeline import SIDE, files, neuron_name, plots
+from pipeline import files, neuron_name, plots
+from pipeline.core import SIDE
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import EXTREMES, HIGH_CORRELATION, ModelAnalysis
 from pipeline.interpret.worksheet import PreActivation
@@ -82,8 +83,11 @@ def pixel_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
 
 
 def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
+    # Matplotlib takes 0.4 s to import, which the worksheet of a neuron saves.
+    from pipeline.plots.inspection import fitted_lines, neuron_responses, pixel_usage
+
     displayed = analysis.displayed
-    plots.neuron_responses(
+    neuron_responses(
         analysis.means[displayed],
         analysis.costs[displayed],
         [neuron_name(1, j) for j in displayed],
@@ -91,12 +95,12 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
         noun=analysis.spec.noun,
     ).save(folder / "neurons.png")
     _write_extremes(analysis, folder / "exciting.png")
-    usage = plots.pixel_usage(analysis.nonzero / len(analysis.split.train))
+    usage = pixel_usage(analysis.nonzero / len(analysis.split.train))
     usage.save(folder / "pixels.png")
     probe = analysis.probe
     x, y = neuron_name(1, probe.hidden), neuron_name(2, probe.output)
     title = analysis.spec.title(probe.output)
-    plots.fitted_lines(
+    fitted_lines(
         probe.x[:MAX_POINTS],
         probe.y[:MAX_POINTS],
         {progress: (line.m, line.c) for progress, line in probe.lines.items()},

@@ -11,7 +11,9 @@ from jaxtyping import Float, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from scipy.special import softmax
 
-from pipeline import PIXELS, neuron_name
+from pipeline import neuron_name
+from pipeline.console import table
+from pipeline.core import PIXELS
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import HIGH_CORRELATION, MAX_NEURONS, ModelAnalysis
 from pipeline.interpret.names import ParameterLocation
@@ -21,7 +23,7 @@ from pipeline.interpret.worksheet import (
     pre_activations,
     rounded,
 )
-from pipeline.terminal import table, wrap
+from pipeline.terminal import wrap
 
 OUTPUTS_PER_ROW = 4
 MAX_EPOCHS = 24  # in the table of a weight's history; life.csv has all

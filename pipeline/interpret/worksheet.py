@@ -12,11 +12,13 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.special import softmax
 
-from pipeline import PIXELS, SIDE, neuron_name
+from pipeline import neuron_name
+from pipeline.console import table
+from pipeline.core import PIXELS, SIDE
+from pipeline.core.network import Network
 from pipeline.datasets import DatasetSpec
 from pipeline.interpret.names import ParameterLocation
-from pipeline.model import Network
-from pipeline.terminal import table, wrap
+from pipeline.terminal import wrap
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
 

@@ -1,25 +1,20 @@
 """A trained network together with the files in its folder.
 
-`storage` and `records` read the files.
+`storage` and `text_files` read the files.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.model.components import load_components
-from pipeline.model.network import Network
+from pipeline import UserError, datasets
+from pipeline.core.network import Network, Snapshot, snapshot
 from pipeline.model.ood import OodDetector
-from pipeline.model.records import read_curves, read_run_file
-from pipeline.model.storage import (
-    Snapshot,
-    load_history,
-    load_network,
-    snapshot,
-    tensors_sha256,
-)
-from pipeline.paths import CURVES_FILE, HISTORY_FILE, RUN_FILE
+from pipeline.model.storage import load_history, load_network
+from pipeline.model.text_files import read_curves, read_run_file
+from pipeline.paths import CURVES_FILE, HISTORY_FILE, RUN_FILE, outputs_dir
+from pipeline.tensors import tensors_sha256
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class TrainedModel:
     """A trained network, and the metadata of its training."""
 
     network: Network
-    metadata: dict[str, Any]  # of its file; see FinishedTraining.write
+    metadata: dict[str, Any]  # of its file; see TrainingRun.write
     path: Path  # the network's file
     sha256: str  # `tensors_sha256` of the network
     run_id: str | None  # the MLflow run of the training; None if not recorded
@@ -54,17 +49,17 @@ class TrainedModel:
 
     @cached_property
     def detector(self) -> OodDetector | None:
-        """The out-of-distribution detector; None if its training data are missing.
-
-        Raises:
-            UserError: If the file of its components is damaged.
-        """
+        """The out-of-distribution detector; None if its training data are missing."""
         if "min_margin" not in self.metadata:
             return None
-        sha256 = str(self.metadata.get("data_sha256"))
-        components = load_components(sha256, self.split)
-        margin = self.metadata["min_margin"]
-        return components and replace(components, min_margin=margin)
+        components = datasets.load_components(
+            str(self.metadata.get("data_sha256")),
+            self.split,
+            folder=outputs_dir() / "data",
+        )
+        if components is None:
+            return None
+        return OodDetector(components, self.metadata["min_margin"])
 
     def missing_detector(self) -> str:
         """Return why there is no detector, and the remedy."""
@@ -97,6 +92,20 @@ class TrainedModel:
         path = self.path.with_name(CURVES_FILE)
         return read_curves(path, epochs=self.epochs) if path.is_file() else {}
 
+    def require_two_layers(self) -> "TrainedModel":
+        """Return itself, for the explanations and exports that assume two layers.
+
+        Raises:
+            UserError: If the network has another number of layers.
+        """
+        network = self.network
+        if len(network.layers) != 2:
+            raise UserError(
+                f"{self.path} has {len(network.layers)} layers ({network.sizes}); "
+                "inspect and export work with two layers only"
+            )
+        return self
+
     def with_history_read(self) -> "TrainedModel":
         """Read the files beside it now, before another training replaces them.
 
@@ -114,8 +123,7 @@ def load_trained_model(path: Path) -> TrainedModel:
     """Read a network, and the id of its run from `run.json` beside it.
 
     Raises:
-        FileNotFoundError: If there is no network at `path`.
-        UserError: If one of the two files is damaged.
+        UserError: If there is no network at `path`, or a file is damaged.
     """
     network, metadata = load_network(path)
     run = path.with_name(RUN_FILE)

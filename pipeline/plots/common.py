@@ -1,30 +1,22 @@
-"""Colours, the font and Matplotlib figures, for all plots.
+"""Colours, the font and legends, for all plots.
 
-The other modules contain the plots; `rows` arranges images.
+`figures` has what the plots with Matplotlib share; `rows` arranges images.
 """
 
-from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from pipeline import SIDE
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
-    from matplotlib.figure import Figure
+from pipeline.core import SIDE
 
 # The colours of the interactive page (interpret/report/page.css, light). Blue and red
 # can be distinguished with colour blindness.
 INK, MUTED, PALE, LINE, PAPER = "#202124", "#5b6066", "#8b9198", "#d7dade", "#ffffff"
 POSITIVE, NEGATIVE, SELECTED, FROZEN = "#005ab5", "#dc3220", "#8a5a00", "#b9bdc2"
-DPI = 100  # pixels per inch; text of 10 points is 14 pixels high
 
 
 def diverging_colours(
@@ -84,64 +76,6 @@ def _blend(strength: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n 3"]:
     strength = np.clip(strength, -1, 1)[..., None]
     full = np.where(strength >= 0, blue, red)
     return np.asarray(white + abs(strength) * (full - white)).astype(np.uint8)
-
-
-def new_figure(width: int, height: int) -> "Figure":
-    """Return a Matplotlib figure of this size, in pixels."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="constrained")
-
-
-def render(figure: "Figure") -> Image.Image:
-    """Convert a Matplotlib figure to an image."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-
-
-def set_title(axes: "Axes", title: str) -> None:
-    """Write a title above the left end of a plot."""
-    axes.set_title(title, loc="left", fontsize=11, color=INK, pad=10)
-
-
-def simplify_axes(axes: "Axes") -> None:
-    """Draw a light grid, and remove the border at the top and on the right."""
-    axes.grid(color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[:].set_color(MUTED)
-    axes.tick_params(which="both", color=MUTED, labelcolor=INK)
-
-
-def colour_map(*colours: str) -> "Colormap":
-    """Return a map of Matplotlib from the smallest value to the largest."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("-".join(colours), colours)
-
-
-def label_cells(
-    axes: "Axes",
-    texts: Sequence[Sequence[str]],
-    *,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    dark: Bool[np.ndarray, "rows columns"],
-) -> None:
-    """Write texts into the cells of a heatmap, white on dark ones; name its axes."""
-    for (row, column), is_dark in np.ndenumerate(dark):
-        text = axes.text(column, row, texts[row][column], fontsize=8.5)
-        text.set(ha="center", va="center", color=PAPER if is_dark else INK)
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
-    if max(map(len, columns)) > len("all"):
-        for label in axes.get_xticklabels():
-            label.set(rotation=45, ha="right", rotation_mode="anchor")
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelcolor=INK)
 
 
 def weight_scale(weights: Float[np.ndarray, "..."]) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from pipeline import SIDE
+from pipeline.core import SIDE
 from pipeline.plots.common import INK, PAPER, font
 from pipeline.plots.rows import image_grid
 

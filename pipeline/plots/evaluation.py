@@ -1,19 +1,15 @@
 """The plots of stage evaluate: confusion matrix and reliability diagram."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
-from pipeline.plots.common import (
-    FROZEN,
-    INK,
-    MUTED,
-    NEGATIVE,
-    PAPER,
-    POSITIVE,
+from pipeline.plots.common import FROZEN, INK, MUTED, NEGATIVE, PAPER, POSITIVE
+from pipeline.plots.figures import (
     colour_map,
     label_cells,
     new_figure,
@@ -21,9 +17,6 @@ from pipeline.plots.common import (
     set_title,
     simplify_axes,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 FEW = 10  # images; the accuracy of fewer is uncertain
 
@@ -57,7 +50,7 @@ def evaluation_scores(
 
 
 def _confusion_matrix(
-    axes: "Axes",
+    axes: Axes,
     counts: Int[np.ndarray, "n n"],
     label_names: Sequence[str],
     answer_names: Sequence[str],
@@ -79,11 +72,9 @@ def _confusion_matrix(
 
 
 def _reliability_diagram(
-    axes: "Axes", below: "Axes", bins: Float[np.ndarray, "bins 3"]
+    axes: Axes, below: Axes, bins: Float[np.ndarray, "bins 3"]
 ) -> None:
     """Plot accuracy against confidence, above the number of images of each bin."""
-    from matplotlib.ticker import PercentFormatter
-
     counts, confidence, accuracy = bins.T
     ideal = "ideal: accuracy equals confidence"
     axes.plot([0, 1], [0, 1], "--", color=MUTED, label=ideal)

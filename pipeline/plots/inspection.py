@@ -7,17 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.patches import Patch
 from PIL import Image
 
-from pipeline import SIDE
-from pipeline.plots.common import (
-    FROZEN,
-    INK,
-    LINE,
-    MUTED,
-    NEGATIVE,
-    PAPER,
-    POSITIVE,
+from pipeline.core import SIDE
+from pipeline.plots.common import FROZEN, INK, LINE, MUTED, NEGATIVE, PAPER, POSITIVE
+from pipeline.plots.figures import (
     colour_map,
     label_cells,
     new_figure,
@@ -67,8 +62,6 @@ def neuron_responses(
 
 def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     """Plot the fraction of training images in which each pixel is above 0."""
-    from matplotlib.patches import Patch
-
     figure = new_figure(640, 600)
     axes = figure.subplots()
     grid = fractions.reshape(SIDE, SIDE)

@@ -2,26 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from PIL import Image
 
-from pipeline.plots.common import (
-    INK,
-    LINE,
-    MUTED,
-    NEGATIVE,
-    POSITIVE,
-    SELECTED,
+from pipeline.plots.common import INK, LINE, MUTED, NEGATIVE, POSITIVE, SELECTED
+from pipeline.plots.figures import (
     new_figure,
     render,
     set_title,
     simplify_axes,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # Colours that colour-blind people can distinguish, the widest weights first.
 COLOURS = (POSITIVE, SELECTED, NEGATIVE, INK)
@@ -70,7 +62,7 @@ def accuracy_by_size(
 
 
 def _draw_curve(
-    axes: "Axes", curve: Sequence[SizePoint], name: str, colour: str, marker: str
+    axes: Axes, curve: Sequence[SizePoint], name: str, colour: str, marker: str
 ) -> None:
     """Draw the dots of a width, and the number of neurons at the mean of each size."""
     sizes = sorted({point.size for point in curve})
@@ -95,7 +87,7 @@ def _draw_curve(
         text.set_anncoords("offset points")
 
 
-def _scale_axes(axes: "Axes", points: Sequence[SizePoint]) -> None:
+def _scale_axes(axes: Axes, points: Sequence[SizePoint]) -> None:
     """Scale bytes and errors logarithmically, with ticks at round numbers."""
     sizes = [point.size for point in points]
     if max(sizes) >= 3 * min(sizes):
@@ -134,7 +126,7 @@ def _shrink(stretched: np.ndarray) -> np.ndarray:
     return np.asarray(1 - 10.0**-stretched)
 
 
-def _mark(axes: "Axes", point: SizePoint, goal: float) -> None:
+def _mark(axes: Axes, point: SizePoint, goal: float) -> None:
     """Circle the smallest network that reaches the goal, and name it."""
     place = (point.size, point.accuracy)
     axes.plot(*place, marker="o", markersize=15, markerfacecolor="none", color=INK)

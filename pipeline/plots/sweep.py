@@ -6,26 +6,20 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from PIL import Image
 
-from pipeline.plots.common import (
-    INK,
-    LINE,
-    NEGATIVE,
-    PALE,
-    POSITIVE,
-    SELECTED,
+from pipeline.plots.common import INK, LINE, NEGATIVE, PALE, POSITIVE, SELECTED
+from pipeline.plots.figures import (
     new_figure,
     render,
     set_title,
     simplify_axes,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 MAX_TICKS = 10  # values with separate ticks and captions
 MAX_CHARACTERS = 90  # in the labels of the ticks; more would overlap
@@ -113,8 +107,6 @@ def sweep_cloud(
     xlabel += _scale_x(axes, sorted(set(x)))
     style: dict[str, Any] = {"s": 30 if len(points) <= 200 else 9, "linewidths": 0}
     if shade:
-        from matplotlib.colors import LogNorm, Normalize
-
         values = np.array([point.shade for point in points], float)
         norm = LogNorm if values.min() > 0 else Normalize
         style |= {"norm": norm(values.min(), values.max()), "cmap": "viridis_r"}
@@ -148,7 +140,7 @@ def _lower_limit(points: Sequence[SweepPoint], means: np.ndarray) -> float:
     return max(float(means.min()), 2 * min(best) - max(best) - 0.02)
 
 
-def _finish(axes: "Axes", title: str, note: str, xlabel: str) -> None:
+def _finish(axes: Axes, title: str, note: str, xlabel: str) -> None:
     axes.set(xlabel=xlabel, ylabel="validation accuracy")
     axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
     set_title(axes, textwrap.fill(title, 80) + note)
@@ -157,7 +149,7 @@ def _finish(axes: "Axes", title: str, note: str, xlabel: str) -> None:
     simplify_axes(axes)
 
 
-def _scale_x(axes: "Axes", ticks: Sequence[float]) -> str:
+def _scale_x(axes: Axes, ticks: Sequence[float]) -> str:
     """Use a logarithmic scale for a wide range; return a suffix for the label."""
     is_wide = ticks[0] > 0 and ticks[-1] >= 10 * ticks[0]
     if is_wide:
@@ -168,7 +160,7 @@ def _scale_x(axes: "Axes", ticks: Sequence[float]) -> str:
 
 
 def _draw_line(
-    axes: "Axes",
+    axes: Axes,
     line: Sequence[SweepPoint],
     name: str,
     style: dict[str, Any],
@@ -197,7 +189,7 @@ def _draw_line(
         axes.plot([], [], linestyle=shape, label=name, **style)
 
 
-def _label_ticks(axes: "Axes", captions: Mapping[float, str], *, numbers: bool) -> None:
+def _label_ticks(axes: Axes, captions: Mapping[float, str], *, numbers: bool) -> None:
     """Label each value of x below the axis, with its number and its caption."""
     labels = [
         f"{x:,g}\n{caption}".strip() if numbers else caption
@@ -211,7 +203,7 @@ def _label_ticks(axes: "Axes", captions: Mapping[float, str], *, numbers: bool) 
 
 
 def _mark_trade_offs(
-    axes: "Axes", points: Sequence[SweepPoint], *, labels: bool, line: str = ""
+    axes: Axes, points: Sequence[SweepPoint], *, labels: bool, line: str = ""
 ) -> None:
     """Circle the best trade-offs; a line shows the best accuracy up to each size."""
     best = sorted((point for point in points if point.best), key=lambda p: p.x)
@@ -238,13 +230,13 @@ def _mark_trade_offs(
             height = y
 
 
-def _label_best(axes: "Axes", points: Sequence[SweepPoint]) -> None:
+def _label_best(axes: Axes, points: Sequence[SweepPoint]) -> None:
     best = max(points, key=lambda point: point.mean)
     text = f"best: {best.caption}".rstrip(" :")
     _write(axes, best, text, left=_position(axes, best)[0] > 0.5)
 
 
-def _position(axes: "Axes", point: SweepPoint) -> tuple[float, float]:
+def _position(axes: Axes, point: SweepPoint) -> tuple[float, float]:
     """Return the position of a point in the axes; (0, 0) is the lower left corner."""
     axes.autoscale_view()
     scaled = axes.transScale.transform((point.x, point.mean))
@@ -252,7 +244,7 @@ def _position(axes: "Axes", point: SweepPoint) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _write(axes: "Axes", point: SweepPoint, text: str, *, left: bool) -> None:
+def _write(axes: Axes, point: SweepPoint, text: str, *, left: bool) -> None:
     """Write a text above a point, to its left or right."""
     offset, side = ((-7, 5), "right") if left else ((7, 5), "left")
     label = axes.annotate(text, (point.x, point.mean), offset, fontsize=9, color=INK)

@@ -1,6 +1,4 @@
-"""Sweeps: the outcomes of many training runs under one parent run, and their report.
+"""Sweeps: many training runs under one parent run, and their report.
 
 It does not parse the values of a sweep; `pipeline.cli` does.
 """
-
-from pipeline.sweeps.driver import run_sweep

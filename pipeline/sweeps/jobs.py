@@ -1,50 +1,73 @@
 """The jobs of a sweep: the combinations of the values that it varies.
 
-`driver.py` trains them; `outcomes.py` contains their results.
+`sweep.py` trains them; `outcomes.py` contains their results.
 """
 
 import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-from pipeline import ConfigError
-from pipeline.cli import HYPERPARAMETERS, Command, TrainConfig, run_name, validate
+from pipeline import ConfigError, UserError, datasets, files
+from pipeline.cli import (
+    TRAINING_KEYS,
+    Command,
+    Interval,
+    TrainConfig,
+    committed_defaults,
+    run_name,
+    validate,
+)
+from pipeline.core.fingerprint import fingerprint
+from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.files import printable
+from pipeline.tracking import experiment_of
 
-if TYPE_CHECKING:
-    from pipeline.sweeps.outcomes import Outcome
+MAX_NAMED = 8  # values of a key in the name of a sweep
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """The file of a data set."""
+
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True)
 class Job:
     """One training run of a sweep."""
 
-    swept: dict[str, Any]  # the displayed values of the keys that the sweep varies
     values: dict[str, Any]  # of all keys, validated unless there are problems
-    displayed: dict[str, Any]  # the same; a folder has the name of its data set
-    problems: list[str]  # why it cannot be trained; empty if it can
+    varied: Sequence[str]  # the keys that the sweep varies
+    problems: Sequence[str] = ()  # why it cannot be trained; empty if it can
+    data: DataFile | None = None  # the data set, when it is prepared
 
     @classmethod
-    def of(cls, values: dict[str, Any], swept: Iterable[str]) -> "Job":
+    def of(
+        cls, values: dict[str, Any], varied: Sequence[str], data: DataFile | None = None
+    ) -> "Job":
         """Validate the values of a job."""
-        problems, displayed = [], values
         try:
-            values = values | validate(TrainConfig, values).model_dump()
-            displayed = values | {"dataset": _dataset_name(values["dataset"])}
+            values = values | dict(validate(TrainConfig, values))
         except ConfigError as error:
-            problems = str(error).split("\n")
-        swept_values = {key: displayed[key] for key in swept}
-        return cls(swept_values, values, displayed, problems)
+            return cls(values, varied, str(error).split("\n"))
+        return cls(values, varied, data=data)
+
+    @property
+    def swept(self) -> dict[str, Any]:
+        """The values of the keys that the sweep varies."""
+        return {key: self.values[key] for key in self.varied}
 
     @property
     def name(self) -> str:
         """The name of its run, such as "hidden=40 seed=2 epochs=5"."""
-        return run_name(self.displayed, named=self.swept)
+        return run_name(self.values, named=self.varied)
 
     @property
     def short_name(self) -> str:
@@ -57,9 +80,25 @@ class Job:
         return folder_name(self.swept)
 
     @property
-    def hyperparameters(self) -> dict[str, Any]:
-        """The values of the keys that determine its weights."""
-        return {key: self.values[key] for key in HYPERPARAMETERS}
+    def hyperparameters(self) -> Hyperparameters:
+        """What determines its weights, besides the data."""
+        return Hyperparameters(**self.values)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of its training run; it must be valid, with its data."""
+        assert self.data
+        return fingerprint(self.hyperparameters, self.data.sha256)
+
+    @property
+    def key(self) -> str:
+        """What distinguishes the jobs of a sweep."""
+        return self.folder if self.problems else self.fingerprint
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The data set and the hyperparameters, by key."""
+        return {key: self.values[key] for key in TRAINING_KEYS}
 
     @property
     def tags(self) -> dict[str, str]:
@@ -81,32 +120,6 @@ def folder_name(swept: Mapping[str, Any]) -> str:
     return safe
 
 
-@cache  # reads all files of a folder
-def _dataset_name(dataset: str) -> str:
-    """Return the name of a data set, which for a folder contains no path."""
-    from pipeline import datasets
-
-    return datasets.file_name(dataset)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The plan of a sweep whose jobs are known; `Search` is the other plan."""
-
-    jobs: Sequence[Job]
-
-    def expected(self) -> Sequence[Job]:
-        """Return jobs that resemble those that `suggest` will yield: none."""
-        return ()
-
-    def suggest(self) -> Iterator[Job]:
-        """Yield more jobs, which depend on the outcomes so far: none."""
-        return iter(())
-
-    def add(self, outcome: "Outcome") -> None:
-        """Use the outcome of a job for suggestions."""
-
-
 def combine(command: Command) -> list[Job]:
     """Return a job for each combination of the swept values, without duplicates.
 
@@ -115,8 +128,91 @@ def combine(command: Command) -> list[Job]:
     swept = command.swept
     values = {**command.values, "run_name": None}  # the name of the sweep
     varied = {*swept, *command.intervals}
-    keys = [key for key in HYPERPARAMETERS if key in varied] or ["seed"]
+    keys = [key for key in TRAINING_KEYS if key in varied] or ["seed"]
     rows = itertools.product(*(swept.get(key, [values[key]]) for key in keys))
-    settings = [{**values, **dict(zip(keys, row, strict=True))} for row in rows]
-    jobs = [Job.of(setting, keys) for setting in settings]
+    settings = ({**values, **dict(zip(keys, row, strict=True))} for row in rows)
+    jobs = [Job.of(each, keys) for each in settings]
     return list({job.folder: job for job in jobs}.values())
+
+
+def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
+    """Import folders with images, and download other data sets if necessary.
+
+    Args:
+        jobs: The jobs; in their values, the data set can be a folder.
+        folder: The folder of all data sets.
+
+    Returns:
+        The jobs with their data. Those whose data set is not available have a problem.
+        Data sets with the same images are one, under the first of their names.
+
+    Raises:
+        UserError, OSError: If none of the data sets is available.
+    """
+    prepared: dict[str, DataFile] = {}
+    images: dict[str, DataFile] = {}  # by sha256
+    errors: dict[str, UserError | OSError] = {}
+    for value in sorted({job.values["dataset"] for job in jobs if not job.problems}):
+        try:
+            path, _ = datasets.prepare(value, folder=folder)
+            data = DataFile(path, datasets.summary(path)["sha256"])
+            prepared[value] = images.setdefault(data.sha256, data)
+        except (UserError, OSError) as error:
+            errors[value] = error
+    if errors and not prepared:
+        raise next(iter(errors.values()))
+
+    def add_data(job: Job) -> Job:
+        value = job.values["dataset"]
+        if job.problems:
+            return job
+        if value in errors:
+            return replace(job, problems=[str(errors[value])])
+        data = prepared[value]
+        return replace(job, values=job.values | {"dataset": data.path.stem}, data=data)
+
+    return list({job.key: job for job in map(add_data, jobs)}.values())
+
+
+def sweep_key(jobs: Iterable[Job], command: Command) -> str:
+    """Return what identifies a sweep, 16 hexadecimal digits.
+
+    It is a hash of the fingerprints of the valid jobs, the values of the others, the
+    intervals of a search, the experiment, and whether all is trained again.
+    """
+    values = command.values
+    is_tracked = values["tracking"] != "none"
+    content = [
+        sorted(job.key for job in jobs),
+        sorted(map(str, command.intervals.items())),
+        experiment_of(values["experiment_name"]) if is_tracked else None,
+        values["again"],
+    ]
+    return files.json_sha256(content)[:16]
+
+
+def sweep_name(
+    jobs: Sequence[Job], intervals: Mapping[str, Interval] | None = None
+) -> str:
+    """Return the options of a sweep, such as "hidden=5,10 seed=1,2,3 epochs=5".
+
+    If a key has more than `MAX_NAMED` values, only the first two and the last appear;
+    an interval appears as "hidden=4..128".
+    """
+    swept = {}
+    for key in jobs[0].varied:
+        values = list(dict.fromkeys(job.tags[key] for job in jobs))
+        if len(values) > MAX_NAMED:
+            values = [*values[:2], "…", values[-1]]
+        swept[key] = ",".join(values)
+    for key, interval in (intervals or {}).items():
+        swept[key] = f"{interval.low}..{interval.high}"
+    default_values = committed_defaults()
+    others = {k: v for k, v in common_values(jobs).items() if v != default_values[k]}
+    return printable(" ".join(f"{k}={v}" for k, v in {**swept, **others}.items()))
+
+
+def common_values(jobs: Iterable[Job]) -> dict[str, Any]:
+    """Return the data set and the hyperparameters that all jobs have in common."""
+    job = next(job for job in jobs if not job.problems)
+    return {key: x for key, x in job.params.items() if key not in job.varied}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
-from pipeline.cli import HYPERPARAMETERS
+from pipeline.cli import TRAINING_KEYS
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.paths import MODEL_FILE
 from pipeline.sweeps.settings import order
@@ -32,7 +32,7 @@ def read_networks(
     networks = []
     for child in children:
         trained = load_trained_model(child.folder / "train" / MODEL_FILE)
-        keys = [key for key in HYPERPARAMETERS if key in child.tags]
+        keys = [key for key in TRAINING_KEYS if key in child.tags]
         swept = {key: trained.metadata[key] for key in keys}
         networks.append((swept, trained))
     names = {trained.metadata["data_sha256"] for _, trained in networks}

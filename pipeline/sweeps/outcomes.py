@@ -1,17 +1,18 @@
-"""The outcome of each job of a sweep, and the file that stores them.
+"""The outcome of each job of a sweep, and those that its children in MLflow record.
 
-`record.py` records the networks.
+`children.py` records them. This module imports neither MLflow nor PyTorch, so that the
+workers start first.
 """
 
-import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.shapes import parameter_count
 from pipeline.sweeps.jobs import Job
+from pipeline.tracking import RecordedRun, child_results, children, tagged_runs
 
-COLUMNS = ("accuracy", "parameters", "seconds", "run_id", "reused")  # of the file
+SWEEP_TAG = "sweep"  # of the run of a sweep and of its children: its `sweep_key`
 
 
 @dataclass(frozen=True)
@@ -21,45 +22,74 @@ class Outcome:
     job: Job
     error: str = ""  # one line; empty if the job succeeded
     accuracy: float = 0.0  # on the validation images, in [0, 1]
-    parameters: int = 0
     seconds: float = 0.0  # of all epochs together
     run_id: str | None = None  # of its run in MLflow
     reused: bool = False  # it was taken from an earlier run
     traceback: str = ""  # of an error in the program
 
+    @property
+    def parameters(self) -> int:
+        """The number of parameters of its network."""
+        return parameter_count(self.job.values["hidden"])
 
-class ResultsFile:
-    """A file with a line of JSON for each trained job; lines are only appended."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file if it exists; a line that was cut by a kill is removed."""
-        self._path = path
-        self.outcomes: dict[str, dict[str, object]] = {}  # by the name of the job
-        content = path.read_bytes() if path.exists() else b""
-        complete = content[: content.rfind(b"\n") + 1]
-        if complete != content:
-            os.truncate(path, len(complete))
-        for line in complete.splitlines():
-            row = json.loads(line)
-            self.outcomes[row.pop("setting")] = row
+@dataclass(frozen=True)
+class Earlier:
+    """What earlier processes have recorded of a sweep."""
 
-    def missing(self, jobs: Iterable[Job]) -> list[Job]:
-        """Return the valid jobs that are not trained."""
-        return [j for j in jobs if not j.problems and j.name not in self.outcomes]
+    run: RecordedRun | None  # of the sweep; None if it is new
+    children: list[RecordedRun]  # of this project that ended, oldest first
+    results: Mapping[str, tuple[float, float]]  # accuracy and seconds of each, by id
 
-    def find(self, job: Job, *, run_id: str | None) -> Outcome | None:
-        """Return the outcome of a job if it was recorded in this run."""
-        row = self.outcomes.get(job.name)
-        if row is None or row["run_id"] != run_id:
-            return None
-        return Outcome(job, "", **row)  # type: ignore[arg-type]
+    @classmethod
+    def nothing(cls) -> "Earlier":
+        """Return the record of a sweep that is new."""
+        return cls(None, [], {})
 
-    def append(self, outcome: Outcome) -> None:
-        """Add the outcome of a trained job."""
-        row = {key: getattr(outcome, key) for key in COLUMNS}
-        self.outcomes[outcome.job.name] = row
-        line = json.dumps({"setting": outcome.job.name, **row}) + "\n"
-        with self._path.open("a") as stream:
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last process finished the sweep."""
+        return self.run is not None and self.run.status == "FINISHED"
+
+    @classmethod
+    def read(cls, store: Path, key: str) -> "Earlier":
+        """Read the newest sweep with this key.
+
+        Its children count from any processor; their tags name it.
+        """
+        runs = tagged_runs(store, SWEEP_TAG, [key])
+        run = next((run for run in runs if run.tags["kind"] == "sweep"), None)
+        if run is None:
+            return cls.nothing()
+        ended = [
+            child
+            for child in reversed(children(store, run.run_id))
+            if child.status in ("FINISHED", "FAILED") and SWEEP_TAG in child.tags
+        ]
+        return cls(run, ended, child_results(store, run.run_id))
+
+    def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
+        """Return the outcomes of the jobs that have a finished child."""
+        finished = {
+            child.tags["fingerprint"]: child
+            for child in self.children
+            if child.status == "FINISHED"
+        }
+        found = []
+        for job in jobs:
+            if not job.problems and (child := finished.get(job.fingerprint)):
+                accuracy, seconds = self.results[child.run_id]
+                outcome = Outcome(
+                    job,
+                    accuracy=accuracy,
+                    seconds=round(seconds, 3),
+                    run_id=child.run_id,
+                    reused="taken_from" in child.tags,
+                )
+                found.append(outcome)
+        return found
+
+    def has_failed(self, job: Job, error: str) -> bool:
+        """Return whether a child is a failure of this job with this error."""
+        expected = {**job.tags, "error": error}.items()
+        return any(expected <= child.tags.items() for child in self.children)

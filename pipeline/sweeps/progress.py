@@ -8,17 +8,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from pipeline.console import new_console
 from pipeline.files import printable
-from pipeline.sweeps.estimate import Estimate, TimeLeft
+from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.terminal import WIDTH, new_console, wrap
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
-    from pipeline.sweeps.jobs import Job
+from pipeline.terminal import WIDTH, wrap
 
 MAX_NAME = 36  # characters of a setting that leave room for its result in 80 columns
 
@@ -27,30 +25,20 @@ class Progress:
     """Prints the outcomes that are added; `str` is the text of the bar."""
 
     def __init__(
-        self,
-        bar: "Bar",
-        estimate: Estimate,
-        total: int,
-        *,
-        finished: int,
-        width: int,
+        self, bar: Bar, *, total: int, ended: int, workers: int, width: int
     ) -> None:
         """Start the clock; see `show_progress`."""
-        self._bar, self._width = bar, width
-        self._workers = estimate.workers
-        self._total = total
-        self._ended, self._failed, self._trained = finished, 0, 0
+        self._bar, self._width, self._workers = bar, width, workers
+        self._total, self._ended = total, ended
+        self._failed, self._trained = 0, 0
         self._start = time.monotonic()
-        self._time_left = TimeLeft(estimate)
-        self._task = bar.add_task("", total=total, completed=finished, progress=self)
+        self._task = bar.add_task("", total=total, completed=ended, progress=self)
 
     def add(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed."""
         self._ended += 1
         self._failed += bool(outcome.error)
         self._trained += not (outcome.error or outcome.reused)
-        if not (outcome.job.problems or outcome.reused):
-            self._time_left.add(outcome.job)
         count = f"({self._ended:,} of {self._total:,})"
         if outcome.error:
             self._print(outcome.job, f"failed: {outcome.error}  {count}")
@@ -61,11 +49,11 @@ class Progress:
             self._print(outcome.job, f"{accuracy} {effort}  {count}")
         self._bar.update(self._task, completed=self._ended)
 
-    def add_attempt(self, job: "Job", reason: str) -> None:
+    def add_attempt(self, job: Job, reason: str) -> None:
         """Print why an attempt failed; its training run is tried again."""
         self._print(job, f"{reason}; trying again")
 
-    def _print(self, job: "Job", text: str) -> None:
+    def _print(self, job: Job, text: str) -> None:
         name, text = job.short_name, printable(text)
         self._width = max(self._width, min(MAX_NAME, len(name)))
         start = f"{name:{self._width}}" + ("  " if len(name) <= MAX_NAME else "\n  ")
@@ -74,32 +62,30 @@ class Progress:
         self._bar.console.print(line, markup=False)
 
     def __str__(self) -> str:
-        """Return the counts, the rate and the time left."""
+        """Return the counts and, after the first result, the rate and the time left."""
+        left = self._total - self._ended
         parts = [f"{self._ended:,} of {self._total:,}"]
-        parts.append(f"{min(self._workers, self._total - self._ended)} running")
+        parts.append(f"{min(self._workers, left)} running")
         if self._failed:
             parts.append(f"{self._failed:,} failed")
         if self._trained:
             rate = self._trained / (time.monotonic() - self._start)
             parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min")
-        left = timedelta(seconds=round(self._time_left.seconds()))
-        return ", ".join([*parts, f"{left} left"])
+            parts.append(f"about {timedelta(seconds=round(left / rate))} left")
+        return ", ".join(parts)
 
 
 @contextmanager
 def show_progress(
-    estimate: Estimate, jobs: "Sequence[Job]", *, finished: int
+    jobs: Sequence[Job], *, ended: int, workers: int
 ) -> Iterator[Progress]:
     """Print a line for each outcome that is added and, on a terminal, show a bar.
 
     Args:
-        estimate: Of the training runs that are missing.
         jobs: All training runs of the sweep; their lines are aligned.
-        finished: How many of them are already finished.
+        ended: How many of them have already ended.
+        workers: How many are trained at the same time.
     """
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
-
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     bar = Bar(
         BarColumn(None),
@@ -112,4 +98,4 @@ def show_progress(
     )
     width = min(MAX_NAME, max(len(job.short_name) for job in jobs))
     with bar:
-        yield Progress(bar, estimate, len(jobs), finished=finished, width=width)
+        yield Progress(bar, total=len(jobs), ended=ended, workers=workers, width=width)

@@ -96,6 +96,18 @@ def group_by_setting(outcomes: Iterable[Outcome]) -> list[Setting]:
     return settings
 
 
+def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
+    """Return the most accurate training run of the best setting; None if none ended.
+
+    If the settings are not comparable, it is the most accurate of all.
+    """
+    settings = group_by_setting(outcomes)
+    if settings and comparable(settings[0].keys):
+        settings = settings[:1]
+    trained = [outcome for setting in settings for outcome in setting.trained]
+    return max(trained, key=lambda outcome: outcome.accuracy, default=None)
+
+
 def order(values: Iterable[Any]) -> list[tuple[str, Any]]:
     """Return a key to sort by values, even if an invalid value has another type."""
     return [(type(value).__name__, value) for value in values]

@@ -1,21 +1,19 @@
 """Records runs: MLflow's embedded store, its mirror on a server, and provenance.
 
-This is the only package that uses MLflow. Stages use `open_tracker` and `interface`.
+This is the only package that uses MLflow, which most of its modules do not import.
 """
 
-from pipeline.tracking import provenance, sources
-from pipeline.tracking.backend import (
-    find_sweep,
-    find_training_run,
-    open_tracker,
-    prepared_recording,
-    sync_runs,
-)
-from pipeline.tracking.interface import (
+from pipeline.tracking import provenance
+from pipeline.tracking.database import (
+    PARENT_TAG,
     RecordedRun,
-    Run,
-    Tracker,
-    lease_lock,
+    child_results,
+    children,
+    tagged_runs,
 )
-from pipeline.tracking.mirror import server_address
-from pipeline.tracking.ui import serve_ui
+from pipeline.tracking.interface import OpenRun, Run, Tracker, viewing_hint
+from pipeline.tracking.locks import store_lock
+from pipeline.tracking.mirror import mirror_run
+from pipeline.tracking.remote import RemoteTracker, prepared_tracker
+from pipeline.tracking.runs import find_run, find_sweep, find_training_run
+from pipeline.tracking.tracker import experiment_of, open_tracker

@@ -12,15 +12,15 @@ class DigitClassifier(mlflow.pyfunc.PythonModel):
     """The network 784 -> hidden (ReLU) -> 10 (softmax)."""
 
     def load_context(self, context):
-        """Read weights (outputs, inputs) and biases (outputs,) of both layers."""
+        """Read weights (outputs, inputs) and biases (outputs,) of all layers."""
         self.tensors = load_file(context.artifacts["network"])
 
     def predict(self, context, model_input: np.ndarray, params=None):
         """Return the probabilities (n, 10) of images (n, 28, 28) in [0, 1]."""
-        pixels = model_input.reshape(-1, 784)
-        hidden = np.maximum(0, self.linear("layer_1", pixels))
-        logits = self.linear("layer_2", hidden)
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        sums = self.linear("layer_1", model_input.reshape(-1, 784))
+        for number in range(2, len(self.tensors) // 2 + 1):
+            sums = self.linear(f"layer_{number}", np.maximum(0, sums))
+        exponentials = np.exp(sums - sums.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
     def linear(self, layer, inputs):

@@ -1,65 +1,66 @@
-"""The tracking interface: a tracker and a run that accept all data and record nothing.
+"""The tracking interface: runs and a tracker that accept all data and record nothing.
 
-The subclasses in `mlflow_tracker` and `mlflow_run` record in MLflow. Stages use only
-the methods that are documented here, so they do not depend on MLflow.
+The subclasses in `mlflow_tracker` and `mlflow_run` record in MLflow. All other packages
+use only the methods that are documented here, so they do not depend on MLflow.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any, Concatenate, ParamSpec
 
-from pipeline import files
+from PIL import Image
+
 from pipeline.terminal import wrap
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-LEASE_TAG = "claim"  # the tag with the lease of a run
-PARENT_TAG = "mlflow.parentRunId"
-IDENTITY_TAG = "identity"  # of a training run: a digest of what determines its result
+from pipeline.tracking.provenance import process_tags
 
 Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
 Tags = Mapping[str, str]
 Metrics = Mapping[str, float | int]
+Arguments = ParamSpec("Arguments")
 
 
-def database_path(folder: Path) -> Path:
-    """Return the path of the database of the store in a folder."""
-    return folder / "mlflow.db"
-
-
-def sqlite_uri(database: Path) -> str:
-    """Return the address of an SQLite file, with % and ? escaped.
-
-    With a driver in the address, MLflow does not create a folder with %3F in its name.
-    """
-    quoted = str(database).replace("%", "%25").replace("?", "%3F")
-    driver = "+pysqlite" if "%" in quoted else ""
-    return f"sqlite{driver}:///{quoted}"
-
-
-@dataclass(frozen=True)
-class RecordedRun:
-    """A run in the store."""
-
-    run_id: str
-    status: str  # RUNNING, FINISHED, FAILED or KILLED
-    tags: Tags
-    folder: Path  # its artifacts
-
-
-class Run:
-    """An open run; each method returns when the data is stored.
-
-    This class records nothing; `MlflowRun` overrides the methods that record.
-    """
+class OpenRun:
+    """An open run, perhaps of another process; functions that record can be passed."""
 
     id: str | None = None  # of the run in MLflow
     label = "the training"  # name and id of the run, for messages
     folder: Path | None = None  # its artifacts
+
+    def call(
+        self,
+        function: "Callable[Concatenate[Run, Arguments], None]",
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> None:
+        """Call function(run, ...) where the run is recorded, perhaps later.
+
+        The calls of a run are made in their order.
+
+        Raises:
+            UserError, OSError: If the run or what an earlier call recorded is lost.
+        """
+
+    def wait(self) -> None:
+        """Wait until all calls are made; raise the first error of them."""
+
+    def viewing_hint(self) -> str:
+        """Return lines with the run, and the command that shows it."""
+        if self.id is None:
+            return "run    not recorded (tracking=none)\n"
+        return viewing_hint(self.label)
+
+
+def viewing_hint(label: str) -> str:
+    """Return lines with a run and the command that shows it; see `OpenRun.label`."""
+    run = wrap(label, indent=7, start="run    ")
+    return f"{run}\nview   python -m pipeline.ui\n"
+
+
+class Run(OpenRun):
+    """An open run of this process; each method returns when the data is stored."""
 
     def log_metrics(
         self, metrics: Metrics, *, step: int, time: int | None = None
@@ -78,7 +79,7 @@ class Run:
         This takes less than a tenth of the time of a call of `log_metrics` for each.
         """
 
-    def log_image(self, name: str, image: "Image.Image", *, step: int) -> None:
+    def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image of an epoch, which replaces an earlier one."""
 
     def log_text(self, name: str, text: str) -> None:
@@ -87,8 +88,8 @@ class Run:
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         """Record files in a folder of the run's artifacts."""
 
-    def log_model(self, network: Path, exported: Path | None = None) -> None:
-        """Record the network as an MLflow model, or add `exported` to the model.
+    def log_model(self, network: Path, exported: Path) -> None:
+        """Record a network as an MLflow model, or replace its files.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `exported`
         is the same as a torch.export program, for `mlflow.pytorch.load_model`.
@@ -106,8 +107,8 @@ class Run:
     def set_tags(self, tags: Tags) -> None:
         """Set tags, by which runs can be searched."""
 
-    def describe(self, text: str, results: Mapping[str, str] | None = None) -> None:
-        """Set the description on the run's page, in Markdown; see describe_results."""
+    def describe(self, text: str, results: Mapping[str, str]) -> None:
+        """Set the description on the run's page: Markdown, then entries by title."""
 
     def describe_results(self, results: Mapping[str, str]) -> None:
         """Add entries to the description, or replace those with the same titles."""
@@ -143,53 +144,55 @@ class Run:
         """Return a child to which more can be recorded; it stays finished."""
         return Run()
 
-    def delete_unfinished_children(self, tags: Tags) -> None:
-        """Delete the children with these tags that are incomplete; failed ones remain.
-
-        Only the process that records the children may call this.
-        """
-
-    def children(self) -> list[RecordedRun]:
-        """Return the recorded children, newest first; 0.2 s for 5,000 of them."""
-        return []
+    def delete_unfinished_children(self) -> None:
+        """Delete the incomplete children of this project; failed ones remain."""
 
     def compare_children(self, params: Sequence[str]) -> str:
-        """Return the address, within MLflow's UI, of charts of the children.
+        """Return the URL, within MLflow's UI, of charts of the children.
 
         They plot the validation accuracy against the first of `params`, and beside all
         of them as parallel coordinates.
         """
         return ""
 
-    def viewing_hint(self) -> str:
-        """Return lines with the run, and the command that shows it."""
-        if self.id is None:
-            return "run    not recorded (tracking=none)\n"
-        run = wrap(self.label, indent=7, start="run    ")
-        return f"{run}\nview   python -m pipeline.ui\n"
-
 
 class Tracker:
-    """Opens runs; like `Run`, this class records nothing.
-
-    A lease is a folder below the store, such as `checkpoints/<digest>/<id>`, in which a
-    process holds a lock while it lives. A run stores its lease: it shows whether the
-    run still has an owner, and lets the next process resume the run.
-    """
+    """Opens runs; like `Run`, this class records nothing."""
 
     @contextmanager
     def start_run(
-        self, *, name: str, params: Params, tags: Tags, lease: str
+        self, *, name: str, params: Params, tags: Tags, resume: str | None = None
     ) -> Iterator[Run]:
-        """Open a run, or resume the one with this lease; close it when the block ends.
+        """Open a run, or resume the run with this id; close it when the block ends.
 
         Its final status is FINISHED, FAILED after an exception, or KILLED after an
         interrupt. Tags with its provenance are added.
 
         Raises:
-            OSError: If the store cannot be written to; the message is one line.
+            UserError, OSError: If the store cannot be written to.
         """
-        yield Run()
+        run = self.open_run(name, params, process_tags() | dict(tags), resume=resume)
+        with closed_with_status(partial(self.close_run, run)):
+            yield run
+
+    def open_run(
+        self,
+        name: str,
+        params: Params,
+        tags: Tags,
+        *,
+        resume: str | None,
+        start: int | None = None,
+    ) -> Run:
+        """Open a new run, or the one with the id `resume`; `close_run` closes it.
+
+        `tags` contains the `process_tags` of the process that trains. `start` is when a
+        new run started, in milliseconds since 1970; None is now.
+        """
+        return Run()
+
+    def close_run(self, run: Run, status: str, error: str) -> None:
+        """Close a run; if the store cannot be written to, print a message."""
 
     @contextmanager
     def reopen_run(
@@ -203,21 +206,6 @@ class Tracker:
         its id.
         """
         yield Run()
-
-    def finished_run(self, *, lease: str) -> Run | None:
-        """Return the run with this lease if it is finished.
-
-        If there is a server, it receives what is missing from its copy of the run.
-        """
-        return None
-
-    def finished_trainings(self, prefix: str) -> dict[str, RecordedRun]:
-        """Return the newest finished run of each identity that begins with `prefix`.
-
-        The tag `identity` of a training run names everything that determines its
-        result. The runs of all experiments are searched.
-        """
-        return {}
 
 
 @contextmanager
@@ -235,9 +223,3 @@ def closed_with_status(close: Callable[[str, str], None]) -> Iterator[None]:
         raise
     finally:
         close(status, error)
-
-
-def lease_lock(store: Path) -> AbstractContextManager[None]:
-    """Lock the store while leases are taken, checked or removed."""
-    waiting = "waiting for another training run to start or end"
-    return files.lock(store / "checkpoints" / ".lock", waiting=waiting)

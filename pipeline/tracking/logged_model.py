@@ -13,15 +13,15 @@ import numpy as np
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from pipeline import CLASSES, SIDE
+from pipeline.core import CLASSES, SIDE
 from pipeline.tracking import provenance
 
 CODE = Path(__file__).with_name("classifier.py")
-REQUIREMENTS = ("mlflow", "numpy", "safetensors")
+REQUIREMENTS = ("mlflow", "numpy", "safetensors", "torch")
 
 
 def write_model(
-    folder: Path, network: Path, exported: Path | None, *, run_id: str, model_id: str
+    folder: Path, network: Path, exported: Path, *, run_id: str, model_id: str
 ) -> None:
     """Write the files of a model, or replace them; see `Run.log_model`."""
     dtype = np.dtype(np.float32)
@@ -41,14 +41,11 @@ def write_model(
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(CODE, folder / CODE.name)
     shutil.copyfile(network, folder / network.name)
-    requirements = [*REQUIREMENTS]
-    if exported:
-        requirements.append("torch")
-        version = importlib.metadata.version("torch")
-        model.add_flavor("pytorch", model_data="data", pytorch_version=version)
-        (folder / "data").mkdir(exist_ok=True)
-        shutil.copyfile(exported, folder / "data" / "model.pt2")
-    lines = [f"{name}=={provenance.version(name)}\n" for name in requirements]
+    version = importlib.metadata.version("torch")
+    model.add_flavor("pytorch", model_data="data", pytorch_version=version)
+    (folder / "data").mkdir(exist_ok=True)
+    shutil.copyfile(exported, folder / "data" / "model.pt2")
+    lines = [f"{name}=={provenance.version(name)}\n" for name in REQUIREMENTS]
     (folder / "requirements.txt").write_text("".join(lines))
     (folder / "python_env.yaml").write_text(
         f"python: {platform.python_version()}\ndependencies: [-r requirements.txt]\n"

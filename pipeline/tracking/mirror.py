@@ -1,66 +1,18 @@
-"""Addresses of MLflow servers, and the copy of a run when it is closed.
+"""The copy of a run on a server, when the run is closed.
 
 `mirror_copy` makes the copies, in a separate process.
 """
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from pipeline.files import printable
-from pipeline.paths import search_path, store_dir
+from pipeline.paths import search_path
 from pipeline.terminal import command_line, status, wrap
-from pipeline.tracking.interface import database_path, sqlite_uri
 
 TIMEOUT = 15  # seconds by which a server may delay the end of a stage
-IS_SERVER = re.compile("https?://", re.IGNORECASE)
-
-
-def server_address(value: str | None) -> str | None:
-    """Check the address of a server; the default is MLFLOW_TRACKING_URI.
-
-    MLFLOW_TRACKING_URI can also be the address of the project's own store.
-
-    Raises:
-        ValueError: If it is any other address, or contains a password.
-    """
-    source = ""
-    if value is None:
-        value = os.environ.get("MLFLOW_TRACKING_URI", "")
-        if not IS_SERVER.match(value):
-            # In a script that selects another store, MLflow itself sets the variable;
-            # then the run goes to the project's store, and a message says so.
-            if names_another_store(store_dir()) and "mlflow" not in sys.modules:
-                store = sqlite_uri(database_path(store_dir()))
-                raise ValueError(
-                    "MLFLOW_TRACKING_URI must be an address such as "
-                    f"http://127.0.0.1:5000 or that of the project's store, {store}"
-                )
-            return None
-        source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
-    try:
-        parts = urlsplit(value)
-    except ValueError:  # brackets without an IPv6 address
-        parts = urlsplit("")
-    if not IS_SERVER.match(value) or not parts.hostname:
-        raise ValueError(f"{source}must be an address such as http://127.0.0.1:5000")
-    if parts.username is not None:
-        raise ValueError(
-            f"{source}must not contain a password, because runs record the address: "
-            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
-        )
-    return value
-
-
-def names_another_store(folder: Path) -> bool:
-    """Return whether MLFLOW_TRACKING_URI is a store other than the one in a folder."""
-    value = os.environ.get("MLFLOW_TRACKING_URI", "")
-    path = unquote(re.sub(r"^sqlite(\+pysqlite)?:///", "", value))
-    is_own = Path(path).absolute() == database_path(folder)
-    return bool(value) and not (is_own or IS_SERVER.match(value))
 
 
 def mirror_run(folder: Path, server: str, run_id: str) -> None:
@@ -87,8 +39,10 @@ def mirror_run(folder: Path, server: str, run_id: str) -> None:
                 start_new_session=True,  # Ctrl-C is for this process
             )
         print(done.stdout, end="")
-        lines = done.stderr.strip().split("\n") if done.returncode else [""]
-        reason = printable(lines[-1].removeprefix("error: "))
+        reason = ""
+        if done.returncode:
+            last = done.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
+            reason = printable(last) or "the process that copies it was killed"
     except subprocess.TimeoutExpired:
         reason = f"{server} took more than {TIMEOUT} s"
     except KeyboardInterrupt:  # the local run is complete
@@ -97,4 +51,7 @@ def mirror_run(folder: Path, server: str, run_id: str) -> None:
         message = wrap(
             f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
         )
-        print(f"{message}\n  {command_line('sync', server=server)}", file=sys.stderr)
+        print(
+            f"{message}\n  {command_line('sync', server=server, run=run_id)}",
+            file=sys.stderr,
+        )

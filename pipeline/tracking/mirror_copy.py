@@ -16,17 +16,14 @@ from mlflow import MlflowClient, entities
 from mlflow.entities import Metric, Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from pipeline import files
-from pipeline.terminal import print_error, progress
+from pipeline import UserError, files
+from pipeline.console import progress
+from pipeline.terminal import print_error
 from pipeline.tracking import pages
-from pipeline.tracking.interface import PARENT_TAG
+from pipeline.tracking.database import PARENT_TAG, path_from_uri
 from pipeline.tracking.mlflow_internals import VIEW_TAG
-from pipeline.tracking.mlflow_run import NOTE_TAG, model_outputs
-from pipeline.tracking.store import (
-    Store,
-    complete_experiment,
-    path_from_uri,
-)
+from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG, model_outputs
+from pipeline.tracking.store import Store, complete_experiment
 
 LIMIT = 120  # seconds for a run, which has up to 10 MB
 ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
@@ -43,7 +40,7 @@ def copy_runs(store: Store, server: str, run_id: str | None) -> dict[str, str]:
         The address of each copy by the id of the original; that of `run_id` is last.
 
     Raises:
-        OSError: If not all runs were copied; the message says why.
+        UserError: If not all runs were copied; the message says why.
     """
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # a retry would create twice
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
@@ -60,17 +57,17 @@ def copy_runs(store: Store, server: str, run_id: str | None) -> dict[str, str]:
         for run in progress(f"copying runs to {server}")(runs):
             try:
                 addresses |= mirror.update(run.info.run_id)
-            except (MlflowException, OSError) as error:
+            except (MlflowException, OSError, UserError) as error:
                 mirror.experiment_id(run)  # if the server is gone, stop here
                 errors.append(f"run {run.info.run_id}: {_describe(error)}")
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, UserError) as error:
         message = f"{server} did not accept the copy: {_describe(error)}"
-        raise OSError(message) from error
+        raise UserError(message) from error
     finally:
         signal.alarm(0)
     if errors:
         count = f"{len(errors)} of {len(runs)} runs were not copied"
-        raise OSError(f"{count} to {server}; the first: {errors[0]}")
+        raise UserError(f"{count} to {server}; the first: {errors[0]}")
     return addresses
 
 
@@ -132,7 +129,7 @@ class _Mirror:
         """Return the experiment of a copy; it has the name of the original.
 
         Raises:
-            OSError: If the server would write artifacts to a folder of this machine.
+            UserError: If the server would write artifacts to a folder of this machine.
         """
         name = self.source.get_experiment(run.info.experiment_id).name
         experiment = self.server.get_experiment_by_name(name)
@@ -141,7 +138,7 @@ class _Mirror:
             experiment = self.server.get_experiment(created)
         complete_experiment(self.server, experiment)
         if urlparse(experiment.artifact_location).scheme in ("", "file"):
-            raise OSError(
+            raise UserError(
                 f"it stores artifacts in {experiment.artifact_location}, which other "
                 "machines cannot reach: start it with --artifacts-destination"
             )
@@ -172,7 +169,7 @@ class _Mirror:
             for original in self.store.search(f"attributes.run_id = '{parent}'"):
                 copy = self._find(original) or self._create(original)
                 self.copy_ids[parent] = copy.info.run_id
-        for tag in {PARENT_TAG, NOTE_TAG} & set(tags):
+        for tag in {PARENT_TAG, NOTE_TAG, RESULTS_TAG} & set(tags):
             ids = run.info.experiment_id, self.experiment_id(run)
             tags[tag] = pages.move_links(tags[tag], *ids)
             for original_id, copied_id in self.copy_ids.items():

@@ -1,4 +1,4 @@
-"""Everything that depends on internals of MLflow: tables, classes, names, its server.
+"""Everything that depends on internals of MLflow: classes, names, its server.
 
 MLflow can change these in any release. `tests/tracking/test_mlflow_internals.py` fails
 if it does.
@@ -8,32 +8,18 @@ import base64
 import json
 import os
 import socket
-import sqlite3
 import threading
 import time
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute addresses of artifacts
-    "experiments": "artifact_location",
-    "runs": "artifact_uri",
-    "logged_models": "artifact_location",
-}
-TAGGED = """
-    SELECT run_uuid, status, artifact_uri, tags.key, tags.value
-    FROM tags AS selected
-    JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
-    JOIN tags USING (run_uuid)
-    WHERE selected.key = ? AND substr(selected.value, 1, length(?)) = ?
-    AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'
-    ORDER BY start_time DESC
-"""
+from pipeline import UserError
+
 # Key in the browser's storage: whether the UI has opened the chat panel before.
 ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
 VIEW_QUERY = "viewStateShareKey"  # in the address of a list of runs: the key of a view
@@ -43,40 +29,6 @@ VIEW_TAG = "mlflow.sharedViewState."  # the tag of an experiment, before this ke
 def create_database(uri: str, artifacts: str) -> None:
     """Create MLflow's tables in an empty database."""
     SqlAlchemyStore(uri, artifacts).engine.dispose()
-
-
-def relocate_artifacts(database: Path, before: str, after: str) -> None:
-    """Replace the root of all artifact addresses, in one transaction.
-
-    Raises:
-        sqlite3.Error: If the database cannot be written to; then nothing is replaced.
-    """
-    with closing(sqlite3.connect(database)) as connection, connection:
-        for table, column in ARTIFACT_COLUMNS.items():
-            connection.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                f"WHERE substr({column} || '/', 1, ?) = ?",
-                (after, len(before) + 1, len(before) + 1, f"{before}/"),
-            )
-
-
-def tagged_runs(
-    database: Path, key: str, prefix: str
-) -> dict[str, tuple[str, str, dict[str, str]]]:
-    """Return the runs whose tag `key` begins with a prefix, newest first.
-
-    MLflow's search takes 4 s for 5,000 runs. Deleted runs and experiments are left out.
-
-    Returns:
-        Status, address of the artifacts and tags of each run, by its id.
-    """
-    runs: dict[str, tuple[str, str, dict[str, str]]] = {}
-    with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute(TAGGED, (key, prefix, prefix))
-        for run_id, status, uri, name, value in rows:
-            _, _, tags = runs.setdefault(run_id, (status, uri, {}))
-            tags[name] = value
-    return runs
 
 
 def image_files(key: str, step: int) -> tuple[str, str]:
@@ -128,7 +80,7 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     `artifacts` that of the artifacts of new experiments.
 
     Raises:
-        OSError: If the server does not start.
+        UserError: If the server does not start.
     """
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     from mlflow import server
@@ -150,7 +102,7 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     while run.is_alive() and not instance.started:
         time.sleep(0.02)
     if not instance.started:
-        raise OSError("MLflow's server did not start")
+        raise UserError("MLflow's server did not start")
     try:
         yield
     finally:

@@ -4,40 +4,32 @@ Runs are opened and closed in `mlflow_tracker`.
 """
 
 import json
-import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Concatenate
 
+from filelock import FileLock
 from mlflow import entities
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
 from PIL import Image
 
-from pipeline import SIDE, files
+from pipeline import files
+from pipeline.core import SIDE
 from pipeline.tracking import pages, provenance
-from pipeline.tracking.interface import (
-    PARENT_TAG,
-    Metrics,
-    Params,
-    RecordedRun,
-    Run,
-    Tags,
-)
+from pipeline.tracking.database import PARENT_TAG, children, path_from_uri
+from pipeline.tracking.interface import Arguments, Metrics, Params, Run, Tags
+from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_internals import image_files
-from pipeline.tracking.store import (
-    PARENT_LEASE,
-    Store,
-    path_from_uri,
-    recorded_run,
-    write_lock,
-)
+from pipeline.tracking.store import Store
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
+RESULTS_TAG = "description.results"  # the entries of the description, as JSON
 
 
 @dataclass
@@ -53,25 +45,48 @@ class MlflowRun(Run):
     """A run in the embedded store."""
 
     def __init__(
-        self, store: Store, run: entities.Run, batch: Batch | None = None
+        self,
+        store: Store,
+        run: entities.Run,
+        *,
+        batch: Batch | None = None,
+        lock: FileLock | None = None,
     ) -> None:
-        """Wrap a run of the store; with a batch, metrics and tags are added to it."""
-        self._batch = batch
+        """Wrap a run of the store.
+
+        With a batch, metrics and tags are added to it. `lock` is that of the run, if
+        this process holds it.
+        """
+        self._batch, self._lock = batch, lock
         self.id: str = run.info.run_id
         self.label = f"{run.info.run_name} ({self.id})"
         self._store = store
         self._experiment_id: str = run.info.experiment_id
         self._client = store.client
-        self.folder: Path = recorded_run(run).folder
+        self.folder: Path = path_from_uri(run.info.artifact_uri)
 
-    def log_start(self, params: Params, tags: Tags, diff: str) -> None:
-        """Record what is known when the run starts; `diff` is its `code_diff`."""
+    def release(self) -> None:
+        """Release the lock of the run; it must be closed."""
+        if self._lock:
+            self._lock.release()
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def call(
+        self,
+        function: Callable[Concatenate[Run, Arguments], None],
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> None:
+        function(self, *arguments, **options)
+
+    def log_start(self, params: Params, tags: Tags) -> None:
+        """Record what is known when the run starts."""
         self._client.log_batch(
             self.id,
             params=[Param(key, str(value)) for key, value in params.items()],
             tags=[RunTag(*tag) for tag in tags.items()],
         )
-        if diff:
+        if diff := provenance.code_diff():
             self.log_text("code.diff", diff)
 
     def log_history(self, history: Sequence[tuple[int, int, Metrics]]) -> None:
@@ -112,24 +127,19 @@ class MlflowRun(Run):
         for path in paths:
             shutil.copyfile(path, self.folder / folder / path.name)
 
-    def log_model(self, network: Path, exported: Path | None = None) -> None:
-        client = self._client
-        models: list[entities.LoggedModel] = []
-        linked: set[str] = set()
-        if self._batch:  # the run is new
-            params = self._batch.params
-        else:
-            run = client.get_run(self.id)
-            params = run.data.params
-            condition = f"source_run_id = '{self.id}'"  # it may be incomplete
-            models = client.search_logged_models([self._experiment_id], condition)
-            linked = {output.model_id for output in model_outputs(run)}
+    def log_model(self, network: Path, exported: Path) -> None:
+        client, run = self._client, self._client.get_run(self.id)
+        condition = f"source_run_id = '{self.id}'"  # it may be incomplete
+        models = client.search_logged_models([self._experiment_id], condition)
         model = next(iter(models), None) or client.create_logged_model(
-            self._experiment_id, name="model", source_run_id=self.id, params=params
+            self._experiment_id,
+            name="model",
+            source_run_id=self.id,
+            params=run.data.params,
         )
         folder = path_from_uri(model.artifact_location)
         write_model(folder, network, exported, run_id=self.id, model_id=model.model_id)
-        if model.model_id not in linked:
+        if model.model_id not in {output.model_id for output in model_outputs(run)}:
             output = entities.LoggedModelOutput(model.model_id, step=0)
             client.log_outputs(self.id, [output])
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
@@ -160,22 +170,29 @@ class MlflowRun(Run):
         else:
             self._client.log_batch(self.id, tags=entries)
 
-    def describe(self, text: str, results: Mapping[str, str] | None = None) -> None:
-        paragraphs = [text, _join(results)] if results else [text]
-        self.set_tags({NOTE_TAG: "\n\n".join(paragraphs)})
+    def describe(self, text: str, results: Mapping[str, str]) -> None:
+        self._set_note(f"{text}\n\n{_join(results)}".strip(), results)
 
     def describe_results(self, results: Mapping[str, str]) -> None:
         """Update the entries, all in one paragraph: the UI shows only five lines.
 
-        Users can edit the description, so a paragraph that contains anything but
-        entries is never changed.
+        Users can edit the description. If they have changed this paragraph, it stays,
+        and the entries are a new one.
         """
         with write_lock(self._store.folder):  # evaluate and inspect may run together
-            note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
-            texts = [*note.strip().split("\n\n"), ""]
-            place = next(n for n, text in enumerate(texts) if not text or _split(text))
-            texts[place] = _join({**_split(texts[place]), **results})
-            self.set_tags({NOTE_TAG: "\n\n".join(texts).strip()})
+            tags = self._client.get_run(self.id).data.tags
+            before = json.loads(tags.get(RESULTS_TAG, "{}"))
+            after = {**before, **results}
+            note, paragraph = tags.get(NOTE_TAG, ""), _join(before)
+            if paragraph and paragraph in note:
+                note = note.replace(paragraph, _join(after))
+            else:
+                note = f"{note}\n\n{_join(after)}".strip()
+            self._set_note(note, after)
+
+    def _set_note(self, note: str, results: Mapping[str, str]) -> None:
+        entries = json.dumps(results, ensure_ascii=False)
+        self.set_tags({NOTE_TAG: note, RESULTS_TAG: entries})
 
     def link(self, text: str, page: str) -> str:
         return f"[{text}]({pages.run_page(self._experiment_id, self.id, page)})"
@@ -191,12 +208,12 @@ class MlflowRun(Run):
         end: int | None = None,
         error: str = "",
     ) -> "Iterator[MlflowRun]":
-        tags = provenance.run_tags({**tags, PARENT_TAG: self.id}, PARENT_LEASE)
+        tags = {**provenance.tags(), **tags, PARENT_TAG: self.id}
         run = self._store.create_run(name, tags, start)
         batch = Batch({key: str(value) for key, value in params.items()})
         if error:
             batch.tags.append(RunTag("error", error))  # MLflow truncates long values
-        child = MlflowRun(self._store, run, batch)
+        child = MlflowRun(self._store, run, batch=batch)
         yield child
         child._batch = None
         logged = [Param(*param) for param in batch.params.items()]
@@ -206,14 +223,11 @@ class MlflowRun(Run):
     def reopen_child(self, run_id: str) -> "MlflowRun":
         return MlflowRun(self._store, self._client.get_run(run_id))
 
-    def delete_unfinished_children(self, tags: Tags) -> None:
-        for child in self.children():
+    def delete_unfinished_children(self) -> None:
+        for child in children(self._store.folder, self.id):
             is_open = child.status not in ("FINISHED", "FAILED")
-            if is_open and tags.items() <= child.tags.items():
+            if is_open and provenance.PROJECT_TAG in child.tags:
                 self._client.delete_run(child.run_id)
-
-    def children(self) -> list[RecordedRun]:
-        return self._store.tagged(PARENT_TAG, self.id)
 
     def compare_children(self, params: Sequence[str]) -> str:
         tag = pages.comparison_tag(self.id, params)
@@ -224,12 +238,6 @@ class MlflowRun(Run):
 def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:
     """Return the links from a run to its models."""
     return run.outputs.model_outputs if run.outputs else []
-
-
-def _split(paragraph: str) -> dict[str, str]:
-    """Return the entries of a paragraph; {} if it also contains something else."""
-    entries = dict(re.findall(r"\*\*(.+?)\*\*: (.+?)(?: · |$)", paragraph))
-    return entries if _join(entries) == paragraph else {}
 
 
 def _join(entries: Mapping[str, str]) -> str:

@@ -5,10 +5,13 @@ are restored.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import mlflow  # noqa: F401  sets the levels of its loggers
+
+from pipeline.tracking.telemetry import disable_telemetry
 
 LOGGERS = ("mlflow", "alembic")  # they log every error that they also raise
 _lock = threading.Lock()
@@ -18,15 +21,9 @@ _levels: dict[str, int] = {}  # to be restored
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence MLflow during the block, in all threads; blocks can be nested.
-
-    The variable MLFLOW_DISABLE_TELEMETRY stays set afterwards: if it were removed,
-    another thread that copies the environment could fail. A user's value is kept.
-    """
+    """Silence MLflow during the block, in all threads; blocks can be nested."""
     global _blocks
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow  # noqa: F401  reads the variable, and sets the levels
-
+    disable_telemetry()  # a user may have imported MLflow before
     with _lock:
         _blocks += 1
         if _blocks == 1:

@@ -1,18 +1,34 @@
-"""Serves MLflow's UI to this machine.
-
-MLflow is imported inside these functions, because it takes a second.
-"""
+"""The command `ui`: serves MLflow's UI to this machine."""
 
 import socket
+import threading
+import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from pipeline.tracking.backend import open_existing_store
-from pipeline.tracking.interface import database_path, sqlite_uri
+from pipeline.paths import store_dir
+from pipeline.terminal import status
+from pipeline.tracking import mlflow_internals, pages
+from pipeline.tracking.database import artifact_root, open_database
 from pipeline.tracking.quiet import quiet
+from pipeline.tracking.runs import find_run
+from pipeline.tracking.store import open_store
+from pipeline.tracking.tracker import experiment_of
+from pipeline.urls import database_path, sqlite_uri
 
 PORT = 5000  # unless another program uses it
+
+
+def ui(*, run: str | None, browser: bool) -> None:
+    """Start the server, open the browser, and wait for Ctrl-C."""
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
+        with status("starting MLflow's UI"):
+            address = stack.enter_context(serve_ui(store_dir(), run=run))
+        print(f"{address}\nPress Ctrl-C to stop.", flush=True)
+        if browser and not webbrowser.open(address):
+            print("no browser was found: open this address in one", flush=True)
+        threading.Event().wait()
 
 
 @contextmanager
@@ -24,18 +40,18 @@ def serve_ui(folder: Path, *, run: str | None) -> Iterator[str]:
     runs in `Store.displayed_experiment`.
 
     Raises:
-        UserError: If nothing has been recorded yet, or there is no such run.
-        OSError: If the database cannot be read, or the server does not start.
+        UserError: If nothing has been recorded yet, there is no such run, the database
+            cannot be read, or the server does not start.
     """
-    store = open_existing_store(folder)
-    from pipeline.tracking import mlflow_internals, pages
-    from pipeline.tracking.store import artifact_root
-
+    with open_database(folder):
+        pass  # it refuses a store that does not exist
+    store = open_store(folder, experiment_of(None))
     if run is None:
         experiment = store.displayed_experiment()
         page = pages.list_page(experiment.experiment_id, experiment.tags)
     else:
-        info = store.client.get_run(store.find(run).run_id).info
+        run_id = find_run(run, store=folder).run_id
+        info = store.client.get_run(run_id).info
         page = pages.run_page(info.experiment_id, info.run_id)
     with quiet(), _listen() as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"

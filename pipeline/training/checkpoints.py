@@ -1,9 +1,10 @@
 """Checkpoints: save a training run after each epoch; resume it with the same result.
 
-A training run has a folder with two files. `history` is append-only: a record per epoch
-with the network's tensors and metrics. `state` is replaced after each epoch: Adam's
-averages, the generator, and the size and hash of the history. A record is on disk
-before the state that includes it, so the process may be killed at any point.
+A training run has a folder with three files. `about.json` says where it was trained.
+`history` is append-only: a record per epoch with the network's tensors and metrics.
+`state` is replaced after each epoch: the tensors of the optimizer, the generator, and
+the size and hash of the history. A record is on disk before the state that includes it,
+so the process may be killed at any point.
 """
 
 import hashlib
@@ -21,9 +22,10 @@ import numpy as np
 import torch
 from safetensors import numpy as safetensors
 
-from pipeline import UserError, files, tracking
-from pipeline.model import Network, snapshot
-from pipeline.training.loop import Adam, Epoch
+from pipeline import UserError, files
+from pipeline.core.loop import Epoch, TrainingState
+from pipeline.core.network import snapshot
+from pipeline.tracking import store_lock
 
 HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 
@@ -31,19 +33,16 @@ HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 class Checkpoint:
     """The folder of an unfinished training run, locked by this process."""
 
-    def __init__(
-        self, folder: Path, network: Network, adam: Adam, generator: torch.Generator
-    ) -> None:
+    def __init__(self, folder: Path, training: TrainingState) -> None:
         """Keep references to the objects that `save` reads and `resume` changes."""
-        self.folder = folder
+        self.folder, self._training = folder, training
         self._state, self._history = folder / "state", folder / "history"
-        self._network, self._adam, self._generator = network, adam, generator
         self._size, self._hash = 0, hashlib.sha256()  # of the history
 
     @property
-    def lease(self) -> str:
-        """The folder relative to the store; it identifies the training."""
-        return "/".join(self.folder.parts[-3:])
+    def id(self) -> str:
+        """The id of the checkpoint; the run of the training has it as a tag."""
+        return self.folder.name
 
     def save(self, epoch: Epoch) -> None:
         """Save what is needed to resume after this epoch."""
@@ -56,13 +55,11 @@ class Checkpoint:
             os.fsync(stream.fileno())
         self._size += len(record)
         self._hash.update(record)
-        state = {
-            "mean": self._adam.mean.numpy(),
-            "square": self._adam.square.numpy(),
-            "generator": self._generator.get_state().numpy(),
-        }
+        optimizer, generator = self._training.optimizer, self._training.generator
+        state = {name: tensor.numpy() for name, tensor in optimizer.state.items()}
+        state["generator"] = generator.get_state().numpy()
         history = {"size": self._size, "sha256": self._hash.hexdigest()}
-        content = _pack(state, {"steps": self._adam.steps, "history": history})
+        content = _pack(state, {"steps": optimizer.steps, "history": history})
         with files.atomic_file(self._state) as temporary:
             temporary.write_bytes(hashlib.sha256(content).digest() + content)
 
@@ -76,7 +73,7 @@ class Checkpoint:
             UserError: If a file is damaged: one bit would change all later epochs.
         """
         if not self._state.exists():
-            initial = Epoch(snapshot(self._network))
+            initial = Epoch(snapshot(self._training.network))
             self.save(initial)
             return [initial]
         stored = self._state.read_bytes()
@@ -89,12 +86,13 @@ class Checkpoint:
         _check(records, values["history"]["sha256"], self._history)
         self._hash.update(records)
         epochs = [Epoch(tensors, **record) for tensors, record in _unpack(records)]
-        for name, tensor in self._network.state_dict().items():
+        training = self._training
+        for name, tensor in training.network.state_dict().items():
             tensor.copy_(torch.from_numpy(epochs[-1].tensors[name]))
-        self._adam.mean.copy_(torch.from_numpy(state["mean"]))
-        self._adam.square.copy_(torch.from_numpy(state["square"]))
-        self._adam.steps = values["steps"]
-        self._generator.set_state(torch.from_numpy(state["generator"]))
+        training.generator.set_state(torch.from_numpy(state.pop("generator")))
+        for name, tensor in training.optimizer.state.items():
+            tensor.copy_(torch.from_numpy(state[name]))
+        training.optimizer.steps = values["steps"]
         return epochs
 
 
@@ -120,34 +118,43 @@ def _unpack(records: bytes) -> Iterator[tuple[dict[str, np.ndarray], dict[str, A
 @contextmanager
 def open_checkpoint(
     store: Path,
-    key: Mapping[str, str],
-    network: Network,
-    adam: Adam,
-    generator: torch.Generator,
+    fingerprint: str,
+    about: Mapping[str, str | None],
+    training: TrainingState,
     *,
     resume: bool,
 ) -> Iterator[Checkpoint]:
     """Lock the checkpoint of a killed training run, or of a new one, while it runs.
 
     The operating system releases the lock when the process ends, even if it is killed,
-    so an unlocked folder belongs to a killed training run. Concurrent training runs
-    have separate folders, checkpoints/<digest of the key>/<id> in the folder of the
-    store. The folder is removed when the training is finished.
+    so an unlocked checkpoint belongs to a killed training run. Concurrent training runs
+    have separate folders, checkpoints/<fingerprint>/<id> in the folder of the store.
+    The folder is removed when the training is finished.
 
-    Of the killed training runs with an equal key, which contains the `identity`, the
-    one with the most epochs is resumed; without `resume`, all of them are removed.
+    Of the killed training runs with this fingerprint and equal values in `about`, such
+    as the processor, the one with the most epochs is resumed; without `resume`, all of
+    them are removed.
     """
-    parent = store / "checkpoints" / files.json_sha256(dict(key))[:16]
-    with tracking.lease_lock(store):
-        killed = [path for path in parent.glob("*") if not files.is_held(path / "lock")]
+    parent = store / "checkpoints" / fingerprint
+    with store_lock(store):
+        killed = []
+        for folder in parent.glob("*"):
+            if not files.is_held(folder / "lock"):
+                recorded = folder / "about.json"
+                if not recorded.exists():  # killed while it was created
+                    _remove(folder)
+                elif json.loads(recorded.read_text()) == about:
+                    killed.append(folder)
         if not resume:
             while killed:
                 _remove(killed.pop())
         folder = max(killed, key=_history_size, default=parent / uuid4().hex)
         lock = files.hold(folder / "lock")
+        with files.atomic_file(folder / "about.json") as path:
+            files.write_json(path, about)
     try:
-        yield Checkpoint(folder, network, adam, generator)
-        with tracking.lease_lock(store):
+        yield Checkpoint(folder, training)
+        with store_lock(store):
             _remove(folder)
     finally:
         lock.release()

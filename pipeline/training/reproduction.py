@@ -1,4 +1,4 @@
-"""Reproduction: train a recorded run again and compare the tensors byte by byte.
+"""Reproduction: compare a training run with a recorded one, byte by byte.
 
 If they differ, a report says by how much, and what else is different: commit,
 code, versions or processor.
@@ -6,16 +6,15 @@ code, versions or processor.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch.nn.utils import parameters_to_vector
 
 from pipeline import UserError, datasets, files
-from pipeline.model import Network, TrainedModel, load_trained_model, read_metrics
-from pipeline.paths import METRICS_FILE, MODEL_FILE
-from pipeline.tracking import RecordedRun, find_training_run, provenance, sources
+from pipeline.core.dataset import Dataset
+from pipeline.core.fingerprint import code_hashes
+from pipeline.tracking import PARENT_TAG, RecordedRun, provenance
+from pipeline.training.run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     "git.commit": "commit",
@@ -25,121 +24,89 @@ ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
 }
 
 
-@dataclass(frozen=True)
-class RecordedTraining:
-    """A finished training run that MLflow recorded."""
+def load_data(original: TrainingRun, folder: Path) -> Dataset:
+    """Load the data set of a recorded run from the folder of all data sets.
 
-    run: RecordedRun
-    model: TrainedModel
-    metrics: Mapping[str, float]
-
-    @classmethod
-    def load(cls, run_id: str, *, store: Path) -> "RecordedTraining":
-        """Read a training run from its artifacts.
-
-        Raises:
-            UserError: If the store does not contain the run, the run has no network, or
-                one of its files is damaged.
-        """
-        run = find_training_run(run_id, store=store)
-        model = load_trained_model(run.folder / "train" / MODEL_FILE)
-        return cls(run, model, read_metrics(run.folder / "train" / METRICS_FILE))
-
-    def load_data(self, folder: Path) -> datasets.Dataset:
-        """Load the data set of the training from the folder of all data sets.
-
-        Its file is found by its hash, even if a folder with IDX files has moved.
-
-        Raises:
-            FileNotFoundError: If neither the file nor its source is available.
-            UserError: If the data are not the same; the message names the files.
-        """
-        name, expected = (
-            self.model.metadata[key] for key in ("dataset", "data_sha256")
+    Raises:
+        UserError: If neither the file nor its source is available; the message
+            names the files to provide.
+        UserError: If the data are not the same.
+    """
+    assert original.run
+    name, expected = original.dataset, original.data_sha256
+    path = folder / f"{name}.safetensors"
+    if path.exists() and (sha256 := files.file_sha256(path)) != expected:
+        raise UserError(
+            f"{path} is damaged or has changed: run {original.run.run_id} was trained "
+            f"with sha256 {expected}, and this is {sha256}; delete it, and "
+            f"python -m pipeline.data dataset={name} writes it again"
         )
-        if stored := datasets.find(expected, folder=folder):
-            return datasets.Dataset.read(stored)
-        trained_with = f"run {self.run.run_id} was trained with"
-        path = folder / f"{datasets.file_name(name)}.safetensors"
-        if path.exists() and path.with_suffix(".json").exists():
-            sha256 = files.file_sha256(path)
-            if sha256 != datasets.summary(path)["sha256"]:
-                raise UserError(
-                    f"{path} is damaged: {trained_with} sha256 {expected}, and this is "
-                    f"{sha256}; python -m pipeline.data dataset={name} writes it again"
-                )
-        path, _ = datasets.prepare(name, folder=folder)
-        summary = datasets.summary(path)
-        if summary["sha256"] != expected:
-            (recorded,) = (self.run.folder / "data").glob("*.json")
-            before = json.loads(recorded.read_text())["origin"]
-            changed = _changed(before, summary["origin"])
-            raise UserError(
-                f"{trained_with} a different version of {name}: restore "
-                f"{', '.join(changed) or path}"
-            )
-        return datasets.Dataset.read(path)
+    for recorded in (original.run.folder / "data").glob("*.json"):
+        origin = json.loads(recorded.read_text())["origin"]
+        if origin and not datasets.find(expected, folder=folder):
+            raise UserError(datasets.how_to_import(path, origin))
+    return datasets.load(name, folder=folder, sha256=expected)
 
-    def compare(
-        self, network: Network, sha256: str, metrics: Mapping[str, float]
-    ) -> str:
-        """Compare this training with its reproduction, and return a report.
 
-        `sha256` is the hash of the tensors of the reproduction, and `metrics` the
-        content of its metrics.json.
+def compare(original: TrainingRun, again: TrainingRun) -> str:
+    """Compare a recorded run with its reproduction, and return a report.
 
-        Raises:
-            UserError: If the hashes differ; the message is the report.
-        """
-        differences = [
-            *self._weight_differences(network, metrics),
-            *self._environment_differences(),
-            *self._code_differences(),
-        ]
-        hashes = f"\n  recorded {self.model.sha256}\n  now      {sha256}"
-        lines = "".join(f"\n  {line}" for line in differences)
-        if sha256 != self.model.sha256:
-            raise UserError(f"not reproduced:{hashes}{lines}")
-        note = f"\nin spite of these differences:{lines}" if lines else ""
-        return f"reproduced byte for byte:{hashes}{note}"
+    Raises:
+        UserError: If the hashes differ; the message is the report.
+    """
+    assert original.run
+    differences = [
+        *_weight_differences(original, again),
+        *_environment_differences(original.run),
+        *_code_differences(original.run),
+    ]
+    hashes = f"\n  recorded {original.sha256}\n  now      {again.sha256}"
+    lines = "".join(f"\n  {line}" for line in differences)
+    if again.sha256 != original.sha256:
+        raise UserError(f"not reproduced:{hashes}{lines}")
+    note = f"\nin spite of these differences:{lines}" if lines else ""
+    return f"reproduced byte for byte:{hashes}{note}"
 
-    def _weight_differences(
-        self, network: Network, metrics: Mapping[str, float]
-    ) -> Iterator[str]:
-        before, now = (
-            parameters_to_vector(model.parameters()).detach().numpy()
-            for model in (self.model.network, network)
+
+def _weight_differences(original: TrainingRun, again: TrainingRun) -> Iterator[str]:
+    before, now = (each.network.vector.numpy() for each in (original, again))
+    difference = np.abs(now - before)
+    if difference.any():
+        yield (
+            f"weights: {np.count_nonzero(difference):,} of {difference.size:,} "
+            f"differ, by {difference.max():.2g} at most and by "
+            f"{difference.mean():.2g} on average; the mean absolute weight is "
+            f"{np.abs(before).mean():.2g}"
         )
-        difference = np.abs(now - before)
-        if difference.any():
-            yield (
-                f"weights: {np.count_nonzero(difference):,} of {difference.size:,} "
-                f"differ, by {difference.max():.2g} at most and by "
-                f"{difference.mean():.2g} on average; the mean absolute weight is "
-                f"{np.abs(before).mean():.2g}"
-            )
-            for name in ("train/final_accuracy", "val/accuracy"):
-                yield f"{name}: {self.metrics[name]:.4%}, now {metrics[name]:.4%}"
+        for name in ("train/final_accuracy", "val/accuracy"):
+            yield f"{name}: {original.metrics[name]:.4%}, now {again.metrics[name]:.4%}"
 
-    def _environment_differences(self) -> Iterator[str]:
-        tags = provenance.tags()
-        for tag, name in ENVIRONMENT_TAGS.items():
-            before, now = self.run.tags.get(tag), tags.get(tag)
-            if before != now:
-                yield f"{name}: {before}, now {now}"
-        patch = self.run.folder / "code.diff"
-        recorded = patch.read_bytes().decode() if patch.exists() else ""
-        if recorded != provenance.code_diff():
-            yield "uncommitted code: different; compare code.diff of the two runs"
 
-    def _code_differences(self) -> Iterator[str]:
-        path = self.run.folder / "code.json"
-        if not path.exists():
-            yield "code: not recorded in the original run"
-            return
-        recorded = json.loads(path.read_text())
-        if changed := _changed(recorded, sources.training_hashes()):
-            yield f"code: {', '.join(changed)}"
+def _environment_differences(run: RecordedRun) -> Iterator[str]:
+    tags = provenance.tags()
+    for tag, name in ENVIRONMENT_TAGS.items():
+        before, now = run.tags.get(tag), tags.get(tag)
+        if before != now:
+            yield f"{name}: {before}, now {now}"
+    if _patch(run) != provenance.code_diff():
+        yield "uncommitted code: different; compare code.diff of the two runs"
+
+
+def _patch(run: RecordedRun) -> str:
+    """Return the recorded patch; that of a child is in the run of its sweep."""
+    parent = run.tags.get(PARENT_TAG, run.run_id)
+    path = run.folder.parents[1] / parent / run.folder.name / "code.diff"
+    return path.read_bytes().decode() if path.exists() else ""
+
+
+def _code_differences(run: RecordedRun) -> Iterator[str]:
+    path = run.folder / "code.json"
+    if not path.exists():
+        yield "code: not recorded in the original run"
+        return
+    recorded = json.loads(path.read_text())
+    if changed := _changed(recorded, code_hashes()):
+        yield f"code in pipeline/core: {', '.join(changed)}"
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

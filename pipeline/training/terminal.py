@@ -1,12 +1,13 @@
 """What a training prints: a line for each epoch, and a summary."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from pipeline.datasets import LabelledImages, spec
-from pipeline.model import Network
-from pipeline.terminal import new_console, progress_bar, table
-from pipeline.training.loop import Epoch
-from pipeline.training.recorder import best_epoch
+from pipeline.console import new_console, progress_bar, table
+from pipeline.core.dataset import LabelledImages
+from pipeline.core.loop import Epoch
+from pipeline.datasets import spec
+from pipeline.training.log import best_epoch
+from pipeline.training.run import TrainingRun
 
 
 def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
@@ -27,18 +28,12 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
             )
 
 
-def print_summary(
-    network: Network,
-    metrics: Mapping[str, float],
-    images: LabelledImages,
-    *,
-    dataset: str,
-    split: str,
-) -> None:
-    """Print the content of metrics.json, and the answer to the first validation image.
+def print_summary(training: TrainingRun, images: LabelledImages) -> None:
+    """Print the metrics, and the prediction for the first validation image.
 
     With the split `exercise`, this is a test image.
     """
+    metrics = training.metrics
     rows = [
         [name, f"{metrics[f'{key}loss']:.4f}", f"{metrics[f'{key}accuracy']:.2%}", note]
         for name, key, note in (
@@ -47,10 +42,13 @@ def print_summary(
         )
     ]
     print(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
-    probabilities = network.predict(images.images[:1])[0]
+    probabilities = training.network.predict(images.images[:1])[0]
     answer, label = int(probabilities.argmax()), images.labels[0]
-    kind = "test" if split == "exercise" else "validation"
-    names = spec(dataset).class_names
+    is_test = training.hyperparameters.split == "exercise"
+    kind, names = (
+        "test" if is_test else "validation",
+        spec(training.dataset).class_names,
+    )
     print(
         f"{kind} image 0 is classified as {names[answer]} with a probability of "
         f"{probabilities[answer]:.1%}; its label is {names[label]}"

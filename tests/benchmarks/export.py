@@ -20,14 +20,22 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import datasets
+from pipeline.console import table
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import train_network
+from pipeline.core.threads import one_thread
 from pipeline.deploy import WIDTHS, QuantizedModel, export_model
 from pipeline.model import load_trained_model, save_model
-from pipeline.terminal import table
-from pipeline.training import one_thread, train
 
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
 SEEDS = (1, 2, 3)
-SETTINGS = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
+SETTINGS = {
+    "split": "exercise",
+    "hidden": 20,
+    "epochs": 20,
+    "batch_size": 32,
+    "lr": 0.001,
+}
 FIGURES = ("flash", "ram", "stack", "instructions", "cycles")
 WORKERS = 2
 # By width: the largest loss of accuracy in points, the mean of the seeds. Source: the
@@ -41,7 +49,9 @@ def measure(setting):
     seed, bits = setting
     mnist = datasets.load("mnist", folder=DATA)
     with one_thread(), tempfile.TemporaryDirectory() as name:
-        network, _ = train(mnist.split("exercise"), seed=seed, **SETTINGS)
+        network, _ = train_network(
+            mnist.split("exercise"), Hyperparameters(seed=seed, **SETTINGS)
+        )
         path = Path(name) / "model.safetensors"
         save_model(path, network, {**SETTINGS, "seed": seed})
         model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)

@@ -8,7 +8,6 @@ show them, with a fixed seed; the preprocessing was not tuned to these images.
 """
 
 import io
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,12 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline import datasets
+from pipeline.core import loop
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.datasets.components import fit_components
 from pipeline.images import preprocessing
 from pipeline.images.ink import grey_levels
 from pipeline.model import ood
-from pipeline.training import loop
 
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
 SEEDS = (1, 2, 3)
@@ -200,10 +201,10 @@ def shares(answers, labels):
 def train(split, seed):
     """Train the network of the exercise and fit its detector."""
     options = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
-    network, _ = loop.train(split, seed=seed, **options)
+    hyperparameters = Hyperparameters(seed=seed, split="exercise", **options)
+    network, _ = loop.train_network(split, hyperparameters)
     margin = ood.smallest_margin(network, split.train.images)
-    detector = ood.fit_components(split.train.images, split.train.labels)
-    return network, replace(detector, min_margin=margin)
+    return network, ood.OodDetector(fit_components(split.train), margin)
 
 
 def main():
@@ -224,17 +225,13 @@ def main():
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
     unprocessed = {"MNIST test": mnist.test.images, "Fashion-MNIST test": clothes}
+    known = models[0][1].components  # of the data, so all networks have the same
     for name, images in (unprocessed | {"noise": noise(28)}).items():
         classes = [
             network.predict(images).numpy().argmax(axis=1) for network, _ in models
         ]
-        pairs = zip(models, classes, strict=True)
-        row(
-            f"ood: {name}",
-            percent(
-                [d.reconstruction_error(images, c) > d.max_error for (_, d), c in pairs]
-            ),
-        )
+        residuals = [known.reconstruction_error(images, each) for each in classes]
+        row(f"ood: {name}", percent([each > known.max_error for each in residuals]))
     pairs = zip(models, answers, strict=True)
     close = [ood.margin(answer) < d.min_margin for (_, d), answer in pairs]
     row("close: MNIST test", percent(close))

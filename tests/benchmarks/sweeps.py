@@ -87,7 +87,7 @@ class Arrived:
         self.value, self.processors = value, frozenset([processor])
 
     def run(self, function, tasks):
-        from pipeline.sweeps.executor import Result
+        from pipeline.execution.executor import Result
 
         begin, cpu = time.perf_counter(), time.process_time()
         for task in tasks:
@@ -105,19 +105,21 @@ def record(folder, count):
     from pipeline import datasets
     from pipeline.cli import TrainConfig
     from pipeline.cli.arguments import parse
-    from pipeline.sweeps import driver
-    from pipeline.training import train_setting
+    from pipeline.core.hyperparameters import Hyperparameters
+    from pipeline.sweeps import sweep
+    from pipeline.training import train_once
 
     values = {"split": "exercise", "hidden": 20, "batch_size": 32, "lr": 0.001}
+    chosen = Hyperparameters(**values, epochs=20, seed=1)
     data = datasets.load("mnist", folder=folder / "data")
-    trained = train_setting(data, **values, epochs=20, seed=1)
+    trained = train_once(data, hyperparameters=chosen)
     executor = Arrived(trained, trained.processor)
-    driver._new_executor = lambda *_: nullcontext(executor)
+    sweep._new_executor = lambda *_: nullcontext(executor)
     sizes = []
     with redirect_stdout(io.StringIO()):
         for words in ("seed=0", seeds(count)):  # the first also creates the store
             command = parse(["-m", words, "again=true"], TrainConfig)
-            driver.run_sweep(command)
+            sweep.run_sweep(command)
             files = (path for path in folder.rglob("*") if "data" not in path.parts)
             sizes.append(sum(path.stat().st_size for path in files if path.is_file()))
     return executor, sizes[1] - sizes[0]

@@ -27,7 +27,8 @@ def problems(*arguments, stage="train"):
     return str(error.value).split("\n")
 
 
-DATASET = f"dataset must be {', '.join(REGISTRY)} or an existing folder"
+NAMES = ", ".join([*REGISTRY, "an imported data set"])
+DATASET = f"dataset must be {NAMES} or an existing folder"
 TRAIN_ONLY = "experiment is an option of python -m pipeline.train only"
 INVALID = {
     "train hidden=0": "hidden must be greater than or equal to 1, got 0",

@@ -12,6 +12,7 @@ from pipeline import ConfigError, __main__, cli, paths
 from pipeline.cli.command import help_text
 from pipeline.cli.config import defaults, parse_yaml, validate
 from pipeline.cli.schema import TrainConfig
+from pipeline.core.hyperparameters import Hyperparameters
 
 STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
 
@@ -46,8 +47,10 @@ def test_help_has_each_option_with_its_default_and_fits_80_columns(stage):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_option_is_read_by_its_stage(stage):
-    source = (paths.PACKAGE / f"{stage}.py").read_text()
+    modules = [paths.PACKAGE / f"{stage}.py", *paths.PACKAGE.glob(f"*/{stage}.py")]
+    source = "".join(module.read_text() for module in modules)
     read = {*re.findall(r"\bcfg\.(\w+)", source), *STAGES[stage].only_sweeps}
+    read |= {*Hyperparameters.model_fields} if "hyperparameters" in read else set()
     assert read >= {*STAGES[stage].model_fields}
 
 

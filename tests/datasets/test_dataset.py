@@ -6,11 +6,14 @@ import pytest
 from sklearn.datasets import load_digits
 
 from pipeline import datasets
-from pipeline.datasets import REGISTRY, Dataset, DatasetSpec, LabelledImages, summary
+from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.datasets import REGISTRY, DatasetSpec, summary
+from pipeline.datasets.statistics import describe
+from pipeline.files import file_sha256
 
 
 def test_the_description_has_the_known_statistics_of_mnist(mnist):
-    described = mnist.describe()
+    described = describe(mnist)
     # 0.1307 and 0.3081 are the constants of PyTorch's MNIST example.
     assert described["pixels"]["mean"] == pytest.approx(0.1307, abs=5e-5)
     assert described["pixels"]["std"] == pytest.approx(0.3081, abs=5e-5)
@@ -77,61 +80,100 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
 
 
 @pytest.fixture
-def load(tmp_path):
-    """A function that loads a data set, and prepares its file in `tmp_path`."""
+def imported(tmp_path):
+    """A function that imports a folder as a command does, and loads its data set."""
 
-    def read(name, **options):
-        return datasets.load(str(name), folder=tmp_path, **options)
+    def load(folder):
+        path, _ = datasets.prepare(str(folder), folder=tmp_path)
+        return datasets.load(path.stem, folder=tmp_path)
 
-    return read
+    return load
 
 
 def test_a_folder_keeps_its_division_and_is_named_by_its_content(
-    idx_folder, load, tmp_path, few, write_idx
+    idx_folder, imported, tmp_path, few, write_idx
 ):
-    data = load(idx_folder)
+    data = imported(idx_folder)
     np.testing.assert_array_equal(data.train.images, few.train.images)
     np.testing.assert_array_equal(data.test.labels, few.val.labels)
     assert data.name.startswith("my_digits-")
     moved = shutil.copytree(idx_folder, tmp_path / "other" / "my digits")
     assert datasets.file_name(str(moved)) == data.name
     write_idx(idx_folder / "t10k-labels-idx1-ubyte", few.val.labels[::-1].copy())
-    changed = load(idx_folder)
+    changed = imported(idx_folder)
     np.testing.assert_array_equal(changed.test.labels, few.val.labels[::-1])
     assert changed.name != data.name
-    # The file of the earlier content is found by its hash, even without the folder.
-    assert load(idx_folder, sha256=data.sha256).path == data.path
-    with pytest.raises(ValueError, match="trained with 00ff: train it"):
-        load(idx_folder, sha256="00ff")
+
+
+def test_an_imported_data_set_needs_its_folder_no_more(
+    idx_folder, imported, tmp_path, monkeypatch
+):
+    data = imported(idx_folder)
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
+    (tmp_path / "data").symlink_to(tmp_path)
+    assert datasets.dataset_name(str(idx_folder)) == str(idx_folder)
+    assert datasets.dataset_name(data.name) == data.name
     shutil.rmtree(idx_folder)
-    assert load(idx_folder, sha256=data.sha256).path == data.path
-    with pytest.raises(FileNotFoundError, match="my digits' is neither a folder"):
-        load(idx_folder, sha256="00ff")
+    plot = data.path.with_name(f"{data.name}-means.png")
+    plot.unlink()
+    assert datasets.prepare(data.name, folder=tmp_path) == (data.path, False)
+    assert plot.exists()
+    assert datasets.load(data.name, folder=tmp_path).sha256 == data.sha256
+    # A network trained elsewhere has another name for the same images.
+    other = datasets.load("other-01234567", folder=tmp_path, sha256=data.sha256)
+    assert other.path == data.path
+    with pytest.raises(ValueError, match="trained with 00ff: train it"):
+        datasets.load(data.name, folder=tmp_path, sha256="00ff")
+    with pytest.raises(ValueError, match="is neither a folder, an imported"):
+        datasets.load(str(idx_folder), folder=tmp_path)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_lost_file_of_an_imported_data_set_is_imported_again(
+    idx_folder, imported, tmp_path, damaged
+):
+    data = imported(idx_folder)
+    content = data.path.read_bytes()
+    if damaged:
+        data.path.write_bytes(content[:-1] + b"?")
+    else:
+        data.path.unlink()
+    with pytest.raises(ValueError, match="import a folder with") as lost:
+        datasets.load(data.name, folder=tmp_path)
+    text, *lines = str(lost.value).splitlines()
+    assert str(data.path) in text and "python -m pipeline.data dataset=<folder>" in text
+    files = sorted(idx_folder.iterdir())
+    assert lines == [f"  {file_sha256(path)}  {path.name}" for path in files]
+    assert imported(idx_folder).path == data.path
+    assert data.path.read_bytes() == content
 
 
 def test_the_last_seventh_of_a_single_pair_are_the_test_images(
-    idx_folder, load, few, write_idx
+    idx_folder, imported, few, write_idx
 ):
     for path in idx_folder.glob("t10k*"):
         path.unlink()
-    data = load(idx_folder)
+    data = imported(idx_folder)
     assert (len(data.train), len(data.test)) == (515, 85)  # 600 - 600 // 7
     write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:6])
     write_idx(idx_folder / "train-labels-idx1-ubyte", few.train.labels[:6])
     with pytest.raises(ValueError, match="needs at least 7 images, has 6"):
-        load(idx_folder)
+        imported(idx_folder)
 
 
-def test_invalid_data_sets_are_refused(idx_folder, load, tmp_path, few, write_idx):
+def test_invalid_data_sets_are_refused(idx_folder, imported, tmp_path, few, write_idx):
     write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:, :16, :16])
     with pytest.raises(ValueError, match="images of 16x16, not 28x28"):
-        load(idx_folder)
+        imported(idx_folder)
     assert not [*tmp_path.glob("my_digits*")]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="must contain one pair of IDX files"):
-        load(tmp_path / "empty")
-    with pytest.raises(FileNotFoundError, match="'minst' is neither a folder nor one"):
-        load("minst")
+        imported(tmp_path / "empty")
+    for unknown in ("minst", "my_digits-01234567", "../a-01234567"):
+        with pytest.raises(ValueError, match=f"'{unknown}' is neither a folder"):
+            imported(unknown)
+        with pytest.raises(ValueError, match="an imported data set or an existing"):
+            datasets.dataset_name(unknown)
 
 
 TOYS = tuple(f"toy {letter}" for letter in "ABCDEFGHIJ")

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import training
-from pipeline.datasets import Dataset
+from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import train_network
+from pipeline.core.network import snapshot
 from pipeline.deploy import QuantizedModel
 from pipeline.deploy.probes import probe_images
-from pipeline.model import TrainedModel, snapshot, tensors_sha256
+from pipeline.model import TrainedModel
+from pipeline.tensors import tensors_sha256
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +29,8 @@ def trained_on_few(few):
     @lru_cache
     def make(hidden=20, seed=1):
         options = {"epochs": 5, "batch_size": 32, "lr": 0.003, "seed": seed}
-        network, _ = training.train(few, hidden=hidden, **options)
+        chosen = Hyperparameters(hidden=hidden, split="exercise", **options)
+        network, _ = train_network(few, chosen)
         sha256 = tensors_sha256(snapshot(network))
         path = Path("model.safetensors")
         return TrainedModel(network, {"seed": seed}, path, sha256, run_id=None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import CLASSES, PIXELS
+from pipeline.core import CLASSES, PIXELS
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.registry import REGISTRY
 from pipeline.deploy import WIDTHS

@@ -136,8 +136,7 @@ def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_p
 def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_refused(sweep, parent):
     store = sweep.outputs
     tracker = tracking.open_tracker("mlflow", store, server=None)
-    tags, lease = {"kind": "sweep"}, "sweeps/empty"
-    with tracker.start_run(name="empty", params={}, tags=tags, lease=lease):
+    with tracker.start_run(name="empty", params={}, tags={"kind": "sweep"}):
         pass
     (child, *_) = children(sweep)
     refused = {

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from pipeline.core.network import snapshot
 from pipeline.deploy import WIDTHS
 from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.quantization import quantize_weights
-from pipeline.model import snapshot, tensors_sha256
+from pipeline.tensors import tensors_sha256
 
 
 def sha256(network):

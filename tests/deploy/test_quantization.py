@@ -11,6 +11,7 @@ import torch
 from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from pipeline import UserError
+from pipeline.core.network import snapshot
 from pipeline.deploy import WIDTHS, QuantizedModel
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import (
@@ -20,8 +21,7 @@ from pipeline.deploy.quantization import (
     shifts,
 )
 from pipeline.deploy.storage import load_integers, save_integers
-from pipeline.model import snapshot
-from pipeline.model.storage import read_tensors, write_tensors
+from pipeline.tensors import read_tensors, write_tensors
 
 ALL_WIDTHS = pytest.mark.parametrize("bits", WIDTHS)
 

@@ -139,5 +139,5 @@ def test_an_export_of_another_network_is_refused_with_a_remedy(
         exported.call("inspect", neuron="N11", integers=True, model=str(other))
     (exported.outputs / "export").rename(exported.outputs / "moved")
     missing = r"integers\.safetensors is missing: python -m pipeline\.export writes it"
-    with pytest.raises(FileNotFoundError, match=missing):
+    with pytest.raises(ValueError, match=missing):
         exported.call("inspect", neuron="N11", integers=True)

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from pipeline import datasets, evaluation
-from pipeline.datasets import LabelledImages
-from pipeline.evaluation import describe_result, statistics
+from pipeline.core.dataset import LabelledImages
+from pipeline.evaluation import statistics
 from pipeline.evaluation.output import mistakes, plot_mistakes
+from pipeline.evaluation.results import EvaluationResult
+from pipeline.evaluation.text import describe_result
 
 
 def test_the_wilson_interval_agrees_with_a_published_value():
@@ -44,7 +46,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
         problems=[],
     )
     spec, sure = datasets.spec("fashion_mnist"), [None] * 11
-    result = evaluation.EvaluationResult(
+    result = EvaluationResult(
         test_set, spec, answers, confidence, sure=sure, bins=[], metrics={}
     )
     text, note, *details = describe_result(result)

@@ -20,10 +20,13 @@ import psutil
 import pytest
 
 import pipeline.sweeps
-from pipeline.model import load_network, snapshot, tensors_sha256
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import train_network
+from pipeline.core.network import snapshot
+from pipeline.model import load_network
 from pipeline.model.storage import save_model
 from pipeline.paths import MODEL_FILE
-from pipeline.training.loop import train
+from pipeline.tensors import tensors_sha256
 
 pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
 pytestmark = pytest.mark.fault
@@ -199,12 +202,13 @@ class Sweep:
         assert parent.info.status == "FINISHED"
         children = [run for run in runs if run is not parent]
         finished = [run for run in children if run.info.status == "FINISHED"]
-        assert len({run.data.tags["setting"] for run in finished}) == count
+        assert len({run.data.tags["fingerprint"] for run in finished}) == count
         assert len(finished) == count
         for run in finished:
             params = {key: float(run.data.params[key]) for key in SETTINGS}
             settings = {key: int(x) for key, x in params.items() if key != "lr"}
-            alone, _ = train(split, lr=params["lr"], **settings)
+            values = Hyperparameters(split="exercise", lr=params["lr"], **settings)
+            alone, _ = train_network(split, values)
             artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
             network, _ = load_network(artifacts / "train" / MODEL_FILE)
             hashes = {tensors_sha256(snapshot(each)) for each in (network, alone)}

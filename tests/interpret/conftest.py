@@ -7,19 +7,15 @@ import numpy as np
 import pytest
 
 from pipeline import datasets
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import train_network
 from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis, report
-from pipeline.model import (
-    load_trained_model,
-    save_model,
-    smallest_margin,
-    store_components,
-)
-from pipeline.training import train
+from pipeline.model import load_trained_model, save_model, smallest_margin
 
 
 @pytest.fixture(scope="package")
-def clothes(mnist, empty_project, tmp_path_factory):
+def clothes(mnist, tmp_path_factory):
     """The analysis of a network that was trained on 2,000 images for one epoch."""
     if not DEBIAN_FOLDER.is_dir():
         pytest.skip("the Debian package dataset-fashion-mnist is not installed")
@@ -27,14 +23,15 @@ def clothes(mnist, empty_project, tmp_path_factory):
     few = whole.train.pick(np.arange(2000)), whole.test.pick(np.arange(300))
     dataset = replace(whole, train=few[0], test=few[1])
     settings = {"hidden": 20, "epochs": 1, "batch_size": 32, "lr": 0.001, "seed": 1}
-    network, _ = train(dataset.split("exercise"), **settings)
+    hyperparameters = Hyperparameters(split="exercise", **settings)
+    network, _ = train_network(dataset.split("exercise"), hyperparameters)
     path = tmp_path_factory.mktemp("clothes") / "model.safetensors"
     metadata = {"dataset": "fashion_mnist", "data_sha256": whole.sha256}
     metadata["min_margin"] = smallest_margin(network, dataset.train.images)
     save_model(path, network, metadata)
     trained = load_trained_model(path)
-    with empty_project("clothes", store=False).captured():
-        store_components(whole.path, "exercise", sha256=whole.sha256)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIPELINE_OUTPUTS", str(whole.path.parent.parent))
         assert trained.detector
     return ModelAnalysis.of(trained, dataset)
 

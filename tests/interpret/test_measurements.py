@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.core.network import network_from, snapshot
 from pipeline.interpret import measurements
 from pipeline.interpret.worksheet import pre_activations
-from pipeline.model import network_from, snapshot
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
 from pipeline.evaluation import InputImage, classify
 from pipeline.images import preprocess
 from pipeline.interpret import pre_activations, report
 from pipeline.interpret.report.page import select_epochs
-from pipeline.model import network_from, snapshot
 
 NAME = "hidden=20 seed=1"
 MNIST = spec("mnist")

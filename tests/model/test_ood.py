@@ -1,42 +1,22 @@
-import tracemalloc
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from pipeline import datasets
+from pipeline.core.dataset import Split
+from pipeline.datasets.components import fit_components
 from pipeline.model import ood
 
 
 @pytest.fixture(scope="module")
 def split(mnist):
     rows = np.arange(6000)
-    return datasets.Split(mnist.train.pick(rows), mnist.test.pick(rows))
+    return Split(mnist.train.pick(rows), mnist.test.pick(rows))
 
 
 @pytest.fixture(scope="module")
 def detector(trained, split):
-    images, labels = split.train.images, split.train.labels
-    margin = ood.smallest_margin(trained.network, images)
-    return replace(ood.fit_components(images, labels), min_margin=margin)
-
-
-def rejected(detector, images, classes):
-    return detector.reconstruction_error(images, classes) > detector.max_error
-
-
-def test_few_images_are_rejected_as_their_own_digit_and_many_as_another(
-    detector, split
-):
-    rows = [np.flatnonzero(split.train.labels == digit)[1::2] for digit in range(10)]
-    fitted = split.train.pick(np.concatenate(rows))  # to which the threshold was fitted
-    fraction = rejected(detector, fitted.images, fitted.labels).mean()
-    assert fraction == pytest.approx(ood.OOD_QUANTILE, abs=0.001)
-    images, labels = split.val.images, split.val.labels
-    assert rejected(detector, images, labels).mean() < 0.06
-    for step in range(1, 10):
-        others = (labels + step) % 10
-        assert rejected(detector, images, others).mean() > 0.4
+    margin = ood.smallest_margin(trained.network, split.train.images)
+    return ood.OodDetector(fit_components(split.train), margin)
 
 
 def test_unsure_answers_contain_more_than_their_share_of_the_errors(
@@ -45,33 +25,12 @@ def test_unsure_answers_contain_more_than_their_share_of_the_errors(
     probabilities = trained.network.predict(split.val.images).numpy()
     answers = probabilities.argmax(axis=1)
     wrong = answers != split.val.labels
-    outside = rejected(detector, split.val.images, answers)
+    known = detector.components
+    errors = known.reconstruction_error(split.val.images, answers)
+    outside = errors > known.max_error
     assert outside[wrong].mean() > 5 * outside[~wrong].mean()
     close = ood.margin(probabilities) < detector.min_margin
     assert close.mean() < 0.1 and close[wrong].mean() > 0.3
-
-
-def test_reconstruction_errors_agree_with_a_singular_value_decomposition(
-    detector, split
-):
-    training = split.train.images[split.train.labels == 7][::2].reshape(-1, 784) / 255
-    mean = training.mean(axis=0)
-    axes = np.linalg.svd(training - mean, full_matrices=False)[2][: ood.COMPONENTS]
-    images = split.val.images[split.val.labels == 7][:20]
-    pixels = images.reshape(-1, 784) / 255
-    residuals = (pixels - mean) - (pixels - mean) @ axes.T @ axes
-    expected = (residuals**2).sum(axis=1) / np.linalg.norm(pixels, axis=1)
-    errors = detector.reconstruction_error(images, np.full(len(images), 7))
-    np.testing.assert_allclose(errors, expected, rtol=0.02)  # components have 8 bits
-
-
-def test_many_images_need_little_memory(detector, split):
-    many = np.tile(split.val.images, (5, 1, 1))  # 30,000
-    tracemalloc.start()
-    detector.reconstruction_error(many, np.zeros(len(many), int))
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert most < 30_000_000  # at once they would take 180 MB
 
 
 def test_a_doubt_names_its_reason(detector, few):

@@ -3,7 +3,9 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save
 
-from pipeline.model import load_trained_model, snapshot, storage
+from pipeline.core.network import snapshot
+from pipeline.model import load_trained_model, storage
+from pipeline.tensors import tensors_sha256
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(
     sha256 = load_trained_model(path).sha256
     assert storage.save_model(path, network, {"a new key": "its value"}) == sha256
     tensors = snapshot(network)
-    assert storage.tensors_sha256(dict(reversed(tensors.items()))) == sha256
+    assert tensors_sha256(dict(reversed(tensors.items()))) == sha256
     bias = tensors["layer_2.bias"]
     for changed in (
         {"layer_2.bias": np.nextafter(bias, 1)},
@@ -49,16 +51,16 @@ def test_the_sha256_of_a_network_is_that_of_its_tensors_not_of_its_metadata(
         {"layer_2.bias": bias.view(np.int32)},
         {"another": bias},
     ):
-        assert storage.tensors_sha256(tensors | changed) != sha256
+        assert tensors_sha256(tensors | changed) != sha256
 
 
 def test_a_missing_network_is_refused_with_the_command_that_creates_it(
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"python -m pipeline\.train creates"):
+    with pytest.raises(ValueError, match=r"python -m pipeline\.train creates"):
         storage.load_network(tmp_path / "train" / "model.safetensors")
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors is missing$"):
+    with pytest.raises(ValueError, match=r"model\.safetensors is missing$"):
         storage.load_network(tmp_path / "other" / "model.safetensors")
     with pytest.raises(ValueError, match="is not a safetensors file: it is a folder"):
         storage.load_network(tmp_path)

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from PIL.ImageColor import getrgb
 
-from pipeline import datasets, plots
+from pipeline import plots
+from pipeline.core.dataset import Dataset
+from pipeline.datasets.statistics import class_means
 from pipeline.interpret import report
 from pipeline.plots import common
 from pipeline.plots.common import FROZEN, NEGATIVE, PAPER, POSITIVE
+from pipeline.plots.inspection import pixel_usage
+from pipeline.plots.sweep import SweepPoint, sweep_lines
 
 DIGITS = "0123456789"
 BLUE, RED, GREY, WHITE = map(getrgb, (POSITIVE, NEGATIVE, FROZEN, PAPER))
@@ -71,7 +75,7 @@ def test_a_contact_sheet_has_a_row_for_each_class_and_its_mean_is_plotted(few):
     images, labels = few.train.images, few.train.labels
     sheet = np.asarray(plots.contact_sheet(images, labels, DIGITS))[..., 0]
     rows = np.split(sheet[-560:, -20 * 56 :], 10)  # without texts
-    means = datasets.Dataset(Path("few"), "", few.train, few.val).means()
+    means = class_means(Dataset(Path("few"), "", few.train, few.val))
     plot = np.asarray(plots.class_means(means, labels, DIGITS))[..., 0]
     for digit, row in enumerate(rows):
         first, *_ = of_class = images[labels == digit]
@@ -123,7 +127,7 @@ def test_images_whose_answer_changes_are_plotted(changed):
 def test_pixels_that_are_always_0_are_grey():
     used, unused = np.full(784, 0.5), np.full(784, 0.5)
     unused[:100] = 0
-    grey = [colours(plots.pixel_usage(each)).get(GREY, 0) for each in (used, unused)]
+    grey = [colours(pixel_usage(each)).get(GREY, 0) for each in (used, unused)]
     assert grey[1] > grey[0] + 100 * 15**2  # each pixel has at least 15x15
 
 
@@ -131,9 +135,9 @@ def test_pixels_that_are_always_0_are_grey():
 @pytest.mark.parametrize("xlabel", ["hidden", ""])  # empty: without an order
 def test_a_sweep_has_a_colour_for_each_line(lines, settings, xlabel):
     points = [
-        plots.SweepPoint(5.0 * k, [0.9, 0.91], f"hidden={5 * k}")
+        SweepPoint(5.0 * k, [0.9, 0.91], f"hidden={5 * k}")
         for k in range(1, settings + 1)
     ]
     points_of = {f"lr={n}": points for n in range(lines)}
-    plot = plots.sweep_lines(points_of, xlabel=xlabel, title="a title")
+    plot = sweep_lines(points_of, xlabel=xlabel, title="a title")
     assert len({BLUE, RED} & {*colours(plot)}) == lines

@@ -10,8 +10,7 @@ def workspace(finished, tmp_path_factory):
     """A workspace with the trained network, its detector and MNIST."""
     outputs = tmp_path_factory.mktemp("stage") / "outputs"
     outputs.mkdir()
-    for name in ("train", "components"):
-        shutil.copytree(finished.outputs / name, outputs / name)
+    shutil.copytree(finished.outputs / "train", outputs / "train")
     (outputs / "data").symlink_to(finished.outputs / "data")
     return type(finished)(outputs)
 

@@ -2,8 +2,8 @@ def test_data_creates_the_files_once_and_prints_their_summary(empty_project):
     workspace = empty_project("data", store=False)
     assert "digits.safetensors created" in workspace.call("data", dataset="digits")
     before = {path: path.stat().st_mtime_ns for path in workspace.files()}
-    names = ["digits-means.png", "digits-samples.png", "digits.json"]
-    names.append("digits.safetensors")
+    names = ["digits-components.safetensors", "digits-means.png", "digits-samples.png"]
+    names += ["digits.json", "digits.safetensors"]
     assert [path.name for path in before if path.name[0] != "."] == names
     printed = workspace.call("data", dataset="digits")
     assert "digits.safetensors exists" in printed

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from pipeline import UserError, tracking
-from pipeline.datasets import Dataset
+from pipeline.core.dataset import Dataset
 from pipeline.deploy import Check, Exported, output
+from pipeline.deploy.export import _record
 from pipeline.deploy.storage import load_integers
-from pipeline.export import _record
 from pipeline.model import load_trained_model, save_model
 
 SOURCES = {"digits.c", "digits.h", "example.c", "selftest.c", "selftest.h"}

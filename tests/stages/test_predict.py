@@ -99,12 +99,16 @@ def test_a_network_predicts_without_its_data_and_without_its_detector(
     assert record["label"] in (0, 1)
     assert "1 images, the validation images" in workspace.call("evaluate")
     workspace.call("inspect", weight="layer_1[300,5]")
-    for prepared in (workspace.outputs / "data").glob("zeros_and_ones*"):
+    data = workspace.outputs / "data"
+    (components,) = data.glob("zeros_and_ones-*-components.safetensors")
+    components.unlink()
+    assert predict(workspace, drawn)[0] == records  # they are computed again
+    for prepared in data.glob("zeros_and_ones-*.safetensors"):
         prepared.unlink()
-    assert predict(workspace, drawn)[0] == records
-    with pytest.raises(FileNotFoundError, match="zeros and ones"):
+    lost = "is missing; import a folder with these files again"
+    with pytest.raises(ValueError, match=lost) as missing:
         predict(workspace, 0)
-    shutil.rmtree(workspace.outputs / "components")
+    assert str(missing.value).endswith("  labels-idx1-ubyte")
     without, printed = predict(workspace, drawn)
     assert "its training images are missing (python -m pipeline.data" in printed
     unknown = {"sure": None, "reason": "the out-of-distribution detector is missing"}

@@ -74,7 +74,7 @@ def test_the_run_has_the_files_settings_and_provenance_of_the_training(
     assert finished.artifacts(recorded, "data") == data
     assert {"code.json", "packages.txt"} <= finished.artifacts(recorded)
     defaults, tags = cli.defaults(), recorded.data.tags
-    assert recorded.data.params == {k: str(defaults[k]) for k in cli.HYPERPARAMETERS}
+    assert recorded.data.params == {k: str(defaults[k]) for k in cli.TRAINING_KEYS}
     text = mlflow.artifacts.load_text(f"{recorded.info.artifact_uri}/config.yaml")
     keys = cli.TrainConfig.model_fields
     assert yaml.safe_load(text) == {key: defaults[key] for key in keys}
@@ -160,6 +160,12 @@ def test_a_command_finishes_in_any_folder_even_if_its_output_is_closed(
     assert not list(tmp_path.iterdir())
 
 
+def test_without_tracking_a_damaged_store_is_not_used(new_project):
+    (new_project.outputs / "mlflow.db").write_bytes(b"not a database" * 1000)
+    new_project.call("train", hidden=2, **DIGITS)
+    assert new_project.trained("model.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -209,6 +215,48 @@ def test_calls_from_python_in_threads_leave_mlflow_and_the_run_of_the_user_alone
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert {run.data.params["lr"] for run in runs} == {"0.002"}
     mlflow.set_tracking_uri(None)
+
+
+def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
+    project, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(project.outputs))
+    options = {"dataset": "digits", "epochs": 1}
+    with ThreadPoolExecutor() as threads:
+        calls = [threads.submit(train, seed=s, **options) for s in (1, 2, 3, 4)]
+    for call in calls:
+        training = call.result()
+        stored = load_trained_model(training.folder / "model.safetensors")
+        assert stored.sha256 == training.sha256
+        assert stored.metadata["seed"] == training.hyperparameters.seed
+    assert len({call.result().folder for call in calls}) == 4
+
+
+def test_an_interrupted_run_is_resumed_in_its_own_experiment_only(project, monkeypatch):
+    class Stop(BaseException):
+        """Ends a training after its first epoch."""
+
+    def stop(epochs, *, total):
+        yield next(iter(epochs))
+        raise Stop
+
+    options = {"dataset": "digits", "epochs": 2}
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+        patch.setattr("pipeline.training.train.print_epochs", stop)
+        project.call("train", **options)
+    (killed,) = project.runs()
+    assert "resuming" not in project.call("train", experiment_name="B", **options)
+    (other,) = project.runs(experiments=["2"])
+    assert other.info.status == "FINISHED"
+    assert project.runs()[0].info.status == "KILLED"
+    printed = " ".join(project.call("train", **options).split())
+    assert f"({killed.info.run_id}) after epoch 1 of 2 in experiment digits" in printed
+    (finished,) = project.runs()
+    assert (finished.info.run_id, finished.info.status) == (
+        *(killed.info.run_id, "FINISHED"),
+    )
+    weights = {run.data.tags["weights.sha256"] for run in (finished, other)}
+    assert len(weights) == 1
 
 
 def test_help_shows_the_keys_and_imports_nothing_heavy():

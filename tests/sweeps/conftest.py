@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipeline.sweeps import driver
-from pipeline.sweeps.local import LocalExecutor
+from pipeline.execution.local import LocalExecutor
+from pipeline.sweeps import sweep as command
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Sweep:
 def worker():
     """One worker for all sweeps of a file, because each one would start another."""
     with LocalExecutor(1) as executor, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver, "_new_executor", lambda *_: nullcontext(executor))
+        patch.setattr(command, "_new_executor", lambda *_: nullcontext(executor))
         yield
 
 

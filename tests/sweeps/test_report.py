@@ -1,28 +1,28 @@
 """The table, the plot and the description of a sweep, and its progress."""
 
 import re
+import shutil
 
 import pytest
 
 from pipeline import UserError
 from pipeline.cli import defaults
-from pipeline.sweeps.estimate import BEST_BYTES, Estimate, TimeLeft, estimate
-from pipeline.sweeps.identity import sweep_name
-from pipeline.sweeps.jobs import Job
+from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
+from pipeline.sweeps.jobs import Job, prepare_data, sweep_name
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.sweeps.report import describe, select_rows, summarize
 from pipeline.sweeps.settings import best_trade_offs, group_by_setting
+from pipeline.sweeps.text import describe, select_rows, summarize
 
 
-def outcome(accuracy, error="", parameters=3985, **keys):
-    job = Job.of(defaults() | keys, keys)
-    return Outcome(job, error, accuracy, parameters, 1.0, None)
+def outcome(accuracy, error="", **keys):
+    job = Job.of(defaults() | keys, [*keys])
+    return Outcome(job, error, accuracy, 1.0)
 
 
-def settings(key, *accuracies, parameters=lambda value: 3985):
+def settings(key, *accuracies):
     """Return the settings of pairs: the value of a key, and its accuracies."""
     return group_by_setting(
-        outcome(accuracy, parameters=parameters(value), **{key: value, "seed": seed})
+        outcome(accuracy, **{key: value, "seed": seed})
         for value, values in accuracies
         for seed, accuracy in enumerate(values, start=1)
     )
@@ -57,10 +57,9 @@ def test_the_smallest_setting_within_one_standard_deviation_of_the_best_is_named
     assert summarize(settings("lr", *close)) == (
         "best: lr=9.0, validation accuracy 91.00% ± 1.41"
     )
-    sizes = settings("hidden", *close, parameters=lambda hidden: 1000 * hidden)
-    assert summarize(sizes) == (
+    assert summarize(settings("hidden", *close)) == (
         "best: hidden=9, validation accuracy 91.00% ± 1.41; "
-        "the smallest within one standard deviation: hidden=8 (8,000 parameters)"
+        "the smallest within one standard deviation: hidden=8 (6,370 parameters)"
     )
 
 
@@ -75,10 +74,10 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
     random = random.Random(1)
     pairs = [(random.randint(1, 40), random.randint(1, 30) / 100) for _ in range(300)]
     rows = group_by_setting(
-        outcome(accuracy, parameters=size, lr=1 + n)
+        outcome(accuracy, hidden=size, lr=1.0 + n)
         for n, (size, accuracy) in enumerate(pairs)
     )
-    front = [(row.parameters, row.accuracy) for row in best_trade_offs(rows)]
+    front = [(row.keys["hidden"], row.accuracy) for row in best_trade_offs(rows)]
     expected = {
         (size, accuracy)
         for size, accuracy in pairs
@@ -92,31 +91,29 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
 
 def test_a_sweep_is_named_by_its_options_and_long_lists_are_shortened():
     swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
-    jobs = [Job.of(defaults() | keys, keys) for keys in swept]
+    jobs = [Job.of(defaults() | keys, [*keys]) for keys in swept]
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"
 
 
 @pytest.mark.parametrize("swept", ["dataset", "seed"])
-def test_the_names_of_a_sweep_over_a_folder_contain_no_path(idx_folder, swept):
-    job = Job.of(defaults() | {"dataset": str(idx_folder)}, [swept])
+def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
+    empty_project, idx_folder, swept
+):
+    copy = shutil.copytree(idx_folder, idx_folder.with_name("copy") / idx_folder.name)
+    values = [defaults() | {"dataset": str(folder)} for folder in (idx_folder, copy)]
+    project = empty_project("names", store=False)
+    jobs = [Job.of(each, [swept]) for each in values]
+    with project.captured():
+        (job,) = prepare_data(jobs, project.outputs / "data")
+    assert job.data.path.stem == job.values["dataset"]
     for name in (job.name, job.folder, sweep_name([job]), *job.tags.values()):
         assert "/" not in name
-    assert " dataset=my_digits-" in job.name and job.values["dataset"] == str(
-        idx_folder
-    )
+    assert " dataset=my_digits-" in job.name
 
 
 def test_a_sweep_that_does_not_fit_on_the_disk_is_refused_in_one_line(tmp_path):
-    expected = Estimate(1, 1, 1.0, bytes=10**18, images={})
     with pytest.raises(UserError, match="needs about 1,000,000,000") as refused:
-        expected.check_space(tmp_path / "sweeps")
+        check_space(10**18, tmp_path / "sweeps")
     assert "\n" not in str(refused.value)
-    reused = estimate([], [outcome(0.9, hidden=5).job], {}, workers=1)
-    assert reused.count == 0 and reused.bytes > BEST_BYTES
-
-
-def test_no_time_is_left_after_trainings_that_were_not_expected():
-    job = outcome(0.9, hidden=5).job  # the files of a run that it reuses are damaged
-    left = TimeLeft(estimate([], [job], {"mnist": 60_000}, workers=1))
-    left.add(job)
-    assert left.seconds() == 0
+    assert recorded_bytes([outcome(0.9, hidden=5).job]) > BEST_BYTES
+    assert recorded_bytes([]) == 0

@@ -1,15 +1,17 @@
 """Sweeps on scikit-learn's digits, and what they record in MLflow."""
 
 import re
+import shutil
 import statistics
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
-from pipeline.sweeps import driver
+from pipeline.cli import committed_defaults, config
+from pipeline.execution import local
+from pipeline.sweeps import sweep as command
 
-NEW_EXECUTOR = driver._new_executor  # which the fixture `worker` replaces
+NEW_EXECUTOR = command._new_executor  # which the fixture `worker` replaces
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,8 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_setting(swept, runs
         assert all(f"{int(row['parameters']):,}" in text for row in rows[:2])
     (network,) = re.findall(r"^next   python -m .*inspect run=(\w{8}) ", printed, re.M)
     (child,) = (run for run in runs[1] if run.info.run_id.startswith(network))
-    accuracies = [run.data.metrics.get("val/accuracy", 0) for run in runs[1]]
+    seeds = [run for run in runs[1] if run.data.params["hidden"] == best["hidden"]]
+    accuracies = [run.data.metrics["val/accuracy"] for run in seeds]
     assert child.data.metrics["val/accuracy"] == max(accuracies)
     files = {f"sweep/sweep.{kind}" for kind in ("csv", "png")}
     assert sweep.workspace.artifacts(runs[0], "sweep") == files
@@ -114,19 +117,18 @@ def test_run_folder_and_terminal_have_the_table_and_the_best_setting(swept, runs
 def test_a_sweep_writes_no_file_of_another_stage(swept):
     outputs = swept[0].workspace.outputs
     assert {path.name for path in outputs.glob("[!.]*")} == {
-        *("checkpoints", "components", "data", "mlflow.db", "mlflow-artifacts"),
-        "sweeps",
+        *("data", "mlflow.db", "mlflow-artifacts", "sweeps"),
     }
 
 
 def models(sweep):
-    """Return the bytes of the networks of all finished children, by setting."""
+    """Return the bytes of the networks of finished children, by fingerprint."""
     client, networks = sweep.workspace.client, {}
     for child in sweep.runs()[1]:
         if child.info.status == "FINISHED":
             path = client.download_artifacts(child.info.run_id, "train")
             content = Path(path, "model.safetensors").read_bytes()
-            networks.setdefault(child.data.tags["setting"], []).append(content)
+            networks.setdefault(child.data.tags["fingerprint"], []).append(content)
     return networks
 
 
@@ -135,8 +137,8 @@ def test_a_repeated_sweep_continues_its_run_and_repeats_no_training(
 ):
     sweep, _, _ = swept
     # In another order; nothing is trained, so no cluster or other process is needed.
-    monkeypatch.setattr(driver, "_new_executor", NEW_EXECUTOR)
-    monkeypatch.delattr(BaseProcess, "start")
+    monkeypatch.setattr(command, "_new_executor", NEW_EXECUTOR)
+    monkeypatch.delattr(local, "Companion")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5", "executor=ray")
     assert printed.count("failed: hidden") == 2 + 1  # two lines, and the table
@@ -151,16 +153,56 @@ def test_equal_trainings_of_other_sweeps_and_single_runs_are_reused(sweep):
     single = (sweep.workspace.outputs / "train/model.safetensors").read_bytes()
     sweep.run("hidden=5", "seed=1,2")
     printed, _ = sweep.run("hidden=5", "seed=1,2,3", "tracking=mlflow")
-    parents, children = sweep.runs()
+    _, children = sweep.runs()
     tags = [child.data.tags for child in children]
     assert sorted(t["seed"] for t in tags if "taken_from" not in t) == ["2", "3"]
-    trained = {run.info.run_id for run in [*parents, *children]}
-    assert {t["taken_from"] for t in tags if "taken_from" in t} < trained
+    originals = {t["seed"]: t["taken_from"] for t in tags if "taken_from" in t}
+    assert originals.keys() == {"1", "2"}  # both sweeps name the run that was trained
+    assert originals["1"] == sweep.workspace.run_id()
     assert printed.count("val/accuracy") == 3 and "1 training run: " in printed
     assert "\n2 of 3 training runs were reused; again=true trains all" in printed
     for networks in models(sweep).values():
         assert len({*networks}) == 1
-    assert single in models(sweep)["hidden=5 seed=1 dataset=digits epochs=1"]
+    assert [single, single] in models(sweep).values()
+
+
+def test_reused_runs_keep_their_metrics_and_provenance_and_need_whole_files(sweep):
+    for _ in range(2):
+        sweep.workspace.call("train", hidden=5, epochs=1, dataset="digits", seed=1)
+    newest, older = sweep.runs()[0]
+    path = sweep.workspace.artifact(older, "train/metrics.json")
+    path.write_text(path.read_text().replace("{", '{"train/final_top3": 0.5,', 1))
+    sweep.workspace.artifact(newest, "train/history.csv").unlink()
+    sweep.workspace.client.set_tag(older.info.run_id, "version.python", "3.99")
+    printed, error = sweep.run("hidden=5", "seed=1")
+    (child,) = sweep.runs()[1]
+    assert "reused" in printed and not error
+    assert child.data.tags["taken_from"] == older.info.run_id
+    assert child.data.tags["version.python"] == "3.99"
+    assert child.data.metrics["train/final_top3"] == 0.5
+
+
+def test_two_names_of_the_same_images_are_one_data_set(sweep, idx_folder, tmp_path):
+    shutil.copytree(idx_folder, tmp_path / "a copy")
+    folders = f"{idx_folder},{tmp_path / 'a copy'}"
+    printed, error = sweep.run("seed=1,2", f"dataset={folders}")
+    assert "(2 of 2)" in printed and not error
+    (parent,), children = sweep.runs()
+    assert parent.info.status == "FINISHED"
+    assert len({child.data.tags["fingerprint"] for child in children}) == 2
+
+
+def test_a_best_network_whose_files_are_lost_is_trained_again_after_its_deletion(sweep):
+    sweep.run("seed=1")
+    (parent,), (child,) = sweep.runs()
+    sweep.workspace.artifact(child, "train/history.csv").unlink()
+    sweep.workspace.client.set_terminated(parent.info.run_id, "KILLED")
+    _, error = sweep.run("seed=1")
+    assert f"run {child.info.run_id} cannot be read" in error
+    assert error.endswith("delete this run, and the same command trains it again")
+    sweep.workspace.client.delete_run(child.info.run_id)
+    printed, error = sweep.run("seed=1")
+    assert "(1 of 1)" in printed and not error
 
 
 def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep):
@@ -180,10 +222,8 @@ def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep)
 
 def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(sweep):
     first, _ = sweep.run("seed=1,2")
-    table, folder = first[first.index("\nall seeds: ") :], sweep.folder
-    (folder / "results.jsonl").unlink()
-    again, _ = sweep.run("seed=1,2")
-    assert again.endswith(table) and (folder / "results.jsonl").exists()
+    table = first[first.index("\nall seeds: ") :]
+    assert sweep.run("seed=1,2")[0].endswith(table)
     (parent,), (child, _) = sweep.runs()
     tags, client = {"mlflow.parentRunId": parent.info.run_id}, sweep.workspace.client
     client.create_run("1", tags=tags)  # by a user; it stays open
@@ -202,6 +242,15 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
     assert "reused  (2 of 2)" in printed and client.get_experiment_by_name("another")
 
 
+def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
+    sweep.run("seed=1,2", "epochs=2")
+    changed = {**committed_defaults(), "dataset": "digits", "epochs": 2}
+    monkeypatch.setattr(config, "committed_defaults", lambda: changed)
+    printed, _ = sweep.run("seed=1,2", "epochs=2")  # whose runs have other names now
+    assert "this sweep is finished" in printed
+    assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
+
+
 def test_a_failed_setting_is_trained_again_and_its_attempts_stay_visible(sweep):
     for number in (1, 2):
         printed, error = sweep.run("batch_size=32,1501")
@@ -214,7 +263,7 @@ def test_a_failed_setting_is_trained_again_and_its_attempts_stay_visible(sweep):
 def test_a_sweep_whose_data_is_not_available_is_refused(sweep, tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"none")
     printed, error = sweep.run("seed=1,2", f"dataset={tmp_path}")
-    assert len(printed.splitlines()) == 1
+    assert not printed
     assert str(tmp_path) in error and "\n" not in error
     assert sweep.runs() == ([], [])
 
@@ -222,26 +271,24 @@ def test_a_sweep_whose_data_is_not_available_is_refused(sweep, tmp_path):
 def test_a_folder_of_images_can_be_moved_while_its_sweep_runs(
     sweep, idx_folder, tmp_path, monkeypatch
 ):
-    new_executor = driver._new_executor
+    new_executor = command._new_executor
 
     def move(*arguments):
         idx_folder.rename(tmp_path / "moved")
         return new_executor(*arguments)
 
-    monkeypatch.setattr(driver, "_new_executor", move)
+    monkeypatch.setattr(command, "_new_executor", move)
     printed, error = sweep.run("seed=1,2", f"dataset={idx_folder}")
     assert "(2 of 2)" in printed and not error
 
 
-def test_a_sweep_without_mlflow_is_resumed_from_its_file(new_sweep):
+def test_a_sweep_without_mlflow_starts_again_and_says_so(new_sweep):
     sweep = new_sweep("unrecorded", store=False)
-    first, _ = sweep.run("seed=1,2", "tracking=none")
-    assert "all seeds: validation accuracy" in first
-    results = sweep.folder / "results.jsonl"
-    results.write_bytes(results.read_bytes()[:-9])  # killed while it was written
-    again, error = sweep.run("seed=1,2", "tracking=none")
-    assert again.count("val/accuracy") == 1 and not error
-    model = sweep.folder / "seed=2" / "train" / "model.safetensors"
-    assert model.exists() and len(results.read_text().splitlines()) == 2
-    assert again.endswith(first[first.index("\nall seeds: ") :])
+    for _ in range(2):
+        printed, error = sweep.run("seed=1,2", "tracking=none")
+        head = " ".join(printed.splitlines()[1:3])
+        assert head.endswith("the same command starts from the beginning.")
+        assert printed.count("val/accuracy") == 2 and not error
+        assert "all seeds: validation accuracy" in printed
+    assert (sweep.folder / "seed=2" / "train" / "model.safetensors").exists()
     assert not (sweep.workspace.outputs / "mlflow.db").exists()

@@ -5,6 +5,7 @@ from PIL import Image
 
 from pipeline import tracking
 from pipeline.model import storage
+from pipeline.model.export import export_network
 from pipeline.tracking.store import open_store
 
 
@@ -17,8 +18,10 @@ def store(empty_store, tmp_path):
 
 @pytest.fixture
 def client(store):
-    """A client of that store."""
-    return open_store(store).client
+    """A client of that store, which has the experiment digits."""
+    opened = open_store(store, "digits")
+    assert opened.experiment.experiment_id == "1"
+    return opened.client
 
 
 @pytest.fixture
@@ -28,21 +31,23 @@ def tracker(store):
 
 
 @pytest.fixture(scope="session")
-def network_file(tmp_path_factory, new_network):
-    """The file of an untrained network."""
-    path = tmp_path_factory.mktemp("network") / "model.safetensors"
+def network_files(tmp_path_factory, new_network):
+    """The file of an untrained network, and its program."""
+    folder = tmp_path_factory.mktemp("network")
+    path, exported = folder / "model.safetensors", folder / "model.pt2"
     storage.save_model(path, new_network(3), {})
-    return path
+    export_network(path, exported, hidden=3)
+    return path, exported
 
 
 @pytest.fixture(scope="session")
 def start_run():
     """Return a function that starts a run in a store."""
 
-    def start(folder, *, name="a name", lease="digest/one", tags=None, server=None):
+    def start(folder, *, name="a name", resume=None, tags=None, server=None):
         tracker = tracking.open_tracker("mlflow", folder, server=server)
         return tracker.start_run(
-            name=name, params={"hidden": 20}, tags=tags or {}, lease=lease
+            name=name, params={"hidden": 20}, tags=tags or {}, resume=resume
         )
 
     return start
@@ -53,29 +58,26 @@ def record_sweep(start_run):
     """Return a function that records a sweep of two training runs; one has failed."""
 
     def record(folder, *, server=None):
-        sweep_run = start_run(folder, lease="sweeps/1", server=server)
+        sweep_run = start_run(folder, tags={"kind": "sweep"}, server=server)
         with suppress(ValueError), sweep_run as sweep:
-            setting = {
-                "params": {"hidden": 5, "seed": 1},
-                "tags": {"setting": "hidden=5"},
-            }
+            setting = {"params": {"hidden": 5, "seed": 1}, "tags": {"hidden": "5"}}
             with sweep.child(name="a", start=1000, end=2000, **setting) as child:
                 child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
             with sweep.child(name="b", params={}, tags={}, error="hidden < 1"):
                 pass
             charts = sweep.compare_children(["hidden", "seed"])
-            sweep.describe(f"[All training runs]({charts})")
+            sweep.describe(f"[All training runs]({charts})", {})
             raise ValueError("1 of 2 training runs failed")
 
     return record
 
 
 @pytest.fixture(scope="session")
-def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_file):
+def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_files):
     """A store with a sweep of two, and a training run with odd values: four runs."""
     folder = tmp_path_factory.mktemp("recorded")
     empty_store(folder)
-    with start_run(folder) as run:
+    with start_run(folder, tags={"kind": "training"}) as run:
         for epoch in range(3):
             loss = float("nan") if epoch == 2 else 1 / (epoch + 1)
             run.log_metrics({"val/loss": loss}, step=epoch, time=1000 + epoch)
@@ -84,7 +86,7 @@ def recorded(tmp_path_factory, empty_store, start_run, record_sweep, network_fil
         run.log_text("config.yaml", "hidden: 20\n")
         counts = {"train": 5}
         run.log_dataset("d", sha256="a" * 64, source="s", counts=counts, use="training")
-        run.log_model(network_file)
+        run.log_model(*network_files)
         run.set_tags({f"tag{number}": str(number) for number in range(120)})
     record_sweep(folder)
     return folder

@@ -8,10 +8,10 @@ import time
 from contextlib import suppress
 from socketserver import ThreadingTCPServer
 
+import psutil
 import pytest
 
-from pipeline.tracking import mirror
-from pipeline.tracking.store import open_store
+from pipeline.tracking import mirror, tagged_runs
 
 
 def broken_server(fault):
@@ -39,6 +39,15 @@ def broken_server(fault):
     return f"http://127.0.0.1:{server.server_address[1]}"
 
 
+def kill_copying_process():
+    (process,) = (
+        child
+        for child in psutil.Process().children()
+        if child.status() != psutil.STATUS_ZOMBIE and "pipeline.sync" in child.cmdline()
+    )
+    process.kill()
+
+
 @pytest.mark.parametrize(
     ("fault", "timeout", "reason"),
     [
@@ -46,27 +55,28 @@ def broken_server(fault):
         ("hangs", 2, "{url} took more than 2 s"),
         ("drips", 2, "{url} took more than 2 s"),
         ("drips", 600, "stopped"),
+        ("drips", 600, "the process that copies it was killed"),
     ],
 )
-def test_a_broken_server_delays_the_end_of_a_run_until_the_timeout_or_ctrl_c(
+def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy(
     recorded, fault, timeout, reason, capfd, monkeypatch
 ):
     monkeypatch.setattr(mirror, "TIMEOUT", timeout)
-    (sweep,) = open_store(recorded).search("tags.claim = 'sweeps/1'")
+    (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     url, start = broken_server(fault), time.monotonic()
     if reason == "stopped":  # by Ctrl-C
         ctrl_c = threading.main_thread().ident, signal.SIGINT
         threading.Timer(1, signal.pthread_kill, ctrl_c).start()
-    mirror.mirror_run(recorded, url, sweep.info.run_id)
+    if "killed" in reason:
+        threading.Timer(1, kill_copying_process).start()
+    mirror.mirror_run(recorded, url, sweep.run_id)
     assert timeout == 600 or time.monotonic() - start < timeout + 5
     stdout, stderr = capfd.readouterr()
     *message, remedy = stderr.splitlines()
     assert all(line.isprintable() and len(line) <= 80 for line in message)
-    text = (
-        f"the copy of run {sweep.info.run_id} is incomplete: {reason.format(url=url)}"
-    )
+    text = f"the copy of run {sweep.run_id} is incomplete: {reason.format(url=url)}"
     assert " ".join(" ".join(message).split()) == f"{text}; to copy the rest:"
-    assert remedy == f"  python -m pipeline.sync server={url}"
+    assert remedy == f"  python -m pipeline.sync server={url} run={sweep.run_id}"
     assert not stdout
 
 
@@ -78,7 +88,7 @@ def test_sync_stops_if_nothing_is_recorded_or_a_server_is_too_slow(
         project.call("sync", server=url)
     project = type(project)(recorded)
     with pytest.raises(
-        OSError, match=f"^{url} did not accept the copy: Connection ref"
+        ValueError, match=f"^{url} did not accept the copy: Connection ref"
     ):
         project.call("sync", server=url)
     url = broken_server("drips")

@@ -10,8 +10,12 @@ import pytest
 from mlflow import server
 from PIL import Image
 
-from pipeline.tracking import mlflow_internals, pages
-from pipeline.tracking.store import artifact_root
+from pipeline.tracking import database, mlflow_internals, pages
+from pipeline.tracking.database import (
+    ARTIFACT_COLUMNS,
+    artifact_root,
+    relocate_artifacts,
+)
 
 
 @pytest.fixture
@@ -26,12 +30,35 @@ def dump(database):
 
 def test_relocation_updates_every_column_with_an_artifact_address(store, client, run):
     client.create_logged_model("1", name="model", source_run_id=run.info.run_id)
-    database = store / "mlflow.db"
+    path = store / "mlflow.db"
     before, after = f"'{artifact_root(store)}", "'file:///elsewhere"
-    content = dump(database)
-    assert content.count(before) >= len(mlflow_internals.ARTIFACT_COLUMNS)
-    mlflow_internals.relocate_artifacts(database, before[1:], after[1:])
-    assert dump(database) == content.replace(before, after)
+    content = dump(path)
+    assert content.count(before) >= len(ARTIFACT_COLUMNS)
+    with closing(sqlite3.connect(path)) as connection:
+        relocate_artifacts(connection, before[1:], after[1:])
+    assert dump(path) == content.replace(before, after)
+
+
+def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
+    tags = {"kind": "sweep", "a b": "'"}
+    with start_run(store, name="a 'name'", tags=tags) as sweep:
+        for number, accuracy in enumerate((0.25, 0.75)):
+            tags = {"fingerprint": str(number)}
+            with sweep.child(name=str(number), params={}, tags=tags) as child:
+                points = [(epoch, epoch, {"train/seconds": 0.5}) for epoch in (1, 2)]
+                child.log_history([*points, (2, 2, {"val/accuracy": accuracy})])
+    (found,) = database.tagged_runs(store, "a b", ["'", "another"])
+    expected = client.get_run(sweep.id)
+    assert (found.run_id, found.name) == (sweep.id, expected.info.run_name)
+    assert (found.status, found.experiment) == ("FINISHED", "digits")
+    assert found.tags == expected.data.tags and found.folder == sweep.folder
+    newest, oldest = database.children(store, sweep.id)
+    assert [run.tags["fingerprint"] for run in (oldest, newest)] == ["0", "1"]
+    results = {oldest.run_id: (0.25, 1.0), newest.run_id: (0.75, 1.0)}
+    assert database.child_results(store, sweep.id) == results
+    client.delete_run(newest.run_id)
+    assert [run.run_id for run in database.children(store, sweep.id)] == [oldest.run_id]
+    assert not database.tagged_runs(store, "kind", ["training"])
 
 
 def test_the_images_of_a_slider_have_the_names_that_mlflow_writes(client, run):

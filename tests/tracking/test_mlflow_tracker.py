@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from pipeline import files
-from pipeline.tracking import open_tracker, provenance
-from pipeline.tracking.store import NO_LEASE
+from pipeline.tracking import provenance
+from pipeline.tracking.locks import run_lock
 
 
 @pytest.fixture
@@ -21,16 +21,20 @@ def only_run(client):
     return only_run
 
 
-def test_a_run_that_ended_early_says_why_and_is_resumed_by_its_lease(
+def test_a_run_that_ended_early_says_why_and_is_resumed(
     store, client, start_run, only_run
 ):
+    run_id = None
     failure = FloatingPointError("loss is NaN")
     for status, error, reason in (
         ("KILLED", KeyboardInterrupt(), None),
         ("FAILED", failure, "FloatingPointError: loss is NaN"),
         ("FINISHED", None, None),
     ):
-        with suppress(KeyboardInterrupt, FloatingPointError), start_run(store) as run:
+        resumed = start_run(store, resume=run_id)
+        with suppress(KeyboardInterrupt, FloatingPointError), resumed as run:
+            run_id = run.id
+            assert files.is_held(run_lock(store, run_id))
             assert only_run().info.status == "RUNNING"
             run.log_metrics({"val/loss": 0.5}, step=1, time=1000)
             run.log_image("weights/layer_1", Image.new("RGB", (9, 9)), step=1)
@@ -38,6 +42,7 @@ def test_a_run_that_ended_early_says_why_and_is_resumed_by_its_lease(
                 raise error
         stored = only_run()
         assert (stored.info.status, stored.data.tags.get("error")) == (status, reason)
+        assert not run_lock(store, run_id).exists()
     # What all attempts recorded is stored once.
     (point,) = client.get_metric_history(run.id, "val/loss")
     assert (point.value, point.step, point.timestamp) == (0.5, 1, 1000)
@@ -58,56 +63,44 @@ def test_an_interrupt_inside_a_transaction_leaves_no_run_open(
     assert only_run().info.status == "KILLED"
 
 
-def test_a_finished_run_is_copied_to_a_server_that_is_named_later(
-    store, start_run, capfd
-):
-    with start_run(store) as run:
-        pass
-    server = "http://127.0.0.1:9"  # which refuses connections
-    tracker = open_tracker("mlflow", store, server=server)
-    assert tracker.finished_run(lease="digest/one").id == run.id
-    assert f"the copy of run {run.id} is incomplete" in capfd.readouterr().err
-
-
-def test_a_finished_run_has_its_provenance_and_is_not_duplicated_by_its_lease(
-    store, tracker, start_run, only_run
-):
+def test_a_finished_run_has_its_provenance(store, start_run, only_run):
     with start_run(store, tags={"data.sha256": "da7a"}) as run:
-        assert tracker.finished_run(lease="digest/one") is None
-    assert tracker.finished_run(lease="digest/one").id == run.id
-    assert tracker.finished_run(lease="digest/two") is None
-    with start_run(store):
         pass
     stored = only_run()
     assert (stored.info.run_id, stored.info.run_name) == (run.id, "a name")
     assert stored.data.params == {"hidden": "20"}
-    expected = {**provenance.tags(), "data.sha256": "da7a", "claim": "digest/one"}
+    expected = {**provenance.tags(), "data.sha256": "da7a"}
     assert expected.items() <= stored.data.tags.items()
     assert stored.data.tags["host"] == platform.node()
     assert run.id in run.viewing_hint()
 
 
 @pytest.mark.parametrize("action", ["start", "reopen"])
-def test_a_running_run_whose_lease_is_not_held_is_marked_killed(
+def test_a_running_run_whose_lock_is_free_was_killed(
     store, client, tracker, start_run, action
 ):
-    ids = {None: client.create_run("1").info.run_id}  # of another program
-    for lease in ("digest/removed", "digest/dead", "digest/alive", NO_LEASE):
-        # A container has a new host name at each start.
-        tags = {"claim": lease, "host": "another"}
-        ids[lease] = client.create_run("1", tags=tags).info.run_id
-    files.hold(store / "digest" / "dead" / "lock").release()
-    lock = files.hold(store / "digest" / "alive" / "lock")
+    def create(**tags):
+        return client.create_run("1", tags=tags).info.run_id
+
+    ours = {provenance.PROJECT_TAG: "1", "host": "another"}  # a container has a new one
+    ids = {name: create(**ours) for name in ("never locked", "dead", "alive")}
+    ids["of another program"] = create(kind="training")
+    for parent in ("dead", "alive"):
+        tags = {**ours, "mlflow.parentRunId": ids[parent]}
+        ids[f"child of {parent}"] = create(**tags)
+    files.hold(run_lock(store, ids["dead"])).release()
+    lock = files.hold(run_lock(store, ids["alive"]))
     reopened = tracker.reopen_run(run_id=None, weights_sha256="f00d")
     with start_run(store) if action == "start" else reopened:
         pass
     lock.release()
-    assert {lease: client.get_run(ids[lease]).info.status for lease in ids} == {
-        "digest/removed": "KILLED",
-        "digest/dead": "KILLED",
-        "digest/alive": "RUNNING",
-        NO_LEASE: "KILLED",  # of a network that had no run
-        None: "RUNNING",
+    assert {name: client.get_run(ids[name]).info.status for name in ids} == {
+        "never locked": "KILLED",
+        "dead": "KILLED",
+        "child of dead": "KILLED",
+        "alive": "RUNNING",
+        "child of alive": "RUNNING",
+        "of another program": "RUNNING",
     }
 
 
@@ -115,9 +108,9 @@ def test_results_are_added_to_the_given_or_the_newest_run_with_equal_weights(
     store, client, tracker, start_run
 ):
     runs = []
-    for number, weights in enumerate(("f00d", "f00d", "beef")):
+    for weights in ("f00d", "f00d", "beef"):
         tags = {"weights.sha256": weights}
-        with start_run(store, lease=f"digest/{number}", tags=tags) as run:
+        with start_run(store, tags=tags) as run:
             pass
         runs.append(client.get_run(run.id))
     first, newest, other = (run.info.run_id for run in runs)

@@ -1,8 +1,9 @@
 import re
 
 from pipeline import tracking
-from pipeline.tracking import pages, serve_ui
-from pipeline.tracking.store import artifact_root, open_store
+from pipeline.tracking import pages
+from pipeline.tracking.database import artifact_root
+from pipeline.tracking.ui import serve_ui
 
 
 def test_a_description_has_one_entry_per_title(store, start_run, client):
@@ -10,34 +11,37 @@ def test_a_description_has_one_entry_per_title(store, start_run, client):
         curves = run.link("curves", "model-metrics")
         run.describe("A network.", {"Page": "not created", "Metrics": curves})
         page = run.link("report", "artifacts/a b.html")
-        run.describe_results({"Page": page, "Evaluation": "96 %"})
+        run.describe_results({"Page": page, "Evaluation": "96%"})
     note = client.get_run(run.id).data.tags["mlflow.note.content"]
     address = f"#/experiments/1/runs/{run.id}"
     assert note == (
         "A network.\n\n"
         f"**Page**: [report]({address}/artifacts/a%20b.html?{pages.WORKFLOW}) · "
         f"**Metrics**: [curves]({address}/model-metrics?{pages.WORKFLOW}) · "
-        "**Evaluation**: 96 %"
+        "**Evaluation**: 96%"
     )
 
 
 def test_a_remark_in_a_description_is_never_changed(store, start_run, client):
-    old, new = "**Evaluation**: 96 %", "**Evaluation**: 97 %"
-    with start_run(store) as run:
-        pass
+    old, new = "**Evaluation**: 96%", "**Evaluation**: 97%"
     for note, expected in {
         f"A network.\n\n{old}\n\nMine!": f"A network.\n\n{new}\n\nMine!",
-        f"{old} · Mine!": f"{old} · Mine!\n\n{new}",
+        "**Evaluation**: mine": f"**Evaluation**: mine\n\n{new}",
         "": new,
     }.items():
+        with start_run(store) as run:
+            run.describe("A network.", {"Evaluation": "96%"})
         client.set_tag(run.id, "mlflow.note.content", note)
-        run.describe_results({"Evaluation": "97 %"})
+        run.describe_results({"Evaluation": "97%"})
         assert client.get_run(run.id).data.tags["mlflow.note.content"] == expected
 
 
 def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
     client.create_experiment("my networks", f"{artifact_root(store)}/mine")
-    tracking.open_tracker("mlflow", store, server=None, experiment="my networks")
+    with tracking.open_tracker(
+        "mlflow", store, server=None, experiment="my networks"
+    ).start_run(name="mine", params={}, tags={}):
+        pass
     experiment = client.get_experiment_by_name("my networks")
     page = pages.list_page(experiment.experiment_id, experiment.tags)
     assert page.startswith("#/experiments/2/runs?") and "viewStateShareKey" in page
@@ -49,8 +53,8 @@ def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
 def test_the_link_in_a_sweep_opens_its_accuracy_over_the_hidden_size(
     recorded, chromium
 ):
-    (sweep,) = open_store(recorded).search("tags.claim = 'sweeps/1'")
-    (link,) = re.findall(r"\((.+)\)", sweep.data.tags["mlflow.note.content"])
+    (sweep,) = tracking.tagged_runs(recorded, "kind", ["sweep"])
+    (link,) = re.findall(r"\((.+)\)", sweep.tags["mlflow.note.content"])
     section = "[data-testid=experiment-view-compare-runs-section-header]"
     with (
         serve_ui(recorded, run=None) as address,

@@ -65,9 +65,11 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
 
 
 def test_a_package_inside_the_repository_of_another_project_has_no_commit(
-    small_package, use_repository
+    tmp_path, use_repository
 ):
-    repository = small_package.parent
+    repository = tmp_path / "site-packages"
+    (repository / "pipeline").mkdir(parents=True)
+    (repository / "pipeline" / "__init__.py").touch()
     (repository / "other.py").touch()
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
     for command in (["init", "-q"], ["add", "other.py"], ["commit", "-qm", "other"]):

@@ -1,50 +1,79 @@
 import shutil
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from functools import partial
 
 import pytest
 
 from pipeline import UserError, tracking
-from pipeline.tracking.store import open_store, path_from_uri, recorded_run
+from pipeline.tracking.database import path_from_uri
+from pipeline.tracking.store import open_store
+from pipeline.tracking.ui import serve_ui
 
 
 def test_a_store_that_cannot_be_used_is_refused_with_the_remedy(store, tmp_path):
+    open_store(store, "digits").experiment  # noqa: B018  creates it
     other = tmp_path / "other"
     other.mkdir()
     shutil.copy(store / "mlflow.db", other)
     with pytest.raises(UserError, match="move mlflow-artifacts to the same folder"):
-        open_store(other)
-    open_store(store).client.delete_experiment("1")
-    with pytest.raises(UserError, match="was deleted: restore it") as refused:
-        open_store(store)
+        open_store(other, "digits")
+    (other / "mlflow.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(UserError, match=r"cannot read .*mlflow\.db: .*not a database"):
+        open_store(other, "digits")
+
+
+@pytest.mark.parametrize("records", ["this process", "another process"])
+def test_a_deleted_experiment_gets_no_runs_but_those_of_others_can_be_read(
+    store, client, start_run, monkeypatch, records
+):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
+    with start_run(store, tags={"weights.sha256": "f00d"}) as run:
+        run.log_text("train/model.safetensors", "")
+    client.delete_experiment("1")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    found = tracking.find_training_run(run.id, store=store)
+    assert (found.run_id, found.experiment) == (run.id, "another")
+    tracker = tracking.open_tracker("mlflow", store, server=None)
+    with tracker.reopen_run(run_id=None, weights_sha256="f00d") as reopened:
+        assert reopened.id == run.id
+    with serve_ui(store, run=None) as address:
+        assert "#/experiments/2/" in address
+    if records == "another process":
+        monkeypatch.delitem(sys.modules, "mlflow")
+    with (
+        pytest.raises(UserError, match=r"'digits' .* was deleted: rest") as refused,
+        tracking.prepared_tracker(
+            "mlflow", store, server=None, experiment=None
+        ) as open_tracker,
+        open_tracker().start_run(name="a name", params={}, tags={}) as run,
+    ):
+        run.wait()
     command = str(refused.value).partition("(")[2].partition(")")[0]
     subprocess.run(command, shell=True, check=True)
-    open_store(store)
-    (other / "mlflow.db").write_bytes(b"not a database" * 1000)
-    with pytest.raises(OSError, match=r"cannot open .*mlflow\.db: .*not a database"):
-        open_store(other)
+    with start_run(store):
+        pass
 
 
 def test_a_store_that_was_moved_finds_its_artifacts_again(recorded, tmp_path, capsys):
     folder = tmp_path / ("mit Leerzeichen, ü, # und ? " + "x" * 170)
     shutil.copytree(recorded, folder)
-    store = open_store(folder)
-    (run,) = store.search("tags.claim = 'digest/one'")
-    artifacts = folder / "mlflow-artifacts" / "digits" / run.info.run_id / "artifacts"
-    assert recorded_run(run).folder == artifacts
+    (run,) = tracking.tagged_runs(folder, "tag7", ["7"])
+    artifacts = folder / "mlflow-artifacts" / "digits" / run.run_id / "artifacts"
+    assert run.folder == artifacts
     assert (artifacts / "config.yaml").read_text() == "hidden: 20\n"
+    store = open_store(folder, "digits")
     (model,) = store.client.search_logged_models(["1"])
     model_folder = path_from_uri(model.artifact_location)
     assert folder in model_folder.parents and (model_folder / "MLmodel").exists()
-    open_store(folder)  # is not moved any more
     assert capsys.readouterr().err.count("was moved or copied") == 1
 
 
 def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, capsys):
     with (
-        pytest.raises(OSError, match=r"cannot write to .*mlflow\.db: ") as error,
+        pytest.raises(UserError, match=r"cannot write to .*mlflow\.db: ") as error,
         start_run(store) as run,
     ):
         (store / "mlflow.db").write_bytes(b"not a database any more" * 1000)
@@ -53,15 +82,17 @@ def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, ca
     assert f"run {run.id} could not be marked FAILED" in capsys.readouterr().err
 
 
-def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store, tracker):
+def test_a_database_that_cannot_be_read_is_not_a_run_that_is_missing(store):
     with closing(sqlite3.connect(store / "mlflow.db")) as database:
         database.execute("DROP TABLE runs")
     for read in (
         partial(tracking.find_training_run, "0" * 32, store=store),
-        partial(tracker.finished_run, lease="digest/one"),
-        tracking.serve_ui(store, run=None).__enter__,
+        partial(tracking.tagged_runs, store, "kind", ["sweep"]),
+        serve_ui(store, run=None).__enter__,
     ):
-        with pytest.raises(OSError, match=r"^cannot read .*\.db: .*no such table"):
+        with pytest.raises(
+            UserError, match=r"^cannot read .*\.db: .*no such (table|column)"
+        ):
             read()
 
 
@@ -84,28 +115,30 @@ def test_a_tracking_uri_of_another_store_is_named_as_not_used(
 def test_the_experiment_can_be_named_and_moves_with_its_store(
     store, tmp_path, start_run, monkeypatch
 ):
-    with start_run(store, lease="digest/default") as default:
+    with start_run(store) as default:
         default.log_text("a.txt", "")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "../a team's digits")
     with start_run(store):
         pass
     shutil.copytree(store, tmp_path / "moved")
-    for name in ("", "a third"):  # the name of another experiment changes no run
+    for name in ("", "a third"):
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
-        moved = open_store(tmp_path / "moved")
+        moved = open_store(tmp_path / "moved", tracking.experiment_of(None))
         displayed = moved.displayed_experiment().name  # else that of the newest run
         assert displayed == (name or "../a team's digits")
+        runs = moved.search("")
+        folders = [path_from_uri(run.info.artifact_uri) for run in runs]
         artifacts = tmp_path / "moved" / "mlflow-artifacts"
-        folders = [recorded_run(run).folder for run in moved.search("")]
         assert [folder.parents[2] for folder in folders] == [artifacts] * 2
-        with start_run(tmp_path / "moved", lease="digest/default") as resumed:
+        # The name of another experiment changes no run that is resumed.
+        with start_run(tmp_path / "moved", resume=default.id) as resumed:
             assert resumed.id == default.id
 
 
 def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
     runs = []
     for name in ("hidden=5 'a'", "'6\"%", "twice", "twice"):
-        with start_run(store, name=name, lease=f"digest/{len(runs)}") as run:
+        with start_run(store, name=name) as run:
             run.log_text("train/model.safetensors", "")
         runs.append(run)
     for run, name in zip(runs, ("hidden=5 'a'", "'6\"%"), strict=False):
@@ -116,7 +149,7 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
     with pytest.raises(UserError, match="'twice' matches several runs: ") as error:
         tracking.find_training_run("twice", store=store)
     assert all(f"{run.id} (twice)" in str(error.value) for run in runs[2:])
-    open_store(store).client.delete_run(runs[2].id)
+    open_store(store, "digits").client.delete_run(runs[2].id)
     assert tracking.find_training_run("twice", store=store).run_id == runs[3].id
     for text in ("0" * 32, "%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):
         with pytest.raises(UserError, match=r"has no run .*: enter the id"):
@@ -126,7 +159,7 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
 def test_a_deleted_run_is_refused_with_the_command_that_restores_it(store, start_run):
     with start_run(store, name="a name") as run:
         run.log_text("train/model.safetensors", "")
-    open_store(store).client.delete_run(run.id)
+    open_store(store, "digits").client.delete_run(run.id)
     for text in (run.id, run.id[:12], "a name"):
         with pytest.raises(UserError, match=f"run {run.id} was deleted: ") as refused:
             tracking.find_training_run(text, store=store)

@@ -1,31 +1,35 @@
 import contextlib
 import os
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.model import Network
-from pipeline.tracking import sources
-from pipeline.training import Adam, fit, identity, open_checkpoint
+from pipeline.core import fingerprint as fingerprints
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import TrainingState, fit
+from pipeline.training.checkpoints import open_checkpoint
 
-KEY = {"identity": "one", "dataset": "mnist"}
+ABOUT = {"processor": "Z80", "experiment": None}
+
+
+def hyperparameters(**changed):
+    values = {"hidden": 20, "seed": 1, "split": "exercise", "epochs": 5}
+    return Hyperparameters(**{**values, "batch_size": 32, "lr": 0.001, **changed})
 
 
 def new_training(seed=1):
-    generator = torch.Generator().manual_seed(seed)
-    network = Network(hidden=20, generator=generator)
-    return network, Adam(network, lr=0.001), generator
+    return TrainingState.initial(hyperparameters(seed=seed))
 
 
 def train(split, training, epochs):
-    network, adam, generator = training
-    options = {"epochs": epochs, "batch_size": 32, "generator": generator}
-    return fit(network, adam, split, **options)
+    return fit(training, split, epochs=epochs, batch_size=32)
 
 
-def open_new(store, *, seed=1, key=KEY, resume=True):
-    return open_checkpoint(store, key, *new_training(seed), resume=resume)
+def open_new(store, *, seed=1, fingerprint="one", about=ABOUT, resume=True):
+    training = new_training(seed)
+    return open_checkpoint(store, fingerprint, about, training, resume=resume)
 
 
 @contextlib.contextmanager
@@ -33,7 +37,7 @@ def killed(store, training):
     """Open a checkpoint, and leave it as a process does that is killed."""
     with (
         pytest.raises(KeyboardInterrupt),
-        open_checkpoint(store, KEY, *training, resume=True) as checkpoint,
+        open_checkpoint(store, "one", ABOUT, training, resume=True) as checkpoint,
     ):
         yield checkpoint
         raise KeyboardInterrupt
@@ -71,8 +75,8 @@ def test_a_resumed_training_run_ends_with_the_same_bits(tmp_path, few):
             for epoch in train(few, training, epochs):
                 checkpoint.save(epoch)
                 metrics.append(epoch.metrics)
-    for name, tensor in whole[0].state_dict().items():
-        assert torch.equal(training[0].state_dict()[name], tensor)
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(training.network.state_dict()[name], tensor)
     metrics = [epoch.metrics for epoch in restored[1:3]] + metrics
     assert metrics == [epoch.metrics for epoch in expected]
 
@@ -80,59 +84,78 @@ def test_a_resumed_training_run_ends_with_the_same_bits(tmp_path, few):
 def test_the_history_is_restored_and_then_removed_with_its_folder(tmp_path, few):
     path = interrupt(tmp_path, few, after=1)
     assert unfinished(tmp_path) == [path]
-    initial = new_training()[0].layer_1.weight.detach().numpy()
+    initial = new_training().network.layer_1.weight.detach().numpy()
     with open_new(tmp_path, seed=9) as checkpoint:
-        assert tmp_path / checkpoint.lease == checkpoint.folder == path
+        assert checkpoint.folder == path and checkpoint.id == path.name
         first, last = checkpoint.resume()
     np.testing.assert_array_equal(first.tensors["layer_1.weight"], initial)
     assert (first.number, first.metrics) == (0, {}) and 0 < first.time <= last.time
     assert last.number == 1 and last.seconds > 0
-    assert os.listdir(tmp_path / "checkpoints") == [".lock"]
+    assert os.listdir(tmp_path / "checkpoints") == []
 
 
 def test_a_running_training_run_is_not_resumed(tmp_path):
     with open_new(tmp_path) as one:
         one.resume()
         with open_new(tmp_path) as other:
-            assert one.folder != other.folder and one.lease != other.lease
+            assert one.folder != other.folder
             assert len(other.resume()) == 1
         assert unfinished(tmp_path) == [one.folder]
 
 
-def test_only_a_run_with_an_equal_key_is_resumed(tmp_path, few):
+@pytest.mark.parametrize(
+    ("changed", "is_same"),
+    [
+        ({"fingerprint": "another"}, False),
+        ({"about": ABOUT | {"processor": "another"}}, False),
+        ({"about": ABOUT | {"experiment": "another"}}, False),
+        ({"about": dict(reversed(ABOUT.items()))}, True),
+    ],
+)
+def test_only_an_equal_training_run_is_resumed(tmp_path, few, changed, is_same):
     path = interrupt(tmp_path, few, after=1)
-    for key, is_same in (
-        (KEY | {"identity": "another"}, False),
-        (dict(reversed(KEY.items())), True),
-    ):
-        with open_new(tmp_path, key=key) as checkpoint:
-            assert (checkpoint.folder == path) is is_same
+    with open_new(tmp_path, **changed) as checkpoint:
+        assert (checkpoint.folder == path) is is_same
+    assert path.exists() is not is_same
 
 
-def test_the_identity_of_a_training_depends_on_all_that_determines_its_bytes(
-    small_package,
+def test_a_fingerprint_depends_on_all_that_determines_the_weights(
+    tmp_path, monkeypatch
 ):
-    def digest(processor="Z80", sha256="0", **settings):
-        sources.source_hashes.cache_clear()  # as in a new process
-        settings = {"hidden": 20, "dataset": "mnist"} | settings
-        return identity(settings, data_sha256=sha256, processor=processor)
+    def code():
+        fingerprints.code_hashes.cache_clear()  # as in a new process
+        return fingerprints.code()
 
-    code = small_package / "train.py"
-    code.write_text("from pipeline.training import loop")
-    first = digest()
-    assert digest(dataset="the same data in another folder") == first
-    others = [digest("another"), digest(sha256="1"), digest(hidden=21)]
-    (small_package / "training" / "loop.py").write_text("BETA_1 = 0.8")
-    assert len({first, *others, digest()}) == 5
+    first = fingerprints.fingerprint(hyperparameters(), "0" * 64)
+    assert fingerprints.fingerprint(hyperparameters(), "0" * 64) == first
+    others = [{"split": "holdout"}, {"hidden": 21}, {"seed": 2}, {"epochs": 6}]
+    others += [{"batch_size": 33}, {"lr": 0.002}]
+    different = [
+        *(fingerprints.fingerprint(hyperparameters(**x), "0" * 64) for x in others),
+        fingerprints.fingerprint(hyperparameters(), "1" * 64),
+    ]
+    assert {*hyperparameters().model_dump()} == {key for each in others for key in each}
+    source = fingerprints.Path(fingerprints.__file__).parent
+    folder = shutil.copytree(source, tmp_path / "core")
+    monkeypatch.setattr(fingerprints, "__file__", str(folder / "fingerprint.py"))
+    unchanged = code()
+    for name in ("loop.py", "new.py"):
+        with (folder / name).open("a") as module:
+            module.write("# changed\n")
+        different.append(code())
+    assert code() != unchanged and len({first, *different}) == 10
+    monkeypatch.undo()
+    assert code() == unchanged
 
 
 def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):
     with killed(tmp_path, new_training()) as shortest:
         shortest.resume()
         longest = interrupt(tmp_path, few, after=2)
-    (shortest.folder.parent / "killed before its first epoch").mkdir()
+    (shortest.folder.parent / "killed while it was created").mkdir()
     with open_new(tmp_path) as checkpoint:
         assert checkpoint.folder == longest
+        assert len(unfinished(tmp_path)) == 2
     assert shortest.folder in unfinished(tmp_path)
 
 
@@ -169,4 +192,4 @@ def test_a_folder_that_was_being_removed_is_not_resumed(tmp_path, few):
     path.rename(tmp_path / "checkpoints" / ".removed")  # where a kill may leave it
     with open_new(tmp_path) as checkpoint:
         assert checkpoint.folder != path and len(checkpoint.resume()) == 1
-    assert os.listdir(tmp_path / "checkpoints") == [".lock"]
+    assert os.listdir(tmp_path / "checkpoints") == []

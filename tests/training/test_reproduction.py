@@ -3,10 +3,13 @@ import json
 import numpy as np
 import pytest
 
+from pipeline.core import optimizer
+from pipeline.core.fingerprint import code_hashes
 from pipeline.files import file_sha256
 from pipeline.model import load_trained_model
-from pipeline.tracking import find_training_run, provenance, sources
-from pipeline.training import RecordedTraining, loop
+from pipeline.tracking import find_training_run, provenance
+from pipeline.training import TrainingRun
+from pipeline.training.reproduction import compare
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 
@@ -49,22 +52,22 @@ def test_damaged_metrics_are_refused_before_the_training(workspace):
     for damaged in (content[:50], b"[]", b"{}"):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"train/metrics\.json is damaged"):
-            RecordedTraining.load(workspace.run_id(), store=workspace.outputs)
+            TrainingRun.read(recorded)
     path.write_bytes(content)
 
 
 def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
-    changed = sources.training_hashes() | {"pipeline/training/loop.py": "another hash"}
+    changed = code_hashes() | {"optimizer.py": "another hash"}
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
     (recorded.folder / "code.json").write_text(json.dumps(changed))
-    monkeypatch.setattr(loop, "EPSILON", 1e-3)
+    monkeypatch.setattr(optimizer, "EPSILON", 1e-3)
     with pytest.raises(ValueError, match="not reproduced:\n  recorded") as report:
         workspace.call("train", reproduce=workspace.run_id())
     text = f"{report.value}\n"
     assert load_trained_model(workspace.trained("model.safetensors")).sha256 in text
     assert "of 6,370 differ, " in text  # 784*8 + 8 + 8*10 + 10 weights
     assert "val/accuracy: " in text
-    assert "code: pipeline/training/loop.py\n" in text
+    assert "code in pipeline/core: optimizer.py\n" in text
     again = workspace.client.get_run(workspace.run_id("reproduce"))
     assert again.data.tags["reproduced"] == "false"
 
@@ -85,29 +88,32 @@ def test_other_data_are_refused_with_the_names_of_the_changed_files(
 ):
     project = empty_project("other data")
     project.call("train", dataset=str(idx_folder), epochs=1, hidden=3)
-    (prepared,) = (project.outputs / "data").glob("my_digits-*.safetensors")
-    prepared.unlink()
+    (run,) = project.runs()
+    name, folder = run.data.params["dataset"], project.outputs / "data"
     labels = idx_folder / "t10k-labels-idx1-ubyte"
+    required = f"  {file_sha256(labels)}  {labels.name}"
+    for file in folder.glob(f"{name}*"):
+        file.unlink()
     write_idx(labels, np.roll(few.val.labels, 1))
-    rule = f"a different version of {idx_folder}: restore {labels.name}$"
-    with pytest.raises(ValueError, match=rule):
-        project.call("train", reproduce=project.run_id())
+    project.call("data", dataset=str(idx_folder))  # it has another name
+    with pytest.raises(ValueError, match=f"{name}.safetensors is miss") as gone:
+        project.call("train", reproduce=run.info.run_id)
+    assert required in str(gone.value).splitlines()
     assert len(project.runs()) == 1
     write_idx(labels, few.val.labels)
-    printed = project.call("train", reproduce=project.run_id())
+    moved = idx_folder.rename(idx_folder.with_name("moved"))
+    project.call("data", dataset=str(moved))  # it has another name, but the same file
+    printed = project.call("train", reproduce=run.info.run_id)
     assert "reproduced byte for byte" in printed
-    idx_folder.rename(idx_folder.with_name("moved"))  # the prepared file is enough
-    again = project.call("train", reproduce=project.run_id())
-    assert "reproduced byte for byte" in again
 
 
 def test_the_report_names_another_processor_and_another_patch(workspace):
     folder = find_training_run(workspace.run_id(), store=workspace.outputs).folder
     (folder / "code.diff").write_text("another patch")
     workspace.client.set_tag(workspace.run_id(), "processor", "Z80")
-    original = RecordedTraining.load(workspace.run_id(), store=workspace.outputs)
-    model = original.model
-    report = original.compare(model.network, model.sha256, original.metrics)
+    recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
+    original = TrainingRun.read(recorded)
+    report = compare(original, original)
     assert report.startswith("reproduced byte for byte:\n  recorded ")
     assert "\nin spite of these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Int
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import numpy as safetensors
 
+from pipeline.core.network import Network, network_from, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
-from pipeline.model import Network, network_from, snapshot
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
@@ -130,9 +130,10 @@ def page_data(
         "rows": rows.tolist(),
     }
     if detector := trained.detector:
-        tensors["detector.means"] = detector.means
-        tensors["detector.components"] = detector.components
-        metadata |= {"max_error": detector.max_error, "min_margin": detector.min_margin}
+        known = detector.components
+        tensors["detector.means"] = known.means
+        tensors["detector.components"] = known.components
+        metadata |= {"max_error": known.max_error, "min_margin": detector.min_margin}
     for version in integers:
         tensors |= version.tensors
     if integers:

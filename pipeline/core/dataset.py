@@ -1,0 +1,116 @@
+"""A data set in memory: labelled images, divided for training and evaluation.
+
+`pipeline/datasets/prepare.py` writes its file.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from safetensors import numpy as safetensors
+
+from pipeline.core import UserError
+from pipeline.core.hyperparameters import SPLITS, Hyperparameters
+
+HOLDOUT_DIVISOR = 120  # split=holdout reserves 1/120 of the images per class
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images as grey levels (0 is the background), and their classes."""
+
+    images: UInt8[np.ndarray, "n 28 28"]
+    labels: UInt8[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def pick(self, rows: np.ndarray | slice) -> "LabelledImages":
+        """Return the images in these rows: indices, a mask or a slice."""
+        return LabelledImages(self.images[rows], self.labels[rows])
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images for training, and those for validation after each epoch."""
+
+    train: LabelledImages
+    val: LabelledImages
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set with its original division into training and test images."""
+
+    path: Path
+    sha256: str  # of the file at path
+    train: LabelledImages
+    test: LabelledImages
+
+    @classmethod
+    def read(cls, path: Path) -> "Dataset":
+        """Read the file of a data set."""
+        content = path.read_bytes()
+        arrays = safetensors.load(content)
+        return cls(
+            path=path,
+            sha256=hashlib.sha256(content).hexdigest(),
+            train=LabelledImages(arrays["train_images"], arrays["train_labels"]),
+            test=LabelledImages(arrays["test_images"], arrays["test_labels"]),
+        )
+
+    @property
+    def name(self) -> str:
+        """The name of the data set: its file name without the extension."""
+        return self.path.stem
+
+    def split(self, how: str) -> Split:
+        """Divide the images into training and validation images.
+
+        Args:
+            how: `exercise` validates on the test images, as the course does. `holdout`
+                does not use them: it validates on the last training images of each
+                class, the same number for each (500 of MNIST's 60,000). The division
+                does not depend on the seed.
+
+        Raises:
+            UserError: If a class has too few images for `holdout`.
+            ValueError: If `how` is neither of them.
+        """
+        if how not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS}, got {how!r}")
+        if how == "exercise":
+            return Split(self.train, self.test)
+        per_class = len(self.train) // HOLDOUT_DIVISOR
+        is_val = np.zeros(len(self.train), dtype=bool)
+        for label in np.unique(self.train.labels):
+            rows = np.flatnonzero(self.train.labels == label)
+            if not 0 < per_class < len(rows):
+                raise UserError(
+                    f"split=holdout needs more than {max(per_class, 1)} training "
+                    f"images of each class; {self.name} has {len(rows)} of "
+                    f"class {label}"
+                )
+            is_val[rows[-per_class:]] = True
+        return Split(self.train.pick(~is_val), self.train.pick(is_val))
+
+    def training_split(self, hyperparameters: Hyperparameters) -> Split:
+        """Divide the images for a training run; see `split`.
+
+        Raises:
+            UserError: If that is impossible, or a batch would be larger than the
+                training set.
+        """
+        split, batch_size = (
+            self.split(hyperparameters.split),
+            hyperparameters.batch_size,
+        )
+        if batch_size > len(split.train):
+            raise UserError(
+                f"batch_size must be <= {len(split.train)}, the number of training "
+                f"images of {self.name}, got {batch_size}"
+            )
+        return split

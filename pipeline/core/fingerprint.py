@@ -1,0 +1,63 @@
+"""The fingerprint of a training run: a hash of what determines its weights.
+
+On the same processor, equal fingerprints mean equal bytes.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import platform
+from contextlib import suppress
+from pathlib import Path
+
+from pipeline.core.hyperparameters import Hyperparameters
+
+# Of /proc/cpuinfo: the first three on x86, the others on ARM.
+CPU_FIELDS = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
+
+
+def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
+    """Return the fingerprint of a training run, 32 hexadecimal digits.
+
+    The name of the data set does not count, but the sha256 of its file does.
+    """
+    content = [hyperparameters.model_dump(), data_sha256, code(), torch_version()]
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@functools.cache  # a process does not see later edits of the modules it has imported
+def code_hashes() -> dict[str, str]:
+    """Return the sha256 of each module of this package, by its file name."""
+    paths = sorted(Path(__file__).parent.glob("*.py"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def code() -> str:
+    """Return the sha256 of the source code of this package."""
+    return hashlib.sha256(json.dumps(code_hashes()).encode()).hexdigest()
+
+
+def torch_version() -> str:
+    """Return the version of PyTorch with its local part, such as +cpu."""
+    return importlib.metadata.version("torch")
+
+
+@functools.cache
+def processor() -> str:
+    """Return the processor, and the instructions that PyTorch uses.
+
+    The last bits of the weights depend on them. The name alone does not distinguish the
+    processors of virtual machines; on ARM, Linux gives numbers only.
+    """
+    import torch  # takes a second, which the other functions save
+
+    fields: dict[str, str] = {}
+    with suppress(OSError), open("/proc/cpuinfo") as lines:
+        for line in lines:
+            key, _, value = line.partition(":")
+            fields.setdefault(key.strip(), value.strip())
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    details = [f"{key} {fields[key]}" for key in CPU_FIELDS if key in fields]
+    return ", ".join([name, *details, torch.backends.cpu.get_cpu_capability()])

@@ -1,0 +1,182 @@
+"""The network of the exercise: 784 pixels -> hidden neurons with ReLU -> 10 classes.
+
+Its two dense layers, `layer_1` and `layer_2`, are initialised as in Keras and return
+their weights in Keras's layout. Its gradients are written out, without autograd; tests
+compare them with autograd.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from pipeline.core import CLASSES, PIXELS
+
+BATCH = 1000  # images in a forward pass
+Snapshot = dict[str, Float[np.ndarray, "..."]]  # the tensors of a network, by name
+
+
+def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
+    """Scale grey levels, 0 to 255, to pixels in [0, 1]."""
+    return torch.from_numpy(images) / 255
+
+
+def batches(
+    images: UInt8[np.ndarray, "n 28 28"],
+) -> list[UInt8[np.ndarray, "batch 28 28"]]:
+    """Divide images into batches whose pixels fit in the processor's cache.
+
+    For 60,000 images, the network is then five times as fast as with one batch.
+    """
+    return [images[row : row + BATCH] for row in range(0, len(images), BATCH)]
+
+
+class Dense(nn.Linear):
+    """A fully connected layer: y = x W^T + b, where a row of W belongs to a neuron.
+
+    PyTorch stores W as (neurons, inputs), Keras its transpose, the kernel.
+    """
+
+    def __init__(
+        self, inputs: int, neurons: int, *, generator: torch.Generator
+    ) -> None:
+        """Draw W uniformly from +-sqrt(6 / (inputs + neurons)), and set b to 0.
+
+        Source: Glorot and Bengio, Understanding the difficulty of training deep
+        feedforward neural networks (2010), equation 16; the default of Keras's Dense.
+        """
+        super().__init__(inputs, neurons)
+        nn.init.xavier_uniform_(self.weight, generator=generator)
+        nn.init.zeros_(self.bias)
+
+    def reset_parameters(self) -> None:
+        """Skip PyTorch's initialisation, which would use the global generator."""
+
+    def get_weights(self) -> list[Float[np.ndarray, "..."]]:
+        """Return copies of kernel (inputs, neurons) and bias (neurons,), like Keras."""
+        kernel, bias = self.weight.detach().T, self.bias.detach()
+        return [kernel.numpy().copy(), bias.numpy().copy()]
+
+
+class Network(nn.Module):
+    """Flatten 28x28 -> layer_1: Dense `hidden`, ReLU -> layer_2: Dense 10."""
+
+    def __init__(self, *, hidden: int, generator: torch.Generator) -> None:
+        """Draw the initial weights.
+
+        Args:
+            hidden: Neurons in layer_1. With 20, the network has 784*20 + 20 + 20*10 +
+                10 = 15,910 parameters.
+            generator: Source of the initial weights.
+        """
+        super().__init__()
+        self.layer_1 = Dense(PIXELS, hidden, generator=generator)
+        self.layer_2 = Dense(hidden, CLASSES, generator=generator)
+        # All parameters are one vector, which an optimizer updates as a whole; the
+        # tensors of the layers are views of it.
+        self.vector = parameters_to_vector(self.parameters()).detach()
+        vector_to_parameters(self.vector, self.parameters())
+        self.tensors = self.views(self.vector)
+
+    def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "..."]]:
+        """Return a vector with a number per parameter as tensors in their shapes."""
+        parameters = [*self.parameters()]
+        parts = vector.split([tensor.numel() for tensor in parameters])
+        return [p.view(t.shape) for p, t in zip(parts, parameters, strict=True)]
+
+    def forward(self, pixels: Float[Tensor, "n 28 28"]) -> Float[Tensor, "n 10"]:
+        """Compute the logits, which softmax turns into probabilities."""
+        hidden = self.layer_1(pixels.flatten(start_dim=1)).relu()  # (n, hidden)
+        logits: Tensor = self.layer_2(hidden)  # (n, 10)
+        return logits
+
+    def gradients(
+        self,
+        pixels: Float[Tensor, "batch 784"],
+        targets: Float[Tensor, "batch 10"],
+        *,
+        out: list[Float[Tensor, "..."]],
+        logits: Float[Tensor, "batch 10"] | None = None,
+    ) -> None:
+        """Compute the gradient of the mean cross-entropy of a batch.
+
+        Args:
+            pixels: The images.
+            targets: The labels, one-hot.
+            out: Receives the gradient of each tensor: weight and bias of layer_1, then
+                of layer_2; `views` makes them of one vector.
+            logits: A tensor to which the logits are written.
+
+        Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4. The
+        derivative of softmax and cross-entropy together, p - y, is equation 4.109 of
+        Bishop, Pattern Recognition and Machine Learning (2006).
+        """
+        w_1, b_1, w_2, b_2 = self.tensors
+        d_w_1, d_b_1, d_w_2, d_b_2 = out
+        # addmm adds a bias to a matrix product; a method with a final _ works in place.
+        # Forward pass: from the pixels to the logits.
+        hidden = torch.addmm(b_1, pixels, w_1.T).relu_()  # (batch, hidden)
+        logits = torch.addmm(b_2, hidden, w_2.T, out=logits)  # (batch, 10)
+        # Backward pass: the chain rule, from the loss back to each layer's weights.
+        d_logits = logits.softmax(dim=1).sub_(targets).div_(len(pixels))  # (batch, 10)
+        torch.mm(d_logits.T, hidden, out=d_w_2)  # (10, hidden)
+        torch.sum(d_logits, dim=0, out=d_b_2)
+        d_hidden = torch.mm(d_logits, w_2).mul_(hidden.sign())  # ReLU's slope: 1 or 0
+        torch.mm(d_hidden.T, pixels, out=d_w_1)  # (hidden, 784)
+        torch.sum(d_hidden, dim=0, out=d_b_1)
+
+    @torch.no_grad()
+    def logits(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
+        """Compute the logits of grey-level images, without gradients."""
+        return torch.cat([self(to_pixels(batch)) for batch in batches(images)])
+
+    @torch.no_grad()
+    def hidden_sums(
+        self, images: UInt8[np.ndarray, "n 28 28"]
+    ) -> Float[Tensor, "n hidden"]:
+        """Compute the sums of layer_1 for grey-level images, before ReLU."""
+        pixels = (to_pixels(batch).flatten(start_dim=1) for batch in batches(images))
+        return torch.cat([self.layer_1(batch) for batch in pixels])
+
+    def predict(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
+        """Return the probability of each class for grey-level images."""
+        return self.logits(images).softmax(dim=1)
+
+    def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:
+        """Return the most probable class of grey-level images."""
+        return np.asarray(self.logits(images).argmax(dim=1))
+
+    @property
+    def hidden(self) -> int:
+        """The number of neurons in layer_1."""
+        return self.layer_1.out_features
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of weights and biases of all layers."""
+        return self.vector.numel()
+
+    @property
+    def layers(self) -> list[Dense]:
+        """The dense layers, in their order."""
+        return [layer for layer in self.children() if isinstance(layer, Dense)]
+
+    @property
+    def sizes(self) -> str:
+        """The number of pixels and of the neurons of each layer: 784 -> 20 -> 10."""
+        neurons = [layer.out_features for layer in self.layers]
+        return " -> ".join(map(str, [PIXELS, *neurons]))
+
+
+def snapshot(network: Network) -> Snapshot:
+    """Copy the tensors of a network, by name, with PyTorch's shapes."""
+    return {name: t.numpy().copy() for name, t in network.state_dict().items()}
+
+
+def network_from(tensors: Snapshot) -> Network:
+    """Create a network from its tensors; the inverse of `snapshot`."""
+    hidden = tensors["layer_1.bias"].size
+    network = Network(hidden=hidden, generator=torch.Generator())
+    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
+    return network

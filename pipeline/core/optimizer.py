@@ -1,0 +1,43 @@
+"""The optimizer, Adam, in tensor operations; tests compare it with PyTorch's."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
+
+
+class Adam:
+    """Adam, as Keras computes it, for all parameters of a network at once.
+
+    The parameters are one long vector, `Network.vector`. So a step takes six operations
+    for any number of layers.
+
+    Source: Kingma and Ba, Adam: a method for stochastic optimization (2015), the
+    variant at the end of section 2, which adds epsilon to the uncorrected root.
+    """
+
+    def __init__(self, parameters: Float[Tensor, " p"], *, lr: float) -> None:
+        """Keep the vector that `step` updates; `lr` is the learning rate."""
+        self.parameters = parameters
+        self.lr = lr
+        self.steps = 0
+        self.mean = torch.zeros_like(parameters)  # moving average of gradients
+        self.square = torch.zeros_like(parameters)  # and of their squares
+
+    @property
+    def state(self) -> dict[str, Float[Tensor, " p"]]:
+        """The tensors that, besides `steps`, a checkpoint saves and restores."""
+        return {"mean": self.mean, "square": self.square}
+
+    def step(self, g: Float[Tensor, " p"]) -> None:
+        """Update all parameters with the gradient of a batch."""
+        self.steps += 1
+        self.mean.lerp_(g, 1 - BETA_1)
+        self.square.mul_(BETA_2).addcmul_(g, g, value=1 - BETA_2)
+        # Both averages start at 0; this removes the bias from their ratio.
+        correction = math.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
+        root = self.square.sqrt().add_(EPSILON)
+        self.parameters.addcdiv_(self.mean, root, value=-self.lr * correction)

@@ -1,0 +1,161 @@
+"""The principal components of the images of each class, in a file beside the data.
+
+They depend on the training images alone, so all networks that were trained with these
+images share them. The detector of a network compares images with them.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int8, Integer, UInt8
+
+from pipeline import UserError
+from pipeline.core import CLASSES, PIXELS
+from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.hyperparameters import SPLITS
+from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
+
+COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
+OOD_QUANTILE = 0.025  # fraction of training images that are rejected
+MAX_FIT_SAMPLES = 20_000  # 60,000 images take three times as long and change nothing
+EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
+# Of this module, as it was imported; it also contains the constants.
+CODE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ClassComponents:
+    """The mean and the principal components of the images of each class."""
+
+    means: UInt8[np.ndarray, "10 784"]  # grey levels
+    components: Int8[np.ndarray, "10 k 784"]  # not normalised
+    max_error: float  # largest reconstruction error of an image in distribution
+
+    def reconstruction_error(
+        self, images: UInt8[np.ndarray, "n 28 28"], classes: Integer[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " n"]:
+        """Return the errors of reconstructing images from the components of classes.
+
+        The error is |r|**2 / |x|, where x is the image and r the residual. |r| alone
+        would reject thick strokes, and |r| / |x| thin ones. The error of an exact
+        reconstruction is 0, that of a blank image is infinite.
+
+        Source: |r|**2 is the statistic Q of Jackson and Mudholkar, Control procedures
+        for residuals associated with principal component analysis (1979).
+        """
+        errors = np.full(len(images), np.inf)
+        not_blank = images.any(axis=(1, 2))
+        for label, mean in enumerate(self.means):
+            axes = self.components[label].astype(np.float32)
+            axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1)
+            rows = np.flatnonzero((classes == label) & not_blank)
+            for batch in np.split(rows, range(1000, len(rows), 1000)):  # limits memory
+                pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
+                centred = pixels - mean / np.float32(255)
+                residual = centred - centred @ axes.T @ axes  # (batch, 784)
+                r = np.linalg.norm(residual, axis=1)
+                x = np.linalg.norm(pixels, axis=1)
+                errors[batch] = r**2 / x
+        return errors
+
+
+def fit_components(train: LabelledImages) -> ClassComponents:
+    """Fit the components to training images.
+
+    They are fitted to half of the images of each class and `max_error` to the other
+    half, so that the threshold also holds for new images.
+    """
+    sample = train.pick(slice(None, None, max(1, len(train) // MAX_FIT_SAMPLES)))
+    rows = [np.flatnonzero(sample.labels == label) for label in range(CLASSES)]
+    fitted = [_principal_components(sample.images[indices[::2]]) for indices in rows]
+    means, components = (np.stack(arrays) for arrays in zip(*fitted, strict=True))
+    unlimited = ClassComponents(means, components, max_error=np.inf)
+    rest = sample.pick(np.concatenate([indices[1::2] for indices in rows]))
+    errors = unlimited.reconstruction_error(rest.images, rest.labels)
+    errors = np.append(0, errors[np.isfinite(errors)])  # it is infinite for blank ones
+    # Rounded, because the last digits depend on the number of threads.
+    max_error = round(float(np.quantile(errors, 1 - OOD_QUANTILE)), 4)
+    return replace(unlimited, max_error=max_error)
+
+
+def _principal_components(
+    images: UInt8[np.ndarray, "n 28 28"],
+) -> tuple[UInt8[np.ndarray, "784"], Int8[np.ndarray, "k 784"]]:
+    """Return the mean and the first principal components of images.
+
+    Equal images give equal bytes with any number of threads, because sums of integers
+    are exact. Each component is scaled to the range of 8 bits. If there are fewer
+    images than components, the remaining components are 0.
+    """
+    total, products = np.zeros(PIXELS), np.zeros((PIXELS, PIXELS))
+    for row in range(0, len(images), EXACT_BATCH):
+        levels = images[row : row + EXACT_BATCH].reshape(-1, PIXELS).astype(np.float32)
+        total += levels.sum(axis=0)
+        products += levels.T @ levels
+    mean = total / max(len(images), 1)
+    covariance = products / max(len(images), 1) - np.outer(mean, mean)
+    varying = np.flatnonzero(covariance.diagonal() > 0)
+    count = min(COMPONENTS, len(varying))
+    axes = np.zeros((COMPONENTS, PIXELS))
+    if count:  # pixels that never vary are left out, which takes a third of the time
+        variances, vectors = np.linalg.eigh(covariance[np.ix_(varying, varying)])
+        largest = slice(-1, -count - 1, -1)  # eigh sorts ascending
+        significant = variances[largest, None] > 1e-6 * variances[-1]
+        axes[:count, varying] = vectors.T[largest] * significant
+    peak = np.abs(axes).argmax(axis=1, keepdims=True)
+    scale = np.take_along_axis(axes, peak, axis=1)  # signed: fixes the sign of the axis
+    axes = 127 * axes / np.where(scale == 0, 1, scale)
+    return mean.round().astype(np.uint8), axes.round().astype(np.int8)
+
+
+def write_components(dataset: Dataset) -> None:
+    """Fit the components for each split of a data set, and write one file (800 KB)."""
+    arrays: dict[str, np.ndarray] = {}
+    for how in SPLITS:
+        try:
+            train = dataset.split(how).train
+        except UserError:
+            continue  # no network is trained with a split that is impossible
+        fitted = vars(fit_components(train))
+        arrays |= {f"{how}.{name}": np.asarray(x) for name, x in fitted.items()}
+    metadata = _metadata(arrays, data_sha256=dataset.sha256)
+    write_tensors(_file(dataset.path), arrays, metadata)
+
+
+def read_components(
+    data: Path, *, data_sha256: str
+) -> dict[str, ClassComponents] | None:
+    """Read the components beside the file of a data set, by split.
+
+    Returns:
+        None if they are missing or damaged, or were computed from other data or by
+        other code.
+    """
+    try:
+        arrays, metadata = read_tensors(_file(data))
+    except (FileNotFoundError, UserError):
+        return None
+    if metadata != _metadata(arrays, data_sha256=data_sha256):
+        return None
+    return {
+        how: ClassComponents(
+            arrays[f"{how}.means"],
+            arrays[f"{how}.components"],
+            float(arrays[f"{how}.max_error"]),
+        )
+        for how in SPLITS
+        if f"{how}.means" in arrays
+    }
+
+
+def _metadata(arrays: Mapping[str, np.ndarray], *, data_sha256: str) -> dict[str, Any]:
+    sha256 = tensors_sha256(arrays)
+    return {"code": CODE, "data_sha256": data_sha256, "tensors_sha256": sha256}
+
+
+def _file(data: Path) -> Path:
+    return data.with_name(f"{data.stem}-components.safetensors")

@@ -1,0 +1,47 @@
+"""What describes the images of a data set: counts, pixels, the mean of each class."""
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pipeline.core import CLASSES
+from pipeline.core.dataset import Dataset
+
+
+def class_means(dataset: Dataset) -> dict[int, UInt8[np.ndarray, "28 28"]]:
+    """Return the mean training image of each class that occurs."""
+    images, labels = dataset.train.images, dataset.train.labels
+    return {
+        label: images[labels == label].mean(axis=0).round().astype(np.uint8)
+        for label in np.unique(labels).tolist()
+    }
+
+
+def describe(dataset: Dataset) -> dict[str, object]:
+    """Summarise the images: counts, statistics of the pixels, unused pixels.
+
+    The pixels are those of the training images, scaled to [0, 1]; never_lit are the
+    pixels (0..783, row by row) that are 0 in all of them.
+    """
+    counts = {
+        part: {
+            "images": len(images),
+            "per_class": np.bincount(images.labels, minlength=CLASSES).tolist(),
+        }
+        for part, images in (("train", dataset.train), ("test", dataset.test))
+    }
+    # From the number of pixels of each level; as floats, the images need 400 MB.
+    levels = np.bincount(dataset.train.images.ravel(), minlength=256)
+    fractions, values = levels / levels.sum(), np.arange(256) / 255
+    mean = float(fractions @ values)
+    std = float(fractions @ (values - mean) ** 2) ** 0.5
+    return {
+        "name": dataset.name,
+        "sha256": dataset.sha256,
+        **counts,
+        "pixels": {
+            "mean": round(mean, 6),
+            "std": round(std, 6),
+            "zero": round(float(fractions[0]), 6),
+        },
+        "never_lit": np.flatnonzero(~dataset.train.images.any(axis=0)).tolist(),
+    }

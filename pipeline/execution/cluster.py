@@ -1,0 +1,244 @@
+"""Runs tasks on a Ray cluster.
+
+Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
+no MLflow store: the code and the data are sent to them.
+"""
+
+import copy
+import functools
+import logging
+import os
+import signal
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import ObjectRef, exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pipeline import UserError
+from pipeline.core.dataset import Dataset
+from pipeline.core.fingerprint import code, processor, torch_version
+from pipeline.execution.connection import copy_sources, find_cluster
+from pipeline.execution.executor import Executor, Result, Task, failure
+from pipeline.paths import PACKAGE
+from pipeline.process import RESUME
+from pipeline.terminal import status
+
+Stored = tuple[ObjectRef[Dataset]]
+
+# The interval at which processes ping each other. A node closes a connection if the
+# other process pings more often than the node's own setting allows. Training runs of
+# more than 20 s would then seem to be killed.
+KEEPALIVE = "RAY_grpc_client_keepalive_time_ms"
+
+
+class NodeError(UserError):
+    """A node cannot produce the same results as this machine."""
+
+
+@dataclass(frozen=True)
+class _Requirements:
+    """What every node must have."""
+
+    torch: str  # the version of PyTorch
+    code: str  # the hash of `fingerprint.code`
+    keepalive: str | None  # `KEEPALIVE` in the environment
+
+
+class RayExecutor(Executor):
+    """Runs functions on the nodes of the Ray cluster at the address RAY_ADDRESS."""
+
+    @property
+    def workers(self) -> int:
+        """The number of CPUs of the cluster."""
+        return _count_cpus()
+
+    def __enter__(self) -> "RayExecutor":
+        """Connect to the cluster, and check that each node meets the requirements.
+
+        Raises:
+            UserError: If no cluster can be used at the address, or a node cannot
+                produce the same results.
+        """
+        address = find_cluster()
+        self._call = ray.remote(num_cpus=1, max_retries=0)(_call)
+        self._stored = functools.cache(_put_dataset)  # by the path of its file
+        with status("checking the nodes of the Ray cluster"):
+            _connect(address)
+            self._needs = _Requirements(
+                torch=torch_version(),
+                code=code(),
+                keepalive=os.environ.get(KEEPALIVE),
+            )
+            try:
+                self.processors = _check_nodes(self._needs)
+                _count_cpus()  # raises an error if no node can compute
+            except BaseException:
+                self.__exit__()
+                raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Disconnect; Ray then ends the workers of this process on all nodes."""
+        ray.shutdown()
+
+    def _start(self, function: Callable[..., Any], task: Task) -> Any:  # noqa: ANN401
+        dataset = self._stored(task.data)
+        return self._call.remote(function, dataset, task.arguments, self._needs)
+
+    def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
+        refs = [*calls]
+        # Ray waits for, and returns, at most this number.
+        count = 1 if timeout else len(refs)
+        return ray.wait(refs, num_returns=count, timeout=timeout)[0]
+
+    def _result(self, call: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401
+        """Return the result of a call that has ended; see `Executor._result`.
+
+        Raises:
+            NodeError: If a node that has joined cannot produce the same results.
+        """
+        try:
+            # A copy, because Ray's arrays are read-only.
+            return Result(task, value=copy.deepcopy(ray.get(call)))
+        except exceptions.RayTaskError as error:  # an error of the function
+            if isinstance(error.cause, NodeError):
+                raise error.cause from None
+            return failure(task, error.cause, traceback=error.traceback_str)
+        except exceptions.NodeDiedError:
+            reason = "its node was lost"
+        except exceptions.WorkerCrashedError:
+            reason = "its worker was killed"
+        except exceptions.OutOfMemoryError:
+            reason = "its worker was killed because its node ran out of memory"
+        except exceptions.RayError as error:  # such as a result that was not sent
+            reason = str(error).partition("\n")[0]
+        return Result(task, error=reason, final=final)
+
+
+def _connect(address: str) -> None:
+    """Connect this process, and send the code of this package to the cluster."""
+    terminate = signal.getsignal(signal.SIGTERM)
+    with tempfile.TemporaryDirectory() as folder:
+        copy_sources(Path(folder))
+        ray.init(
+            address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            # The working directory of the workers. With `py_modules`, Ray would prefer
+            # the path of this clone if it exists on a node.
+            runtime_env={
+                "working_dir": folder,
+                "env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            },
+        )
+    signal.signal(signal.SIGTERM, terminate)  # Ray has replaced it
+
+
+def _put_dataset(path: Path) -> Stored:
+    """Put a data set into Ray's object store.
+
+    The reference is in a tuple. Otherwise, Ray would copy the data to the node, and
+    never free them if this process is killed. After a few such copies, a node runs no
+    more tasks.
+    """
+    return (ray.put(Dataset.read(path)),)
+
+
+def _count_cpus() -> int:
+    """Return the number of CPUs of the cluster, whose nodes may join and leave.
+
+    Raises:
+        UserError: If there is none.
+    """
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if not cpus:
+        raise UserError(
+            "the Ray cluster has no node with a CPU: start one with `ray start "
+            f"--address={os.environ['RAY_ADDRESS']}`, then {RESUME}"
+        )
+    return cpus
+
+
+def _check_nodes(needs: _Requirements) -> frozenset[str]:
+    """Check each node that can compute, and return the names of the processors."""
+    nodes = [
+        node for node in ray.nodes() if node["Alive"] and "CPU" in node["Resources"]
+    ]
+    check = ray.remote(num_cpus=0, max_retries=0)(_check)
+    checks = {
+        check.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(
+                node["NodeID"], soft=False
+            )
+        ).remote(needs): node["NodeManagerAddress"]
+        for node in nodes
+    }
+    processors = set()
+    for ref, name in checks.items():
+        try:
+            processors.add(ray.get(ref))
+        except exceptions.RayTaskError as error:
+            if isinstance(error.cause, NodeError):
+                raise error.cause from None
+            last = str(error).strip().splitlines()[-1]
+            raise NodeError(
+                f"node {name} cannot run this project ({last}): install the same "
+                "packages on it as on this machine"
+            ) from None
+        except exceptions.RayError:
+            continue  # the node has left
+    return frozenset(processors)
+
+
+# The functions below run on the nodes.
+
+
+def _call(
+    function: Callable[..., Any],
+    stored: Stored,
+    arguments: Mapping[str, Any],
+    needs: _Requirements,
+) -> Any:  # noqa: ANN401
+    """Call a function on a node that may have joined after the others were checked."""
+    _check(needs)
+    # Ray's arrays are read-only, and training does not write to the images.
+    warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+    return function(_load(*stored), **arguments)
+
+
+@functools.lru_cache(2)
+def _load(ref: ObjectRef[Dataset]) -> Dataset:
+    return ray.get(ref)
+
+
+def _check(needs: _Requirements) -> str:
+    """Return the name of this node's processor.
+
+    Raises:
+        NodeError: If the node has another PyTorch version, imports other code, or was
+            started with another `KEEPALIVE`.
+    """
+    name = ray.util.get_node_ip_address()
+    version = torch_version()
+    if version != needs.torch:
+        raise NodeError(
+            f"node {name} has PyTorch {version}, but this machine has {needs.torch}: "
+            "install the same version, or stop this node"
+        )
+    if code() != needs.code:
+        raise NodeError(
+            f"node {name} imports other code from {PACKAGE}: uninstall it on the node"
+        )
+    keepalive = os.environ.get(KEEPALIVE)
+    if keepalive != needs.keepalive:
+        raise NodeError(
+            f"node {name} was started with {KEEPALIVE}={keepalive or ''}, but this "
+            f"process with {needs.keepalive or 'none'}: use one value on all machines"
+        )
+    return processor()

@@ -1,0 +1,201 @@
+"""A second Python process, a companion, which runs functions for this one.
+
+Libraries that take seconds to import are imported there while this process works. It is
+started as a command, so it also works from a script without a `__main__` guard.
+"""
+
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, ParamSpec, TypeVar
+
+from pipeline import UserError
+from pipeline.paths import search_path
+from pipeline.process import RESUME, limit_garbage_collection
+
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+
+
+class CompanionKilled(UserError):
+    """A companion ended before it had answered."""
+
+
+class Companion:
+    """A process that runs functions, one after the other in the order of the calls.
+
+    It ends with this process, however that ends, even in the middle of a function, with
+    the processes that the function started and their temporary files. Ctrl-C is for
+    this process only.
+    """
+
+    def __init__(self, name: str, *, niceness: int = 0, quiet: bool = False) -> None:
+        """Start the process.
+
+        Args:
+            name: What messages call it, such as "the process that records the run".
+            niceness: Other processes come first if this is positive; at most 19.
+            quiet: Whether to discard what it prints.
+
+        Raises:
+            UserError: If it cannot be started.
+        """
+        self._name = name
+        self._folder = tempfile.mkdtemp(prefix="pipeline-")
+        self._connection, other_end = Pipe()
+        descriptor, output = other_end.fileno(), subprocess.DEVNULL if quiet else None
+        module = [sys.executable, "-P", "-m", "pipeline.execution.companion"]
+        # This process must not keep the other end open: if the companion is killed
+        # while it sends a result, the rest of it would be awaited forever.
+        with other_end:
+            try:
+                self._process = subprocess.Popen(
+                    [*module, str(descriptor), self._folder, str(niceness)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[descriptor],
+                    env=os.environ
+                    | {"PYTHONPATH": search_path(), "TMPDIR": self._folder},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                raise UserError(f"{name} cannot be started: {error}") from None
+        self._ending, self._ended = threading.RLock(), False
+        self._calls = SimpleQueue[tuple[Future[Any], Any] | None]()
+        # A daemon, because a call that nobody waits for must not delay the exit.
+        self._thread = threading.Thread(target=self._exchange, daemon=True)
+        self._thread.start()
+
+    def submit(
+        self,
+        function: Callable[Arguments, Value],
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> "Future[Value]":
+        """Let the process call a function of a module, and return the future result.
+
+        A thread exchanges the messages, so an interrupt of the caller cannot separate a
+        request from its answer. If the function raises an error, the future raises the
+        same error with the traceback of the process as its last note; if the process
+        ends meanwhile, it raises `CompanionKilled`.
+        """
+        future: Future[Value] = Future()
+        self._calls.put((future, (function, arguments, options)))
+        return future
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process can still answer."""
+        with self._ending:
+            if self._process.poll() is not None:
+                self._end()
+            return not self._ended
+
+    def close(self) -> None:
+        """End the process at once; calls without an answer raise `CompanionKilled`."""
+        self._end()
+        self._calls.put(None)
+        self._thread.join()
+
+    def _exchange(self) -> None:
+        """Send each request and receive its answer, until the companion is closed."""
+        with self._connection:
+            while item := self._calls.get():
+                future, call = item
+                if not future.set_running_or_notify_cancel():
+                    continue
+                try:
+                    result, error = self._answer(pickle.dumps(call))
+                except Exception as failed:  # arguments or results that are not sent
+                    failed.add_note(_traceback(failed))
+                    result, error = None, failed
+                if error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
+
+    def _answer(self, request: bytes) -> tuple[Any, BaseException | None]:
+        try:
+            self._connection.send_bytes(request)
+            answer = self._connection.recv_bytes()
+        except (EOFError, OSError):
+            self._end()
+            return None, CompanionKilled(f"{self._name} was killed; {RESUME}")
+        result, error, text = pickle.loads(answer)
+        if error:
+            error.add_note(text)
+        return result, error
+
+    def _end(self) -> None:
+        """Kill the process and those that it has started, and remove their files."""
+        with self._ending:
+            if self._ended:  # its id may be that of another process
+                return
+            self._ended = True
+            with suppress(ProcessLookupError):  # all have ended
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+# The functions below run in the companion.
+
+
+def _serve(connection: Connection, folder: Path) -> None:
+    """Answer requests until the process that sends them ends."""
+    os.set_inheritable(connection.fileno(), False)  # for the programs of a function
+    limit_garbage_collection()
+    requests = SimpleQueue[bytes]()
+
+    def receive() -> None:
+        try:
+            while True:
+                requests.put(connection.recv_bytes())
+        except (EOFError, OSError):
+            shutil.rmtree(folder, ignore_errors=True)
+            os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=receive, daemon=True).start()
+    while True:
+        answer = _respond(requests.get())
+        with suppress(ConnectionError):  # `receive` notices it, too
+            connection.send_bytes(answer)
+
+
+def _respond(request: bytes) -> bytes:
+    """Call a function; return its result, or its error with the traceback."""
+    try:
+        function, arguments, options = pickle.loads(request)
+        return pickle.dumps((function(*arguments, **options), None, ""))
+    except BaseException as error:  # the other process raises it
+        text = _traceback(error)
+        try:
+            pickle.loads(answer := pickle.dumps((None, error, text)))
+        except Exception:  # not every error can be sent
+            name = f"{type(error).__name__}: {error}"
+            return pickle.dumps((None, RuntimeError(name), text))
+        return answer
+
+
+if __name__ == "__main__":
+    os.nice(int(sys.argv[3]))
+    _serve(Connection(int(sys.argv[1])), Path(sys.argv[2]))

@@ -1,0 +1,107 @@
+"""Finds a Ray cluster, and collects the code that is sent to it.
+
+It does not import Ray, which reads its settings when it is imported.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.paths import PACKAGE
+from pipeline.terminal import status
+
+CONNECT_SECONDS = 18  # in which a cluster must answer; Ray itself waits 20 s
+DEFAULTS = {  # of Ray's settings in the environment of this process
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # print no messages of nodes
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # After the head is lost, Ray ends this process; it waits 60 s by default.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+}
+# Connects as `RayExecutor` does. Ray can end the process, and prints many lines.
+PROBE = """
+import sys, ray
+print("imported", file=sys.stderr, flush=True)
+try:
+    ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
+except Exception as error:
+    sys.exit("error: " + " ".join(str(error).split()))
+"""
+ERROR = "error: "
+SOURCES = {".py", ".jinja", ".c", ".h", ".ld"}  # what training and exports read
+# What Ray prints, and what it means.
+REASONS = {
+    "token": "its token is missing here or differs: copy ~/.ray/auth_token from the "
+    "head to this machine, and set RAY_AUTH_MODE=token",
+    "Failed to connect to socket": "this machine is not a node of the cluster: run "
+    "`ray start --block --address={address} --num-cpus=0` on it first",
+}
+
+
+def set_defaults() -> None:
+    """Set the defaults of Ray's settings, before Ray is imported."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+def find_cluster() -> str:
+    """Return RAY_ADDRESS, the address of a cluster to which this process can connect.
+
+    Raises:
+        UserError: If no cluster can be used at the address.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()) or "/" in host:
+        raise UserError(
+            "executor=ray needs the address of a Ray cluster: set RAY_ADDRESS to "
+            f"host:port of its head, such as 10.0.0.1:6379, got {address!r}"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+    except (OSError, UnicodeError) as error:
+        raise UserError(_no_cluster(address, str(error))) from None
+    with status(f"connecting to the Ray cluster at {address}"):
+        _probe(address)
+    return address
+
+
+def _probe(address: str) -> None:
+    """Connect in another process first, because Ray would end this one if it failed."""
+    probe = [sys.executable, "-c", PROBE, address]
+    with subprocess.Popen(
+        probe, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        timer = threading.Timer(CONNECT_SECONDS, process.kill)
+        timer.daemon = True
+        reasons = []
+        assert process.stderr
+        for line in process.stderr:
+            if line == "imported\n":
+                timer.start()
+            reasons += [reason for sign, reason in REASONS.items() if sign in line]
+            if line.startswith(ERROR):
+                reasons.append(line.removeprefix(ERROR).strip())
+            if reasons:
+                process.kill()
+        timer.cancel()
+    if process.returncode:
+        reason = [*reasons, "the program there is not the head of a cluster"][0]
+        raise UserError(_no_cluster(address, reason.format(address=address)))
+
+
+def _no_cluster(address: str, reason: str) -> str:
+    return f"no Ray cluster can be used at RAY_ADDRESS={address}: {reason}"
+
+
+def copy_sources(folder: Path) -> None:
+    """Copy the source files of this package to a folder."""
+    for path in PACKAGE.rglob("*.*"):
+        if path.suffix in SOURCES:
+            target = folder / path.relative_to(PACKAGE.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)

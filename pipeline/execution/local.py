@@ -1,0 +1,117 @@
+"""Runs tasks in processes of this machine, each of which is a `Companion`."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pipeline import UserError
+from pipeline.core.dataset import Dataset
+from pipeline.core.fingerprint import code, processor
+from pipeline.execution.companion import Companion, CompanionKilled
+from pipeline.execution.executor import Executor, Result, Task, failure
+from pipeline.paths import PACKAGE
+from pipeline.process import RESUME
+
+KILLED = "its worker was killed; is there enough memory?"
+
+
+class CodeChanged(UserError):
+    """A worker that was started later has imported other code than this process."""
+
+
+class LocalExecutor(Executor):
+    """Runs tasks in processes that end with the `with` block or with this process."""
+
+    repeats_alone = True
+
+    def __init__(self, workers: int, *, modules: Sequence[str] = ()) -> None:
+        """Set the number of processes, and the modules that they import first.
+
+        Without modules, a process starts when it gets its first task.
+        """
+        self._code = code()  # before later edits
+        self._modules = modules
+        self._workers: list[Companion | None] = [None] * workers
+        self._calls: list[Future[Any] | None] = [None] * workers  # the last of each
+
+    @property
+    def workers(self) -> int:
+        """The number of processes."""
+        return len(self._workers)
+
+    def __enter__(self) -> "LocalExecutor":
+        """Start the processes if they have imports, which take about a second."""
+        if self._modules:
+            for index in range(self.workers):
+                self._running_worker(index)
+        self.processors = frozenset([processor()])  # imports PyTorch, too
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End the processes at once; the results of their tasks are not needed."""
+        for worker in filter(None, self._workers):
+            worker.close()
+
+    def _running_worker(self, index: int) -> Companion:
+        """Return a worker; start it if it does not run."""
+        worker = self._workers[index]
+        if worker is None or not worker.is_running:
+            if worker:
+                worker.close()
+            self._workers[index] = worker = Companion("a worker")
+            worker.submit(_import, self._modules)
+        return worker
+
+    def _start(self, function: Callable[..., Any], task: Task) -> "Future[Any]":
+        # After a `run` that was not finished, all of them may still be busy.
+        free = (i for i, call in enumerate(self._calls) if not call or call.done())
+        worker = self._running_worker(index := next(free, 0))
+        call = worker.submit(_call, self._code, function, task.data, task.arguments)
+        self._calls[index] = call
+        return call
+
+    def _ended(
+        self, calls: "Iterable[Future[Any]]", *, timeout: float
+    ) -> "Iterable[Future[Any]]":
+        return wait(calls, timeout, FIRST_COMPLETED).done
+
+    def _result(self, call: "Future[Any]", task: Task, *, final: bool) -> Result:
+        error = call.exception()
+        if error is None:
+            return Result(task, call.result())
+        if isinstance(error, CodeChanged):  # the other tasks would fail, too
+            raise error
+        if isinstance(error, CompanionKilled):
+            return Result(task, error=KILLED, final=final)
+        return failure(task, error, traceback=error.__notes__[-1])
+
+
+# The functions below run in the workers.
+
+
+def _import(modules: Sequence[str]) -> None:
+    code()  # before later edits
+    for module in modules:
+        import_module(module)
+
+
+def _call(
+    driver_code: str,
+    function: Callable[..., Any],
+    path: Path,
+    arguments: Mapping[str, Any],
+) -> object:
+    if code() != driver_code:
+        folder = PACKAGE / "core"
+        raise CodeChanged(
+            f"the code in {folder} changed while the command was running: {RESUME}"
+        )
+    return function(_load(path), **arguments)
+
+
+@lru_cache(2)  # 55 MB each
+def _load(path: Path) -> Dataset:
+    return Dataset.read(path)

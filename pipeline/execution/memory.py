@@ -1,0 +1,89 @@
+"""How many workers the cores and the free memory of this machine allow."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from joblib import cpu_count
+
+from pipeline import ConfigError, UserError
+
+# PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
+WORKER_BYTES = 600_000_000
+# Of each version of Linux control groups: the folder of a group below the root, the
+# files with its limit and its use, and the start of the names in memory.stat.
+VERSIONS = {
+    "": ("", "memory.max", "memory.current", ""),
+    "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+}
+
+
+def choose_workers(
+    requested: int | None, tasks: int, task_bytes: int, *, free: int
+) -> int:
+    """Return the number of workers: one per core, but not more than memory allows.
+
+    Cores are counted by the processor affinity and the quota of the container.
+
+    Args:
+        requested: The key `workers`; None for as many as fit.
+        tasks: The number of tasks.
+        task_bytes: The memory of a task, in addition to PyTorch and the data.
+        free: The free memory in bytes.
+
+    Raises:
+        ConfigError: If the memory is too small for `requested` workers.
+        UserError: If it is too small for one.
+    """
+    needed = WORKER_BYTES + task_bytes
+    sizes = f"each needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+    possible = free // needed
+    if not possible:
+        remedy = "end other programs, or raise the memory limit of the container"
+        raise UserError(f"there is not enough memory for a worker: {sizes}; {remedy}")
+    workers = min(tasks, requested or min(cpu_count(), possible))
+    if workers > possible:
+        raise ConfigError(f"workers must be <= {possible}, got {workers}: {sizes}")
+    return workers
+
+
+def free_memory(
+    groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
+) -> int:
+    """Return the free bytes of this machine, or of the container if it has fewer.
+
+    Files that the system has cached count as free.
+
+    Args:
+        groups: The file that names the control groups of this process.
+        root: Where control groups are mounted.
+    """
+    free: int = psutil.virtual_memory().available
+    return max(0, min([free, *_free_of_groups(groups, root)]))
+
+
+def _free_of_groups(groups: Path, root: Path) -> Iterator[int]:
+    """Yield the free bytes of each group with a limit that this process belongs to.
+
+    A container may see its own group as the root, but read its path on the host.
+    """
+    lines = groups.read_text().splitlines() if groups.exists() else []
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        if controllers not in VERSIONS:
+            continue
+        mount, maximum, current, prefix = VERSIONS[controllers]
+        group = root / mount / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(root / mount):
+                break
+            limit = _read(folder / maximum)
+            if limit.isdecimal():
+                used = int(_read(folder / current))
+                stat = dict(map(str.split, _read(folder / "memory.stat").splitlines()))
+                cached = ("inactive_file", "active_file")
+                files = sum(int(stat.get(prefix + name, 0)) for name in cached)
+                yield int(limit) - used + files
+
+
+def _read(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""

@@ -1,0 +1,56 @@
+"""The executor that the keys `executor` and `workers` select."""
+
+from collections.abc import Sequence
+
+from pipeline import ConfigError, UserError
+from pipeline.execution.connection import set_defaults
+from pipeline.execution.executor import Executor
+
+
+def new_executor(
+    kind: str,
+    *,
+    workers: int | None,
+    tasks: int,
+    task_bytes: int,
+    modules: Sequence[str],
+) -> Executor:
+    """Return an executor, which starts its workers in a `with` block.
+
+    Args:
+        kind: "local", or "ray" for the cluster at RAY_ADDRESS.
+        workers: The number of local workers; None for as many as fit.
+        tasks: The number of tasks; if it is 0, no cluster or process is started.
+        task_bytes: The memory of a task, in addition to PyTorch and the data.
+        modules: The modules that local workers import first.
+
+    Raises:
+        ConfigError: If `workers` is too large for the memory, or given for a cluster.
+        UserError: If the memory is too small for one, or Ray is not installed.
+    """
+    # They import NumPy and joblib, for which --help should not wait.
+    from pipeline.execution.local import LocalExecutor
+    from pipeline.execution.memory import choose_workers, free_memory
+
+    if not tasks:
+        return LocalExecutor(1)  # it starts no process
+    if kind == "ray":
+        if workers:
+            rule = "has no effect with executor=ray, which uses all cores of the nodes"
+            raise ConfigError(f"workers {rule}: leave it out")
+        return _ray_executor()
+    workers = choose_workers(workers, tasks, task_bytes, free=free_memory())
+    return LocalExecutor(workers, modules=modules)
+
+
+def _ray_executor() -> Executor:
+    set_defaults()
+    try:
+        from pipeline.execution.cluster import RayExecutor
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UserError(
+            "executor=ray needs Ray: pip install -e '.[ray]', or use executor=local"
+        ) from None
+    return RayExecutor()

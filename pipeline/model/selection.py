@@ -1,0 +1,49 @@
+"""Find the trained network that a command uses, and the data it was trained with.
+
+`pipeline/model/trained_model.py` reads the files themselves.
+"""
+
+from pathlib import Path
+
+from pipeline import datasets, files
+from pipeline.core.dataset import Dataset
+from pipeline.model.trained_model import TrainedModel, load_trained_model
+from pipeline.paths import MODEL_FILE, outputs_dir, store_dir
+from pipeline.tracking import find_training_run
+
+
+def select_trained_model(
+    *, run: str | None, model: str | None, history: bool = False
+) -> TrainedModel:
+    """Read the network of a run, of a file or, by default, of the last training run.
+
+    Args:
+        run: The id of an MLflow run.
+        model: The path of a network's file.
+        history: Whether its weight history and learning curves are needed.
+
+    Raises:
+        UserError: If the store does not contain the run, or a file is missing or
+            damaged; the message says what creates it.
+    """
+    folder = outputs_dir() / "train"
+    if run is not None:
+        folder = find_training_run(run, store=store_dir()).folder / "train"
+    path = Path(model).expanduser() if model else folder / MODEL_FILE
+    if run or model:
+        return load_trained_model(path)
+    # Another training must not replace one of the files while they are read.
+    with files.folder_lock(folder):
+        trained = load_trained_model(path)
+        return trained.with_history_read() if history else trained
+
+
+def load_training_data(trained: TrainedModel) -> Dataset:
+    """Load the data set of a training run.
+
+    Raises:
+        UserError: If the data set is not available, or its hash differs from the
+            recorded one.
+    """
+    sha256 = trained.metadata.get("data_sha256")
+    return datasets.load(trained.dataset, folder=outputs_dir() / "data", sha256=sha256)

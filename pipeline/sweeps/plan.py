@@ -1,0 +1,42 @@
+"""The plan of a sweep: its jobs, of which a search adds more, and their outcomes."""
+
+from collections.abc import Iterable, Iterator
+
+from pipeline.sweeps.jobs import Job
+from pipeline.sweeps.outcomes import Outcome
+
+
+class Plan:
+    """The jobs of a sweep, which are all known; `Search` overrides the methods."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        """Start without outcomes."""
+        self._jobs = {job.key: job for job in jobs}
+        self.outcomes: list[Outcome] = []
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs that are known so far."""
+        return [*self._jobs.values()]
+
+    def job(self, key: str) -> Job:
+        """Return the job with this `Job.key`."""
+        return self._jobs[key]
+
+    @property
+    def missing(self) -> list[Job]:
+        """The jobs without an outcome."""
+        ended = {outcome.job.key for outcome in self.outcomes}
+        return [job for key, job in self._jobs.items() if key not in ended]
+
+    def expected(self) -> list[Job]:
+        """Return jobs that resemble those that `suggest` will yield, for estimates."""
+        return []
+
+    def suggest(self) -> Iterator[Job]:
+        """Yield more jobs, which depend on the outcomes, when they are needed."""
+        return iter(())
+
+    def add(self, outcome: Outcome) -> None:
+        """Add the outcome of a job."""
+        self.outcomes.append(outcome)

@@ -1,0 +1,128 @@
+"""What a sweep prints and what describes its run: a table, and the best setting.
+
+It is computed from the outcomes alone; `settings.py` groups and ranks them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.console import table
+from pipeline.files import printable
+from pipeline.paths import MODEL_FILE, displayed
+from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.settings import Setting, best_of, comparable, group_by_setting
+from pipeline.terminal import command_line, next_steps, wrap
+
+MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
+MAX_ROWS = 20  # of the table in the terminal
+HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
+
+
+def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
+    """Print the table, the best setting and the files.
+
+    `folder` is that of the sweep, and `hint` says how to view its run.
+    """
+    settings = group_by_setting(outcomes)
+    columns, rows = _cells(select_rows(settings))
+    print(f"\n{table(columns, rows, left=[''])}")
+    if hidden := len(settings) - len(rows):
+        print(f"and {hidden:,} more in sweep.csv")
+    if reused := sum(outcome.reused for outcome in outcomes):
+        runs = f"{reused:,} of {len(outcomes):,} training runs"
+        print(wrap(f"{runs} were reused; again=true trains all again"))
+    print(f"\n{wrap(summarize(settings))}\n")
+    names = " and ".join(path.name for path in written_files(folder))
+    print(f"files  {displayed(folder)}/{names}\n{hint}", end="")
+    if best := best_of(outcomes):
+        print(_next_step(best, folder))
+
+
+def written_files(folder: Path) -> list[Path]:
+    """Return the files of the report in the folder of a sweep, the plot first."""
+    return sorted(folder.glob("sweep.*"), reverse=True)
+
+
+def select_rows(settings: Sequence[Setting]) -> list[Setting]:
+    """Select at most `MAX_ROWS` settings, in their order.
+
+    The best fill half of the rows; then come those that failed, then the next best.
+    """
+
+    def priority(rank: int) -> tuple[bool, bool]:
+        return rank >= MAX_ROWS // 2, not settings[rank].failed
+
+    ranks = sorted(range(len(settings)), key=priority)[:MAX_ROWS]
+    return [settings[rank] for rank in sorted(ranks)]
+
+
+def describe(settings: Sequence[Setting], *, comparison: str = "") -> str:
+    """Describe a sweep in Markdown, with the first rows of its table that fit.
+
+    Args:
+        settings: All settings, in the order of the table.
+        comparison: The address of MLflow's page that compares the child runs.
+    """
+    location = "The plot and the table are under Artifacts, in `sweep/`."
+    if comparison:
+        link = f"[Compare the training runs side by side]({comparison})"
+        location = f"{link}. {location}"
+    gap = "&emsp;| "  # MLflow shows no space between columns
+    size = MAX_DESCRIPTION - len(location) - len(summarize(settings)) - 50
+    lines: list[str] = []
+    columns, rows = _cells(settings[: MAX_DESCRIPTION // 40])  # more rows never fit
+    for row in [columns, ["---:"] * len(columns), *rows]:
+        separator = " | " if len(lines) == 1 else gap
+        lines.append(f"| {separator.join(cell.replace('|', '/') for cell in row)} |")
+        size -= len(lines[-1]) + 1
+        if size < 0:
+            lines.pop()
+            break
+    parts = [summarize(settings), "\n".join(lines), location]
+    if more := len(settings) - (len(lines) - 2):
+        parts.insert(2, f"and {more:,} more in `sweep/sweep.csv`.")
+    return "\n\n".join(parts)
+
+
+def summarize(settings: Sequence[Setting]) -> str:
+    """Name the most accurate setting, and the smallest one that is as good."""
+    trained = [setting for setting in settings if setting.trained]
+    if not trained:
+        return "no training run finished"
+    best = trained[0]
+    accuracy = f"validation accuracy {best.describe_accuracy()}"
+    if not comparable(best.keys):
+        return "no best setting: the settings have different validation images"
+    if not best.keys:
+        return f"all seeds: {accuracy}"
+    limit = best.accuracy - (best.std or 0)
+    close = [setting for setting in trained if setting.accuracy >= limit]
+    smallest = min(close, key=lambda setting: setting.parameters)
+    others = ""
+    if smallest.parameters < best.parameters:
+        size = f"{smallest.name} ({smallest.parameters:,} parameters)"
+        others = f"; the smallest within one standard deviation: {size}"
+    return f"best: {best.name}, {accuracy}{others}"
+
+
+def _next_step(best: Outcome, folder: Path) -> str:
+    network = {"run": best.run_id[:8]} if best.run_id else {}
+    if not network:  # tracking=none
+        path = folder / best.job.folder / "train" / MODEL_FILE
+        network = {"model": str(displayed(path))}
+    name = "the best network" if comparable(best.job.swept) else "one of the networks"
+    return next_steps({command_line("inspect", **network): f"explains {name}"})
+
+
+def _cells(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and the cells of the table, as text."""
+    rows = []
+    for setting in settings:
+        row, cells = setting.row(), ["-"] * 3
+        if setting.trained:
+            size = f"{setting.parameters:,}"
+            cells = [setting.describe_accuracy(), size, f"{row['seconds']:.1f}"]
+        keys = [printable(str(value)) for value in setting.keys.values()]
+        failed = printable(row["failed"])
+        rows.append([*keys, str(len(setting.trained)), *cells, failed])
+    return [*settings[0].keys, *HEADINGS], rows

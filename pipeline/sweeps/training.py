@@ -1,0 +1,172 @@
+"""Trains the jobs of a sweep, and records them and the report under its run."""
+
+import itertools
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline import UserError
+from pipeline.execution.executor import Executor, Task
+from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.paths import store_dir
+from pipeline.process import RESUME
+from pipeline.sweeps.children import Children, Reusable
+from pipeline.sweeps.estimate import check_space, describe_work, recorded_bytes
+from pipeline.sweeps.jobs import Job, common_values
+from pipeline.sweeps.outcomes import SWEEP_TAG, Earlier, Outcome
+from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.progress import show_progress
+from pipeline.sweeps.report import Report
+from pipeline.sweeps.settings import best_of
+from pipeline.sweeps.text import print_report
+from pipeline.terminal import status
+from pipeline.tracking import open_tracker
+from pipeline.training import train_once
+
+
+def train_sweep(
+    plan: Plan,
+    earlier: Earlier,
+    executor: Executor,
+    values: Mapping[str, Any],
+    *,
+    name: str,
+    key: str,
+    folder: Path,
+) -> None:
+    """Train the jobs that are not trained; write, record and print the report.
+
+    Args:
+        plan: The jobs.
+        earlier: What earlier processes have recorded of this sweep.
+        executor: Its workers are running.
+        values: Of all settings; those that the sweep varies are not used.
+        name: The name of the run.
+        key: The `sweep_key`.
+        folder: For the table and the plot, and the networks if nothing is recorded.
+
+    Raises:
+        UserError: If jobs are invalid or failed; the others are trained first.
+    """
+    tracker = open_tracker(
+        values["tracking"],
+        store_dir(),
+        server=values["server"],
+        experiment=values["experiment_name"],
+    )
+    jobs = [*plan.jobs, *plan.expected()]
+    with tracker.start_run(
+        name=name,
+        # Without swept values: as text (5,10), MLflow could not plot them.
+        params=common_values(jobs),
+        tags={"kind": "sweep", SWEEP_TAG: key},
+        resume=earlier.run.run_id if earlier.run else None,
+    ) as run:
+        run.delete_unfinished_children()
+        report = Report(run, folder, plan.outcomes, title=name)
+        children = Children(run, key, folder, earlier)
+        reusable = None
+        if run.id is not None and not values["again"]:
+            reusable = Reusable(store_dir(), executor.processors)
+        _Training(plan, children, report, reusable).run(executor)
+        with status("writing and recording the report"):
+            report.finish()
+        try:
+            if best := best_of(plan.outcomes):
+                with status("adding images and a program to the best network"):
+                    children.add_details(best)
+        finally:
+            print_report(plan.outcomes, folder, run.viewing_hint())
+        _raise_failures(plan.outcomes)
+
+
+class _Training:
+    """The training of the missing jobs of a plan."""
+
+    def __init__(
+        self, plan: Plan, children: Children, report: Report, reusable: Reusable | None
+    ) -> None:
+        """Store the parts; without `reusable`, all jobs are trained."""
+        self._plan, self._children, self._report = plan, children, report
+        self._reusable = reusable
+
+    def run(self, executor: Executor) -> None:
+        """Train the missing jobs, or reuse runs of the store.
+
+        Raises:
+            KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
+        """
+        plan, children = self._plan, self._children
+        jobs = [*plan.jobs, *plan.expected()]
+        self._announce(executor.workers)
+        with (
+            show_progress(
+                jobs, ended=len(plan.outcomes), workers=executor.workers
+            ) as self._progress,
+            delayed_interrupt(executor.stop) as self._interrupt,
+        ):
+            for result in executor.run(train_once, self._tasks()):
+                job = plan.job(result.task.key)
+                if not result.error:
+                    self._add(children.add(job, result.value))
+                elif result.final:
+                    self._add(children.fail(job, result.error, result.traceback))
+                else:
+                    children.fail_attempt(job, result.error)
+                    self._progress.add_attempt(job, result.error)
+        ended = f"{len(plan.outcomes):,} of {len(jobs):,} training runs"
+        self._interrupt.check(f"stopped after {ended}; {RESUME}")
+
+    def _announce(self, workers: int) -> None:
+        """Print what will be trained; raise a UserError if the disk is too full."""
+        valid = [job for job in self._plan.missing if not job.problems]
+        more = self._plan.expected()
+        count = len(valid) + len(more) - len(self._find_reusable(valid))
+        size = recorded_bytes([*valid, *more])
+        if count:
+            print(describe_work(count, workers, size))
+        check_space(size, self._report.folder)
+
+    def _find_reusable(self, jobs: Sequence[Job]) -> list[Job]:
+        return self._reusable.find(jobs) if self._reusable else []
+
+    def _tasks(self) -> Iterator[Task]:
+        """Yield the jobs to train; record the others, before a worker needs one."""
+        for job in itertools.chain(self._plan.missing, self._suggested()):
+            if self._interrupt.requested:
+                return
+            if outcome := self._outcome_without_training(job):
+                self._add(outcome)
+            else:
+                assert job.data
+                arguments = {"hyperparameters": job.hyperparameters}
+                yield Task(job.key, job.data.path, arguments)
+
+    def _suggested(self) -> Iterator[Job]:
+        for job in self._plan.suggest():
+            self._find_reusable([job])
+            yield job
+
+    def _outcome_without_training(self, job: Job) -> Outcome | None:
+        """Record an invalid job, or one for which there is a run, as a child."""
+        if job.problems:
+            return self._children.fail(job, "; ".join(job.problems))
+        training = self._reusable.read(job) if self._reusable else None
+        return self._children.add(job, training) if training else None
+
+    def _add(self, outcome: Outcome) -> None:
+        self._plan.add(outcome)
+        self._progress.add(outcome)
+        self._report.update()
+
+
+def _raise_failures(outcomes: Sequence[Outcome]) -> None:
+    """Raise a UserError with the jobs that failed, if any."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if not failed:
+        return
+    if tracebacks := [outcome.traceback for outcome in failed if outcome.traceback]:
+        print(tracebacks[0], file=sys.stderr)
+    names = ", ".join(outcome.job.name for outcome in failed)
+    raise UserError(f"{len(failed)} of {len(outcomes)} training runs failed: {names}")

@@ -1,0 +1,75 @@
+"""Safetensors files with JSON metadata, which cannot contain code, and their hash."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors import numpy as safetensors
+
+from pipeline import UserError, files
+
+VERSION = 1  # of the format of these files
+# A dtype that NumPy lacks raises AttributeError, deeply nested JSON RecursionError.
+UNREADABLE = (SafetensorError, ValueError, TypeError, AttributeError, RecursionError)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the tensors and the metadata of a file; {} if it has no metadata.
+
+    Raises:
+        UserError: If the file is missing.
+        UserError: If it cannot be read, the metadata are not a JSON object, or another
+            version of this project wrote it.
+    """
+    if not os.path.lexists(path):
+        raise UserError(f"{path} is missing")
+    try:
+        if not path.is_file():
+            raise UserError("it is a folder or a special file")
+        # Opened twice: safetensors reports an unreadable file as missing.
+        with path.open("rb"), safe_open(path, framework="np") as stored:
+            tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
+            metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
+        if not isinstance(metadata, dict):
+            raise UserError("its metadata are not a JSON object")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UNREADABLE as error:
+        raise UserError(f"{path} is not a safetensors file: {error}") from None
+    version = metadata.pop("version", None) if metadata else VERSION
+    if version != VERSION:
+        raise UserError(
+            f"{path} was written by another version of this project: its format must "
+            f"be {VERSION}, got {version!r:.40}; python -m pipeline.train writes it "
+            "again"
+        )
+    return tensors, metadata
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]
+) -> None:
+    """Write tensors and JSON metadata atomically; equal input gives equal bytes."""
+    # One key, because safetensors writes several keys in random order.
+    about = json.dumps({**metadata, "version": VERSION}, sort_keys=True)
+    content = safetensors.save(dict(tensors), {"about": about})
+    with files.atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def tensors_sha256(tensors: Mapping[str, np.ndarray]) -> str:
+    """Return a hash of the names, types, shapes and values of tensors.
+
+    It identifies a network and does not depend on the metadata of the file.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        header = [name, str(tensor.dtype), tensor.shape]
+        digest.update(json.dumps(header).encode())
+        digest.update(tensor.astype(tensor.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,177 @@
+"""Reads the runs in the store's database with SQL.
+
+MLflow is not imported, because it takes a second. The tables are those of MLflow 3;
+`tests/tracking/test_mlflow_internals.py` fails if a new version changes them.
+"""
+
+import json
+import re
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from pipeline import UserError
+from pipeline.tracking.locks import write_lock
+from pipeline.urls import database_path
+
+PARENT_TAG = "mlflow.parentRunId"
+ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
+ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute URIs of artifacts
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+}
+RUNS = """
+    SELECT run_uuid, runs.name, experiments.name, status, artifact_uri, key, value
+    FROM runs JOIN experiments USING (experiment_id) LEFT JOIN tags USING (run_uuid)
+    WHERE {condition} AND runs.lifecycle_stage = '{stage}'
+    AND experiments.lifecycle_stage = 'active'
+    ORDER BY start_time DESC
+"""
+# The tag has one of the values in a JSON list.
+TAGGED = """run_uuid IN (
+    SELECT run_uuid FROM tags WHERE key = ?
+    AND value IN (SELECT value FROM json_each(?))
+)"""
+NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
+RESULTS = """
+    SELECT run_uuid, latest_metrics.value, (
+        SELECT sum(value) FROM metrics
+        WHERE metrics.run_uuid = runs.run_uuid AND key = 'train/seconds'
+    )
+    FROM runs JOIN tags USING (run_uuid) JOIN latest_metrics USING (run_uuid)
+    WHERE tags.key = ? AND tags.value = ? AND latest_metrics.key = 'val/accuracy'
+"""
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run in the store, as it was when it was read."""
+
+    run_id: str
+    name: str
+    experiment: str  # its name
+    status: str  # RUNNING, FINISHED, FAILED or KILLED
+    tags: Mapping[str, str]
+    folder: Path  # its artifacts
+
+    @property
+    def label(self) -> str:
+        """Name and id, for messages."""
+        return f"{self.name} ({self.run_id})"
+
+
+def artifact_root(folder: Path) -> str:
+    """Return the URI of the folder with the artifacts of all experiments."""
+    return (folder / "mlflow-artifacts").as_uri()
+
+
+def path_from_uri(uri: str) -> Path:
+    """Return the path of a `file:` URI."""
+    return Path(url2pathname(urlparse(uri).path))
+
+
+def tagged_runs(folder: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:
+    """Return the runs whose tag `key` has one of the values, newest first.
+
+    Deleted runs and those of deleted experiments are left out. There are none if
+    nothing is recorded yet. It takes 0.2 s for 5,000 runs.
+    """
+    wanted = [*values]
+    if not wanted or not database_path(folder).exists():
+        return []
+    return _select(folder, TAGGED, key, json.dumps(wanted))
+
+
+def children(folder: Path, run_id: str) -> list[RecordedRun]:
+    """Return the recorded children of a run, newest first."""
+    return tagged_runs(folder, PARENT_TAG, [run_id])
+
+
+def child_results(folder: Path, run_id: str) -> dict[str, tuple[float, float]]:
+    """Return validation accuracy and seconds of training of each child, by its id."""
+    with open_database(folder) as connection:
+        rows = connection.execute(RESULTS, (PARENT_TAG, run_id)).fetchall()
+    return {child: (accuracy, seconds) for child, accuracy, seconds in rows}
+
+
+def named_runs(folder: Path, text: str, *, deleted: bool = False) -> list[RecordedRun]:
+    """Return the runs with this name, id or start of an id, newest first."""
+    stage = "deleted" if deleted else "active"
+    return _select(folder, NAMED, text, text, text, text, stage=stage)
+
+
+def _select(
+    folder: Path, condition: str, *values: str, stage: str = "active"
+) -> list[RecordedRun]:
+    """Return the runs that meet a condition, newest first."""
+    runs: dict[str, RecordedRun] = {}
+    tags: dict[str, dict[str, str]] = {}
+    with open_database(folder) as connection:
+        query = RUNS.format(condition=condition, stage=stage)
+        for run_id, name, experiment, status, uri, key, value in connection.execute(
+            query, values
+        ):
+            if run_id not in runs:
+                own = tags[run_id] = {}
+                path = path_from_uri(uri)
+                runs[run_id] = RecordedRun(run_id, name, experiment, status, own, path)
+            tags[run_id][key] = value
+    return [*runs.values()]
+
+
+@contextmanager
+def open_database(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database of a store, which may have been moved since it was written.
+
+    Raises:
+        UserError: If nothing is recorded yet, the artifacts are elsewhere, or the
+            database cannot be read.
+    """
+    database = database_path(folder)
+    if not database.exists():
+        remedy = "python -m pipeline.train records one"
+        raise UserError(f"{database} is missing: no run is recorded yet; {remedy}")
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            _relocate(folder, connection)
+            yield connection
+    except sqlite3.Error as error:
+        raise UserError(f"cannot read {database}: {error}") from error
+
+
+def _relocate(folder: Path, connection: sqlite3.Connection) -> None:
+    """Update the URIs of the artifacts in a store that was moved or copied."""
+    locations = connection.execute("SELECT artifact_location FROM experiments")
+    roots = {location.rpartition("/")[0] for (location,) in locations}
+    after = artifact_root(folder)
+    # Experiments that other programs created may have their artifacts elsewhere.
+    for before in {*filter(ARTIFACT_ROOT.fullmatch, roots)} - {after}:
+        if not path_from_uri(after).is_dir():
+            raise UserError(
+                f"{database_path(folder)} expects its artifacts in {before}, not in "
+                f"{after}: move mlflow-artifacts to the same folder, or move mlflow.db "
+                "away to start with a new store"
+            )
+        with write_lock(folder):
+            relocate_artifacts(connection, before, after)
+        print(
+            f"{folder} was moved or copied: the URIs of its artifacts were updated",
+            file=sys.stderr,
+        )
+
+
+def relocate_artifacts(connection: sqlite3.Connection, before: str, after: str) -> None:
+    """Replace the root of all artifact URIs, in one transaction."""
+    with connection:
+        for table, column in ARTIFACT_COLUMNS.items():
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                f"WHERE substr({column} || '/', 1, ?) = ?",
+                (after, len(before) + 1, len(before) + 1, f"{before}/"),
+            )

@@ -1,0 +1,193 @@
+"""Records a run in a companion process, which imports MLflow while this one trains.
+
+Importing MLflow, opening the store and writing to it take three seconds of a training
+run. A thread would save no time, because it would hold the interpreter lock.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from time import time_ns
+from typing import Any, Concatenate
+
+from pipeline.execution.companion import Companion, CompanionKilled
+from pipeline.terminal import print_error
+from pipeline.tracking import mirror
+from pipeline.tracking.interface import (
+    Arguments,
+    OpenRun,
+    Params,
+    Run,
+    Tags,
+    Tracker,
+    closed_with_status,
+)
+from pipeline.tracking.provenance import process_tags
+from pipeline.tracking.telemetry import disable_telemetry
+from pipeline.tracking.tracker import experiment_of, open_tracker
+
+PROCESS = "the process that records the run"
+
+
+class RemoteRun(OpenRun):
+    """The run in the companion process."""
+
+    def __init__(
+        self, companion: Companion, opened: "Future[tuple[str, str, Path]]"
+    ) -> None:
+        """Keep the companion, and the future id, label and folder of the run."""
+        self._companion, self._opened = companion, opened
+        self._calls: list[Future[Any]] = [opened]  # whose errors were not raised yet
+
+    @property
+    def id(self) -> str:  # type: ignore[override]
+        """The id of the run in MLflow; it waits until the run is open."""
+        return self._opened.result()[0]
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        """Name and id of the run; it waits until the run is open."""
+        return self._opened.result()[1]
+
+    @property
+    def folder(self) -> Path:  # type: ignore[override]
+        """Its artifacts; it waits until the run is open."""
+        return self._opened.result()[2]
+
+    def call(
+        self,
+        function: Callable[Concatenate[Run, Arguments], None],
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> None:
+        """Call function(run, ...) in the companion, and do not wait for it."""
+        self._check(wait=False)
+        call = self._companion.submit(_call, function, *arguments, **options)
+        self._calls.append(call)
+
+    def wait(self) -> None:
+        """Wait until all calls are made; raise the first error of them."""
+        self._check(wait=True)
+
+    def _check(self, *, wait: bool) -> None:
+        while self._calls and (wait or self._calls[0].done()):
+            self._calls.pop(0).result()
+
+
+class RemoteTracker:
+    """Records one run in a companion process, which ends with this one."""
+
+    def __init__(self, store: Path, server: str | None, experiment: str) -> None:
+        """Start the process; see `open_tracker` for the arguments."""
+        self._store, self._server, self._experiment = store, server, experiment
+        disable_telemetry()
+        self._companion = Companion(PROCESS)
+        self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
+
+    @contextmanager
+    def start_run(
+        self, *, name: str, params: Params, tags: Tags, resume: str | None = None
+    ) -> Iterator[RemoteRun]:
+        """Open or resume a run without waiting; see `Tracker.start_run`.
+
+        If the store cannot be opened, the first call that waits raises the error.
+        """
+        opened = self._companion.submit(
+            _open,
+            self._store,
+            self._experiment,
+            name=name,
+            params=params,
+            tags=process_tags() | dict(tags),
+            resume=resume,
+            start=time_ns() // 1_000_000,
+        )
+        run = RemoteRun(self._companion, opened)
+
+        def close(status: str, error: str) -> None:
+            run_id = None
+            try:
+                if status == "FINISHED":
+                    run.wait()
+                # Waits until the run is open, unless there is a further interrupt.
+                run_id = self._companion.submit(_close, status, error).result()
+            except CompanionKilled:
+                if status == "FINISHED":
+                    raise
+                # The error of the block is more important.
+                reason = f"{PROCESS} was killed"
+                print_error(f"the run could not be marked {status}: {reason}")
+            finally:
+                self.close()
+            if run_id and self._server and status != "KILLED":
+                mirror.mirror_run(self._store, self._server, run_id)
+
+        with closed_with_status(close):
+            yield run
+
+    def close(self) -> None:
+        """End the process."""
+        self._companion.close()
+
+
+@contextmanager
+def prepared_tracker(
+    kind: str, store: Path, *, server: str | None, experiment: str | None
+) -> Iterator[Callable[[], Tracker | RemoteTracker]]:
+    """Start a process that imports MLflow; it records one run and ends with the block.
+
+    If this process has imported MLflow itself, the other one would save no time, and is
+    not started. Arguments: see `open_tracker`.
+
+    Yields:
+        A function that opens the tracker. Settings that depend on the data are checked
+        before, so that a refused setting creates no store.
+    """
+    if kind == "none" or "mlflow" in sys.modules:
+        yield partial(open_tracker, kind, store, server=server, experiment=experiment)
+        return
+    with closing(RemoteTracker(store, server, experiment_of(experiment))) as tracker:
+        yield lambda: tracker
+
+
+# The functions below run in the companion, which records one run.
+
+_tracker, _run = Tracker(), Run()
+
+
+def _open(
+    store: Path,
+    experiment: str,
+    *,
+    name: str,
+    params: Params,
+    tags: Tags,
+    resume: str | None,
+    start: int,
+) -> tuple[str, str, Path]:
+    """Open or resume the run, and return its id, label and folder."""
+    global _tracker, _run
+    _tracker = open_tracker("mlflow", store, server=None, experiment=experiment)
+    _run = _tracker.open_run(name, params, tags, resume=resume, start=start)
+    assert _run.id and _run.folder
+    return _run.id, _run.label, _run.folder
+
+
+def _call(
+    function: Callable[Concatenate[Run, Arguments], None],
+    /,
+    *arguments: Arguments.args,
+    **options: Arguments.kwargs,
+) -> None:
+    _run.call(function, *arguments, **options)
+
+
+def _close(status: str, error: str) -> str | None:
+    """Close the run, and return its id; return None if it was not opened."""
+    if _run.id:
+        _tracker.close_run(_run, status, error)
+    return _run.id

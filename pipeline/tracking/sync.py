@@ -1,0 +1,35 @@
+"""The command `sync`: copies recorded runs to a server."""
+
+from pipeline import UserError
+from pipeline.paths import store_dir
+from pipeline.tracking.database import open_database
+from pipeline.tracking.locks import store_lock
+from pipeline.tracking.mirror_copy import copy_runs
+from pipeline.tracking.quiet import quiet
+from pipeline.tracking.runs import find_run
+from pipeline.tracking.store import open_store
+from pipeline.tracking.tracker import experiment_of
+
+
+def sync(server: str, *, run: str | None) -> None:
+    """Copy the missing runs, and print the URL of the copy or their number.
+
+    Raises:
+        UserError: If nothing has been recorded yet, there is no such run, or the server
+            does not accept the copy.
+    """
+    folder = store_dir()
+    with open_database(folder):
+        pass  # it refuses a store that does not exist
+    run_id = find_run(run, store=folder).run_id if run else None
+    store = open_store(folder, experiment_of(None))
+    with quiet():
+        with store_lock(folder):
+            store.mark_killed_runs()
+        urls = copy_runs(store, server, run_id)
+    if run_id is None:
+        print(f"runs on {server}, identical to the local ones: {len(urls)}")
+    elif run_id in urls:
+        print(f"copy   {urls[run_id]}")
+    else:
+        raise UserError(f"run {run_id} is still running, or its copy was deleted")

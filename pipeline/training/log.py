@@ -1,0 +1,185 @@
+"""What a training run logs: inputs, each epoch, and at the end its results.
+
+`OpenRun.call` calls these functions where the run is recorded.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pipeline import datasets
+from pipeline.core.fingerprint import code_hashes
+from pipeline.core.loop import Epoch
+from pipeline.core.shapes import parameter_count
+from pipeline.model.export import export_network
+from pipeline.plots import learning_curves, weight_images
+from pipeline.tracking import OpenRun, Run, provenance
+from pipeline.training.run import TrainingRun, ordered
+
+MAX_IMAGES = 20  # of the weights, in addition to the initial ones
+Points = Sequence[tuple[int, int, Mapping[str, float]]]  # see `Run.log_history`
+
+
+def log_inputs(run: Run, data: Path, settings: str, *, plots: bool) -> None:
+    """Log what determines a training: data, settings (as YAML), code and packages.
+
+    The plots of the data set take 100 KB.
+    """
+    summary = datasets.summary(data)
+    run.log_dataset(
+        data.stem,
+        sha256=summary["sha256"],
+        source=str(data),
+        counts={part: summary[part]["images"] for part in ("train", "test")},
+        use="training",
+    )
+    companions = datasets.companion_files(data)
+    run.log_files("data", companions if plots else companions[:1])
+    run.log_text("config.yaml", settings)
+    run.log_text("code.json", json.dumps(code_hashes(), indent=1))
+    run.log_text("packages.txt", provenance.packages())
+
+
+def log_epoch(run: Run, epoch: Epoch, epochs: int) -> None:
+    """Log metrics and an image of the weights; logging them again has no effect."""
+    log_epochs(run, [epoch])
+    log_weights(run, epoch, epochs)
+
+
+def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
+    """Log the metrics of epochs; epoch 0, before the training, has none."""
+    run.log_history(
+        [
+            (e.number, e.time, ordered(e.metrics) | {"train/seconds": e.seconds})
+            for e in epochs
+            if e.number
+        ]
+    )
+
+
+def log_weights(run: Run, epoch: Epoch, epochs: int) -> None:
+    """Log an image of the weights of layer 1, but not more than `MAX_IMAGES`."""
+    number, tensors = epoch.number, epoch.tensors
+    interval = math.ceil(epochs / MAX_IMAGES)
+    if number in (0, epochs) or number % interval == 0:
+        weights = tensors["layer_1.weight"]
+        image = weight_images(weights, tensors, title=f"epoch {number}")
+        run.log_image("weights/layer_1", image, step=number)
+
+
+def save_curves(training: TrainingRun, folder: Path) -> None:
+    """Write the plot of the learning curves."""
+    curves = learning_curves([ordered(epoch.metrics) for epoch in training.epochs[1:]])
+    curves.save(folder / "learning_curves.png")
+
+
+def log_files(run: Run, files: Sequence[Path]) -> None:
+    """Log the files that `TrainingRun.write` wrote, and plots."""
+    run.log_files("train", files)
+
+
+def log_scores(
+    run: Run, summary: Mapping[str, float], *, time: int, sha256: str
+) -> None:
+    """Log the scores of the trained network, and the hash of its tensors as a tag.
+
+    `time` is the end of the last epoch.
+    """
+    # MLflow draws a single value as a labelled bar if its step is 0.
+    run.log_metrics(summary, step=0, time=time)
+    run.set_tags({"weights.sha256": sha256})
+
+
+def log_details(
+    run: Run,
+    network: Path,
+    exported: Path,
+    statistics: Points,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+) -> None:
+    """Log what a single training run has, and in a sweep only the best network.
+
+    This is the model, with a program for `mlflow.pytorch.load_model`, and the
+    statistics of each tensor after each epoch. The other arguments are those of
+    `describe_training`.
+    """
+    run.log_model(network, exported)
+    run.log_history(statistics)
+    describe_training(run, params, metrics, images=True)
+
+
+def log_comparison(run: Run, is_equal: bool) -> None:
+    """Log whether a reproduction has the weights of its original."""
+    run.set_tags({"reproduced": str(is_equal).lower()})
+
+
+def add_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
+    """Export a network from its file, and call `log_details`."""
+    with TemporaryDirectory() as folder:
+        exported = Path(folder, "model.pt2")
+        export_network(network, exported, hidden=training.hyperparameters.hidden)
+        details = statistics_of(training), training.params, training.metrics
+        run.call(log_details, network, exported, *details)
+        run.wait()
+
+
+def statistics_of(training: TrainingRun) -> Points:
+    """Return the statistics of each tensor after each epoch."""
+    return [(e.number, e.time, tensor_statistics(e.tensors)) for e in training.epochs]
+
+
+def tensor_statistics(
+    tensors: Mapping[str, Float[np.ndarray, "..."]],
+) -> dict[str, float]:
+    """Return Euclidean norm, minimum, maximum and fraction of zeros of each tensor."""
+    return {
+        f"weights/{name}/{statistic}": float(value)
+        for name, tensor in tensors.items()
+        for statistic, value in (
+            ("norm", np.linalg.norm(tensor)),
+            ("min", tensor.min()),
+            ("max", tensor.max()),
+            ("zeros", np.mean(tensor == 0)),
+        )
+    }
+
+
+def describe_training(
+    run: Run, params: Mapping[str, Any], metrics: Mapping[str, float], *, images: bool
+) -> None:
+    """Set the description of a run.
+
+    `params` are those of the run, `metrics` the content of metrics.json, and `images`
+    is whether the run has images of the weights.
+    """
+    hidden, epochs = params["hidden"], params["epochs"]
+    duration = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+    curves = run.link("Model metrics", "model-metrics")
+    slider = run.link("images, with a slider for the epoch", "model-metrics")
+    history = run.link("history.csv", "artifacts/train/history.csv")
+    run.describe(
+        f"A network 784 → {hidden} → 10 with {parameter_count(hidden):,} "
+        f"parameters, trained on {params['dataset']} for {duration}. It classifies "
+        f"**{metrics['train/final_accuracy']:.2%}** of the training images and "
+        f"**{metrics['val/accuracy']:.2%}** of the validation images correctly "
+        f"(split={params['split']}; {best_epoch(metrics)}).",
+        {
+            "Interactive page": "to create it, run "
+            f"`python -m pipeline.inspect run={str(run.id)[:8]}`",
+            "Learning curves": f"{curves}, {history}",
+            **({"Weights of layer 1": slider} if images else {}),
+        },
+    )
+
+
+def best_epoch(metrics: Mapping[str, float]) -> str:
+    """Describe the epoch with the highest validation accuracy."""
+    best, epoch = metrics["val/best_accuracy"], metrics["val/best_epoch"]
+    return f"best: {best:.2%} after epoch {epoch:.0f}"

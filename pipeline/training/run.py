@@ -1,0 +1,211 @@
+"""A finished training run: what determined it, its epochs, and its files.
+
+A single training run and the worker of a sweep make the same object. It contains no
+object of PyTorch, so a worker can send it to another machine.
+"""
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline import UserError, files, paths
+from pipeline.core.dataset import Dataset, Split
+from pipeline.core.fingerprint import processor
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import Epoch, score, train_network
+from pipeline.core.network import Network, network_from
+from pipeline.core.threads import one_thread
+from pipeline.model import (
+    load_trained_model,
+    read_metrics,
+    read_run_file,
+    smallest_margin,
+    storage,
+)
+from pipeline.tensors import tensors_sha256
+from pipeline.tracking import RecordedRun
+
+# MLflow's pages show the metrics in the order in which a run logs them.
+FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
+FINAL = "train/final_"  # the start of the names of the metrics in `train_score`
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A finished training run."""
+
+    dataset: str  # the name of the data set
+    data_sha256: str  # of the file of the data set
+    hyperparameters: Hyperparameters
+    epochs: Sequence[Epoch]  # from 0, before the training
+    train_score: Mapping[str, float]  # of the trained network on its training images
+    min_margin: float  # of its predictions; see `model.smallest_margin`
+    host: str
+    processor: str
+    run: RecordedRun | None = None  # in MLflow; None if it is not recorded
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        split: Split,
+        hyperparameters: Hyperparameters,
+        epochs: Sequence[Epoch],
+    ) -> "TrainingRun":
+        """Measure the trained network on its training images, on this machine."""
+        network, images = network_from(epochs[-1].tensors), split.train
+        return cls(
+            dataset=dataset.name,
+            data_sha256=dataset.sha256,
+            hyperparameters=hyperparameters,
+            epochs=epochs,
+            train_score=score(network, images),
+            min_margin=smallest_margin(network, images.images),
+            host=platform.node(),
+            processor=processor(),
+        )
+
+    @classmethod
+    def read(cls, run: RecordedRun) -> "TrainingRun":
+        """Read the artifacts of a recorded run, which `write` wrote.
+
+        Raises:
+            OSError: If a file is missing.
+            UserError: If a file is damaged or belongs to another network.
+        """
+        folder = run.folder / "train"
+        trained = load_trained_model(folder / paths.MODEL_FILE)
+        times = read_run_file(folder / paths.RUN_FILE)
+        metrics = read_metrics(folder / paths.METRICS_FILE)
+        states, rows = _rows(trained.history or {}), _rows(trained.curves)
+        final = {
+            name.removeprefix(FINAL): value
+            for name, value in metrics.items()
+            if name.startswith(FINAL)
+        }
+        is_whole = (
+            len(states) == len(times.times) == trained.epochs + 1
+            and trained.curves.keys() >= {*FIRST_METRICS}
+            and final.keys() >= {"loss", "accuracy"}
+            and {"data_sha256", "min_margin"} <= trained.metadata.keys()
+        )
+        try:
+            hyperparameters = Hyperparameters(**trained.metadata)
+        except ValidationError:
+            is_whole = False
+        if not is_whole:
+            raise UserError(f"{folder} does not contain a whole training run")
+        initial = Epoch(states[0], time=times.times[0])
+        others = map(Epoch, states[1:], count(1), rows, times.seconds, times.times[1:])
+        return cls(
+            dataset=trained.dataset,
+            data_sha256=trained.metadata["data_sha256"],
+            hyperparameters=hyperparameters,
+            epochs=[initial, *others],
+            train_score=final,
+            min_margin=trained.metadata["min_margin"],
+            host=run.tags["host"],
+            processor=run.tags["processor"],
+            run=run,
+        )
+
+    @property
+    def network(self) -> Network:
+        """The trained network."""
+        return network_from(self.epochs[-1].tensors)
+
+    @property
+    def sha256(self) -> str:
+        """The `tensors_sha256` of the trained network."""
+        return tensors_sha256(self.epochs[-1].tensors)
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of the run in MLflow; None if it is not recorded."""
+        return self.run.run_id if self.run else None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of its own with its files; None if it is not recorded."""
+        return self.run.folder / "train" if self.run else None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The data set and the hyperparameters, by key."""
+        return {"dataset": self.dataset, **self.hyperparameters.model_dump()}
+
+    @property
+    def seconds(self) -> float:
+        """The time of all epochs."""
+        return round(sum(epoch.seconds for epoch in self.epochs), 3)
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """The metrics that have one value for the whole training."""
+        accuracies = [epoch.metrics["val/accuracy"] for epoch in self.epochs[1:]]
+        best = max(accuracies)
+        return {
+            "val/best_accuracy": best,
+            "val/best_epoch": accuracies.index(best) + 1,
+            **{f"{FINAL}{name}": value for name, value in self.train_score.items()},
+        }
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The content of metrics.json: losses in nats, accuracies in [0, 1]."""
+        return ordered(self.epochs[-1].metrics) | self.summary
+
+    def recorded_as(self, run: RecordedRun | None) -> "TrainingRun":
+        """Return this training run with its run in MLflow."""
+        return replace(self, run=run)
+
+    def write(self, folder: Path, *, run_id: str | None) -> None:
+        """Write the network, its history and its metrics to an existing folder.
+
+        Equal training runs write equal files, except for run.json (id and times).
+        """
+        metadata = self.params | {"data_sha256": self.data_sha256}
+        about = metadata | {"min_margin": self.min_margin}
+        storage.save_model(folder / paths.MODEL_FILE, self.network, about)
+        tensors = [epoch.tensors for epoch in self.epochs]
+        storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
+        table = [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]
+        files.write_csv(folder / paths.CURVES_FILE, table)
+        files.write_json(folder / paths.METRICS_FILE, self.metrics)
+        run = {
+            "run_id": run_id,
+            "seconds": [epoch.seconds for epoch in self.epochs[1:]],
+            "times": [epoch.time for epoch in self.epochs],
+        }
+        files.write_json(folder / paths.RUN_FILE, run)
+
+
+def train_once(dataset: Dataset, *, hyperparameters: Hyperparameters) -> TrainingRun:
+    """Train on one thread, which gives the bytes of a single training run.
+
+    It uses neither the configuration nor MLflow, and it writes no file.
+
+    Raises:
+        UserError: If the data cannot be divided like this.
+        FloatingPointError: If a loss or a weight becomes non-finite.
+    """
+    split = dataset.training_split(hyperparameters)
+    with one_thread():
+        _, epochs = train_network(split, hyperparameters)
+        return TrainingRun.of(dataset, split, hyperparameters, epochs)
+
+
+def ordered(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics of an epoch in the order in which they are logged."""
+    return {name: metrics[name] for name in dict.fromkeys([*FIRST_METRICS, *metrics])}
+
+
+def _rows(table: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a table, which has a sequence of values for each column."""
+    rows = zip(*table.values(), strict=True)
+    return [dict(zip(table, row, strict=True)) for row in rows]

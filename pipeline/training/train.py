@@ -1,0 +1,186 @@
+"""The command train: trains a network or reproduces a run, and records every epoch."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline import ConfigError, UserError, datasets, files
+from pipeline.cli import TrainConfig, as_yaml, run_name, validate
+from pipeline.core.dataset import Dataset
+from pipeline.core.fingerprint import fingerprint, processor
+from pipeline.core.loop import TrainingState, fit
+from pipeline.core.threads import one_thread
+from pipeline.execution.interrupt import delayed_interrupt
+from pipeline.model.export import prepare_export
+from pipeline.paths import MODEL_FILE, displayed, outputs_dir, store_dir
+from pipeline.terminal import command_line, next_steps, status, wrap
+from pipeline.tracking import (
+    OpenRun,
+    RecordedRun,
+    RemoteTracker,
+    Tracker,
+    experiment_of,
+    find_training_run,
+    tagged_runs,
+)
+from pipeline.training.checkpoints import open_checkpoint
+from pipeline.training.log import (
+    add_details,
+    log_comparison,
+    log_epoch,
+    log_files,
+    log_inputs,
+    log_scores,
+    save_curves,
+)
+from pipeline.training.reproduction import compare, load_data
+from pipeline.training.run import TrainingRun
+from pipeline.training.terminal import print_epochs, print_summary
+
+NEXT = {
+    command_line("predict", "images=0"): "classifies test image 0",
+    command_line("inspect"): "writes an interactive page",
+}
+OpenTracker = Callable[[], Tracker | RemoteTracker]
+CHECKPOINT_TAG = "checkpoint"  # of a run: the id of its checkpoint
+
+
+def train(cfg: TrainConfig, open_tracker: OpenTracker) -> TrainingRun:
+    """Train a network, or reproduce a run."""
+    with one_thread():
+        if cfg.reproduce:
+            return _reproduce(cfg, open_tracker)
+        path, _ = datasets.prepare(cfg.dataset, folder=outputs_dir() / "data")
+        dataset = Dataset.read(path)
+        cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
+        training = _train(cfg, dataset, open_tracker)
+    print(next_steps(NEXT))
+    return training
+
+
+def _reproduce(cfg: TrainConfig, open_tracker: OpenTracker) -> TrainingRun:
+    """Train a recorded run again, and compare the two networks.
+
+    Raises:
+        UserError: If the run or its data are not available, or the networks differ.
+    """
+    with status("reading the recorded run"):
+        run = find_training_run(str(cfg.reproduce), store=store_dir())
+        original = TrainingRun.read(run)
+    dataset = load_data(original, outputs_dir() / "data")
+    recorded = original.params
+    name = {"dataset": recorded.pop("dataset")}
+    try:
+        cfg = validate(TrainConfig, dict(cfg) | recorded).model_copy(update=name)
+    except ConfigError as error:
+        message = f"run {run.run_id} cannot be reproduced: {error}"
+        raise UserError(message) from None
+    training = _train(cfg, dataset, open_tracker, original)
+    print(f"\n{compare(original, training)}")
+    command = command_line("inspect", run=run.run_id[:8])
+    print(next_steps({command: "explains the network"}))
+    return training
+
+
+def _train(
+    cfg: TrainConfig,
+    dataset: Dataset,
+    open_tracker: OpenTracker,
+    original: TrainingRun | None = None,
+) -> TrainingRun:
+    """Train a network and write the results; `original` is the run to reproduce."""
+    hyperparameters, store = cfg.hyperparameters(), store_dir()
+    split = dataset.training_split(hyperparameters)
+    state = TrainingState.initial(hyperparameters)
+    params = {"dataset": dataset.name, **hyperparameters.model_dump()}
+    name, is_tracked = _name(cfg, original), cfg.tracking != "none"
+    size = f"{state.network.sizes}, {state.network.parameter_count:,} parameters"
+    print(f"{name}: {size}")
+    if is_tracked:
+        prepare_export(cfg.hidden)  # in another process, beside the training
+    tags = {
+        "kind": "training",
+        "data.sha256": dataset.sha256,
+        "fingerprint": fingerprint(hyperparameters, dataset.sha256),
+        **({"reproduces": str(original.run_id)} if original else {}),
+    }
+    # A run is resumed in its own experiment, and on its own processor.
+    about = {
+        "processor": processor(),
+        "dataset": dataset.name,
+        "experiment": experiment_of(cfg.experiment_name) if is_tracked else None,
+        "reproduces": original.run_id if original else None,
+    }
+    folder = outputs_dir() / ("reproduce" if original else "train")
+
+    def find_runs(checkpoint: str) -> list[RecordedRun]:
+        return tagged_runs(store, CHECKPOINT_TAG, [checkpoint] if is_tracked else [])
+
+    with open_checkpoint(
+        store, tags["fingerprint"], about, state, resume=cfg.resume
+    ) as checkpoint:
+        history = checkpoint.resume()
+        killed = find_runs(checkpoint.id)
+        with (
+            open_tracker().start_run(
+                name=name,
+                params=params,
+                tags=tags | {CHECKPOINT_TAG: checkpoint.id},
+                resume=killed[0].run_id if killed else None,
+            ) as run,
+            delayed_interrupt() as interrupt,
+        ):
+            run.call(log_inputs, dataset.path, as_yaml(cfg), plots=True)
+            for epoch in history:
+                run.call(log_epoch, epoch, cfg.epochs)
+            if last := history[-1].number:
+                label = killed[0].label if killed else run.label
+                place = f" in experiment {about['experiment']}" if is_tracked else ""
+                text = f"resuming {label} after epoch {last} of {cfg.epochs}{place}"
+                print(wrap(text))
+            epochs = fit(
+                state,
+                split,
+                epochs=interrupt.between(range(len(history), cfg.epochs + 1)),
+                batch_size=cfg.batch_size,
+            )
+            for epoch in print_epochs(epochs, total=cfg.epochs):
+                checkpoint.save(epoch)
+                history.append(epoch)
+                run.call(log_epoch, epoch, cfg.epochs)
+            training = TrainingRun.of(dataset, split, hyperparameters, history)
+            _write(training, folder, run, original)
+        for recorded in find_runs(checkpoint.id):
+            training = training.recorded_as(recorded)
+    print_summary(training, split.val)
+    print(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
+    print(run.viewing_hint(), end="")
+    interrupt.check("stopped after training was finished")
+    return training
+
+
+def _name(cfg: TrainConfig, original: TrainingRun | None) -> str:
+    """Return the name of the run."""
+    if cfg.run_name:
+        return cfg.run_name
+    if original and original.run:
+        return f"{original.run.name} again"
+    return run_name(dict(cfg))
+
+
+def _write(
+    training: TrainingRun, folder: Path, run: OpenRun, original: TrainingRun | None
+) -> None:
+    """Write and log the results; a reproduction also gets the tag `reproduced`."""
+    message = "writing and recording the trained network"
+    with status(message), files.atomic_folder(folder) as temporary:
+        training.write(temporary, run_id=run.id)
+        save_curves(training, temporary)
+        run.call(log_files, sorted(temporary.iterdir()))
+        # MLflow's page of a run lists the metrics in this order: the scores come first.
+        last, sha256 = training.epochs[-1].time, training.sha256
+        run.call(log_scores, training.summary, time=last, sha256=sha256)
+        if run.id is not None:
+            add_details(run, training, temporary / MODEL_FILE)
+        if original:
+            run.call(log_comparison, sha256 == original.sha256)
+        run.wait()

@@ -1,0 +1,73 @@
+"""The URLs of MLflow servers and of the tracking store.
+
+MLFLOW_TRACKING_URI can name either. No connection is made here.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pipeline.paths import store_dir
+
+IS_SERVER = re.compile("https?://", re.IGNORECASE)
+
+
+def server_address(value: str | None) -> str | None:
+    """Check the address of a server; the default is MLFLOW_TRACKING_URI.
+
+    MLFLOW_TRACKING_URI can also be the address of the project's own store.
+
+    Raises:
+        ValueError: If it is any other address, or contains a password.
+    """
+    source = ""
+    if value is None:
+        value = os.environ.get("MLFLOW_TRACKING_URI", "")
+        if not IS_SERVER.match(value):
+            # In a script that selects another store, MLflow itself sets the variable;
+            # then the run goes to the project's store, and a message says so.
+            if names_another_store(store_dir()) and "mlflow" not in sys.modules:
+                store = sqlite_uri(database_path(store_dir()))
+                raise ValueError(
+                    "MLFLOW_TRACKING_URI must be an address such as "
+                    f"http://127.0.0.1:5000 or that of the project's store, {store}"
+                )
+            return None
+        source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # brackets without an IPv6 address
+        parts = urlsplit("")
+    if not IS_SERVER.match(value) or not parts.hostname:
+        raise ValueError(f"{source}must be an address such as http://127.0.0.1:5000")
+    if parts.username is not None:
+        raise ValueError(
+            f"{source}must not contain a password, because runs record the address: "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+        )
+    return value
+
+
+def names_another_store(folder: Path) -> bool:
+    """Return whether MLFLOW_TRACKING_URI is a store other than the one in a folder."""
+    value = os.environ.get("MLFLOW_TRACKING_URI", "")
+    path = unquote(re.sub(r"^sqlite(\+pysqlite)?:///", "", value))
+    is_own = Path(path).absolute() == database_path(folder)
+    return bool(value) and not (is_own or IS_SERVER.match(value))
+
+
+def database_path(folder: Path) -> Path:
+    """Return the path of the database of the store in a folder."""
+    return folder / "mlflow.db"
+
+
+def sqlite_uri(database: Path) -> str:
+    """Return the address of an SQLite file, with % and ? escaped.
+
+    With a driver in the address, MLflow does not create a folder with %3F in its name.
+    """
+    quoted = str(database).replace("%", "%25").replace("?", "%3F")
+    driver = "+pysqlite" if "%" in quoted else ""
+    return f"sqlite{driver}:///{quoted}"

@@ -1,0 +1,99 @@
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, one_hot
+
+from pipeline.core import loop
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.loop import TrainingState, fit, score
+from pipeline.core.optimizer import Adam
+
+
+def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
+    options = {"epochs": epochs, "batch_size": batch_size, "lr": 0.001, "seed": seed}
+    chosen = Hyperparameters(hidden=20, split="exercise", **options)
+    chosen = chosen.model_copy(update={"lr": lr})  # beyond its bounds, too
+    network, (_, *history) = loop.train_network(split, chosen)
+    return network, history
+
+
+def test_gradients_equal_those_of_autograd(few, new_network):
+    trained, _ = train(few, epochs=1)
+    torch.set_default_dtype(torch.float64)
+    try:
+        network = new_network(20)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    network.vector.copy_(trained.vector)
+    pixels = torch.from_numpy(few.train.images[:32]).flatten(1).double() / 255
+    labels = torch.from_numpy(few.train.labels[:32]).long()
+    gradient = torch.zeros_like(network.vector)
+    targets = one_hot(labels, 10).double()
+    network.gradients(pixels, targets, out=network.views(gradient))
+
+    w_1, b_1, w_2, b_2 = leaves = [t.clone().requires_grad_() for t in network.tensors]
+    loss = cross_entropy((pixels @ w_1.T + b_1).relu() @ w_2.T + b_2, labels)
+    expected = torch.autograd.grad(loss, leaves)
+    for ours, theirs in zip(network.views(gradient), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_adam_is_pytorchs_with_keras_epsilon():
+    draw = partial(torch.randn, 1000, generator=torch.Generator().manual_seed(1))
+    parameters = draw(dtype=torch.float64)
+    expected = parameters.clone()
+    ours, theirs = Adam(parameters, lr=0.01), torch.optim.Adam([expected], lr=0.01)
+    for step in range(1, 6):
+        expected.grad = draw(dtype=torch.float64)
+        ours.step(expected.grad)
+        # Keras adds epsilon before the bias of the average is removed, PyTorch after.
+        theirs.param_groups[0]["eps"] = 1e-7 / math.sqrt(1 - 0.999**step)
+        theirs.step()
+        torch.testing.assert_close(parameters, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_bits_depend_on_the_seed_and_on_nothing_else(few):
+    networks = [train(few, seed=seed)[0] for seed in (1, 1, 2)]
+    first, again, other = (network.state_dict() for network in networks)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_an_epoch_uses_every_image_once_and_averages_the_metrics_over_them(few):
+    # With tiny steps the means over the batches are the metrics of the initial network,
+    # but only if each image was used exactly once.
+    network, (epoch,) = train(few, lr=1e-12, epochs=1, batch_size=37)
+    expected = score(network, few.train)
+    assert epoch.metrics["train/loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    assert epoch.metrics["train/accuracy"] == pytest.approx(expected["accuracy"])
+
+
+def test_val_metrics_are_those_of_the_network_after_the_epoch(few):
+    network, history = train(few)
+    assert history[-1].metrics["val/loss"] == score(network, few.val)["loss"]
+    assert history[-1].metrics["val/accuracy"] == score(network, few.val)["accuracy"]
+
+
+def test_a_loss_that_overflows_stops_training_and_names_the_step(few):
+    message = r"in epoch 1, step 2 of 19: use a smaller lr than 1e\+30; the last "
+    with pytest.raises(FloatingPointError, match=message + "good epoch is 0"):
+        train(few, lr=1e30)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "index",
+    [300 * 20 + 5, 784 * 20, 785 * 20 + 7, 785 * 20 + 200],
+    ids=["layer_1.weight", "layer_1.bias", "layer_2.weight", "layer_2.bias"],
+)
+def test_a_non_finite_weight_stops_training_within_the_epoch(
+    few, new_network, index, bad
+):
+    network = new_network(20)
+    state = TrainingState(network, Adam(network.vector, lr=0.001), torch.Generator())
+    network.vector[index] = bad  # with a bias of -inf the loss stays finite
+    with pytest.raises(FloatingPointError, match=r"in epoch 1, step \d of 6:"):
+        next(fit(state, few, epochs=[1], batch_size=100))

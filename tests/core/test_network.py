@@ -1,0 +1,44 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.core.metrics import accuracy, cross_entropy
+from pipeline.core.network import Dense, to_pixels
+
+
+@pytest.mark.parametrize(("inputs", "neurons"), [(784, 20), (20, 10), (784, 80)])
+def test_initial_weights_fill_the_range_of_glorot(inputs, neurons):
+    layer = Dense(inputs, neurons, generator=torch.Generator().manual_seed(1))
+    limit = math.sqrt(6 / (inputs + neurons))
+    weights = layer.weight.detach().numpy()
+    assert 0.97 * limit < np.abs(weights).max() <= limit
+    # Uniform in +-limit: the variance is limit**2 / 3.
+    assert weights.var() == pytest.approx(limit**2 / 3, rel=0.1)
+    assert not layer.bias.any()
+
+
+def test_probabilities_loss_and_accuracy_equal_numpys(new_network, few):
+    net, images, labels = new_network(20), few.val.images, few.val.labels
+    (w_1, b_1), (w_2, b_2) = (layer.get_weights() for layer in net.children())
+    pixels = images.reshape(-1, 784).astype(np.float64) / 255
+    powers = np.exp(np.maximum(pixels @ w_1 + b_1, 0) @ w_2 + b_2)
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(net.predict(images), expected, atol=1e-6)
+    logits, targets = net.logits(images), torch.from_numpy(labels).long()
+    loss = -np.log(expected[np.arange(len(labels)), labels]).mean()
+    assert cross_entropy(logits, targets).item() == pytest.approx(loss, rel=1e-6)
+    correct = (expected.argmax(axis=1) == labels).mean()
+    assert accuracy(logits, targets).item() == pytest.approx(correct)
+
+
+def test_logits_do_not_depend_on_the_number_of_images(new_network, mnist):
+    net, images = new_network(20), mnist.test.images[:2500]
+    logits = net(to_pixels(images)).detach()
+    np.testing.assert_allclose(net.logits(images), logits, atol=1e-5)
+
+
+def test_the_loss_of_a_certain_error_is_finite():
+    loss = cross_entropy(torch.tensor([[500.0, -500.0]]), torch.tensor([1]))
+    assert loss.item() == 1000

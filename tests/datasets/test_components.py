@@ -1,0 +1,155 @@
+import os
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from pipeline import datasets
+from pipeline.core.dataset import Dataset, LabelledImages, Split
+from pipeline.datasets import components
+from pipeline.datasets.components import COMPONENTS, OOD_QUANTILE, fit_components
+from pipeline.files import file_sha256
+from pipeline.tensors import read_tensors, write_tensors
+
+PREPARE = """
+import sys
+from pathlib import Path
+from pipeline import datasets
+print(datasets.prepare("digits", folder=Path(sys.argv[1])))
+"""
+
+
+@pytest.fixture(scope="module")
+def split(mnist):
+    rows = np.arange(6000)
+    return Split(mnist.train.pick(rows), mnist.test.pick(rows))
+
+
+@pytest.fixture(scope="module")
+def known(split):
+    return fit_components(split.train)
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """The file of a prepared data set, and that of its components."""
+    path, _ = datasets.prepare("digits", folder=tmp_path)
+    return path, tmp_path / "digits-components.safetensors"
+
+
+def rejected(known, images, classes):
+    return known.reconstruction_error(images, classes) > known.max_error
+
+
+def test_few_images_are_rejected_as_their_own_digit_and_many_as_another(known, split):
+    rows = [np.flatnonzero(split.train.labels == digit)[1::2] for digit in range(10)]
+    fitted = split.train.pick(np.concatenate(rows))  # to which the threshold was fitted
+    fraction = rejected(known, fitted.images, fitted.labels).mean()
+    assert fraction == pytest.approx(OOD_QUANTILE, abs=0.001)
+    images, labels = split.val.images, split.val.labels
+    assert rejected(known, images, labels).mean() < 0.06
+    for step in range(1, 10):
+        others = (labels + step) % 10
+        assert rejected(known, images, others).mean() > 0.4
+
+
+def test_reconstruction_errors_agree_with_a_singular_value_decomposition(known, split):
+    training = split.train.images[split.train.labels == 7][::2].reshape(-1, 784) / 255
+    mean = training.mean(axis=0)
+    axes = np.linalg.svd(training - mean, full_matrices=False)[2][:COMPONENTS]
+    images = split.val.images[split.val.labels == 7][:20]
+    pixels = images.reshape(-1, 784) / 255
+    residuals = (pixels - mean) - (pixels - mean) @ axes.T @ axes
+    expected = (residuals**2).sum(axis=1) / np.linalg.norm(pixels, axis=1)
+    errors = known.reconstruction_error(images, np.full(len(images), 7))
+    np.testing.assert_allclose(errors, expected, rtol=0.02)  # components have 8 bits
+
+
+def test_many_images_need_little_memory(known, split):
+    many = np.tile(split.val.images, (5, 1, 1))  # 30,000
+    tracemalloc.start()
+    known.reconstruction_error(many, np.zeros(len(many), int))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 30_000_000  # at once they would take 180 MB
+
+
+def test_both_splits_have_components_of_their_training_images(digits):
+    data, path = digits
+    dataset, size = Dataset.read(data), path.stat().st_size
+    assert size < 810_000
+    for how in ("exercise", "holdout"):
+        stored = datasets.load_components(dataset.sha256, how, folder=data.parent)
+        expected = fit_components(dataset.split(how).train)
+        np.testing.assert_array_equal(stored.components, expected.components)
+        np.testing.assert_array_equal(stored.means, expected.means)
+        assert stored.max_error == expected.max_error
+
+
+def test_a_class_too_small_for_holdout_has_no_components_for_it(few, tmp_path):
+    labels = np.zeros(600, np.uint8)
+    labels[:2] = 1
+    rare = LabelledImages(few.train.images, labels)
+    dataset = Dataset(tmp_path / "rare.safetensors", "00ff", rare, few.val)
+    components.write_components(dataset)
+    stored = components.read_components(dataset.path, data_sha256="00ff")
+    assert [*stored] == ["exercise"]
+
+
+def test_equal_images_give_equal_bytes_with_any_number_of_threads(digits, tmp_path):
+    contents = {digits[1].read_bytes()}
+    for count in ("1", "2", "4"):
+        folder = tmp_path / count
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": count}
+        command = [sys.executable, "-c", PREPARE, folder]
+        subprocess.run(command, env=environment, check=True)
+        contents.add((folder / digits[1].name).read_bytes())
+    assert len(contents) == 1
+
+
+def write_as_other_code(path):
+    arrays, metadata = read_tensors(path)
+    write_tensors(path, arrays, metadata | {"code": "0" * 64})
+
+
+def write_another_value(path):
+    arrays, metadata = read_tensors(path)
+    arrays["holdout.max_error"] = np.array(0.5)
+    write_tensors(path, arrays, metadata)
+
+
+DAMAGES = {
+    "missing": lambda path: path.unlink(),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:1000]),
+    "another value": write_another_value,
+    "from other code": write_as_other_code,
+    "of other data": lambda path: path.write_bytes(
+        path.read_bytes().replace(b'data_sha256\\": \\"', b'data_sha256\\": \\"0')
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_components_that_do_not_fit_are_computed_again_and_nothing_else(digits, damage):
+    (data, path), split = digits, "exercise"
+    others = {p: p.stat().st_mtime_ns for p in data.parent.iterdir() if p != path}
+    content, sha256 = path.read_bytes(), file_sha256(data)
+    DAMAGES[damage](path)
+    assert not path.exists() or path.read_bytes() != content
+    assert datasets.load_components(sha256, split, folder=data.parent)
+    assert path.read_bytes() == content
+    DAMAGES[damage](path)
+    assert datasets.prepare("digits", folder=data.parent) == (data, False)
+    assert path.read_bytes() == content
+    assert others == {p: p.stat().st_mtime_ns for p in others}
+
+
+def test_without_the_data_there_are_no_components(digits):
+    data, _ = digits
+    sha256 = file_sha256(data)
+    for other in ("0" * 64, f"../{sha256}", "None"):
+        assert datasets.load_components(other, "exercise", folder=data.parent) is None
+    data.unlink()
+    assert datasets.load_components(sha256, "exercise", folder=data.parent) is None

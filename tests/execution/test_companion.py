@@ -1,0 +1,181 @@
+"""A second process that runs functions for this one."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import wait
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import UserError, paths
+from pipeline.execution.companion import Companion, CompanionKilled
+
+# It has no `__main__` guard: the companion must not run it again.
+SCRIPT = """
+import functions_of_workers as functions
+from pipeline.execution.companion import Companion
+companion = Companion("the other process")
+print(companion.submit(functions.call, 1).result(), flush=True)
+{statement}
+"""
+
+
+def start_script(statement):
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(paths.ROOT), os.environ["PYTHONPATH"]])
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(statement=statement)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def companion(functions):
+    companion = Companion("the other process")
+    yield companion
+    companion.close()
+
+
+def test_calls_run_in_their_order_and_keep_what_the_module_stores(companion, functions):
+    futures = [companion.submit(functions.call, number) for number in range(200)]
+    assert futures[-1].result() == [*range(200)]
+    assert futures[0].result() == [0]
+    assert functions.calls == []  # of this process
+    assert companion.submit(functions.pid).result() != os.getpid()
+
+
+def test_a_large_result_arrives(companion, functions):
+    assert companion.submit(functions.large).result() == bytes(100_000_000)
+    assert companion.submit(len, bytes(100_000_000)).result() == 100_000_000
+
+
+def test_an_error_is_the_same_error_with_the_traceback_of_the_other_process(
+    companion, functions
+):
+    with pytest.raises(FileNotFoundError, match="'/missing'") as error:
+        companion.submit(functions.fail).result()
+    assert error.value.filename == "/missing"
+    assert 'in fail\n    open("/missing")' in error.value.__notes__[-1]
+    with pytest.raises(UserError, match=r"^a reason\n"):
+        companion.submit(functions.refuse).result()
+
+
+def test_what_cannot_be_sent_is_an_error_with_a_traceback(companion, functions):
+    with pytest.raises(RuntimeError, match=r"^Unusual: cause and effect\n") as error:
+        companion.submit(functions.fail_unusually).result()
+    assert "in fail_unusually" in error.value.__notes__[-1]
+    with pytest.raises(TypeError, match="cannot pickle 'generator' object"):
+        companion.submit(functions.generator).result()
+    with pytest.raises(TypeError, match="cannot pickle") as error:
+        companion.submit(functions.call, threading.Lock()).result()
+    assert "Traceback" in error.value.__notes__[-1]
+    assert companion.submit(functions.call, 1).result() == [1]
+
+
+def test_a_killed_companion_is_an_error_in_one_line(companion, functions):
+    killed = companion.submit(functions.kill_itself)
+    later = companion.submit(functions.call, 1)
+    for future in (killed, later):
+        with pytest.raises(CompanionKilled, match=r"^the other process was killed"):
+            future.result()
+    assert not companion.is_running
+
+
+def test_a_companion_killed_while_it_is_idle_does_not_run(companion, functions):
+    assert companion.is_running
+    os.kill(companion.submit(functions.pid).result(), signal.SIGKILL)
+    limit = time.monotonic() + 30
+    while companion.is_running:
+        assert time.monotonic() < limit
+
+
+def test_a_companion_killed_while_it_sends_a_result_is_noticed(
+    companion, functions, tmp_path
+):
+    future = companion.submit(functions.large, path=tmp_path / "killed")
+    with pytest.raises(CompanionKilled):
+        future.result(60)
+
+
+def test_close_ends_its_processes_and_no_others(functions, wait_for_end):
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    companions = [Companion("the other process") for _ in range(2)]
+    for companion in companions:
+        companion.submit(functions.pid).result()
+    path, grandchild = companions[0].submit(functions.start_process).result()
+    processes = [psutil.Process(grandchild)]
+    processes += [psutil.Process(companions[0].submit(functions.pid).result())]
+    waiting = companions[0].submit(functions.sleep, None, 600)
+    companions[0].close()
+    with pytest.raises(CompanionKilled):
+        waiting.result(0)
+    wait_for_end(processes)
+    assert not Path(path).parent.exists()
+    assert other.poll() is None
+    other.communicate()
+    assert companions[1].submit(functions.call, 1).result() == [1]
+    companions[1].close()
+    companions[1].close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_all_its_processes_end_with_a_killed_parent(functions, number, wait_for_end):
+    parent = start_script("companion.submit(functions.start_and_sleep).result()")
+    assert parent.stdout.readline() == "[1]\n"
+    path, *pids = parent.stdout.readline().split()
+    processes = [psutil.Process(int(pid)) for pid in pids]
+    assert Path(path).exists() and len(processes) == 2
+    parent.send_signal(number)
+    parent.wait()
+    wait_for_end(processes)
+    assert not Path(path).parent.exists()
+
+
+def test_a_script_ends_without_waiting_for_its_companion(functions):
+    start = time.monotonic()
+    script = start_script("companion.submit(functions.sleep, None, 600)")
+    assert script.communicate(timeout=60) == ("[1]\n", None)
+    assert script.returncode == 0 and time.monotonic() < start + 60
+
+
+def test_an_interrupt_does_not_separate_a_request_from_its_answer(companion, functions):
+    companion.submit(functions.call, 1).result()
+    ctrl_c = threading.get_ident(), signal.SIGINT
+    timer = threading.Timer(0.1, signal.pthread_kill, ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        timer.start()
+        companion.submit(functions.sleep, None, 1).result()
+    assert companion.submit(functions.call, 2).result() == [1, 2]
+
+
+def test_a_canceled_call_is_skipped(companion, functions):
+    first = companion.submit(functions.sleep, None, 0.5)
+    second = companion.submit(functions.call, 1)
+    third = companion.submit(functions.call, 2)
+    assert second.cancel()
+    wait([first, third])
+    assert third.result() == [2]
+
+
+def test_a_quiet_companion_prints_nothing_and_is_nice(functions, capfd):
+    for quiet, niceness in ((True, 7), (False, 0)):
+        companion = Companion("the other process", quiet=quiet, niceness=niceness)
+        added = companion.submit(functions.niceness).result() - os.nice(0)
+        companion.submit(functions.print_text).result()
+        companion.close()
+        assert added == niceness
+        assert capfd.readouterr().out == ("" if quiet else "printed\n")
+
+
+def test_a_companion_that_cannot_be_started_is_one_line(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/missing/python")
+    with pytest.raises(UserError, match=r"^the other process cannot be started: "):
+        Companion("the other process")

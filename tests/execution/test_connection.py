@@ -1,0 +1,26 @@
+"""Addresses at which there is no Ray cluster."""
+
+import pytest
+
+from pipeline import UserError
+from pipeline.execution.connection import find_cluster
+
+pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("", "set RAY_ADDRESS to host:port of its head, such as .*, got ''"),
+        ("auto", "set RAY_ADDRESS to host:port .*, got 'auto'"),
+        ("127.0.0.1:1", "can be used at RAY_ADDRESS=127.0.0.1:1: .*refused"),
+        ("nowhere.invalid:6379", "can be used at RAY_ADDRESS=nowhere.invalid:6379: "),
+    ],
+)
+def test_an_address_without_a_cluster_is_refused_in_one_line(
+    address, message, monkeypatch
+):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match=message) as error:
+        find_cluster()
+    assert "\n" not in str(error.value)

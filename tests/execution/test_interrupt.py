@@ -1,0 +1,17 @@
+import signal
+
+import pytest
+
+from pipeline.execution.interrupt import delayed_interrupt
+
+
+def test_ctrl_c_stops_after_the_epoch_and_a_second_one_at_once(capsys):
+    with delayed_interrupt() as interrupt:
+        epochs = interrupt.between(range(1, 4))
+        assert next(epochs) == 1
+        signal.raise_signal(signal.SIGINT)
+        assert capsys.readouterr().err.startswith("stopping at the end of this epoch")
+        with pytest.raises(KeyboardInterrupt, match="stopped after epoch 1"):
+            next(epochs)
+        with pytest.raises(KeyboardInterrupt, match=r"^stopped; run the same command"):
+            signal.raise_signal(signal.SIGINT)

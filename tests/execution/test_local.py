@@ -1,0 +1,230 @@
+"""Tasks in processes of this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import UserError, datasets, paths
+from pipeline.core.dataset import Dataset
+from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.execution.executor import MAX_TRIES, Task
+from pipeline.execution.local import KILLED, LocalExecutor
+from pipeline.training import train_once
+
+SETTING = {"split": "exercise", "hidden": 5, "epochs": 1, "batch_size": 32, "lr": 0.001}
+# It has no `__main__` guard: the workers must not run it again.
+SCRIPT = """
+import signal, sys
+from pathlib import Path
+import functions_of_workers as functions
+from pipeline.execution.executor import Task
+from pipeline.execution.local import LocalExecutor
+with LocalExecutor(2) as executor:
+    signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
+    tasks = [Task(key, Path(sys.argv[1]), {arguments}) for key in "ab"]
+    for result in executor.run(functions.{function}, tasks):
+        print(result.value, result.error, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def digits(mnist):
+    path, _ = datasets.prepare("digits", folder=mnist.path.parent)
+    return Dataset.read(path)
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    return digits.path
+
+
+@pytest.fixture(scope="module")
+def executor(functions):
+    with LocalExecutor(2, modules=["pipeline.training.task"]) as executor:
+        yield executor
+
+
+def tasks(data, arguments):
+    return [Task(key, data, value) for key, value in arguments.items()]
+
+
+def test_results_are_equal_to_a_training_in_this_process(executor, data, digits):
+    settings = {
+        f"seed={seed}": {"hyperparameters": Hyperparameters(seed=seed, **SETTING)}
+        for seed in (1, 2, 3)
+    }
+    results = executor.run(train_once, tasks(data, settings))
+    for result in results:
+        alone = train_once(digits, **settings.pop(result.task.key))
+        for epoch, expected in zip(result.value.epochs, alone.epochs, strict=True):
+            assert epoch.metrics == expected.metrics
+            for name, tensor in expected.tensors.items():
+                assert epoch.tensors[name].tobytes() == tensor.tobytes()
+        assert result.value.min_margin == alone.min_margin
+    assert not settings
+
+
+def test_a_worker_killed_while_alone_costs_an_attempt_of_its_task(
+    data, functions, tmp_path
+):
+    deaths = {"never": 0, "once": 1, "always": 9, "later": 0}
+    arguments = {k: {"after": n, "path": str(tmp_path / k)} for k, n in deaths.items()}
+    with LocalExecutor(1, modules=["pipeline.core.network"]) as executor:
+        results = [*executor.run(functions.die, tasks(data, arguments))]
+    errors = [(r.task.key, r.error, r.final) for r in results if r.error]
+    lost = [("always", KILLED, n == MAX_TRIES) for n in range(1, MAX_TRIES + 1)]
+    assert errors == [("once", KILLED, False), *lost]
+    assert not any(result.traceback for result in results)
+    values = {result.task.key: result.value for result in results if not result.error}
+    assert values == {"never": 1500, "once": 1500, "later": 1500}
+
+
+def test_a_worker_killed_beside_others_costs_none_and_its_task_is_repeated_alone(
+    data, functions, tmp_path
+):
+    common = {"folder": str(tmp_path), "deaths": 0}
+    victim = common | {"name": "victim", "deaths": MAX_TRIES, "waits": "neighbor"}
+    arguments = {"victim": victim}
+    arguments["neighbor"] = common | {"name": "neighbor", "waits": "victim"}
+    arguments |= {f"later{n}": common | {"name": f"later{n}"} for n in range(4)}
+    with LocalExecutor(2) as executor:
+        calls = tasks(data, arguments)
+        results = [*executor.run(functions.die_beside_others, calls)]
+    lost = [(r.task.key, r.error, r.final) for r in results if r.error]
+    assert lost == [("victim", KILLED, False)] * MAX_TRIES
+    values = {result.task.key: result.value for result in results if not result.error}
+    assert values.keys() == arguments.keys()
+    assert values.pop("victim") == (MAX_TRIES + 1, 0)
+    assert {attempts for attempts, _ in values.values()} == {1}
+
+
+def test_a_worker_killed_while_it_sends_a_result_is_replaced(
+    executor, data, functions, tmp_path
+):
+    call = tasks(data, {"a": {"path": str(tmp_path / "killed")}})
+    results = [*executor.run(functions.large, call)]
+    assert [result.final for result in results] == [False, True]
+    assert len(results[1].value) == 100_000_000
+
+
+def test_a_worker_killed_between_two_tasks_is_replaced(executor, data, functions):
+    def pids():
+        arguments = {"a": {}, "b": {}}
+        results = [*executor.run(functions.wait_and_return_pid, tasks(data, arguments))]
+        assert all(result.final and not result.error for result in results)
+        return [result.value for result in results]
+
+    before = pids()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    while any(worker.is_running for worker in executor._workers):
+        time.sleep(0.01)
+    after = pids()
+    assert len({*before, *after}) == 4
+
+
+def test_an_error_of_the_program_ends_its_task_with_a_traceback(executor, data):
+    (result,) = executor.run(json.dumps, tasks(data, {"a": {}}))
+    assert result.final and result.error.startswith("TypeError: Object of type Dataset")
+    assert "Traceback" in result.traceback and "json" in result.traceback
+
+
+def test_only_an_error_of_the_program_has_a_traceback(executor, data, functions):
+    def result(function):
+        (result,) = executor.run(function, tasks(data, {"a": {}}))
+        return result
+
+    missing = result(functions.fail)
+    assert missing.error.startswith("FileNotFoundError: [Errno 2]")
+    assert 'in fail\n    open("/missing")' in missing.traceback
+    refused, full = result(functions.refuse), result(functions.fill)
+    assert (refused.error, refused.traceback) == ("a reason", "")
+    assert full.error == "[Errno 28] No space left on device" and not full.traceback
+
+
+def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
+    with LocalExecutor(1) as executor:
+        executor._code = "of an earlier version"
+        with pytest.raises(UserError, match="changed while the command was running"):
+            [*executor.run(functions.pid, tasks(data, {"a": {}}))]
+
+
+def test_a_driver_that_is_killed_leaves_no_process(data, functions, wait_for_end):
+    driver = start_script(data, "start_and_sleep")
+    lines = [driver.stdout.readline().split() for _ in "ab"]
+    processes = [psutil.Process(int(pid)) for _, *pids in lines for pid in pids]
+    assert len(processes) == 4
+    driver.kill()
+    driver.wait()
+    wait_for_end(processes)
+    assert not any(Path(path).parent.exists() for path, *_ in lines)
+
+
+def test_ctrl_c_is_for_the_driver_only(data, functions):
+    driver = start_script(data, "sleep", seconds=2)
+    workers = []
+    while len(workers) < 2:
+        assert driver.poll() is None
+        children = psutil.Process(driver.pid).children()
+        workers = [each for each in children if "companion" in str(each.cmdline())]
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.communicate()[0] == "interrupted\n2 \n2 \n"
+
+
+def start_script(data, function, **arguments):
+    places = os.pathsep.join([str(paths.ROOT), os.environ["PYTHONPATH"]])
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-c"),
+            SCRIPT.format(function=function, arguments=arguments),
+            str(data),
+        ],
+        env=os.environ | {"PYTHONPATH": places},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_what_has_arrived_is_not_lost_if_no_other_task_can_be_started(executor, data):
+    def limited():
+        yield from tasks(data, {"a": {}, "b": {}})  # two workers
+        raise OSError("no process can be started")
+
+    arrived = []
+    with pytest.raises(OSError, match="no process can be started"):
+        for result in executor.run(repr, limited()):
+            arrived.append(result.task.key)
+    assert arrived
+
+
+def test_a_stopped_executor_yields_what_has_arrived(executor, data, functions):
+    count, arguments = 0, {str(number): {} for number in range(40)}
+    for _ in executor.run(functions.pid, tasks(data, arguments)):
+        count += 1
+        executor.stop()
+    assert count <= 4  # of two workers, whose next tasks may have ended, too
+
+
+def test_processes_and_temporary_files_of_workers_end_with_the_executor(
+    data, functions, wait_for_end
+):
+    other = subprocess.Popen(["sleep", "600"])
+    with LocalExecutor(1) as executor:
+        call = tasks(data, {"a": {}})
+        (result,) = executor.run(functions.start_process, call)
+        path, pid = result.value
+        sleeping = psutil.Process(pid)
+        assert Path(path).exists()
+    assert not Path(path).parent.exists()
+    wait_for_end([sleeping])
+    assert other.poll() is None  # only the processes of the executor end
+    other.kill()
+    other.wait()

@@ -1,0 +1,121 @@
+"""The number of workers, which depends on the free memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import ConfigError, UserError, paths
+from pipeline.execution.memory import WORKER_BYTES, choose_workers, free_memory
+
+GB = 10**9
+CGROUPS = Path("/sys/fs/cgroup")
+# Moves itself into a control group, and prints why it refuses to start workers.
+IN_GROUP = """
+import os, sys
+with open(sys.argv[1] + "/cgroup.procs", "w") as stream:
+    stream.write(str(os.getpid()))
+from pipeline import UserError
+from pipeline.execution.workers import new_executor
+try:
+    new_executor("local", workers=None, tasks=9, task_bytes=0, modules=[])
+except UserError as error:
+    print(error)
+"""
+
+
+def test_workers_are_at_most_as_many_as_fit_into_the_memory():
+    cores = choose_workers(None, 99, 0, free=1000 * GB)
+    assert cores >= 1
+    assert choose_workers(None, 1, 0, free=1000 * GB) == 1
+    assert choose_workers(None, 99, 0, free=WORKER_BYTES) == 1
+    assert choose_workers(cores + 1, 99, 0, free=1000 * GB) == cores + 1
+    assert choose_workers(cores + 1, 1, 0, free=1000 * GB) == 1
+    with pytest.raises(ConfigError, match=r"^workers must be <= 1, got 2: each"):
+        choose_workers(2, 99, 0, free=GB)
+
+
+@pytest.mark.parametrize("requested", [None, 1])
+def test_memory_for_less_than_one_worker_is_one_line_with_a_remedy(requested):
+    with pytest.raises(UserError) as error:
+        choose_workers(requested, 9, GB, free=GB)
+    assert str(error.value) == (
+        "there is not enough memory for a worker: each needs 1.6 GB, and 1.0 GB are "
+        "free; end other programs, or raise the memory limit of the container"
+    )
+
+
+def write(folder, **files):
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name.replace("memory_", "memory.")).write_text(f"{content}\n")
+
+
+@pytest.fixture
+def groups(tmp_path):
+    """Return a function that writes the file with the groups of a process."""
+
+    def groups(*lines):
+        path = tmp_path / "cgroup"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return path
+
+    return groups
+
+
+def test_the_limit_of_a_group_counts_with_those_of_its_parents(groups, tmp_path):
+    root = tmp_path / "root"
+    stat = "anon 5\ninactive_file 20\nactive_file 3"
+    write(root / "a", memory_max=1000, memory_current=400, memory_stat=stat)
+    write(root / "a/b", memory_max="max", memory_current=390)
+    write(root / "a/b/c", memory_max=900, memory_current=200)
+    assert free_memory(groups("0::/a/b/c"), root) == 623
+    (root / "a/b/c/memory.current").write_text("899\n")
+    assert free_memory(groups("0::/a/b/c"), root) == 1
+    (root / "a/b/c/memory.current").write_text("1000\n")
+    assert free_memory(groups("0::/a/b/c"), root) == 0
+
+
+def test_a_container_with_version_1_sees_its_group_as_the_root(groups, tmp_path):
+    stat = "inactive_file 1\ntotal_inactive_file 20\ntotal_active_file 3"
+    write(
+        tmp_path / "root/memory",
+        memory_limit_in_bytes=1000,
+        memory_usage_in_bytes=400,
+        memory_stat=stat,
+    )
+    path = groups("5:cpu,cpuacct:/docker/1", "4:memory:/docker/1", "0::/docker/1")
+    assert free_memory(path, tmp_path / "root") == 623
+
+
+def test_without_a_group_the_memory_of_the_machine_counts(tmp_path):
+    for root in (tmp_path, CGROUPS):
+        free = free_memory(tmp_path / "missing", root)
+        assert abs(free - psutil.virtual_memory().available) < GB
+
+
+@pytest.fixture
+def limited_group():
+    """A real control group of this machine with 300 MB."""
+    is_old = (CGROUPS / "memory").is_dir()
+    group = CGROUPS / ("memory" if is_old else "") / f"digits-{os.getpid()}"
+    limit = "memory.limit_in_bytes" if is_old else "memory.max"
+    try:
+        group.mkdir()
+        (group / limit).write_text("300000000")
+    except OSError as error:
+        pytest.skip(f"no control group can be created: {error}")
+    yield group
+    group.rmdir()
+
+
+def test_a_container_that_is_too_small_is_refused(limited_group):
+    printed = subprocess.check_output(
+        [sys.executable, "-c", IN_GROUP, limited_group],
+        env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
+        text=True,
+    )
+    assert "memory for a worker: each needs 0.6 GB, and 0." in printed

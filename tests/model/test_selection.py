@@ -1,0 +1,29 @@
+"""A network that a command has selected does not change while the command runs."""
+
+import pytest
+import torch
+
+from pipeline import UserError
+from pipeline.core.network import Dense
+from pipeline.model import load_trained_model, select_trained_model
+from pipeline.paths import MODEL_FILE
+
+
+def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_project):
+    project = empty_project("selected", store=False)
+    keys = {"dataset": "digits", "epochs": 2, "tracking": "none"}
+    project.call("train", hidden=8, **keys)
+    with project.captured():
+        trained = select_trained_model(run=None, model=None, history=True)
+    project.call("train", hidden=5, **keys)
+    assert trained.history["layer_1.weight"].shape == (3, 8, 784)
+    with project.captured():
+        assert trained.detector.components.means.shape == (10, 784)
+
+
+def test_stages_that_assume_two_layers_refuse_others(finished):
+    trained = load_trained_model(finished.outputs / "train" / MODEL_FILE)
+    assert trained.require_two_layers() is trained
+    trained.network.layer_3 = Dense(10, 10, generator=torch.Generator())
+    with pytest.raises(UserError, match=r"3 layers \(784 -> 20 -> 10 -> 10\).*two"):
+        trained.require_two_layers()

@@ -1,0 +1,197 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from pipeline import UserError, tracking
+from pipeline.execution.companion import CompanionKilled
+from pipeline.tracking import RemoteTracker, provenance
+from pipeline.tracking.quiet import quiet
+
+RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
+
+
+# Functions that the other process calls.
+
+
+def log(run, name, value):
+    run.set_tags({name: value})
+    run.log_history([(step, 1000, {"val/loss": 0.5}) for step in (1, 2)])
+
+
+def fail(run):
+    raise KeyError("a mistake")
+
+
+@pytest.fixture
+def tracker(store, monkeypatch):
+    """A tracker that records one run in another process, in the experiment "mine"."""
+    folder = str(Path(__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", folder)  # where it finds the functions above
+    with closing(RemoteTracker(store, None, "mine")) as tracker:
+        yield tracker
+
+
+@pytest.fixture
+def runs(client):
+    """Return a function that returns the runs of that experiment."""
+
+    def runs():
+        experiment = client.get_experiment_by_name("mine")
+        return client.search_runs([experiment.experiment_id]) if experiment else []
+
+    return runs
+
+
+def test_a_run_is_recorded_by_the_other_process_while_it_is_open(tracker, client, runs):
+    before = time.time() * 1000 - 1
+    with suppress(FloatingPointError), tracker.start_run(**RUN) as run:
+        started = time.time() * 1000
+        run.call(log, "a", "b")
+        run.wait()
+        (opened,) = runs()
+        assert before < opened.info.start_time <= started
+        assert (opened.info.run_id, opened.info.status) == (run.id, "RUNNING")
+        assert opened.data.tags["a"] == "b"
+        assert len(client.get_metric_history(run.id, "val/loss")) == 2
+        raise FloatingPointError("loss is NaN")
+    closed = client.get_run(run.id)
+    assert closed.info.status == "FAILED"
+    assert closed.data.tags["error"] == "FloatingPointError: loss is NaN"
+    assert closed.data.tags["command"] == provenance.tags()["command"]
+    assert closed.data.params == {"hidden": "20"}
+    assert f"({run.id})" in run.viewing_hint().replace("\n       ", " ")
+
+
+def test_what_the_other_process_cannot_record_is_an_error_of_the_run(store, tracker):
+    (store / "mlflow.db").write_bytes(b"no database" * 1000)
+    with (
+        pytest.raises(UserError, match=r"cannot read .*mlflow.db: .*not a database"),
+        tracker.start_run(**RUN) as run,
+    ):
+        run.call(log, "a", "b")
+
+
+def test_an_error_of_a_function_has_the_traceback_of_the_other_process(tracker, runs):
+    with pytest.raises(KeyError) as error, tracker.start_run(**RUN) as run:
+        run.call(fail)
+        run.wait()
+    assert 'raise KeyError("a mistake")' in error.value.__notes__[-1]
+    (failed,) = runs()
+    assert failed.info.status == "FAILED"
+
+
+def test_a_killed_recording_process_is_an_error_with_a_remedy(tracker, client):
+    with (
+        pytest.raises(CompanionKilled, match=r"records the run was killed; run the sa"),
+        tracker.start_run(**RUN) as run,
+    ):
+        run.call(log, "a", "b")
+        run.wait()
+        tracker._companion._process.kill()
+        run.call(log, "a", "c")
+        run.wait()
+    assert client.get_run(run.id).info.status == "RUNNING"  # the next process closes it
+
+
+def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsys):
+    with (
+        pytest.raises(FloatingPointError, match="loss is NaN"),
+        tracker.start_run(**RUN),
+    ):
+        tracker._companion._process.kill()
+        raise FloatingPointError("loss is NaN")
+    assert "the run could not be marked FAILED" in capsys.readouterr().err
+
+
+def test_a_run_that_is_interrupted_before_it_is_open_is_killed(tracker, runs):
+    with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN) as run:
+        run.call(log, "a", "b")
+        raise KeyboardInterrupt
+    (killed,) = runs()
+    assert (killed.info.status, killed.data.tags["a"]) == ("KILLED", "b")
+
+
+def test_a_further_interrupt_does_not_wait_until_the_run_is_open(tracker, runs):
+    tracker._companion._process.send_signal(signal.SIGSTOP)  # it never opens the run
+    interrupt = [threading.main_thread().ident, signal.SIGINT]
+    with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN):
+        threading.Timer(0.2, signal.pthread_kill, interrupt).start()
+        raise SystemExit
+    assert tracker._companion._process.returncode == -signal.SIGKILL
+    assert not runs()
+
+
+# The training has not logged anything yet, which would wait until the run is open.
+WAIT_FOR_SIGNAL = """
+import time
+from pipeline.core import loop
+loop.fit = lambda *arguments, **options: time.sleep(60)
+"""
+
+
+def test_a_training_that_is_terminated_as_soon_as_its_run_exists_is_killed(project):
+    with closing(sqlite3.connect(project.outputs / "mlflow.db")) as connection:
+        process = project.start("train", "dataset=digits", before=WAIT_FOR_SIGNAL)
+        while not connection.execute("SELECT * FROM runs").fetchall():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.002)
+    process.terminate()
+    _, stderr = process.communicate(timeout=900)
+    assert process.returncode == 143, stderr
+    (killed,) = project.runs()
+    assert killed.info.status == "KILLED"
+
+
+def test_a_process_without_a_run_ends_with_a_training_that_fails(store, monkeypatch):
+    monkeypatch.delitem(sys.modules, "mlflow")  # otherwise, no process is started
+    prepared = tracking.prepared_tracker("mlflow", store, server=None, experiment=None)
+    with suppress(OSError), prepared as open_tracker:
+        raise OSError("no data")
+    assert open_tracker()._companion._process.returncode is not None
+
+
+def test_silencing_mlflow_leaves_the_environment_to_other_threads():
+    with quiet():
+        during = dict(os.environ)
+    assert dict(os.environ) == during
+
+
+def test_silencing_mlflow_keeps_a_value_of_the_user(monkeypatch):
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    with quiet():
+        assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
+
+
+IMPORTED_BY_THE_PROCESS = """
+from pipeline.tracking.telemetry import disable_telemetry
+disable_telemetry()
+from mlflow import telemetry
+assert telemetry.get_telemetry_client() is None
+"""
+IMPORTED_BY_A_USER = """
+import os
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # the test sends nothing
+import mlflow
+from mlflow.telemetry.utils import is_telemetry_disabled
+from pipeline.tracking.quiet import quiet
+del os.environ["MLFLOW_DISABLE_TELEMETRY"]
+assert not is_telemetry_disabled()
+with quiet():
+    assert is_telemetry_disabled()
+"""
+
+
+@pytest.mark.parametrize("code", [IMPORTED_BY_THE_PROCESS, IMPORTED_BY_A_USER])
+def test_mlflow_sends_no_telemetry(code):
+    root = Path(tracking.__file__).parents[2]
+    # Without the variables of the tests, some of which disable telemetry, too.
+    environment = {"PYTHONPATH": str(root)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
