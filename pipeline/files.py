@@ -1,6 +1,7 @@
 """Atomic writes, locks, hashes, JSON and CSV files for all packages.
 
-A file or folder written here is complete or absent, even if the process is killed.
+What `atomic_file` and `atomic_folder` write is complete or absent, even if the process
+is killed.
 """
 
 import csv
@@ -47,11 +48,15 @@ def lock(path: Path, *, waiting: str) -> Iterator[None]:
 def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
     """Acquire the lock file at `path`; the caller releases it.
 
-    It must be free, or become free within so many seconds.
+    Raises:
+        UserError: If another process holds it, and does not release it in `seconds`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
-    file_lock.acquire(timeout=seconds)
+    try:
+        file_lock.acquire(timeout=seconds)
+    except Timeout:
+        raise UserError(f"another process holds {path}: wait until it ends") from None
     return file_lock
 
 

@@ -15,7 +15,7 @@ from pipeline.terminal import status
 from pipeline.tracking import prepared_tracker
 
 if TYPE_CHECKING:
-    from pipeline.training import TrainingRun
+    from pipeline.training.run import TrainingRun
 
 
 def train(**settings: Any) -> "TrainingRun":  # noqa: ANN401

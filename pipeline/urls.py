@@ -53,9 +53,10 @@ def server_address(value: str | None) -> str | None:
 def names_another_store(folder: Path) -> bool:
     """Return whether MLFLOW_TRACKING_URI is a store other than the one in a folder."""
     value = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not value or IS_SERVER.match(value):
+        return False
     path = unquote(re.sub(r"^sqlite(\+pysqlite)?:///", "", value))
-    is_own = Path(path).absolute() == database_path(folder)
-    return bool(value) and not (is_own or IS_SERVER.match(value))
+    return Path(path).resolve() != database_path(folder).resolve()
 
 
 def database_path(folder: Path) -> Path:

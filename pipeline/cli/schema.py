@@ -14,7 +14,8 @@ from pipeline.urls import server_address
 
 # Options that determine the weights of a training run, in the order of its name. A new
 # hyperparameter is added at the end.
-TRAINING_KEYS = ("hidden", "seed", "dataset", *[*Hyperparameters.model_fields][2:])
+FIRST_KEYS = ("hidden", "seed", "dataset")
+TRAINING_KEYS = tuple(dict.fromkeys([*FIRST_KEYS, *Hyperparameters.model_fields]))
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 
 
@@ -49,11 +50,14 @@ class StageConfig(BaseModel):
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
         """Return a message for each conflict, even if single values are invalid."""
-        given = [key for key in cls.networks if values.get(key)]
-        if len(given) < 2:
-            return []
-        names = " and ".join(given[:2])
-        return [f"{names} both select a network: leave out one of them"]
+        messages = []
+        if len(given := [key for key in cls.networks if values.get(key)]) > 1:
+            names = " and ".join(given[:2])
+            messages.append(f"{names} both select a network: leave out one of them")
+        if values.get("executor") == "ray" and values.get("workers"):
+            rule = "has no effect with executor=ray, which uses all cores of the nodes"
+            messages.append(f"workers {rule}: leave it out")
+        return messages
 
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:

@@ -27,7 +27,7 @@ def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-@functools.cache  # a process does not see later edits of the modules it has imported
+@functools.cache
 def code_hashes() -> dict[str, str]:
     """Return the sha256 of each module of this package, by its file name."""
     paths = sorted(Path(__file__).parent.glob("*.py"))
@@ -39,6 +39,7 @@ def code() -> str:
     return hashlib.sha256(json.dumps(code_hashes()).encode()).hexdigest()
 
 
+@functools.cache  # each call would parse the metadata of PyTorch, in 1 ms
 def torch_version() -> str:
     """Return the version of PyTorch with its local part, such as +cpu."""
     return importlib.metadata.version("torch")
@@ -61,3 +62,6 @@ def processor() -> str:
     name = fields.get("model name") or platform.processor() or platform.machine()
     details = [f"{key} {fields[key]}" for key in CPU_FIELDS if key in fields]
     return ", ".join([name, *details, torch.backends.cpu.get_cpu_capability()])
+
+
+code_hashes()  # now, because a process does not see later edits of its modules

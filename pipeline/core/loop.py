@@ -6,8 +6,8 @@ the optimizer uses them. It logs nothing: it yields the results of each epoch.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from time import perf_counter, time_ns
+from dataclasses import dataclass
+from time import perf_counter
 
 import torch
 from jaxtyping import Float, Int
@@ -16,21 +16,11 @@ from torch.nn.functional import one_hot
 
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabelledImages, Split
+from pipeline.core.epoch import Epoch
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.metrics import accuracy, cross_entropy
-from pipeline.core.network import Network, Snapshot, snapshot
+from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Adam
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The network at the end of an epoch, and its scores."""
-
-    tensors: Snapshot
-    number: int = 0  # 0 is before the training, without metrics
-    metrics: dict[str, float] = field(default_factory=dict)  # see `fit`
-    seconds: float = 0.0  # duration, validation included
-    time: int = field(default_factory=lambda: time_ns() // 1_000_000)  # Unix, in ms
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Its two dense layers, `layer_1` and `layer_2`, are initialised as in Keras and return
 their weights in Keras's layout. Its gradients are written out, without autograd; tests
-compare them with autograd.
+compare them with autograd and finite differences.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from pipeline.core import CLASSES, PIXELS
+from pipeline.core.epoch import Snapshot
 
 BATCH = 1000  # images in a forward pass
-Snapshot = dict[str, Float[np.ndarray, "..."]]  # the tensors of a network, by name
 
 
 def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:

@@ -85,14 +85,10 @@ class RawFiles:
         for source in (gzipped_files(raw, rename_damaged=True), *self.sources):
             if not missing:
                 break
-            try:
-                for name, content in source.read({**missing}):
-                    verify(name, content, hashes[name])
-                    with files.atomic_file(raw / name) as written:
-                        written.write_bytes(content)
-                    missing.pop(name, None)
-            except UNUSABLE as error:
-                print_error(f"{self.folder}: {source.description} failed: {error}")
+            for name, content in self._contents(source, {**missing}):
+                with files.atomic_file(raw / name) as written:
+                    written.write_bytes(content)
+                missing.pop(name, None)
         if missing:
             raise UserError(
                 f"{self.folder} is missing; put these files, plain or as .gz, into "
@@ -100,6 +96,16 @@ class RawFiles:
                 + "".join(f"\n  {sha256}  {name}" for name, sha256 in missing.items())
             )
         return raw
+
+    def _contents(self, source: "Source", missing: Mapping[str, str]) -> "Files":
+        """Yield intact files of a source; if it fails, print why, and end."""
+        hashes = self.hashes()
+        try:
+            for name, content in source.read(missing):
+                verify(name, content, hashes[name])
+                yield name, content
+        except UNUSABLE as error:
+            print_error(f"{self.folder}: {source.description} failed: {error}")
 
     def hashes(self) -> dict[str, str]:
         """Return the sha256 of each file by its name."""
@@ -155,8 +161,10 @@ def torchvision_mirrors(name: str) -> Source:
 
 
 def _mirrors(name: str) -> list[str]:
-    import torchvision  # takes a second
-
+    try:
+        import torchvision  # takes a second
+    except (ImportError, RuntimeError) as error:  # it does not fit this PyTorch
+        raise OSError(f"torchvision cannot be imported: {error}") from None
     return getattr(getattr(torchvision.datasets, name, None), "mirrors", [])
 
 

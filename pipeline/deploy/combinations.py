@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline.console import new_console, progress_bar
 from pipeline.core.dataset import Dataset
-from pipeline.core.network import Snapshot, network_from, snapshot
+from pipeline.core.epoch import Snapshot
+from pipeline.core.network import network_from, snapshot
 from pipeline.deploy.output import Exported, export_model
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.execution.executor import Result, Task

@@ -92,8 +92,10 @@ class Companion:
         A thread exchanges the messages, so an interrupt of the caller cannot separate a
         request from its answer. If the function raises an error, the future raises the
         same error with the traceback of the process as its last note; if the process
-        ends meanwhile, it raises `CompanionKilled`.
+        ends meanwhile, it raises `CompanionKilled`, as does this method after `close`.
         """
+        if not self._thread.is_alive():
+            raise CompanionKilled(f"{self._name} has ended")
         future: Future[Value] = Future()
         self._calls.put((future, (function, arguments, options)))
         return future

@@ -22,7 +22,7 @@ INTERVAL = 0.5  # seconds after which an executor notices that it was stopped
 class Task:
     """A call of the function: `function(dataset, **arguments)`."""
 
-    key: str  # identifies the task, such as "hidden=20 seed=3"
+    key: str  # identifies the task for the caller
     data: Path  # the file of the data set, which each worker loads once
     arguments: Mapping[str, Any]  # plain values and arrays
 
@@ -109,11 +109,12 @@ class Executor(AbstractContextManager["Executor"]):
 
         fill()
         while running and not self._is_stopped:
-            ended = self._ended(running, timeout=INTERVAL)
-            results = [end(call) for call in ended]
+            results = []
             try:
+                for call in self._ended(running, timeout=INTERVAL):
+                    results.append(end(call))
                 fill()
-            finally:  # if no call can be started, what has arrived is not lost
+            finally:  # if no other call can be started, what has arrived is not lost
                 yield from results
         for call in self._ended(running, timeout=0.0):
             yield self._result(call, running[call].task, final=False)

@@ -29,7 +29,7 @@ def choose_workers(
         requested: The key `workers`; None for as many as fit.
         tasks: The number of tasks.
         task_bytes: The memory of a task, in addition to PyTorch and the data.
-        free: The free memory in bytes.
+        free: The memory in bytes that workers can use.
 
     Raises:
         ConfigError: If the memory is too small for `requested` workers.

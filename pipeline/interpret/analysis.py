@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from pipeline.core import CLASSES, PIXELS
 from pipeline.core.dataset import Dataset, Split
-from pipeline.core.network import Snapshot
+from pipeline.core.epoch import Snapshot
 from pipeline.datasets import DatasetSpec, spec
 from pipeline.interpret import measurements
 from pipeline.interpret.measurements import FittedLine

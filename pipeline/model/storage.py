@@ -13,8 +13,9 @@ import numpy as np
 
 from pipeline import UserError
 from pipeline.core import PIXELS
+from pipeline.core.epoch import Snapshot
 from pipeline.core.hyperparameters import SPLITS
-from pipeline.core.network import Network, Snapshot, network_from, snapshot
+from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.shapes import tensor_shapes
 from pipeline.paths import outputs_dir
 from pipeline.tensors import read_tensors, tensors_sha256, write_tensors

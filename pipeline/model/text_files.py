@@ -59,7 +59,11 @@ def read_curves(path: Path, *, epochs: int) -> dict[str, list[float]]:
         table = dict(zip(header.split(","), cells.T.tolist(), strict=True))
     except ValueError:
         raise UserError(f"{path} is damaged: it is not a numeric table") from None
-    numbers = table.pop("epoch", None)
-    if numbers != [*range(1, epochs + 1)] or not np.isfinite(cells).all():
+    numbers = table.pop("epoch", [])
+    if (
+        len(numbers) != epochs
+        or numbers != [*range(1, epochs + 1)]
+        or not np.isfinite(cells).all()
+    ):
         raise UserError(f"{path} does not belong to the network in the same folder")
     return table

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError, datasets
-from pipeline.core.network import Network, Snapshot, snapshot
+from pipeline.core.epoch import Snapshot
+from pipeline.core.network import Network, snapshot
 from pipeline.model.ood import OodDetector
 from pipeline.model.storage import load_history, load_network
 from pipeline.model.text_files import read_curves, read_run_file

@@ -10,49 +10,46 @@ from pathlib import Path
 
 from pipeline import UserError
 from pipeline.cli import TrainConfig, as_yaml
+from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import MODEL_FILE, store_dir
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import SWEEP_TAG, Earlier, Outcome
 from pipeline.tracking import RecordedRun, Run, find_run, provenance, tagged_runs
-from pipeline.training import TrainingRun
 from pipeline.training.log import (
-    add_details,
     describe_training,
     log_epochs,
     log_inputs,
     log_scores,
     log_weights,
-    save_curves,
 )
+from pipeline.training.results import add_details, save_curves
+from pipeline.training.run import TrainingRun
+
+Reusable = dict[str, list[RecordedRun]]  # by fingerprint, newest first
 
 
-class Reusable:
-    """Finished runs of the store whose results some jobs of a sweep would have.
+def find_reusable(jobs: Iterable[Job], processors: Collection[str]) -> Reusable:
+    """Find finished runs of the store with the results that valid jobs would have.
 
-    They are in any experiment, and of a processor on which the jobs would be trained.
+    They are in any experiment, and of one of the processors. Their files can be lost or
+    damaged.
     """
+    found: Reusable = {}
+    fingerprints = [job.fingerprint for job in jobs]
+    for run in tagged_runs(store_dir(), "fingerprint", fingerprints):
+        if run.status == "FINISHED" and run.tags.get("processor") in processors:
+            found.setdefault(run.tags["fingerprint"], []).append(run)
+    return found
 
-    def __init__(self, store: Path, processors: Collection[str]) -> None:
-        """Find nothing yet."""
-        self._store, self._processors = store, processors
-        self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
-    def find(self, jobs: Iterable[Job]) -> list[Job]:
-        """Return the valid jobs for which there is a run; its files may be damaged."""
-        wanted = {job.fingerprint: job for job in jobs}
-        for run in tagged_runs(self._store, "fingerprint", wanted):
-            if run.status == "FINISHED" and run.tags["processor"] in self._processors:
-                self._runs.setdefault(run.tags["fingerprint"], []).append(run)
-        return [job for key, job in wanted.items() if key in self._runs]
-
-    def read(self, job: Job) -> TrainingRun | None:
-        """Return the newest run for a job whose files are neither lost nor damaged."""
-        for run in self._runs.get(job.key, []):
-            with suppress(OSError, UserError):
-                training = TrainingRun.read(run)
-                if training.sha256 == run.tags.get("weights.sha256"):
-                    return training
-        return None
+def read_first(runs: Iterable[RecordedRun]) -> TrainingRun | None:
+    """Read the first run whose files are neither lost nor damaged."""
+    for run in runs:
+        with suppress(OSError, UserError):
+            training = TrainingRun.read(run)
+            if training.sha256 == run.tags.get("weights.sha256"):
+                return training
+    return None
 
 
 @dataclass(frozen=True)
@@ -73,28 +70,31 @@ class Children:
         assert job.data
         if training.data_sha256 != job.data.sha256:
             raise UserError(f"{job.data.path} changed while the sweep was running")
+        # A copy of a run names the machine and the code that trained it.
         source = training.run
-        tags = self._tags(job) | {
+        origin = provenance.tags_of(source.tags) if source else provenance.tags()
+        tags = origin | {
             "data.sha256": training.data_sha256,
             "fingerprint": job.fingerprint,
             "host": training.host,
             "processor": training.processor,
         }
-        if source:  # the child names the machine and the code that trained it
-            tags |= {
-                tag: source.tags[tag] for tag in provenance.tags() if tag in source.tags
-            }
+        if source:
             tags["taken_from"] = source.tags.get("taken_from", source.run_id)
         start, *_, end = (epoch.time for epoch in training.epochs)
         with self.run.child(
-            name=job.name, params=training.params, tags=tags, start=start, end=end
+            name=job.name,
+            params=training.params,
+            tags=self._tags(job) | tags,
+            start=start,
+            end=end,
         ) as child:
             folder = (child.folder or self.folder / job.folder) / "train"
             folder.mkdir(parents=True, exist_ok=True)
             training.write(folder, run_id=child.id)
             # Validated when the sweep started.
             config = as_yaml(TrainConfig.model_construct(**job.values))
-            log_inputs(child, job.data.path, config, plots=False)
+            log_inputs(child, job.data.path, config, code_hashes(), plots=False)
             log_epochs(child, training.epochs)
             sha256 = training.sha256
             log_scores(child, training.summary, time=end, sha256=sha256)
@@ -141,7 +141,10 @@ class Children:
     def fail_attempt(self, job: Job, error: str, traceback: str = "") -> None:
         """Record a failed attempt to train a job."""
         with self.run.child(
-            name=job.name, params=job.params, tags=self._tags(job), error=error
+            name=job.name,
+            params=job.params,
+            tags=self._tags(job) | provenance.tags(),
+            error=error,
         ) as child:
             if traceback:
                 child.log_text("error.txt", traceback)

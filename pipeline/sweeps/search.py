@@ -61,7 +61,7 @@ class Search(Plan):
             raise UserError("\n  ".join(["a search needs valid values", *problems]))
         super().__init__([])
         self._grid, self._intervals = grid, intervals
-        self._trials = min(trials, _size(intervals))
+        self._trials = int(min(trials, _size(intervals)))
         self._suggestions: list[dict[str, Any]] = []
         self._accuracies: dict[str, float] = {}  # by fingerprint
         self._open: dict[int, list[str]] = {}  # the jobs of each open suggestion
@@ -142,8 +142,10 @@ class Search(Plan):
         ]
 
 
-def _size(intervals: Mapping[str, Interval]) -> int:
+def _size(intervals: Mapping[str, Interval]) -> int | float:
     """Return the number of different suggestions, with rounded floats."""
+    if any(isinstance(x.low, float) and x.low <= 0 for x in intervals.values()):
+        return math.inf  # near 0, there are floats of every magnitude
     return math.prod(_rank(x.high) - _rank(x.low) + 1 for x in intervals.values())
 
 

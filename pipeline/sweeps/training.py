@@ -11,7 +11,7 @@ from pipeline.execution.executor import Executor, Task
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.paths import store_dir
 from pipeline.process import RESUME
-from pipeline.sweeps.children import Children, Reusable
+from pipeline.sweeps.children import Children, Reusable, find_reusable, read_first
 from pipeline.sweeps.estimate import check_space, describe_work, recorded_bytes
 from pipeline.sweeps.jobs import Job, common_values
 from pipeline.sweeps.outcomes import SWEEP_TAG, Earlier, Outcome
@@ -22,7 +22,7 @@ from pipeline.sweeps.settings import best_of
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status
 from pipeline.tracking import open_tracker
-from pipeline.training import train_once
+from pipeline.training.run import train_once
 
 
 def train_sweep(
@@ -66,10 +66,8 @@ def train_sweep(
         run.delete_unfinished_children()
         report = Report(run, folder, plan.outcomes, title=name)
         children = Children(run, key, folder, earlier)
-        reusable = None
-        if run.id is not None and not values["again"]:
-            reusable = Reusable(store_dir(), executor.processors)
-        _Training(plan, children, report, reusable).run(executor)
+        can_reuse = run.id is not None and not values["again"]
+        _Training(plan, children, report, executor, can_reuse).run()
         with status("writing and recording the report"):
             report.finish()
         try:
@@ -85,21 +83,38 @@ class _Training:
     """The training of the missing jobs of a plan."""
 
     def __init__(
-        self, plan: Plan, children: Children, report: Report, reusable: Reusable | None
+        self,
+        plan: Plan,
+        children: Children,
+        report: Report,
+        executor: Executor,
+        can_reuse: bool,
     ) -> None:
-        """Store the parts; without `reusable`, all jobs are trained."""
+        """Store the parts, and find the runs of the store that can be reused."""
         self._plan, self._children, self._report = plan, children, report
-        self._reusable = reusable
+        self._executor, self._can_reuse = executor, can_reuse
+        valid = [job for job in plan.missing if not job.problems]
+        self._reusable = self._find_reusable(valid)
+        self._to_train = [j for j in valid if j.fingerprint not in self._reusable]
 
-    def run(self, executor: Executor) -> None:
-        """Train the missing jobs, or reuse runs of the store.
+    def _find_reusable(self, jobs: Sequence[Job]) -> Reusable:
+        return find_reusable(jobs, self._executor.processors) if self._can_reuse else {}
+
+    def run(self) -> None:
+        """Train the missing jobs, or copy runs of the store.
 
         Raises:
+            UserError: If the disk has too little space.
             KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
         """
-        plan, children = self._plan, self._children
+        plan, children, executor = self._plan, self._children, self._executor
         jobs = [*plan.jobs, *plan.expected()]
-        self._announce(executor.workers)
+        count = len(self._to_train) + len(plan.expected())
+        size = recorded_bytes([job for job in plan.missing if not job.problems])
+        size += recorded_bytes(plan.expected())
+        if count:
+            print(describe_work(count, executor.workers, size))
+        check_space(size, self._report.folder)
         with (
             show_progress(
                 jobs, ended=len(plan.outcomes), workers=executor.workers
@@ -118,19 +133,6 @@ class _Training:
         ended = f"{len(plan.outcomes):,} of {len(jobs):,} training runs"
         self._interrupt.check(f"stopped after {ended}; {RESUME}")
 
-    def _announce(self, workers: int) -> None:
-        """Print what will be trained; raise a UserError if the disk is too full."""
-        valid = [job for job in self._plan.missing if not job.problems]
-        more = self._plan.expected()
-        count = len(valid) + len(more) - len(self._find_reusable(valid))
-        size = recorded_bytes([*valid, *more])
-        if count:
-            print(describe_work(count, workers, size))
-        check_space(size, self._report.folder)
-
-    def _find_reusable(self, jobs: Sequence[Job]) -> list[Job]:
-        return self._reusable.find(jobs) if self._reusable else []
-
     def _tasks(self) -> Iterator[Task]:
         """Yield the jobs to train; record the others, before a worker needs one."""
         for job in itertools.chain(self._plan.missing, self._suggested()):
@@ -145,14 +147,14 @@ class _Training:
 
     def _suggested(self) -> Iterator[Job]:
         for job in self._plan.suggest():
-            self._find_reusable([job])
+            self._reusable |= self._find_reusable([job])
             yield job
 
     def _outcome_without_training(self, job: Job) -> Outcome | None:
         """Record an invalid job, or one for which there is a run, as a child."""
         if job.problems:
             return self._children.fail(job, "; ".join(job.problems))
-        training = self._reusable.read(job) if self._reusable else None
+        training = read_first(self._reusable.get(job.fingerprint, []))
         return self._children.add(job, training) if training else None
 
     def _add(self, outcome: Outcome) -> None:

@@ -133,6 +133,7 @@ class Run(OpenRun):
     ) -> "Iterator[Run]":
         """Record a training of this sweep that has ended, as a child of this run.
 
+        Its tags contain its provenance.
         It lasted from `start` to `end`, in milliseconds since 1970; None is now. When
         the block ends, the child becomes FINISHED, or FAILED if there is an error. If
         the block fails or this process is killed inside it,
@@ -192,7 +193,12 @@ class Tracker:
         return Run()
 
     def close_run(self, run: Run, status: str, error: str) -> None:
-        """Close a run; if the store cannot be written to, print a message."""
+        """Close a run.
+
+        Raises:
+            UserError, OSError: If a run cannot be marked FINISHED. For another status,
+                a message is printed.
+        """
 
     @contextmanager
     def reopen_run(

@@ -217,7 +217,7 @@ class _Mirror:
         linked = {output.model_id for output in model_outputs(copy)}
         condition = f"source_run_id = '{copy.info.run_id}'"
         models = server.search_logged_models([copy.info.experiment_id], condition)
-        copies = {model.tags[ORIGINAL_TAG]: model for model in models}
+        copies = {model.tags.get(ORIGINAL_TAG): model for model in models}
         for output in model_outputs(run):
             original = self.source.get_logged_model(output.model_id)
             model = copies.get(original.model_id) or server.create_logged_model(

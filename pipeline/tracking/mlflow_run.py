@@ -66,10 +66,11 @@ class MlflowRun(Run):
         self.folder: Path = path_from_uri(run.info.artifact_uri)
 
     def release(self) -> None:
-        """Release the lock of the run; it must be closed."""
+        """Release and remove the lock of the run; it must be closed."""
         if self._lock:
-            self._lock.release()
             Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None
 
     def call(
         self,
@@ -88,6 +89,8 @@ class MlflowRun(Run):
         )
         if diff := provenance.code_diff():
             self.log_text("code.diff", diff)
+        else:  # a resumed run may have one of its first start
+            (self.folder / "code.diff").unlink(missing_ok=True)
 
     def log_history(self, history: Sequence[tuple[int, int, Metrics]]) -> None:
         points = [
@@ -208,7 +211,8 @@ class MlflowRun(Run):
         end: int | None = None,
         error: str = "",
     ) -> "Iterator[MlflowRun]":
-        tags = {**provenance.tags(), **tags, PARENT_TAG: self.id}
+        project = {provenance.PROJECT_TAG: provenance.version(provenance.PROJECT)}
+        tags = {**project, **tags, PARENT_TAG: self.id}
         run = self._store.create_run(name, tags, start)
         batch = Batch({key: str(value) for key, value in params.items()})
         if error:

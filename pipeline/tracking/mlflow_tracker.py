@@ -4,7 +4,6 @@
 """
 
 import gc
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from functools import partial
 from mlflow import entities
 
 from pipeline import UserError, files
-from pipeline.terminal import wrap
+from pipeline.terminal import print_error, wrap
 from pipeline.tracking import mirror, provenance
 from pipeline.tracking.interface import Params, Run, Tags, Tracker, closed_with_status
 from pipeline.tracking.locks import run_lock, store_lock
@@ -75,7 +74,11 @@ class MlflowTracker(Tracker):
         return opened
 
     def close_run(self, run: Run, status: str, error: str) -> None:
-        """Close a run and copy it; the runs of a sweep are copied with their parent."""
+        """Close a run and copy it; the runs of a sweep are copied with their parent.
+
+        Raises:
+            UserError, OSError: If a run cannot be marked FINISHED.
+        """
         store = self.store
         assert isinstance(run, MlflowRun)
         try:
@@ -87,8 +90,11 @@ class MlflowTracker(Tracker):
                 if status != "FINISHED":  # a child of a sweep may be incomplete
                     with store_lock(store.folder):
                         store.mark_killed_runs()
-        except (UserError, OSError):
-            print(f"run {run.id} could not be marked {status}", file=sys.stderr)
+        except (UserError, OSError) as problem:
+            if status == "FINISHED":
+                raise
+            # The error that ended the run is more important.
+            print_error(f"run {run.id} could not be marked {status}: {problem}")
         finally:
             run.release()
         if status != "KILLED":

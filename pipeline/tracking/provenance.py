@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 
 from pipeline.core.fingerprint import processor, torch_version
 from pipeline.paths import ROOT
@@ -23,11 +24,21 @@ PROJECT_TAG = f"version.{PROJECT}"  # of each run that this project records
 CODE = ("pipeline", "conf", "pyproject.toml")  # what can change a result
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
+# The start of the names of the tags below.
+TAGS = (
+    *("git.", "version.", "mlflow.source.", "mlflow.user"),
+    *("command", "dvc.experiment", "host", "processor"),
+)
 
 
 def tags() -> dict[str, str]:
     """Return code, user, machine and versions of this process as MLflow tags."""
     return process_tags() | code_tags()
+
+
+def tags_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return those tags of a recorded run that name its provenance."""
+    return {key: value for key, value in tags.items() if key.startswith(TAGS)}
 
 
 def process_tags() -> dict[str, str]:

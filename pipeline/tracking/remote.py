@@ -111,8 +111,6 @@ class RemoteTracker:
         def close(status: str, error: str) -> None:
             run_id = None
             try:
-                if status == "FINISHED":
-                    run.wait()
                 # Waits until the run is open, unless there is a further interrupt.
                 run_id = self._companion.submit(_close, status, error).result()
             except CompanionKilled:
@@ -128,6 +126,7 @@ class RemoteTracker:
 
         with closed_with_status(close):
             yield run
+            run.wait()
 
     def close(self) -> None:
         """End the process."""

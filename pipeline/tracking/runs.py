@@ -45,7 +45,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     run = find_run(text, store=store)
     if not (run.folder / "train" / MODEL_FILE).exists():
         reason = f"it is {run.status}"
-        if (run.folder / "sweep").exists():
+        if run.tags.get("kind") == "sweep":
             reason = "it is a sweep; enter the id of one of its child runs"
         raise UserError(f"run {run.label} has no network: {reason}")
     return run

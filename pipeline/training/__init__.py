@@ -2,5 +2,3 @@
 
 `pipeline/core/` has the training loop.
 """
-
-from pipeline.training.run import TrainingRun, train_once

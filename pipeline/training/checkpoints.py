@@ -23,7 +23,8 @@ import torch
 from safetensors import numpy as safetensors
 
 from pipeline import UserError, files
-from pipeline.core.loop import Epoch, TrainingState
+from pipeline.core.epoch import Epoch
+from pipeline.core.loop import TrainingState
 from pipeline.core.network import snapshot
 from pipeline.tracking import store_lock
 
@@ -136,6 +137,7 @@ def open_checkpoint(
     them are removed.
     """
     parent = store / "checkpoints" / fingerprint
+    content = json.dumps(about, indent=1, sort_keys=True).encode()
     with store_lock(store):
         killed = []
         for folder in parent.glob("*"):
@@ -143,16 +145,16 @@ def open_checkpoint(
                 recorded = folder / "about.json"
                 if not recorded.exists():  # killed while it was created
                     _remove(folder)
-                elif json.loads(recorded.read_text()) == about:
+                elif recorded.read_bytes() == content:
                     killed.append(folder)
         if not resume:
             while killed:
                 _remove(killed.pop())
         folder = max(killed, key=_history_size, default=parent / uuid4().hex)
         lock = files.hold(folder / "lock")
-        with files.atomic_file(folder / "about.json") as path:
-            files.write_json(path, about)
     try:
+        with files.atomic_file(folder / "about.json") as path:
+            path.write_bytes(content)
         yield Checkpoint(folder, training)
         with store_lock(store):
             _remove(folder)

@@ -1,35 +1,37 @@
 """What a training run logs: inputs, each epoch, and at the end its results.
 
-`OpenRun.call` calls these functions where the run is recorded.
+`OpenRun.call` calls these functions where the run is recorded. That process needs no
+PyTorch, so this module does not import it.
 """
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from pipeline import datasets
-from pipeline.core.fingerprint import code_hashes
-from pipeline.core.loop import Epoch
+from pipeline.core.epoch import Epoch
 from pipeline.core.shapes import parameter_count
-from pipeline.model.export import export_network
-from pipeline.plots import learning_curves, weight_images
-from pipeline.tracking import OpenRun, Run, provenance
-from pipeline.training.run import TrainingRun, ordered
+from pipeline.plots import weight_images
+from pipeline.tracking import Run, provenance
 
+# MLflow's pages show the metrics in the order in which a run logs them.
+FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
 MAX_IMAGES = 20  # of the weights, in addition to the initial ones
 Points = Sequence[tuple[int, int, Mapping[str, float]]]  # see `Run.log_history`
 
 
-def log_inputs(run: Run, data: Path, settings: str, *, plots: bool) -> None:
+def log_inputs(
+    run: Run, data: Path, settings: str, code: Mapping[str, str], *, plots: bool
+) -> None:
     """Log what determines a training: data, settings (as YAML), code and packages.
 
-    The plots of the data set take 100 KB.
+    `code` has the `code_hashes` of the process that trains. The plots of the data set
+    take 100 KB.
     """
     summary = datasets.summary(data)
     run.log_dataset(
@@ -42,7 +44,7 @@ def log_inputs(run: Run, data: Path, settings: str, *, plots: bool) -> None:
     companions = datasets.companion_files(data)
     run.log_files("data", companions if plots else companions[:1])
     run.log_text("config.yaml", settings)
-    run.log_text("code.json", json.dumps(code_hashes(), indent=1))
+    run.log_text("code.json", json.dumps(code, indent=1))
     run.log_text("packages.txt", provenance.packages())
 
 
@@ -71,12 +73,6 @@ def log_weights(run: Run, epoch: Epoch, epochs: int) -> None:
         weights = tensors["layer_1.weight"]
         image = weight_images(weights, tensors, title=f"epoch {number}")
         run.log_image("weights/layer_1", image, step=number)
-
-
-def save_curves(training: TrainingRun, folder: Path) -> None:
-    """Write the plot of the learning curves."""
-    curves = learning_curves([ordered(epoch.metrics) for epoch in training.epochs[1:]])
-    curves.save(folder / "learning_curves.png")
 
 
 def log_files(run: Run, files: Sequence[Path]) -> None:
@@ -118,21 +114,6 @@ def log_details(
 def log_comparison(run: Run, is_equal: bool) -> None:
     """Log whether a reproduction has the weights of its original."""
     run.set_tags({"reproduced": str(is_equal).lower()})
-
-
-def add_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
-    """Export a network from its file, and call `log_details`."""
-    with TemporaryDirectory() as folder:
-        exported = Path(folder, "model.pt2")
-        export_network(network, exported, hidden=training.hyperparameters.hidden)
-        details = statistics_of(training), training.params, training.metrics
-        run.call(log_details, network, exported, *details)
-        run.wait()
-
-
-def statistics_of(training: TrainingRun) -> Points:
-    """Return the statistics of each tensor after each epoch."""
-    return [(e.number, e.time, tensor_statistics(e.tensors)) for e in training.epochs]
 
 
 def tensor_statistics(
@@ -183,3 +164,8 @@ def best_epoch(metrics: Mapping[str, float]) -> str:
     """Describe the epoch with the highest validation accuracy."""
     best, epoch = metrics["val/best_accuracy"], metrics["val/best_epoch"]
     return f"best: {best:.2%} after epoch {epoch:.0f}"
+
+
+def ordered(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics of an epoch in the order in which they are logged."""
+    return {name: metrics[name] for name in dict.fromkeys([*FIRST_METRICS, *metrics])}

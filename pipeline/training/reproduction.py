@@ -6,6 +6,7 @@ code, versions or processor.
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from pipeline import UserError, datasets, files
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code_hashes
-from pipeline.tracking import PARENT_TAG, RecordedRun, provenance
+from pipeline.paths import store_dir
+from pipeline.tracking import PARENT_TAG, RecordedRun, find_run, provenance
 from pipeline.training.run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
@@ -94,6 +96,8 @@ def _environment_differences(run: RecordedRun) -> Iterator[str]:
 
 def _patch(run: RecordedRun) -> str:
     """Return the recorded patch; that of a child is in the run of its sweep."""
+    with suppress(UserError):  # the original of a copy may have been deleted
+        run = find_run(run.tags.get("taken_from", run.run_id), store=store_dir())
     parent = run.tags.get(PARENT_TAG, run.run_id)
     path = run.folder.parents[1] / parent / run.folder.name / "code.diff"
     return path.read_bytes().decode() if path.exists() else ""

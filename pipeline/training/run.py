@@ -6,7 +6,7 @@ object of PyTorch, so a worker can send it to another machine.
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from pipeline import UserError, files, paths
 from pipeline.core.dataset import Dataset, Split
+from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import processor
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.loop import Epoch, score, train_network
+from pipeline.core.loop import score, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import (
@@ -29,9 +30,8 @@ from pipeline.model import (
 )
 from pipeline.tensors import tensors_sha256
 from pipeline.tracking import RecordedRun
+from pipeline.training.log import FIRST_METRICS, ordered
 
-# MLflow's pages show the metrics in the order in which a run logs them.
-FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
 FINAL = "train/final_"  # the start of the names of the metrics in `train_score`
 
 
@@ -94,12 +94,13 @@ class TrainingRun:
             and final.keys() >= {"loss", "accuracy"}
             and {"data_sha256", "min_margin"} <= trained.metadata.keys()
         )
-        try:
-            hyperparameters = Hyperparameters(**trained.metadata)
-        except ValidationError:
-            is_whole = False
         if not is_whole:
             raise UserError(f"{folder} does not contain a whole training run")
+        try:
+            hyperparameters = Hyperparameters(**trained.metadata)
+        except ValidationError as error:
+            keys = ", ".join(str(each["loc"][0]) for each in error.errors())
+            raise UserError(f"{folder} does not record a valid {keys}") from None
         initial = Epoch(states[0], time=times.times[0])
         others = map(Epoch, states[1:], count(1), rows, times.seconds, times.times[1:])
         return cls(
@@ -109,8 +110,8 @@ class TrainingRun:
             epochs=[initial, *others],
             train_score=final,
             min_margin=trained.metadata["min_margin"],
-            host=run.tags["host"],
-            processor=run.tags["processor"],
+            host=run.tags.get("host", "unknown"),
+            processor=run.tags.get("processor", "unknown"),
             run=run,
         )
 
@@ -160,10 +161,6 @@ class TrainingRun:
         """The content of metrics.json: losses in nats, accuracies in [0, 1]."""
         return ordered(self.epochs[-1].metrics) | self.summary
 
-    def recorded_as(self, run: RecordedRun | None) -> "TrainingRun":
-        """Return this training run with its run in MLflow."""
-        return replace(self, run=run)
-
     def write(self, folder: Path, *, run_id: str | None) -> None:
         """Write the network, its history and its metrics to an existing folder.
 
@@ -198,11 +195,6 @@ def train_once(dataset: Dataset, *, hyperparameters: Hyperparameters) -> Trainin
     with one_thread():
         _, epochs = train_network(split, hyperparameters)
         return TrainingRun.of(dataset, split, hyperparameters, epochs)
-
-
-def ordered(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return the metrics of an epoch in the order in which they are logged."""
-    return {name: metrics[name] for name in dict.fromkeys([*FIRST_METRICS, *metrics])}
 
 
 def _rows(table: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:

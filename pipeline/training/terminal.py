@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.console import new_console, progress_bar, table
 from pipeline.core.dataset import LabelledImages
-from pipeline.core.loop import Epoch
+from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
 from pipeline.training.log import best_epoch
 from pipeline.training.run import TrainingRun

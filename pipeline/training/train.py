@@ -1,12 +1,13 @@
 """The command train: trains a network or reproduces a run, and records every epoch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import ConfigError, UserError, datasets, files
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import fingerprint, processor
+from pipeline.core.fingerprint import code_hashes, fingerprint, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
@@ -15,24 +16,23 @@ from pipeline.paths import MODEL_FILE, displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import (
     OpenRun,
-    RecordedRun,
     RemoteTracker,
     Tracker,
     experiment_of,
+    find_run,
     find_training_run,
     tagged_runs,
 )
 from pipeline.training.checkpoints import open_checkpoint
 from pipeline.training.log import (
-    add_details,
     log_comparison,
     log_epoch,
     log_files,
     log_inputs,
     log_scores,
-    save_curves,
 )
 from pipeline.training.reproduction import compare, load_data
+from pipeline.training.results import add_details, save_curves
 from pipeline.training.run import TrainingRun
 from pipeline.training.terminal import print_epochs, print_summary
 
@@ -91,10 +91,9 @@ def _train(
     hyperparameters, store = cfg.hyperparameters(), store_dir()
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
-    params = {"dataset": dataset.name, **hyperparameters.model_dump()}
-    name, is_tracked = _name(cfg, original), cfg.tracking != "none"
-    size = f"{state.network.sizes}, {state.network.parameter_count:,} parameters"
-    print(f"{name}: {size}")
+    network, name = state.network, _name(cfg, original)
+    print(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
+    is_tracked = cfg.tracking != "none"
     if is_tracked:
         prepare_export(cfg.hidden)  # in another process, beside the training
     tags = {
@@ -103,33 +102,24 @@ def _train(
         "fingerprint": fingerprint(hyperparameters, dataset.sha256),
         **({"reproduces": str(original.run_id)} if original else {}),
     }
-    # A run is resumed in its own experiment, and on its own processor.
-    about = {
-        "processor": processor(),
-        "dataset": dataset.name,
-        "experiment": experiment_of(cfg.experiment_name) if is_tracked else None,
-        "reproduces": original.run_id if original else None,
-    }
+    about = _place(cfg, dataset, original)
     folder = outputs_dir() / ("reproduce" if original else "train")
-
-    def find_runs(checkpoint: str) -> list[RecordedRun]:
-        return tagged_runs(store, CHECKPOINT_TAG, [checkpoint] if is_tracked else [])
-
     with open_checkpoint(
         store, tags["fingerprint"], about, state, resume=cfg.resume
     ) as checkpoint:
         history = checkpoint.resume()
-        killed = find_runs(checkpoint.id)
+        wanted = [checkpoint.id] if is_tracked else []
+        killed = tagged_runs(store, CHECKPOINT_TAG, wanted)
         with (
             open_tracker().start_run(
                 name=name,
-                params=params,
+                params={"dataset": dataset.name, **hyperparameters.model_dump()},
                 tags=tags | {CHECKPOINT_TAG: checkpoint.id},
                 resume=killed[0].run_id if killed else None,
             ) as run,
             delayed_interrupt() as interrupt,
         ):
-            run.call(log_inputs, dataset.path, as_yaml(cfg), plots=True)
+            run.call(log_inputs, dataset.path, as_yaml(cfg), code_hashes(), plots=True)
             for epoch in history:
                 run.call(log_epoch, epoch, cfg.epochs)
             if last := history[-1].number:
@@ -149,13 +139,26 @@ def _train(
                 run.call(log_epoch, epoch, cfg.epochs)
             training = TrainingRun.of(dataset, split, hyperparameters, history)
             _write(training, folder, run, original)
-        for recorded in find_runs(checkpoint.id):
-            training = training.recorded_as(recorded)
+        if run.id:
+            training = replace(training, run=find_run(run.id, store=store))
     print_summary(training, split.val)
     print(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
     print(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
     return training
+
+
+def _place(
+    cfg: TrainConfig, dataset: Dataset, original: TrainingRun | None
+) -> dict[str, str | None]:
+    """Return where a training run is computed and recorded, which must not change."""
+    is_tracked = cfg.tracking != "none"
+    return {
+        "processor": processor(),
+        "dataset": dataset.name,
+        "experiment": experiment_of(cfg.experiment_name) if is_tracked else None,
+        "reproduces": original.run_id if original else None,
+    }
 
 
 def _name(cfg: TrainConfig, original: TrainingRun | None) -> str:

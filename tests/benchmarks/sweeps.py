@@ -107,7 +107,7 @@ def record(folder, count):
     from pipeline.cli.arguments import parse
     from pipeline.core.hyperparameters import Hyperparameters
     from pipeline.sweeps import sweep
-    from pipeline.training import train_once
+    from pipeline.training.run import train_once
 
     values = {"split": "exercise", "hidden": 20, "batch_size": 32, "lr": 0.001}
     chosen = Hyperparameters(**values, epochs=20, seed=1)

@@ -20,7 +20,7 @@ def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
     return network, history
 
 
-def test_gradients_equal_those_of_autograd(few, new_network):
+def test_gradients_equal_autograd_and_finite_differences(few, new_network):
     trained, _ = train(few, epochs=1)
     torch.set_default_dtype(torch.float64)
     try:
@@ -34,11 +34,23 @@ def test_gradients_equal_those_of_autograd(few, new_network):
     targets = one_hot(labels, 10).double()
     network.gradients(pixels, targets, out=network.views(gradient))
 
-    w_1, b_1, w_2, b_2 = leaves = [t.clone().requires_grad_() for t in network.tensors]
-    loss = cross_entropy((pixels @ w_1.T + b_1).relu() @ w_2.T + b_2, labels)
-    expected = torch.autograd.grad(loss, leaves)
+    def loss(w_1, b_1, w_2, b_2):
+        return cross_entropy((pixels @ w_1.T + b_1).relu() @ w_2.T + b_2, labels)
+
+    leaves = [t.clone().requires_grad_() for t in network.tensors]
+    expected = torch.autograd.grad(loss(*leaves), leaves)
     for ours, theirs in zip(network.views(gradient), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(5):
+        step = 1e-7 * torch.randn(gradient.shape, generator=generator).double()
+        after, before = (
+            loss(*network.views(network.vector + s)) for s in (step, -step)
+        )
+        torch.testing.assert_close(
+            (after - before) / 2, gradient @ step, rtol=1e-4, atol=0
+        )
 
 
 def test_adam_is_pytorchs_with_keras_epsilon():

@@ -16,7 +16,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.execution.executor import MAX_TRIES, Task
 from pipeline.execution.local import KILLED, LocalExecutor
-from pipeline.training import train_once
+from pipeline.training.run import train_once
 
 SETTING = {"split": "exercise", "hidden": 5, "epochs": 1, "batch_size": 32, "lr": 0.001}
 # It has no `__main__` guard: the workers must not run it again.
@@ -47,7 +47,7 @@ def data(digits):
 
 @pytest.fixture(scope="module")
 def executor(functions):
-    with LocalExecutor(2, modules=["pipeline.training.task"]) as executor:
+    with LocalExecutor(2, modules=["pipeline.training.run"]) as executor:
         yield executor
 
 

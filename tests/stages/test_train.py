@@ -99,7 +99,11 @@ def test_the_run_and_history_csv_have_the_metrics_of_every_epoch(finished, recor
         partial(finished.values, recorded),
     )
     assert [row["epoch"] for row in rows] == [str(n) for n in range(1, 21)]
-    for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
+    names = rows[0].keys() - {"epoch"}
+    metrics = finished.read("train/metrics.json")
+    assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy"} <= names
+    assert {name: float(rows[-1][name]) for name in names}.items() <= metrics.items()
+    for name in names:
         assert values(name) == [float(row[name]) for row in rows]
     assert len(values("train/final_accuracy")) == 1
     norms = values("weights/layer_1.weight/norm")

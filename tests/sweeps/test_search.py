@@ -1,6 +1,7 @@
 """Searches: what Optuna suggests, and what is left of a search that was killed."""
 
 import itertools
+import math
 import re
 import signal
 import statistics
@@ -13,7 +14,7 @@ from pipeline import UserError
 from pipeline.cli import Interval, defaults
 from pipeline.sweeps.jobs import DataFile, Job
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.sweeps.search import Search
+from pipeline.sweeps.search import Search, _size
 
 SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=True)}
 
@@ -110,6 +111,11 @@ def test_no_suggestion_is_repeated_even_if_no_other_is_left(key, values):
     for job in search.suggest():
         search.add(outcome(job))
     assert sorted(job.values[key] for job in search.jobs) == values
+
+
+def test_an_interval_of_floats_that_contains_0_has_enough_of_them():
+    assert _size({"key": Interval(0.0, 0.5, log=False)}) == math.inf
+    assert _size({"key": Interval(0.5, 0.501, log=False)}) == 11
 
 
 def test_a_search_with_an_invalid_combination_is_refused():

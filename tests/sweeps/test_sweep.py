@@ -140,7 +140,7 @@ def test_a_repeated_sweep_continues_its_run_and_repeats_no_training(
     monkeypatch.setattr(command, "_new_executor", NEW_EXECUTOR)
     monkeypatch.delattr(local, "Companion")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5", "executor=ray")
+    printed, _ = sweep.run("seed=2,1", "hidden=8,-1,5", "executor=ray", "workers=null")
     assert printed.count("failed: hidden") == 2 + 1  # two lines, and the table
     assert "val/accuracy" not in printed
     (parent,), children = sweep.runs()

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 from PIL import Image
 
-from pipeline import files
+from pipeline import UserError, files
 from pipeline.tracking import provenance
 from pipeline.tracking.locks import run_lock
 
@@ -48,6 +48,19 @@ def test_a_run_that_ended_early_says_why_and_is_resumed(
     assert (point.value, point.step, point.timestamp) == (0.5, 1, 1000)
     images = client.list_artifacts(run.id, "images")
     assert len([file for file in images if file.path.endswith(".png")]) == 1
+
+
+@pytest.mark.parametrize("error", [None, OSError("no image")])
+def test_a_run_that_cannot_be_closed_is_never_reported_as_finished(
+    store, start_run, error, capsys
+):
+    message = "no image" if error else "cannot write to .* not a database"
+    with pytest.raises((UserError, OSError), match=message), start_run(store):
+        (store / "mlflow.db").write_bytes(b"not a database" * 10_000)
+        if error:
+            raise error
+    printed = " ".join(capsys.readouterr().err.split())
+    assert ("could not be marked FAILED: cannot write to" in printed) == bool(error)
 
 
 def test_an_interrupt_inside_a_transaction_leaves_no_run_open(

@@ -14,6 +14,7 @@ from pipeline import UserError, tracking
 from pipeline.execution.companion import CompanionKilled
 from pipeline.tracking import RemoteTracker, provenance
 from pipeline.tracking.quiet import quiet
+from pipeline.training.log import log_files
 
 RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
 
@@ -182,6 +183,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # the test sends nothing
 import mlflow
 from mlflow.telemetry.utils import is_telemetry_disabled
 from pipeline.tracking.quiet import quiet
+from pipeline.training.log import log_files
 del os.environ["MLFLOW_DISABLE_TELEMETRY"]
 assert not is_telemetry_disabled()
 with quiet():
@@ -195,3 +197,21 @@ def test_mlflow_sends_no_telemetry(code):
     # Without the variables of the tests, some of which disable telemetry, too.
     environment = {"PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(
+    store, monkeypatch
+):
+    monkeypatch.delitem(sys.modules, "mlflow")
+    with (
+        tracking.prepared_tracker(
+            "mlflow", store, server=None, experiment=None
+        ) as open_tracker,
+        pytest.raises(FileNotFoundError),
+        open_tracker().start_run(name="a name", params={}, tags={}) as run,
+    ):
+        run.call(log_files, [store / "missing"])
+    (recorded,) = tracking.tagged_runs(store, "mlflow.runName", ["a name"])
+    assert (recorded.run_id, recorded.status) == (run.id, "FAILED")
+    with pytest.raises(CompanionKilled, match="has ended"):
+        run.call(log_files, [])

@@ -171,16 +171,16 @@ def test_a_deleted_run_is_refused_with_the_command_that_restores_it(store, start
 
 
 @pytest.mark.parametrize(
-    ("artifact", "message"),
+    ("kind", "message"),
     [
-        ("config.yaml", r"has no network: it is FINISHED$"),
-        ("sweep/sweep.csv", "it is a sweep; enter the id of one of its child runs"),
+        ("training", r"has no network: it is FINISHED$"),
+        ("sweep", "it is a sweep; enter the id of one of its child runs"),
     ],
 )
 def test_a_run_without_a_network_is_refused_with_the_reason(
-    store, start_run, artifact, message
+    store, start_run, kind, message
 ):
-    with start_run(store) as run:
-        run.log_text(artifact, "")
+    with start_run(store, tags={"kind": kind}) as run:
+        pass
     with pytest.raises(UserError, match=message):
         tracking.find_training_run(run.id, store=store)

@@ -8,8 +8,8 @@ from pipeline.core.fingerprint import code_hashes
 from pipeline.files import file_sha256
 from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance
-from pipeline.training import TrainingRun
 from pipeline.training.reproduction import compare
+from pipeline.training.run import TrainingRun
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
 

@@ -1,0 +1,24 @@
+"""The network after an epoch, as arrays.
+
+This module does not import PyTorch, so that the process that records a training run
+starts a second earlier.
+"""
+
+from dataclasses import dataclass, field
+from time import time_ns
+
+import numpy as np
+from jaxtyping import Float
+
+Snapshot = dict[str, Float[np.ndarray, "..."]]  # the tensors of a network, by name
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The network at the end of an epoch, and its scores."""
+
+    tensors: Snapshot
+    number: int = 0  # 0 is before the training, without metrics
+    metrics: dict[str, float] = field(default_factory=dict)  # see `loop.fit`
+    seconds: float = 0.0  # duration, validation included
+    time: int = field(default_factory=lambda: time_ns() // 1_000_000)  # Unix, in ms

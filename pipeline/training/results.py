@@ -1,0 +1,31 @@
+"""The results of a training run besides its files: a plot, and what MLflow gets."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.model.export import export_network
+from pipeline.plots import learning_curves
+from pipeline.tracking import OpenRun
+from pipeline.training.log import Points, log_details, ordered, tensor_statistics
+from pipeline.training.run import TrainingRun
+
+
+def save_curves(training: TrainingRun, folder: Path) -> None:
+    """Write the plot of the learning curves."""
+    curves = learning_curves([ordered(epoch.metrics) for epoch in training.epochs[1:]])
+    curves.save(folder / "learning_curves.png")
+
+
+def add_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
+    """Export a network from its file, and call `log_details`."""
+    with TemporaryDirectory() as folder:
+        exported = Path(folder, "model.pt2")
+        export_network(network, exported, hidden=training.hyperparameters.hidden)
+        details = statistics_of(training), training.params, training.metrics
+        run.call(log_details, network, exported, *details)
+        run.wait()
+
+
+def statistics_of(training: TrainingRun) -> Points:
+    """Return the statistics of each tensor after each epoch."""
+    return [(e.number, e.time, tensor_statistics(e.tensors)) for e in training.epochs]
