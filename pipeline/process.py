@@ -39,7 +39,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # No command unpickles a file, which could run code.
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    disable_telemetry()
     limit_garbage_collection()
     signal.signal(signal.SIGTERM, _terminate)
     statuses: list[int] = []
@@ -95,6 +95,15 @@ def is_user_error(error: BaseException) -> bool:
             if any(form(folder).is_relative_to(form(path)) for folder in outputs):
                 return True  # a folder that leads to outputs/
     return False
+
+
+def disable_telemetry() -> None:
+    """Turn MLflow's telemetry off, before it is imported; keep a user's value.
+
+    The variable also reaches other processes. It stays set: if it were removed later,
+    another thread that copies the environment could fail.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def limit_garbage_collection() -> None:

@@ -11,7 +11,7 @@ from pipeline.cli import SyncConfig, stage
 
 
 def sync(cfg: SyncConfig) -> None:
-    """Copy the missing runs, and print the address of the copy or their number."""
+    """Copy the missing runs, and print the URL of the copy or their number."""
     if cfg.server is None:
         raise ConfigError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."

@@ -15,9 +15,9 @@ IS_SERVER = re.compile("https?://", re.IGNORECASE)
 
 
 def server_address(value: str | None) -> str | None:
-    """Check the address of a server; the default is MLFLOW_TRACKING_URI.
+    """Check the URL of a server; the default is MLFLOW_TRACKING_URI.
 
-    MLFLOW_TRACKING_URI can also be the address of the project's own store.
+    MLFLOW_TRACKING_URI can also be the URI of the project's own store.
 
     Raises:
         ValueError: If it is any other address, or contains a password.
@@ -65,7 +65,7 @@ def database_path(folder: Path) -> Path:
 
 
 def sqlite_uri(database: Path) -> str:
-    """Return the address of an SQLite file, with % and ? escaped.
+    """Return the URI of an SQLite file, with % and ? escaped.
 
     With a driver in the address, MLflow does not create a folder with %3F in its name.
     """

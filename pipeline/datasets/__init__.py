@@ -6,7 +6,6 @@ from pipeline.datasets.prepare import (
     companion_files,
     file_name,
     find,
-    how_to_import,
     load,
     load_components,
     prepare,

@@ -28,7 +28,13 @@ from pipeline.datasets.statistics import class_means, describe
 from pipeline.terminal import print_error, status
 
 
-def load(name: str, *, folder: Path | str, sha256: str | None = None) -> Dataset:
+def load(
+    name: str,
+    *,
+    folder: Path | str,
+    sha256: str | None = None,
+    origin: Mapping[str, str] | None = None,
+) -> Dataset:
     """Return a data set from `folder`; create its file if necessary.
 
     Args:
@@ -36,6 +42,8 @@ def load(name: str, *, folder: Path | str, sha256: str | None = None) -> Dataset
         folder: The folder of all data sets.
         sha256: Of the file that a network was trained with; its file counts, even if
             the data set had another name where the network was trained.
+        origin: The sha256 of each imported file by its name, for the message if an
+            imported data set is not available.
 
     Raises:
         UserError: If the data set is not available; the message names the
@@ -45,6 +53,8 @@ def load(name: str, *, folder: Path | str, sha256: str | None = None) -> Dataset
     folder = Path(folder)
     stored = find(sha256, folder=folder) if sha256 else None
     name = stored.stem if stored else name
+    if origin and not stored:
+        raise UserError(_how_to_import(folder / f"{name}.safetensors", origin))
     if not is_name(name):
         raise UserError(_unknown(name))
     data = Dataset.read(prepare(name, folder=folder)[0])
@@ -155,7 +165,7 @@ def file_name(dataset: str) -> str:
     return _name(dataset, _origin(dataset))
 
 
-def how_to_import(path: Path, origin: Mapping[str, str]) -> str:
+def _how_to_import(path: Path, origin: Mapping[str, str]) -> str:
     """Explain how to make the file of an imported data set again, for messages.
 
     `origin` is the sha256 of each imported file by its name.
@@ -177,7 +187,7 @@ def _read_source(dataset: str, path: Path) -> tuple[LabelledImages, LabelledImag
         origin = summary(path)["origin"]
     except (OSError, ValueError, TypeError, KeyError):
         raise UserError(_unknown(dataset)) from None
-    raise UserError(how_to_import(path, origin))
+    raise UserError(_how_to_import(path, origin))
 
 
 def _unknown(dataset: str) -> str:

@@ -117,7 +117,7 @@ def export_combinations(
 
 def arguments_of(trained: TrainedModel) -> dict[str, Any]:
     """Return a trained network as arguments of `export_setting`, without tensors."""
-    fields = ("metadata", "path", "sha256", "run_id")
+    fields = ("metadata", "path", "sha256", "run_file")
     values = {name: getattr(trained, name) for name in fields}
     return {"arrays": snapshot(trained.network), "fields": values}
 

@@ -3,5 +3,4 @@
 from pipeline.model.ood import OodDetector, smallest_margin
 from pipeline.model.selection import load_training_data, select_trained_model
 from pipeline.model.storage import load_network, save_history, save_model
-from pipeline.model.text_files import read_metrics, read_run_file
 from pipeline.model.trained_model import TrainedModel, load_trained_model

@@ -13,8 +13,14 @@ from pipeline.core.epoch import Snapshot
 from pipeline.core.network import Network, snapshot
 from pipeline.model.ood import OodDetector
 from pipeline.model.storage import load_history, load_network
-from pipeline.model.text_files import read_curves, read_run_file
-from pipeline.paths import CURVES_FILE, HISTORY_FILE, RUN_FILE, outputs_dir
+from pipeline.model.text_files import RunFile, read_curves, read_metrics, read_run_file
+from pipeline.paths import (
+    CURVES_FILE,
+    HISTORY_FILE,
+    METRICS_FILE,
+    RUN_FILE,
+    outputs_dir,
+)
 from pipeline.tensors import tensors_sha256
 
 
@@ -26,7 +32,12 @@ class TrainedModel:
     metadata: dict[str, Any]  # of its file; see TrainingRun.write
     path: Path  # the network's file
     sha256: str  # `tensors_sha256` of the network
-    run_id: str | None  # the MLflow run of the training; None if not recorded
+    run_file: RunFile | None  # None if there is no file
+
+    @property
+    def run_id(self) -> str | None:
+        """The id of the MLflow run of the training; None if it is not recorded."""
+        return self.run_file.run_id if self.run_file else None
 
     @property
     def dataset(self) -> str:
@@ -93,6 +104,16 @@ class TrainedModel:
         path = self.path.with_name(CURVES_FILE)
         return read_curves(path, epochs=self.epochs) if path.is_file() else {}
 
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """The content of metrics.json.
+
+        Raises:
+            OSError: If the file cannot be read.
+            UserError: If it is damaged.
+        """
+        return read_metrics(self.path.with_name(METRICS_FILE))
+
     def require_two_layers(self) -> "TrainedModel":
         """Return itself, for the explanations and exports that assume two layers.
 
@@ -121,13 +142,13 @@ class TrainedModel:
 
 
 def load_trained_model(path: Path) -> TrainedModel:
-    """Read a network, and the id of its run from `run.json` beside it.
+    """Read a network, and `run.json` beside it.
 
     Raises:
         UserError: If there is no network at `path`, or a file is damaged.
     """
     network, metadata = load_network(path)
-    run = path.with_name(RUN_FILE)
-    run_id = read_run_file(run).run_id if run.is_file() else None
+    beside = path.with_name(RUN_FILE)
+    run_file = read_run_file(beside) if beside.is_file() else None
     sha256 = tensors_sha256(snapshot(network))
-    return TrainedModel(network, metadata, path, sha256, run_id)
+    return TrainedModel(network, metadata, path, sha256, run_file)

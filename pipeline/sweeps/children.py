@@ -13,17 +13,20 @@ from pipeline.cli import TrainConfig, as_yaml
 from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import MODEL_FILE, store_dir
 from pipeline.sweeps.jobs import Job
-from pipeline.sweeps.outcomes import SWEEP_TAG, Earlier, Outcome
+from pipeline.sweeps.outcomes import Earlier, Outcome
 from pipeline.tracking import RecordedRun, Run, find_run, provenance, tagged_runs
-from pipeline.training.log import (
-    describe_training,
-    log_epochs,
-    log_inputs,
-    log_scores,
-    log_weights,
+from pipeline.tracking.tags import (
+    FINGERPRINT_TAG,
+    HOST_TAG,
+    KIND_TAG,
+    ORIGIN_TAG,
+    PROCESSOR_TAG,
+    SWEEP_TAG,
+    WEIGHTS_TAG,
 )
-from pipeline.training.results import add_details, save_curves
-from pipeline.training.run import TrainingRun
+from pipeline.training.log import log_epochs, log_inputs, log_weights
+from pipeline.training.results import add_details, add_result, save_curves
+from pipeline.training.run import TrainingRun, training_tags
 
 Reusable = dict[str, list[RecordedRun]]  # by fingerprint, newest first
 
@@ -36,9 +39,9 @@ def find_reusable(jobs: Iterable[Job], processors: Collection[str]) -> Reusable:
     """
     found: Reusable = {}
     fingerprints = [job.fingerprint for job in jobs]
-    for run in tagged_runs(store_dir(), "fingerprint", fingerprints):
-        if run.status == "FINISHED" and run.tags.get("processor") in processors:
-            found.setdefault(run.tags["fingerprint"], []).append(run)
+    for run in tagged_runs(store_dir(), FINGERPRINT_TAG, fingerprints):
+        if run.status == "FINISHED" and run.tags.get(PROCESSOR_TAG) in processors:
+            found.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
     return found
 
 
@@ -47,7 +50,7 @@ def read_first(runs: Iterable[RecordedRun]) -> TrainingRun | None:
     for run in runs:
         with suppress(OSError, UserError):
             training = TrainingRun.read(run)
-            if training.sha256 == run.tags.get("weights.sha256"):
+            if training.sha256 == run.tags.get(WEIGHTS_TAG):
                 return training
     return None
 
@@ -73,14 +76,10 @@ class Children:
         # A copy of a run names the machine and the code that trained it.
         source = training.run
         origin = provenance.tags_of(source.tags) if source else provenance.tags()
-        tags = origin | {
-            "data.sha256": training.data_sha256,
-            "fingerprint": job.fingerprint,
-            "host": training.host,
-            "processor": training.processor,
-        }
+        tags = origin | training_tags(training.hyperparameters, training.data_sha256)
+        tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
         if source:
-            tags["taken_from"] = source.tags.get("taken_from", source.run_id)
+            tags[ORIGIN_TAG] = source.tags.get(ORIGIN_TAG, source.run_id)
         start, *_, end = (epoch.time for epoch in training.epochs)
         with self.run.child(
             name=job.name,
@@ -96,9 +95,7 @@ class Children:
             config = as_yaml(TrainConfig.model_construct(**job.values))
             log_inputs(child, job.data.path, config, code_hashes(), plots=False)
             log_epochs(child, training.epochs)
-            sha256 = training.sha256
-            log_scores(child, training.summary, time=end, sha256=sha256)
-            describe_training(child, training.params, training.metrics, images=False)
+            add_result(child, training)
         return Outcome(
             job,
             accuracy=training.metrics["val/accuracy"],
@@ -150,4 +147,4 @@ class Children:
                 child.log_text("error.txt", traceback)
 
     def _tags(self, job: Job) -> dict[str, str]:
-        return {"kind": "training", SWEEP_TAG: self.key, **job.tags}
+        return {KIND_TAG: "training", SWEEP_TAG: self.key, **job.tags}

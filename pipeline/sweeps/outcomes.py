@@ -11,8 +11,13 @@ from pathlib import Path
 from pipeline.core.shapes import parameter_count
 from pipeline.sweeps.jobs import Job
 from pipeline.tracking import RecordedRun, child_results, children, tagged_runs
-
-SWEEP_TAG = "sweep"  # of the run of a sweep and of its children: its `sweep_key`
+from pipeline.tracking.tags import (
+    ERROR_TAG,
+    FINGERPRINT_TAG,
+    KIND_TAG,
+    ORIGIN_TAG,
+    SWEEP_TAG,
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Earlier:
         Its children count from any processor; their tags name it.
         """
         runs = tagged_runs(store, SWEEP_TAG, [key])
-        run = next((run for run in runs if run.tags["kind"] == "sweep"), None)
+        run = next((run for run in runs if run.tags[KIND_TAG] == "sweep"), None)
         if run is None:
             return cls.nothing()
         ended = [
@@ -71,7 +76,7 @@ class Earlier:
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
         """Return the outcomes of the jobs that have a finished child."""
         finished = {
-            child.tags["fingerprint"]: child
+            child.tags[FINGERPRINT_TAG]: child
             for child in self.children
             if child.status == "FINISHED"
         }
@@ -84,12 +89,12 @@ class Earlier:
                     accuracy=accuracy,
                     seconds=round(seconds, 3),
                     run_id=child.run_id,
-                    reused="taken_from" in child.tags,
+                    reused=ORIGIN_TAG in child.tags,
                 )
                 found.append(outcome)
         return found
 
     def has_failed(self, job: Job, error: str) -> bool:
         """Return whether a child is a failure of this job with this error."""
-        expected = {**job.tags, "error": error}.items()
+        expected = {**job.tags, ERROR_TAG: error}.items()
         return any(expected <= child.tags.items() for child in self.children)

@@ -14,7 +14,7 @@ from pipeline.process import RESUME
 from pipeline.sweeps.children import Children, Reusable, find_reusable, read_first
 from pipeline.sweeps.estimate import check_space, describe_work, recorded_bytes
 from pipeline.sweeps.jobs import Job, common_values
-from pipeline.sweeps.outcomes import SWEEP_TAG, Earlier, Outcome
+from pipeline.sweeps.outcomes import Earlier, Outcome
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import show_progress
 from pipeline.sweeps.report import Report
@@ -22,6 +22,7 @@ from pipeline.sweeps.settings import best_of
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status
 from pipeline.tracking import open_tracker
+from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG
 from pipeline.training.run import train_once
 
 
@@ -60,7 +61,7 @@ def train_sweep(
         name=name,
         # Without swept values: as text (5,10), MLflow could not plot them.
         params=common_values(jobs),
-        tags={"kind": "sweep", SWEEP_TAG: key},
+        tags={KIND_TAG: "sweep", SWEEP_TAG: key},
         resume=earlier.run.run_id if earlier.run else None,
     ) as run:
         run.delete_unfinished_children()

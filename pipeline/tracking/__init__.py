@@ -5,7 +5,6 @@ This is the only package that uses MLflow, which most of its modules do not impo
 
 from pipeline.tracking import provenance
 from pipeline.tracking.database import (
-    PARENT_TAG,
     RecordedRun,
     child_results,
     children,
@@ -14,6 +13,6 @@ from pipeline.tracking.database import (
 from pipeline.tracking.interface import OpenRun, Run, Tracker, viewing_hint
 from pipeline.tracking.locks import store_lock
 from pipeline.tracking.mirror import mirror_run
-from pipeline.tracking.remote import RemoteTracker, prepared_tracker
+from pipeline.tracking.remote import prepared_tracker
 from pipeline.tracking.runs import find_run, find_sweep, find_training_run
 from pipeline.tracking.tracker import experiment_of, open_tracker

@@ -17,9 +17,9 @@ from urllib.request import url2pathname
 
 from pipeline import UserError
 from pipeline.tracking.locks import write_lock
+from pipeline.tracking.tags import PARENT_TAG
 from pipeline.urls import database_path
 
-PARENT_TAG = "mlflow.parentRunId"
 ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
 ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute URIs of artifacts
     "experiments": "artifact_location",
@@ -29,10 +29,10 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute URIs of artifacts
 RUNS = """
     SELECT run_uuid, runs.name, experiments.name, status, artifact_uri, key, value
     FROM runs JOIN experiments USING (experiment_id) LEFT JOIN tags USING (run_uuid)
-    WHERE {condition} AND runs.lifecycle_stage = '{stage}'
-    AND experiments.lifecycle_stage = 'active'
+    WHERE {condition} AND experiments.lifecycle_stage = 'active'
     ORDER BY start_time DESC
 """
+ACTIVE = "runs.lifecycle_stage = 'active'"
 # The tag has one of the values in a JSON list.
 TAGGED = """run_uuid IN (
     SELECT run_uuid FROM tags WHERE key = ?
@@ -85,7 +85,20 @@ def tagged_runs(folder: Path, key: str, values: Iterable[str]) -> list[RecordedR
     wanted = [*values]
     if not wanted or not database_path(folder).exists():
         return []
-    return _select(folder, TAGGED, key, json.dumps(wanted))
+    return _select(folder, f"{TAGGED} AND {ACTIVE}", key, json.dumps(wanted))
+
+
+def open_runs(folder: Path) -> list[RecordedRun]:
+    """Return the runs that are RUNNING, of any program."""
+    return _select(folder, f"status = 'RUNNING' AND {ACTIVE}")
+
+
+def runs_to_copy(folder: Path, run_id: str | None) -> list[RecordedRun]:
+    """Return all runs, or a run and its children; deleted ones are included."""
+    if run_id is None:
+        return _select(folder, "TRUE")
+    condition = f"(run_uuid = ? OR {TAGGED})"
+    return _select(folder, condition, run_id, PARENT_TAG, json.dumps([run_id]))
 
 
 def children(folder: Path, run_id: str) -> list[RecordedRun]:
@@ -102,18 +115,16 @@ def child_results(folder: Path, run_id: str) -> dict[str, tuple[float, float]]:
 
 def named_runs(folder: Path, text: str, *, deleted: bool = False) -> list[RecordedRun]:
     """Return the runs with this name, id or start of an id, newest first."""
-    stage = "deleted" if deleted else "active"
-    return _select(folder, NAMED, text, text, text, text, stage=stage)
+    condition = f"{NAMED} AND {'NOT ' * deleted}{ACTIVE}"
+    return _select(folder, condition, text, text, text, text)
 
 
-def _select(
-    folder: Path, condition: str, *values: str, stage: str = "active"
-) -> list[RecordedRun]:
+def _select(folder: Path, condition: str, *values: str) -> list[RecordedRun]:
     """Return the runs that meet a condition, newest first."""
     runs: dict[str, RecordedRun] = {}
     tags: dict[str, dict[str, str]] = {}
     with open_database(folder) as connection:
-        query = RUNS.format(condition=condition, stage=stage)
+        query = RUNS.format(condition=condition)
         for run_id, name, experiment, status, uri, key, value in connection.execute(
             query, values
         ):
@@ -123,6 +134,12 @@ def _select(
                 runs[run_id] = RecordedRun(run_id, name, experiment, status, own, path)
             tags[run_id][key] = value
     return [*runs.values()]
+
+
+def require_store(folder: Path) -> None:
+    """Raise a UserError if the database cannot be opened; see `open_database`."""
+    with open_database(folder):
+        pass
 
 
 @contextmanager

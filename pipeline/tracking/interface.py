@@ -1,15 +1,17 @@
-"""The tracking interface: runs and a tracker that accept all data and record nothing.
+"""The tracking interface: runs, and trackers that open and close them.
 
-The subclasses in `mlflow_tracker` and `mlflow_run` record in MLflow. All other packages
-use only the methods that are documented here, so they do not depend on MLflow.
+`Run` and `LocalTracker` accept all data and record nothing; the subclasses in
+`mlflow_run` and `mlflow_tracker` record in MLflow, and those in `remote` in a companion
+process. All other packages use only the methods that are documented here, so they do
+not depend on MLflow.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from time import time_ns
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from PIL import Image
 
@@ -131,7 +133,7 @@ class Run(OpenRun):
         end: int | None = None,
         error: str = "",
     ) -> "Iterator[Run]":
-        """Record a training of this sweep that has ended, as a child of this run.
+        """Record a training run of this sweep that has ended, as a child of this run.
 
         Its tags contain its provenance.
         It lasted from `start` to `end`, in milliseconds since 1970; None is now. When
@@ -157,24 +159,76 @@ class Run(OpenRun):
         return ""
 
 
-class Tracker:
-    """Opens runs; like `Run`, this class records nothing."""
+OpenedRun = TypeVar("OpenedRun", bound=OpenRun, covariant=True)
+
+
+class Tracker(ABC, Generic[OpenedRun]):
+    """Opens and closes runs."""
 
     @contextmanager
     def start_run(
         self, *, name: str, params: Params, tags: Tags, resume: str | None = None
-    ) -> Iterator[Run]:
+    ) -> Iterator[OpenedRun]:
         """Open a run, or resume the run with this id; close it when the block ends.
 
         Its final status is FINISHED, FAILED after an exception, or KILLED after an
-        interrupt. Tags with its provenance are added.
+        interrupt. Tags with its provenance are added. A server gets a copy unless the
+        run was interrupted.
 
         Raises:
             UserError, OSError: If the store cannot be written to.
         """
         run = self.open_run(name, params, process_tags() | dict(tags), resume=resume)
-        with closed_with_status(partial(self.close_run, run)):
-            yield run
+        status, error = "KILLED", ""
+        try:
+            with self.recording():
+                yield run
+                run.wait()
+            status = "FINISHED"
+        except Exception as exception:
+            status, error = "FAILED", f"{type(exception).__name__}: {exception}"
+            raise
+        finally:
+            closed_id = self.close_run(run, status, error)
+            if closed_id and status != "KILLED":
+                self.copy_run(closed_id)
+
+    def recording(self) -> AbstractContextManager[object]:
+        """Return the context in which a run is recorded."""
+        return nullcontext()
+
+    @abstractmethod
+    def open_run(
+        self,
+        name: str,
+        params: Params,
+        tags: Tags,
+        *,
+        resume: str | None,
+        start: int | None = None,
+    ) -> OpenedRun:
+        """Open a new run, or the one with the id `resume`; `close_run` closes it.
+
+        `tags` contains the `process_tags` of the process that trains. `start` is when a
+        new run started, in milliseconds since 1970; None is now.
+        """
+
+    @abstractmethod
+    def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
+        """Close a run and record its error, if any; return the id if it has one.
+
+        Raises:
+            UserError, OSError: If a run cannot be marked FINISHED. For another status,
+                a message is printed.
+        """
+
+    @abstractmethod
+    def copy_run(self, run_id: str) -> None:
+        """Copy a closed run to the server, if there is one."""
+
+
+class LocalTracker(Tracker[Run]):
+    """Opens runs of this process; like `Run`, this class records nothing."""
 
     def open_run(
         self,
@@ -185,20 +239,15 @@ class Tracker:
         resume: str | None,
         start: int | None = None,
     ) -> Run:
-        """Open a new run, or the one with the id `resume`; `close_run` closes it.
-
-        `tags` contains the `process_tags` of the process that trains. `start` is when a
-        new run started, in milliseconds since 1970; None is now.
-        """
+        """Return a run that records nothing."""
         return Run()
 
-    def close_run(self, run: Run, status: str, error: str) -> None:
-        """Close a run.
+    def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
+        """Return None, because nothing was recorded."""
+        return None
 
-        Raises:
-            UserError, OSError: If a run cannot be marked FINISHED. For another status,
-                a message is printed.
-        """
+    def copy_run(self, run_id: str) -> None:
+        """Copy nothing."""
 
     @contextmanager
     def reopen_run(
@@ -212,20 +261,3 @@ class Tracker:
         its id.
         """
         yield Run()
-
-
-@contextmanager
-def closed_with_status(close: Callable[[str, str], None]) -> Iterator[None]:
-    """When the block ends, call `close` with the final status of a run and its error.
-
-    See `Tracker.start_run`; the error is "" unless the status is FAILED.
-    """
-    status, error = "KILLED", ""
-    try:
-        yield
-        status = "FINISHED"
-    except Exception as exception:
-        status, error = "FAILED", f"{type(exception).__name__}: {exception}"
-        raise
-    finally:
-        close(status, error)

@@ -20,10 +20,11 @@ from pipeline import UserError, files
 from pipeline.console import progress
 from pipeline.terminal import print_error
 from pipeline.tracking import pages
-from pipeline.tracking.database import PARENT_TAG, path_from_uri
+from pipeline.tracking.database import named_runs, path_from_uri, runs_to_copy
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG, model_outputs
 from pipeline.tracking.store import Store, complete_experiment
+from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG
 
 LIMIT = 120  # seconds for a run, which has up to 10 MB
 ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
@@ -45,21 +46,19 @@ def copy_runs(store: Store, server: str, run_id: str | None) -> dict[str, str]:
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # a retry would create twice
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     signal.signal(signal.SIGALRM, _give_up)
-    condition = f"tags.`{PARENT_TAG}` = '{run_id}'" if run_id else ""
-    runs = store.search(condition, ViewType.ALL)
+    runs = runs_to_copy(store.folder, run_id)
     # Parents are last, because a description links to the copies of children.
-    runs.sort(key=lambda run: PARENT_TAG not in run.data.tags)
-    runs += [store.client.get_run(run_id)] if run_id else []
+    runs.sort(key=lambda run: PARENT_TAG not in run.tags)
     addresses: dict[str, str] = {}
     errors: list[str] = []
     try:
         mirror = _Mirror(store, server)
         for run in progress(f"copying runs to {server}")(runs):
             try:
-                addresses |= mirror.update(run.info.run_id)
+                addresses |= mirror.update(run.run_id)
             except (MlflowException, OSError, UserError) as error:
-                mirror.experiment_id(run)  # if the server is gone, stop here
-                errors.append(f"run {run.info.run_id}: {_describe(error)}")
+                mirror.experiment_id(run.experiment)  # if the server is gone, stop here
+                errors.append(f"run {run.run_id}: {_describe(error)}")
     except (MlflowException, OSError, UserError) as error:
         message = f"{server} did not accept the copy: {_describe(error)}"
         raise UserError(message) from error
@@ -125,13 +124,12 @@ class _Mirror:
         page = pages.run_page(copy.info.experiment_id, copy.info.run_id)
         return {run_id: files.printable(f"{self.address.rstrip('/')}/{page}")}
 
-    def experiment_id(self, run: Run) -> str:
-        """Return the experiment of a copy; it has the name of the original.
+    def experiment_id(self, name: str) -> str:
+        """Return the id of the experiment with this name, which is created if missing.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
         """
-        name = self.source.get_experiment(run.info.experiment_id).name
         experiment = self.server.get_experiment_by_name(name)
         if experiment is None:
             created = self.server.create_experiment(name)
@@ -144,17 +142,22 @@ class _Mirror:
             )
         return str(experiment.experiment_id)
 
+    def _experiment_of(self, run: Run) -> str:
+        """Return the experiment of a copy; it has the name of the original."""
+        original = self.source.get_experiment(run.info.experiment_id)
+        return self.experiment_id(original.name)
+
     def _find(self, run: Run) -> Run | None:
         """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{ORIGINAL_TAG}` = '{run.info.run_id}'"
-        experiment_id = self.experiment_id(run)
+        experiment_id = self._experiment_of(run)
         runs = self.server.search_runs([experiment_id], condition, ViewType.ALL)
         return next(iter(runs), None)
 
     def _create(self, run: Run) -> Run:
         """Create the copy of a run and, if necessary, that of its parent."""
         return self.server.create_run(
-            self.experiment_id(run),
+            self._experiment_of(run),
             start_time=run.info.start_time,
             tags=self._tags(run),
             run_name=run.info.run_name,
@@ -166,11 +169,12 @@ class _Mirror:
         parent = tags.get(PARENT_TAG)
         if parent and parent not in self.copy_ids:
             # Create its copy, which stays open until the parent itself is copied.
-            for original in self.store.search(f"attributes.run_id = '{parent}'"):
+            for recorded in named_runs(self.store.folder, parent):  # none if deleted
+                original = self.source.get_run(recorded.run_id)
                 copy = self._find(original) or self._create(original)
                 self.copy_ids[parent] = copy.info.run_id
         for tag in {PARENT_TAG, NOTE_TAG, RESULTS_TAG} & set(tags):
-            ids = run.info.experiment_id, self.experiment_id(run)
+            ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)
             for original_id, copied_id in self.copy_ids.items():
                 tags[tag] = tags[tag].replace(original_id, copied_id)
@@ -192,8 +196,8 @@ class _Mirror:
         if copy.data.tags.get(STATE_TAG) == state:
             return
         tags = self._tags(run)
-        if "error" in copy.data.tags and "error" not in tags:  # of an earlier attempt
-            server.delete_tag(copy_id, "error")
+        if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # it was resumed
+            server.delete_tag(copy_id, ERROR_TAG)
         server.log_batch(
             copy_id,
             metrics=points,

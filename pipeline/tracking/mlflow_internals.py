@@ -22,7 +22,7 @@ from pipeline import UserError
 
 # Key in the browser's storage: whether the UI has opened the chat panel before.
 ASSISTANT_KEY = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"
-VIEW_QUERY = "viewStateShareKey"  # in the address of a list of runs: the key of a view
+VIEW_QUERY = "viewStateShareKey"  # in the URL of a list of runs: the key of a view
 VIEW_TAG = "mlflow.sharedViewState."  # the tag of an experiment, before this key
 
 
@@ -76,7 +76,7 @@ def serving(uri: str, artifacts: str, listener: socket.socket) -> Iterator[None]
     """Run MLflow's server in a thread until the block ends; wait until it answers.
 
     `mlflow ui` would start two more processes. That takes twice as long, and they
-    would remain if this one is killed. `uri` is the address of the database,
+    would remain if this one is killed. `uri` is that of the database,
     `artifacts` that of the artifacts of new experiments.
 
     Raises:

@@ -20,12 +20,13 @@ from PIL import Image
 from pipeline import files
 from pipeline.core import SIDE
 from pipeline.tracking import pages, provenance
-from pipeline.tracking.database import PARENT_TAG, children, path_from_uri
+from pipeline.tracking.database import children, path_from_uri
 from pipeline.tracking.interface import Arguments, Metrics, Params, Run, Tags
 from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_internals import image_files
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import Store, translate_errors
+from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
@@ -78,7 +79,8 @@ class MlflowRun(Run):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        function(self, *arguments, **options)
+        with translate_errors(self._store.folder):  # in a companion, the only one
+            function(self, *arguments, **options)
 
     def log_start(self, params: Params, tags: Tags) -> None:
         """Record what is known when the run starts."""
@@ -216,7 +218,7 @@ class MlflowRun(Run):
         run = self._store.create_run(name, tags, start)
         batch = Batch({key: str(value) for key, value in params.items()})
         if error:
-            batch.tags.append(RunTag("error", error))  # MLflow truncates long values
+            batch.tags.append(RunTag(ERROR_TAG, error))  # MLflow truncates long values
         child = MlflowRun(self._store, run, batch=batch)
         yield child
         child._batch = None

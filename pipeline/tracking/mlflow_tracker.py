@@ -8,44 +8,40 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from mlflow import entities
 
 from pipeline import UserError, files
 from pipeline.terminal import print_error, wrap
 from pipeline.tracking import mirror, provenance
-from pipeline.tracking.interface import Params, Run, Tags, Tracker, closed_with_status
+from pipeline.tracking.database import tagged_runs
+from pipeline.tracking.interface import LocalTracker, OpenRun, Params, Tags
 from pipeline.tracking.locks import run_lock, store_lock
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store import Store, translate_errors
+from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG
 
 OPEN_SECONDS = 10.0  # within which a killed process has released its run
 
 
 @dataclass(frozen=True)
-class MlflowTracker(Tracker):
+class MlflowTracker(LocalTracker):
     """Records runs in an embedded store; a server, if any, receives copies."""
 
     store: Store
     server: str | None
 
     @contextmanager
-    def start_run(
-        self, *, name: str, params: Params, tags: Tags, resume: str | None = None
-    ) -> Iterator[MlflowRun]:
-        tags = provenance.process_tags() | dict(tags)
-        run = self.open_run(name, params, tags, resume=resume)
-        with closed_with_status(partial(self.close_run, run)):
-            try:
-                with translate_errors(self.store.folder):
-                    yield run
-            except (KeyboardInterrupt, SystemExit) as interrupt:
-                # Inside a transaction, its frames would keep the database locked;
-                # Python's connections are freed by the garbage collector only.
-                traceback.clear_frames(interrupt.__traceback__)
-                gc.collect()
-                raise
+    def recording(self) -> Iterator[None]:
+        try:
+            with translate_errors(self.store.folder):
+                yield
+        except (KeyboardInterrupt, SystemExit) as interrupt:
+            # Inside a transaction, its frames would keep the database locked; Python's
+            # connections are freed by the garbage collector only.
+            traceback.clear_frames(interrupt.__traceback__)
+            gc.collect()
+            raise
 
     def open_run(
         self,
@@ -61,8 +57,8 @@ class MlflowTracker(Tracker):
             store.mark_killed_runs()
             if resume:
                 run = client.get_run(resume)
-                if "error" in run.data.tags:  # of an earlier attempt
-                    client.delete_tag(resume, "error")
+                if ERROR_TAG in run.data.tags:  # of an earlier attempt
+                    client.delete_tag(resume, ERROR_TAG)
             else:
                 run = store.create_run(name, provenance.code_tags() | dict(tags), start)
             path = run_lock(store.folder, run.info.run_id)
@@ -73,19 +69,14 @@ class MlflowTracker(Tracker):
             opened.log_start(params, provenance.code_tags() | dict(tags))
         return opened
 
-    def close_run(self, run: Run, status: str, error: str) -> None:
-        """Close a run and copy it; the runs of a sweep are copied with their parent.
-
-        Raises:
-            UserError, OSError: If a run cannot be marked FINISHED.
-        """
+    def close_run(self, run: OpenRun, status: str, error: str) -> str:
         store = self.store
         assert isinstance(run, MlflowRun)
         try:
             with translate_errors(store.folder):
                 store.client.set_terminated(run.id, status)
                 if error:
-                    store.client.set_tag(run.id, "error", error)
+                    store.client.set_tag(run.id, ERROR_TAG, error)
                 run.release()
                 if status != "FINISHED":  # a child of a sweep may be incomplete
                     with store_lock(store.folder):
@@ -97,8 +88,12 @@ class MlflowTracker(Tracker):
             print_error(f"run {run.id} could not be marked {status}: {problem}")
         finally:
             run.release()
-        if status != "KILLED":
-            self._mirror(run.id)
+        return run.id
+
+    def copy_run(self, run_id: str) -> None:
+        """Copy a closed run; the children of a sweep are copied with it."""
+        if self.server:
+            mirror.mirror_run(self.store.folder, self.server, run_id)
 
     @contextmanager
     def reopen_run(
@@ -111,11 +106,11 @@ class MlflowTracker(Tracker):
                 run = self._run_of_network(run_id, weights_sha256)
                 # A run that was created for a network is closed before anything is
                 # added, so that a process that is killed leaves no open run.
-                is_created = run.data.tags.get("kind") == "evaluation"
+                is_created = run.data.tags.get(KIND_TAG) == "evaluation"
                 if is_created and run.info.status != "FINISHED":
                     store.client.set_terminated(run.info.run_id)
             yield MlflowRun(store, run)
-        self._mirror(run.info.run_id)
+        self.copy_run(run.info.run_id)
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
         """Return the newest run with these weights, or `run_id` if it has them."""
@@ -123,16 +118,12 @@ class MlflowTracker(Tracker):
         if sha256 is None:
             assert run_id
             return store.client.get_run(run_id)
-        runs = store.search(f"tags.`weights.sha256` = '{sha256}'")
-        if runs:
-            return next((run for run in runs if run.info.run_id == run_id), runs[0])
+        ids = [run.run_id for run in tagged_runs(store.folder, WEIGHTS_TAG, [sha256])]
+        if ids:
+            return store.client.get_run(run_id if run_id in ids else ids[0])
         name = f"network {sha256[:8]}"
-        tags = {"weights.sha256": sha256, "kind": "evaluation"}
+        tags = {WEIGHTS_TAG: sha256, KIND_TAG: "evaluation"}
         run = store.create_run(name, provenance.tags() | tags)
         created = f"created {name} ({run.info.run_id})"
         print(wrap(f"the store has no run of this network; {created}"))
         return run
-
-    def _mirror(self, run_id: str) -> None:
-        if self.server:
-            mirror.mirror_run(self.store.folder, self.server, run_id)

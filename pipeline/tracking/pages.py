@@ -26,7 +26,7 @@ COLUMNS = {  # of the saved view, and their widths in pixels
 
 
 def list_page(experiment_id: str, tags: Mapping[str, str]) -> str:
-    """Return the address of the list of runs, with the saved view if the tags have it.
+    """Return the URL of the list of runs, with the saved view if the tags have it.
 
     Without it, as in an experiment of another program, the UI would open another page.
     """
@@ -36,13 +36,13 @@ def list_page(experiment_id: str, tags: Mapping[str, str]) -> str:
 
 
 def run_page(experiment_id: str, run_id: str, page: str = "") -> str:
-    """Return the address of a run or, below it, of a `page` such as model-metrics."""
+    """Return the URL of a run or, below it, of a `page` such as model-metrics."""
     path = "/".join(filter(None, [run_id, quote(page)]))
     return f"#/experiments/{experiment_id}/runs/{path}?{WORKFLOW}"
 
 
 def comparison_page(experiment_id: str, run_id: str) -> str:
-    """Return the address of the charts of a sweep's children; see comparison_tag."""
+    """Return the URL of the charts of a sweep's children; see comparison_tag."""
     query = f"{WORKFLOW}&compareRunsMode=CHART&{mlflow_internals.VIEW_QUERY}={run_id}"
     return f"#/experiments/{experiment_id}/runs?{query}"
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from pipeline.core.fingerprint import processor, torch_version
 from pipeline.paths import ROOT
+from pipeline.tracking.tags import HOST_TAG, PROCESSOR_TAG
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
 PROJECT_TAG = f"version.{PROJECT}"  # of each run that this project records
@@ -27,7 +28,7 @@ MAX_DIFF = 1_000_000  # characters
 # The start of the names of the tags below.
 TAGS = (
     *("git.", "version.", "mlflow.source.", "mlflow.user"),
-    *("command", "dvc.experiment", "host", "processor"),
+    *("command", "dvc.experiment", HOST_TAG, PROCESSOR_TAG),
 )
 
 
@@ -46,8 +47,8 @@ def process_tags() -> dict[str, str]:
     experiment = os.environ.get("DVC_EXP_NAME")
     return {
         **({"dvc.experiment": experiment} if experiment else {}),
-        "host": platform.node(),
-        "processor": processor(),
+        HOST_TAG: platform.node(),
+        PROCESSOR_TAG: processor(),
         "command": shlex.join(["python", *sys.orig_argv[1:]]),
         "mlflow.source.name": shlex.join(["python", *sys.orig_argv[1:3]]),
         "mlflow.source.type": "LOCAL",

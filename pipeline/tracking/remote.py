@@ -15,19 +15,18 @@ from time import time_ns
 from typing import Any, Concatenate
 
 from pipeline.execution.companion import Companion, CompanionKilled
+from pipeline.process import disable_telemetry
 from pipeline.terminal import print_error
 from pipeline.tracking import mirror
 from pipeline.tracking.interface import (
     Arguments,
+    LocalTracker,
     OpenRun,
     Params,
     Run,
     Tags,
     Tracker,
-    closed_with_status,
 )
-from pipeline.tracking.provenance import process_tags
-from pipeline.tracking.telemetry import disable_telemetry
 from pipeline.tracking.tracker import experiment_of, open_tracker
 
 PROCESS = "the process that records the run"
@@ -78,7 +77,7 @@ class RemoteRun(OpenRun):
             self._calls.pop(0).result()
 
 
-class RemoteTracker:
+class RemoteTracker(Tracker[RemoteRun]):
     """Records one run in a companion process, which ends with this one."""
 
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
@@ -88,11 +87,16 @@ class RemoteTracker:
         self._companion = Companion(PROCESS)
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
 
-    @contextmanager
-    def start_run(
-        self, *, name: str, params: Params, tags: Tags, resume: str | None = None
-    ) -> Iterator[RemoteRun]:
-        """Open or resume a run without waiting; see `Tracker.start_run`.
+    def open_run(
+        self,
+        name: str,
+        params: Params,
+        tags: Tags,
+        *,
+        resume: str | None,
+        start: int | None = None,
+    ) -> RemoteRun:
+        """Open or resume a run without waiting.
 
         If the store cannot be opened, the first call that waits raises the error.
         """
@@ -100,33 +104,31 @@ class RemoteTracker:
             _open,
             self._store,
             self._experiment,
-            name=name,
-            params=params,
-            tags=process_tags() | dict(tags),
+            name,
+            params,
+            tags,
             resume=resume,
-            start=time_ns() // 1_000_000,
+            start=start or time_ns() // 1_000_000,
         )
-        run = RemoteRun(self._companion, opened)
+        return RemoteRun(self._companion, opened)
 
-        def close(status: str, error: str) -> None:
-            run_id = None
-            try:
-                # Waits until the run is open, unless there is a further interrupt.
-                run_id = self._companion.submit(_close, status, error).result()
-            except CompanionKilled:
-                if status == "FINISHED":
-                    raise
-                # The error of the block is more important.
-                reason = f"{PROCESS} was killed"
-                print_error(f"the run could not be marked {status}: {reason}")
-            finally:
-                self.close()
-            if run_id and self._server and status != "KILLED":
-                mirror.mirror_run(self._store, self._server, run_id)
+    def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
+        try:
+            # Waits until the run is open, unless there is a further interrupt.
+            return self._companion.submit(_close, status, error).result()
+        except CompanionKilled:
+            if status == "FINISHED":
+                raise
+            # The error that ended the run is more important.
+            reason = f"{PROCESS} was killed"
+            print_error(f"the run could not be marked {status}: {reason}")
+            return None
+        finally:
+            self.close()
 
-        with closed_with_status(close):
-            yield run
-            run.wait()
+    def copy_run(self, run_id: str) -> None:
+        if self._server:
+            mirror.mirror_run(self._store, self._server, run_id)
 
     def close(self) -> None:
         """End the process."""
@@ -136,7 +138,7 @@ class RemoteTracker:
 @contextmanager
 def prepared_tracker(
     kind: str, store: Path, *, server: str | None, experiment: str | None
-) -> Iterator[Callable[[], Tracker | RemoteTracker]]:
+) -> Iterator[Callable[[], Tracker[OpenRun]]]:
     """Start a process that imports MLflow; it records one run and ends with the block.
 
     If this process has imported MLflow itself, the other one would save no time, and is
@@ -155,18 +157,18 @@ def prepared_tracker(
 
 # The functions below run in the companion, which records one run.
 
-_tracker, _run = Tracker(), Run()
+_tracker, _run = LocalTracker(), Run()
 
 
 def _open(
     store: Path,
     experiment: str,
-    *,
     name: str,
     params: Params,
     tags: Tags,
+    *,
     resume: str | None,
-    start: int,
+    start: int | None,
 ) -> tuple[str, str, Path]:
     """Open or resume the run, and return its id, label and folder."""
     global _tracker, _run
@@ -187,6 +189,4 @@ def _call(
 
 def _close(status: str, error: str) -> str | None:
     """Close the run, and return its id; return None if it was not opened."""
-    if _run.id:
-        _tracker.close_run(_run, status, error)
-    return _run.id
+    return _tracker.close_run(_run, status, error) if _run.id else None

@@ -6,11 +6,11 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.tracking.database import (
-    PARENT_TAG,
     RecordedRun,
     children,
     named_runs,
 )
+from pipeline.tracking.tags import KIND_TAG, PARENT_TAG
 from pipeline.urls import database_path, sqlite_uri
 
 
@@ -45,7 +45,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     run = find_run(text, store=store)
     if not (run.folder / "train" / MODEL_FILE).exists():
         reason = f"it is {run.status}"
-        if run.tags.get("kind") == "sweep":
+        if run.tags.get(KIND_TAG) == "sweep":
             reason = "it is a sweep; enter the id of one of its child runs"
         raise UserError(f"run {run.label} has no network: {reason}")
     return run
@@ -63,13 +63,13 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         raise UserError(
             f"run {sweep.label} is part of a sweep: enter the sweep's id, {parent}"
         )
-    if sweep.tags.get("kind") != "sweep":
+    if sweep.tags.get(KIND_TAG) != "sweep":
         remedy = "python -m pipeline.train -m hidden=10,20 records one"
         raise UserError(f"run {sweep.label} is not a sweep; {remedy}")
     finished = [
         child
         for child in reversed(children(store, sweep.run_id))
-        if child.status == "FINISHED" and child.tags.get("kind") == "training"
+        if child.status == "FINISHED" and child.tags.get(KIND_TAG) == "training"
         if (child.folder / "train" / MODEL_FILE).exists()
     ]
     if not finished:

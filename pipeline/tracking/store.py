@@ -14,21 +14,22 @@ from functools import cached_property
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run, ViewType
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import UserError, files
 from pipeline.tracking import mlflow_internals, pages
 from pipeline.tracking.database import (
-    PARENT_TAG,
     artifact_root,
-    open_database,
+    open_runs,
+    require_store,
 )
 from pipeline.tracking.locks import run_lock, write_lock
 from pipeline.tracking.provenance import PROJECT_TAG
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import mlflow_command
+from pipeline.tracking.tags import PARENT_TAG
 from pipeline.urls import database_path, sqlite_uri
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
@@ -42,29 +43,15 @@ class Store:
     client: MlflowClient
     experiment_name: str  # of new runs
 
-    def search(
-        self,
-        condition: str,
-        view: int = ViewType.ACTIVE_ONLY,
-        *,
-        limit: int = 50_000,  # the most that MLflow accepts
-    ) -> list[Run]:
-        """Return the runs that meet a condition, newest first and at most `limit`.
-
-        They can be in any experiment that is not deleted.
-        """
-        with translate_errors(self.folder, "read"):
-            ids = [each.experiment_id for each in self.client.search_experiments()]
-            return [*self.client.search_runs(ids, condition, view, max_results=limit)]
-
     def displayed_experiment(self) -> Experiment:
         """Return the experiment whose runs the UI lists first.
 
         It is the one in MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
         """
         if not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
-            for newest in self.search("", limit=1):
-                with translate_errors(self.folder, "read"):
+            with translate_errors(self.folder, "read"):
+                ids = [each.experiment_id for each in self.client.search_experiments()]
+                for newest in self.client.search_runs(ids, max_results=1):
                     return self.client.get_experiment(newest.info.experiment_id)
         return self.experiment
 
@@ -108,17 +95,15 @@ class Store:
         host that shares the folder. The caller holds the lock of the store.
         """
         with translate_errors(self.folder):
-            for run in self.search("attributes.status = 'RUNNING'"):
-                tags, run_id = run.data.tags, run.info.run_id
-                owner = tags.get(PARENT_TAG, run_id)  # a sweep records its children
-                if PROJECT_TAG not in tags or files.is_held(
-                    run_lock(self.folder, owner)
-                ):
+            for run in open_runs(self.folder):
+                # A sweep records its children.
+                lock = run_lock(self.folder, run.tags.get(PARENT_TAG, run.run_id))
+                if PROJECT_TAG not in run.tags or files.is_held(lock):
                     continue
                 # Read again: its process may have closed it before it freed the lock.
-                if self.client.get_run(run_id).info.status == "RUNNING":
-                    self.client.set_terminated(run_id, "KILLED")
-                run_lock(self.folder, run_id).unlink(missing_ok=True)
+                if self.client.get_run(run.run_id).info.status == "RUNNING":
+                    self.client.set_terminated(run.run_id, "KILLED")
+                run_lock(self.folder, run.run_id).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -146,8 +131,7 @@ def open_store(folder: Path, experiment_name: str) -> Store:
     with translate_errors(folder, "open"):
         if not database.exists():
             _create(database)
-        with open_database(folder):
-            pass  # it updates a store that was moved
+        require_store(folder)
         return Store(folder, MlflowClient(sqlite_uri(database)), experiment_name)
 
 

@@ -2,7 +2,7 @@
 
 from pipeline import UserError
 from pipeline.paths import store_dir
-from pipeline.tracking.database import open_database
+from pipeline.tracking.database import require_store
 from pipeline.tracking.locks import store_lock
 from pipeline.tracking.mirror_copy import copy_runs
 from pipeline.tracking.quiet import quiet
@@ -19,8 +19,7 @@ def sync(server: str, *, run: str | None) -> None:
             does not accept the copy.
     """
     folder = store_dir()
-    with open_database(folder):
-        pass  # it refuses a store that does not exist
+    require_store(folder)
     run_id = find_run(run, store=folder).run_id if run else None
     store = open_store(folder, experiment_of(None))
     with quiet():

@@ -6,9 +6,9 @@ MLflow is imported when a tracker is opened, because it takes a second.
 import os
 from pathlib import Path
 
+from pipeline.process import disable_telemetry
 from pipeline.terminal import status, wrap
-from pipeline.tracking.interface import Tracker
-from pipeline.tracking.telemetry import disable_telemetry
+from pipeline.tracking.interface import LocalTracker
 from pipeline.urls import database_path, names_another_store
 
 DEFAULT_EXPERIMENT = "digits"
@@ -21,7 +21,7 @@ def experiment_of(name: str | None) -> str:
 
 def open_tracker(
     kind: str, store: Path, *, server: str | None, experiment: str | None = None
-) -> Tracker:
+) -> LocalTracker:
     """Return the tracker for a value of the key `tracking`: "mlflow" or "none".
 
     The folder `store` is created if necessary, and a server receives copies of the
@@ -31,7 +31,7 @@ def open_tracker(
         UserError, OSError: If the store cannot be opened.
     """
     if kind == "none":
-        return Tracker()
+        return LocalTracker()
     disable_telemetry()
     with status("opening MLflow's store"):
         from pipeline.tracking.mlflow_tracker import MlflowTracker

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.paths import store_dir
 from pipeline.terminal import status
 from pipeline.tracking import mlflow_internals, pages
-from pipeline.tracking.database import artifact_root, open_database
+from pipeline.tracking.database import artifact_root, require_store
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import open_store
@@ -35,7 +35,7 @@ def ui(*, run: str | None, browser: bool) -> None:
 def serve_ui(folder: Path, *, run: str | None) -> Iterator[str]:
     """Serve MLflow's UI until the block ends.
 
-    Yields the address of a page as soon as the server answers. It is the page of `run`,
+    Yields the URL of a page as soon as the server answers. It is the page of `run`,
     which is an id, the start of an id, or a name; or, if `run` is None, the list of the
     runs in `Store.displayed_experiment`.
 
@@ -43,8 +43,7 @@ def serve_ui(folder: Path, *, run: str | None) -> Iterator[str]:
         UserError: If nothing has been recorded yet, there is no such run, the database
             cannot be read, or the server does not start.
     """
-    with open_database(folder):
-        pass  # it refuses a store that does not exist
+    require_store(folder)
     store = open_store(folder, experiment_of(None))
     if run is None:
         experiment = store.displayed_experiment()

@@ -18,6 +18,7 @@ from pipeline.core.epoch import Epoch
 from pipeline.core.shapes import parameter_count
 from pipeline.plots import weight_images
 from pipeline.tracking import Run, provenance
+from pipeline.tracking.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 # MLflow's pages show the metrics in the order in which a run logs them.
 FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
@@ -28,7 +29,7 @@ Points = Sequence[tuple[int, int, Mapping[str, float]]]  # see `Run.log_history`
 def log_inputs(
     run: Run, data: Path, settings: str, code: Mapping[str, str], *, plots: bool
 ) -> None:
-    """Log what determines a training: data, settings (as YAML), code and packages.
+    """Log what determines a training run: data, settings (as YAML), code and packages.
 
     `code` has the `code_hashes` of the process that trains. The plots of the data set
     take 100 KB.
@@ -80,40 +81,46 @@ def log_files(run: Run, files: Sequence[Path]) -> None:
     run.log_files("train", files)
 
 
-def log_scores(
-    run: Run, summary: Mapping[str, float], *, time: int, sha256: str
-) -> None:
-    """Log the scores of the trained network, and the hash of its tensors as a tag.
-
-    `time` is the end of the last epoch.
-    """
-    # MLflow draws a single value as a labelled bar if its step is 0.
-    run.log_metrics(summary, step=0, time=time)
-    run.set_tags({"weights.sha256": sha256})
-
-
-def log_details(
+def log_result(
     run: Run,
-    network: Path,
-    exported: Path,
-    statistics: Points,
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
+    summary: Iterable[str],
+    *,
+    time: int,
+    sha256: str,
 ) -> None:
+    """Log the scores of the trained network, its hash as a tag, and a description.
+
+    Args:
+        run: The run.
+        params: Those of the run.
+        metrics: The content of metrics.json.
+        summary: The names of those that have one value for the whole training.
+        time: The end of the last epoch, in milliseconds since 1970.
+        sha256: See `TrainingRun.sha256`.
+    """
+    # MLflow draws a single value as a labelled bar if its step is 0.
+    run.log_metrics({name: metrics[name] for name in summary}, step=0, time=time)
+    run.set_tags({WEIGHTS_TAG: sha256})
+    _describe(run, params, metrics)
+
+
+def log_details(run: Run, network: Path, exported: Path, statistics: Points) -> None:
     """Log what a single training run has, and in a sweep only the best network.
 
     This is the model, with a program for `mlflow.pytorch.load_model`, and the
-    statistics of each tensor after each epoch. The other arguments are those of
-    `describe_training`.
+    statistics of each tensor after each epoch; `log_weights` has logged the images.
     """
     run.log_model(network, exported)
     run.log_history(statistics)
-    describe_training(run, params, metrics, images=True)
+    slider = run.link("images, with a slider for the epoch", "model-metrics")
+    run.describe_results({"Weights of layer 1": slider})
 
 
 def log_comparison(run: Run, is_equal: bool) -> None:
     """Log whether a reproduction has the weights of its original."""
-    run.set_tags({"reproduced": str(is_equal).lower()})
+    run.set_tags({REPRODUCED_TAG: str(is_equal).lower()})
 
 
 def tensor_statistics(
@@ -132,18 +139,13 @@ def tensor_statistics(
     }
 
 
-def describe_training(
-    run: Run, params: Mapping[str, Any], metrics: Mapping[str, float], *, images: bool
+def _describe(
+    run: Run, params: Mapping[str, Any], metrics: Mapping[str, float]
 ) -> None:
-    """Set the description of a run.
-
-    `params` are those of the run, `metrics` the content of metrics.json, and `images`
-    is whether the run has images of the weights.
-    """
+    """Set the description of a run; see `log_result`."""
     hidden, epochs = params["hidden"], params["epochs"]
     duration = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     curves = run.link("Model metrics", "model-metrics")
-    slider = run.link("images, with a slider for the epoch", "model-metrics")
     history = run.link("history.csv", "artifacts/train/history.csv")
     run.describe(
         f"A network 784 → {hidden} → 10 with {parameter_count(hidden):,} "
@@ -155,7 +157,6 @@ def describe_training(
             "Interactive page": "to create it, run "
             f"`python -m pipeline.inspect run={str(run.id)[:8]}`",
             "Learning curves": f"{curves}, {history}",
-            **({"Weights of layer 1": slider} if images else {}),
         },
     )
 

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import UserError, datasets, files
+from pipeline import UserError, datasets
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import store_dir
-from pipeline.tracking import PARENT_TAG, RecordedRun, find_run, provenance
+from pipeline.tracking import RecordedRun, find_run, provenance
+from pipeline.tracking.tags import ORIGIN_TAG, PARENT_TAG, PROCESSOR_TAG
 from pipeline.training.run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     "git.commit": "commit",
     "version.torch": "PyTorch",
     "version.python": "Python",
-    "processor": "processor",
+    PROCESSOR_TAG: "processor",
 }
 
 
@@ -30,24 +31,14 @@ def load_data(original: TrainingRun, folder: Path) -> Dataset:
     """Load the data set of a recorded run from the folder of all data sets.
 
     Raises:
-        UserError: If neither the file nor its source is available; the message
-            names the files to provide.
-        UserError: If the data are not the same.
+        UserError: See `datasets.load`.
     """
     assert original.run
-    name, expected = original.dataset, original.data_sha256
-    path = folder / f"{name}.safetensors"
-    if path.exists() and (sha256 := files.file_sha256(path)) != expected:
-        raise UserError(
-            f"{path} is damaged or has changed: run {original.run.run_id} was trained "
-            f"with sha256 {expected}, and this is {sha256}; delete it, and "
-            f"python -m pipeline.data dataset={name} writes it again"
-        )
+    origin: dict[str, str] = {}
     for recorded in (original.run.folder / "data").glob("*.json"):
         origin = json.loads(recorded.read_text())["origin"]
-        if origin and not datasets.find(expected, folder=folder):
-            raise UserError(datasets.how_to_import(path, origin))
-    return datasets.load(name, folder=folder, sha256=expected)
+    name, sha256 = original.dataset, original.data_sha256
+    return datasets.load(name, folder=folder, sha256=sha256, origin=origin)
 
 
 def compare(original: TrainingRun, again: TrainingRun) -> str:
@@ -97,7 +88,7 @@ def _environment_differences(run: RecordedRun) -> Iterator[str]:
 def _patch(run: RecordedRun) -> str:
     """Return the recorded patch; that of a child is in the run of its sweep."""
     with suppress(UserError):  # the original of a copy may have been deleted
-        run = find_run(run.tags.get("taken_from", run.run_id), store=store_dir())
+        run = find_run(run.tags.get(ORIGIN_TAG, run.run_id), store=store_dir())
     parent = run.tags.get(PARENT_TAG, run.run_id)
     path = run.folder.parents[1] / parent / run.folder.name / "code.diff"
     return path.read_bytes().decode() if path.exists() else ""

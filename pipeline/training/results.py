@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from pipeline.model.export import export_network
 from pipeline.plots import learning_curves
 from pipeline.tracking import OpenRun
-from pipeline.training.log import Points, log_details, ordered, tensor_statistics
+from pipeline.training.log import log_details, log_result, ordered, tensor_statistics
 from pipeline.training.run import TrainingRun
 
 
@@ -16,16 +16,20 @@ def save_curves(training: TrainingRun, folder: Path) -> None:
     curves.save(folder / "learning_curves.png")
 
 
+def add_result(run: OpenRun, training: TrainingRun) -> None:
+    """Call `log_result`; MLflow's page shows its scores first if it comes first."""
+    last, sha256 = training.epochs[-1], training.sha256
+    results = training.params, training.metrics, [*training.summary]
+    run.call(log_result, *results, time=last.time, sha256=sha256)
+
+
 def add_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
     """Export a network from its file, and call `log_details`."""
+    statistics = [
+        (e.number, e.time, tensor_statistics(e.tensors)) for e in training.epochs
+    ]
     with TemporaryDirectory() as folder:
         exported = Path(folder, "model.pt2")
         export_network(network, exported, hidden=training.hyperparameters.hidden)
-        details = statistics_of(training), training.params, training.metrics
-        run.call(log_details, network, exported, *details)
+        run.call(log_details, network, exported, statistics)
         run.wait()
-
-
-def statistics_of(training: TrainingRun) -> Points:
-    """Return the statistics of each tensor after each epoch."""
-    return [(e.number, e.time, tensor_statistics(e.tensors)) for e in training.epochs]

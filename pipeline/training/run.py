@@ -16,20 +16,21 @@ from pydantic import ValidationError
 from pipeline import UserError, files, paths
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Epoch
-from pipeline.core.fingerprint import processor
+from pipeline.core.fingerprint import fingerprint, processor
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import score, train_network
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
-from pipeline.model import (
-    load_trained_model,
-    read_metrics,
-    read_run_file,
-    smallest_margin,
-    storage,
-)
+from pipeline.model import load_trained_model, smallest_margin, storage
 from pipeline.tensors import tensors_sha256
 from pipeline.tracking import RecordedRun
+from pipeline.tracking.tags import (
+    DATA_TAG,
+    FINGERPRINT_TAG,
+    HOST_TAG,
+    KIND_TAG,
+    PROCESSOR_TAG,
+)
 from pipeline.training.log import FIRST_METRICS, ordered
 
 FINAL = "train/final_"  # the start of the names of the metrics in `train_score`
@@ -80,29 +81,28 @@ class TrainingRun:
         """
         folder = run.folder / "train"
         trained = load_trained_model(folder / paths.MODEL_FILE)
-        times = read_run_file(folder / paths.RUN_FILE)
-        metrics = read_metrics(folder / paths.METRICS_FILE)
+        about, metrics = trained.run_file, trained.metrics
         states, rows = _rows(trained.history or {}), _rows(trained.curves)
         final = {
             name.removeprefix(FINAL): value
             for name, value in metrics.items()
             if name.startswith(FINAL)
         }
-        is_whole = (
-            len(states) == len(times.times) == trained.epochs + 1
-            and trained.curves.keys() >= {*FIRST_METRICS}
-            and final.keys() >= {"loss", "accuracy"}
-            and {"data_sha256", "min_margin"} <= trained.metadata.keys()
-        )
-        if not is_whole:
+        if (
+            about is None
+            or not len(states) == len(about.times) == trained.epochs + 1
+            or not trained.curves.keys() >= {*FIRST_METRICS}
+            or not final.keys() >= {"loss", "accuracy"}
+            or not trained.metadata.keys() >= {"data_sha256", "min_margin"}
+        ):
             raise UserError(f"{folder} does not contain a whole training run")
         try:
             hyperparameters = Hyperparameters(**trained.metadata)
         except ValidationError as error:
             keys = ", ".join(str(each["loc"][0]) for each in error.errors())
             raise UserError(f"{folder} does not record a valid {keys}") from None
-        initial = Epoch(states[0], time=times.times[0])
-        others = map(Epoch, states[1:], count(1), rows, times.seconds, times.times[1:])
+        initial = Epoch(states[0], time=about.times[0])
+        others = map(Epoch, states[1:], count(1), rows, about.seconds, about.times[1:])
         return cls(
             dataset=trained.dataset,
             data_sha256=trained.metadata["data_sha256"],
@@ -110,8 +110,8 @@ class TrainingRun:
             epochs=[initial, *others],
             train_score=final,
             min_margin=trained.metadata["min_margin"],
-            host=run.tags.get("host", "unknown"),
-            processor=run.tags.get("processor", "unknown"),
+            host=run.tags.get(HOST_TAG, "unknown"),
+            processor=run.tags.get(PROCESSOR_TAG, "unknown"),
             run=run,
         )
 
@@ -138,7 +138,7 @@ class TrainingRun:
     @property
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters, by key."""
-        return {"dataset": self.dataset, **self.hyperparameters.model_dump()}
+        return params_of(self.dataset, self.hyperparameters)
 
     @property
     def seconds(self) -> float:
@@ -180,6 +180,20 @@ class TrainingRun:
             "times": [epoch.time for epoch in self.epochs],
         }
         files.write_json(folder / paths.RUN_FILE, run)
+
+
+def params_of(dataset: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """Return the params of a run: the name of the data set and the hyperparameters."""
+    return {"dataset": dataset, **hyperparameters.model_dump()}
+
+
+def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[str, str]:
+    """Return the tags that identify a training run, as soon as it starts."""
+    return {
+        KIND_TAG: "training",
+        DATA_TAG: data_sha256,
+        FINGERPRINT_TAG: fingerprint(hyperparameters, data_sha256),
+    }
 
 
 def train_once(dataset: Dataset, *, hyperparameters: Hyperparameters) -> TrainingRun:

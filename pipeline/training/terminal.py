@@ -1,4 +1,4 @@
-"""What a training prints: a line for each epoch, and a summary."""
+"""What a training run prints: a line for each epoch, and a summary."""
 
 from collections.abc import Iterable, Iterator
 

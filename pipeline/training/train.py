@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import ConfigError, UserError, datasets, files
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import code_hashes, fingerprint, processor
+from pipeline.core.fingerprint import code_hashes, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
@@ -16,32 +16,30 @@ from pipeline.paths import MODEL_FILE, displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import (
     OpenRun,
-    RemoteTracker,
     Tracker,
     experiment_of,
     find_run,
     find_training_run,
     tagged_runs,
 )
+from pipeline.tracking.tags import CHECKPOINT_TAG, FINGERPRINT_TAG, REPRODUCES_TAG
 from pipeline.training.checkpoints import open_checkpoint
 from pipeline.training.log import (
     log_comparison,
     log_epoch,
     log_files,
     log_inputs,
-    log_scores,
 )
 from pipeline.training.reproduction import compare, load_data
-from pipeline.training.results import add_details, save_curves
-from pipeline.training.run import TrainingRun
+from pipeline.training.results import add_details, add_result, save_curves
+from pipeline.training.run import TrainingRun, params_of, training_tags
 from pipeline.training.terminal import print_epochs, print_summary
 
 NEXT = {
     command_line("predict", "images=0"): "classifies test image 0",
     command_line("inspect"): "writes an interactive page",
 }
-OpenTracker = Callable[[], Tracker | RemoteTracker]
-CHECKPOINT_TAG = "checkpoint"  # of a run: the id of its checkpoint
+OpenTracker = Callable[[], Tracker[OpenRun]]
 
 
 def train(cfg: TrainConfig, open_tracker: OpenTracker) -> TrainingRun:
@@ -96,16 +94,13 @@ def _train(
     is_tracked = cfg.tracking != "none"
     if is_tracked:
         prepare_export(cfg.hidden)  # in another process, beside the training
-    tags = {
-        "kind": "training",
-        "data.sha256": dataset.sha256,
-        "fingerprint": fingerprint(hyperparameters, dataset.sha256),
-        **({"reproduces": str(original.run_id)} if original else {}),
-    }
+    tags = training_tags(hyperparameters, dataset.sha256)
+    if original:
+        tags[REPRODUCES_TAG] = str(original.run_id)
     about = _place(cfg, dataset, original)
     folder = outputs_dir() / ("reproduce" if original else "train")
     with open_checkpoint(
-        store, tags["fingerprint"], about, state, resume=cfg.resume
+        store, tags[FINGERPRINT_TAG], about, state, resume=cfg.resume
     ) as checkpoint:
         history = checkpoint.resume()
         wanted = [checkpoint.id] if is_tracked else []
@@ -113,7 +108,7 @@ def _train(
         with (
             open_tracker().start_run(
                 name=name,
-                params={"dataset": dataset.name, **hyperparameters.model_dump()},
+                params=params_of(dataset.name, hyperparameters),
                 tags=tags | {CHECKPOINT_TAG: checkpoint.id},
                 resume=killed[0].run_id if killed else None,
             ) as run,
@@ -179,11 +174,9 @@ def _write(
         training.write(temporary, run_id=run.id)
         save_curves(training, temporary)
         run.call(log_files, sorted(temporary.iterdir()))
-        # MLflow's page of a run lists the metrics in this order: the scores come first.
-        last, sha256 = training.epochs[-1].time, training.sha256
-        run.call(log_scores, training.summary, time=last, sha256=sha256)
+        add_result(run, training)
         if run.id is not None:
             add_details(run, training, temporary / MODEL_FILE)
         if original:
-            run.call(log_comparison, sha256 == original.sha256)
+            run.call(log_comparison, training.sha256 == original.sha256)
         run.wait()

@@ -33,7 +33,7 @@ def trained_on_few(few):
         network, _ = train_network(few, chosen)
         sha256 = tensors_sha256(snapshot(network))
         path = Path("model.safetensors")
-        return TrainedModel(network, {"seed": seed}, path, sha256, run_id=None)
+        return TrainedModel(network, {"seed": seed}, path, sha256, run_file=None)
 
     return make
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from pipeline import UserError, tracking
-from pipeline.tracking.database import path_from_uri
+from pipeline.tracking.database import path_from_uri, runs_to_copy
 from pipeline.tracking.store import open_store
 from pipeline.tracking.ui import serve_ui
 
@@ -126,8 +126,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
         moved = open_store(tmp_path / "moved", tracking.experiment_of(None))
         displayed = moved.displayed_experiment().name  # else that of the newest run
         assert displayed == (name or "../a team's digits")
-        runs = moved.search("")
-        folders = [path_from_uri(run.info.artifact_uri) for run in runs]
+        folders = [run.folder for run in runs_to_copy(moved.folder, None)]
         artifacts = tmp_path / "moved" / "mlflow-artifacts"
         assert [folder.parents[2] for folder in folders] == [artifacts] * 2
         # The name of another experiment changes no run that is resumed.

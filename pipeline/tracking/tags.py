@@ -1,0 +1,15 @@
+"""The names of the tags by which this project finds its runs."""
+
+KIND_TAG = "kind"  # "training", "sweep", or "evaluation" of a network without a run
+FINGERPRINT_TAG = "fingerprint"  # see `core.fingerprint`
+DATA_TAG = "data.sha256"  # of the file of the data set
+WEIGHTS_TAG = "weights.sha256"  # see `tensors_sha256`
+PROCESSOR_TAG = "processor"  # that trained the network
+HOST_TAG = "host"
+PARENT_TAG = "mlflow.parentRunId"  # of a child of a sweep
+SWEEP_TAG = "sweep"  # of a sweep and of its children: the `sweep_key`
+ORIGIN_TAG = "taken_from"  # of a copy: the id of the run that trained the network
+CHECKPOINT_TAG = "checkpoint"  # the id of the checkpoint
+REPRODUCES_TAG = "reproduces"  # the id of the run that was trained again
+REPRODUCED_TAG = "reproduced"  # whether that gave the same bytes: "true" or "false"
+ERROR_TAG = "error"  # of a failed run
