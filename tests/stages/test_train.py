@@ -18,8 +18,12 @@ import yaml
 from safetensors.numpy import load_file
 
 from pipeline import cli
+from pipeline.core.fingerprint import fingerprint
+from pipeline.files import file_sha256
 from pipeline.model import load_trained_model, save_model
+from pipeline.tracking import find_training_run
 from pipeline.train import train
+from pipeline.training.run import TrainingRun
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"model.safetensors", "history.safetensors"}
@@ -261,6 +265,34 @@ def test_an_interrupted_run_is_resumed_in_its_own_experiment_only(project, monke
     )
     weights = {run.data.tags["weights.sha256"] for run in (finished, other)}
     assert len(weights) == 1
+
+
+# Imports the modules of the command and edits one of them, before the process that
+# records the run is started.
+EDIT_A_MODULE = """
+from pathlib import Path
+import pipeline.training.train
+from pipeline.core import loop
+with Path(loop.__file__).open("a") as module:
+    module.write("# edited\\n")
+"""
+
+
+def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprint(
+    clone_project, tmp_path
+):
+    root = tmp_path / "clone"
+    clone, core = clone_project(root), root / "pipeline" / "core"
+    before = {path.name: file_sha256(path) for path in core.glob("*.py")}
+    command = ["train", "dataset=digits", "epochs=1", "hidden=2"]
+    clone.run(*command, before=EDIT_A_MODULE, cwd=root, PYTHONPATH=str(root))
+    assert file_sha256(core / "loop.py") != before["loop.py"]
+    (run,) = clone.runs()
+    assert json.loads(clone.artifact(run, "code.json").read_text()) == before
+    recorded = find_training_run(run.info.run_id, store=clone.outputs)
+    training = TrainingRun.read(recorded)
+    expected = fingerprint(training.hyperparameters, training.data_sha256)
+    assert recorded.tags["fingerprint"] == expected
 
 
 def test_help_shows_the_keys_and_imports_nothing_heavy():
