@@ -295,6 +295,38 @@ def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprin
     assert recorded.tags["fingerprint"] == expected
 
 
+# Edits a module after the command `train` was imported, but before a call imports
+# PyTorch and the module itself, as a user may do in a notebook.
+EDIT_BEFORE_A_CALL = """
+import sys
+from pathlib import Path
+from pipeline.train import train
+module = Path("pipeline/core/optimizer.py")
+module.write_text(module.read_text() + "# edited\\n")
+for _ in range(2):
+    try:
+        train(dataset="digits", epochs=1, hidden=2)
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_a_module_that_is_edited_before_its_import_is_never_recorded_as_the_old_one(
+    clone_project, tmp_path
+):
+    clone = clone_project(root := tmp_path / "clone")
+    printed = subprocess.check_output(
+        [sys.executable, "-c", EDIT_BEFORE_A_CALL],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root), "PIPELINE_OUTPUTS": ""},
+        text=True,
+    )
+    folder = root / "pipeline" / "core"
+    line = f"the code in {folder} changed while this process ran: start it again\n"
+    assert printed == line * 2
+    assert not (clone.outputs / "mlflow.db").exists()
+
+
 def test_help_shows_the_keys_and_imports_nothing_heavy():
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "pipeline.train", "--help"],
