@@ -462,6 +462,23 @@ def clone_project():
     return clone
 
 
+@pytest.fixture
+def use_repository(monkeypatch):
+    """Return a function that selects another repository, as a new process would.
+
+    Its commit and its uncommitted changes are then those that runs record.
+    """
+    from pipeline.tracking import provenance
+
+    def use(root):
+        monkeypatch.setattr(provenance, "ROOT", root)
+        for cached in (provenance.code_diff, provenance._commit):
+            cached.cache_clear()
+
+    yield use
+    use(ROOT)
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """The Chromium of this machine; a process can control only one."""

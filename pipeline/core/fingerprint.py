@@ -11,6 +11,7 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.core import UserError
 from pipeline.core.hyperparameters import Hyperparameters
 
 # Of /proc/cpuinfo: the first three on x86, the others on ARM.
@@ -30,6 +31,21 @@ def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
 @functools.cache
 def code_hashes() -> dict[str, str]:
     """Return the sha256 of each module of this package, by its file name."""
+    return _hash_modules()
+
+
+def check_code() -> None:
+    """Check that the modules which this process has imported are those it has hashed.
+
+    Raises:
+        UserError: If one was edited in between.
+    """
+    if _hash_modules() != code_hashes():
+        text = f"the code in {Path(__file__).parent} changed while this process ran"
+        raise UserError(f"{text}: start it again")
+
+
+def _hash_modules() -> dict[str, str]:
     paths = sorted(Path(__file__).parent.glob("*.py"))
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 

@@ -17,10 +17,13 @@ from torch.nn.functional import one_hot
 from pipeline.core import CLASSES
 from pipeline.core.dataset import LabelledImages, Split
 from pipeline.core.epoch import Epoch
+from pipeline.core.fingerprint import check_code
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.metrics import accuracy, cross_entropy
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Adam
+
+check_code()  # PyTorch is imported late, perhaps long after the modules were hashed
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from hashlib import sha256
 
 from pipeline.core.fingerprint import processor, torch_version
 from pipeline.paths import ROOT
@@ -135,14 +136,14 @@ def version(package: str) -> str:
 
 @functools.cache
 def _commit() -> dict[str, str]:
-    """Return the commit, and whether the code differs from it."""
+    """Return the commit, and the hash of the changes that are not committed."""
     commit = _git("rev-parse", "HEAD") if _is_tracked() else None
     if commit is None:
         return {"git.commit": "none"}
-    commit = commit.strip()
+    commit, diff = commit.strip(), code_diff()
     return {
         "git.commit": commit,
-        "git.dirty": str(bool(code_diff())).lower(),
+        "git.diff": sha256(diff.encode()).hexdigest() if diff else "none",
         "mlflow.source.git.commit": commit,
     }
 

@@ -6,7 +6,6 @@ code, versions or processor.
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,13 @@ import numpy as np
 from pipeline import UserError, datasets
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code_hashes
-from pipeline.paths import store_dir
-from pipeline.tracking import RecordedRun, find_run, provenance
-from pipeline.tracking.tags import ORIGIN_TAG, PARENT_TAG, PROCESSOR_TAG
+from pipeline.tracking import RecordedRun, provenance
+from pipeline.tracking.tags import PROCESSOR_TAG
 from pipeline.training.run import TrainingRun
 
 ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
     "git.commit": "commit",
+    "git.diff": "uncommitted code (sha256 of code.diff)",
     "version.torch": "PyTorch",
     "version.python": "Python",
     PROCESSOR_TAG: "processor",
@@ -81,17 +80,6 @@ def _environment_differences(run: RecordedRun) -> Iterator[str]:
         before, now = run.tags.get(tag), tags.get(tag)
         if before != now:
             yield f"{name}: {before}, now {now}"
-    if _patch(run) != provenance.code_diff():
-        yield "uncommitted code: different; compare code.diff of the two runs"
-
-
-def _patch(run: RecordedRun) -> str:
-    """Return the recorded patch; that of a child is in the run of its sweep."""
-    with suppress(UserError):  # the original of a copy may have been deleted
-        run = find_run(run.tags.get(ORIGIN_TAG, run.run_id), store=store_dir())
-    parent = run.tags.get(PARENT_TAG, run.run_id)
-    path = run.folder.parents[1] / parent / run.folder.name / "code.diff"
-    return path.read_bytes().decode() if path.exists() else ""
 
 
 def _code_differences(run: RecordedRun) -> Iterator[str]:

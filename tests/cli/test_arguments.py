@@ -113,6 +113,17 @@ def test_an_invalid_argument_is_refused_with_key_rule_and_value(command):
     assert INVALID[command] in problem
 
 
+@pytest.mark.parametrize("stage", ["train", "export"])
+def test_the_number_of_workers_of_a_cluster_is_refused_before_anything_is_written(
+    new_project, tmp_path, stage
+):
+    command = ["-m", "seed=1,2"] if stage == "train" else ["bits=all"]
+    project = type(new_project)(tmp_path / "missing")
+    done = project.run(stage, *command, "workers=2", "executor=ray", status=2)
+    assert "workers has no effect with executor=ray" in done.stderr and not done.stdout
+    assert not project.outputs.exists()
+
+
 def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path):
     folder = os.fsdecode(bytes(tmp_path) + b"/\xff")
     os.mkdir(folder)

@@ -10,10 +10,12 @@ import pytest
 
 from pipeline import ConfigError, UserError, paths
 from pipeline.execution.memory import WORKER_BYTES, choose_workers, free_memory
+from pipeline.execution.workers import DRIVER_BYTES
 
 GB = 10**9
 CGROUPS = Path("/sys/fs/cgroup")
-# Moves itself into a control group, and prints why it refuses to start workers.
+# Moves itself into a control group, and prints how many workers it would start, or why
+# it refuses to start any.
 IN_GROUP = """
 import os, sys
 with open(sys.argv[1] + "/cgroup.procs", "w") as stream:
@@ -21,7 +23,8 @@ with open(sys.argv[1] + "/cgroup.procs", "w") as stream:
 from pipeline import UserError
 from pipeline.execution.workers import new_executor
 try:
-    new_executor("local", workers=None, tasks=9, task_bytes=0, modules=[])
+    executor = new_executor("local", workers=None, tasks=1, task_bytes=0, modules=[])
+    print(executor.workers)
 except UserError as error:
     print(error)
 """
@@ -98,24 +101,40 @@ def test_without_a_group_the_memory_of_the_machine_counts(tmp_path):
 
 
 @pytest.fixture
-def limited_group():
-    """A real control group of this machine with 300 MB."""
+def limit_group():
+    """Return a function that limits the memory of a real control group, in bytes."""
     is_old = (CGROUPS / "memory").is_dir()
     group = CGROUPS / ("memory" if is_old else "") / f"digits-{os.getpid()}"
     limit = "memory.limit_in_bytes" if is_old else "memory.max"
-    try:
-        group.mkdir()
-        (group / limit).write_text("300000000")
-    except OSError as error:
-        pytest.skip(f"no control group can be created: {error}")
-    yield group
-    group.rmdir()
+
+    def set_limit(size):
+        try:
+            group.mkdir(exist_ok=True)
+            (group / limit).write_text(str(size))
+        except OSError as error:
+            pytest.skip(f"no control group can be created: {error}")
+        return group
+
+    yield set_limit
+    if group.exists():
+        group.rmdir()
 
 
-def test_a_container_that_is_too_small_is_refused(limited_group):
-    printed = subprocess.check_output(
-        [sys.executable, "-c", IN_GROUP, limited_group],
+@pytest.mark.parametrize(
+    ("size", "printed"),
+    [
+        (300_000_000, "memory for a worker: each needs 0.6 GB, and 0.0 GB are free"),
+        # A worker would fit, but not beside the process that starts it.
+        (WORKER_BYTES + DRIVER_BYTES // 2, "each needs 0.6 GB, and 0."),
+        (WORKER_BYTES + DRIVER_BYTES + 200_000_000, "1\n"),  # with what it uses so far
+    ],
+)
+def test_a_container_needs_memory_for_a_worker_and_for_the_process_that_starts_it(
+    limit_group, size, printed
+):
+    output = subprocess.check_output(
+        [sys.executable, "-c", IN_GROUP, limit_group(size)],
         env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
         text=True,
     )
-    assert "memory for a worker: each needs 0.6 GB, and 0." in printed
+    assert printed in output

@@ -3,12 +3,19 @@
 FULL in the environment is the number of times that the disk is full for each stage.
 """
 
+import gzip
+import http.server
 import os
 import random
 import re
 import subprocess
+import threading
+from functools import partial
 
 import pytest
+
+from pipeline.datasets.registry import MNIST_FILES
+from pipeline.files import file_sha256
 
 pytestmark = pytest.mark.fault
 
@@ -65,6 +72,56 @@ def test_a_full_disk_is_one_message_and_the_command_succeeds_with_more_space(
         for run_id, data in runs.items():
             assert data.params == after[run_id].data.params
     assert failures
+
+
+@pytest.fixture
+def mirror(tmp_path, mnist):
+    """The URL of a server on the loopback with MNIST's files, and what it was asked."""
+    raw, packed, asked = MNIST_FILES.fetch(mnist.path.parent), tmp_path / "packed", []
+    packed.mkdir()
+    for name in MNIST_FILES.hashes():
+        content = gzip.compress((raw / name).read_bytes(), 1)
+        (packed / f"{name}.gz").write_bytes(content)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            asked.append(self.path[1:])
+
+    handler = partial(Handler, directory=packed)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        yield f"http://127.0.0.1:{server.server_port}/", asked
+        server.shutdown()
+
+
+USE_MIRROR = """
+import torchvision
+torchvision.datasets.MNIST.mirrors = [{url!r}]
+"""
+
+
+def test_a_disk_that_fills_up_during_a_download_is_one_message_and_keeps_whole_files(
+    new_project, tmp_path, mount, mirror, error_line
+):
+    disk, (url, asked) = tmp_path / "disk", mirror
+    disk.mkdir()
+    # Without space for the test images, the third of the four files.
+    mount("-t", "tmpfs", "-o", "size=50m", "tmpfs", folder=disk)
+    project = type(new_project)(disk)
+    command = {"stage": "data", "before": USE_MIRROR.format(url=url)}
+    message = error_line(project.run(status=1, **command).stderr)
+    assert "No space left" in message and "run the same command again" in message
+    names, hashes = [*MNIST_FILES.hashes()], MNIST_FILES.hashes()
+    assert asked == [f"{name}.gz" for name in names[:3]]  # no other source was tried
+    raw = disk / "data" / MNIST_FILES.folder / "raw"
+    assert {path.name: file_sha256(path) for path in raw.iterdir()} == {
+        name: hashes[name] for name in names[:2]
+    }
+    assert not [*(disk / "data").glob("mnist*")]
+    leave_space(disk, 200_000)
+    project.run(**command)
+    assert asked == [f"{name}.gz" for name in (*names[:3], *names[2:])]
+    assert (disk / "data" / "mnist.json").exists()
 
 
 def test_a_limit_on_the_size_of_files_is_one_message(digits, error_line):

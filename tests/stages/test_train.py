@@ -18,8 +18,12 @@ import yaml
 from safetensors.numpy import load_file
 
 from pipeline import cli
+from pipeline.core.fingerprint import fingerprint
+from pipeline.files import file_sha256
 from pipeline.model import load_trained_model, save_model
+from pipeline.tracking import find_training_run
 from pipeline.train import train
+from pipeline.training.run import TrainingRun
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"model.safetensors", "history.safetensors"}
@@ -261,6 +265,66 @@ def test_an_interrupted_run_is_resumed_in_its_own_experiment_only(project, monke
     )
     weights = {run.data.tags["weights.sha256"] for run in (finished, other)}
     assert len(weights) == 1
+
+
+# Imports the modules of the command and edits one of them, before the process that
+# records the run is started.
+EDIT_A_MODULE = """
+from pathlib import Path
+import pipeline.training.train
+from pipeline.core import loop
+with Path(loop.__file__).open("a") as module:
+    module.write("# edited\\n")
+"""
+
+
+def test_a_module_that_is_edited_after_its_import_does_not_change_the_fingerprint(
+    clone_project, tmp_path
+):
+    root = tmp_path / "clone"
+    clone, core = clone_project(root), root / "pipeline" / "core"
+    before = {path.name: file_sha256(path) for path in core.glob("*.py")}
+    command = ["train", "dataset=digits", "epochs=1", "hidden=2"]
+    clone.run(*command, before=EDIT_A_MODULE, cwd=root, PYTHONPATH=str(root))
+    assert file_sha256(core / "loop.py") != before["loop.py"]
+    (run,) = clone.runs()
+    assert json.loads(clone.artifact(run, "code.json").read_text()) == before
+    recorded = find_training_run(run.info.run_id, store=clone.outputs)
+    training = TrainingRun.read(recorded)
+    expected = fingerprint(training.hyperparameters, training.data_sha256)
+    assert recorded.tags["fingerprint"] == expected
+
+
+# Edits a module after the command `train` was imported, but before a call imports
+# PyTorch and the module itself, as a user may do in a notebook.
+EDIT_BEFORE_A_CALL = """
+import sys
+from pathlib import Path
+from pipeline.train import train
+module = Path("pipeline/core/optimizer.py")
+module.write_text(module.read_text() + "# edited\\n")
+for _ in range(2):
+    try:
+        train(dataset="digits", epochs=1, hidden=2)
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_a_module_that_is_edited_before_its_import_is_never_recorded_as_the_old_one(
+    clone_project, tmp_path
+):
+    clone = clone_project(root := tmp_path / "clone")
+    printed = subprocess.check_output(
+        [sys.executable, "-c", EDIT_BEFORE_A_CALL],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root), "PIPELINE_OUTPUTS": ""},
+        text=True,
+    )
+    folder = root / "pipeline" / "core"
+    line = f"the code in {folder} changed while this process ran: start it again\n"
+    assert printed == line * 2
+    assert not (clone.outputs / "mlflow.db").exists()
 
 
 def test_help_shows_the_keys_and_imports_nothing_heavy():

@@ -21,6 +21,11 @@ def only_run(client):
     return only_run
 
 
+def locked_runs(store):
+    """Return the ids of the runs that have a lock file."""
+    return {path.name for path in (store / ".locks").iterdir()} - {"store"}
+
+
 def test_a_run_that_ended_early_says_why_and_is_resumed(
     store, client, start_run, only_run
 ):
@@ -101,11 +106,13 @@ def test_a_running_run_whose_lock_is_free_was_killed(
     for parent in ("dead", "alive"):
         tags = {**ours, "mlflow.parentRunId": ids[parent]}
         ids[f"child of {parent}"] = create(**tags)
-    files.hold(run_lock(store, ids["dead"])).release()
+    files.hold(run_lock(store, ids["dead"])).release()  # its file remains
     lock = files.hold(run_lock(store, ids["alive"]))
+    assert locked_runs(store) == {ids["dead"], ids["alive"]}
     reopened = tracker.reopen_run(run_id=None, weights_sha256="f00d")
     with start_run(store) if action == "start" else reopened:
         pass
+    assert locked_runs(store) == {ids["alive"]}
     lock.release()
     assert {name: client.get_run(ids[name]).info.status for name in ids} == {
         "never locked": "KILLED",

@@ -1,23 +1,11 @@
+import re
 import subprocess
+from contextlib import suppress
 
 import pytest
 from mlflow.artifacts import load_text
 
-from pipeline import paths
 from pipeline.tracking import provenance
-
-
-@pytest.fixture
-def use_repository(monkeypatch):
-    """Return a function that selects another repository, as a new process would."""
-
-    def use(root):
-        monkeypatch.setattr(provenance, "ROOT", root)
-        for cached in (provenance.code_diff, provenance._commit):
-            cached.cache_clear()
-
-    yield use
-    use(paths.ROOT)
 
 
 def test_packages_can_be_installed_in_another_environment():
@@ -43,7 +31,7 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
             pass
         return client.get_run(run.id)
 
-    assert record().data.tags["git.dirty"] == "false"
+    assert record().data.tags["git.diff"] == "none"
     for name in ("README.md", "pipeline/exercise.ipynb"):
         (clone / name).write_text("not code")
     (clone / "pipeline" / "new.py").write_text("NEW = 1\n")
@@ -51,7 +39,7 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
         stream.write("# a comment\n")
     before = git("status", "--porcelain")
     dirty = record()
-    assert dirty.data.tags["git.dirty"] == "true"
+    assert re.fullmatch("[0-9a-f]{64}", dirty.data.tags["git.diff"])
     assert dirty.data.tags["git.commit"] == git("rev-parse", "HEAD").strip()
     assert git("status", "--porcelain") == before  # the user's index is unchanged
     patch = load_text(f"{dirty.info.artifact_uri}/code.diff")
@@ -62,6 +50,27 @@ def test_code_that_is_not_committed_is_recorded_as_a_patch(
     git("apply", str(tmp_path / "code.diff"))
     assert (clone / "pipeline" / "new.py").read_text() == "NEW = 1\n"
     assert (clone / "conf" / "config.yaml").read_text().endswith("# a comment\n")
+
+
+@pytest.mark.parametrize(
+    "comments", [("# one\n", "# other\n"), ("# one\n", ""), ("", "# other\n")]
+)
+def test_a_resumed_run_has_the_patch_of_the_code_that_resumed_it(
+    clone_project, use_repository, store, client, start_run, tmp_path, comments
+):
+    settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
+    committed, run_id = settings.read_text(), None
+    for comment in comments:
+        settings.write_text(committed + comment)
+        use_repository(tmp_path / "clone")
+        with suppress(KeyboardInterrupt), start_run(store, resume=run_id) as run:
+            run_id = run.id
+            raise KeyboardInterrupt
+        (recorded,) = client.search_runs(["1"])
+        assert (recorded.data.tags["git.diff"] == "none") == (not comment)
+        patch = run.folder / "code.diff"
+        added = patch.read_text().splitlines()[-1] if patch.exists() else ""
+        assert added.removeprefix("+") == comment.strip()
 
 
 def test_a_package_inside_the_repository_of_another_project_has_no_commit(
@@ -76,4 +85,4 @@ def test_a_package_inside_the_repository_of_another_project_has_no_commit(
         subprocess.run(["git", *identity, *command], cwd=repository, check=True)
     use_repository(repository)
     tags = provenance.tags()
-    assert tags["git.commit"] == "none" and "git.dirty" not in tags
+    assert tags["git.commit"] == "none" and "git.diff" not in tags

@@ -13,6 +13,7 @@ import pytest
 from pipeline import UserError, tracking
 from pipeline.execution.companion import CompanionKilled
 from pipeline.tracking import provenance
+from pipeline.tracking.locks import run_lock
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.remote import RemoteTracker
 from pipeline.training.log import log_files
@@ -90,7 +91,9 @@ def test_an_error_of_a_function_has_the_traceback_of_the_other_process(tracker, 
     assert failed.info.status == "FAILED"
 
 
-def test_a_killed_recording_process_is_an_error_with_a_remedy(tracker, client):
+def test_a_killed_recording_process_is_an_error_with_a_remedy(
+    tracker, store, client, start_run
+):
     with (
         pytest.raises(CompanionKilled, match=r"records the run was killed; run the sa"),
         tracker.start_run(**RUN) as run,
@@ -100,7 +103,12 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(tracker, client):
         tracker._companion._process.kill()
         run.call(log, "a", "c")
         run.wait()
-    assert client.get_run(run.id).info.status == "RUNNING"  # the next process closes it
+    assert client.get_run(run.id).info.status == "RUNNING"
+    assert run_lock(store, run.id).exists()
+    with start_run(store):  # the next process closes it
+        pass
+    assert client.get_run(run.id).info.status == "KILLED"
+    assert not run_lock(store, run.id).exists()
 
 
 def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsys):

@@ -187,6 +187,22 @@ def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
         assert unfinished(tmp_path) == [checkpoint.folder] != [folder]
 
 
+@pytest.mark.parametrize("size", [0, 40])
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_checkpoint_that_does_not_say_what_it_is_of_is_not_used(
+    tmp_path, few, size, resume
+):
+    unknown = interrupt(tmp_path, few, after=2)
+    about = unknown / "about.json"
+    about.write_bytes(about.read_bytes()[:size])
+    with open_new(tmp_path, resume=resume) as checkpoint:
+        assert len(checkpoint.resume()) == 1
+    assert unfinished(tmp_path) == [unknown]
+    known = interrupt(tmp_path, few, after=1)  # with fewer epochs
+    with open_new(tmp_path) as checkpoint:
+        assert checkpoint.folder == known
+
+
 def test_a_folder_that_was_being_removed_is_not_resumed(tmp_path, few):
     path = interrupt(tmp_path, few, after=1)
     path.rename(tmp_path / "checkpoints" / ".removed")  # where a kill may leave it

@@ -106,14 +106,45 @@ def test_other_data_are_refused_with_the_names_of_the_changed_files(
     assert "reproduced byte for byte" in printed
 
 
+def test_the_report_compares_the_patch_of_the_run_that_was_trained(
+    empty_project, clone_project, use_repository, tmp_path
+):
+    settings = clone_project(tmp_path / "clone").outputs.parent / "conf/config.yaml"
+    committed = settings.read_text()
+
+    def edit(comment):
+        settings.write_text(committed + comment)
+        use_repository(tmp_path / "clone")
+
+    project = empty_project("patches")
+    sweep = [f"{key}={value}" for key, value in DIGITS.items()]
+    edit("# of the single run\n")
+    project.call("train", seed=1, **DIGITS)
+    edit("# of the sweep\n")
+    project.sweep("train", "seed=1,2", "workers=1", *sweep)
+    runs = {run.info.run_id: run.data.tags for run in project.runs()}
+    (copy,) = (run for run, tags in runs.items() if "taken_from" in tags)
+    (child,) = (run for run, tags in runs.items() if tags.get("seed") == "2")
+    single = runs[copy]["taken_from"]
+    comments = {single: "# of the single run\n", child: "# of the sweep\n"}
+    comments[copy] = comments[single]
+    for comment in ("", *comments.values()):
+        edit(comment)
+        for run_id, own in comments.items():
+            with project.captured():
+                recorded = find_training_run(run_id, store=project.outputs)
+                training = TrainingRun.read(recorded)
+                report = compare(training, training)
+            assert ("uncommitted code" in report) == (comment != own)
+
+
 def test_the_report_names_another_processor_and_another_patch(workspace):
-    folder = find_training_run(workspace.run_id(), store=workspace.outputs).folder
-    (folder / "code.diff").write_text("another patch")
-    workspace.client.set_tag(workspace.run_id(), "processor", "Z80")
+    for tag, value in {"processor": "Z80", "git.diff": "another patch"}.items():
+        workspace.client.set_tag(workspace.run_id(), tag, value)
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
     original = TrainingRun.read(recorded)
     report = compare(original, original)
     assert report.startswith("reproduced byte for byte:\n  recorded ")
     assert "\nin spite of these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report
-    assert "\n  uncommitted code: different; " in report
+    assert "\n  uncommitted code (sha256 of code.diff): another patch, now " in report
