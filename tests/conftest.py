@@ -451,7 +451,16 @@ def clone_project():
 
     def clone(folder):
         name = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
-        stash = subprocess.check_output(["git", *name, "stash", "create"], cwd=ROOT)
+        find = ["git", "rev-parse", "--git-path", "index"]
+        index = ROOT / subprocess.check_output(find, cwd=ROOT, text=True).strip()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Git would lock the index of this project, which other tests clone, too.
+        copy = shutil.copyfile(index, folder.with_name(f"{folder.name}.index"))
+        stash = subprocess.check_output(
+            ["git", *name, "stash", "create"],
+            cwd=ROOT,
+            env=os.environ | {"GIT_INDEX_FILE": str(copy)},
+        )
         for command in (
             ["git", "clone", "--quiet", "--shared", ROOT, folder],
             ["git", "-C", folder, "checkout", "-qB", "main", stash.strip() or "HEAD"],

@@ -30,6 +30,15 @@ from pipeline.images import reading
 from pipeline.model import OodDetector, load_trained_model, storage
 from pipeline.training.checkpoints import Checkpoint
 
+TRAINED = {
+    "min_margin": 0.25,
+    "seed": 1,
+    "split": "holdout",
+    "epochs": 1,
+    "batch_size": 32,
+    "lr": 0.001,
+}
+
 fuzz = settings(
     max_examples=int(os.environ.get("FUZZ", "50")),
     deadline=timedelta(seconds=120),  # no reader hangs
@@ -141,7 +150,7 @@ def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name
     paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
     images = LabelledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
     dataset = Dataset(tmp_path / "data.safetensors", "00ff", images, images)
-    storage.save_model(paths["model"], network, {"seed": 1, "min_margin": 0.25})
+    storage.save_model(paths["model"], network, TRAINED)
     storage.save_history(paths["history"], [snapshot(network)] * 2, {})
     components.write_components(dataset)
     paths[name].write_bytes(data.draw(damaged(paths[name].read_bytes())))

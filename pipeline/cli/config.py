@@ -173,18 +173,15 @@ def run_name(
     return printable(" ".join(parts))
 
 
-def network_name(metadata: Mapping[str, Any], *, dataset: str, sha256: str) -> str:
+def network_name(params: Mapping[str, Any], *, dataset: str, sha256: str) -> str:
     """Name a network on a page, which is shared: the name contains no path.
 
     Args:
-        metadata: Of its file.
+        params: Of its training run; {} if they are not recorded.
         dataset: The name of its data set.
         sha256: Of its weights.
 
     Returns:
-        The name that `train` gave its run, or the start of the hash if the settings of
-        the training are not recorded.
+        The name that `train` gave its run, or the start of the hash.
     """
-    if "seed" not in metadata:
-        return sha256[:8]
-    return run_name({**defaults(), **metadata, "dataset": dataset})
+    return run_name({**params, "dataset": dataset}) if params else sha256[:8]

@@ -164,7 +164,7 @@ class Network(nn.Module):
 
     @property
     def sizes(self) -> str:
-        """The number of pixels and of the neurons of each layer: 784 -> 20 -> 10."""
+        """The numbers of pixels and of neurons in each layer: 784 -> 20 -> 10."""
         neurons = [layer.out_features for layer in self.layers]
         return " -> ".join(map(str, [PIXELS, *neurons]))
 

@@ -24,8 +24,6 @@ IMAGE_FILE = "image0.bin"  # 784 grey levels, row by row
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which those of the self-test are selected
 MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
-# Settings of the training, in the comment of each file.
-TRAINING = ("hidden", "seed", "split", "epochs", "batch_size", "lr")
 
 
 def write_source(model: QuantizedModel, folder: Path) -> None:
@@ -64,9 +62,9 @@ def literal(text: str) -> str:
 
 def _origin(model: QuantizedModel) -> dict[str, Any]:
     """Return what the comments say about the network."""
-    metadata = model.trained.metadata
+    known = model.trained.metadata.hyperparameters
     names = spec(model.trained.dataset).class_names
-    settings = [f"{key}={metadata[key]}" for key in TRAINING if key in metadata]
+    settings = [f"{key}={value}" for key, value in known or ()]
     return {
         "sha256": model.trained.sha256,
         "training": " ".join(settings) or "not recorded",

@@ -124,7 +124,9 @@ def _compare(results: Results, folder: Path, run: Run) -> None:
 def _write_page(results: Results, dataset: Dataset, folder: Path, run: Run) -> None:
     """Write and record the page of a network in floating point and in integers."""
     trained, exports = next(iter(results)).trained, [*results.values()]
-    name = network_name(trained.metadata, dataset=dataset.name, sha256=trained.sha256)
+    name = network_name(
+        trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
+    )
     path = folder / deploy.PAGE_FILE
     with status("drawing the page"):
         page = deploy.render_page(trained, dataset, exports, name=name)

@@ -54,7 +54,8 @@ class QuantizedModel:
         if finetuning_epochs is not None:
             epochs = finetuning_epochs
         network, train = trained.network, dataset.split(trained.split).train
-        seed = int(trained.metadata.get("seed", 0))
+        known = trained.metadata.hyperparameters
+        seed = known.seed if known else 0
         check_weights(network, bits=bits)
         if epochs:
             states: Iterable[Network] = finetune(

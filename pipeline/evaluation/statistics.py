@@ -1,6 +1,6 @@
 """Statistics of the results on a test set: confidence interval and calibration.
 
-`pipeline.model.metrics` has loss and accuracy, which training also uses.
+`pipeline.core.metrics` has loss and accuracy, which training also uses.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 from joblib import cpu_count
 
-from pipeline import ConfigError, UserError
+from pipeline import UserError
 
 # PyTorch and MNIST, with a shuffled copy of the images; measured: 0.55 GB.
 WORKER_BYTES = 600_000_000
@@ -32,8 +32,7 @@ def choose_workers(
         free: The memory in bytes that workers can use.
 
     Raises:
-        ConfigError: If the memory is too small for `requested` workers.
-        UserError: If it is too small for one.
+        UserError: If the memory is too small for `requested` workers, or for one.
     """
     needed = WORKER_BYTES + task_bytes
     sizes = f"each needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
@@ -43,7 +42,7 @@ def choose_workers(
         raise UserError(f"there is not enough memory for a worker: {sizes}; {remedy}")
     workers = min(tasks, requested or min(cpu_count(), possible))
     if workers > possible:
-        raise ConfigError(f"workers must be <= {possible}, got {workers}: {sizes}")
+        raise UserError(f"workers must be <= {possible}, got {workers}: {sizes}")
     return workers
 
 

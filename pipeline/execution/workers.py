@@ -28,8 +28,7 @@ def new_executor(
         modules: The modules that local workers import first.
 
     Raises:
-        ConfigError: If `workers` is too large for the memory.
-        UserError: If the memory is too small for one, or Ray is not installed.
+        UserError: If the memory is too small for that many, or Ray is not installed.
     """
     # They import NumPy and joblib, for which --help should not wait.
     from pipeline.execution.local import LocalExecutor

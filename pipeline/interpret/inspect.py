@@ -69,7 +69,7 @@ def _analyse(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Non
     with status("analysing the network"):
         analysis = interpret.ModelAnalysis.of(trained, dataset)
         name = network_name(
-            trained.metadata, dataset=dataset.name, sha256=trained.sha256
+            trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
         )
     folder = outputs_dir() / "inspect"
     with (
@@ -189,7 +189,7 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> None:
     with atomic_folder(folder) as partial:
         interpret.write_comparison(comparison, frozen_pixels, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
-    if b.metadata.get("data_sha256") != dataset.sha256:
+    if b.metadata.data_sha256 != dataset.sha256:
         text += " B was trained on other data, or its data are not recorded."
     print(wrap(text, indent=0), end="\n\n")
     print(interpret.describe_comparison(comparison))

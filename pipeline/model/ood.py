@@ -12,12 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from pipeline.core.network import Network
+from pipeline.core.metrics import margin
 from pipeline.datasets import ClassComponents, DatasetSpec
-from pipeline.datasets.components import MAX_FIT_SAMPLES
-
-CLOSE_QUANTILE = 0.06  # fraction of training images with a margin below the threshold
-MIN_MARGIN = 0.2  # lower bound of that threshold, for networks with low accuracy
 
 
 @dataclass(frozen=True)
@@ -67,20 +63,6 @@ class OodDetector:
         return doubts
 
 
-def smallest_margin(network: Network, images: UInt8[np.ndarray, "n 28 28"]) -> float:
-    """Return the margin below which an answer is close, from the training images."""
-    step = max(1, len(images) // MAX_FIT_SAMPLES)
-    margins = margin(network.predict(images[::step]).numpy())
-    quantile = round(float(np.quantile(margins, CLOSE_QUANTILE)), 4)
-    return max(MIN_MARGIN, quantile)
-
-
 def images_of(class_name: str) -> str:
     """Return a phrase for the images of a class: 7s, or sneaker images."""
     return f"{class_name}s" if len(class_name) == 1 else f"{class_name} images"
-
-
-def margin(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
-    """Return the difference between the two highest probabilities, in [0, 1]."""
-    second, first = np.sort(probabilities, axis=1)[:, -2:].T
-    return np.asarray(first - second)

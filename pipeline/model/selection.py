@@ -45,5 +45,5 @@ def load_training_data(trained: TrainedModel) -> Dataset:
         UserError: If the data set is not available, or its hash differs from the
             recorded one.
     """
-    sha256 = trained.metadata.get("data_sha256")
-    return datasets.load(trained.dataset, folder=outputs_dir() / "data", sha256=sha256)
+    known, folder = trained.metadata, outputs_dir() / "data"
+    return datasets.load(known.dataset, folder=folder, sha256=known.data_sha256)

@@ -10,17 +10,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline import UserError
 from pipeline.core import PIXELS
 from pipeline.core.epoch import Snapshot
-from pipeline.core.hyperparameters import SPLITS
+from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.shapes import tensor_shapes
 from pipeline.paths import outputs_dir
 from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
 
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
+
+
+class Metadata(BaseModel):
+    """What the file of a network records of its training run; see `TrainingRun.write`.
+
+    It is not trusted, and a network of another origin can have none of it.
+    """
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    dataset: str = "mnist"  # the name of the data set
+    data_sha256: str | None = None  # of its file
+    min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    hyperparameters: Hyperparameters | None = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The data set and the hyperparameters by key; {} if they are not recorded."""
+        known = self.hyperparameters
+        return {"dataset": self.dataset, **known.model_dump()} if known else {}
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:
@@ -39,7 +59,7 @@ def save_history(
     write_tensors(path, stacked, metadata)
 
 
-def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
+def load_network(path: Path) -> tuple[Network, Metadata]:
     """Read a network and its metadata; the file is not trusted.
 
     Raises:
@@ -53,11 +73,10 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
         raise UserError(
             f"{path} is too large: a network has at most {MAX_FILE_BYTES:,} bytes"
         )
-    tensors, metadata = read_tensors(path)
+    tensors, stored = read_tensors(path)
     _check_tensors(tensors, path)
     network = network_from(tensors)
-    _check_metadata(metadata, network.hidden, path)
-    return network, metadata
+    return network, _parse_metadata(stored, network.hidden, path)
 
 
 def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
@@ -83,19 +102,21 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
         raise UserError(f"{path} contains values that make the logits overflow")
 
 
-def _check_metadata(metadata: Mapping[str, Any], hidden: int, path: Path) -> None:
-    """Raise a UserError if a value is invalid; any of them may be missing."""
-    get = metadata.get
-    for key, rule, is_valid in (
-        ("dataset", "be str", isinstance(get("dataset", ""), str)),
-        ("split", f"be {' or '.join(SPLITS)}", get("split", SPLITS[0]) in SPLITS),
-        ("epochs", "be int", isinstance(get("epochs", 0), int)),
-        ("seed", "be int", isinstance(get("seed", 0), int)),
-        ("min_margin", "be finite and >= 0", _is_threshold(get("min_margin", 0.0))),
-        ("hidden", f"match its shapes, {hidden}", get("hidden", hidden) == hidden),
-    ):
-        if not is_valid:
-            raise UserError(f"{path}: {key} must {rule}, got {metadata[key]!r:.40}")
+def _parse_metadata(stored: dict[str, Any], hidden: int, path: Path) -> Metadata:
+    """Return the metadata; raise a UserError if some are invalid or incomplete."""
+    if stored.get("hidden", hidden) != hidden:
+        raise UserError(f"{path}: hidden must be {hidden}, as in its shapes")
+    values = dict(stored)
+    values.pop("hyperparameters", None)
+    if (Hyperparameters.model_fields.keys() - {"hidden"}) & stored.keys():
+        values["hyperparameters"] = stored
+    try:
+        return Metadata.model_validate(values)
+    except ValidationError as invalid:
+        error = invalid.errors()[0]
+        key, reason = error["loc"][-1], error["msg"]
+        got = "" if error["type"] == "missing" else f", got {error['input']!r:.40}"
+        raise UserError(f"{path} has invalid metadata: {key}: {reason}{got}") from None
 
 
 def load_history(path: Path, *, network: Network) -> Snapshot:
@@ -116,8 +137,3 @@ def load_history(path: Path, *, network: Network) -> Snapshot:
     ):
         raise UserError(f"{path} does not belong to the network in the same folder")
     return history
-
-
-def _is_threshold(value: object) -> bool:
-    """Return whether this is a finite number that is not negative."""
-    return isinstance(value, float) and 0 <= value < np.inf

@@ -6,13 +6,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pipeline import UserError, datasets
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import Network, snapshot
 from pipeline.model.ood import OodDetector
-from pipeline.model.storage import load_history, load_network
+from pipeline.model.storage import Metadata, load_history, load_network
 from pipeline.model.text_files import RunFile, read_curves, read_metrics, read_run_file
 from pipeline.paths import (
     CURVES_FILE,
@@ -26,10 +25,10 @@ from pipeline.tensors import tensors_sha256
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained network, and the metadata of its training."""
+    """A trained network, and what its file records of its training run."""
 
     network: Network
-    metadata: dict[str, Any]  # of its file; see TrainingRun.write
+    metadata: Metadata
     path: Path  # the network's file
     sha256: str  # `tensors_sha256` of the network
     run_file: RunFile | None  # None if there is no file
@@ -42,17 +41,19 @@ class TrainedModel:
     @property
     def dataset(self) -> str:
         """The data set of the training (see `datasets.spec`); by default MNIST."""
-        return str(self.metadata.get("dataset", "mnist"))
+        return self.metadata.dataset
 
     @property
     def split(self) -> str:
         """How the data set was split in the training."""
-        return str(self.metadata.get("split", "exercise"))
+        known = self.metadata.hyperparameters
+        return known.split if known else "exercise"
 
     @property
     def epochs(self) -> int:
         """The number of epochs; 0 if that is not recorded."""
-        return int(self.metadata.get("epochs", 0))
+        known = self.metadata.hyperparameters
+        return known.epochs if known else 0
 
     @property
     def history_path(self) -> Path:
@@ -62,20 +63,16 @@ class TrainedModel:
     @cached_property
     def detector(self) -> OodDetector | None:
         """The out-of-distribution detector; None if its training data are missing."""
-        if "min_margin" not in self.metadata:
+        margin, sha256 = self.metadata.min_margin, self.metadata.data_sha256
+        if margin is None or sha256 is None:
             return None
-        components = datasets.load_components(
-            str(self.metadata.get("data_sha256")),
-            self.split,
-            folder=outputs_dir() / "data",
-        )
-        if components is None:
-            return None
-        return OodDetector(components, self.metadata["min_margin"])
+        folder = outputs_dir() / "data"
+        components = datasets.load_components(sha256, self.split, folder=folder)
+        return OodDetector(components, margin) if components else None
 
     def missing_detector(self) -> str:
         """Return why there is no detector, and the remedy."""
-        if "min_margin" not in self.metadata:
+        if self.metadata.min_margin is None:
             return f"{self.path} does not record its training"
         command = f"python -m pipeline.data dataset={self.dataset}"
         return f"its training images are missing ({command} prepares them)"

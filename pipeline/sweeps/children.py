@@ -5,7 +5,7 @@ Only the process of the sweep itself writes; its workers return arrays.
 
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import UserError
@@ -64,7 +64,7 @@ class Children:
     folder: Path  # of the sweep; without tracking, it gets the networks
     earlier: Earlier
 
-    def add(self, job: Job, training: TrainingRun) -> Outcome:
+    def record(self, job: Job, training: TrainingRun) -> Outcome:
         """Record a trained job, or a copy of a recorded run.
 
         Raises:
@@ -73,8 +73,10 @@ class Children:
         assert job.data
         if training.data_sha256 != job.data.sha256:
             raise UserError(f"{job.data.path} changed while the sweep was running")
-        # A copy of a run names the machine and the code that trained it.
+        # A copy of a run names the machine and the code that trained it, but its data
+        # set has the name of this sweep.
         source = training.run
+        training = replace(training, dataset=job.data.path.stem)
         origin = provenance.tags_of(source.tags) if source else provenance.tags()
         tags = origin | training_tags(training.hyperparameters, training.data_sha256)
         tags |= {HOST_TAG: training.host, PROCESSOR_TAG: training.processor}
@@ -93,7 +95,9 @@ class Children:
             training.write(folder, run_id=child.id)
             # Validated when the sweep started.
             config = as_yaml(TrainConfig.model_construct(**job.values))
-            log_inputs(child, job.data.path, config, code_hashes(), plots=False)
+            packages = _read_packages(source) if source else None
+            inputs = job.data.path, job.data.sha256, config, code_hashes()
+            log_inputs(child, *inputs, plots=False, packages=packages)
             log_epochs(child, training.epochs)
             add_result(child, training)
         return Outcome(
@@ -104,7 +108,7 @@ class Children:
             reused=source is not None,
         )
 
-    def add_details(self, best: Outcome) -> None:
+    def record_best(self, best: Outcome) -> None:
         """Add to the best network what only a single training run records.
 
         These are the images of the weights, the learning curves and the model.
@@ -148,3 +152,9 @@ class Children:
 
     def _tags(self, job: Job) -> dict[str, str]:
         return {KIND_TAG: "training", SWEEP_TAG: self.key, **job.tags}
+
+
+def _read_packages(run: RecordedRun) -> str | None:
+    """Return the packages with which a run was trained, if its file still exists."""
+    path = run.folder / "packages.txt"
+    return path.read_text("utf-8") if path.exists() else None

@@ -8,7 +8,7 @@ from pipeline import UserError
 from pipeline.cli import TRAINING_KEYS
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.paths import MODEL_FILE
-from pipeline.sweeps.settings import order
+from pipeline.sweeps.configurations import order
 from pipeline.tracking import RecordedRun, find_sweep
 
 
@@ -33,9 +33,9 @@ def read_networks(
     for child in children:
         trained = load_trained_model(child.folder / "train" / MODEL_FILE)
         keys = [key for key in TRAINING_KEYS if key in child.tags]
-        swept = {key: trained.metadata[key] for key in keys}
+        swept = {key: trained.metadata.params[key] for key in keys}
         networks.append((swept, trained))
-    names = {trained.metadata["data_sha256"] for _, trained in networks}
+    names = {trained.metadata.data_sha256 for _, trained in networks}
     if len(names) > 1:
         raise UserError(
             f"the networks of sweep {text} were trained on {len(names)} data sets, so "

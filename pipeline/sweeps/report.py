@@ -1,6 +1,6 @@
 """The report of a sweep: table, plot and description, updated while it runs.
 
-It is computed from the outcomes alone; `settings.py` groups and ranks them.
+It is computed from the outcomes alone; `configurations.py` groups and ranks them.
 """
 
 import time
@@ -12,14 +12,14 @@ from PIL.Image import Image
 
 from pipeline import files
 from pipeline.plots.sweep import SweepPoint, sweep_cloud, sweep_lines
-from pipeline.sweeps.jobs import short_name
-from pipeline.sweeps.outcomes import Outcome
-from pipeline.sweeps.settings import (
-    Setting,
+from pipeline.sweeps.configurations import (
+    Configuration,
     best_trade_offs,
-    group_by_setting,
+    group_by_configuration,
     order,
 )
+from pipeline.sweeps.jobs import short_name
+from pipeline.sweeps.outcomes import Outcome
 from pipeline.sweeps.text import describe, written_files
 from pipeline.tracking import Run
 
@@ -48,7 +48,7 @@ class Report:
 
     def write(self, *, comparison: str = "") -> None:
         """Write the table and the plot, and record them; see `describe`."""
-        settings = group_by_setting(self._outcomes)
+        settings = group_by_configuration(self._outcomes)
         front = best_trade_offs(settings)
         with files.atomic_file(self.folder / "sweep.csv") as path:
             rows = [{**s.row(), "best trade-off": s in front} for s in settings]
@@ -61,7 +61,7 @@ class Report:
 
     def finish(self) -> None:
         """Record the best accuracy and the finished report in the run."""
-        settings = group_by_setting(self._outcomes)
+        settings = group_by_configuration(self._outcomes)
         params = [*settings[0].keys] or ["seed"]
         self.write(comparison=self._run.compare_children(params))
         if accuracies := [s.accuracy for s in settings if s.trained]:
@@ -69,7 +69,7 @@ class Report:
             self._run.log_metrics(metrics, step=0)
 
 
-def plot(settings: Sequence[Setting], *, title: str) -> Image:
+def plot(settings: Sequence[Configuration], *, title: str) -> Image:
     """Plot accuracy against parameters or, if sizes are equal, a swept number."""
     trained = [setting for setting in settings if setting.trained]
     trained.sort(key=lambda setting: order(setting.keys.values()))

@@ -122,16 +122,17 @@ class Search(Plan):
                 del self._open[number]
 
     def _add(self, trial: Trial) -> list[Job]:
-        """Add a suggestion and return its jobs; none if it equals an earlier one."""
+        """Add a suggestion and return its jobs; none if it is invalid or not new."""
         values = {
             key: _round(value, self._intervals[key])
             for key, value in trial.params.items()
         }
-        if values in self._suggestions:
+        jobs = self._combine(values)
+        # A rule about two keys can refuse values although the ends are valid.
+        if values in self._suggestions or any(job.problems for job in jobs):
             self._study.tell(trial.number, state=TrialState.FAIL)
             return []
         self._suggestions.append(values)
-        jobs = self._combine(values)
         self._jobs.update({job.key: job for job in jobs})
         self._open[trial.number] = [job.fingerprint for job in jobs]
         return jobs

@@ -1,6 +1,6 @@
 """What a sweep prints and what describes its run: a table, and the best setting.
 
-It is computed from the outcomes alone; `settings.py` groups and ranks them.
+It is computed from the outcomes alone; `configurations.py` groups and ranks them.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,13 @@ from pathlib import Path
 from pipeline.console import table
 from pipeline.files import printable
 from pipeline.paths import MODEL_FILE, displayed
+from pipeline.sweeps.configurations import (
+    Configuration,
+    best_of,
+    comparable,
+    group_by_configuration,
+)
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.sweeps.settings import Setting, best_of, comparable, group_by_setting
 from pipeline.terminal import command_line, next_steps, wrap
 
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
@@ -23,7 +28,7 @@ def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
 
     `folder` is that of the sweep, and `hint` says how to view its run.
     """
-    settings = group_by_setting(outcomes)
+    settings = group_by_configuration(outcomes)
     columns, rows = _cells(select_rows(settings))
     print(f"\n{table(columns, rows, left=[''])}")
     if hidden := len(settings) - len(rows):
@@ -43,7 +48,7 @@ def written_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("sweep.*"), reverse=True)
 
 
-def select_rows(settings: Sequence[Setting]) -> list[Setting]:
+def select_rows(settings: Sequence[Configuration]) -> list[Configuration]:
     """Select at most `MAX_ROWS` settings, in their order.
 
     The best fill half of the rows; then come those that failed, then the next best.
@@ -56,7 +61,7 @@ def select_rows(settings: Sequence[Setting]) -> list[Setting]:
     return [settings[rank] for rank in sorted(ranks)]
 
 
-def describe(settings: Sequence[Setting], *, comparison: str = "") -> str:
+def describe(settings: Sequence[Configuration], *, comparison: str = "") -> str:
     """Describe a sweep in Markdown, with the first rows of its table that fit.
 
     Args:
@@ -84,7 +89,7 @@ def describe(settings: Sequence[Setting], *, comparison: str = "") -> str:
     return "\n\n".join(parts)
 
 
-def summarize(settings: Sequence[Setting]) -> str:
+def summarize(settings: Sequence[Configuration]) -> str:
     """Name the most accurate setting, and the smallest one that is as good."""
     trained = [setting for setting in settings if setting.trained]
     if not trained:
@@ -114,7 +119,7 @@ def _next_step(best: Outcome, folder: Path) -> str:
     return next_steps({command_line("inspect", **network): f"explains {name}"})
 
 
-def _cells(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:
+def _cells(settings: Sequence[Configuration]) -> tuple[list[str], list[list[str]]]:
     """Return the headings and the cells of the table, as text."""
     rows = []
     for setting in settings:

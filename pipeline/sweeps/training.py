@@ -12,13 +12,13 @@ from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.paths import store_dir
 from pipeline.process import RESUME
 from pipeline.sweeps.children import Children, Reusable, find_reusable, read_first
+from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.estimate import check_space, describe_work, recorded_bytes
 from pipeline.sweeps.jobs import Job, common_values
 from pipeline.sweeps.outcomes import Earlier, Outcome
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.progress import show_progress
 from pipeline.sweeps.report import Report
-from pipeline.sweeps.settings import best_of
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status
 from pipeline.tracking import open_tracker
@@ -74,7 +74,7 @@ def train_sweep(
         try:
             if best := best_of(plan.outcomes):
                 with status("adding images and a program to the best network"):
-                    children.add_details(best)
+                    children.record_best(best)
         finally:
             print_report(plan.outcomes, folder, run.viewing_hint())
         _raise_failures(plan.outcomes)
@@ -125,7 +125,7 @@ class _Training:
             for result in executor.run(train_once, self._tasks()):
                 job = plan.job(result.task.key)
                 if not result.error:
-                    self._add(children.add(job, result.value))
+                    self._add(children.record(job, result.value))
                 elif result.final:
                     self._add(children.fail(job, result.error, result.traceback))
                 else:
@@ -156,7 +156,7 @@ class _Training:
         if job.problems:
             return self._children.fail(job, "; ".join(job.problems))
         training = read_first(self._reusable.get(job.fingerprint, []))
-        return self._children.add(job, training) if training else None
+        return self._children.record(job, training) if training else None
 
     def _add(self, outcome: Outcome) -> None:
         self._plan.add(outcome)

@@ -1,6 +1,6 @@
 """The tracking interface: runs, and trackers that open and close them.
 
-`Run` and `LocalTracker` accept all data and record nothing; the subclasses in
+`Run` and `NullTracker` accept all data and record nothing; the subclasses in
 `mlflow_run` and `mlflow_tracker` record in MLflow, and those in `remote` in a companion
 process. All other packages use only the methods that are documented here, so they do
 not depend on MLflow.
@@ -39,7 +39,9 @@ class OpenRun:
     ) -> None:
         """Call function(run, ...) where the run is recorded, perhaps later.
 
-        The calls of a run are made in their order.
+        It must be a function of a module, and not a method of `Run`, which would record
+        nothing, because `run` is of a subclass there. The calls of a run are made in
+        their order.
 
         Raises:
             UserError, OSError: If the run or what an earlier call recorded is lost.
@@ -162,6 +164,13 @@ class Run(OpenRun):
 OpenedRun = TypeVar("OpenedRun", bound=OpenRun, covariant=True)
 
 
+def final_status(error: BaseException) -> tuple[str, str]:
+    """Return the status of a run that an error ended, and its text; "" if KILLED."""
+    if isinstance(error, Exception):
+        return "FAILED", f"{type(error).__name__}: {error}"
+    return "KILLED", ""
+
+
 class Tracker(ABC, Generic[OpenedRun]):
     """Opens and closes runs."""
 
@@ -179,14 +188,13 @@ class Tracker(ABC, Generic[OpenedRun]):
             UserError, OSError: If the store cannot be written to.
         """
         run = self.open_run(name, params, process_tags() | dict(tags), resume=resume)
-        status, error = "KILLED", ""
+        status, error = "FINISHED", ""
         try:
             with self.recording():
                 yield run
                 run.wait()
-            status = "FINISHED"
-        except Exception as exception:
-            status, error = "FAILED", f"{type(exception).__name__}: {exception}"
+        except BaseException as exception:
+            status, error = final_status(exception)
             raise
         finally:
             closed_id = self.close_run(run, status, error)
@@ -228,7 +236,23 @@ class Tracker(ABC, Generic[OpenedRun]):
 
 
 class LocalTracker(Tracker[Run]):
-    """Opens runs of this process; like `Run`, this class records nothing."""
+    """Opens runs of this process."""
+
+    @abstractmethod
+    def reopen_run(
+        self, *, run_id: str | None, weights_sha256: str | None
+    ) -> AbstractContextManager[Run]:
+        """Add to the run that trained a network; its status and end time do not change.
+
+        The run is found by the hash of its weights. If there are several such runs,
+        `run_id` is used, or else the newest. If there is none, as in a fresh clone, a
+        run is created and a message is printed. A sweep has no weights: it is found by
+        its id.
+        """
+
+
+class NullTracker(LocalTracker):
+    """Opens runs that record nothing."""
 
     def open_run(
         self,
@@ -253,11 +277,5 @@ class LocalTracker(Tracker[Run]):
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
     ) -> Iterator[Run]:
-        """Add to the run that trained a network; its status and end time do not change.
-
-        The run is found by the hash of its weights. If there are several such runs,
-        `run_id` is used, or else the newest. If there is none, as in a fresh clone, a
-        run is created and a message is printed. A sweep has no weights: it is found by
-        its id.
-        """
+        """Return a run that records nothing."""
         yield Run()

@@ -24,10 +24,9 @@ from pipeline.tracking.database import named_runs, path_from_uri, runs_to_copy
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG, model_outputs
 from pipeline.tracking.store import Store, complete_experiment
-from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG
+from pipeline.tracking.tags import COPY_TAG, ERROR_TAG, PARENT_TAG
 
 LIMIT = 120  # seconds for a run, which has up to 10 MB
-ORIGINAL_TAG = "copy.of"  # of a copied run or model: the id of its original
 STATE_TAG = "copy.state"  # a hash of the original as it was copied
 
 
@@ -149,7 +148,7 @@ class _Mirror:
 
     def _find(self, run: Run) -> Run | None:
         """Return the copy of a run, even if it was deleted."""
-        condition = f"tags.`{ORIGINAL_TAG}` = '{run.info.run_id}'"
+        condition = f"tags.`{COPY_TAG}` = '{run.info.run_id}'"
         experiment_id = self._experiment_of(run)
         runs = self.server.search_runs([experiment_id], condition, ViewType.ALL)
         return next(iter(runs), None)
@@ -178,7 +177,7 @@ class _Mirror:
             tags[tag] = pages.move_links(tags[tag], *ids)
             for original_id, copied_id in self.copy_ids.items():
                 tags[tag] = tags[tag].replace(original_id, copied_id)
-        return {**tags, ORIGINAL_TAG: run.info.run_id}
+        return {**tags, COPY_TAG: run.info.run_id}
 
     def _copy(self, run: Run, copy: Run) -> None:
         """Send everything in a run, unless the copy has it; sending it again is safe.
@@ -221,14 +220,14 @@ class _Mirror:
         linked = {output.model_id for output in model_outputs(copy)}
         condition = f"source_run_id = '{copy.info.run_id}'"
         models = server.search_logged_models([copy.info.experiment_id], condition)
-        copies = {model.tags.get(ORIGINAL_TAG): model for model in models}
+        copies = {model.tags.get(COPY_TAG): model for model in models}
         for output in model_outputs(run):
             original = self.source.get_logged_model(output.model_id)
             model = copies.get(original.model_id) or server.create_logged_model(
                 copy.info.experiment_id,
                 name=original.name,
                 source_run_id=copy.info.run_id,
-                tags={**original.tags, ORIGINAL_TAG: original.model_id},
+                tags={**original.tags, COPY_TAG: original.model_id},
                 params=original.params,
             )
             if model.status != original.status:

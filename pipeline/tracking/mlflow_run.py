@@ -26,7 +26,7 @@ from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import Store, translate_errors
-from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG
+from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
@@ -67,7 +67,11 @@ class MlflowRun(Run):
         self.folder: Path = path_from_uri(run.info.artifact_uri)
 
     def release(self) -> None:
-        """Release and remove the lock of the run; it must be closed."""
+        """Release and remove the lock of the run; it must be closed.
+
+        No process waits for the file that is removed: that of the checkpoint or of the
+        sweep keeps others from resuming the run.
+        """
         if self._lock:
             Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()
@@ -213,7 +217,7 @@ class MlflowRun(Run):
         end: int | None = None,
         error: str = "",
     ) -> "Iterator[MlflowRun]":
-        project = {provenance.PROJECT_TAG: provenance.version(provenance.PROJECT)}
+        project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
         tags = {**project, **tags, PARENT_TAG: self.id}
         run = self._store.create_run(name, tags, start)
         batch = Batch({key: str(value) for key, value in params.items()})
@@ -232,7 +236,7 @@ class MlflowRun(Run):
     def delete_unfinished_children(self) -> None:
         for child in children(self._store.folder, self.id):
             is_open = child.status not in ("FINISHED", "FAILED")
-            if is_open and provenance.PROJECT_TAG in child.tags:
+            if is_open and PROJECT_TAG in child.tags:
                 self._client.delete_run(child.run_id)
 
     def compare_children(self, params: Sequence[str]) -> str:

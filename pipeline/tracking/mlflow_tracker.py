@@ -15,7 +15,13 @@ from pipeline import UserError, files
 from pipeline.terminal import print_error, wrap
 from pipeline.tracking import mirror, provenance
 from pipeline.tracking.database import tagged_runs
-from pipeline.tracking.interface import LocalTracker, OpenRun, Params, Tags
+from pipeline.tracking.interface import (
+    LocalTracker,
+    OpenRun,
+    Params,
+    Tags,
+    final_status,
+)
 from pipeline.tracking.locks import run_lock, store_lock
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store import Store, translate_errors
@@ -64,9 +70,15 @@ class MlflowTracker(LocalTracker):
             path = run_lock(store.folder, run.info.run_id)
             lock = files.hold(path, seconds=OPEN_SECONDS)
         opened = MlflowRun(store, run, lock=lock)
-        with translate_errors(store.folder):
-            client.update_run(opened.id, status="RUNNING")  # it may be a resumed one
-            opened.log_start(params, provenance.code_tags() | dict(tags))
+        try:
+            with translate_errors(store.folder):
+                client.update_run(opened.id, status="RUNNING")  # it may be resumed
+                # Those of a resumed run stay: MLflow refuses another name of the data.
+                new = {k: v for k, v in params.items() if k not in run.data.params}
+                opened.log_start(new, provenance.code_tags() | dict(tags))
+        except BaseException as error:
+            self.close_run(opened, *final_status(error))
+            raise
         return opened
 
     def close_run(self, run: OpenRun, status: str, error: str) -> str:

@@ -19,10 +19,9 @@ from hashlib import sha256
 
 from pipeline.core.fingerprint import processor, torch_version
 from pipeline.paths import ROOT
-from pipeline.tracking.tags import HOST_TAG, PROCESSOR_TAG
+from pipeline.tracking.tags import HOST_TAG, PROCESSOR_TAG, PROJECT_TAG
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
-PROJECT_TAG = f"version.{PROJECT}"  # of each run that this project records
 CODE = ("pipeline", "conf", "pyproject.toml")  # what can change a result
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters

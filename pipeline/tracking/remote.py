@@ -21,6 +21,7 @@ from pipeline.tracking import mirror
 from pipeline.tracking.interface import (
     Arguments,
     LocalTracker,
+    NullTracker,
     OpenRun,
     Params,
     Run,
@@ -157,7 +158,8 @@ def prepared_tracker(
 
 # The functions below run in the companion, which records one run.
 
-_tracker, _run = LocalTracker(), Run()
+_tracker: LocalTracker = NullTracker()
+_run = Run()
 
 
 def _open(

@@ -56,7 +56,7 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
 
     Raises:
         UserError: If there is not exactly one such run, or the run is not a sweep or
-            has no finished training run.
+            has no finished training run, or networks of it are lost.
     """
     sweep = find_run(text, store=store)
     if parent := sweep.tags.get(PARENT_TAG):
@@ -70,8 +70,11 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         child
         for child in reversed(children(store, sweep.run_id))
         if child.status == "FINISHED" and child.tags.get(KIND_TAG) == "training"
-        if (child.folder / "train" / MODEL_FILE).exists()
     ]
+    paths = {child.run_id: child.folder / "train" / MODEL_FILE for child in finished}
+    if lost := [run_id for run_id, path in paths.items() if not path.exists()]:
+        remedy = "delete them, and run the sweep again"
+        raise UserError(f"the networks of runs {', '.join(lost)} are lost: {remedy}")
     if not finished:
         remedy = "run the sweep again"
         raise UserError(f"run {sweep.label} has no finished training run: {remedy}")

@@ -26,10 +26,9 @@ from pipeline.tracking.database import (
     require_store,
 )
 from pipeline.tracking.locks import run_lock, write_lock
-from pipeline.tracking.provenance import PROJECT_TAG
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import mlflow_command
-from pipeline.tracking.tags import PARENT_TAG
+from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG
 from pipeline.urls import database_path, sqlite_uri
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)

@@ -1,5 +1,6 @@
 """The names of the tags by which this project finds its runs."""
 
+PROJECT_TAG = "version.digit-pipeline"  # of each run that this project records
 KIND_TAG = "kind"  # "training", "sweep", or "evaluation" of a network without a run
 FINGERPRINT_TAG = "fingerprint"  # see `core.fingerprint`
 DATA_TAG = "data.sha256"  # of the file of the data set
@@ -12,4 +13,5 @@ ORIGIN_TAG = "taken_from"  # of a copy: the id of the run that trained the netwo
 CHECKPOINT_TAG = "checkpoint"  # the id of the checkpoint
 REPRODUCES_TAG = "reproduces"  # the id of the run that was trained again
 REPRODUCED_TAG = "reproduced"  # whether that gave the same bytes: "true" or "false"
+COPY_TAG = "copy.of"  # of a run or model on a server: the id of its original
 ERROR_TAG = "error"  # of a failed run

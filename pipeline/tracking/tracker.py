@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.process import disable_telemetry
 from pipeline.terminal import status, wrap
-from pipeline.tracking.interface import LocalTracker
+from pipeline.tracking.interface import LocalTracker, NullTracker
 from pipeline.urls import database_path, names_another_store
 
 DEFAULT_EXPERIMENT = "digits"
@@ -31,7 +31,7 @@ def open_tracker(
         UserError, OSError: If the store cannot be opened.
     """
     if kind == "none":
-        return LocalTracker()
+        return NullTracker()
     disable_telemetry()
     with status("opening MLflow's store"):
         from pipeline.tracking.mlflow_tracker import MlflowTracker

@@ -15,7 +15,6 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.core.epoch import Epoch
-from pipeline.core.shapes import parameter_count
 from pipeline.plots import weight_images
 from pipeline.tracking import Run, provenance
 from pipeline.tracking.tags import REPRODUCED_TAG, WEIGHTS_TAG
@@ -27,17 +26,30 @@ Points = Sequence[tuple[int, int, Mapping[str, float]]]  # see `Run.log_history`
 
 
 def log_inputs(
-    run: Run, data: Path, settings: str, code: Mapping[str, str], *, plots: bool
+    run: Run,
+    data: Path,
+    sha256: str,
+    settings: str,
+    code: Mapping[str, str],
+    *,
+    plots: bool,
+    packages: str | None = None,
 ) -> None:
-    """Log what determines a training run: data, settings (as YAML), code and packages.
+    """Log what determines a training run.
 
-    `code` has the `code_hashes` of the process that trains. The plots of the data set
-    take 100 KB.
+    Args:
+        run: The run.
+        data: The file of the data set.
+        sha256: Its hash when it was read.
+        settings: The settings as YAML.
+        code: The `code_hashes` of the process that trains.
+        plots: Whether to log the plots of the data set, which take 100 KB.
+        packages: The installed packages; None for those of this process.
     """
     summary = datasets.summary(data)
     run.log_dataset(
         data.stem,
-        sha256=summary["sha256"],
+        sha256=sha256,
         source=str(data),
         counts={part: summary[part]["images"] for part in ("train", "test")},
         use="training",
@@ -46,7 +58,7 @@ def log_inputs(
     run.log_files("data", companions if plots else companions[:1])
     run.log_text("config.yaml", settings)
     run.log_text("code.json", json.dumps(code, indent=1))
-    run.log_text("packages.txt", provenance.packages())
+    run.log_text("packages.txt", packages or provenance.packages())
 
 
 def log_epoch(run: Run, epoch: Epoch, epochs: int) -> None:
@@ -87,6 +99,7 @@ def log_result(
     metrics: Mapping[str, float],
     summary: Iterable[str],
     *,
+    network: str,
     time: int,
     sha256: str,
 ) -> None:
@@ -97,13 +110,14 @@ def log_result(
         params: Those of the run.
         metrics: The content of metrics.json.
         summary: The names of those that have one value for the whole training.
+        network: Its sizes and its number of parameters, for the description.
         time: The end of the last epoch, in milliseconds since 1970.
         sha256: See `TrainingRun.sha256`.
     """
     # MLflow draws a single value as a labelled bar if its step is 0.
     run.log_metrics({name: metrics[name] for name in summary}, step=0, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
-    _describe(run, params, metrics)
+    _describe(run, network, params, metrics)
 
 
 def log_details(run: Run, network: Path, exported: Path, statistics: Points) -> None:
@@ -140,17 +154,16 @@ def tensor_statistics(
 
 
 def _describe(
-    run: Run, params: Mapping[str, Any], metrics: Mapping[str, float]
+    run: Run, network: str, params: Mapping[str, Any], metrics: Mapping[str, float]
 ) -> None:
     """Set the description of a run; see `log_result`."""
-    hidden, epochs = params["hidden"], params["epochs"]
+    epochs = params["epochs"]
     duration = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     curves = run.link("Model metrics", "model-metrics")
     history = run.link("history.csv", "artifacts/train/history.csv")
     run.describe(
-        f"A network 784 → {hidden} → 10 with {parameter_count(hidden):,} "
-        f"parameters, trained on {params['dataset']} for {duration}. It classifies "
-        f"**{metrics['train/final_accuracy']:.2%}** of the training images and "
+        f"A network {network}, trained on {params['dataset']} for {duration}. "
+        f"It classifies **{metrics['train/final_accuracy']:.2%}** of the training images and "
         f"**{metrics['val/accuracy']:.2%}** of the validation images correctly "
         f"(split={params['split']}; {best_epoch(metrics)}).",
         {

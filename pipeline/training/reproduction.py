@@ -5,7 +5,7 @@ code, versions or processor.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,10 @@ def load_data(original: TrainingRun, folder: Path) -> Dataset:
     assert original.run
     origin: dict[str, str] = {}
     for recorded in (original.run.folder / "data").glob("*.json"):
-        origin = json.loads(recorded.read_text())["origin"]
+        try:
+            origin = json.loads(recorded.read_text("utf-8"))["origin"]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{recorded} is damaged") from None
     name, sha256 = original.dataset, original.data_sha256
     return datasets.load(name, folder=folder, sha256=sha256, origin=origin)
 
@@ -87,11 +90,11 @@ def _code_differences(run: RecordedRun) -> Iterator[str]:
     if not path.exists():
         yield "code: not recorded in the original run"
         return
-    recorded = json.loads(path.read_text())
-    if changed := _changed(recorded, code_hashes()):
+    try:
+        recorded, now = dict(json.loads(path.read_text("utf-8"))), code_hashes()
+    except (ValueError, TypeError):
+        yield f"code: {path} is damaged"
+        return
+    keys = {**recorded, **now}
+    if changed := [key for key in keys if recorded.get(key) != now.get(key)]:
         yield f"code in pipeline/core: {', '.join(changed)}"
-
-
-def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Return the keys whose values differ, or that only one of the two has."""
-    return [key for key in {**before, **now} if before.get(key) != now.get(key)]

@@ -18,9 +18,17 @@ def save_curves(training: TrainingRun, folder: Path) -> None:
 
 def add_result(run: OpenRun, training: TrainingRun) -> None:
     """Call `log_result`; MLflow's page shows its scores first if it comes first."""
-    last, sha256 = training.epochs[-1], training.sha256
-    results = training.params, training.metrics, [*training.summary]
-    run.call(log_result, *results, time=last.time, sha256=sha256)
+    network, end = training.network, training.epochs[-1].time
+    sizes = network.sizes.replace("->", "→")
+    run.call(
+        log_result,
+        training.params,
+        training.metrics,
+        [*training.summary],
+        network=f"{sizes} with {network.parameter_count:,} parameters",
+        time=end,
+        sha256=training.sha256,
+    )
 
 
 def add_details(run: OpenRun, training: TrainingRun, network: Path) -> None:

@@ -11,17 +11,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from pipeline import UserError, files, paths
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import fingerprint, processor
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import score, train_network
+from pipeline.core.metrics import smallest_margin
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
-from pipeline.model import load_trained_model, smallest_margin, storage
+from pipeline.model import load_trained_model, storage
 from pipeline.tensors import tensors_sha256
 from pipeline.tracking import RecordedRun
 from pipeline.tracking.tags import (
@@ -45,7 +44,7 @@ class TrainingRun:
     hyperparameters: Hyperparameters
     epochs: Sequence[Epoch]  # from 0, before the training
     train_score: Mapping[str, float]  # of the trained network on its training images
-    min_margin: float  # of its predictions; see `model.smallest_margin`
+    min_margin: float  # of its predictions; see `metrics.smallest_margin`
     host: str
     processor: str
     run: RecordedRun | None = None  # in MLflow; None if it is not recorded
@@ -81,7 +80,7 @@ class TrainingRun:
         """
         folder = run.folder / "train"
         trained = load_trained_model(folder / paths.MODEL_FILE)
-        about, metrics = trained.run_file, trained.metrics
+        known, times, metrics = trained.metadata, trained.run_file, trained.metrics
         states, rows = _rows(trained.history or {}), _rows(trained.curves)
         final = {
             name.removeprefix(FINAL): value
@@ -89,27 +88,24 @@ class TrainingRun:
             if name.startswith(FINAL)
         }
         if (
-            about is None
-            or not len(states) == len(about.times) == trained.epochs + 1
+            times is None
+            or not len(states) == len(times.times) == trained.epochs + 1
             or not trained.curves.keys() >= {*FIRST_METRICS}
             or not final.keys() >= {"loss", "accuracy"}
-            or not trained.metadata.keys() >= {"data_sha256", "min_margin"}
+            or known.hyperparameters is None
+            or known.data_sha256 is None
+            or known.min_margin is None
         ):
             raise UserError(f"{folder} does not contain a whole training run")
-        try:
-            hyperparameters = Hyperparameters(**trained.metadata)
-        except ValidationError as error:
-            keys = ", ".join(str(each["loc"][0]) for each in error.errors())
-            raise UserError(f"{folder} does not record a valid {keys}") from None
-        initial = Epoch(states[0], time=about.times[0])
-        others = map(Epoch, states[1:], count(1), rows, about.seconds, about.times[1:])
+        initial = Epoch(states[0], time=times.times[0])
+        others = map(Epoch, states[1:], count(1), rows, times.seconds, times.times[1:])
         return cls(
             dataset=trained.dataset,
-            data_sha256=trained.metadata["data_sha256"],
-            hyperparameters=hyperparameters,
+            data_sha256=known.data_sha256,
+            hyperparameters=known.hyperparameters,
             epochs=[initial, *others],
             train_score=final,
-            min_margin=trained.metadata["min_margin"],
+            min_margin=known.min_margin,
             host=run.tags.get(HOST_TAG, "unknown"),
             processor=run.tags.get(PROCESSOR_TAG, "unknown"),
             run=run,
@@ -167,8 +163,8 @@ class TrainingRun:
         Equal training runs write equal files, except for run.json (id and times).
         """
         metadata = self.params | {"data_sha256": self.data_sha256}
-        about = metadata | {"min_margin": self.min_margin}
-        storage.save_model(folder / paths.MODEL_FILE, self.network, about)
+        extended = metadata | {"min_margin": self.min_margin}
+        storage.save_model(folder / paths.MODEL_FILE, self.network, extended)
         tensors = [epoch.tensors for epoch in self.epochs]
         storage.save_history(folder / paths.HISTORY_FILE, tensors, metadata)
         table = [{"epoch": e.number, **ordered(e.metrics)} for e in self.epochs[1:]]

@@ -14,11 +14,11 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
     """Yield the epochs; after each, print a line above the progress bar."""
     console = new_console(highlight=False, soft_wrap=True)
     with progress_bar(console) as progress:
-        task = progress.add_task("epochs", total=total)
+        task = progress.add_task("epochs", total=total)  # also of a resumed run
         console.print("epoch   train loss  accuracy     val loss  accuracy   seconds")
         for epoch in epochs:
             yield epoch  # the caller saves it before its line is printed
-            progress.advance(task)
+            progress.update(task, completed=epoch.number)
             metrics = epoch.metrics
             console.print(
                 f"{epoch.number:5}       {metrics['train/loss']:.4f}"

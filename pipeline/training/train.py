@@ -97,10 +97,10 @@ def _train(
     tags = training_tags(hyperparameters, dataset.sha256)
     if original:
         tags[REPRODUCES_TAG] = str(original.run_id)
-    about = _place(cfg, dataset, original)
+    place = _place(cfg, dataset, original)
     folder = outputs_dir() / ("reproduce" if original else "train")
     with open_checkpoint(
-        store, tags[FINGERPRINT_TAG], about, state, resume=cfg.resume
+        store, tags[FINGERPRINT_TAG], place, state, resume=cfg.resume
     ) as checkpoint:
         history = checkpoint.resume()
         wanted = [checkpoint.id] if is_tracked else []
@@ -114,13 +114,14 @@ def _train(
             ) as run,
             delayed_interrupt() as interrupt,
         ):
-            run.call(log_inputs, dataset.path, as_yaml(cfg), code_hashes(), plots=True)
+            inputs = dataset.path, dataset.sha256, as_yaml(cfg), code_hashes()
+            run.call(log_inputs, *inputs, plots=True)
             for epoch in history:
                 run.call(log_epoch, epoch, cfg.epochs)
             if last := history[-1].number:
                 label = killed[0].label if killed else run.label
-                place = f" in experiment {about['experiment']}" if is_tracked else ""
-                text = f"resuming {label} after epoch {last} of {cfg.epochs}{place}"
+                where = f" in experiment {place['experiment']}" if is_tracked else ""
+                text = f"resuming {label} after epoch {last} of {cfg.epochs}{where}"
                 print(wrap(text))
             epochs = fit(
                 state,
@@ -129,7 +130,7 @@ def _train(
                 batch_size=cfg.batch_size,
             )
             for epoch in print_epochs(epochs, total=cfg.epochs):
-                checkpoint.save(epoch)
+                checkpoint.save(epoch)  # `fit` waits, so `state` is that of this epoch
                 history.append(epoch)
                 run.call(log_epoch, epoch, cfg.epochs)
             training = TrainingRun.of(dataset, split, hyperparameters, history)

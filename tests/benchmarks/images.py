@@ -18,6 +18,7 @@ from scipy import ndimage
 from pipeline import datasets
 from pipeline.core import loop
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.metrics import smallest_margin
 from pipeline.datasets.components import fit_components
 from pipeline.images import preprocessing
 from pipeline.images.ink import grey_levels
@@ -203,7 +204,7 @@ def train(split, seed):
     options = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
     hyperparameters = Hyperparameters(seed=seed, split="exercise", **options)
     network, _ = loop.train_network(split, hyperparameters)
-    margin = ood.smallest_margin(network, split.train.images)
+    margin = smallest_margin(network, split.train.images)
     return network, ood.OodDetector(fit_components(split.train), margin)
 
 

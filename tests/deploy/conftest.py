@@ -12,7 +12,7 @@ from pipeline.core.loop import train_network
 from pipeline.core.network import snapshot
 from pipeline.deploy import QuantizedModel
 from pipeline.deploy.probes import probe_images
-from pipeline.model import TrainedModel
+from pipeline.model import Metadata, TrainedModel
 from pipeline.tensors import tensors_sha256
 
 
@@ -33,7 +33,9 @@ def trained_on_few(few):
         network, _ = train_network(few, chosen)
         sha256 = tensors_sha256(snapshot(network))
         path = Path("model.safetensors")
-        return TrainedModel(network, {"seed": seed}, path, sha256, run_file=None)
+        return TrainedModel(
+            network, Metadata(hyperparameters=chosen), path, sha256, run_file=None
+        )
 
     return make
 

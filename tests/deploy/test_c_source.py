@@ -175,7 +175,7 @@ def test_names_in_a_data_set_cannot_add_code(compiler, model, tmp_path, monkeypa
     name = "/data/*/\n#error 3"
     spec = DatasetSpec(name, read=lambda folder: None, class_names=names)
     monkeypatch.setitem(REGISTRY, name, spec)
-    metadata = {"dataset": name, "seed": "*/\n#error 4"}
+    metadata = model.trained.metadata.model_copy(update={"dataset": name})
     changed = replace(
         model,
         trained=replace(model.trained, metadata=metadata),

@@ -111,7 +111,8 @@ def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_p
     files = Path(run.info.artifact_uri.removeprefix("file://")) / "train"
     network, metadata = load_network(files / MODEL_FILE)
     network.layer_1.weight.data[0] = 0
-    save_model(tmp_path / MODEL_FILE, network, metadata)
+    about = {"data_sha256": metadata.data_sha256, "min_margin": metadata.min_margin}
+    save_model(tmp_path / MODEL_FILE, network, {**metadata.params, **about})
     copy = sweep.copy(tmp_path / "outputs")
     before, runs = copy.hashes("export"), len(copy.runs())
     option = f"model={tmp_path / MODEL_FILE}"

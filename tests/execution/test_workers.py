@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import ConfigError, UserError, paths
+from pipeline import UserError, paths
 from pipeline.execution.memory import WORKER_BYTES, choose_workers, free_memory
 from pipeline.execution.workers import DRIVER_BYTES
 
@@ -37,7 +37,7 @@ def test_workers_are_at_most_as_many_as_fit_into_the_memory():
     assert choose_workers(None, 99, 0, free=WORKER_BYTES) == 1
     assert choose_workers(cores + 1, 99, 0, free=1000 * GB) == cores + 1
     assert choose_workers(cores + 1, 1, 0, free=1000 * GB) == 1
-    with pytest.raises(ConfigError, match=r"^workers must be <= 1, got 2: each"):
+    with pytest.raises(UserError, match=r"^workers must be <= 1, got 2: each"):
         choose_workers(2, 99, 0, free=GB)
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from pipeline import datasets
 from pipeline.core.dataset import Split
+from pipeline.core.metrics import smallest_margin
 from pipeline.datasets.components import fit_components
 from pipeline.model import ood
 
@@ -15,7 +16,7 @@ def split(mnist):
 
 @pytest.fixture(scope="module")
 def detector(trained, split):
-    margin = ood.smallest_margin(trained.network, split.train.images)
+    margin = smallest_margin(trained.network, split.train.images)
     return ood.OodDetector(fit_components(split.train), margin)
 
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,8 @@ from safetensors.numpy import load_file, save
 from pipeline.core.network import snapshot
 from pipeline.model import load_trained_model, storage
 from pipeline.tensors import tensors_sha256
+
+TRAINED = {"seed": 1, "split": "holdout", "epochs": 2, "batch_size": 32, "lr": 0.001}
 
 
 @pytest.fixture(scope="module")
@@ -17,19 +21,23 @@ def network(new_network):
 def path(tmp_path, network):
     """The file of the network, in a folder without other files."""
     path = tmp_path / "model.safetensors"
-    storage.save_model(path, network, {"epochs": 2})
+    storage.save_model(path, network, TRAINED)
     return path
 
 
 def test_a_loaded_network_is_the_saved_one_and_has_no_run(path, network, few):
     trained, images = load_trained_model(path), few.val.images
     assert torch.equal(trained.network.logits(images), network.logits(images))
-    assert trained.run_id is None and trained.metadata == {"epochs": 2, "hidden": 7}
+    assert trained.run_id is None and trained.metadata.params == {
+        "dataset": "mnist",
+        "hidden": 7,
+        **TRAINED,
+    }
 
 
 def test_equal_networks_have_equal_bytes_and_four_tensors(path, network):
     first = path.read_bytes()
-    storage.save_model(path, network, {"epochs": 2})
+    storage.save_model(path, network, TRAINED)
     assert path.read_bytes() == first
     names = {f"layer_{n}.{kind}" for n in (1, 2) for kind in ("weight", "bias")}
     assert load_file(path).keys() == names
@@ -66,14 +74,17 @@ def test_a_missing_network_is_refused_with_the_command_that_creates_it(
         storage.load_network(tmp_path)
 
 
+WHOLE = {**TRAINED, "hidden": 7, "version": 1}
 DAMAGED = {
     "another shape": ({"layer_1.bias": np.zeros(3, np.float32)}, "{}"),
     "NaN": ({"layer_2.bias": np.full(10, np.nan, np.float32)}, "{}"),
     "integers": ({"layer_1.bias": np.zeros(7, np.int32)}, "{}"),
     "a bias without axis": ({"layer_1.bias": np.array(1.0, np.float32)}, "{}"),
     "logits that overflow": ({"layer_1.bias": np.full(7, 3e38, np.float32)}, "{}"),
-    "an unknown split": ({}, '{"split": "x", "version": 1}'),
-    "epochs as text": ({}, '{"epochs": "abc", "version": 1}'),
+    "a setting out of bounds": ({}, json.dumps(WHOLE | {"epochs": -1})),
+    "a setting of another type": ({}, json.dumps(WHOLE | {"lr": "x"})),
+    "a missing setting": ({}, '{"seed": 1, "version": 1}'),
+    "a data set that is no text": ({}, '{"dataset": 1, "version": 1}'),
     "hidden that differs": ({}, '{"hidden": 8, "version": 1}'),
     "a negative margin": ({}, '{"min_margin": -0.1, "version": 1}'),
     "metadata that are a list": ({}, "[]"),

@@ -19,6 +19,9 @@ PLOTS = {"neurons.png", "exciting.png", "pixels.png", "path.png"}
 FILES = TABLES | PLOTS | {"report.html"}
 
 
+TRAINED = {"seed": 1, "split": "holdout", "epochs": 1, "batch_size": 32, "lr": 0.1}
+
+
 @pytest.fixture(scope="module")
 def summary(finished):
     """The summary of the trained network."""
@@ -75,7 +78,7 @@ def test_fields_and_columns_have_their_names(finished, summary):
 
 
 def test_the_tutorial_contains_the_numbers_of_the_network(mnist, analysed, new_network):
-    _, text = analysed(new_network(33), dataset="mnist", split="holdout")
+    _, text = analysed(new_network(33), **TRAINED)
     assert "784 pixels x 33 neurons" in text and "25,872" in text and "26,245" in text
     train = mnist.split("holdout").train.images
     always_zero = int((~train.any(axis=0)).sum())

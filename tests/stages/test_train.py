@@ -236,7 +236,7 @@ def test_each_of_parallel_calls_returns_the_folder_of_its_own_network(
         training = call.result()
         stored = load_trained_model(training.folder / "model.safetensors")
         assert stored.sha256 == training.sha256
-        assert stored.metadata["seed"] == training.hyperparameters.seed
+        assert stored.metadata.hyperparameters == training.hyperparameters
     assert len({call.result().folder for call in calls}) == 4
 
 
@@ -375,8 +375,9 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     project = type(two_networks)(tmp_path)
     path = project.trained("model.safetensors")
     trained = load_trained_model(path)
-    assert (trained.split, trained.metadata["hidden"]) == ("holdout", 4)
-    save_model(path, trained.network, trained.metadata | {"data_sha256": "0" * 64})
+    assert (trained.split, trained.network.hidden) == ("holdout", 4)
+    about = {**trained.metadata.params, "data_sha256": "0" * 64}
+    save_model(path, trained.network, about)
     for stage in ("evaluate", "predict", "inspect"):
         with pytest.raises(ValueError, match="the network was trained with"):
             project.call(stage)

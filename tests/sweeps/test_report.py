@@ -7,10 +7,10 @@ import pytest
 
 from pipeline import UserError
 from pipeline.cli import defaults
+from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
 from pipeline.sweeps.jobs import Job, prepare_data, sweep_name
 from pipeline.sweeps.outcomes import Outcome
-from pipeline.sweeps.settings import best_trade_offs, group_by_setting
 from pipeline.sweeps.text import describe, select_rows, summarize
 
 
@@ -21,7 +21,7 @@ def outcome(accuracy, error="", **keys):
 
 def settings(key, *accuracies):
     """Return the settings of pairs: the value of a key, and its accuracies."""
-    return group_by_setting(
+    return group_by_configuration(
         outcome(accuracy, **{key: value, "seed": seed})
         for value, values in accuracies
         for seed, accuracy in enumerate(values, start=1)
@@ -44,7 +44,7 @@ def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count
 def test_the_table_in_the_terminal_has_the_best_settings_and_those_that_failed(failed):
     trained = [outcome(1 - h / 100, hidden=h) for h in range(1, 26)]
     invalid = [outcome(0.0, "why", hidden=-h) for h in range(1, failed + 1)]
-    rows = select_rows(group_by_setting(trained + invalid))
+    rows = select_rows(group_by_configuration(trained + invalid))
     shown = min(failed, 10)
     best = [*range(1, 21 - shown)]
     assert [row.keys["hidden"] for row in rows[: len(best)]] == best
@@ -73,7 +73,7 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
 
     random = random.Random(1)
     pairs = [(random.randint(1, 40), random.randint(1, 30) / 100) for _ in range(300)]
-    rows = group_by_setting(
+    rows = group_by_configuration(
         outcome(accuracy, hidden=size, lr=1.0 + n)
         for n, (size, accuracy) in enumerate(pairs)
     )

@@ -192,6 +192,27 @@ def test_two_names_of_the_same_images_are_one_data_set(sweep, idx_folder, tmp_pa
     assert len({child.data.tags["fingerprint"] for child in children}) == 2
 
 
+def test_a_sweep_is_continued_with_the_same_images_under_another_name(
+    sweep, idx_folder, tmp_path
+):
+    sweep.run("seed=1,-1", f"dataset={idx_folder}")
+    shutil.copytree(idx_folder, tmp_path / "a copy")
+    printed, error = sweep.run("seed=1,-1", f"dataset={tmp_path / 'a copy'}")
+    assert "val/accuracy" not in printed and "1 of 2 training runs failed" in error
+    (parent,), _ = sweep.runs()
+    assert parent.info.status == "FAILED"
+    printed, error = sweep.run("seed=1,2", f"dataset={tmp_path / 'a copy'}")
+    assert "1 of 2 training runs were reused" in printed and not error
+    (copy,) = (run for run in sweep.runs()[1] if "taken_from" in run.data.tags)
+    assert copy.data.params["dataset"].startswith("a_copy-")
+    for name in ("config.yaml", "packages.txt", "train/history.csv"):
+        original = sweep.workspace.client.get_run(copy.data.tags["taken_from"])
+        texts = [
+            sweep.workspace.artifact(run, name).read_text() for run in (copy, original)
+        ]
+        assert (texts[0] == texts[1]) == (name != "config.yaml")
+
+
 def test_a_best_network_whose_files_are_lost_is_trained_again_after_its_deletion(sweep):
     sweep.run("seed=1")
     (parent,), (child,) = sweep.runs()

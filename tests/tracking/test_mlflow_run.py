@@ -7,6 +7,7 @@ from mlflow.entities import ViewType
 
 from pipeline.tracking import children, provenance
 from pipeline.tracking.database import path_from_uri
+from pipeline.tracking.tags import PROJECT_TAG
 
 
 def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
@@ -65,7 +66,7 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     sweep.reopen_child(child.id).set_tags({"best": "yes"})
     assert client.get_run(child.id).data.tags["best"] == "yes"
     assert (finished.run_id, finished.tags["host"]) == (child.id, "a worker")
-    assert finished.tags[provenance.PROJECT_TAG] == provenance.version("digit-pipeline")
+    assert finished.tags[PROJECT_TAG] == provenance.version("digit-pipeline")
     assert finished.folder == child.folder
     info, data = client.get_run(child.id).info, client.get_run(child.id).data
     assert (info.run_name, info.status) == ("hidden=5", "FINISHED")

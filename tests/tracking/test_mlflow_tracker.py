@@ -8,6 +8,7 @@ from PIL import Image
 from pipeline import UserError, files
 from pipeline.tracking import provenance
 from pipeline.tracking.locks import run_lock
+from pipeline.tracking.tags import PROJECT_TAG
 
 
 @pytest.fixture
@@ -55,6 +56,16 @@ def test_a_run_that_ended_early_says_why_and_is_resumed(
     assert len([file for file in images if file.path.endswith(".png")]) == 1
 
 
+def test_a_run_that_cannot_be_opened_has_failed(store, tracker, only_run):
+    run = {"name": "a name", "params": {"a\ttab": 1}, "tags": {}}
+    with pytest.raises(UserError, match="tab"), tracker.start_run(**run):
+        pytest.fail("the block is executed")
+    opened = only_run()
+    assert opened.info.status == "FAILED"
+    assert "tab" in opened.data.tags["error"]
+    assert not run_lock(store, opened.info.run_id).exists()
+
+
 @pytest.mark.parametrize("error", [None, OSError("no image")])
 def test_a_run_that_cannot_be_closed_is_never_reported_as_finished(
     store, start_run, error, capsys
@@ -100,7 +111,7 @@ def test_a_running_run_whose_lock_is_free_was_killed(
     def create(**tags):
         return client.create_run("1", tags=tags).info.run_id
 
-    ours = {provenance.PROJECT_TAG: "1", "host": "another"}  # a container has a new one
+    ours = {PROJECT_TAG: "1", "host": "another"}  # a container has a new one
     ids = {name: create(**ours) for name in ("never locked", "dead", "alive")}
     ids["of another program"] = create(kind="training")
     for parent in ("dead", "alive"):

@@ -1,4 +1,4 @@
-"""The settings of a sweep: training runs whose values differ only in the seed.
+"""The configurations of a sweep: training runs that differ only in their seed.
 
 It computes their statistics over the seeds, their order, and the best trade-offs.
 """
@@ -18,7 +18,7 @@ DATA_KEYS = {"dataset", "split"}
 
 
 @dataclass(frozen=True)
-class Setting:
+class Configuration:
     """The outcomes that differ only in their seed."""
 
     keys: Mapping[str, Any]  # the swept keys except the seed
@@ -79,21 +79,30 @@ def comparable(keys: Iterable[str]) -> bool:
     return not DATA_KEYS & {*keys}
 
 
-def group_by_setting(outcomes: Iterable[Outcome]) -> list[Setting]:
+def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
     """Group the outcomes that differ only in their seed, the most accurate first.
 
     If accuracies are not comparable, the settings are sorted by their values. Settings
     without a trained network are last.
     """
-    groups: dict[str, Setting] = {}
+    groups: dict[str, list[Outcome]] = {}
     for outcome in sorted(outcomes, key=lambda o: order(o.job.swept.values())):
-        keys = {k: v for k, v in outcome.job.swept.items() if k != "seed"}
-        setting = groups.setdefault(str(keys), Setting(keys, [], []))
-        (setting.failed if outcome.error else setting.trained).append(outcome)
-    settings = [*groups.values()]
+        groups.setdefault(str(_keys(outcome)), []).append(outcome)
+    settings = [
+        Configuration(
+            _keys(group[0]),
+            trained=[outcome for outcome in group if not outcome.error],
+            failed=[outcome for outcome in group if outcome.error],
+        )
+        for group in groups.values()
+    ]
     ranked = bool(settings) and comparable(settings[0].keys)
     settings.sort(key=lambda s: (not s.trained, -s.accuracy if ranked else 0))
     return settings
+
+
+def _keys(outcome: Outcome) -> dict[str, Any]:
+    return {key: x for key, x in outcome.job.swept.items() if key != "seed"}
 
 
 def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
@@ -101,7 +110,7 @@ def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
 
     If the settings are not comparable, it is the most accurate of all.
     """
-    settings = group_by_setting(outcomes)
+    settings = group_by_configuration(outcomes)
     if settings and comparable(settings[0].keys):
         settings = settings[:1]
     trained = [outcome for setting in settings for outcome in setting.trained]
@@ -113,7 +122,7 @@ def order(values: Iterable[Any]) -> list[tuple[str, Any]]:
     return [(type(value).__name__, value) for value in values]
 
 
-def best_trade_offs(settings: Iterable[Setting]) -> list[Setting]:
+def best_trade_offs(settings: Iterable[Configuration]) -> list[Configuration]:
     """Return the settings that are more accurate than all of the same size or smaller.
 
     Together they are the Pareto front of accuracy and the number of parameters, from
@@ -124,7 +133,7 @@ def best_trade_offs(settings: Iterable[Setting]) -> list[Setting]:
     sizes = {setting.parameters for setting in trained}
     if len(sizes) < 2 or not comparable(trained[0].keys):
         return []
-    front: list[Setting] = []
+    front: list[Configuration] = []
     for setting in sorted(trained, key=lambda s: (s.parameters, -s.accuracy)):
         if not front or setting.accuracy > front[-1].accuracy:
             front.append(setting)
