@@ -69,7 +69,8 @@ class Companion:
                     stderr=output,
                     pass_fds=[descriptor],
                     env=os.environ
-                    | {"PYTHONPATH": search_path(), "TMPDIR": self._folder},
+                    | {"PYTHONPATH": search_path(), "TMPDIR": self._folder}
+                    | {"TTY_COMPATIBLE": "0"},  # it shows no progress bar over ours
                     start_new_session=True,
                 )
             except OSError as error:

@@ -180,24 +180,33 @@ class MlflowRun(Run):
             self._client.log_batch(self.id, tags=entries)
 
     def describe(self, text: str, results: Mapping[str, str]) -> None:
-        self._set_note(f"{text}\n\n{_join(results)}".strip(), results)
+        entries = {**self._entries(), **results}  # an export may have added some
+        self._set_note(f"{text}\n\n{_join(entries)}".strip(), entries)
 
     def describe_results(self, results: Mapping[str, str]) -> None:
         """Update the entries, all in one paragraph: the UI shows only five lines.
 
-        Users can edit the description. If they have changed this paragraph, it stays,
-        and the entries are a new one.
+        If a user has changed this paragraph, it is kept, and the new entries follow in
+        a paragraph of their own.
         """
         with write_lock(self._store.folder):  # evaluate and inspect may run together
-            tags = self._client.get_run(self.id).data.tags
-            before = json.loads(tags.get(RESULTS_TAG, "{}"))
-            after = {**before, **results}
-            note, paragraph = tags.get(NOTE_TAG, ""), _join(before)
+            before = self._entries()
+            note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
+            paragraph = _join(before)
             if paragraph and paragraph in note:
+                after = {**before, **results}
                 note = note.replace(paragraph, _join(after))
             else:
+                after = {**results}
                 note = f"{note}\n\n{_join(after)}".strip()
             self._set_note(note, after)
+
+    def _entries(self) -> dict[str, str]:
+        """Return the entries of the description by title."""
+        if self._batch:  # a child that is not recorded yet
+            return {}
+        tags = self._client.get_run(self.id).data.tags
+        return dict(json.loads(tags.get(RESULTS_TAG, "{}")))
 
     def _set_note(self, note: str, results: Mapping[str, str]) -> None:
         entries = json.dumps(results, ensure_ascii=False)

@@ -163,9 +163,9 @@ def _describe(
     history = run.link("history.csv", "artifacts/train/history.csv")
     run.describe(
         f"A network {network}, trained on {params['dataset']} for {duration}. "
-        f"It classifies **{metrics['train/final_accuracy']:.2%}** of the training images and "
-        f"**{metrics['val/accuracy']:.2%}** of the validation images correctly "
-        f"(split={params['split']}; {best_epoch(metrics)}).",
+        f"It classifies **{metrics['train/final_accuracy']:.2%}** of the training "
+        f"images and **{metrics['val/accuracy']:.2%}** of the validation images "
+        f"correctly (split={params['split']}; {best_epoch(metrics)}).",
         {
             "Interactive page": "to create it, run "
             f"`python -m pipeline.inspect run={str(run.id)[:8]}`",

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -381,3 +382,20 @@ def test_a_network_is_used_with_the_data_it_was_trained_with(two_networks, tmp_p
     for stage in ("evaluate", "predict", "inspect"):
         with pytest.raises(ValueError, match="the network was trained with"):
             project.call(stage)
+
+
+def test_a_terminal_shows_no_status_of_the_recording_process_over_the_progress(project):
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "pipeline.train", "dataset=digits", "epochs=1"]
+    environment = os.environ | {"PIPELINE_OUTPUTS": str(project.outputs)}
+    environment |= {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    process = subprocess.Popen(command, env=environment, stdout=end, stderr=end)
+    os.close(end)
+    shown = b""
+    with suppress(OSError):  # when the process has ended
+        while part := os.read(terminal, 10_000):
+            shown += part
+    os.close(terminal)
+    assert process.wait() == 0, shown
+    assert b"loading PyTorch" in shown and b"epochs" in shown
+    assert b"opening MLflow" not in shown

@@ -23,17 +23,27 @@ def test_a_description_has_one_entry_per_title(store, start_run, client):
 
 
 def test_a_remark_in_a_description_is_never_changed(store, start_run, client):
-    old, new = "**Evaluation**: 96%", "**Evaluation**: 97%"
+    old = "**Page**: none · **Evaluation**: 96%"
+    new, both = "**Evaluation**: 97%", "**Page**: none · **Evaluation**: 97%"
     for note, expected in {
-        f"A network.\n\n{old}\n\nMine!": f"A network.\n\n{new}\n\nMine!",
+        f"A network.\n\n{old}\n\nMine!": f"A network.\n\n{both}\n\nMine!",
         "**Evaluation**: mine": f"**Evaluation**: mine\n\n{new}",
         "": new,
     }.items():
         with start_run(store) as run:
-            run.describe("A network.", {"Evaluation": "96%"})
+            run.describe("A network.", {"Page": "none", "Evaluation": "96%"})
         client.set_tag(run.id, "mlflow.note.content", note)
         run.describe_results({"Evaluation": "97%"})
         assert client.get_run(run.id).data.tags["mlflow.note.content"] == expected
+
+
+def test_a_new_text_keeps_the_entries_of_other_stages(store, start_run, client):
+    with start_run(store) as run:
+        run.describe("One of two.", {})
+        run.describe_results({"Accuracy and flash": "95%"})
+        run.describe("Two of two.", {})
+    note = client.get_run(run.id).data.tags["mlflow.note.content"]
+    assert note == "Two of two.\n\n**Accuracy and flash**: 95%"
 
 
 def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
