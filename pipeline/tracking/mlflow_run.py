@@ -185,8 +185,8 @@ class MlflowRun(Run):
     def describe_results(self, results: Mapping[str, str]) -> None:
         """Update the entries, all in one paragraph: the UI shows only five lines.
 
-        Users can edit the description. If they have changed this paragraph, it stays,
-        and the entries are a new one.
+        If a user has changed this paragraph, it is kept, and the entries follow in a
+        new paragraph.
         """
         with write_lock(self._store.folder):  # evaluate and inspect may run together
             tags = self._client.get_run(self.id).data.tags

@@ -114,14 +114,14 @@ def log_result(
         time: The end of the last epoch, in milliseconds since 1970.
         sha256: See `TrainingRun.sha256`.
     """
-    # MLflow draws a single value as a labelled bar if its step is 0.
+    # MLflow draws a single value as a labeled bar if its step is 0.
     run.log_metrics({name: metrics[name] for name in summary}, step=0, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
     _describe(run, network, params, metrics)
 
 
 def log_details(run: Run, network: Path, exported: Path, statistics: Points) -> None:
-    """Log what a single training run has, and in a sweep only the best network.
+    """Log what every single training run has; in a sweep, only the best network has it.
 
     This is the model, with a program for `mlflow.pytorch.load_model`, and the
     statistics of each tensor after each epoch; `log_weights` has logged the images.
@@ -163,9 +163,9 @@ def _describe(
     history = run.link("history.csv", "artifacts/train/history.csv")
     run.describe(
         f"A network {network}, trained on {params['dataset']} for {duration}. "
-        f"It classifies **{metrics['train/final_accuracy']:.2%}** of the training images and "
-        f"**{metrics['val/accuracy']:.2%}** of the validation images correctly "
-        f"(split={params['split']}; {best_epoch(metrics)}).",
+        f"It classifies **{metrics['train/final_accuracy']:.2%}** of the training "
+        f"images and **{metrics['val/accuracy']:.2%}** of the validation images "
+        f"correctly (split={params['split']}; {best_epoch(metrics)}).",
         {
             "Interactive page": "to create it, run "
             f"`python -m pipeline.inspect run={str(run.id)[:8]}`",
