@@ -14,4 +14,4 @@ STAGES = {
 if __name__ == "__main__":
     for name, purpose in STAGES.items():
         print(f"python -m pipeline.{name:9} {purpose}")
-    print("\nAdd --help to a command for its options.")
+    print("\nAdd --help to a command for its settings.")

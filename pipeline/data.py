@@ -1,10 +1,11 @@
 """Download a data set, verify it, and plot its images.
 
-Reads the data set from its source, or imports a folder with IDX files; the name that is
-printed then stands for the folder. Writes <dataset>.safetensors, <dataset>.json,
-<dataset>-components.safetensors, <dataset>-means.png and <dataset>-samples.png to
-outputs/data/. MNIST is downloaded once (at most 20 MB): 60,000 + 10,000 images with a
-mean of 0.1307, and 67 pixels that are always 0.
+Reads the data set from its source, or imports a folder with IDX files and prints a
+name; dataset= then accepts this name instead of the folder. Writes
+<dataset>.safetensors, <dataset>.json, <dataset>-components.safetensors,
+<dataset>-means.png and <dataset>-samples.png to outputs/data/. MNIST is downloaded once
+(at most 20 MB): 60,000 + 10,000 images with a mean of 0.1307, and 67 pixels that are
+always 0.
 """
 
 from pipeline.cli import DataConfig, stage

@@ -1,20 +1,20 @@
-"""Evaluate a trained network on its validation images, or on any labelled images.
+"""Evaluate a trained network on its validation images, or on any labeled images.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and the test sets, by
 default the validation images of the training run: MNIST's 10,000 test images, of which
-the default network classifies 95.9 % correctly, with a loss of 0.147. A folder can
+the default network classifies 95.9% correctly, with a loss of 0.147. A folder can
 contain images with a labels.csv, images in sub-folders 0 to 9, images whose names start
 with the label, or a pair of IDX files. Writes metrics.json, answers.csv, classes.csv,
 confusion.csv, calibration.csv, scores.png and mistakes.png (the most confident
 mistakes) to outputs/evaluate/, and records them in the MLflow run that trained the
 network. Takes 4 s.
 
-For each set, the table shows the accuracy and its 95 % confidence interval (CI), which
+For each set, the table shows the accuracy and its 95% confidence interval (CI), which
 is how much the accuracy may vary by chance; the loss in nats; and the confidence, which
-is the mean probability of the answers. A confidence above the accuracy means that the
-network is overconfident; the mean difference between the two is the expected
-calibration error (ECE). Do not rely on an unsure answer: the image does not look like
-the training images of this class, or another class is almost as probable.
+is the mean probability of the predicted classes. A confidence above the accuracy means
+that the network is overconfident; the mean difference between the two is the expected
+calibration error (ECE). Do not rely on an unsure prediction: the image does not look
+like the training images of this class, or another class is almost as probable.
 """
 
 from pipeline.cli import EvaluateConfig, stage

@@ -7,8 +7,8 @@ rounded weights (fine-tuning). Writes to outputs/export/: digits.c and digits.h,
 network in C99; a self-test for a board (selftest.c, selftest.h); a program that
 classifies an image (example.c, image0.bin); integers.safetensors; network.onnx and
 network_int.onnx; report.json; and the plots weights.png (the weights in floats and with
-this width) and changed.png (the test images whose answer changes). Records them in the
-MLflow run that trained the network. Takes 5 s, or 8 s with fine-tuning.
+this bit width) and changed.png (the test images whose prediction changes). Records them
+in the MLflow run that trained the network. Takes 5 s, or 8 s with fine-tuning.
 
 The C code and the ONNX files must compute the same integers as NumPy for all test
 images and for probe images, which cover other cases; otherwise nothing is written. A
@@ -17,15 +17,15 @@ the C code, and pip install -e '.[export]' installs the packages for ONNX. With
 verify=all, the C code also runs on emulated Cortex-M0, RISC-V and AVR processors, and
 its flash, RAM and instructions are measured (40 s).
 
-bits=all or -m bits=8,4,2,1 exports several widths, each to its own folder; bits=all
-also writes report.html, the interactive page with a switch between the widths.
+bits=all or -m bits=8,4,2,1 exports several bit widths, each to its own folder; bits=all
+also writes report.html, the interactive page with a switch between the bit widths.
 sweep=<id> exports all networks of a sweep. sizes.csv and sizes.png then compare the
 accuracy with the bytes of the tables. These exports run on all cores.
 
 In the output, finetune is the number of epochs of fine-tuning; float is the accuracy of
-the network in floats; same answers is the fraction of test images for which both give
-the same answer, even if it is wrong; bytes is the size of all weights and biases, which
-take 4 bytes each in floats.
+the network in floats; same answers is the fraction of test images for which both
+predict the same class, even if it is wrong; bytes is the size of all weights and
+biases, which take 4 bytes each in floats.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from pipeline.terminal import status
 def export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> None:
     """Load a network, convert it to integers, check, write and record the result.
 
-    With `widths`, it is exported with each of them.
+    With `widths`, it is exported with each of these bit widths.
     """
     with status("loading PyTorch"):
         from pipeline.deploy.export import export as run
@@ -45,7 +45,7 @@ def export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> None:
 
 
 def export_widths(command: Command) -> None:
-    """Export the networks with each width of -m bits=8,4,2,1."""
+    """Export the networks with each bit width of -m bits=8,4,2,1."""
     values = command.values
     widths = command.swept.get("bits", [values["bits"]])
     configs = [validate(ExportConfig, values | {"bits": bits}) for bits in widths]

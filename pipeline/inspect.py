@@ -1,6 +1,6 @@
 """Explain a trained network, down to every parameter.
 
-By default, inspect analyses the network in outputs/train/ (or the network of run=<id>
+By default, inspect analyzes the network in outputs/train/ (or the network of run=<id>
 or model=<file>) with its data. It prints a tutorial: how many parameters there are and
 why, how y = m·x + c leads to the whole network, what was never learned, and what each
 neuron responds to. It writes a summary, tables, plots and an interactive page,
@@ -26,7 +26,7 @@ from pipeline.terminal import status
 
 
 def inspect(cfg: InspectConfig) -> None:
-    """Load a network and its data, then analyse it or answer one question."""
+    """Load a network and its data, then analyze it or answer one question."""
     with status("loading PyTorch"):
         from pipeline.interpret.inspect import inspect as run
     run(cfg)

@@ -1,9 +1,10 @@
 """Copy recorded runs to an MLflow server, unless they are already there.
 
-Reads MLflow's store in outputs/; first, orphaned runs are marked as killed. Takes one
-to two seconds per run, or 0.1 s if an unchanged copy is already on the server. A copy
-has the tag `copy.of` with the id of its original; metrics, files and times are the
-same. With run=, only this run and, if it is a sweep, its training runs are copied.
+Reads MLflow's store in outputs/. First, it marks runs whose process has ended as
+KILLED. Takes one to two seconds per run, or 0.1 s if an unchanged copy is already on
+the server. A copy has the tag `copy.of` with the id of its original; metrics, files and
+times are the same. With run=, only this run and, if it is a sweep, its training runs
+are copied.
 """
 
 from pipeline import ConfigError

@@ -20,7 +20,7 @@ def server_address(value: str | None) -> str | None:
     MLFLOW_TRACKING_URI can also be the URI of the project's own store.
 
     Raises:
-        ValueError: If it is any other address, or contains a password.
+        ValueError: If it is any other URL, or contains a password.
     """
     source = ""
     if value is None:
@@ -67,7 +67,7 @@ def database_path(folder: Path) -> Path:
 def sqlite_uri(database: Path) -> str:
     """Return the URI of an SQLite file, with % and ? escaped.
 
-    With a driver in the address, MLflow does not create a folder with %3F in its name.
+    With a driver in the URL, MLflow does not create a folder with %3F in its name.
     """
     quoted = str(database).replace("%", "%25").replace("?", "%3F")
     driver = "+pysqlite" if "%" in quoted else ""

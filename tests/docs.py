@@ -130,7 +130,7 @@ def written(text, results):
         return f"{begin}\n{value}\n{end}" if "\n" in before else begin + value + end
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f}%"
     context = {"answer_to_image_0": answer_to_image_0, "excerpt": excerpt}
     template = environment.from_string(TEMPLATE.read_text())
     macros = template.make_module({"results": results, **context})

@@ -3,7 +3,7 @@
     python tests/exercise.py
 
 The text marks a number with the start of the printed line that contains it, for example
-`<!-- 40 neurons -->96.7 %`; the last percentage of the last such line is written there.
+`<!-- 40 neurons -->96.7%`; the last percentage of the last such line is written there.
 test_exercise.py compares them.
 """
 
@@ -20,7 +20,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "pipeline" / "exercise.ipynb"
-NUMBER = re.compile(r"(<!-- ([\w -]+) -->)([\d.]+)( %)")
+NUMBER = re.compile(r"(<!-- ([\w -]+) -->)([\d.]+)(%)")
 COLOURS = 256  # of the stored images, which are then a third of the size
 
 

@@ -101,7 +101,7 @@ def test_outputs_are_the_files_that_the_stage_writes(finished, stage):
         Path(*entry).name if isinstance(entry, dict) else Path(entry).name
         for entry in itertools.chain(*kinds)
     }
-    # Every training run has a new id, and a new colour must not train again.
+    # Every training run has a new id, and a new color must not train again.
     no_output = {"run.json", "learning_curves.png"} if stage == "train" else set()
     written = {path.name for path in (finished.outputs / stage).iterdir()}
     assert names == written - no_output
@@ -184,11 +184,11 @@ def test_repro_runs_changed_stages_and_gives_the_run_of_train_and_experiments(
     assert (difference["lr"]["old"], difference["lr"]["new"]) == (0.001, 0.01)
     assert "val/accuracy" in repository("dvc", "metrics", "diff")
 
-    # Training again, without DVC, gives the same bytes; a new colour changes no result.
+    # Training again, without DVC, gives the same bytes; a new color changes no result.
     repository(sys.executable, "-m", "pipeline.train")
     runs.append(repository.training()[1])
     with (repository.root / "pipeline" / "plots" / "training.py").open("a") as plots:
-        plots.write("# another colour\n")
+        plots.write("# another color\n")
     status = json.loads(repository("dvc", "status", "--json"))
     assert "train" not in status
 

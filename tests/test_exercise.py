@@ -51,7 +51,7 @@ def test_the_stored_outputs_are_those_of_one_run_and_name_no_machine():
 
 def test_every_number_in_the_text_that_a_run_can_change_is_marked():
     unmarked = exercise["NUMBER"].sub("", TEXT)
-    assert re.findall(r"([\d.]+) %", unmarked) == ["96"]  # the limit in a question
+    assert re.findall(r"([\d.]+)%", unmarked) == ["96"]  # the limit in a question
 
 
 def test_a_cell_checks_the_answer_to_each_question():

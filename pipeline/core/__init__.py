@@ -1,7 +1,8 @@
-"""All that shapes the weights of a trained network, and nothing else.
+"""Everything that determines the weights of a trained network, and nothing else.
 
 Its modules import nothing else of the project. The hash of their source code is part of
-the fingerprint of every training run, so what does not shape weights is elsewhere.
+the fingerprint of every training run, so code that does not affect the weights is
+elsewhere.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

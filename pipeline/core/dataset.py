@@ -1,4 +1,4 @@
-"""A data set in memory: labelled images, divided for training and evaluation.
+"""A data set in memory: labeled images, divided for training and evaluation.
 
 `pipeline/datasets/prepare.py` writes its file.
 """
@@ -19,7 +19,7 @@ HOLDOUT_DIVISOR = 120  # split=holdout reserves 1/120 of the images per class
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images as grey levels (0 is the background), and their classes."""
+    """Images as gray levels (0 is the background), and their classes."""
 
     images: UInt8[np.ndarray, "n 28 28"]
     labels: UInt8[np.ndarray, " n"]
@@ -101,8 +101,8 @@ class Dataset:
         """Divide the images for a training run; see `split`.
 
         Raises:
-            UserError: If that is impossible, or a batch would be larger than the
-                training set.
+            UserError: If the images cannot be divided, or a batch would be larger than
+                the training set.
         """
         split, batch_size = (
             self.split(hyperparameters.split),

@@ -21,7 +21,7 @@ CPU_FIELDS = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
 def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
     """Return the fingerprint of a training run, 32 hexadecimal digits.
 
-    The name of the data set does not count, but the sha256 of its file does.
+    It depends on the sha256 of the data file, not on the name of the data set.
     """
     content = [hyperparameters.model_dump(), data_sha256, code(), torch_version()]
     text = json.dumps(content, sort_keys=True)

@@ -1,7 +1,8 @@
 """The training loop, epoch by epoch.
 
-It knows neither the layers of the network, which computes its own gradients, nor how
-the optimizer uses them. It logs nothing: it yields the results of each epoch.
+It does not depend on the layers or on the optimizer: the network computes its
+gradients, and the optimizer applies them. It logs nothing: it yields the results of
+each epoch.
 """
 
 import math
@@ -48,7 +49,7 @@ def shuffled_batches(
     """Yield the batches of one epoch after another, each in a new random order.
 
     Yields:
-        The grey levels (batch, 784) and one-hot labels (batch, 10) of each batch, and
+        The gray levels (batch, 784) and one-hot labels (batch, 10) of each batch, and
         all labels in this order. The last batch may be smaller. All epochs have the
         same tensors, which are filled again: new ones would take 10% more time.
     """
@@ -125,7 +126,8 @@ def train_network(
         hyperparameters: All of them except `split` are used.
 
     Returns:
-        The network, and the results of each epoch, from 0, before the training.
+        The network, and the results of each epoch; epoch 0 is the state before
+        training.
     """
     state = TrainingState.initial(hyperparameters)
     initial = Epoch(snapshot(state.network))
@@ -139,7 +141,7 @@ def train_network(
 
 
 def score(network: Network, data: LabelledImages) -> dict[str, float]:
-    """Return loss and accuracy of a network on labelled images."""
+    """Return loss and accuracy of a network on labeled images."""
     labels = torch.from_numpy(data.labels).long()
     return _score(network.logits(data.images), labels)
 

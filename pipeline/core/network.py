@@ -1,6 +1,6 @@
 """The network of the exercise: 784 pixels -> hidden neurons with ReLU -> 10 classes.
 
-Its two dense layers, `layer_1` and `layer_2`, are initialised as in Keras and return
+Its two dense layers, `layer_1` and `layer_2`, are initialized as in Keras and return
 their weights in Keras's layout. Its gradients are written out, without autograd; tests
 compare them with autograd and finite differences.
 """
@@ -18,7 +18,7 @@ BATCH = 1000  # images in a forward pass
 
 
 def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
-    """Scale grey levels, 0 to 255, to pixels in [0, 1]."""
+    """Scale gray levels, 0 to 255, to pixels in [0, 1]."""
     return torch.from_numpy(images) / 255
 
 
@@ -51,7 +51,7 @@ class Dense(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def reset_parameters(self) -> None:
-        """Skip PyTorch's initialisation, which would use the global generator."""
+        """Skip PyTorch's initialization, which would use the global generator."""
 
     def get_weights(self) -> list[Float[np.ndarray, "..."]]:
         """Return copies of kernel (inputs, neurons) and bias (neurons,), like Keras."""
@@ -105,7 +105,7 @@ class Network(nn.Module):
             pixels: The images.
             targets: The labels, one-hot.
             out: Receives the gradient of each tensor: weight and bias of layer_1, then
-                of layer_2; `views` makes them of one vector.
+                of layer_2; `views` creates these tensors from one vector.
             logits: A tensor to which the logits are written.
 
         Source: Goodfellow, Bengio, Courville, Deep Learning (2016), algorithm 6.4. The
@@ -128,23 +128,23 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def logits(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
-        """Compute the logits of grey-level images, without gradients."""
+        """Compute the logits of gray-level images, without gradients."""
         return torch.cat([self(to_pixels(batch)) for batch in batches(images)])
 
     @torch.no_grad()
     def hidden_sums(
         self, images: UInt8[np.ndarray, "n 28 28"]
     ) -> Float[Tensor, "n hidden"]:
-        """Compute the sums of layer_1 for grey-level images, before ReLU."""
+        """Compute the sums of layer_1 for gray-level images, before ReLU."""
         pixels = (to_pixels(batch).flatten(start_dim=1) for batch in batches(images))
         return torch.cat([self.layer_1(batch) for batch in pixels])
 
     def predict(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:
-        """Return the probability of each class for grey-level images."""
+        """Return the probability of each class for gray-level images."""
         return self.logits(images).softmax(dim=1)
 
     def classify(self, images: UInt8[np.ndarray, "n 28 28"]) -> Int[np.ndarray, " n"]:
-        """Return the most probable class of grey-level images."""
+        """Return the most probable class of gray-level images."""
         return np.asarray(self.logits(images).argmax(dim=1))
 
     @property

@@ -29,7 +29,7 @@ def one_thread() -> Iterator[None]:
             _threads = torch.get_num_threads()
         _blocks += 1
         torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # 10 % faster, with identical weights
+    torch.set_flush_denormal(True)  # 10% faster, with identical weights
     try:
         yield
     finally:

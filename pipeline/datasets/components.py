@@ -31,8 +31,8 @@ CODE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 class ClassComponents:
     """The mean and the principal components of the images of each class."""
 
-    means: UInt8[np.ndarray, "10 784"]  # grey levels
-    components: Int8[np.ndarray, "10 k 784"]  # not normalised
+    means: UInt8[np.ndarray, "10 784"]  # gray levels
+    components: Int8[np.ndarray, "10 k 784"]  # not normalized
     max_error: float  # largest reconstruction error of an image in distribution
 
     def reconstruction_error(

@@ -14,7 +14,7 @@ TRAINING_IMAGES = 1500
 
 
 def load_originals() -> tuple[UInt8[np.ndarray, "1797 8 8"], UInt8[np.ndarray, "1797"]]:
-    """Return the images (stored as 0..16) as grey levels, and the labels."""
+    """Return the images (stored as 0..16) as gray levels, and the labels."""
     with status("loading scikit-learn"):  # takes up to three seconds
         from sklearn.datasets import load_digits
 

@@ -1,4 +1,4 @@
-"""Renders a quantised network as C99: the code in c/*.jinja, with its tables.
+"""Renders a quantized network as C99: the code in c/*.jinja, with its tables.
 
 `host.py` compiles the files and compares their results with the reference.
 """
@@ -20,7 +20,7 @@ from pipeline.deploy.quantized import QuantizedModel
 from pipeline.files import printable
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
-IMAGE_FILE = "image0.bin"  # 784 grey levels, row by row
+IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row
 WIDTH = 80  # columns of a table
 CANDIDATES = 1000  # test images from which those of the self-test are selected
 MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
@@ -174,7 +174,7 @@ def _selftest(model: QuantizedModel) -> dict[str, Any]:
 
 
 def rows(matrix: Integer[np.ndarray, "rows columns"]) -> str:
-    """Format a matrix as an initialiser: each row in braces, wrapped at `WIDTH`."""
+    """Format a matrix as an initializer: each row in braces, wrapped at `WIDTH`."""
     lines = [
         textwrap.fill(
             "{" + ", ".join(map(str, row)) + "},",
@@ -188,7 +188,7 @@ def rows(matrix: Integer[np.ndarray, "rows columns"]) -> str:
 
 
 def numbers(values: Integer[np.ndarray, " n"], *, form: str = "d") -> str:
-    """Format numbers as lines of an initialiser."""
+    """Format numbers as lines of an initializer."""
     text = " ".join(f"{value:{form}}," for value in values.tolist())
     return textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
 

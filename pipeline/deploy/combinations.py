@@ -1,4 +1,4 @@
-"""Exports several networks, each with several widths, in workers.
+"""Exports several networks, each with several bit widths, in workers.
 
 `sizes.py` compares the results.
 """
@@ -29,7 +29,7 @@ NEURON_BYTES = 700_000  # of memory for each hidden neuron; measured: 0.62 MB
 
 @dataclass(frozen=True, eq=False)
 class Combination:
-    """A network and a width."""
+    """A network and a bit width."""
 
     swept: Mapping[str, Any]  # what distinguishes the network; {} if it is the only one
     trained: TrainedModel
@@ -41,7 +41,7 @@ class Combination:
 def combine(
     networks: Sequence[tuple[Mapping[str, Any], TrainedModel]], widths: Sequence[int]
 ) -> list[Combination]:
-    """Return all combinations of networks and widths, each with its own folder."""
+    """Return all combinations of networks and bit widths, each with its own folder."""
     combinations = []
     for swept, trained in networks:
         for bits in widths:

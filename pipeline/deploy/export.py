@@ -50,7 +50,7 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> None:
 
 
 def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
-    """Export a network or all networks of a sweep, with each width, in workers."""
+    """Export a network or all networks of a sweep, with each bit width, in workers."""
     outputs, store = outputs_dir(), store_dir()
     with status("loading the networks"):
         networks, run_id, sha256 = _select_networks(cfg)
@@ -102,7 +102,7 @@ def _select_networks(
 
 
 def _record_all(results: Results, folder: Path, run: Run) -> None:
-    """Write and record several exports, those with the largest width first."""
+    """Write and record several exports, those with the largest bit width first."""
     order = sorted(results, key=lambda combination: -combination.bits)
     for combination in progress("recording")(order):
         exported, child = results[combination], run
@@ -133,7 +133,7 @@ def _write_page(results: Results, dataset: Dataset, folder: Path, run: Run) -> N
         path.write_text(page, "utf-8")
     run.log_files("export", [path])
     link = run.link(path.name, f"artifacts/export/{path.name}")
-    run.describe_results({"Interactive page of all widths": link})
+    run.describe_results({"Interactive page of all bit widths": link})
 
 
 def _print_results(cfg: ExportConfig, results: Results) -> None:
@@ -151,7 +151,7 @@ def _print_results(cfg: ExportConfig, results: Results) -> None:
 
 
 def _record(exported: Exported, folder: Path, run: Run) -> None:
-    """Record the results of a width; MLflow draws a bar for a value at step 0."""
+    """Record the results of a bit width; MLflow draws a bar for a value at step 0."""
     report, name = exported.report, f"export/{exported.integers.bits}bit"
     run.log_files(name, [folder / file for file in exported.files])
     metrics = {f"{name}/{key}": report[key] for key in ("accuracy", "same_answers")}
@@ -162,10 +162,10 @@ def _record(exported: Exported, folder: Path, run: Run) -> None:
         tools |= check.tools
     run.log_metrics(metrics, step=0)
     run.set_tags({f"version.{tool}": version for tool, version in tools.items()})
-    files = ("digits.c", "weights.png", "changed.png")
+    files = ("report.json", "weights.png", "changed.png")
     links = [run.link(file, f"artifacts/{name}/{file}") for file in files]
-    same = f"{report['same_answers']:.2%} of the answers as in floats"
-    text = f"{report['accuracy']:.2%}, {same}, {', '.join(links)}"
+    same = f"{report['same_answers']:.2%} of the predictions are the same as in floats"
+    text = f"accuracy {report['accuracy']:.2%}; {same}; {', '.join(links)}"
     run.describe_results({f"Export, {exported.width}": text})
 
 

@@ -1,6 +1,6 @@
-"""Quantisation-aware training: adapts a trained network to few bits.
+"""Quantization-aware training: adapts a trained network to few bits.
 
-The forward and backward passes use the quantised weights of layer_1. Adam updates the
+The forward and backward passes use the quantized weights of layer_1. Adam updates the
 weights in floats, as if the derivative of rounding were 1.
 Source: Bengio, Léonard, Courville, Estimating or propagating gradients through
 stochastic neurons for conditional computation (2013), the straight-through estimator.
@@ -52,6 +52,6 @@ def finetune(
 
 
 def _rounded(weights: torch.Tensor, *, bits: int) -> torch.Tensor:
-    """Return the real numbers that quantised weights represent."""
+    """Return the real numbers that quantized weights represent."""
     q, scale = quantize_weights(weights.numpy().astype(np.float64), bits=bits)
     return torch.from_numpy(np.float32(q * scale[:, None]))

@@ -13,13 +13,13 @@ from jaxtyping import Float, Int, Int8, Int32, Int64, UInt8
 from pipeline.core import PIXELS
 from pipeline.core.network import BATCH, batches
 
-WHITE = 255  # the highest grey level, and the highest output of a hidden neuron
+WHITE = 255  # the highest gray level, and the highest output of a hidden neuron
 LIMIT = 2**31  # the sums of the C code have 32 bits
 
 
 @dataclass(frozen=True)
 class IntegerNetwork:
-    """A quantised network; `quantization.py` documents its number format."""
+    """A quantized network; `quantization.py` documents its number format."""
 
     bits: int  # of a weight of layer_1: 8, 4, 2 or 1
     q1: Int8[np.ndarray, "hidden 784"]  # weights of layer_1

@@ -1,7 +1,7 @@
 """ONNX files of a trained network and of its integers, and their comparison.
 
 `network.onnx` is the trained network in floats: pixels in [0, 1] -> logits and
-probabilities. `network_int.onnx` computes the integers of `integers.py`: grey levels,
+probabilities. `network_int.onnx` computes the integers of `integers.py`: gray levels,
 0 to 255 -> sums of layer_1 and logits. Both take any number of images.
 """
 
@@ -29,7 +29,7 @@ OPSET, IR_VERSION = 13, 7  # of onnx 1.8 (2020): old enough for embedded tools
 # logits: a small logit has the rounding errors of large terms that cancel.
 TOLERANCE = 1e-4
 # onnxruntime's CPU provider implements MatMul, Add, Max and Min for int32, and BitShift
-# for uint32 but not for int32. MatMulInteger and quantised layers (QDQ) give different
+# for uint32 but not for int32. MatMulInteger and quantized layers (QDQ) give different
 # sums on processors without VNNI.
 INTEGER_NODES = (
     ("Flatten", "images", "pixels_uint8"),  # (n, 784)
@@ -94,7 +94,7 @@ def _write_float(model: QuantizedModel, path: Path) -> None:
         path,
         FLOAT_NODES,
         constants=snapshot(model.trained.network),
-        inputs=[_value("pixels", float32, SIDE, SIDE, about="grey level / 255")],
+        inputs=[_value("pixels", float32, SIDE, SIDE, about="gray level / 255")],
         outputs=[
             _value("logits", float32, CLASSES),
             _value("probabilities", float32, CLASSES, about="softmax of the logits"),
@@ -119,7 +119,7 @@ def _write_integers(model: QuantizedModel, path: Path) -> None:
             "q2": network.q2.T,  # (hidden, 10)
             "b2q": network.b2q,
         },
-        inputs=[_value("images", TensorProto.UINT8, SIDE, SIDE, about="grey levels")],
+        inputs=[_value("images", TensorProto.UINT8, SIDE, SIDE, about="gray levels")],
         outputs=[
             _value("sums", int32, network.hidden, about="of layer_1, with biases"),
             _value("logits", int32, CLASSES, about="times scale_2: the real logits"),

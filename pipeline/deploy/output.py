@@ -1,4 +1,4 @@
-"""The files of a quantised network, and the comparison of its implementations."""
+"""The files of a quantized network, and the comparison of its implementations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Exported:
 
     @property
     def width(self) -> str:
-        """The width of the weights of layer_1, such as "8 bits"."""
+        """The bit width of the weights of layer_1, such as "8 bits"."""
         return bits_text(self.integers.bits)
 
     def write(self, folder: Path) -> None:
@@ -50,7 +50,7 @@ class Exported:
 
 
 def export_model(model: QuantizedModel, *, verify: str) -> Exported:
-    """Make all files of a quantised network, and compare its implementations.
+    """Make all files of a quantized network, and compare its implementations.
 
     Args:
         model: The network, its integers and its data set.

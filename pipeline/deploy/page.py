@@ -1,4 +1,4 @@
-"""The page of `interpret` with a switch between the widths of the weights."""
+"""The page of `interpret` with a switch between the bit widths of the weights."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

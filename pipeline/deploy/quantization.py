@@ -1,6 +1,6 @@
 """Converts a trained network to integers.
 
-The grey levels x of an image are 0 to 255. The network computes, for each hidden neuron
+The gray levels x of an image are 0 to 255. The network computes, for each hidden neuron
 j and each class k, with shifts but without divisions:
 
     sum_j   = b1q_j + Σ q1_ji · x_i
@@ -31,7 +31,7 @@ def quantize(
     Args:
         network: The trained network.
         images: The training images; the shifts make their sums fit into 8 bits.
-        bits: The width of the weights of layer_1; those of layer_2 have 8 bits.
+        bits: The bit width of the weights of layer_1; those of layer_2 have 8 bits.
 
     Raises:
         UserError: If the network cannot be represented.
@@ -54,7 +54,7 @@ def quantize(
 
 
 def check_weights(network: Network, *, bits: int) -> None:
-    """Check the weights of a network before it is fine-tuned and quantised.
+    """Check the weights of a network before it is fine-tuned and quantized.
 
     Raises:
         UserError: If integers cannot represent them.
@@ -76,7 +76,7 @@ def check_weights(network: Network, *, bits: int) -> None:
 def quantize_weights(
     weights: Float[np.ndarray, "hidden 784"], *, bits: int
 ) -> tuple[np.ndarray, Float[np.ndarray, " hidden"]]:
-    """Quantise each neuron with a scale of its own, so that weights ≈ scale · q.
+    """Quantize each neuron with a scale of its own, so that weights ≈ scale · q.
 
     All operations are exact or rounded as IEEE 754 defines it, so the result is the
     same on every processor.

@@ -1,4 +1,4 @@
-"""A quantised network together with the trained network it comes from."""
+"""A quantized network together with the trained network it comes from."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.quantization import check_weights, largest_sums, quantize
 from pipeline.model import TrainedModel
 
-FINETUNING_EPOCHS = {8: 0, 4: 10, 2: 10, 1: 10}  # by width, for finetune=null
+FINETUNING_EPOCHS = {8: 0, 4: 10, 2: 10, 1: 10}  # by bit width, for finetune=null
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class QuantizedModel:
             trained: The trained network. The seed of its training also shuffles the
                 images of fine-tuning.
             dataset: Its data set.
-            bits: The width of the weights of layer_1, one of `WIDTHS`.
+            bits: The bit width of the weights of layer_1, one of `WIDTHS`.
             finetuning_epochs: None: those in `FINETUNING_EPOCHS`.
             track: Shows progress: it gets an iterator and the number of epochs.
 
@@ -102,5 +102,5 @@ class QuantizedModel:
 
 
 def bits_text(bits: int) -> str:
-    """Return a width in words, such as "8 bits"."""
+    """Return a bit width in words, such as "8 bits"."""
     return f"{bits} bit{'s' * (bits != 1)}"

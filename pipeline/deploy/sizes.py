@@ -98,7 +98,7 @@ def sizes_table(results: Results) -> str:
 
 
 def plot(results: Results) -> Image:
-    """Plot accuracy against bytes, with a curve for each width."""
+    """Plot accuracy against bytes, with a curve for each bit width."""
     # Matplotlib takes 0.4 s to import, which the export of one network saves.
     from pipeline.plots.sizes import SizePoint, accuracy_by_size
 

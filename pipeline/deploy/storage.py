@@ -67,7 +67,7 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
 def find_export(
     folder: Path, *, weights_sha256: str, command: str
 ) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
-    """Return the file of a network's widest integers in an export, and its content.
+    """Return the file of an export with the most bits, and its content.
 
     Args:
         folder: The folder of the export.

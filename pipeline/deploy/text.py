@@ -1,4 +1,4 @@
-"""What `export` prints about quantised networks and their checks.
+"""What `export` prints about quantized networks and their checks.
 
 `output` writes the files.
 """

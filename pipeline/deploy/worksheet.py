@@ -38,7 +38,7 @@ class IntegerSum:
 
     in_floats: PreActivation
     weights: Int64[np.ndarray, " inputs"]
-    inputs: Int64[np.ndarray, " inputs"]  # grey levels, or outputs of layer_1
+    inputs: Int64[np.ndarray, " inputs"]  # gray levels, or outputs of layer_1
     bias: int
     scale: Decimal  # of a weight in layer_1, of the sum in layer_2; as it is printed
     shift: int  # n; 0 in layer_2
@@ -146,7 +146,7 @@ def sum_worksheet(neuron: IntegerSum, spec: DatasetSpec) -> str:
     ):
         cells = ["", "", f"{number:,}", "", "", f"{integer:,}", f"{difference:+,}"]
         rows.append([name, *cells])
-    columns = ["term", "weight", "x pixel", "= product", "q", "x grey", "= q·grey"]
+    columns = ["term", "weight", "x pixel", "= product", "q", "x gray", "= q·gray"]
     if not is_hidden:
         columns = ["term", "weight", "x neuron", "= product", "q", "x h", "= q·h"]
     title = "" if is_hidden else f", for {spec.title(in_floats.number - 1)}"

@@ -1,4 +1,4 @@
-"""Evaluation: labelled test sets, single images, and the results of a network.
+"""Evaluation: labeled test sets, single images, and the results of a network.
 
 These names are those that other packages use. `results`, `output` and `text`, which
 `evaluate` uses, are imported by their names: scikit-learn, SciPy's statistics and

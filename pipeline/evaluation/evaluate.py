@@ -91,11 +91,12 @@ def _description(results: Sequence[EvaluationResult], run: Run) -> dict[str, str
         run.link("mistakes", "artifacts/evaluate/mistakes.png"),
         run.link("classes.csv", "artifacts/evaluate/classes.csv"),
     ]
+    names = ", ".join(result.test_set.name for result in results)
     return {
         f"Accuracy on {result.test_set.name}": f"{result.metrics['accuracy']:.2%} of "
         f"{result.metrics['n']:,} images"
         for result in results
-    } | {"Last evaluation": ", ".join(links)}
+    } | {"Last evaluation": f"{names} ({', '.join(links)})"}
 
 
 def _record(result: EvaluationResult, run: Run) -> None:

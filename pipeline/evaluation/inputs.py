@@ -1,6 +1,6 @@
 """Inputs of the network: test images by index, an image file, a folder or arrays.
 
-`test_sets` reads sets of labelled images, which are evaluated as a whole.
+`test_sets` reads sets of labeled images, which are evaluated as a whole.
 """
 
 import re

@@ -69,7 +69,7 @@ def _conclusion(predictions: Sequence[Prediction]) -> str:
     correct = [p.is_correct for p in predictions if p.is_correct is not None]
     if not correct:
         return ""
-    kind = "images" if len(correct) == len(predictions) else "labelled images"
+    kind = "images" if len(correct) == len(predictions) else "labeled images"
     numbers = f"{sum(correct):,} of {len(correct):,} {kind}"
     return f"\n{numbers} are classified correctly\n"
 

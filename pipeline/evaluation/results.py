@@ -80,7 +80,7 @@ class EvaluationResult:
 def evaluate_network(test_set: TestSet, trained: TrainedModel) -> EvaluationResult:
     """Classify a test set.
 
-    The metrics are n, loss (in nats), accuracy with its 95 % interval, mean confidence,
+    The metrics are n, loss (in nats), accuracy with its 95% interval, mean confidence,
     expected calibration error, and (with a detector) unsure, the fraction of unsure
     predictions.
     """

@@ -14,7 +14,7 @@ CALIBRATION_BINS = 15  # as in Guo et al. (2017)
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of an accuracy, `correct` of `n` images.
+    """Return the 95% confidence interval of an accuracy, `correct` of `n` images.
 
     The usual p +- 1.96 sqrt(p (1 - p) / n) can exceed [0, 1] and is too narrow for a
     small n.

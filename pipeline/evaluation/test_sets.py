@@ -1,4 +1,4 @@
-"""Labelled sets of images for `evaluate`: data sets, IDX files, folders of images.
+"""Labeled sets of images for `evaluate`: data sets, IDX files, folders of images.
 
 By default, folders and named data sets with original images of another size are
 preprocessed as in MNIST, except the network's data set. `inputs` reads the images.
@@ -25,7 +25,7 @@ MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 
 @dataclass(frozen=True)
 class TestSet:
-    """Labelled images that are ready for the network."""
+    """Labeled images that are ready for the network."""
 
     name: str
     data: LabelledImages
@@ -46,7 +46,7 @@ class TestSet:
 def load_test_set(
     name: str | None, *, dataset: Dataset, split: str, prepare: bool | None = None
 ) -> TestSet:
-    """Read a set of labelled images, and preprocess them if necessary.
+    """Read a set of labeled images, and preprocess them if necessary.
 
     Args:
         name: A data set or a folder; None for the run's validation images.

@@ -37,9 +37,9 @@ class CompanionKilled(UserError):
 class Companion:
     """A process that runs functions, one after the other in the order of the calls.
 
-    It ends with this process, however that ends, even in the middle of a function, with
-    the processes that the function started and their temporary files. Ctrl-C is for
-    this process only.
+    It ends when this process ends for any reason, even in the middle of a function. The
+    processes that the function started end too, and their temporary files are removed.
+    Ctrl-C is for this process only.
     """
 
     def __init__(self, name: str, *, niceness: int = 0, quiet: bool = False) -> None:
@@ -47,7 +47,7 @@ class Companion:
 
         Args:
             name: What messages call it, such as "the process that records the run".
-            niceness: Other processes come first if this is positive; at most 19.
+            niceness: A positive value lowers the priority; at most 19.
             quiet: Whether to discard what it prints.
 
         Raises:
@@ -93,7 +93,8 @@ class Companion:
         A thread exchanges the messages, so an interrupt of the caller cannot separate a
         request from its answer. If the function raises an error, the future raises the
         same error with the traceback of the process as its last note; if the process
-        ends meanwhile, it raises `CompanionKilled`, as does this method after `close`.
+        ends meanwhile, it raises `CompanionKilled`. After `close`, this method raises
+        it.
         """
         if not self._thread.is_alive():
             raise CompanionKilled(f"{self._name} has ended")

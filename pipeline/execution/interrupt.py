@@ -1,7 +1,7 @@
 """Ctrl-C while networks are trained or exported.
 
-The first one ends the command at a suitable point, a second one immediately. In both
-cases the same command resumes a training run; an export starts again.
+The first Ctrl-C stops the command at a suitable point, a second one immediately. In
+both cases, the same command resumes a training run; an export starts again.
 """
 
 import signal

@@ -18,9 +18,9 @@ Ink = Float[np.ndarray, "h w"]
 
 
 def grey_levels(image: Image.Image) -> Levels:
-    """Convert an image of any mode to grey levels.
+    """Convert an image of any mode to gray levels.
 
-    Transparent parts become a background that contrasts with the ink. If one colour
+    Transparent parts become a background that contrasts with the ink. If one color
     channel has far more contrast than the luminance (yellow ink), it is used instead.
     """
     if image.mode[0] in "IF":  # 32-bit integers, 16 bits, floating point
@@ -49,7 +49,7 @@ def _scale_to_bytes(values: Shaped[np.ndarray, "h w"]) -> Levels:
     """Scale numbers to 0..255 from the smallest standard range that contains them.
 
     Floating-point numbers may exceed it a little, because resampling overshoots; if
-    they use only a small part of it, as normalised images do, their maximum is used.
+    they use only a small part of it, as normalized images do, their maximum is used.
 
     Raises:
         ValueError: If no number is finite.
@@ -85,7 +85,7 @@ def is_photo(image: Shaped[np.ndarray, "_ _"]) -> bool:
 def is_dark_on_light(levels: Levels) -> bool:
     """Return whether the ink is darker than the paper.
 
-    The differences from the surroundings are skewed towards the ink, which covers less
+    The differences from the surroundings are skewed toward the ink, which covers less
     area than the paper, so the sum of their cubes has the sign of the ink. For digits
     that fill the image, it is extended beyond its border, which is mostly paper.
     """

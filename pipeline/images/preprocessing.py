@@ -1,4 +1,4 @@
-"""Preprocess an image of a digit like MNIST's images: cut out, scale and centre it.
+"""Preprocess an image of a digit like MNIST's images: cut out, scale and center it.
 
 `ink` first removes the effects of paper and light. A digit drawn on a screen needs only
 the last steps, from `fit_to_box` on.
@@ -31,8 +31,8 @@ SEARCH_SIDE = 400  # pixels to which a photograph is reduced to find the digit
 MIN_INK = 0.08  # pixels with less ink are paper
 EDGE = 0.5  # a stroke ends where its ink falls to this fraction
 MIN_SIDE_PER_PIECE = 8  # pixels of the image; smaller pieces of noise resemble digits
-MAX_OUTLINE = 8  # sides of the digit; 99 % of hand-drawn digits have a shorter outline
-MAX_THICKNESS = 3  # pixels of the box, from the centre of a stroke to its edge; 98 %
+MAX_OUTLINE = 8  # sides of the digit; 99% of hand-drawn digits have a shorter outline
+MAX_THICKNESS = 3  # pixels of the box, from the center of a stroke to its edge; 98%
 MAX_ASPECT = 2  # width to height; 6 of MNIST's 60,000 digits are wider
 TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
@@ -58,7 +58,7 @@ class PreparedImage:
 
 
 def preprocess(original: UInt8[np.ndarray, "height width"]) -> PreparedImage:
-    """Preprocess the grey levels of an image of any size; the result may be blank.
+    """Preprocess the gray levels of an image of any size; the result may be blank.
 
     This takes 2 ms for a small image and 0.1 s for a photograph.
     """
@@ -69,7 +69,7 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> PreparedImage:
         # A small digit in a large image: process its surroundings in more detail.
         levels = reduce_to(crop_around(original, mask), SEARCH_SIDE)
         ink, shapes, mask = find_strokes(levels)
-    steps = {"grey levels": levels, "ink": _to_bytes(ink)}
+    steps = {"gray levels": levels, "ink": _to_bytes(ink)}
     if not mask.any():
         return PreparedImage(np.zeros((SIDE, SIDE), np.uint8), 0, True, steps)
     digit = undo_stretching(cut_out(ink, mask), ink)
@@ -80,7 +80,7 @@ def preprocess(original: UInt8[np.ndarray, "height width"]) -> PreparedImage:
         "digit": _to_bytes(digit),
         "box": _to_bytes(strokes),
         "stroke": _to_bytes(adjusted),
-        "centred": centred,
+        "centered": centred,
     }
     drawn = is_drawn(shapes, mask, strokes)
     return PreparedImage(centred, count_digits(mask), drawn, steps)
@@ -227,7 +227,7 @@ def downsample(strokes: Mask) -> OtherInk:
 
 
 def centre_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
-    """Place a digit so that its centre of mass is at pixel (14, 14), as in MNIST."""
+    """Place a digit so that its center of mass is at pixel (14, 14), as in MNIST."""
     levels = np.round(255 * digit)  # integers, so that the mass is exact
     padding = []
     centre = ndimage.center_of_mass(levels.astype(np.float64))
@@ -242,7 +242,7 @@ def count_digits(mask: Mask) -> int:
 
     Strokes above one another belong to one digit. A part counts if it has at least 0.6
     of the height and 0.25 of the area of the largest part; pieces of a broken stroke
-    are smaller. This detects 98.5 % of pairs of MNIST's test digits, and splits none of
+    are smaller. This detects 98.5% of pairs of MNIST's test digits, and splits none of
     the 10,000 single ones.
     """
     labels, _ = ndimage.label(mask.any(axis=0))
@@ -260,7 +260,7 @@ def is_drawn(shapes: Mask, mask: Mask, strokes: OtherMask) -> bool:
     clothes have thicker shapes; a horizontal line is too wide. The limits of outline
     and thickness depend on the size in pixels, because coarse outlines have fewer
     corners and thin strokes of a few pixels seem thick. The limit of pieces depends on
-    it as well: 99 % of MNIST's digits have one piece, and almost none has three.
+    it as well: 99% of MNIST's digits have one piece, and almost none has three.
     `shapes` are all strokes of the image, `mask` those of the digit, and `strokes` the
     digit in the box.
     """

@@ -1,4 +1,4 @@
-"""Read an image file as grey levels, after checks of its size, type and header.
+"""Read an image file as gray levels, after checks of its size, type and header.
 
 Each error is a `UserError` with a message of one line that names the file. `listing`
 finds the files.
@@ -37,7 +37,7 @@ OTHER_FORMATS = {  # by their first bytes, in lower case
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
-    """Read an image of any size and mode as grey levels, rotated as its EXIF tag says.
+    """Read an image of any size and mode as gray levels, rotated as its EXIF tag says.
 
     Raises:
         UserError: If it cannot be read; the message names the file and the reason.

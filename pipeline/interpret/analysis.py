@@ -19,7 +19,7 @@ from pipeline.interpret import measurements
 from pipeline.interpret.measurements import FittedLine
 from pipeline.model import TrainedModel
 
-HIGH_CORRELATION = 0.9  # one neuron explains 0.9² = 81 % of the other's variance
+HIGH_CORRELATION = 0.9  # one neuron explains 0.9² = 81% of the other's variance
 MAX_PAIRS = 100  # pairs of neurons in the table
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
@@ -69,7 +69,7 @@ class ModelAnalysis:
 
     @classmethod
     def of(cls, trained: TrainedModel, dataset: Dataset) -> "ModelAnalysis":
-        """Analyse a network with the data set that it was trained on."""
+        """Analyze a network with the data set that it was trained on."""
         network, test = trained.network, dataset.test
         split, history = dataset.split(trained.split), trained.history
         sums = network.hidden_sums(test.images).numpy()

@@ -1,4 +1,4 @@
-"""The command `inspect`: analyses a network, or answers one question about it."""
+"""The command `inspect`: analyzes a network, or answers one question about it."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ LOGGED = {
 
 
 def inspect(cfg: InspectConfig) -> None:
-    """Load a network and its data, then analyse it or answer one question."""
+    """Load a network and its data, then analyze it or answer one question."""
     with status("loading the network"):
         # Invalid names are refused before the network is loaded.
         neurons = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
@@ -66,7 +66,7 @@ def _other_network(against: str) -> TrainedModel:
 
 def _analyse(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> None:
     """Write and log all results, and print the tutorial."""
-    with status("analysing the network"):
+    with status("analyzing the network"):
         analysis = interpret.ModelAnalysis.of(trained, dataset)
         name = network_name(
             trained.metadata.params, dataset=dataset.name, sha256=trained.sha256

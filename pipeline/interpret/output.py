@@ -145,7 +145,7 @@ def write_terms(
 ) -> None:
     """Write all terms of sums to terms.csv, and those of layer_1 to terms.png.
 
-    Weights of pixels that are 0 in all training images (`always_zero`) are grey.
+    Weights of pixels that are 0 in all training images (`always_zero`) are gray.
     """
     rows = [row for p in pre_activations for row in term_rows(p)]
     files.write_csv(folder / "terms.csv", rows)
@@ -178,7 +178,7 @@ def term_images(
 ) -> ImageRow:
     """Return the weights, pixels and products of a neuron of layer_1.
 
-    Products are never grey, because a pixel that is 0 in all training images can be
+    Products are never gray, because a pixel that is 0 in all training images can be
     above 0 in other images.
     """
     weights, terms = pre_activation.weights, pre_activation.terms
@@ -206,7 +206,7 @@ def write_comparison(
 ) -> None:
     """Write matched neurons as the table matches.csv and as the images matches.png.
 
-    In the images, the weights of A and of B that never changed are grey.
+    In the images, the weights of A and of B that never changed are gray.
     """
     files.write_csv(folder / "matches.csv", comparison_rows(comparison))
     kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]

@@ -1,4 +1,4 @@
-"""Colours, the font and legends, for all plots.
+"""Colors, the font and legends, for all plots.
 
 `figures` has what the plots with Matplotlib share; `rows` arranges images.
 """
@@ -13,8 +13,8 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from pipeline.core import SIDE
 
-# The colours of the interactive page (interpret/report/page.css, light). Blue and red
-# can be distinguished with colour blindness.
+# The colors of the interactive page (interpret/report/page.css, light). Blue and red
+# can be distinguished with color blindness.
 INK, MUTED, PALE, LINE, PAPER = "#202124", "#5b6066", "#8b9198", "#d7dade", "#ffffff"
 POSITIVE, NEGATIVE, SELECTED, FROZEN = "#005ab5", "#dc3220", "#8a5a00", "#b9bdc2"
 
@@ -25,12 +25,12 @@ def diverging_colours(
     scale: float,
     grey: Bool[np.ndarray, "784"] | None = None,
 ) -> UInt8[np.ndarray, "*n 28 28 3"]:
-    """Map values to colours: positive to blue, 0 to white, negative to red.
+    """Map values to colors: positive to blue, 0 to white, negative to red.
 
     Args:
         values: An image of 784 values, or several.
-        scale: The absolute value that is drawn in the full colour.
-        grey: The pixels that become grey, whatever their values.
+        scale: The absolute value that is drawn in the full color.
+        grey: The pixels that become gray, whatever their values.
     """
     colours = _blend(values.reshape(*values.shape[:-1], SIDE, SIDE) / (scale or 1.0))
     if grey is not None:
@@ -47,7 +47,7 @@ def colour_scale(
         low: The text beside red, such as the smallest value.
         high: The text beside blue.
         size: The size of the text, in pixels.
-        frozen: The meaning of grey; empty if the image contains no grey.
+        frozen: The meaning of gray; empty if the image contains no gray.
     """
     low, high = f"{low} ", f" {high}"
     texts = [font(size).getlength(text) for text in (low, high, f"   {frozen}")]
@@ -79,12 +79,12 @@ def _blend(strength: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n 3"]:
 
 
 def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
-    """Return the absolute weight drawn in full colour; 1 % of them are larger."""
+    """Return the absolute weight drawn in full color; 1% of them are larger."""
     return float(np.quantile(np.abs(weights), 0.99)) or 1.0
 
 
 def weight_legend(scale: float, *, grey: str) -> Image.Image:
-    """Draw the legend of weights in the colours of `diverging_colours`."""
+    """Draw the legend of weights in the colors of `diverging_colours`."""
     return colour_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", frozen=grey)
 
 

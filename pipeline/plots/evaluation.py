@@ -55,7 +55,7 @@ def _confusion_matrix(
     label_names: Sequence[str],
     answer_names: Sequence[str],
 ) -> None:
-    """Plot a confusion matrix; only the mistakes are coloured.
+    """Plot a confusion matrix; only the mistakes are colored.
 
     Otherwise 30 mistakes would hardly be visible beside a thousand correct predictions.
     """

@@ -30,7 +30,7 @@ def rounded_weights(
     Args:
         weights: The weights of layer_1 after training.
         rounded: The integers, multiplied by the scale of their neuron.
-        always_zero: The pixels that are 0 in all training images, drawn in grey.
+        always_zero: The pixels that are 0 in all training images, drawn in gray.
         width: The width of the integers in words, such as "8 bits".
     """
     count = min(len(weights), MAX_NEURONS)

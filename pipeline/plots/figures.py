@@ -1,4 +1,4 @@
-"""What the plots with Matplotlib share: figures, axes, colour maps and heatmaps."""
+"""What the plots with Matplotlib share: figures, axes, color maps and heatmaps."""
 
 from collections.abc import Sequence
 

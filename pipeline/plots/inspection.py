@@ -92,7 +92,7 @@ def fitted_lines(
 ) -> Image.Image:
     """Plot points, and lines y = m·x + c with slope m and intercept c, by their names.
 
-    The last line is emphasised.
+    The last line is emphasized.
     """
     figure = new_figure(820, 500)
     axes = figure.subplots()

@@ -15,7 +15,7 @@ from pipeline.plots.figures import (
     simplify_axes,
 )
 
-# Colours that colour-blind people can distinguish, the widest weights first.
+# Colors that color-blind people can distinguish, the widest weights first.
 COLOURS = (POSITIVE, SELECTED, NEGATIVE, INK)
 MARKERS = "os^D"
 ACCURACIES = (20, 50, 80, 90, 93, 95, 96, 97, 98, 99, 99.5, 99.8, 99.9)  # percent
@@ -109,7 +109,7 @@ def _scale_axes(axes: Axes, points: Sequence[SizePoint]) -> None:
 
 
 def _accuracy_ticks(bottom: float, top: float) -> list[float]:
-    """Return round accuracies; the goal, 95 %, is one of them."""
+    """Return round accuracies; the goal, 95%, is one of them."""
     for step in (0.002, 0.005, 0.01):  # for networks of similar accuracy
         first, last = int(np.ceil(bottom / step)), int(np.floor(top / step))
         if last - first < MAX_TICKS:

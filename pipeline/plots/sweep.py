@@ -31,13 +31,13 @@ MARKERS = "os^Dv"  # lines differ in their markers too
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """A setting of a sweep."""
+    """A configuration of a sweep."""
 
     x: float
     accuracies: Sequence[float]  # in [0, 1], one for each seed
     caption: str
     best: bool = False  # more accurate than all of the same size or smaller
-    shade: float | None = None  # the value that the colour shows in a cloud
+    shade: float | None = None  # the value that the color shows in a cloud
 
     @property
     def mean(self) -> float:
@@ -57,11 +57,11 @@ def sweep_lines(
     xlabel: str,
     title: str,
 ) -> Image.Image:
-    """Plot every training run as a dot, and the mean of each setting with error bars.
+    """Plot every training run, and the mean of each configuration with error bars.
 
-    A setting with one seed has no error bar. There are at most five lines, by their
-    name in the legend. If `xlabel` is empty, the settings have no order and are not
-    connected.
+    A configuration with one seed has no error bar. There are at most five lines, by
+    their name in the legend. If `xlabel` is empty, the configurations have no order and
+    are not connected.
     """
     figure = new_figure(900, 520)
     axes = figure.subplots()
@@ -95,10 +95,10 @@ def sweep_cloud(
     title: str,
     shade: str = "",
 ) -> Image.Image:
-    """Plot the mean of each setting as a dot, for sweeps with too many lines.
+    """Plot the mean of each configuration as a dot, for sweeps with too many lines.
 
-    Settings far below the best trade-offs are triangles at the lower edge. `shade` is
-    the meaning of the colours; it is empty if all dots have the same.
+    Those far below the best trade-offs are triangles at the lower edge. `shade` is
+    the meaning of the colors; it is empty if all dots have the same.
     """
     figure = new_figure(900, 520)
     axes = figure.subplots()
@@ -124,13 +124,13 @@ def sweep_cloud(
     else:
         _label_best(axes, points)
     count = int((means < low).sum())
-    note = f"\ntriangles: {count} settings below {low:.1%}" if count else ""
+    note = f"\ntriangles: {count} configurations below {low:.1%}" if count else ""
     _finish(axes, title, note, xlabel)
     return render(figure)
 
 
 def _lower_limit(points: Sequence[SweepPoint], means: np.ndarray) -> float:
-    """Return the accuracy below which a setting is drawn as a triangle.
+    """Return the accuracy below which a configuration is drawn as a triangle.
 
     The best trade-offs take up at least the upper half of the plot.
     """
@@ -167,7 +167,7 @@ def _draw_line(
     *,
     connect: bool,
 ) -> None:
-    """Draw a dot for each training run, and the mean of each setting with bars."""
+    """Draw a dot for each training run, and the mean of each configuration."""
     points = sorted(line, key=lambda point: point.x)
     x, means, stds = (
         np.array([getattr(point, key) for point in points])

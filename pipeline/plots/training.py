@@ -49,7 +49,7 @@ def _panel(
     curves: Mapping[str, tuple[str, Sequence[float]]],
     label: Callable[[float], str],
 ) -> Image.Image:
-    """Draw curves, given by their colours and values, over the epochs."""
+    """Draw curves, given by their colors and values, over the epochs."""
     values = [y for _, curve in curves.values() for y in curve]
     epochs = len(values) // len(curves)
     x_range, y_range = _with_margin(1, epochs), _with_margin(min(values), max(values))
@@ -106,7 +106,7 @@ def _marker(
 
 
 def _with_margin(low: Number, high: Number) -> Point:
-    """Return a range that is wider by 5 % at both ends, and never empty."""
+    """Return a range that is wider by 5% at both ends, and never empty."""
     margin = 0.05 * ((high - low) or abs(high) or 1)
     return low - margin, high + margin
 

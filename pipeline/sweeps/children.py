@@ -34,8 +34,8 @@ Reusable = dict[str, list[RecordedRun]]  # by fingerprint, newest first
 def find_reusable(jobs: Iterable[Job], processors: Collection[str]) -> Reusable:
     """Find finished runs of the store with the results that valid jobs would have.
 
-    They are in any experiment, and of one of the processors. Their files can be lost or
-    damaged.
+    They can be in any experiment, and were trained on one of the processors. Their
+    files can be lost or damaged.
     """
     found: Reusable = {}
     fingerprints = [job.fingerprint for job in jobs]

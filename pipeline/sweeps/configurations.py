@@ -75,15 +75,15 @@ class Configuration:
 
 
 def comparable(keys: Iterable[str]) -> bool:
-    """Whether settings with these keys have the same validation images."""
+    """Whether configurations with these keys have the same validation images."""
     return not DATA_KEYS & {*keys}
 
 
 def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
     """Group the outcomes that differ only in their seed, the most accurate first.
 
-    If accuracies are not comparable, the settings are sorted by their values. Settings
-    without a trained network are last.
+    If accuracies are not comparable, the configurations are sorted by their values.
+    Those without a trained network are last.
     """
     groups: dict[str, list[Outcome]] = {}
     for outcome in sorted(outcomes, key=lambda o: order(o.job.swept.values())):
@@ -106,9 +106,9 @@ def _keys(outcome: Outcome) -> dict[str, Any]:
 
 
 def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """Return the most accurate training run of the best setting; None if none ended.
+    """Return the most accurate training run of the best configuration, if any ended.
 
-    If the settings are not comparable, it is the most accurate of all.
+    If the configurations are not comparable, it is the most accurate of all.
     """
     settings = group_by_configuration(outcomes)
     if settings and comparable(settings[0].keys):
@@ -123,7 +123,7 @@ def order(values: Iterable[Any]) -> list[tuple[str, Any]]:
 
 
 def best_trade_offs(settings: Iterable[Configuration]) -> list[Configuration]:
-    """Return the settings that are more accurate than all of the same size or smaller.
+    """Return those that are more accurate than all of the same size or smaller.
 
     Together they are the Pareto front of accuracy and the number of parameters, from
     the smallest network to the largest. There is none if sizes do not differ or

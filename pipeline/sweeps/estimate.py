@@ -8,7 +8,7 @@ from pipeline import UserError
 from pipeline.core.shapes import parameter_count
 from pipeline.sweeps.jobs import Job
 
-COPIES = 4  # of the weight history: in both processes, each also serialised
+COPIES = 4  # of the weight history: in both processes, each also serialized
 RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
 BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
 

@@ -194,7 +194,7 @@ def sweep_key(jobs: Iterable[Job], command: Command) -> str:
 def sweep_name(
     jobs: Sequence[Job], intervals: Mapping[str, Interval] | None = None
 ) -> str:
-    """Return the options of a sweep, such as "hidden=5,10 seed=1,2,3 epochs=5".
+    """Return the name of a sweep, such as "hidden=5,10 seed=1,2,3 epochs=5".
 
     If a key has more than `MAX_NAMED` values, only the first two and the last appear;
     an interval appears as "hidden=4..128".

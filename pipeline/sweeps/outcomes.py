@@ -60,7 +60,7 @@ class Earlier:
     def read(cls, store: Path, key: str) -> "Earlier":
         """Read the newest sweep with this key.
 
-        Its children count from any processor; their tags name it.
+        Children from any processor are included; their tags name the processor.
         """
         runs = tagged_runs(store, SWEEP_TAG, [key])
         run = next((run for run in runs if run.tags[KIND_TAG] == "sweep"), None)

@@ -7,7 +7,7 @@ from pipeline.sweeps.outcomes import Outcome
 
 
 class Plan:
-    """The jobs of a sweep, which are all known; `Search` overrides the methods."""
+    """The jobs of a sweep, all known from the start; `Search` overrides the methods."""
 
     def __init__(self, jobs: Iterable[Job]) -> None:
         """Start without outcomes."""

@@ -18,7 +18,7 @@ from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
 from pipeline.terminal import WIDTH, wrap
 
-MAX_NAME = 36  # characters of a setting that leave room for its result in 80 columns
+MAX_NAME = 36  # characters of a combination; its result then fits in 80 columns
 
 
 class Progress:

@@ -25,7 +25,7 @@ from pipeline.tracking import Run
 
 INTERVAL = 10  # seconds between two updates while the sweep runs
 MAX_SHARE = 0.05  # of the time that updates may take
-MAX_LINES = 5  # of a plot; more settings become a cloud of dots
+MAX_LINES = 5  # of a plot; more configurations become a cloud of dots
 
 
 class Report:

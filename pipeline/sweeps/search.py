@@ -84,7 +84,8 @@ class Search(Plan):
     def expected(self) -> list[Job]:
         """Return jobs like those that will be suggested, for estimates.
 
-        They have the ends of the intervals, for a rough mean and the exact maximum.
+        They use the ends of the intervals, which gives a rough mean and the exact
+        maximum.
         """
         ends = [
             self._combine({key: getattr(x, end) for key, x in self._intervals.items()})
@@ -108,7 +109,7 @@ class Search(Plan):
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of a job; report finished suggestions to Optuna.
 
-        A suggestion with a failed job stays open: Optuna avoids its neighbourhood. A
+        A suggestion with a failed job stays open: Optuna avoids its neighborhood. A
         worker gets its next job before the result that it has sent is added, so that it
         does not wait.
         """

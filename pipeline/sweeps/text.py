@@ -1,4 +1,4 @@
-"""What a sweep prints and what describes its run: a table, and the best setting.
+"""What a sweep prints and what describes its run: a table, and the best one.
 
 It is computed from the outcomes alone; `configurations.py` groups and ranks them.
 """
@@ -24,7 +24,7 @@ HEADINGS = ("trained", "val accuracy", "parameters", "seconds", "")
 
 
 def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
-    """Print the table, the best setting and the files.
+    """Print the table, the best configuration and the files.
 
     `folder` is that of the sweep, and `hint` says how to view its run.
     """
@@ -49,7 +49,7 @@ def written_files(folder: Path) -> list[Path]:
 
 
 def select_rows(settings: Sequence[Configuration]) -> list[Configuration]:
-    """Select at most `MAX_ROWS` settings, in their order.
+    """Select at most `MAX_ROWS` configurations, in their order.
 
     The best fill half of the rows; then come those that failed, then the next best.
     """
@@ -65,15 +65,15 @@ def describe(settings: Sequence[Configuration], *, comparison: str = "") -> str:
     """Describe a sweep in Markdown, with the first rows of its table that fit.
 
     Args:
-        settings: All settings, in the order of the table.
-        comparison: The address of MLflow's page that compares the child runs.
+        settings: All configurations, in the order of the table.
+        comparison: The URL of MLflow's page that compares the child runs.
     """
-    location = "The plot and the table are under Artifacts, in `sweep/`."
+    first = [summarize(settings)]  # MLflow shows five lines, and the others on a click
     if comparison:
-        link = f"[Compare the training runs side by side]({comparison})"
-        location = f"{link}. {location}"
+        first.append(f"[Compare the training runs side by side]({comparison})")
+    location = "The plot and the table are under Artifacts, in `sweep/`."
     gap = "&emsp;| "  # MLflow shows no space between columns
-    size = MAX_DESCRIPTION - len(location) - len(summarize(settings)) - 50
+    size = MAX_DESCRIPTION - sum(map(len, [*first, location])) - 50
     lines: list[str] = []
     columns, rows = _cells(settings[: MAX_DESCRIPTION // 40])  # more rows never fit
     for row in [columns, ["---:"] * len(columns), *rows]:
@@ -83,21 +83,21 @@ def describe(settings: Sequence[Configuration], *, comparison: str = "") -> str:
         if size < 0:
             lines.pop()
             break
-    parts = [summarize(settings), "\n".join(lines), location]
+    parts = [*first, "\n".join(lines)]
     if more := len(settings) - (len(lines) - 2):
-        parts.insert(2, f"and {more:,} more in `sweep/sweep.csv`.")
-    return "\n\n".join(parts)
+        parts.append(f"and {more:,} more in `sweep/sweep.csv`.")
+    return "\n\n".join([*parts, location])
 
 
 def summarize(settings: Sequence[Configuration]) -> str:
-    """Name the most accurate setting, and the smallest one that is as good."""
+    """Name the most accurate configuration, and the smallest one that is as good."""
     trained = [setting for setting in settings if setting.trained]
     if not trained:
         return "no training run finished"
     best = trained[0]
     accuracy = f"validation accuracy {best.describe_accuracy()}"
     if not comparable(best.keys):
-        return "no best setting: the settings have different validation images"
+        return "no best configuration: the validation images differ"
     if not best.keys:
         return f"all seeds: {accuracy}"
     limit = best.accuracy - (best.std or 0)

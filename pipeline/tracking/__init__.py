@@ -1,6 +1,6 @@
 """Records runs: MLflow's embedded store, its mirror on a server, and provenance.
 
-This is the only package that uses MLflow, which most of its modules do not import.
+Only this package uses MLflow; most of its modules do not import it.
 """
 
 from pipeline.tracking import provenance

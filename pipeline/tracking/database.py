@@ -79,7 +79,7 @@ def path_from_uri(uri: str) -> Path:
 def tagged_runs(folder: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:
     """Return the runs whose tag `key` has one of the values, newest first.
 
-    Deleted runs and those of deleted experiments are left out. There are none if
+    Deleted runs and those of deleted experiments are left out. The list is empty if
     nothing is recorded yet. It takes 0.2 s for 5,000 runs.
     """
     wanted = [*values]

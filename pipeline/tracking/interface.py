@@ -25,10 +25,10 @@ Arguments = ParamSpec("Arguments")
 
 
 class OpenRun:
-    """An open run, perhaps of another process; functions that record can be passed."""
+    """An open run in this or another process; `call` passes functions to it."""
 
     id: str | None = None  # of the run in MLflow
-    label = "the training"  # name and id of the run, for messages
+    label = "the training run"  # name and id of the run, for messages
     folder: Path | None = None  # its artifacts
 
     def call(
@@ -135,13 +135,12 @@ class Run(OpenRun):
         end: int | None = None,
         error: str = "",
     ) -> "Iterator[Run]":
-        """Record a training run of this sweep that has ended, as a child of this run.
+        """Record a finished training run of this sweep as a child of this run.
 
-        Its tags contain its provenance.
-        It lasted from `start` to `end`, in milliseconds since 1970; None is now. When
-        the block ends, the child becomes FINISHED, or FAILED if there is an error. If
-        the block fails or this process is killed inside it,
-        `delete_unfinished_children` removes the child.
+        Its tags contain its provenance. It lasted from `start` to `end`, in
+        milliseconds since 1970; None is now. When the block ends, the child becomes
+        FINISHED, or FAILED if there is an error. If the block fails or this process is
+        killed inside it, `delete_unfinished_children` removes the child.
         """
         yield Run()
 
@@ -155,8 +154,8 @@ class Run(OpenRun):
     def compare_children(self, params: Sequence[str]) -> str:
         """Return the URL, within MLflow's UI, of charts of the children.
 
-        They plot the validation accuracy against the first of `params`, and beside all
-        of them as parallel coordinates.
+        One plots the validation accuracy against the first of `params`; the other shows
+        all of them as parallel coordinates.
         """
         return ""
 
@@ -242,7 +241,7 @@ class LocalTracker(Tracker[Run]):
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
     ) -> AbstractContextManager[Run]:
-        """Add to the run that trained a network; its status and end time do not change.
+        """Open the run that trained a network, to add results; its status and end stay.
 
         The run is found by the hash of its weights. If there are several such runs,
         `run_id` is used, or else the newest. If there is none, as in a fresh clone, a

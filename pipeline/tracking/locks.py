@@ -1,4 +1,4 @@
-"""The locks of a store: of the store itself, and of each open run.
+"""The locks of a store and of its open runs.
 
 The operating system releases a lock when its process ends, even if it is killed. So a
 run that is RUNNING and whose lock is free was killed.
@@ -11,7 +11,7 @@ from pipeline import files
 
 
 def store_lock(folder: Path) -> AbstractContextManager[None]:
-    """Lock a store while runs and checkpoints are created, judged or removed."""
+    """Lock a store while runs and checkpoints are created, checked or removed."""
     waiting = "waiting for another training run to start or end"
     return files.lock(folder / ".locks" / "store", waiting=waiting)
 
@@ -23,5 +23,5 @@ def write_lock(folder: Path) -> AbstractContextManager[None]:
 
 
 def run_lock(folder: Path, run_id: str) -> Path:
-    """Return the lock file that the process holds that records a run."""
+    """Return the lock file of a run, which the recording process holds."""
     return folder / ".locks" / run_id

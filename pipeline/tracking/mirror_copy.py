@@ -37,7 +37,7 @@ def copy_runs(store: Store, server: str, run_id: str | None) -> dict[str, str]:
     the server takes too long for a run, this process ends.
 
     Returns:
-        The address of each copy by the id of the original; that of `run_id` is last.
+        The URL of each copy by the id of the original; that of `run_id` is last.
 
     Raises:
         UserError: If not all runs were copied; the message says why.
@@ -97,7 +97,7 @@ class _Mirror:
         self.copy_ids: dict[str, str] = {}  # by the id of the original
 
     def update(self, run_id: str) -> dict[str, str]:
-        """Bring the copy of a run up to date, and return its address by `run_id`.
+        """Bring the copy of a run up to date, and return its URL by `run_id`.
 
         Nothing is done if the run is open, or if the run or its copy was deleted; then
         the result is empty.

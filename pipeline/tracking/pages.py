@@ -1,6 +1,6 @@
-"""Addresses of MLflow's pages, and the tags that configure an experiment's pages.
+"""URLs of MLflow's pages, and the tags that configure an experiment's pages.
 
-An address begins with #, so that a link works on any server.
+A URL begins with #, so that a link works on any server.
 """
 
 import json

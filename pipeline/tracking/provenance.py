@@ -1,6 +1,6 @@
 """The provenance of a run: code, command, user, machine and packages.
 
-It describes this process; the data and the options of a run are recorded by its stage.
+It describes this process; the data and the settings of a run are recorded by its stage.
 """
 
 import functools

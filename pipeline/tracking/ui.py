@@ -27,7 +27,7 @@ def ui(*, run: str | None, browser: bool) -> None:
             address = stack.enter_context(serve_ui(store_dir(), run=run))
         print(f"{address}\nPress Ctrl-C to stop.", flush=True)
         if browser and not webbrowser.open(address):
-            print("no browser was found: open this address in one", flush=True)
+            print("no browser was found: open this URL in a browser", flush=True)
         threading.Event().wait()
 
 

@@ -42,7 +42,7 @@ class Checkpoint:
 
     @property
     def id(self) -> str:
-        """The id of the checkpoint; the run of the training has it as a tag."""
+        """The id of the checkpoint; the MLflow run has it as a tag."""
         return self.folder.name
 
     def save(self, epoch: Epoch) -> None:

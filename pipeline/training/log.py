@@ -114,14 +114,14 @@ def log_result(
         time: The end of the last epoch, in milliseconds since 1970.
         sha256: See `TrainingRun.sha256`.
     """
-    # MLflow draws a single value as a labelled bar if its step is 0.
+    # MLflow draws a single value as a labeled bar if its step is 0.
     run.log_metrics({name: metrics[name] for name in summary}, step=0, time=time)
     run.set_tags({WEIGHTS_TAG: sha256})
     _describe(run, network, params, metrics)
 
 
 def log_details(run: Run, network: Path, exported: Path, statistics: Points) -> None:
-    """Log what a single training run has, and in a sweep only the best network.
+    """Log what every single training run has; in a sweep, only the best network has it.
 
     This is the model, with a program for `mlflow.pytorch.load_model`, and the
     statistics of each tensor after each epoch; `log_weights` has logged the images.

@@ -1,4 +1,4 @@
-"""The results of a training run besides its files: a plot, and what MLflow gets."""
+"""Additional results of a training run: its plot; in MLflow, model and statistics."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -6,6 +6,7 @@ from pipeline.console import new_console, progress_bar, table
 from pipeline.core.dataset import LabelledImages
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
+from pipeline.terminal import wrap
 from pipeline.training.log import best_epoch
 from pipeline.training.run import TrainingRun
 
@@ -49,7 +50,8 @@ def print_summary(training: TrainingRun, images: LabelledImages) -> None:
         "test" if is_test else "validation",
         spec(training.dataset).class_names,
     )
-    print(
+    text = (
         f"{kind} image 0 is classified as {names[answer]} with a probability of "
         f"{probabilities[answer]:.1%}; its label is {names[label]}"
     )
+    print(wrap(text))

@@ -147,7 +147,7 @@ def _train(
 def _place(
     cfg: TrainConfig, dataset: Dataset, original: TrainingRun | None
 ) -> dict[str, str | None]:
-    """Return where a training run is computed and recorded, which must not change."""
+    """Return where a training run is computed and recorded; resumed runs must match."""
     is_tracked = cfg.tracking != "none"
     return {
         "processor": processor(),

@@ -166,7 +166,8 @@ def main():
     for name, value, unit, limit in measure():
         rows.append([name.strip(), value, unit, limit])
         goal = f"{limit:9.2f} {unit:2}" if limit else ""
-        print(f"{name:36} {value:9.2f} {unit:2} {goal:>12}".rstrip(), flush=True)
+        unit = unit if unit == "%" else f" {unit}"
+        print(f"{name:36} {value:9.2f}{unit:3} {goal:>12}".rstrip(), flush=True)
     print("\n" + json.dumps(rows))
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of tests of deploy: quantised networks of 600 real images."""
+"""Fixtures of tests of deploy: quantized networks of 600 real images."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -42,7 +42,7 @@ def trained_on_few(few):
 
 @pytest.fixture(scope="session")
 def quantized(trained_on_few, small_dataset):
-    """Return a function that quantises a network trained on 600 images."""
+    """Return a function that quantizes a network trained on 600 images."""
 
     @lru_cache
     def make(bits, hidden=20, epochs=1):

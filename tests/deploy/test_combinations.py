@@ -40,7 +40,7 @@ def parent(sweep):
 
 @pytest.fixture(scope="module")
 def exported(sweep, parent):
-    """What the export of the sweep printed; few of its networks reach 95 %."""
+    """What the export of the sweep printed; few of its networks reach 95%."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sizes, "GOAL", GOAL)
         return export(sweep, f"sweep={parent[:8]}", "bits=8,2")[0]

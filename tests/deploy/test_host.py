@@ -77,7 +77,7 @@ MUTANTS = {
     "negative sums are not 0": (8, "if (sum <= 0)", "if (0)"),
     "the last pixel is dropped": (8, "PIXELS) {", "PIXELS - 1) {"),
     "pixel 785 is added": (8, "d->next >= ", "d->next > "),
-    "grey level 1 is dark": (8, "grey == 0", "grey <= 1"),
+    "gray level 1 is dark": (8, "grey == 0", "grey <= 1"),
     "dark pixels are not counted": (4, "d->next++", "d->next += grey > 0"),
     "the biases of layer_1 are missing": (8, "READ_INT32(&biases_1[j])", "0"),
     "the biases of layer_2 are missing": (8, "READ_INT32(&biases_2[k])", "0"),

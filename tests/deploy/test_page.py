@@ -108,8 +108,8 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         row = page.locator("#widths-table [aria-current=true]").inner_text().split("\t")
         assert row[2:] == [
             f"{network.table_bytes:,}\u00a0B",
-            f"{100 * model.accuracy:.2f}\u00a0%",
-            f"{100 * model.same_answers:.2f}\u00a0%",
+            f"{100 * model.accuracy:.2f}%",
+            f"{100 * model.same_answers:.2f}%",
         ]
         correct = int((model.answers == model.dataset.test.labels).sum())
         assert f"{correct} of 300 test images correct" in page.inner_text("#accuracy")

@@ -77,8 +77,8 @@ NOISE = {
     "grey": lambda rng, shape: rng.normal(128, 60, shape).clip(0, 255),
     "faint": lambda rng, shape: rng.normal(200, 20, shape).clip(0, 255),
     "uniform": lambda rng, shape: rng.integers(0, 256, shape),
-    "10 %": lambda rng, shape: 255 * (rng.random(shape) < 0.1),
-    "50 %": lambda rng, shape: 255 * (rng.random(shape) < 0.5),
+    "10%": lambda rng, shape: 255 * (rng.random(shape) < 0.1),
+    "50%": lambda rng, shape: 255 * (rng.random(shape) < 0.5),
 }
 
 
@@ -102,7 +102,7 @@ def test_digits_are_drawn_shapes_and_a_shirt_is_not(few, side):
 
 
 def test_two_digits_side_by_side_are_counted_and_the_steps_are_kept_in_order(mnist):
-    names = ["grey levels", "ink", "digit", "box", "stroke", "centred"]
+    names = ["gray levels", "ink", "digit", "box", "stroke", "centered"]
     for pair in mnist.test.images[:40].reshape(-1, 2, 28, 28):
         prepared = preprocess(np.hstack([*pair]))
         assert prepared.digit_count == 2 and list(prepared.steps) == names

@@ -29,7 +29,7 @@ def rotated():
 
 
 def transparent(ink):
-    """Ink on transparent paper, which has the same colour."""
+    """Ink on transparent paper, which has the same color."""
     return Image.merge(
         "LA", [Image.new("L", (200, 200), ink), draw_seven(ink=255, paper=0)]
     )

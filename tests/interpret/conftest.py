@@ -49,7 +49,7 @@ def html(analysis):
 
 @pytest.fixture(scope="package")
 def untrained(new_network, mnist, tmp_path_factory):
-    """Return a function that analyses a network without a history and a detector."""
+    """Return a function that analyzes a network without a history and a detector."""
 
     @cache
     def analyse(hidden):

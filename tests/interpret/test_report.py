@@ -143,7 +143,7 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
 
 
 def assert_prepared_as_in_python(page, levels):
-    """Prepare grey levels on the page and in Python; return the result of Python."""
+    """Prepare gray levels on the page and in Python; return the result of Python."""
     image, *rest = page.evaluate(
         """(levels) => {
           const { image, digitCount, drawn } = preprocessing.preprocess(levels);
@@ -315,7 +315,7 @@ def test_weights_that_never_changed_are_marked(page, analysis):
         "[...document.querySelector('.tile canvas').getContext('2d')"
         ".getImageData(0, 0, 1, 1).data]"
     )
-    assert max(rgb) - min(rgb) < 15  # grey: neither positive nor negative
+    assert max(rgb) - min(rgb) < 15  # gray: neither positive nor negative
 
 
 def test_the_slider_shows_the_network_of_each_epoch(page, trained):
@@ -327,7 +327,7 @@ def test_the_slider_shows_the_network_of_each_epoch(page, trained):
     assert page.inner_text("#epoch-text").startswith("After epoch 1 of 20")
     assert page.inner_text("#answer") != answer
     accuracy = 100 * trained.curves["val/accuracy"][0]
-    assert f"{accuracy:.2f}\u00a0%" in page.inner_text("#epoch-text")
+    assert f"{accuracy:.2f}%" in page.inner_text("#epoch-text")
 
 
 def test_the_training_is_played_until_the_slider_is_moved(page):
@@ -359,7 +359,7 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, trained, mn
     beside = f"{after} of 1,000 test images correct; without the change, {before}."
     assert beside in page.inner_text("#accuracy")  # of layer 2, in view of the switch
     bars = page.locator("#class-accuracies figure").first.get_attribute("aria-label")
-    assert re.match(r"digit 0: [\d.]+\s% of 85 images before, [\d.]+\s% aft", bars)
+    assert re.match(r"digit 0: [\d.]+% of 85 images before, [\d.]+% aft", bars)
     page.locator("#reset").click()
     assert page.inner_text("#effect").startswith("No neuron is changed")
     page.evaluate("find('N110')")

@@ -40,7 +40,7 @@ def page(open_page, html):
 
 @pytest.fixture
 def tour(page):
-    """The page with the tour at its first step; it is left afterwards."""
+    """The page with the tour at its first step; it is left afterward."""
     page.locator("#start-tour").click()
     yield page
     if page.locator("#tour").is_visible():
@@ -188,7 +188,7 @@ def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(page, t
     displayed = page.inner_text("#curve-text").replace("\u00a0", " ")
     assert f"training loss {trained.curves['train/loss'][2]:.4f}" in displayed
     accuracies = [100 * accuracy for accuracy in trained.curves["val/accuracy"]]
-    assert f"accuracy {accuracies[2]:.2f} % (10,000 images)" in displayed
+    assert f"accuracy {accuracies[2]:.2f}% (10,000 images)" in displayed
     page.locator("#epoch").fill("20")
     best = int(np.argmax(accuracies))
     text = f"highest after epoch {best + 1}: {accuracies[best]:.2f}"

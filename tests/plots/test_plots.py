@@ -21,7 +21,7 @@ BLUE, RED, GREY, WHITE = map(getrgb, (POSITIVE, NEGATIVE, FROZEN, PAPER))
 
 
 def colours(image):
-    """The number of pixels of each colour."""
+    """The number of pixels of each color."""
     return {colour: count for count, colour in image.getcolors(10**6)}
 
 

@@ -120,3 +120,4 @@ def test_the_results_are_recorded_in_the_run_of_the_training(
     note = run.data.tags["mlflow.note.content"]  # keeps the set of before
     assert f"**Accuracy on digits**: {digits['accuracy']:.2%} of {digits['n']}" in note
     assert "**Accuracy on my_digits**: " in note
+    assert "**Last evaluation**: my_digits ([confusion matrix](" in note

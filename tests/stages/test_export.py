@@ -75,8 +75,8 @@ def test_files_figures_and_tools_are_in_the_run_of_the_training(exported):
         assert exported.points(run, f"export/2bit/{name}") == [(0, report[name])]
     assert run.data.tags["version.onnxruntime"]
     note = run.data.tags["mlflow.note.content"]
-    assert f"**Export, 2 bits**: {report['accuracy']:.2%}" in note
-    assert "artifacts/export/2bit/digits.c" in note
+    assert f"**Export, 2 bits**: accuracy {report['accuracy']:.2%}; " in note
+    assert "artifacts/export/2bit/report.json" in note
 
 
 def test_what_cannot_be_run_is_named_with_its_packages(exported, tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ def summary(finished):
 
 @pytest.fixture
 def analysed(mnist, tmp_path):
-    """Return a function that analyses a network, with the words of its tutorial."""
+    """Return a function that analyzes a network, with the words of its tutorial."""
 
     def analyse(network, **metadata):
         save_model(tmp_path / "model.safetensors", network, metadata)

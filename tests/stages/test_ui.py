@@ -16,7 +16,7 @@ TIMEOUT = 60_000  # milliseconds, for a busy machine
 
 @pytest.fixture(scope="module")
 def ui(finished, tmp_path_factory):
-    """A process of `pipeline.ui`, its address, and the file with what it opened."""
+    """A process of `pipeline.ui`, its URL, and the file with what it opened."""
     opened = tmp_path_factory.mktemp("browser") / "opened.txt"
     browser = opened.with_name("browser")
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}')

@@ -15,7 +15,7 @@ from pipeline.tracking import mirror, tagged_runs
 
 
 def broken_server(fault):
-    """Return the address of a server with a fault, such as a slow or no response."""
+    """Return the URL of a server with a fault, such as a slow or no response."""
 
     def answer(connection, *_):
         body = json.dumps({"error_code": "X", "message": "\x1b[2J\a"}).encode()

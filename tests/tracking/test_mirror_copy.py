@@ -40,7 +40,7 @@ def server(server):
 
 @pytest.fixture
 def copy(server):
-    """Return a function that copies runs in this process; it returns addresses."""
+    """Return a function that copies runs in this process; it returns URLs."""
 
     def copy(folder, run_id=None):
         return copy_runs(open_store(folder, "digits"), server.url, run_id)

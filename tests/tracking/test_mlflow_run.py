@@ -14,7 +14,7 @@ def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
     store, client, start_run, network_files
 ):
     models, run_id = [], None
-    for _ in range(3):  # killed while recording, killed afterwards, finished
+    for _ in range(3):  # killed while recording, killed afterward, finished
         with suppress(KeyboardInterrupt), start_run(store, resume=run_id) as run:
             run_id = run.id
             if models:

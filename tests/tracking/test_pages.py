@@ -56,7 +56,7 @@ def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
     page = pages.list_page(experiment.experiment_id, experiment.tags)
     assert page.startswith("#/experiments/2/runs?") and "viewStateShareKey" in page
     assert f"({page})" in experiment.tags["mlflow.note.content"]
-    # MLflow opens another page if the address names a view that does not exist.
+    # MLflow opens another page if the URL names a view that does not exist.
     assert pages.list_page("3", {}) == f"#/experiments/3/runs?{pages.WORKFLOW}"
 
 

@@ -1,5 +1,5 @@
 // Lines to and from the selected neuron, over the drawing, the tiles and the bars. A line
-// stands for a product for this image: its colour shows the sign, its width the size.
+// stands for a product for this image: its color shows the sign, its width the size.
 
 const MAX_LINES = 40; // into the neuron, and out of it: the largest products
 const MAX_LINE_WIDTH = 8; // of the largest product, in pixels of the screen

@@ -1,4 +1,4 @@
-// Helpers for the other scripts: elements, numbers and names as text, colours.
+// Helpers for the other scripts: elements, numbers and names as text, colors.
 
 const $ = (id) => document.getElementById(id);
 
@@ -44,7 +44,7 @@ const number = (value, decimals = DECIMALS) =>
 // A number of the selected network.
 const quantity = (value, decimals) => number(value, network().isInteger ? 0 : decimals);
 const rounded = (value) => Number(value.toFixed(DECIMALS));
-const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}\u00a0%`;
+const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}%`;
 const integer = (value) => value.toLocaleString("en");
 const plural = (count, noun) => `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
 const significant = (value, digits) => (value < 0 ? MINUS : "") +

@@ -33,7 +33,7 @@ function explainIntegers(layer, neuron, { hiddenSums, logits }) {
     `In floating point, z is ${number(float.logits[neuron])}.`;
   const total = hiddenSums[neuron], output = each.activation(total, neuron);
   return `A weight of 1 stands for ${significant(each.scale1[neuron], 4)}, the scale of ${name}, ` +
-    `and a grey level of ${WHITE} for 1. So the sum stands for ` +
+    `and a gray level of ${WHITE} for 1. So the sum stands for ` +
     `${number(total * each.sumUnit(neuron))}, and the output ${integer(output)} for ` +
     `${number(output * each.outputUnit(neuron))}. In floating point, the sum is ` +
     `${number(float.hiddenSums[neuron])}.`;

@@ -1,9 +1,9 @@
 // The network in integers, computed as in pipeline/deploy/integers.py. This script does
 // not change the page.
 
-const WHITE = 255; // the highest grey level, and the highest output of a hidden neuron
+const WHITE = 255; // the highest gray level, and the highest output of a hidden neuron
 
-// 784 grey levels -> sums, shift and clamp -> ten logits. All numbers are integers of at
+// 784 gray levels -> sums, shift and clamp -> ten logits. All numbers are integers of at
 // most 32 bits; `>>` and sums of them are exact in JavaScript.
 class IntegerNetwork extends Network {
   isInteger = true;
@@ -17,7 +17,7 @@ class IntegerNetwork extends Network {
       activations: part("activations"), maxOutput: WHITE });
   }
 
-  // The full colour of a template: with few bits, the largest weight.
+  // The full color of a template: with few bits, the largest weight.
   get largeWeight() {
     return this.bits < 8 ? Math.max(2 ** (this.bits - 1) - 1, 1) : super.largeWeight;
   }

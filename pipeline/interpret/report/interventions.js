@@ -81,7 +81,7 @@ function accuracyBars(label, previous, { correct, images }) {
   element("div", {}, bar("before", previous), bar("after", correct)),
   element("figcaption", {}, element("b", {}, className(label)), element("br"),
     !images ? "–" : (correct === previous ? "" : `${short(previous)} → `) +
-      `${short(correct)}\u00a0%`, element("br"), `of ${images}`));
+      `${short(correct)}%`, element("br"), `of ${images}`));
 }
 
 onChange(showIntervention);

@@ -48,7 +48,7 @@ class Network {
     marks.forEach((mark, place) => { if (mark) this.kernels[0][place] = kernel[place]; });
   }
 
-  // The size that 1 % of the weights of layer_1 exceed: the full colour of a template.
+  // The size that 1% of the weights of layer_1 exceed: the full color of a template.
   get largeWeight() {
     this.sizes ??= this.kernels[0].map(Math.abs).sort();
     return this.sizes[Math.floor(0.99 * (this.sizes.length - 1))] || 1;
@@ -73,7 +73,7 @@ class Network {
       this.parameter(layer, null, neuron)));
   }
 
-  // The input for a grey level.
+  // The input for a gray level.
   pixel(level) { return level * this.white / 255; }
 
   activation(sum) { return Math.max(sum, 0); }
@@ -84,7 +84,7 @@ class Network {
 
   realLogits(logits) { return logits; }
 
-  // Classify an image of grey levels; each intervention changes one hidden neuron.
+  // Classify an image of gray levels; each intervention changes one hidden neuron.
   classify(image, interventions = []) {
     const pixels = Float32Array.from(image, (level) => this.pixel(level));
     const hiddenSums = this.sums(1, pixels);

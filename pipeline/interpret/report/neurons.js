@@ -36,7 +36,7 @@ function buildNeurons() {
   $("layer-1").append(element("div", { id: "neurons-legend" }));
 }
 
-// The colours, and the length of a full bar, which is the same for all images and epochs.
+// The colors, and the length of a full bar, which is the same for all images and epochs.
 function showLegend() {
   const source = network().isInteger ? "the highest value of a byte"
     : `the maximum of ${plural(model.tensors.labels.length, "test image")}`;

@@ -10,7 +10,7 @@ const preprocessing = (() => {
 
   const range = (size) => [...Array(size).keys()];
 
-  // As Python rounds: a half goes to the even neighbour.
+  // As Python rounds: a half goes to the even neighbor.
   function round(value) {
     const below = Math.floor(value);
     if (value - below !== 0.5) return Math.round(value);
@@ -143,7 +143,7 @@ const preprocessing = (() => {
 
   // Count the pieces of a mask; pixels that touch, also at a corner, are one piece.
   function countPieces(mask) {
-    const { width, data } = padded(mask, 1); // so that no neighbour is in another row
+    const { width, data } = padded(mask, 1); // so that no neighbor is in another row
     const left = new Set(range(data.length).filter((place) => data[place]));
     let pieces = 0;
     for (const start of left) {
@@ -194,7 +194,7 @@ const preprocessing = (() => {
     return newGrid(height, width, (y, x) => mean(y * FINE - top, x * FINE - left));
   }
 
-  // Place a digit so that its centre of mass is at pixel (14, 14).
+  // Place a digit so that its center of mass is at pixel (14, 14).
   function centreByMass(digit) {
     const levels = changed(digit, (value) => round(Math.fround(255 * value)));
     const start = (coordinate, side) => {
@@ -211,7 +211,7 @@ const preprocessing = (() => {
   const digitBox = (grid) => boundingBox(above(grid, largest(grid.data) / 2))
     .map((edge) => edge / grid.width);
 
-  // Prepare a drawing of BOARD x BOARD grey levels: the image, the number of digits,
+  // Prepare a drawing of BOARD x BOARD gray levels: the image, the number of digits,
   // whether a pen can have made it, the result of each step, and the box of the digit on
   // the board and in the image.
   function preprocess(levels) {
@@ -227,7 +227,7 @@ const preprocessing = (() => {
     const toBytes = (grid) => changed(grid, (value) => round(255 * value));
     return { image: Uint8Array.from(centred.data), digitCount: countDigits(mask),
       drawn: isDrawn(mask, strokes), steps: { digit: toBytes(digit),
-        box: toBytes(strokes), stroke: toBytes(adjusted), centred },
+        box: toBytes(strokes), stroke: toBytes(adjusted), centered: centred },
       boxes: { board: digitBox(ink), image: digitBox(centred) } };
   }
 

@@ -137,7 +137,7 @@ function showSoftmax({ logits, probabilities }) {
     tableRow(["sum", ...empty, "", number(sum(powers), 6), percent(1, 2)], "total"));
 }
 
-// Shares in hundredths of a percent that add up to 100 %: the largest remainders gain.
+// Shares in hundredths of a percent that add up to 100%: the largest remainders gain.
 function hundredths(shares) {
   const exact = shares.map((share) => 10000 * share), result = exact.map(Math.floor);
   const missing = 10000 - sum(result);

@@ -103,7 +103,7 @@ function solveStep() {
   scrollToTarget();
 }
 
-// Parse a number as people write it: 0.5 or 0,5, -3 or −3, 10 %; a whole number also as
+// Parse a number as people write it: 0.5 or 0,5, -3 or −3, 10%; a whole number also as
 // 15,680 or 15.680. Return null if the text is not a number.
 function readNumber(text, isWhole) {
   const plain = text.replace(/[\s%'’]/g, "").replace(MINUS, "-");

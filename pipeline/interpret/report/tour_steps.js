@@ -228,14 +228,14 @@ function trainingStep() {
           "correctly before training?",
         Math.abs(first - chance) <= 5 ? chance : first, [
           [0, `Even random answers are sometimes right: there are only ten ${model.plural}.`],
-          [50, `50 % would be a coin toss between two classes. There are ten ${model.plural}.`],
+          [50, `50% would be a coin toss between two classes. There are ten ${model.plural}.`],
           [100, "That would be perfect. Before training, the weights are random."],
           [final, "That is the result after training. Before it, the weights are random."],
         ], { tolerance: 5, unit: "%",
           hint: `Before training, the network guesses among ten ${model.plural}.` }),
-      answer: `${number(first, 2)} %, about as good as guessing among ten ${model.plural}. ` +
+      answer: `${number(first, 2)}%, about as good as guessing among ten ${model.plural}. ` +
         "The page now shows the network before training. Press ▶ or move the slider: " +
-        `noise turns into patterns, and the accuracy rises to ${number(final, 2)} %.`,
+        `noise turns into patterns, and the accuracy rises to ${number(final, 2)}%.`,
     }) };
 }
 

@@ -1,5 +1,5 @@
 // The three images of the selected neuron of layer 1: its weights, the image, and their
-// products; and the legend of the colours.
+// products; and the legend of the colors.
 
 const neuronImages = ["weights", "image", "products"].map((name, place) => {
   const canvas = element("canvas", { tabindex: "0", role: "application",
@@ -19,7 +19,7 @@ const neuronImages = ["weights", "image", "products"].map((name, place) => {
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIDE, ArrowDown: SIDE };
     if (!(event.key in steps)) return;
     event.preventDefault();
-    const pixel = (state.input ?? 406) + steps[event.key]; // 406 is the centre
+    const pixel = (state.input ?? 406) + steps[event.key]; // 406 is the center
     if (pixel < 0 || pixel >= PIXELS) return;
     select(1, state.neuron, pixel);
     announce(pixelText(pixel));
@@ -76,7 +76,7 @@ function paintSquares(canvas, colourOf, isHatched) {
   }
 }
 
-// The scale of the colours, with numbers: the same for weights and products, in all epochs.
+// The scale of the colors, with numbers: the same for weights and products, in all epochs.
 function weightLegend() {
   const limit = quantity(finalNetwork().largeWeight, 2);
   const [atMost, atLeast] = network().bits < 8 ? ["", ""] : ["≤ ", "≥ "];
