@@ -46,8 +46,8 @@ def export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> None:
 
 def export_widths(command: Command) -> None:
     """Export the networks with each bit width of -m bits=8,4,2,1."""
-    values = command.values
-    widths = command.swept.get("bits", [values["bits"]])
+    values = {**command.values}
+    widths = [each["bits"] for each in command.settings]
     configs = [validate(ExportConfig, values | {"bits": bits}) for bits in widths]
     export(configs[0], [cfg.bits for cfg in configs])
 

@@ -87,7 +87,8 @@ def is_user_error(error: BaseException) -> bool:
         return isinstance(error, FileNotFoundError) and error.errno is not None
     outputs = {outputs_dir(), store_dir()}
     values = (part for word in sys.argv[1:] for part in re.split(r"[=,'\"[\]]+", word))
-    folders = {*outputs, *(Path(value).expanduser() for value in values if value)}
+    typed = (Path(os.path.expanduser(value)) for value in values if value)
+    folders = {*outputs, *typed}
     for path in map(Path, map(os.fsdecode, names)):
         for form in (Path.absolute, Path.resolve):
             if any(form(path).is_relative_to(form(folder)) for folder in folders):

@@ -217,4 +217,4 @@ def test_a_command_line_is_refused_or_has_a_valid_job(words):
     command = read(parse, words, schema.TrainConfig)
     if command:
         assert config.validate(schema.TrainConfig, command.values)
-        assert command.is_sweep or not command.swept
+        assert command.is_sweep or not command.varied

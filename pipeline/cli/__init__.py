@@ -3,7 +3,6 @@
 This is the only package that uses Hydra.
 """
 
-from pipeline.cli.arguments import Command
 from pipeline.cli.command import stage
 from pipeline.cli.config import (
     as_yaml,
@@ -25,4 +24,4 @@ from pipeline.cli.schema import (
     TrainConfig,
     UiConfig,
 )
-from pipeline.cli.values import Interval
+from pipeline.cli.values import Command, Interval

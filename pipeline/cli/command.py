@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.cli.arguments import Command, parse
-from pipeline.cli.config import as_yaml, experiments, validate
+from pipeline.cli.config import as_yaml, groups, validate
 from pipeline.cli.schema import TRAINING_KEYS, ConfigT, Schema
+from pipeline.cli.values import Command
 from pipeline.paths import conf_dir
 from pipeline.process import run_command
 from pipeline.terminal import wrap
@@ -34,6 +34,8 @@ def stage(
         if {"-h", "--help"} & {*sys.argv[1:]}:
             print(help_text(name, doc, schema), end="")
             return
+        from pipeline.cli.arguments import parse  # Hydra takes 0.1 s
+
         command = parse(sys.argv[1:], schema)
         if command.prints:
             print(as_yaml(validate(schema, command.values)), end="")
@@ -55,7 +57,9 @@ def help_text(name: str, doc: str, schema: Schema) -> str:
         wrap(text, indent=column, start=f"  {option}".ljust(column))
         for option, text in comments.items()
     ]
-    names, folder = " or ".join(experiments()), Path(__file__).parent
+    files, folder = groups(), Path(__file__).parent
+    names = " or ".join(files.pop("experiment", ()))
+    others = [f"{group}={' or '.join(each)}" for group, each in files.items()]
     has_experiments = schema.varied == TRAINING_KEYS
     template = (folder / "help.txt").read_text("utf-8")
     sweeps = (folder / "help_sweeps.txt").read_text("utf-8")
@@ -63,5 +67,6 @@ def help_text(name: str, doc: str, schema: Schema) -> str:
         name=name,
         doc="\n\n".join(wrap(text, indent=0) for text in doc.strip().split("\n\n")),
         options="\n".join(options),
+        groups="".join(f"Group of settings: {wrap(text)}\n\n" for text in others),
         sweeps=sweeps.format(name=name, experiments=names) * has_experiments,
     )

@@ -1,53 +1,145 @@
-"""What needs Hydra: an experiment of conf/, and numbers in Hydra's grammar."""
+"""Composes the configuration of a command with Hydra, and parses Hydra's values."""
 
 import itertools
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose as hydra_compose
+from hydra import initialize
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, RangeSweep
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from pipeline import ConfigError
-from pipeline.cli.config import as_text, defaults, experiments, parse_yaml
-from pipeline.cli.settings_file import one_line, to_dict
+from pipeline.cli.source import Files, check_references, one_line, searched
 from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, shorten, unreadable
-from pipeline.paths import conf_dir
+from pipeline.paths import conf_dir, displayed
+
+PRIMARY = "hydra"  # conf/hydra.yaml, unless --config-name names another file
+_lock = threading.RLock()  # Hydra's compose API has one state for all threads
 
 
-def read_experiment(name: str) -> tuple[dict[str, str], bool]:
-    """Return the values of an experiment as typed, and whether it is a sweep.
+@dataclass(frozen=True)
+class Composition:
+    """A configuration that Hydra has composed of several files."""
+
+    values: Mapping[str, Any]  # by key; references to other keys are not resolved
+    files: Mapping[str, Path]  # by key: the file that sets it
+    chosen: frozenset[str]  # the keys in files of the chosen groups
+    params: Mapping[str, Any]  # hydra.sweeper.params: values of a saved sweep
+    is_sweep: bool  # hydra.mode
+
+
+def compose(
+    overrides: tuple[str, ...] = (), *, name: str = PRIMARY, folder: Path | None = None
+) -> Composition:
+    """Compose conf/hydra.yaml, or the file `name`, as Hydra's documentation says.
+
+    Args:
+        overrides: Choices of groups, such as experiment=search or ~team.
+        name: The name of the first file.
+        folder: Another folder with settings, in addition to conf/.
 
     Raises:
-        ConfigError: If it does not exist, Hydra cannot compose it, or it contains other
-            settings of Hydra.
+        ConfigError: If a file cannot be read, or contains more than settings.
     """
-    if name not in experiments():
-        names = " or ".join(experiments())
-        raise ConfigError(f"experiment must be {names}, got {name!r}")
+    folders = [conf_dir(), *([folder] if folder else [])]
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            config = compose("hydra", [f"experiment={name}"], return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(f"cannot read {conf_dir()}: {one_line(error)}") from None
-    hydra, values = config.hydra, to_dict(config)
-    del values["hydra"]
-    path = experiments()[name]
-    written = parse_yaml(path.read_text("utf-8"), path).get("hydra", {})
-    if other := {*written, *written.get("sweeper", {})} - {"mode", "sweeper", "params"}:
-        rule = "contains settings of Hydra that have no effect: remove"
-        raise ConfigError(f"experiment={name} {rule} {', '.join(sorted(other))}")
-    saved = {key: v for key, v in values.items() if v != defaults().get(key)}
-    saved |= hydra.sweeper.params or {}
-    texts = {str(key): as_text(value) for key, value in saved.items()}
-    return texts, str(hydra.mode).endswith("MULTIRUN")
+        with _lock, searched(folders) as files, _initialized():
+            config = hydra_compose(name, [*overrides], return_hydra_config=True)
+    except ConfigError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
+        place = displayed(folder or conf_dir())
+        raise ConfigError(f"cannot compose {place}: {one_line(error)}") from None
+    content = OmegaConf.to_container(config)
+    assert isinstance(content, dict)
+    hydra = content.pop("hydra")
+    values = {str(key): value for key, value in content.items()}
+    groups = {override.strip("+~").partition("=")[0] for override in overrides}
+    chosen = [own for path, own in files if _group(path, folders) in groups]
+    return Composition(
+        values,
+        {key: _origin(key, value, files) for key, value in values.items()},
+        frozenset(itertools.chain(*chosen)),
+        hydra["sweeper"]["params"] or {},
+        str(hydra["mode"]).endswith("MULTIRUN"),
+    )
+
+
+@contextmanager
+def _initialized() -> Iterator[None]:
+    """Initialize Hydra, also in a program that uses it itself."""
+    state = GlobalHydra.instance()
+    other, state.hydra = state.hydra, None
+    try:
+        with initialize(None, version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = other
+
+
+def _group(path: Path, folders: Sequence[Path]) -> str:
+    """Return the group of a file: its folder, relative to one of the folders."""
+    folder = next(folder for folder in folders if folder in path.parents)
+    return path.parent.relative_to(folder).as_posix()
+
+
+def _origin(key: str, value: object, files: Files) -> Path:
+    """Return the file that sets a key: the last one with this value."""
+    for path, own in reversed(files):
+        if own.get(key) == value or path.parent.name == key:
+            return path
+    return next((path for path, own in reversed(files) if key in own), files[0][0])
+
+
+def resolve(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values in which references, such as ${epochs}, are replaced.
+
+    Raises:
+        ConfigError: If a reference names no key, or they form a cycle.
+    """
+    if not any("${" in str(value) for value in values.values()):
+        return dict(values)
+    try:
+        resolved = OmegaConf.to_container(OmegaConf.create(dict(values)), resolve=True)
+    except OmegaConfBaseException as error:
+        key, text = error.full_key, values.get(str(error.full_key))
+        raise ConfigError(
+            f"{key}={text} cannot be resolved: {one_line(error)}"
+        ) from None
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def parse_choice(word: str) -> list[str]:
+    """Return the choices of a group, each as an override: team=a,b gives two.
+
+    Raises:
+        ConfigError: If Hydra cannot parse it.
+    """
+    try:
+        override = OverridesParser.create().parse_override(word)
+        if not override.is_sweep_override():
+            return [word]
+        prefix = word.partition("=")[0]
+        return [f"{prefix}={choice}" for choice in override.sweep_string_iterator()]
+    except (HydraException, NotImplementedError, ValueError) as error:
+        key = word.partition("=")[0]
+        reason = f"{shorten(word)} cannot be read ({one_line(error)})"
+        raise ConfigError(f"{reason}: write {key}=a,b") from None
 
 
 def parse_number(key: str, text: str, *, integer: bool) -> object:
-    """Parse a number, a switch, a range, an interval or a word."""
-    if "${" in text:
-        raise ConfigError(f"{key}={shorten(text)} refers to a key: write its value")
+    """Parse a number, a switch, a range, an interval, a word or a reference."""
+    check_references(f"{key}={text}")
     try:
         override = OverridesParser.create().parse_override(f"{key}={text}")
         value, is_sweep = override.value(), override.is_sweep_override()
@@ -71,3 +163,11 @@ def parse_number(key: str, text: str, *, integer: bool) -> object:
     if not values:  # range(3,1)
         raise unreadable(key, text)
     return values if is_sweep else values[0]
+
+
+def choices(group: str, folders: Sequence[Path]) -> list[str] | None:
+    """Return the names of the files of a group; None if there is no such folder."""
+    paths = [folder / group for folder in folders if (folder / group).is_dir()]
+    if not group or not paths:
+        return None
+    return sorted({file.stem for path in paths for file in path.glob("*.yaml")})

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline import ConfigError
 from pipeline.cli.schema import TRAINING_KEYS, ConfigT, StageConfig
 from pipeline.files import printable
-from pipeline.paths import conf_dir, installed, project_dir
+from pipeline.paths import conf_dir, displayed, installed, project_dir
 
 
 def validate(
@@ -32,7 +32,7 @@ def validate(
     """
     config, problems = check(schema, values, given)
     if config is None or problems:
-        raise ConfigError("\n".join(message for _, message in problems))
+        raise ConfigError("\n".join(problems))
     return config
 
 
@@ -44,8 +44,10 @@ def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
     Raises:
         ConfigError: If settings are invalid; see `check`.
     """
+    from pipeline.cli.composition import compose, resolve  # Hydra takes 0.1 s
+
     settings = {key: _builtin(value) for key, value in settings.items()}
-    return validate(schema, {**defaults(), **settings}, given=settings)
+    return validate(schema, {**resolve(compose().values), **settings}, given=settings)
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401
@@ -64,30 +66,43 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
 
 
 def check(
-    schema: type[ConfigT], values: Mapping[str, Any], given: Iterable[str]
-) -> tuple[ConfigT | None, list[tuple[str, str]]]:
+    schema: type[ConfigT],
+    values: Mapping[str, Any],
+    given: Iterable[str] = (),
+    files: Mapping[str, Path] | None = None,
+) -> tuple[ConfigT | None, list[str]]:
     """Return the configuration (None if a value is invalid) and the problems.
 
-    Each problem is a key, and a message with the rule, the value and the default.
-    The keys that are `given`, not defaults, must have an effect on this stage.
+    Args:
+        schema: That of the stage.
+        values: A value for each key of conf/config.yaml.
+        given: The keys that must have an effect on this stage, because a user has
+            given them.
+        files: The file with the value of each key that is not given, for messages.
+
+    Returns:
+        Each problem has the key, the rule, the value, and where it comes from.
     """
-    config = None
+    places = {key: f"in {displayed(path)}" for key, path in (files or {}).items()}
     unknown = ({*values} - {*defaults()}) | ({*given} - {*schema.model_fields})
-    unknown_keys = [key for key in values if key in unknown]
-    problems = [(key, explain_unknown_key(key, schema)) for key in unknown_keys]
+    problems = [
+        explain_unknown_key(key, schema, places.get(key, ""))
+        for key in values
+        if key in unknown
+    ]
     ignored = schema.ignored(values)
-    problems += [(key, f"{key} {ignored[key]}") for key in given if key in ignored]
+    problems += [f"{key} {ignored[key]}" for key in given if key in ignored]
+    config = None
     try:
         config = schema.model_validate(dict(values))
     except ValidationError as error:
         # The last error for each value: those of int | Text begin with one for int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
-        problems += [(str(e["loc"][0]), _explain(e)) for e in errors.values()]
-    problems += [("", message) for message in schema.conflicts(values)]
-    return config, problems
+        problems += [_explain(each, places) for each in errors.values()]
+    return config, problems + schema.conflicts(values)
 
 
-def _explain(error: Mapping[str, Any]) -> str:
+def _explain(error: Mapping[str, Any], places: Mapping[str, str]) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
         return f"{key} has no value: set it in conf/config.yaml"
@@ -96,7 +111,8 @@ def _explain(error: Mapping[str, Any]) -> str:
     rule = rule.replace("String should have at least 1 character", "must not be empty")
     if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
         return rule
-    return f"{key} {rule}, got {error['input']!r} ({describe_default(key)})"
+    place = places.get(key) or describe_default(key)
+    return f"{key} {rule}, got {error['input']!r} ({place})"
 
 
 def describe_default(key: str) -> str:
@@ -109,26 +125,33 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def explain_unknown_key(key: str, schema: type[StageConfig]) -> str:
-    """Explain why a key is not an option of the stage."""
+def explain_unknown_key(key: str, schema: type[StageConfig], place: str = "") -> str:
+    """Explain why a key, perhaps `place` (in a file), is not an option of the stage."""
+    where = f" {place}" if place else ""
+    if place and f"/{key}/" in place:
+        line = "# @package _global_"
+        return f"`{key}` is not an option: add the line {line!r}{where}"
     similarity = 0.8 if key in defaults() else 0.6  # image is an option elsewhere
     matches = difflib.get_close_matches(key, schema.model_fields, 1, similarity)
     if matches:
-        return f"`{key}` is not an option; did you mean {matches[0]}?"
+        return f"`{key}`{where} is not an option; did you mean {matches[0]}?"
     options = ", ".join(schema.model_fields)
-    return f"`{key}` is not an option of this stage; options: {options}"
+    return f"`{key}`{where} is not an option of this stage; options: {options}"
 
 
 @cache  # reading YAML takes 5 ms
 def defaults() -> Mapping[str, Any]:
     """Return a read-only mapping with the values of conf/config.yaml."""
-    path = conf_dir() / "config.yaml"
-    return MappingProxyType(parse_yaml(path.read_text("utf-8"), path))
+    from pipeline.cli.source import read  # Hydra takes 0.1 s, which --help saves
+
+    return MappingProxyType(read(conf_dir() / "config.yaml")[0])
 
 
 @cache
 def committed_defaults() -> Mapping[str, Any]:
     """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
+    from pipeline.cli.source import parse
+
     if installed():  # the working directory may be another project's
         return defaults()
     name = "conf/config.yaml"
@@ -138,19 +161,15 @@ def committed_defaults() -> Mapping[str, Any]:
     except OSError:  # there is no git
         return defaults()
     text = shown.stdout.decode(errors="replace")  # empty without a commit
-    return {**defaults(), **parse_yaml(text, Path(f"HEAD:{name}"))}
+    return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
 
 
-def parse_yaml(text: str, path: Path) -> dict[str, Any]:
-    """Return the values of a file in conf/; see `settings_file.parse`."""
-    from pipeline.cli import settings_file  # OmegaConf takes 0.04 s, which --help saves
-
-    return settings_file.parse(text, path)
-
-
-def experiments() -> dict[str, Path]:
-    """Return the files in conf/experiment, by name."""
-    return {path.stem: path for path in sorted(conf_dir().glob("experiment/*.yaml"))}
+def groups() -> dict[str, list[str]]:
+    """Return the names of the files in each folder of conf/."""
+    names: dict[str, list[str]] = {}
+    for path in sorted(conf_dir().glob("*/*.yaml")):
+        names.setdefault(path.parent.name, []).append(path.stem)
+    return names
 
 
 def as_yaml(config: BaseModel) -> str:

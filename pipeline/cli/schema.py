@@ -209,3 +209,11 @@ class UiConfig(StageConfig):
 
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
 Schema = type[StageConfig]
+# Keys whose values are text or lists of text, which Hydra does not interpret.
+TEXT_KEYS = frozenset(
+    key
+    for schema in StageConfig.__subclasses__()
+    for stage in [schema, *schema.__subclasses__()]
+    for key, field in stage.model_fields.items()
+    if contains(field.annotation, str) or contains(field.annotation, list)
+)

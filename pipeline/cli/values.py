@@ -5,6 +5,7 @@ Several values are a sweep, or an interval for a search; numbers are in Hydra's 
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,19 @@ class Interval:
     low: int | float  # int if the values are integers
     high: int | float  # included
     log: bool  # whether the logarithm is distributed uniformly
+
+
+@dataclass(frozen=True)
+class Command:
+    """A valid command line."""
+
+    values: Mapping[str, Any]  # of all keys; in a sweep, of a valid setting
+    settings: Sequence[Mapping[str, Any]]  # of a sweep; some can be invalid
+    varied: Sequence[str]  # the keys whose values differ between settings
+    intervals: Mapping[str, Interval]  # of each key that a search varies
+    given: frozenset[str] = frozenset()  # the keys that must have an effect
+    is_sweep: bool = False
+    prints: bool = False  # --cfg job: only print the values
 
 
 def parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:

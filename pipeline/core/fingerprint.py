@@ -7,6 +7,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 from contextlib import suppress
 from pathlib import Path
@@ -77,7 +78,10 @@ def processor() -> str:
             fields.setdefault(key.strip(), value.strip())
     name = fields.get("model name") or platform.processor() or platform.machine()
     details = [f"{key} {fields[key]}" for key in CPU_FIELDS if key in fields]
-    return ", ".join([name, *details, torch.backends.cpu.get_cpu_capability()])
+    details.append(torch.backends.cpu.get_cpu_capability())
+    if products := os.environ.get("MKL_CBWR"):  # the variant of matrix products
+        details.append(f"MKL_CBWR={products}")
+    return ", ".join([name, *details])
 
 
 code_hashes()  # now, because a process does not see later edits of its modules

@@ -11,24 +11,28 @@ import torch
 
 _lock = threading.Lock()
 _blocks = 0  # open blocks, in all Python threads
-_threads = 1  # PyTorch's number of threads before the first block
+# PyTorch's number of threads, precision of products and type before the first block.
+_before = (1, "highest", torch.float32)
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let PyTorch use one thread, which gives the same sums on any number of cores.
 
+    The other settings of PyTorch that change the sums have their default values.
+
     Blocks in several Python threads can overlap. The last one to end restores the
-    number of threads; Python threads whose blocks ended earlier keep one thread.
+    settings; Python threads whose blocks ended earlier keep one thread.
     """
-    global _blocks, _threads
+    global _blocks, _before
     # Each Python thread has its own mode for denormal numbers, such as 1e-39.
     flushes_denormal = not torch.tensor(1e-39).mul(1).item()
     with _lock:
         if _blocks == 0:
-            _threads = torch.get_num_threads()
+            precision = torch.get_float32_matmul_precision()
+            _before = torch.get_num_threads(), precision, torch.get_default_dtype()
         _blocks += 1
-        torch.set_num_threads(1)
+        _set(1, "highest", torch.float32)
     torch.set_flush_denormal(True)  # 10% faster, with identical weights
     try:
         yield
@@ -37,4 +41,10 @@ def one_thread() -> Iterator[None]:
         with _lock:
             _blocks -= 1
             if _blocks == 0:
-                torch.set_num_threads(_threads)
+                _set(*_before)
+
+
+def _set(threads: int, precision: str, dtype: torch.dtype) -> None:
+    torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision(precision)
+    torch.set_default_dtype(dtype)

@@ -3,6 +3,7 @@
 `test_sets` reads sets of labeled images, which are evaluated as a whole.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def read_inputs(
             for row in value.split(",")
         ]
         return ImageListing(f"test images of {dataset.name}"), iter(test_images)
-    listing = images.list_images(Path(value).expanduser())
+    listing = images.list_images(Path(os.path.expanduser(value)))
     return listing, read_images(listing.entries, listing.problems, prepare=prepare)
 
 
@@ -100,7 +101,7 @@ def read_input(value: str, dataset: Dataset, *, prepare: bool) -> InputImage:
     """
     if re.fullmatch(INDEX, value):
         return _test_image(int(value), dataset, key="image", others="a file")
-    prepared = _prepare(Path(value).expanduser(), prepare=prepare)
+    prepared = _prepare(Path(os.path.expanduser(value)), prepare=prepare)
     return InputImage(value, None, prepared)
 
 

@@ -27,7 +27,7 @@ from pipeline.execution.connection import copy_sources, find_cluster
 from pipeline.execution.executor import Executor, Result, Task, failure
 from pipeline.paths import PACKAGE
 from pipeline.process import RESUME
-from pipeline.terminal import status
+from pipeline.terminal import status, wrap
 
 Stored = tuple[ObjectRef[Dataset]]
 
@@ -68,6 +68,8 @@ class RayExecutor(Executor):
         address = find_cluster()
         self._call = ray.remote(num_cpus=1, max_retries=0)(_call)
         self._stored = functools.cache(_put_dataset)  # by the path of its file
+        ended = "if the cluster ends, Ray ends this process without a message"
+        print(wrap(f"{ended}; then {RESUME}", indent=0), flush=True)
         with status("checking the nodes of the Ray cluster"):
             _connect(address)
             self._needs = _Requirements(

@@ -1,5 +1,6 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
+import os
 from pathlib import Path
 
 from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracking
@@ -53,7 +54,7 @@ def inspect(cfg: InspectConfig) -> None:
 
 def _other_network(against: str) -> TrainedModel:
     """Read the network of against=: a file or a run."""
-    path = Path(against).expanduser()
+    path = Path(os.path.expanduser(against))
     with status("loading the other network"):
         if path.exists() or path.suffix == ".safetensors":
             return select_trained_model(run=None, model=against)

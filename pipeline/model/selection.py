@@ -3,6 +3,7 @@
 `pipeline/model/trained_model.py` reads the files themselves.
 """
 
+import os
 from pathlib import Path
 
 from pipeline import datasets, files
@@ -29,7 +30,7 @@ def select_trained_model(
     folder = outputs_dir() / "train"
     if run is not None:
         folder = find_training_run(run, store=store_dir()).folder / "train"
-    path = Path(model).expanduser() if model else folder / MODEL_FILE
+    path = Path(os.path.expanduser(model)) if model else folder / MODEL_FILE
     if run or model:
         return load_trained_model(path)
     # Another training must not replace one of the files while they are read.

@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,11 +49,15 @@ class Job:
 
     @classmethod
     def of(
-        cls, values: dict[str, Any], varied: Sequence[str], data: DataFile | None = None
+        cls,
+        values: dict[str, Any],
+        varied: Sequence[str],
+        data: DataFile | None = None,
+        given: Iterable[str] = (),
     ) -> "Job":
-        """Validate the values of a job."""
+        """Validate the values of a job; see `cli.validate` for `given`."""
         try:
-            values = values | dict(validate(TrainConfig, values))
+            values = values | dict(validate(TrainConfig, values, given=given))
         except ConfigError as error:
             return cls(values, varied, str(error).split("\n"))
         return cls(values, varied, data=data)
@@ -125,13 +128,12 @@ def combine(command: Command) -> list[Job]:
 
     For a search, each interval has one of its values.
     """
-    swept = command.swept
-    values = {**command.values, "run_name": None}  # the name of the sweep
-    varied = {*swept, *command.intervals}
-    keys = [key for key in TRAINING_KEYS if key in varied] or ["seed"]
-    rows = itertools.product(*(swept.get(key, [values[key]]) for key in keys))
-    settings = ({**values, **dict(zip(keys, row, strict=True))} for row in rows)
-    jobs = [Job.of(each, keys) for each in settings]
+    keys = command.varied or ["seed"]
+    jobs = [
+        # A name is that of the sweep.
+        Job.of({**values, "run_name": None}, keys, given=command.given)
+        for values in command.settings
+    ]
     return list({job.folder: job for job in jobs}.values())
 
 

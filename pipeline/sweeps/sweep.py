@@ -36,8 +36,6 @@ def run_sweep(command: Command) -> None:
     """
     values, store = command.values, store_dir()
     grid = prepare_data(combine(command), outputs_dir() / "data")
-    name = values["run_name"] or sweep_name(grid, command.intervals)
-    print(wrap(f"sweep {name}"), flush=True)
     if values["tracking"] == "none":
         print(wrap(UNTRACKED, indent=0), flush=True)
     key = sweep_key(grid, command)
@@ -47,6 +45,9 @@ def run_sweep(command: Command) -> None:
         lock = files.lock(store / "sweeps" / f".{key}.lock", waiting=waiting)
         stack.enter_context(lock)
         earlier = _read_earlier(values, key)
+        name = values["run_name"] or sweep_name(grid, command.intervals)
+        name = earlier.run.name if earlier.run else name  # it was named when it started
+        print(wrap(f"sweep {name}"), flush=True)
         plan = _plan(command, grid, earlier)
         expected = plan.expected()
         if earlier.is_finished and not plan.missing and not expected:

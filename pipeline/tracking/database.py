@@ -27,9 +27,10 @@ ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute URIs of artifacts
     "logged_models": "artifact_location",
 }
 RUNS = """
-    SELECT run_uuid, runs.name, experiments.name, status, artifact_uri, key, value
+    SELECT run_uuid, runs.name, experiments.name, status, start_time, artifact_uri,
+        key, value
     FROM runs JOIN experiments USING (experiment_id) LEFT JOIN tags USING (run_uuid)
-    WHERE {condition} AND experiments.lifecycle_stage = 'active'
+    WHERE {condition} AND experiments.lifecycle_stage = '{experiments}'
     ORDER BY start_time DESC
 """
 ACTIVE = "runs.lifecycle_stage = 'active'"
@@ -48,6 +49,11 @@ RESULTS = """
     WHERE tags.key = ? AND tags.value = ? AND latest_metrics.key = 'val/accuracy'
 """
 
+ACCURACIES = """
+    SELECT run_uuid, value FROM latest_metrics
+    WHERE key = 'val/accuracy' AND run_uuid IN (SELECT value FROM json_each(?))
+"""
+
 
 @dataclass(frozen=True)
 class RecordedRun:
@@ -59,6 +65,7 @@ class RecordedRun:
     status: str  # RUNNING, FINISHED, FAILED or KILLED
     tags: Mapping[str, str]
     folder: Path  # its artifacts
+    start: int  # in milliseconds since 1970
 
     @property
     def label(self) -> str:
@@ -113,25 +120,38 @@ def child_results(folder: Path, run_id: str) -> dict[str, tuple[float, float]]:
     return {child: (accuracy, seconds) for child, accuracy, seconds in rows}
 
 
-def named_runs(folder: Path, text: str, *, deleted: bool = False) -> list[RecordedRun]:
-    """Return the runs with this name, id or start of an id, newest first."""
+def accuracies(folder: Path, run_ids: Iterable[str]) -> dict[str, float]:
+    """Return the validation accuracy of the runs that have one, by id."""
+    with open_database(folder) as connection:
+        rows = connection.execute(ACCURACIES, (json.dumps([*run_ids]),)).fetchall()
+    return dict(rows)
+
+
+def named_runs(
+    folder: Path, text: str, *, deleted: bool = False, experiments: str = "active"
+) -> list[RecordedRun]:
+    """Return the runs with this name, id or start of an id, newest first.
+
+    `deleted` selects deleted runs, and experiments="deleted" those of such experiments.
+    """
     condition = f"{NAMED} AND {'NOT ' * deleted}{ACTIVE}"
-    return _select(folder, condition, text, text, text, text)
+    return _select(folder, condition, *[text] * 4, experiments=experiments)
 
 
-def _select(folder: Path, condition: str, *values: str) -> list[RecordedRun]:
+def _select(
+    folder: Path, condition: str, *values: str, experiments: str = "active"
+) -> list[RecordedRun]:
     """Return the runs that meet a condition, newest first."""
     runs: dict[str, RecordedRun] = {}
     tags: dict[str, dict[str, str]] = {}
     with open_database(folder) as connection:
-        query = RUNS.format(condition=condition)
-        for run_id, name, experiment, status, uri, key, value in connection.execute(
-            query, values
-        ):
+        query = RUNS.format(condition=condition, experiments=experiments)
+        for *info, start, uri, key, value in connection.execute(query, values):
+            run_id, name, experiment, status = info
             if run_id not in runs:
-                own = tags[run_id] = {}
-                path = path_from_uri(uri)
-                runs[run_id] = RecordedRun(run_id, name, experiment, status, own, path)
+                own, path = tags.setdefault(run_id, {}), path_from_uri(uri)
+                run = RecordedRun(run_id, name, experiment, status, own, path, start)
+                runs[run_id] = run
             tags[run_id][key] = value
     return [*runs.values()]
 

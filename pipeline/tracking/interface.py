@@ -8,7 +8,7 @@ not depend on MLflow.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from time import time_ns
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
@@ -16,11 +16,13 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from PIL import Image
 
 from pipeline.terminal import wrap
+from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.provenance import process_tags
 
 Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
 Tags = Mapping[str, str]
 Metrics = Mapping[str, float | int]
+History = Sequence[tuple[int, int, Metrics]]  # step, time in ms since 1970, metrics
 Arguments = ParamSpec("Arguments")
 
 
@@ -77,7 +79,7 @@ class Run(OpenRun):
         now = time_ns() // 1_000_000
         self.log_history([(step, now if time is None else time, metrics)])
 
-    def log_history(self, history: Sequence[tuple[int, int, Metrics]]) -> None:
+    def log_history(self, history: History) -> None:
         """Record the metrics of many epochs at once: step, time and metrics of each.
 
         This takes less than a tenth of the time of a call of `log_metrics` for each.
@@ -92,11 +94,15 @@ class Run(OpenRun):
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         """Record files in a folder of the run's artifacts."""
 
-    def log_model(self, network: Path, exported: Path) -> None:
+    def log_model(
+        self, network: Path, exported: Path, history: History, dataset: tuple[str, str]
+    ) -> None:
         """Record a network as an MLflow model, or replace its files.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `exported`
-        is the same as a torch.export program, for `mlflow.pytorch.load_model`.
+        is the same as a torch.export program, for `mlflow.pytorch.load_model`. The
+        model gets metrics, which the run already has, as in `log_history`, and the name
+        and sha256 of the data set that they were measured on.
         """
 
     def log_dataset(
@@ -180,25 +186,32 @@ class Tracker(ABC, Generic[OpenedRun]):
         """Open a run, or resume the run with this id; close it when the block ends.
 
         Its final status is FINISHED, FAILED after an exception, or KILLED after an
-        interrupt. Tags with its provenance are added. A server gets a copy unless the
-        run was interrupted.
+        interrupt. Tags with its provenance are added. A server gets a copy while the
+        run is open and, unless it was interrupted, when it is closed.
 
         Raises:
             UserError, OSError: If the store cannot be written to.
         """
-        run = self.open_run(name, params, process_tags() | dict(tags), resume=resume)
-        status, error = "FINISHED", ""
-        try:
-            with self.recording():
-                yield run
-                run.wait()
-        except BaseException as exception:
-            status, error = final_status(exception)
-            raise
-        finally:
-            closed_id = self.close_run(run, status, error)
-            if closed_id and status != "KILLED":
-                self.copy_run(closed_id)
+        with ExitStack() as stack:
+            mirror = self.mirror()
+            if mirror:
+                stack.callback(mirror.close)
+            tags = process_tags() | dict(tags)
+            run = self.open_run(name, params, tags, resume=resume)
+            if mirror:
+                mirror.follow(lambda: run.id)
+            status, error = "FINISHED", ""
+            try:
+                with self.recording():
+                    yield run
+                    run.wait()
+            except BaseException as exception:
+                status, error = final_status(exception)
+                raise
+            finally:
+                closed_id = self.close_run(run, status, error)
+                if mirror and closed_id and status != "KILLED":
+                    mirror.finish(closed_id)
 
     def recording(self) -> AbstractContextManager[object]:
         """Return the context in which a run is recorded."""
@@ -229,9 +242,9 @@ class Tracker(ABC, Generic[OpenedRun]):
                 a message is printed.
         """
 
-    @abstractmethod
-    def copy_run(self, run_id: str) -> None:
-        """Copy a closed run to the server, if there is one."""
+    def mirror(self) -> Mirror | None:
+        """Return the copy of a run on the server, if there is one."""
+        return None
 
 
 class LocalTracker(Tracker[Run]):
@@ -268,9 +281,6 @@ class NullTracker(LocalTracker):
     def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
         """Return None, because nothing was recorded."""
         return None
-
-    def copy_run(self, run_id: str) -> None:
-        """Copy nothing."""
 
     @contextmanager
     def reopen_run(

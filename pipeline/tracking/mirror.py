@@ -1,57 +1,106 @@
-"""The copy of a run on a server, when the run is closed.
+"""The copy of a run on a server, which a separate process makes while the run is open.
 
-`mirror_copy` makes the copies, in a separate process.
+`mirror_copy` runs in that process.
 """
 
-import os
-import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
+from contextlib import closing, suppress
+from importlib import import_module
 from pathlib import Path
 
+from pipeline import UserError
+from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.files import printable
-from pipeline.paths import search_path
 from pipeline.terminal import command_line, status, wrap
 
-TIMEOUT = 15  # seconds by which a server may delay the end of a stage
+TIMEOUT = 15  # seconds by which a server may delay the end of a command
+INTERVAL = 1  # seconds between two copies of an open run
+DELAY = 2  # seconds until the process starts: PyTorch and MLflow are imported first
+# The copying process gets less time than training, which uses all cores in a sweep.
+NICENESS = 5
+PROCESS = "the process that copies it"
+COPIES = "pipeline.tracking.mirror_copy"  # which imports MLflow
 
 
-def mirror_run(folder: Path, server: str, run_id: str) -> None:
-    """Copy a closed run and its children to a server, or print why not and what to do.
+class Mirror:
+    """Copies one run, and the children of a sweep, to a server."""
 
-    The copying process can be killed after a timeout. MLflow's own timeout applies to
-    each read, so a server that answers in small pieces would never exceed it.
-    """
-    environment = {
-        "PYTHONPATH": search_path(),
-        "PIPELINE_OUTPUTS": str(folder),
-        "MLFLOW_TRACKING_URI": server,
-    }
-    try:
-        with status(f"copying the run to {server}"):
-            done = subprocess.run(
-                [sys.executable, "-P", "-m", "pipeline.sync", f"run={run_id}"],
-                env=os.environ | environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=TIMEOUT,
-                start_new_session=True,  # Ctrl-C is for this process
-            )
-        print(done.stdout, end="")
-        reason = ""
-        if done.returncode:
-            last = done.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
-            reason = printable(last) or "the process that copies it was killed"
-    except subprocess.TimeoutExpired:
-        reason = f"{server} took more than {TIMEOUT} s"
-    except KeyboardInterrupt:  # the local run is complete
-        reason = "stopped"
-    if reason:
+    def __init__(self, folder: Path, server: str) -> None:
+        """Keep the folder of the store and the URL of the server."""
+        self._place, self._server = (str(folder), server), server
+        self._ended, self._starting = threading.Event(), threading.Lock()
+        self._companion: Companion | None = None
+
+    def start(self) -> Companion:
+        """Start the process, which imports MLflow, unless it is running."""
+        with self._starting:
+            if self._companion is None:
+                self._companion = Companion(PROCESS, niceness=NICENESS, quiet=True)
+                self._companion.submit(import_module, COPIES)
+            return self._companion
+
+    def follow(self, run_id: Callable[[], str | None]) -> None:
+        """Copy an open run every few seconds; `run_id` waits until it is open.
+
+        Errors are ignored here, because `finish` repeats everything that is missing.
+        """
+
+        def repeat() -> None:
+            with suppress(Exception):  # a run that is never open is never copied
+                opened = str(run_id())
+                if not self._ended.wait(DELAY):
+                    self.start()
+                while not self._ended.wait(INTERVAL):
+                    self._submit("copy_open_run", opened).exception()
+
+        threading.Thread(target=repeat, daemon=True).start()
+
+    def finish(self, run_id: str) -> None:
+        """Copy a closed run, and print its URL, or why it is incomplete and a remedy.
+
+        The process is killed after a timeout. MLflow's own timeout applies to each
+        read, so a server that answers in small pieces would never exceed it.
+        """
+        self._ended.set()
+        try:
+            with status(f"copying the run to {self._server}"):
+                url = self._submit("copy_closed_run", run_id).result(TIMEOUT)
+            print(f"copy   {url}")
+            return
+        except TooLate:
+            reason = f"{self._server} took more than {TIMEOUT} s"
+        except CompanionKilled:
+            reason = f"{PROCESS} was killed"
+        except KeyboardInterrupt:  # the local run is complete
+            reason = "stopped"
+        except UserError as error:
+            reason = printable(str(error))
         message = wrap(
             f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
         )
-        print(
-            f"{message}\n  {command_line('sync', server=server, run=run_id)}",
-            file=sys.stderr,
-        )
+        remedy = command_line("sync", server=self._server, run=run_id)
+        print(f"{message}\n  {remedy}", file=sys.stderr)
+
+    def close(self) -> None:
+        """End the process."""
+        self._ended.set()
+        if self._companion:
+            self._companion.close()
+
+    def _submit(self, function: str, run_id: str) -> "Future[str]":
+        return self.start().submit(_call, function, *self._place, run_id)
+
+
+def mirror_run(folder: Path, server: str, run_id: str) -> None:
+    """Copy a closed run and its children; see `Mirror.finish`."""
+    with closing(Mirror(folder, server)) as mirror:
+        mirror.finish(run_id)
+
+
+def _call(function: str, folder: str, server: str, run_id: str) -> str:
+    """Call a function of `mirror_copy`; the copying process has imported it."""
+    return str(getattr(import_module(COPIES), function)(Path(folder), server, run_id))

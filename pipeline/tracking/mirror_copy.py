@@ -1,4 +1,4 @@
-"""Makes exact copies of runs on an MLflow server.
+"""Makes exact copies of runs on an MLflow server, once or while they are open.
 
 The process can be killed at any point: the next one continues, and nothing is lost or
 stored twice.
@@ -9,6 +9,12 @@ import json
 import os
 import re
 import signal
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from types import FrameType
 from urllib.parse import urlparse
 
@@ -20,21 +26,59 @@ from pipeline import UserError, files
 from pipeline.console import progress
 from pipeline.terminal import print_error
 from pipeline.tracking import pages
-from pipeline.tracking.database import named_runs, path_from_uri, runs_to_copy
+from pipeline.tracking.database import (
+    RecordedRun,
+    named_runs,
+    path_from_uri,
+    runs_to_copy,
+)
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG, model_outputs
-from pipeline.tracking.store import Store, complete_experiment
+from pipeline.tracking.quiet import quiet
+from pipeline.tracking.runs import find_run
+from pipeline.tracking.store import Store, complete_experiment, open_store
 from pipeline.tracking.tags import COPY_TAG, ERROR_TAG, PARENT_TAG
+from pipeline.tracking.tracker import experiment_of
 
 LIMIT = 120  # seconds for a run, which has up to 10 MB
+CONNECTIONS = 4  # for files
+COMPLETE = 1_000_000_000  # ns since the last write to a file that is complete
 STATE_TAG = "copy.state"  # a hash of the original as it was copied
 
 
-def copy_runs(store: Store, server: str, run_id: str | None) -> dict[str, str]:
+@cache
+def open_mirror(folder: Path, server: str) -> "CopiedRuns":
+    """Return the copies on a server; it remembers what this process has sent."""
+    return CopiedRuns(open_store(folder, experiment_of(None)), server)
+
+
+def copy_open_run(folder: Path, server: str, run_id: str) -> None:
+    """Copy what is new in an open run, and its closed children; see `Mirror.follow`."""
+    with quiet():
+        copies = open_mirror(folder, server)
+        for run in runs_to_copy(folder, run_id):
+            if run.run_id != run_id:
+                copies.update(run)
+        copies.update(find_run(run_id, store=folder), is_open=True)
+
+
+def copy_closed_run(folder: Path, server: str, run_id: str) -> str:
+    """Copy a closed run and its children; return the URL of the copy.
+
+    Raises:
+        UserError: If not all runs were copied; the message says why.
+    """
+    with quiet():
+        urls = copy_runs(open_mirror(folder, server), run_id)
+    if run_id not in urls:
+        raise UserError("it was deleted")
+    return urls[run_id]
+
+
+def copy_runs(copies: "CopiedRuns", run_id: str | None) -> dict[str, str]:
     """Copy a run and its children, or all runs, to a server.
 
-    A run that is already there unchanged is not sent again; an open run is skipped. If
-    the server takes too long for a run, this process ends.
+    A run that is already there unchanged is not sent again; an open run is skipped.
 
     Returns:
         The URL of each copy by the id of the original; that of `run_id` is last.
@@ -42,31 +86,29 @@ def copy_runs(store: Store, server: str, run_id: str | None) -> dict[str, str]:
     Raises:
         UserError: If not all runs were copied; the message says why.
     """
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # a retry would create twice
-    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    signal.signal(signal.SIGALRM, _give_up)
-    runs = runs_to_copy(store.folder, run_id)
+    runs = runs_to_copy(copies.store.folder, run_id)
     # Parents are last, because a description links to the copies of children.
     runs.sort(key=lambda run: PARENT_TAG not in run.tags)
-    addresses: dict[str, str] = {}
+    urls: dict[str, str] = {}
     errors: list[str] = []
+    server = copies.url
     try:
-        mirror = _Mirror(store, server)
         for run in progress(f"copying runs to {server}")(runs):
             try:
-                addresses |= mirror.update(run.run_id)
+                if url := copies.update(run):
+                    urls[run.run_id] = url
             except (MlflowException, OSError, UserError) as error:
-                mirror.experiment_id(run.experiment)  # if the server is gone, stop here
+                copies.check()  # if the server is gone, stop here
                 errors.append(f"run {run.run_id}: {_describe(error)}")
     except (MlflowException, OSError, UserError) as error:
         message = f"{server} did not accept the copy: {_describe(error)}"
         raise UserError(message) from error
     finally:
-        signal.alarm(0)
+        signal.alarm(0)  # see `CopiedRuns`
     if errors:
         count = f"{len(errors)} of {len(runs)} runs were not copied"
         raise UserError(f"{count} to {server}; the first: {errors[0]}")
-    return addresses
+    return urls
 
 
 def _give_up(number: int, frame: FrameType | None) -> None:
@@ -87,41 +129,78 @@ def _describe(error: Exception) -> str:
     return files.printable(re.split("Caused by |Response body: ", text)[-1][:300])
 
 
-class _Mirror:
-    """The copies on a server."""
+@dataclass
+class Sent:
+    """What this process has sent of a run."""
 
-    def __init__(self, store: Store, address: str) -> None:
-        """Connect to a server."""
-        self.store, self.source, self.address = store, store.client, address
-        self.server = MlflowClient(address)
+    points: set[tuple[str, str, int, int]] = field(default_factory=set)
+    tags: dict[str, str] = field(default_factory=dict)
+    files: dict[Path, tuple[int, int]] = field(default_factory=dict)
+
+
+class CopiedRuns:
+    """The copies on a server; what was sent before is not sent again."""
+
+    def __init__(self, store: Store, url: str, *, has_limit: bool = False) -> None:
+        """Connect to a server; `has_limit` ends this process if it is too slow."""
+        self.store, self.source, self.url = store, store.client, url
+        self.server = MlflowClient(url)
         self.copy_ids: dict[str, str] = {}  # by the id of the original
+        self._experiments: dict[str, str] = {}  # their ids by name
+        self._sent: dict[str, Sent] = {}
+        self._closed: dict[str, object] = {}  # the `_signature` of each copied run
+        self._places: dict[str, tuple[str, str]] = {}  # experiment and run of a copy
+        self._has_limit = has_limit
+        # A retry would create twice.
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+        if has_limit:
+            signal.signal(signal.SIGALRM, _give_up)
 
-    def update(self, run_id: str) -> dict[str, str]:
-        """Bring the copy of a run up to date, and return its URL by `run_id`.
+    def update(self, recorded: RecordedRun, *, is_open: bool = False) -> str | None:
+        """Bring the copy of a run up to date, and return its URL.
 
-        Nothing is done if the run is open, or if the run or its copy was deleted; then
-        the result is empty.
+        Nothing is done, and the result is None, if the run is open, unless `is_open`,
+        or if the run or its copy was deleted.
         """
-        signal.alarm(0)  # LIMIT does not include waiting for another process
+        run_id, signature = recorded.run_id, _signature(recorded)
+        if self._closed.get(run_id) == signature and not is_open:
+            return self._url(*self._places[run_id])
+        if self._has_limit:
+            signal.alarm(0)  # LIMIT does not include waiting for another process
         # Two processes at once would create two copies of a run.
         waiting = "waiting for another process that copies runs to a server"
         with files.lock(self.store.folder / ".server.lock", waiting=waiting):
-            signal.alarm(LIMIT)
+            if self._has_limit:
+                signal.alarm(LIMIT)
             run = self.source.get_run(run_id)
             copy = self._find(run)
             if copy and copy.info.lifecycle_stage != "active":
-                return {}
+                return None
             if run.info.lifecycle_stage != "active":
                 # An attempt that failed was replaced by another one.
                 if copy and run.info.status != "FINISHED":
                     self.server.delete_run(copy.info.run_id)
-                return {}
-            if run.info.status in ("RUNNING", "SCHEDULED"):
-                return {}
+                return None
+            is_closed = run.info.status not in ("RUNNING", "SCHEDULED")
+            if not (is_open or is_closed):
+                return None
             copy = copy or self._create(run)
-            self._copy(run, copy)
-        page = pages.run_page(copy.info.experiment_id, copy.info.run_id)
-        return {run_id: files.printable(f"{self.address.rstrip('/')}/{page}")}
+            if is_closed:
+                self._copy(run, copy)
+                self._closed[run_id] = signature
+            else:
+                self._copy_news(run, copy, self._points(run), is_open=True)
+        self._places[run_id] = copy.info.experiment_id, copy.info.run_id
+        return self._url(*self._places[run_id])
+
+    def check(self) -> None:
+        """Raise an error if the server does not answer."""
+        self.server.search_experiments(max_results=1)
+
+    def _url(self, experiment_id: str, run_id: str) -> str:
+        page = pages.run_page(experiment_id, run_id)
+        return files.printable(f"{self.url.rstrip('/')}/{page}")
 
     def experiment_id(self, name: str) -> str:
         """Return the id of the experiment with this name, which is created if missing.
@@ -129,6 +208,8 @@ class _Mirror:
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
         """
+        if name in self._experiments:
+            return self._experiments[name]
         experiment = self.server.get_experiment_by_name(name)
         if experiment is None:
             created = self.server.create_experiment(name)
@@ -139,7 +220,8 @@ class _Mirror:
                 f"it stores artifacts in {experiment.artifact_location}, which other "
                 "machines cannot reach: start it with --artifacts-destination"
             )
-        return str(experiment.experiment_id)
+        self._experiments[name] = str(experiment.experiment_id)
+        return self._experiments[name]
 
     def _experiment_of(self, run: Run) -> str:
         """Return the experiment of a copy; it has the name of the original."""
@@ -180,32 +262,17 @@ class _Mirror:
         return {**tags, COPY_TAG: run.info.run_id}
 
     def _copy(self, run: Run, copy: Run) -> None:
-        """Send everything in a run, unless the copy has it; sending it again is safe.
+        """Send everything in a closed run, unless the copy has it.
 
-        Tags that users added to the copy remain.
+        Sending it again is safe. Tags that users added to the copy remain.
         """
         server, copy_id = self.server, copy.info.run_id
-        self.copy_ids[run.info.run_id] = copy_id
-        points = [
-            Metric(name, point.value, point.timestamp, point.step)
-            for name in run.data.metrics
-            for point in self.source.get_metric_history(run.info.run_id, name)
-        ]
+        points = self._points(run)
         state = _state(run, points)
         if copy.data.tags.get(STATE_TAG) == state:
+            self.copy_ids[run.info.run_id] = copy_id
             return
-        tags = self._tags(run)
-        if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # it was resumed
-            server.delete_tag(copy_id, ERROR_TAG)
-        server.log_batch(
-            copy_id,
-            metrics=points,
-            params=[entities.Param(*param) for param in run.data.params.items()],
-            tags=[entities.RunTag(*tag) for tag in tags.items()],
-        )
-        if run.inputs and run.inputs.dataset_inputs:
-            server.log_inputs(copy_id, datasets=run.inputs.dataset_inputs)
-        server.log_artifacts(copy_id, str(path_from_uri(run.info.artifact_uri)))
+        self._copy_news(run, copy, points, is_open=False)
         self._copy_models(run, copy)
         views = self.source.get_experiment(run.info.experiment_id).tags
         if view := views.get(VIEW_TAG + run.info.run_id):  # of the children of a sweep
@@ -214,8 +281,65 @@ class _Mirror:
         server.set_terminated(copy_id, run.info.status, run.info.end_time)
         server.set_tag(copy_id, STATE_TAG, state)
 
+    def _copy_news(
+        self, run: Run, copy: Run, recorded: Iterable[Metric], *, is_open: bool
+    ) -> None:
+        """Send the points, tags and files that this process has not sent."""
+        server, copy_id = self.server, copy.info.run_id
+        self.copy_ids[run.info.run_id] = copy_id
+        sent = self._sent.setdefault(run.info.run_id, Sent())
+        if is_open and copy.info.status != "RUNNING":  # it was resumed
+            server.update_run(copy_id, status="RUNNING")
+        tags = self._tags(run)
+        if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # it was resumed
+            server.delete_tag(copy_id, ERROR_TAG)
+        params = run.data.params if not sent.tags else {}
+        new_tags = {k: x for k, x in tags.items() if sent.tags.get(k) != x}
+        points = {
+            (each.key, str(each.value), each.timestamp, each.step): each
+            for each in recorded
+        }
+        points = {key: each for key, each in points.items() if key not in sent.points}
+        server.log_batch(
+            copy_id,
+            metrics=[*points.values()],
+            params=[entities.Param(*param) for param in params.items()],
+            tags=[entities.RunTag(*tag) for tag in new_tags.items()],
+        )
+        if params and run.inputs and run.inputs.dataset_inputs:
+            server.log_inputs(copy_id, datasets=run.inputs.dataset_inputs)
+        sent.tags |= new_tags
+        sent.points |= points.keys()
+        folder, now = path_from_uri(run.info.artifact_uri), time.time_ns()
+        news = {
+            path: stat
+            for path, stat in _files(folder).items()
+            if sent.files.get(path) != stat
+            # One that is being written is newer.
+            and (not is_open or now - stat[1] > COMPLETE)
+        }
+
+        def send(path: Path) -> None:
+            parent = path.parent.relative_to(folder)
+            place = parent.as_posix() if parent.name else None
+            server.log_artifact(copy_id, str(path), place)
+
+        with ThreadPoolExecutor(CONNECTIONS) as threads:
+            for path, _ in zip(news, threads.map(send, news), strict=True):
+                sent.files[path] = news[path]
+
+    def _points(self, run: Run) -> list[Metric]:
+        """Return the metrics of a run at all steps."""
+        return [
+            Metric(name, point.value, point.timestamp, point.step)
+            for name in run.data.metrics
+            for point in self.source.get_metric_history(run.info.run_id, name)
+        ]
+
     def _copy_models(self, run: Run, copy: Run) -> None:
         """Send the models of a run that the copy does not have, and link them to it."""
+        if not model_outputs(run):
+            return
         server = self.server
         linked = {output.model_id for output in model_outputs(copy)}
         condition = f"source_run_id = '{copy.info.run_id}'"
@@ -237,6 +361,21 @@ class _Mirror:
             if model.model_id not in linked:
                 copied = entities.LoggedModelOutput(model.model_id, output.step)
                 server.log_outputs(copy.info.run_id, [copied])
+            ids = {"model_id": model.model_id, "run_id": copy.info.run_id}
+            metrics = [dict(metric) | ids for metric in original.metrics or ()]
+            server.log_batch(copy.info.run_id, [Metric(**each) for each in metrics])
+
+
+def _files(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return size and time of each file in a folder; hidden ones are incomplete."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    stats = {path: path.stat() for path in paths if path.name[0] != "."}
+    return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
+
+
+def _signature(run: RecordedRun) -> object:
+    """Return a value that changes when a closed run changes, without MLflow."""
+    return run.status, dict(run.tags), _files(run.folder)
 
 
 def _state(run: Run, points: list[Metric]) -> str:
@@ -244,8 +383,6 @@ def _state(run: Run, points: list[Metric]) -> str:
     entries = run.to_dictionary()
     folder = path_from_uri(entries["info"].pop("artifact_uri"))  # the project may move
     metrics = [(p.key, p.value, p.timestamp, p.step) for p in points]
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    stats = [(str(path.relative_to(folder)), path.stat()) for path in paths]
-    sizes = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    sizes = [(str(path.relative_to(folder)), *x) for path, x in _files(folder).items()]
     state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
     return hashlib.sha256(state.encode()).hexdigest()

@@ -21,7 +21,7 @@ from pipeline import files
 from pipeline.core import SIDE
 from pipeline.tracking import pages, provenance
 from pipeline.tracking.database import children, path_from_uri
-from pipeline.tracking.interface import Arguments, Metrics, Params, Run, Tags
+from pipeline.tracking.interface import Arguments, History, Params, Run, Tags
 from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_internals import image_files
@@ -98,7 +98,7 @@ class MlflowRun(Run):
         else:  # a resumed run may have one of its first start
             (self.folder / "code.diff").unlink(missing_ok=True)
 
-    def log_history(self, history: Sequence[tuple[int, int, Metrics]]) -> None:
+    def log_history(self, history: History) -> None:
         points = [
             Metric(name, value, time, step)
             for step, time, metrics in history
@@ -136,7 +136,9 @@ class MlflowRun(Run):
         for path in paths:
             shutil.copyfile(path, self.folder / folder / path.name)
 
-    def log_model(self, network: Path, exported: Path) -> None:
+    def log_model(
+        self, network: Path, exported: Path, history: History, dataset: tuple[str, str]
+    ) -> None:
         client, run = self._client, self._client.get_run(self.id)
         condition = f"source_run_id = '{self.id}'"  # it may be incomplete
         models = client.search_logged_models([self._experiment_id], condition)
@@ -152,6 +154,13 @@ class MlflowRun(Run):
             output = entities.LoggedModelOutput(model.model_id, step=0)
             client.log_outputs(self.id, [output])
         client.finalize_logged_model(model.model_id, entities.LoggedModelStatus.READY)
+        name, sha256 = dataset
+        metrics = [
+            Metric(key, x, time, step, model.model_id, name, digest(sha256), self.id)
+            for step, time, values in history
+            for key, x in values.items()
+        ]
+        client.log_batch(self.id, metrics=metrics)
 
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
@@ -160,7 +169,7 @@ class MlflowRun(Run):
         feature = {"name": "image", "type": "tensor", "tensor-spec": spec}
         dataset = entities.Dataset(
             name=name,
-            digest=sha256[:32],  # MLflow accepts 36 characters
+            digest=digest(sha256),
             source_type="local",
             source=json.dumps({"uri": source}),
             schema=json.dumps({"mlflow_tensorspec": {"features": [feature]}}),
@@ -252,6 +261,11 @@ class MlflowRun(Run):
         tag = pages.comparison_tag(self.id, params)
         self._client.set_experiment_tag(self._experiment_id, *tag)
         return pages.comparison_page(self._experiment_id, self.id)
+
+
+def digest(sha256: str) -> str:
+    """Return the hash of a data set as MLflow stores it: it accepts 36 characters."""
+    return sha256[:32]
 
 
 def model_outputs(run: entities.Run) -> list[entities.LoggedModelOutput]:

@@ -6,14 +6,14 @@
 import gc
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from mlflow import entities
 
 from pipeline import UserError, files
 from pipeline.terminal import print_error, wrap
-from pipeline.tracking import mirror, provenance
+from pipeline.tracking import provenance
 from pipeline.tracking.database import tagged_runs
 from pipeline.tracking.interface import (
     LocalTracker,
@@ -23,6 +23,7 @@ from pipeline.tracking.interface import (
     final_status,
 )
 from pipeline.tracking.locks import run_lock, store_lock
+from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.store import Store, translate_errors
 from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG
@@ -102,17 +103,20 @@ class MlflowTracker(LocalTracker):
             run.release()
         return run.id
 
-    def copy_run(self, run_id: str) -> None:
-        """Copy a closed run; the children of a sweep are copied with it."""
-        if self.server:
-            mirror.mirror_run(self.store.folder, self.server, run_id)
+    def mirror(self) -> Mirror | None:
+        return Mirror(self.store.folder, self.server) if self.server else None
 
     @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
     ) -> Iterator[MlflowRun]:
         store = self.store
-        with translate_errors(store.folder):
+        with ExitStack() as stack:
+            mirror = self.mirror()
+            if mirror:
+                stack.callback(mirror.close)
+                mirror.start()
+            stack.enter_context(translate_errors(store.folder))
             with store_lock(store.folder):
                 store.mark_killed_runs()
                 run = self._run_of_network(run_id, weights_sha256)
@@ -122,7 +126,8 @@ class MlflowTracker(LocalTracker):
                 if is_created and run.info.status != "FINISHED":
                     store.client.set_terminated(run.info.run_id)
             yield MlflowRun(store, run)
-        self.copy_run(run.info.run_id)
+            if mirror:
+                mirror.finish(run.info.run_id)
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
         """Return the newest run with these weights, or `run_id` if it has them."""

@@ -17,7 +17,6 @@ from typing import Any, Concatenate
 from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.process import disable_telemetry
 from pipeline.terminal import print_error
-from pipeline.tracking import mirror
 from pipeline.tracking.interface import (
     Arguments,
     LocalTracker,
@@ -28,6 +27,7 @@ from pipeline.tracking.interface import (
     Tags,
     Tracker,
 )
+from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.tracker import experiment_of, open_tracker
 
 PROCESS = "the process that records the run"
@@ -127,9 +127,8 @@ class RemoteTracker(Tracker[RemoteRun]):
         finally:
             self.close()
 
-    def copy_run(self, run_id: str) -> None:
-        if self._server:
-            mirror.mirror_run(self._store, self._server, run_id)
+    def mirror(self) -> Mirror | None:
+        return Mirror(self._store, self._server) if self._server else None
 
     def close(self) -> None:
         """End the process."""

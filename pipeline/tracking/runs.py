@@ -1,17 +1,25 @@
 """Finds recorded runs by what a user enters: an id, the start of an id, or a name."""
 
+import os
+import re
 import shlex
+from datetime import datetime
 from pathlib import Path
+from urllib.request import urlopen
 
 from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.tracking.database import (
     RecordedRun,
+    accuracies,
     children,
     named_runs,
 )
 from pipeline.tracking.tags import KIND_TAG, PARENT_TAG
 from pipeline.urls import database_path, sqlite_uri
+
+MAX_LISTED = 10  # runs that a name matches
+SECONDS = 3  # for the answer of a server
 
 
 def find_run(text: str, *, store: Path) -> RecordedRun:
@@ -24,16 +32,47 @@ def find_run(text: str, *, store: Path) -> RecordedRun:
     if len(runs) == 1:
         return runs[0]
     if runs:
-        ids = [f"{run.run_id} ({run.name})" for run in runs]
-        first = ", ".join(ids[:5]) + (", ..." if len(ids) > 5 else "")
-        raise UserError(f"{text!r} matches several runs: enter one of {first}")
+        raise UserError(_ambiguous(text, runs, store))
     for run in named_runs(store, text, deleted=True):
         command = mlflow_command(store, f"runs restore --run-id {run.run_id}")
         raise UserError(f"run {run.run_id} was deleted: restore it ({command})")
+    for run in named_runs(store, text, experiments="deleted"):
+        rule = f"run {run.run_id} belongs to the experiment {run.experiment!r}"
+        remedy = "restore it in MLflow's UI, or with mlflow experiments restore"
+        raise UserError(f"{rule}, which was deleted: {remedy}")
+    if server := _server_with(text):
+        rule = f"run {text} is on {server} only: this command reads the local store"
+        raise UserError(f"{rule}; run it where the network was trained")
     raise UserError(
         f"{database_path(store)} has no run {text!r}: enter the id that "
         "python -m pipeline.train printed, its first characters, or the run's name"
     )
+
+
+def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
+    """Return a message with a line for each run: id, start, accuracy and name."""
+    known = accuracies(store, [run.run_id for run in runs])
+    lines = [f"{text!r} matches several runs: enter the id of one"]
+    for run in runs[:MAX_LISTED]:
+        start = datetime.fromtimestamp(run.start / 1000).strftime("%Y-%m-%d %H:%M")
+        accuracy = f"{known[run.run_id]:.2%}" if run.run_id in known else run.status
+        lines.append(f"{run.run_id}  {start}  {accuracy:>8}  {run.name}")
+    if more := len(runs) - MAX_LISTED:
+        lines += [f"and {more:,} more"] if more > 0 else []
+    return "\n  ".join(lines)
+
+
+def _server_with(run_id: str) -> str | None:
+    """Return the server of MLFLOW_TRACKING_URI if it has a run with this id."""
+    server = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not re.fullmatch("[0-9a-f]{32}", run_id) or not server.startswith("http"):
+        return None
+    url = f"{server.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
+    try:
+        with urlopen(url, timeout=SECONDS):
+            return server
+    except (OSError, ValueError):
+        return None
 
 
 def find_training_run(text: str, *, store: Path) -> RecordedRun:

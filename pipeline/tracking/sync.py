@@ -4,7 +4,7 @@ from pipeline import UserError
 from pipeline.paths import store_dir
 from pipeline.tracking.database import require_store
 from pipeline.tracking.locks import store_lock
-from pipeline.tracking.mirror_copy import copy_runs
+from pipeline.tracking.mirror_copy import CopiedRuns, copy_runs
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import open_store
@@ -25,7 +25,8 @@ def sync(server: str, *, run: str | None) -> None:
     with quiet():
         with store_lock(folder):
             store.mark_killed_runs()
-        urls = copy_runs(store, server, run_id)
+        copies = CopiedRuns(store, server, has_limit=True)
+        urls = copy_runs(copies, run_id)
     if run_id is None:
         print(f"runs on {server}, identical to the local ones: {len(urls)}")
     elif run_id in urls:

@@ -16,13 +16,12 @@ from jaxtyping import Float
 from pipeline import datasets
 from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images
-from pipeline.tracking import Run, provenance
+from pipeline.tracking import History, Run, provenance
 from pipeline.tracking.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 # MLflow's pages show the metrics in the order in which a run logs them.
 FIRST_METRICS = ("val/accuracy", "val/loss", "train/accuracy", "train/loss")
 MAX_IMAGES = 20  # of the weights, in addition to the initial ones
-Points = Sequence[tuple[int, int, Mapping[str, float]]]  # see `Run.log_history`
 
 
 def log_inputs(
@@ -120,13 +119,20 @@ def log_result(
     _describe(run, network, params, metrics)
 
 
-def log_details(run: Run, network: Path, exported: Path, statistics: Points) -> None:
+def log_details(
+    run: Run,
+    network: Path,
+    exported: Path,
+    statistics: History,
+    metrics: History,
+    dataset: tuple[str, str],
+) -> None:
     """Log what every single training run has; in a sweep, only the best network has it.
 
     This is the model, with a program for `mlflow.pytorch.load_model`, and the
     statistics of each tensor after each epoch; `log_weights` has logged the images.
     """
-    run.log_model(network, exported)
+    run.log_model(network, exported, metrics, dataset)
     run.log_history(statistics)
     slider = run.link("images, with a slider for the epoch", "model-metrics")
     run.describe_results({"Weights of layer 1": slider})

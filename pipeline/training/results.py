@@ -39,5 +39,10 @@ def add_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
     with TemporaryDirectory() as folder:
         exported = Path(folder, "model.pt2")
         export_network(network, exported, hidden=training.hyperparameters.hidden)
-        run.call(log_details, network, exported, statistics)
+        last, dataset = training.epochs[-1], (training.dataset, training.data_sha256)
+        metrics = [
+            (0, last.time, training.summary),
+            (last.number, last.time, ordered(last.metrics)),
+        ]
+        run.call(log_details, network, exported, statistics, metrics, dataset)
         run.wait()

@@ -38,14 +38,21 @@ INVALID = {
     "train hiden=20": "`hiden` is not an option; did you mean hidden?",
     "train lr=nan": "lr must be a finite number, got nan",
     "train lr=-1": "lr must be greater than 0, got -1 (the default is lr=0.001)",
-    "train lr=${seed}": "lr=${seed} refers to a key: write its value",
+    "train lr=${nokey}": "lr=${nokey} cannot be resolved: Interpolation key 'nokey' ",
+    "train lr=${oc.env:HOME}": "lr=${oc.env:HOME} calls a resolver, which can read",
+    "train hidden=${epochs} epochs=${hidden}": "cannot be resolved: Recursive interpo",
     "train dataset=minst": "did you mean mnist?",
     "train dataset=~nosuchuser/x": DATASET,
     "train dataset=" + "x" * 5000: DATASET,
     "train dataset=mnist,digits": "has several values: add -m to run all of them",
     "train split=x": "split must be 'exercise' or 'holdout', got 'x'",
     "train hidden": "hidden has no value: write hidden=value",
-    "train ~hidden=3": "`~hidden` is not an option; did you mean hidden?",
+    "train ~hidden": "~hidden deletes a setting, and each needs a value: leave it out",
+    "train ~hiden": "`hiden` is not an option; did you mean hidden?",
+    "train hidden = 3": "'hidden = 3': write hidden=3",
+    "train hidden= 3": "'hidden= 3': write hidden=3",
+    "train --hidden 3": "'--hidden 3': write hidden=3",
+    "train --hidden=3": "'--hidden=3': write hidden=3",
     "train digits": "not of the form key=value; did you mean dataset=digits?",
     "train experiment=x": "experiment must be hidden_sizes or learning_rates or search",
     "train experiment": "experiment has no value: write experiment=value",
@@ -65,9 +72,9 @@ INVALID = {
     "train -m seed=range(1,10000000000)": "at most 100,000 settings: give fewer values",
     "train -m lr=interval(1,2) seed=range(0,200) trials=501": "at most 100,000 setti",
     "train -m seed=range(1,3,0)": "seed has an invalid value 'range(1,3,0)'",
-    "train -m hydra/launcher=joblib": "conf/README.md lists the alternatives",
+    "train -m hydra/launcher=joblib": "workers and executor select where a sweep runs",
     "train -m +hydra.callbacks.x._target_=evil.Class": "cannot be set, as",
-    "train hydra.run.dir=x": "hydra.run.dir cannot be set, as a setting of Hydra",
+    "train hydra.run.dir=x": "a setting of Hydra: PIPELINE_OUTPUTS sets the folder",
     "train workers=2": "workers is an option of sweeps: add -m",
     "train -m workers=0": "workers must be greater than or equal to 1, got 0",
     "train -m executor=x": "executor must be 'local' or 'ray', got 'x'",
@@ -169,7 +176,7 @@ def test_a_valid_value_is_accepted(command):
     stage, _, argument = command.partition(" ")
     parsed = read(argument, stage=stage)
     assert parsed.values[argument.strip("+").partition("=")[0]] == VALID[command]
-    assert not (parsed.is_sweep or parsed.prints or parsed.swept)
+    assert not (parsed.is_sweep or parsed.prints or parsed.varied)
 
 
 @pytest.mark.parametrize(
@@ -183,18 +190,19 @@ def test_a_valid_value_is_accepted(command):
 def test_an_interval_has_the_numbers_of_its_key(argument, interval):
     key = argument.partition("=")[0]
     command = read("-m", argument, "seed=1,2", "trials=100")
-    assert command.intervals == {key: interval} and command.swept == {"seed": [1, 2]}
+    assert command.intervals == {key: interval}
+    assert [each["seed"] for each in command.settings] == [1, 2]
     assert isinstance(command.intervals[key].low, type(cli.defaults()[key]))
 
 
 @pytest.mark.parametrize("before", ["-m", "--cfg"])
 @pytest.mark.parametrize(
     "flag",
-    ["--experimental-rerun=x.pickle", "--experimental-re=x", "--config-dir=/", "-cn"],
+    ["--experimental-rerun=x.pickle", "--experimental-re=x", "--config-path=/", "-cp"],
 )
 def test_flags_that_run_code_are_refused_also_as_the_value_of_another(before, flag):
     (problem,) = problems(before, flag)
-    assert problem.startswith(("unknown flag -", "argument --cfg: "))
+    assert problem.startswith(("unknown flag -", "argument --cfg/-c: "))
 
 
 def test_cfg_job_prints_the_options_of_the_stage_as_typed(new_project):
@@ -262,7 +270,7 @@ def test_two_thousand_jobs_are_read_in_two_seconds():
 def test_an_experiment_is_a_sweep_whose_keys_can_be_overridden(name, first, count):
     swept = jobs(f"experiment={name}")
     assert len(swept) == count and swept[0].name == first
-    assert len(jobs(f"+experiment={name}", "seed=1")) == count // 3
+    assert len(jobs(f"experiment={name}", "seed=1")) == count // 3
 
 
 @pytest.fixture
@@ -301,15 +309,19 @@ def test_an_experiment_may_extend_another_one_and_set_the_workers(save_experimen
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("images: 5", "`images` is not an option of this stage"),
-        ("hidden: ${epochs}", "hidden: ${epochs} refers to a key: write its value"),
+        ("imags: 5", "conf/experiment/x.yaml is not an option of this stage"),
+        ("hidden: ${nokey}", "cannot be resolved: Interpolation key 'nokey' not found"),
+        ("hidden: -1", "conf/experiment/x.yaml)"),
         ("hydra: {sweeper: {params: {hidden: x y}}}", "hidden must be a valid integer"),
         ("workers: 2", "workers is an option of sweeps: add -m"),
-        ("hydra: {launcher: {n_jobs: 2}}", "cannot read "),
-        ("hydra: {run: {dir: /tmp}}", "that have no effect: remove run"),
-        ("hydra: {sweeper: {max_batch_size: 2}}", "remove max_batch_size"),
+        ("hydra: {launcher: {n_jobs: 2}}", "x.yaml: hydra.launcher cannot be set, as"),
+        ("hydra: {run: {dir: /tmp}}", "PIPELINE_OUTPUTS sets the folder of the resul"),
+        (
+            "hydra: {sweeper: {max_batch_size: 2}}",
+            "hydra.sweeper.max_batch_size cannot",
+        ),
         ("hidden: [", "cannot read "),
-        ("defaults: [nothing]", "cannot read "),
+        ("defaults: [nothing]", "Could not load 'experiment/nothing'"),
     ],
 )
 def test_an_invalid_experiment_is_refused_in_one_line(save_experiment, text, message):

@@ -10,6 +10,7 @@ from pipeline.core import loop
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit, score
 from pipeline.core.optimizer import Adam
+from pipeline.core.threads import one_thread
 
 
 def train(split, *, seed=1, lr=0.001, epochs=2, batch_size=32):
@@ -72,6 +73,22 @@ def test_the_bits_depend_on_the_seed_and_on_nothing_else(few):
     first, again, other = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_the_settings_of_a_program_do_not_change_the_bits(few):
+    with one_thread():
+        expected = train(few)[0].state_dict()
+    torch.set_float32_matmul_precision("medium")
+    torch.set_default_dtype(torch.float64)
+    try:
+        with one_thread():
+            network = train(few)[0].state_dict()
+        settings = torch.get_float32_matmul_precision(), torch.get_default_dtype()
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.set_default_dtype(torch.float32)
+    assert settings == ("medium", torch.float64)
+    assert all(torch.equal(expected[name], network[name]) for name in expected)
 
 
 def test_an_epoch_uses_every_image_once_and_averages_the_metrics_over_them(few):

@@ -43,7 +43,7 @@ def kill_copying_process():
     (process,) = (
         child
         for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and "pipeline.sync" in child.cmdline()
+        if child.status() != psutil.STATUS_ZOMBIE and child.nice() == mirror.NICENESS
     )
     process.kill()
 

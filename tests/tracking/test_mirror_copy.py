@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import time
+from contextlib import suppress
 from operator import attrgetter
 
 import mlflow
@@ -14,8 +15,8 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.tracking import mirror
-from pipeline.tracking.mirror_copy import copy_runs
+from pipeline.tracking import find_run, mirror
+from pipeline.tracking.mirror_copy import CopiedRuns, copy_runs
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.pages import VIEW
 from pipeline.tracking.store import open_store
@@ -43,7 +44,8 @@ def copy(server):
     """Return a function that copies runs in this process; it returns URLs."""
 
     def copy(folder, run_id=None):
-        return copy_runs(open_store(folder, "digits"), server.url, run_id)
+        copies = CopiedRuns(open_store(folder, "digits"), server.url)
+        return copy_runs(copies, run_id)
 
     return copy
 
@@ -88,6 +90,7 @@ def content(client, run, folder):
                 *(model.name, model.status, model.params, steps[model.model_id]),
                 {k: v for k, v in model.tags.items() if k != "copy.of"},
                 sorted(file.path for file in paths(model.model_id)),
+                [(m.key, m.value, m.dataset_name) for m in model.metrics],
             )
             for model in models
         ],
@@ -197,6 +200,67 @@ def test_a_sweep_is_copied_once_with_all_its_children(
     )
     views = MlflowClient(server.url).get_experiment(sweep.info.experiment_id).tags
     assert sweep.info.run_id in views[VIEW_TAG + sweep.info.run_id]
+
+
+def test_an_open_run_and_its_closed_children_are_on_the_server(
+    store, start_run, server, tmp_path, monkeypatch, no_timeout
+):
+    monkeypatch.setattr(mirror, "DELAY", 0)
+    with start_run(store, tags={"kind": "sweep"}, server=server.url) as sweep:
+        with sweep.child(name="a", params={"hidden": 5}, tags={}) as child:
+            child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
+        sweep.log_metrics({"sweep/best": 0.5}, step=0, time=1000)
+        sweep.log_text("a.txt", "a")
+        while True:
+            copies = copies_on(server)
+            if {child.id, sweep.id} <= copies.keys():
+                copied = copies[sweep.id]
+                files = MlflowClient(server.url).list_artifacts(copied.info.run_id)
+                names = [file.path for file in files]
+                if "sweep/best" in copied.data.metrics and "a.txt" in names:
+                    break
+            time.sleep(0.1)
+        assert copies[child.id].info.status == "FINISHED"
+        assert copies[child.id].data.metrics == {"val/accuracy": 0.5}
+        assert copied.info.status == "RUNNING" and "copy.state" not in copied.data.tags
+    assert_equal(store, server, tmp_path, count=2)
+
+
+def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
+    copies, stored = CopiedRuns(open_store(store, "digits"), server.url), {}
+
+    def files():
+        copies.update(find_run(run.id, store=store), is_open=True)
+        copied = copies_on(server)[run.id].info.run_id
+        paths = (server.folder / "artifacts").glob(f"*/{copied}/**/?.txt")
+        return {path.name: path.stat().st_mtime_ns for path in paths}
+
+    with start_run(store) as run:
+        for name in "ab":
+            run.log_text(f"{name}.txt", name)
+        os.utime(run.folder / "a.txt", (1, 1))  # b.txt may be incomplete
+        (run.folder / ".c.txt").write_text("under another name until it is complete")
+        stored = files()
+        assert stored.keys() == {"a.txt"} and files() == stored
+        os.utime(run.folder / "b.txt", (1, 1))
+        again = files()
+        assert again.keys() == {"a.txt", "b.txt"} and again["a.txt"] == stored["a.txt"]
+        run.log_text("a.txt", "changed")
+        os.utime(run.folder / "a.txt", (2, 2))
+        assert files()["a.txt"] > stored["a.txt"]
+
+
+def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, copy):
+    with suppress(ValueError), start_run(store) as run:
+        raise ValueError("disk is full")
+    copy(store)
+    with start_run(store, resume=run.id):
+        copies = CopiedRuns(open_store(store, "digits"), server.url)
+        copies.update(find_run(run.id, store=store), is_open=True)
+        (copied,) = copies_on(server).values()
+        assert copied.info.status == "RUNNING" and "error" not in copied.data.tags
+    copy(store)
+    assert copies_on(server)[run.id].info.status == "FINISHED"
 
 
 def test_what_was_deleted_or_added_on_one_side_stays_so(store, server, copy):

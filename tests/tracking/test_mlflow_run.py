@@ -18,7 +18,8 @@ def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
         with suppress(KeyboardInterrupt), start_run(store, resume=run_id) as run:
             run_id = run.id
             if models:
-                run.log_model(*network_files)
+                history = [(2, 1000, {"val/loss": 0.5})]
+                run.log_model(*network_files, history, ("d", "a"))
             else:
                 client.create_logged_model("1", "model", run.id)
             models += client.search_logged_models(["1"])

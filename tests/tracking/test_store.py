@@ -3,9 +3,11 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import datetime
 from functools import partial
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline import UserError, tracking
 from pipeline.tracking.database import path_from_uri, runs_to_copy
@@ -145,14 +147,35 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
             recorded = tracking.find_training_run(text, store=store)
             assert recorded.run_id == run.id
             assert (recorded.folder / "train" / "model.safetensors").exists()
-    with pytest.raises(UserError, match="'twice' matches several runs: ") as error:
+    with pytest.raises(UserError, match="'twice' matches several runs: ent") as error:
         tracking.find_training_run("twice", store=store)
-    assert all(f"{run.id} (twice)" in str(error.value) for run in runs[2:])
+    _, *lines = str(error.value).splitlines()
+    today = datetime.now().strftime("%Y-%m-%d")
+    assert {line.split()[0] for line in lines} == {run.id for run in runs[2:]}
+    assert all(line.split()[1] == today and "FINISHED  twice" in line for line in lines)
     open_store(store, "digits").client.delete_run(runs[2].id)
     assert tracking.find_training_run("twice", store=store).run_id == runs[3].id
     for text in ("0" * 32, "%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):
         with pytest.raises(UserError, match=r"has no run .*: enter the id"):
             tracking.find_training_run(text, store=store)
+
+
+def test_a_run_of_a_deleted_experiment_or_of_a_server_has_its_own_message(
+    store, start_run, server, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a team")
+    with start_run(store) as run:
+        pass
+    client = open_store(store, "digits").client
+    client.delete_experiment(client.get_experiment_by_name("a team").experiment_id)
+    with pytest.raises(UserError, match="belongs to the experiment 'a team', which wa"):
+        tracking.find_run(run.id, store=store)
+    remote = MlflowClient(server.url).create_run("0").info.run_id
+    with pytest.raises(UserError, match="has no run"):
+        tracking.find_run(remote, store=store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    with pytest.raises(UserError, match=f"run {remote} is on {server.url} only"):
+        tracking.find_run(remote, store=store)
 
 
 def test_a_deleted_run_is_refused_with_the_command_that_restores_it(store, start_run):

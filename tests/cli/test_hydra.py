@@ -1,0 +1,326 @@
+"""What Hydra's documentation promises, tried with groups that a user could add."""
+
+import os
+import re
+import shlex
+import shutil
+import threading
+
+import pytest
+import yaml
+
+from pipeline import ConfigError, cli, paths
+from pipeline.cli.arguments import parse
+from pipeline.sweeps.jobs import combine
+from pipeline.train import train
+
+FILES = {
+    "conf/hydra.yaml": "defaults: [config, team: null, experiment: null, _self_]",
+    "conf/team/small.yaml": "# @package _global_\nhidden: 10\nserver: http://small",
+    "conf/team/large.yaml": "# @package _global_\nhidden: 100\nserver: http://large",
+    "conf/team/wide.yaml": "# @package _global_\nhidden: 100\nepochs: ${hidden}",
+    "conf/team/nopackage.yaml": "hidden: 10",
+    "conf/other/seed.yaml": "# @package _global_\nseed: 9",
+    "mine/two.yaml": "defaults: [config, team: large, override team: small, _self_]",
+    "mine/own.yaml": "defaults: [config, /other/seed, _self_]\nepochs: 2",
+    "mine/other/late.yaml": "# @package _global_\nseed: 5",
+}
+
+
+@pytest.fixture
+def conf(tmp_path, monkeypatch):
+    """A function that writes files in a copy of conf/, and beside it; {} adds none."""
+    shutil.copytree(paths.conf_dir(), tmp_path / "conf")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def write(files):
+        for name, text in {**FILES, **files}.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    write({})
+    return write
+
+
+def read(*arguments, schema=cli.TrainConfig):
+    return parse(arguments, schema)
+
+
+def values(*arguments):
+    command = read(*arguments)
+    return {key: command.values[key] for key in ("hidden", "epochs", "seed")}
+
+
+def problem(*arguments, **options):
+    with pytest.raises(ConfigError) as error:
+        read(*arguments, **options)
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def table():
+    """Return the rows of the table of Hydra's features in conf/README.md."""
+    text = (paths.ROOT / "conf" / "README.md").read_text()
+    rows = re.findall(r"^\| .*? \| `(.*?)` \| (works|refused)(.*?) \|$", text, re.M)
+    assert len(rows) > 20
+    return rows
+
+
+@pytest.mark.parametrize(("command", "verdict", "remedy"), table())
+def test_each_row_of_the_table_of_features(conf, command, verdict, remedy):
+    if verdict == "works":
+        assert read(*shlex.split(command)).values
+        return
+    (instead,) = re.findall("`(.*?)`", remedy) or [""]
+    assert instead in problem(*shlex.split(command))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hidden", "epochs", "seed"),
+    [
+        ("team=small", 10, 20, 1),
+        ("team=small hidden=7", 7, 20, 1),
+        ("team=small ~team", 20, 20, 1),
+        ("+other=seed", 20, 20, 9),
+        ("team=wide", 100, 100, 1),
+        ("team=wide hidden=30", 30, 30, 1),
+        ("epochs=${hidden}", 20, 20, 1),
+        ("--config-dir mine --config-name two", 10, 20, 1),
+        ("-cd mine -cn own.yaml", 20, 2, 9),
+        ("--config-dir mine +other=late", 20, 20, 5),
+    ],
+)
+def test_files_are_composed_as_hydra_documents(conf, arguments, hidden, epochs, seed):
+    if arguments == "team=small ~team":
+        assert "team is given more than once" in problem(*arguments.split())
+        arguments = "~team"
+    expected = {"hidden": hidden, "epochs": epochs, "seed": seed}
+    assert values(*shlex.split(arguments)) == expected
+
+
+def test_a_file_in_the_defaults_list_counts_in_every_command_and_in_python(
+    conf, empty_project
+):
+    listed = "defaults: [config, team: small, _self_]"
+    conf({"conf/hydra.yaml": f"{listed}\nseed: 6\nserver: null\ntracking: none"})
+    assert values() == {"hidden": 10, "epochs": 20, "seed": 6}
+    assert read(schema=cli.EvaluateConfig).values["tracking"] == "none"
+    with empty_project("python").captured():
+        trained = train(dataset="digits", epochs=1)
+    assert trained.run_id is None
+    assert (trained.hyperparameters.hidden, trained.hyperparameters.seed) == (10, 6)
+
+
+def names(*arguments):
+    return [job.name for job in combine(read(*arguments))]
+
+
+def test_each_choice_of_a_group_is_composed_and_multiplies_the_sweep(conf):
+    team = ["-m", "team=small,large", "server=http://x"]
+    assert names(*team) == ["hidden=10 seed=1", "hidden=100 seed=1"]
+    assert len(names(*team, "seed=1,2,3")) == 6
+    assert names(*team, "hidden=5,6") == ["hidden=5 seed=1", "hidden=6 seed=1"]
+    assert "server differs between the parts of a sweep" in problem(*team[:2])
+
+
+def test_references_are_resolved_for_each_setting_of_a_sweep(conf):
+    assert names("-m", "hidden=5,6", "epochs=${hidden}") == [
+        "hidden=5 seed=1 epochs=5",
+        "hidden=6 seed=1 epochs=6",
+    ]
+    assert names("-m", "team=wide", "hidden=5,6", "epochs=2,${hidden}") == [
+        "hidden=5 seed=1 epochs=2",
+        "hidden=5 seed=1 epochs=5",
+        "hidden=6 seed=1 epochs=2",
+        "hidden=6 seed=1 epochs=6",
+    ]
+
+
+def test_several_experiments_are_one_sweep_but_searches_cannot_be_joined(conf):
+    joined = names("-m", "experiment=hidden_sizes,learning_rates")
+    sizes, rates = names("experiment=hidden_sizes"), names("experiment=learning_rates")
+    assert len(joined) == len({*joined}) == 15 + 18 - 3  # three are in both
+    assert {*joined} >= {*rates} and len(sizes) == 15
+    error = problem("-m", "experiment=hidden_sizes,search")
+    assert "a search cannot be joined with another sweep" in error
+
+
+def test_a_saved_sweep_can_vary_a_group(conf):
+    sweep = "hydra: {mode: MULTIRUN, sweeper: {params: {team: 'small,wide'}}}"
+    conf({"conf/experiment/x.yaml": f"# @package _global_\nserver: null\n{sweep}"})
+    assert names("experiment=x", "server=null", "epochs=3") == [
+        "hidden=10 seed=1 epochs=3",
+        "hidden=100 seed=1 epochs=3",
+    ]
+
+
+GLOBAL = "# @package _global_\n"
+BAD_FILES = {
+    "evil/__init__.py is not run": (
+        {"mine/evil.yaml": "hydra: {searchpath: [pkg://evil]}"},
+        "--config-dir mine --config-name evil",
+        "mine/evil.yaml: hydra.searchpath cannot be set, as a setting of Hydra: --con",
+    ),
+    "secrets": (
+        {"conf/team/x.yaml": GLOBAL + "run_name: x\nhidden: ${oc.env:HOME}"},
+        "team=x",
+        "conf/team/x.yaml: ${oc.env:HOME} calls a resolver, which can read secrets",
+    ),
+    "a hidden resolver": (
+        {"conf/team/x.yaml": GLOBAL + "hidden: ${${seed}:HOME}"},
+        "team=x",
+        "calls a resolver",
+    ),
+    "a class": (
+        {"conf/team/x.yaml": GLOBAL + "hidden: [{_target_: os.system}]"},
+        "team=x",
+        "conf/team/x.yaml: _target_ names a class to call: remove it",
+    ),
+    "a tag of YAML": (
+        {"conf/team/x.yaml": GLOBAL + "hidden: !!python/name:os.system"},
+        "team=x",
+        "cannot read conf/team/x.yaml: could not determine a constructor",
+    ),
+    "the package of Hydra": (
+        {"conf/team/x.yaml": "# @package hydra.job\nenv_copy: [HOME]"},
+        "team=x",
+        "conf/team/x.yaml: hydra.job cannot be set",
+    ),
+    "a launcher": (
+        {"conf/team/x.yaml": GLOBAL + "defaults: [override /hydra/launcher: x]"},
+        "team=x",
+        "/hydra/launcher cannot be set, as a setting of Hydra: workers and executor",
+    ),
+    "a reference in config.yaml": (
+        {"conf/config.yaml": "hidden: ${epochs}"},
+        "seed=1",
+        "config.yaml: hidden: ${epochs} refers to a key, which DVC does not resolve",
+    ),
+    "a missing file": (
+        {"conf/hydra.yaml": "defaults: [config, team: tiny, _self_]"},
+        "seed=1",
+        "cannot compose conf: In 'hydra': Could not find 'team/tiny' Available options",
+    ),
+    "a folder in a defaults list": (
+        {"conf/team/x.yaml": GLOBAL + "defaults: [/team]"},
+        "team=x",
+        "cannot compose conf: In 'team/x': Could not load 'team'",
+    ),
+    "a defaults list that is none": (
+        {"conf/team/x.yaml": GLOBAL + "defaults: team"},
+        "team=x",
+        "cannot compose conf: Invalid defaults list in 'team/x'",
+    ),
+    "a cycle": (
+        {"conf/team/x.yaml": GLOBAL + "hidden: ${epochs}\nepochs: ${hidden}"},
+        "team=x",
+        "hidden=${epochs} cannot be resolved: Recursive interpolation detected",
+    ),
+    "two types": (
+        {"conf/team/x.yaml": GLOBAL + "hidden: {a: 1}"},
+        "team=x",
+        "hidden must be a valid integer, got {'a': 1} (in conf/team/x.yaml)",
+    ),
+    "a binary": (
+        {"conf/team/x.yaml": bytes(range(256))},
+        "team=x",
+        "cannot read conf/team/x.yaml: it is not text",
+    ),
+    "a list": (
+        {"conf/team/x.yaml": "- 1"},
+        "team=x",
+        "cannot read conf/team/x.yaml: it has no key: value",
+    ),
+    "a mistyped key": (
+        {"conf/team/x.yaml": GLOBAL + "hiden: 40"},
+        "team=x",
+        "`hiden` in conf/team/x.yaml is not an option; did you mean hidden?",
+    ),
+    "no package": (
+        {},
+        "team=nopackage",
+        "`team` is not an option: add the line '# @package _global_' in conf/team/nopa",
+    ),
+    "an invalid value": (
+        {"conf/team/x.yaml": GLOBAL + "hidden: 0"},
+        "team=x",
+        "hidden must be greater than or equal to 1, got 0 (in conf/team/x.yaml)",
+    ),
+    "another folder": ({}, "--config-dir nodir", "existing folder, got 'nodir'"),
+    "a URL": ({}, "--config-dir pkg://os", "existing folder, got 'pkg://os'"),
+    "a path": (
+        {},
+        "--config-name ../conf/hydra",
+        "must be the name of a file in conf/",
+    ),
+    "an unknown choice": ({}, "team=tiny", "team must be large or nopackage or small"),
+    "several choices": ({}, "team=small,large", "has several values: add -m to run"),
+    "text with commas": (
+        {},
+        "-m dataset=mnist,nodata,digits,nodata",
+        "dataset must be mnist",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_bad_file_is_refused_in_one_line(conf, kind):
+    files, arguments, message = BAD_FILES[kind]
+    conf({"evil/__init__.py": "raise SystemExit", **files})
+    if kind == "text with commas":
+        jobs = combine(read(*shlex.split(arguments)))
+        assert [bool(job.problems) for job in jobs] == [False, True, False]
+        return
+    text = problem(*shlex.split(arguments))
+    assert message in text
+    assert os.environ["HOME"] not in text
+
+
+def test_text_is_literal_in_files_and_on_the_command_line(conf):
+    conf({"conf/team/x.yaml": GLOBAL + r"run_name: \${a} ${seed}"})
+    assert read("team=x").values["run_name"] == r"\${a} ${seed}"
+    assert read(r"run_name=\${a} ${seed}").values["run_name"] == r"\${a} ${seed}"
+
+
+def test_dvc_refuses_values_that_it_does_not_record(conf, monkeypatch):
+    conf({"conf/hydra.yaml": "defaults: [config, team: small, _self_]"})
+    assert read("server=null").values["hidden"] == 10
+    monkeypatch.setenv("DVC_STAGE", "train")
+    with pytest.raises(ConfigError) as error:
+        read("seed=2")
+    assert str(error.value).split("\n") == [
+        "hidden=10 in conf/team/small.yaml differs from conf/config.yaml, which DVC "
+        "records: change that file",
+        "seed=2 in the command line differs from conf/config.yaml, which DVC records: "
+        "change that file",
+        "server=http://small in conf/team/small.yaml differs from conf/config.yaml, "
+        "which DVC records: change that file",
+    ]
+
+
+def test_compositions_in_several_threads_do_not_disturb_each_other(conf):
+    found, threads = {}, []
+    for name in ("small", "large") * 5:
+        action = lambda name=name: found.setdefault(name, []).append(  # noqa: E731
+            values(f"team={name}")["hidden"]
+        )
+        threads.append(threading.Thread(target=action))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert found == {"small": [10] * 5, "large": [100] * 5}
+
+
+def test_a_program_that_uses_hydra_itself_is_not_disturbed(conf, tmp_path):
+    from hydra import compose, initialize_config_dir
+
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "main.yaml").write_text("x: 1")
+    with initialize_config_dir(str(tmp_path / "app"), version_base="1.3"):
+        assert values("team=small")["hidden"] == 10
+        config = compose("main", return_hydra_config=True)
+    sources = yaml.safe_dump([dict(s) for s in config.hydra.runtime.config_sources])
+    assert config.x == 1 and "conf://" not in sources
