@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.call import is_quiet
 from pipeline.files import printable
 from pipeline.terminal import WIDTH
 
@@ -32,6 +33,7 @@ def new_console(**options: Any) -> Console:  # noqa: ANN401
     By default, Rich would display HTML there and write nothing to `file`.
     """
     in_notebook = Console().is_jupyter
+    options.setdefault("quiet", is_quiet())
     return Console(
         **options,
         force_jupyter=False,
@@ -63,7 +65,7 @@ def progress_bar(console: Console) -> Progress:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not console.is_terminal or console.quiet,
         transient=True,
     )
 
@@ -71,7 +73,8 @@ def progress_bar(console: Console) -> Progress:
 def show_reading(response: HTTPResponse, size: int) -> AbstractContextManager[BinaryIO]:
     """Return a stream of `size` bytes that shows a progress bar on stderr."""
     console = new_console(stderr=True)
-    return wrap_file(response, size, console=console, disable=not console.is_terminal)
+    disable = not console.is_terminal or console.quiet
+    return wrap_file(response, size, console=console, disable=disable)
 
 
 def table(
@@ -106,5 +109,6 @@ def _grid(
     for row in cells[1:]:
         grid.add_row(*map(Text, row))
     text = io.StringIO()
-    new_console(file=text, width=max(width, minimum), color_system=None).print(grid)
+    size = max(width, minimum)
+    new_console(quiet=False, file=text, width=size, color_system=None).print(grid)
     return [line.rstrip() for line in text.getvalue().splitlines()]

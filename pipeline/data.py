@@ -8,15 +8,40 @@ name; dataset= then accepts this name instead of the folder. Writes
 always 0.
 """
 
-from pipeline.cli import DataConfig, stage
+from typing import TYPE_CHECKING, Unpack
+
+from pipeline.call import call
+from pipeline.cli import DataConfig, DataSettings, from_python, stage
+
+if TYPE_CHECKING:
+    from pipeline.datasets.data import PreparedData
 
 
-def data(cfg: DataConfig) -> None:
+def data(
+    *,
+    quiet: bool = False,
+    **settings: Unpack[DataSettings],
+) -> "PreparedData":
+    """Prepare a data set, as the command does.
+
+    Args:
+        quiet: Whether to print nothing.
+        settings: Values for keys of conf/config.yaml; all others have their defaults.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError, OSError: If a file, the store or the network cannot be used.
+    """
+    with call(quiet=quiet):
+        return run_data(from_python(DataConfig, settings))
+
+
+def run_data(cfg: DataConfig) -> "PreparedData":
     """Create the file of the data set unless it exists, and print its summary."""
-    from pipeline.datasets.data import data as run
+    from pipeline.datasets.data import data
 
-    run(cfg)
+    return data(cfg)
 
 
 if __name__ == "__main__":
-    stage(data, DataConfig)
+    stage(run_data, DataConfig)

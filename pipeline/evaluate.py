@@ -17,16 +17,44 @@ calibration error (ECE). Do not rely on an unsure prediction: the image does not
 like the training images of this class, or another class is almost as probable.
 """
 
-from pipeline.cli import EvaluateConfig, stage
+import os
+from typing import TYPE_CHECKING, Unpack
+
+from pipeline.call import call
+from pipeline.cli import EvaluateConfig, EvaluateSettings, from_python, stage
 from pipeline.terminal import status
 
+if TYPE_CHECKING:
+    from pipeline.evaluation.evaluate import Evaluation
 
-def evaluate(cfg: EvaluateConfig) -> None:
+
+def evaluate(
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Unpack[EvaluateSettings],
+) -> "Evaluation":
+    """Evaluate a network on test sets, as the command does.
+
+    Args:
+        folder: The folder of its files; by default outputs/evaluate/.
+        quiet: Whether to print nothing.
+        settings: Values for keys of conf/config.yaml; all others have their defaults.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError, OSError: If a file, the store or the network cannot be used.
+    """
+    with call(folder=folder, quiet=quiet):
+        return run_evaluate(from_python(EvaluateConfig, settings))
+
+
+def run_evaluate(cfg: EvaluateConfig) -> "Evaluation":
     """Load the network and the test sets, evaluate, write and record the results."""
     with status("loading PyTorch"):
-        from pipeline.evaluation.evaluate import evaluate as run
-    run(cfg)
+        from pipeline.evaluation.evaluate import evaluate
+    return evaluate(cfg)
 
 
 if __name__ == "__main__":
-    stage(evaluate, EvaluateConfig)
+    stage(run_evaluate, EvaluateConfig)

@@ -28,20 +28,54 @@ predict the same class, even if it is wrong; bytes is the size of all weights an
 biases, which take 4 bytes each in floats.
 """
 
+import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Unpack
 
-from pipeline.cli import Command, ExportConfig, stage, validate
+from pipeline.call import call
+from pipeline.cli import (
+    Command,
+    ExportConfig,
+    ExportSettings,
+    from_python,
+    stage,
+    validate,
+)
 from pipeline.terminal import status
 
+if TYPE_CHECKING:
+    from pipeline.deploy.export import Exports
 
-def export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> None:
+
+def export(
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Unpack[ExportSettings],
+) -> "Exports":
+    """Convert a network to integers and C, as the command does.
+
+    Args:
+        folder: The folder of its files; by default outputs/export/.
+        quiet: Whether to print nothing.
+        settings: Values for keys of conf/config.yaml; all others have their defaults.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError, OSError: If a file, the store or the network cannot be used.
+    """
+    with call(folder=folder, quiet=quiet):
+        return run_export(from_python(ExportConfig, settings))
+
+
+def run_export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> "Exports":
     """Load a network, convert it to integers, check, write and record the result.
 
-    With `widths`, it is exported with each of these bit widths.
+    With `widths`, it is exported with each of them.
     """
     with status("loading PyTorch"):
-        from pipeline.deploy.export import export as run
-    run(cfg, widths)
+        from pipeline.deploy.export import export
+    return export(cfg, widths)
 
 
 def export_widths(command: Command) -> None:
@@ -49,8 +83,8 @@ def export_widths(command: Command) -> None:
     values = {**command.values}
     widths = [each["bits"] for each in command.settings]
     configs = [validate(ExportConfig, values | {"bits": bits}) for bits in widths]
-    export(configs[0], [cfg.bits for cfg in configs])
+    run_export(configs[0], [cfg.bits for cfg in configs])
 
 
 if __name__ == "__main__":
-    stage(export, ExportConfig, sweep=export_widths)
+    stage(run_export, ExportConfig, sweep=export_widths)

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from pipeline import UserError
+from pipeline.call import say
 
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
@@ -39,7 +40,7 @@ def lock(path: Path, *, waiting: str) -> Iterator[None]:
     try:
         held = file_lock.acquire(timeout=0.2)
     except Timeout:
-        print(waiting, file=sys.stderr)
+        say(waiting, file=sys.stderr)
         held = file_lock.acquire()
     with held:
         yield

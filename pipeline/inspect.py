@@ -21,16 +21,44 @@ if __name__ == "inspect":
     stage_name = sys.argv[0].rpartition("/")[2].removesuffix(".py")
     sys.exit(f"error: run this stage with python -m pipeline.{stage_name}")
 
-from pipeline.cli import InspectConfig, stage
+import os
+from typing import TYPE_CHECKING, Unpack
+
+from pipeline.call import call
+from pipeline.cli import InspectConfig, InspectSettings, from_python, stage
 from pipeline.terminal import status
 
+if TYPE_CHECKING:
+    from pipeline.interpret.inspect import Inspection
 
-def inspect(cfg: InspectConfig) -> None:
+
+def inspect(
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Unpack[InspectSettings],
+) -> "Inspection":
+    """Explain a network, or answer one question about it, as the command does.
+
+    Args:
+        folder: The folder of its files; by default outputs/inspect/.
+        quiet: Whether to print nothing.
+        settings: Values for keys of conf/config.yaml; all others have their defaults.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError, OSError: If a file, the store or the network cannot be used.
+    """
+    with call(folder=folder, quiet=quiet):
+        return run_inspect(from_python(InspectConfig, settings))
+
+
+def run_inspect(cfg: InspectConfig) -> "Inspection":
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading PyTorch"):
-        from pipeline.interpret.inspect import inspect as run
-    run(cfg)
+        from pipeline.interpret.inspect import inspect
+    return inspect(cfg)
 
 
 if __name__ == "__main__":
-    stage(inspect, InspectConfig)
+    stage(run_inspect, InspectConfig)

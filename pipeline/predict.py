@@ -9,16 +9,44 @@ predictions.json, predictions.csv and preparation.png, which shows each preproce
 step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 99.8%.
 """
 
-from pipeline.cli import PredictConfig, stage
+import os
+from typing import TYPE_CHECKING, Unpack
+
+from pipeline.call import call
+from pipeline.cli import PredictConfig, PredictSettings, from_python, stage
 from pipeline.terminal import status
 
+if TYPE_CHECKING:
+    from pipeline.evaluation.predict import Predictions
 
-def predict(cfg: PredictConfig) -> None:
+
+def predict(
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Unpack[PredictSettings],
+) -> "Predictions":
+    """Classify single images, as the command does.
+
+    Args:
+        folder: The folder of its files; by default outputs/predict/.
+        quiet: Whether to print nothing.
+        settings: Values for keys of conf/config.yaml; all others have their defaults.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError, OSError: If a file, the store or the network cannot be used.
+    """
+    with call(folder=folder, quiet=quiet):
+        return run_predict(from_python(PredictConfig, settings))
+
+
+def run_predict(cfg: PredictConfig) -> "Predictions":
     """Load the network, classify each image, and write the predictions."""
     with status("loading PyTorch"):
-        from pipeline.evaluation.predict import predict as run
-    run(cfg)
+        from pipeline.evaluation.predict import predict
+    return predict(cfg)
 
 
 if __name__ == "__main__":
-    stage(predict, PredictConfig)
+    stage(run_predict, PredictConfig)

@@ -7,20 +7,41 @@ times are the same. With run=, only this run and, if it is a sweep, its training
 are copied.
 """
 
+from typing import Unpack
+
 from pipeline import ConfigError
-from pipeline.cli import SyncConfig, stage
+from pipeline.call import call
+from pipeline.cli import SyncConfig, SyncSettings, from_python, stage
 
 
-def sync(cfg: SyncConfig) -> None:
+def sync(*, quiet: bool = False, **settings: Unpack[SyncSettings]) -> dict[str, str]:
+    """Copy recorded runs to a server, as the command does.
+
+    Args:
+        quiet: Whether to print nothing.
+        settings: Values for keys of conf/config.yaml; all others have their defaults.
+
+    Returns:
+        The URL of each copy by the id of the original.
+
+    Raises:
+        ConfigError: If settings are invalid, or no server is given.
+        UserError: If the server does not accept the copies.
+    """
+    with call(quiet=quiet):
+        return run_sync(from_python(SyncConfig, settings))
+
+
+def run_sync(cfg: SyncConfig) -> dict[str, str]:
     """Copy the missing runs, and print the URL of the copy or their number."""
     if cfg.server is None:
         raise ConfigError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."
         )
-    from pipeline.tracking.sync import sync as copy
+    from pipeline.tracking.sync import sync
 
-    copy(cfg.server, run=cfg.run)
+    return sync(cfg.server, run=cfg.run)
 
 
 if __name__ == "__main__":
-    stage(sync, SyncConfig)
+    stage(run_sync, SyncConfig)

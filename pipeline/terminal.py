@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pipeline.call import say
 from pipeline.files import printable
 
 WIDTH = 80  # columns of help and of tables that are not printed on a terminal
@@ -87,7 +88,7 @@ def print_error(message: str) -> None:
             textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False)
             for line in lines
         ]
-    print("\n".join(lines), file=sys.stderr)
+    say("\n".join(lines), file=sys.stderr)
 
 
 @contextmanager
@@ -99,7 +100,7 @@ def status(text: str) -> Iterator[None]:
     from pipeline.console import Text, new_console  # Rich takes 25 ms; --help saves it
 
     console = new_console()
-    if not console.is_terminal:
+    if not console.is_terminal or console.quiet:
         yield
         return
     with console.status(Text(printable(text))):

@@ -7,52 +7,108 @@ one core. The accuracy is 97.7% on the training images and 96% on the test image
 which are the validation images of split=exercise.
 """
 
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Unpack
 
-from pipeline.cli import Command, TrainConfig, from_python, stage
+from pipeline.call import call
+from pipeline.cli import (
+    Command,
+    SweepSettings,
+    TrainConfig,
+    TrainSettings,
+    from_python,
+    stage,
+    sweep_from_python,
+)
 from pipeline.paths import store_dir
 from pipeline.terminal import status
 from pipeline.tracking import prepared_tracker
 
 if TYPE_CHECKING:
+    from pipeline.core.epoch import Epoch
+    from pipeline.sweeps.outcomes import Outcome
+    from pipeline.sweeps.result import SweepResult
     from pipeline.training.run import TrainingRun
 
 
-def train(**settings: Any) -> "TrainingRun":  # noqa: ANN401
+def train(
+    *,
+    on_epoch: "Callable[[Epoch], object] | None" = None,
+    folder: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Unpack[TrainSettings],
+) -> "TrainingRun":
     """Train a network as the command does, from a script, a notebook or a thread.
 
     Args:
+        on_epoch: A function to call after each epoch with its number, metrics, seconds
+            and tensors.
+        folder: The folder of its files; by default outputs/train/.
+        quiet: Whether to print nothing.
         settings: Values for keys of conf/config.yaml, such as hidden=20; all others
             have their defaults. They can be NumPy numbers and paths.
 
     Returns:
-        The training run; its `folder` is the one in MLflow's store, because
-        outputs/train/ contains only the last network.
+        The training run. Without `folder`, its `folder` is the one in MLflow's store,
+        because outputs/train/ contains only the last network.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If the data or the store cannot be used.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
-    return train_and_record(from_python(TrainConfig, settings))
+    with call(folder=folder, quiet=quiet):
+        return run_train(from_python(TrainConfig, settings), on_epoch)
 
 
-def train_and_record(cfg: TrainConfig) -> "TrainingRun":
+def sweep(
+    *,
+    on_result: "Callable[[Outcome], object] | None" = None,
+    folder: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Unpack[SweepSettings],
+) -> "SweepResult":
+    """Train all combinations of several values, as train -m does.
+
+    It needs no `if __name__ == "__main__"` in a script.
+
+    Args:
+        on_result: A function to call with the outcome of each training run.
+        folder: The folder of the table and the plot; by default outputs/sweeps/<key>/.
+        quiet: Whether to print nothing.
+        settings: Values for keys of conf/config.yaml. Several values of a key, such as
+            hidden=[10, 20], are varied; hidden="interval(4,128)" with trials=20 is a
+            search.
+
+    Raises:
+        ConfigError: If settings are invalid; the message has one line per problem.
+        UserError: If training runs failed; the others are trained and recorded first.
+    """
+    with call(folder=folder, quiet=quiet):
+        return run_sweep(sweep_from_python(TrainConfig, settings), on_result)
+
+
+def run_train(
+    cfg: TrainConfig, on_epoch: "Callable[[Epoch], object] | None" = None
+) -> "TrainingRun":
     """Train a network, or reproduce a run."""
     with prepared_tracker(
         cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
     ) as open_tracker:
         with status("loading PyTorch"):  # while another process imports MLflow
             from pipeline.training.train import train
-        return train(cfg, open_tracker)
+        return train(cfg, open_tracker, on_epoch)
 
 
-def sweep(command: Command) -> None:
+def run_sweep(
+    command: Command, on_result: "Callable[[Outcome], object] | None" = None
+) -> "SweepResult":
     """Train the combinations of a sweep, or those that a search suggests."""
     from pipeline.sweeps.sweep import run_sweep
 
-    run_sweep(command)
+    return run_sweep(command, on_result)
 
 
 if __name__ == "__main__":
-    stage(train_and_record, TrainConfig, sweep=sweep)
+    stage(run_train, TrainConfig, sweep=run_sweep)

@@ -8,15 +8,20 @@ The server uses port 5000 or, if another program uses that port, a free one. It 
 accessible only from this machine and runs until you press Ctrl-C. Starts in 3 s.
 """
 
-from pipeline.cli import UiConfig, stage
+from pipeline.cli import UiConfig, from_python, stage
 
 
-def ui(cfg: UiConfig) -> None:
+def ui(*, run: str | None = None, browser: bool = True) -> None:
+    """Start the server, open the browser, and wait for Ctrl-C; see the command."""
+    run_ui(from_python(UiConfig, {"run": run, "browser": browser}))
+
+
+def run_ui(cfg: UiConfig) -> None:
     """Start the server, open the browser, and wait for Ctrl-C."""
-    from pipeline.tracking.ui import ui as serve
+    from pipeline.tracking.ui import ui
 
-    serve(run=cfg.run, browser=cfg.browser)
+    ui(run=cfg.run, browser=cfg.browser)
 
 
 if __name__ == "__main__":
-    stage(ui, UiConfig)
+    stage(run_ui, UiConfig)

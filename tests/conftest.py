@@ -96,15 +96,9 @@ class Workspace:
 
     def call(self, stage, **keys):
         """Call a stage in this process with these keys; return what it prints."""
-        from pipeline import cli
-
         function = getattr(importlib.import_module(f"pipeline.{stage}"), stage)
-        schema = getattr(cli, f"{stage.title()}Config")
         with self.captured() as text:
-            if stage == "train":
-                function(**keys)
-            else:
-                function(cli.validate(schema, cli.defaults() | keys))
+            function(**keys)
         return text.getvalue()
 
     def sweep(self, stage, *arguments):
@@ -113,7 +107,7 @@ class Workspace:
         from pipeline.cli.arguments import parse
         from pipeline.process import is_user_error
 
-        functions = {"train": train.sweep, "export": export.export_widths}
+        functions = {"train": train.run_sweep, "export": export.export_widths}
         command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))
         error = ""
         with self.captured() as text:

@@ -38,7 +38,7 @@ IMPLEMENTATIONS = {
     "sync": "tracking",
 }
 # Modules that every package may use; they import nothing but one another.
-SHARED = ["__init__", "console", "files", "paths", "process", "tensors"]
+SHARED = ["__init__", "call", "console", "files", "paths", "process", "tensors"]
 SHARED += ["terminal", "urls"]
 LIBRARIES = {
     "hydra": "cli",

@@ -102,15 +102,19 @@ def python_code(name):
     return re.sub(r"epochs=\d+", "epochs=1", code)
 
 
-def test_the_three_python_lines_of_the_readme_record_a_training(project):
+def test_the_ten_python_lines_of_the_readme_work(project):
     code = python_code("README.md")
-    assert len([line for line in code.splitlines() if line]) == 3
+    assert len([line for line in code.splitlines() if line]) == 10
     with project.captured() as text:
         exec(code, {})
-    accuracy, run_id = text.getvalue().splitlines()[-1].split()
-    (run,) = project.runs()
-    assert (run.info.run_id, run.info.status) == (run_id, "FINISHED")
+    printed = text.getvalue()
+    ((accuracy, run_id),) = re.findall(r"^(0\.\d+) ([0-9a-f]{32})$", printed, re.M)
+    run = project.client.get_run(run_id)
+    assert run.info.status == "FINISHED"
     assert run.data.metrics["val/accuracy"] == float(accuracy) > 0.9
+    assert "'accuracy_low': " in printed  # of evaluate
+    assert re.search(r"hidden\n5 +0\.\d+\n10 +0\.\d+\n20 +0\.\d+\n", printed)
+    assert "tensor([[" in printed  # the probabilities
 
 
 def test_the_python_lines_train_the_same_network_as_the_command(trained):

@@ -8,11 +8,21 @@ from pipeline.cli.config import (
     as_yaml,
     committed_defaults,
     defaults,
-    from_python,
     network_name,
     run_name,
     validate,
 )
+from pipeline.cli.keywords import (
+    DataSettings,
+    EvaluateSettings,
+    ExportSettings,
+    InspectSettings,
+    PredictSettings,
+    SweepSettings,
+    SyncSettings,
+    TrainSettings,
+)
+from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.cli.schema import (
     TRAINING_KEYS,
     DataConfig,

@@ -80,6 +80,14 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
         parts = [_part(*part, words, schema, is_sweep) for part in composed]
     except ConfigError as error:
         raise ConfigError("\n".join(dict.fromkeys([*problems, str(error)]))) from None
+    return _command(parts, schema, words, is_sweep)
+
+
+def _command(
+    parts: Sequence[Part], schema: Schema, words: Words, is_sweep: bool
+) -> Command:
+    """Check all settings, and return the command; raise all problems at once."""
+    problems = words.problems
     if is_sweep and not problems:
         problems += _check_search(parts)
     settings, errors = _check(parts, schema, words)
@@ -96,6 +104,28 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
         is_sweep=is_sweep,
         prints=words.flags.cfg is not None,
     )
+
+
+def sweep_of(schema: Schema, settings: Settings) -> Command:
+    """Return a sweep of values that were passed from Python; lists have several.
+
+    Raises:
+        ConfigError: If it is invalid; the message has one line per problem.
+    """
+    composed, words = compose(), read_words(["-m"], schema)
+    values = {**composed.values}
+    for key, value in settings.items():
+        if isinstance(value, list):
+            values[key] = SweepValues(value)
+        elif isinstance(value, str) and key not in TEXT_KEYS:
+            values[key] = parse_value(key, value, schema, sweep=True)
+        else:
+            values[key] = escape(value)
+    refused = [key for key in settings if key in schema.no_sweep]
+    words.problems += [f"{key} {schema.no_sweep[key]}" for key in refused]
+    given = {*settings} - {*schema.only_sweeps}
+    words.texts |= dict.fromkeys(settings, "")
+    return _command([Part(composed, values, frozenset(given))], schema, words, True)
 
 
 def _compose(

@@ -21,7 +21,7 @@ def stage(
     function: Callable[[ConfigT], object],
     schema: type[ConfigT],
     *,
-    sweep: Callable[[Command], None] | None = None,
+    sweep: Callable[[Command], object] | None = None,
 ) -> None:
     """Run a function of a configuration as a command, named like its schema.
 

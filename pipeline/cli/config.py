@@ -5,8 +5,6 @@
 
 import difflib
 import json
-import os
-import struct
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -34,35 +32,6 @@ def validate(
     if config is None or problems:
         raise ConfigError("\n".join(problems))
     return config
-
-
-def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
-    """Check settings that were passed as arguments; all others have their defaults.
-
-    They can be paths, and numbers of NumPy or PyTorch.
-
-    Raises:
-        ConfigError: If settings are invalid; see `check`.
-    """
-    from pipeline.cli.composition import compose, resolve  # Hydra takes 0.1 s
-
-    settings = {key: _builtin(value) for key, value in settings.items()}
-    return validate(schema, {**resolve(compose().values), **settings}, given=settings)
-
-
-def _builtin(value: Any) -> Any:  # noqa: ANN401
-    """Convert a path to text, and a number of NumPy or PyTorch to one of Python."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if getattr(value, "ndim", None) != 0:
-        return value
-    number = value.item()
-    if isinstance(number, float) and value.dtype.itemsize == 4:
-        # The shortest text of the same float32: 0.001, not 0.0010000000474974513.
-        candidates = (float(f"{number:.{digits}g}") for digits in range(6, 10))
-        packed = struct.pack("f", number)
-        return next((x for x in candidates if struct.pack("f", x) == packed), number)
-    return number
 
 
 def check(

@@ -1,23 +1,40 @@
 """The command `data`: prepares a data set and prints its summary."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 from pipeline import datasets
+from pipeline.call import say
 from pipeline.cli import DataConfig, defaults
 from pipeline.console import table
 from pipeline.paths import displayed, outputs_dir
 from pipeline.terminal import command_line, next_steps, wrap
 
 
-def data(cfg: DataConfig) -> None:
+@dataclass(frozen=True)
+class PreparedData:
+    """A data set that is ready."""
+
+    name: str
+    path: Path  # of its file; the other files are beside it
+    sha256: str
+    summary: Mapping[str, Any]  # the content of <name>.json
+    is_new: bool  # whether this call created it
+
+
+def data(cfg: DataConfig) -> PreparedData:
     """Create the file of the data set unless it exists, and print its summary."""
     path, is_new = datasets.prepare(cfg.dataset, folder=outputs_dir() / "data")
     summary, spec = datasets.summary(path), datasets.spec(path.stem)
-    print(f"{path.stem}: images of {spec.plural}, 28x28 pixels\n")
+    say(f"{path.stem}: images of {spec.plural}, 28x28 pixels\n")
     counts = [
         [f"{n:,}" for n in (summary[part]["images"], *summary[part]["per_class"])]
         for part in ("train", "test")
     ]
     rows = zip(("all", *spec.class_names), *counts, strict=True)
-    print(table(("class", "train", "test"), rows, left=["class"]))
+    say(table(("class", "train", "test"), rows, left=["class"]))
     pixels, unused = summary["pixels"], len(summary["never_lit"])
     text = (
         "The pixels are between 0 (black) and 1 (white). In the training images, their "
@@ -25,10 +42,11 @@ def data(cfg: DataConfig) -> None:
         f"{pixels['std']:.4f}; {pixels['zero']:.1%} of them are 0. {unused} of the 784 "
         "pixels are 0 in all training images."
     )
-    print(f"\n{wrap(text, indent=0)}\n")
+    say(f"\n{wrap(text, indent=0)}\n")
     plots = [path.with_name(f"{path.stem}-{kind}.png") for kind in ("samples", "means")]
-    print("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
-    print(f"file   {displayed(path)} {'created' if is_new else 'exists'}")
-    print(f"       sha256 {summary['sha256']}")
+    say("plots  " + "\n       ".join(str(displayed(plot)) for plot in plots))
+    say(f"file   {displayed(path)} {'created' if is_new else 'exists'}")
+    say(f"       sha256 {summary['sha256']}")
     other = path.stem if path.stem != defaults()["dataset"] else None
-    print(next_steps({command_line("train", dataset=other): "trains a network"}))
+    say(next_steps({command_line("train", dataset=other): "trains a network"}))
+    return PreparedData(path.stem, path, summary["sha256"], summary, is_new)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.call import say
 from pipeline.console import new_console, progress_bar
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
@@ -110,7 +111,7 @@ def export_combinations(
             line = f"{name:{width}}  {_describe(result)}{count}"
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:
-                print(result.traceback, file=sys.stderr)
+                say(result.traceback, file=sys.stderr)
     interrupt.check(f"stopped after {ended:,} of {len(tasks):,} exports; {unchanged}")
     return {each: results[each] for each in combinations if each in results}, failed
 

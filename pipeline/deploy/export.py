@@ -1,10 +1,12 @@
 """The command `export`: one export, or several in workers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline import UserError, deploy, files, tracking
+from pipeline.call import results_dir, say
 from pipeline.cli import ExportConfig, network_name
 from pipeline.console import progress
 from pipeline.core.dataset import Dataset
@@ -13,14 +15,22 @@ from pipeline.model import TrainedModel, load_training_data, select_trained_mode
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.sweeps.networks import read_networks
 from pipeline.terminal import command_line, next_steps, status, wrap
-from pipeline.tracking import Run
+from pipeline.tracking import Run, recorded_folder
 
 
-def export(cfg: ExportConfig, widths: Sequence[int | str]) -> None:
+@dataclass(frozen=True)
+class Exports:
+    """The exports of one network, or of several."""
+
+    exported: tuple[Exported, ...]
+    folder: Path  # of its own with its files, if they are recorded
+    run_id: str | None  # of the MLflow run of the network or of the sweep
+
+
+def export(cfg: ExportConfig, widths: Sequence[int | str]) -> Exports:
     """Load a network, convert it to integers, check, write and record the result."""
     if widths or cfg.bits == "all" or cfg.sweep:
-        _export_several(cfg, widths or [cfg.bits])
-        return
+        return _export_several(cfg, widths or [cfg.bits])
     outputs, store = outputs_dir(), store_dir()
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model)
@@ -33,7 +43,7 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> None:
         track=progress(f"fine-tuning with {deploy.bits_text(cfg.bits)}"),
     )
     tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
-    with files.atomic_folder(outputs / "export") as folder:
+    with files.atomic_folder(results_dir("export")) as folder:
         with status("writing and checking the files"):
             exported = deploy.export_model(model, verify=cfg.verify)
         exported.write(folder)
@@ -42,14 +52,15 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> None:
         ) as run:
             _record(exported, folder, run)
     [combination] = deploy.combine([({}, trained)], [cfg.bits])
-    print(f"\n{deploy.sizes_table({combination: exported})}\n")
-    print(f"{deploy.describe([exported])}\n")
-    print(f"code   {displayed(outputs / 'export' / 'digits.c')}")
-    print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
-    print(_next_step(cfg))
+    say(f"\n{deploy.sizes_table({combination: exported})}\n")
+    say(f"{deploy.describe([exported])}\n")
+    say(f"code   {displayed(outputs / 'export' / 'digits.c')}")
+    say(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
+    say(_next_step(cfg))
+    return Exports((exported,), recorded_folder(run, "export"), run.id)
 
 
-def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
+def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> Exports:
     """Export a network or all networks of a sweep, with each bit width, in workers."""
     outputs, store = outputs_dir(), store_dir()
     with status("loading the networks"):
@@ -58,7 +69,7 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
     combinations = deploy.combine(networks, widths)
     dataset = load_training_data(networks[0][1])
     tracker = tracking.open_tracker(cfg.tracking, store, server=cfg.server)
-    with files.atomic_folder(outputs / "export") as folder:
+    with files.atomic_folder(results_dir("export")) as folder:
         results, failed = deploy.export_combinations(
             combinations,
             dataset.path,
@@ -77,9 +88,10 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> None:
             if "all" in bits and not cfg.sweep:
                 _write_page(results, dataset, folder, run)
     _print_results(cfg, results)
-    print(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
+    say(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
     if failed:
         raise UserError(message)
+    return Exports(tuple(results.values()), recorded_folder(run, "export"), run.id)
 
 
 def _select_networks(
@@ -139,15 +151,15 @@ def _write_page(results: Results, dataset: Dataset, folder: Path, run: Run) -> N
 def _print_results(cfg: ExportConfig, results: Results) -> None:
     """Print the table, the checks and the smallest network of several exports."""
     describe = deploy.describe_checks if cfg.sweep else deploy.describe
-    print(f"\n{deploy.sizes_table(results)}\n")
-    print(f"{describe([*results.values()])}\n")
-    print(f"{wrap(deploy.answer(results))}\n")
-    folder = outputs_dir() / "export"
+    say(f"\n{deploy.sizes_table(results)}\n")
+    say(f"{describe([*results.values()])}\n")
+    say(f"{wrap(deploy.answer(results))}\n")
+    folder = results_dir("export")
     if best := deploy.smallest(results):
-        print(f"code   {displayed(folder / best.folder / 'digits.c')}")
-    print(f"plot   {displayed(folder / deploy.SIZES_PLOT)}")
+        say(f"code   {displayed(folder / best.folder / 'digits.c')}")
+    say(f"plot   {displayed(folder / deploy.SIZES_PLOT)}")
     if (folder / deploy.PAGE_FILE).exists():
-        print(f"page   {displayed(folder / deploy.PAGE_FILE)}")
+        say(f"page   {displayed(folder / deploy.PAGE_FILE)}")
 
 
 def _record(exported: Exported, folder: Path, run: Run) -> None:

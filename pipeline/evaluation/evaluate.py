@@ -1,8 +1,11 @@
 """The command `evaluate`: evaluates a network on test sets."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline import ConfigError, UserError, files, tracking
+from pipeline.call import results_dir, say
 from pipeline.cli import EvaluateConfig
 from pipeline.console import table
 from pipeline.core.dataset import Dataset
@@ -14,10 +17,24 @@ from pipeline.model import TrainedModel, load_training_data, select_trained_mode
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.process import is_user_error
 from pipeline.terminal import command_line, next_steps, status, wrap
-from pipeline.tracking import Run
+from pipeline.tracking import Run, recorded_folder
 
 
-def evaluate(cfg: EvaluateConfig) -> None:
+@dataclass(frozen=True)
+class Evaluation:
+    """The results of a network for several test sets."""
+
+    results: tuple[EvaluationResult, ...]
+    folder: Path  # of its own with its files, if it is recorded
+    run_id: str | None  # of the MLflow run of the network
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float | int]]:
+        """The metrics of each set by name: the content of metrics.json."""
+        return {result.test_set.name: result.metrics for result in self.results}
+
+
+def evaluate(cfg: EvaluateConfig) -> Evaluation:
     """Load the network and the test sets, evaluate, write and record the results."""
     outputs, store = outputs_dir(), store_dir()
     with status("loading the network"):
@@ -29,26 +46,27 @@ def evaluate(cfg: EvaluateConfig) -> None:
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run,
         status("writing and recording the results"),
-        files.atomic_folder(outputs / "evaluate") as folder,
+        files.atomic_folder(results_dir("evaluate")) as folder,
     ):
         write_results(results, folder)
         run.log_files("evaluate", sorted(folder.iterdir()))
         run.describe_results(_description(results, run))
         for result in results:
             _record(result, run)
-    print(f"\n{_summary(results)}\n")
+    say(f"\n{_summary(results)}\n")
     for result in results:
-        print("\n".join(map(wrap, describe_result(result))) + "\n")
+        say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not trained.detector:
         reason = trained.missing_detector()
-        print(wrap(f"{reason}, so unsure answers are not counted") + "\n")
-    print("python -m pipeline.evaluate --help explains the columns.\n")
-    print(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
-    print(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")
+        say(wrap(f"{reason}, so unsure answers are not counted") + "\n")
+    say("python -m pipeline.evaluate --help explains the columns.\n")
+    say(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
+    say(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
-    print(next_steps({command: "explains the network"}))
+    say(next_steps({command: "explains the network"}))
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
+    return Evaluation(tuple(results), recorded_folder(run, "evaluate"), run.id)
 
 
 def _evaluate_sets(
@@ -73,7 +91,7 @@ def _evaluate_sets(
         problems += test_set.problems
         names_used = [result.test_set.name for result in results]
         test_set = with_unique_name(test_set, names_used)
-        print(wrap(f"{test_set.name}: {test_set.description}"))
+        say(wrap(f"{test_set.name}: {test_set.description}"))
         with status(f"evaluating {test_set.name}"):
             results.append(evaluate_network(test_set, trained))
     if not results:

@@ -1,9 +1,11 @@
 """The command `predict`: classifies single images."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import UserError, datasets, files, plots
+from pipeline.call import results_dir, say
 from pipeline.cli import PredictConfig
 from pipeline.console import progress
 from pipeline.core import SIDE
@@ -18,7 +20,15 @@ from pipeline.terminal import command_line, next_steps, probability_bars, status
 MAX_PLOTTED = 60  # images in preparation.png
 
 
-def predict(cfg: PredictConfig) -> None:
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions for several images."""
+
+    predictions: tuple[Prediction, ...]
+    folder: Path  # with its files
+
+
+def predict(cfg: PredictConfig) -> Predictions:
     """Load the network, classify each image, and write the predictions."""
     outputs = outputs_dir()
     with status("loading the network"):
@@ -30,14 +40,14 @@ def predict(cfg: PredictConfig) -> None:
     )
     if not trained.detector:
         effect = "so predict cannot judge whether an answer is sure"
-        print(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
+        say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
     if len(listing.entries) > 1:
-        print(wrap(f"{len(listing.entries):,} images: {listing.description}") + "\n")
+        say(wrap(f"{len(listing.entries):,} images: {listing.description}") + "\n")
     predictions: list[Prediction] = []
     track, count = progress("reading images"), len(listing.entries) or None
     for image in track(input_images, count):
         prediction = classify(image, trained)
-        print(wrap(f"{printable(image.name)}: {prediction.summary()}"))
+        say(wrap(f"{printable(image.name)}: {prediction.summary()}"))
         predictions.append(prediction)
         if len(predictions) > MAX_PLOTTED:
             image.prepared.steps.clear()  # to save memory
@@ -45,17 +55,18 @@ def predict(cfg: PredictConfig) -> None:
         raise UserError("\n  ".join(listing.problems))
     with (
         status("writing the results"),
-        files.atomic_folder(outputs / "predict") as folder,
+        files.atomic_folder(results_dir("predict")) as folder,
     ):
         _write(predictions, folder, trained.detector)
-    print(_conclusion(predictions))
-    print(f"plot   {displayed(outputs / 'predict' / 'preparation.png')}")
-    print(f"files  {displayed(outputs / 'predict')}")
-    print(_next_step(cfg, listing))
+    say(_conclusion(predictions))
+    say(f"plot   {displayed(outputs / 'predict' / 'preparation.png')}")
+    say(f"files  {displayed(outputs / 'predict')}")
+    say(_next_step(cfg, listing))
     if listing.problems:
         failed = len(listing.problems)
         summary = f"{failed} {'image was' if failed == 1 else 'images were'} not read"
         raise UserError("\n  ".join([summary, *listing.problems]))
+    return Predictions(tuple(predictions), results_dir("predict"))
 
 
 def _conclusion(predictions: Sequence[Prediction]) -> str:

@@ -21,6 +21,7 @@ from ray import ObjectRef, exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline import UserError
+from pipeline.call import say
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import code, processor, torch_version
 from pipeline.execution.connection import copy_sources, find_cluster
@@ -69,7 +70,7 @@ class RayExecutor(Executor):
         self._call = ray.remote(num_cpus=1, max_retries=0)(_call)
         self._stored = functools.cache(_put_dataset)  # by the path of its file
         ended = "if the cluster ends, Ray ends this process without a message"
-        print(wrap(f"{ended}; then {RESUME}", indent=0), flush=True)
+        say(wrap(f"{ended}; then {RESUME}", indent=0), flush=True)
         with status("checking the nodes of the Ray cluster"):
             _connect(address)
             self._needs = _Requirements(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from pipeline.call import say
 from pipeline.process import RESUME
 
 
@@ -35,7 +36,7 @@ class Interrupt:
 
 def _announce() -> None:
     message = "stopping at the end of this epoch; press Ctrl-C again to stop now"
-    print(message, file=sys.stderr)
+    say(message, file=sys.stderr)
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """The command `inspect`: analyzes a network, or answers one question about it."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracking
+from pipeline.call import results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import read_input
@@ -12,6 +14,7 @@ from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, next_steps, status, wrap
+from pipeline.tracking import Run, recorded_folder
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
 # Counts in summary.json that MLflow compares. It sorts "weights/" after the curves.
@@ -21,7 +24,16 @@ LOGGED = {
 }
 
 
-def inspect(cfg: InspectConfig) -> None:
+@dataclass(frozen=True)
+class Inspection:
+    """The explanation of a network, or the answer to one question."""
+
+    text: str  # what the command prints
+    folder: Path | None  # of its own with its files, if it has some
+    run_id: str | None = None  # of the MLflow run of the network, if it is recorded
+
+
+def inspect(cfg: InspectConfig) -> Inspection:
     """Load a network and its data, then analyze it or answer one question."""
     with status("loading the network"):
         # Invalid names are refused before the network is loaded.
@@ -35,21 +47,24 @@ def inspect(cfg: InspectConfig) -> None:
     if cfg.arrays:
         for name in ("layer_1", "layer_2"):
             kernel, bias = getattr(trained.network, name).get_weights()
-            print(f"{name} kernel {kernel.shape}\n{kernel}\n")
-            print(f"{name} bias {bias.shape}\n{bias}\n")
-        print(f"all values  {displayed(trained.path)}")
-        return
+            say(f"{name} kernel {kernel.shape}\n{kernel}\n")
+            say(f"{name} bias {bias.shape}\n{bias}\n")
+        say(f"all values  {displayed(trained.path)}")
+        return Inspection(said(), None)
     dataset = load_training_data(trained)
     if neurons and cfg.integers:
-        _explain_integers(cfg, neurons, trained, dataset)
+        folder = _explain_integers(cfg, neurons, trained, dataset)
     elif neurons:
-        _explain_neurons(cfg, neurons, trained, dataset)
+        folder = _explain_neurons(cfg, neurons, trained, dataset)
     elif location:
-        _show_weight(location, trained, dataset)
+        folder = _show_weight(location, trained, dataset)
     elif cfg.against:
-        _compare(trained, _other_network(cfg.against).require_two_layers(), dataset)
+        other = _other_network(cfg.against).require_two_layers()
+        folder = _compare(trained, other, dataset)
     else:
-        _analyse(cfg, trained, dataset)
+        run = _analyse(cfg, trained, dataset)
+        return Inspection(said(), recorded_folder(run, "inspect"), run.id)
+    return Inspection(said(), folder)
 
 
 def _other_network(against: str) -> TrainedModel:
@@ -65,14 +80,14 @@ def _other_network(against: str) -> TrainedModel:
             raise UserError(message) from None
 
 
-def _analyse(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> None:
-    """Write and log all results, and print the tutorial."""
+def _analyse(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run:
+    """Write and log all results, print the tutorial, and return the run."""
     with status("analyzing the network"):
         analysis = interpret.ModelAnalysis.of(trained, dataset)
         name = network_name(
             trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
         )
-    folder = outputs_dir() / "inspect"
+    folder = results_dir("inspect")
     with (
         tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
@@ -89,42 +104,44 @@ def _analyse(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Non
         counts = analysis.counts
         metrics = {name: counts[key] for name, key in LOGGED.items() if key in counts}
         run.log_metrics(metrics, step=0)  # where MLflow draws bars
-    print(f"{interpret.render_tutorial(analysis)}\n")
+    say(f"{interpret.render_tutorial(analysis)}\n")
     page = "too large for a page"
     if report.fits(trained.network):
         page = f"{displayed(folder / 'report.html')}\n{OPEN_PAGE}"
-    print(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
+    say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     neuron = neuron_name(1, analysis.probe.hidden)
     command = command_line(
         "inspect", f"neuron={neuron}", "image=0", run=cfg.run, model=cfg.model
     )
-    print(next_steps({command: f"shows the sum of {neuron}"}))
+    say(next_steps({command: f"shows the sum of {neuron}"}))
+    return run
 
 
 def _explain_neurons(
     cfg: InspectConfig, neurons: list[str], trained: TrainedModel, dataset: Dataset
-) -> None:
+) -> Path:
     """Print how neurons compute their sums for an image, and write all terms."""
     spec = datasets.spec(trained.dataset)
     image, prepare = str(cfg.image or 0), spec.prepared_as_mnist
     input_image = read_input(image, dataset, prepare=prepare)
     sums = interpret.pre_activations(trained.network, input_image.prepared.image)
     text = interpret.worksheets(sums, neurons, spec)
-    print(wrap(input_image.describe(spec)), text, sep="\n\n")
+    say(wrap(input_image.describe(spec)), text, sep="\n\n")
     train = dataset.split(trained.split).train
     always_zero = ~train.images.any(axis=0).ravel()
-    folder = outputs_dir() / "answers" / "neuron"
+    folder = results_dir("answers/neuron")
     with atomic_folder(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)
     weight = sums[neurons[0]].main_weight.name
     command = command_line("inspect", f"weight={weight}", run=cfg.run, model=cfg.model)
-    print(f"\nfiles  {displayed(folder)}")
-    print(next_steps({command: "shows its history"}))
+    say(f"\nfiles  {displayed(folder)}")
+    say(next_steps({command: "shows its history"}))
+    return folder
 
 
 def _explain_integers(
     cfg: InspectConfig, neurons: list[str], trained: TrainedModel, dataset: Dataset
-) -> None:
+) -> Path:
     """Print how neurons compute their sums in integers, and write all terms."""
     spec = datasets.spec(trained.dataset)
     path, network, metadata = deploy.find_export(
@@ -146,17 +163,18 @@ def _explain_integers(
             "weights were rounded. The floats are those of the network before "
             "fine-tuning, so the weights differ by more than the rounding error."
         )
-    print(wrap(input_image.describe(spec)), wrap(text, indent=0), "", sep="\n")
-    print(deploy.integer_worksheets(sums, neurons, spec, bits=network.bits))
-    folder = outputs_dir() / "answers" / "integers"
+    say(wrap(input_image.describe(spec)), wrap(text, indent=0), "", sep="\n")
+    say(deploy.integer_worksheets(sums, neurons, spec, bits=network.bits))
+    folder = results_dir("answers/integers")
     with atomic_folder(folder) as partial:
         deploy.write_integer_terms([sums[name] for name in neurons], partial)
-    print(f"\nfiles  {displayed(folder)}")
+    say(f"\nfiles  {displayed(folder)}")
+    return folder
 
 
 def _show_weight(
     location: ParameterLocation, trained: TrainedModel, dataset: Dataset
-) -> None:
+) -> Path:
     """Print and write the history of a parameter."""
     history = trained.history
     if history is None:
@@ -165,33 +183,35 @@ def _show_weight(
             "beside the network"
         )
     values = location.values(history)
-    print(interpret.weight_history(location, values))
+    say(interpret.weight_history(location, values))
     if location.layer == 1 and location.row is not None:
         images = dataset.split(trained.split).train.images
-        print(interpret.describe_pixel(location.row, images))
-    folder = outputs_dir() / "answers" / "weight"
+        say(interpret.describe_pixel(location.row, images))
+    folder = results_dir("answers/weight")
     with atomic_folder(folder) as partial:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
         write_csv(partial / "life.csv", rows)
     other = trained.dataset if trained.dataset != defaults()["dataset"] else None
     sweep = command_line("train", "-m", "hidden=10,20,40", dataset=other)
-    print(f"\nfiles  {displayed(folder)}")
-    print(next_steps({sweep: "compares three sizes"}))
+    say(f"\nfiles  {displayed(folder)}")
+    say(next_steps({sweep: "compares three sizes"}))
+    return folder
 
 
-def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> None:
+def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
     """Print and write how two networks differ, neuron by neuron."""
     comparison = interpret.NetworkComparison.of(a.network, b.network, dataset.test)
     frozen_pixels = [
         None if history is None else interpret.frozen_weights(history).min(axis=1)
         for history in (a.history, b.history)
     ]
-    folder = outputs_dir() / "answers" / "against"
+    folder = results_dir("answers/against")
     with atomic_folder(folder) as partial:
         interpret.write_comparison(comparison, frozen_pixels, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."
     if b.metadata.data_sha256 != dataset.sha256:
         text += " B was trained on other data, or its data are not recorded."
-    print(wrap(text, indent=0), end="\n\n")
-    print(interpret.describe_comparison(comparison))
-    print(f"\nfiles  {displayed(folder)}")
+    say(wrap(text, indent=0), end="\n\n")
+    say(interpret.describe_comparison(comparison))
+    say(f"\nfiles  {displayed(folder)}")
+    return folder

@@ -18,6 +18,7 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from pipeline import UserError
+from pipeline.call import say
 from pipeline.cli import Interval
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.outcomes import Outcome
@@ -103,7 +104,7 @@ class Search(Plan):
             repeated = 0 if jobs else repeated + 1
             yield from jobs
             if repeated > MAX_REPEATED + MAX_RANDOM:  # others are improbable
-                print(f"no new values after {len(self._suggestions):,} suggestions")
+                say(f"no new values after {len(self._suggestions):,} suggestions")
                 self._trials = len(self._suggestions)
 
     def add(self, outcome: Outcome) -> None:

@@ -4,23 +4,26 @@ After an interruption of any kind, the same command continues: the children of t
 in MLflow are the record of what is trained. The files are in outputs/sweeps/<key>/.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from pipeline import files
+from pipeline.call import own_folder, say
 from pipeline.cli import Command
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
 from pipeline.paths import outputs_dir, store_dir
 from pipeline.sweeps.estimate import training_bytes
 from pipeline.sweeps.jobs import Job, combine, prepare_data, sweep_key, sweep_name
-from pipeline.sweeps.outcomes import Earlier
+from pipeline.sweeps.outcomes import Earlier, Outcome
 from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status, wrap
 from pipeline.tracking import mirror_run, viewing_hint
 
+OnResult = Callable[[Outcome], object]
 TRAINING = "pipeline.training.run"  # the module that workers import first
 UNTRACKED = (
     "With tracking=none, nothing records what is trained: if this sweep is "
@@ -28,18 +31,18 @@ UNTRACKED = (
 )
 
 
-def run_sweep(command: Command) -> None:
+def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
+
+    `on_result` is called with the outcome of each job, also of an earlier process.
 
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.
     """
     values, store = command.values, store_dir()
     grid = prepare_data(combine(command), outputs_dir() / "data")
-    if values["tracking"] == "none":
-        print(wrap(UNTRACKED, indent=0), flush=True)
     key = sweep_key(grid, command)
-    folder = store / "sweeps" / key
+    folder = own_folder() or store / "sweeps" / key
     waiting = "waiting for another process, which is running the same sweep"
     with ExitStack() as stack:
         lock = files.lock(store / "sweeps" / f".{key}.lock", waiting=waiting)
@@ -47,22 +50,37 @@ def run_sweep(command: Command) -> None:
         earlier = _read_earlier(values, key)
         name = values["run_name"] or sweep_name(grid, command.intervals)
         name = earlier.run.name if earlier.run else name  # it was named when it started
-        print(wrap(f"sweep {name}"), flush=True)
+        say(wrap(f"sweep {name}"), flush=True)
+        if values["tracking"] == "none":
+            say(wrap(UNTRACKED, indent=0), flush=True)
         plan = _plan(command, grid, earlier)
+        if on_result:
+            for outcome in plan.outcomes:
+                on_result(outcome)
         expected = plan.expected()
         if earlier.is_finished and not plan.missing and not expected:
             assert earlier.run
-            print("this sweep is finished; again=true trains it again")
+            say("this sweep is finished; again=true trains it again")
             if values["server"]:
                 mirror_run(store, values["server"], earlier.run.run_id)
             print_report(plan.outcomes, folder, viewing_hint(earlier.run.label))
-            return
+            return SweepResult(plan.outcomes, folder, earlier.run.run_id)
         untrained = [*(job for job in plan.missing if not job.problems), *expected]
         # The workers import PyTorch while this process imports it and MLflow.
         executor = stack.enter_context(_new_executor(values, untrained))
         with status("loading PyTorch and MLflow"):
             from pipeline.sweeps.training import train_sweep
-        train_sweep(plan, earlier, executor, values, name=name, key=key, folder=folder)
+        run_id = train_sweep(
+            plan,
+            earlier,
+            executor,
+            values,
+            name=name,
+            key=key,
+            folder=folder,
+            on_result=on_result,
+        )
+    return SweepResult(plan.outcomes, folder, run_id)
 
 
 def _read_earlier(values: Mapping[str, Any], key: str) -> Earlier:

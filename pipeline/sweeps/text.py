@@ -6,6 +6,7 @@ It is computed from the outcomes alone; `configurations.py` groups and ranks the
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.call import say
 from pipeline.console import table
 from pipeline.files import printable
 from pipeline.paths import MODEL_FILE, displayed
@@ -30,17 +31,17 @@ def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
     """
     settings = group_by_configuration(outcomes)
     columns, rows = _cells(select_rows(settings))
-    print(f"\n{table(columns, rows, left=[''])}")
+    say(f"\n{table(columns, rows, left=[''])}")
     if hidden := len(settings) - len(rows):
-        print(f"and {hidden:,} more in sweep.csv")
+        say(f"and {hidden:,} more in sweep.csv")
     if reused := sum(outcome.reused for outcome in outcomes):
         runs = f"{reused:,} of {len(outcomes):,} training runs"
-        print(wrap(f"{runs} were reused; again=true trains all again"))
-    print(f"\n{wrap(summarize(settings))}\n")
+        say(wrap(f"{runs} were reused; again=true trains all again"))
+    say(f"\n{wrap(summarize(settings))}\n")
     names = " and ".join(path.name for path in written_files(folder))
-    print(f"files  {displayed(folder)}/{names}\n{hint}", end="")
+    say(f"files  {displayed(folder)}/{names}\n{hint}", end="")
     if best := best_of(outcomes):
-        print(_next_step(best, folder))
+        say(_next_step(best, folder))
 
 
 def written_files(folder: Path) -> list[Path]:

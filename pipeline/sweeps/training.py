@@ -2,11 +2,12 @@
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline import UserError
+from pipeline.call import say
 from pipeline.execution.executor import Executor, Task
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.paths import store_dir
@@ -35,7 +36,8 @@ def train_sweep(
     name: str,
     key: str,
     folder: Path,
-) -> None:
+    on_result: Callable[[Outcome], object] | None,
+) -> str | None:
     """Train the jobs that are not trained; write, record and print the report.
 
     Args:
@@ -46,6 +48,10 @@ def train_sweep(
         name: The name of the run.
         key: The `sweep_key`.
         folder: For the table and the plot, and the networks if nothing is recorded.
+        on_result: A function to call with each outcome.
+
+    Returns:
+        The id of the run.
 
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.
@@ -68,7 +74,7 @@ def train_sweep(
         report = Report(run, folder, plan.outcomes, title=name)
         children = Children(run, key, folder, earlier)
         can_reuse = run.id is not None and not values["again"]
-        _Training(plan, children, report, executor, can_reuse).run()
+        _Training(plan, children, report, executor, can_reuse, on_result).run()
         with status("writing and recording the report"):
             report.finish()
         try:
@@ -78,6 +84,7 @@ def train_sweep(
         finally:
             print_report(plan.outcomes, folder, run.viewing_hint())
         _raise_failures(plan.outcomes)
+        return run.id
 
 
 class _Training:
@@ -90,10 +97,12 @@ class _Training:
         report: Report,
         executor: Executor,
         can_reuse: bool,
+        on_result: Callable[[Outcome], object] | None,
     ) -> None:
         """Store the parts, and find the runs of the store that can be reused."""
         self._plan, self._children, self._report = plan, children, report
         self._executor, self._can_reuse = executor, can_reuse
+        self._on_result = on_result
         valid = [job for job in plan.missing if not job.problems]
         self._reusable = self._find_reusable(valid)
         self._to_train = [j for j in valid if j.fingerprint not in self._reusable]
@@ -114,7 +123,7 @@ class _Training:
         size = recorded_bytes([job for job in plan.missing if not job.problems])
         size += recorded_bytes(plan.expected())
         if count:
-            print(describe_work(count, executor.workers, size))
+            say(describe_work(count, executor.workers, size))
         check_space(size, self._report.folder)
         with (
             show_progress(
@@ -162,6 +171,8 @@ class _Training:
         self._plan.add(outcome)
         self._progress.add(outcome)
         self._report.update()
+        if self._on_result:
+            self._on_result(outcome)
 
 
 def _raise_failures(outcomes: Sequence[Outcome]) -> None:
@@ -170,6 +181,6 @@ def _raise_failures(outcomes: Sequence[Outcome]) -> None:
     if not failed:
         return
     if tracebacks := [outcome.traceback for outcome in failed if outcome.traceback]:
-        print(tracebacks[0], file=sys.stderr)
+        say(tracebacks[0], file=sys.stderr)
     names = ", ".join(outcome.job.name for outcome in failed)
     raise UserError(f"{len(failed)} of {len(outcomes)} training runs failed: {names}")

@@ -10,7 +10,14 @@ from pipeline.tracking.database import (
     children,
     tagged_runs,
 )
-from pipeline.tracking.interface import History, OpenRun, Run, Tracker, viewing_hint
+from pipeline.tracking.interface import (
+    History,
+    OpenRun,
+    Run,
+    Tracker,
+    recorded_folder,
+    viewing_hint,
+)
 from pipeline.tracking.locks import store_lock
 from pipeline.tracking.mirror import mirror_run
 from pipeline.tracking.remote import prepared_tracker

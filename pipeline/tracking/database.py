@@ -16,6 +16,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from pipeline import UserError
+from pipeline.call import say
 from pipeline.tracking.locks import write_lock
 from pipeline.tracking.tags import PARENT_TAG
 from pipeline.urls import database_path
@@ -135,6 +136,8 @@ def named_runs(
     `deleted` selects deleted runs, and experiments="deleted" those of such experiments.
     """
     condition = f"{NAMED} AND {'NOT ' * deleted}{ACTIVE}"
+    if experiments == "deleted":  # then all of their runs are
+        condition = NAMED
     return _select(folder, condition, *[text] * 4, experiments=experiments)
 
 
@@ -197,7 +200,7 @@ def _relocate(folder: Path, connection: sqlite3.Connection) -> None:
             )
         with write_lock(folder):
             relocate_artifacts(connection, before, after)
-        print(
+        say(
             f"{folder} was moved or copied: the URIs of its artifacts were updated",
             file=sys.stderr,
         )

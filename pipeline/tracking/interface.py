@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from PIL import Image
 
+from pipeline.call import own_folder, results_dir
 from pipeline.terminal import wrap
 from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.provenance import process_tags
@@ -57,6 +58,17 @@ class OpenRun:
         if self.id is None:
             return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
+
+
+def recorded_folder(run: "Run", name: str) -> Path:
+    """Return the folder with the files of a call, which no other call replaces.
+
+    It is the folder that was given to the call or, if the run is recorded, that of its
+    artifacts. Otherwise, it is outputs/<name>, which the next call replaces.
+    """
+    if own_folder() or run.folder is None:
+        return results_dir(name)
+    return run.folder / name
 
 
 def viewing_hint(label: str) -> str:

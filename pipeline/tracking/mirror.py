@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from pipeline import UserError
+from pipeline.call import say
 from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.files import printable
 from pipeline.terminal import command_line, status, wrap
@@ -69,7 +70,7 @@ class Mirror:
         try:
             with status(f"copying the run to {self._server}"):
                 url = self._submit("copy_closed_run", run_id).result(TIMEOUT)
-            print(f"copy   {url}")
+            say(f"copy   {url}")
             return
         except TooLate:
             reason = f"{self._server} took more than {TIMEOUT} s"
@@ -83,7 +84,7 @@ class Mirror:
             f"the copy of run {run_id} is incomplete: {reason}; to copy the rest:"
         )
         remedy = command_line("sync", server=self._server, run=run_id)
-        print(f"{message}\n  {remedy}", file=sys.stderr)
+        say(f"{message}\n  {remedy}", file=sys.stderr)
 
     def close(self) -> None:
         """End the process."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mlflow import entities
 
 from pipeline import UserError, files
+from pipeline.call import say
 from pipeline.terminal import print_error, wrap
 from pipeline.tracking import provenance
 from pipeline.tracking.database import tagged_runs
@@ -142,5 +143,5 @@ class MlflowTracker(LocalTracker):
         tags = {WEIGHTS_TAG: sha256, KIND_TAG: "evaluation"}
         run = store.create_run(name, provenance.tags() | tags)
         created = f"created {name} ({run.info.run_id})"
-        print(wrap(f"the store has no run of this network; {created}"))
+        say(wrap(f"the store has no run of this network; {created}"))
         return run

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import time_ns
 from typing import Any, Concatenate
 
+from pipeline.call import is_quiet
 from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.process import disable_telemetry
 from pipeline.terminal import print_error
@@ -85,7 +86,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         """Start the process; see `open_tracker` for the arguments."""
         self._store, self._server, self._experiment = store, server, experiment
         disable_telemetry()
-        self._companion = Companion(PROCESS)
+        self._companion = Companion(PROCESS, quiet=is_quiet())
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
 
     def open_run(

@@ -1,6 +1,7 @@
 """The command `sync`: copies recorded runs to a server."""
 
 from pipeline import UserError
+from pipeline.call import say
 from pipeline.paths import store_dir
 from pipeline.tracking.database import require_store
 from pipeline.tracking.locks import store_lock
@@ -11,8 +12,8 @@ from pipeline.tracking.store import open_store
 from pipeline.tracking.tracker import experiment_of
 
 
-def sync(server: str, *, run: str | None) -> None:
-    """Copy the missing runs, and print the URL of the copy or their number.
+def sync(server: str, *, run: str | None) -> dict[str, str]:
+    """Copy the missing runs, print the URL of the copy or their number, and return all.
 
     Raises:
         UserError: If nothing has been recorded yet, there is no such run, or the server
@@ -28,8 +29,9 @@ def sync(server: str, *, run: str | None) -> None:
         copies = CopiedRuns(store, server, has_limit=True)
         urls = copy_runs(copies, run_id)
     if run_id is None:
-        print(f"runs on {server}, identical to the local ones: {len(urls)}")
+        say(f"runs on {server}, identical to the local ones: {len(urls)}")
     elif run_id in urls:
-        print(f"copy   {urls[run_id]}")
+        say(f"copy   {urls[run_id]}")
     else:
         raise UserError(f"run {run_id} is still running, or its copy was deleted")
+    return urls

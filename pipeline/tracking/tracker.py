@@ -6,6 +6,7 @@ MLflow is imported when a tracker is opened, because it takes a second.
 import os
 from pathlib import Path
 
+from pipeline.call import say
 from pipeline.process import disable_telemetry
 from pipeline.terminal import status, wrap
 from pipeline.tracking.interface import LocalTracker, NullTracker
@@ -40,5 +41,5 @@ def open_tracker(
         opened = open_store(store, experiment_of(experiment))
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
-        print(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
+        say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
     return MlflowTracker(opened, server)

@@ -48,6 +48,7 @@ class TrainingRun:
     host: str
     processor: str
     run: RecordedRun | None = None  # in MLflow; None if it is not recorded
+    written: Path | None = None  # a folder with its files, if not only that of the run
 
     @classmethod
     def of(
@@ -128,8 +129,10 @@ class TrainingRun:
 
     @property
     def folder(self) -> Path | None:
-        """The folder of its own with its files; None if it is not recorded."""
-        return self.run.folder / "train" if self.run else None
+        """The folder of its own with its files, if it is recorded."""
+        if self.written or self.run is None:
+            return self.written
+        return self.run.folder / "train"
 
     @property
     def params(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from pipeline.call import say
 from pipeline.console import new_console, progress_bar, table
 from pipeline.core.dataset import LabelledImages
 from pipeline.core.epoch import Epoch
@@ -42,7 +43,7 @@ def print_summary(training: TrainingRun, images: LabelledImages) -> None:
             ("validation", "val/", best_epoch(metrics)),
         )
     ]
-    print(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
+    say(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
     probabilities = training.network.predict(images.images[:1])[0]
     answer, label = int(probabilities.argmax()), images.labels[0]
     is_test = training.hyperparameters.split == "exercise"
@@ -54,4 +55,4 @@ def print_summary(training: TrainingRun, images: LabelledImages) -> None:
         f"{kind} image 0 is classified as {names[answer]} with a probability of "
         f"{probabilities[answer]:.1%}; its label is {names[label]}"
     )
-    print(wrap(text))
+    say(wrap(text))

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline import ConfigError, UserError, datasets, files
+from pipeline.call import own_folder, results_dir, say
 from pipeline.cli import TrainConfig, as_yaml, run_name, validate
 from pipeline.core.dataset import Dataset
+from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import code_hashes, processor
 from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
@@ -40,22 +42,27 @@ NEXT = {
     command_line("inspect"): "writes an interactive page",
 }
 OpenTracker = Callable[[], Tracker[OpenRun]]
+OnEpoch = Callable[[Epoch], object]
 
 
-def train(cfg: TrainConfig, open_tracker: OpenTracker) -> TrainingRun:
-    """Train a network, or reproduce a run."""
+def train(
+    cfg: TrainConfig, open_tracker: OpenTracker, on_epoch: OnEpoch | None = None
+) -> TrainingRun:
+    """Train a network, or reproduce a run; call `on_epoch` after each epoch."""
     with one_thread():
         if cfg.reproduce:
-            return _reproduce(cfg, open_tracker)
+            return _reproduce(cfg, open_tracker, on_epoch)
         path, _ = datasets.prepare(cfg.dataset, folder=outputs_dir() / "data")
         dataset = Dataset.read(path)
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
-        training = _train(cfg, dataset, open_tracker)
-    print(next_steps(NEXT))
+        training = _train(cfg, dataset, open_tracker, on_epoch)
+    say(next_steps(NEXT))
     return training
 
 
-def _reproduce(cfg: TrainConfig, open_tracker: OpenTracker) -> TrainingRun:
+def _reproduce(
+    cfg: TrainConfig, open_tracker: OpenTracker, on_epoch: OnEpoch | None
+) -> TrainingRun:
     """Train a recorded run again, and compare the two networks.
 
     Raises:
@@ -72,10 +79,10 @@ def _reproduce(cfg: TrainConfig, open_tracker: OpenTracker) -> TrainingRun:
     except ConfigError as error:
         message = f"run {run.run_id} cannot be reproduced: {error}"
         raise UserError(message) from None
-    training = _train(cfg, dataset, open_tracker, original)
-    print(f"\n{compare(original, training)}")
+    training = _train(cfg, dataset, open_tracker, on_epoch, original)
+    say(f"\n{compare(original, training)}")
     command = command_line("inspect", run=run.run_id[:8])
-    print(next_steps({command: "explains the network"}))
+    say(next_steps({command: "explains the network"}))
     return training
 
 
@@ -83,6 +90,7 @@ def _train(
     cfg: TrainConfig,
     dataset: Dataset,
     open_tracker: OpenTracker,
+    on_epoch: OnEpoch | None,
     original: TrainingRun | None = None,
 ) -> TrainingRun:
     """Train a network and write the results; `original` is the run to reproduce."""
@@ -90,7 +98,7 @@ def _train(
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
     network, name = state.network, _name(cfg, original)
-    print(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
+    say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     is_tracked = cfg.tracking != "none"
     if is_tracked:
         prepare_export(cfg.hidden)  # in another process, beside the training
@@ -98,7 +106,7 @@ def _train(
     if original:
         tags[REPRODUCES_TAG] = str(original.run_id)
     place = _place(cfg, dataset, original)
-    folder = outputs_dir() / ("reproduce" if original else "train")
+    folder = results_dir("reproduce" if original else "train")
     with open_checkpoint(
         store, tags[FINGERPRINT_TAG], place, state, resume=cfg.resume
     ) as checkpoint:
@@ -122,7 +130,7 @@ def _train(
                 label = killed[0].label if killed else run.label
                 where = f" in experiment {place['experiment']}" if is_tracked else ""
                 text = f"resuming {label} after epoch {last} of {cfg.epochs}{where}"
-                print(wrap(text))
+                say(wrap(text))
             epochs = fit(
                 state,
                 split,
@@ -133,13 +141,16 @@ def _train(
                 checkpoint.save(epoch)  # `fit` waits, so `state` is that of this epoch
                 history.append(epoch)
                 run.call(log_epoch, epoch, cfg.epochs)
+                if on_epoch:
+                    on_epoch(epoch)
             training = TrainingRun.of(dataset, split, hyperparameters, history)
             _write(training, folder, run, original)
-        if run.id:
-            training = replace(training, run=find_run(run.id, store=store))
+        recorded = find_run(run.id, store=store) if run.id else None
+        written = folder if own_folder() or not recorded else None
+        training = replace(training, run=recorded, written=written)
     print_summary(training, split.val)
-    print(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
-    print(run.viewing_hint(), end="")
+    say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
+    say(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
     return training
 

@@ -1,0 +1,61 @@
+"""What a call from Python changes: the folder of its files, and whether it prints.
+
+The values belong to the thread of the call, so that calls in several threads do not
+disturb each other. A command uses the default values.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from pipeline.paths import outputs_dir
+
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+_is_quiet: ContextVar[bool] = ContextVar("is_quiet", default=False)
+_said: ContextVar[list[str] | None] = ContextVar("said", default=None)
+
+
+@contextmanager
+def call(
+    *, folder: str | os.PathLike[str] | None = None, quiet: bool = False
+) -> Iterator[None]:
+    """Set the folder of the files and `quiet` for a block."""
+    path = Path(folder).expanduser().absolute() if folder is not None else None
+    tokens = _folder.set(path), _is_quiet.set(quiet), _said.set([])
+    try:
+        yield
+    finally:
+        _folder.reset(tokens[0])
+        _is_quiet.reset(tokens[1])
+        _said.reset(tokens[2])
+
+
+def said() -> str:
+    """Return what this call has said so far; "" in a command."""
+    return "".join(_said.get() or ())
+
+
+def is_quiet() -> bool:
+    """Return whether this call prints nothing."""
+    return _is_quiet.get()
+
+
+def own_folder() -> Path | None:
+    """Return the folder that was given to this call, if any."""
+    return _folder.get()
+
+
+def results_dir(name: str) -> Path:
+    """Return the folder of this call, by default outputs/<name>."""
+    return own_folder() or outputs_dir() / name
+
+
+def say(*values: object, sep: str = " ", end: str = "\n", **options: Any) -> None:  # noqa: ANN401
+    """Print values as `print` does, unless the call is quiet."""
+    if (texts := _said.get()) is not None and "file" not in options:
+        texts.append(sep.join(map(str, values)) + end)
+    if not is_quiet():
+        print(*values, sep=sep, end=end, **options)

@@ -1,0 +1,107 @@
+"""The types of the settings of each stage, for calls from Python.
+
+The schemas have their bounds; `tests/cli/test_config.py` compares the two.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+PathText = str | os.PathLike[str]
+
+
+class DataSettings(TypedDict, total=False):
+    """Settings of `data`."""
+
+    dataset: PathText
+
+
+class RecordedSettings(TypedDict, total=False):
+    """Settings of all stages that record a run."""
+
+    tracking: Literal["mlflow", "none"]
+    server: str | None
+
+
+class NewRunSettings(DataSettings, RecordedSettings, total=False):
+    """Settings of `train` and `sweep` besides the hyperparameters."""
+
+    run_name: str | None
+    experiment_name: str | None
+
+
+class TrainSettings(NewRunSettings, total=False):
+    """Settings of `train`."""
+
+    hidden: int
+    seed: int
+    split: Literal["exercise", "holdout"]
+    epochs: int
+    batch_size: int
+    lr: float
+    resume: bool
+    reproduce: str | None
+
+
+class SweepSettings(NewRunSettings, total=False):
+    """Settings of `sweep`: a value, several, or "interval(4,128)"."""
+
+    hidden: int | Sequence[int] | str
+    seed: int | Sequence[int] | str
+    split: str | Sequence[str]
+    epochs: int | Sequence[int] | str
+    batch_size: int | Sequence[int] | str
+    lr: float | Sequence[float] | str
+    workers: int | None
+    executor: Literal["local", "ray"]
+    again: bool
+    trials: int | None
+
+
+class NetworkSettings(TypedDict, total=False):
+    """Settings of all stages that load a network."""
+
+    run: str | None
+    model: PathText | None
+
+
+class EvaluateSettings(NetworkSettings, RecordedSettings, total=False):
+    """Settings of `evaluate`."""
+
+    sets: list[str] | None
+    prepare: bool | None
+
+
+class PredictSettings(NetworkSettings, total=False):
+    """Settings of `predict`."""
+
+    images: int | PathText
+
+
+class InspectSettings(NetworkSettings, RecordedSettings, total=False):
+    """Settings of `inspect`."""
+
+    neuron: str | None
+    image: int | PathText | None
+    integers: bool
+    weight: str | None
+    arrays: bool
+    against: PathText | None
+
+
+class ExportSettings(NetworkSettings, RecordedSettings, total=False):
+    """Settings of `export`."""
+
+    bits: Literal[8, 4, 2, 1, "all"]
+    finetune: int | None
+    verify: Literal["host", "all"]
+    sweep: str | None
+    workers: int | None
+    executor: Literal["local", "ray"]
+
+
+class SyncSettings(TypedDict, total=False):
+    """Settings of `sync`."""
+
+    server: str | None
+    run: str | None

@@ -1,0 +1,65 @@
+"""The result of a sweep for a caller from Python."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.model import TrainedModel, load_trained_model
+from pipeline.paths import MODEL_FILE, store_dir
+from pipeline.sweeps.configurations import best_of
+from pipeline.sweeps.outcomes import Outcome
+from pipeline.tracking import find_run
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The outcomes of a sweep, and where they are."""
+
+    outcomes: Sequence[Outcome]
+    folder: Path  # of the table and the plot
+    run_id: str | None  # of the MLflow run; None if it is not recorded
+
+    @property
+    def best(self) -> Outcome | None:
+        """The most accurate training run of the best configuration."""
+        return best_of(self.outcomes)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the swept values, the accuracy and the run of each training run."""
+        return [
+            {
+                **outcome.job.swept,
+                "val/accuracy": None if outcome.error else outcome.accuracy,
+                "parameters": outcome.parameters,
+                "seconds": outcome.seconds,
+                "run_id": outcome.run_id,
+                "error": outcome.error,
+            }
+            for outcome in self.outcomes
+        ]
+
+    def to_frame(self) -> "DataFrame":
+        """Return the `rows` as a data frame of pandas."""
+        from pandas import DataFrame  # takes 0.3 s
+
+        return DataFrame(self.rows())
+
+    def load_best(self) -> TrainedModel:
+        """Return the network of the `best` training run.
+
+        `load_best().network.predict(images)` maps images (n, 28, 28) of uint8 to
+        probabilities (n, 10).
+
+        Raises:
+            UserError: If there is none, or its files are lost or damaged.
+        """
+        best = self.best
+        assert best, "a sweep without a trained network raises an error"
+        folder = self.folder / best.job.folder
+        if best.run_id:
+            folder = find_run(best.run_id, store=store_dir()).folder
+        return load_trained_model(folder / "train" / MODEL_FILE)

@@ -1,0 +1,133 @@
+"""The stages as functions, which scripts and notebooks call."""
+
+import os
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+
+from pipeline import ConfigError, cli, paths
+from pipeline.data import data
+from pipeline.evaluate import evaluate
+from pipeline.export import export
+from pipeline.inspect import inspect
+from pipeline.predict import predict
+from pipeline.sync import sync
+from pipeline.train import sweep, train
+from pipeline.ui import ui
+
+SETTINGS = {"dataset": "digits", "epochs": 1, "hidden": 5}
+FUNCTIONS = (data, evaluate, export, inspect, predict, sweep, sync, train, ui)
+
+
+@pytest.fixture(scope="module")
+def project(empty_project):
+    """A workspace that the functions of this process use, with a trained network."""
+    project = empty_project("functions")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIPELINE_OUTPUTS", str(project.outputs))
+        epochs = []
+        trained = train(**SETTINGS, quiet=True, on_epoch=epochs.append)
+        assert [epoch.number for epoch in epochs] == [1]
+        assert trained.metrics["val/accuracy"] == epochs[0].metrics["val/accuracy"]
+        yield project
+
+
+def test_the_types_of_the_keywords_are_those_of_the_schemas():
+    for stage in ("Data", "Evaluate", "Predict", "Inspect", "Export", "Sync"):
+        keywords = getattr(cli, f"{stage}Settings").__annotations__
+        assert {*keywords} == {*getattr(cli, f"{stage}Config").model_fields}
+    train_keys = {*cli.TrainSettings.__annotations__}
+    sweep_keys = {*cli.SweepSettings.__annotations__}
+    assert train_keys | sweep_keys == {*cli.TrainConfig.model_fields}
+    assert sweep_keys - train_keys == {*cli.TrainConfig.only_sweeps}
+    assert train_keys - sweep_keys == {*cli.TrainConfig.no_sweep}
+
+
+CALLS = {
+    data: {"dataset": "digits"},
+    train: {**SETTINGS, "seed": 2, "tracking": "none"},
+    sweep: {**SETTINGS, "seed": [1, 2]},
+    evaluate: {"sets": ["digits"]},
+    predict: {"images": 0},
+    inspect: {"neuron": "N11"},
+    export: {"bits": 8},
+}
+
+
+@pytest.mark.parametrize("function", CALLS, ids=lambda function: function.__name__)
+def test_a_quiet_call_prints_nothing_and_writes_to_the_folder(
+    project, function, tmp_path, capfd
+):
+    before = project.hashes("train")
+    options = {} if function is data else {"folder": tmp_path / "own"}
+    result = function(**CALLS[function], **options, quiet=True)
+    assert capfd.readouterr() == ("", "")
+    if options:
+        assert result.folder == tmp_path / "own" and any(result.folder.iterdir())
+        assert project.hashes("train") == before
+    with pytest.raises(FrozenInstanceError):
+        result.folder = None
+
+
+def test_the_results_have_what_the_commands_print(project):
+    evaluation = evaluate(sets=["digits"], quiet=True)
+    assert evaluation.metrics == project.read("evaluate/metrics.json")
+    assert evaluation.run_id == project.run_id()
+    assert evaluation.folder.parts[-3:] == (evaluation.run_id, "artifacts", "evaluate")
+    (prediction,) = predict(images=0, quiet=True).predictions
+    assert prediction.record() == project.read("predict/predictions.json")[0]
+    assert "N11" in inspect(neuron="N11", quiet=True).text
+    (exported,) = export(quiet=True).exported
+    assert exported.report == project.read("export/report.json")
+
+
+def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
+    outcomes = []
+    result = sweep(
+        dataset="digits",
+        epochs=1,
+        hidden=[2, np.int64(20)],
+        seed=range(1, 3),
+        on_result=outcomes.append,
+        quiet=True,
+    )
+    frame = result.to_frame()
+    assert len(frame) == 4 and {*frame["hidden"]} == {2, 20} and not any(frame["error"])
+    assert {outcome.run_id for outcome in outcomes} == {*frame["run_id"]}
+    best = result.load_best()
+    assert best.network.hidden == 20
+    assert best.network.predict(few.val.images).shape == (len(few.val), 10)
+    again = sweep(dataset="digits", epochs=1, hidden=[2, 20], seed=[1, 2], quiet=True)
+    assert again.run_id == result.run_id and len(again.outcomes) == 4
+
+
+def test_a_search_and_invalid_settings_of_a_sweep(project):
+    result = sweep(**SETTINGS | {"hidden": "interval(2,9)"}, trials=2, quiet=True)
+    assert len(result.rows()) == 2
+    for settings, message in {
+        "hidden": ({"hidden": [0, -1]}, "hidden must be greater than or equal to 1"),
+        "key": ({"hiden": [1, 2]}, "`hiden` is not an option; did you mean hidden"),
+        "resume": ({"resume": False}, "resume has no effect in a sweep"),
+    }.values():
+        with pytest.raises(ConfigError, match=message):
+            sweep(**settings, quiet=True)
+
+
+SCRIPT = """
+from pipeline.train import sweep
+result = sweep(dataset="digits", epochs=1, hidden=[2, 3], workers=2, quiet=True)
+print(len(result.to_frame()))
+"""
+
+
+def test_a_script_without_a_guard_can_sweep(empty_project, tmp_path):
+    project = empty_project("script")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "script.py")]
+    places = {"PIPELINE_OUTPUTS": str(project.outputs), "PYTHONPATH": str(paths.ROOT)}
+    environment = os.environ | places
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout == "2\n" and not done.stderr
