@@ -232,14 +232,16 @@ def _check(
 def _differences(
     values: Settings, schema: Schema, files: Mapping[str, Path]
 ) -> list[str]:
-    """Return a problem for each value that DVC does not know, because it is changed."""
-    problems = []
-    for key in schema.model_fields:
-        if values[key] != defaults()[key]:
-            place = displayed(files[key]) if key in files else "the command line"
-            rule = "differs from conf/config.yaml, which DVC records: change that file"
-            problems.append(f"{key}={as_text(values[key])} in {place} {rule}")
-    return problems
+    """Return a problem for each value of a file that DVC does not know.
+
+    DVC records conf/config.yaml and the command line.
+    """
+    rule = "differs from conf/config.yaml, which DVC records: change that file"
+    return [
+        f"{key}={as_text(values[key])} in {displayed(files[key])} {rule}"
+        for key in schema.model_fields
+        if key in files and values[key] != defaults()[key]
+    ]
 
 
 def _varied(

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.paths import MODEL_FILE, store_dir
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.outcomes import Outcome
 from pipeline.tracking import find_run
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class SweepResult:
             for outcome in self.outcomes
         ]
 
-    def to_frame(self) -> "DataFrame":
-        """Return the `rows` as a data frame of pandas."""
+    def to_frame(self) -> Any:  # noqa: ANN401
+        """Return the `rows` as a data frame of pandas, which has no types."""
         from pandas import DataFrame  # takes 0.3 s
 
         return DataFrame(self.rows())

@@ -126,11 +126,9 @@ def _train(
             run.call(log_inputs, *inputs, plots=True)
             for epoch in history:
                 run.call(log_epoch, epoch, cfg.epochs)
-            if last := history[-1].number:
+            if history[-1].number:
                 label = killed[0].label if killed else run.label
-                where = f" in experiment {place['experiment']}" if is_tracked else ""
-                text = f"resuming {label} after epoch {last} of {cfg.epochs}{where}"
-                say(wrap(text))
+                _say_resumed(label, history[-1], cfg.epochs, place["experiment"])
             epochs = fit(
                 state,
                 split,
@@ -153,6 +151,12 @@ def _train(
     say(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
     return training
+
+
+def _say_resumed(label: str, last: Epoch, total: int, experiment: str | None) -> None:
+    """Print which run is resumed; `experiment` is None if it is not recorded."""
+    where = f" in experiment {experiment}" if experiment else ""
+    say(wrap(f"resuming {label} after epoch {last.number} of {total}{where}"))
 
 
 def _place(

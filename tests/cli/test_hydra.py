@@ -294,8 +294,6 @@ def test_dvc_refuses_values_that_it_does_not_record(conf, monkeypatch):
     assert str(error.value).split("\n") == [
         "hidden=10 in conf/team/small.yaml differs from conf/config.yaml, which DVC "
         "records: change that file",
-        "seed=2 in the command line differs from conf/config.yaml, which DVC records: "
-        "change that file",
         "server=http://small in conf/team/small.yaml differs from conf/config.yaml, "
         "which DVC records: change that file",
     ]
