@@ -25,7 +25,7 @@ DEFAULTS = {  # of Ray's settings in the environment of this process
 # Connects as `RayExecutor` does. Ray can end the process, and prints many lines.
 PROBE = """
 import sys, ray
-say("imported", file=sys.stderr, flush=True)
+print("imported", file=sys.stderr, flush=True)
 try:
     ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
 except Exception as error:
