@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from pipeline import ConfigError
 from pipeline.paths import outputs_dir
 
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
@@ -31,6 +32,12 @@ def call(
         _folder.reset(tokens[0])
         _is_quiet.reset(tokens[1])
         _said.reset(tokens[2])
+
+
+def check_callback(name: str, function: object) -> None:
+    """Raise a ConfigError unless this is a function or None, before anything runs."""
+    if not (function is None or callable(function)):
+        raise ConfigError(f"{name} must be a function, got {function!r:.40}")
 
 
 def said() -> str:

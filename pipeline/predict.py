@@ -10,6 +10,7 @@ step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 
 """
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from pipeline.call import call
@@ -38,6 +39,9 @@ def predict(
         UserError, OSError: If a file, the store or the network cannot be used.
     """
     with call(folder=folder, quiet=quiet):
+        images = settings.get("images")
+        if isinstance(images, Sequence) and not isinstance(images, str):
+            settings["images"] = ",".join(map(str, images))
         return run_predict(from_python(PredictConfig, settings))
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Unpack
 
-from pipeline.call import call
+from pipeline.call import call, check_callback
 from pipeline.cli import (
     Command,
     SweepSettings,
@@ -59,6 +59,7 @@ def train(
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
     with call(folder=folder, quiet=quiet):
+        check_callback("on_epoch", on_epoch)
         return run_train(from_python(TrainConfig, settings), on_epoch)
 
 
@@ -86,6 +87,7 @@ def sweep(
         UserError: If training runs failed; the others are trained and recorded first.
     """
     with call(folder=folder, quiet=quiet):
+        check_callback("on_result", on_result)
         return run_sweep(sweep_from_python(TrainConfig, settings), on_result)
 
 

@@ -116,7 +116,9 @@ def sweep_of(schema: Schema, settings: Settings) -> Command:
     values = {**composed.values}
     for key, value in settings.items():
         if isinstance(value, list):
-            values[key] = SweepValues(value)
+            if not value:
+                words.problems.append(f"{key} has no value: give at least one")
+            values[key] = SweepValues(value or [defaults().get(key)])
         elif isinstance(value, str) and key not in TEXT_KEYS:
             values[key] = parse_value(key, value, schema, sweep=True)
         else:

@@ -63,11 +63,15 @@ def compose(
     assert isinstance(content, dict)
     hydra = content.pop("hydra")
     values = {str(key): value for key, value in content.items()}
+    origins = {key: _origin(key, value, files) for key, value in values.items()}
+    for path, own in files:
+        sweeper = (own.get("hydra") or {}).get("sweeper") or {}
+        origins |= dict.fromkeys(sweeper.get("params") or {}, path)
     groups = {override.strip("+~").partition("=")[0] for override in overrides}
     chosen = [own for path, own in files if _group(path, folders) in groups]
     return Composition(
         values,
-        {key: _origin(key, value, files) for key, value in values.items()},
+        origins,
         frozenset(itertools.chain(*chosen)),
         hydra["sweeper"]["params"] or {},
         str(hydra["mode"]).endswith("MULTIRUN"),

@@ -74,7 +74,8 @@ def check(
 def _explain(error: Mapping[str, Any], places: Mapping[str, str]) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
-        return f"{key} has no value: set it in conf/config.yaml"
+        rule = "set it in conf/config.yaml, and list config in defaults:"
+        return f"{key} has no value: {rule}"
     rule = str(error["msg"]).removeprefix("Value error, ")
     rule = rule.replace("Input should be", "must be")
     rule = rule.replace("String should have at least 1 character", "must not be empty")

@@ -75,7 +75,7 @@ class EvaluateSettings(NetworkSettings, RecordedSettings, total=False):
 class PredictSettings(NetworkSettings, total=False):
     """Settings of `predict`."""
 
-    images: int | PathText
+    images: int | PathText | Sequence[int]
 
 
 class InspectSettings(NetworkSettings, RecordedSettings, total=False):

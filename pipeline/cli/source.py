@@ -37,6 +37,7 @@ ALTERNATIVES = {
     "launcher": "workers and executor select where a sweep runs",
     "sweeper": "intervals such as hidden=interval(4,128) and trials define a search",
     "searchpath": "--config-dir adds a folder of settings",
+    "job_logging": "there are no log files",
     "job": "run_name names a run, and the shell sets environment variables",
     "callbacks": "from Python, train(on_epoch=...) calls a function",
     "help": "--help lists the options",
@@ -187,6 +188,8 @@ def _check(values: dict[str, Any], package: str | None, path: Path) -> None:
         if package and HYDRA.search(package):
             raise refuse_hydra(package)
         for item in values.get("defaults") or ():
+            if item in ("hydra", "/hydra"):  # conf/hydra.yaml
+                continue
             for text in item.items() if isinstance(item, dict) else [(item,)]:
                 if any(HYDRA.search(str(part)) for part in text):
                     raise refuse_hydra(str(text[0]).removeprefix("override "))

@@ -69,8 +69,6 @@ class RayExecutor(Executor):
         address = find_cluster()
         self._call = ray.remote(num_cpus=1, max_retries=0)(_call)
         self._stored = functools.cache(_put_dataset)  # by the path of its file
-        ended = "if the cluster ends, Ray ends this process without a message"
-        say(wrap(f"{ended}; then {RESUME}", indent=0), flush=True)
         with status("checking the nodes of the Ray cluster"):
             _connect(address)
             self._needs = _Requirements(
@@ -84,6 +82,8 @@ class RayExecutor(Executor):
             except BaseException:
                 self.__exit__()
                 raise
+        ended = "if the cluster ends, Ray ends this process without a message"
+        say(wrap(f"{ended}; then {RESUME}", indent=0), flush=True)
         return self
 
     def __exit__(self, *exception: object) -> None:

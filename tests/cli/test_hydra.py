@@ -23,6 +23,7 @@ FILES = {
     "conf/other/seed.yaml": "# @package _global_\nseed: 9",
     "mine/two.yaml": "defaults: [config, team: large, override team: small, _self_]",
     "mine/own.yaml": "defaults: [config, /other/seed, _self_]\nepochs: 2",
+    "mine/more.yaml": "defaults: [hydra, _self_]\nepochs: 3",
     "mine/other/late.yaml": "# @package _global_\nseed: 5",
 }
 
@@ -91,6 +92,7 @@ def test_each_row_of_the_table_of_features(conf, command, verdict, remedy):
         ("--config-dir mine --config-name two", 10, 20, 1),
         ("-cd mine -cn own.yaml", 20, 2, 9),
         ("--config-dir mine +other=late", 20, 20, 5),
+        ("--config-dir mine --config-name more team=large", 100, 3, 1),
     ],
 )
 def test_files_are_composed_as_hydra_documents(conf, arguments, hidden, epochs, seed):
@@ -243,6 +245,11 @@ BAD_FILES = {
         {},
         "team=nopackage",
         "`team` is not an option: add the line '# @package _global_' in conf/team/nopa",
+    ),
+    "an invalid value of a saved sweep": (
+        {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hidden: '-1,-1'}}}"},
+        "-m team=x seed=1",
+        "got -1 (in conf/team/x.yaml)",
     ),
     "an invalid value": (
         {"conf/team/x.yaml": GLOBAL + "hidden: 0"},

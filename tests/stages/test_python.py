@@ -77,6 +77,7 @@ def test_the_results_have_what_the_commands_print(project):
     assert evaluation.metrics == project.read("evaluate/metrics.json")
     assert evaluation.run_id == project.run_id()
     assert evaluation.folder.parts[-3:] == (evaluation.run_id, "artifacts", "evaluate")
+    assert len(predict(images=[0, 1], quiet=True).predictions) == 2
     (prediction,) = predict(images=0, quiet=True).predictions
     assert prediction.record() == project.read("predict/predictions.json")[0]
     assert "N11" in inspect(neuron="N11", quiet=True).text
@@ -110,6 +111,8 @@ def test_a_search_and_invalid_settings_of_a_sweep(project):
     for settings, message in {
         "hidden": ({"hidden": [0, -1]}, "hidden must be greater than or equal to 1"),
         "key": ({"hiden": [1, 2]}, "`hiden` is not an option; did you mean hidden"),
+        "empty": ({"hidden": []}, "hidden has no value: give at least one"),
+        "callback": ({"on_result": 3}, "on_result must be a function, got 3"),
         "resume": ({"resume": False}, "resume has no effect in a sweep"),
     }.values():
         with pytest.raises(ConfigError, match=message):
