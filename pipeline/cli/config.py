@@ -52,10 +52,10 @@ def check(
     Returns:
         Each problem has the key, the rule, the value, and where it comes from.
     """
-    places = {key: f"in {displayed(path)}" for key, path in (files or {}).items()}
+    files = files or {}
     unknown = ({*values} - {*defaults()}) | ({*given} - {*schema.model_fields})
     problems = [
-        explain_unknown_key(key, schema, places.get(key, ""))
+        explain_unknown_key(key, schema, _place(files.get(key)))
         for key in values
         if key in unknown
     ]
@@ -67,11 +67,15 @@ def check(
     except ValidationError as error:
         # The last error for each value: those of int | Text begin with one for int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
-        problems += [_explain(each, places) for each in errors.values()]
+        problems += [_explain(each, files) for each in errors.values()]
     return config, problems + schema.conflicts(values)
 
 
-def _explain(error: Mapping[str, Any], places: Mapping[str, str]) -> str:
+def _place(path: Path | None) -> str:
+    return f"in {displayed(path)}" if path else ""
+
+
+def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     key = str(error["loc"][0])
     if error["type"] == "missing":
         rule = "set it in conf/config.yaml, and list config in defaults:"
@@ -81,7 +85,7 @@ def _explain(error: Mapping[str, Any], places: Mapping[str, str]) -> str:
     rule = rule.replace("String should have at least 1 character", "must not be empty")
     if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
         return rule
-    place = places.get(key) or describe_default(key)
+    place = _place(files.get(key)) or describe_default(key)
     return f"{key} {rule}, got {error['input']!r} ({place})"
 
 
