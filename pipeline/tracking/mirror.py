@@ -35,17 +35,25 @@ class Mirror:
         self._place, self._server = (str(folder), server), server
         self._ended, self._starting = threading.Event(), threading.Lock()
         self._companion: Companion | None = None
+        self._is_closed = False
 
     def start(self) -> Companion:
-        """Start the process, which imports MLflow, unless it is running."""
+        """Start the process, which imports MLflow, unless it is running.
+
+        Raises:
+            CompanionKilled: If this object was closed, which the thread of `follow`
+                can notice late: it must not leave a process behind.
+        """
         with self._starting:
+            if self._is_closed:
+                raise CompanionKilled(f"{PROCESS} has ended")
             if self._companion is None:
                 self._companion = Companion(PROCESS, niceness=NICENESS, quiet=True)
                 self._companion.submit(import_module, COPIES)
             return self._companion
 
     def follow(self, run_id: Callable[[], str | None]) -> None:
-        """Copy an open run every few seconds; `run_id` waits until it is open.
+        """Copy an open run every second; `run_id` waits until it is open.
 
         Errors are ignored here, because `finish` repeats everything that is missing.
         """
@@ -89,6 +97,8 @@ class Mirror:
     def close(self) -> None:
         """End the process."""
         self._ended.set()
+        with self._starting:
+            self._is_closed = True
         if self._companion:
             self._companion.close()
 

@@ -11,6 +11,7 @@ from socketserver import ThreadingTCPServer
 import psutil
 import pytest
 
+from pipeline.execution.companion import CompanionKilled
 from pipeline.tracking import mirror, tagged_runs
 
 
@@ -78,6 +79,13 @@ def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy
     assert " ".join(" ".join(message).split()) == f"{text}; to copy the rest:"
     assert remedy == f"  python -m pipeline.sync server={url} run={sweep.run_id}"
     assert not stdout
+
+
+def test_a_closed_copy_starts_no_process(recorded):
+    copy = mirror.Mirror(recorded, broken_server("refuses"))
+    copy.close()
+    with pytest.raises(CompanionKilled, match="has ended"):
+        copy.start()
 
 
 def test_sync_stops_if_nothing_is_recorded_or_a_server_is_too_slow(
