@@ -1,8 +1,8 @@
-"""Everything that determines the weights of a trained network, and nothing else.
+"""What determines the results of a training run, and the network that all stages use.
 
-Its modules import nothing else of the project. The hash of their source code is part of
-the fingerprint of every training run, so code that does not affect the weights is
-elsewhere.
+The results are the weights, the metrics and the smallest margin, which are stored with
+the network. Its modules import nothing else of the project. The hash of their source
+code is part of the fingerprint of every training run, so other code is elsewhere.
 """
 
 SIDE = 28  # pixels; every image is SIDE x SIDE

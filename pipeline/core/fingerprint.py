@@ -17,6 +17,18 @@ from pipeline.core.hyperparameters import Hyperparameters
 
 # Of /proc/cpuinfo: the first three on x86, the others on ARM.
 CPU_FIELDS = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")
+CODE_CHANGED = (
+    f"the code in {Path(__file__).parent} changed while this program was running: "
+    "start it again"
+)
+
+
+class CodeChanged(UserError):
+    """The code of this package was edited while a program was running."""
+
+    def __init__(self, message: str = CODE_CHANGED) -> None:
+        """Set the message, which is always the same."""
+        super().__init__(message)
 
 
 def fingerprint(hyperparameters: Hyperparameters, data_sha256: str) -> str:
@@ -36,14 +48,13 @@ def code_hashes() -> dict[str, str]:
 
 
 def check_code() -> None:
-    """Check that the modules which this process has imported are those it has hashed.
+    """Check that the files of the modules still are those that this process has hashed.
 
     Raises:
-        UserError: If one was edited in between.
+        CodeChanged: If one was edited in between.
     """
     if _hash_modules() != code_hashes():
-        text = f"the code in {Path(__file__).parent} changed while this process ran"
-        raise UserError(f"{text}: start it again")
+        raise CodeChanged
 
 
 def _hash_modules() -> dict[str, str]:

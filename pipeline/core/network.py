@@ -5,6 +5,8 @@ their weights in Keras's layout. Its gradients are written out, without autograd
 compare them with autograd and finite differences.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -13,6 +15,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from pipeline.core import CLASSES, PIXELS
 from pipeline.core.epoch import Snapshot
+from pipeline.core.shapes import parameter_count
 
 BATCH = 1000  # images in a forward pass
 
@@ -78,6 +81,10 @@ class Network(nn.Module):
         self.vector = parameters_to_vector(self.parameters()).detach()
         vector_to_parameters(self.vector, self.parameters())
         self.tensors = self.views(self.vector)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let `copy` and `pickle` create it again: copied parameters are no views."""
+        return network_from, (snapshot(self),)
 
     def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "..."]]:
         """Return a vector with a number per parameter as tensors in their shapes."""
@@ -155,7 +162,7 @@ class Network(nn.Module):
     @property
     def parameter_count(self) -> int:
         """The number of weights and biases of all layers."""
-        return self.vector.numel()
+        return parameter_count(self.hidden)
 
     @property
     def layers(self) -> list[Dense]:

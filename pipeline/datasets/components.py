@@ -4,7 +4,6 @@ They depend on the training images alone, so all networks that were trained with
 images share them. The detector of a network compares images with them.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,18 +12,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int8, Integer, UInt8
 
-from pipeline import UserError
+from pipeline import UserError, files
 from pipeline.core import CLASSES, PIXELS
-from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.dataset import Dataset, LabelledImages, sample_rows
+from pipeline.core.fingerprint import code_hashes
 from pipeline.core.hyperparameters import SPLITS
 from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
 OOD_QUANTILE = 0.025  # fraction of training images that are rejected
-MAX_FIT_SAMPLES = 20_000  # 60,000 images take three times as long and change nothing
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
-# Of this module, as it was imported; it also contains the constants.
-CODE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+# Of this module, with its constants, and of the one that selects the images.
+CODE = files.json_sha256(
+    [files.file_sha256(Path(__file__)), code_hashes()["dataset.py"]]
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def fit_components(train: LabelledImages) -> ClassComponents:
     They are fitted to half of the images of each class and `max_error` to the other
     half, so that the threshold also holds for new images.
     """
-    sample = train.pick(slice(None, None, max(1, len(train) // MAX_FIT_SAMPLES)))
+    sample = train.pick(sample_rows(len(train)))
     rows = [np.flatnonzero(sample.labels == label) for label in range(CLASSES)]
     fitted = [_principal_components(sample.images[indices[::2]]) for indices in rows]
     means, components = (np.stack(arrays) for arrays in zip(*fitted, strict=True))

@@ -23,7 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from pipeline import UserError
 from pipeline.call import say
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import code, processor, torch_version
+from pipeline.core.fingerprint import check_code, code, processor, torch_version
 from pipeline.execution.connection import copy_sources, find_cluster
 from pipeline.execution.executor import Executor, Result, Task, failure
 from pipeline.paths import PACKAGE
@@ -129,6 +129,7 @@ def _connect(address: str) -> None:
     terminate = signal.getsignal(signal.SIGTERM)
     with tempfile.TemporaryDirectory() as folder:
         copy_sources(Path(folder))
+        check_code()  # the nodes import what was copied
         ray.init(
             address,
             log_to_driver=False,

@@ -7,19 +7,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pipeline import UserError
 from pipeline.core.dataset import Dataset
-from pipeline.core.fingerprint import code, processor
+from pipeline.core.fingerprint import CodeChanged, code, processor
 from pipeline.execution.companion import Companion, CompanionKilled
 from pipeline.execution.executor import Executor, Result, Task, failure
-from pipeline.paths import PACKAGE
-from pipeline.process import RESUME
 
 KILLED = "its worker was killed; is there enough memory?"
-
-
-class CodeChanged(UserError):
-    """A worker that was started later has imported other code than this process."""
 
 
 class LocalExecutor(Executor):
@@ -105,10 +98,7 @@ def _call(
     arguments: Mapping[str, Any],
 ) -> object:
     if code() != driver_code:
-        folder = PACKAGE / "core"
-        raise CodeChanged(
-            f"the code in {folder} changed while the command was running: {RESUME}"
-        )
+        raise CodeChanged  # this worker was started later
     return function(_load(path), **arguments)
 
 

@@ -1,4 +1,6 @@
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -37,6 +39,18 @@ def test_logits_do_not_depend_on_the_number_of_images(new_network, mnist):
     net, images = new_network(20), mnist.test.images[:2500]
     logits = net(to_pixels(images)).detach()
     np.testing.assert_allclose(net.logits(images), logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))]
+)
+def test_a_copy_of_a_network_is_trained_as_a_whole(new_network, few, make):
+    network = new_network(20)
+    before, copied = network.logits(few.val.images), make(network)
+    assert torch.equal(copied.logits(few.val.images), before)
+    copied.vector.zero_()
+    assert not copied.logits(few.val.images).any()
+    assert torch.equal(network.logits(few.val.images), before)
 
 
 def test_the_loss_of_a_certain_error_is_finite():

@@ -152,7 +152,7 @@ def test_only_an_error_of_the_program_has_a_traceback(executor, data, functions)
 def test_a_worker_with_other_code_ends_all_in_one_line(data, functions):
     with LocalExecutor(1) as executor:
         executor._code = "of an earlier version"
-        with pytest.raises(UserError, match="changed while the command was running"):
+        with pytest.raises(UserError, match="changed while this program was running"):
             [*executor.run(functions.pid, tasks(data, {"a": {}}))]
 
 

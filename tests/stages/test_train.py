@@ -323,7 +323,8 @@ def test_a_module_that_is_edited_before_its_import_is_never_recorded_as_the_old_
         text=True,
     )
     folder = root / "pipeline" / "core"
-    line = f"the code in {folder} changed while this process ran: start it again\n"
+    changed = f"the code in {folder} changed while this program was running"
+    line = f"{changed}: start it again\n"
     assert printed == line * 2
     assert not (clone.outputs / "mlflow.db").exists()
 
