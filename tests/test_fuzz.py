@@ -169,7 +169,7 @@ def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name
             np.testing.assert_array_equal(trained.history[key][-1], last)
 
 
-@pytest.mark.parametrize("name", ["state", "history"])
+@pytest.mark.parametrize("name", ["state", "epochs"])
 @fuzz
 @given(edits=EDITS)
 def test_a_checkpoint_is_restored_exactly_or_refused(tmp_path, network, name, edits):

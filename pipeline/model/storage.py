@@ -40,7 +40,12 @@ class Metadata(BaseModel):
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters by key; {} if they are not recorded."""
         known = self.hyperparameters
-        return {"dataset": self.dataset, **known.model_dump()} if known else {}
+        return params_of(self.dataset, known) if known else {}
+
+
+def params_of(dataset: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """Return the params of a run: the name of the data set and the hyperparameters."""
+    return {"dataset": dataset, **hyperparameters.model_dump()}
 
 
 def save_model(path: Path, network: Network, metadata: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ from pipeline.tracking.database import (
     tagged_runs,
 )
 from pipeline.tracking.interface import (
-    History,
     OpenRun,
+    Points,
     Run,
     Tracker,
     recorded_folder,

@@ -23,7 +23,7 @@ from pipeline.tracking.provenance import process_tags
 Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
 Tags = Mapping[str, str]
 Metrics = Mapping[str, float | int]
-History = Sequence[tuple[int, int, Metrics]]  # step, time in ms since 1970, metrics
+Points = Sequence[tuple[int, int, Metrics]]  # step, time in ms since 1970, metrics
 Arguments = ParamSpec("Arguments")
 
 
@@ -89,9 +89,9 @@ class Run(OpenRun):
         twice with the same time is stored once.
         """
         now = time_ns() // 1_000_000
-        self.log_history([(step, now if time is None else time, metrics)])
+        self.log_points([(step, now if time is None else time, metrics)])
 
-    def log_history(self, history: History) -> None:
+    def log_points(self, points: Points) -> None:
         """Record the metrics of many epochs at once: step, time and metrics of each.
 
         This takes less than a tenth of the time of a call of `log_metrics` for each.
@@ -107,13 +107,13 @@ class Run(OpenRun):
         """Record files in a folder of the run's artifacts."""
 
     def log_model(
-        self, network: Path, exported: Path, history: History, dataset: tuple[str, str]
+        self, network: Path, exported: Path, points: Points, dataset: tuple[str, str]
     ) -> None:
         """Record a network as an MLflow model, or replace its files.
 
         The model maps pixels (n, 28, 28) in [0, 1] to probabilities (n, 10). `exported`
         is the same as a torch.export program, for `mlflow.pytorch.load_model`. The
-        model gets metrics, which the run already has, as in `log_history`, and the name
+        model gets metrics, which the run already has, as in `log_points`, and the name
         and sha256 of the data set that they were measured on.
         """
 

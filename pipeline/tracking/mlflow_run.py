@@ -21,7 +21,7 @@ from pipeline import files
 from pipeline.core import SIDE
 from pipeline.tracking import pages, provenance
 from pipeline.tracking.database import children, path_from_uri
-from pipeline.tracking.interface import Arguments, History, Params, Run, Tags
+from pipeline.tracking.interface import Arguments, Params, Points, Run, Tags
 from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_internals import image_files
@@ -98,16 +98,16 @@ class MlflowRun(Run):
         else:  # a resumed run may have one of its first start
             (self.folder / "code.diff").unlink(missing_ok=True)
 
-    def log_history(self, history: History) -> None:
-        points = [
+    def log_points(self, points: Points) -> None:
+        metrics = [
             Metric(name, value, time, step)
-            for step, time, metrics in history
-            for name, value in metrics.items()
+            for step, time, values in points
+            for name, value in values.items()
         ]
         if self._batch:
-            self._batch.metrics += points
+            self._batch.metrics += metrics
         else:
-            self._client.log_batch(self.id, metrics=points)  # in parts of 1,000
+            self._client.log_batch(self.id, metrics=metrics)  # in parts of 1,000
 
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image, which the UI displays on a slider over the steps.
@@ -137,7 +137,7 @@ class MlflowRun(Run):
             shutil.copyfile(path, self.folder / folder / path.name)
 
     def log_model(
-        self, network: Path, exported: Path, history: History, dataset: tuple[str, str]
+        self, network: Path, exported: Path, points: Points, dataset: tuple[str, str]
     ) -> None:
         client, run = self._client, self._client.get_run(self.id)
         condition = f"source_run_id = '{self.id}'"  # it may be incomplete
@@ -157,7 +157,7 @@ class MlflowRun(Run):
         name, sha256 = dataset
         metrics = [
             Metric(key, x, time, step, model.model_id, name, digest(sha256), self.id)
-            for step, time, values in history
+            for step, time, values in points
             for key, x in values.items()
         ]
         client.log_batch(self.id, metrics=metrics)

@@ -1,10 +1,10 @@
 """Checkpoints: save a training run after each epoch; resume it with the same result.
 
-A training run has a folder with three files. `about.json` says where it was trained.
-`history` is append-only: a record per epoch with the network's tensors and metrics.
-`state` is replaced after each epoch: the tensors of the optimizer, the generator, and
-the size and hash of the history. A record is on disk before the state that includes it,
-so the process may be killed at any point.
+A training run has a folder with three files. `place.json` says where it is trained and
+recorded. `epochs` is append-only: a record per epoch with the network's tensors and
+metrics. `state` is replaced after each epoch: the tensors of the optimizer, the
+generator, and the size and hash of `epochs`. A record is on disk before the state that
+includes it, so the process may be killed at any point.
 """
 
 import hashlib
@@ -34,11 +34,11 @@ HASH_BYTES = 32  # SHA-256 of the state, at the start of its file
 class Checkpoint:
     """The folder of an unfinished training run, locked by this process."""
 
-    def __init__(self, folder: Path, training: TrainingState) -> None:
+    def __init__(self, folder: Path, state: TrainingState) -> None:
         """Keep references to the objects that `save` reads and `resume` changes."""
-        self.folder, self._training = folder, training
-        self._state, self._history = folder / "state", folder / "history"
-        self._size, self._hash = 0, hashlib.sha256()  # of the history
+        self.folder, self._state = folder, state
+        self._state_file, self._epochs_file = folder / "state", folder / "epochs"
+        self._size, self._hash = 0, hashlib.sha256()  # of the file of the epochs
 
     @property
     def id(self) -> str:
@@ -49,19 +49,19 @@ class Checkpoint:
         """Save what is needed to resume after this epoch."""
         values = {**vars(epoch)}
         record = _pack(values.pop("tensors"), values)
-        with self._history.open("ab") as stream:
+        with self._epochs_file.open("ab") as stream:
             stream.truncate(self._size)  # removes a record without a state
             stream.write(record)
             stream.flush()
             os.fsync(stream.fileno())
         self._size += len(record)
         self._hash.update(record)
-        optimizer, generator = self._training.optimizer, self._training.generator
-        state = {name: tensor.numpy() for name, tensor in optimizer.state.items()}
-        state["generator"] = generator.get_state().numpy()
-        history = {"size": self._size, "sha256": self._hash.hexdigest()}
-        content = _pack(state, {"steps": optimizer.steps, "history": history})
-        with files.atomic_file(self._state) as temporary:
+        optimizer, generator = self._state.optimizer, self._state.generator
+        tensors = {name: tensor.numpy() for name, tensor in optimizer.state.items()}
+        tensors["generator"] = generator.get_state().numpy()
+        epochs = {"size": self._size, "sha256": self._hash.hexdigest()}
+        content = _pack(tensors, {"steps": optimizer.steps, "epochs": epochs})
+        with files.atomic_file(self._state_file) as temporary:
             temporary.write_bytes(hashlib.sha256(content).digest() + content)
 
     def resume(self) -> list[Epoch]:
@@ -73,28 +73,31 @@ class Checkpoint:
         Raises:
             UserError: If a file is damaged: one bit would change all later epochs.
         """
-        if not self._state.exists():
-            initial = Epoch(snapshot(self._training.network))
+        state = self._state
+        if not self._state_file.exists():
+            initial = Epoch(snapshot(state.network))
             self.save(initial)
             return [initial]
-        stored = self._state.read_bytes()
+        stored = self._state_file.read_bytes()
         content = stored[HASH_BYTES:]
-        _check(content, stored[:HASH_BYTES].hex(), self._state)
-        ((state, values),) = _unpack(content)
-        records = self._history.read_bytes() if self._history.exists() else b""
-        self._size = values["history"]["size"]
-        records = records[: self._size]
-        _check(records, values["history"]["sha256"], self._history)
-        self._hash.update(records)
-        epochs = [Epoch(tensors, **record) for tensors, record in _unpack(records)]
-        training = self._training
-        for name, tensor in training.network.state_dict().items():
+        _check(content, stored[:HASH_BYTES].hex(), self._state_file)
+        ((tensors, values),) = _unpack(content)
+        epochs = self._read_epochs(**values["epochs"])
+        for name, tensor in state.network.state_dict().items():
             tensor.copy_(torch.from_numpy(epochs[-1].tensors[name]))
-        training.generator.set_state(torch.from_numpy(state.pop("generator")))
-        for name, tensor in training.optimizer.state.items():
-            tensor.copy_(torch.from_numpy(state[name]))
-        training.optimizer.steps = values["steps"]
+        state.generator.set_state(torch.from_numpy(tensors.pop("generator")))
+        for name, tensor in state.optimizer.state.items():
+            tensor.copy_(torch.from_numpy(tensors[name]))
+        state.optimizer.steps = values["steps"]
         return epochs
+
+    def _read_epochs(self, *, size: int, sha256: str) -> list[Epoch]:
+        path = self._epochs_file
+        records = path.read_bytes()[:size] if path.exists() else b""
+        _check(records, sha256, path)
+        self._size = size
+        self._hash.update(records)
+        return [Epoch(tensors, **values) for tensors, values in _unpack(records)]
 
 
 def _check(content: bytes, sha256: str, path: Path) -> None:
@@ -120,8 +123,8 @@ def _unpack(records: bytes) -> Iterator[tuple[dict[str, np.ndarray], dict[str, A
 def open_checkpoint(
     store: Path,
     fingerprint: str,
-    about: Mapping[str, str | None],
-    training: TrainingState,
+    place: Mapping[str, str | None],
+    state: TrainingState,
     *,
     resume: bool,
 ) -> Iterator[Checkpoint]:
@@ -132,39 +135,45 @@ def open_checkpoint(
     have separate folders, checkpoints/<fingerprint>/<id> in the folder of the store.
     The folder is removed when the training is finished.
 
-    Of the killed training runs with this fingerprint and equal values in `about`, such
-    as the processor, the one with the most epochs is resumed; without `resume`, all of
-    them are removed.
+    Of the killed training runs with this fingerprint and place, the one with the most
+    epochs is resumed; without `resume`, all of them are removed.
+
+    Args:
+        store: The folder of the store.
+        fingerprint: That of the training run.
+        place: Where it is trained and recorded, such as the processor.
+        state: The network, optimizer and generator before the first epoch.
+        resume: Whether to resume a killed training run.
     """
     parent = store / "checkpoints" / fingerprint
-    content = json.dumps(about, indent=1, sort_keys=True).encode()
+    content = json.dumps(place, indent=1, sort_keys=True).encode()
     with store_lock(store):
         killed = []
         for folder in parent.glob("*"):
             if not files.is_held(folder / "lock"):
-                recorded = folder / "about.json"
-                if not recorded.exists():  # killed while it was created
+                place_file = folder / "place.json"
+                if not place_file.exists():  # killed while it was created
                     _remove(folder)
-                elif recorded.read_bytes() == content:
+                elif place_file.read_bytes() == content:
                     killed.append(folder)
         if not resume:
             while killed:
                 _remove(killed.pop())
-        folder = max(killed, key=_history_size, default=parent / uuid4().hex)
+        folder = max(killed, key=_epochs_size, default=parent / uuid4().hex)
         lock = files.hold(folder / "lock")
     try:
-        with files.atomic_file(folder / "about.json") as path:
+        with files.atomic_file(folder / "place.json") as path:
             path.write_bytes(content)
-        yield Checkpoint(folder, training)
+        yield Checkpoint(folder, state)
         with store_lock(store):
             _remove(folder)
     finally:
         lock.release()
 
 
-def _history_size(folder: Path) -> int:
-    saved = all((folder / name).exists() for name in ("state", "history"))
-    return (folder / "history").stat().st_size if saved else 0
+def _epochs_size(folder: Path) -> int:
+    saved = all((folder / name).exists() for name in ("state", "epochs"))
+    return (folder / "epochs").stat().st_size if saved else 0
 
 
 def _remove(folder: Path) -> None:

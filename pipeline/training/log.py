@@ -16,7 +16,7 @@ from jaxtyping import Float
 from pipeline import datasets
 from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images
-from pipeline.tracking import History, Run, provenance
+from pipeline.tracking import Points, Run, provenance
 from pipeline.tracking.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 # MLflow's pages show the metrics in the order in which a run logs them.
@@ -68,7 +68,7 @@ def log_epoch(run: Run, epoch: Epoch, epochs: int) -> None:
 
 def log_epochs(run: Run, epochs: Iterable[Epoch]) -> None:
     """Log the metrics of epochs; epoch 0, before the training, has none."""
-    run.log_history(
+    run.log_points(
         [
             (e.number, e.time, ordered(e.metrics) | {"train/seconds": e.seconds})
             for e in epochs
@@ -123,8 +123,8 @@ def log_details(
     run: Run,
     network: Path,
     exported: Path,
-    statistics: History,
-    metrics: History,
+    statistics: Points,
+    metrics: Points,
     dataset: tuple[str, str],
 ) -> None:
     """Log what every single training run has; in a sweep, only the best network has it.
@@ -133,7 +133,7 @@ def log_details(
     statistics of each tensor after each epoch; `log_weights` has logged the images.
     """
     run.log_model(network, exported, metrics, dataset)
-    run.log_history(statistics)
+    run.log_points(statistics)
     slider = run.link("images, with a slider for the epoch", "model-metrics")
     run.describe_results({"Weights of layer 1": slider})
 

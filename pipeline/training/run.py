@@ -137,12 +137,12 @@ class TrainingRun:
     @property
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters, by key."""
-        return params_of(self.dataset, self.hyperparameters)
+        return storage.params_of(self.dataset, self.hyperparameters)
 
     @property
     def seconds(self) -> float:
         """The time of all epochs."""
-        return round(sum(epoch.seconds for epoch in self.epochs), 3)
+        return sum(epoch.seconds for epoch in self.epochs)
 
     @property
     def summary(self) -> dict[str, float]:
@@ -179,11 +179,6 @@ class TrainingRun:
             "times": [epoch.time for epoch in self.epochs],
         }
         files.write_json(folder / paths.RUN_FILE, run)
-
-
-def params_of(dataset: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """Return the params of a run: the name of the data set and the hyperparameters."""
-    return {"dataset": dataset, **hyperparameters.model_dump()}
 
 
 def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[str, str]:

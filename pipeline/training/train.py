@@ -1,6 +1,7 @@
 """The command train: trains a network or reproduces a run, and records every epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipeline.core.loop import TrainingState, fit
 from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.export import prepare_export
+from pipeline.model.storage import params_of
 from pipeline.paths import MODEL_FILE, displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import (
@@ -25,7 +27,7 @@ from pipeline.tracking import (
     tagged_runs,
 )
 from pipeline.tracking.tags import CHECKPOINT_TAG, FINGERPRINT_TAG, REPRODUCES_TAG
-from pipeline.training.checkpoints import open_checkpoint
+from pipeline.training.checkpoints import Checkpoint, open_checkpoint
 from pipeline.training.log import (
     log_comparison,
     log_epoch,
@@ -34,7 +36,7 @@ from pipeline.training.log import (
 )
 from pipeline.training.reproduction import compare, load_data
 from pipeline.training.results import add_details, add_result, save_curves
-from pipeline.training.run import TrainingRun, params_of, training_tags
+from pipeline.training.run import TrainingRun, training_tags
 from pipeline.training.terminal import print_epochs, print_summary
 
 NEXT = {
@@ -94,9 +96,49 @@ def _train(
     original: TrainingRun | None = None,
 ) -> TrainingRun:
     """Train a network and write the results; `original` is the run to reproduce."""
-    hyperparameters, store = cfg.hyperparameters(), store_dir()
+    hyperparameters = cfg.hyperparameters()
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
+    folder = results_dir("reproduce" if original else "train")
+    with (
+        _open_run(cfg, dataset, state, open_tracker, original) as opened,
+        delayed_interrupt() as interrupt,
+    ):
+        run, checkpoint, epochs = opened
+        numbers = interrupt.between(range(len(epochs), cfg.epochs + 1))
+        fitted = fit(state, split, epochs=numbers, batch_size=cfg.batch_size)
+        for epoch in print_epochs(fitted, total=cfg.epochs):
+            checkpoint.save(epoch)  # `fit` waits, so `state` is that of this epoch
+            epochs.append(epoch)
+            run.call(log_epoch, epoch, cfg.epochs)
+            if on_epoch:
+                on_epoch(epoch)
+        training = TrainingRun.of(dataset, split, hyperparameters, epochs)
+        _write(training, folder, run, original)
+    print_summary(training, split.val)
+    say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
+    say(run.viewing_hint(), end="")
+    interrupt.check("stopped after training was finished")
+    recorded = find_run(run.id, store=store_dir()) if run.id else None
+    written = folder if own_folder() or not recorded else None
+    return replace(training, run=recorded, written=written)
+
+
+@contextmanager
+def _open_run(
+    cfg: TrainConfig,
+    dataset: Dataset,
+    state: TrainingState,
+    open_tracker: OpenTracker,
+    original: TrainingRun | None,
+) -> Iterator[tuple[OpenRun, Checkpoint, list[Epoch]]]:
+    """Open the run and the checkpoint of a killed training run, or of a new one.
+
+    Yields:
+        The run, the checkpoint, and the epochs that are already trained, from 0;
+        `state` is that after the last of them.
+    """
+    hyperparameters, store = cfg.hyperparameters(), store_dir()
     network, name = state.network, _name(cfg, original)
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
     is_tracked = cfg.tracking != "none"
@@ -106,51 +148,26 @@ def _train(
     if original:
         tags[REPRODUCES_TAG] = str(original.run_id)
     place = _place(cfg, dataset, original)
-    folder = results_dir("reproduce" if original else "train")
     with open_checkpoint(
         store, tags[FINGERPRINT_TAG], place, state, resume=cfg.resume
     ) as checkpoint:
-        history = checkpoint.resume()
+        epochs = checkpoint.resume()
         wanted = [checkpoint.id] if is_tracked else []
         killed = tagged_runs(store, CHECKPOINT_TAG, wanted)
-        with (
-            open_tracker().start_run(
-                name=name,
-                params=params_of(dataset.name, hyperparameters),
-                tags=tags | {CHECKPOINT_TAG: checkpoint.id},
-                resume=killed[0].run_id if killed else None,
-            ) as run,
-            delayed_interrupt() as interrupt,
-        ):
+        with open_tracker().start_run(
+            name=name,
+            params=params_of(dataset.name, hyperparameters),
+            tags=tags | {CHECKPOINT_TAG: checkpoint.id},
+            resume=killed[0].run_id if killed else None,
+        ) as run:
             inputs = dataset.path, dataset.sha256, as_yaml(cfg), code_hashes()
             run.call(log_inputs, *inputs, plots=True)
-            for epoch in history:
+            for epoch in epochs:  # it may have been killed before it logged the last
                 run.call(log_epoch, epoch, cfg.epochs)
-            if history[-1].number:
+            if epochs[-1].number:
                 label = killed[0].label if killed else run.label
-                _say_resumed(label, history[-1], cfg.epochs, place["experiment"])
-            epochs = fit(
-                state,
-                split,
-                epochs=interrupt.between(range(len(history), cfg.epochs + 1)),
-                batch_size=cfg.batch_size,
-            )
-            for epoch in print_epochs(epochs, total=cfg.epochs):
-                checkpoint.save(epoch)  # `fit` waits, so `state` is that of this epoch
-                history.append(epoch)
-                run.call(log_epoch, epoch, cfg.epochs)
-                if on_epoch:
-                    on_epoch(epoch)
-            training = TrainingRun.of(dataset, split, hyperparameters, history)
-            _write(training, folder, run, original)
-        recorded = find_run(run.id, store=store) if run.id else None
-        written = folder if own_folder() or not recorded else None
-        training = replace(training, run=recorded, written=written)
-    print_summary(training, split.val)
-    say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
-    say(run.viewing_hint(), end="")
-    interrupt.check("stopped after training was finished")
-    return training
+                _say_resumed(label, epochs[-1], cfg.epochs, place["experiment"])
+            yield run, checkpoint, epochs
 
 
 def _say_resumed(label: str, last: Epoch, total: int, experiment: str | None) -> None:

@@ -46,7 +46,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
             tags = {"fingerprint": str(number)}
             with sweep.child(name=str(number), params={}, tags=tags) as child:
                 points = [(epoch, epoch, {"train/seconds": 0.5}) for epoch in (1, 2)]
-                child.log_history([*points, (2, 2, {"val/accuracy": accuracy})])
+                child.log_points([*points, (2, 2, {"val/accuracy": accuracy})])
     (found,) = database.tagged_runs(store, "a b", ["'", "another"])
     expected = client.get_run(sweep.id)
     assert (found.run_id, found.name) == (sweep.id, expected.info.run_name)

@@ -18,8 +18,8 @@ def test_a_model_that_was_incomplete_is_completed_and_has_both_flavors(
         with suppress(KeyboardInterrupt), start_run(store, resume=run_id) as run:
             run_id = run.id
             if models:
-                history = [(2, 1000, {"val/loss": 0.5})]
-                run.log_model(*network_files, history, ("d", "a"))
+                points = [(2, 1000, {"val/loss": 0.5})]
+                run.log_model(*network_files, points, ("d", "a"))
             else:
                 client.create_logged_model("1", "model", run.id)
             models += client.search_logged_models(["1"])
@@ -43,11 +43,11 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
 ):
     setting = {"params": {"hidden": 5}, "start": 1000, "end": 3000}
     tags = {"fingerprint": "5", "host": "a worker"}
-    history = [(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5}) for e in (1, 2)]
+    points = [(e, 1000 + e, {"val/loss": 1 / e, "val/accuracy": 0.5}) for e in (1, 2)]
     with suppress(KeyboardInterrupt), start_run(store) as sweep:
         with sweep.child(name="hidden=5", tags=tags, **setting) as child:
             assert client.get_run(child.id).info.status == "RUNNING"
-            child.log_history(history * 300)  # more than MLflow accepts at once
+            child.log_points(points * 300)  # more than MLflow accepts at once
         failed = {"name": "hidden=6", "params": {}, "error": "no memory"}
         with sweep.child(tags=tags, **failed) as incomplete:
             incomplete.log_text("error.txt", "line 1")

@@ -26,7 +26,7 @@ RUN = {"name": "a name", "params": {"hidden": 20}, "tags": {}}
 
 def log(run, name, value):
     run.set_tags({name: value})
-    run.log_history([(step, 1000, {"val/loss": 0.5}) for step in (1, 2)])
+    run.log_points([(step, 1000, {"val/loss": 0.5}) for step in (1, 2)])
 
 
 def fail(run):

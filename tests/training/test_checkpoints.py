@@ -11,7 +11,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import TrainingState, fit
 from pipeline.training.checkpoints import open_checkpoint
 
-ABOUT = {"processor": "Z80", "experiment": None}
+PLACE = {"processor": "Z80", "experiment": None}
 
 
 def hyperparameters(**changed):
@@ -19,25 +19,25 @@ def hyperparameters(**changed):
     return Hyperparameters(**{**values, "batch_size": 32, "lr": 0.001, **changed})
 
 
-def new_training(seed=1):
+def new_state(seed=1):
     return TrainingState.initial(hyperparameters(seed=seed))
 
 
-def train(split, training, epochs):
-    return fit(training, split, epochs=epochs, batch_size=32)
+def train(split, state, epochs):
+    return fit(state, split, epochs=epochs, batch_size=32)
 
 
-def open_new(store, *, seed=1, fingerprint="one", about=ABOUT, resume=True):
-    training = new_training(seed)
-    return open_checkpoint(store, fingerprint, about, training, resume=resume)
+def open_new(store, *, seed=1, fingerprint="one", place=PLACE, resume=True):
+    state = new_state(seed)
+    return open_checkpoint(store, fingerprint, place, state, resume=resume)
 
 
 @contextlib.contextmanager
-def killed(store, training):
+def killed(store, state):
     """Open a checkpoint, and leave it as a process does that is killed."""
     with (
         pytest.raises(KeyboardInterrupt),
-        open_checkpoint(store, "one", ABOUT, training, resume=True) as checkpoint,
+        open_checkpoint(store, "one", PLACE, state, resume=True) as checkpoint,
     ):
         yield checkpoint
         raise KeyboardInterrupt
@@ -45,16 +45,16 @@ def killed(store, training):
 
 def interrupt(store, split, *, after):
     """Train until the process is killed after this epoch; return its folder."""
-    training = new_training()
-    with killed(store, training) as checkpoint:
+    state = new_state()
+    with killed(store, state) as checkpoint:
         checkpoint.resume()
-        for epoch in train(split, training, range(1, after + 1)):
+        for epoch in train(split, state, range(1, after + 1)):
             checkpoint.save(epoch)
     return checkpoint.folder
 
 
 def restored_epochs(store):
-    with killed(store, new_training()) as checkpoint:
+    with killed(store, new_state()) as checkpoint:
         return [epoch.number for epoch in checkpoint.resume()]
 
 
@@ -63,28 +63,28 @@ def unfinished(store):
 
 
 def test_a_resumed_training_run_ends_with_the_same_bits(tmp_path, few):
-    whole = new_training()
+    whole = new_state()
     expected = list(train(few, whole, range(1, 6)))
     interrupt(tmp_path, few, after=2)
     metrics = []
     for epochs in ((3, 4), (5,)):  # it is interrupted and resumed twice
-        training = new_training(seed=9)  # all of it is replaced
-        with killed(tmp_path, training) as checkpoint:
+        state = new_state(seed=9)  # all of it is replaced
+        with killed(tmp_path, state) as checkpoint:
             restored = checkpoint.resume()
             assert [epoch.number for epoch in restored] == list(range(epochs[0]))
-            for epoch in train(few, training, epochs):
+            for epoch in train(few, state, epochs):
                 checkpoint.save(epoch)
                 metrics.append(epoch.metrics)
     for name, tensor in whole.network.state_dict().items():
-        assert torch.equal(training.network.state_dict()[name], tensor)
+        assert torch.equal(state.network.state_dict()[name], tensor)
     metrics = [epoch.metrics for epoch in restored[1:3]] + metrics
     assert metrics == [epoch.metrics for epoch in expected]
 
 
-def test_the_history_is_restored_and_then_removed_with_its_folder(tmp_path, few):
+def test_the_epochs_are_restored_and_then_removed_with_its_folder(tmp_path, few):
     path = interrupt(tmp_path, few, after=1)
     assert unfinished(tmp_path) == [path]
-    initial = new_training().network.layer_1.weight.detach().numpy()
+    initial = new_state().network.layer_1.weight.detach().numpy()
     with open_new(tmp_path, seed=9) as checkpoint:
         assert checkpoint.folder == path and checkpoint.id == path.name
         first, last = checkpoint.resume()
@@ -107,9 +107,9 @@ def test_a_running_training_run_is_not_resumed(tmp_path):
     ("changed", "is_same"),
     [
         ({"fingerprint": "another"}, False),
-        ({"about": ABOUT | {"processor": "another"}}, False),
-        ({"about": ABOUT | {"experiment": "another"}}, False),
-        ({"about": dict(reversed(ABOUT.items()))}, True),
+        ({"place": PLACE | {"processor": "another"}}, False),
+        ({"place": PLACE | {"experiment": "another"}}, False),
+        ({"place": dict(reversed(PLACE.items()))}, True),
     ],
 )
 def test_only_an_equal_training_run_is_resumed(tmp_path, few, changed, is_same):
@@ -149,7 +149,7 @@ def test_a_fingerprint_depends_on_all_that_determines_the_weights(
 
 
 def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):
-    with killed(tmp_path, new_training()) as shortest:
+    with killed(tmp_path, new_state()) as shortest:
         shortest.resume()
         longest = interrupt(tmp_path, few, after=2)
     (shortest.folder.parent / "killed while it was created").mkdir()
@@ -161,20 +161,20 @@ def test_the_killed_training_run_with_the_most_epochs_is_resumed(tmp_path, few):
 
 @pytest.mark.parametrize("tail", [b"", b"part of a record", None])
 def test_an_epoch_without_its_state_is_trained_again(tmp_path, few, tail):
-    path = interrupt(tmp_path, few, after=1) / "history"
-    history = path.read_bytes()
+    path = interrupt(tmp_path, few, after=1) / "epochs"
+    epochs = path.read_bytes()
     # The state after a kill that follows a partial or complete append of a record.
-    path.write_bytes(history + (history[-70_000:] if tail is None else tail))
-    training = new_training()
-    with killed(tmp_path, training) as checkpoint:
+    path.write_bytes(epochs + (epochs[-70_000:] if tail is None else tail))
+    state = new_state()
+    with killed(tmp_path, state) as checkpoint:
         assert [epoch.number for epoch in checkpoint.resume()] == [0, 1]
-        for epoch in train(few, training, (2,)):
+        for epoch in train(few, state, (2,)):
             checkpoint.save(epoch)
-    assert path.read_bytes().startswith(history)
+    assert path.read_bytes().startswith(epochs)
     assert restored_epochs(tmp_path) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("name", ["state", "history"])
+@pytest.mark.parametrize("name", ["state", "epochs"])
 def test_a_damaged_file_is_refused_with_the_remedy(tmp_path, few, name):
     folder = interrupt(tmp_path, few, after=2)
     content = bytearray((folder / name).read_bytes())
@@ -193,8 +193,8 @@ def test_a_checkpoint_that_does_not_say_what_it_is_of_is_not_used(
     tmp_path, few, size, resume
 ):
     unknown = interrupt(tmp_path, few, after=2)
-    about = unknown / "about.json"
-    about.write_bytes(about.read_bytes()[:size])
+    place = unknown / "place.json"
+    place.write_bytes(place.read_bytes()[:size])
     with open_new(tmp_path, resume=resume) as checkpoint:
         assert len(checkpoint.resume()) == 1
     assert unfinished(tmp_path) == [unknown]
