@@ -27,7 +27,7 @@ from pipeline.tracking import prepared_tracker
 
 if TYPE_CHECKING:
     from pipeline.core.epoch import Epoch
-    from pipeline.sweeps.outcomes import Outcome
+    from pipeline.sweeps.jobs import Outcome
     from pipeline.sweeps.result import SweepResult
     from pipeline.training.run import TrainingRun
 

@@ -3,56 +3,26 @@
 Only the process of the sweep itself writes; its workers return arrays.
 """
 
-from collections.abc import Collection, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.cli import TrainConfig, as_yaml
+from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import MODEL_FILE, store_dir
-from pipeline.sweeps.jobs import Job
-from pipeline.sweeps.outcomes import Earlier, Outcome
-from pipeline.tracking import RecordedRun, Run, find_run, provenance, tagged_runs
+from pipeline.sweeps.jobs import Job, Outcome
+from pipeline.sweeps.recorded import RecordedSweep
+from pipeline.tracking import Run, find_run, provenance
 from pipeline.tracking.tags import (
-    FINGERPRINT_TAG,
     HOST_TAG,
     KIND_TAG,
     ORIGIN_TAG,
     PROCESSOR_TAG,
     SWEEP_TAG,
-    WEIGHTS_TAG,
 )
 from pipeline.training.log import log_epochs, log_inputs, log_weights
 from pipeline.training.results import add_details, add_result, save_curves
 from pipeline.training.run import TrainingRun, training_tags
-
-Reusable = dict[str, list[RecordedRun]]  # by fingerprint, newest first
-
-
-def find_reusable(jobs: Iterable[Job], processors: Collection[str]) -> Reusable:
-    """Find finished runs of the store with the results that valid jobs would have.
-
-    They can be in any experiment, and were trained on one of the processors. Their
-    files can be lost or damaged.
-    """
-    found: Reusable = {}
-    fingerprints = [job.fingerprint for job in jobs]
-    for run in tagged_runs(store_dir(), FINGERPRINT_TAG, fingerprints):
-        if run.status == "FINISHED" and run.tags.get(PROCESSOR_TAG) in processors:
-            found.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
-    return found
-
-
-def read_first(runs: Iterable[RecordedRun]) -> TrainingRun | None:
-    """Read the first run whose files are neither lost nor damaged."""
-    for run in runs:
-        with suppress(OSError, UserError):
-            training = TrainingRun.read(run)
-            if training.sha256 == run.tags.get(WEIGHTS_TAG):
-                return training
-    return None
 
 
 @dataclass(frozen=True)
@@ -62,7 +32,7 @@ class Children:
     run: Run
     key: str  # the `sweep_key`
     folder: Path  # of the sweep; without tracking, it gets the networks
-    earlier: Earlier
+    recorded: RecordedSweep  # before this process
 
     def record(self, job: Job, training: TrainingRun) -> Outcome:
         """Record a trained job, or a copy of a recorded run.
@@ -93,11 +63,8 @@ class Children:
             folder = (child.folder or self.folder / job.folder) / "train"
             folder.mkdir(parents=True, exist_ok=True)
             training.write(folder, run_id=child.id)
-            # Validated when the sweep started.
-            config = as_yaml(TrainConfig.model_construct(**job.values))
-            packages = _read_packages(source) if source else None
-            inputs = job.data.path, job.data.sha256, config, code_hashes()
-            log_inputs(child, *inputs, plots=False, packages=packages)
+            inputs = job.data.path, job.data.sha256, as_yaml(job.config), code_hashes()
+            log_inputs(child, *inputs, plots=False, source=source)
             log_epochs(child, training.epochs)
             add_result(child, training)
         return Outcome(
@@ -119,23 +86,23 @@ class Children:
         if best.run_id is None:  # tracking=none
             return
         child = self.run.reopen_child(best.run_id)
-        recorded = find_run(best.run_id, store=store_dir())
+        run = find_run(best.run_id, store=store_dir())
         try:
-            training = TrainingRun.read(recorded)
+            training = TrainingRun.read(run)
         except (OSError, UserError) as error:
             remedy = "delete this run, and the same command trains it again"
             message = f"run {best.run_id} cannot be read ({error}): {remedy}"
             raise UserError(message) from None
         for epoch in training.epochs:
             log_weights(child, epoch, len(training.epochs) - 1)
-        folder = recorded.folder / "train"
+        folder = run.folder / "train"
         save_curves(training, folder)
         add_details(child, training, folder / MODEL_FILE)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""
         # An invalid job is recorded once, however often the command is repeated.
-        if not (job.problems and self.earlier.has_failed(job, error)):
+        if not (job.problems and self.recorded.has_failed(job, error)):
             self.fail_attempt(job, error, traceback)
         return Outcome(job, error, traceback=traceback)
 
@@ -152,9 +119,3 @@ class Children:
 
     def _tags(self, job: Job) -> dict[str, str]:
         return {KIND_TAG: "training", SWEEP_TAG: self.key, **job.tags}
-
-
-def _read_packages(run: RecordedRun) -> str | None:
-    """Return the packages with which a run was trained, if its file still exists."""
-    path = run.folder / "packages.txt"
-    return path.read_text("utf-8") if path.exists() else None

@@ -9,8 +9,7 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
-from pipeline.sweeps.jobs import short_name
-from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.jobs import Outcome, short_name
 
 # The keys that determine the validation images; if they vary, accuracies are not
 # comparable.
@@ -33,7 +32,7 @@ class Configuration:
     @property
     def parameters(self) -> int:
         """The number of parameters of its networks; at least one is trained."""
-        return self.trained[0].parameters
+        return self.trained[0].job.parameters
 
     @cached_property
     def accuracy(self) -> float:
@@ -55,7 +54,7 @@ class Configuration:
         """Return why training runs failed, such as "seed=1,2 failed: out of memory"."""
         seeds: dict[str, list[str]] = {}  # by error
         for outcome in self.failed:
-            seed = str(outcome.job.values["seed"])
+            seed = str(outcome.job.config.seed)
             seeds.setdefault(outcome.error, []).append(seed)
         return "; ".join(f"seed={','.join(seeds[e])} failed: {e}" for e in seeds)
 
@@ -88,7 +87,7 @@ def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
     groups: dict[str, list[Outcome]] = {}
     for outcome in sorted(outcomes, key=lambda o: order(o.job.swept.values())):
         groups.setdefault(str(_keys(outcome)), []).append(outcome)
-    settings = [
+    configurations = [
         Configuration(
             _keys(group[0]),
             trained=[outcome for outcome in group if not outcome.error],
@@ -96,9 +95,9 @@ def group_by_configuration(outcomes: Iterable[Outcome]) -> list[Configuration]:
         )
         for group in groups.values()
     ]
-    ranked = bool(settings) and comparable(settings[0].keys)
-    settings.sort(key=lambda s: (not s.trained, -s.accuracy if ranked else 0))
-    return settings
+    is_ranked = bool(configurations) and comparable(configurations[0].keys)
+    configurations.sort(key=lambda c: (not c.trained, -c.accuracy if is_ranked else 0))
+    return configurations
 
 
 def _keys(outcome: Outcome) -> dict[str, Any]:
@@ -110,10 +109,10 @@ def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
 
     If the configurations are not comparable, it is the most accurate of all.
     """
-    settings = group_by_configuration(outcomes)
-    if settings and comparable(settings[0].keys):
-        settings = settings[:1]
-    trained = [outcome for setting in settings for outcome in setting.trained]
+    candidates = group_by_configuration(outcomes)
+    if candidates and comparable(candidates[0].keys):
+        candidates = candidates[:1]
+    trained = [outcome for each in candidates for outcome in each.trained]
     return max(trained, key=lambda outcome: outcome.accuracy, default=None)
 
 
@@ -122,19 +121,19 @@ def order(values: Iterable[Any]) -> list[tuple[str, Any]]:
     return [(type(value).__name__, value) for value in values]
 
 
-def best_trade_offs(settings: Iterable[Configuration]) -> list[Configuration]:
+def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configuration]:
     """Return those that are more accurate than all of the same size or smaller.
 
     Together they are the Pareto front of accuracy and the number of parameters, from
     the smallest network to the largest. There is none if sizes do not differ or
     accuracies are not comparable.
     """
-    trained = [setting for setting in settings if setting.trained]
-    sizes = {setting.parameters for setting in trained}
+    trained = [each for each in configurations if each.trained]
+    sizes = {each.parameters for each in trained}
     if len(sizes) < 2 or not comparable(trained[0].keys):
         return []
     front: list[Configuration] = []
-    for setting in sorted(trained, key=lambda s: (s.parameters, -s.accuracy)):
-        if not front or setting.accuracy > front[-1].accuracy:
-            front.append(setting)
+    for each in sorted(trained, key=lambda c: (c.parameters, -c.accuracy)):
+        if not front or each.accuracy > front[-1].accuracy:
+            front.append(each)
     return front

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import UserError
-from pipeline.core.shapes import parameter_count
 from pipeline.sweeps.jobs import Job
 
 COPIES = 4  # of the weight history: in both processes, each also serialized
@@ -20,17 +19,13 @@ def training_bytes(jobs: Sequence[Job]) -> int:
 
 def recorded_bytes(jobs: Sequence[Job]) -> int:
     """Return the disk space of recorded training runs, with the files of each."""
-    sizes = (
-        _history_bytes(job) + 4 * parameter_count(job.values["hidden"]) + RUN_BYTES
-        for job in jobs
-    )
+    sizes = (_history_bytes(job) + 4 * job.parameters + RUN_BYTES for job in jobs)
     return sum(sizes) + (BEST_BYTES if jobs else 0)
 
 
 def _history_bytes(job: Job) -> int:
     """Return the size of the tensors before training and after each epoch."""
-    states: int = job.values["epochs"] + 1
-    return 4 * parameter_count(job.values["hidden"]) * states
+    return 4 * job.parameters * (job.config.epochs + 1)
 
 
 def describe_work(count: int, workers: int, size: int) -> str:

@@ -1,12 +1,12 @@
-"""The jobs of a sweep: the combinations of the values that it varies.
+"""The jobs of a sweep, which are the combinations of its values, and their outcomes.
 
-`sweep.py` trains them; `outcomes.py` contains their results.
+Neither MLflow nor PyTorch is imported, so that the workers start first.
 """
 
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from pipeline.cli import (
 )
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
+from pipeline.core.shapes import parameter_count
 from pipeline.files import printable
 from pipeline.tracking import experiment_of
 
@@ -42,7 +43,7 @@ class DataFile:
 class Job:
     """One training run of a sweep."""
 
-    values: dict[str, Any]  # of all keys, validated unless there are problems
+    config: TrainConfig  # not validated if there are problems
     varied: Sequence[str]  # the keys that the sweep varies
     problems: Sequence[str] = ()  # why it cannot be trained; empty if it can
     data: DataFile | None = None  # the data set, when it is prepared
@@ -50,27 +51,28 @@ class Job:
     @classmethod
     def of(
         cls,
-        values: dict[str, Any],
+        values: Mapping[str, Any],
         varied: Sequence[str],
         data: DataFile | None = None,
         given: Iterable[str] = (),
     ) -> "Job":
         """Validate the values of a job; see `cli.validate` for `given`."""
         try:
-            values = values | dict(validate(TrainConfig, values, given=given))
+            config = validate(TrainConfig, values, given=given)
         except ConfigError as error:
-            return cls(values, varied, str(error).split("\n"))
-        return cls(values, varied, data=data)
+            invalid = TrainConfig.model_construct(**values)
+            return cls(invalid, varied, str(error).split("\n"))
+        return cls(config, varied, data=data)
 
     @property
     def swept(self) -> dict[str, Any]:
         """The values of the keys that the sweep varies."""
-        return {key: self.values[key] for key in self.varied}
+        return {key: getattr(self.config, key) for key in self.varied}
 
     @property
     def name(self) -> str:
         """The name of its run, such as "hidden=40 seed=2 epochs=5"."""
-        return run_name(self.values, named=self.varied)
+        return run_name(dict(self.config), named=self.varied)
 
     @property
     def short_name(self) -> str:
@@ -85,7 +87,7 @@ class Job:
     @property
     def hyperparameters(self) -> Hyperparameters:
         """What determines its weights, besides the data."""
-        return Hyperparameters(**self.values)
+        return self.config.hyperparameters()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -101,12 +103,33 @@ class Job:
     @property
     def params(self) -> dict[str, Any]:
         """The data set and the hyperparameters, by key."""
-        return {key: self.values[key] for key in TRAINING_KEYS}
+        return {key: getattr(self.config, key) for key in TRAINING_KEYS}
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters of its network."""
+        return parameter_count(self.config.hidden)
 
     @property
     def tags(self) -> dict[str, str]:
         """The keys that the sweep varies, as tags of its run."""
         return {key: str(value) for key, value in self.swept.items()}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a job, or the reason why it failed."""
+
+    job: Job
+    error: str = ""  # one line; empty if the job succeeded
+    accuracy: float = 0.0  # on the validation images, in [0, 1]
+    seconds: float = 0.0  # of all epochs together
+    run_id: str | None = None  # of its run in MLflow
+    reused: bool = False  # it was taken from an earlier run
+    traceback: str = ""  # of an error in the program
+
+
+OnResult = Callable[[Outcome], object]
 
 
 def short_name(swept: Mapping[str, Any]) -> str:
@@ -141,7 +164,7 @@ def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
     """Import folders with images, and download other data sets if necessary.
 
     Args:
-        jobs: The jobs; in their values, the data set can be a folder.
+        jobs: The jobs; the data set of their configuration can be a folder.
         folder: The folder of all data sets.
 
     Returns:
@@ -154,7 +177,7 @@ def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
     prepared: dict[str, DataFile] = {}
     images: dict[str, DataFile] = {}  # by sha256
     errors: dict[str, UserError | OSError] = {}
-    for value in sorted({job.values["dataset"] for job in jobs if not job.problems}):
+    for value in sorted({job.config.dataset for job in jobs if not job.problems}):
         try:
             path, _ = datasets.prepare(value, folder=folder)
             data = DataFile(path, datasets.summary(path)["sha256"])
@@ -165,30 +188,32 @@ def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
         raise next(iter(errors.values()))
 
     def add_data(job: Job) -> Job:
-        value = job.values["dataset"]
+        value = job.config.dataset
         if job.problems:
             return job
         if value in errors:
             return replace(job, problems=[str(errors[value])])
         data = prepared[value]
-        return replace(job, values=job.values | {"dataset": data.path.stem}, data=data)
+        config = job.config.model_copy(update={"dataset": data.path.stem})
+        return replace(job, config=config, data=data)
 
     return list({job.key: job for job in map(add_data, jobs)}.values())
 
 
-def sweep_key(jobs: Iterable[Job], command: Command) -> str:
+def sweep_key(
+    jobs: Iterable[Job], cfg: TrainConfig, intervals: Mapping[str, Interval]
+) -> str:
     """Return what identifies a sweep, 16 hexadecimal digits.
 
     It is a hash of the fingerprints of the valid jobs, the values of the others, the
     intervals of a search, the experiment, and whether all is trained again.
     """
-    values = command.values
-    is_tracked = values["tracking"] != "none"
+    is_tracked = cfg.tracking != "none"
     content = [
         sorted(job.key for job in jobs),
-        sorted(map(str, command.intervals.items())),
-        experiment_of(values["experiment_name"]) if is_tracked else None,
-        values["again"],
+        sorted(map(str, intervals.items())),
+        experiment_of(cfg.experiment_name) if is_tracked else None,
+        cfg.again,
     ]
     return files.json_sha256(content)[:16]
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.sweeps.jobs import Job
-from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.jobs import Job, Outcome
 
 
 class Plan:

@@ -14,8 +14,7 @@ from rich.progress import Progress as Bar
 
 from pipeline.console import new_console
 from pipeline.files import printable
-from pipeline.sweeps.jobs import Job
-from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.terminal import WIDTH, wrap
 
 MAX_NAME = 36  # characters of a combination; its result then fits in 80 columns

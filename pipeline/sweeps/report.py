@@ -18,8 +18,7 @@ from pipeline.sweeps.configurations import (
     group_by_configuration,
     order,
 )
-from pipeline.sweeps.jobs import short_name
-from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.jobs import Outcome, short_name
 from pipeline.sweeps.text import describe, written_files
 from pipeline.tracking import Run
 
@@ -48,47 +47,47 @@ class Report:
 
     def write(self, *, comparison: str = "") -> None:
         """Write the table and the plot, and record them; see `describe`."""
-        settings = group_by_configuration(self._outcomes)
-        front = best_trade_offs(settings)
+        configurations = group_by_configuration(self._outcomes)
+        front = best_trade_offs(configurations)
         with files.atomic_file(self.folder / "sweep.csv") as path:
-            rows = [{**s.row(), "best trade-off": s in front} for s in settings]
+            rows = [{**c.row(), "best trade-off": c in front} for c in configurations]
             files.write_csv(path, rows)
-        if settings[0].trained:
+        if configurations[0].trained:
             with files.atomic_file(self.folder / "sweep.png") as path:
-                plot(settings, title=self._title).save(path, "PNG")
+                plot(configurations, title=self._title).save(path, "PNG")
         self._run.log_files("sweep", written_files(self.folder))
-        self._run.describe(describe(settings, comparison=comparison), {})
+        self._run.describe(describe(configurations, comparison=comparison), {})
 
     def finish(self) -> None:
         """Record the best accuracy and the finished report in the run."""
-        settings = group_by_configuration(self._outcomes)
-        params = [*settings[0].keys] or ["seed"]
+        configurations = group_by_configuration(self._outcomes)
+        params = [*configurations[0].keys] or ["seed"]
         self.write(comparison=self._run.compare_children(params))
-        if accuracies := [s.accuracy for s in settings if s.trained]:
+        if accuracies := [c.accuracy for c in configurations if c.trained]:
             metrics = {"sweep/best_val_accuracy": max(accuracies)}
             self._run.log_metrics(metrics, step=0)
 
 
-def plot(settings: Sequence[Configuration], *, title: str) -> Image:
+def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
     """Plot accuracy against parameters or, if sizes are equal, a swept number."""
-    trained = [setting for setting in settings if setting.trained]
-    trained.sort(key=lambda setting: order(setting.keys.values()))
-    front = {setting.name for setting in best_trade_offs(trained)}
-    swept = {key: {s.keys[key] for s in trained} for key in trained[0].keys}
+    trained = [each for each in configurations if each.trained]
+    trained.sort(key=lambda configuration: order(configuration.keys.values()))
+    front = {each.name for each in best_trade_offs(trained)}
+    swept = {key: {each.keys[key] for each in trained} for key in trained[0].keys}
     numbers = {k: v for k, v in swept.items() if all(map(_is_number, v))}
-    by_size = len({setting.parameters for setting in trained}) > 1
+    by_size = len({each.parameters for each in trained}) > 1
     axis = "hidden" if by_size else next(iter(numbers), "")
     numbers.pop(axis, None)
     shade = max(numbers, key=lambda key: len(numbers[key]), default="")
     lines: dict[str, list[SweepPoint]] = {}
-    for index, setting in enumerate(trained):
-        keys = dict(setting.keys)
+    for index, configuration in enumerate(trained):
+        keys = dict(configuration.keys)
         x = keys.pop(axis, index)
         point = SweepPoint(
-            x=float(setting.parameters if by_size else x),
-            accuracies=[outcome.accuracy for outcome in setting.trained],
-            caption=f"hidden={x}" if by_size else "" if axis else setting.name,
-            best=setting.name in front,
+            x=float(configuration.parameters if by_size else x),
+            accuracies=[outcome.accuracy for outcome in configuration.trained],
+            caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
+            best=configuration.name in front,
             shade=keys.get(shade),
         )
         lines.setdefault(short_name(keys) if axis else "", []).append(point)

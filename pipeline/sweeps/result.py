@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.paths import MODEL_FILE, store_dir
 from pipeline.sweeps.configurations import best_of
-from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.jobs import Outcome
 from pipeline.tracking import find_run
 
 
@@ -31,7 +31,7 @@ class SweepResult:
             {
                 **outcome.job.swept,
                 "val/accuracy": None if outcome.error else outcome.accuracy,
-                "parameters": outcome.parameters,
+                "parameters": outcome.job.parameters,
                 "seconds": outcome.seconds,
                 "run_id": outcome.run_id,
                 "error": outcome.error,

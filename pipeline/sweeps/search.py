@@ -20,8 +20,7 @@ from optuna.trial import Trial, TrialState
 from pipeline import UserError
 from pipeline.call import say
 from pipeline.cli import Interval
-from pipeline.sweeps.jobs import Job
-from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.plan import Plan
 
 DIGITS = 4  # significant digits of a suggested value, which is in the name of a run
@@ -78,7 +77,7 @@ class Search(Plan):
                 self._study.enqueue_trial(values)
                 self._add(self._study.ask(self._space))
         # With the same seed, a process would repeat the suggestions of the one before.
-        seed = (grid[0].values["seed"] + len(self._suggestions)) % SEEDS
+        seed = (grid[0].config.seed + len(self._suggestions)) % SEEDS
         # The second one rarely repeats values.
         self._samplers = TPESampler(seed=seed, constant_liar=True), RandomSampler(seed)
 
@@ -141,7 +140,8 @@ class Search(Plan):
 
     def _combine(self, values: Mapping[str, Any]) -> list[Job]:
         return [
-            Job.of({**job.values, **values}, job.varied, job.data) for job in self._grid
+            Job.of({**dict(job.config), **values}, job.varied, job.data)
+            for job in self._grid
         ]
 
 

@@ -4,26 +4,31 @@ After an interruption of any kind, the same command continues: the children of t
 in MLflow are the record of what is trained. The files are in outputs/sweeps/<key>/.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
 
 from pipeline import files
 from pipeline.call import own_folder, say
-from pipeline.cli import Command
+from pipeline.cli import Command, TrainConfig, validate
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
 from pipeline.paths import outputs_dir, store_dir
 from pipeline.sweeps.estimate import training_bytes
-from pipeline.sweeps.jobs import Job, combine, prepare_data, sweep_key, sweep_name
-from pipeline.sweeps.outcomes import Earlier, Outcome
+from pipeline.sweeps.jobs import (
+    Job,
+    OnResult,
+    combine,
+    prepare_data,
+    sweep_key,
+    sweep_name,
+)
 from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.recorded import RecordedSweep
 from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status, wrap
 from pipeline.tracking import mirror_run, viewing_hint
 
-OnResult = Callable[[Outcome], object]
 TRAINING = "pipeline.training.run"  # the module that workers import first
 UNTRACKED = (
     "With tracking=none, nothing records what is trained: if this sweep is "
@@ -39,42 +44,43 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.
     """
-    values, store = command.values, store_dir()
+    cfg, store = validate(TrainConfig, command.values), store_dir()
     grid = prepare_data(combine(command), outputs_dir() / "data")
-    key = sweep_key(grid, command)
+    key = sweep_key(grid, cfg, command.intervals)
     folder = own_folder() or store / "sweeps" / key
     waiting = "waiting for another process, which is running the same sweep"
     with ExitStack() as stack:
         lock = files.lock(store / "sweeps" / f".{key}.lock", waiting=waiting)
         stack.enter_context(lock)
-        earlier = _read_earlier(values, key)
-        name = values["run_name"] or sweep_name(grid, command.intervals)
-        name = earlier.run.name if earlier.run else name  # it was named when it started
+        recorded = _read_recorded(cfg, key)
+        name = cfg.run_name or sweep_name(grid, command.intervals)
+        if recorded.run:  # it was named when it started
+            name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
-        if values["tracking"] == "none":
+        if cfg.tracking == "none":
             say(wrap(UNTRACKED, indent=0), flush=True)
-        plan = _plan(command, grid, earlier)
+        plan = _plan(command, grid, recorded)
         if on_result:
             for outcome in plan.outcomes:
                 on_result(outcome)
         expected = plan.expected()
-        if earlier.is_finished and not plan.missing and not expected:
-            assert earlier.run
+        if recorded.is_finished and not plan.missing and not expected:
+            assert recorded.run
             say("this sweep is finished; again=true trains it again")
-            if values["server"]:
-                mirror_run(store, values["server"], earlier.run.run_id)
-            print_report(plan.outcomes, folder, viewing_hint(earlier.run.label))
-            return SweepResult(plan.outcomes, folder, earlier.run.run_id)
+            if cfg.server:
+                mirror_run(store, cfg.server, recorded.run.run_id)
+            print_report(plan.outcomes, folder, viewing_hint(recorded.run.label))
+            return SweepResult(plan.outcomes, folder, recorded.run.run_id)
         untrained = [*(job for job in plan.missing if not job.problems), *expected]
         # The workers import PyTorch while this process imports it and MLflow.
-        executor = stack.enter_context(_new_executor(values, untrained))
+        executor = stack.enter_context(_new_executor(cfg, untrained))
         with status("loading PyTorch and MLflow"):
-            from pipeline.sweeps.training import train_sweep
-        run_id = train_sweep(
+            from pipeline.sweeps.recording import record_sweep
+        run_id = record_sweep(
             plan,
-            earlier,
+            recorded,
             executor,
-            values,
+            cfg,
             name=name,
             key=key,
             folder=folder,
@@ -83,38 +89,37 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
     return SweepResult(plan.outcomes, folder, run_id)
 
 
-def _read_earlier(values: Mapping[str, Any], key: str) -> Earlier:
+def _read_recorded(cfg: TrainConfig, key: str) -> RecordedSweep:
     """Return what earlier processes have recorded of this sweep.
 
     With again=true, a finished sweep is not continued.
     """
-    if values["tracking"] == "none":
-        return Earlier.nothing()
-    earlier = Earlier.read(store_dir(), key)
-    is_new = values["again"] and earlier.is_finished
-    return Earlier.nothing() if is_new else earlier
+    if cfg.tracking == "none":
+        return RecordedSweep()
+    recorded = RecordedSweep.read(store_dir(), key)
+    return RecordedSweep() if cfg.again and recorded.is_finished else recorded
 
 
-def _plan(command: Command, grid: Sequence[Job], earlier: Earlier) -> Plan:
+def _plan(command: Command, grid: Sequence[Job], recorded: RecordedSweep) -> Plan:
     """Return the jobs, and the outcomes of those that earlier processes trained."""
     if command.intervals:
         from pipeline.sweeps.search import Search  # Optuna takes half a second
 
-        tags = [child.tags for child in earlier.children]
+        tags = [child.tags for child in recorded.children]
         trials = command.values["trials"]
         plan: Plan = Search(grid, command.intervals, trials, tags)
     else:
         plan = Plan(grid)
-    for outcome in earlier.outcomes(plan.jobs):
+    for outcome in recorded.outcomes(plan.jobs):
         plan.add(outcome)
     return plan
 
 
-def _new_executor(values: Mapping[str, Any], jobs: Sequence[Job]) -> Executor:
+def _new_executor(cfg: TrainConfig, jobs: Sequence[Job]) -> Executor:
     """Return the executor that the key `executor` names."""
     return new_executor(
-        values["executor"],
-        workers=values["workers"],
+        cfg.executor,
+        workers=cfg.workers,
         tasks=len(jobs),
         task_bytes=training_bytes(jobs),
         modules=[TRAINING],

@@ -16,7 +16,7 @@ from pipeline.sweeps.configurations import (
     comparable,
     group_by_configuration,
 )
-from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.jobs import Outcome
 from pipeline.terminal import command_line, next_steps, wrap
 
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
@@ -29,15 +29,15 @@ def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
 
     `folder` is that of the sweep, and `hint` says how to view its run.
     """
-    settings = group_by_configuration(outcomes)
-    columns, rows = _cells(select_rows(settings))
+    configurations = group_by_configuration(outcomes)
+    columns, rows = _cells(select_rows(configurations))
     say(f"\n{table(columns, rows, left=[''])}")
-    if hidden := len(settings) - len(rows):
+    if hidden := len(configurations) - len(rows):
         say(f"and {hidden:,} more in sweep.csv")
     if reused := sum(outcome.reused for outcome in outcomes):
         runs = f"{reused:,} of {len(outcomes):,} training runs"
         say(wrap(f"{runs} were reused; again=true trains all again"))
-    say(f"\n{wrap(summarize(settings))}\n")
+    say(f"\n{wrap(summarize(configurations))}\n")
     names = " and ".join(path.name for path in written_files(folder))
     say(f"files  {displayed(folder)}/{names}\n{hint}", end="")
     if best := best_of(outcomes):
@@ -49,34 +49,36 @@ def written_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("sweep.*"), reverse=True)
 
 
-def select_rows(settings: Sequence[Configuration]) -> list[Configuration]:
+def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
     """Select at most `MAX_ROWS` configurations, in their order.
 
     The best fill half of the rows; then come those that failed, then the next best.
     """
 
     def priority(rank: int) -> tuple[bool, bool]:
-        return rank >= MAX_ROWS // 2, not settings[rank].failed
+        return rank >= MAX_ROWS // 2, not configurations[rank].failed
 
-    ranks = sorted(range(len(settings)), key=priority)[:MAX_ROWS]
-    return [settings[rank] for rank in sorted(ranks)]
+    ranks = sorted(range(len(configurations)), key=priority)[:MAX_ROWS]
+    return [configurations[rank] for rank in sorted(ranks)]
 
 
-def describe(settings: Sequence[Configuration], *, comparison: str = "") -> str:
+def describe(configurations: Sequence[Configuration], *, comparison: str = "") -> str:
     """Describe a sweep in Markdown, with the first rows of its table that fit.
 
     Args:
-        settings: All configurations, in the order of the table.
+        configurations: All configurations, in the order of the table.
         comparison: The URL of MLflow's page that compares the child runs.
     """
-    first = [summarize(settings)]  # MLflow shows five lines, and the others on a click
+    # MLflow shows five lines, and the others on a click.
+    first = [summarize(configurations)]
     if comparison:
         first.append(f"[Compare the training runs side by side]({comparison})")
     location = "The plot and the table are under Artifacts, in `sweep/`."
     gap = "&emsp;| "  # MLflow shows no space between columns
     size = MAX_DESCRIPTION - sum(map(len, [*first, location])) - 50
     lines: list[str] = []
-    columns, rows = _cells(settings[: MAX_DESCRIPTION // 40])  # more rows never fit
+    most = MAX_DESCRIPTION // 40  # more rows never fit
+    columns, rows = _cells(configurations[:most])
     for row in [columns, ["---:"] * len(columns), *rows]:
         separator = " | " if len(lines) == 1 else gap
         lines.append(f"| {separator.join(cell.replace('|', '/') for cell in row)} |")
@@ -85,14 +87,14 @@ def describe(settings: Sequence[Configuration], *, comparison: str = "") -> str:
             lines.pop()
             break
     parts = [*first, "\n".join(lines)]
-    if more := len(settings) - (len(lines) - 2):
+    if more := len(configurations) - (len(lines) - 2):
         parts.append(f"and {more:,} more in `sweep/sweep.csv`.")
     return "\n\n".join([*parts, location])
 
 
-def summarize(settings: Sequence[Configuration]) -> str:
+def summarize(configurations: Sequence[Configuration]) -> str:
     """Name the most accurate configuration, and the smallest one that is as good."""
-    trained = [setting for setting in settings if setting.trained]
+    trained = [each for each in configurations if each.trained]
     if not trained:
         return "no training run finished"
     best = trained[0]
@@ -100,10 +102,10 @@ def summarize(settings: Sequence[Configuration]) -> str:
     if not comparable(best.keys):
         return "no best configuration: the validation images differ"
     if not best.keys:
-        return f"all seeds: {accuracy}"
+        return f"all seeds: {accuracy}" if len(best.trained) > 1 else accuracy
     limit = best.accuracy - (best.std or 0)
-    close = [setting for setting in trained if setting.accuracy >= limit]
-    smallest = min(close, key=lambda setting: setting.parameters)
+    close = [each for each in trained if each.accuracy >= limit]
+    smallest = min(close, key=lambda configuration: configuration.parameters)
     others = ""
     if smallest.parameters < best.parameters:
         size = f"{smallest.name} ({smallest.parameters:,} parameters)"
@@ -120,15 +122,17 @@ def _next_step(best: Outcome, folder: Path) -> str:
     return next_steps({command_line("inspect", **network): f"explains {name}"})
 
 
-def _cells(settings: Sequence[Configuration]) -> tuple[list[str], list[list[str]]]:
+def _cells(
+    configurations: Sequence[Configuration],
+) -> tuple[list[str], list[list[str]]]:
     """Return the headings and the cells of the table, as text."""
     rows = []
-    for setting in settings:
-        row, cells = setting.row(), ["-"] * 3
-        if setting.trained:
-            size = f"{setting.parameters:,}"
-            cells = [setting.describe_accuracy(), size, f"{row['seconds']:.1f}"]
-        keys = [printable(str(value)) for value in setting.keys.values()]
+    for each in configurations:
+        row, cells = each.row(), ["-"] * 3
+        if each.trained:
+            size = f"{each.parameters:,}"
+            cells = [each.describe_accuracy(), size, f"{row['seconds']:.1f}"]
+        keys = [printable(str(value)) for value in each.keys.values()]
         failed = printable(row["failed"])
-        rows.append([*keys, str(len(setting.trained)), *cells, failed])
-    return [*settings[0].keys, *HEADINGS], rows
+        rows.append([*keys, str(len(each.trained)), *cells, failed])
+    return [*configurations[0].keys, *HEADINGS], rows

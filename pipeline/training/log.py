@@ -16,7 +16,7 @@ from jaxtyping import Float
 from pipeline import datasets
 from pipeline.core.epoch import Epoch
 from pipeline.plots import weight_images
-from pipeline.tracking import Points, Run, provenance
+from pipeline.tracking import Points, RecordedRun, Run, provenance
 from pipeline.tracking.tags import REPRODUCED_TAG, WEIGHTS_TAG
 
 # MLflow's pages show the metrics in the order in which a run logs them.
@@ -32,7 +32,7 @@ def log_inputs(
     code: Mapping[str, str],
     *,
     plots: bool,
-    packages: str | None = None,
+    source: RecordedRun | None = None,
 ) -> None:
     """Log what determines a training run.
 
@@ -43,7 +43,7 @@ def log_inputs(
         settings: The settings as YAML.
         code: The `code_hashes` of the process that trains.
         plots: Whether to log the plots of the data set, which take 100 KB.
-        packages: The installed packages; None for those of this process.
+        source: The run of which this one is a copy, with its packages.
     """
     summary = datasets.summary(data)
     run.log_dataset(
@@ -57,7 +57,10 @@ def log_inputs(
     run.log_files("data", companions if plots else companions[:1])
     run.log_text("config.yaml", settings)
     run.log_text("code.json", json.dumps(code, indent=1))
-    run.log_text("packages.txt", packages or provenance.packages())
+    if source is None:
+        run.log_text("packages.txt", provenance.packages())
+    elif (packages := source.folder / "packages.txt").exists():
+        run.log_text("packages.txt", packages.read_text("utf-8"))
 
 
 def log_epoch(run: Run, epoch: Epoch, epochs: int) -> None:

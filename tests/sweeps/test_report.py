@@ -9,8 +9,7 @@ from pipeline import UserError
 from pipeline.cli import defaults
 from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
-from pipeline.sweeps.jobs import Job, prepare_data, sweep_name
-from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.jobs import Job, Outcome, prepare_data, sweep_name
 from pipeline.sweeps.text import describe, select_rows, summarize
 
 
@@ -19,8 +18,8 @@ def outcome(accuracy, error="", **keys):
     return Outcome(job, error, accuracy, 1.0)
 
 
-def settings(key, *accuracies):
-    """Return the settings of pairs: the value of a key, and its accuracies."""
+def configurations(key, *accuracies):
+    """Return the configurations of pairs: the value of a key, and its accuracies."""
     return group_by_configuration(
         outcome(accuracy, **{key: value, "seed": seed})
         for value, values in accuracies
@@ -30,7 +29,7 @@ def settings(key, *accuracies):
 
 @pytest.mark.parametrize("count", [3, 2000])
 def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count):
-    rows = settings("hidden", *((h, [h / 2000]) for h in range(1, count + 1)))
+    rows = configurations("hidden", *((h, [h / 2000]) for h in range(1, count + 1)))
     text = describe(rows, comparison="#/charts")
     assert len(text) < 8000  # MLflow truncates at 8,000 characters
     shown = [int(row) for row in re.findall(r"^\| (\d+)&", text, re.MULTILINE)]
@@ -42,7 +41,9 @@ def test_the_description_has_the_best_rows_that_fit_in_the_limit_of_mlflow(count
 
 
 @pytest.mark.parametrize("failed", [0, 1, 7, 30])
-def test_the_table_in_the_terminal_has_the_best_settings_and_those_that_failed(failed):
+def test_the_table_in_the_terminal_has_the_best_configurations_and_those_that_failed(
+    failed,
+):
     trained = [outcome(1 - h / 100, hidden=h) for h in range(1, 26)]
     invalid = [outcome(0.0, "why", hidden=-h) for h in range(1, failed + 1)]
     rows = select_rows(group_by_configuration(trained + invalid))
@@ -52,20 +53,28 @@ def test_the_table_in_the_terminal_has_the_best_settings_and_those_that_failed(f
     assert [bool(row.failed) for row in rows] == [False] * len(best) + [True] * shown
 
 
-def test_the_smallest_setting_within_one_standard_deviation_of_the_best_is_named():
+def test_the_smallest_within_one_standard_deviation_of_the_best_is_named():
     # The best has the mean 0.91 and the standard deviation 0.0141.
     close = [(9, [0.90, 0.92]), (8, [0.90, 0.90]), (7, [0.85, 0.85])]
-    assert summarize(settings("lr", *close)) == (
+    assert summarize(configurations("lr", *close)) == (
         "best: lr=9.0, validation accuracy 91.00% ± 1.41"
     )
-    assert summarize(settings("hidden", *close)) == (
+    assert summarize(configurations("hidden", *close)) == (
         "best: hidden=9, validation accuracy 91.00% ± 1.41; "
         "the smallest within one standard deviation: hidden=8 (6,370 parameters)"
     )
 
 
-def test_settings_with_different_validation_images_have_no_best():
-    rows = settings("split", ("exercise", [0.9]), ("holdout", [0.8]))
+def test_only_several_seeds_have_a_mean():
+    one, other = outcome(0.9, seed=1), outcome(0.8, seed=2)
+    assert summarize(group_by_configuration([one])) == "validation accuracy 90.00%"
+    assert summarize(group_by_configuration([one, other])) == (
+        "all seeds: validation accuracy 85.00% ± 7.07"
+    )
+
+
+def test_configurations_with_different_validation_images_have_no_best():
+    rows = configurations("split", ("exercise", [0.9]), ("holdout", [0.8]))
     assert summarize(rows).startswith("no best configuration: ")
 
 
@@ -87,7 +96,7 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
         )
     }
     assert front == sorted(expected) and len(front) > 3
-    assert best_trade_offs(settings("lr", (0.1, [0.9]), (0.2, [0.8]))) == []
+    assert best_trade_offs(configurations("lr", (0.1, [0.9]), (0.2, [0.8]))) == []
 
 
 def test_a_sweep_is_named_by_its_options_and_long_lists_are_shortened():
@@ -106,7 +115,7 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     jobs = [Job.of(each, [swept]) for each in values]
     with project.captured():
         (job,) = prepare_data(jobs, project.outputs / "data")
-    assert job.data.path.stem == job.values["dataset"]
+    assert job.data.path.stem == job.config.dataset
     for name in (job.name, job.folder, sweep_name([job]), *job.tags.values()):
         assert "/" not in name
     assert " dataset=my_digits-" in job.name

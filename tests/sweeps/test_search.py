@@ -12,8 +12,7 @@ import pytest
 
 from pipeline import UserError
 from pipeline.cli import Interval, defaults
-from pipeline.sweeps.jobs import DataFile, Job
-from pipeline.sweeps.outcomes import Outcome
+from pipeline.sweeps.jobs import DataFile, Job, Outcome
 from pipeline.sweeps.search import Search, _size
 
 SPACE = {"hidden": Interval(4, 128, log=False), "lr": Interval(1e-4, 0.03, log=True)}
@@ -32,8 +31,8 @@ def open_search(trials, recorded=()):
 
 def outcome(job, error=""):
     """An outcome that is best with 60 neurons."""
-    accuracy = 1 - abs(job.values["hidden"] - 60) / 200
-    return Outcome(job, error, accuracy + job.values["seed"] / 1000)
+    accuracy = 1 - abs(job.config.hidden - 60) / 200
+    return Outcome(job, error, accuracy + job.config.seed / 1000)
 
 
 def states(search):
@@ -48,12 +47,12 @@ def states(search):
 def test_suggestions_are_in_their_intervals_short_and_depend_on_outcomes():
     search = open_search(40)
     for job in search.suggest():
-        hidden, lr = job.values["hidden"], job.values["lr"]
+        hidden, lr = job.config.hidden, job.config.lr
         assert type(hidden) is int and 4 <= hidden <= 128 and 1e-4 <= lr <= 0.03
         assert not job.problems and f"hidden={hidden} seed=" in job.name
         assert float(f"{lr:.4g}") == lr  # the name of the run contains it
         search.add(outcome(job))
-    distances = [abs(job.values["hidden"] - 60) for job in search.jobs[::2]]
+    distances = [abs(job.config.hidden - 60) for job in search.jobs[::2]]
     # The first ten are random; the mean distance of random numbers is 31.
     assert statistics.mean(distances[10:]) < 25
 
@@ -110,7 +109,7 @@ def test_no_suggestion_is_repeated_even_if_no_other_is_left(key, values):
     assert len(search.expected()) == 4
     for job in search.suggest():
         search.add(outcome(job))
-    assert sorted(job.values[key] for job in search.jobs) == values
+    assert sorted(getattr(job.config, key) for job in search.jobs) == values
 
 
 def test_an_interval_of_floats_that_contains_0_has_enough_of_them():

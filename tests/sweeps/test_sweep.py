@@ -173,12 +173,14 @@ def test_reused_runs_keep_their_metrics_and_provenance_and_need_whole_files(swee
     path = sweep.workspace.artifact(older, "train/metrics.json")
     path.write_text(path.read_text().replace("{", '{"train/final_top3": 0.5,', 1))
     sweep.workspace.artifact(newest, "train/history.csv").unlink()
+    sweep.workspace.artifact(older, "packages.txt").unlink()
     sweep.workspace.client.set_tag(older.info.run_id, "version.python", "3.99")
     printed, error = sweep.run("hidden=5", "seed=1")
     (child,) = sweep.runs()[1]
     assert "reused" in printed and not error
     assert child.data.tags["taken_from"] == older.info.run_id
     assert child.data.tags["version.python"] == "3.99"
+    assert not sweep.workspace.artifact(child, "packages.txt").exists()
     assert child.data.metrics["train/final_top3"] == 0.5
 
 

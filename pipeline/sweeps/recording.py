@@ -1,0 +1,97 @@
+"""Records a sweep while it is trained: its run, the children of the run, the report."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import UserError
+from pipeline.call import say
+from pipeline.cli import TrainConfig
+from pipeline.execution.executor import Executor
+from pipeline.paths import store_dir
+from pipeline.sweeps.children import Children
+from pipeline.sweeps.configurations import best_of
+from pipeline.sweeps.jobs import OnResult, Outcome, common_values
+from pipeline.sweeps.plan import Plan
+from pipeline.sweeps.recorded import RecordedSweep
+from pipeline.sweeps.report import Report
+from pipeline.sweeps.reuse import ReusableRuns
+from pipeline.sweeps.scheduler import Scheduler
+from pipeline.sweeps.text import print_report
+from pipeline.terminal import status
+from pipeline.tracking import open_tracker
+from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG
+
+
+def record_sweep(
+    plan: Plan,
+    recorded: RecordedSweep,
+    executor: Executor,
+    cfg: TrainConfig,
+    *,
+    name: str,
+    key: str,
+    folder: Path,
+    on_result: OnResult | None,
+) -> str | None:
+    """Train the jobs that are not trained; write, record and print the report.
+
+    Args:
+        plan: The jobs.
+        recorded: What earlier processes have recorded of this sweep.
+        executor: Its workers are running.
+        cfg: The settings that all jobs have in common.
+        name: The name of the run.
+        key: The `sweep_key`.
+        folder: For the table and the plot, and the networks if nothing is recorded.
+        on_result: A function to call with each outcome.
+
+    Returns:
+        The id of the run.
+
+    Raises:
+        UserError: If jobs are invalid or failed; the others are trained first.
+    """
+    tracker = open_tracker(
+        cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
+    )
+    with tracker.start_run(
+        name=name,
+        # Without swept values: as text (5,10), MLflow could not plot them.
+        params=common_values([*plan.jobs, *plan.expected()]),
+        tags={KIND_TAG: "sweep", SWEEP_TAG: key},
+        resume=recorded.run.run_id if recorded.run else None,
+    ) as run:
+        run.delete_unfinished_children()
+        report = Report(run, folder, plan.outcomes, title=name)
+        children = Children(run, key, folder, recorded)
+
+        def on_outcome(outcome: Outcome) -> None:
+            report.update()
+            if on_result:
+                on_result(outcome)
+
+        takes_runs = run.id is not None and not cfg.again
+        reusable = ReusableRuns(executor.processors if takes_runs else ())
+        Scheduler(plan, children, reusable, executor, on_outcome).run()
+        with status("writing and recording the report"):
+            report.finish()
+        try:
+            if best := best_of(plan.outcomes):
+                with status("adding images and a program to the best network"):
+                    children.record_best(best)
+        finally:
+            print_report(plan.outcomes, folder, run.viewing_hint())
+        _raise_failures(plan.outcomes)
+        return run.id
+
+
+def _raise_failures(outcomes: Sequence[Outcome]) -> None:
+    """Raise a UserError with the jobs that failed, if any."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if not failed:
+        return
+    if tracebacks := [outcome.traceback for outcome in failed if outcome.traceback]:
+        say(tracebacks[0], file=sys.stderr)
+    names = ", ".join(outcome.job.name for outcome in failed)
+    raise UserError(f"{len(failed)} of {len(outcomes)} training runs failed: {names}")
