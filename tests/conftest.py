@@ -392,7 +392,7 @@ def idx_folder(tmp_path, few, write_idx):
 def empty_store(tmp_path_factory):
     """Return a function that copies an empty store, because creating one is slow."""
     from pipeline.tracking.database import artifact_root, relocate_artifacts
-    from pipeline.tracking.store import open_store
+    from pipeline.tracking.mlflow_client import open_store
 
     made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
     store = open_store(made.outputs, "digits")

@@ -74,9 +74,9 @@ class RecordedRun:
         return f"{self.name} ({self.run_id})"
 
 
-def artifact_root(folder: Path) -> str:
+def artifact_root(store: Path) -> str:
     """Return the URI of the folder with the artifacts of all experiments."""
-    return (folder / "mlflow-artifacts").as_uri()
+    return (store / "mlflow-artifacts").as_uri()
 
 
 def path_from_uri(uri: str) -> Path:
@@ -84,52 +84,52 @@ def path_from_uri(uri: str) -> Path:
     return Path(url2pathname(urlparse(uri).path))
 
 
-def tagged_runs(folder: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:
+def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:
     """Return the runs whose tag `key` has one of the values, newest first.
 
     Deleted runs and those of deleted experiments are left out. The list is empty if
     nothing is recorded yet. It takes 0.2 s for 5,000 runs.
     """
     wanted = [*values]
-    if not wanted or not database_path(folder).exists():
+    if not wanted or not database_path(store).exists():
         return []
-    return _select(folder, f"{TAGGED} AND {ACTIVE}", key, json.dumps(wanted))
+    return _select(store, f"{TAGGED} AND {ACTIVE}", key, json.dumps(wanted))
 
 
-def open_runs(folder: Path) -> list[RecordedRun]:
+def open_runs(store: Path) -> list[RecordedRun]:
     """Return the runs that are RUNNING, of any program."""
-    return _select(folder, f"status = 'RUNNING' AND {ACTIVE}")
+    return _select(store, f"status = 'RUNNING' AND {ACTIVE}")
 
 
-def runs_to_copy(folder: Path, run_id: str | None) -> list[RecordedRun]:
+def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:
     """Return all runs, or a run and its children; deleted ones are included."""
     if run_id is None:
-        return _select(folder, "TRUE")
+        return _select(store, "TRUE")
     condition = f"(run_uuid = ? OR {TAGGED})"
-    return _select(folder, condition, run_id, PARENT_TAG, json.dumps([run_id]))
+    return _select(store, condition, run_id, PARENT_TAG, json.dumps([run_id]))
 
 
-def children(folder: Path, run_id: str) -> list[RecordedRun]:
+def children(store: Path, run_id: str) -> list[RecordedRun]:
     """Return the recorded children of a run, newest first."""
-    return tagged_runs(folder, PARENT_TAG, [run_id])
+    return tagged_runs(store, PARENT_TAG, [run_id])
 
 
-def child_results(folder: Path, run_id: str) -> dict[str, tuple[float, float]]:
+def child_results(store: Path, run_id: str) -> dict[str, tuple[float, float]]:
     """Return validation accuracy and seconds of training of each child, by its id."""
-    with open_database(folder) as connection:
+    with open_database(store) as connection:
         rows = connection.execute(RESULTS, (PARENT_TAG, run_id)).fetchall()
     return {child: (accuracy, seconds) for child, accuracy, seconds in rows}
 
 
-def accuracies(folder: Path, run_ids: Iterable[str]) -> dict[str, float]:
+def accuracies(store: Path, run_ids: Iterable[str]) -> dict[str, float]:
     """Return the validation accuracy of the runs that have one, by id."""
-    with open_database(folder) as connection:
+    with open_database(store) as connection:
         rows = connection.execute(ACCURACIES, (json.dumps([*run_ids]),)).fetchall()
     return dict(rows)
 
 
 def named_runs(
-    folder: Path, text: str, *, deleted: bool = False, experiments: str = "active"
+    store: Path, text: str, *, deleted: bool = False, experiments: str = "active"
 ) -> list[RecordedRun]:
     """Return the runs with this name, id or start of an id, newest first.
 
@@ -138,16 +138,16 @@ def named_runs(
     condition = f"{NAMED} AND {'NOT ' * deleted}{ACTIVE}"
     if experiments == "deleted":  # then all of their runs are
         condition = NAMED
-    return _select(folder, condition, *[text] * 4, experiments=experiments)
+    return _select(store, condition, *[text] * 4, experiments=experiments)
 
 
 def _select(
-    folder: Path, condition: str, *values: str, experiments: str = "active"
+    store: Path, condition: str, *values: str, experiments: str = "active"
 ) -> list[RecordedRun]:
     """Return the runs that meet a condition, newest first."""
     runs: dict[str, RecordedRun] = {}
     tags: dict[str, dict[str, str]] = {}
-    with open_database(folder) as connection:
+    with open_database(store) as connection:
         query = RUNS.format(condition=condition, experiments=experiments)
         for *info, start, uri, key, value in connection.execute(query, values):
             run_id, name, experiment, status = info
@@ -159,49 +159,49 @@ def _select(
     return [*runs.values()]
 
 
-def require_store(folder: Path) -> None:
+def require_store(store: Path) -> None:
     """Raise a UserError if the database cannot be opened; see `open_database`."""
-    with open_database(folder):
+    with open_database(store):
         pass
 
 
 @contextmanager
-def open_database(folder: Path) -> Iterator[sqlite3.Connection]:
+def open_database(store: Path) -> Iterator[sqlite3.Connection]:
     """Open the database of a store, which may have been moved since it was written.
 
     Raises:
         UserError: If nothing is recorded yet, the artifacts are elsewhere, or the
             database cannot be read.
     """
-    database = database_path(folder)
+    database = database_path(store)
     if not database.exists():
         remedy = "python -m pipeline.train records one"
         raise UserError(f"{database} is missing: no run is recorded yet; {remedy}")
     try:
         with closing(sqlite3.connect(database)) as connection:
-            _relocate(folder, connection)
+            _relocate(store, connection)
             yield connection
     except sqlite3.Error as error:
         raise UserError(f"cannot read {database}: {error}") from error
 
 
-def _relocate(folder: Path, connection: sqlite3.Connection) -> None:
+def _relocate(store: Path, connection: sqlite3.Connection) -> None:
     """Update the URIs of the artifacts in a store that was moved or copied."""
     locations = connection.execute("SELECT artifact_location FROM experiments")
     roots = {location.rpartition("/")[0] for (location,) in locations}
-    after = artifact_root(folder)
+    after = artifact_root(store)
     # Experiments that other programs created may have their artifacts elsewhere.
     for before in {*filter(ARTIFACT_ROOT.fullmatch, roots)} - {after}:
         if not path_from_uri(after).is_dir():
             raise UserError(
-                f"{database_path(folder)} expects its artifacts in {before}, not in "
+                f"{database_path(store)} expects its artifacts in {before}, not in "
                 f"{after}: move mlflow-artifacts to the same folder, or move mlflow.db "
                 "away to start with a new store"
             )
-        with write_lock(folder):
+        with write_lock(store):
             relocate_artifacts(connection, before, after)
         say(
-            f"{folder} was moved or copied: the URIs of its artifacts were updated",
+            f"{store} was moved or copied: the URIs of its artifacts were updated",
             file=sys.stderr,
         )
 

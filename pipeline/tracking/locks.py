@@ -10,18 +10,18 @@ from pathlib import Path
 from pipeline import files
 
 
-def store_lock(folder: Path) -> AbstractContextManager[None]:
+def store_lock(store: Path) -> AbstractContextManager[None]:
     """Lock a store while runs and checkpoints are created, checked or removed."""
     waiting = "waiting for another training run to start or end"
-    return files.lock(folder / ".locks" / "store", waiting=waiting)
+    return files.lock(store / ".locks" / "store", waiting=waiting)
 
 
-def write_lock(folder: Path) -> AbstractContextManager[None]:
+def write_lock(store: Path) -> AbstractContextManager[None]:
     """Lock a store for operations that MLflow itself does not make safe."""
-    waiting = f"waiting for another process that writes to {folder / 'mlflow.db'}"
-    return files.lock(folder / ".mlflow.db.lock", waiting=waiting)
+    waiting = f"waiting for another process that writes to {store / 'mlflow.db'}"
+    return files.lock(store / ".mlflow.db.lock", waiting=waiting)
 
 
-def run_lock(folder: Path, run_id: str) -> Path:
+def run_lock(store: Path, run_id: str) -> Path:
     """Return the lock file of a run, which the recording process holds."""
-    return folder / ".locks" / run_id
+    return store / ".locks" / run_id

@@ -30,9 +30,9 @@ COPIES = "pipeline.tracking.mirror_copy"  # which imports MLflow
 class Mirror:
     """Copies one run, and the children of a sweep, to a server."""
 
-    def __init__(self, folder: Path, server: str) -> None:
+    def __init__(self, store: Path, server: str) -> None:
         """Keep the folder of the store and the URL of the server."""
-        self._place, self._server = (str(folder), server), server
+        self._store, self._server = store, server
         self._ended, self._starting = threading.Event(), threading.Lock()
         self._companion: Companion | None = None
         self._is_closed = False
@@ -103,15 +103,16 @@ class Mirror:
             self._companion.close()
 
     def _submit(self, function: str, run_id: str) -> "Future[str]":
-        return self.start().submit(_call, function, *self._place, run_id)
+        companion = self.start()
+        return companion.submit(_call, function, self._store, self._server, run_id)
 
 
-def mirror_run(folder: Path, server: str, run_id: str) -> None:
+def mirror_run(store: Path, server: str, run_id: str) -> None:
     """Copy a closed run and its children; see `Mirror.finish`."""
-    with closing(Mirror(folder, server)) as mirror:
+    with closing(Mirror(store, server)) as mirror:
         mirror.finish(run_id)
 
 
-def _call(function: str, folder: str, server: str, run_id: str) -> str:
+def _call(function: str, store: Path, server: str, run_id: str) -> str:
     """Call a function of `mirror_copy`; the copying process has imported it."""
-    return str(getattr(import_module(COPIES), function)(Path(folder), server, run_id))
+    return str(getattr(import_module(COPIES), function)(store, server, run_id))

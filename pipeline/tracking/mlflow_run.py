@@ -24,8 +24,8 @@ from pipeline.tracking.database import children, path_from_uri
 from pipeline.tracking.interface import Arguments, Params, Points, Run, Tags
 from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
+from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_internals import image_files
-from pipeline.tracking.store import Store, translate_errors
 from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
@@ -47,7 +47,7 @@ class MlflowRun(Run):
 
     def __init__(
         self,
-        store: Store,
+        client: StoreClient,
         run: entities.Run,
         *,
         batch: Batch | None = None,
@@ -61,9 +61,8 @@ class MlflowRun(Run):
         self._batch, self._lock = batch, lock
         self.id: str = run.info.run_id
         self.label = f"{run.info.run_name} ({self.id})"
-        self._store = store
         self._experiment_id: str = run.info.experiment_id
-        self._client = store.client
+        self._client = client
         self.folder: Path = path_from_uri(run.info.artifact_uri)
 
     def release(self) -> None:
@@ -83,7 +82,7 @@ class MlflowRun(Run):
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> None:
-        with translate_errors(self._store.folder):  # in a companion, the only one
+        with translate_errors(self._client.store):  # in a companion, the only one
             function(self, *arguments, **options)
 
     def log_start(self, params: Params, tags: Tags) -> None:
@@ -177,7 +176,7 @@ class MlflowRun(Run):
         )
         tag = entities.InputTag("mlflow.data.context", use)
         # If two processes record the same new data set at once, one of them fails.
-        with write_lock(self._store.folder):
+        with write_lock(self._client.store):
             entry = entities.DatasetInput(dataset, [tag])
             self._client.log_inputs(self.id, datasets=[entry])
 
@@ -198,7 +197,7 @@ class MlflowRun(Run):
         If a user has changed this paragraph, it is kept, and the new entries follow in
         a paragraph of their own.
         """
-        with write_lock(self._store.folder):  # evaluate and inspect may run together
+        with write_lock(self._client.store):  # evaluate and inspect may run together
             before = self._entries()
             note = self._client.get_run(self.id).data.tags.get(NOTE_TAG, "")
             paragraph = _join(before)
@@ -237,11 +236,13 @@ class MlflowRun(Run):
     ) -> "Iterator[MlflowRun]":
         project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
         tags = {**project, **tags, PARENT_TAG: self.id}
-        run = self._store.create_run(name, tags, start)
+        run = self._client.create_run(
+            self._experiment_id, start_time=start, tags=tags, run_name=name
+        )
         batch = Batch({key: str(value) for key, value in params.items()})
         if error:
             batch.tags.append(RunTag(ERROR_TAG, error))  # MLflow truncates long values
-        child = MlflowRun(self._store, run, batch=batch)
+        child = MlflowRun(self._client, run, batch=batch)
         yield child
         child._batch = None
         logged = [Param(*param) for param in batch.params.items()]
@@ -249,10 +250,10 @@ class MlflowRun(Run):
         self._client.set_terminated(child.id, "FAILED" if error else "FINISHED", end)
 
     def reopen_child(self, run_id: str) -> "MlflowRun":
-        return MlflowRun(self._store, self._client.get_run(run_id))
+        return MlflowRun(self._client, self._client.get_run(run_id))
 
     def delete_unfinished_children(self) -> None:
-        for child in children(self._store.folder, self.id):
+        for child in children(self._client.store, self.id):
             is_open = child.status not in ("FINISHED", "FAILED")
             if is_open and PROJECT_TAG in child.tags:
                 self._client.delete_run(child.run_id)

@@ -1,6 +1,6 @@
 """Opens, resumes, closes and reopens runs in MLflow's embedded store.
 
-`mlflow_run` records the data of a run. A server receives a copy of a closed run.
+`mlflow_run` records the data of a run.
 """
 
 import gc
@@ -25,8 +25,8 @@ from pipeline.tracking.interface import (
 )
 from pipeline.tracking.locks import run_lock, store_lock
 from pipeline.tracking.mirror import Mirror
+from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_run import MlflowRun
-from pipeline.tracking.store import Store, translate_errors
 from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG
 
 OPEN_SECONDS = 10.0  # within which a killed process has released its run
@@ -36,13 +36,13 @@ OPEN_SECONDS = 10.0  # within which a killed process has released its run
 class MlflowTracker(LocalTracker):
     """Records runs in an embedded store; a server, if any, receives copies."""
 
-    store: Store
+    client: StoreClient
     server: str | None
 
     @contextmanager
     def recording(self) -> Iterator[None]:
         try:
-            with translate_errors(self.store.folder):
+            with translate_errors(self.client.store):
                 yield
         except (KeyboardInterrupt, SystemExit) as interrupt:
             # Inside a transaction, its frames would keep the database locked; Python's
@@ -60,20 +60,25 @@ class MlflowTracker(LocalTracker):
         resume: str | None,
         start: int | None = None,
     ) -> MlflowRun:
-        store, client = self.store, self.store.client
-        with translate_errors(store.folder), store_lock(store.folder):
-            store.mark_killed_runs()
+        client, store = self.client, self.client.store
+        with translate_errors(store), store_lock(store):
+            client.mark_killed_runs()
             if resume:
                 run = client.get_run(resume)
                 if ERROR_TAG in run.data.tags:  # of an earlier attempt
                     client.delete_tag(resume, ERROR_TAG)
             else:
-                run = store.create_run(name, provenance.code_tags() | dict(tags), start)
-            path = run_lock(store.folder, run.info.run_id)
+                run = client.create_run(
+                    client.experiment.experiment_id,
+                    start_time=start,
+                    tags=provenance.code_tags() | dict(tags),
+                    run_name=name,
+                )
+            path = run_lock(store, run.info.run_id)
             lock = files.hold(path, seconds=OPEN_SECONDS)
-        opened = MlflowRun(store, run, lock=lock)
+        opened = MlflowRun(client, run, lock=lock)
         try:
-            with translate_errors(store.folder):
+            with translate_errors(store):
                 client.update_run(opened.id, status="RUNNING")  # it may be resumed
                 # Those of a resumed run stay: MLflow refuses another name of the data.
                 new = {k: v for k, v in params.items() if k not in run.data.params}
@@ -84,17 +89,17 @@ class MlflowTracker(LocalTracker):
         return opened
 
     def close_run(self, run: OpenRun, status: str, error: str) -> str:
-        store = self.store
+        client, store = self.client, self.client.store
         assert isinstance(run, MlflowRun)
         try:
-            with translate_errors(store.folder):
-                store.client.set_terminated(run.id, status)
+            with translate_errors(store):
+                client.set_terminated(run.id, status)
                 if error:
-                    store.client.set_tag(run.id, ERROR_TAG, error)
+                    client.set_tag(run.id, ERROR_TAG, error)
                 run.release()
                 if status != "FINISHED":  # a child of a sweep may be incomplete
-                    with store_lock(store.folder):
-                        store.mark_killed_runs()
+                    with store_lock(store):
+                        client.mark_killed_runs()
         except (UserError, OSError) as problem:
             if status == "FINISHED":
                 raise
@@ -105,43 +110,46 @@ class MlflowTracker(LocalTracker):
         return run.id
 
     def mirror(self) -> Mirror | None:
-        return Mirror(self.store.folder, self.server) if self.server else None
+        return Mirror(self.client.store, self.server) if self.server else None
 
     @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
     ) -> Iterator[MlflowRun]:
-        store = self.store
+        client, store = self.client, self.client.store
         with ExitStack() as stack:
             mirror = self.mirror()
             if mirror:
                 stack.callback(mirror.close)
                 mirror.start()
-            stack.enter_context(translate_errors(store.folder))
-            with store_lock(store.folder):
-                store.mark_killed_runs()
+            stack.enter_context(translate_errors(store))
+            with store_lock(store):
+                client.mark_killed_runs()
                 run = self._run_of_network(run_id, weights_sha256)
                 # A run that was created for a network is closed before anything is
                 # added, so that a process that is killed leaves no open run.
                 is_created = run.data.tags.get(KIND_TAG) == "evaluation"
                 if is_created and run.info.status != "FINISHED":
-                    store.client.set_terminated(run.info.run_id)
-            yield MlflowRun(store, run)
+                    client.set_terminated(run.info.run_id)
+            yield MlflowRun(client, run)
             if mirror:
                 mirror.finish(run.info.run_id)
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
         """Return the newest run with these weights, or `run_id` if it has them."""
-        store = self.store
+        client = self.client
         if sha256 is None:
             assert run_id
-            return store.client.get_run(run_id)
-        ids = [run.run_id for run in tagged_runs(store.folder, WEIGHTS_TAG, [sha256])]
+            return client.get_run(run_id)
+        ids = [run.run_id for run in tagged_runs(client.store, WEIGHTS_TAG, [sha256])]
         if ids:
-            return store.client.get_run(run_id if run_id in ids else ids[0])
+            return client.get_run(run_id if run_id in ids else ids[0])
         name = f"network {sha256[:8]}"
-        tags = {WEIGHTS_TAG: sha256, KIND_TAG: "evaluation"}
-        run = store.create_run(name, provenance.tags() | tags)
+        run = client.create_run(
+            client.experiment.experiment_id,
+            tags=provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: "evaluation"},
+            run_name=name,
+        )
         created = f"created {name} ({run.info.run_id})"
         say(wrap(f"the store has no run of this network; {created}"))
         return run

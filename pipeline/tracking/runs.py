@@ -120,7 +120,7 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
     return sweep, finished
 
 
-def mlflow_command(folder: Path, arguments: str) -> str:
-    """Return a shell command that runs MLflow on the store in a folder."""
-    uri = shlex.quote(sqlite_uri(database_path(folder)))
+def mlflow_command(store: Path, arguments: str) -> str:
+    """Return a shell command that runs MLflow on the store."""
+    uri = shlex.quote(sqlite_uri(database_path(store)))
     return f"MLFLOW_TRACKING_URI={uri} mlflow {arguments}"

@@ -6,9 +6,9 @@ from pipeline.paths import store_dir
 from pipeline.tracking.database import require_store
 from pipeline.tracking.locks import store_lock
 from pipeline.tracking.mirror_copy import CopiedRuns, copy_runs
+from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.store import open_store
 from pipeline.tracking.tracker import experiment_of
 
 
@@ -19,14 +19,14 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
         UserError: If nothing has been recorded yet, there is no such run, or the server
             does not accept the copy.
     """
-    folder = store_dir()
-    require_store(folder)
-    run_id = find_run(run, store=folder).run_id if run else None
-    store = open_store(folder, experiment_of(None))
+    store = store_dir()
+    require_store(store)
+    run_id = find_run(run, store=store).run_id if run else None
+    client = open_store(store, experiment_of(None))
     with quiet():
-        with store_lock(folder):
-            store.mark_killed_runs()
-        copies = CopiedRuns(store, server, has_limit=True)
+        with store_lock(store):
+            client.mark_killed_runs()
+        copies = CopiedRuns(client, server, has_limit=True)
         urls = copy_runs(copies, run_id)
     if run_id is None:
         say(f"runs on {server}, identical to the local ones: {len(urls)}")

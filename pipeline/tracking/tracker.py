@@ -35,11 +35,11 @@ def open_tracker(
         return NullTracker()
     disable_telemetry()
     with status("opening MLflow's store"):
+        from pipeline.tracking.mlflow_client import open_store
         from pipeline.tracking.mlflow_tracker import MlflowTracker
-        from pipeline.tracking.store import open_store
 
-        opened = open_store(store, experiment_of(experiment))
+        client = open_store(store, experiment_of(experiment))
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
         say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-    return MlflowTracker(opened, server)
+    return MlflowTracker(client, server)

@@ -11,9 +11,9 @@ from pipeline.paths import store_dir
 from pipeline.terminal import status
 from pipeline.tracking import mlflow_internals, pages
 from pipeline.tracking.database import artifact_root, require_store
+from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.store import open_store
 from pipeline.tracking.tracker import experiment_of
 from pipeline.urls import database_path, sqlite_uri
 
@@ -32,30 +32,30 @@ def ui(*, run: str | None, browser: bool) -> None:
 
 
 @contextmanager
-def serve_ui(folder: Path, *, run: str | None) -> Iterator[str]:
+def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
     """Serve MLflow's UI until the block ends.
 
     Yields the URL of a page as soon as the server answers. It is the page of `run`,
     which is an id, the start of an id, or a name; or, if `run` is None, the list of the
-    runs in `Store.displayed_experiment`.
+    runs in `StoreClient.displayed_experiment`.
 
     Raises:
         UserError: If nothing has been recorded yet, there is no such run, the database
             cannot be read, or the server does not start.
     """
-    require_store(folder)
-    store = open_store(folder, experiment_of(None))
+    require_store(store)
+    client = open_store(store, experiment_of(None))
     if run is None:
-        experiment = store.displayed_experiment()
+        experiment = client.displayed_experiment()
         page = pages.list_page(experiment.experiment_id, experiment.tags)
     else:
-        run_id = find_run(run, store=folder).run_id
-        info = store.client.get_run(run_id).info
+        run_id = find_run(run, store=store).run_id
+        info = client.get_run(run_id).info
         page = pages.run_page(info.experiment_id, info.run_id)
     with quiet(), _listen() as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/{page}"
-        database = sqlite_uri(database_path(folder))
-        with mlflow_internals.serving(database, artifact_root(folder), listener):
+        database = sqlite_uri(database_path(store))
+        with mlflow_internals.serving(database, artifact_root(store), listener):
             yield address
 
 

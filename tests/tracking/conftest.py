@@ -6,7 +6,7 @@ from PIL import Image
 from pipeline import tracking
 from pipeline.model import storage
 from pipeline.model.export import export_network
-from pipeline.tracking.store import open_store
+from pipeline.tracking.mlflow_client import open_store
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def client(store):
     """A client of that store, which has the experiment digits."""
     opened = open_store(store, "digits")
     assert opened.experiment.experiment_id == "1"
-    return opened.client
+    return opened
 
 
 @pytest.fixture

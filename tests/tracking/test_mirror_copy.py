@@ -17,9 +17,9 @@ from mlflow import MlflowClient
 
 from pipeline.tracking import find_run, mirror
 from pipeline.tracking.mirror_copy import CopiedRuns, copy_runs
+from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.pages import VIEW
-from pipeline.tracking.store import open_store
 
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
 POINTS = int(os.environ.get("POINTS", "1"))  # how many servers and clients are killed
@@ -109,7 +109,7 @@ def expected_tags(run, copies):
 
 def assert_equal(folder, server, tmp_path, *, count):
     """Check that each run of a store has one copy that is equal in every respect."""
-    source, target = open_store(folder, "digits").client, MlflowClient(server.url)
+    source, target = open_store(folder, "digits"), MlflowClient(server.url)
     copies, originals = copies_on(server), runs_in(source)
     assert {run.info.run_id for run in originals} == set(copies)
     assert len(originals) == count
@@ -264,7 +264,7 @@ def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, cop
 
 
 def test_what_was_deleted_or_added_on_one_side_stays_so(store, server, copy):
-    source, target = open_store(store, "digits").client, MlflowClient(server.url)
+    source, target = open_store(store, "digits"), MlflowClient(server.url)
 
     def closed_run(**tags):
         run_id = source.create_run("1", tags=tags).info.run_id

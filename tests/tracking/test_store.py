@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from pipeline import UserError, tracking
 from pipeline.tracking.database import path_from_uri, runs_to_copy
-from pipeline.tracking.store import open_store
+from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.ui import serve_ui
 
 
@@ -66,8 +66,8 @@ def test_a_store_that_was_moved_finds_its_artifacts_again(recorded, tmp_path, ca
     artifacts = folder / "mlflow-artifacts" / "digits" / run.run_id / "artifacts"
     assert run.folder == artifacts
     assert (artifacts / "config.yaml").read_text() == "hidden: 20\n"
-    store = open_store(folder, "digits")
-    (model,) = store.client.search_logged_models(["1"])
+    client = open_store(folder, "digits")
+    (model,) = client.search_logged_models(["1"])
     model_folder = path_from_uri(model.artifact_location)
     assert folder in model_folder.parents and (model_folder / "MLmodel").exists()
     assert capsys.readouterr().err.count("was moved or copied") == 1
@@ -128,7 +128,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
         moved = open_store(tmp_path / "moved", tracking.experiment_of(None))
         displayed = moved.displayed_experiment().name  # else that of the newest run
         assert displayed == (name or "../a team's digits")
-        folders = [run.folder for run in runs_to_copy(moved.folder, None)]
+        folders = [run.folder for run in runs_to_copy(moved.store, None)]
         artifacts = tmp_path / "moved" / "mlflow-artifacts"
         assert [folder.parents[2] for folder in folders] == [artifacts] * 2
         # The name of another experiment changes no run that is resumed.
@@ -153,7 +153,7 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
     today = datetime.now().strftime("%Y-%m-%d")
     assert {line.split()[0] for line in lines} == {run.id for run in runs[2:]}
     assert all(line.split()[1] == today and "FINISHED  twice" in line for line in lines)
-    open_store(store, "digits").client.delete_run(runs[2].id)
+    open_store(store, "digits").delete_run(runs[2].id)
     assert tracking.find_training_run("twice", store=store).run_id == runs[3].id
     for text in ("0" * 32, "%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):
         with pytest.raises(UserError, match=r"has no run .*: enter the id"):
@@ -166,7 +166,7 @@ def test_a_run_of_a_deleted_experiment_or_of_a_server_has_its_own_message(
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a team")
     with start_run(store) as run:
         pass
-    client = open_store(store, "digits").client
+    client = open_store(store, "digits")
     client.delete_experiment(client.get_experiment_by_name("a team").experiment_id)
     with pytest.raises(UserError, match="belongs to the experiment 'a team', which wa"):
         tracking.find_run(run.id, store=store)
@@ -181,7 +181,7 @@ def test_a_run_of_a_deleted_experiment_or_of_a_server_has_its_own_message(
 def test_a_deleted_run_is_refused_with_the_command_that_restores_it(store, start_run):
     with start_run(store, name="a name") as run:
         run.log_text("train/model.safetensors", "")
-    open_store(store, "digits").client.delete_run(run.id)
+    open_store(store, "digits").delete_run(run.id)
     for text in (run.id, run.id[:12], "a name"):
         with pytest.raises(UserError, match=f"run {run.id} was deleted: ") as refused:
             tracking.find_training_run(text, store=store)

@@ -1,6 +1,7 @@
-"""Writes to the embedded store, `mlflow.db` and `mlflow-artifacts` in one folder.
+"""MLflow's client for the embedded store, which is created here.
 
-It needs no server and no network, and several processes can write to it at once.
+The store is `mlflow.db` and `mlflow-artifacts` in one folder. It needs no server and no
+network, and several processes can write to it at once.
 """
 
 import errno
@@ -9,12 +10,11 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,13 +34,13 @@ from pipeline.urls import database_path, sqlite_uri
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 
 
-@dataclass(frozen=True)
-class Store:
-    """An open store; its methods raise a UserError if the database cannot be used."""
+class StoreClient(MlflowClient):
+    """A client that knows the folder of its store, and the experiment of new runs."""
 
-    folder: Path
-    client: MlflowClient
-    experiment_name: str  # of new runs
+    def __init__(self, store: Path, experiment_name: str) -> None:
+        """Connect to the store; `experiment` is created when it is needed."""
+        super().__init__(sqlite_uri(database_path(store)))
+        self.store, self.experiment_name = store, experiment_name
 
     def displayed_experiment(self) -> Experiment:
         """Return the experiment whose runs the UI lists first.
@@ -48,10 +48,10 @@ class Store:
         It is the one in MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
         """
         if not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
-            with translate_errors(self.folder, "read"):
-                ids = [each.experiment_id for each in self.client.search_experiments()]
-                for newest in self.client.search_runs(ids, max_results=1):
-                    return self.client.get_experiment(newest.info.experiment_id)
+            with translate_errors(self.store, "read"):
+                ids = [each.experiment_id for each in self.search_experiments()]
+                for newest in self.search_runs(ids, max_results=1):
+                    return self.get_experiment(newest.info.experiment_id)
         return self.experiment
 
     @cached_property
@@ -59,32 +59,24 @@ class Store:
         """The experiment of new runs, which is created if necessary.
 
         Raises:
-            UserError: If it was deleted.
+            UserError: If it was deleted, or the database cannot be used.
         """
-        client, name = self.client, self.experiment_name
-        with translate_errors(self.folder, "open"), write_lock(self.folder):
-            experiment = client.get_experiment_by_name(name)
+        store, name = self.store, self.experiment_name
+        with translate_errors(store, "open"), write_lock(store):
+            experiment = self.get_experiment_by_name(name)
             if experiment is None:
                 subfolder = re.sub("[^a-zA-Z0-9-]", "_", name)[:100]
-                location = f"{artifact_root(self.folder)}/{subfolder}"
-                created = client.create_experiment(name, location)
-                experiment = client.get_experiment(created)
+                location = f"{artifact_root(store)}/{subfolder}"
+                created = self.create_experiment(name, location)
+                experiment = self.get_experiment(created)
             if experiment.lifecycle_stage == "active":
-                complete_experiment(client, experiment)
+                complete_experiment(self, experiment)
                 return experiment
         restore = f"experiments restore --experiment-id {experiment.experiment_id}"
         raise UserError(
-            f"the experiment {name!r} of {database_path(self.folder)} was deleted: "
-            f"restore it ({mlflow_command(self.folder, restore)}), or set "
+            f"the experiment {name!r} of {database_path(store)} was deleted: "
+            f"restore it ({mlflow_command(store, restore)}), or set "
             "experiment_name to another name"
-        )
-
-    def create_run(
-        self, name: str, tags: dict[str, str], start: int | None = None
-    ) -> Run:
-        """Create a run that started at a time, by default now."""
-        return self.client.create_run(
-            self.experiment.experiment_id, start_time=start, tags=tags, run_name=name
         )
 
     def mark_killed_runs(self) -> None:
@@ -93,20 +85,20 @@ class Store:
         A process releases the lock of a run only after it has closed the run, on any
         host that shares the folder. The caller holds the lock of the store.
         """
-        with translate_errors(self.folder):
-            for run in open_runs(self.folder):
+        with translate_errors(self.store):
+            for run in open_runs(self.store):
                 # A sweep records its children.
-                lock = run_lock(self.folder, run.tags.get(PARENT_TAG, run.run_id))
+                lock = run_lock(self.store, run.tags.get(PARENT_TAG, run.run_id))
                 if PROJECT_TAG not in run.tags or files.is_held(lock):
                     continue
                 # Read again: its process may have closed it before it freed the lock.
-                if self.client.get_run(run.run_id).info.status == "RUNNING":
-                    self.client.set_terminated(run.run_id, "KILLED")
-                run_lock(self.folder, run.run_id).unlink(missing_ok=True)
+                if self.get_run(run.run_id).info.status == "RUNNING":
+                    self.set_terminated(run.run_id, "KILLED")
+                run_lock(self.store, run.run_id).unlink(missing_ok=True)
 
 
 @contextmanager
-def translate_errors(folder: Path, action: str = "write to") -> Iterator[None]:
+def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
     """Silence MLflow, and turn its errors into an error with one line."""
     try:
         with quiet():
@@ -114,24 +106,24 @@ def translate_errors(folder: Path, action: str = "write to") -> Iterator[None]:
     except STORE_ERRORS as error:
         lines = str(error).splitlines()
         reason = next((line for line in lines if "Error) " in line), lines[0])
-        message = f"cannot {action} {database_path(folder)}: {reason}"
+        message = f"cannot {action} {database_path(store)}: {reason}"
         if "disk is full" in str(error):
             raise OSError(errno.ENOSPC, message) from error
         raise UserError(message) from error
 
 
-def open_store(folder: Path, experiment_name: str) -> Store:
-    """Open the store in a folder, which is created or, after a move, updated.
+def open_store(store: Path, experiment_name: str) -> StoreClient:
+    """Open the store in the folder `store`; it is created or, after a move, updated.
 
     Raises:
         UserError: If its artifacts are elsewhere, or the database cannot be opened.
     """
-    database = database_path(folder)
-    with translate_errors(folder, "open"):
+    database = database_path(store)
+    with translate_errors(store, "open"):
         if not database.exists():
             _create(database)
-        require_store(folder)
-        return Store(folder, MlflowClient(sqlite_uri(database)), experiment_name)
+        require_store(store)
+        return StoreClient(store, experiment_name)
 
 
 def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:

@@ -1,0 +1,177 @@
+"""The copy of one run on a server: what this process sends to it, and has sent."""
+
+import hashlib
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mlflow import MlflowClient, entities
+from mlflow.entities import Metric, Run
+
+from pipeline.tracking.database import RecordedRun, path_from_uri
+from pipeline.tracking.mlflow_internals import VIEW_TAG
+from pipeline.tracking.mlflow_run import model_outputs
+from pipeline.tracking.tags import COPY_TAG, ERROR_TAG
+
+CONNECTIONS = 4  # for files
+COMPLETE = 1_000_000_000  # ns since the last write to a file that is complete
+STATE_TAG = "copy.state"  # a hash of the original as it was copied
+Point = tuple[str, str, int, int]  # of a metric: name, value, time, step
+
+
+class RunCopy:
+    """The copy of one run; what this process has sent is not sent again.
+
+    Of the arguments of its methods, `original` and `copy` are the two runs as MLflow
+    describes them now, and `tags` those that the copy gets.
+    """
+
+    def __init__(self, source: MlflowClient, server: MlflowClient, copy: Run) -> None:
+        """Start without knowing what the copy has."""
+        self._source, self._server = source, server
+        self.run_id: str = copy.info.run_id
+        self.experiment_id: str = copy.info.experiment_id
+        self.signature: object = None  # of the closed original that was copied
+        self._points: set[Point] = set()
+        self._tags: dict[str, str] = {}
+        self._files: dict[Path, tuple[int, int]] = {}
+
+    def send_closed(self, original: Run, copy: Run, tags: dict[str, str]) -> None:
+        """Send everything in a closed run, unless the copy has it.
+
+        Sending it again is safe. Tags that users added to the copy remain.
+        """
+        points = self._read_points(original)
+        state = _state(original, points)
+        if copy.data.tags.get(STATE_TAG) == state:
+            return
+        self._send(original, copy, tags, points, is_open=False)
+        self._send_models(original, copy)
+        info, server = original.info, self._server
+        views = self._source.get_experiment(info.experiment_id).tags
+        if view := views.get(VIEW_TAG + info.run_id):  # of the children of a sweep
+            tag = VIEW_TAG + self.run_id, view.replace(info.run_id, self.run_id)
+            server.set_experiment_tag(self.experiment_id, *tag)
+        server.set_terminated(self.run_id, info.status, info.end_time)
+        server.set_tag(self.run_id, STATE_TAG, state)
+
+    def send_open(self, original: Run, copy: Run, tags: dict[str, str]) -> None:
+        """Send what is new in an open run."""
+        if copy.info.status != "RUNNING":  # it was resumed
+            self._server.update_run(self.run_id, status="RUNNING")
+        points = self._read_points(original)
+        self._send(original, copy, tags, points, is_open=True)
+
+    def _send(
+        self,
+        original: Run,
+        copy: Run,
+        tags: dict[str, str],
+        points: list[Metric],
+        *,
+        is_open: bool,
+    ) -> None:
+        """Send the params, points, tags and files that this process has not sent."""
+        server = self._server
+        if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # it was resumed
+            server.delete_tag(self.run_id, ERROR_TAG)
+        params = {} if self._tags else original.data.params
+        new_tags = {k: x for k, x in tags.items() if self._tags.get(k) != x}
+        new_points = {_point(each): each for each in points}
+        for known in self._points & new_points.keys():
+            del new_points[known]
+        server.log_batch(
+            self.run_id,
+            metrics=[*new_points.values()],
+            params=[entities.Param(*param) for param in params.items()],
+            tags=[entities.RunTag(*tag) for tag in new_tags.items()],
+        )
+        if params and original.inputs and original.inputs.dataset_inputs:
+            server.log_inputs(self.run_id, datasets=original.inputs.dataset_inputs)
+        self._tags |= new_tags
+        self._points |= new_points.keys()
+        self._send_files(path_from_uri(original.info.artifact_uri), is_open=is_open)
+
+    def _send_files(self, folder: Path, *, is_open: bool) -> None:
+        now = time.time_ns()
+        new = {
+            path: stat
+            for path, stat in _files(folder).items()
+            if self._files.get(path) != stat
+            # One that is being written is newer.
+            and (not is_open or now - stat[1] > COMPLETE)
+        }
+
+        def send(path: Path) -> None:
+            parent = path.parent.relative_to(folder)
+            place = parent.as_posix() if parent.name else None
+            self._server.log_artifact(self.run_id, str(path), place)
+
+        with ThreadPoolExecutor(CONNECTIONS) as threads:
+            for path, _ in zip(new, threads.map(send, new), strict=True):
+                self._files[path] = new[path]
+
+    def _send_models(self, original: Run, copy: Run) -> None:
+        """Send the models of a run that the copy does not have, and link them to it."""
+        if not model_outputs(original):
+            return
+        server = self._server
+        linked = {output.model_id for output in model_outputs(copy)}
+        condition = f"source_run_id = '{self.run_id}'"
+        models = server.search_logged_models([self.experiment_id], condition)
+        copies = {model.tags.get(COPY_TAG): model for model in models}
+        for output in model_outputs(original):
+            source = self._source.get_logged_model(output.model_id)
+            model = copies.get(source.model_id) or server.create_logged_model(
+                self.experiment_id,
+                name=source.name,
+                source_run_id=self.run_id,
+                tags={**source.tags, COPY_TAG: source.model_id},
+                params=source.params,
+            )
+            if model.status != source.status:
+                folder = path_from_uri(source.artifact_location)
+                server.log_model_artifacts(model.model_id, str(folder))
+                server.finalize_logged_model(model.model_id, source.status)
+            if model.model_id not in linked:
+                copied = entities.LoggedModelOutput(model.model_id, output.step)
+                server.log_outputs(self.run_id, [copied])
+            ids = {"model_id": model.model_id, "run_id": self.run_id}
+            metrics = [dict(metric) | ids for metric in source.metrics or ()]
+            server.log_batch(self.run_id, [Metric(**each) for each in metrics])
+
+    def _read_points(self, run: Run) -> list[Metric]:
+        """Return the metrics of a run at all steps."""
+        return [
+            Metric(name, point.value, point.timestamp, point.step)
+            for name in run.data.metrics
+            for point in self._source.get_metric_history(run.info.run_id, name)
+        ]
+
+
+def _point(metric: Metric) -> Point:
+    # As text, because NaN differs from itself.
+    return metric.key, str(metric.value), metric.timestamp, metric.step
+
+
+def _files(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return size and time of each file in a folder; hidden ones are incomplete."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    stats = {path: path.stat() for path in paths if path.name[0] != "."}
+    return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
+
+
+def signature(run: RecordedRun) -> object:
+    """Return a value that changes when a closed run changes, without MLflow."""
+    return run.status, dict(run.tags), _files(run.folder)
+
+
+def _state(run: Run, points: list[Metric]) -> str:
+    """Return a hash that changes when anything in a run changes."""
+    entries = run.to_dictionary()
+    folder = path_from_uri(entries["info"].pop("artifact_uri"))  # the project may move
+    metrics = [(p.key, p.value, p.timestamp, p.step) for p in points]
+    sizes = [(str(path.relative_to(folder)), *x) for path, x in _files(folder).items()]
+    state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
+    return hashlib.sha256(state.encode()).hexdigest()
