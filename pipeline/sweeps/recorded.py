@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.tracking import RecordedRun, child_results, children, tagged_runs
+from pipeline.tracking import RecordedRun, children, tagged_runs, training_results
 from pipeline.tracking.tags import (
     ERROR_TAG,
     FINGERPRINT_TAG,
@@ -42,7 +42,7 @@ class RecordedSweep:
             for child in reversed(children(store, run.run_id))
             if child.status in ("FINISHED", "FAILED") and SWEEP_TAG in child.tags
         ]
-        return cls(run, ended, child_results(store, run.run_id))
+        return cls(run, ended, training_results(store, ended))
 
     @property
     def is_finished(self) -> bool:

@@ -1,6 +1,7 @@
-"""Suggests the values of a search with Optuna, and reports their mean accuracy to it.
+"""The jobs of a search: Optuna suggests values, and gets their mean accuracy.
 
-It trains and records nothing: the children of the sweep's run are its only state.
+Optuna's study is in memory only. A search that is continued makes it again from the
+children of the sweep's run.
 """
 
 import math
@@ -30,12 +31,13 @@ SEEDS = 2**32  # the number of seeds that NumPy accepts
 
 
 class Search(Plan):
-    """The jobs of a search: all combinations for each suggestion.
+    """The jobs of a search: for each suggestion, one for each combination of the grid.
 
-    A suggestion is known if a child records one of its jobs. If not all of them are
-    finished, because one was interrupted, failed or deleted, the missing ones are
-    trained before there are new suggestions. If all of them were deleted, Optuna does
-    not know the suggestion, and may repeat it.
+    A suggestion is open until all of its jobs have an accuracy; then Optuna is told the
+    mean. When a search is continued, a suggestion is known if a child records one of
+    its jobs. If others are missing, because one was interrupted, failed or deleted,
+    they are trained before there are new suggestions. If all of them were deleted,
+    Optuna does not know the suggestion, and may repeat it.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class Search(Plan):
         """Start a search, or continue an earlier one.
 
         Args:
-            grid: The combinations that are trained for each suggestion.
+            grid: The combinations of the other keys, trained for each suggestion.
             intervals: The numbers that are suggested, by key.
             trials: The number of suggestions, with the earlier ones; no two of them are
                 equal, so there are fewer if the intervals have fewer numbers.
@@ -74,8 +76,8 @@ class Search(Plan):
                 for key, interval in intervals.items()
             }
             if values not in self._suggestions:
-                self._study.enqueue_trial(values)
-                self._add(self._study.ask(self._space))
+                self._study.enqueue_trial(values)  # `ask` returns these
+                self._accept(self._study.ask(self._space))
         # With the same seed, a process would repeat the suggestions of the one before.
         seed = (grid[0].config.seed + len(self._suggestions)) % SEEDS
         # The second one rarely repeats values.
@@ -99,7 +101,7 @@ class Search(Plan):
         repeated = 0
         while len(self._suggestions) < self._trials:
             self._study.sampler = self._samplers[repeated >= MAX_REPEATED]
-            jobs = self._add(self._study.ask(self._space))
+            jobs = self._accept(self._study.ask(self._space))
             repeated = 0 if jobs else repeated + 1
             yield from jobs
             if repeated > MAX_REPEATED + MAX_RANDOM:  # others are improbable
@@ -122,8 +124,8 @@ class Search(Plan):
                 self._study.tell(number, fmean(self._accuracies[key] for key in keys))
                 del self._open[number]
 
-    def _add(self, trial: Trial) -> list[Job]:
-        """Add a suggestion and return its jobs; none if it is invalid or not new."""
+    def _accept(self, trial: Trial) -> list[Job]:
+        """Add a suggestion, and return its jobs; none if it is invalid or not new."""
         values = {
             key: _round(value, self._intervals[key])
             for key, value in trial.params.items()

@@ -6,9 +6,9 @@ Only this package uses MLflow; most of its modules do not import it.
 from pipeline.tracking import provenance
 from pipeline.tracking.database import (
     RecordedRun,
-    child_results,
     children,
     tagged_runs,
+    training_results,
 )
 from pipeline.tracking.interface import (
     OpenRun,

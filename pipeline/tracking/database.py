@@ -42,16 +42,11 @@ TAGGED = """run_uuid IN (
 )"""
 NAMED = "(runs.name = ? OR (length(?) AND substr(run_uuid, 1, length(?)) = ?))"
 RESULTS = """
-    SELECT run_uuid, latest_metrics.value, (
-        SELECT sum(value) FROM metrics
-        WHERE metrics.run_uuid = runs.run_uuid AND key = 'train/seconds'
+    SELECT run_uuid, value, (
+        SELECT total(value) FROM metrics
+        WHERE metrics.run_uuid = latest_metrics.run_uuid AND key = 'train/seconds'
     )
-    FROM runs JOIN tags USING (run_uuid) JOIN latest_metrics USING (run_uuid)
-    WHERE tags.key = ? AND tags.value = ? AND latest_metrics.key = 'val/accuracy'
-"""
-
-ACCURACIES = """
-    SELECT run_uuid, value FROM latest_metrics
+    FROM latest_metrics
     WHERE key = 'val/accuracy' AND run_uuid IN (SELECT value FROM json_each(?))
 """
 
@@ -114,18 +109,17 @@ def children(store: Path, run_id: str) -> list[RecordedRun]:
     return tagged_runs(store, PARENT_TAG, [run_id])
 
 
-def child_results(store: Path, run_id: str) -> dict[str, tuple[float, float]]:
-    """Return validation accuracy and seconds of training of each child, by its id."""
-    with open_database(store) as connection:
-        rows = connection.execute(RESULTS, (PARENT_TAG, run_id)).fetchall()
-    return {child: (accuracy, seconds) for child, accuracy, seconds in rows}
+def training_results(
+    store: Path, runs: Iterable[RecordedRun]
+) -> dict[str, tuple[float, float]]:
+    """Return validation accuracy and seconds of training of each run, by its id.
 
-
-def accuracies(store: Path, run_ids: Iterable[str]) -> dict[str, float]:
-    """Return the validation accuracy of the runs that have one, by id."""
+    Runs without an accuracy are left out.
+    """
+    ids = json.dumps([run.run_id for run in runs])
     with open_database(store) as connection:
-        rows = connection.execute(ACCURACIES, (json.dumps([*run_ids]),)).fetchall()
-    return dict(rows)
+        rows = connection.execute(RESULTS, (ids,)).fetchall()
+    return {run_id: (accuracy, seconds) for run_id, accuracy, seconds in rows}
 
 
 def named_runs(

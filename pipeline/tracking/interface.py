@@ -42,9 +42,8 @@ class OpenRun:
     ) -> None:
         """Call function(run, ...) where the run is recorded, perhaps later.
 
-        It must be a function of a module, and not a method of `Run`, which would record
-        nothing, because `run` is of a subclass there. The calls of a run are made in
-        their order.
+        Calls are made in their order. The function is one of a module and calls methods
+        of the run that it gets; a method of `Run` itself would record nothing.
 
         Raises:
             UserError, OSError: If the run or what an earlier call recorded is lost.

@@ -11,9 +11,9 @@ from pipeline import UserError
 from pipeline.paths import MODEL_FILE
 from pipeline.tracking.database import (
     RecordedRun,
-    accuracies,
     children,
     named_runs,
+    training_results,
 )
 from pipeline.tracking.tags import KIND_TAG, PARENT_TAG
 from pipeline.urls import database_path, sqlite_uri
@@ -51,12 +51,13 @@ def find_run(text: str, *, store: Path) -> RecordedRun:
 
 def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
     """Return a message with a line for each run: id, start, accuracy and name."""
-    known = accuracies(store, [run.run_id for run in runs])
+    results = training_results(store, runs)
     lines = [f"{text!r} matches several runs: enter the id of one"]
     for run in runs[:MAX_LISTED]:
         start = datetime.fromtimestamp(run.start / 1000).strftime("%Y-%m-%d %H:%M")
-        accuracy = f"{known[run.run_id]:.2%}" if run.run_id in known else run.status
-        lines.append(f"{run.run_id}  {start}  {accuracy:>8}  {run.name}")
+        known = results.get(run.run_id)
+        result = f"{known[0]:.2%}" if known else run.status
+        lines.append(f"{run.run_id}  {start}  {result:>8}  {run.name}")
     if more := len(runs) - MAX_LISTED:
         lines += [f"and {more:,} more"] if more > 0 else []
     return "\n  ".join(lines)

@@ -23,7 +23,7 @@ def ids(runs):
     return {run.info.run_id for run in runs}
 
 
-def test_a_sweep_that_is_interrupted_or_killed_trains_only_the_missing_settings(
+def test_a_sweep_that_is_interrupted_or_killed_trains_only_the_missing_jobs(
     project, sweep, start_workers, wait_for_end
 ):
     finished, parents = set(), set()

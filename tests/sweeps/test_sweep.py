@@ -29,7 +29,7 @@ def runs(swept):
     return parent, children
 
 
-def test_a_sweep_is_one_parent_and_a_complete_child_for_each_setting(swept, runs):
+def test_a_sweep_is_one_parent_and_a_complete_child_for_each_combination(swept, runs):
     workspace, (parent, children) = swept[0].workspace, runs
     assert parent.info.run_name == "hidden=5,8,-1 seed=1,2 dataset=digits epochs=1"
     assert parent.data.params["epochs"] == "1" and "hidden" not in parent.data.params
@@ -50,7 +50,7 @@ def test_a_sweep_is_one_parent_and_a_complete_child_for_each_setting(swept, runs
             assert len(workspace.values(child, "val/loss")) == 1
 
 
-def test_an_invalid_setting_says_why_in_its_run_and_in_one_line(swept, runs):
+def test_an_invalid_combination_says_why_in_its_run_and_in_one_line(swept, runs):
     _, printed, error = swept
     parent, children = runs
     rule = "hidden must be greater than or equal to 1, got -1"
@@ -92,7 +92,7 @@ def test_the_table_equals_a_recomputation_from_the_children(swept, runs):
     assert rows[2]["trained"] == "0" and "got -1" in rows[2]["failed"]
 
 
-def test_run_folder_and_terminal_have_the_table_and_the_best_setting(swept, runs):
+def test_run_folder_and_terminal_have_the_table_and_the_best_configuration(swept, runs):
     sweep, printed, _ = swept
     rows = sweep.workspace.read(sweep.folder / "sweep.csv")
     assert [*rows[0]] == [
@@ -274,7 +274,7 @@ def test_a_sweep_does_not_depend_on_the_committed_defaults(sweep, monkeypatch):
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 2)
 
 
-def test_a_failed_setting_is_trained_again_and_its_attempts_stay_visible(sweep):
+def test_a_failed_combination_is_trained_again_and_its_attempts_stay_visible(sweep):
     for number in (1, 2):
         printed, error = sweep.run("batch_size=32,1501")
         rule = "batch_size must be <= 1500"  # the training images of digits
