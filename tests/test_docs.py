@@ -35,7 +35,8 @@ def test_the_commands_of_the_readme_are_on_its_first_screen():
 
 @ALL
 def test_documents_are_short(name):
-    most = 200 if name in ("README.md", "CHANGELOG.md") else 150
+    longer = {"README.md": 200, "CHANGELOG.md": 200, ".github/CONTRIBUTING.md": 170}
+    most = longer.get(name, 150)
     assert len(DOCUMENTS[name].splitlines()) <= most
 
 
