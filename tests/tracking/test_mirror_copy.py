@@ -238,7 +238,9 @@ def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
     with start_run(store) as run:
         for name in "ab":
             run.log_text(f"{name}.txt", name)
-        os.utime(run.folder / "a.txt", (1, 1))  # b.txt may be incomplete
+        os.utime(run.folder / "a.txt", (1, 1))
+        later = time.time() + 60  # as if it had just been written
+        os.utime(run.folder / "b.txt", (later, later))
         (run.folder / ".c.txt").write_text("under another name until it is complete")
         stored = files()
         assert stored.keys() == {"a.txt"} and files() == stored
