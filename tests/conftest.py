@@ -391,8 +391,8 @@ def idx_folder(tmp_path, few, write_idx):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """Return a function that copies an empty store, because creating one is slow."""
-    from pipeline.tracking.database import artifact_root, relocate_artifacts
     from pipeline.tracking.mlflow_client import open_store
+    from pipeline.tracking.store import artifact_root, relocate_artifacts
 
     made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
     store = open_store(made.outputs, "digits")

@@ -11,7 +11,7 @@ from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import MODEL_FILE, store_dir
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.sweeps.recorded import RecordedSweep
+from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import Run, find_run, provenance
 from pipeline.tracking.tags import (
     HOST_TAG,

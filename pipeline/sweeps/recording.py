@@ -13,7 +13,7 @@ from pipeline.sweeps.children import Children
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import OnResult, Outcome, common_values
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.recorded import RecordedSweep
+from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import Scheduler

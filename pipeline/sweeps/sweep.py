@@ -23,7 +23,7 @@ from pipeline.sweeps.jobs import (
     sweep_name,
 )
 from pipeline.sweeps.plan import Plan
-from pipeline.sweeps.recorded import RecordedSweep
+from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status, wrap

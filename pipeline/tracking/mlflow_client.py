@@ -1,7 +1,6 @@
 """MLflow's client for the embedded store, which is created here.
 
-The store is `mlflow.db` and `mlflow-artifacts` in one folder. It needs no server and no
-network, and several processes can write to it at once.
+The store needs no server and no network, and several processes can write to it at once.
 """
 
 import errno
@@ -20,14 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import UserError, files
 from pipeline.tracking import mlflow_internals, pages
-from pipeline.tracking.database import (
-    artifact_root,
-    open_runs,
-    require_store,
-)
+from pipeline.tracking.database import open_runs
 from pipeline.tracking.locks import run_lock, write_lock
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import mlflow_command
+from pipeline.tracking.store import artifact_root, require_store
 from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG
 from pipeline.urls import database_path, sqlite_uri
 

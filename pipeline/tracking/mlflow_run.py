@@ -20,12 +20,13 @@ from PIL import Image
 from pipeline import files
 from pipeline.core import SIDE
 from pipeline.tracking import pages, provenance
-from pipeline.tracking.database import children, path_from_uri
+from pipeline.tracking.database import children
 from pipeline.tracking.interface import Arguments, Params, Points, Run, Tags
 from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_internals import image_files
+from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen

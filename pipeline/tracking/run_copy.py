@@ -9,9 +9,10 @@ from pathlib import Path
 from mlflow import MlflowClient, entities
 from mlflow.entities import Metric, Run
 
-from pipeline.tracking.database import RecordedRun, path_from_uri
+from pipeline.tracking.database import RecordedRun
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import model_outputs
+from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.tags import COPY_TAG, ERROR_TAG
 
 CONNECTIONS = 4  # for files

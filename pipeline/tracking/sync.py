@@ -3,12 +3,12 @@
 from pipeline import UserError
 from pipeline.call import say
 from pipeline.paths import store_dir
-from pipeline.tracking.database import require_store
 from pipeline.tracking.locks import store_lock
 from pipeline.tracking.mirror_copy import CopiedRuns, copy_runs
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import find_run
+from pipeline.tracking.store import require_store
 from pipeline.tracking.tracker import experiment_of
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from pipeline.paths import store_dir
 from pipeline.terminal import status
 from pipeline.tracking import mlflow_internals, pages
-from pipeline.tracking.database import artifact_root, require_store
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import find_run
+from pipeline.tracking.store import artifact_root, require_store
 from pipeline.tracking.tracker import experiment_of
 from pipeline.urls import database_path, sqlite_uri
 

@@ -55,7 +55,7 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     newest, oldest = database.children(store, sweep.id)
     assert [run.tags["fingerprint"] for run in (oldest, newest)] == ["0", "1"]
     results = {oldest.run_id: (0.25, 1.0), newest.run_id: (0.75, 1.0)}
-    assert database.child_results(store, sweep.id) == results
+    assert database.training_results(store, [newest, oldest]) == results
     client.delete_run(newest.run_id)
     assert [run.run_id for run in database.children(store, sweep.id)] == [oldest.run_id]
     assert not database.tagged_runs(store, "kind", ["training"])

@@ -10,8 +10,9 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import UserError, tracking
-from pipeline.tracking.database import path_from_uri, runs_to_copy
+from pipeline.tracking.database import runs_to_copy
 from pipeline.tracking.mlflow_client import open_store
+from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.ui import serve_ui
 
 

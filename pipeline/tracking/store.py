@@ -1,0 +1,94 @@
+"""The files of the embedded store: mlflow.db, and artifacts in mlflow-artifacts/.
+
+`database.py` reads the runs, and `mlflow_client.py` writes. A store that was moved or
+copied is updated when its database is opened. MLflow is not imported.
+"""
+
+import re
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from pipeline import UserError
+from pipeline.call import say
+from pipeline.tracking.locks import write_lock
+from pipeline.urls import database_path
+
+ARTIFACT_ROOT = re.compile("file:.*/mlflow-artifacts")
+ARTIFACT_COLUMNS = {  # by table: where MLflow stores absolute URIs of artifacts
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+}
+
+
+def artifact_root(store: Path) -> str:
+    """Return the URI of the folder with the artifacts of all experiments."""
+    return (store / "mlflow-artifacts").as_uri()
+
+
+def path_from_uri(uri: str) -> Path:
+    """Return the path of a `file:` URI."""
+    return Path(url2pathname(urlparse(uri).path))
+
+
+def require_store(store: Path) -> None:
+    """Raise a UserError if the database cannot be opened; see `open_database`."""
+    with open_database(store):
+        pass
+
+
+@contextmanager
+def open_database(store: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database of a store, which may have been moved since it was written.
+
+    Raises:
+        UserError: If nothing is recorded yet, the artifacts are elsewhere, or the
+            database cannot be read.
+    """
+    database = database_path(store)
+    if not database.exists():
+        remedy = "python -m pipeline.train records one"
+        raise UserError(f"{database} is missing: no run is recorded yet; {remedy}")
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            _relocate(store, connection)
+            yield connection
+    except sqlite3.Error as error:
+        raise UserError(f"cannot read {database}: {error}") from error
+
+
+def _relocate(store: Path, connection: sqlite3.Connection) -> None:
+    """Update the URIs of the artifacts in a store that was moved or copied."""
+    locations = connection.execute("SELECT artifact_location FROM experiments")
+    roots = {location.rpartition("/")[0] for (location,) in locations}
+    after = artifact_root(store)
+    # Experiments that other programs created may have their artifacts elsewhere.
+    for before in {*filter(ARTIFACT_ROOT.fullmatch, roots)} - {after}:
+        if not path_from_uri(after).is_dir():
+            raise UserError(
+                f"{database_path(store)} expects its artifacts in {before}, not in "
+                f"{after}: move mlflow-artifacts to the same folder, or move mlflow.db "
+                "away to start with a new store"
+            )
+        with write_lock(store):
+            relocate_artifacts(connection, before, after)
+        say(
+            f"{store} was moved or copied: the URIs of its artifacts were updated",
+            file=sys.stderr,
+        )
+
+
+def relocate_artifacts(connection: sqlite3.Connection, before: str, after: str) -> None:
+    """Replace the root of all artifact URIs, in one transaction."""
+    with connection:
+        for table, column in ARTIFACT_COLUMNS.items():
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                f"WHERE substr({column} || '/', 1, ?) = ?",
+                (after, len(before) + 1, len(before) + 1, f"{before}/"),
+            )
