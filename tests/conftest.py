@@ -395,8 +395,8 @@ def empty_store(tmp_path_factory):
     from pipeline.tracking.store import artifact_root, relocate_artifacts
 
     made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
-    store = open_store(made.outputs, "digits")
-    assert store.experiment.experiment_id == "1"
+    client = open_store(made.outputs, "digits")
+    assert client.experiment.experiment_id == "1"
 
     def put(folder):
         shutil.copy(made.outputs / "mlflow.db", folder)

@@ -19,9 +19,9 @@ def store(empty_store, tmp_path):
 @pytest.fixture
 def client(store):
     """A client of that store, which has the experiment digits."""
-    opened = open_store(store, "digits")
-    assert opened.experiment.experiment_id == "1"
-    return opened
+    client = open_store(store, "digits")
+    assert client.experiment.experiment_id == "1"
+    return client
 
 
 @pytest.fixture
