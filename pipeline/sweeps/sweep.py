@@ -5,7 +5,7 @@ in MLflow are the record of what is trained. The files are in outputs/sweeps/<ke
 """
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from pathlib import Path
 
 from pipeline import files
 from pipeline.call import own_folder, say
@@ -27,7 +27,7 @@ from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status, wrap
-from pipeline.tracking import mirror_run, viewing_hint
+from pipeline.tracking import RecordedRun, mirror_run, viewing_hint
 
 TRAINING = "pipeline.training.run"  # the module that workers import first
 UNTRACKED = (
@@ -49,9 +49,7 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
     key = sweep_key(grid, cfg, command.intervals)
     folder = own_folder() or store / "sweeps" / key
     waiting = "waiting for another process, which is running the same sweep"
-    with ExitStack() as stack:
-        lock = files.lock(store / "sweeps" / f".{key}.lock", waiting=waiting)
-        stack.enter_context(lock)
+    with files.lock(store / "sweeps" / f".{key}.lock", waiting=waiting):
         recorded = _read_recorded(cfg, key)
         name = cfg.run_name or sweep_name(grid, command.intervals)
         if recorded.run:  # it was named when it started
@@ -63,30 +61,38 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
         if on_result:
             for outcome in plan.outcomes:
                 on_result(outcome)
-        expected = plan.expected()
-        if recorded.is_finished and not plan.missing and not expected:
+        untrained = [*(job for job in plan.missing if not job.problems)]
+        untrained += plan.expected()
+        if recorded.is_finished and not plan.missing and not untrained:
             assert recorded.run
-            say("this sweep is finished; again=true trains it again")
-            if cfg.server:
-                mirror_run(store, cfg.server, recorded.run.run_id)
-            print_report(plan.outcomes, folder, viewing_hint(recorded.run.label))
-            return SweepResult(plan.outcomes, folder, recorded.run.run_id)
-        untrained = [*(job for job in plan.missing if not job.problems), *expected]
-        # The workers import PyTorch while this process imports it and MLflow.
-        executor = stack.enter_context(_new_executor(cfg, untrained))
-        with status("loading PyTorch and MLflow"):
-            from pipeline.sweeps.recording import record_sweep
-        run_id = record_sweep(
-            plan,
-            recorded,
-            executor,
-            cfg,
-            name=name,
-            key=key,
-            folder=folder,
-            on_result=on_result,
-        )
+            run_id: str | None = recorded.run.run_id
+            _show_finished(plan, recorded.run, folder, server=cfg.server)
+        else:
+            # The workers import PyTorch while this process imports it and MLflow.
+            with _new_executor(cfg, untrained) as executor:
+                with status("loading PyTorch and MLflow"):
+                    from pipeline.sweeps.recording import record_sweep
+                run_id = record_sweep(
+                    plan,
+                    recorded,
+                    executor,
+                    cfg,
+                    name=name,
+                    key=key,
+                    folder=folder,
+                    on_result=on_result,
+                )
     return SweepResult(plan.outcomes, folder, run_id)
+
+
+def _show_finished(
+    plan: Plan, run: RecordedRun, folder: Path, *, server: str | None
+) -> None:
+    """Print the report of a sweep that is finished, and complete its copy."""
+    say("this sweep is finished; again=true trains it again")
+    if server:
+        mirror_run(store_dir(), server, run.run_id)
+    print_report(plan.outcomes, folder, viewing_hint(run.label))
 
 
 def _read_recorded(cfg: TrainConfig, key: str) -> RecordedSweep:
