@@ -71,13 +71,7 @@ class Search(Plan):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(direction="maximize")
         for tags in recorded:
-            values = {
-                key: type(interval.low)(tags[key])
-                for key, interval in intervals.items()
-            }
-            if values not in self._suggestions:
-                self._study.enqueue_trial(values)  # `ask` returns these
-                self._accept(self._study.ask(self._space))
+            self._repeat(tags)
         # With the same seed, a process would repeat the suggestions of the one before.
         seed = (grid[0].config.seed + len(self._suggestions)) % SEEDS
         # The second one rarely repeats values.
@@ -123,6 +117,13 @@ class Search(Plan):
             if self._accuracies.keys() >= {*keys}:
                 self._study.tell(number, fmean(self._accuracies[key] for key in keys))
                 del self._open[number]
+
+    def _repeat(self, tags: Mapping[str, str]) -> None:
+        """Let Optuna suggest the values of a recorded child, unless it has."""
+        values = {key: type(x.low)(tags[key]) for key, x in self._intervals.items()}
+        if values not in self._suggestions:
+            self._study.enqueue_trial(values)  # the next `ask` returns these
+            self._accept(self._study.ask(self._space))
 
     def _accept(self, trial: Trial) -> list[Job]:
         """Add a suggestion, and return its jobs; none if it is invalid or not new."""
