@@ -32,7 +32,7 @@ class SweepResult:
                 **outcome.job.swept,
                 "val/accuracy": None if outcome.error else outcome.accuracy,
                 "parameters": outcome.job.parameters,
-                "seconds": outcome.seconds,
+                "seconds": round(outcome.seconds, 3),
                 "run_id": outcome.run_id,
                 "error": outcome.error,
             }

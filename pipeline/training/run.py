@@ -142,7 +142,7 @@ class TrainingRun:
     @property
     def seconds(self) -> float:
         """The time of all epochs."""
-        return sum(epoch.seconds for epoch in self.epochs)
+        return round(sum(epoch.seconds for epoch in self.epochs), 3)
 
     @property
     def summary(self) -> dict[str, float]:
