@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
-from hydra import initialize
+from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, RangeSweep
@@ -18,7 +18,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
-from pipeline.cli.source import Files, check_references, one_line, searched
+from pipeline.cli.config import located
+from pipeline.cli.source import (
+    NO_RESOLVER,
+    Files,
+    calls_resolver,
+    one_line,
+    searched,
+)
 from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, shorten, unreadable
 from pipeline.paths import conf_dir, displayed
 
@@ -84,7 +91,8 @@ def _initialized() -> Iterator[None]:
     state = GlobalHydra.instance()
     other, state.hydra = state.hydra, None
     try:
-        with initialize(None, version_base="1.3"):
+        # `initialize` would read the source of all callers, which takes 10 ms.
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             yield
     finally:
         GlobalHydra.instance().hydra = other
@@ -104,8 +112,12 @@ def _origin(key: str, value: object, files: Files) -> Path:
     return next((path for path, own in reversed(files) if key in own), files[0][0])
 
 
-def resolve(values: Mapping[str, Any]) -> dict[str, Any]:
+def resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
     """Return values in which references, such as ${epochs}, are replaced.
+
+    Args:
+        values: A value for each key.
+        files: The file with the value of a key, for messages.
 
     Raises:
         ConfigError: If a reference names no key, or they form a cycle.
@@ -115,10 +127,9 @@ def resolve(values: Mapping[str, Any]) -> dict[str, Any]:
     try:
         resolved = OmegaConf.to_container(OmegaConf.create(dict(values)), resolve=True)
     except OmegaConfBaseException as error:
-        key, text = error.full_key, values.get(str(error.full_key))
-        raise ConfigError(
-            f"{key}={text} cannot be resolved: {one_line(error)}"
-        ) from None
+        key = str(error.full_key)
+        message = f"{key}={values.get(key)} cannot be resolved: {one_line(error)}"
+        raise ConfigError(located(message, files.get(key))) from None
     assert isinstance(resolved, dict)
     return {str(key): value for key, value in resolved.items()}
 
@@ -143,7 +154,8 @@ def parse_choice(word: str) -> list[str]:
 
 def parse_number(key: str, text: str, *, integer: bool) -> object:
     """Parse a number, a switch, a range, an interval, a word or a reference."""
-    check_references(f"{key}={text}")
+    if calls_resolver(text):
+        raise ConfigError(f"{key}={text} {NO_RESOLVER}")
     try:
         override = OverridesParser.create().parse_override(f"{key}={text}")
         value, is_sweep = override.value(), override.is_sweep_override()
@@ -167,11 +179,3 @@ def parse_number(key: str, text: str, *, integer: bool) -> object:
     if not values:  # range(3,1)
         raise unreadable(key, text)
     return values if is_sweep else values[0]
-
-
-def choices(group: str, folders: Sequence[Path]) -> list[str] | None:
-    """Return the names of the files of a group; None if there is no such folder."""
-    paths = [folder / group for folder in folders if (folder / group).is_dir()]
-    if not group or not paths:
-        return None
-    return sorted({file.stem for path in paths for file in path.glob("*.yaml")})

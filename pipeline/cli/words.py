@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import ConfigError
-from pipeline.cli.composition import PRIMARY, choices, parse_choice
-from pipeline.cli.config import defaults, describe_default, explain_unknown_key
+from pipeline.cli.composition import PRIMARY, parse_choice
+from pipeline.cli.config import (
+    choices,
+    defaults,
+    describe_default,
+    explain_unknown_key,
+)
 from pipeline.cli.schema import Schema
-from pipeline.cli.source import refuse_hydra
+from pipeline.cli.source import describe_hydra
 from pipeline.paths import conf_dir
 
 PREFIX = re.compile(r"\+\+|\+|~")  # of an override; see Hydra's documentation
@@ -25,6 +30,11 @@ class Words:
     groups: dict[str, list[str]] = field(default_factory=dict)  # overrides by group
     problems: list[str] = field(default_factory=list)
     lacks_group: bool = False  # whether the choice of a group is invalid
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether this is a sweep: an invalid choice of an experiment, too."""
+        return self.flags.multirun or self.lacks_group
 
     @property
     def folders(self) -> list[Path]:
@@ -56,12 +66,12 @@ def _read(word: str, schema: Schema, words: Words) -> None:
     group, _, package = key.partition("@")
     options = choices(group, words.folders)
     if word.startswith("-"):
-        remedy = "--help lists the options"
+        remedy = "--help lists the settings"
         if re.match("--config-path|-cp", word):
             remedy = "--config-dir adds a folder of settings"
         raise ConfigError(f"unknown flag {word}: {remedy}")
     if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):
-        raise refuse_hydra(key)
+        raise ConfigError(describe_hydra(key))
     if key in words.texts or key in words.groups:
         raise ConfigError(f"{key} is given more than once: give it once")
     if options is not None:

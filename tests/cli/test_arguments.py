@@ -29,13 +29,13 @@ def problems(*arguments, stage="train"):
 
 NAMES = ", ".join([*REGISTRY, "an imported data set"])
 DATASET = f"dataset must be {NAMES} or an existing folder"
-TRAIN_ONLY = "experiment is an option of python -m pipeline.train only"
+TRAIN_ONLY = "only python -m pipeline.train accepts experiment"
 INVALID = {
     "train hidden=0": "hidden must be greater than or equal to 1, got 0",
     "train hidden=abc": "hidden must be a valid integer, got 'abc'",
     "train hidden=[1": "hidden has an invalid value '[1'",
     "train hidden=" + "1" * 5000: "hidden has an invalid value '1111",
-    "train hiden=20": "`hiden` is not an option; did you mean hidden?",
+    "train hiden=20": "`hiden` is not a setting; did you mean hidden?",
     "train lr=nan": "lr must be a finite number, got nan",
     "train lr=-1": "lr must be greater than 0, got -1 (the default is lr=0.001)",
     "train lr=${nokey}": "lr=${nokey} cannot be resolved: Interpolation key 'nokey' ",
@@ -48,7 +48,7 @@ INVALID = {
     "train split=x": "split must be 'exercise' or 'holdout', got 'x'",
     "train hidden": "hidden has no value: write hidden=value",
     "train ~hidden": "~hidden deletes a setting, and each needs a value: leave it out",
-    "train ~hiden": "`hiden` is not an option; did you mean hidden?",
+    "train ~hiden": "`hiden` is not a setting; did you mean hidden?",
     "train hidden = 3": "'hidden = 3': write hidden=3",
     "train hidden= 3": "'hidden= 3': write hidden=3",
     "train --hidden 3": "'--hidden 3': write hidden=3",
@@ -69,29 +69,29 @@ INVALID = {
     "train -m seed=tag(log,interval(0,9)) trials=4": "tag(log,...) with 0 < low, got",
     "train -m split=interval(0,1)": "split cannot be an interval: use split=a,b",
     "train -m workers=interval(1,2)": "has several values: give only one",
-    "train -m seed=range(1,10000000000)": "at most 100,000 settings: give fewer values",
-    "train -m lr=interval(1,2) seed=range(0,200) trials=501": "at most 100,000 setti",
+    "train -m seed=range(1,10000000000)": "at most 100,000 combinations: give fewer",
+    "train -m lr=interval(1,2) seed=range(0,200) trials=501": "at most 100,000 combi",
     "train -m seed=range(1,3,0)": "seed has an invalid value 'range(1,3,0)'",
     "train -m hydra/launcher=joblib": "workers and executor select where a sweep runs",
-    "train -m +hydra.callbacks.x._target_=evil.Class": "cannot be set, as",
+    "train -m +hydra.callbacks.x._target_=evil.Class": "cannot be set, because",
     "train hydra.run.dir=x": "a setting of Hydra: PIPELINE_OUTPUTS sets the folder",
-    "train workers=2": "workers is an option of sweeps: add -m",
+    "train workers=2": "workers is a setting of sweeps: add -m",
     "train -m workers=0": "workers must be greater than or equal to 1, got 0",
     "train -m executor=x": "executor must be 'local' or 'ray', got 'x'",
     "train -m resume=false": "has no effect in a sweep: use again=true",
-    "train server=127.0.0.1:5000": "server must be an address such",
-    "train server=file:///etc": "server must be an address such",
-    "train server=http://": "server must be an address such",
-    "train server=http://[::1": "server must be an address such",
+    "train server=127.0.0.1:5000": "server must be a URL such",
+    "train server=file:///etc": "server must be a URL such",
+    "train server=http://": "server must be a URL such",
+    "train server=http://[::1": "server must be a URL such",
     "train server=http://me:x@h": "server must not contain a password",
     "train tracking=none server=http://h": "server has no effect with tracking=none",
-    "data hidden=40": "`hidden` is not an option of this stage; options: dataset",
+    "data hidden=40": "`hidden` is not a setting of this stage; its settings: dataset",
     "data dataset=mnist,digits": f"{DATASET} (did you mean digits?)",
-    "data -m": "-m is an option of train and export only",
+    "data -m": "only train and export accept -m",
     "export bits=8,4": "bits=8,4 has several values: add -m to run all of them",
     "export -m finetune=0,10": "finetune=0,10 has several values: give only one",
     "export sweep=a run=b": "run and sweep both select a network: leave out one",
-    "export workers=2": "workers is an option of sweeps: add -m",
+    "export workers=2": "workers is a setting of sweeps: add -m",
     "export bits=all workers=0": "workers must be greater than or equal to 1, got 0",
     "export experiment=hidden_sizes": TRAIN_ONLY,
     "predict photo.png": "did you mean images=photo.png?",
@@ -306,21 +306,27 @@ def test_an_experiment_may_extend_another_one_and_set_the_workers(save_experimen
     assert names[1] == "hidden=5 seed=2 epochs=3 lr=0.01"
 
 
+SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("imags: 5", "conf/experiment/x.yaml is not an option of this stage"),
-        ("hidden: ${nokey}", "cannot be resolved: Interpolation key 'nokey' not found"),
-        ("hidden: -1", "conf/experiment/x.yaml)"),
-        ("hydra: {sweeper: {params: {hidden: x y}}}", "hidden must be a valid integer"),
-        ("workers: 2", "workers is an option of sweeps: add -m"),
-        ("hydra: {launcher: {n_jobs: 2}}", "x.yaml: hydra.launcher cannot be set, as"),
+        ("imags: 5", "x.yaml: `imags` is not a setting of this stage; its settings: "),
+        ("hidden: ${nokey}", "conf/experiment/x.yaml: hidden=${nokey} cannot be resolv"),
+        ("hidden: -1", "conf/experiment/x.yaml: hidden must be greater than or equal"),
+        (SWEEP % "hidden: x y", "conf/experiment/x.yaml: hidden must be a valid integ"),
+        (SWEEP % "hidden: '[1'", "conf/experiment/x.yaml: hidden has an invalid value"),
+        (SWEEP % "hiden: 1", "x.yaml: `hiden` is not a setting; did you mean hidden?"),
+        (SWEEP % "lr: '${x}'", "conf/experiment/x.yaml: lr=${x} cannot be resolved: "),
+        ("workers: 2", "workers is a setting of sweeps: add -m"),
+        ("hydra: {launcher: {n_jobs: 2}}", "x.yaml: hydra.launcher.n_jobs cannot be"),
         ("hydra: {run: {dir: /tmp}}", "PIPELINE_OUTPUTS sets the folder of the resul"),
         (
             "hydra: {sweeper: {max_batch_size: 2}}",
             "hydra.sweeper.max_batch_size cannot",
         ),
-        ("hidden: [", "cannot read "),
+        ("hidden: [", "x.yaml: while parsing a flow node expected the node content, "),
         ("defaults: [nothing]", "Could not load 'experiment/nothing'"),
     ],
 )
