@@ -313,7 +313,7 @@ SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
     ("text", "message"),
     [
         ("imags: 5", "x.yaml: `imags` is not a setting of this stage; its settings: "),
-        ("hidden: ${nokey}", "conf/experiment/x.yaml: hidden=${nokey} cannot be resolv"),
+        ("hidden: ${nokey}", "conf/experiment/x.yaml: hidden=${nokey} cannot be reso"),
         ("hidden: -1", "conf/experiment/x.yaml: hidden must be greater than or equal"),
         (SWEEP % "hidden: x y", "conf/experiment/x.yaml: hidden must be a valid integ"),
         (SWEEP % "hidden: '[1'", "conf/experiment/x.yaml: hidden has an invalid value"),
