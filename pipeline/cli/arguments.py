@@ -7,49 +7,21 @@ replace those of the files. All problems are reported at once.
 import itertools
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.composition import Composition, compose, parse_choice, resolve
+from pipeline.cli.composition import Composition, compose, parse_choice
 from pipeline.cli.config import as_text, check, choices, defaults, located
 from pipeline.cli.schema import TEXT_KEYS, TRAINING_KEYS, Schema
 from pipeline.cli.source import escape
-from pipeline.cli.values import MAX_VALUES, Command, Interval, SweepValues, parse_value
+from pipeline.cli.values import MAX_VALUES, Command, SweepValues, parse_value
 from pipeline.cli.words import Words, read_words
 from pipeline.paths import displayed
 
 Settings = dict[str, Any]  # a value for each key
-
-
-@dataclass(frozen=True)
-class Part:
-    """A composition with the values of the command line; a sweep can have several."""
-
-    values: Mapping[str, Any]  # of all keys; references are not resolved
-    files: Mapping[str, Path]  # of each value that the command line does not replace
-    given: frozenset[str]  # the keys that must have an effect
-    is_sweep: bool
-
-    @property
-    def swept(self) -> dict[str, SweepValues]:
-        """The values of each key that a sweep varies."""
-        return {k: x for k, x in self.values.items() if isinstance(x, SweepValues)}
-
-    @property
-    def intervals(self) -> dict[str, Interval]:
-        """The interval of each key that a search varies."""
-        return {k: x for k, x in self.values.items() if isinstance(x, Interval)}
-
-    def settings(self, end: str = "low") -> Iterator[Settings]:
-        """Yield all combinations of the swept values, with one end of each interval."""
-        ends = {key: [getattr(x, end)] for key, x in self.intervals.items()}
-        varied: dict[str, list[Any]] = {**self.swept, **ends}
-        for row in itertools.product(*varied.values()):
-            values = {**self.values, **dict(zip(varied, row, strict=True))}
-            yield resolve(values, self.files)
 
 
 def parse(arguments: Sequence[str], schema: Schema) -> Command:
@@ -64,14 +36,14 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
     words = read_words(arguments, schema)
     if words.flags.multirun and not schema.varied:
         words.problems.append("only train and export accept -m")
-    parts: list[Part] = []
+    parts: list[Composition] = []
     try:
-        for composed, saved in _compose(words, words.groups):
-            if composed.is_sweep and schema.varied != TRAINING_KEYS:
+        for part, saved in _compose(words, words.groups):
+            if part.is_sweep and schema.varied != TRAINING_KEYS:
                 raise ConfigError("only python -m pipeline.train accepts experiment")
-            values = _parse_values(composed, saved, words, schema)
-            given = {*words.texts, *saved, *(composed.chosen & {*schema.model_fields})}
-            parts.append(_part(composed, values, given, words, schema))
+            values = _parse_values(part, saved, words, schema)
+            given = {*words.texts, *saved, *(part.given & {*schema.model_fields})}
+            parts.append(_add(values, part, given, words, schema))
     except ConfigError as error:
         words.problems.append(str(error))
     return _command(parts, schema, words)
@@ -83,7 +55,7 @@ def sweep_of(schema: Schema, settings: Settings) -> Command:
     Raises:
         ConfigError: If it is invalid; the message has one line per problem.
     """
-    composed, words = compose(), read_words(["-m"], schema)
+    words = read_words(["-m"], schema)
     words.texts |= dict.fromkeys(settings, "")
     values: Settings = {}
     for key, value in settings.items():
@@ -95,7 +67,7 @@ def sweep_of(schema: Schema, settings: Settings) -> Command:
                 words.problems.append(f"{key} has no value: give at least one")
         else:
             values[key] = escape(value)
-    part = _part(composed, values, {*settings}, words, schema)
+    part = _add(values, compose(), {*settings}, words, schema)
     return _command([part], schema, words)
 
 
@@ -139,35 +111,34 @@ def _parse_values(
     return values
 
 
-def _part(
-    composed: Composition,
+def _add(
     values: Settings,
-    given: set[str],
+    composed: Composition,
+    given: Set[str],
     words: Words,
     schema: Schema,
-) -> Part:
-    """Put the parsed values into a composition; add the keys that a sweep refuses."""
+) -> Composition:
+    """Add parsed values to a composition; a sweep refuses some of the given keys."""
     values = {**composed.values, **values}
-    # The keys that a sweep can vary are first, in the order of the names of its runs.
-    order = dict.fromkeys([*schema.varied, *values])
-    files = {k: path for k, path in composed.files.items() if k not in words.texts}
     is_sweep = words.is_sweep or composed.is_sweep
     if is_sweep:
-        refused = {k: x for k, x in schema.no_sweep.items() if k in given}
-        words.problems += [
-            f"{k} {x}" for k, x in refused.items() if values[k] not in (None, True)
-        ]
+        refused = [key for key in schema.no_sweep if key in given]
+        refused = [key for key in refused if values[key] not in (None, True)]
+        words.problems += [f"{key} {schema.no_sweep[key]}" for key in refused]
         given = given - {*schema.only_sweeps}
-    return Part(
-        {key: values[key] for key in order if key in values},
-        files,
+    # The keys that a sweep can vary are first, in the order of the names of its runs.
+    order = dict.fromkeys([*schema.varied, *values])
+    return replace(
+        composed,
+        values={key: values[key] for key in order if key in values},
+        files={k: x for k, x in composed.files.items() if k not in words.texts},
         # Without all values, nothing can be said about rules for several keys.
-        frozenset() if words.lacks_group else frozenset(given),
-        is_sweep,
+        given=frozenset() if words.lacks_group else frozenset(given),
+        is_sweep=is_sweep,
     )
 
 
-def _command(parts: Sequence[Part], schema: Schema, words: Words) -> Command:
+def _command(parts: Sequence[Composition], schema: Schema, words: Words) -> Command:
     """Check all settings, and return the command; raise all problems at once."""
     is_sweep = any(part.is_sweep for part in parts)
     if is_sweep and not words.problems:
@@ -188,7 +159,7 @@ def _command(parts: Sequence[Part], schema: Schema, words: Words) -> Command:
     )
 
 
-def _check_search(parts: Sequence[Part]) -> list[str]:
+def _check_search(parts: Sequence[Composition]) -> list[str]:
     """Check the number of settings, and that a search is possible."""
     counts, problems = 0, list[str]()
     for part in parts:
@@ -213,7 +184,7 @@ def _check_search(parts: Sequence[Part]) -> list[str]:
 
 
 def _check(
-    parts: Sequence[Part], schema: Schema, words: Words
+    parts: Sequence[Composition], schema: Schema, words: Words
 ) -> tuple[list[Settings], list[list[str]]]:
     """Return the settings of all parts, and the problems of each.
 
@@ -254,7 +225,7 @@ def _differences(
 
 
 def _varied(
-    parts: Sequence[Part], settings: Sequence[Settings], schema: Schema
+    parts: Sequence[Composition], settings: Sequence[Settings], schema: Schema
 ) -> list[str]:
     """Return the keys that a sweep varies, or that differ between its parts.
 

@@ -18,11 +18,12 @@ def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
     Raises:
         ConfigError: If settings are invalid; see `check`.
     """
-    from pipeline.cli.composition import compose, resolve  # Hydra takes 0.1 s
+    from pipeline.cli.composition import compose  # Hydra takes 0.1 s
 
     settings = {key: _builtin(value) for key, value in settings.items()}
     composed = compose()
-    values = {**resolve(composed.values, composed.files), **settings}
+    (values,) = composed.settings()
+    values |= settings
     files = {k: path for k, path in composed.files.items() if k not in settings}
     return validate(schema, values, given=settings, files=files)
 

@@ -8,12 +8,12 @@ values, a defaults list, and references to other keys.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
@@ -48,14 +48,23 @@ ALTERNATIVES = {
     "verbose": "there are no log files",
     "output_subdir": "there are no log files",
 }
-Files = list[tuple[Path, dict[str, Any]]]  # and their content
-_searched: ContextVar[tuple[list[Path], Files]] = ContextVar("searched")
+
+
+class File(NamedTuple):
+    """A file that Hydra has loaded."""
+
+    path: Path
+    group: str  # its folder, relative to the one that was searched; "" for that one
+    values: dict[str, Any]
+
+
+_searched: ContextVar[tuple[Sequence[Path], list[File]]] = ContextVar("searched")
 
 
 @contextmanager
-def searched(folders: list[Path]) -> Iterator[Files]:
+def searched(folders: Sequence[Path]) -> Iterator[list[File]]:
     """Let Hydra search these folders; yield the list of the files that it loads."""
-    loaded: Files = []
+    loaded: list[File] = []
     token = _searched.set((folders, loaded))
     try:
         yield loaded
@@ -75,7 +84,8 @@ class ConfSource(ConfigSource):
         """Read a file, and add it to the list of `searched`."""
         path = Path(self.path, self._normalize_file_name(config_path))
         values, package = read(path)
-        _searched.get()[1].append((path, values))
+        group = config_path.rpartition("/")[0]
+        _searched.get()[1].append(File(path, group, values))
         config = OmegaConf.create(values)
         return ConfigResult(self.provider, self.path, config, {"package": package})
 
