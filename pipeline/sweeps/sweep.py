@@ -61,16 +61,16 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
         if earlier.is_finished and not plan.missing and not expected:
             assert earlier.run
             say("this sweep is finished; again=true trains it again")
-            if values["server"]:
-                mirror_run(store, values["server"], earlier.run.run_id)
+            run_id, server = earlier.run.run_id, values["server"]
+            copied = mirror_run(store, server, run_id) if server else None
             print_report(plan.outcomes, folder, viewing_hint(earlier.run.label))
-            return SweepResult(plan.outcomes, folder, earlier.run.run_id)
+            return SweepResult(plan.outcomes, folder, run_id, copied)
         untrained = [*(job for job in plan.missing if not job.problems), *expected]
         # The workers import PyTorch while this process imports it and MLflow.
         executor = stack.enter_context(_new_executor(values, untrained))
         with status("loading PyTorch and MLflow"):
             from pipeline.sweeps.training import train_sweep
-        run_id = train_sweep(
+        run = train_sweep(
             plan,
             earlier,
             executor,
@@ -80,7 +80,7 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
             folder=folder,
             on_result=on_result,
         )
-    return SweepResult(plan.outcomes, folder, run_id)
+    return SweepResult(plan.outcomes, folder, run.id, run.copied)
 
 
 def _read_earlier(values: Mapping[str, Any], key: str) -> Earlier:

@@ -22,7 +22,7 @@ from pipeline.sweeps.progress import show_progress
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status
-from pipeline.tracking import open_tracker
+from pipeline.tracking import OpenRun, open_tracker
 from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG
 from pipeline.training.run import train_once
 
@@ -37,7 +37,7 @@ def train_sweep(
     key: str,
     folder: Path,
     on_result: Callable[[Outcome], object] | None,
-) -> str | None:
+) -> OpenRun:
     """Train the jobs that are not trained; write, record and print the report.
 
     Args:
@@ -51,7 +51,7 @@ def train_sweep(
         on_result: A function to call with each outcome.
 
     Returns:
-        The id of the run.
+        The run, which is closed.
 
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.
@@ -84,7 +84,7 @@ def train_sweep(
         finally:
             print_report(plan.outcomes, folder, run.viewing_hint())
         _raise_failures(plan.outcomes)
-        return run.id
+    return run
 
 
 class _Training:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import FrameType
+from typing import Literal, NamedTuple
 from urllib.parse import urlparse
 
 from mlflow import MlflowClient, entities
@@ -69,19 +70,19 @@ def copy_closed_run(folder: Path, server: str, run_id: str) -> str:
         UserError: If not all runs were copied; the message says why.
     """
     with quiet():
-        urls = copy_runs(open_mirror(folder, server), run_id)
-    if run_id not in urls:
-        raise UserError("it was deleted")
-    return urls[run_id]
+        copied = copy_runs(open_mirror(folder, server), run_id)
+    if not copied[run_id].url:
+        raise UserError("it was deleted on the server")
+    return copied[run_id].url
 
 
-def copy_runs(copies: "CopiedRuns", run_id: str | None) -> dict[str, str]:
+def copy_runs(copies: "CopiedRuns", run_id: str | None) -> "dict[str, Copied]":
     """Copy a run and its children, or all runs, to a server.
 
     A run that is already there unchanged is not sent again; an open run is skipped.
 
     Returns:
-        The URL of each copy by the id of the original; that of `run_id` is last.
+        What was done with each run that was not deleted, by its id; `run_id` is last.
 
     Raises:
         UserError: If not all runs were copied; the message says why.
@@ -89,14 +90,14 @@ def copy_runs(copies: "CopiedRuns", run_id: str | None) -> dict[str, str]:
     runs = runs_to_copy(copies.store.folder, run_id)
     # Parents are last, because a description links to the copies of children.
     runs.sort(key=lambda run: PARENT_TAG not in run.tags)
-    urls: dict[str, str] = {}
+    done: dict[str, Copied] = {}
     errors: list[str] = []
     server = copies.url
     try:
         for run in progress(f"copying runs to {server}")(runs):
             try:
-                if url := copies.update(run):
-                    urls[run.run_id] = url
+                if copied := copies.update(run):
+                    done[run.run_id] = copied
             except (MlflowException, OSError, UserError) as error:
                 copies.check()  # if the server is gone, stop here
                 errors.append(f"run {run.run_id}: {_describe(error)}")
@@ -108,7 +109,7 @@ def copy_runs(copies: "CopiedRuns", run_id: str | None) -> dict[str, str]:
     if errors:
         count = f"{len(errors)} of {len(runs)} runs were not copied"
         raise UserError(f"{count} to {server}; the first: {errors[0]}")
-    return urls
+    return done
 
 
 def _give_up(number: int, frame: FrameType | None) -> None:
@@ -127,6 +128,13 @@ def _describe(error: Exception) -> str:
     if system_error:
         return system_error[1]
     return files.printable(re.split("Caused by |Response body: ", text)[-1][:300])
+
+
+class Copied(NamedTuple):
+    """What was done with a run."""
+
+    state: Literal["copied", "complete", "running", "deleted"]
+    url: str = ""  # of its copy; "" if the run is running or its copy was deleted
 
 
 @dataclass
@@ -157,15 +165,15 @@ class CopiedRuns:
         if has_limit:
             signal.signal(signal.SIGALRM, _give_up)
 
-    def update(self, recorded: RecordedRun, *, is_open: bool = False) -> str | None:
-        """Bring the copy of a run up to date, and return its URL.
+    def update(self, recorded: RecordedRun, *, is_open: bool = False) -> Copied | None:
+        """Bring the copy of a run up to date.
 
-        Nothing is done, and the result is None, if the run is open, unless `is_open`,
-        or if the run or its copy was deleted.
+        Nothing is done if the run is running, unless `is_open`, or if its copy was
+        deleted; the result is None if the run itself was deleted.
         """
         run_id, signature = recorded.run_id, _signature(recorded)
         if self._closed.get(run_id) == signature and not is_open:
-            return self._url(*self._places[run_id])
+            return Copied("complete", self._url(*self._places[run_id]))
         if self._has_limit:
             signal.alarm(0)  # LIMIT does not include waiting for another process
         # Two processes at once would create two copies of a run.
@@ -175,24 +183,27 @@ class CopiedRuns:
                 signal.alarm(LIMIT)
             run = self.source.get_run(run_id)
             copy = self._find(run)
-            if copy and copy.info.lifecycle_stage != "active":
-                return None
+            is_deleted = copy is not None and copy.info.lifecycle_stage != "active"
             if run.info.lifecycle_stage != "active":
                 # An attempt that failed was replaced by another one.
-                if copy and run.info.status != "FINISHED":
+                is_kept = run.info.status == "FINISHED" or is_deleted
+                if copy and not is_kept:
                     self.server.delete_run(copy.info.run_id)
                 return None
+            if is_deleted:
+                return Copied("deleted")
             is_closed = run.info.status not in ("RUNNING", "SCHEDULED")
             if not (is_open or is_closed):
-                return None
-            copy = copy or self._create(run)
+                return Copied("running")
+            copy, is_new = copy or self._create(run), True
             if is_closed:
-                self._copy(run, copy)
+                is_new = self._copy(run, copy)
                 self._closed[run_id] = signature
             else:
                 self._copy_news(run, copy, self._points(run), is_open=True)
         self._places[run_id] = copy.info.experiment_id, copy.info.run_id
-        return self._url(*self._places[run_id])
+        url = self._url(*self._places[run_id])
+        return Copied("copied" if is_new else "complete", url)
 
     def check(self) -> None:
         """Raise an error if the server does not answer."""
@@ -261,8 +272,8 @@ class CopiedRuns:
                 tags[tag] = tags[tag].replace(original_id, copied_id)
         return {**tags, COPY_TAG: run.info.run_id}
 
-    def _copy(self, run: Run, copy: Run) -> None:
-        """Send everything in a closed run, unless the copy has it.
+    def _copy(self, run: Run, copy: Run) -> bool:
+        """Send everything in a closed run, unless the copy has it; return whether.
 
         Sending it again is safe. Tags that users added to the copy remain.
         """
@@ -271,7 +282,7 @@ class CopiedRuns:
         state = _state(run, points)
         if copy.data.tags.get(STATE_TAG) == state:
             self.copy_ids[run.info.run_id] = copy_id
-            return
+            return False
         self._copy_news(run, copy, points, is_open=False)
         self._copy_models(run, copy)
         views = self.source.get_experiment(run.info.experiment_id).tags
@@ -280,6 +291,7 @@ class CopiedRuns:
             server.set_experiment_tag(copy.info.experiment_id, VIEW_TAG + copy_id, view)
         server.set_terminated(copy_id, run.info.status, run.info.end_time)
         server.set_tag(copy_id, STATE_TAG, state)
+        return True
 
     def _copy_news(
         self, run: Run, copy: Run, recorded: Iterable[Metric], *, is_open: bool

@@ -145,7 +145,7 @@ def _train(
             _write(training, folder, run, original)
         recorded = find_run(run.id, store=store) if run.id else None
         written = folder if own_folder() or not recorded else None
-        training = replace(training, run=recorded, written=written)
+        training = replace(training, run=recorded, written=written, copied=run.copied)
     print_summary(training, split.val)
     say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
     say(run.viewing_hint(), end="")
