@@ -30,16 +30,19 @@ def predict(
     quiet: bool = False,
     **settings: Unpack[PredictSettings],
 ) -> "Predictions":
-    """Classify single images, as the command does.
+    """Classify single images, like `python -m pipeline.predict`.
 
     Args:
-        folder: The folder of its files; by default outputs/predict/.
-        quiet: Whether to print nothing.
-        settings: Values for keys of conf/config.yaml; all others have their defaults.
-            `images` can also be a list of indices of test images, or pixels: an array
-            or a tensor of uint8 with the shape (28, 28) or (n, 28, 28), in which 0 is
-            black and 255 is white, with a white digit as in MNIST. Pixels are not
+        folder: Where to write the files; by default, outputs/predict/.
+        quiet: If True, nothing is printed.
+        settings: Settings of conf/config.yaml. All others have their default values.
+            `images` can also be a list of indices of test images, or an array or a
+            tensor of pixels: uint8 with the shape (28, 28) or (n, 28, 28), from 0
+            (black, the background in MNIST) to 255 (white). Pixels are not
             preprocessed.
+
+    Returns:
+        The prediction for each image, and the folder of the files.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

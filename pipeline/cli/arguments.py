@@ -178,7 +178,7 @@ def _check_search(parts: Sequence[Composition]) -> list[str]:
         raise ConfigError(f"{rule}: give fewer values of {keys}")
     if len(parts) > 1 and any(part.intervals for part in parts):
         problems.append(
-            "a search cannot be joined with another sweep: run them one by one"
+            "a search cannot be joined with another sweep: run them separately"
         )
     return problems
 
@@ -216,7 +216,7 @@ def _differences(
 
     DVC records conf/config.yaml and the command line.
     """
-    rule = "differs from conf/config.yaml, which DVC records: change that file"
+    rule = "differs from conf/config.yaml, the only file that DVC records: set it there"
     return [
         f"{key}={as_text(values[key])} in {displayed(files[key])} {rule}"
         for key in schema.model_fields

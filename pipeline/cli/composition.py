@@ -191,8 +191,8 @@ def parse_number(key: str, text: str, *, integer: bool) -> object:
         if isinstance(value, RangeSweep):
             value.shuffle = False  # it would list all numbers of the range
         several = is_sweep and not isinstance(value, IntervalSweep)
-        options = override.sweep_iterator() if several else iter([value])
-        parsed = [*itertools.islice(options, MAX_VALUES + 1)]
+        numbers = override.sweep_iterator() if several else iter([value])
+        parsed = [*itertools.islice(numbers, MAX_VALUES + 1)]
     except (HydraException, NotImplementedError, ValueError):
         # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
         raise unreadable(key, text) from None
@@ -202,7 +202,7 @@ def parse_number(key: str, text: str, *, integer: bool) -> object:
         low, high = (int(x) if integer and x.is_integer() else x for x in ends)
         if low < high and (not value.tags or (value.tags == {"log"} and low > 0)):
             return Interval(low, high, log=bool(value.tags))
-        rule = "must be interval(low,high), low < high, or tag(log,...) with 0 < low"
+        rule = "must be interval(low,high) with low < high; tag(log,...) needs low > 0"
         raise ConfigError(f"{key} {rule}, got {shorten(text)}")
     values = SweepValues(getattr(value, "text", value) for value in parsed)
     if not values:  # range(3,1)

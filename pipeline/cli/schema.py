@@ -104,7 +104,7 @@ class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
         """Refuse hyperparameters with reproduce, which has those of a recorded run."""
-        reason = "cannot be combined with reproduce, which takes it from the run"
+        reason = "cannot be combined with reproduce, which uses the value of the run"
         reproduced = TRAINING_KEYS if values.get("reproduce") else ()
         return super().ignored(values) | dict.fromkeys(reproduced, reason)
 
@@ -153,7 +153,7 @@ class InspectConfig(ModelConfig, RecordedConfig):
         messages = super().conflicts(values)
         questions = [key for key in QUESTION_KEYS if values.get(key)]
         if len(questions) > 1:
-            messages.append(f"{', '.join(questions)} cannot be combined: use one")
+            messages.append(f"{', '.join(questions)} cannot be combined: use only one")
         if values.get("image") is not None and not values.get("neuron"):
             messages.append("image needs a neuron: add neuron=N11, or leave it out")
         if values.get("integers") and not values.get("neuron"):

@@ -161,7 +161,9 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     try:
         content = _parse_yaml(text)
         if not isinstance(content, DictConfig):
-            raise ConfigError(f"cannot read {displayed(path)}: it has no key: value")
+            raise ConfigError(
+                f"cannot read {displayed(path)}: it must contain key: value"
+            )
         values = OmegaConf.to_container(content)
     except (OmegaConfBaseException, YAMLError) as error:
         message = f"cannot read {displayed(path)}: {one_line(error)}"
@@ -220,7 +222,7 @@ def _problems(
         if "_target_" in name:
             yield "_target_ names a class to call: remove it"
         if is_read_by_dvc and "${" in str(value):
-            rule = "refers to a key, which DVC does not resolve: write its value"
+            rule = "refers to another key, which DVC does not resolve: write a value"
             yield f"{name}: {value} {rule}"
         elif calls_resolver(str(value)):
             yield f"{value} {NO_RESOLVER}"

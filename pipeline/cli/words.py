@@ -64,7 +64,7 @@ def _read(word: str, schema: Schema, words: Words) -> None:
     prefix = PREFIX.match(name)
     key = name.removeprefix(prefix[0]) if prefix else name
     group, _, package = key.partition("@")
-    options = choices(group, words.folders)
+    names = choices(group, words.folders)
     if word.startswith("-"):
         remedy = "--help lists the settings"
         if re.match("--config-path|-cp", word):
@@ -74,10 +74,10 @@ def _read(word: str, schema: Schema, words: Words) -> None:
         raise ConfigError(describe_hydra(key))
     if key in words.texts or key in words.groups:
         raise ConfigError(f"{key} is given more than once: give it once")
-    if options is not None:
-        _read_choice(word, key, text, options, words)
+    if names is not None:
+        _read_choice(word, key, text, names, words)
     elif prefix and prefix[0] == "~" and key in defaults():
-        rule = f"~{key} deletes a setting, and each needs a value"
+        rule = f"~{key} would delete a setting, but every setting needs a value"
         raise ConfigError(f"{rule}: leave it out ({describe_default(key)})")
     elif key in schema.model_fields and equals:
         words.texts[key] = text
@@ -91,17 +91,17 @@ def _read(word: str, schema: Schema, words: Words) -> None:
 
 
 def _read_choice(
-    word: str, key: str, text: str, options: Sequence[str], words: Words
+    word: str, key: str, text: str, names: Sequence[str], words: Words
 ) -> None:
-    """Add the choice of a group, which has these options."""
+    """Add the choice of a group, which has files with these names."""
     try:
         if "=" not in word and not word.startswith("~"):
             raise ConfigError(f"{key} has no value: write {key}=value")
         overrides = parse_choice(word)
-        names = [each.partition("=")[2] for each in overrides]
-        for name in names if "=" in word else ():
-            if name not in (*options, "null") and not name.startswith("["):
-                rule = f"{key} must be {' or '.join(options)}"
+        chosen = [each.partition("=")[2] for each in overrides]
+        for name in chosen if "=" in word else ():
+            if name not in (*names, "null") and not name.startswith("["):
+                rule = f"{key} must be {' or '.join(names)}"
                 raise ConfigError(f"{rule}, got {name!r}")
     except ConfigError:
         words.lacks_group = True
@@ -126,7 +126,8 @@ def _join(words: Sequence[str], schema: Schema, problems: list[str]) -> list[str
             text = taken[-1].removeprefix("=")
         is_spaced = len(taken) > 1 or taken[0].startswith("--")
         if key in schema.model_fields and is_spaced:
-            problems.append(f"{' '.join(taken)!r}: write {key}={text or 'value'}")
+            rule = f"{' '.join(taken)!r} is not of the form key=value"
+            problems.append(f"{rule}: write {key}={text or 'value'}")
         else:
             rest += taken
     return rest
@@ -148,6 +149,6 @@ def _parse_flags(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
         if "://" in text or not flags.config_dir.is_dir():
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     if not re.fullmatch(r"[\w-]+(\.yaml)?", flags.config_name):
-        rule = "must be the name of a file in conf/ or --config-dir, without a folder"
+        rule = "must be the name of a file in conf/ or --config-dir, not a path"
         raise ConfigError(f"--config-name {rule}, got {flags.config_name!r}")
     return flags, rest

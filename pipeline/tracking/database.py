@@ -5,6 +5,7 @@ MLflow is not imported, because it takes a second. The tables are those of MLflo
 """
 
 import json
+import math
 import re
 import sqlite3
 import sys
@@ -50,6 +51,10 @@ RESULTS = """
     WHERE tags.key = ? AND tags.value = ? AND latest_metrics.key = 'val/accuracy'
 """
 
+POINTS = """
+    SELECT key, value, is_nan, timestamp, step FROM metrics WHERE run_uuid = ?
+    ORDER BY key, timestamp, step, value
+"""
 ACCURACIES = """
     SELECT run_uuid, value FROM latest_metrics
     WHERE key = 'val/accuracy' AND run_uuid IN (SELECT value FROM json_each(?))
@@ -126,6 +131,19 @@ def accuracies(folder: Path, run_ids: Iterable[str]) -> dict[str, float]:
     with open_database(folder) as connection:
         rows = connection.execute(ACCURACIES, (json.dumps([*run_ids]),)).fetchall()
     return dict(rows)
+
+
+def metric_points(folder: Path, run_id: str) -> list[tuple[str, float, int, int]]:
+    """Return name, value, time and step of each point of all metrics of a run.
+
+    MLflow reads each metric by itself, which takes ten times as long.
+    """
+    with open_database(folder) as connection:
+        rows = connection.execute(POINTS, (run_id,)).fetchall()
+    return [
+        (name, math.nan if is_nan else value, time, step)
+        for name, value, is_nan, time, step in rows
+    ]
 
 
 def named_runs(

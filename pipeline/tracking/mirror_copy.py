@@ -29,6 +29,7 @@ from pipeline.terminal import print_error
 from pipeline.tracking import pages
 from pipeline.tracking.database import (
     RecordedRun,
+    metric_points,
     named_runs,
     path_from_uri,
     runs_to_copy,
@@ -154,7 +155,7 @@ class CopiedRuns:
         self.store, self.source, self.url = store, store.client, url
         self.server = MlflowClient(url)
         self.copy_ids: dict[str, str] = {}  # by the id of the original
-        self._experiments: dict[str, str] = {}  # their ids by name
+        self._experiments: dict[str, str] = {}  # their ids by those of the originals
         self._sent: dict[str, Sent] = {}
         self._closed: dict[str, object] = {}  # the `_signature` of each copied run
         self._places: dict[str, tuple[str, str]] = {}  # experiment and run of a copy
@@ -213,14 +214,16 @@ class CopiedRuns:
         page = pages.run_page(experiment_id, run_id)
         return files.printable(f"{self.url.rstrip('/')}/{page}")
 
-    def experiment_id(self, name: str) -> str:
-        """Return the id of the experiment with this name, which is created if missing.
+    def _experiment_of(self, run: Run) -> str:
+        """Return the experiment of a copy; it has the name of the original.
 
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
         """
-        if name in self._experiments:
-            return self._experiments[name]
+        original_id = run.info.experiment_id
+        if original_id in self._experiments:
+            return self._experiments[original_id]
+        name = self.source.get_experiment(original_id).name
         experiment = self.server.get_experiment_by_name(name)
         if experiment is None:
             created = self.server.create_experiment(name)
@@ -231,13 +234,8 @@ class CopiedRuns:
                 f"it stores artifacts in {experiment.artifact_location}, which other "
                 "machines cannot reach: start it with --artifacts-destination"
             )
-        self._experiments[name] = str(experiment.experiment_id)
-        return self._experiments[name]
-
-    def _experiment_of(self, run: Run) -> str:
-        """Return the experiment of a copy; it has the name of the original."""
-        original = self.source.get_experiment(run.info.experiment_id)
-        return self.experiment_id(original.name)
+        self._experiments[original_id] = str(experiment.experiment_id)
+        return self._experiments[original_id]
 
     def _find(self, run: Run) -> Run | None:
         """Return the copy of a run, even if it was deleted."""
@@ -342,11 +340,8 @@ class CopiedRuns:
 
     def _points(self, run: Run) -> list[Metric]:
         """Return the metrics of a run at all steps."""
-        return [
-            Metric(name, point.value, point.timestamp, point.step)
-            for name in run.data.metrics
-            for point in self.source.get_metric_history(run.info.run_id, name)
-        ]
+        points = metric_points(self.store.folder, run.info.run_id)
+        return [Metric(*point) for point in points]
 
     def _copy_models(self, run: Run, copy: Run) -> None:
         """Send the models of a run that the copy does not have, and link them to it."""
