@@ -22,11 +22,15 @@ def data(
     quiet: bool = False,
     **settings: Unpack[DataSettings],
 ) -> "PreparedData":
-    """Prepare a data set, as the command does.
+    """Prepare a data set, like `python -m pipeline.data`.
 
     Args:
-        quiet: Whether to print nothing.
-        settings: Values for keys of conf/config.yaml; all others have their defaults.
+        quiet: If True, nothing is printed.
+        settings: Settings of conf/config.yaml, such as dataset="digits".
+            All others have their default values.
+
+    Returns:
+        The data set, and the path of its file.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

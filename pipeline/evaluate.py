@@ -34,12 +34,16 @@ def evaluate(
     quiet: bool = False,
     **settings: Unpack[EvaluateSettings],
 ) -> "Evaluation":
-    """Evaluate a network on test sets, as the command does.
+    """Evaluate a network on test sets, like `python -m pipeline.evaluate`.
 
     Args:
-        folder: The folder of its files; by default outputs/evaluate/.
-        quiet: Whether to print nothing.
-        settings: Values for keys of conf/config.yaml; all others have their defaults.
+        folder: Where to write the files; by default, outputs/evaluate/.
+        quiet: If True, nothing is printed.
+        settings: Settings of conf/config.yaml, such as sets=["digits"].
+            All others have their default values.
+
+    Returns:
+        The metrics, predictions and files of the evaluation.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

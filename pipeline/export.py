@@ -53,12 +53,16 @@ def export(
     quiet: bool = False,
     **settings: Unpack[ExportSettings],
 ) -> "Exports":
-    """Convert a network to integers and C, as the command does.
+    """Convert a network to integers and C, like `python -m pipeline.export`.
 
     Args:
-        folder: The folder of its files; by default outputs/export/.
-        quiet: Whether to print nothing.
-        settings: Values for keys of conf/config.yaml; all others have their defaults.
+        folder: Where to write the files; by default, outputs/export/.
+        quiet: If True, nothing is printed.
+        settings: Settings of conf/config.yaml, such as bits=4.
+            All others have their default values.
+
+    Returns:
+        The exports, each with its report.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

@@ -38,12 +38,16 @@ def inspect(
     quiet: bool = False,
     **settings: Unpack[InspectSettings],
 ) -> "Inspection":
-    """Explain a network, or answer one question about it, as the command does.
+    """Explain a network, like `python -m pipeline.inspect`.
 
     Args:
-        folder: The folder of its files; by default outputs/inspect/.
-        quiet: Whether to print nothing.
-        settings: Values for keys of conf/config.yaml; all others have their defaults.
+        folder: Where to write the files; by default, outputs/inspect/.
+        quiet: If True, nothing is printed.
+        settings: Settings of conf/config.yaml, such as neuron="N11".
+            All others have their default values.
+
+    Returns:
+        The text that the command prints, and the folder of the files.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

@@ -10,14 +10,17 @@ step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 
 """
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
+from pipeline import ConfigError
 from pipeline.call import call
 from pipeline.cli import PredictConfig, PredictSettings, from_python, stage
 from pipeline.terminal import status
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pipeline.evaluation.predict import Predictions
 
 
@@ -27,29 +30,56 @@ def predict(
     quiet: bool = False,
     **settings: Unpack[PredictSettings],
 ) -> "Predictions":
-    """Classify single images, as the command does.
+    """Classify single images, like `python -m pipeline.predict`.
 
     Args:
-        folder: The folder of its files; by default outputs/predict/.
-        quiet: Whether to print nothing.
-        settings: Values for keys of conf/config.yaml; all others have their defaults.
+        folder: Where to write the files; by default, outputs/predict/.
+        quiet: If True, nothing is printed.
+        settings: Settings of conf/config.yaml. All others have their default values.
+            `images` can also be a list of indices of test images, or an array or a
+            tensor of pixels: uint8 with the shape (28, 28) or (n, 28, 28), from 0
+            (black, the background in MNIST) to 255 (white). Pixels are not
+            preprocessed.
+
+    Returns:
+        The prediction for each image, and the folder of the files.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the network cannot be used.
     """
     with call(folder=folder, quiet=quiet):
-        images = settings.get("images")
-        if isinstance(images, Sequence) and not isinstance(images, str):
+        images: Any = settings.get("images")
+        pixels = None
+        if getattr(images, "ndim", 0) > 1:
+            pixels = _as_pixels(settings.pop("images"))
+        elif not isinstance(images, str) and hasattr(images, "__iter__"):
             settings["images"] = ",".join(map(str, images))
-        return run_predict(from_python(PredictConfig, settings))
+        return run_predict(from_python(PredictConfig, settings), pixels)
 
 
-def run_predict(cfg: PredictConfig) -> "Predictions":
-    """Load the network, classify each image, and write the predictions."""
+def _as_pixels(images: Any) -> "NDArray[np.uint8]":  # noqa: ANN401
+    """Check the type and the shape of an array or a tensor."""
+    import numpy as np  # takes 0.1 s, which --help saves
+
+    pixels = np.asarray(images)
+    valid_shape = pixels.ndim in (2, 3) and pixels.shape[-2:] == (28, 28)
+    if not (valid_shape and pixels.size and pixels.dtype == np.uint8):
+        rule = "images must be uint8 with the shape (28, 28) or (n, 28, 28)"
+        raise ConfigError(f"{rule}, got {pixels.dtype} with {pixels.shape}")
+    return pixels
+
+
+def run_predict(
+    cfg: PredictConfig, pixels: "NDArray[np.uint8] | None" = None
+) -> "Predictions":
+    """Load the network, classify each image, and write the predictions.
+
+    With `pixels`, their images are classified instead of those of the configuration.
+    """
     with status("loading PyTorch"):
         from pipeline.evaluation.predict import predict
-    return predict(cfg)
+    return predict(cfg, pixels)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Reads MLflow's store in outputs/. First, it marks runs whose process has ended a
 KILLED. Takes one to two seconds per run, or 0.1 s if an unchanged copy is already on
 the server. A copy has the tag `copy.of` with the id of its original; metrics, files and
 times are the same. With run=, only this run and, if it is a sweep, its training runs
-are copied.
+are copied. Prints for each experiment how many runs were copied, how many copies were
+already complete, and which runs were skipped and why.
 """
 
 from typing import Unpack
@@ -15,11 +16,12 @@ from pipeline.cli import SyncConfig, SyncSettings, from_python, stage
 
 
 def sync(*, quiet: bool = False, **settings: Unpack[SyncSettings]) -> dict[str, str]:
-    """Copy recorded runs to a server, as the command does.
+    """Copy recorded runs to an MLflow server, like `python -m pipeline.sync`.
 
     Args:
-        quiet: Whether to print nothing.
-        settings: Values for keys of conf/config.yaml; all others have their defaults.
+        quiet: If True, nothing is printed.
+        settings: Settings of conf/config.yaml, such as server="http://...".
+            All others have their default values.
 
     Returns:
         The URL of each copy by the id of the original.
@@ -33,7 +35,7 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncSettings]) -> dict[str, 
 
 
 def run_sync(cfg: SyncConfig) -> dict[str, str]:
-    """Copy the missing runs, and print the URL of the copy or their number."""
+    """Copy the missing runs, and print what was done with each."""
     if cfg.server is None:
         raise ConfigError(
             "server is missing: set server=http://... or MLFLOW_TRACKING_URI=http://..."

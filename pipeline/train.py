@@ -39,15 +39,17 @@ def train(
     quiet: bool = False,
     **settings: Unpack[TrainSettings],
 ) -> "TrainingRun":
-    """Train a network as the command does, from a script, a notebook or a thread.
+    """Train a network, like `python -m pipeline.train`.
+
+    It can be called from a script, a notebook or a thread.
 
     Args:
-        on_epoch: A function to call after each epoch with its number, metrics, seconds
-            and tensors.
-        folder: The folder of its files; by default outputs/train/.
-        quiet: Whether to print nothing.
-        settings: Values for keys of conf/config.yaml, such as hidden=20; all others
-            have their defaults. They can be NumPy numbers and paths.
+        on_epoch: A function that is called after each epoch with its number, metrics,
+            seconds and tensors.
+        folder: Where to write the files; by default, outputs/train/.
+        quiet: If True, nothing is printed.
+        settings: Settings of conf/config.yaml, such as hidden=20. All others have their
+            default values. Values can be NumPy numbers and paths.
 
     Returns:
         The training run. Without `folder`, its `folder` is the one in MLflow's store,
@@ -70,17 +72,21 @@ def sweep(
     quiet: bool = False,
     **settings: Unpack[SweepSettings],
 ) -> "SweepResult":
-    """Train all combinations of several values, as train -m does.
+    """Train all combinations of several values, like `python -m pipeline.train -m`.
 
-    It needs no `if __name__ == "__main__"` in a script.
+    A script that calls it needs no `if __name__ == "__main__"`.
 
     Args:
-        on_result: A function to call with the outcome of each training run.
-        folder: The folder of the table and the plot; by default outputs/sweeps/<key>/.
-        quiet: Whether to print nothing.
-        settings: Values for keys of conf/config.yaml. Several values of a key, such as
-            hidden=[10, 20], are varied; hidden="interval(4,128)" with trials=20 is a
-            search.
+        on_result: A function that is called with the outcome of each training run.
+        folder: Where to write the table and the plot; by default, a folder in
+            outputs/sweeps/.
+        quiet: If True, nothing is printed.
+        settings: Settings of conf/config.yaml. A list, such as hidden=[10, 20], has
+            several values. hidden="interval(4,128)" together with trials=20 is a
+            search. All others have their default values.
+
+    Returns:
+        The outcome of each training run, also as a data frame of pandas.
 
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.

@@ -14,7 +14,7 @@ from pipeline.paths import store_dir
 IS_SERVER = re.compile("https?://", re.IGNORECASE)
 
 
-def server_address(value: str | None) -> str | None:
+def server_url(value: str | None) -> str | None:
     """Check the URL of a server; the default is MLFLOW_TRACKING_URI.
 
     MLFLOW_TRACKING_URI can also be the URI of the project's own store.
@@ -31,20 +31,20 @@ def server_address(value: str | None) -> str | None:
             if names_another_store(store_dir()) and "mlflow" not in sys.modules:
                 store = sqlite_uri(database_path(store_dir()))
                 raise ValueError(
-                    "MLFLOW_TRACKING_URI must be an address such as "
+                    "MLFLOW_TRACKING_URI must be a URL such as "
                     f"http://127.0.0.1:5000 or that of the project's store, {store}"
                 )
             return None
         source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
     try:
         parts = urlsplit(value)
-    except ValueError:  # brackets without an IPv6 address
+    except ValueError:  # brackets that contain no IPv6 address
         parts = urlsplit("")
     if not IS_SERVER.match(value) or not parts.hostname:
-        raise ValueError(f"{source}must be an address such as http://127.0.0.1:5000")
+        raise ValueError(f"{source}must be a URL such as http://127.0.0.1:5000")
     if parts.username is not None:
         raise ValueError(
-            f"{source}must not contain a password, because runs record the address: "
+            f"{source}must not contain a password, because runs record the URL: "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
         )
     return value

@@ -7,53 +7,21 @@ replace those of the files. All problems are reported at once.
 import itertools
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.composition import (
-    Composition,
-    choices,
-    compose,
-    parse_choice,
-    resolve,
-)
-from pipeline.cli.config import as_text, check, defaults
+from pipeline.cli.composition import Composition, compose, parse_choice
+from pipeline.cli.config import as_text, check, choices, defaults, located
 from pipeline.cli.schema import TEXT_KEYS, TRAINING_KEYS, Schema
 from pipeline.cli.source import escape
-from pipeline.cli.values import MAX_VALUES, Command, Interval, SweepValues, parse_value
+from pipeline.cli.values import MAX_VALUES, Command, SweepValues, parse_value
 from pipeline.cli.words import Words, read_words
 from pipeline.paths import displayed
 
 Settings = dict[str, Any]  # a value for each key
-
-
-@dataclass(frozen=True)
-class Part:
-    """A composition with the values of the command line; a sweep can have several."""
-
-    composed: Composition
-    values: Mapping[str, Any]  # of all keys; references are not resolved
-    given: frozenset[str]  # the keys that must have an effect
-
-    @property
-    def swept(self) -> dict[str, SweepValues]:
-        """The values of each key that a sweep varies."""
-        return {k: x for k, x in self.values.items() if isinstance(x, SweepValues)}
-
-    @property
-    def intervals(self) -> dict[str, Interval]:
-        """The interval of each key that a search varies."""
-        return {k: x for k, x in self.values.items() if isinstance(x, Interval)}
-
-    def settings(self, end: str = "low") -> Iterator[Settings]:
-        """Yield all combinations of the swept values, with one end of each interval."""
-        ends = {key: [getattr(x, end)] for key, x in self.intervals.items()}
-        options: dict[str, list[Any]] = {**self.swept, **ends}
-        for row in itertools.product(*options.values()):
-            yield resolve({**self.values, **dict(zip(options, row, strict=True))})
 
 
 def parse(arguments: Sequence[str], schema: Schema) -> Command:
@@ -66,33 +34,118 @@ def parse(arguments: Sequence[str], schema: Schema) -> Command:
         ConfigError: If it is invalid; the message has one line per problem.
     """
     words = read_words(arguments, schema)
-    problems = words.problems
     if words.flags.multirun and not schema.varied:
-        problems.append("-m is an option of train and export only")
+        words.problems.append("only train and export accept -m")
+    parts: list[Composition] = []
     try:
-        composed = [*_compose(words, words.groups)]
-        # An experiment that cannot be read is probably a sweep.
-        is_sweep = words.flags.multirun or words.lacks_group
-        is_sweep = is_sweep or any(part.is_sweep for part, _ in composed)
-        if is_sweep and not words.flags.multirun and schema.varied != TRAINING_KEYS:
-            rule = "experiment is an option of python -m pipeline.train only"
-            raise ConfigError(rule)
-        parts = [_part(*part, words, schema, is_sweep) for part in composed]
+        for part, saved in _compose(words, words.groups):
+            if part.is_sweep and schema.varied != TRAINING_KEYS:
+                raise ConfigError("only python -m pipeline.train accepts experiment")
+            values = _parse_values(part, saved, words, schema)
+            given = {*words.texts, *saved, *(part.given & {*schema.model_fields})}
+            parts.append(_add(values, part, given, words, schema))
     except ConfigError as error:
-        raise ConfigError("\n".join(dict.fromkeys([*problems, str(error)]))) from None
-    return _command(parts, schema, words, is_sweep)
+        words.problems.append(str(error))
+    return _command(parts, schema, words)
 
 
-def _command(
-    parts: Sequence[Part], schema: Schema, words: Words, is_sweep: bool
-) -> Command:
+def sweep_of(schema: Schema, settings: Settings) -> Command:
+    """Return a sweep of values that were passed from Python; lists have several.
+
+    Raises:
+        ConfigError: If it is invalid; the message has one line per problem.
+    """
+    words = read_words(["-m"], schema)
+    words.texts |= dict.fromkeys(settings, "")
+    values: Settings = {}
+    for key, value in settings.items():
+        if isinstance(value, str) and key not in TEXT_KEYS:
+            values[key] = parse_value(key, value, schema, sweep=True)
+        elif isinstance(value, list):
+            values[key] = SweepValues(value)
+            if not value:
+                words.problems.append(f"{key} has no value: give at least one")
+        else:
+            values[key] = escape(value)
+    part = _add(values, compose(), {*settings}, words, schema)
+    return _command([part], schema, words)
+
+
+def _compose(
+    words: Words, groups: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[Composition, dict[str, str]]]:
+    """Yield each composition, and the values of its saved sweep as they are typed.
+
+    As in Hydra, a saved sweep counts only in a sweep.
+    """
+    flags = words.flags
+    for overrides in itertools.product(*groups.values()):
+        composed = compose(overrides, name=flags.config_name, folder=flags.config_dir)
+        params = composed.params if words.is_sweep or composed.is_sweep else {}
+        texts = {k: as_text(value) for k, value in params.items() if k not in groups}
+        inner = {
+            key: parse_choice(f"{key}={text}")
+            for key, text in texts.items()
+            if choices(key, words.folders) is not None
+        }
+        if inner:
+            fixed = dict(zip(groups, ([each] for each in overrides), strict=True))
+            yield from _compose(words, {**fixed, **inner})
+        else:
+            yield composed, texts
+
+
+def _parse_values(
+    composed: Composition, saved: Mapping[str, str], words: Words, schema: Schema
+) -> Settings:
+    """Parse the values of the command line and of a saved sweep."""
+    values: Settings = {}
+    is_sweep = words.is_sweep or composed.is_sweep
+    for key, text in {**saved, **words.texts}.items():
+        try:
+            value = parse_value(key, text, schema, sweep=is_sweep)
+            values[key] = escape(value) if key in TEXT_KEYS else value
+        except ConfigError as error:
+            path = composed.files.get(key) if key not in words.texts else None
+            words.problems.append(located(str(error), path))
+    return values
+
+
+def _add(
+    values: Settings,
+    composed: Composition,
+    given: Set[str],
+    words: Words,
+    schema: Schema,
+) -> Composition:
+    """Add parsed values to a composition; a sweep refuses some of the given keys."""
+    values = {**composed.values, **values}
+    is_sweep = words.is_sweep or composed.is_sweep
+    if is_sweep:
+        refused = [key for key in schema.no_sweep if key in given]
+        refused = [key for key in refused if values[key] not in (None, True)]
+        words.problems += [f"{key} {schema.no_sweep[key]}" for key in refused]
+        given = given - {*schema.only_sweeps}
+    # The keys that a sweep can vary are first, in the order of the names of its runs.
+    order = dict.fromkeys([*schema.varied, *values])
+    return replace(
+        composed,
+        values={key: values[key] for key in order if key in values},
+        files={k: x for k, x in composed.files.items() if k not in words.texts},
+        # Without all values, nothing can be said about rules for several keys.
+        given=frozenset() if words.lacks_group else frozenset(given),
+        is_sweep=is_sweep,
+    )
+
+
+def _command(parts: Sequence[Composition], schema: Schema, words: Words) -> Command:
     """Check all settings, and return the command; raise all problems at once."""
-    problems = words.problems
-    if is_sweep and not problems:
-        problems += _check_search(parts)
+    is_sweep = any(part.is_sweep for part in parts)
+    if is_sweep and not words.problems:
+        words.problems += _check_search(parts)
     settings, errors = _check(parts, schema, words)
-    if problems or all(errors):
-        lines = itertools.chain(problems, *errors)
+    if words.problems or all(errors):
+        lines = itertools.chain(words.problems, *errors)
         raise ConfigError("\n".join(dict.fromkeys(lines)))
     valid = errors.index([])
     return Command(
@@ -106,81 +159,7 @@ def _command(
     )
 
 
-def sweep_of(schema: Schema, settings: Settings) -> Command:
-    """Return a sweep of values that were passed from Python; lists have several.
-
-    Raises:
-        ConfigError: If it is invalid; the message has one line per problem.
-    """
-    composed, words = compose(), read_words(["-m"], schema)
-    values = {**composed.values}
-    for key, value in settings.items():
-        if isinstance(value, list):
-            if not value:
-                words.problems.append(f"{key} has no value: give at least one")
-            values[key] = SweepValues(value or [defaults().get(key)])
-        elif isinstance(value, str) and key not in TEXT_KEYS:
-            values[key] = parse_value(key, value, schema, sweep=True)
-        else:
-            values[key] = escape(value)
-    refused = [key for key in settings if key in schema.no_sweep]
-    words.problems += [f"{key} {schema.no_sweep[key]}" for key in refused]
-    given = {*settings} - {*schema.only_sweeps}
-    words.texts |= dict.fromkeys(settings, "")
-    return _command([Part(composed, values, frozenset(given))], schema, words, True)
-
-
-def _compose(
-    words: Words, groups: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[Composition, dict[str, str]]]:
-    """Yield each composition, and the values of its saved sweep as they are typed."""
-    flags = words.flags
-    for overrides in itertools.product(*groups.values()):
-        composed = compose(overrides, name=flags.config_name, folder=flags.config_dir)
-        texts = {key: as_text(value) for key, value in composed.params.items()}
-        texts = {key: x for key, x in texts.items() if key not in groups}
-        inner = {
-            key: parse_choice(f"{key}={text}")
-            for key, text in texts.items()
-            if choices(key, words.folders) is not None
-        }
-        if inner:
-            fixed = dict(zip(groups, ([each] for each in overrides), strict=True))
-            yield from _compose(words, {**fixed, **inner})
-        else:
-            yield composed, texts
-
-
-def _part(
-    composed: Composition,
-    saved: Mapping[str, str],
-    words: Words,
-    schema: Schema,
-    is_sweep: bool,
-) -> Part:
-    """Parse the values of the command line and of a saved sweep."""
-    # The keys that a sweep can vary are first, in the order of the names of its runs.
-    order = dict.fromkeys([*schema.varied, *composed.values])
-    values = {k: composed.values[k] for k in order if k in composed.values}
-    texts = {**saved, **words.texts}
-    for key, text in texts.items():
-        try:
-            value = parse_value(key, text, schema, sweep=is_sweep)
-            values[key] = escape(value) if key in TEXT_KEYS else value
-        except ConfigError as error:
-            words.problems.append(str(error))
-    refused = schema.no_sweep if is_sweep else {}
-    keys = [key for key in refused if values[key] not in (None, True)]
-    words.problems += [f"{key} {refused[key]}" for key in keys]
-    given = {*texts} | (composed.chosen & schema.model_fields.keys())
-    given -= {*(schema.only_sweeps if is_sweep else ())}
-    # Without all values, nothing can be said about rules for several keys.
-    return Part(
-        composed, values, frozenset() if words.lacks_group else frozenset(given)
-    )
-
-
-def _check_search(parts: Sequence[Part]) -> list[str]:
+def _check_search(parts: Sequence[Composition]) -> list[str]:
     """Check the number of settings, and that a search is possible."""
     counts, problems = 0, list[str]()
     for part in parts:
@@ -194,18 +173,18 @@ def _check_search(parts: Sequence[Part]) -> list[str]:
             rule = "trials has no effect without an interval"
             problems.append(f"{rule}: add hidden=interval(4,128)")
     if counts > MAX_VALUES:
-        rule = f"a sweep must have at most {MAX_VALUES:,} settings"
+        rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
         keys = ", ".join(parts[0].swept) or "trials"
         raise ConfigError(f"{rule}: give fewer values of {keys}")
     if len(parts) > 1 and any(part.intervals for part in parts):
         problems.append(
-            "a search cannot be joined with another sweep: run them one by one"
+            "a search cannot be joined with another sweep: run them separately"
         )
     return problems
 
 
 def _check(
-    parts: Sequence[Part], schema: Schema, words: Words
+    parts: Sequence[Composition], schema: Schema, words: Words
 ) -> tuple[list[Settings], list[list[str]]]:
     """Return the settings of all parts, and the problems of each.
 
@@ -213,21 +192,20 @@ def _check(
     """
     settings, errors = list[Settings](), list[list[str]]()
     for part in parts:
-        files = {k: x for k, x in part.composed.files.items() if k not in words.texts}
         try:
             own = [*part.settings()]
             highest = [*part.settings("high")] if part.intervals else []
         except ConfigError as error:  # of a reference
             words.problems.append(str(error))
             continue
-        found = [check(schema, each, part.given, files)[1] for each in own]
+        found = [check(schema, each, part.given, part.files)[1] for each in own]
         settings += own
         errors += found
         if part.intervals:  # both ends of each interval must be valid
-            ends = [check(schema, each, part.given, files)[1] for each in highest]
+            ends = [check(schema, each, part.given, part.files)[1] for each in highest]
             words.problems += itertools.chain(*found, *ends)
         if os.environ.get("DVC_STAGE"):
-            words.problems += _differences(own[0], schema, files)
+            words.problems += _differences(own[0], schema, part.files)
     return settings, errors
 
 
@@ -238,7 +216,7 @@ def _differences(
 
     DVC records conf/config.yaml and the command line.
     """
-    rule = "differs from conf/config.yaml, which DVC records: change that file"
+    rule = "differs from conf/config.yaml, the only file that DVC records: set it there"
     return [
         f"{key}={as_text(values[key])} in {displayed(files[key])} {rule}"
         for key in schema.model_fields
@@ -247,14 +225,14 @@ def _differences(
 
 
 def _varied(
-    parts: Sequence[Part], settings: Sequence[Settings], schema: Schema
+    parts: Sequence[Composition], settings: Sequence[Settings], schema: Schema
 ) -> list[str]:
     """Return the keys that a sweep varies, or that differ between its parts.
 
     Raises:
         ConfigError: If other keys differ, because they apply to the whole sweep.
     """
-    swept = {key for part in parts for key in (*part.swept, *part.intervals)}
+    varied = {key for part in parts for key in (*part.swept, *part.intervals)}
     if len(parts) > 1:
         first = settings[0]
         differ = [k for k in first if any(each[k] != first[k] for each in settings)]
@@ -262,5 +240,5 @@ def _varied(
             if key in schema.model_fields and key not in schema.varied:
                 rule = "differs between the parts of a sweep"
                 raise ConfigError(f"{key} {rule}: give it on the command line")
-        swept |= {*differ}
-    return [key for key in schema.varied if key in swept]
+        varied |= {*differ}
+    return [key for key in schema.varied if key in varied]

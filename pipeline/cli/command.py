@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.cli.config import as_yaml, groups, validate
+from pipeline.cli.config import as_yaml, choices, validate
 from pipeline.cli.schema import TRAINING_KEYS, ConfigT, Schema
 from pipeline.cli.values import Command
 from pipeline.paths import conf_dir
@@ -48,25 +48,27 @@ def stage(
 
 
 def help_text(name: str, doc: str, schema: Schema) -> str:
-    """Return the docstring of a stage and the comments of its options."""
+    """Return the docstring of a stage and the comments of its settings."""
+    conf, folder = conf_dir(), Path(__file__).parent
     line = re.compile(r"^(\w+): *(.*?) +# (.*)$", re.MULTILINE)
-    lines = line.findall((conf_dir() / "config.yaml").read_text("utf-8"))
+    lines = line.findall((conf / "config.yaml").read_text("utf-8"))
     comments = {f"{k}={v}": text for k, v, text in lines if k in schema.model_fields}
     column = max(map(len, comments)) + 4
-    options = [
-        wrap(text, indent=column, start=f"  {option}".ljust(column))
-        for option, text in comments.items()
+    settings = [
+        wrap(text, indent=column, start=f"  {setting}".ljust(column))
+        for setting, text in comments.items()
     ]
-    files, folder = groups(), Path(__file__).parent
-    names = " or ".join(files.pop("experiment", ()))
-    others = [f"{group}={' or '.join(each)}" for group, each in files.items()]
-    has_experiments = schema.varied == TRAINING_KEYS
+    groups = [path.name for path in sorted(conf.iterdir()) if path.is_dir()]
+    names = {group: " or ".join(choices(group, [conf]) or ()) for group in groups}
+    experiments = names.pop("experiment", "")
+    others = [wrap(f"{group}={each}") for group, each in names.items() if each]
     template = (folder / "help.txt").read_text("utf-8")
     sweeps = (folder / "help_sweeps.txt").read_text("utf-8")
+    has_experiments = schema.varied == TRAINING_KEYS
     return template.format(
         name=name,
         doc="\n\n".join(wrap(text, indent=0) for text in doc.strip().split("\n\n")),
-        options="\n".join(options),
-        groups="".join(f"Group of settings: {wrap(text)}\n\n" for text in others),
-        sweeps=sweeps.format(name=name, experiments=names) * has_experiments,
+        settings="\n".join(settings),
+        groups="".join(f"Group of settings: {each}\n\n" for each in others),
+        sweeps=sweeps.format(name=name, experiments=experiments) * has_experiments,
     )

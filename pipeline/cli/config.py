@@ -21,14 +21,18 @@ from pipeline.paths import conf_dir, displayed, installed, project_dir
 
 
 def validate(
-    schema: type[ConfigT], values: Mapping[str, Any], *, given: Iterable[str] = ()
+    schema: type[ConfigT],
+    values: Mapping[str, Any],
+    *,
+    given: Iterable[str] = (),
+    files: Mapping[str, Path] | None = None,
 ) -> ConfigT:
-    """Check a value for each key of conf/config.yaml against the schema of a stage.
+    """Check values against the schema of a stage; see `check` for the arguments.
 
     Raises:
-        ConfigError: If values are invalid; see `check`.
+        ConfigError: If values are invalid; the message has one line per problem.
     """
-    config, problems = check(schema, values, given)
+    config, problems = check(schema, values, given, files)
     if config is None or problems:
         raise ConfigError("\n".join(problems))
     return config
@@ -55,7 +59,7 @@ def check(
     files = files or {}
     unknown = ({*values} - {*defaults()}) | ({*given} - {*schema.model_fields})
     problems = [
-        explain_unknown_key(key, schema, _place(files.get(key)))
+        explain_unknown_key(key, schema, files.get(key))
         for key in values
         if key in unknown
     ]
@@ -71,8 +75,9 @@ def check(
     return config, problems + schema.conflicts(values)
 
 
-def _place(path: Path | None) -> str:
-    return f"in {displayed(path)}" if path else ""
+def located(message: str, path: Path | None) -> str:
+    """Return the message of a problem, with the file that it is in, if any."""
+    return f"{displayed(path)}: {message}" if path else message
 
 
 def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
@@ -85,8 +90,10 @@ def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
     rule = rule.replace("String should have at least 1 character", "must not be empty")
     if "MLFLOW_TRACKING_URI" in rule:  # then the value is not that of the key
         return rule
-    place = _place(files.get(key)) or describe_default(key)
-    return f"{key} {rule}, got {error['input']!r} ({place})"
+    message = f"{key} {rule}, got {error['input']!r}"
+    if key in files:
+        return located(message, files[key])
+    return f"{message} ({describe_default(key)})"
 
 
 def describe_default(key: str) -> str:
@@ -99,18 +106,20 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def explain_unknown_key(key: str, schema: type[StageConfig], place: str = "") -> str:
-    """Explain why a key, perhaps `place` (in a file), is not an option of the stage."""
-    where = f" {place}" if place else ""
-    if place and f"/{key}/" in place:
+def explain_unknown_key(
+    key: str, schema: type[StageConfig], path: Path | None = None
+) -> str:
+    """Explain why a key, which may be in a file, is not a setting of the stage."""
+    if path and path.parent.name == key:  # Hydra's default for the files of a group
         line = "# @package _global_"
-        return f"`{key}` is not an option: add the line {line!r}{where}"
-    similarity = 0.8 if key in defaults() else 0.6  # image is an option elsewhere
+        return located(f"`{key}` is not a setting: add the line {line!r}", path)
+    similarity = 0.8 if key in defaults() else 0.6  # image is a setting elsewhere
     matches = difflib.get_close_matches(key, schema.model_fields, 1, similarity)
     if matches:
-        return f"`{key}`{where} is not an option; did you mean {matches[0]}?"
-    options = ", ".join(schema.model_fields)
-    return f"`{key}`{where} is not an option of this stage; options: {options}"
+        return located(f"`{key}` is not a setting; did you mean {matches[0]}?", path)
+    settings = ", ".join(schema.model_fields)
+    rule = f"`{key}` is not a setting of this stage; its settings: {settings}"
+    return located(rule, path)
 
 
 @cache  # reading YAML takes 5 ms
@@ -138,12 +147,12 @@ def committed_defaults() -> Mapping[str, Any]:
     return {**defaults(), **parse(text, Path(f"HEAD:{name}"))}
 
 
-def groups() -> dict[str, list[str]]:
-    """Return the names of the files in each folder of conf/."""
-    names: dict[str, list[str]] = {}
-    for path in sorted(conf_dir().glob("*/*.yaml")):
-        names.setdefault(path.parent.name, []).append(path.stem)
-    return names
+def choices(group: str, folders: Iterable[Path]) -> list[str] | None:
+    """Return the names of the files of a group; None if there is no such folder."""
+    paths = [folder / group for folder in folders if (folder / group).is_dir()]
+    if not group or not paths:
+        return None
+    return sorted({file.stem for path in paths for file in path.glob("*.yaml")})
 
 
 def as_yaml(config: BaseModel) -> str:

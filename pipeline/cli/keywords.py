@@ -5,7 +5,12 @@ The schemas have their bounds; `tests/cli/test_config.py` compares the two.
 
 import os
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
 
 PathText = str | os.PathLike[str]
 
@@ -75,7 +80,7 @@ class EvaluateSettings(NetworkSettings, RecordedSettings, total=False):
 class PredictSettings(NetworkSettings, total=False):
     """Settings of `predict`."""
 
-    images: int | PathText | Sequence[int]
+    images: "int | PathText | Sequence[int] | NDArray[np.uint8] | Tensor"
 
 
 class InspectSettings(NetworkSettings, RecordedSettings, total=False):

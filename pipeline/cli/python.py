@@ -18,10 +18,14 @@ def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
     Raises:
         ConfigError: If settings are invalid; see `check`.
     """
-    from pipeline.cli.composition import compose, resolve  # Hydra takes 0.1 s
+    from pipeline.cli.composition import compose  # Hydra takes 0.1 s
 
     settings = {key: _builtin(value) for key, value in settings.items()}
-    return validate(schema, {**resolve(compose().values), **settings}, given=settings)
+    composed = compose()
+    (values,) = composed.settings()
+    values |= settings
+    files = {k: path for k, path in composed.files.items() if k not in settings}
+    return validate(schema, values, given=settings, files=files)
 
 
 def sweep_from_python(schema: Schema, settings: Mapping[str, Any]) -> Command:

@@ -1,4 +1,4 @@
-"""The options of every stage as pydantic models, with their types and bounds.
+"""The settings of each stage as pydantic models, with their types and bounds.
 
 The defaults are in `conf/config.yaml`; `config.validate` applies these models.
 """
@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.files import printable
-from pipeline.urls import server_address
+from pipeline.urls import server_url
 
-# Options that determine the weights of a training run, in the order of its name. A new
-# hyperparameter is added at the end.
+# Settings that determine the weights of a training run, in the order in its name. Add
+# a new hyperparameter at the end.
 FIRST_KEYS = ("hidden", "seed", "dataset")
 TRAINING_KEYS = tuple(dict.fromkeys([*FIRST_KEYS, *Hyperparameters.model_fields]))
 QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
@@ -26,7 +26,7 @@ def _dataset(value: str) -> str:
 
 
 DatasetName = Annotated[str, AfterValidator(_dataset)]
-Server = Annotated[str | None, AfterValidator(server_address)]
+Server = Annotated[str | None, AfterValidator(server_url)]
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[Text, AfterValidator(printable)]
 
@@ -38,7 +38,7 @@ def contains(annotation: object, kind: type) -> bool:
 
 
 class StageConfig(BaseModel):
-    """The options of a stage: a subset of the keys of conf/config.yaml."""
+    """The settings of a stage: a subset of the keys of conf/config.yaml."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
@@ -61,8 +61,8 @@ class StageConfig(BaseModel):
 
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
-        """Return the options that have no effect with these values, and why."""
-        reasons = dict.fromkeys(cls.only_sweeps, "is an option of sweeps: add -m")
+        """Return the settings that have no effect with these values, and why."""
+        reasons = dict.fromkeys(cls.only_sweeps, "is a setting of sweeps: add -m")
         if values.get("tracking") == "none":
             keys = ("server", "run_name", "experiment_name")
             reasons |= dict.fromkeys(keys, "has no effect with tracking=none")
@@ -70,21 +70,21 @@ class StageConfig(BaseModel):
 
 
 class DataConfig(StageConfig):
-    """Options of the stage data."""
+    """Settings of the data stage."""
 
     main_key = "dataset"
     dataset: DatasetName
 
 
 class RecordedConfig(StageConfig):
-    """Options of all stages that record a run."""
+    """Settings of all stages that record a run."""
 
     tracking: Literal["mlflow", "none"]
     server: Server
 
 
 class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
-    """Options of the stage train."""
+    """Settings of the train stage."""
 
     varied = TRAINING_KEYS
     no_sweep = {
@@ -103,18 +103,18 @@ class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
 
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
-        """Refuse hyperparameters together with those of a recorded run."""
-        reason = "cannot be combined with reproduce, which takes it from the run"
+        """Refuse hyperparameters with reproduce, which has those of a recorded run."""
+        reason = "cannot be combined with reproduce, which uses the value of the run"
         reproduced = TRAINING_KEYS if values.get("reproduce") else ()
         return super().ignored(values) | dict.fromkeys(reproduced, reason)
 
     def hyperparameters(self) -> Hyperparameters:
-        """Return the options that, together with the data, determine the weights."""
+        """Return the settings that, together with the data, determine the weights."""
         return Hyperparameters(**dict(self))
 
 
 class ModelConfig(StageConfig):
-    """Options of all stages that load a trained network."""
+    """Settings of all stages that load a trained network."""
 
     networks: ClassVar[Iterable[str]] = ("run", "model")
     run: Text | None
@@ -122,7 +122,7 @@ class ModelConfig(StageConfig):
 
 
 class EvaluateConfig(ModelConfig, RecordedConfig):
-    """Options of the stage evaluate."""
+    """Settings of the evaluate stage."""
 
     main_key = "sets"
     sets: list[DatasetName] | None
@@ -130,14 +130,14 @@ class EvaluateConfig(ModelConfig, RecordedConfig):
 
 
 class PredictConfig(ModelConfig):
-    """Options of the stage predict."""
+    """Settings of the predict stage."""
 
     main_key = "images"
     images: int | Text
 
 
 class InspectConfig(ModelConfig, RecordedConfig):
-    """Options of the stage inspect."""
+    """Settings of the inspect stage."""
 
     main_key = "neuron"
     neuron: Text | None
@@ -149,11 +149,11 @@ class InspectConfig(ModelConfig, RecordedConfig):
 
     @classmethod
     def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
-        """Refuse two networks, two questions, and options of neuron= without it."""
+        """Refuse two networks, two questions, and settings of neuron without it."""
         messages = super().conflicts(values)
         questions = [key for key in QUESTION_KEYS if values.get(key)]
         if len(questions) > 1:
-            messages.append(f"{', '.join(questions)} cannot be combined: use one")
+            messages.append(f"{', '.join(questions)} cannot be combined: use only one")
         if values.get("image") is not None and not values.get("neuron"):
             messages.append("image needs a neuron: add neuron=N11, or leave it out")
         if values.get("integers") and not values.get("neuron"):
@@ -162,7 +162,7 @@ class InspectConfig(ModelConfig, RecordedConfig):
 
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
-        """Refuse the options of recording with a question, which records nothing."""
+        """Refuse the settings of recording with a question, which records nothing."""
         for key in filter(values.get, QUESTION_KEYS):
             reason = f"has no effect with {key}, which records nothing"
             return dict.fromkeys(("tracking", "server"), reason)
@@ -170,7 +170,7 @@ class InspectConfig(ModelConfig, RecordedConfig):
 
 
 class ExportConfig(ModelConfig, RecordedConfig):
-    """Options of the stage export."""
+    """Settings of the export stage."""
 
     main_key = "bits"
     varied = ("bits",)
@@ -185,7 +185,7 @@ class ExportConfig(ModelConfig, RecordedConfig):
 
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
-        """Accept the options of sweeps for several exports without -m, too."""
+        """Accept the settings of sweeps for several exports without -m, too."""
         reasons = super().ignored(values)
         if values.get("bits") == "all" or values.get("sweep"):
             reasons = {k: x for k, x in reasons.items() if k not in cls.only_sweeps}
@@ -193,14 +193,14 @@ class ExportConfig(ModelConfig, RecordedConfig):
 
 
 class SyncConfig(StageConfig):
-    """Options of the stage sync."""
+    """Settings of the sync stage."""
 
     server: Server
     run: Text | None
 
 
 class UiConfig(StageConfig):
-    """Options of the stage ui."""
+    """Settings of the ui stage."""
 
     main_key = "run"
     run: Text | None
@@ -209,7 +209,7 @@ class UiConfig(StageConfig):
 
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
 Schema = type[StageConfig]
-# Keys whose values are text or lists of text, which Hydra does not interpret.
+# Keys whose values are text or lists of text, which Hydra does not parse.
 TEXT_KEYS = frozenset(
     key
     for schema in StageConfig.__subclasses__()

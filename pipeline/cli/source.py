@@ -2,17 +2,18 @@
 
 Hydra loads each file that takes part in a composition through `ConfSource`. A setting
 of Hydra can import a package, call a class or copy the environment into a result, and
-a resolver, `${oc.env:...}`, can read secrets. So the files are plain YAML: keys,
+a resolver, `${oc.env:...}`, can read secrets. Therefore, a file can contain only keys,
 values, a defaults list, and references to other keys.
 """
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
@@ -24,11 +25,14 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pipeline import ConfigError
+from pipeline.cli.config import located
 from pipeline.cli.schema import TEXT_KEYS
 from pipeline.paths import displayed
 
 HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in a defaults list or a package
+SAVED_SWEEP = re.compile(r"hydra\.(mode|sweeper\.params(\..*)?)")
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
+NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
 # What takes the place of Hydra's own settings, by the start of their names.
 ALTERNATIVES = {
     "run": "PIPELINE_OUTPUTS sets the folder of the results",
@@ -40,25 +44,32 @@ ALTERNATIVES = {
     "job_logging": "there are no log files",
     "job": "run_name names a run, and the shell sets environment variables",
     "callbacks": "from Python, train(on_epoch=...) calls a function",
-    "help": "--help lists the options",
+    "help": "--help lists the settings",
     "verbose": "there are no log files",
     "output_subdir": "there are no log files",
 }
-Files = list[tuple[Path, dict[str, Any]]]  # and their content
-_folders: ContextVar[list[Path]] = ContextVar("folders")
-_loaded: ContextVar[Files] = ContextVar("loaded")
+
+
+class File(NamedTuple):
+    """A file that Hydra has loaded."""
+
+    path: Path
+    group: str  # its folder, relative to the one that was searched; "" for that one
+    values: dict[str, Any]
+
+
+_searched: ContextVar[tuple[Sequence[Path], list[File]]] = ContextVar("searched")
 
 
 @contextmanager
-def searched(folders: list[Path]) -> Iterator[Files]:
+def searched(folders: Sequence[Path]) -> Iterator[list[File]]:
     """Let Hydra search these folders; yield the list of the files that it loads."""
-    loaded: Files = []
-    tokens = _folders.set(folders), _loaded.set(loaded)
+    loaded: list[File] = []
+    token = _searched.set((folders, loaded))
     try:
         yield loaded
     finally:
-        _folders.reset(tokens[0])
-        _loaded.reset(tokens[1])
+        _searched.reset(token)
 
 
 class ConfSource(ConfigSource):
@@ -73,7 +84,8 @@ class ConfSource(ConfigSource):
         """Read a file, and add it to the list of `searched`."""
         path = Path(self.path, self._normalize_file_name(config_path))
         values, package = read(path)
-        _loaded.get().append((path, values))
+        group = config_path.rpartition("/")[0]
+        _searched.get()[1].append(File(path, group, values))
         config = OmegaConf.create(values)
         return ConfigResult(self.provider, self.path, config, {"package": package})
 
@@ -99,11 +111,15 @@ class ConfSource(ConfigSource):
 
 
 class ConfSearchPath(SearchPathPlugin):
-    """Adds the folders of `searched` to those of Hydra."""
+    """Lets Hydra read the folders of `searched` through `ConfSource` only."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add the folders; there are none in another program that uses Hydra."""
-        for folder in _folders.get([]):
+        """Replace the folder that was given to Hydra, unless another program did."""
+        folders, _ = _searched.get(([], []))
+        if folders:
+            path = search_path.get_path()
+            path[:] = [each for each in path if each.provider != "main"]
+        for folder in folders:
             search_path.append("pipeline", f"{ConfSource.scheme()}://{folder}")
 
 
@@ -118,28 +134,36 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
 
     Raises:
         ConfigError: If the file is not YAML, or contains more than settings; the
-            message names it.
+            message has a line, which names the file, for each problem.
     """
     try:
         text = path.read_text("utf-8")
-        header = ConfSource._get_header_dict(text[:512])
+        package = ConfSource._get_header_dict(text[:512])["package"]
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read {displayed(path)}: it is not text") from None
     except (ValueError, OSError) as error:
         raise ConfigError(f"cannot read {displayed(path)}: {error}") from None
-    values, package = parse(text, path), header["package"]
-    _check(values, package, path)
+    values = parse(text, path)
+    problems = [*_problems(values, package, is_read_by_dvc=path.name == "config.yaml")]
+    if problems:
+        lines = (located(problem, path) for problem in problems)
+        raise ConfigError("\n".join(dict.fromkeys(lines)))
     for key in TEXT_KEYS & values.keys():
         values[key] = escape(values[key])
     return values, package
 
 
+_parse_yaml = cache(OmegaConf.create)  # takes 4 ms for conf/config.yaml
+
+
 def parse(text: str, path: Path) -> dict[str, Any]:
     """Return the content of a YAML file; a ConfigError names it if it is invalid."""
     try:
-        content = OmegaConf.create(text)
+        content = _parse_yaml(text)
         if not isinstance(content, DictConfig):
-            raise ConfigError(f"cannot read {displayed(path)}: it has no key: value")
+            raise ConfigError(
+                f"cannot read {displayed(path)}: it must contain key: value"
+            )
         values = OmegaConf.to_container(content)
     except (OmegaConfBaseException, YAMLError) as error:
         message = f"cannot read {displayed(path)}: {one_line(error)}"
@@ -152,7 +176,7 @@ def one_line(error: Exception) -> str:
     """Return the message of an error of Hydra or YAML without line breaks."""
     text = str(error) or str(error.__cause__ or type(error).__name__)
     message, *_ = re.split(r"(?:Config s|S)earch path:|\n\s+full_key:", text)
-    return " ".join(message.split())
+    return " ".join(message.replace('"<unicode string>", ', "").split())
 
 
 def escape(value: Any) -> Any:  # noqa: ANN401
@@ -164,62 +188,53 @@ def escape(value: Any) -> Any:  # noqa: ANN401
     return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
 
 
-def check_references(text: str) -> None:
-    """Raise a ConfigError if text refers to anything but a key."""
+def calls_resolver(text: str) -> bool:
+    """Return whether text refers to anything but keys."""
     before = ""
     while before != text:
         before, text = text, PLAIN_REFERENCE.sub("", text)
-    if "${" in text and ":" in text[text.index("${") :]:
-        rule = "calls a resolver, which can read secrets: only ${key} is allowed"
-        raise ConfigError(f"{before} {rule}")
+    return "${" in text and ":" in text[text.index("${") :]
 
 
-def refuse_hydra(name: str) -> ConfigError:
-    """Return the error for a setting of Hydra, such as hydra.run.dir."""
+def describe_hydra(name: str) -> str:
+    """Return why a setting of Hydra, such as hydra.run.dir, cannot be set."""
     setting = re.split("hydra[./@]?", name, maxsplit=1)[1]
     remedies = (x for start, x in ALTERNATIVES.items() if setting.startswith(start))
     remedy = next(remedies, "conf/README.md lists what takes its place")
-    return ConfigError(f"{name} cannot be set, as a setting of Hydra: {remedy}")
+    return f"{name} cannot be set, because it is a setting of Hydra: {remedy}"
 
 
-def _check(values: dict[str, Any], package: str | None, path: Path) -> None:
-    """Raise a ConfigError if a file contains more than keys and values."""
-    try:
-        if package and HYDRA.search(package):
-            raise refuse_hydra(package)
-        for item in values.get("defaults") or ():
-            if item in ("hydra", "/hydra"):  # conf/hydra.yaml
-                continue
-            for text in item.items() if isinstance(item, dict) else [(item,)]:
-                if any(HYDRA.search(str(part)) for part in text):
-                    raise refuse_hydra(str(text[0]).removeprefix("override "))
-        hydra = values.get("hydra") or {}
-        if not isinstance(hydra, dict):
-            raise ConfigError("hydra must contain mode or sweeper")
-        for key in hydra.keys() - {"mode", "sweeper"}:
-            raise refuse_hydra(f"hydra.{key}")
-        sweeper = hydra.get("sweeper") or {}
-        if not isinstance(sweeper, dict):
-            raise ConfigError("hydra.sweeper must contain params")
-        for key in sweeper.keys() - {"params"}:
-            raise refuse_hydra(f"hydra.sweeper.{key}")
-        _check_values(values, path.name == "config.yaml")
-    except ConfigError as error:
-        raise ConfigError(f"{displayed(path)}: {error}") from None
+def _problems(
+    values: Mapping[str, Any], package: str | None, *, is_read_by_dvc: bool
+) -> Iterator[str]:
+    """Yield a message for all content of a file that is not a setting."""
+    if package and HYDRA.search(package):
+        yield describe_hydra(package)
+    for name, value in _leaves(values):
+        first, _, rest = name.partition(".")
+        if first == "defaults":
+            entry = rest.removeprefix("override ") or str(value)
+            is_file = value in ("hydra", "/hydra") and not rest  # conf/hydra.yaml
+            if HYDRA.search(f"{entry} {value}") and not is_file:
+                yield describe_hydra(entry if HYDRA.search(entry) else str(value))
+        elif first == "hydra" and value and not SAVED_SWEEP.fullmatch(name):
+            yield describe_hydra(name)
+        if "_target_" in name:
+            yield "_target_ names a class to call: remove it"
+        if is_read_by_dvc and "${" in str(value):
+            rule = "refers to another key, which DVC does not resolve: write a value"
+            yield f"{name}: {value} {rule}"
+        elif calls_resolver(str(value)):
+            yield f"{value} {NO_RESOLVER}"
 
 
-def _check_values(value: object, is_read_by_dvc: bool) -> None:
-    """Raise a ConfigError if a value can run code or refers to what it must not."""
-    if isinstance(value, dict):
+def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Yield each value in dicts and lists with its name, such as hydra.run.dir."""
+    if isinstance(value, dict) and value:
         for key, item in value.items():
-            if str(key).startswith("_target_"):
-                raise ConfigError("_target_ names a class to call: remove it")
-            if is_read_by_dvc and isinstance(item, str) and "${" in item:
-                rule = "refers to a key, which DVC does not resolve: write its value"
-                raise ConfigError(f"{key}: {item} {rule}")
-            _check_values(item, False)
-    elif isinstance(value, list):
+            yield from _leaves(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list) and value:
         for item in value:
-            _check_values(item, False)
-    elif isinstance(value, str):
-        check_references(value)
+            yield from _leaves(item, name)
+    else:
+        yield name, value

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import ConfigError
-from pipeline.cli.composition import PRIMARY, choices, parse_choice
-from pipeline.cli.config import defaults, describe_default, explain_unknown_key
+from pipeline.cli.composition import PRIMARY, parse_choice
+from pipeline.cli.config import (
+    choices,
+    defaults,
+    describe_default,
+    explain_unknown_key,
+)
 from pipeline.cli.schema import Schema
-from pipeline.cli.source import refuse_hydra
+from pipeline.cli.source import describe_hydra
 from pipeline.paths import conf_dir
 
 PREFIX = re.compile(r"\+\+|\+|~")  # of an override; see Hydra's documentation
@@ -25,6 +30,11 @@ class Words:
     groups: dict[str, list[str]] = field(default_factory=dict)  # overrides by group
     problems: list[str] = field(default_factory=list)
     lacks_group: bool = False  # whether the choice of a group is invalid
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether this is a sweep: an invalid choice of an experiment, too."""
+        return self.flags.multirun or self.lacks_group
 
     @property
     def folders(self) -> list[Path]:
@@ -54,20 +64,20 @@ def _read(word: str, schema: Schema, words: Words) -> None:
     prefix = PREFIX.match(name)
     key = name.removeprefix(prefix[0]) if prefix else name
     group, _, package = key.partition("@")
-    options = choices(group, words.folders)
+    names = choices(group, words.folders)
     if word.startswith("-"):
-        remedy = "--help lists the options"
+        remedy = "--help lists the settings"
         if re.match("--config-path|-cp", word):
             remedy = "--config-dir adds a folder of settings"
         raise ConfigError(f"unknown flag {word}: {remedy}")
     if re.match("hydra([./]|$)", group) or re.match("hydra([.:]|$)", package):
-        raise refuse_hydra(key)
+        raise ConfigError(describe_hydra(key))
     if key in words.texts or key in words.groups:
         raise ConfigError(f"{key} is given more than once: give it once")
-    if options is not None:
-        _read_choice(word, key, text, options, words)
+    if names is not None:
+        _read_choice(word, key, text, names, words)
     elif prefix and prefix[0] == "~" and key in defaults():
-        rule = f"~{key} deletes a setting, and each needs a value"
+        rule = f"~{key} would delete a setting, but every setting needs a value"
         raise ConfigError(f"{rule}: leave it out ({describe_default(key)})")
     elif key in schema.model_fields and equals:
         words.texts[key] = text
@@ -81,17 +91,17 @@ def _read(word: str, schema: Schema, words: Words) -> None:
 
 
 def _read_choice(
-    word: str, key: str, text: str, options: Sequence[str], words: Words
+    word: str, key: str, text: str, names: Sequence[str], words: Words
 ) -> None:
-    """Add the choice of a group, which has these options."""
+    """Add the choice of a group, which has files with these names."""
     try:
         if "=" not in word and not word.startswith("~"):
             raise ConfigError(f"{key} has no value: write {key}=value")
         overrides = parse_choice(word)
-        names = [each.partition("=")[2] for each in overrides]
-        for name in names if "=" in word else ():
-            if name not in (*options, "null") and not name.startswith("["):
-                rule = f"{key} must be {' or '.join(options)}"
+        chosen = [each.partition("=")[2] for each in overrides]
+        for name in chosen if "=" in word else ():
+            if name not in (*names, "null") and not name.startswith("["):
+                rule = f"{key} must be {' or '.join(names)}"
                 raise ConfigError(f"{rule}, got {name!r}")
     except ConfigError:
         words.lacks_group = True
@@ -116,7 +126,8 @@ def _join(words: Sequence[str], schema: Schema, problems: list[str]) -> list[str
             text = taken[-1].removeprefix("=")
         is_spaced = len(taken) > 1 or taken[0].startswith("--")
         if key in schema.model_fields and is_spaced:
-            problems.append(f"{' '.join(taken)!r}: write {key}={text or 'value'}")
+            rule = f"{' '.join(taken)!r} is not of the form key=value"
+            problems.append(f"{rule}: write {key}={text or 'value'}")
         else:
             rest += taken
     return rest
@@ -138,6 +149,6 @@ def _parse_flags(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
         if "://" in text or not flags.config_dir.is_dir():
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     if not re.fullmatch(r"[\w-]+(\.yaml)?", flags.config_name):
-        rule = "must be the name of a file in conf/ or --config-dir, without a folder"
+        rule = "must be the name of a file in conf/ or --config-dir, not a path"
         raise ConfigError(f"--config-name {rule}, got {flags.config_name!r}")
     return flags, rest

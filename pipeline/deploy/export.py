@@ -25,6 +25,7 @@ class Exports:
     exported: tuple[Exported, ...]
     folder: Path  # of its own with its files, if they are recorded
     run_id: str | None  # of the MLflow run of the network or of the sweep
+    copied: bool | None  # whether the server has all of it; None without a server
 
 
 def export(cfg: ExportConfig, widths: Sequence[int | str]) -> Exports:
@@ -57,7 +58,7 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> Exports:
     say(f"code   {displayed(outputs / 'export' / 'digits.c')}")
     say(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
     say(_next_step(cfg))
-    return Exports((exported,), recorded_folder(run, "export"), run.id)
+    return Exports((exported,), recorded_folder(run, "export"), run.id, run.copied)
 
 
 def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> Exports:
@@ -91,7 +92,8 @@ def _export_several(cfg: ExportConfig, bits: Sequence[int | str]) -> Exports:
     say(f"files  {displayed(outputs / 'export')}\n{run.viewing_hint()}", end="")
     if failed:
         raise UserError(message)
-    return Exports(tuple(results.values()), recorded_folder(run, "export"), run.id)
+    own = recorded_folder(run, "export")
+    return Exports(tuple(results.values()), own, run.id, run.copied)
 
 
 def _select_networks(

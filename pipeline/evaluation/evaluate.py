@@ -27,6 +27,7 @@ class Evaluation:
     results: tuple[EvaluationResult, ...]
     folder: Path  # of its own with its files, if it is recorded
     run_id: str | None  # of the MLflow run of the network
+    copied: bool | None  # whether the server has all of it; None without a server
 
     @property
     def metrics(self) -> dict[str, dict[str, float | int]]:
@@ -66,7 +67,8 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     say(next_steps({command: "explains the network"}))
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
-    return Evaluation(tuple(results), recorded_folder(run, "evaluate"), run.id)
+    own = recorded_folder(run, "evaluate")
+    return Evaluation(tuple(results), own, run.id, run.copied)
 
 
 def _evaluate_sets(

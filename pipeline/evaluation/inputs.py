@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
 from pipeline import UserError, images
 from pipeline.core.dataset import Dataset
 from pipeline.datasets import DatasetSpec
@@ -74,6 +77,18 @@ def read_inputs(
         return ImageListing(f"test images of {dataset.name}"), iter(test_images)
     listing = images.list_images(Path(os.path.expanduser(value)))
     return listing, read_images(listing.entries, listing.problems, prepare=prepare)
+
+
+def images_from_array(
+    pixels: UInt8[np.ndarray, "*n 28 28"],
+) -> tuple[ImageListing, Iterator[InputImage]]:
+    """Return images from Python, which have the form of MNIST's images."""
+    pixels = pixels.reshape(-1, *pixels.shape[-2:])
+    images = (
+        InputImage(f"image {row}", None, PreparedImage(each, 1, True, {"image": each}))
+        for row, each in enumerate(pixels)
+    )
+    return ImageListing("images from Python"), images
 
 
 def read_images(

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import UInt8
+
 from pipeline import UserError, datasets, files, plots
 from pipeline.call import results_dir, say
 from pipeline.cli import PredictConfig
 from pipeline.console import progress
 from pipeline.core import SIDE
-from pipeline.evaluation.inputs import read_inputs
+from pipeline.evaluation.inputs import images_from_array, read_inputs
 from pipeline.evaluation.predictions import Prediction, classify
 from pipeline.files import printable
 from pipeline.images import ImageListing
@@ -28,16 +31,26 @@ class Predictions:
     folder: Path  # with its files
 
 
-def predict(cfg: PredictConfig) -> Predictions:
-    """Load the network, classify each image, and write the predictions."""
+def predict(
+    cfg: PredictConfig, pixels: UInt8[np.ndarray, "*n 28 28"] | None = None
+) -> Predictions:
+    """Load the network, classify each image, and write the predictions.
+
+    Args:
+        cfg: The configuration.
+        pixels: One or more images in MNIST's form, instead of those of `cfg`.
+    """
     outputs = outputs_dir()
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model)
-    listing, input_images = read_inputs(
-        str(cfg.images),
-        lambda: load_training_data(trained),
-        prepare=datasets.spec(trained.dataset).prepared_as_mnist,
-    )
+    if pixels is not None:
+        listing, input_images = images_from_array(pixels)
+    else:
+        listing, input_images = read_inputs(
+            str(cfg.images),
+            lambda: load_training_data(trained),
+            prepare=datasets.spec(trained.dataset).prepared_as_mnist,
+        )
     if not trained.detector:
         effect = "so predict cannot judge whether an answer is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")

@@ -31,6 +31,9 @@ class Inspection:
     text: str  # what the command prints
     folder: Path | None  # of its own with its files, if it has some
     run_id: str | None = None  # of the MLflow run of the network, if it is recorded
+    copied: bool | None = (
+        None  # whether the server has all of it; None without a server
+    )
 
 
 def inspect(cfg: InspectConfig) -> Inspection:
@@ -63,7 +66,8 @@ def inspect(cfg: InspectConfig) -> Inspection:
         folder = _compare(trained, other, dataset)
     else:
         run = _analyse(cfg, trained, dataset)
-        return Inspection(said(), recorded_folder(run, "inspect"), run.id)
+        own = recorded_folder(run, "inspect")
+        return Inspection(said(), own, run.id, run.copied)
     return Inspection(said(), folder)
 
 

@@ -19,7 +19,7 @@ from pipeline.sweeps.reuse import ReusableRuns
 from pipeline.sweeps.scheduler import Scheduler
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status
-from pipeline.tracking import open_tracker
+from pipeline.tracking import OpenRun, open_tracker
 from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG
 
 
@@ -33,7 +33,7 @@ def record_sweep(
     key: str,
     folder: Path,
     on_result: OnResult | None,
-) -> str | None:
+) -> OpenRun:
     """Train the jobs that are not trained; write, record and print the report.
 
     Args:
@@ -47,7 +47,7 @@ def record_sweep(
         on_result: A function to call with each outcome.
 
     Returns:
-        The id of the run.
+        The run, which is closed.
 
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.
@@ -83,7 +83,7 @@ def record_sweep(
         finally:
             print_report(plan.outcomes, folder, run.viewing_hint())
         _raise_failures(plan.outcomes)
-        return run.id
+    return run
 
 
 def _raise_failures(outcomes: Sequence[Outcome]) -> None:

@@ -19,6 +19,9 @@ class SweepResult:
     outcomes: Sequence[Outcome]
     folder: Path  # of the table and the plot
     run_id: str | None  # of the MLflow run; None if it is not recorded
+    copied: bool | None = (
+        None  # whether the server has all of it; None without a server
+    )
 
     @property
     def best(self) -> Outcome | None:

@@ -66,13 +66,13 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
         if recorded.is_finished and not plan.missing and not untrained:
             assert recorded.run
             run_id: str | None = recorded.run.run_id
-            _show_finished(plan, recorded.run, folder, server=cfg.server)
+            copied = _show_finished(plan, recorded.run, folder, server=cfg.server)
         else:
             # The workers import PyTorch while this process imports it and MLflow.
             with _new_executor(cfg, untrained) as executor:
                 with status("loading PyTorch and MLflow"):
                     from pipeline.sweeps.recording import record_sweep
-                run_id = record_sweep(
+                run = record_sweep(
                     plan,
                     recorded,
                     executor,
@@ -82,17 +82,22 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
                     folder=folder,
                     on_result=on_result,
                 )
-    return SweepResult(plan.outcomes, folder, run_id)
+            run_id, copied = run.id, run.copied
+    return SweepResult(plan.outcomes, folder, run_id, copied)
 
 
 def _show_finished(
     plan: Plan, run: RecordedRun, folder: Path, *, server: str | None
-) -> None:
-    """Print the report of a sweep that is finished, and complete its copy."""
+) -> bool | None:
+    """Print the report of a sweep that is finished, and complete its copy.
+
+    Returns:
+        Whether the server has all of it; None without a server.
+    """
     say("this sweep is finished; again=true trains it again")
-    if server:
-        mirror_run(store_dir(), server, run.run_id)
+    copied = mirror_run(store_dir(), server, run.run_id) if server else None
     print_report(plan.outcomes, folder, viewing_hint(run.label))
+    return copied
 
 
 def _read_recorded(cfg: TrainConfig, key: str) -> RecordedSweep:

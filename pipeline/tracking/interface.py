@@ -33,6 +33,8 @@ class OpenRun:
     id: str | None = None  # of the run in MLflow
     label = "the training run"  # name and id of the run, for messages
     folder: Path | None = None  # its artifacts
+    # When it is closed: whether the copy on the server is complete; None without one.
+    copied: bool | None = None
 
     def call(
         self,
@@ -198,7 +200,7 @@ class Tracker(ABC, Generic[OpenedRun]):
 
         Its final status is FINISHED, FAILED after an exception, or KILLED after an
         interrupt. Tags with its provenance are added. A server gets a copy while the
-        run is open and, unless it was interrupted, when it is closed.
+        run is open and when it is closed.
 
         Raises:
             UserError, OSError: If the store cannot be written to.
@@ -221,8 +223,8 @@ class Tracker(ABC, Generic[OpenedRun]):
                 raise
             finally:
                 closed_id = self.close_run(run, status, error)
-                if mirror and closed_id and status != "KILLED":
-                    mirror.finish(closed_id)
+                if mirror and closed_id:
+                    run.copied = mirror.finish(closed_id, is_killed=status == "KILLED")
 
     def recording(self) -> AbstractContextManager[object]:
         """Return the context in which a run is recorded."""

@@ -68,18 +68,23 @@ class Mirror:
 
         threading.Thread(target=repeat, daemon=True).start()
 
-    def finish(self, run_id: str) -> None:
+    def finish(self, run_id: str, *, is_killed: bool = False) -> bool:
         """Copy a closed run, and print its URL, or why it is incomplete and a remedy.
+
+        Return whether the copy is complete. If an interrupt ended the run before the
+        process was started, nothing is copied.
 
         The process is killed after a timeout. MLflow's own timeout applies to each
         read, so a server that answers in small pieces would never exceed it.
         """
         self._ended.set()
+        if is_killed and self._companion is None:
+            return False
         try:
             with status(f"copying the run to {self._server}"):
                 url = self._submit("copy_closed_run", run_id).result(TIMEOUT)
             say(f"copy   {url}")
-            return
+            return True
         except TooLate:
             reason = f"{self._server} took more than {TIMEOUT} s"
         except CompanionKilled:
@@ -93,6 +98,7 @@ class Mirror:
         )
         remedy = command_line("sync", server=self._server, run=run_id)
         say(f"{message}\n  {remedy}", file=sys.stderr)
+        return False
 
     def close(self) -> None:
         """End the process."""
@@ -107,10 +113,10 @@ class Mirror:
         return companion.submit(_call, function, self._store, self._server, run_id)
 
 
-def mirror_run(store: Path, server: str, run_id: str) -> None:
+def mirror_run(store: Path, server: str, run_id: str) -> bool:
     """Copy a closed run and its children; see `Mirror.finish`."""
     with closing(Mirror(store, server)) as mirror:
-        mirror.finish(run_id)
+        return mirror.finish(run_id)
 
 
 def _call(function: str, store: Path, server: str, run_id: str) -> str:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
+from typing import Literal, NamedTuple
 from urllib.parse import urlparse
 
 from mlflow import MlflowClient
@@ -57,19 +58,19 @@ def copy_closed_run(store: Path, server: str, run_id: str) -> str:
         UserError: If not all runs were copied; the message says why.
     """
     with quiet():
-        urls = copy_runs(_copied_runs(store, server), run_id)
-    if run_id not in urls:
-        raise UserError("it was deleted")
-    return urls[run_id]
+        copied = copy_runs(_copied_runs(store, server), run_id)
+    if not copied[run_id].url:
+        raise UserError("it was deleted on the server")
+    return copied[run_id].url
 
 
-def copy_runs(copies: "CopiedRuns", run_id: str | None) -> dict[str, str]:
+def copy_runs(copies: "CopiedRuns", run_id: str | None) -> "dict[str, Copied]":
     """Copy a run and its children, or all runs, to a server.
 
     A run that is already there unchanged is not sent again; an open run is skipped.
 
     Returns:
-        The URL of each copy by the id of the original; that of `run_id` is last.
+        What was done with each run that was not deleted, by its id; `run_id` is last.
 
     Raises:
         UserError: If not all runs were copied; the message says why.
@@ -77,14 +78,14 @@ def copy_runs(copies: "CopiedRuns", run_id: str | None) -> dict[str, str]:
     runs = runs_to_copy(copies.source.store, run_id)
     # Parents are last, because a description links to the copies of children.
     runs.sort(key=lambda run: PARENT_TAG not in run.tags)
-    urls: dict[str, str] = {}
+    done: dict[str, Copied] = {}
     errors: list[str] = []
     server = copies.url
     try:
         for run in progress(f"copying runs to {server}")(runs):
             try:
-                if url := copies.update(run):
-                    urls[run.run_id] = url
+                if copied := copies.update(run):
+                    done[run.run_id] = copied
             except (MlflowException, OSError, UserError) as error:
                 copies.check()  # if the server is gone, stop here
                 errors.append(f"run {run.run_id}: {_describe(error)}")
@@ -94,7 +95,14 @@ def copy_runs(copies: "CopiedRuns", run_id: str | None) -> dict[str, str]:
     if errors:
         count = f"{len(errors)} of {len(runs)} runs were not copied"
         raise UserError(f"{count} to {server}; the first: {errors[0]}")
-    return urls
+    return done
+
+
+class Copied(NamedTuple):
+    """What was done with a run."""
+
+    state: Literal["copied", "complete", "running", "deleted"]
+    url: str = ""  # of its copy; "" if the run is running or its copy was deleted
 
 
 class CopiedRuns:
@@ -107,46 +115,48 @@ class CopiedRuns:
         self.source, self.url = source, url
         self._server, self._has_limit = MlflowClient(url), has_limit
         self._copies: dict[str, RunCopy] = {}  # by the id of the original
-        self._experiments: dict[str, str] = {}  # their ids by name
+        self._experiments: dict[str, str] = {}  # their ids by those of the originals
         # A retry would create twice.
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 
-    def update(self, recorded: RecordedRun, *, is_open: bool = False) -> str | None:
-        """Bring the copy of a run up to date, and return its URL.
+    def update(self, recorded: RecordedRun, *, is_open: bool = False) -> Copied | None:
+        """Bring the copy of a run up to date.
 
-        Nothing is done, and the result is None, if the run is open, unless `is_open`,
-        or if the run or its copy was deleted.
+        Nothing is done if the run is running, unless `is_open`, or if its copy was
+        deleted; the result is None if the run itself was deleted.
         """
         run_id, now = recorded.run_id, signature(recorded)
         known = self._copies.get(run_id)
         if known and known.signature == now and not is_open:
-            return self._url(known)
+            return Copied("complete", self._url(known))
         # Two processes at once would create two copies of a run.
         waiting = "waiting for another process that copies runs to a server"
         lock = files.lock(self.source.store / ".server.lock", waiting=waiting)
         with lock, self._time_limit():
             original = self.source.get_run(run_id)
             copy = self._find(original)
-            if copy and copy.info.lifecycle_stage != "active":
-                return None
+            is_deleted = copy is not None and copy.info.lifecycle_stage != "active"
             if original.info.lifecycle_stage != "active":
                 # An attempt that failed was replaced by another one.
-                if copy and original.info.status != "FINISHED":
+                is_kept = original.info.status == "FINISHED" or is_deleted
+                if copy and not is_kept:
                     self._server.delete_run(copy.info.run_id)
                 return None
+            if is_deleted:
+                return Copied("deleted")
             is_closed = original.info.status not in ("RUNNING", "SCHEDULED")
             if not (is_open or is_closed):
-                return None
-            copy = copy or self._create(original)
+                return Copied("running")
+            copy, is_new = copy or self._create(original), True
             run_copy = self._remember(run_id, copy)
             tags = self._tags(original)
             if is_closed:
-                run_copy.send_closed(original, copy, tags)
+                is_new = run_copy.send_closed(original, copy, tags)
                 run_copy.signature = now
             else:
                 run_copy.send_open(original, copy, tags)
-        return self._url(run_copy)
+        return Copied("copied" if is_new else "complete", self._url(run_copy))
 
     def check(self) -> None:
         """Raise an error if the server does not answer."""
@@ -183,9 +193,10 @@ class CopiedRuns:
         Raises:
             UserError: If the server would write artifacts to a folder of this machine.
         """
-        name = self.source.get_experiment(run.info.experiment_id).name
-        if name in self._experiments:
-            return self._experiments[name]
+        original_id = run.info.experiment_id
+        if original_id in self._experiments:
+            return self._experiments[original_id]
+        name = self.source.get_experiment(original_id).name
         server = self._server
         experiment = server.get_experiment_by_name(name)
         if experiment is None:
@@ -196,8 +207,8 @@ class CopiedRuns:
                 f"it stores artifacts in {experiment.artifact_location}, which other "
                 "machines cannot reach: start it with --artifacts-destination"
             )
-        self._experiments[name] = str(experiment.experiment_id)
-        return self._experiments[name]
+        self._experiments[original_id] = str(experiment.experiment_id)
+        return self._experiments[original_id]
 
     def _find(self, run: Run) -> Run | None:
         """Return the copy of a run, even if it was deleted."""

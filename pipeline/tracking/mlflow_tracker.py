@@ -131,9 +131,10 @@ class MlflowTracker(LocalTracker):
                 is_created = run.data.tags.get(KIND_TAG) == "evaluation"
                 if is_created and run.info.status != "FINISHED":
                     client.set_terminated(run.info.run_id)
-            yield MlflowRun(client, run)
+            opened = MlflowRun(client, run)
+            yield opened
             if mirror:
-                mirror.finish(run.info.run_id)
+                opened.copied = mirror.finish(opened.id)
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
         """Return the newest run with these weights, or `run_id` if it has them."""

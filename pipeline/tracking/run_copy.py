@@ -9,7 +9,8 @@ from pathlib import Path
 from mlflow import MlflowClient, entities
 from mlflow.entities import Metric, Run
 
-from pipeline.tracking.database import RecordedRun
+from pipeline.tracking.database import RecordedRun, metric_points
+from pipeline.tracking.mlflow_client import StoreClient
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import model_outputs
 from pipeline.tracking.store import path_from_uri
@@ -28,7 +29,7 @@ class RunCopy:
     describes them now, and `tags` those that the copy gets.
     """
 
-    def __init__(self, source: MlflowClient, server: MlflowClient, copy: Run) -> None:
+    def __init__(self, source: StoreClient, server: MlflowClient, copy: Run) -> None:
         """Start without knowing what the copy has."""
         self._source, self._server = source, server
         self.run_id: str = copy.info.run_id
@@ -38,15 +39,15 @@ class RunCopy:
         self._tags: dict[str, str] = {}
         self._files: dict[Path, tuple[int, int]] = {}
 
-    def send_closed(self, original: Run, copy: Run, tags: dict[str, str]) -> None:
-        """Send everything in a closed run, unless the copy has it.
+    def send_closed(self, original: Run, copy: Run, tags: dict[str, str]) -> bool:
+        """Send everything in a closed run, unless the copy has it; return whether.
 
         Sending it again is safe. Tags that users added to the copy remain.
         """
         points = self._read_points(original)
         state = _state(original, points)
         if copy.data.tags.get(STATE_TAG) == state:
-            return
+            return False
         self._send(original, copy, tags, points, is_open=False)
         self._send_models(original, copy)
         info, server = original.info, self._server
@@ -56,6 +57,7 @@ class RunCopy:
             server.set_experiment_tag(self.experiment_id, *tag)
         server.set_terminated(self.run_id, info.status, info.end_time)
         server.set_tag(self.run_id, STATE_TAG, state)
+        return True
 
     def send_open(self, original: Run, copy: Run, tags: dict[str, str]) -> None:
         """Send what is new in an open run."""
@@ -144,11 +146,8 @@ class RunCopy:
 
     def _read_points(self, run: Run) -> list[Metric]:
         """Return the metrics of a run at all steps."""
-        return [
-            Metric(name, point.value, point.timestamp, point.step)
-            for name in run.data.metrics
-            for point in self._source.get_metric_history(run.info.run_id, name)
-        ]
+        points = metric_points(self._source.store, run.info.run_id)
+        return [Metric(*point) for point in points]
 
 
 def _point(metric: Metric) -> Point:

@@ -1,5 +1,6 @@
 """Finds recorded runs by what a user enters: an id, the start of an id, or a name."""
 
+import json
 import os
 import re
 import shlex
@@ -15,15 +16,18 @@ from pipeline.tracking.database import (
     named_runs,
     training_results,
 )
-from pipeline.tracking.tags import KIND_TAG, PARENT_TAG
+from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG
 from pipeline.urls import database_path, sqlite_uri
 
 MAX_LISTED = 10  # runs that a name matches
 SECONDS = 3  # for the answer of a server
 
 
-def find_run(text: str, *, store: Path) -> RecordedRun:
+def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
     """Return the run with this id, start of an id, or name.
+
+    If there is none, the message says whether a server has it, by default that of
+    MLFLOW_TRACKING_URI.
 
     Raises:
         UserError: If there is not exactly one such run, or it was deleted.
@@ -40,7 +44,13 @@ def find_run(text: str, *, store: Path) -> RecordedRun:
         rule = f"run {run.run_id} belongs to the experiment {run.experiment!r}"
         remedy = "restore it in MLflow's UI, or with mlflow experiments restore"
         raise UserError(f"{rule}, which was deleted: {remedy}")
-    if server := _server_with(text):
+    server = server or os.environ.get("MLFLOW_TRACKING_URI", "")
+    tags = _tags_on(server, text)
+    if tags is not None:
+        original = tags.get(COPY_TAG, "")
+        if original and named_runs(store, original):
+            rule = f"run {text} on {server} is the copy of run {original}"
+            raise UserError(f"{rule}, which is in the local store: enter that id")
         rule = f"run {text} is on {server} only: this command reads the local store"
         raise UserError(f"{rule}; run it where the network was trained")
     raise UserError(
@@ -63,17 +73,17 @@ def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
     return "\n  ".join(lines)
 
 
-def _server_with(run_id: str) -> str | None:
-    """Return the server of MLFLOW_TRACKING_URI if it has a run with this id."""
-    server = os.environ.get("MLFLOW_TRACKING_URI", "")
+def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
+    """Return the tags of the run with this id on a server; None if there is none."""
     if not re.fullmatch("[0-9a-f]{32}", run_id) or not server.startswith("http"):
         return None
     url = f"{server.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
     try:
-        with urlopen(url, timeout=SECONDS):
-            return server
-    except (OSError, ValueError):
+        with urlopen(url, timeout=SECONDS) as response:
+            tags = json.load(response)["run"]["data"].get("tags", ())
+    except (OSError, ValueError, KeyError):  # it may be another kind of server
         return None
+    return {tag["key"]: tag["value"] for tag in tags}
 
 
 def find_training_run(text: str, *, store: Path) -> RecordedRun:

@@ -121,7 +121,7 @@ def _train(
     interrupt.check("stopped after training was finished")
     recorded = find_run(run.id, store=store_dir()) if run.id else None
     written = folder if own_folder() or not recorded else None
-    return replace(training, run=recorded, written=written)
+    return replace(training, run=recorded, written=written, copied=run.copied)
 
 
 @contextmanager

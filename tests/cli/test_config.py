@@ -88,7 +88,7 @@ def test_sync_needs_a_server_and_the_tracking_uri_may_be_the_store(empty_project
     for address, rule in {
         "": missing,
         f"sqlite:///{project.outputs / 'mlflow.db'}": missing,
-        "postgresql://me:secret@host/x": "MLFLOW_TRACKING_URI must be an address ",
+        "postgresql://me:secret@host/x": "MLFLOW_TRACKING_URI must be a URL ",
         "http://me:secret@host": "MLFLOW_TRACKING_URI must not contain a password",
     }.items():
         done = project.run("sync", status=2, MLFLOW_TRACKING_URI=address)

@@ -164,7 +164,7 @@ BAD_FILES = {
     "evil/__init__.py is not run": (
         {"mine/evil.yaml": "hydra: {searchpath: [pkg://evil]}"},
         "--config-dir mine --config-name evil",
-        "mine/evil.yaml: hydra.searchpath cannot be set, as a setting of Hydra: --con",
+        "mine/evil.yaml: hydra.searchpath cannot be set, because it is a setting of Hy",
     ),
     "secrets": (
         {"conf/team/x.yaml": GLOBAL + "run_name: x\nhidden: ${oc.env:HOME}"},
@@ -194,12 +194,12 @@ BAD_FILES = {
     "a launcher": (
         {"conf/team/x.yaml": GLOBAL + "defaults: [override /hydra/launcher: x]"},
         "team=x",
-        "/hydra/launcher cannot be set, as a setting of Hydra: workers and executor",
+        "/hydra/launcher cannot be set, because it is a setting of Hydra: workers and",
     ),
     "a reference in config.yaml": (
         {"conf/config.yaml": "hidden: ${epochs}"},
         "seed=1",
-        "config.yaml: hidden: ${epochs} refers to a key, which DVC does not resolve",
+        "config.yaml: hidden: ${epochs} refers to another key, which DVC does not",
     ),
     "a missing file": (
         {"conf/hydra.yaml": "defaults: [config, team: tiny, _self_]"},
@@ -224,7 +224,7 @@ BAD_FILES = {
     "two types": (
         {"conf/team/x.yaml": GLOBAL + "hidden: {a: 1}"},
         "team=x",
-        "hidden must be a valid integer, got {'a': 1} (in conf/team/x.yaml)",
+        "conf/team/x.yaml: hidden must be a valid integer, got {'a': 1}",
     ),
     "a binary": (
         {"conf/team/x.yaml": bytes(range(256))},
@@ -234,27 +234,27 @@ BAD_FILES = {
     "a list": (
         {"conf/team/x.yaml": "- 1"},
         "team=x",
-        "cannot read conf/team/x.yaml: it has no key: value",
+        "cannot read conf/team/x.yaml: it must contain key: value",
     ),
     "a mistyped key": (
         {"conf/team/x.yaml": GLOBAL + "hiden: 40"},
         "team=x",
-        "`hiden` in conf/team/x.yaml is not an option; did you mean hidden?",
+        "conf/team/x.yaml: `hiden` is not a setting; did you mean hidden?",
     ),
     "no package": (
         {},
         "team=nopackage",
-        "`team` is not an option: add the line '# @package _global_' in conf/team/nopa",
+        "nopackage.yaml: `team` is not a setting: add the line '# @package _global_'",
     ),
     "an invalid value of a saved sweep": (
         {"conf/team/x.yaml": GLOBAL + "hydra: {sweeper: {params: {hidden: '-1,-1'}}}"},
         "-m team=x seed=1",
-        "got -1 (in conf/team/x.yaml)",
+        "conf/team/x.yaml: hidden must be greater than or equal to 1, got -1",
     ),
     "an invalid value": (
         {"conf/team/x.yaml": GLOBAL + "hidden: 0"},
         "team=x",
-        "hidden must be greater than or equal to 1, got 0 (in conf/team/x.yaml)",
+        "conf/team/x.yaml: hidden must be greater than or equal to 1, got 0",
     ),
     "another folder": ({}, "--config-dir nodir", "existing folder, got 'nodir'"),
     "a URL": ({}, "--config-dir pkg://os", "existing folder, got 'pkg://os'"),
@@ -286,6 +286,30 @@ def test_a_bad_file_is_refused_in_one_line(conf, kind):
     assert os.environ["HOME"] not in text
 
 
+def test_all_problems_of_a_file_are_reported_at_once(conf):
+    settings = "launcher: {n_jobs: 2}, run: {dir: x}, sweeper: {n_trials: 3}"
+    text = f"defaults: [override /hydra/output: x]\nhydra: {{{settings}}}"
+    conf({"conf/team/x.yaml": f"{GLOBAL}{text}\nhidden: ${{oc.env:HOME}}"})
+    with pytest.raises(ConfigError) as error:
+        read("team=x", "seed=-1")
+    lines = str(error.value).split("\n")
+    assert all(line.startswith("conf/team/x.yaml: ") for line in lines)
+    assert [line.split()[1] for line in lines] == [
+        "/hydra/output",
+        "hydra.launcher.n_jobs",
+        "hydra.run.dir",
+        "hydra.sweeper.n_trials",
+        "${oc.env:HOME}",
+    ]
+
+
+def test_the_values_of_a_sweep_count_only_in_a_sweep(conf):
+    params = "hydra: {sweeper: {params: {hidden: '5,6', team: 'small,wide'}}}"
+    conf({"conf/hydra.yaml": f"defaults: [config, team: null, _self_]\n{params}"})
+    assert values("seed=2") == {"hidden": 20, "epochs": 20, "seed": 2}
+    assert len(names("-m", "server=null")) == 4
+
+
 def test_text_is_literal_in_files_and_on_the_command_line(conf):
     conf({"conf/team/x.yaml": GLOBAL + r"run_name: \${a} ${seed}"})
     assert read("team=x").values["run_name"] == r"\${a} ${seed}"
@@ -299,10 +323,9 @@ def test_dvc_refuses_values_that_it_does_not_record(conf, monkeypatch):
     with pytest.raises(ConfigError) as error:
         read("seed=2")
     assert str(error.value).split("\n") == [
-        "hidden=10 in conf/team/small.yaml differs from conf/config.yaml, which DVC "
-        "records: change that file",
-        "server=http://small in conf/team/small.yaml differs from conf/config.yaml, "
-        "which DVC records: change that file",
+        f"{value} in conf/team/small.yaml differs from conf/config.yaml, the only file "
+        "that DVC records: set it there"
+        for value in ("hidden=10", "server=http://small")
     ]
 
 

@@ -7,8 +7,9 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+import torch
 
-from pipeline import ConfigError, cli, paths
+from pipeline import ConfigError, cli, datasets, paths
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -85,6 +86,26 @@ def test_the_results_have_what_the_commands_print(project):
     assert exported.report == project.read("export/report.json")
 
 
+def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
+    pixels = datasets.load("digits", folder=project.outputs / "data").test.images[:3]
+    inputs = pixels, torch.from_numpy(pixels.copy()), np.arange(3), [0, 1, 2], pixels[0]
+    found = []
+    for images in inputs:
+        predict(images=images, quiet=True)
+        records = project.read("predict/predictions.json")
+        found.append([record["probabilities"] for record in records])
+    assert len(found[0]) == 3 and found[0] == found[1] == found[2] == found[3]
+    assert found[4] == found[0][:1]
+    for images, got in {
+        "floats": (pixels / 255, r"float64 with \(3, 28, 28\)"),
+        "none": (pixels[:0], r"uint8 with \(0, 28, 28\)"),
+        "flat": (pixels.reshape(3, 784), r"uint8 with \(3, 784\)"),
+    }.values():
+        rule = r"images must be uint8 with the shape \(28, 28\) or \(n, 28, 28\)"
+        with pytest.raises(ConfigError, match=f"{rule}, got {got}"):
+            predict(images=images, quiet=True)
+
+
 def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     outcomes = []
     result = sweep(
@@ -110,7 +131,7 @@ def test_a_search_and_invalid_settings_of_a_sweep(project):
     assert len(result.rows()) == 2
     for settings, message in {
         "hidden": ({"hidden": [0, -1]}, "hidden must be greater than or equal to 1"),
-        "key": ({"hiden": [1, 2]}, "`hiden` is not an option; did you mean hidden"),
+        "key": ({"hiden": [1, 2]}, "`hiden` is not a setting; did you mean hidden"),
         "empty": ({"hidden": []}, "hidden has no value: give at least one"),
         "callback": ({"on_result": 3}, "on_result must be a function, got 3"),
         "resume": ({"resume": False}, "resume has no effect in a sweep"),

@@ -178,7 +178,7 @@ def test_without_tracking_a_damaged_store_is_not_used(new_project):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"images": 3}, "`images` is not an option of this stage"),
+        ({"images": 3}, "`images` is not a setting of this stage"),
         ({"tracking": "none", "server": "http://h"}, "server has no effect with track"),
         ({"split": "holdout", "batch_size": 55001}, "must be <= 55000, .*of "),
     ],

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from pipeline import UserError, files
 from pipeline.tracking import find_run, mirror
 from pipeline.tracking.mirror_copy import CopiedRuns, copy_runs
 from pipeline.tracking.mlflow_client import open_store
@@ -41,11 +42,11 @@ def server(server):
 
 @pytest.fixture
 def copy(server):
-    """Return a function that copies runs in this process; it returns URLs."""
+    """Return a function that copies runs in this process; it returns their URLs."""
 
     def copy(folder, run_id=None):
-        copies = CopiedRuns(open_store(folder, "digits"), server.url)
-        return copy_runs(copies, run_id)
+        done = copy_runs(CopiedRuns(open_store(folder, "digits"), server.url), run_id)
+        return {run_id: copied.url for run_id, copied in done.items() if copied.url}
 
     return copy
 
@@ -226,6 +227,24 @@ def test_an_open_run_and_its_closed_children_are_on_the_server(
     assert_equal(store, server, tmp_path, count=2)
 
 
+def test_an_interrupted_run_is_killed_on_the_server_too(
+    store, start_run, server, monkeypatch, no_timeout, capfd
+):
+    monkeypatch.setattr(mirror, "DELAY", 0)
+    with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
+        while run.id not in copies_on(server):
+            time.sleep(0.1)
+        assert copies_on(server)[run.id].info.status == "RUNNING"
+        raise KeyboardInterrupt
+    assert run.copied and "copy   " in capfd.readouterr().out
+    copied = copies_on(server)[run.id]
+    assert copied.info.status == "KILLED" and copied.info.end_time
+    monkeypatch.setattr(mirror, "DELAY", 60)
+    with suppress(KeyboardInterrupt), start_run(store, server=server.url) as run:
+        raise KeyboardInterrupt  # before the process that copies it is started
+    assert run.copied is False and run.id not in copies_on(server)
+
+
 def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
     copies, stored = CopiedRuns(open_store(store, "digits"), server.url), {}
 
@@ -239,7 +258,7 @@ def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
         for name in "ab":
             run.log_text(f"{name}.txt", name)
         os.utime(run.folder / "a.txt", (1, 1))
-        later = time.time() + 60  # as if it had just been written
+        later = time.time() + 1000  # b.txt may be incomplete, however slow this test is
         os.utime(run.folder / "b.txt", (later, later))
         (run.folder / ".c.txt").write_text("under another name until it is complete")
         stored = files()
@@ -309,13 +328,56 @@ def synced(empty_project, recorded):
     return project
 
 
+def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
+    source = open_store(synced.outputs, "digits").client
+    running = source.create_run("1", run_name="still open").info.run_id
+    lock = synced.outputs / ".locks" / running
+    other = source.create_experiment("other")
+    source.set_terminated(source.create_run(other).info.run_id)
+    with files.hold(lock, seconds=1.0):
+        text = synced.call("sync", server=server.url)
+        assert text.splitlines() == [
+            f"copies on {server.url}",
+            "digits: 4 copied, 1 skipped",
+            f"  still open ({running}): it is still running",
+            "other: 1 copied",
+        ]
+        unwanted = next(iter(copies_on(server).values()))
+        MlflowClient(server.url).delete_run(unwanted.info.run_id)
+        lines = synced.call("sync", server=server.url).splitlines()
+        assert lines[1] == "digits: 3 already complete, 2 skipped"
+        text = " ".join(" ".join(lines[2:-1]).split())
+        assert "its copy was deleted on the server; restore it there" in text
+        with pytest.raises(UserError, match="was skipped: it is still running"):
+            synced.call("sync", server=server.url, run=running)
+        with pytest.raises(UserError, match="was skipped: its copy was deleted"):
+            synced.call("sync", server=server.url, run=unwanted.data.tags["copy.of"])
+
+
+def test_the_id_of_a_copy_is_refused_with_the_id_of_its_original(
+    recorded, server, copy, store
+):
+    copy(recorded)
+    original, copied = next(iter(copies_on(server).items()))
+    with pytest.raises(UserError) as error:
+        find_run(copied.info.run_id, store=recorded, server=server.url)
+    text = f"run {copied.info.run_id} on {server.url} is the copy of run {original}"
+    assert str(error.value) == f"{text}, which is in the local store: enter that id"
+    with pytest.raises(UserError, match=f"on {server.url} only: this command reads"):
+        find_run(copied.info.run_id, store=store, server=server.url)
+
+
+ALL_FOUR = r"digits: (4 copied|\d copied, \d already complete|4 already complete)"
+
+
 @pytest.mark.fault
 def test_two_concurrent_processes_create_one_copy_of_each_run(synced, server, tmp_path):
     processes = [synced.start("sync", f"server={server.url}") for _ in range(2)]
     for process in processes:
         stdout, stderr = process.communicate(timeout=900)
         assert process.returncode == 0, stderr
-        assert stdout == f"runs on {server.url}, identical to the local ones: 4\n"
+        title, counts = stdout.splitlines()
+        assert title == f"copies on {server.url}" and re.fullmatch(ALL_FOUR, counts)
     assert_equal(synced.outputs, server, tmp_path, count=4)
 
 

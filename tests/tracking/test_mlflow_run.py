@@ -1,3 +1,4 @@
+import re
 from contextlib import suppress
 
 import mlflow
@@ -5,6 +6,7 @@ import numpy as np
 import torch
 from mlflow.entities import ViewType
 
+from pipeline.paths import ROOT
 from pipeline.tracking import children, provenance
 from pipeline.tracking.database import path_from_uri
 from pipeline.tracking.tags import PROJECT_TAG
@@ -76,3 +78,20 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     assert data.metrics == {"val/loss": 0.5, "val/accuracy": 0.5}
     assert len(client.get_metric_history(child.id, "val/loss")) == 2
     assert len(client.search_runs(["1"], run_view_type=ViewType.ACTIVE_ONLY)) == 4
+
+
+def test_models_are_ranked_with_the_lines_of_the_documents(
+    store, client, start_run, network_files
+):
+    accuracies = {}
+    for accuracy in (0.5, 0.9, 0.7):
+        with start_run(store) as run:
+            history = [(0, 1000, {"val/accuracy": accuracy})]
+            run.log_model(*network_files, history, ("d", "a"))
+            accuracies[run.id] = accuracy
+    text = (ROOT / "pipeline" / "tracking" / "README.md").read_text()
+    (line,) = re.findall(r"^best_first = .*$", text, re.MULTILINE)
+    names = {}
+    exec(line, names)
+    models = client.search_logged_models(["1"], order_by=names["best_first"])
+    assert [accuracies[m.source_run_id] for m in models] == [0.9, 0.7, 0.5]
