@@ -22,12 +22,12 @@ class NeuronMatch:
     """The partner in network B of a neuron of network A."""
 
     b: int  # from 0
-    similarity: float  # 1 for equal neurons; nan if one of them never varies
+    similarity: float  # a correlation or cosine; nan if one of them never varies
 
     @property
     def similarity_text(self) -> str:
         """The similarity, or `constant` if one of the neurons never varies."""
-        return "constant" if np.isnan(self.similarity) else f"{self.similarity:+.3f}"
+        return "constant" if np.isnan(self.similarity) else f"{self.similarity:+z.3f}"
 
 
 def match_neurons(

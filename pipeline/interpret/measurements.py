@@ -4,13 +4,10 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
 
-from pipeline import neuron_name
 from pipeline.core import CLASSES
 from pipeline.core.network import Network, batches
 
@@ -88,58 +85,3 @@ def correlations(
     """
     centred = (values - values.mean(axis=0, dtype=float) for values in (a, b))
     return cosine_similarities(*centred)
-
-
-def correlated_pairs(
-    correlation: Float[np.ndarray, "hidden hidden"], *, limit: int
-) -> list[dict[str, Any]]:
-    """Return the names and the correlation of pairs of neurons, highest first."""
-    rows, columns = np.triu_indices(len(correlation), k=1)
-    values = correlation[rows, columns]
-    return [
-        {"one": neuron_name(1, int(rows[k])), "other": neuron_name(1, int(columns[k]))}
-        | {"correlation": float(values[k])}
-        for k in np.argsort(-values, kind="stable")[:limit]
-    ]
-
-
-@dataclass(frozen=True)
-class FittedLine:
-    """A line y = m·x + c and how well it fits."""
-
-    m: float
-    c: float
-    rmse: float  # root of the mean squared error
-    explained: float  # explained fraction of the variance of y (R²)
-
-    @classmethod
-    def of(
-        cls, m: float, c: float, x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
-    ) -> "FittedLine":
-        """Measure how well a line fits."""
-        mse = float(((m * x + c - y) ** 2).mean())
-        return cls(m, c, mse**0.5, 1 - mse / (float(y.var()) or 1.0))
-
-
-def least_squares_line(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
-) -> FittedLine:
-    """Return the line with the least squared error; it is flat if x is constant."""
-    m = float(np.cov(x, y, ddof=0)[0, 1] / (x.var() or 1.0))
-    return FittedLine.of(m, float(y.mean() - m * x.mean()), x, y)
-
-
-def descend_line(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], *, steps: int
-) -> FittedLine:
-    """Fit a line by this many steps of gradient descent from m = c = 0.
-
-    A step reduces half the mean squared error. The trace of its second derivative is
-    1 + mean(x²). A learning rate of a quarter of the inverse never overshoots.
-    """
-    rate = 0.25 / (1 + float((x**2).mean()))
-    m = c = 0.0
-    for _ in range(steps):
-        error = m * x + c - y
-        m, c = m - rate * float((error * x).mean()), c - rate * float(error.mean())
-    return FittedLine.of(m, c, x, y)
