@@ -2,7 +2,7 @@
 
 There is one module for each kind of plot, and `common` for what they share. These names
 are those that are drawn with NumPy and Pillow. Matplotlib takes 0.4 s to import, so
-its plots are imported from their modules: `evaluation`, `inspection`, `sizes`, `sweep`.
+its plots are imported from their modules: `accuracy`, `evaluation`, `inspection`.
 """
 
 from pipeline.plots.common import (

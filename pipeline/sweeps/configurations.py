@@ -3,14 +3,16 @@
 It computes their statistics over the seeds, their order, and the best trade-offs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.sweeps.jobs import short_name
 from pipeline.sweeps.outcomes import Outcome
+
+Item = TypeVar("Item")
 
 # The keys that determine the validation images; if they vary, accuracies are not
 # comparable.
@@ -133,8 +135,20 @@ def best_trade_offs(settings: Iterable[Configuration]) -> list[Configuration]:
     sizes = {setting.parameters for setting in trained}
     if len(sizes) < 2 or not comparable(trained[0].keys):
         return []
-    front: list[Configuration] = []
-    for setting in sorted(trained, key=lambda s: (s.parameters, -s.accuracy)):
-        if not front or setting.accuracy > front[-1].accuracy:
-            front.append(setting)
+    return pareto_front(
+        trained, size=lambda s: s.parameters, accuracy=lambda s: s.accuracy
+    )
+
+
+def pareto_front(
+    items: Iterable[Item],
+    *,
+    size: Callable[[Item], float],
+    accuracy: Callable[[Item], float],
+) -> list[Item]:
+    """Return the items that are more accurate than all smaller or equal ones."""
+    front: list[Item] = []
+    for item in sorted(items, key=lambda each: (size(each), -accuracy(each))):
+        if not front or accuracy(item) > accuracy(front[-1]):
+            front.append(item)
     return front
