@@ -14,5 +14,4 @@ from pipeline.plots.common import (
 from pipeline.plots.data import class_means, contact_sheet
 from pipeline.plots.export import changed_answers, rounded_weights
 from pipeline.plots.rows import ImageRow, image_grid, image_rows, stack_images
-from pipeline.plots.training import learning_curves
 from pipeline.plots.weights import weight_images

@@ -25,7 +25,7 @@ from pipeline.tracking.tags import (
     WEIGHTS_TAG,
 )
 from pipeline.training.log import log_epochs, log_inputs, log_weights
-from pipeline.training.results import add_details, add_result, save_curves
+from pipeline.training.results import add_details, add_result
 from pipeline.training.run import TrainingRun, training_tags
 
 Reusable = dict[str, list[RecordedRun]]  # by fingerprint, newest first
@@ -111,7 +111,7 @@ class Children:
     def record_best(self, best: Outcome) -> None:
         """Add to the best network what only a single training run records.
 
-        These are the images of the weights, the learning curves and the model.
+        These are the images of the weights and the model.
 
         Raises:
             UserError: If its files are lost or damaged, with the remedy.
@@ -128,9 +128,7 @@ class Children:
             raise UserError(message) from None
         for epoch in training.epochs:
             log_weights(child, epoch, len(training.epochs) - 1)
-        folder = recorded.folder / "train"
-        save_curves(training, folder)
-        add_details(child, training, folder / MODEL_FILE)
+        add_details(child, training, recorded.folder / "train" / MODEL_FILE)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""

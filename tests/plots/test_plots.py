@@ -95,14 +95,6 @@ def test_bars_are_as_long_as_the_probabilities():
     assert blue(0.25) == pytest.approx(blue(1.0) / 4, rel=0.02)
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_learning_curves_show_training_and_validation(epochs):
-    row = {"train/loss": 0.4, "val/loss": 0.3}
-    row |= {"train/accuracy": 0.9, "val/accuracy": 0.8}
-    image = plots.learning_curves([row] * epochs)
-    assert {*colours(image)} >= {BLUE, RED}
-
-
 def test_rounded_weights_are_below_those_in_floats():
     weights = np.full((1, 784), 0.5)
 
