@@ -1,7 +1,6 @@
 """dvc.yaml lists what each stage reads; DVC, Hydra and MLflow agree on the results."""
 
 import ast
-import itertools
 import json
 import os
 import re
