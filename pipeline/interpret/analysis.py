@@ -4,6 +4,7 @@ It only computes: `output` writes tables and plots, `text` the tutorial, and `re
 the page.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from pipeline.core import CLASSES, PIXELS
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Snapshot
+from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec, spec
 from pipeline.interpret import measurements
 from pipeline.model import TrainedModel
@@ -117,6 +119,25 @@ class ModelAnalysis:
         """Return the test images with the highest, and with the lowest, sums."""
         order = np.argsort(-self.sums[:, neuron], kind="stable").tolist()
         return order[:EXTREMES], order[: -EXTREMES - 1 : -1]
+
+    def validation_accuracy(self, epochs: Sequence[int]) -> list[float]:
+        """Return the accuracy on the validation images after each of these epochs.
+
+        history.csv records it, except for epoch 0, which is before the training.
+        """
+        recorded, validation = self.trained.curves.get("val/accuracy"), self.split.val
+        accuracies = []
+        for epoch in epochs:
+            if recorded and epoch > 0:
+                accuracies.append(recorded[epoch - 1])
+                continue
+            network = self.trained.network
+            if self.history is not None:
+                tensors = {name: t[epoch] for name, t in self.history.items()}
+                network = network_from(tensors)
+            correct = network.classify(validation.images) == validation.labels
+            accuracies.append(float(correct.mean()))
+        return accuracies
 
     @property
     def example(self) -> tuple[int, int]:
