@@ -63,25 +63,3 @@ def ablation_costs(
     by_class = means_by_label(columns, labels)
     accuracies = np.column_stack([columns.mean(axis=0), by_class])  # (1 + hidden, 11)
     return np.asarray(accuracies[0] - accuracies[1:])
-
-
-def cosine_similarities(
-    a: Float[np.ndarray, "n hidden"], b: Float[np.ndarray, "n others"]
-) -> Float[np.ndarray, "hidden others"]:
-    """Return the cosine of each column of a with each column of b, 0 for zeros."""
-    units = []
-    for columns in (a, b):
-        norms = np.linalg.norm(columns, axis=0)
-        units.append(columns / np.where(norms > 0, norms, np.inf))
-    return np.asarray(units[0].T @ units[1])
-
-
-def correlations(
-    a: Float[np.ndarray, "n hidden"], b: Float[np.ndarray, "n others"]
-) -> Float[np.ndarray, "hidden others"]:
-    """Return Pearson's correlation of each column of a with each column of b.
-
-    The correlation with a constant column is 0.
-    """
-    centred = (values - values.mean(axis=0, dtype=float) for values in (a, b))
-    return cosine_similarities(*centred)

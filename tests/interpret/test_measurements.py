@@ -73,11 +73,3 @@ def test_the_activation_rate_is_the_fraction_above_0(
         extreme.layer_1.bias[:] = torch.tensor([-1e6, 1e6])
     rates = measurements.activation_rates(extreme, mnist.test.images[:50])
     assert rates.tolist() == [0, 1]
-
-
-def test_correlations_are_those_of_numpy_and_0_for_constants(activations):
-    constant = np.ones((len(activations), 1))
-    assert not measurements.correlations(constant, activations).any()
-    with_copy = np.concatenate([activations, 3 * activations[:, [4]] + 1], axis=1)
-    correlations = measurements.correlations(with_copy, with_copy)
-    np.testing.assert_allclose(correlations, np.corrcoef(with_copy.T), atol=1e-6)
