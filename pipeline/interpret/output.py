@@ -46,7 +46,7 @@ def neuron_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     """Return activation rate, means, extreme test images and costs per neuron."""
     rows = []
     for j in range(analysis.hidden):
-        most, least = (" ".join(map(str, rows)) for rows in analysis.extremes(j))
+        most, least = (" ".join(map(str, each)) for each in analysis.extremes(j))
         costs = analysis.costs[j]
         rows.append(
             {"neuron": neuron_name(1, j), "activation_rate": float(analysis.rates[j])}

@@ -106,7 +106,8 @@ def _responses(analysis: ModelAnalysis) -> str:
         else:
             row += ["always 0", "", ""]
         k = int(np.argmax(costs))
-        rows.append([*row, f"{cost:z.{decimals}%}", f"{names[k]} {percent(costs[k])}"])
+        affected = f"{names[k]} {percent(costs[k])}" if costs[k] > 0 else "none"
+        rows.append([*row, f"{cost:z.{decimals}%}", affected])
     columns = ["neuron", "active", "highest", "lowest", "images", "cost"]
     return table([*columns, "most affected"], rows, left=["neuron"])
 
