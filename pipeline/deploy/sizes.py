@@ -14,8 +14,8 @@ from pipeline import files
 from pipeline.console import table
 from pipeline.deploy.combinations import Combination
 from pipeline.deploy.output import Exported
+from pipeline.deploy.quantized import bits_text
 from pipeline.sweeps.configurations import pareto_front
-from pipeline.sweeps.jobs import short_name
 
 MARGIN = 0.01  # accuracy that the smallest network may lack
 SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"
@@ -59,9 +59,8 @@ def smallest(results: Results) -> Combination:
         return report["table_bytes"], -report["accuracy"]
 
     limit = results[_best(results)].report["accuracy"] - MARGIN
-    return min(
-        (c for c in results if results[c].report["accuracy"] >= limit), key=order
-    )
+    near = [each for each in results if results[each].report["accuracy"] >= limit]
+    return min(near, key=order)
 
 
 def _best(results: Results) -> Combination:
@@ -75,10 +74,10 @@ def answer(results: Results) -> str:
         report = results[each].report
         size = f"{report['table_bytes']:,} bytes of tables"
         texts.append(f"{_full_name(each)}, {report['accuracy']:.2%} with {size}")
+    margin = f"{100 * MARGIN:g} percentage point"
     if texts[0] == texts[1]:
-        return f"the most accurate network is also the smallest: {texts[0]}"
-    points = f"{100 * MARGIN:g} percentage point"
-    return f"best: {texts[0]}; the smallest within {points}: {texts[1]}"
+        return f"best: {texts[0]}; no smaller network is within {margin}"
+    return f"best: {texts[0]}; the smallest within {margin}: {texts[1]}"
 
 
 def _full_name(combination: Combination) -> str:
@@ -109,20 +108,24 @@ def plot(results: Results) -> Image:
     # Matplotlib takes 0.4 s to import, which the export of one network saves.
     from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 
-    seeds: dict[tuple[str, str, int], list[float]] = {}
-    for each in sorted(results, key=lambda c: -c.bits):
-        keys = {key: value for key, value in each.swept.items() if key != "seed"}
-        caption, report = short_name(keys) or f"bits={each.bits}", results[each].report
-        group = f"{results[each].width} per weight", caption, report["table_bytes"]
-        seeds.setdefault(group, []).append(report["accuracy"])
+    groups: dict[tuple[int, int, int], list[float]] = {}  # accuracies of equal sizes
+    for each in results:
+        report = results[each].report
+        group = each.bits, report["hidden"], report["table_bytes"]
+        groups.setdefault(group, []).append(report["accuracy"])
     front = pareto_front(
-        seeds, size=lambda group: group[2], accuracy=lambda group: fmean(seeds[group])
+        groups, size=lambda group: group[2], accuracy=lambda group: fmean(groups[group])
     )
     lines: dict[str, list[AccuracyPoint]] = {}
-    for group, accuracies in seeds.items():
-        name, caption, size = group
-        point = AccuracyPoint(float(size), accuracies, caption, best=group in front)
-        lines.setdefault(name, []).append(point)
+    for group in sorted(groups, reverse=True):
+        bits, hidden, size = group
+        point = AccuracyPoint(
+            x=float(size),
+            accuracies=groups[group],
+            caption=f"hidden={hidden}",
+            best=group in front,
+        )
+        lines.setdefault(f"{bits_text(bits)} per weight", []).append(point)
     return accuracy_plot(
         lines,
         xlabel="bytes of the tables: weights and biases of both layers",

@@ -37,17 +37,17 @@ TICKS = (20, 50, 70, 80, 85, 90, 93, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.9)
 
 @dataclass(frozen=True)
 class AccuracyPoint:
-    """Networks that differ only in their seed."""
+    """Networks that are averaged, such as those that differ only in their seed."""
 
     x: float
-    accuracies: Sequence[float]  # in [0, 1], one for each seed
+    accuracies: Sequence[float]  # in [0, 1], one for each network
     caption: str = ""
     best: bool = False  # a best trade-off: no smaller network is as accurate
     shade: float | None = None  # the value that the color shows in a cloud
 
     @property
     def mean(self) -> float:
-        """The mean accuracy over the seeds."""
+        """The mean accuracy."""
         return float(np.mean(self.accuracies))
 
 
@@ -59,7 +59,7 @@ def accuracy_plot(
     ylabel: str = "validation accuracy",
     shade: str = "",
 ) -> Image.Image:
-    """Plot every network as a dot, and lines through the means over the seeds.
+    """Plot every network as a dot, and lines through the means.
 
     Args:
         lines: The points of each line, by their name in the legend. If there are more
@@ -83,7 +83,7 @@ def accuracy_plot(
     else:
         _draw_lines(axes, lines, connect=bool(xlabel))
         if any(len(point.accuracies) > 1 for point in points):
-            title += "\ndots: networks; dashes and lines: means over the seeds"
+            title += "\ndots: networks; dashes and lines: their means"
     if best:
         title += "\ncircles: best trade-offs, no smaller network is as accurate"
         circle: dict[str, Any] = {"markersize": 12, "markerfacecolor": "none"}
