@@ -73,7 +73,7 @@ def accuracy_plot(
     """
     figure = new_figure(1000, 560)
     axes = figure.subplots()
-    # The scale is logarithmic in the error: the last few percent cost the most.
+    # The last few percent cost the most.
     axes.set_yscale("function", functions=(_stretch, _shrink))
     points = [point for line in lines.values() for point in line]
     best = sorted((point for point in points if point.best), key=lambda p: p.x)
@@ -97,7 +97,8 @@ def accuracy_plot(
         axes.set_xticks([])
     axes.margins(0.06, 0.12)
     _set_accuracy_ticks(axes)
-    axes.set(xlabel=f"{xlabel}{suffix}", ylabel=ylabel)
+    axes.set_xlabel(f"{xlabel}{suffix}")
+    axes.set_ylabel(f"{ylabel} (logarithmic scale of the error)")
     set_title(axes, "\n".join(textwrap.fill(t, 90) for t in title.split("\n")))
     simplify_axes(axes)
     if axes.get_legend_handles_labels()[1]:
