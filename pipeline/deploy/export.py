@@ -132,7 +132,7 @@ def _compare(results: Results, folder: Path, run: Run) -> None:
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
     text = f"{deploy.answer(results)} ({', '.join(links)})"
-    run.describe_results({"Accuracy and flash": text})
+    run.describe_results({"Accuracy and size": text})
 
 
 def _write_page(results: Results, dataset: Dataset, folder: Path, run: Run) -> None:
@@ -157,8 +157,8 @@ def _print_results(cfg: ExportConfig, results: Results) -> None:
     say(f"{describe([*results.values()])}\n")
     say(f"{wrap(deploy.answer(results))}\n")
     folder = results_dir("export")
-    if best := deploy.smallest(results):
-        say(f"code   {displayed(folder / best.folder / 'digits.c')}")
+    code = folder / deploy.smallest(results).folder / "digits.c"
+    say(f"code   {displayed(code)}")
     say(f"plot   {displayed(folder / deploy.SIZES_PLOT)}")
     if (folder / deploy.PAGE_FILE).exists():
         say(f"page   {displayed(folder / deploy.PAGE_FILE)}")

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from pipeline.core import PIXELS
 from pipeline.core.dataset import LabelledImages
 from pipeline.core.network import Network
-from pipeline.interpret.measurements import correlations, cosine_similarities
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class NeuronMatch:
     """The partner in network B of a neuron of network A."""
 
     b: int  # from 0
-    similarity: float  # 1 for equal neurons; nan if one of them never varies
+    similarity: float  # a correlation or cosine; nan if one of them never varies
 
     @property
     def similarity_text(self) -> str:
         """The similarity, or `constant` if one of the neurons never varies."""
-        return "constant" if np.isnan(self.similarity) else f"{self.similarity:+.3f}"
+        return "constant" if np.isnan(self.similarity) else f"{self.similarity:+z.3f}"
 
 
 def match_neurons(
@@ -76,14 +76,17 @@ class NetworkComparison:
         outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
         answers = [n.classify(test.images) for n in (a, b)]
         accuracy = [float((answer == test.labels).mean()) for answer in answers]
-        cosines = cosine_similarities(neuron_weights(a), neuron_weights(b))
+        # The similarity is nan if all weights are 0, or if an output never varies.
+        cosines = 1 - cdist(neuron_weights(a).T, neuron_weights(b).T, "cosine")
+        cosines = np.nan_to_num(cosines)
         vary = np.outer(*(np.ptp(values, axis=0) > 0 for values in outputs))
-        correlation = np.where(vary, correlations(*outputs), np.nan)
+        correlations = 1 - cdist(outputs[0].T, outputs[1].T, "correlation")
+        correlations = np.where(vary, correlations, np.nan)
         return cls(
             a,
             b,
             by_weights=match_neurons(cosines),
-            by_activations=match_neurons(correlation, tie_breaker=cosines),
+            by_activations=match_neurons(correlations, tie_breaker=cosines),
             accuracy=(accuracy[0], accuracy[1]),
             agreement=float((answers[0] == answers[1]).mean()),
         )

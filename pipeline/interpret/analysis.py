@@ -4,8 +4,8 @@ It only computes: `output` writes tables and plots, `text` the tutorial, and `re
 the page.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,36 +14,13 @@ from jaxtyping import Bool, Float, Int
 from pipeline.core import CLASSES, PIXELS
 from pipeline.core.dataset import Dataset, Split
 from pipeline.core.epoch import Snapshot
+from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec, spec
 from pipeline.interpret import measurements
-from pipeline.interpret.measurements import FittedLine
 from pipeline.model import TrainedModel
 
-HIGH_CORRELATION = 0.9  # one neuron explains 0.9² = 81% of the other's variance
-MAX_PAIRS = 100  # pairs of neurons in the table
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
-PROBE_STEPS = (0, 2, 5)  # steps of gradient descent after which its line is shown
-
-
-@dataclass(frozen=True)
-class LinearProbe:
-    """Lines that predict the sum of a neuron of layer_2 from a single input.
-
-    They show gradient descent with the smallest possible model: two parameters. The
-    input is an output of layer_1, which varies smoothly; most pixels are 0 or 1.
-    """
-
-    hidden: int  # the neuron of layer_1 whose output is x, from 0
-    output: int  # the neuron of layer_2 whose sum is y, from 0
-    x: Float[np.ndarray, " n"]  # for the test images
-    y: Float[np.ndarray, " n"]
-    lines: dict[str, FittedLine]  # by the progress of gradient descent
-
-    @property
-    def best(self) -> FittedLine:
-        """The line of least squares, where gradient descent ends."""
-        return self.lines["best fit"]
 
 
 @dataclass(frozen=True)
@@ -64,8 +41,6 @@ class ModelAnalysis:
     means: Float[np.ndarray, "hidden 10"]  # mean activation for each class
     accuracy: float  # on the test images
     costs: Float[np.ndarray, "hidden 11"]  # ablation costs: all images, each class
-    pairs: list[dict[str, Any]]  # the most correlated
-    high_pairs: int  # pairs whose correlation is at least HIGH_CORRELATION
 
     @classmethod
     def of(cls, trained: TrainedModel, dataset: Dataset) -> "ModelAnalysis":
@@ -74,7 +49,6 @@ class ModelAnalysis:
         split, history = dataset.split(trained.split), trained.history
         sums = network.hidden_sums(test.images).numpy()
         activations = np.maximum(sums, 0)  # ReLU
-        correlation = measurements.correlations(activations, activations)
         return cls(
             trained=trained,
             dataset=dataset,
@@ -87,8 +61,6 @@ class ModelAnalysis:
             means=measurements.means_by_label(activations, test.labels),
             accuracy=float((network.classify(test.images) == test.labels).mean()),
             costs=measurements.ablation_costs(network, activations, test.labels),
-            pairs=measurements.correlated_pairs(correlation, limit=MAX_PAIRS),
-            high_pairs=int(np.triu(correlation >= HIGH_CORRELATION, k=1).sum()),
         )
 
     @property
@@ -122,7 +94,6 @@ class ModelAnalysis:
             **frozen,
             "inactive_neurons": (self.rates == 0).sum(),
             "always_active_neurons": (self.rates == 1).sum(),
-            "correlated_pairs": self.high_pairs,
         }
         return {name: int(count) for name, count in counts.items()}
 
@@ -149,18 +120,39 @@ class ModelAnalysis:
         order = np.argsort(-self.sums[:, neuron], kind="stable").tolist()
         return order[:EXTREMES], order[: -EXTREMES - 1 : -1]
 
-    @cached_property
-    def probe(self) -> LinearProbe:
-        """The linear probe of the most correlated neurons of layer_1 and layer_2."""
-        activations = np.maximum(self.sums, 0)  # ReLU
-        kernel, bias = self.trained.network.layer_2.get_weights()
-        logits = activations @ kernel + bias  # (n, 10)
-        correlation = np.abs(measurements.correlations(activations, logits))
-        hidden, output = divmod(int(correlation.argmax()), CLASSES)
-        x, y = activations[:, hidden], logits[:, output]
-        lines = {
-            f"after {n} steps": measurements.descend_line(x, y, steps=n)
-            for n in PROBE_STEPS
-        }
-        lines["best fit"] = measurements.least_squares_line(x, y)
-        return LinearProbe(hidden, output, x, y, lines)
+    def validation_accuracy(self, epochs: Sequence[int]) -> list[float]:
+        """Return the accuracy on the validation images after each of these epochs.
+
+        history.csv records it, except for epoch 0, which is before the training.
+        """
+        recorded, validation = self.trained.curves.get("val/accuracy"), self.split.val
+        accuracies = []
+        for epoch in epochs:
+            if recorded and epoch > 0:
+                accuracies.append(recorded[epoch - 1])
+                continue
+            network = self.trained.network
+            if self.history is not None:
+                tensors = {name: t[epoch] for name, t in self.history.items()}
+                network = network_from(tensors)
+            correct = network.classify(validation.images) == validation.labels
+            accuracies.append(float(correct.mean()))
+        return accuracies
+
+    @property
+    def example(self) -> tuple[int, int]:
+        """A neuron and a pixel that show y = m·x + c with test image 0, both from 0.
+
+        The tour of the page shows the same ones (`exampleNeuron` in tour_steps.js): of
+        the five most active neurons, the one with the largest bias; of the pixels of
+        its 40 largest products, the one whose value is closest to 0.5. So m, x and c
+        all matter.
+        """
+        kernel, bias = self.trained.network.layer_1.get_weights()
+        active = np.argsort(-self.sums[0], kind="stable")[:5]
+        neuron = active[np.abs(bias[active]).argmax()]
+        pixels = self.dataset.test.images[0].ravel() / 255
+        products = np.abs(kernel[:, neuron] * pixels)
+        largest = np.argsort(-products, kind="stable")[:40]
+        pixel = largest[np.abs(pixels[largest] - 0.5).argmin()]
+        return int(neuron), int(pixel)

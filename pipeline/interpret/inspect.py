@@ -113,7 +113,7 @@ def _analyse(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
     if report.fits(trained.network):
         page = f"{displayed(folder / 'report.html')}\n{OPEN_PAGE}"
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
-    neuron = neuron_name(1, analysis.probe.hidden)
+    neuron = neuron_name(1, analysis.example[0])
     command = command_line(
         "inspect", f"neuron={neuron}", "image=0", run=cfg.run, model=cfg.model
     )

@@ -4,13 +4,10 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped, UInt8
 
-from pipeline import neuron_name
 from pipeline.core import CLASSES
 from pipeline.core.network import Network, batches
 
@@ -66,80 +63,3 @@ def ablation_costs(
     by_class = means_by_label(columns, labels)
     accuracies = np.column_stack([columns.mean(axis=0), by_class])  # (1 + hidden, 11)
     return np.asarray(accuracies[0] - accuracies[1:])
-
-
-def cosine_similarities(
-    a: Float[np.ndarray, "n hidden"], b: Float[np.ndarray, "n others"]
-) -> Float[np.ndarray, "hidden others"]:
-    """Return the cosine of each column of a with each column of b, 0 for zeros."""
-    units = []
-    for columns in (a, b):
-        norms = np.linalg.norm(columns, axis=0)
-        units.append(columns / np.where(norms > 0, norms, np.inf))
-    return np.asarray(units[0].T @ units[1])
-
-
-def correlations(
-    a: Float[np.ndarray, "n hidden"], b: Float[np.ndarray, "n others"]
-) -> Float[np.ndarray, "hidden others"]:
-    """Return Pearson's correlation of each column of a with each column of b.
-
-    The correlation with a constant column is 0.
-    """
-    centred = (values - values.mean(axis=0, dtype=float) for values in (a, b))
-    return cosine_similarities(*centred)
-
-
-def correlated_pairs(
-    correlation: Float[np.ndarray, "hidden hidden"], *, limit: int
-) -> list[dict[str, Any]]:
-    """Return the names and the correlation of pairs of neurons, highest first."""
-    rows, columns = np.triu_indices(len(correlation), k=1)
-    values = correlation[rows, columns]
-    return [
-        {"one": neuron_name(1, int(rows[k])), "other": neuron_name(1, int(columns[k]))}
-        | {"correlation": float(values[k])}
-        for k in np.argsort(-values, kind="stable")[:limit]
-    ]
-
-
-@dataclass(frozen=True)
-class FittedLine:
-    """A line y = m·x + c and how well it fits."""
-
-    m: float
-    c: float
-    rmse: float  # root of the mean squared error
-    explained: float  # explained fraction of the variance of y (R²)
-
-    @classmethod
-    def of(
-        cls, m: float, c: float, x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
-    ) -> "FittedLine":
-        """Measure how well a line fits."""
-        mse = float(((m * x + c - y) ** 2).mean())
-        return cls(m, c, mse**0.5, 1 - mse / (float(y.var()) or 1.0))
-
-
-def least_squares_line(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]
-) -> FittedLine:
-    """Return the line with the least squared error; it is flat if x is constant."""
-    m = float(np.cov(x, y, ddof=0)[0, 1] / (x.var() or 1.0))
-    return FittedLine.of(m, float(y.mean() - m * x.mean()), x, y)
-
-
-def descend_line(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], *, steps: int
-) -> FittedLine:
-    """Fit a line by this many steps of gradient descent from m = c = 0.
-
-    A step reduces half the mean squared error. The trace of its second derivative is
-    1 + mean(x²). A learning rate of a quarter of the inverse never overshoots.
-    """
-    rate = 0.25 / (1 + float((x**2).mean()))
-    m = c = 0.0
-    for _ in range(steps):
-        error = m * x + c - y
-        m, c = m - rate * float((error * x).mean()), c - rate * float(error.mean())
-    return FittedLine.of(m, c, x, y)

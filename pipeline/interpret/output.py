@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,33 +14,24 @@ from jaxtyping import Bool, UInt8
 from pipeline import files, neuron_name, plots
 from pipeline.core import SIDE
 from pipeline.interpret.alignment import NetworkComparison
-from pipeline.interpret.analysis import EXTREMES, HIGH_CORRELATION, ModelAnalysis
+from pipeline.interpret.analysis import EXTREMES, ModelAnalysis
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import ImageRow, colour_scale, diverging_colours
 
-MAX_POINTS = 1500  # in a scatter plot; more would overlap
 MAX_IN_IMAGE = 100  # neurons
 IMAGES_PER_ROW = 8  # of matched neurons: four pairs
 
 
 def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
     """Write the summary, the tables and the plots of an analysis."""
-    content = summary(analysis)
-    files.write_json(folder / "summary.json", content)
-    neurons = content["neurons"]
-    for row in neurons:
-        row |= {key: " ".join(map(str, row[key])) for key in ("most", "least")}
-    files.write_csv(folder / "neurons.csv", neurons)
+    files.write_json(folder / "summary.json", summary(analysis))
+    files.write_csv(folder / "neurons.csv", neuron_rows(analysis))
     files.write_csv(folder / "pixels.csv", pixel_rows(analysis))
-    columns = ["one", "other", "correlation"]  # a network with one neuron has no row
-    files.write_csv(folder / "correlated.csv", analysis.pairs, columns)
     _write_plots(analysis, folder)
 
 
 def summary(analysis: ModelAnalysis) -> dict[str, Any]:
-    """Return everything except the tables of pixels and pairs, ready for JSON."""
-    probe = analysis.probe
-    lines = {progress: asdict(line) for progress, line in probe.lines.items()}
+    """Return everything except the tables of neurons and pixels, ready for JSON."""
     return {
         **analysis.counts,
         "dataset": analysis.dataset.name,
@@ -49,12 +39,6 @@ def summary(analysis: ModelAnalysis) -> dict[str, Any]:
         "training_images": len(analysis.split.train),
         "accuracy": analysis.accuracy,
         "arrays": analysis.arrays,
-        "always_zero_pixels": np.flatnonzero(analysis.always_zero).tolist(),
-        "high_correlation": HIGH_CORRELATION,
-        "closest": analysis.pairs[0] if analysis.pairs else None,
-        "neurons": neuron_rows(analysis),
-        "path": {"input": neuron_name(1, probe.hidden)}
-        | {"neuron": neuron_name(2, probe.output), "lines": lines},
     }
 
 
@@ -62,7 +46,8 @@ def neuron_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
     """Return activation rate, means, extreme test images and costs per neuron."""
     rows = []
     for j in range(analysis.hidden):
-        (most, least), costs = analysis.extremes(j), analysis.costs[j]
+        most, least = (" ".join(map(str, each)) for each in analysis.extremes(j))
+        costs = analysis.costs[j]
         rows.append(
             {"neuron": neuron_name(1, j), "activation_rate": float(analysis.rates[j])}
             | {f"mean_{d}": float(mean) for d, mean in enumerate(analysis.means[j])}
@@ -84,7 +69,7 @@ def pixel_rows(analysis: ModelAnalysis) -> list[dict[str, Any]]:
 
 def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
     # Matplotlib takes 0.4 s to import, which the worksheet of a neuron saves.
-    from pipeline.plots.inspection import fitted_lines, neuron_responses, pixel_usage
+    from pipeline.plots.inspection import neuron_responses, pixel_usage
 
     displayed = analysis.displayed
     neuron_responses(
@@ -97,17 +82,6 @@ def _write_plots(analysis: ModelAnalysis, folder: Path) -> None:
     _write_extremes(analysis, folder / "exciting.png")
     usage = pixel_usage(analysis.nonzero / len(analysis.split.train))
     usage.save(folder / "pixels.png")
-    probe = analysis.probe
-    x, y = neuron_name(1, probe.hidden), neuron_name(2, probe.output)
-    title = analysis.spec.title(probe.output)
-    fitted_lines(
-        probe.x[:MAX_POINTS],
-        probe.y[:MAX_POINTS],
-        {progress: (line.m, line.c) for progress, line in probe.lines.items()},
-        xlabel=f"x: output of neuron {x}",
-        ylabel=f"y: sum of neuron {y}, the score of {title}",
-        title=f"One input of {y} explains {probe.best.explained:.0%} of its variance",
-    ).save(folder / "path.png")
 
 
 def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
@@ -130,10 +104,10 @@ def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> Imag
     images, test = {"": colours}, analysis.dataset.test
     for row in chain.from_iterable(analysis.extremes(neuron)):
         name = analysis.spec.title(int(test.labels[row]))
-        images[f"{analysis.sums[row, neuron]:+.1f} #{row}\n{name}"] = test.images[row]
+        images[f"{analysis.sums[row, neuron]:+z.1f} #{row}\n{name}"] = test.images[row]
     title = (
         f"{neuron_name(1, neuron)}: active for {analysis.rates[neuron]:.1%} of the "
-        f"training images, ablation cost {analysis.costs[neuron, 0]:.2%}"
+        f"training images, ablation cost {analysis.costs[neuron, 0]:z.2%}"
     )
     return ImageRow(images, title)
 
@@ -193,8 +167,8 @@ def term_images(
     }
     z, bias = pre_activation.z, pre_activation.bias
     title = (
-        f"{pre_activation.neuron}: sum of the products {z - bias:+.4f}, bias C "
-        f"{bias:+.4f}, sum y {z:+.4f}, after ReLU {pre_activation.relu:+.4f}"
+        f"{pre_activation.neuron}: sum of the products {z - bias:+z.4f}, bias C "
+        f"{bias:+z.4f}, sum y {z:+z.4f}, after ReLU {pre_activation.relu:+z.4f}"
     )
     return ImageRow(images, title)
 

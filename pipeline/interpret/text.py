@@ -15,17 +15,11 @@ from pipeline import neuron_name
 from pipeline.console import table
 from pipeline.core import PIXELS
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
-from pipeline.interpret.analysis import HIGH_CORRELATION, MAX_NEURONS, ModelAnalysis
+from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
 from pipeline.interpret.names import ParameterLocation
-from pipeline.interpret.worksheet import (
-    PreActivation,
-    formula,
-    pre_activations,
-    rounded,
-)
+from pipeline.interpret.worksheet import rounded
 from pipeline.terminal import wrap
 
-OUTPUTS_PER_ROW = 4
 MAX_EPOCHS = 24  # in the table of a weight's history; life.csv has all
 MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
 
@@ -34,21 +28,15 @@ def percent(fraction: float) -> str:
     """Format a fraction; only exact values become 0% or 100%."""
     if 0 < fraction <= 0.005:
         return "<1%"
-    return ">99%" if 0.995 <= fraction < 1 else f"{fraction:.0%}"
+    return ">99%" if 0.995 <= fraction < 1 else f"{fraction:z.0%}"
 
 
 def render_tutorial(analysis: ModelAnalysis) -> str:
     """Return the tutorial, which explains the analysis in sentences."""
-    probe, test = analysis.probe, analysis.dataset.test
-    sums = pre_activations(analysis.trained.network, test.images[0])
-    hidden = [neuron for neuron in sums.values() if neuron.layer == 1]
-    logits = np.array([neuron.z for neuron in sums.values() if neuron.layer == 2])
+    network, test = analysis.trained.network, analysis.dataset.test
+    logits = network.logits(test.images[:1])[0].numpy()
     first, second = (int(k) for k in np.argsort(-logits)[:2])
-    lines = []
-    for progress, line in probe.lines.items():
-        sign = "-" if line.c < 0 else "+"
-        equation = f"y = {line.m:.3f}·x {sign} {abs(line.c):.3f}"
-        lines.append([progress, equation, f"{line.rmse:.2f}"])
+    outputs = np.maximum(analysis.sums[0], 0)[:MAX_NEURONS]
     never_active, always_active = (
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)
@@ -58,22 +46,39 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         analysis=analysis,
         spec=analysis.spec,
         arrays=_arrays(analysis),
-        lines=table(["descent", "line", "error"], lines, left=["descent"]),
-        output=neuron_name(2, probe.output),
-        formula=formula(sums[neuron_name(2, probe.output)]),
-        probed=sums[neuron_name(1, probe.hidden)],
+        example=_example(analysis),
         test=test,
-        outputs=_outputs(hidden),
+        outputs=", ".join(f"{output:.2f}" for output in outputs),
+        last=neuron_name(1, len(outputs) - 1),
         logits=logits,
         first=first,
         second=second,
         probability=softmax(logits)[first],
         never_active=never_active,
         always_active=always_active,
-        high_correlation=HIGH_CORRELATION,
         max_neurons=MAX_NEURONS,
         responses=_responses(analysis),
     )
+
+
+def _example(analysis: ModelAnalysis) -> dict[str, Any]:
+    """Return the numbers of `ModelAnalysis.example`, rounded so that they add up."""
+    neuron, pixel = analysis.example
+    kernel, bias = analysis.trained.network.layer_1.get_weights()
+    x = rounded(float(analysis.dataset.test.images[0].ravel()[pixel]) / 255, 2)
+    m, c = rounded(float(kernel[pixel, neuron]), 2), rounded(float(bias[neuron]), 2)
+    y = float(analysis.sums[0, neuron])
+    sign = "-" if c < 0 else "+"
+    return {
+        "neuron": neuron_name(1, neuron),
+        "pixel": pixel,
+        "x": x,
+        "m": m,
+        "c": c,
+        "line": f"{m} · {x} {sign} {abs(c)} = {rounded(m * x + c, 2)}",
+        "sum": rounded(y, 2),
+        "output": rounded(max(0.0, y), 2),
+    }
 
 
 def _arrays(analysis: ModelAnalysis) -> str:
@@ -85,15 +90,6 @@ def _arrays(analysis: ModelAnalysis) -> str:
     rows.append(["total", "", "", f"{total:,}", ""])
     columns = ["array", "in Keras", "in PyTorch", "numbers", "why"]
     return table(columns, rows, left=["array", "why"])
-
-
-def _outputs(hidden: list[PreActivation]) -> str:
-    """Return the outputs of hidden neurons, several in a row."""
-    cells = [[neuron.neuron, f"{neuron.relu:.2f}"] for neuron in hidden[:MAX_NEURONS]]
-    columns = min(OUTPUTS_PER_ROW, len(cells))
-    cells += [["", ""]] * (-len(cells) % columns)
-    rows = np.reshape(cells, (-1, 2 * columns)).tolist()
-    return table(["neuron", "output"] * columns, rows, left=["neuron"])
 
 
 def _responses(analysis: ModelAnalysis) -> str:
@@ -110,7 +106,8 @@ def _responses(analysis: ModelAnalysis) -> str:
         else:
             row += ["always 0", "", ""]
         k = int(np.argmax(costs))
-        rows.append([*row, f"{cost:.{decimals}%}", f"{names[k]} {percent(costs[k])}"])
+        affected = f"{names[k]} {percent(costs[k])}" if costs[k] > 0 else "none"
+        rows.append([*row, f"{cost:z.{decimals}%}", affected])
     columns = ["neuron", "active", "highest", "lowest", "images", "cost"]
     return table([*columns, "most affected"], rows, left=["neuron"])
 

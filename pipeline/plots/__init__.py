@@ -2,7 +2,7 @@
 
 There is one module for each kind of plot, and `common` for what they share. These names
 are those that are drawn with NumPy and Pillow. Matplotlib takes 0.4 s to import, so
-its plots are imported from their modules: `evaluation`, `inspection`, `sizes`, `sweep`.
+its plots are imported from their modules: `accuracy`, `evaluation`, `inspection`.
 """
 
 from pipeline.plots.common import (
@@ -14,5 +14,4 @@ from pipeline.plots.common import (
 from pipeline.plots.data import class_means, contact_sheet
 from pipeline.plots.export import changed_answers, rounded_weights
 from pipeline.plots.rows import ImageRow, image_grid, image_rows, stack_images
-from pipeline.plots.training import learning_curves
 from pipeline.plots.weights import weight_images

@@ -39,13 +39,15 @@ def evaluation_scores(
         answer_names: The name of each class of the network.
         title: The title of the figure.
     """
-    figure = new_figure(1040, 560)
+    figure = new_figure(1040, 580)
     grid = figure.add_gridspec(2, 2, width_ratios=[6, 5], height_ratios=[3, 1])
     figure.suptitle(title, fontsize=12, color=INK)
     matrix = figure.add_subplot(grid[:, 0])
     _confusion_matrix(matrix, counts, label_names, answer_names)
     upper, lower = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
     _reliability_diagram(upper, lower, bins)
+    # Below the plots, it covers no data.
+    figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=9)
     return render(figure)
 
 
@@ -85,7 +87,6 @@ def _reliability_diagram(
         axes.plot(confidence[few], accuracy[few], "x", color=NEGATIVE, label=label)
     set_title(axes, "Accuracy of predictions with similar confidence")
     axes.set(ylabel="accuracy", ylim=(-0.04, 1.04))
-    axes.legend(frameon=False, loc="lower right", fontsize=9)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.tick_params(labelbottom=False)
     below.bar(confidence, counts, width=0.03, color=POSITIVE)

@@ -3,7 +3,7 @@
 `rows.image_rows` draws images of single neurons.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -18,7 +18,6 @@ from pipeline.plots.figures import (
     new_figure,
     render,
     set_title,
-    simplify_axes,
 )
 
 
@@ -51,7 +50,7 @@ def neuron_responses(
         largest = float(np.abs(values).max()) or 1.0
         lowest = 0.0 if axes is left else -largest
         axes.imshow(values, cmap=colours, vmin=lowest, vmax=largest, aspect="auto")
-        texts = [[f"{value:{form}}" for value in row] for row in values]
+        texts = [[f"{value:z{form}}" for value in row] for row in values]
         dark = np.abs(values) > 0.6 * largest
         label_cells(axes, texts, rows=names, columns=columns, dark=dark)
         set_title(axes, title)
@@ -78,43 +77,4 @@ def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     axes.set_yticks(range(0, SIDE, 4))
     axes.tick_params(color=MUTED, labelcolor=INK)
     axes.spines[:].set_color(LINE)
-    return render(figure)
-
-
-def fitted_lines(
-    x: Float[np.ndarray, " n"],
-    y: Float[np.ndarray, " n"],
-    lines: Mapping[str, tuple[float, float]],
-    *,
-    xlabel: str,
-    ylabel: str,
-    title: str,
-) -> Image.Image:
-    """Plot points, and lines y = m·x + c with slope m and intercept c, by their names.
-
-    The last line is emphasized.
-    """
-    figure = new_figure(820, 500)
-    axes = figure.subplots()
-    axes.plot(x, y, ".", color=MUTED, markersize=4, alpha=0.35)
-    ends = np.array([0.0, float(x.max()) or 1.0])
-    styles = (":", "-.", "--", "-")
-    for number, (name, (m, c)) in enumerate(lines.items()):
-        last, sign = number == len(lines) - 1, "-" if c < 0 else "+"
-        axes.plot(
-            *(ends, m * ends + c, styles[min(number, 3)]),
-            color=POSITIVE if last else NEGATIVE,
-            linewidth=3 if last else 2,
-            label=f"{name}: y = {m:.2f}·x {sign} {abs(c):.2f}",
-        )
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    set_title(axes, title)
-    slope, _ = [*lines.values()][-1]  # of the last line
-    axes.legend(
-        loc="upper left" if slope > 0 else "upper right",  # away from its end
-        fontsize=9,
-        framealpha=0.9,
-        edgecolor=LINE,
-    )
-    simplify_axes(axes)
     return render(figure)

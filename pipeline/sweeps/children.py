@@ -21,7 +21,7 @@ from pipeline.tracking.tags import (
     SWEEP_TAG,
 )
 from pipeline.training.log import log_epochs, log_inputs, log_weights
-from pipeline.training.results import add_details, add_result, save_curves
+from pipeline.training.results import add_details, add_result
 from pipeline.training.run import TrainingRun, training_tags
 
 
@@ -78,7 +78,7 @@ class Children:
     def record_best(self, best: Outcome) -> None:
         """Add to the best network what only a single training run records.
 
-        These are the images of the weights, the learning curves and the model.
+        These are the images of the weights and the model.
 
         Raises:
             UserError: If its files are lost or damaged, with the remedy.
@@ -95,9 +95,7 @@ class Children:
             raise UserError(message) from None
         for epoch in training.epochs:
             log_weights(child, epoch, len(training.epochs) - 1)
-        folder = run.folder / "train"
-        save_curves(training, folder)
-        add_details(child, training, folder / MODEL_FILE)
+        add_details(child, training, run.folder / "train" / MODEL_FILE)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""

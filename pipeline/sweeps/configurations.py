@@ -3,13 +3,15 @@
 It computes their statistics over the seeds, their order, and the best trade-offs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.sweeps.jobs import Outcome, short_name
+
+Item = TypeVar("Item")
 
 # The keys that determine the validation images; if they vary, accuracies are not
 # comparable.
@@ -132,8 +134,20 @@ def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configurati
     sizes = {each.parameters for each in trained}
     if len(sizes) < 2 or not comparable(trained[0].keys):
         return []
-    front: list[Configuration] = []
-    for each in sorted(trained, key=lambda c: (c.parameters, -c.accuracy)):
-        if not front or each.accuracy > front[-1].accuracy:
-            front.append(each)
+    return pareto_front(
+        trained, size=lambda s: s.parameters, accuracy=lambda s: s.accuracy
+    )
+
+
+def pareto_front(
+    items: Iterable[Item],
+    *,
+    size: Callable[[Item], float],
+    accuracy: Callable[[Item], float],
+) -> list[Item]:
+    """Return the items that are more accurate than all smaller or equal ones."""
+    front: list[Item] = []
+    for item in sorted(items, key=lambda each: (size(each), -accuracy(each))):
+        if not front or accuracy(item) > accuracy(front[-1]):
+            front.append(item)
     return front

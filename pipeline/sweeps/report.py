@@ -11,7 +11,7 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline import files
-from pipeline.plots.sweep import SweepPoint, sweep_cloud, sweep_lines
+from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 from pipeline.sweeps.configurations import (
     Configuration,
     best_trade_offs,
@@ -24,7 +24,6 @@ from pipeline.tracking import Run
 
 INTERVAL = 10  # seconds between two updates while the sweep runs
 MAX_SHARE = 0.05  # of the time that updates may take
-MAX_LINES = 5  # of a plot; more configurations become a cloud of dots
 
 
 class Report:
@@ -79,23 +78,20 @@ def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
     axis = "hidden" if by_size else next(iter(numbers), "")
     numbers.pop(axis, None)
     shade = max(numbers, key=lambda key: len(numbers[key]), default="")
-    lines: dict[str, list[SweepPoint]] = {}
+    lines: dict[str, list[AccuracyPoint]] = {}
     for index, configuration in enumerate(trained):
         keys = dict(configuration.keys)
         x = keys.pop(axis, index)
-        point = SweepPoint(
+        point = AccuracyPoint(
             x=float(configuration.parameters if by_size else x),
             accuracies=[outcome.accuracy for outcome in configuration.trained],
             caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
             best=configuration.name in front,
-            shade=keys.get(shade),
+            shade=float(keys[shade]) if shade else None,
         )
         lines.setdefault(short_name(keys) if axis else "", []).append(point)
     xlabel = "parameters" if by_size else axis
-    if len(lines) <= MAX_LINES:
-        return sweep_lines(lines, xlabel=xlabel, title=title)
-    points = [point for line in lines.values() for point in line]
-    return sweep_cloud(points, xlabel=xlabel, title=title, shade=shade)
+    return accuracy_plot(lines, xlabel=xlabel, title=title, shade=shade)
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401

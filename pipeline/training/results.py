@@ -1,19 +1,12 @@
-"""Additional results of a training run: its plot; in MLflow, model and statistics."""
+"""Additional results of a training run in MLflow: scores, model and statistics."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.model.export import export_network
-from pipeline.plots import learning_curves
 from pipeline.tracking import OpenRun
 from pipeline.training.log import log_details, log_result, ordered, tensor_statistics
 from pipeline.training.run import TrainingRun
-
-
-def save_curves(training: TrainingRun, folder: Path) -> None:
-    """Write the plot of the learning curves."""
-    curves = learning_curves([ordered(epoch.metrics) for epoch in training.epochs[1:]])
-    curves.save(folder / "learning_curves.png")
 
 
 def add_result(run: OpenRun, training: TrainingRun) -> None:

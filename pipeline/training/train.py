@@ -35,7 +35,7 @@ from pipeline.training.log import (
     log_inputs,
 )
 from pipeline.training.reproduction import compare, load_data
-from pipeline.training.results import add_details, add_result, save_curves
+from pipeline.training.results import add_details, add_result
 from pipeline.training.run import TrainingRun, training_tags
 from pipeline.training.terminal import print_epochs, print_summary
 
@@ -205,7 +205,6 @@ def _write(
     message = "writing and recording the trained network"
     with status(message), files.atomic_folder(folder) as temporary:
         training.write(temporary, run_id=run.id)
-        save_curves(training, temporary)
         run.call(log_files, sorted(temporary.iterdir()))
         add_result(run, training)
         if run.id is not None:

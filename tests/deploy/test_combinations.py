@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, tracking
-from pipeline.deploy import PAGE_FILE, sizes
+from pipeline.deploy import PAGE_FILE
 from pipeline.deploy.combinations import arguments_of, export_setting
 from pipeline.model.storage import load_network, save_model
 from pipeline.paths import MODEL_FILE
 from pipeline.sweeps.networks import read_networks
 
 SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")
-GOAL = 0.85
 
 
 def export(workspace, *arguments):
@@ -40,10 +39,8 @@ def parent(sweep):
 
 @pytest.fixture(scope="module")
 def exported(sweep, parent):
-    """What the export of the sweep printed; few of its networks reach 95%."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sizes, "GOAL", GOAL)
-        return export(sweep, f"sweep={parent[:8]}", "bits=8,2")[0]
+    """What the export of the sweep printed."""
+    return export(sweep, f"sweep={parent[:8]}", "bits=8,2")[0]
 
 
 @pytest.fixture
@@ -83,16 +80,20 @@ def test_each_run_gets_its_exports_and_the_sweep_the_plot(sweep, parent, rows):
     files = {"export/sizes.csv", "export/sizes.png"}
     assert sweep.artifacts(sweep_run, "export") == files
     note = sweep_run.data.tags["mlflow.note.content"]
-    assert "**Accuracy and flash**: the smallest network that reaches 85%" in note
+    assert "**Accuracy and size**: best: hidden=20 " in note
 
 
-def test_the_smallest_network_that_reaches_the_goal_is_named(exported, rows):
-    reaching = [row for row in rows if float(row["accuracy"]) >= GOAL]
-    best = min(reaching, key=lambda r: (int(r["table_bytes"]), -float(r["accuracy"])))
+def test_the_best_network_and_the_smallest_that_is_nearly_as_good_are_named(
+    exported, rows
+):
+    highest = max(float(row["accuracy"]) for row in rows)
+    near = [row for row in rows if float(row["accuracy"]) >= highest - 0.01]
+    best = min(near, key=lambda r: (int(r["table_bytes"]), -float(r["accuracy"])))
     name = " ".join(f"{key}={best[key]}" for key in ("hidden", "seed", "bits"))
     text = " ".join(exported.split())
     assert f"{len(rows)} of {len(rows)} exports)" in text  # were compared
-    assert f"the smallest network that reaches 85%: {name}, " in text
+    assert f", {highest:.2%} with " in text
+    assert f"the smallest within 1 percentage point: {name}, " in text
     assert f"with {int(best['table_bytes']):,} bytes of tables " in text
 
 

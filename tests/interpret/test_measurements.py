@@ -73,27 +73,3 @@ def test_the_activation_rate_is_the_fraction_above_0(
         extreme.layer_1.bias[:] = torch.tensor([-1e6, 1e6])
     rates = measurements.activation_rates(extreme, mnist.test.images[:50])
     assert rates.tolist() == [0, 1]
-
-
-def test_correlations_are_those_of_numpy_and_0_for_constants(activations):
-    constant = np.ones((len(activations), 1))
-    assert not measurements.correlations(constant, activations).any()
-    with_copy = np.concatenate([activations, 3 * activations[:, [4]] + 1], axis=1)
-    correlations = measurements.correlations(with_copy, with_copy)
-    np.testing.assert_allclose(correlations, np.corrcoef(with_copy.T), atol=1e-6)
-    first, *_ = measurements.correlated_pairs(correlations, limit=5)
-    assert (first["one"], first["other"]) == ("N15", "N121")
-    assert first["correlation"] == pytest.approx(1)
-    assert measurements.correlated_pairs(np.ones((1, 1)), limit=5) == []
-
-
-def test_gradient_descent_converges_to_the_least_squares_line(activations, mnist):
-    x, y = mnist.test.images[:, 17, 7] / 255, activations[:, 3]
-    m, c = np.polyfit(x, y, 1)
-    best = measurements.least_squares_line(x, y)
-    descent = measurements.descend_line(x, y, steps=2000)
-    assert (best.m, best.c) == pytest.approx((m, c))
-    assert (descent.m, descent.c) == pytest.approx((m, c), rel=1e-4)
-    assert best.explained == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
-    errors = [measurements.descend_line(x, y, steps=n).rmse for n in range(20)]
-    assert errors == sorted(errors, reverse=True) and errors[-1] > best.rmse

@@ -12,9 +12,9 @@ from pipeline.core.dataset import Dataset
 from pipeline.datasets.statistics import class_means
 from pipeline.interpret import report
 from pipeline.plots import common
+from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 from pipeline.plots.common import FROZEN, NEGATIVE, PAPER, POSITIVE
 from pipeline.plots.inspection import pixel_usage
-from pipeline.plots.sweep import SweepPoint, sweep_lines
 
 DIGITS = "0123456789"
 BLUE, RED, GREY, WHITE = map(getrgb, (POSITIVE, NEGATIVE, FROZEN, PAPER))
@@ -95,14 +95,6 @@ def test_bars_are_as_long_as_the_probabilities():
     assert blue(0.25) == pytest.approx(blue(1.0) / 4, rel=0.02)
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_learning_curves_show_training_and_validation(epochs):
-    row = {"train/loss": 0.4, "val/loss": 0.3}
-    row |= {"train/accuracy": 0.9, "val/accuracy": 0.8}
-    image = plots.learning_curves([row] * epochs)
-    assert {*colours(image)} >= {BLUE, RED}
-
-
 def test_rounded_weights_are_below_those_in_floats():
     weights = np.full((1, 784), 0.5)
 
@@ -131,13 +123,32 @@ def test_pixels_that_are_always_0_are_grey():
     assert grey[1] > grey[0] + 100 * 15**2  # each pixel has at least 15x15
 
 
-@pytest.mark.parametrize(("lines", "settings"), [(2, 2), (1, 30)])
+@pytest.mark.parametrize(("lines", "count"), [(2, 2), (1, 30)])
 @pytest.mark.parametrize("xlabel", ["hidden", ""])  # empty: without an order
-def test_a_sweep_has_a_colour_for_each_line(lines, settings, xlabel):
-    points = [
-        SweepPoint(5.0 * k, [0.9, 0.91], f"hidden={5 * k}")
-        for k in range(1, settings + 1)
-    ]
-    points_of = {f"lr={n}": points for n in range(lines)}
-    plot = sweep_lines(points_of, xlabel=xlabel, title="a title")
+def test_each_line_of_accuracies_has_a_color(lines, count, xlabel):
+    points_of = {
+        f"lr={n}": [
+            AccuracyPoint(5.0 * k, [0.9 - n / 10, 0.91 - n / 10], f"hidden={5 * k}")
+            for k in range(1, count + 1)
+        ]
+        for n in range(lines)
+    }
+    plot = accuracy_plot(points_of, xlabel=xlabel, title="a title")
     assert len({BLUE, RED} & {*colours(plot)}) == lines
+
+
+@pytest.mark.parametrize("shade", ["lr", ""])
+def test_more_lines_than_colors_become_a_cloud_with_the_best_trade_offs(shade):
+    lines = {
+        f"lr={n}": [AccuracyPoint(1.0 * n, [0.5 + n / 20], "name", n > 4, 1.0 * n)]
+        for n in range(1, 9)
+    }
+    plot = accuracy_plot(lines, xlabel="parameters", title="a title", shade=shade)
+    assert BLUE not in colours(plot)
+
+
+def test_a_perfect_and_a_useless_network_are_in_the_plot():
+    line = [AccuracyPoint(10.0, [0.0]), AccuracyPoint(20.0, [1.0])]
+    image = accuracy_plot({"": line}, xlabel="bytes", title="a title")
+    rows, _ = np.nonzero((np.asarray(image) == BLUE).all(axis=2))
+    assert rows.max() - rows.min() > image.height / 2

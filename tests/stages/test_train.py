@@ -28,7 +28,7 @@ from pipeline.training.run import TrainingRun
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"model.safetensors", "history.safetensors"}
-FILES |= {"metrics.json", "history.csv", "learning_curves.png", "run.json"}
+FILES |= {"metrics.json", "history.csv", "run.json"}
 DIGITS = {"dataset": "digits", "epochs": 1, "tracking": "none"}
 
 

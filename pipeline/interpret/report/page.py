@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import numpy as safetensors
 
-from pipeline.core.network import Network, network_from, snapshot
+from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
@@ -109,11 +109,7 @@ def page_data(
         "frozen": frozen.T.astype(np.uint8),
         "nonzero_rate": np.float32(analysis.nonzero / len(train)),
     }
-    earlier = [{name: t[epoch] for name, t in history.items()} for epoch in epochs]
-    validation_accuracy = [
-        float((model.classify(val.images) == val.labels).mean())
-        for model in [*map(network_from, earlier), network]
-    ]
+    displayed = [*epochs, trained.epochs]
     metadata = {
         "dataset": analysis.dataset.name,
         "class_names": analysis.spec.class_names,
@@ -124,8 +120,8 @@ def page_data(
         "size": network.parameter_count,
         "training_images": len(train),
         "validation_images": len(val),
-        "epochs": [*epochs, trained.epochs],
-        "validation_accuracy": validation_accuracy,
+        "epochs": displayed,
+        "validation_accuracy": analysis.validation_accuracy(displayed),
         "curves": {} if integers else trained.curves,
         "rows": rows.tolist(),
     }

@@ -1,0 +1,221 @@
+"""The plot of accuracy against size, or against another value, of several networks.
+
+`pipeline.sweeps` draws its configurations with it, and `pipeline.deploy` its exports.
+They select the x axis, the lines and the best trade-offs.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator
+from matplotlib.transforms import Bbox
+from PIL import Image
+
+from pipeline.plots.common import INK, NEGATIVE, PALE, PAPER, POSITIVE, SELECTED
+from pipeline.plots.figures import (
+    new_figure,
+    render,
+    set_title,
+    simplify_axes,
+)
+
+LINES = (POSITIVE, NEGATIVE, SELECTED, INK, PALE)
+MARKERS = "os^Dv"  # lines differ in their markers too
+MAX_TICKS = 10  # values of x with a tick and a caption each
+MAX_CHARACTERS = 100  # in the labels of the ticks; more would overlap
+MAX_LARGE = 200  # dots of normal size
+# Percentages for the ticks of a wide range of accuracies.
+TICKS = (20, 50, 70, 80, 85, 90, 93, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.9)
+
+
+@dataclass(frozen=True)
+class AccuracyPoint:
+    """Networks that are averaged, such as those that differ only in their seed."""
+
+    x: float
+    accuracies: Sequence[float]  # in [0, 1], one for each network
+    caption: str = ""
+    best: bool = False  # a best trade-off: no smaller network is as accurate
+    shade: float | None = None  # the value that the color shows in a cloud
+
+    @property
+    def mean(self) -> float:
+        """The mean accuracy."""
+        return float(np.mean(self.accuracies))
+
+
+def accuracy_plot(
+    lines: Mapping[str, Sequence[AccuracyPoint]],
+    *,
+    xlabel: str,
+    title: str,
+    ylabel: str = "validation accuracy",
+    shade: str = "",
+) -> Image.Image:
+    """Plot every network as a dot, and lines through the means.
+
+    Args:
+        lines: The points of each line, by their name in the legend. If there are more
+            than five lines, only the mean of each point is drawn, without a line.
+        xlabel: The meaning of x; empty if the points have no order. They are then not
+            connected.
+        title: The title of the plot.
+        ylabel: The meaning of the accuracy.
+        shade: The meaning of the colors of more than five lines; empty if all dots have
+            the same color.
+    """
+    figure = new_figure(1000, 560)
+    axes = figure.subplots()
+    # The last few percent cost the most.
+    axes.set_yscale("function", functions=(_stretch, _shrink))
+    points = [point for line in lines.values() for point in line]
+    best = sorted((point for point in points if point.best), key=lambda p: p.x)
+    is_cloud = len(lines) > len(LINES)
+    if is_cloud:
+        _draw_cloud(axes, points, best, shade)
+    else:
+        _draw_lines(axes, lines, connect=bool(xlabel))
+        if any(len(point.accuracies) > 1 for point in points):
+            title += "\ndots: networks; dashes and lines: their means"
+    if best:
+        title += "\ncircles: best trade-offs, no smaller network is as accurate"
+        circle: dict[str, Any] = {"markersize": 12, "markerfacecolor": "none"}
+        axes.plot(*_means(best), "o", color=INK, **circle)
+    captions = {point.x: point.caption for point in sorted(points, key=lambda p: p.x)}
+    suffix = _scale_x(axes, [*captions]) if xlabel else ""
+    has_captions = len(captions) <= MAX_TICKS and not is_cloud
+    if has_captions:
+        _label_ticks(axes, captions, numbers=bool(xlabel))
+    elif not xlabel:
+        axes.set_xticks([])
+    axes.margins(0.06, 0.12)
+    _set_accuracy_ticks(axes)
+    axes.set_xlabel(f"{xlabel}{suffix}")
+    axes.set_ylabel(f"{ylabel} (logarithmic scale of the error)")
+    set_title(axes, "\n".join(textwrap.fill(t, 90) for t in title.split("\n")))
+    simplify_axes(axes)
+    if axes.get_legend_handles_labels()[1]:
+        figure.legend(loc="outside right upper", fontsize=9, frameon=False)
+    if not has_captions:
+        figure.draw_without_rendering()  # computes where the points are
+        _label_points(axes, best or [max(points, key=lambda point: point.mean)])
+    return render(figure)
+
+
+def _stretch(accuracy: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Return -log10 of the error."""
+    return np.asarray(-np.log10(np.maximum(1 - accuracy, 1e-5)))
+
+
+def _shrink(stretched: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    return np.asarray(1 - 10.0**-stretched)
+
+
+def _scale_x(axes: Axes, values: Sequence[float]) -> str:
+    """Use a logarithmic scale for a wide range; return a suffix for the label."""
+    is_wide = values[0] > 0 and values[-1] >= 10 * values[0]
+    if is_wide:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.tick_params(which="minor", labelbottom=False)
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+    return " (logarithmic scale)" if is_wide else ""
+
+
+def _set_accuracy_ticks(axes: Axes) -> None:
+    """Label round percentages; Matplotlib's own ticks suit a narrow range only."""
+    low, high = axes.get_ylim()
+    if high - low > 0.1:
+        percentages = (percent / 100 for percent in TICKS)
+        axes.set_yticks([each for each in percentages if low <= each <= high])
+    axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g}%")
+
+
+def _draw_lines(
+    axes: Axes, lines: Mapping[str, Sequence[AccuracyPoint]], *, connect: bool
+) -> None:
+    """Draw a dot for each network; dashes and a line show the means of several."""
+    count = sum(len(point.accuracies) for line in lines.values() for point in line)
+    for (name, line), colour, marker in zip(
+        lines.items(), LINES, MARKERS, strict=False
+    ):
+        points = sorted(line, key=lambda point: point.x)
+        dots = [(point.x, value) for point in points for value in point.accuracies]
+        several = [point for point in points if len(point.accuracies) > 1]
+        dash: dict[str, Any] = {"color": colour, "linestyle": "-" if connect else ""}
+        dot: dict[str, Any] = {"color": colour, "marker": marker, "alpha": 0.7}
+        dot["markersize"] = 6 if count <= MAX_LARGE else 3
+        axes.plot(*_means(points), **dash)
+        axes.plot(*_means(several), "_", color=colour, markersize=14)
+        axes.plot(*zip(*dots, strict=True), linestyle="", **dot)
+        if name:  # for the legend
+            axes.plot([], [], label=name, **{**dash, **dot})
+
+
+def _draw_cloud(
+    axes: Axes,
+    points: Sequence[AccuracyPoint],
+    best: Sequence[AccuracyPoint],
+    shade: str,
+) -> None:
+    """Draw a dot for each mean, and the best accuracy up to each size as steps."""
+    size = 36 if len(points) <= MAX_LARGE else 9
+    axes.plot(*_means(best), ":", color=INK, linewidth=1, drawstyle="steps-post")
+    if not shade:
+        axes.scatter(*_means(points), size, POSITIVE, alpha=0.5, linewidths=0)
+        return
+    values = np.array([point.shade for point in points], float)
+    norm = (LogNorm if values.min() > 0 else Normalize)(values.min(), values.max())
+    style: dict[str, Any] = {"norm": norm, "cmap": "viridis_r", "linewidths": 0}
+    dots = axes.scatter(*_means(points), size, values, **style)
+    axes.figure.colorbar(dots, ax=axes, label=shade, pad=0.02, format="{x:g}")
+
+
+def _means(points: Sequence[AccuracyPoint]) -> tuple[list[float], list[float]]:
+    return [point.x for point in points], [point.mean for point in points]
+
+
+def _label_ticks(axes: Axes, captions: Mapping[float, str], *, numbers: bool) -> None:
+    """Label each value of x below the axis, with its number and its caption."""
+    labels = [
+        f"{x:,g}\n{caption}".strip() if numbers else caption
+        for x, caption in captions.items()
+    ]
+    axes.set_xticks([], minor=True)
+    axes.set_xticks([*captions], labels)
+    if sum(max(map(len, label.split("\n"))) for label in labels) > MAX_CHARACTERS:
+        for text in axes.get_xticklabels():
+            text.set(rotation=30, ha="right", rotation_mode="anchor")
+
+
+def _label_points(axes: Axes, points: Sequence[AccuracyPoint]) -> None:
+    """Write captions beside points, from the largest; omit those that would overlap.
+
+    No point is more accurate and smaller than a best trade-off, so there is room above
+    and to the left of it.
+    """
+    boxes: list[Bbox] = []
+    for point in sorted(points, key=lambda point: -point.x):
+        label = axes.annotate(
+            point.caption or "best",
+            (point.x, point.mean),
+            (-7, 5),
+            textcoords="offset points",
+            ha="right",
+            fontsize=9,
+            color=INK,
+            path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+        )
+        if label.get_window_extent().x0 < axes.bbox.x0:
+            label.set(position=(7, -13), ha="left")
+        boxes.append(label.get_window_extent())
+        if any(map(boxes[-1].overlaps, boxes[:-1])):
+            label.remove()
+            boxes.pop()
