@@ -18,7 +18,7 @@ from pipeline.cli import PredictConfig, PredictSettings, from_python, stage
 from pipeline.terminal import status
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.predict import Predictions
+    from pipeline.evaluation.predict import PredictResult
 
 
 def predict(
@@ -26,7 +26,7 @@ def predict(
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
     **settings: Unpack[PredictSettings],
-) -> "Predictions":
+) -> "PredictResult":
     """Classify single images, as the command does.
 
     Args:
@@ -45,7 +45,7 @@ def predict(
         return run_predict(from_python(PredictConfig, settings))
 
 
-def run_predict(cfg: PredictConfig) -> "Predictions":
+def run_predict(cfg: PredictConfig) -> "PredictResult":
     """Load the network, classify each image, and write the predictions."""
     with status("loading PyTorch"):
         from pipeline.evaluation.predict import predict

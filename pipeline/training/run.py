@@ -17,10 +17,9 @@ from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import fingerprint, processor
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import score, train_network
-from pipeline.core.metrics import smallest_margin
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
-from pipeline.model import load_trained_model, storage
+from pipeline.model import load_trained_model, smallest_margin, storage
 from pipeline.tensors import tensors_sha256
 from pipeline.tracking import RecordedRun
 from pipeline.tracking.tags import (
@@ -44,7 +43,7 @@ class TrainingRun:
     hyperparameters: Hyperparameters
     epochs: Sequence[Epoch]  # from 0, before the training
     train_score: Mapping[str, float]  # of the trained network on its training images
-    min_margin: float  # of its predictions; see `metrics.smallest_margin`
+    min_margin: float  # of its predictions; see `smallest_margin`
     host: str
     processor: str
     run: RecordedRun | None = None  # in MLflow; None if it is not recorded

@@ -9,10 +9,9 @@ import pytest
 from pipeline import datasets
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
-from pipeline.core.metrics import smallest_margin
 from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis, report
-from pipeline.model import load_trained_model, save_model
+from pipeline.model import load_trained_model, save_model, smallest_margin
 
 
 @pytest.fixture(scope="package")
