@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.evaluation.predict import Predictions
+    from pipeline.evaluation.predict import PredictResult
 
 
 def predict(
@@ -29,7 +29,7 @@ def predict(
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
     **settings: Unpack[PredictSettings],
-) -> "Predictions":
+) -> "PredictResult":
     """Classify single images, like `python -m pipeline.predict`.
 
     Args:
@@ -72,7 +72,7 @@ def _as_pixels(images: Any) -> "NDArray[np.uint8]":  # noqa: ANN401
 
 def run_predict(
     cfg: PredictConfig, pixels: "NDArray[np.uint8] | None" = None
-) -> "Predictions":
+) -> "PredictResult":
     """Load the network, classify each image, and write the predictions.
 
     With `pixels`, their images are classified instead of those of the configuration.

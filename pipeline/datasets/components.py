@@ -18,9 +18,9 @@ from pipeline.core.dataset import Dataset, LabelledImages, sample_rows
 from pipeline.core.fingerprint import code_hashes
 from pipeline.core.hyperparameters import SPLITS
 from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
+from pipeline.unsure import OOD_QUANTILE
 
 COMPONENTS = 50  # per class; with 30, some images of Fashion-MNIST are accepted
-OOD_QUANTILE = 0.025  # fraction of training images that are rejected
 EXACT_BATCH = 256  # images; float32 adds their products exactly: 256 * 255**2 < 2**24
 # Of this module, with its constants, and of the one that selects the images.
 CODE = files.json_sha256(
@@ -154,8 +154,12 @@ def read_components(
 
 
 def _metadata(arrays: Mapping[str, np.ndarray], *, data_sha256: str) -> dict[str, Any]:
-    sha256 = tensors_sha256(arrays)
-    return {"code": CODE, "data_sha256": data_sha256, "tensors_sha256": sha256}
+    return {
+        "code": CODE,
+        "ood_quantile": OOD_QUANTILE,
+        "data_sha256": data_sha256,
+        "tensors_sha256": tensors_sha256(arrays),
+    }
 
 
 def _file(data: Path) -> Path:

@@ -1,10 +1,8 @@
-"""Evaluation: labeled test sets, single images, and the results of a network.
+"""Evaluation: what a network predicts for images, and how good its predictions are.
 
-These names are those that other packages use. `results`, `output` and `text`, which
-`evaluate` uses, are imported by their names: scikit-learn, SciPy's statistics and
-Matplotlib take 1.5 s to import.
+These names are those that other packages use.
 """
 
-from pipeline.evaluation.inputs import InputImage, read_input, read_inputs
-from pipeline.evaluation.predictions import Prediction, classify
-from pipeline.evaluation.test_sets import TestSet, load_test_set, with_unique_name
+from pipeline.evaluation.inputs import find_image, images_from_array
+from pipeline.evaluation.predictions import Predictions, classify
+from pipeline.evaluation.text import describe_image

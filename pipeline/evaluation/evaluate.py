@@ -1,38 +1,38 @@
 """The command `evaluate`: evaluates a network on test sets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline import ConfigError, UserError, files, tracking
+from pipeline import ConfigError, UserError, datasets, files, tracking
 from pipeline.call import results_dir, say
 from pipeline.cli import EvaluateConfig
 from pipeline.console import table
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation.output import write_results
-from pipeline.evaluation.results import EvaluationResult, evaluate_network
-from pipeline.evaluation.test_sets import load_test_set, with_unique_name
+from pipeline.evaluation.predictions import Predictions, classify
+from pipeline.evaluation.scores import score
+from pipeline.evaluation.test_sets import find_test_set
 from pipeline.evaluation.text import describe_result
+from pipeline.images import ImageSet, counted, prepare
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.process import is_user_error
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import Run, recorded_folder
 
+Metrics = dict[str, dict[str, float | int]]  # by the name of the set
+
 
 @dataclass(frozen=True)
 class Evaluation:
     """The results of a network for several test sets."""
 
-    results: tuple[EvaluationResult, ...]
+    results: tuple[Predictions, ...]
+    metrics: Metrics  # of each set by name: the content of metrics.json
     folder: Path  # of its own with its files, if it is recorded
     run_id: str | None  # of the MLflow run of the network
     copied: bool | None  # whether the server has all of it; None without a server
-
-    @property
-    def metrics(self) -> dict[str, dict[str, float | int]]:
-        """The metrics of each set by name: the content of metrics.json."""
-        return {result.test_set.name: result.metrics for result in self.results}
 
 
 def evaluate(cfg: EvaluateConfig) -> Evaluation:
@@ -42,6 +42,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         trained = select_trained_model(run=cfg.run, model=cfg.model)
     dataset = load_training_data(trained)
     results, problems = _evaluate_sets(cfg, trained, dataset)
+    metrics = {result.source.name: score(result) for result in results}
     with (
         tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
@@ -49,12 +50,12 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         status("writing and recording the results"),
         files.atomic_folder(results_dir("evaluate")) as folder,
     ):
-        write_results(results, folder)
+        write_results(results, metrics, folder)
         run.log_files("evaluate", sorted(folder.iterdir()))
-        run.describe_results(_description(results, run))
+        run.describe_results(_description(metrics, run))
         for result in results:
-            _record(result, run)
-    say(f"\n{_summary(results)}\n")
+            _record(result, metrics[result.source.name], run)
+    say(f"\n{_summary(metrics)}\n")
     for result in results:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not trained.detector:
@@ -67,22 +68,26 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     say(next_steps({command: "explains the network"}))
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
-    own = recorded_folder(run, "evaluate")
-    return Evaluation(tuple(results), own, run.id, run.copied)
+    return Evaluation(
+        tuple(results), metrics, recorded_folder(run, "evaluate"), run.id, run.copied
+    )
 
 
 def _evaluate_sets(
     cfg: EvaluateConfig, trained: TrainedModel, dataset: Dataset
-) -> tuple[list[EvaluationResult], list[str]]:
+) -> tuple[list[Predictions], list[str]]:
     """Evaluate each set; return the results, and a line for each problem."""
-    results: list[EvaluationResult] = []
+    results: list[Predictions] = []
     problems: list[str] = []
     names: Sequence[str | None] = cfg.sets or [None]
+    spec = datasets.spec(dataset.name)
     for name in names:
         try:
-            test_set = load_test_set(
-                name, dataset=dataset, split=trained.split, prepare=cfg.prepare
-            )
+            source = find_test_set(name, dataset=dataset, split=trained.split)
+            as_mnist = spec.prepared_as_mnist and source.is_raw
+            if cfg.prepare is not None:
+                as_mnist = cfg.prepare
+            prepared = prepare(_unique(source, results), as_mnist=as_mnist)
         except (UserError, OSError) as error:
             if len(names) == 1 or isinstance(error, ConfigError):
                 raise
@@ -90,18 +95,25 @@ def _evaluate_sets(
                 raise
             problems.append(str(error))
             continue
-        problems += test_set.problems
-        names_used = [result.test_set.name for result in results]
-        test_set = with_unique_name(test_set, names_used)
-        say(wrap(f"{test_set.name}: {test_set.description}"))
-        with status(f"evaluating {test_set.name}"):
-            results.append(evaluate_network(test_set, trained))
+        problems += prepared.source.problems
+        say(wrap(f"{prepared.source.name}: {prepared.description}"))
+        with status(f"evaluating {prepared.source.name}"):
+            results.append(classify(prepared, trained))
     if not results:
         raise UserError("\n  ".join(["no set could be evaluated", *problems]))
     return results, problems
 
 
-def _description(results: Sequence[EvaluationResult], run: Run) -> dict[str, str]:
+def _unique(source: ImageSet, others: Sequence[Predictions]) -> ImageSet:
+    """Add a number to the name of a set if another set has the name."""
+    names, name, number = [each.source.name for each in others], source.name, 1
+    while name in names:
+        number += 1
+        name = f"{source.name}-{number}"
+    return replace(source, name=name)
+
+
+def _description(metrics: Metrics, run: Run) -> dict[str, str]:
     """Return the accuracy on each set, and links to the files, in Markdown.
 
     The description keeps the accuracy on the sets of earlier evaluations.
@@ -111,48 +123,46 @@ def _description(results: Sequence[EvaluationResult], run: Run) -> dict[str, str
         run.link("mistakes", "artifacts/evaluate/mistakes.png"),
         run.link("classes.csv", "artifacts/evaluate/classes.csv"),
     ]
-    names = ", ".join(result.test_set.name for result in results)
     return {
-        f"Accuracy on {result.test_set.name}": f"{result.metrics['accuracy']:.2%} of "
-        f"{result.metrics['n']:,} images"
-        for result in results
-    } | {"Last evaluation": f"{names} ({', '.join(links)})"}
+        f"Accuracy on {name}": f"{values['accuracy']:.2%} of "
+        f"{counted(int(values['n']), 'image')}"
+        for name, values in metrics.items()
+    } | {"Last evaluation": f"{', '.join(metrics)} ({', '.join(links)})"}
 
 
-def _record(result: EvaluationResult, run: Run) -> None:
+def _record(result: Predictions, metrics: dict[str, float | int], run: Run) -> None:
     """Record loss and accuracy of a set, and its hash; the files have all metrics.
 
     MLflow draws a bar for a metric whose only value is at step 0.
     """
-    name = result.test_set.name
-    metrics = {
-        f"evaluate/{name}/{key}": result.metrics[key] for key in ("accuracy", "loss")
+    logged = {
+        f"evaluate/{result.source.name}/{key}": metrics[key]
+        for key in ("accuracy", "loss")
     }
-    run.log_metrics(metrics, step=0)
+    run.log_metrics(logged, step=0)
     run.log_dataset(
-        name,
-        sha256=result.test_set.sha256,
-        source=result.test_set.description,
-        counts={"pictures": len(result.predictions)},  # a stored name
+        result.source.name,
+        sha256=result.prepared.sha256,
+        source=result.prepared.description,
+        counts={"pictures": len(result)},  # a stored name
         use="evaluation",
     )
 
 
-def _summary(results: Sequence[EvaluationResult]) -> str:
+def _summary(metrics: Metrics) -> str:
     """Return a table of the metrics of each set."""
-    rows = []
-    for result in results:
-        metrics = result.metrics
-        low, high = metrics["accuracy_low"], metrics["accuracy_high"]
-        row = {
-            "set": result.test_set.name,
-            "images": f"{metrics['n']:,}",
-            "accuracy": f"{metrics['accuracy']:.2%}",
-            "95% CI": f"{100 * low:.1f}-{high:.1%}",
-            "loss": f"{metrics['loss']:.4f}",
-            "confidence": f"{metrics['confidence']:.1%}",
-            "ECE": f"{metrics['calibration_error']:.1%}",
-            "unsure": f"{metrics['unsure']:.1%}" if "unsure" in metrics else "-",
+    rows = [
+        {
+            "set": name,
+            "images": f"{values['n']:,}",
+            "accuracy": f"{values['accuracy']:.2%}",
+            "95% CI": f"{100 * values['accuracy_low']:.1f}-"
+            f"{values['accuracy_high']:.1%}",
+            "loss": f"{values['loss']:.4f}",
+            "confidence": f"{values['confidence']:.1%}",
+            "ECE": f"{values['calibration_error']:.1%}",
+            "unsure": f"{values['unsure']:.1%}" if "unsure" in values else "-",
         }
-        rows.append(row)
+        for name, values in metrics.items()
+    ]
     return table([*rows[0]], [[*row.values()] for row in rows], left=["set"])

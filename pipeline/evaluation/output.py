@@ -1,6 +1,6 @@
 """The files that `evaluate` writes: JSON, tables as CSV, images as PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,65 +8,75 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline import files, plots
-from pipeline.evaluation.results import EvaluationResult
+from pipeline.evaluation import scores
+from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.scores import confusion_matrix
 from pipeline.files import printable
+from pipeline.images import counted
 from pipeline.paths import METRICS_FILE
 from pipeline.plots.evaluation import evaluation_scores
 
 MAX_MISTAKES = 24  # in the plot
 MAX_CAPTION = 16  # characters; more would overlap
+TABLES = {
+    "answers.csv": scores.per_image,
+    "classes.csv": scores.per_class,
+    "confusion.csv": scores.confusion,
+    "calibration.csv": scores.calibration,
+}
 
 
-def write_results(results: Sequence[EvaluationResult], folder: Path) -> None:
-    """Write the metrics, the tables and the plots of all sets."""
-    metrics = {result.test_set.name: result.metrics for result in results}
+def write_results(
+    results: Sequence[Predictions],
+    metrics: Mapping[str, Mapping[str, float | int]],
+    folder: Path,
+) -> None:
+    """Write the metrics of each set by its name, and the tables and plots of all."""
     files.write_json(folder / METRICS_FILE, metrics)
-    for name, table in (
-        ("answers.csv", EvaluationResult.per_image),
-        ("classes.csv", EvaluationResult.per_class),
-        ("confusion.csv", EvaluationResult.confusion),
-        ("calibration.csv", EvaluationResult.calibration),
-    ):
+    for name, table in TABLES.items():
         rows = [
-            {"set": each.test_set.name, **r} for each in results for r in table(each)
+            {"set": each.source.name, **row} for each in results for row in table(each)
         ]
         files.write_csv(folder / name, rows)
     for name, plot in (("scores.png", plot_scores), ("mistakes.png", plot_mistakes)):
         plots.stack_images([plot(result) for result in results]).save(folder / name)
 
 
-def plot_scores(result: EvaluationResult) -> Image.Image:
+def plot_scores(result: Predictions) -> Image.Image:
     """Plot the confusion matrix and the reliability diagram."""
+    matrix, n = confusion_matrix(result), len(result)
+    number = counted(n, "image")
     return evaluation_scores(
-        result.confusion_matrix,
-        np.array([[b.count, b.confidence, b.accuracy] for b in result.bins]),
-        label_names=result.test_set.class_names,
+        matrix,
+        np.array([[*row.values()] for row in scores.calibration(result)]),
+        label_names=result.label_names,
         answer_names=result.spec.class_names,
-        title=f"{result.test_set.name}: {result.metrics['accuracy']:.2%} of "
-        f"{len(result.predictions):,} images classified correctly",
+        title=f"{result.source.name}: {matrix.trace() / n:.2%} of {number} classified "
+        "correctly",
     )
 
 
-def plot_mistakes(result: EvaluationResult) -> Image.Image:
+def plot_mistakes(result: Predictions) -> Image.Image:
     """Plot the most confident wrong predictions."""
-    count = int((result.test_set.data.labels != result.predictions).sum())
-    title = f"{result.test_set.name}: {count:,} images are misclassified"
+    count = int((np.array(result.source.labels) != result.answers).sum())
+    verb = "is" if count == 1 else "are"
+    title = f"{result.source.name}: {counted(count, 'image')} {verb} misclassified"
     if count > MAX_MISTAKES:
         title += "; these are the most confident mistakes"
     return plots.image_grid(mistakes(result), title=title, columns=6, side=112)
 
 
-def mistakes(result: EvaluationResult) -> dict[str, UInt8[np.ndarray, "28 28"]]:
+def mistakes(result: Predictions) -> dict[str, UInt8[np.ndarray, "28 28"]]:
     """Return the most confident wrong predictions, by their captions."""
-    labels = result.test_set.data.labels
-    rows = np.flatnonzero(labels != result.predictions)
-    order = np.argsort(-np.array(result.confidence)[rows], kind="stable")
+    answers, confidence = result.answers, result.confidence
+    rows = np.flatnonzero(np.array(result.source.labels) != answers)
+    order = np.argsort(-confidence[rows], kind="stable")
     images = {}
     for row in rows[order][:MAX_MISTAKES]:
-        answer = result.spec.class_names[result.predictions[row]]
-        label = result.test_set.class_names[labels[row]]
-        file = printable(result.test_set.files[row])
-        file = file.replace(f"{result.test_set.name} ", "image ")[-MAX_CAPTION:]
-        caption = f"{answer}: {result.confidence[row]:.1%}\nlabel: {label}\n{file}"
-        images[caption] = result.test_set.data.images[row]
+        answer = result.spec.class_names[answers[row]]
+        label = result.label_names[result.source.labels[row]]
+        file = printable(result.source.files[row])
+        file = file.replace(f"{result.source.name} ", "image ")[-MAX_CAPTION:]
+        caption = f"{answer}: {confidence[row]:.1%}\nlabel: {label}\n{file}"
+        images[caption] = result.prepared.images[row]
     return images

@@ -1,71 +1,105 @@
-"""The answer of a network to a single image, and whether it is reliable.
+"""What a network predicts for a set of images, and whether it is sure."""
 
-`results` evaluates a whole test set.
-"""
-
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from pipeline import datasets
 from pipeline.datasets import DatasetSpec
-from pipeline.evaluation.inputs import InputImage
+from pipeline.images import ImageSet, PreparedImages
 from pipeline.model import TrainedModel
+
+NO_DETECTOR = "the out-of-distribution detector is missing"
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """The answer of a network to an image."""
+class Predictions:
+    """What was predicted: the output of a network for each image of a set."""
 
-    input_image: InputImage
-    probabilities: list[float]  # of each class, in [0, 1]
-    doubt: str | None  # why it is not sure; "" if it is; None without a detector
+    prepared: PreparedImages
     spec: DatasetSpec  # of the network's data set
+    logits: Float[Tensor, "n 10"]
+    doubts: Sequence[str | None]  # why each is unsure; "" if not; None if unknown
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.doubts)
+
+    @cached_property
+    def probabilities(self) -> Float[np.ndarray, "n 10"]:
+        """The probability of each class, in [0, 1]."""
+        return np.asarray(self.logits.softmax(dim=1))
 
     @property
-    def answer(self) -> int:
-        """The most probable class."""
-        return int(np.argmax(self.probabilities))
+    def answers(self) -> Int[np.ndarray, " n"]:
+        """The most probable class of each image."""
+        return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
-    def is_correct(self) -> bool | None:
-        """Whether the most probable class is the label; None without a label."""
-        label = self.input_image.label
-        return None if label is None else label == self.answer
+    def confidence(self) -> Float[np.ndarray, " n"]:
+        """The probability of this class."""
+        return np.asarray(self.probabilities.max(axis=1))
 
-    def record(self) -> dict[str, Any]:
-        """Return the entry of predictions.json."""
-        missing = "the out-of-distribution detector is missing"
-        return {
-            "file": self.input_image.name,
-            "digit": self.answer,
-            "probabilities": [round(p, 6) for p in self.probabilities],
-            "sure": None if self.doubt is None else not self.doubt,
-            "reason": missing if self.doubt is None else self.doubt,
-            "label": self.input_image.label,
+    @property
+    def sure(self) -> list[bool | None]:
+        """Whether each prediction is sure; None without a detector."""
+        return [None if doubt is None else not doubt for doubt in self.doubts]
+
+    @property
+    def source(self) -> ImageSet:
+        """The images, with their names and labels."""
+        return self.prepared.source
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        """The name of each class of the images."""
+        return self.source.class_names or self.spec.class_names
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the content of predictions.json: an entry for each image."""
+        columns = {
+            "file": self.source.files,
+            "digit": self.answers.tolist(),
+            "probabilities": [
+                [round(p, 6) for p in row] for row in self.probabilities.tolist()
+            ],
+            "sure": self.sure,
+            "reason": [NO_DETECTOR if x is None else x for x in self.doubts],
+            "label": self.source.labels,
         }
-
-    def summary(self) -> str:
-        """Return a sentence with the answer and why it is not sure; then the label."""
-        if self.input_image.prepared.is_blank:
-            return "The image is blank: there is nothing to classify."
-        doubt = f", but {self.doubt}" if self.doubt else ""
-        names, probability = self.spec.class_names, max(self.probabilities)
-        text = f"The network says {names[self.answer]} ({probability:.1%}){doubt}."
-        if self.is_correct:
-            text += " Correct."
-        elif (label := self.input_image.label) is not None:
-            text += f" Wrong: the label is {names[label]}."
-        return text
+        return to_rows(columns)
 
 
-def classify(input_image: InputImage, trained: TrainedModel) -> Prediction:
-    """Classify an image and, with a detector, judge whether the answer is reliable."""
-    spec, prepared = datasets.spec(trained.dataset), input_image.prepared
-    images, doubt = prepared.image[None], None
-    probabilities = trained.network.predict(images).numpy()
+def classify(
+    prepared: PreparedImages, trained: TrainedModel, *, alone: bool = False
+) -> Predictions:
+    """Classify images and, with a detector, judge whether each prediction is sure.
+
+    Args:
+        prepared: The images.
+        trained: The network.
+        alone: Whether to classify each image alone, so that the last digits of its
+            probabilities do not depend on the other images; many take more time.
+    """
+    spec, images = datasets.spec(trained.dataset), prepared.images
+    parts = [images[row : row + 1] for row in range(len(images))] if alone else [images]
+    logits = torch.cat([trained.network.logits(part) for part in parts])
+    doubts: Sequence[str | None] = [None] * len(images)
     if trained.detector:
-        shapes = np.array([prepared.digit_count]), np.array([prepared.drawn])
-        (doubt,) = trained.detector.doubts(images, probabilities, *shapes, spec=spec)
-    return Prediction(input_image, probabilities[0].tolist(), doubt, spec)
+        probabilities = logits.softmax(dim=1).numpy()
+        doubts = trained.detector.doubts(
+            images, probabilities, prepared.findings, spec=spec
+        )
+    return Predictions(prepared, spec, logits, doubts)
+
+
+def to_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a table that is given by its columns."""
+    values = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in values]

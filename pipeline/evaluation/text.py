@@ -1,24 +1,65 @@
-"""The sentences that `evaluate` prints about the results on a test set."""
+"""The sentences about images and predictions that commands print."""
 
 import numpy as np
 
 from pipeline.core import CLASSES
-from pipeline.evaluation.results import EvaluationResult
+from pipeline.datasets import DatasetSpec
+from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.scores import confusion_matrix
+from pipeline.files import printable
+from pipeline.images import PreparedImages, counted
 
 MAX_DESCRIBED = 3  # classes, and confusions
 
 
-def describe_result(result: EvaluationResult) -> list[str]:
+def describe_image(prepared: PreparedImages, spec: DatasetSpec) -> str:
+    """Return the name and the label of a single image.
+
+    Without a label, the text says how the image was prepared, and whether it is blank,
+    contains several digits or does not look like one.
+    """
+    (file,), (label,) = prepared.source.files, prepared.source.labels
+    if label is not None:
+        return f"{file}, label {spec.class_names[label]}"
+    as_mnist, resized = "preprocessed as in MNIST", "resized to 28x28"
+    how = as_mnist if spec.prepared_as_mnist else resized
+    finding = {
+        "": "",
+        "blank": "; it is blank: the sums of layer_1 are its biases",
+        "several": f"; it contains more than one {spec.noun}",
+        "not drawn": f"; it does not look like a {spec.noun}",
+    }[prepared.findings[0]]
+    return f"{printable(file)}, {how}{finding}"
+
+
+def summary(predictions: Predictions, row: int) -> str:
+    """Return the predicted class of an image, the reason if unsure, and the label."""
+    if predictions.prepared.findings[row] == "blank":
+        return "The image is blank: there is nothing to classify."
+    names, answer = predictions.spec.class_names, predictions.answers[row]
+    text = f"The network says {names[answer]} ({predictions.confidence[row]:.1%})"
+    if doubt := predictions.doubts[row]:
+        text += f", but {doubt}"
+    label = predictions.source.labels[row]
+    if label is None:
+        return f"{text}."
+    if label == answer:
+        return f"{text}. Correct."
+    return f"{text}. Wrong: the label is {names[label]}."
+
+
+def describe_result(result: Predictions) -> list[str]:
     """Return the number of correct answers, the worst classes and confusions.
 
     The worst classes are those with the lowest accuracy. If the set has other classes
     than the network, a line says when an answer counts as correct.
     """
-    matrix = result.confusion_matrix
+    matrix = confusion_matrix(result)
     counts, correct = matrix.sum(axis=1), matrix.diagonal()
-    numbers = f"{correct.sum():,} of {counts.sum():,} images"
-    lines = [f"{result.test_set.name}: {numbers} are classified correctly"]
-    labels, answers = result.test_set.class_names, result.spec.class_names
+    lines = [
+        f"{result.source.name}: {correct_of(int(correct.sum()), int(counts.sum()))}"
+    ]
+    labels, answers = result.label_names, result.spec.class_names
     if [*labels] != [*answers]:
         lines.append(
             "the classes of this set differ from those of the network: an answer "
@@ -44,3 +85,9 @@ def describe_result(result: EvaluationResult) -> list[str]:
         f"worst classes: {', '.join(worst[:MAX_DESCRIBED])}",
         f"most frequent confusions: {', '.join(confusions[:MAX_DESCRIBED])}",
     ]
+
+
+def correct_of(correct: int, n: int, noun: str = "image") -> str:
+    """Return how many of `n` images are classified correctly, as a sentence."""
+    verb = "is" if n == 1 else "are"
+    return f"{correct:,} of {counted(n, noun)} {verb} classified correctly"

@@ -1,6 +1,11 @@
-"""A user's image of any size and kind -> 28x28, preprocessed as in MNIST."""
+"""A user's images of any size and kind -> 28x28 pixels, preprocessed as in MNIST.
 
-from pipeline.images.ink import Levels
-from pipeline.images.listing import ImageEntry, ImageListing, list_images
-from pipeline.images.preprocessing import PreparedImage, preprocess, resize_only
+An image takes this way: `listing` finds it, `reading` turns its file into gray levels,
+`ink` separates ink from paper, and `preprocessing` finds the digit and puts it in
+MNIST's form. All constants are in `constants`.
+"""
+
+from pipeline.images.listing import ImageSet, counted, list_images
+from pipeline.images.preparing import PreparedImages, prepare
+from pipeline.images.preprocessing import preprocess
 from pipeline.images.reading import read_image

@@ -1,7 +1,7 @@
-"""Estimate how much ink each pixel of an image has: 0 is paper, 1 is full ink.
+"""Step 2 of the preprocessing: gray levels -> ink, from 0 (paper) to 1 (full ink).
 
-Handles photographs with uneven light, squared or ruled paper, scans, chalk and
-transparency; `preprocessing` finds the digit in the result.
+The paper can be unevenly lit, squared, ruled or black. `digit` finds the digit in the
+result.
 """
 
 import numpy as np
@@ -9,65 +9,16 @@ from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 from scipy import ndimage
 
-MIN_PHOTO_SIDE = 64  # pixels; images up to this size are assumed to be evenly lit
-TILT_ANGLES = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+from pipeline.images import constants
 
 Levels = UInt8[np.ndarray, "h w"]
 Ink = Float[np.ndarray, "h w"]
 
 
-def grey_levels(image: Image.Image) -> Levels:
-    """Convert an image of any mode to gray levels.
-
-    Transparent parts become a background that contrasts with the ink. If one color
-    channel has far more contrast than the luminance (yellow ink), it is used instead.
-    """
-    if image.mode[0] in "IF":  # 32-bit integers, 16 bits, floating point
-        return _scale_to_bytes(np.asarray(image))
-    if image.mode == "LAB":
-        image = image.getchannel("L")  # Pillow converts LAB to no other mode
-    pixels = np.asarray(image.convert("RGBA"), np.float32)
-    *channels, alpha = np.moveaxis(pixels, 2, 0)
-    opaque = alpha > 127
-    if not opaque.any():
-        return np.full(alpha.shape, 255, np.uint8)
-    luminance = np.tensordot(LUMINANCE, np.stack(channels), 1)
-    grey = max(channels, key=lambda channel: channel[opaque].std())
-    if grey[opaque].std() < 1.5 * luminance[opaque].std():
-        grey = luminance
-    if not opaque.all():
-        values = grey[opaque]
-        # Opaque pixels of one tone are ink; of several tones, paper with ink on it.
-        contrasting = 255.0 if values.mean() < 128 else 0.0
-        behind = contrasting if values.std() < 32 else float(np.median(values))
-        grey = behind + (grey - behind) * alpha / 255
-    return np.asarray(grey.round().clip(0, 255), np.uint8)
-
-
-def _scale_to_bytes(values: Shaped[np.ndarray, "h w"]) -> Levels:
-    """Scale numbers to 0..255 from the smallest standard range that contains them.
-
-    Floating-point numbers may exceed it a little, because resampling overshoots; if
-    they use only a small part of it, as normalized images do, their maximum is used.
-
-    Raises:
-        ValueError: If no number is finite.
-    """
-    is_float = values.dtype.kind == "f"
-    values = values.astype(np.float32)
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        raise ValueError("it contains no finite values")
-    lowest, highest = min(float(finite.min()), 0.0), max(float(finite.max()), 0.0)
-    maxima = (1, 255, 4095, 65535) if is_float else (255, 4095, 65535)
-    tolerance = 1.5 if is_float else 1
-    full = next((top for top in maxima if highest <= tolerance * top), highest)
-    if is_float and full > 4 * (highest - lowest):
-        full = highest
-    values = np.nan_to_num(values, nan=lowest, posinf=full, neginf=lowest)
-    scaled = (values - lowest) / max(full - lowest, 1e-30)
-    return np.asarray((scaled.clip(0, 1) * 255).round(), np.uint8)
+def find_ink(levels: Levels) -> Float[np.ndarray, "rows columns"]:
+    """Return the ink of an image; it is smaller if squared paper was straightened."""
+    ink = ink_on_paper(levels if is_dark_on_light(levels) else 255 - levels)
+    return remove_lines(ink) if min(ink.shape) > constants.MIN_PHOTO_SIDE else ink
 
 
 def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
@@ -79,7 +30,7 @@ def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
 
 def is_photo(image: Shaped[np.ndarray, "_ _"]) -> bool:
     """Return whether an image is so large that light and noise can vary in it."""
-    return bool(max(image.shape) > MIN_PHOTO_SIDE)
+    return bool(max(image.shape) > constants.MIN_PHOTO_SIDE)
 
 
 def is_dark_on_light(levels: Levels) -> bool:
@@ -89,11 +40,14 @@ def is_dark_on_light(levels: Levels) -> bool:
     area than the paper, so the sum of their cubes has the sign of the ink. For digits
     that fill the image, it is extended beyond its border, which is mostly paper.
     """
-    small = reduce_to(levels, 48).astype(np.float32)
+    small = reduce_to(levels, constants.POLARITY_SIDE).astype(np.float32)
     height, width = small.shape
     padding = ((height // 2,) * 2, (width // 2,) * 2)
     small = np.pad(small, padding, "edge")
-    paper = ndimage.median_filter(small, 17) if is_photo(levels) else np.median(small)
+    if is_photo(levels):
+        paper = ndimage.median_filter(small, constants.POLARITY_WINDOW)
+    else:
+        paper = np.median(small)
     return float(((small - paper) ** 3).sum()) <= 0
 
 
@@ -106,14 +60,14 @@ def ink_on_paper(levels: Levels) -> Ink:
     """
     light = levels.astype(np.float32)
     if is_photo(light):
-        light = ndimage.gaussian_filter(light, 1)  # removes most of the noise
+        light = ndimage.gaussian_filter(light, constants.BLUR)
     if not is_photo(light) or has_uniform_border(levels):
         return _absorption(light, window=max(light.shape) // 2 + 1)
     flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
     window = max(light.shape) // 3
     estimates = [_absorption(image, window=window) for image in (light, flattened)]
     # The closing returns the lightest paper; noise makes the median paper darker.
-    estimates = [ink - min(np.median(ink), 3 * noise_std(ink)) for ink in estimates]
+    estimates = [ink - min(np.median(ink), noise_limit(ink)) for ink in estimates]
     return np.asarray(np.minimum(*estimates).clip(0, 1))
 
 
@@ -149,10 +103,15 @@ def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w
     return np.asarray(trend, np.float32)
 
 
-def noise_std(ink: Ink) -> float:
-    """Estimate the standard deviation of the noise from pixels 3 columns apart."""
+def noise_limit(ink: Ink) -> float:
+    """Return the ink that noise on paper hardly exceeds.
+
+    The standard deviation of the noise is estimated from pixels 3 columns apart: the
+    median of their absolute differences is 0.6745 sqrt(2) = 1 / 1.05 times as large.
+    """
     differences = np.abs(ink[:, 3:] - ink[:, :-3])
-    return 1.05 * float(np.median(differences)) if differences.size else 0.0
+    std = 1.05 * float(np.median(differences)) if differences.size else 0.0
+    return constants.NOISE * std
 
 
 def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
@@ -164,8 +123,9 @@ def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
     """
     step = max(1, max(ink.shape) // 200)
     # Clipped, so that the lines count for more than the strokes.
-    sampled = np.minimum(ink, np.quantile(ink, 0.97))[::step, ::step]
-    slopes = np.tan(np.radians(TILT_ANGLES))
+    clipped = np.minimum(ink, np.quantile(ink, constants.STROKE_QUANTILE))
+    sampled = clipped[::step, ::step]
+    slopes = np.tan(np.radians(constants.TILTS))
     slope = max(slopes, key=lambda slope: _sharpness(sampled, slope))
     rotated = Image.fromarray(ink).rotate(
         -float(np.degrees(np.arctan(slope))), Image.Resampling.BILINEAR
@@ -175,7 +135,7 @@ def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
     lines = np.maximum(_row_lines(straight)[:, None], _row_lines(straight.T)[None])
     if not lines.any():
         return ink
-    remaining = (1 - straight) / (1 - lines.clip(max=0.9))
+    remaining = (1 - straight) / (1 - lines.clip(max=constants.MAX_LINE_INK))
     return np.asarray((1 - remaining).clip(0, 1))
 
 
@@ -196,5 +156,6 @@ def _row_lines(ink: Ink) -> Float[np.ndarray, " h"]:
     """Return the ink of the line in each row: the minimum over its four quarters."""
     quarters = np.array_split(ink, 4, axis=1)
     level = np.min([np.median(quarter, axis=1) for quarter in quarters], axis=0)
-    starts = np.diff((level > 0.03).astype(int)) == 1
-    return np.asarray(level) if starts.sum() >= 3 else np.zeros_like(level)
+    starts = np.diff((level > constants.MIN_LINE_INK).astype(int)) == 1
+    is_ruled = starts.sum() >= constants.MIN_LINES
+    return np.asarray(level) if is_ruled else np.zeros_like(level)

@@ -7,12 +7,15 @@ import csv
 import itertools
 import os
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
 
 from pipeline import UserError
 from pipeline.files import printable
-from pipeline.images.ink import Levels
 from pipeline.images.reading import FORMAT_NAMES
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
@@ -23,92 +26,121 @@ MAX_TABLE_BYTES = 2**24
 MAX_TABLE_ROWS = 100_000
 
 
+Labels = dict[Path, int | None]  # of files, in order; None if it is unknown
+
+
 @dataclass(frozen=True)
-class ImageEntry:
-    """An image that is not preprocessed yet."""
+class ImageSet:
+    """What was read: images of any size, with their names and labels.
 
-    name: str  # of a file: relative to the folder that was listed
-    label: int | None
-    source: Path | Levels
+    Files are opened when they are prepared, because all at once may need much memory.
+    """
+
+    name: str
+    description: str  # such as where the labels come from
+    files: Sequence[str]  # the name of each image; of a file, relative to its folder
+    labels: Sequence[int | None]  # None if it is unknown
+    images: Sequence[Path] | UInt8[np.ndarray, "n height width"]
+    is_raw: bool  # whether they have to be preprocessed, unlike those of MNIST
+    class_names: Sequence[str] | None = None  # None for those of the network
+    problems: Sequence[str] = ()  # a line for each unusable image
+
+    def pick(self, rows: Sequence[int], *, problems: Sequence[str]) -> "ImageSet":
+        """Return some of the images, with the problems of all of them."""
+        if len(rows) == len(self.images):
+            return replace(self, problems=problems)
+        return replace(
+            self,
+            files=[self.files[row] for row in rows],
+            labels=[self.labels[row] for row in rows],
+            images=[self.images[row] for row in rows],
+            problems=problems,
+        )
 
 
-@dataclass
-class ImageListing:
-    """Images, and a description such as where their labels come from."""
-
-    description: str
-    entries: list[ImageEntry] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)  # a line for each unusable image
-
-
-def list_images(source: Path, *, labelled_only: bool = False) -> ImageListing:
+def list_images(
+    source: Path, *, name: str = "images", labelled_only: bool = False
+) -> ImageSet:
     """List the image files of a folder, or a single file, with the known labels.
 
     A file's name determines its label if its first number has one digit: 7_a.png is
-    a 7, IMG_2026.png has no label. With `labelled_only`, images that labels.csv or the
-    folders 0 to 9 do not label are skipped, and a row without a valid label is a
-    problem. A folder 0 to 9 that cannot be read is a problem in both cases.
+    a 7, IMG_2026.png has no label.
+
+    Args:
+        source: The folder or the file; whether a file exists is not checked.
+        name: The name of the set.
+        labelled_only: Whether an image without a label is a problem, and also a row of
+            labels.csv without a valid label. Files that labels.csv or the folders 0 to
+            9 do not name are then skipped.
 
     Raises:
         UserError: If the folder contains no image or cannot be read, or its labels.csv
-            is invalid. Whether a single file exists is not checked.
+            is invalid.
     """
-    if not os.path.isdir(source):  # also if it cannot be read: `read_image` says why
-        return _list_by_names([source])
-    try:
-        paths = _image_paths(source)
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-        raise UserError(f"{printable(source)} {reason}") from None
-    if os.path.lexists(source / "labels.csv"):
-        listing = _list_table(source / "labels.csv", labelled_only)
-    elif any(os.path.isdir(source / str(digit)) for digit in range(10)):
-        listing = _list_digit_folders(source)
+    # What is not a folder, or in one that cannot be read, is refused by `read_image`.
+    is_folder = os.path.isdir(source)
+    paths = _image_paths(source) if is_folder else [source]
+    problems: list[str] = []
+    if is_folder and os.path.lexists(source / "labels.csv"):
+        labels = _labels_of_table(source / "labels.csv", labelled_only, problems)
+        description = "labels from labels.csv"
+    elif is_folder and any(os.path.isdir(source / str(k)) for k in range(10)):
+        labels = _labels_of_folders(source, problems)
+        description = "labels from the folders 0 to 9"
     else:
-        listing = _list_by_names(paths)
-    labelled = {entry.source for entry in listing.entries}
-    others = [path for path in paths if path not in labelled]
+        labels = {path: _label_of_name(path) for path in paths}
+        description = "labels from the first digit of each file's name"
+        if all(label is None for label in labels.values()):
+            description = "the names of the files contain no labels"
+    others = [path for path in paths if path not in labels]
     if not labelled_only:
-        listing.entries += [ImageEntry(path.name, None, path) for path in others]
+        labels |= dict.fromkeys(others)
     elif others:
-        text = f" ({len(others)} other images without a label are skipped)"
-        listing.description += text
-    if not listing.entries and not listing.problems:
+        number = counted(len(others), "other image")
+        verb = "is" if len(others) == 1 else "are"
+        description += f" ({number} without a label {verb} skipped)"
+    if not labels and not problems:
         raise UserError(f"{printable(source)} contains no images ({FORMAT_NAMES})")
-    return listing
+    if labelled_only:
+        problems += [
+            f"{printable(path)} has no label; give it a name such as 7_a.png"
+            for path, label in labels.items()
+            if label is None
+        ]
+        labels = {path: label for path, label in labels.items() if label is not None}
+    folder = source if is_folder else source.parent
+    return ImageSet(
+        name=name,
+        description=description,
+        files=[str(path.relative_to(folder)) for path in labels],
+        labels=[*labels.values()],
+        images=[*labels],
+        is_raw=True,
+        problems=problems,
+    )
 
 
-def _list_by_names(paths: list[Path]) -> ImageListing:
-    """Take the label of each file from the first number of its name."""
-    listing = ImageListing("labels from the first digit of each file's name")
-    for path in paths:
-        number = re.search("[0-9]+", path.stem)
-        label = int(number[0]) if number and len(number[0]) == 1 else None
-        listing.entries.append(ImageEntry(path.name, label, path))
-    if all(entry.label is None for entry in listing.entries):
-        listing.description = "the names of the files contain no labels"
-    return listing
+def _label_of_name(path: Path) -> int | None:
+    number = re.search("[0-9]+", path.stem)
+    return int(number[0]) if number and len(number[0]) == 1 else None
 
 
-def _list_digit_folders(parent: Path) -> ImageListing:
-    listing = ImageListing("labels from the folders 0 to 9")
+def _labels_of_folders(parent: Path, problems: list[str]) -> Labels:
+    labels: Labels = {}
     for digit in range(10):
         folder = parent / str(digit)
         try:
             paths = _image_paths(folder) if folder.is_dir() else []
-        except OSError as error:
-            problem = f"{printable(folder)} cannot be read: {error.strerror}"
-            listing.problems.append(problem)
+        except UserError as error:
+            problems.append(str(error))
             continue
-        listing.entries += [
-            ImageEntry(f"{digit}/{path.name}", digit, path) for path in paths
-        ]
-    return listing
+        labels |= dict.fromkeys(paths, digit)
+    return labels
 
 
-def _list_table(table: Path, labelled_only: bool) -> ImageListing:
-    listing = ImageListing("labels from labels.csv")
-    seen: set[str] = set()
+def _labels_of_table(table: Path, labelled_only: bool, problems: list[str]) -> Labels:
+    """Return the labels in a labels.csv; add a line to `problems` for each bad row."""
+    labels: Labels = {}
     for number, file, label in _read_table(table):
         if not os.path.lexists(table.parent / file):
             file = file.strip()
@@ -121,15 +153,13 @@ def _list_table(table: Path, labelled_only: bool) -> ImageListing:
             problem = f"{name!r} is not a file in the folder"
         elif not os.path.lexists(path):
             problem = f"{name} is missing"
-        elif file in seen:
+        elif path in labels:
             problem = f"{name} is listed twice; list each file once"
-        if problem:
-            listing.problems.append(f"{printable(table)}, line {number}: {problem}")
         else:
-            entry = ImageEntry(file, int(label) if is_digit else None, path)
-            listing.entries.append(entry)
-        seen.add(file)
-    return listing
+            labels[path] = int(label) if is_digit else None
+        if problem:
+            problems.append(f"{printable(table)}, line {number}: {problem}")
+    return labels
 
 
 def _read_table(table: Path) -> list[tuple[int, str, str]]:
@@ -164,9 +194,23 @@ def _read_table(table: Path) -> list[tuple[int, str, str]]:
 
 
 def _image_paths(folder: Path) -> list[Path]:
-    """Return the files that have the extension of an image, sorted by name."""
+    """Return the files that have the extension of an image, sorted by name.
+
+    Raises:
+        UserError: If the folder cannot be read.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise UserError(f"{printable(folder)} {reason}") from None
     return [
         path
-        for path in sorted(folder.iterdir())
+        for path in paths
         if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
     ]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun: `1 image`, `10,000 images`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,4 +1,4 @@
-"""Read an image file as gray levels, after checks of its size, type and header.
+"""Step 1 of the preprocessing: image file -> gray levels, after checks of the file.
 
 Each error is a `UserError` with a message of one line that names the file. `listing`
 finds the files.
@@ -10,12 +10,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from pipeline import UserError
 from pipeline.files import printable
-from pipeline.images.ink import grey_levels
+from pipeline.images import constants
 
 # Pillow must not try other formats: its EPS reader would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -114,3 +114,59 @@ def _reduce(image: Image.Image) -> Image.Image:
     if image.mode in ("1", "P", "PA"):
         image = image.convert("RGBA")
     return image.reduce(factor)
+
+
+def grey_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
+    """Convert an image of any mode to gray levels.
+
+    Transparent parts become a background that contrasts with the ink. If one color
+    channel has far more contrast than the luminance (yellow ink), it is used instead.
+    """
+    if image.mode[0] in "IF":  # 32-bit integers, 16 bits, floating point
+        return _scale_to_bytes(np.asarray(image))
+    if image.mode == "LAB":
+        image = image.getchannel("L")  # Pillow converts LAB to no other mode
+    pixels = np.asarray(image.convert("RGBA"), np.float32)
+    *channels, alpha = np.moveaxis(pixels, 2, 0)
+    opaque = alpha > 127
+    if not opaque.any():
+        return np.full(alpha.shape, 255, np.uint8)
+    luminance = np.tensordot(constants.LUMINANCE, np.stack(channels), 1)
+    grey = max(channels, key=lambda channel: channel[opaque].std())
+    if grey[opaque].std() < constants.COLOR_CONTRAST * luminance[opaque].std():
+        grey = luminance
+    if not opaque.all():
+        values = grey[opaque]
+        # Opaque pixels of one tone are ink; of several tones, paper with ink on it.
+        contrasting = 255.0 if values.mean() < 128 else 0.0
+        is_ink = values.std() < constants.ONE_TONE
+        behind = contrasting if is_ink else float(np.median(values))
+        grey = behind + (grey - behind) * alpha / 255
+    return np.asarray(grey.round().clip(0, 255), np.uint8)
+
+
+def _scale_to_bytes(
+    values: Shaped[np.ndarray, "h w"],
+) -> UInt8[np.ndarray, "h w"]:
+    """Scale numbers to 0..255 from the smallest standard range that contains them.
+
+    Floating-point numbers may exceed it a little, because resampling overshoots; if
+    they use only a small part of it, as normalized images do, their maximum is used.
+
+    Raises:
+        ValueError: If no number is finite.
+    """
+    is_float = values.dtype.kind == "f"
+    values = values.astype(np.float32)
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise ValueError("it contains no finite values")
+    lowest, highest = min(float(finite.min()), 0.0), max(float(finite.max()), 0.0)
+    maxima = (1, 255, 4095, 65535) if is_float else (255, 4095, 65535)
+    tolerance = 1.5 if is_float else 1
+    full = next((top for top in maxima if highest <= tolerance * top), highest)
+    if is_float and full > 4 * (highest - lowest):
+        full = highest
+    values = np.nan_to_num(values, nan=lowest, posinf=full, neginf=lowest)
+    scaled = (values - lowest) / max(full - lowest, 1e-30)
+    return np.asarray((scaled.clip(0, 1) * 255).round(), np.uint8)

@@ -8,8 +8,10 @@ from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracki
 from pipeline.call import results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name
 from pipeline.core.dataset import Dataset
-from pipeline.evaluation import read_input
+from pipeline.datasets import DatasetSpec
+from pipeline.evaluation import describe_image, find_image
 from pipeline.files import atomic_folder, write_csv
+from pipeline.images import PreparedImages, prepare
 from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
@@ -126,11 +128,10 @@ def _explain_neurons(
 ) -> Path:
     """Print how neurons compute their sums for an image, and write all terms."""
     spec = datasets.spec(trained.dataset)
-    image, prepare = str(cfg.image or 0), spec.prepared_as_mnist
-    input_image = read_input(image, dataset, prepare=prepare)
-    sums = interpret.pre_activations(trained.network, input_image.prepared.image)
+    prepared = _prepare(cfg, spec, dataset)
+    sums = interpret.pre_activations(trained.network, prepared.images[0])
     text = interpret.worksheets(sums, neurons, spec)
-    say(wrap(input_image.describe(spec)), text, sep="\n\n")
+    say(wrap(describe_image(prepared, spec)), text, sep="\n\n")
     train = dataset.split(trained.split).train
     always_zero = ~train.images.any(axis=0).ravel()
     folder = results_dir("answers/neuron")
@@ -143,6 +144,12 @@ def _explain_neurons(
     return folder
 
 
+def _prepare(cfg: InspectConfig, spec: DatasetSpec, dataset: Dataset) -> PreparedImages:
+    """Return the image that the neurons see."""
+    source = find_image(str(cfg.image or 0), dataset)
+    return prepare(source, as_mnist=spec.prepared_as_mnist and source.is_raw)
+
+
 def _explain_integers(
     cfg: InspectConfig, neurons: list[str], trained: TrainedModel, dataset: Dataset
 ) -> Path:
@@ -153,9 +160,8 @@ def _explain_integers(
         weights_sha256=trained.sha256,
         command=command_line("export", run=cfg.run, model=cfg.model),
     )
-    image, prepare = str(cfg.image or 0), spec.prepared_as_mnist
-    input_image = read_input(image, dataset, prepare=prepare)
-    pixels = input_image.prepared.image
+    prepared = _prepare(cfg, spec, dataset)
+    pixels = prepared.images[0]
     in_floats = interpret.pre_activations(trained.network, pixels)
     sums = deploy.integer_sums(network, pixels, in_floats)
     width = deploy.bits_text(network.bits)
@@ -167,7 +173,7 @@ def _explain_integers(
             "weights were rounded. The floats are those of the network before "
             "fine-tuning, so the weights differ by more than the rounding error."
         )
-    say(wrap(input_image.describe(spec)), wrap(text, indent=0), "", sep="\n")
+    say(wrap(describe_image(prepared, spec)), wrap(text, indent=0), "", sep="\n")
     say(deploy.integer_worksheets(sums, neurons, spec, bits=network.bits))
     folder = results_dir("answers/integers")
     with atomic_folder(folder) as partial:

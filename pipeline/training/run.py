@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError, files, paths
-from pipeline.core.dataset import Dataset, Split
+from pipeline.core.dataset import Dataset, Split, sample_rows
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import fingerprint, processor
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import score, train_network
-from pipeline.core.metrics import smallest_margin
+from pipeline.core.margin import smallest_margin
 from pipeline.core.network import Network, network_from
 from pipeline.core.threads import one_thread
 from pipeline.model import load_trained_model, storage
@@ -44,7 +44,7 @@ class TrainingRun:
     hyperparameters: Hyperparameters
     epochs: Sequence[Epoch]  # from 0, before the training
     train_score: Mapping[str, float]  # of the trained network on its training images
-    min_margin: float  # of its predictions; see `metrics.smallest_margin`
+    min_margin: float  # of its predictions; see `smallest_margin`
     host: str
     processor: str
     run: RecordedRun | None = None  # in MLflow; None if it is not recorded
@@ -63,13 +63,14 @@ class TrainingRun:
     ) -> "TrainingRun":
         """Measure the trained network on its training images, on this machine."""
         network, images = network_from(epochs[-1].tensors), split.train
+        sample = images.images[sample_rows(len(images))]
         return cls(
             dataset=dataset.name,
             data_sha256=dataset.sha256,
             hyperparameters=hyperparameters,
             epochs=epochs,
             train_score=score(network, images),
-            min_margin=smallest_margin(network, images.images),
+            min_margin=smallest_margin(network.predict(sample).numpy()),
             host=platform.node(),
             processor=processor(),
         )

@@ -18,11 +18,12 @@ from scipy import ndimage
 from pipeline import datasets
 from pipeline.core import loop
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.core.metrics import smallest_margin
+from pipeline.core.margin import margin, smallest_margin
 from pipeline.datasets.components import fit_components
-from pipeline.images import preprocessing
-from pipeline.images.ink import grey_levels
-from pipeline.model import ood
+from pipeline.images import preprocess
+from pipeline.images.digit import bounding_box
+from pipeline.images.reading import grey_levels
+from pipeline.model import OodDetector
 
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
 SEEDS = (1, 2, 3)
@@ -35,7 +36,7 @@ def grey(values):
 
 def stretched(image):
     """As in USPS: cut out and stretched to fill a small square."""
-    tight = image[preprocessing.bounding_box(image > 0)]
+    tight = image[bounding_box(image > 0)]
     return np.asarray(Image.fromarray(tight).resize((16, 16)))
 
 
@@ -67,7 +68,7 @@ def inked(digit, height, width):
     smooth = ndimage.gaussian_filter(np.asarray(large), height / 70) > 110
     away = ndimage.distance_transform_edt(~skeleton(smooth))
     ink = np.clip(width / 2 + 0.5 - away, 0, 1)
-    return ink[preprocessing.bounding_box(ink > 0)]
+    return ink[bounding_box(ink > 0)]
 
 
 def written(digit, rng, widths, heights=(120, 330), size=(320, 320)):
@@ -175,20 +176,17 @@ def percent(parts):
 
 
 def judge(models, images):
-    """Preprocess images; return the digits on each, and each network's answers.
+    """Preprocess images; return what was found in each, and each network's answers.
 
     An answer is a class, and why it is not sure.
     """
-    prepared = [preprocessing.preprocess(image) for image in images]
-    ready = np.array([each.image for each in prepared])
-    counts = np.array([each.digit_count for each in prepared])
-    drawn, spec = np.array([each.drawn for each in prepared]), datasets.spec("mnist")
-    answers = []
+    prepared, findings, _ = zip(*map(preprocess, images), strict=True)
+    ready, spec, answers = np.array(prepared), datasets.spec("mnist"), []
     for network, detector in models:
         probabilities = network.predict(ready).numpy()
-        doubts = detector.doubts(ready, probabilities, counts, drawn, spec=spec)
+        doubts = detector.doubts(ready, probabilities, findings, spec=spec)
         answers.append([*zip(probabilities.argmax(axis=1), doubts, strict=True)])
-    return counts, answers
+    return findings, answers
 
 
 def shares(answers, labels):
@@ -204,8 +202,8 @@ def train(split, seed):
     options = {"hidden": 20, "epochs": 20, "batch_size": 32, "lr": 0.001}
     hyperparameters = Hyperparameters(seed=seed, split="exercise", **options)
     network, _ = loop.train_network(split, hyperparameters)
-    margin = smallest_margin(network, split.train.images)
-    return network, ood.OodDetector(fit_components(split.train), margin)
+    threshold = smallest_margin(network.predict(split.train.images).numpy())
+    return network, OodDetector(fit_components(split.train), threshold)
 
 
 def main():
@@ -220,9 +218,9 @@ def main():
     accuracy = percent([~wrong for wrong in errors])
     row("MNIST test, unprocessed", len(mnist.test), accuracy)
     for name, images, labels in sets(mnist.test.images, mnist.test.labels):
-        counts, judged = judge(models, images)
+        findings, judged = judge(models, images)
         measured = zip(*(shares(each, labels) for each in judged), strict=True)
-        blank, several = (counts == 0).sum(), (counts > 1).sum()
+        blank, several = findings.count("blank"), findings.count("several")
         row(name, len(labels), *map(percent, measured), blank, several)
     print("\nWithout preprocessing")
     unprocessed = {"MNIST test": mnist.test.images, "Fashion-MNIST test": clothes}
@@ -234,7 +232,7 @@ def main():
         residuals = [known.reconstruction_error(images, each) for each in classes]
         row(f"ood: {name}", percent([each > known.max_error for each in residuals]))
     pairs = zip(models, answers, strict=True)
-    close = [ood.margin(answer) < d.min_margin for (_, d), answer in pairs]
+    close = [margin(answer) < d.min_margin for (_, d), answer in pairs]
     row("close: MNIST test", percent(close))
     pairs = zip(close, errors, strict=True)
     row("errors that are close", percent([near[wrong].mean() for near, wrong in pairs]))

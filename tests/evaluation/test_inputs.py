@@ -7,21 +7,36 @@ import pytest
 from PIL import Image
 
 from pipeline import datasets
-from pipeline.evaluation import load_test_set, read_input, read_inputs
+from pipeline.evaluation import describe_image, find_image
+from pipeline.evaluation.inputs import find_images, images_from_array
+from pipeline.evaluation.test_sets import find_test_set
+from pipeline.images import prepare
 
 
 def test_indices_select_test_images_or_are_refused_with_the_key(mnist):
-    single = read_input("3", mnist, prepare=True)
-    _, listed = read_inputs("3,0, 12", lambda: mnist, prepare=True)
-    for row, image in zip((3, 3, 0, 12), (single, *listed), strict=True):
-        assert image.name == f"mnist test image {row}"
-        assert image.label == mnist.test.labels[row]
-        np.testing.assert_array_equal(image.prepared.image, mnist.test.images[row])
+    single = find_image("3", mnist)
+    listed = find_images("3,0, 12", lambda: mnist)
+    rows = [3, 0, 12]
+    assert listed.files == [f"mnist test image {row}" for row in rows]
+    assert single.files == listed.files[:1] and single.labels == listed.labels[:1]
+    np.testing.assert_array_equal(listed.labels, mnist.test.labels[rows])
+    prepared = prepare(listed, as_mnist=False)
+    np.testing.assert_array_equal(prepared.images, mnist.test.images[rows])
     for index in ("-1", "10000"):
         with pytest.raises(ValueError, match=r"^image must be 0 to 9999, .* or a file"):
-            read_input(index, mnist, prepare=True)
+            find_image(index, mnist)
         with pytest.raises(ValueError, match=r"^images must be 0 to 9999, .* folder"):
-            read_inputs(f"0,{index}", lambda: mnist, prepare=True)
+            find_images(f"0,{index}", lambda: mnist)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (1, 28, 28), (5, 28, 28)])
+def test_an_array_is_one_image_or_several_in_the_form_of_mnist(mnist, shape):
+    pixels = mnist.test.images[:5][::-1][: shape[0] if len(shape) == 3 else 1]
+    prepared = prepare(images_from_array(pixels.reshape(shape)), as_mnist=False)
+    np.testing.assert_array_equal(prepared.images, pixels)
+    assert prepared.source.files[0] == "image 0" and prepared.source.labels[0] is None
+    prepared.images[0] = 0  # a copy
+    assert pixels[0].any()
 
 
 @pytest.mark.parametrize(
@@ -33,26 +48,38 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
         pixels = np.zeros((56, 56), np.uint8)
         pixels[8:48, 26:32] = level
         Image.fromarray(pixels).save(path)
-        image = read_input(str(path), mnist, prepare=spec.prepared_as_mnist)
-        assert image.prepared.is_blank == is_blank
-        assert ("it is blank" in image.describe(spec)) == is_blank
-    assert len(image.prepared.steps) == steps
+        source = find_image(str(path), mnist)
+        prepared = prepare(source, as_mnist=spec.prepared_as_mnist, keep_steps=1)
+        assert (prepared.findings[0] == "blank") == is_blank
+        assert ("it is blank" in describe_image(prepared, spec)) == is_blank
+    assert len(prepared.steps[0]) == steps
+
+
+def test_only_the_steps_of_the_first_images_are_kept(tmp_path, draw):
+    for row in range(3):
+        draw(row, tmp_path / f"{row}.png")
+    source = find_images(str(tmp_path), lambda: None)
+    assert len(prepare(source, as_mnist=True, keep_steps=2).steps) == 2
+    assert prepare(source, as_mnist=True).steps == []
 
 
 @pytest.fixture
 def load(mnist):
     """A function that reads a set for a network that was trained on MNIST."""
-    return lambda name, split="exercise": load_test_set(
-        name, dataset=mnist, split=split
-    )
+
+    def load(name, split="exercise"):
+        source = find_test_set(name, dataset=mnist, split=split)
+        return prepare(source, as_mnist=source.is_raw)
+
+    return load
 
 
 def test_the_validation_images_of_the_training_are_the_default(load, mnist):
     test_set = load(None)
-    assert test_set.name == "mnist"
-    np.testing.assert_array_equal(test_set.data.images, mnist.test.images)
+    assert test_set.source.name == "mnist"
+    np.testing.assert_array_equal(test_set.images, mnist.test.images)
     holdout = load(None, split="holdout")
-    assert holdout.name == "mnist-holdout" and len(holdout.files) == 5000
+    assert holdout.source.name == "mnist-holdout" and len(holdout.images) == 5000
 
 
 def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write_idx):
@@ -63,9 +90,9 @@ def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write
     write_idx(tmp_path / "t10k-labels-idx1-ubyte", mnist.test.labels[:20])
     test_set = load(str(tmp_path))
     assert "16x16 pixels, preprocessed as in MNIST" in test_set.description
-    np.testing.assert_array_equal(test_set.data.labels, mnist.test.labels[:20])
+    np.testing.assert_array_equal(test_set.source.labels, mnist.test.labels[:20])
     # Each image fills the box of 20 pixels, instead of 28.
-    heights = [np.ptp(np.nonzero(image)[0]) + 1 for image in test_set.data.images]
+    heights = [np.ptp(np.nonzero(image)[0]) + 1 for image in test_set.images]
     assert set(heights) <= {19, 20}
 
 
@@ -88,8 +115,8 @@ def test_images_that_cannot_be_used_are_reported(load, tmp_path):
         Image.new("L", (20, 20), 255).save(tmp_path / name)
     (tmp_path / os.fsdecode(b"3\xff\n.png")).write_bytes(b"a three")
     test_set = load(str(tmp_path))
-    assert test_set.files == ["1.png", "2.png"]
-    damaged, unlabelled = sorted(test_set.problems)
+    assert test_set.source.files == ["1.png", "2.png"]
+    damaged, unlabelled = sorted(test_set.source.problems)
     assert "3\ufffd\ufffd.png is damaged or not an image" in damaged
     assert "none.png has no label; give it a name such as 7_a.png" in unlabelled
     (tmp_path / "1.png").unlink()

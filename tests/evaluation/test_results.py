@@ -1,23 +1,33 @@
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from pipeline import datasets, evaluation
-from pipeline.core.dataset import LabelledImages
-from pipeline.evaluation import statistics
+from pipeline import datasets
+from pipeline.evaluation import Predictions, classify, scores
 from pipeline.evaluation.output import mistakes, plot_mistakes
-from pipeline.evaluation.results import EvaluationResult
 from pipeline.evaluation.text import describe_result
+from pipeline.images import ImageSet, PreparedImages, prepare
 
 
 def test_the_wilson_interval_agrees_with_a_published_value():
     # Brown, Cai, DasGupta (2001), Interval estimation for a binomial proportion: 5 of
     # 10 lie between 0.2366 and 0.7634.
-    low, high = statistics.wilson_interval(5, 10)
+    low, high = scores.wilson_interval(5, 10)
     assert (low, high) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert statistics.wilson_interval(17, 17)[1] == pytest.approx(1)
+    assert scores.wilson_interval(17, 17)[1] == 1
+    assert str(scores.wilson_interval(0, 17)[0]) == "0.0"  # not -0.0
+
+
+@pytest.mark.parametrize("n", [1, 17, 1797, 10_000])
+def test_the_wilson_interval_is_that_of_scipy(n):
+    for correct in {0, 1, n // 3, n - 1, n}:
+        expected = binomtest(correct, n).proportion_ci(method="wilson")
+        assert scores.wilson_interval(correct, n) == (expected.low, expected.high)
 
 
 def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy():
@@ -25,30 +35,26 @@ def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy(
     probabilities = torch.zeros(10, 10)
     probabilities[:8, 0], probabilities[8:, 0] = 0.9, 0.5
     labels = torch.tensor([0] * 6 + [1] * 2 + [0, 1])
-    bins = statistics.reliability(probabilities, labels)
-    assert [each.count for each in bins] == [2, 8]
+    bins = scores.reliability(probabilities, labels)
+    assert [each["count"] for each in bins] == [2, 8]
     expected = 0.8 * abs(0.75 - 0.9) + 0.2 * abs(0.5 - 0.5)
-    assert statistics.expected_calibration_error(bins) == pytest.approx(expected)
+    assert scores.calibration_error(bins) == pytest.approx(expected)
 
 
 def test_the_worst_classes_confusions_and_mistakes_are_described():
     labels = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4], np.uint8)
     answers = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
     confidence = [0.99, 0.5, 0.6, 0.99, 0.9, 0.99, 0.99, 0.99, 0.99, 0.8, 0.7]
-    test_set = evaluation.TestSet(
-        name="few",
-        data=LabelledImages(np.zeros((11, 28, 28), np.uint8), labels),
-        class_names="0123456789",
-        files=[f"{row}\n.png" for row in range(11)],
-        description="",
-        digit_counts=np.ones(11, np.int64),
-        drawn=np.ones(11, bool),
-        problems=[],
+    names = [f"{row}\n.png" for row in range(11)]
+    images, logits = np.zeros((11, 28, 28), np.uint8), torch.zeros(11, 10)
+    source = ImageSet(
+        "few", "", names, labels.tolist(), images, False, class_names="0123456789"
     )
-    spec, sure = datasets.spec("fashion_mnist"), [None] * 11
-    result = EvaluationResult(
-        test_set, spec, answers, confidence, sure=sure, bins=[], metrics={}
-    )
+    prepared = PreparedImages(source, images, [""] * 11, (), how="")
+    for row, (answer, probability) in enumerate(zip(answers, confidence, strict=True)):
+        logits[row, answer] = math.log(9 * probability / (1 - probability))
+    spec = datasets.spec("fashion_mnist")
+    result = Predictions(prepared, spec, logits, [None] * 11)
     text, note, *details = describe_result(result)
     assert text == "few: 6 of 11 images are classified correctly"
     assert note.startswith("the classes of this set differ from those of the network")
@@ -61,6 +67,20 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     first, second, *others = mistakes(result)  # the most confident ones first
     assert first == "bag: 90.0%\nlabel: 1\n4\ufffd.png"  # named by both data sets
     assert second.startswith("pullover: 80.0%\nlabel: 3\n") and len(others) == 3
-    right = replace(result, predictions=labels.tolist())
+    right = replace(result, logits=torch.eye(10)[labels])
     assert len(describe_result(right)) == 2
     assert plot_mistakes(right).height < 50  # only a title
+
+
+def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
+    source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], False)
+    labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label
+    prepared = prepare(replace(source, labels=labels), as_mnist=False)
+    predictions = classify(prepared, trained)
+    expected = precision_recall_fscore_support(
+        labels, predictions.answers, labels=[*range(10)], zero_division=0
+    )
+    rows = [[*row.values()][1:] for row in scores.per_class(predictions)]
+    np.testing.assert_array_equal(np.array(rows).T, expected)
+    matrix = confusion_matrix(labels, predictions.answers, labels=[*range(10)])
+    np.testing.assert_array_equal(scores.confusion_matrix(predictions), matrix)

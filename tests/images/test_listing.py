@@ -16,30 +16,26 @@ def put(folder, *names):
         Image.new("L", (20, 10)).save(path, "PNG")
 
 
-def labels(listing):
-    return [entry.label for entry in listing.entries]
-
-
 def test_a_file_of_any_name_is_listed_with_its_label(tmp_path):
     names = ["7\n.png", '7".png', "7😀.png", "-7.png", "=7+1.png", "7\u2028,'.png"]
     put(tmp_path, os.fsdecode(b"7\xff.png"), *names)
     listing = list_images(tmp_path)
-    assert labels(listing) == [7] * 7
-    assert {read_image(entry.source).shape for entry in listing.entries} == {(10, 20)}
+    assert listing.labels == [7] * 7
+    assert {read_image(path).shape for path in listing.images} == {(10, 20)}
     with (tmp_path / "labels.csv").open("w", encoding="utf-8") as stream:
         csv.writer(stream).writerows([("file", "label"), *((n, 7) for n in names)])
     listing = list_images(tmp_path, labelled_only=True)
-    assert [entry.name for entry in listing.entries] == names
+    assert listing.files == names
 
 
 def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
     put(tmp_path, "folders/3/a.png", "folders/7/b.png")
-    assert labels(list_images(tmp_path / "folders")) == [3, 7]
+    assert list_images(tmp_path / "folders").labels == [3, 7]
     names = ["IMG_2026.png", "my_2_of_9.png", "none.png", "notes.txt"]
     put(tmp_path / "names", *names)
     listing = list_images(tmp_path / "names")
-    assert labels(listing) == [None, 2, None] and "first digit" in listing.description
-    assert labels(list_images(tmp_path / "names" / names[1])) == [2]
+    assert listing.labels == [None, 2, None] and "first digit" in listing.description
+    assert list_images(tmp_path / "names" / names[1]).labels == [2]
     (tmp_path / "names" / names[1]).unlink()
     description = list_images(tmp_path / "names").description
     assert description == "the names of the files contain no labels"
@@ -47,18 +43,22 @@ def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
 
 def test_images_without_a_label_are_listed_or_counted(tmp_path):
     put(tmp_path, "3/a.png", "5.png", "6.png")
-    text = "{} other images without a label are skipped"
     labelled = list_images(tmp_path, labelled_only=True)
-    assert labels(labelled) == [3] and text.format(2) in labelled.description
-    assert labels(list_images(tmp_path)) == [3, None, None]
+    assert (
+        labelled.labels == [3]
+        and "(2 other images without a label are skipped)" in labelled.description
+    )
+    assert list_images(tmp_path).labels == [3, None, None]
     (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n3/a.png,?\n")
     labelled = list_images(tmp_path, labelled_only=True)
-    assert labels(labelled) == [5] and text.format(1) in labelled.description
+    assert (
+        labelled.labels == [5]
+        and "(1 other image without a label is skipped)" in labelled.description
+    )
     assert "label '?' is not 0..9" in labelled.problems[0]
     listing = list_images(tmp_path)
-    names = [entry.name for entry in listing.entries]
-    assert names == ["5.png", "3/a.png", "6.png"] and not listing.problems
-    assert labels(listing) == [5, None, None]
+    assert listing.files == ["5.png", "3/a.png", "6.png"] and not listing.problems
+    assert listing.labels == [5, None, None]
 
 
 TABLES = {
@@ -83,7 +83,7 @@ def test_labels_csv_is_read_and_bad_rows_are_reported_by_line(tmp_path, content)
     for problem, expected in zip(listing.problems, TABLES[content], strict=True):
         assert expected in problem and "labels.csv" in problem
     good = re.findall(r"^ ?a\.png[,;\t]7$", content, re.MULTILINE)
-    assert labels(listing) == [7] * len(good)
+    assert listing.labels == [7] * len(good)
 
 
 INVALID_TABLES = [b"", b"\xff\xfe", b"a,b\n1,2\n", b"\x00\x00", b"file,label\n"]
@@ -111,10 +111,10 @@ def test_an_unreadable_folder_is_a_problem_and_the_others_are_listed():
     put(Path(), "3/a.png", "5/b.png")
     Path("5").chmod(0)
     listing = list_images(Path(), labelled_only=True)
-    assert labels(listing) == [3]
+    assert listing.labels == [3]
     assert listing.problems == ["5 cannot be read: Permission denied"]
     with pytest.raises(ValueError, match=r"^5 cannot be read: Permission denied$"):
         list_images(Path("5"))
-    (inside,) = list_images(Path("5/b.png")).entries
+    (inside,) = list_images(Path("5/b.png")).images
     with pytest.raises(ValueError, match=r"^5/b.png cannot be read: Permission denied"):
-        read_image(inside.source)
+        read_image(inside)

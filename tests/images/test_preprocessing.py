@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import preprocess
-from pipeline.images.ink import grey_levels
+from pipeline.images.reading import grey_levels
 
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "images.py"
 KINDS = runpy.run_path(str(BENCHMARK))["KINDS"]  # digits as users draw them
@@ -21,8 +21,8 @@ def similarity(image, expected):
 def test_images_of_mnist_change_little_even_if_inverted(few):
     values = []
     for image in few.val.images[:150]:
-        prepared = preprocess(image).image
-        np.testing.assert_array_equal(prepared, preprocess(255 - image).image)
+        prepared, *_ = preprocess(image)
+        np.testing.assert_array_equal(prepared, preprocess(255 - image)[0])
         values.append(similarity(prepared, image))
     assert np.median(values) > 0.97
     assert np.mean(np.array(values) < 0.8) < 0.05  # very thin or very bold ones
@@ -31,7 +31,7 @@ def test_images_of_mnist_change_little_even_if_inverted(few):
 def test_digits_fill_the_box_of_20_pixels_and_are_centred_by_mass(few):
     off_centre = 0
     for image in few.val.images[:100]:
-        prepared = preprocess(np.pad(image, ((6, 1), (0, 5)))).image
+        prepared, *_ = preprocess(np.pad(image, ((6, 1), (0, 5))))
         rows, columns = np.nonzero(prepared)
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
         centre = ndimage.center_of_mass(prepared)
@@ -43,8 +43,8 @@ def test_digits_fill_the_box_of_20_pixels_and_are_centred_by_mass(few):
 def test_digits_of_any_pen_and_on_any_paper_are_found(kind, mnist):
     rng, values = np.random.default_rng(1), []
     for digit in mnist.test.images[:3]:
-        prepared = preprocess(grey_levels(kind(digit, rng)))
-        values.append(similarity(prepared.image, preprocess(digit).image))
+        prepared, *_ = preprocess(grey_levels(kind(digit, rng)))
+        values.append(similarity(prepared, preprocess(digit)[0]))
     assert np.median(values) > 0.8
 
 
@@ -52,7 +52,7 @@ def test_a_digit_stretched_to_a_square_is_narrowed(mnist):
     for image in mnist.test.images[:5]:
         box = image[np.ix_(image.any(axis=1), image.any(axis=0))]
         square = np.asarray(Image.fromarray(box).resize((16, 16)))
-        rows, columns = np.nonzero(preprocess(square).image)
+        rows, columns = np.nonzero(preprocess(square)[0])
         assert np.ptp(columns) < 0.9 * np.ptp(rows)
 
 
@@ -69,8 +69,9 @@ BLANK = {
 
 @pytest.mark.parametrize("kind", BLANK)
 def test_a_blank_image_has_no_digit(kind):
-    prepared = preprocess(BLANK[kind])
-    assert prepared.digit_count == 0 and prepared.is_blank
+    prepared, finding, steps = preprocess(BLANK[kind])
+    assert finding == "blank" and not prepared.any()
+    assert list(steps) == ["gray levels", "ink"]
 
 
 NOISE = {
@@ -86,26 +87,25 @@ NOISE = {
 def test_noise_is_never_a_drawn_digit(kind):
     for side in (8, 20, 28, 64, 65, 80):
         noise = NOISE[kind](np.random.default_rng(1), (10, side, side))
-        prepared = [preprocess(levels.astype(np.uint8)) for levels in noise]
-        assert not any(each.drawn and each.digit_count == 1 for each in prepared)
+        assert all(preprocess(levels.astype(np.uint8))[1] for levels in noise)
 
 
 @pytest.mark.parametrize("side", [28, 140])
 def test_digits_are_drawn_shapes_and_a_shirt_is_not(few, side):
     shirt = np.zeros((28, 28), np.uint8)
     shirt[4:10, 2:26] = shirt[4:25, 8:20] = 180
-    drawn = [
-        preprocess(np.asarray(Image.fromarray(image).resize((side, side)))).drawn
+    findings = [
+        preprocess(np.asarray(Image.fromarray(image).resize((side, side))))[1]
         for image in [shirt, *few.val.images[:25]]
     ]
-    assert not drawn[0] and sum(drawn[1:]) >= 24
+    assert findings[0] == "not drawn" and findings[1:].count("") >= 24
 
 
 def test_two_digits_side_by_side_are_counted_and_the_steps_are_kept_in_order(mnist):
     names = ["gray levels", "ink", "digit", "box", "stroke", "centered"]
     for pair in mnist.test.images[:40].reshape(-1, 2, 28, 28):
-        prepared = preprocess(np.hstack([*pair]))
-        assert prepared.digit_count == 2 and list(prepared.steps) == names
+        _, finding, steps = preprocess(np.hstack([*pair]))
+        assert finding == "several" and list(steps) == names
 
 
 def test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit(mnist):
@@ -113,7 +113,19 @@ def test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit(mnist):
     five[10:18, 40:75] = 255  # the bar, to the right of the rest
     five[10:50, 20:28] = five[45:53, 20:60] = 255
     five[53:85, 54:62] = five[80:88, 20:60] = 255
-    assert preprocess(five).digit_count == 1
+    assert preprocess(five)[1] == ""
     seven = np.array(Image.fromarray(mnist.test.images[0]).resize((280, 280)))
     seven[150:156] = 0
-    assert preprocess(seven).digit_count == 1
+    assert preprocess(seven)[1] == ""
+
+
+def test_the_steps_of_a_small_digit_show_the_whole_image_and_then_its_surroundings(
+    mnist,
+):
+    page = np.full((1200, 1600), 255, np.uint8)
+    page[100:240, 200:340] -= np.kron(mnist.test.images[0], np.ones((5, 5), np.uint8))
+    prepared, finding, steps = preprocess(page)
+    assert finding == "" and [*steps][:3] == ["gray levels", "surroundings", "ink"]
+    assert steps["gray levels"].shape == (300, 400)
+    assert max(steps["surroundings"].shape) < 400
+    np.testing.assert_array_equal(steps["centered"], prepared)

@@ -9,7 +9,7 @@ import pytest
 from pipeline import datasets
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
-from pipeline.core.metrics import smallest_margin
+from pipeline.core.margin import smallest_margin
 from pipeline.datasets.registry import DEBIAN_FOLDER
 from pipeline.interpret import ModelAnalysis, report
 from pipeline.model import load_trained_model, save_model
@@ -28,7 +28,9 @@ def clothes(mnist, tmp_path_factory):
     network, _ = train_network(dataset.split("exercise"), hyperparameters)
     path = tmp_path_factory.mktemp("clothes") / "model.safetensors"
     metadata = {"dataset": "fashion_mnist", "data_sha256": whole.sha256}
-    metadata["min_margin"] = smallest_margin(network, dataset.train.images)
+    metadata["min_margin"] = smallest_margin(
+        network.predict(dataset.train.images).numpy()
+    )
     save_model(path, network, metadata)
     trained = load_trained_model(path)
     with pytest.MonkeyPatch.context() as environment:

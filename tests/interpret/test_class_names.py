@@ -7,7 +7,7 @@ import pytest
 from pipeline.datasets import spec
 from pipeline.interpret import render_tutorial, report
 from pipeline.interpret.output import neuron_images
-from pipeline.model.ood import images_of
+from pipeline.unsure import images_of
 
 NAMES = spec("fashion_mnist").class_names
 

@@ -9,8 +9,8 @@ import torch
 
 from pipeline.core.network import network_from, snapshot
 from pipeline.datasets import spec
-from pipeline.evaluation import InputImage, classify
-from pipeline.images import preprocess
+from pipeline.evaluation import classify, images_from_array
+from pipeline.images import prepare
 from pipeline.interpret import pre_activations, report
 from pipeline.interpret.report.page import select_epochs
 
@@ -126,8 +126,8 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     images = np.concatenate([mnist.test.images[page.evaluate("model.rows")], blank])
     images[1] = images[2].T[::-1]  # turned, which hardly looks like a digit
     probabilities = trained.network.predict(images).numpy()
-    shapes = np.ones(len(images), int), np.ones(len(images), bool)
-    reasons = trained.detector.doubts(images, probabilities, *shapes, spec=MNIST)
+    findings = [*[""] * (len(images) - 1), "blank"]
+    reasons = trained.detector.doubts(images, probabilities, findings, spec=MNIST)
     doubts = page.evaluate(
         """(images) => images.map((image) => doubt(model.detector,
           { image, digitCount: 1, drawn: true },
@@ -151,11 +151,13 @@ def assert_prepared_as_in_python(page, levels):
         }""",
         levels.ravel().tolist(),
     )
-    expected = preprocess(levels)
-    difference = np.reshape(image, (28, 28)) - expected.image.astype(int)
+    prepared = prepare(images_from_array(levels), as_mnist=True)
+    difference = np.reshape(image, (28, 28)) - prepared.images[0].astype(int)
     assert np.abs(difference).max() <= 1  # rounding
-    assert rest == [expected.digit_count, expected.drawn]
-    return expected
+    digit_count, drawn = rest
+    found = {0: "blank", 1: "" if drawn else "not drawn"}.get(digit_count, "several")
+    assert prepared.findings == (found,)
+    return prepared
 
 
 def test_drawn_digits_are_prepared_and_classified_as_by_predict(
@@ -166,12 +168,13 @@ def test_drawn_digits_are_prepared_and_classified_as_by_predict(
         draw_on_page(page, strokes)
         levels = np.reshape(page.evaluate("[...drawnLevels()]"), (48, 48))
         expected = assert_prepared_as_in_python(page, levels.astype(np.uint8))
-        assert page.evaluate("state.digitCount") == expected.digit_count == 1
-        prediction = classify(InputImage("", None, expected), trained)
+        assert page.evaluate("state.digitCount") == 1
+        predictions = classify(expected, trained)
+        (prediction,), (doubt,) = predictions.answers, predictions.doubts
         answer = page.inner_text("#answer")
-        assert answer.startswith(f"The network says {prediction.answer} (")
-        assert ("The answer is sure" in answer) == (not prediction.doubt)
-        correct += prediction.answer == digit
+        assert answer.startswith(f"The network says {prediction} (")
+        assert ("The answer is sure" in answer) == (not doubt)
+        correct += prediction == digit
         assert "The network sees the last image." in page.inner_text("#steps-text")
     draw_on_page(page, [[(0.5, 0.5)]])  # a tap draws a dot
     assert sum(page.evaluate("[...drawnLevels()]")) > 1000
@@ -193,7 +196,8 @@ def test_shapes_are_prepared_as_by_predict(page, boxes, drawn):
     levels = np.zeros((48, 48), np.uint8)
     for box in boxes:
         levels[box] = 255
-    assert assert_prepared_as_in_python(page, levels).drawn == drawn
+    prepared = assert_prepared_as_in_python(page, levels)
+    assert ("not drawn" not in prepared.findings) == drawn
 
 
 def test_the_sums_add_up_as_displayed(page, trained, mnist):

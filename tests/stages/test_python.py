@@ -79,8 +79,8 @@ def test_the_results_have_what_the_commands_print(project):
     assert evaluation.run_id == project.run_id()
     assert evaluation.folder.parts[-3:] == (evaluation.run_id, "artifacts", "evaluate")
     assert len(predict(images=[0, 1], quiet=True).predictions) == 2
-    (prediction,) = predict(images=0, quiet=True).predictions
-    assert prediction.record() == project.read("predict/predictions.json")[0]
+    predictions = predict(images=0, quiet=True).predictions
+    assert predictions.records() == project.read("predict/predictions.json")
     assert "N11" in inspect(neuron="N11", quiet=True).text
     (exported,) = export(quiet=True).exported
     assert exported.report == project.read("export/report.json")

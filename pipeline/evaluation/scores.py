@@ -1,0 +1,153 @@
+"""How good predictions are: metrics, and the rows of the tables of evaluate.
+
+`output` writes them, and `text` describes them. `pipeline.core.metrics` has loss and
+accuracy, which training also uses.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pipeline.core import CLASSES, metrics
+from pipeline.evaluation.predictions import Predictions, to_rows
+
+CALIBRATION_BINS = 15  # as in Guo et al. (2017)
+Z = 1.959963984540054  # the 97.5% quantile of the standard normal distribution
+
+Row = dict[str, Any]
+
+
+def score(predictions: Predictions) -> dict[str, float | int]:
+    """Return the metrics of predictions for labeled images.
+
+    They are n, loss (in nats), accuracy with its 95% interval, mean confidence,
+    expected calibration error, and (with a detector) unsure, the fraction of unsure
+    predictions.
+    """
+    labels = torch.tensor(predictions.source.labels)
+    probabilities = torch.from_numpy(predictions.probabilities)
+    confidence, answers = probabilities.max(dim=1)
+    n, correct = len(labels), int((answers == labels).sum())
+    low, high = wilson_interval(correct, n)
+    values: dict[str, float | int] = {
+        "n": n,
+        "loss": metrics.cross_entropy(predictions.logits, labels).item(),
+        "accuracy": correct / n,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "confidence": confidence.mean().item(),
+        "calibration_error": calibration_error(calibration(predictions)),
+    }
+    if None not in predictions.doubts:
+        values["unsure"] = predictions.sure.count(False) / n
+    return values
+
+
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """Return the 95% confidence interval of an accuracy, `correct` of `n` images.
+
+    The usual p +- 1.96 sqrt(p (1 - p) / n) can exceed [0, 1] and is too narrow for a
+    small n.
+
+    Source: Wilson, Probable inference, the law of succession, and statistical inference
+    (1927).
+    """
+    p = correct / n
+    denominator = 2 * (n + Z**2)
+    center = (2 * n * p + Z**2) / denominator
+    reach = Z / denominator * math.sqrt(4 * n * p * (1 - p) + Z**2)
+    low = center - reach if correct else 0.0  # not -0.0, by rounding
+    return low, center + reach if correct < n else 1.0
+
+
+def confusion_matrix(predictions: Predictions) -> Int[np.ndarray, "label answer"]:
+    """Return the number of images with each label and each predicted class."""
+    counts = np.zeros((CLASSES, CLASSES), np.int64)
+    np.add.at(counts, (np.array(predictions.source.labels), predictions.answers), 1)
+    return counts
+
+
+def per_image(predictions: Predictions) -> list[Row]:
+    """Return the prediction for each image."""
+    columns = {
+        "file": predictions.source.files,
+        "label": predictions.source.labels,
+        "answer": predictions.answers.tolist(),
+        "confidence": [round(value, 4) for value in predictions.confidence.tolist()],
+        "sure": predictions.sure,
+    }
+    return to_rows(columns)
+
+
+def per_class(predictions: Predictions) -> list[Row]:
+    """Return precision, recall, F1 and the number of images of each class.
+
+    A value without images is 0, as in scikit-learn.
+    """
+    counts = confusion_matrix(predictions)
+    correct, predicted, n = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
+    columns = {
+        "class": np.arange(CLASSES),
+        "precision": correct / np.maximum(predicted, 1),
+        "recall": correct / np.maximum(n, 1),
+        "f1": 2 * correct / np.maximum(predicted + n, 1),
+        "n": n,
+    }
+    return to_rows({name: column.tolist() for name, column in columns.items()})
+
+
+def confusion(predictions: Predictions) -> list[Row]:
+    """Return the confusion matrix: a row per label, a column per predicted class."""
+    return [
+        {"label": label}
+        | {f"answer {answer}": count for answer, count in enumerate(counts)}
+        for label, counts in enumerate(confusion_matrix(predictions).tolist())
+    ]
+
+
+def calibration(predictions: Predictions) -> list[Row]:
+    """Compare the confidence of predictions with their accuracy; see `reliability`."""
+    probabilities = torch.from_numpy(predictions.probabilities)
+    return reliability(probabilities, torch.tensor(predictions.source.labels))
+
+
+def reliability(
+    probabilities: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]
+) -> list[Row]:
+    """Compare confidence with accuracy in bins of equal width; empty bins are omitted.
+
+    Returns:
+        For each bin, the number of images (count), the mean probability of the
+        predicted classes (confidence), and the accuracy.
+
+    Source: Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks
+    (2017), section 2.
+    """
+    confidence, answers = probabilities.max(dim=1)
+    correct = (answers == labels).double()
+    numbers = (confidence * CALIBRATION_BINS).ceil().clamp(1, CALIBRATION_BINS)
+    bins = [numbers == number for number in numbers.unique()]  # ascending
+    return [
+        {
+            "count": int(inside.sum()),
+            "confidence": confidence[inside].double().mean().item(),
+            "accuracy": correct[inside].mean().item(),
+        }
+        for inside in bins
+    ]
+
+
+def calibration_error(bins: Sequence[Row]) -> float:
+    """Return the mean distance between confidence and accuracy, weighted by images.
+
+    Source: Guo et al. (2017), equation 3.
+    """
+    n = sum(b["count"] for b in bins)
+    return float(
+        sum(b["count"] / n * abs(b["accuracy"] - b["confidence"]) for b in bins)
+    )

@@ -1,0 +1,44 @@
+"""The constants of the preprocessing, in the order of its steps.
+
+MEASURED
+"""
+
+import numpy as np
+
+# Gray levels
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+COLOR_CONTRAST = 1.5  # times that of the luminance; a channel with more replaces it
+ONE_TONE = 32  # gray levels; opaque pixels with a smaller deviation are ink alone
+
+# Size
+MIN_PHOTO_SIDE = 64  # pixels; images up to this size are assumed to be evenly lit
+SEARCH_SIDE = 400  # pixels to which an image is reduced to find the digit
+DETAIL_SIDE = 133  # of these pixels; the surroundings of a smaller digit are enlarged
+SURROUNDINGS = 0.5  # margin around a small digit, as a fraction of its side
+
+# Ink
+POLARITY_SIDE = 48  # pixels to which an image is reduced to compare ink and paper
+POLARITY_WINDOW = 17  # of these pixels; the median in it is the paper of a photograph
+BLUR = 1  # pixels; standard deviation of the filter that removes noise
+NOISE = 3  # standard deviations of the noise; paper hardly exceeds them
+TILTS = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
+STROKE_QUANTILE = 0.97  # of the ink; more is a stroke, not a line of the paper
+MIN_LINE_INK = 0.03  # a line from border to border has more ink than this
+MIN_LINES = 3  # from border to border; the paper is squared or ruled
+MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
+
+# Digit
+MIN_INK = 0.08  # pixels with less ink are paper
+MIN_AREA = 0.05  # of the largest blob; smaller blobs are specks
+MIN_DISTANT_AREA = 0.25  # the same, for blobs that are far from the largest one
+NEAR = 0.25  # of the largest blob's longer side; blobs within this distance are near
+GRAIN = 50  # the side of an image, divided by that of the smallest possible digit
+INSIDE = 5  # the same, for a digit inside of a photograph that has blobs at the border
+TOUCHING_INK = 0.1  # of the most ink; a digit with less at a border does not touch it
+TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
+
+# MNIST's form
+BOX = 20  # pixels; the longer side of each digit in MNIST
+FINE = 4  # strokes are processed at this many pixels per pixel of the box
+EDGE = 0.5  # a stroke ends where its ink falls to this fraction of its median
+STROKE_WIDTHS = (2.6, 3.3)  # pixels; a third of MNIST's are thinner, a quarter thicker

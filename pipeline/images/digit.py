@@ -1,0 +1,151 @@
+"""Step 3 of the preprocessing: ink -> the strokes of the digit, and what they show."""
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
+from scipy import ndimage
+
+from pipeline import unsure
+from pipeline.images import constants
+from pipeline.images.ink import Ink, is_photo, noise_limit
+
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+
+Mask = Bool[np.ndarray, "h w"]
+OtherMask = Bool[np.ndarray, "rows columns"]  # where a step changes the size
+OtherInk = Float[np.ndarray, "rows columns"]
+
+
+def find_digit(ink: Ink) -> tuple[Mask, Mask]:
+    """Return the masks of all strokes of an image, and of those of the digit."""
+    shapes = ink > stroke_threshold(ink)
+    return shapes, remove_specks(shapes)
+
+
+def stroke_threshold(ink: Ink) -> float:
+    """Return the ink above which a pixel is a stroke: half the mean of such pixels.
+
+    It is 1, so that no pixel is a stroke, unless some pixels have twice as much ink as
+    noise and uneven paper can cause.
+    """
+    least = constants.MIN_INK + noise_limit(ink) * is_photo(ink)
+    candidates = ink[ink > least]
+    if not candidates.size or np.quantile(candidates, 0.95) < 2 * least:
+        return 1.0
+    level = float(np.quantile(candidates, 0.95)) / 2
+    for _ in range(10):
+        level = max(float(candidates[candidates > level].mean()) / 2, least)
+    return level
+
+
+def remove_specks(mask: Mask) -> Mask:
+    """Keep the blobs that can be parts of a digit.
+
+    In a photograph, blobs at the border (a table, a shadow) are removed if another blob
+    has the size of a digit. Then blobs are removed if their area is below 1/20 of the
+    largest blob's area, or below 1/4 of it if they are further away from that blob than
+    1/4 of its longer side. If that side is below 1/50 of the image's, the mask becomes
+    empty.
+    """
+    labels, number = ndimage.label(mask, EIGHT_NEIGHBOURS)
+    if not number:
+        return mask
+    areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
+    boxes = ndimage.find_objects(labels)
+    if is_photo(mask):
+        border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
+        sides = np.array([max(labels[box].shape) for box in boxes])
+        inside = sides >= min(mask.shape) / constants.INSIDE
+        inside &= [label not in border for label in range(1, number + 1)]
+        if inside.any():
+            areas = areas * inside
+    largest = boxes[int(areas.argmax())]
+    if max(labels[largest].shape) < max(mask.shape) / constants.GRAIN:
+        return np.zeros_like(mask)  # grain of the paper
+    reach = max(labels[largest].shape) * constants.NEAR
+    distant = np.array([_distance(box, largest) > reach for box in boxes])
+    least = np.where(distant, constants.MIN_DISTANT_AREA, constants.MIN_AREA)
+    kept = areas >= least * areas.max()
+    return np.asarray(np.append(False, kept)[labels])
+
+
+def _distance(box: tuple[slice, ...], other: tuple[slice, ...]) -> int:
+    """Return the number of rows or columns between two boxes, whichever is larger."""
+    pairs = zip(box, other, strict=True)
+    return max(int(max(a.start - b.stop, b.start - a.stop)) for a, b in pairs)
+
+
+def crop_around(
+    original: UInt8[np.ndarray, "height width"], mask: Mask
+) -> UInt8[np.ndarray, "rows columns"]:
+    """Cut out the part of an image around a mask, with margins of half its size."""
+    scale = max(original.shape) / constants.SEARCH_SIDE
+    box = bounding_box(mask)
+    margin = longer_side(mask) * constants.SURROUNDINGS
+    crop = []
+    for part, side, mask_side in zip(box, original.shape, mask.shape, strict=True):
+        cut = (side / scale - mask_side) / 2  # by `remove_lines`
+        first = max(0.0, (part.start + cut - margin) * scale)
+        crop.append(slice(int(first), int((part.stop + cut + margin) * scale)))
+    return original[crop[0], crop[1]]
+
+
+def cut_out(ink: Ink, mask: Mask) -> OtherInk:
+    """Cut out the digit, without the ink of other strokes."""
+    digit = ndimage.binary_dilation(mask, EIGHT_NEIGHBOURS)
+    return np.where(digit, ink, 0)[bounding_box(digit)].astype(np.float32)
+
+
+def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
+    """Make a digit narrower if it touches all four borders of a square image.
+
+    Such images were stretched, as in USPS: their proportions are lost, and most digits
+    are taller than they are wide.
+    """
+    inked = ink > constants.TOUCHING_INK * ink.max()
+    borders = (inked[0], inked[-1], inked[:, 0], inked[:, -1])
+    if ink.shape[0] != ink.shape[1] or not all(border.any() for border in borders):
+        return digit
+    height, width = (2 * side for side in digit.shape)  # enlarged, to keep the details
+    size = (round(constants.TYPICAL_ASPECT * width), height)
+    return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
+
+
+def judge(shapes: Mask, mask: Mask, strokes: OtherMask) -> unsure.Finding:
+    """Return what the strokes show that is not one digit.
+
+    Args:
+        shapes: All strokes of the image.
+        mask: Those of the digit.
+        strokes: The digit in the box, at FINE pixels per pixel.
+    """
+    columns, _ = ndimage.label(mask.any(axis=0))
+    parts = [mask[:, place] for (place,) in ndimage.find_objects(columns)]
+    heights = [np.ptp(np.flatnonzero(part.any(axis=1))) + 1 for part in parts]
+    areas = [part.sum() for part in parts]
+    if unsure.count_digits(np.array(heights), np.array(areas)) > 1:
+        return "several"
+    _, pieces = ndimage.label(shapes, EIGHT_NEIGHBOURS)
+    padded = np.pad(mask, 1)
+    outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
+    depth = ndimage.distance_transform_edt(np.pad(strokes, 1))
+    height, width = strokes.shape
+    is_drawn = unsure.is_drawn(
+        side=longer_side(mask),
+        pieces=1 if is_photo(shapes) else pieces,
+        outline=int(outline),
+        thickness=float(depth.max()) / constants.FINE,
+        aspect=width / height,
+    )
+    return "" if is_drawn else "not drawn"
+
+
+def bounding_box(mask: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns that contain a mask; empty slices if it is empty."""
+    boxes = ndimage.find_objects(mask.astype(np.uint8))
+    return boxes[0] if boxes else (slice(0, 0), slice(0, 0))
+
+
+def longer_side(mask: Mask) -> int:
+    """Return the height or the width of a mask, whichever is larger, in pixels."""
+    return int(max(mask[bounding_box(mask)].shape))

@@ -1,0 +1,96 @@
+"""The preparation of a set of images: each one becomes an input of the network."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from pipeline import UserError
+from pipeline.console import progress
+from pipeline.core import SIDE
+from pipeline.images.listing import ImageSet, counted
+from pipeline.images.preprocessing import Steps, preprocess, resize
+from pipeline.images.reading import read_image
+from pipeline.unsure import Finding
+
+SHAPE = (SIDE, SIDE)
+
+
+@dataclass(frozen=True)
+class PreparedImages:
+    """What was prepared: the input of the network for each image that was read."""
+
+    source: ImageSet  # without the images that cannot be read
+    images: UInt8[np.ndarray, "n 28 28"]  # gray levels, white on black
+    findings: Sequence[Finding]  # what each shows that is not one digit
+    steps: Sequence[Steps]  # of the first images
+    how: str  # in words
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the images, as the network gets them, and of their labels."""
+        labels = np.array(self.source.labels, np.uint8)
+        return hashlib.sha256(self.images.tobytes() + labels.tobytes()).hexdigest()
+
+    @property
+    def description(self) -> str:
+        """The number of images, what they are, and how they were prepared."""
+        number = counted(len(self.images), "image")
+        return f"{number}, {self.source.description}, {self.how}"
+
+
+def prepare(source: ImageSet, *, as_mnist: bool, keep_steps: int = 0) -> PreparedImages:
+    """Read images one at a time, because they may need much memory, and prepare them.
+
+    Args:
+        source: The images.
+        as_mnist: Whether to preprocess them as in MNIST, or only to resize them.
+        keep_steps: The number of images whose steps are kept.
+
+    Raises:
+        UserError: If no image can be read; the message says why.
+    """
+    images = source.images
+    if not as_mnist and isinstance(images, np.ndarray) and images.shape[1:] == SHAPE:
+        return _unchanged(source, images)
+    verb = "preprocessing" if as_mnist else "reading"
+    step = preprocess if as_mnist else resize
+    problems, rows, results = [*source.problems], list[int](), []
+    for row, image in enumerate(progress(f"{verb} {source.name}")(images)):
+        try:
+            levels = read_image(image) if isinstance(image, Path) else image
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        pixels, finding, steps = step(levels)
+        results.append((pixels, finding, steps if len(rows) < keep_steps else None))
+        rows.append(row)
+    if not rows:
+        is_one_file = len(images) == len(problems) == 1
+        title = [] if is_one_file else [f"{source.name}: no readable images"]
+        raise UserError("\n  ".join([*title, *problems]))
+    prepared, findings, all_steps = zip(*results, strict=True)
+    return PreparedImages(
+        source=source.pick(rows, problems=problems),
+        images=np.stack(prepared),
+        findings=findings,
+        steps=[steps for steps in all_steps if steps],
+        how="preprocessed as in MNIST" if as_mnist else "not preprocessed",
+    )
+
+
+def _unchanged(
+    source: ImageSet, images: UInt8[np.ndarray, "n 28 28"]
+) -> PreparedImages:
+    """Return images that already have the size of the network's input."""
+    have_ink = np.asarray(images.any(axis=(1, 2)))
+    return PreparedImages(
+        source=source,
+        images=images.copy(),  # PyTorch warns about read-only arrays
+        findings=["" if has_ink else "blank" for has_ink in have_ink],
+        steps=(),
+        how="not preprocessed",
+    )

@@ -1,0 +1,117 @@
+"""The rules that make a prediction unsure, and the table of their thresholds.
+
+The network assigns a class to every image, even a digit to a shoe, usually with a high
+probability. A prediction is therefore unsure if one of these rules applies; the first
+one that does is the reason:
+
+- blank: the image that the network gets contains no ink.
+- several: the image shows several digits side by side.
+- not drawn: a pen cannot have drawn the shapes in the image.
+- unlike: the image does not look like the training images of the predicted class.
+- close: another class is almost as probable as the predicted one.
+
+`images` finds out about the first three when it preprocesses an image. The principal
+components of a data set (`datasets.components`) measure the fourth.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from pipeline.core.margin import margin
+
+# What preprocessing can find; "" if the image shows one digit.
+Finding = Literal["", "blank", "several", "not drawn"]
+
+# Thresholds, and what each was measured on.
+#
+# several: the parts of the strokes that empty columns separate are digits if they have
+# these fractions of the height and of the area of the largest part. This finds 98.5% of
+# pairs of MNIST's test digits, and splits none of the 10,000 single ones. Pieces of a
+# broken stroke are smaller.
+MIN_DIGIT_HEIGHT, MIN_DIGIT_AREA = 0.6, 0.25
+# not drawn: noise has many pieces and long outlines, clothes have thick shapes, and a
+# horizontal line is too wide. Coarse outlines of few pixels have fewer corners.
+MIN_SIDE_PER_PIECE = 8  # pixels; 99% of MNIST's digits have one piece, few have three
+MAX_OUTLINE = 8  # sides of the digit; 99% of hand-drawn digits have a shorter outline
+MAX_THICKNESS = 3  # pixels from the center of a stroke to its edge; 98% of the digits
+MAX_ASPECT = 2  # width to height; 6 of MNIST's 60,000 digits are wider
+# unlike: the threshold is a quantile of the half of the training images that the
+# components are not fitted to.
+OOD_QUANTILE = 0.025  # of these images, the fraction that is rejected
+# close: `core.margin` has the threshold, a quantile of the training images, because it
+# is a result of the training run.
+
+
+def count_digits(heights: Int[np.ndarray, " n"], areas: Int[np.ndarray, " n"]) -> int:
+    """Count the digits among parts of an image that are side by side, with gaps."""
+    is_high = heights >= MIN_DIGIT_HEIGHT * heights.max()
+    return int((is_high & (areas >= MIN_DIGIT_AREA * areas.max())).sum())
+
+
+def is_drawn(
+    *, side: int, pieces: int, outline: int, thickness: float, aspect: float
+) -> bool:
+    """Return whether a pen can have drawn a digit.
+
+    Args:
+        side: The longer side of the digit, in pixels of the image.
+        pieces: The number of separate strokes in the image; 1 for a photograph, which
+            can show other things.
+        outline: The length of the digit's outline, in pixels of the image.
+        thickness: The largest distance of a stroke's inside from its edge, when the
+            digit is scaled to the box of 20 pixels.
+        aspect: The width of the digit, divided by its height.
+    """
+    return (
+        pieces <= side / MIN_SIDE_PER_PIECE
+        and outline <= min(MAX_OUTLINE, 5 + 3 * side / 16) * side
+        # 60 / side in the box are 3 pixels of a small image.
+        and thickness <= max(MAX_THICKNESS, 60 / side)
+        and aspect <= MAX_ASPECT
+    )
+
+
+def reasons(
+    findings: Sequence[Finding],
+    *,
+    is_unlike: Bool[np.ndarray, " n"],
+    probabilities: Float[np.ndarray, "n 10"],
+    min_margin: float,
+    class_names: Sequence[str],
+    noun: str,
+) -> list[str]:
+    """Return why the prediction for each image is unsure; "" if it is sure.
+
+    Args:
+        findings: What preprocessing found in the images.
+        is_unlike: Whether they do not look like their predicted classes.
+        probabilities: The output of the network.
+        min_margin: The smallest margin of a prediction that is not close.
+        class_names: The names of the network's classes.
+        noun: What an image shows: a digit, or a garment.
+    """
+    is_close = margin(probabilities) < min_margin
+    ranking = np.argsort(-probabilities, kind="stable")[:, :2].tolist()
+    texts = []
+    for row, (first, second) in enumerate(ranking):
+        text = ""
+        if findings[row] == "blank":
+            text = "the image is blank"
+        elif findings[row] == "several":
+            text = f"there is more than one {noun}"
+        elif findings[row] == "not drawn" or is_unlike[row]:
+            kind = images_of(class_names[first])
+            text = f"the image does not look like the {kind} it was trained on"
+        elif is_close[row]:
+            percent = f"{probabilities[row, second]:.1%}"
+            text = f"{class_names[second]} is close ({percent})"
+        texts.append(text)
+    return texts
+
+
+def images_of(class_name: str) -> str:
+    """Return a phrase for the images of a class: 7s, or sneaker images."""
+    return f"{class_name}s" if len(class_name) == 1 else f"{class_name} images"
