@@ -3,7 +3,6 @@
 The size is that of the tables, which is the same for every compiler and processor.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from PIL.Image import Image
 
 from pipeline import files
 from pipeline.console import table
-from pipeline.deploy.combinations import Combination
+from pipeline.deploy.exports import Export, Results
 from pipeline.deploy.output import Exported
 
 GOAL = 0.95  # the accuracy that the smallest network must reach
@@ -23,36 +22,27 @@ COLUMNS = (
 )
 MAX_ROWS = 40  # of the table in the terminal
 
-Results = Mapping[Combination, Exported]
-
 
 def write_sizes(results: Results, folder: Path) -> list[Path]:
     """Write the plot and the table to a folder; return their paths."""
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
-    rows = [_row(*item) for item in results.items()]
-    columns = [*dict.fromkeys(key for row in rows for key in row)]
-    files.write_csv(paths[1], rows, columns)
+    files.write_csv(paths[1], [_row(*item) for item in results.items()])
     plot(results).save(paths[0], "PNG")
     return paths
 
 
-def _row(combination: Combination, exported: Exported) -> dict[str, Any]:
+def _row(export: Export, exported: Exported) -> dict[str, Any]:
     """Return a row of the table."""
     report = {key: exported.report[key] for key in COLUMNS}
-    figures = {
-        f"{check.platform}/{name}": value
-        for check in exported.checks
-        for name, value in check.figures.items()
-    }
-    run = {"run_id": combination.trained.run_id, "folder": str(combination.folder)}
-    return {**combination.swept, **report, **run, **figures}
+    run = {"run_id": export.trained.run_id, "folder": str(export.folder)}
+    return {**export.swept, **report, **run}
 
 
-def smallest(results: Results) -> Combination | None:
+def smallest(results: Results) -> Export | None:
     """Return the smallest network that reaches `GOAL`; of equal ones, the best."""
 
-    def order(combination: Combination) -> tuple[int, float]:
-        report = results[combination].report
+    def order(export: Export) -> tuple[int, float]:
+        report = results[export].report
         return report["table_bytes"], -report["accuracy"]
 
     reaching = [each for each in results if results[each].report["accuracy"] >= GOAL]
@@ -64,20 +54,13 @@ def answer(results: Results) -> str:
     best = smallest(results)
     if best is None:
         nearest = max(results, key=lambda each: results[each].report["accuracy"])
-        accuracy = results[nearest].report["accuracy"]
-        name = _full_name(nearest)
-        return f"no network reaches {GOAL:.0%}; the best is {name}, {accuracy:.2%}"
+        best_accuracy = f"{nearest.name}, {results[nearest].report['accuracy']:.2%}"
+        return f"no network reaches {GOAL:.0%}; the best is {best_accuracy}"
     report = results[best].report
     return (
-        f"the smallest network that reaches {GOAL:.0%}: {_full_name(best)}, "
+        f"the smallest network that reaches {GOAL:.0%}: {best.name}, "
         f"{report['accuracy']:.2%} with {report['table_bytes']:,} bytes of tables"
     )
-
-
-def _full_name(combination: Combination) -> str:
-    bits = f"bits={combination.bits}"
-    name = combination.name
-    return name if bits in name.split() else f"{name} {bits}"
 
 
 def sizes_table(results: Results) -> str:
