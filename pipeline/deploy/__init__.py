@@ -1,4 +1,13 @@
-"""The network on a microcontroller: integers, C code, an ONNX file, and checks."""
+"""The network on a microcontroller: integers, C code, an ONNX file, and checks.
+
+A good order to read the modules: `integers` is the reference; `quantization` and
+`finetuning` compute its numbers from a network, and `quantized` joins the two.
+`c_source` renders the C code from the templates in c/. `probes`, `checks`, `compilers`
+and `onnx_file` compare the implementations. `output` makes all files of an export,
+`exports` runs one or several, and `export` is the command; `sizes` and `text` are what
+it prints. `storage` reads the integers again; `page` and `worksheet` prepare them for
+`interpret`.
+"""
 
 from pipeline.deploy.exports import Export, Results, list_exports, run_exports
 from pipeline.deploy.output import Exported, export_model

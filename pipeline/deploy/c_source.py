@@ -84,13 +84,11 @@ def _tables(network: IntegerNetwork) -> dict[str, Any]:
     assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
     assert network.shift.max() < 32, "C does not define a shift by 32 or more bits"
     bits, hidden, packed = network.bits, network.hidden, pack_weights(network)
-    log2_bits = bits.bit_length() - 1
     return {
         "bits": bits,
         "hidden": hidden,
         "per_byte": 8 // bits,
-        "log2_bits": log2_bits,
-        "log2_per_byte": 3 - log2_bits,
+        "log2_per_byte": (8 // bits).bit_length() - 1,
         "position_t": f"uint_fast{16 if PIXELS * hidden < 2**16 else 32}_t",
         "table_bytes": len(packed),
         "bounds": network.largest_values(),

@@ -171,10 +171,9 @@ def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
     smaller = len(sizes) - zeros - len(displayed)
     others = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
     title = "" if is_hidden else f", for {spec.title(p.number - 1)}"
-    columns, steps = _float_columns(p, displayed), []
+    columns, steps = _columns(p, displayed), []
     if p.integers:
         title += ", in floats and in integers"
-        columns |= _integer_columns(p, p.integers, displayed)
         steps = [f"rest   {others}", *_integer_steps(p, p.integers)]
     else:
         places = [f"pixel {k}: row {k // SIDE}, column {k % SIDE}" for k in displayed]
@@ -193,49 +192,43 @@ def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
     return "\n".join(lines)
 
 
-def _float_columns(p: PreActivation, displayed: Sequence[int]) -> dict[str, list[str]]:
-    """Return the columns of a sum in floats, by heading."""
+def _columns(p: PreActivation, displayed: Sequence[int]) -> dict[str, list[str]]:
+    """Return the columns of a sum by heading: in floats, then in integers."""
     names = ["rest", "C", "y"] if p.layer == 1 else ["rest", "bias", "z"]
-    x = "pixel" if p.layer == 1 else "neuron"
     terms = [rounded(p.terms[k]) for k in displayed]
-    products = _with_rest(terms, rounded(p.bias), rounded(p.z))
-    return {
+    bias, z = rounded(p.bias), rounded(p.z)
+    x = "x pixel" if p.layer == 1 else "x neuron"
+    columns = {
         "term": [*(p.term_names[k] for k in displayed), *names],
         "weight": [*(f"{rounded(p.weights[k]):,}" for k in displayed), *[""] * 3],
-        f"x {x}": [*(f"{rounded(p.inputs[k]):,}" for k in displayed), *[""] * 3],
-        "= product": [f"{product:,}" for product in products],
+        x: [*(f"{rounded(p.inputs[k]):,}" for k in displayed), *[""] * 3],
+        "= product": _with_rest(terms, bias, z),
     }
-
-
-def _integer_columns(
-    p: PreActivation, integers: IntegerSum, displayed: Sequence[int]
-) -> dict[str, list[str]]:
-    """Return the columns of a sum in integers, and of the differences from floats."""
+    if not (integers := p.integers):
+        return columns
     x = "gray" if p.layer == 1 else "h"
-    terms = [int(integers.terms[k]) for k in displayed]
-
-    def difference(integer: int, number: float) -> Decimal:
-        return integers.value(integer) - rounded(number)
-
-    differences = _with_rest(
-        [*map(difference, terms, p.terms[displayed])],
-        difference(integers.bias, p.bias),
-        difference(integers.total, p.z),
-    )
-    products = _with_rest(terms, integers.bias, integers.total)
-    return {
+    whole = [int(integers.terms[k]) for k in displayed]
+    differences = [integers.value(a) - b for a, b in zip(whole, terms, strict=True)]
+    bias_difference = integers.value(integers.bias) - bias
+    difference = integers.value(integers.total) - z
+    return columns | {
         "q": [*(f"{integers.weights[k]}" for k in displayed), *[""] * 3],
         f"x {x}": [*(f"{integers.inputs[k]}" for k in displayed), *[""] * 3],
-        f"= q·{x}": [f"{product:,}" for product in products],
-        "difference": [f"{each:+,}" for each in differences],
+        f"= q·{x}": _with_rest(whole, integers.bias, integers.total),
+        "difference": _with_rest(differences, bias_difference, difference, sign="+"),
     }
 
 
 def _with_rest(
-    terms: Sequence[int | Decimal], bias: int | Decimal, total: int | Decimal
-) -> list[int | Decimal]:
-    """Return terms of a sum, the sum of all other terms, the bias, and the sum."""
-    return [*terms, total - bias - sum(terms), bias, total]
+    terms: Sequence[int | Decimal],
+    bias: int | Decimal,
+    total: int | Decimal,
+    *,
+    sign: str = "-",
+) -> list[str]:
+    """Format terms of a sum, the sum of all other terms, the bias, and the sum."""
+    values = [*terms, total - bias - sum(terms), bias, total]
+    return [f"{value:{sign},}" for value in values]
 
 
 def _integer_steps(p: PreActivation, integers: IntegerSum) -> list[str]:

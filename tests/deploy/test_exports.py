@@ -3,7 +3,6 @@
 import pickle
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -158,7 +157,7 @@ def test_no_tensor_is_sent_to_a_worker_or_back(trained_on_few, small_dataset):
 
 
 @pytest.mark.fault
-def test_a_killed_worker_is_replaced_and_ctrl_c_keeps_the_last_export(
+def test_a_killed_worker_is_replaced_and_workers_end_with_the_command(
     project, new_network, start_workers, wait_for_end, tmp_path
 ):
     save_model(tmp_path / MODEL_FILE, new_network(5), {})
@@ -172,14 +171,16 @@ def test_a_killed_worker_is_replaced_and_ctrl_c_keeps_the_last_export(
     before = project.hashes("export")
     assert {f"export/{bits}bit/digits.c" for bits in (8, 4, 2, 1)} < before.keys()
 
-    process, workers = start_workers(project, "export", "bits=all", *model)
-    assert any("(1 of 4)" in line for line in process.stdout)
-    began = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert time.monotonic() - began < 30  # 0.3 s on an idle machine
-    assert process.returncode == 130
-    assert errors == "interrupted; run the same command again\n"
-    wait_for_end(workers)
-    assert project.hashes("export") == before
-    assert not [*project.outputs.glob(".export.????????")]
+    messages = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        process, workers = start_workers(project, "export", "bits=all", *model)
+        assert any("(1 of 4)" in line for line in process.stdout)
+        workers[0].resume()  # a suspended process cannot end itself
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)  # 0.3 s on an idle machine
+        wait_for_end(workers)
+        assert project.hashes("export") == before
+        if message := messages.get(number):
+            assert process.returncode == 128 + number
+            assert errors == f"{message}; run the same command again\n"
+            assert not [*project.outputs.glob(".export.????????")]
