@@ -34,7 +34,7 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> Exports:
     """
     with status("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
-        dataset = load_training_data(networks[0][1])
+    dataset = load_training_data(networks[0][1])
     bits = widths or [cfg.bits]
     numbers = deploy.WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
     exports = deploy.list_exports(networks, numbers)

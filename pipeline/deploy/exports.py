@@ -82,7 +82,7 @@ def run_exports(
         UserError: If a single export fails, or there is not enough memory for a worker.
     """
     tasks = [
-        Task(each.name, dataset.path, _arguments(each, finetuning_epochs))
+        Task(each.name, dataset.path, arguments_of(each, finetuning_epochs))
         for each in exports
     ]
     if len(exports) == 1:
@@ -145,7 +145,7 @@ def export_network(
         return export_model(model)
 
 
-def _arguments(export: Export, finetuning_epochs: int | None) -> dict[str, Any]:
+def arguments_of(export: Export, finetuning_epochs: int | None) -> dict[str, Any]:
     """Return the arguments of `export_network`, without tensors."""
     trained = export.trained
     names = {field.name for field in fields(trained)} - {"network"}
