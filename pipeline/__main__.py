@@ -6,7 +6,7 @@ STAGES = {
     "evaluate": "measure how well a network classifies test sets",
     "predict": "classify single images",
     "inspect": "explain the parameters of a trained network",
-    "export": "export a network as C code and ONNX files",
+    "export": "export a network as C code and an ONNX file",
     "ui": "show the recorded runs in a browser, in MLflow's UI",
     "sync": "copy recorded runs to an MLflow server",
 }

@@ -1,26 +1,25 @@
-"""Export a trained network as C code for a microcontroller, and as ONNX files.
+"""Export a trained network as C code for a microcontroller, and as an ONNX file.
 
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and converts it to
 integers. The weights of layer_1 get bits=8, 4, 2 or 1 bits; those of layer_2 get 8
 bits. With fewer than 8 bits, the network is first trained for ten more epochs with
 rounded weights (fine-tuning). Writes to outputs/export/: digits.c and digits.h, the
 network in C99; a self-test for a board (selftest.c, selftest.h); a program that
-classifies an image (example.c, image0.bin); integers.safetensors; network.onnx and
-network_int.onnx; report.json; and the plots weights.png (the weights in floats and with
-this bit width) and changed.png (the test images whose prediction changes). Records them
-in the MLflow run that trained the network. Takes 5 s, or 8 s with fine-tuning.
+classifies an image (example.c, image0.bin); integers.safetensors; network.onnx, the
+network in floats; report.json; and the plots weights.png (the weights in floats and
+with this bit width) and changed.png (the test images whose prediction changes). Records
+them in the MLflow run that trained the network. Takes 5 s, or 8 s with fine-tuning.
 
-The C code and the ONNX files must compute the same integers as NumPy for all test
-images and for probe images, which cover other cases; otherwise nothing is written. A
-comparison is skipped, with a message, if a program is missing: gcc and clang compile
-the C code, and pip install -e '.[export]' installs the packages for ONNX. With
-verify=all, the C code also runs on emulated Cortex-M0, RISC-V and AVR processors, and
-its flash, RAM and instructions are measured (40 s).
+The C code must compute the same integers as NumPy for all test images and for probe
+images, which cover other cases, and network.onnx the same predictions as PyTorch;
+otherwise nothing is written. A comparison is skipped, with a message, if a program is
+missing: gcc and clang compile the C code, and pip install -e '.[export]' installs the
+packages for ONNX.
 
 bits=all or -m bits=8,4,2,1 exports several bit widths, each to its own folder; bits=all
 also writes report.html, the interactive page with a switch between the bit widths.
 sweep=<id> exports all networks of a sweep. sizes.csv and sizes.png then compare the
-accuracy with the bytes of the tables. These exports run on all cores.
+accuracy with the bytes of the tables. These exports run on all cores of this machine.
 
 In the output, finetune is the number of epochs of fine-tuning; float is the accuracy of
 the network in floats; same answers is the fraction of test images for which both

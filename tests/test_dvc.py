@@ -24,7 +24,7 @@ STAGES = PIPELINE["stages"]
 # are questions to `inspect`, whose answers are in another folder.
 NO_PARAMS = {"run", "model", "sweep", "tracking", "resume", "reproduce", "server"}
 NO_PARAMS |= {"run_name", "experiment_name", "workers", "executor", "again", "trials"}
-NO_PARAMS |= {*QUESTION_KEYS, "image", "integers", "verify"}
+NO_PARAMS |= {*QUESTION_KEYS, "image", "integers"}
 
 # Packages that change no output: settings, other processes, recording.
 NO_OUTPUT = {"cli", "execution", "sweeps", "tracking"}

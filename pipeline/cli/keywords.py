@@ -99,10 +99,8 @@ class ExportSettings(NetworkSettings, RecordedSettings, total=False):
 
     bits: Literal[8, 4, 2, 1, "all"]
     finetune: int | None
-    verify: Literal["host", "all"]
     sweep: str | None
     workers: int | None
-    executor: Literal["local", "ray"]
 
 
 class SyncSettings(TypedDict, total=False):

@@ -174,14 +174,12 @@ class ExportConfig(ModelConfig, RecordedConfig):
 
     main_key = "bits"
     varied = ("bits",)
-    only_sweeps = ("workers", "executor")
+    only_sweeps = ("workers",)
     networks = ("run", "model", "sweep")
     bits: Literal[8, 4, 2, 1, "all"]
     finetune: int | None = Field(ge=0, le=1000)
-    verify: Literal["host", "all"]
     sweep: Text | None
     workers: int | None = Field(ge=1)
-    executor: Literal["local", "ray"]
 
     @classmethod
     def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:

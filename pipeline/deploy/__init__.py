@@ -1,23 +1,20 @@
-"""The network on a microcontroller: integers, C code, ONNX files, and checks."""
+"""The network on a microcontroller: integers, C code, an ONNX file, and checks.
 
-from pipeline.deploy.checks import Check
-from pipeline.deploy.combinations import combine, export_combinations
+A good order to read the modules: `integers` is the reference; `quantization` and
+`finetuning` compute its numbers from a network, and `quantized` joins the two.
+`c_source` renders the C code from the templates in c/. `probes`, `checks`, `compilers`
+and `onnx_file` compare the implementations. `output` makes all files of an export,
+`exports` runs one or several, and `export` is the command; `sizes` and `text` are what
+it prints. `storage` reads the integers again; `page` and `worksheet` prepare them for
+`interpret`.
+"""
+
+from pipeline.deploy.exports import Export, Results, list_exports, run_exports
 from pipeline.deploy.output import Exported, export_model
 from pipeline.deploy.page import PAGE_FILE, render_page
 from pipeline.deploy.quantization import WIDTHS
 from pipeline.deploy.quantized import QuantizedModel, bits_text
-from pipeline.deploy.sizes import (
-    SIZES_PLOT,
-    Results,
-    answer,
-    sizes_table,
-    smallest,
-    write_sizes,
-)
+from pipeline.deploy.sizes import SIZES_PLOT, answer, sizes_table, smallest, write_sizes
 from pipeline.deploy.storage import find_export
-from pipeline.deploy.text import describe, describe_checks
-from pipeline.deploy.worksheet import (
-    integer_sums,
-    integer_worksheets,
-    write_integer_terms,
-)
+from pipeline.deploy.text import describe_checks, describe_silent_neurons
+from pipeline.deploy.worksheet import add_integers

@@ -1,6 +1,6 @@
 """Renders a quantized network as C99: the code in c/*.jinja, with its tables.
 
-`host.py` compiles the files and compares their results with the reference.
+`compilers.py` compiles the files and compares their results with the reference.
 """
 
 import string
@@ -84,15 +84,11 @@ def _tables(network: IntegerNetwork) -> dict[str, Any]:
     assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
     assert network.shift.max() < 32, "C does not define a shift by 32 or more bits"
     bits, hidden, packed = network.bits, network.hidden, pack_weights(network)
-    # 8 / bits weights are in a byte: 2^index_shift.
-    index_shift = {8: 0, 4: 1, 2: 2, 1: 3}[bits]
-    position = f"position & {8 // bits - 1}"
     return {
         "bits": bits,
         "hidden": hidden,
         "per_byte": 8 // bits,
-        "index_shift": index_shift,
-        "first_shift": f"({position}) << {bits // 2}" if bits > 1 else position,
+        "log2_per_byte": (8 // bits).bit_length() - 1,
         "position_t": f"uint_fast{16 if PIXELS * hidden < 2**16 else 32}_t",
         "table_bytes": len(packed),
         "bounds": network.largest_values(),

@@ -1,6 +1,6 @@
 """Compares the integers of an implementation with those of the reference.
 
-c/host.c and boards/measure.c document the bytes that their programs write.
+c/host.c documents the bytes that a program writes.
 """
 
 from collections.abc import Mapping
@@ -55,18 +55,13 @@ class Check:
     compared: str = "sums and logits"  # the values that were compared
     difference: str = ""  # the first one; "" if there is none
     skipped: str = ""  # why the comparison could not be made; "" if it was
-    platform: str = ""  # where figures are measured, such as "Cortex-M0/clang"
-    figures: Mapping[str, int] = field(default_factory=dict)  # such as flash in bytes
     tools: Mapping[str, str] = field(default_factory=dict)  # their versions, by name
 
 
-def result_type(hidden: int, *figures: str) -> np.dtype[np.void]:
-    """Return the type of the record that a program writes for each image.
-
-    boards/measure.c adds the figures with these names.
-    """
+def result_type(hidden: int) -> np.dtype[np.void]:
+    """Return the type of the record that a program writes for each image."""
     integers = [("sums", "i4", (hidden,)), ("logits", "i4", (CLASSES,))]
-    return np.dtype([*integers, ("class", "u1"), *((f, "u4") for f in figures)])
+    return np.dtype([*integers, ("class", "u1")])
 
 
 def compare(

@@ -1,7 +1,8 @@
 """The network in integers: the reference that all other implementations must equal.
 
-`quantization.py` computes the integers from a trained network. The generated C code and
-the ONNX file do not share code with this module, so tests can compare them with it.
+`quantization.py` computes the integers from a trained network; c/number_format.txt has
+the formulas. The generated C code does not share code with this module, so it can be
+compared with it.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ LIMIT = 2**31  # the sums of the C code have 32 bits
 
 @dataclass(frozen=True)
 class IntegerNetwork:
-    """A quantized network; `quantization.py` documents its number format."""
+    """A quantized network; c/number_format.txt documents its number format."""
 
     bits: int  # of a weight of layer_1: 8, 4, 2 or 1
     q1: Int8[np.ndarray, "hidden 784"]  # weights of layer_1

@@ -14,13 +14,12 @@ from PIL import Image
 from pipeline import UserError, datasets, files, plots
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Check, Outputs
-from pipeline.deploy.cores import CORES
-from pipeline.deploy.emulators import check_core
-from pipeline.deploy.host import COMPILERS, check_compiled
+from pipeline.deploy.compilers import COMPILERS, check_compiled
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantized import QuantizedModel, bits_text
 from pipeline.deploy.storage import INTEGERS_FILE, save_integers
+from pipeline.model import TrainedModel
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
@@ -49,20 +48,15 @@ class Exported:
             (folder / name).write_bytes(content)
 
 
-def export_model(model: QuantizedModel, *, verify: str) -> Exported:
+def export_model(model: QuantizedModel) -> Exported:
     """Make all files of a quantized network, and compare its implementations.
-
-    Args:
-        model: The network, its integers and its data set.
-        verify: "host" for the checks on this computer, "all" to add the emulators.
 
     Raises:
         UserError: If the implementations differ, or a tool such as a compiler fails.
     """
     results = report(model)
-    network = model.integers
     images = check_images(model)
-    expected = Outputs.of(network, images)
+    expected = Outputs.of(model.integers, images)
     with TemporaryDirectory(prefix="digits-") as temporary:
         folder = Path(temporary)
         save_integers(folder / INTEGERS_FILE, model)
@@ -70,47 +64,31 @@ def export_model(model: QuantizedModel, *, verify: str) -> Exported:
         plot_weights(model).save(folder / WEIGHTS_PLOT)
         plot_changes(model).save(folder / CHANGES_PLOT)
         write_source(model, folder)
-        checks = export_onnx(model, folder, images, expected)
+        checks = [export_onnx(model.trained, folder, images)]
         contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
         checks += [
             check_compiled(compiler, folder, images, expected) for compiler in COMPILERS
         ]
-        if verify == "all":
-            checks += [
-                check_core(
-                    core,
-                    folder,
-                    network,
-                    images,
-                    expected,
-                    measured=len(model.dataset.test),
-                )
-                for core in CORES
-            ]
-    exported = Exported(network, results, model.silent_neurons, checks, contents)
     differences = [f"{c.name}: {c.difference}" for c in checks if c.difference]
     if differences:
-        name = f"the implementations with {exported.width} differ"
+        name = f"the implementations with {bits_text(model.integers.bits)} differ"
         raise UserError(f"{name}: {'; '.join(differences)}")
-    return exported
+    return Exported(model.integers, results, model.silent_neurons, checks, contents)
 
 
 def export_onnx(
-    model: QuantizedModel,
-    folder: Path,
-    images: UInt8[np.ndarray, "n 28 28"],
-    expected: Outputs,
-) -> list[Check]:
-    """Write the ONNX files and compare them, if the packages for them are installed."""
+    trained: TrainedModel, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
+) -> Check:
+    """Write network.onnx and compare it, if the packages for it are installed."""
     missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
     if missing:
         names = " and ".join(missing)
-        reason = f"the ONNX files need {names}: pip install -e '.[export]'"
-        return [Check("onnxruntime", skipped=reason)]
-    from pipeline.deploy.onnx_files import check_onnx, write_onnx
+        reason = f"network.onnx needs {names}: pip install -e '.[export]'"
+        return Check("onnxruntime", skipped=reason)
+    from pipeline.deploy.onnx_file import check_onnx, write_onnx
 
-    write_onnx(model, folder)
-    return check_onnx(folder, model, images, expected)
+    write_onnx(trained, folder)
+    return check_onnx(trained, folder, images)
 
 
 def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:

@@ -1,13 +1,7 @@
 """Converts a trained network to integers.
 
-The gray levels x of an image are 0 to 255. The network computes, for each hidden neuron
-j and each class k, with shifts but without divisions:
-
-    sum_j   = b1q_j + Σ q1_ji · x_i
-    h_j     = min(255, (sum_j + r_j) >> n_j) if sum_j > 0, otherwise 0
-    logit_k = b2q_k + Σ q2_kj · h_j
-
-where r_j is half of 2^n_j, or 0 if n_j is 0. `integers.py` computes these formulas.
+c/number_format.txt has the formulas, which use shifts but no divisions; `integers.py`
+computes them.
 """
 
 import numpy as np

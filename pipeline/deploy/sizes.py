@@ -3,7 +3,6 @@
 The size is that of the tables, which is the same for every compiler and processor.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,7 +11,7 @@ from PIL.Image import Image
 
 from pipeline import files
 from pipeline.console import table
-from pipeline.deploy.combinations import Combination
+from pipeline.deploy.exports import Export, Results
 from pipeline.deploy.output import Exported
 from pipeline.deploy.quantized import bits_text
 from pipeline.sweeps.configurations import pareto_front
@@ -26,36 +25,27 @@ COLUMNS = (
 )
 MAX_ROWS = 40  # of the table in the terminal
 
-Results = Mapping[Combination, Exported]
-
 
 def write_sizes(results: Results, folder: Path) -> list[Path]:
     """Write the plot and the table to a folder; return their paths."""
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
-    rows = [_row(*item) for item in results.items()]
-    columns = [*dict.fromkeys(key for row in rows for key in row)]
-    files.write_csv(paths[1], rows, columns)
+    files.write_csv(paths[1], [_row(*item) for item in results.items()])
     plot(results).save(paths[0], "PNG")
     return paths
 
 
-def _row(combination: Combination, exported: Exported) -> dict[str, Any]:
+def _row(export: Export, exported: Exported) -> dict[str, Any]:
     """Return a row of the table."""
     report = {key: exported.report[key] for key in COLUMNS}
-    figures = {
-        f"{check.platform}/{name}": value
-        for check in exported.checks
-        for name, value in check.figures.items()
-    }
-    run = {"run_id": combination.trained.run_id, "folder": str(combination.folder)}
-    return {**combination.swept, **report, **run, **figures}
+    run = {"run_id": export.trained.run_id, "folder": str(export.folder)}
+    return {**export.swept, **report, **run}
 
 
-def smallest(results: Results) -> Combination:
+def smallest(results: Results) -> Export:
     """Return the smallest network that is at most `MARGIN` worse than the best one."""
 
-    def order(combination: Combination) -> tuple[int, float]:
-        report = results[combination].report
+    def order(export: Export) -> tuple[int, float]:
+        report = results[export].report
         return report["table_bytes"], -report["accuracy"]
 
     limit = results[_best(results)].report["accuracy"] - MARGIN
@@ -63,7 +53,7 @@ def smallest(results: Results) -> Combination:
     return min(near, key=order)
 
 
-def _best(results: Results) -> Combination:
+def _best(results: Results) -> Export:
     return max(results, key=lambda each: results[each].report["accuracy"])
 
 
@@ -73,17 +63,11 @@ def answer(results: Results) -> str:
     for each in (_best(results), smallest(results)):
         report = results[each].report
         size = f"{report['table_bytes']:,} bytes of tables"
-        texts.append(f"{_full_name(each)}, {report['accuracy']:.2%} with {size}")
+        texts.append(f"{each.name}, {report['accuracy']:.2%} with {size}")
     margin = f"{100 * MARGIN:g} percentage point"
     if texts[0] == texts[1]:
         return f"best: {texts[0]}; no smaller network is within {margin}"
     return f"best: {texts[0]}; the smallest within {margin}: {texts[1]}"
-
-
-def _full_name(combination: Combination) -> str:
-    bits = f"bits={combination.bits}"
-    name = combination.name
-    return name if bits in name.split() else f"{name} {bits}"
 
 
 def sizes_table(results: Results) -> str:

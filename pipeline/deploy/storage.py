@@ -58,7 +58,7 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
             for name in ("scale_1", "scale_2")
         )
     ):
-        raise UserError(f"{path} is damaged: python -m pipeline.export writes it again")
+        raise UserError(f"{path} is damaged")
     scale_2 = float(tensors.pop("scale_2"))
     bits = int(metadata["bits"])
     return IntegerNetwork(bits=bits, scale_2=scale_2, **tensors), metadata
@@ -69,25 +69,34 @@ def find_export(
 ) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
     """Return the file of an export with the most bits, and its content.
 
+    A damaged file is an error only if no other file has integers of the network.
+
     Args:
         folder: The folder of the export.
         weights_sha256: The hash of the trained network.
         command: The command that exports the network, for messages.
 
     Raises:
-        UserError: If there is no export, it contains only other networks, or a file is
-            damaged.
+        UserError: If there is no export, it contains only other networks, or its file
+            is damaged.
     """
     with files.folder_lock(folder):
         paths = sorted(folder.rglob(INTEGERS_FILE))
-        exported = [(path, *load_integers(path)) for path in paths]
-    if not exported:
-        missing = displayed(folder / INTEGERS_FILE)
-        raise UserError(f"{missing} is missing: {command} writes it")
+        exported, damaged = [], None
+        for path in paths:
+            try:
+                exported.append((path, *load_integers(path)))
+            except UserError as error:
+                damaged = error
     matching = [
         each for each in exported if each[2].get("weights_sha256") == weights_sha256
     ]
-    if not matching:
-        name = displayed(folder)
-        raise UserError(f"{name} belongs to another network: run {command} again")
-    return max(matching, key=lambda each: each[1].bits)
+    if matching:
+        return max(matching, key=lambda each: each[1].bits)
+    if damaged:
+        raise UserError(f"{damaged}; {command} writes it again")
+    if not exported:
+        missing = displayed(folder / INTEGERS_FILE)
+        raise UserError(f"{missing} is missing: {command} writes it")
+    name = displayed(folder)
+    raise UserError(f"{name} belongs to another network: run {command} again")

@@ -1,31 +1,15 @@
-"""What `export` prints about quantized networks and their checks.
+"""What `export` prints about its checks.
 
-`output` writes the files.
+`sizes` compares the results.
 """
 
 from collections.abc import Sequence
 
 from pipeline import neuron_name
-from pipeline.console import table
 from pipeline.deploy.output import Exported
 from pipeline.terminal import wrap
 
 MAX_NAMED = 10  # neurons in a message
-FIGURES = (
-    "In bytes: flash of code and tables, RAM of digits_t and the logits, and the\n"
-    "stack of one call. Instructions of an emulator are not clock cycles."
-)
-
-
-def describe(exports: Sequence[Exported]) -> str:
-    """Return what was compared and measured, and which neurons are silent."""
-    measured = figures(exports)
-    paragraphs = [
-        describe_checks(exports),
-        *([measured, FIGURES] if measured else []),
-        describe_silent_neurons(exports),
-    ]
-    return "\n\n".join(filter(None, paragraphs))
 
 
 def describe_checks(exports: Sequence[Exported]) -> str:
@@ -44,21 +28,6 @@ def describe_checks(exports: Sequence[Exported]) -> str:
             text += f" ({len(counts):,} of {len(exports):,} exports)"
         lines.append(wrap(text, indent=len(start), start=start))
     return "\n".join(lines)
-
-
-def figures(exports: Sequence[Exported]) -> str:
-    """Return a table of what was measured on emulators; "" if nothing was."""
-    columns = ("digits.c", "processor, compiler", "flash", "RAM", "stack", "per image")
-    rows = []
-    for exported in exports:
-        for check in exported.checks:
-            if not check.figures:
-                continue
-            values = {name: f"{value:,}" for name, value in check.figures.items()}
-            sizes = [values.pop(name) for name in ("flash", "ram", "stack")]
-            [(unit, time)] = values.items()
-            rows.append((exported.width, check.name, *sizes, f"{time} {unit}"))
-    return table(columns, rows, left=columns[:2]) if rows else ""
 
 
 def describe_silent_neurons(exports: Sequence[Exported]) -> str:

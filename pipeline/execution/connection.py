@@ -32,7 +32,6 @@ except Exception as error:
     sys.exit("error: " + " ".join(str(error).split()))
 """
 ERROR = "error: "
-SOURCES = {".py", ".jinja", ".c", ".h", ".ld"}  # what training and exports read
 # What Ray prints, and what it means.
 REASONS = {
     "token": "its token is missing here or differs: copy ~/.ray/auth_token from the "
@@ -100,8 +99,7 @@ def _no_cluster(address: str, reason: str) -> str:
 
 def copy_sources(folder: Path) -> None:
     """Copy the source files of this package to a folder."""
-    for path in PACKAGE.rglob("*.*"):
-        if path.suffix in SOURCES:
-            target = folder / path.relative_to(PACKAGE.parent)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+    for path in PACKAGE.rglob("*.py"):
+        target = folder / path.relative_to(PACKAGE.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)

@@ -24,4 +24,9 @@ from pipeline.interpret.text import (
     render_tutorial,
     weight_history,
 )
-from pipeline.interpret.worksheet import pre_activations, worksheets
+from pipeline.interpret.worksheet import (
+    IntegerSum,
+    PreActivation,
+    pre_activations,
+    worksheets,
+)

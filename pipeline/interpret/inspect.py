@@ -8,10 +8,9 @@ from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracki
 from pipeline.call import results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name
 from pipeline.core.dataset import Dataset
-from pipeline.datasets import DatasetSpec
 from pipeline.evaluation import describe_image, find_image
 from pipeline.files import atomic_folder, write_csv
-from pipeline.images import PreparedImages, prepare
+from pipeline.images import prepare
 from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
@@ -57,9 +56,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
         say(f"all values  {displayed(trained.path)}")
         return Inspection(said(), None)
     dataset = load_training_data(trained)
-    if neurons and cfg.integers:
-        folder = _explain_integers(cfg, neurons, trained, dataset)
-    elif neurons:
+    if neurons:
         folder = _explain_neurons(cfg, neurons, trained, dataset)
     elif location:
         folder = _show_weight(location, trained, dataset)
@@ -128,10 +125,22 @@ def _explain_neurons(
 ) -> Path:
     """Print how neurons compute their sums for an image, and write all terms."""
     spec = datasets.spec(trained.dataset)
-    prepared = _prepare(cfg, spec, dataset)
-    sums = interpret.pre_activations(trained.network, prepared.images[0])
-    text = interpret.worksheets(sums, neurons, spec)
-    say(wrap(describe_image(prepared, spec)), text, sep="\n\n")
+    source = find_image(str(cfg.image or 0), dataset)
+    prepared = prepare(source, as_mnist=spec.prepared_as_mnist and source.is_raw)
+    pixels = prepared.images[0]
+    sums = interpret.pre_activations(trained.network, pixels)
+    about = wrap(describe_image(prepared, spec))
+    if cfg.integers:
+        path, network, metadata = deploy.find_export(
+            outputs_dir() / "export",
+            weights_sha256=trained.sha256,
+            command=command_line("export", run=cfg.run, model=cfg.model),
+        )
+        sums = deploy.add_integers(sums, network, pixels)
+        width = deploy.bits_text(network.bits)
+        origin = _describe_integers(path, width, finetune=metadata.get("finetune", 0))
+        about += f"\n{origin}"
+    say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
     train = dataset.split(trained.split).train
     always_zero = ~train.images.any(axis=0).ravel()
     folder = results_dir("answers/neuron")
@@ -144,42 +153,17 @@ def _explain_neurons(
     return folder
 
 
-def _prepare(cfg: InspectConfig, spec: DatasetSpec, dataset: Dataset) -> PreparedImages:
-    """Return the image that the neurons see."""
-    source = find_image(str(cfg.image or 0), dataset)
-    return prepare(source, as_mnist=spec.prepared_as_mnist and source.is_raw)
-
-
-def _explain_integers(
-    cfg: InspectConfig, neurons: list[str], trained: TrainedModel, dataset: Dataset
-) -> Path:
-    """Print how neurons compute their sums in integers, and write all terms."""
-    spec = datasets.spec(trained.dataset)
-    path, network, metadata = deploy.find_export(
-        outputs_dir() / "export",
-        weights_sha256=trained.sha256,
-        command=command_line("export", run=cfg.run, model=cfg.model),
-    )
-    prepared = _prepare(cfg, spec, dataset)
-    pixels = prepared.images[0]
-    in_floats = interpret.pre_activations(trained.network, pixels)
-    sums = deploy.integer_sums(network, pixels, in_floats)
-    width = deploy.bits_text(network.bits)
+def _describe_integers(path: Path, width: str, *, finetune: int) -> str:
+    """Say where integers come from, and why they differ from the floats."""
     text = f"Integers: {displayed(path)}, {width} per weight of layer_1."
-    if epochs := metadata.get("finetune"):
-        plural = "" if epochs == 1 else "s"
+    if finetune:
+        plural = "" if finetune == 1 else "s"
         text += (
-            f" The network was fine-tuned for {epochs} epoch{plural} before its "
+            f" The network was fine-tuned for {finetune} epoch{plural} before its "
             "weights were rounded. The floats are those of the network before "
             "fine-tuning, so the weights differ by more than the rounding error."
         )
-    say(wrap(describe_image(prepared, spec)), wrap(text, indent=0), "", sep="\n")
-    say(deploy.integer_worksheets(sums, neurons, spec, bits=network.bits))
-    folder = results_dir("answers/integers")
-    with atomic_folder(folder) as partial:
-        deploy.write_integer_terms([sums[name] for name in neurons], partial)
-    say(f"\nfiles  {displayed(folder)}")
-    return folder
+    return wrap(text, indent=0)
 
 
 def _show_weight(

@@ -140,11 +140,18 @@ def term_rows(pre_activation: PreActivation) -> list[dict[str, Any]]:
     weights = [*pre_activation.weights.tolist(), pre_activation.bias]
     inputs = [*pre_activation.inputs.tolist(), 1.0]
     names = [*pre_activation.input_names, "bias"]
-    return [
+    rows = [
         {"neuron": pre_activation.neuron, "input": name, "weight": weight}
         | {"value": value, "product": weight * value}
         for name, weight, value in zip(names, weights, inputs, strict=True)
     ]
+    if integers := pre_activation.integers:
+        whole = [*integers.weights.tolist(), integers.bias]
+        levels, unit = [*integers.inputs.tolist(), 1], float(integers.unit)
+        for row, q, x in zip(rows, whole, levels, strict=True):
+            row |= {"integer_weight": q, "integer_value": x, "integer_product": q * x}
+            row["stands_for"] = q * x * unit
+    return rows
 
 
 def term_images(

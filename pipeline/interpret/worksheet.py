@@ -1,7 +1,8 @@
 """Tables that show the calculations for one image; the printed numbers add up exactly.
 
 All numbers are rounded before they are added. The row `rest` of a sum includes the
-rounding error, so a reader who adds the printed numbers gets the printed sum.
+rounding error, so a reader who adds the printed numbers gets the printed sum. If a sum
+has integers, they are a second group of columns, which worksheet.txt explains.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from scipy.special import softmax
 
 from pipeline import neuron_name
@@ -21,11 +23,48 @@ from pipeline.interpret.names import ParameterLocation
 from pipeline.terminal import wrap
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
+WHITE = 255  # in integers, the highest gray level and output of a neuron
 
 
 def rounded(value: float | Decimal, decimals: int = 4) -> Decimal:
     """Round a value to a `Decimal`; sums of decimals are exact."""
     return Decimal(f"{value:z.{decimals}f}")  # z: never -0.0000
+
+
+def significant(value: float | Decimal) -> Decimal:
+    """Round a value to 8 significant digits."""
+    return Decimal(f"{value:.7e}")
+
+
+@dataclass(frozen=True)
+class IntegerSum:
+    """The sum that a neuron computes in integers, as the C code of `export` does."""
+
+    weights: Int64[np.ndarray, " inputs"]
+    inputs: Int64[np.ndarray, " inputs"]  # gray levels, or outputs of layer_1
+    bias: int
+    scale: float  # of a weight in layer_1, of the sum in layer_2
+    shift: int | None  # n; None in layer_2
+
+    @property
+    def terms(self) -> Int64[np.ndarray, " inputs"]:
+        """The products of weights and inputs."""
+        return np.asarray(self.weights * self.inputs)
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        return int(self.terms.sum()) + self.bias
+
+    @property
+    def unit(self) -> Decimal:
+        """What a sum of 1 stands for, as it is printed."""
+        scale = significant(self.scale)
+        return scale if self.shift is None else significant(scale / WHITE)
+
+    def value(self, integer: int) -> Decimal:
+        """Return what an integer of the sum stands for, rounded."""
+        return rounded(integer * self.unit)
 
 
 @dataclass(frozen=True)
@@ -37,6 +76,7 @@ class PreActivation:
     weights: Float[np.ndarray, " inputs"]
     inputs: Float[np.ndarray, " inputs"]  # pixels in [0, 1], or outputs of layer_1
     bias: float
+    integers: IntegerSum | None = None  # the same sum in integers
 
     @property
     def neuron(self) -> str:
@@ -102,12 +142,12 @@ def pre_activations(
 def worksheets(
     sums: Mapping[str, PreActivation], neurons: Sequence[str], spec: DatasetSpec
 ) -> str:
-    """Return worksheets of the neurons and, if needed, of the softmax, with notes."""
+    """Return worksheets of the neurons and, if needed, of the answer, with notes."""
     selected = [sums[name] for name in neurons]
     parts = [sum_worksheet(neuron, spec) for neuron in selected]
     if any(neuron.layer == 2 for neuron in selected):
-        logits = np.array([neuron.z for neuron in sums.values() if neuron.layer == 2])
-        parts.append(softmax_worksheet(logits, spec))
+        logits = [neuron for neuron in sums.values() if neuron.layer == 2]
+        parts.append(answer_worksheet(logits, spec))
     return "\n\n".join([*parts, notes(selected)])
 
 
@@ -120,45 +160,117 @@ def formula(pre_activation: PreActivation) -> str:
     return " + ".join([*terms, result])
 
 
-def sum_worksheet(pre_activation: PreActivation, spec: DatasetSpec) -> str:
+def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
     """Return the sum of a neuron: its largest terms, the rest, the bias, the result."""
-    neuron, number = pre_activation.neuron, pre_activation.number
-    terms, names = pre_activation.terms, pre_activation.term_names
-    is_hidden = pre_activation.layer == 1
-    order = np.argsort(-np.abs(terms), kind="stable")[:MAX_TERMS]
-    displayed = [int(k) for k in order if terms[k]]
-    rows = []
-    for k in displayed:
-        values = pre_activation.weights[k], pre_activation.inputs[k], terms[k]
-        numbers = [f"{rounded(value):,}" for value in values]
-        place = f"pixel {k}: row {k // SIDE}, column {k % SIDE}" if is_hidden else ""
-        rows.append([names[k], *numbers, place])
-    z, bias = rounded(pre_activation.z), rounded(pre_activation.bias)
-    rest = z - bias - sum(rounded(terms[k]) for k in displayed)
-    zeros = int((terms == 0).sum())
-    smaller = len(terms) - zeros - len(displayed)
+    sizes, is_hidden = np.abs(p.terms), p.layer == 1
+    if p.integers:  # after fine-tuning, a term can be 0 in only one of the two
+        sizes = np.maximum(sizes, np.abs(p.integers.terms * float(p.integers.unit)))
+    order = np.argsort(-sizes, kind="stable")[:MAX_TERMS]
+    displayed = [int(k) for k in order if sizes[k]]
+    zeros = int((sizes == 0).sum())
+    smaller = len(sizes) - zeros - len(displayed)
     others = f"smaller: {smaller}, equal to 0: {zeros}" if smaller else "rounding"
-    rows.append(["rest", "", "", f"{rest:,}", others])
-    rows.append(["C" if is_hidden else "bias", "", "", f"{bias:,}", ""])
-    rows.append(["y" if is_hidden else "z", "", "", f"{z:,}", "the sum"])
-    title = "" if is_hidden else f", for {spec.title(number - 1)}"
-    factor = "x pixel" if is_hidden else "x neuron"
+    title = "" if is_hidden else f", for {spec.title(p.number - 1)}"
+    columns, steps = _columns(p, displayed), []
+    if p.integers:
+        title += ", in floats and in integers"
+        steps = [f"rest   {others}", *_integer_steps(p, p.integers)]
+    else:
+        places = [f"pixel {k}: row {k // SIDE}, column {k % SIDE}" for k in displayed]
+        places = places if is_hidden else [""] * len(displayed)
+        columns[""] = [*places, others, "", "the sum"]
+        if is_hidden:
+            state = "active" if p.z > 0 else "not active"
+            relu = f"{p.neuron} = max(0, y) = {rounded(p.relu):,}"
+            steps = [f"ReLU: {relu}; the neuron is {state}"]
     lines = [
-        f"{neuron}: neuron {number} of layer_{pre_activation.layer}{title}",
-        formula(pre_activation),
-        table(["term", "weight", factor, "= product", ""], rows, left=["term", ""]),
+        f"{p.neuron}: neuron {p.number} of layer_{p.layer}{title}",
+        formula(p),
+        table([*columns], zip(*columns.values(), strict=True), left=["term", ""]),
+        *steps,
     ]
-    if is_hidden:
-        state = "active" if z > 0 else "not active"
-        relu = f"{neuron} = max(0, y) = {rounded(pre_activation.relu):,}"
-        lines.append(f"ReLU: {relu}; the neuron is {state}")
     return "\n".join(lines)
+
+
+def _columns(p: PreActivation, displayed: Sequence[int]) -> dict[str, list[str]]:
+    """Return the columns of a sum by heading: in floats, then in integers."""
+    names = ["rest", "C", "y"] if p.layer == 1 else ["rest", "bias", "z"]
+    terms = [rounded(p.terms[k]) for k in displayed]
+    bias, z = rounded(p.bias), rounded(p.z)
+    x = "x pixel" if p.layer == 1 else "x neuron"
+    columns = {
+        "term": [*(p.term_names[k] for k in displayed), *names],
+        "weight": [*(f"{rounded(p.weights[k]):,}" for k in displayed), *[""] * 3],
+        x: [*(f"{rounded(p.inputs[k]):,}" for k in displayed), *[""] * 3],
+        "= product": _with_rest(terms, bias, z),
+    }
+    if not (integers := p.integers):
+        return columns
+    x = "gray" if p.layer == 1 else "h"
+    whole = [int(integers.terms[k]) for k in displayed]
+    differences = [integers.value(a) - b for a, b in zip(whole, terms, strict=True)]
+    bias_difference = integers.value(integers.bias) - bias
+    difference = integers.value(integers.total) - z
+    return columns | {
+        "q": [*(f"{integers.weights[k]}" for k in displayed), *[""] * 3],
+        f"x {x}": [*(f"{integers.inputs[k]}" for k in displayed), *[""] * 3],
+        f"= q·{x}": _with_rest(whole, integers.bias, integers.total),
+        "difference": _with_rest(differences, bias_difference, difference, sign="+"),
+    }
+
+
+def _with_rest(
+    terms: Sequence[int | Decimal],
+    bias: int | Decimal,
+    total: int | Decimal,
+    *,
+    sign: str = "-",
+) -> list[str]:
+    """Format terms of a sum, the sum of all other terms, the bias, and the sum."""
+    values = [*terms, total - bias - sum(terms), bias, total]
+    return [f"{value:{sign},}" for value in values]
+
+
+def _integer_steps(p: PreActivation, integers: IntegerSum) -> list[str]:
+    """Return the steps from a sum to what it stands for and to the output."""
+    total, unit, n = integers.total, integers.unit, integers.shift
+    value, z, relu = integers.value(total), rounded(p.z), rounded(p.relu)
+    comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, z)}"
+    if n is None:
+        return [f"scale  {unit}", f"       {comparison}"]
+    positive, half = max(0, total), (1 << n) >> 1
+    shifted = (positive + half) >> n
+    h = min(WHITE, shifted)
+    output = rounded(h * (1 << n) * unit)
+    return [
+        f"scale  {significant(integers.scale)}; scale/255 = {unit}",
+        f"       {comparison}",
+        f"ReLU   max(0, {total:,}) = {positive:,}",
+        f"shift  n = {n}, r = {half:,}: ({positive:,} + {half:,}) >> {n} = {shifted:,}",
+        f"clamp  min(255, {shifted:,}) = {h}: h of {p.neuron}",
+        f"value  {h} · 2^{n} · {unit} = {output:,}; max(0, y) = {relu:,}",
+        f"       {_subtraction(output, relu)}",
+    ]
+
+
+def _subtraction(a: Decimal, b: Decimal) -> str:
+    second = f"({b:,})" if b < 0 else f"{b:,}"
+    return f"{a:,} - {second} = {a - b:+,}"
 
 
 def notes(pre_activations: Sequence[PreActivation]) -> str:
     """Return notes for the reader of the worksheets, including one for each layer."""
+    examples = {p.layer: p for p in reversed(pre_activations)}
     lines = ["Each product is computed before its factors are rounded."]
-    for example in {p.layer: p for p in reversed(pre_activations)}.values():
+    if pre_activations[0].integers:
+        environment = Environment(
+            loader=PackageLoader("pipeline.interpret", ""),
+            trim_blocks=True,
+            undefined=StrictUndefined,
+        )
+        template = environment.get_template("worksheet.txt")
+        lines.insert(0, template.render(layers=examples))
+    for example in examples.values():
         location = example.main_weight
         assert location.row is not None  # it is not a bias
         weight, _ = example.term_names[location.row].split("·")
@@ -171,23 +283,45 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
     return "\n".join(lines)
 
 
-def softmax_worksheet(logits: Float[np.ndarray, "10"], spec: DatasetSpec) -> str:
-    """Return the steps from ten sums to ten probabilities, which add up to 100%."""
-    z = [rounded(logit) for logit in logits]
-    powers = [rounded(np.exp(float(value - max(z))), 6) for value in z]
-    shares = probabilities(logits)
-    rows = []
-    for k, name in enumerate(spec.class_names):
-        numbers = f"{z[k]:,}", f"{powers[k]}", f"{shares[k]}%"
-        answer = "the answer" if k == z.index(max(z)) else ""
-        rows.append([name, neuron_name(2, k), *numbers, answer])
-    rows.append(["sum", "", "", f"{sum(powers)}", f"{sum(shares)}%", ""])
-    columns = [spec.noun, "neuron", "z", "e^(z - max)", "probability", ""]
+def answer_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str:
+    """Return the steps from ten sums to ten probabilities, which add up to 100%.
+
+    In integers, the answer is the class with the highest sum.
+    """
+    exact = np.array([each.z for each in logits])
+    z, shares = [*map(rounded, exact)], probabilities(exact)
+    answers = {int(exact.argmax()): "the answer"}
+    columns = {
+        spec.noun: [*spec.class_names, "sum"],
+        "neuron": [*(each.neuron for each in logits), ""],
+        "z": [*(f"{value:,}" for value in z), ""],
+    }
     text = (
         f"Softmax: e^(z - max) of each {spec.noun}, with max = {max(z):,}, is "
         "divided by the sum of all. The probabilities are rounded to add up to 100%."
     )
-    grid = table(columns, rows, left=[spec.noun, "neuron", ""])
+    integers = [each.integers for each in logits if each.integers]
+    if not integers:  # otherwise there is no space for this column
+        powers = [rounded(np.exp(float(value - max(z))), 6) for value in z]
+        columns["e^(z - max)"] = [f"{power}" for power in (*powers, sum(powers))]
+    columns["probability"] = [f"{share}%" for share in (*shares, sum(shares))]
+    if integers:
+        totals = [each.total for each in integers]
+        values = [each.value(each.total) for each in integers]
+        differences = [a - b for a, b in zip(values, z, strict=True)]
+        columns["logit"] = [*(f"{total:,}" for total in totals), ""]
+        columns["· scale"] = [*(f"{value:,}" for value in values), ""]
+        columns["difference"] = [*(f"{each:+,}" for each in differences), ""]
+        text += (
+            f" In integers, the answer is the {spec.noun} with the highest logit; of "
+            "equal logits, the first."
+        )
+        first, second = int(exact.argmax()), totals.index(max(totals))
+        answers = {first: "floats", second: "integers"}
+        answers = {first: "both"} if first == second else answers
+    columns["answer" if integers else ""] = [answers.get(k, "") for k in range(11)]
+    rows = zip(*columns.values(), strict=True)
+    grid = table([*columns], rows, left=[spec.noun, "neuron", "answer", ""])
     return f"{wrap(text, indent=0)}\n{grid}"
 
 

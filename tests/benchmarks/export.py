@@ -5,7 +5,8 @@
 Trains the network of the exercise with seeds 1 to 3, exports it with each width, and
 compares all implementations with the reference; ends with status 1 if one differs or a
 width loses too much accuracy. Tests check the limits of flash, RAM and instructions. It
-takes five minutes on two cores and needs the compilers and emulators of `verify=all`.
+takes five minutes on two cores, and needs the compilers and emulators that .ci/run
+installs.
 """
 
 import multiprocessing
@@ -25,9 +26,15 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
 from pipeline.deploy import WIDTHS, QuantizedModel, export_model
+from pipeline.deploy.checks import Outputs
+from pipeline.deploy.output import check_images
 from pipeline.model import load_trained_model, save_model
 
-DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
+TESTS = Path(__file__).resolve().parent.parent
+DATA = TESTS.parent / "outputs" / "data"
+sys.path.append(str(TESTS / "deploy"))
+from emulators import CORES, check_core  # noqa: E402
+
 SEEDS = (1, 2, 3)
 SETTINGS = {
     "split": "exercise",
@@ -36,7 +43,6 @@ SETTINGS = {
     "batch_size": 32,
     "lr": 0.001,
 }
-FIGURES = ("flash", "ram", "stack", "instructions", "cycles")
 WORKERS = 2
 # By width: the largest loss of accuracy in points, the mean of the seeds. Source: the
 # aims of the project.
@@ -45,7 +51,10 @@ NAMES = {bits: f"{bits} bit{'s' * (bits > 1)}" for bits in WIDTHS}
 
 
 def measure(setting):
-    """Train a network with a seed, as the command does, and export it."""
+    """Train a network with a seed, export it, and run it on each emulated core.
+
+    Returns the export, and the checks on the cores.
+    """
     seed, bits = setting
     mnist = datasets.load("mnist", folder=DATA)
     with one_thread(), tempfile.TemporaryDirectory() as name:
@@ -55,7 +64,14 @@ def measure(setting):
         path = Path(name) / "model.safetensors"
         save_model(path, network, {**SETTINGS, "seed": seed})
         model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
-        return export_model(model, verify="all")
+        exported = export_model(model)
+        exported.write(Path(name))
+        images = check_images(model)
+        expected = Outputs.of(model.integers, images)
+        measured = len(mnist.test)
+        options = Path(name), model.integers, images, expected
+        cores = [check_core(core, *options, measured=measured) for core in CORES]
+        return exported, cores
 
 
 def accuracies(exports):
@@ -86,16 +102,14 @@ def accuracies(exports):
     return table(columns, lines, left=("weights",))
 
 
-def costs(exports):
+def costs(measurements):
     """Return a table: the means of what each emulated core measured."""
     measured = defaultdict(lambda: defaultdict(list))  # by core and figure, by width
-    for export in exports:
-        for check in export.checks:
+    for export, checks in measurements:
+        for check in checks:
             core = re.sub(r"\S+-gcc", "gcc", check.name)  # without arm-none-eabi-
-            for figure in FIGURES:
-                if figure in check.figures:
-                    value = check.figures[figure]
-                    measured[core, figure][export.integers.bits].append(value)
+            for figure, value in check.figures.items():
+                measured[core, figure][export.integers.bits].append(value)
     lines = [
         (core, figure, *(f"{np.mean(values[bits]):,.0f}" for bits in WIDTHS))
         for (core, figure), values in measured.items()
@@ -118,20 +132,18 @@ def main():
     # A forked process would inherit the state of PyTorch's threads without the threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, context) as workers:
-        exports = [*workers.map(measure, product(SEEDS, WIDTHS))]
-    skipped = {
-        f"{check.name}: {check.skipped}"
-        for export in exports
-        for check in export.checks
-        if check.skipped
-    }
-    if skipped:
+        measurements = [*workers.map(measure, product(SEEDS, WIDTHS))]
+    exports = [export for export, _ in measurements]
+    checks = [[*export.checks, *cores] for export, cores in measurements]
+    each = [check for of_export in checks for check in of_export]
+    if skipped := {f"{c.name}: {c.skipped}" for c in each if c.skipped}:
         sys.exit("\n".join(sorted(skipped)))
-    compared = sum(check.images for export in exports for check in export.checks)
-    implementations = len(exports[0].checks)
-    print(f"{implementations} implementations of {len(exports)} networks are equal to")
+    if differences := [f"{c.name}: {c.difference}" for c in each if c.difference]:
+        sys.exit("\n".join(differences))
+    compared = sum(check.images for check in each)
+    print(f"{len(checks[0])} implementations of {len(exports)} networks are equal to")
     print(f"their reference on all images: {compared:,} comparisons.\n")
-    print(accuracies(exports), costs(exports), sep="\n\n")
+    print(accuracies(exports), costs(measurements), sep="\n\n")
     if lines := exceeded(exports):
         sys.exit("\n".join(lines))
 

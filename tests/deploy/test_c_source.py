@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emulators import AVR_GCC, AVR_LIBC
 
 from pipeline.core import CLASSES, PIXELS
 from pipeline.datasets import DatasetSpec
@@ -12,9 +13,7 @@ from pipeline.datasets.registry import REGISTRY
 from pipeline.deploy import WIDTHS
 from pipeline.deploy.c_source import SOURCES, selftest_rows, write_source
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.cores import AVR_GCC, AVR_LIBC
-from pipeline.deploy.host import COMPILERS, STRICT
-from pipeline.deploy.toolchains import Tool, missing
+from pipeline.deploy.compilers import COMPILERS, STRICT, Tool, missing
 
 problem = missing([*COMPILERS, Tool("g++", "g++")])
 pytestmark = pytest.mark.skipif(bool(problem), reason=problem)

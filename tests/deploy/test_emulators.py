@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
+import emulators
 import numpy as np
 import pytest
+from emulators import AVR, CORES, CORTEX_M0, RV32, check_core
 
 from pipeline import UserError
-from pipeline.deploy import WIDTHS, emulators
+from pipeline.deploy import WIDTHS
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.cores import AVR, CLANG, CORES, CORTEX_M0, RV32, SIMAVR
-from pipeline.deploy.emulators import check_core
-from pipeline.deploy.toolchains import missing
+from pipeline.deploy.compilers import missing
 
 # Limits of the project for a Cortex-M0, by width: bytes of flash, and instructions for
 # an image.
@@ -46,8 +46,6 @@ def test_each_core_computes_the_integers_of_all_test_images(
     assert (result.difference, result.images) == ("", len(images))
     # Sums and logits, and `next`, which an AVR does not pad to 4 bytes.
     assert result.figures["ram"] - 4 * (20 + 10) in (2, 4)
-    version = SIMAVR.version if core is AVR else ""  # "" without pkg-config
-    assert result.tools.get("simavr", "") == version
     if core.compiler.program == "arm-none-eabi-gcc":
         flash, instructions = LIMITS[bits]
         assert result.figures["flash"] <= flash
@@ -65,12 +63,6 @@ def test_a_core_detects_a_wrong_weight_that_test_images_never_use(
     assert not check(RV32, model, tmp_path, mnist.test.images[:100]).difference
     images = test_and_probe_images(model.integers)
     assert "the sum of N14 is" in check(RV32, model, tmp_path, images).difference
-
-
-def test_the_version_of_simavr_is_not_that_of_its_compiler():
-    if problem := missing([SIMAVR]):
-        pytest.skip(problem)
-    assert SIMAVR.version != CLANG.version
 
 
 def test_a_network_that_is_too_large_for_a_core_is_skipped(quantized, mnist, tmp_path):

@@ -3,10 +3,12 @@
 import base64
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline import deploy
 from pipeline.deploy import WIDTHS, Exported, output, render_page
 from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
@@ -146,6 +148,22 @@ def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(
     assert column(page, "#softmax", 1) == logits.tolist()
     z = network.scale_2 * logits[label]
     assert f"{z:.4f}".replace("-", MINUS) in page.inner_text("#result")
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_the_page_shows_the_formula_of_the_number_format(page, models, bits):
+    network = models[bits].integers
+    sums = network.sums(models[bits].dataset.test.images[:1])[0]
+    neuron = int(sums.argmax())
+    page.evaluate("setWidth", bits)
+    page.evaluate("(neuron) => { useTestImage(0); select(1, neuron); }", neuron)
+    text = Path(deploy.__file__).with_name("c") / "number_format.txt"
+    (formula,) = re.findall(r"min\(255, .* >> \S+\)", text.read_text())
+    values = {"sum[j]": sums, "half": network.rounding, "shifts[j]": network.shift}
+    for name, value in values.items():
+        formula = formula.replace(name, str(value[neuron]))
+    displayed = page.inner_text("#result").replace(",", "")
+    assert formula.replace(",", "") in displayed
 
 
 def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):

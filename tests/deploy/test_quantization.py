@@ -213,7 +213,7 @@ def test_a_damaged_file_of_integers_is_refused(name, value, quantized, tmp_path)
     save_integers(path, quantized(8))
     tensors, metadata = read_tensors(path)
     write_tensors(path, tensors | {name: np.asarray(value)}, metadata)
-    with pytest.raises(UserError, match=r"is damaged: python -m pipeline\.export wr"):
+    with pytest.raises(UserError, match=r"is damaged$"):
         load_integers(path)
 
 

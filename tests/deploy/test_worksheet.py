@@ -8,9 +8,8 @@ import pytest
 
 from pipeline import UserError, deploy
 from pipeline.datasets import spec
-from pipeline.deploy import worksheet
 from pipeline.deploy.storage import INTEGERS_FILE, save_integers
-from pipeline.interpret import pre_activations
+from pipeline.interpret import pre_activations, worksheet
 from pipeline.model import save_model
 
 MNIST = spec("mnist")
@@ -22,8 +21,8 @@ def numbers(text):
 
 
 def sums_of(model, image):
-    in_floats = pre_activations(model.trained.network, image)
-    return deploy.integer_sums(model.integers, image, in_floats)
+    sums = pre_activations(model.trained.network, image)
+    return deploy.add_integers(sums, model.integers, image)
 
 
 @pytest.fixture(scope="module", params=deploy.WIDTHS)
@@ -45,11 +44,11 @@ def test_the_printed_terms_add_up_in_floats_and_in_integers(worksheets):
     for neuron, (*terms, rest, bias, total), _ in worksheets[1]:
         for _, _, product, q, x, integer, difference in terms:
             assert q * x == integer
-            assert neuron.value(int(integer)) - product == difference
+            assert neuron.integers.value(int(integer)) - product == difference
         columns = [[term[k] for term in terms] for k in (2, 5, 6)]
         for column, *others, result in zip(columns, rest, bias, total, strict=True):
             assert sum(column) + sum(others) == result
-        assert float(total[0]) == pytest.approx(neuron.in_floats.z, abs=6e-5)
+        assert float(total[0]) == pytest.approx(neuron.z, abs=6e-5)
 
 
 def test_each_step_follows_from_the_printed_numbers(worksheets, mnist):
@@ -57,7 +56,8 @@ def test_each_step_follows_from_the_printed_numbers(worksheets, mnist):
     sums = network.sums(mnist.test.images[:2])
     outputs, logits = network.activations(sums), network.logits(sums)
     expected = np.concatenate([sums, logits], axis=1).ravel()
-    assert [neuron.total for neuron, _, _ in results] == expected.tolist()
+    totals = [neuron.integers.total for neuron, _, _ in results]
+    assert totals == expected.tolist()
     hidden = []
     for _, (*_, (z, total, difference)), (scale, comparison, *others) in results:
         unit = scale[-1]
@@ -90,7 +90,7 @@ def test_the_answers_are_the_highest_probability_and_the_first_highest_logit(
     for row in (0, different):
         sums = sums_of(model, images[row])
         logits = [sums[f"N2{k}"] for k in range(1, 11)]
-        lines = worksheet.answer_worksheet(logits, MNIST).splitlines()[-10:]
+        lines = worksheet.answer_worksheet(logits, MNIST).splitlines()[-11:-1]
         answers = {name: k for k, line in enumerate(lines)
                    if (name := line.split()[-1]).isalpha()}  # fmt: skip
         both = floats[row] == integers[row]
@@ -98,7 +98,8 @@ def test_the_answers_are_the_highest_probability_and_the_first_highest_logit(
         assert answers == ({"both": floats[row]} if both else expected)
         for line, logit in zip(lines, logits, strict=True):
             z, share, total, value, difference = numbers(line.split(maxsplit=2)[2])
-            assert total == logit.total and value == logit.value(logit.total)
+            assert total == logit.integers.total
+            assert value == logit.integers.value(int(total))
             assert value - z == difference and 0 <= share <= 100
         assert max(map(len, lines)) <= 80
 
@@ -119,7 +120,7 @@ def test_inspect_explains_the_widest_integers(exported):
     assert "8bit/integers.safetensors, 8 bits" in " ".join(text.split())
     assert "-127 to 127" in text and "fine-tuned for 1 epoch before" in text
     assert max(map(len, text.splitlines())) <= 80 + len(str(exported.outputs))
-    rows = exported.read("answers/integers/terms.csv")
+    rows = exported.read("answers/neuron/terms.csv")
     assert len(rows) == 21 + 785
     for neuron in ("N28", "N15"):
         products = [int(r["integer_product"]) for r in rows if r["neuron"] == neuron]
@@ -140,4 +141,16 @@ def test_an_export_of_another_network_is_refused_with_a_remedy(
     (exported.outputs / "export").rename(exported.outputs / "moved")
     missing = r"integers\.safetensors is missing: python -m pipeline\.export writes it"
     with pytest.raises(ValueError, match=missing):
+        exported.call("inspect", neuron="N11", integers=True)
+
+
+def test_a_damaged_file_blocks_only_the_worksheets_of_its_own_network(
+    exported, trained_on_few
+):
+    path = exported.outputs / "export/8bit" / INTEGERS_FILE
+    path.write_bytes(path.read_bytes()[:-100])
+    text = exported.call("inspect", neuron="N11", integers=True)
+    assert "2bit/integers.safetensors, 2 bits" in " ".join(text.split())
+    (exported.outputs / "export/2bit" / INTEGERS_FILE).unlink()
+    with pytest.raises(UserError, match=r"writes it again$"):
         exported.call("inspect", neuron="N11", integers=True)

@@ -24,7 +24,6 @@ from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.network import snapshot
 from pipeline.model import load_network
-from pipeline.model.storage import save_model
 from pipeline.paths import MODEL_FILE
 from pipeline.tensors import tensors_sha256
 
@@ -169,16 +168,16 @@ class Cluster:
 
 
 class Sweep:
-    """A sweep of a stage that writes to a workspace, as a process on the head."""
+    """A sweep that writes to a workspace, as a process on the head."""
 
-    def __init__(self, cluster, project, settings, name="sweep", stage="train"):
+    def __init__(self, cluster, project, settings, name="sweep"):
         self.cluster, self.project, self.settings = cluster, project, settings
-        self.log, self.stage = cluster.folder / f"{name}.log", stage
+        self.log = cluster.folder / f"{name}.log"
 
     def start(self, port=6379, **environment):
         script = self.cluster.sweep.replace("hidden=10,20,40,80 seed=1,2,3", "{}")
         script = script.format(self.settings).replace("python", "exec python", 1)
-        script = script.replace(":6379", f":{port}").replace("train", self.stage)
+        script = script.replace(":6379", f":{port}")
         outputs = {"PIPELINE_OUTPUTS": str(self.project.outputs)}
         with self.log.open("w") as stream:
             self.process = self.cluster.popen(
@@ -279,23 +278,6 @@ def test_a_sweep_continues_after_its_process_or_the_head_was_killed(
     # Before Ray ended the sweep, it may have noticed that the head was lost.
     assert failed[:1] == ["its node was lost"] and len(failed) <= 2
     assert "(12 of 12)" in sweep.log.read_text()
-
-
-def test_an_export_on_a_cluster_has_the_bytes_of_a_local_one(
-    cluster, project, new_network, tmp_path
-):
-    if len(cluster.nodes) < 2:
-        cluster.restart()
-    path = tmp_path / MODEL_FILE
-    save_model(path, new_network(5), {})
-    options = ["bits=8,1", "finetune=1", f"model={path}", "tracking=none"]
-    export = Sweep(cluster, project, " ".join(options), stage="export")
-    export.start()
-    assert export.process.wait(300) == 0, export.log.read_text()
-    on_cluster = project.hashes("export")
-    assert "export/1bit/digits.c" in on_cluster
-    assert project.sweep("export", "workers=1", *options)[1] == ""
-    assert project.hashes("export") == on_cluster
 
 
 def test_another_pytorch_or_token_or_program_is_refused_in_one_line(cluster, project):

@@ -109,8 +109,9 @@ def test_always_zero_pixels_are_grey_but_their_products_are_not():
 def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist):
     probabilities = trained.network.predict(mnist.test.images[:20]).numpy()
     for sums, expected in zip(images_sums, probabilities, strict=True):
-        logits = np.array([sums[f"N2{k}"].z for k in range(1, 11)])
-        lines = worksheet.softmax_worksheet(logits, MNIST).splitlines()
+        neurons = [sums[f"N2{k}"] for k in range(1, 11)]
+        logits = np.array([neuron.z for neuron in neurons])
+        lines = worksheet.answer_worksheet(neurons, MNIST).splitlines()
         rows = lines[-11:]
         *shares, total = [numbers(row.split("%")[0], 2)[-1] for row in rows]
         assert sum(shares) == total == 100

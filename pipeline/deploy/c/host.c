@@ -10,22 +10,15 @@
 #include "digits.h"
 #include "selftest.h"
 
-static void write_bytes(const void *bytes, size_t count)
-{
-    fwrite(bytes, 1, count, stdout);
-}
-
 int main(void)
 {
     static digits_t d;
     static int32_t logits[DIGITS_CLASSES];
     static uint8_t image[DIGITS_PIXELS];
-    uint8_t result;
+    uint8_t answer;
 
-    result = digits_selftest(&d);
-    write_bytes(&result, sizeof result);
-    result = digits_argmax(logits);
-    write_bytes(&result, sizeof result);
+    putchar(digits_selftest(&d));
+    putchar(digits_argmax(logits)); /* all are 0 */
     while (fread(image, 1, sizeof image, stdin) == sizeof image) {
         int i;
 
@@ -34,11 +27,11 @@ int main(void)
             digits_pixel(&d, image[i]);
         }
         digits_logits(&d, logits);
-        result = digits_argmax(logits);
+        answer = digits_argmax(logits);
         digits_pixel(&d, 255); /* one too many, which must not change the sums */
-        write_bytes(d.sum, sizeof d.sum);
-        write_bytes(logits, sizeof logits);
-        write_bytes(&result, sizeof result);
+        fwrite(d.sum, sizeof d.sum, 1, stdout);
+        fwrite(logits, sizeof logits, 1, stdout);
+        putchar(answer);
     }
     return 0;
 }

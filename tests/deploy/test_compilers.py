@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 
 from pipeline import UserError
-from pipeline.deploy import host
+from pipeline.deploy import compilers
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Outputs
-from pipeline.deploy.host import COMPILERS, check_compiled, run_on_host
+from pipeline.deploy.compilers import (
+    COMPILERS,
+    check_compiled,
+    execute,
+    missing,
+    run_compiled,
+)
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.toolchains import execute, missing
 
 problem = missing(COMPILERS)
 pytestmark = pytest.mark.skipif(bool(problem), reason=problem)
@@ -45,7 +50,7 @@ def difference(folder, network, compiler="gcc", options=("-O1", "-Wno-error")):
     """Return the difference of the C code in a folder from the reference."""
     images = probes(network)
     expected = Outputs.of(network, images)
-    return run_on_host(compiler, folder, images, expected, options=options)
+    return run_compiled(compiler, folder, images, expected, options=options)
 
 
 @pytest.mark.parametrize("bits", [8, 4, 2, 1])
@@ -125,7 +130,7 @@ def test_a_program_that_does_not_end_is_stopped(written, tmp_path, monkeypatch):
     network = written(8).integers
     path = tmp_path / "digits.c"
     path.write_text(path.read_text().replace("d->next = 0;", "for (;;) {}"))
-    monkeypatch.setattr(host, "RUN_TIMEOUT", (0.5, 0.0))
+    monkeypatch.setattr(compilers, "RUN_TIMEOUT", (0.5, 0.0))
     with pytest.raises(UserError, match=r"with gcc, did not end within 0\.5 s"):
         difference(tmp_path, network)
 

@@ -1,6 +1,6 @@
 /* Classifies images on a board, and measures the functions of digits.h.
  *
- * Reads images and writes results like ../c/host.c. After the class of each image, it
+ * Reads images and writes results like host.c of the package. After the class of each image, it
  * writes the ticks, the bytes of stack and the bytes of other memory, 32 bits each.
  *
  * The ticks are those inside the functions: the loop that calls them is also measured

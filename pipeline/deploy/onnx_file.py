@@ -1,0 +1,89 @@
+"""network.onnx: the trained network in floats, for tools that read ONNX.
+
+It takes any number of images, with pixels in [0, 1], and returns logits and
+probabilities. The integers have no ONNX file, because the C code computes them.
+"""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+from jaxtyping import UInt8
+from onnx import numpy_helper
+from onnxruntime import InferenceSession, SessionOptions
+from scipy.special import softmax
+
+from pipeline.core.network import snapshot, to_pixels
+from pipeline.deploy.checks import Check
+from pipeline.model import TrainedModel
+
+FILE = "network.onnx"
+# Opset 13 and IR version 7 are of onnx 1.8 (2020): old enough for embedded tools.
+MODEL = """
+<ir_version: 7, opset_import: ["": 13], producer_name: "digit-pipeline",
+ doc_string: "Classifies images of 28x28 pixels; a pixel is its gray level / 255.">
+network (float[n, 28, 28] pixels) => (float[n, 10] logits, float[n, 10] probabilities)
+{
+    inputs = Flatten (pixels)
+    sums = Gemm <transB = 1> (inputs, layer_1_weight, layer_1_bias)
+    hidden = Relu (sums)
+    logits = Gemm <transB = 1> (hidden, layer_2_weight, layer_2_bias)
+    probabilities = Softmax (logits)
+}
+"""
+# Of probabilities and, relative to the largest logit of an image if that is above 1, of
+# logits: a small logit has the rounding errors of large terms that cancel.
+TOLERANCE = 1e-4
+
+
+def write_onnx(trained: TrainedModel, folder: Path) -> None:
+    """Write `network.onnx`; the same network always gives the same bytes."""
+    model = onnx.parser.parse_model(MODEL)
+    for name, array in snapshot(trained.network).items():
+        tensor = numpy_helper.from_array(array, name.replace(".", "_"))
+        model.graph.initializer.append(tensor)
+    onnx.helper.set_model_props(model, {"weights_sha256": trained.sha256})
+    onnx.checker.check_model(model, full_check=True)
+    (folder / FILE).write_bytes(model.SerializeToString(deterministic=True))
+
+
+def check_onnx(
+    trained: TrainedModel, folder: Path, images: UInt8[np.ndarray, "n 28 28"]
+) -> Check:
+    """Compare the file with the trained network, in onnxruntime on one thread."""
+    versions = {name: version(name) for name in ("onnx", "onnxruntime")}
+    return Check(
+        f"{FILE}, onnxruntime {versions['onnxruntime']}",
+        images=len(images),
+        compared=f"logits (to {TOLERANCE}) and answers",
+        difference=_difference(trained, folder / FILE, images),
+        tools=versions,
+    )
+
+
+def _difference(
+    trained: TrainedModel, path: Path, images: UInt8[np.ndarray, "n 28 28"]
+) -> str:
+    """Describe the first result or answer that differs from PyTorch's."""
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only
+    session = InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    logits, probabilities = session.run(None, {"pixels": to_pixels(images).numpy()})
+    expected = trained.network.logits(images).numpy()  # (n, 10)
+    largest = np.abs(expected).max(axis=1, keepdims=True, initial=1)
+    for name, actual, wanted, limit in (
+        ("logits", logits, expected, TOLERANCE * largest),
+        # Of the logits in the file: a large logit has a large rounding error.
+        ("probabilities", probabilities, softmax(logits, axis=1), TOLERANCE),
+    ):
+        wrong = np.argwhere(~(np.abs(actual - wanted) <= limit))  # nan is wrong, too
+        if len(wrong):
+            row, column = wrong[0].tolist()
+            values = f"{actual[row, column]:.6g}, not {wanted[row, column]:.6g}"
+            return f"image {row}: {name}[{column}] is {values}"
+    answers, wanted_answers = logits.argmax(axis=1), expected.argmax(axis=1)
+    for row in np.flatnonzero(answers != wanted_answers)[:1].tolist():
+        return f"image {row}: {answers[row]}, not {wanted_answers[row]}"
+    return ""
