@@ -17,7 +17,7 @@ from pipeline.core import CLASSES, PIXELS
 from pipeline.core.epoch import Snapshot
 from pipeline.core.shapes import parameter_count
 
-BATCH = 1000  # images in a forward pass
+BATCH = 250  # images in a forward pass
 
 
 def to_pixels(images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 28 28"]:
@@ -100,16 +100,19 @@ class Network(nn.Module):
 
     def gradients(
         self,
-        pixels: Float[Tensor, "batch 784"],
+        images: UInt8[Tensor, "batch 784"],
         targets: Float[Tensor, "batch 10"],
         *,
         out: list[Float[Tensor, "..."]],
-        logits: Float[Tensor, "batch 10"] | None = None,
+        logits: Float[Tensor, "10 batch"] | None = None,
     ) -> None:
         """Compute the gradient of the mean cross-entropy of a batch.
 
+        Here, each neuron has a row and each image a column. Products, softmax and sums
+        of this shape are faster than of its transpose.
+
         Args:
-            pixels: The images.
+            images: The gray levels of the images, 0 to 255.
             targets: The labels, one-hot.
             out: Receives the gradient of each tensor: weight and bias of layer_1, then
                 of layer_2; `views` creates these tensors from one vector.
@@ -121,17 +124,20 @@ class Network(nn.Module):
         """
         w_1, b_1, w_2, b_2 = self.tensors
         d_w_1, d_b_1, d_w_2, d_b_2 = out
-        # addmm adds a bias to a matrix product; a method with a final _ works in place.
+        x = images.to(w_1.dtype)  # (batch, 784)
+        # addmm(b, w, x, alpha=a) is b + a (w x). With a = 1/255, the product turns gray
+        # levels into pixels. A method with a final _ works in place.
+        a = 1 / 255
         # Forward pass: from the pixels to the logits.
-        hidden = torch.addmm(b_1, pixels, w_1.T).relu_()  # (batch, hidden)
-        logits = torch.addmm(b_2, hidden, w_2.T, out=logits)  # (batch, 10)
+        hidden = torch.addmm(b_1[:, None], w_1, x.T, alpha=a).relu_()
+        logits = torch.addmm(b_2[:, None], w_2, hidden, out=logits)  # (10, batch)
         # Backward pass: the chain rule, from the loss back to each layer's weights.
-        d_logits = logits.softmax(dim=1).sub_(targets).div_(len(pixels))  # (batch, 10)
-        torch.mm(d_logits.T, hidden, out=d_w_2)  # (10, hidden)
-        torch.sum(d_logits, dim=0, out=d_b_2)
-        d_hidden = torch.mm(d_logits, w_2).mul_(hidden.sign())  # ReLU's slope: 1 or 0
-        torch.mm(d_hidden.T, pixels, out=d_w_1)  # (hidden, 784)
-        torch.sum(d_hidden, dim=0, out=d_b_1)
+        d_logits = logits.softmax(dim=0).sub_(targets.T).div_(len(images))
+        torch.mm(d_logits, hidden.T, out=d_w_2)  # (10, hidden)
+        torch.sum(d_logits, dim=1, out=d_b_2)
+        d_hidden = torch.mm(w_2.T, d_logits).mul_(hidden.sign())  # ReLU's slope: 1 or 0
+        torch.addmm(d_w_1, d_hidden, x, beta=0, alpha=a, out=d_w_1)
+        torch.sum(d_hidden, dim=1, out=d_b_1)
 
     @torch.no_grad()
     def logits(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,6 +27,7 @@ class Adam:
         self.steps = 0
         self.mean = torch.zeros_like(parameters)  # moving average of gradients
         self.square = torch.zeros_like(parameters)  # and of their squares
+        self.root = torch.zeros_like(parameters)  # space for the roots of the squares
 
     @property
     def state(self) -> dict[str, Float[Tensor, " p"]]:
@@ -39,5 +41,7 @@ class Adam:
         self.square.mul_(BETA_2).addcmul_(g, g, value=1 - BETA_2)
         # Both averages start at 0; this removes the bias from their ratio.
         correction = math.sqrt(1 - BETA_2**self.steps) / (1 - BETA_1**self.steps)
-        root = self.square.sqrt().add_(EPSILON)
-        self.parameters.addcdiv_(self.mean, root, value=-self.lr * correction)
+        # NumPy rounds roots correctly, so they are the same on every processor.
+        np.sqrt(self.square.numpy(), out=self.root.numpy())
+        self.root.add_(EPSILON)
+        self.parameters.addcdiv_(self.mean, self.root, value=-self.lr * correction)

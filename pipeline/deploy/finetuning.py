@@ -46,7 +46,7 @@ def finetune(
                 rounded.vector.copy_(network.vector)
                 w_1 = rounded.tensors[0]
                 w_1.copy_(_rounded(w_1, bits=bits))
-                rounded.gradients(images / 255, targets, out=out)
+                rounded.gradients(images, targets, out=out)
                 adam.step(gradient)
         yield network
 

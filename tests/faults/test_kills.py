@@ -23,43 +23,83 @@ pytestmark = pytest.mark.fault
 KILLS = int(os.environ.get("KILLS", "1"))
 SEED = int(os.environ.get("SEED", "1"))
 EPOCHS = 100  # of a training run that is killed
+OPERATIONS = 48  # with files, from the last epoch until the run is closed
 TRAINING = {"dataset": "digits", "epochs": EPOCHS}
 TRAIN = ["train", *(f"{key}={value}" for key, value in TRAINING.items())]
 MANY = int(os.environ.get("MANY", "3"))  # training runs that are started at once
+
+
+# A training run that stops itself, until a test kills or continues it: after an epoch
+# was recorded, or later, when it has done so many operations with files.
+STOP = """
+import os, signal, sys
+from pipeline.core import loop
+
+original = loop.fit
+
+def stop_after(operations):
+    left = operations
+
+    def count(event, arguments):
+        nonlocal left
+        if event == "open" or event.startswith(("os.", "shutil.")):
+            left -= 1
+            if left == 0:
+                stop()
+
+    sys.addaudithook(count)
+
+def stop():
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+def fit(*arguments, **options):
+    for epoch in original(*arguments, **options):
+        yield epoch
+        if epoch.number == {epoch}:
+            stop_after({operations}) if {operations} else stop()
+
+loop.fit = fit
+"""
+
+
+def start_and_stop(project, *, epoch, operations=0):
+    """Start a training run, and wait until it has stopped itself."""
+    before = STOP.format(epoch=epoch, operations=operations)
+    process = project.start(*TRAIN, before=before, PYTHONUNBUFFERED="1")
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    return process
+
+
+def kill(process):
+    """Kill a process; return its output, and whether it was still running."""
+    process.kill()
+    printed, errors = process.communicate()
+    return printed + errors, process.returncode == -signal.SIGKILL
+
+
+def kill_while_running(start, *, seconds, path=None):
+    """Kill a process that has used so many seconds of its processor time.
+
+    They do not depend on the load of the machine, and begin when the process creates
+    the file, or when it starts. If the process has ended by then, start another one,
+    and kill it earlier.
+    """
+    process = start()
+    while path and not path.exists() and process.poll() is None:
+        time.sleep(0.001)
+    end = seconds + (processor_time(process) if path else 0)
+    while process.poll() is None and processor_time(process) < end:
+        time.sleep(0.002)
+    if not kill(process)[1]:
+        kill_while_running(start, seconds=seconds / 2, path=path)
 
 
 def processor_time(process):
     with contextlib.suppress(psutil.NoSuchProcess):
         return sum(psutil.Process(process.pid).cpu_times())
     return math.inf
-
-
-def kill(process, *, seconds=0.0, epoch=None, path=None):
-    """Kill a process after so many seconds of its processor time.
-
-    They do not depend on the load of the machine, and begin when the process reports an
-    epoch, when it creates a file, or when it starts. Return its output, and whether it
-    was still running.
-    """
-    printed = ""
-    for line in process.stdout if epoch else ():
-        printed += line
-        if line.startswith(f"{epoch:5} "):
-            break
-    while path and not path.exists() and process.poll() is None:
-        time.sleep(0.001)
-    end = seconds + (processor_time(process) if epoch or path else 0)
-    while process.poll() is None and processor_time(process) < end:
-        time.sleep(0.002)
-    process.kill()
-    rest, errors = process.communicate()
-    return printed + rest + errors, process.returncode == -signal.SIGKILL
-
-
-def kill_while_running(start, *, seconds, **event):
-    """Kill a process after so many seconds, or earlier in another try if it ended."""
-    while not kill(start(), seconds=seconds, **event)[1]:
-        seconds /= 2
 
 
 STAGES = {  # with the seconds of processor time that each takes
@@ -125,29 +165,25 @@ def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_
     draw = random.Random(f"{point} {SEED}")
     digits.call("train", **TRAINING)
     project = empty_project("killed", store=False)
-    # The first kill is earlier.
-    first, second = sorted(draw.sample(range(20, EPOCHS), 2))
-    reported = 0
+    first, second = sorted(draw.sample(range(2, EPOCHS), 2))
+    resumed = 0
     for moment in (
-        # After epoch 1, another process creates a store.
-        {"epoch": 1, "seconds": draw.uniform(0, 0.1)},
+        {"epoch": 1},
         {"epoch": first},
         {"epoch": second},
-        {"epoch": EPOCHS, "seconds": draw.uniform(0, 0.1)},  # while it records the end
+        {"epoch": EPOCHS, "operations": draw.randint(1, OPERATIONS)},
     ):
-        printed, alive = kill(project.start(*TRAIN, PYTHONUNBUFFERED="1"), **moment)
-        assert alive or moment.get("epoch") == EPOCHS, printed
+        process = start_and_stop(project, **moment)
+        if moment == {"epoch": 1}:  # another process creates the store meanwhile
+            time.sleep(draw.uniform(0, 2))
+        printed, alive = kill(process)
+        assert alive
         assert_complete(project)
-        if reported:
-            resumed = re.search(r"after epoch (\d+) of", printed)
-            assert int(resumed[1]) >= reported
-        epochs = re.findall(r"^ +(\d+)  .*%.*%", printed, re.MULTILINE)
-        reported = int(epochs[-1]) if epochs else 0
-    (run,) = project.runs()
-    if run.info.status != "FINISHED":  # it may record the end in less time
-        again = project.call("train", **TRAINING)
-        assert f"after epoch {EPOCHS} of {EPOCHS}" in again
-        assert not [*(project.outputs / "checkpoints").iterdir()]
+        assert f"after epoch {resumed} of {EPOCHS}" in printed or not resumed
+        resumed = moment["epoch"]
+    again = project.call("train", **TRAINING)
+    assert f"after epoch {EPOCHS} of {EPOCHS}" in again
+    assert not [*(project.outputs / "checkpoints").iterdir()]
     assert_complete(project)
     check_one_whole_run(project)
     different = digits.hashes("train").items() ^ project.hashes("train").items()
@@ -156,10 +192,8 @@ def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_
 
 def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(empty_project):
     project = empty_project("stopped")
-    process = project.start(*TRAIN, PYTHONUNBUFFERED="1")
-    assert any(line.split()[:1] == ["2"] for line in process.stdout)  # after epoch 2
-    process.send_signal(signal.SIGSTOP)  # it may not know yet that its run was created
-    while not project.runs():
+    process = start_and_stop(project, epoch=2)
+    while not project.runs():  # another process creates it
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGCONT)
