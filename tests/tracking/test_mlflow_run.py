@@ -6,7 +6,7 @@ import torch
 from mlflow.entities import ViewType
 
 from pipeline.tracking import children, provenance
-from pipeline.tracking.database import path_from_uri
+from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.tags import PROJECT_TAG
 
 
