@@ -163,7 +163,7 @@ class Workspace:
 
     def copy(self, outputs):
         """Copy the workspace to a folder that may exist; return the copy."""
-        from pipeline.tracking.database import open_database
+        from pipeline.tracking.store import open_database
 
         shutil.copytree(self.outputs, outputs, dirs_exist_ok=True)
         with open_database(outputs):

@@ -1,4 +1,5 @@
 """Sweeps: many training runs under one parent run, and their report.
 
-It does not parse the values of a sweep; `pipeline.cli` does.
+`sweep` finds out what is missing, `recording` opens the run, `scheduler` has the jobs
+trained, and `children` records them. `pipeline.cli` parses the values of a sweep.
 """

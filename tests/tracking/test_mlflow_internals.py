@@ -11,7 +11,7 @@ from mlflow import server
 from PIL import Image
 
 from pipeline.tracking import database, mlflow_internals, pages
-from pipeline.tracking.database import (
+from pipeline.tracking.store import (
     ARTIFACT_COLUMNS,
     artifact_root,
     relocate_artifacts,

@@ -8,7 +8,7 @@ from mlflow.entities import ViewType
 
 from pipeline.paths import ROOT
 from pipeline.tracking import children, provenance
-from pipeline.tracking.database import path_from_uri
+from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.tags import PROJECT_TAG
 
 

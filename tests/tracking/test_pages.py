@@ -2,7 +2,7 @@ import re
 
 from pipeline import tracking
 from pipeline.tracking import pages
-from pipeline.tracking.database import artifact_root
+from pipeline.tracking.store import artifact_root
 from pipeline.tracking.ui import serve_ui
 
 
