@@ -199,7 +199,7 @@ BAD_FILES = {
     "a reference in config.yaml": (
         {"conf/config.yaml": "hidden: ${epochs}"},
         "seed=1",
-        "config.yaml: hidden: ${epochs} refers to another key, which DVC does not resol",
+        "config.yaml: hidden: ${epochs} refers to another key, which DVC does not",
     ),
     "a missing file": (
         {"conf/hydra.yaml": "defaults: [config, team: tiny, _self_]"},
