@@ -1,7 +1,6 @@
 """Checks the settings of a call from Python."""
 
 import os
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,8 +57,7 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401
         return value
     number = value.item()
     if isinstance(number, float) and value.dtype.itemsize == 4:
-        # The shortest text of the same float32: 0.001, not 0.0010000000474974513.
-        candidates = (float(f"{number:.{digits}g}") for digits in range(6, 10))
-        packed = struct.pack("f", number)
-        return next((x for x in candidates if struct.pack("f", x) == packed), number)
+        from numpy import float32  # which made the value, or PyTorch, which imports it
+
+        return float(str(float32(number)))  # 0.001, not 0.0010000000474974513
     return number
