@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.core import CLASSES, PIXELS
+from pipeline.core import CLASSES
 from pipeline.datasets import spec
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.integers import WHITE, IntegerNetwork
@@ -28,6 +28,9 @@ MAX_IMAGES = 8  # of the self-test; each takes 784 bytes of flash
 
 def write_source(model: QuantizedModel, folder: Path) -> None:
     """Write the files in `SOURCES`, and test image 0 as input of example.c."""
+    network = model.integers
+    assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
+    assert network.shift.max() < 32, "C does not define a shift by 32 or more bits"
     environment = Environment(
         loader=PackageLoader("pipeline.deploy", "c"),
         undefined=StrictUndefined,
@@ -35,9 +38,20 @@ def write_source(model: QuantizedModel, folder: Path) -> None:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["comment"] = comment
-    environment.filters["literal"] = literal
-    values = {**_origin(model), **_tables(model.integers), **_selftest(model)}
+    for function in (comment, literal, rows, numbers, image):
+        environment.filters[function.__name__] = function
+    environment.filters["percent"] = "{:.2%}".format
+    settings = model.trained.metadata.hyperparameters or ()
+    names = spec(model.trained.dataset).class_names
+    values = {
+        "model": model,
+        "network": network,
+        "packed": pack_weights(network),
+        "training": " ".join(f"{k}={v}" for k, v in settings) or "not recorded",
+        "class_names": names,
+        "named": [*names] != [*map(str, range(CLASSES))],
+        **_selftest(model),
+    }
     for name in SOURCES:
         text = environment.get_template(f"{name}.jinja").render(values)
         (folder / name).write_text(text, encoding="ascii")
@@ -58,47 +72,6 @@ def literal(text: str) -> str:
     safe = f"{string.ascii_letters}{string.digits} -_.,:;()/+".encode()
     content = printable(text).encode("utf-8", "replace")
     return '"' + "".join(chr(b) if b in safe else f"\\{b:03o}" for b in content) + '"'
-
-
-def _origin(model: QuantizedModel) -> dict[str, Any]:
-    """Return what the comments say about the network."""
-    known = model.trained.metadata.hyperparameters
-    names = spec(model.trained.dataset).class_names
-    settings = [f"{key}={value}" for key, value in known or ()]
-    return {
-        "sha256": model.trained.sha256,
-        "training": " ".join(settings) or "not recorded",
-        "dataset": model.dataset.name,  # not the path of a folder
-        "class_names": names,
-        "named": list(names) != [str(label) for label in range(CLASSES)],
-        "finetune": model.finetuning_epochs,
-        "accuracy": f"{model.accuracy:.2%}",
-        "float_accuracy": f"{model.float_accuracy:.2%}",
-        "same_answers": f"{model.same_answers:.2%}",
-        "images": len(model.dataset.test),
-    }
-
-
-def _tables(network: IntegerNetwork) -> dict[str, Any]:
-    """Return the constants of digits.h and digits.c."""
-    assert network.hidden < 2**16, "the C code counts neurons in a uint_fast16_t"
-    assert network.shift.max() < 32, "C does not define a shift by 32 or more bits"
-    bits, hidden, packed = network.bits, network.hidden, pack_weights(network)
-    return {
-        "bits": bits,
-        "hidden": hidden,
-        "per_byte": 8 // bits,
-        "log2_per_byte": (8 // bits).bit_length() - 1,
-        "position_t": f"uint_fast{16 if PIXELS * hidden < 2**16 else 32}_t",
-        "table_bytes": len(packed),
-        "bounds": network.largest_values(),
-        "scale_2": network.scale_2,
-        "weights_1": rows(network.q1.T) if bits == 8 else numbers(packed, form="#04x"),
-        "biases_1": numbers(network.b1q),
-        "shifts": numbers(network.shift),
-        "weights_2": rows(network.q2.T),
-        "biases_2": numbers(network.b2q),
-    }
 
 
 def pack_weights(network: IntegerNetwork) -> UInt8[np.ndarray, " bytes"]:
@@ -152,19 +125,15 @@ def _selftest(model: QuantizedModel) -> dict[str, Any]:
     expected = Outputs.of(model.integers, np.concatenate([images, white]))
     names = [printable(name) for name in spec(model.trained.dataset).class_names]
     width = max(len(name.encode()) for name in names)
-    answer = names[int(expected.logits[0].argmax())]
-    lines = [
-        f"{name}{' ' * (width - len(name.encode()))} {logit:11d}"
-        for name, logit in zip(names, expected.logits[0].tolist(), strict=True)
-    ]
     return {
-        "selftest_count": len(selected),
-        "selftest_rows": ", ".join(map(str, selected)),
-        "selftest_images": "\n".join(map(_image, images)),
-        "expected_sums": rows(expected.sums),
-        "expected_logits": rows(expected.logits),
-        "expected_output": [*lines, f"answer: {answer}"],
-        "answer_text": f"The answer to image 0 is {answer}",
+        "selected": selected,
+        "images": images,
+        "expected": expected,
+        "expected_lines": [
+            f"{name}{' ' * (width - len(name.encode()))} {logit:11d}"
+            for name, logit in zip(names, expected.logits[0].tolist(), strict=True)
+        ],
+        "answer": names[int(expected.logits[0].argmax())],
         "name_width": width,
     }
 
@@ -189,7 +158,7 @@ def numbers(values: Integer[np.ndarray, " n"], *, form: str = "d") -> str:
     return textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
-def _image(image: UInt8[np.ndarray, "28 28"]) -> str:
+def image(pixels: UInt8[np.ndarray, "28 28"]) -> str:
     """Format an image in columns, so that its rows show it."""
-    lines = (" ".join(f"{value:3d}," for value in row) for row in image.tolist())
+    lines = (" ".join(f"{value:3d}," for value in row) for row in pixels.tolist())
     return "\n".join(["    {", *(f"    {line}" for line in lines), "    },"])

@@ -15,7 +15,6 @@ int main(void)
     static digits_t d;
     static int32_t logits[DIGITS_CLASSES];
     static uint8_t image[DIGITS_PIXELS];
-    uint8_t answer;
 
     putchar(digits_selftest(&d));
     putchar(digits_argmax(logits)); /* all are 0 */
@@ -27,11 +26,10 @@ int main(void)
             digits_pixel(&d, image[i]);
         }
         digits_logits(&d, logits);
-        answer = digits_argmax(logits);
         digits_pixel(&d, 255); /* one too many, which must not change the sums */
         fwrite(d.sum, sizeof d.sum, 1, stdout);
         fwrite(logits, sizeof logits, 1, stdout);
-        putchar(answer);
+        putchar(digits_argmax(logits));
     }
     return 0;
 }
