@@ -12,7 +12,7 @@ from pipeline.cli import PredictConfig
 from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array
 from pipeline.evaluation.predictions import Predictions, classify
-from pipeline.evaluation.text import correct_of, summary
+from pipeline.evaluation.text import count_correct, summary
 from pipeline.files import printable
 from pipeline.images import counted, prepare
 from pipeline.model import OodDetector, load_training_data, select_trained_model
@@ -83,11 +83,11 @@ def _conclusion(predictions: Predictions) -> str:
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
     pairs = zip(predictions.source.labels, predictions.answers, strict=True)
-    correct = [label == answer for label, answer in pairs if label is not None]
-    if not correct:
+    is_correct = np.array([x == y for x, y in pairs if x is not None])
+    if not is_correct.size:
         return ""
-    noun = "image" if len(correct) == len(predictions) else "labeled image"
-    return f"\n{correct_of(sum(correct), len(correct), noun)}\n"
+    noun = "image" if is_correct.size == len(predictions) else "labeled image"
+    return f"\n{count_correct(is_correct, noun)}\n"
 
 
 def _next_step(cfg: PredictConfig, *, own: bool) -> str:

@@ -1,6 +1,7 @@
 """The sentences about images and predictions that commands print."""
 
 import numpy as np
+from jaxtyping import Bool
 
 from pipeline.core import CLASSES
 from pipeline.datasets import DatasetSpec
@@ -56,16 +57,15 @@ def describe_result(result: Predictions) -> list[str]:
     """
     matrix = confusion_matrix(result)
     counts, correct = matrix.sum(axis=1), matrix.diagonal()
-    lines = [
-        f"{result.source.name}: {correct_of(int(correct.sum()), int(counts.sum()))}"
-    ]
+    is_correct = result.answers == np.array(result.source.labels)
+    lines = [f"{result.source.name}: {count_correct(is_correct)}"]
     labels, answers = result.label_names, result.spec.class_names
     if [*labels] != [*answers]:
         lines.append(
             "the classes of this set differ from those of the network: an answer "
             "counts as correct if its class has the same number as the label"
         )
-    if correct.sum() == counts.sum():
+    if is_correct.all():
         return lines
     accuracy = correct / np.maximum(counts, 1)
     worst = [
@@ -87,7 +87,8 @@ def describe_result(result: Predictions) -> list[str]:
     ]
 
 
-def correct_of(correct: int, n: int, noun: str = "image") -> str:
-    """Return how many of `n` images are classified correctly, as a sentence."""
-    verb = "is" if n == 1 else "are"
-    return f"{correct:,} of {counted(n, noun)} {verb} classified correctly"
+def count_correct(is_correct: Bool[np.ndarray, " n"], noun: str = "image") -> str:
+    """Return how many images are classified correctly, as a sentence."""
+    number = counted(len(is_correct), noun)
+    verb = "is" if len(is_correct) == 1 else "are"
+    return f"{is_correct.sum():,} of {number} {verb} classified correctly"

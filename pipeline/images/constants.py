@@ -1,6 +1,8 @@
 """The constants of the preprocessing, in the order of its steps.
 
-MEASURED
+Those of the group "MNIST's form" were measured on MNIST's training images. The others
+were chosen by hand; `python tests/benchmarks/images.py` measures the accuracy that all
+of them reach together on images of eleven kinds, and the README has the results.
 """
 
 import numpy as np

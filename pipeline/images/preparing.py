@@ -54,7 +54,12 @@ def prepare(source: ImageSet, *, as_mnist: bool, keep_steps: int = 0) -> Prepare
         UserError: If no image can be read; the message says why.
     """
     images = source.images
-    if not as_mnist and isinstance(images, np.ndarray) and images.shape[1:] == SHAPE:
+    if (
+        isinstance(images, np.ndarray)
+        and images.shape[1:] == SHAPE
+        and len(images)
+        and not as_mnist
+    ):
         return _unchanged(source, images)
     verb = "preprocessing" if as_mnist else "reading"
     step = preprocess if as_mnist else resize

@@ -1,4 +1,9 @@
-"""The way of an image from gray levels to the input of the network, step by step."""
+"""Step 4 of the preprocessing: strokes -> MNIST's form; and all steps in their order.
+
+Source of MNIST's form: LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied
+to document recognition (1998), section III.A: digits are scaled to fit into 20x20
+pixels, then placed in 28x28 pixels by their center of mass.
+"""
 
 from collections.abc import Mapping
 
@@ -41,10 +46,10 @@ def preprocess(
         The input of the network, white on black; what the image shows that is not one
         digit; and the image after each step. Without a digit, the input is blank.
     """
-    levels = reduce_to(original, constants.SEARCH_SIDE)
+    levels = reduce_to(original, constants.SEARCH_SIDE)  # (h, w), at most 400
     steps = {"gray levels": levels}
-    ink = find_ink(levels)
-    shapes, mask = find_digit(ink)
+    ink = find_ink(levels)  # (rows, columns), fewer if paper was straightened
+    shapes, mask = find_digit(ink)  # of the same shape as the ink
     if levels.shape != original.shape and 0 < longer_side(mask) < constants.DETAIL_SIDE:
         # A small digit in a large image: process its surroundings in more detail.
         levels = reduce_to(crop_around(original, mask), constants.SEARCH_SIDE)
@@ -54,10 +59,11 @@ def preprocess(
     steps["ink"] = _to_bytes(ink)
     if not mask.any():
         return np.zeros((SIDE, SIDE), np.uint8), "blank", steps
-    digit = undo_stretching(cut_out(ink, mask), ink)
-    strokes = fit_to_box(digit, edge=constants.EDGE * float(np.median(ink[mask])))
-    adjusted = adjust_width(strokes)
-    centred = centre_by_mass(downsample(adjusted))
+    digit = undo_stretching(cut_out(ink, mask), ink)  # as large as the digit
+    edge = constants.EDGE * float(np.median(ink[mask]))
+    strokes = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
+    adjusted = adjust_width(strokes)  # with margins of 2 * FINE pixels
+    centred = centre_by_mass(downsample(adjusted))  # (28, 28)
     steps |= {
         "digit": _to_bytes(digit),
         "box": _to_bytes(strokes),

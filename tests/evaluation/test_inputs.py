@@ -55,9 +55,9 @@ def test_a_file_is_preprocessed_or_only_resized(mnist, tmp_path, network, steps)
     assert len(prepared.steps[0]) == steps
 
 
-def test_only_the_steps_of_the_first_images_are_kept(tmp_path, draw):
+def test_only_the_steps_of_the_first_images_are_kept(tmp_path):
     for row in range(3):
-        draw(row, tmp_path / f"{row}.png")
+        Image.new("L", (20, 20), 255).save(tmp_path / f"{row}.png")
     source = find_images(str(tmp_path), lambda: None)
     assert len(prepare(source, as_mnist=True, keep_steps=2).steps) == 2
     assert prepare(source, as_mnist=True).steps == []

@@ -67,7 +67,7 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     first, second, *others = mistakes(result)  # the most confident ones first
     assert first == "bag: 90.0%\nlabel: 1\n4\ufffd.png"  # named by both data sets
     assert second.startswith("pullover: 80.0%\nlabel: 3\n") and len(others) == 3
-    right = replace(result, logits=torch.eye(10)[labels])
+    right = replace(result, logits=torch.eye(10)[labels.tolist()])
     assert len(describe_result(right)) == 2
     assert plot_mistakes(right).height < 50  # only a title
 
