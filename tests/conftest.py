@@ -39,6 +39,11 @@ for variable in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BROWSER_TIMEOUT = 180_000  # milliseconds, for a busy machine
+# The tests of the page use what its modules export as if it were global.
+EXPOSE_MODULES = """
+Promise.all([...document.querySelectorAll("[type='text/module']")]
+  .map(({ id }) => import(id))).then((all) => { Object.assign(window, ...all); })
+"""
 RUN_STAGE = "import runpy; runpy.run_module('pipeline.{stage}', run_name='__main__')"
 
 
@@ -505,6 +510,7 @@ def open_page(chromium, tmp_path_factory):
         page.on("request", lambda request: page.requests.append(request.url))
         page.goto(path.as_uri())
         page.frames[-1].locator("#answer strong").wait_for()
+        page.frames[-1].evaluate(EXPOSE_MODULES)
         return page
 
     yield open_

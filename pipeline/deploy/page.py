@@ -32,7 +32,7 @@ def _version(exported: Exported, test: LabelledImages) -> report.IntegerVersion:
     names = ("accuracy", "same_answers", "table_bytes")
     numbers |= {name: results[name] for name in names}
     return report.IntegerVersion(
-        answers=network.classify(test.images),
+        predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
         metadata={**numbers, "finetuning_epochs": results["finetune"]},
     )

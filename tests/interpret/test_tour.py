@@ -84,7 +84,8 @@ def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
     assert tour.inner_text("#epoch-text").startswith("After epoch 20")
     assert tour.inner_text("#tour-next") == "Finish"
     tour.locator("#tour-next").click()
-    assert tour.locator("#tour").is_hidden() and tour.locator("#spotlight").is_hidden()
+    assert tour.locator("#tour").is_hidden()
+    assert tour.locator(".target").count() == 0
 
 
 def test_an_answer_is_not_on_the_page_before_the_guess(tour):
@@ -199,7 +200,7 @@ def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(page, t
 def test_a_line_is_as_thick_as_its_product_and_has_the_colour_of_its_sign(
     page, trained, mnist
 ):
-    page.evaluate("state.epoch = model.last; useTestImage(0); select(2, 7)")
+    page.evaluate("state.version = model.last; useTestImage(0); select(2, 7)")
     sums = trained.network.hidden_sums(mnist.test.images[:1])[0].numpy()
     products = np.maximum(sums, 0) * trained.network.layer_2.get_weights()[0][:, 7]
     sizes = np.abs(products) / np.abs(products).max()

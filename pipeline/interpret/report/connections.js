@@ -1,6 +1,10 @@
 // Lines to and from the selected neuron, over the drawing, the tiles and the bars. A line
 // stands for a product for this image: its color shows the sign, its width the size.
 
+import { $, SIDE, coordinates, largest, neuronName, svg } from "display.js";
+import { currentResult, network, quantity, state } from "model.js";
+import { outputs, tiles } from "neurons.js";
+
 const MAX_LINES = 40; // into the neuron, and out of it: the largest products
 const MAX_LINE_WIDTH = 8; // of the largest product, in pixels of the screen
 const MIN_SHARE = 0.02; // of the largest product; a smaller one is not drawn
@@ -31,16 +35,15 @@ function tileBox(neuron) {
   return box.bottom > frame.top + 8 && box.top < frame.bottom - 8 ? box : null;
 }
 
-// The box of the image over the board: a test image fills the board; the image of a drawing
-// is moved and scaled so that its digit covers the drawn one.
+// The box of the 28x28 pixels over the board: a test image fills the board; that of a
+// drawing is moved and scaled so that its pixels cover the drawn strokes.
 function inputBox() {
-  const { left, top, width, height } = board.getBoundingClientRect();
-  if (!state.boxes) return { left, top, width, height };
-  const [drawn, seen] = [state.boxes.board, state.boxes.image];
-  const [down, across] = [0, 2].map((i) => (drawn[i + 1] - drawn[i]) / (seen[i + 1] - seen[i]));
-  return { left: left + width * (drawn[2] - across * seen[2]), width: width * across,
-    top: top + height * (drawn[0] - down * seen[0]), height: height * down };
+  const { left, top, width, height } = $("board").getBoundingClientRect();
+  const place = state.place ?? { scale: SIDE, left: 0, top: 0 };
+  return { left: left - width * place.left / place.scale, width: width * SIDE / place.scale,
+    top: top - height * place.top / place.scale, height: height * SIDE / place.scale };
 }
+
 function pixelBox({ left, top, width, height }, pixel) {
   const [row, column] = coordinates(pixel);
   const x = left + (column + 0.5) / SIDE * width, y = top + (row + 0.5) / SIDE * height;
@@ -98,13 +101,17 @@ function showConnections(result) {
     (out.length ? `, the thickest line out of it for ${maxProduct(out)}.` : ".");
 }
 
-onChange(showConnections);
-const redrawConnections = () => showConnections(currentResult());
-$("show-connections").addEventListener("change", redrawConnections);
-onLoad(() => {
-  // In one or two columns, the lines would cover the answer.
-  $("show-connections").checked = $("network").clientWidth > 760;
-  $("neurons").addEventListener("scroll", redrawConnections);
-  new ResizeObserver(() => { if (state.image) redrawConnections(); })
-    .observe($("connections").parentElement);
-});
+const redraw = () => showConnections(currentResult());
+
+export const connections = {
+  build() {
+    // In one or two columns, the lines would cover the answer.
+    $("show-connections").checked = $("network").clientWidth > 760;
+    $("show-connections").addEventListener("change", redraw);
+    $("neurons").addEventListener("scroll", redraw);
+    new ResizeObserver(() => { if (state.image) redraw(); })
+      .observe($("connections").parentElement);
+  },
+
+  update: showConnections,
+};

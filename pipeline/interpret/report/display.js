@@ -1,6 +1,8 @@
 // Helpers for the other scripts: elements, numbers and names as text, colors.
 
-const $ = (id) => document.getElementById(id);
+export const SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10;
+
+export const $ = (id) => document.getElementById(id);
 
 function fill(result, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -10,14 +12,14 @@ function fill(result, attributes, children) {
   result.append(...children);
   return result;
 }
-const element = (tag, attributes = {}, ...children) =>
+export const element = (tag, attributes = {}, ...children) =>
   fill(document.createElement(tag), attributes, children);
-const svg = (tag, attributes, ...children) =>
+export const svg = (tag, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
-// Run an action on Enter in an input, and on a click of its button. The page has no forms:
-// they do not work in the frame in which MLflow shows the page.
-function onEnter(input, button, action) {
+// Run an action on Enter in an input, and on a click of its button. The page has no
+// forms: they do not work in the frame in which MLflow shows the page.
+export function onEnter(input, button, action) {
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
@@ -26,87 +28,86 @@ function onEnter(input, button, action) {
   button.addEventListener("click", action);
 }
 
-const tableRow = (cells, kind = "", tag = "td") => element("tr", { class: kind },
-  ...cells.map((cell) => element(tag, tag === "th" ? { scope: "col" } : {}, cell)));
+export const tableRow = (cells, kind = "", tag = "td") =>
+  element("tr", { class: kind }, ...cells.map((cell) =>
+    element(tag, tag === "th" ? { scope: "col" } : {}, cell)));
 
 // The position of a pointer on an element, across and down, in shares of its sides.
-const positionOn = (target, { clientX, clientY }) => {
+export function positionOn(target, { clientX, clientY }) {
   const { left, top, width, height } = target.getBoundingClientRect();
   return [(clientX - left) / width, (clientY - top) / height];
-};
+}
+
+export const sum = (values) => values.reduce((total, value) => total + value, 0);
+export const largest = (values) => values.reduce((a, b) => Math.max(a, b), 0);
+// The indices of values, from the highest value to the lowest.
+export const ranked = (values) =>
+  [...values.keys()].sort((a, b) => values[b] - values[a] || a - b);
 
 const DECIMALS = 4;
-const MINUS = "−";
+export const MINUS = "−";
 
-const number = (value, decimals = DECIMALS) =>
+export const number = (value, decimals = DECIMALS) =>
   (value < 0 ? MINUS : "") + Math.abs(value).toLocaleString("en", {
     minimumFractionDigits: decimals, maximumFractionDigits: decimals });
-// A number of the selected network.
-const quantity = (value, decimals) => number(value, network().isInteger ? 0 : decimals);
-const rounded = (value) => Number(value.toFixed(DECIMALS));
-const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}%`;
-const integer = (value) => value.toLocaleString("en");
-const plural = (count, noun) => `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
-const significant = (value, digits) => (value < 0 ? MINUS : "") +
-  Number(Math.abs(value).toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 9 });
-// A float16 has three significant decimal digits.
-const approximate = (value) => `about ${significant(value, 3)}`;
-const signed = (value, text) =>
+export const rounded = (value) => Number(value.toFixed(DECIMALS));
+export const percent = (share, decimals = 1) => `${(100 * share).toFixed(decimals)}%`;
+export const integer = (value) => value.toLocaleString("en");
+export const plural = (count, noun) =>
+  `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
+export const significant = (value, digits) => (value < 0 ? MINUS : "") +
+  Number(Math.abs(value).toPrecision(digits))
+    .toLocaleString("en", { maximumFractionDigits: 9 });
+export const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
+// Prevent a line break within x = 0.5.
+export const unbroken = (text) =>
+  text.replace(/\b([a-z]) = (?=[−\d])/g, "$1\u00a0=\u00a0");
+
+export const bold = (text) => element("b", {}, text);
+export const signed = (value, text) =>
   element("span", { class: value < 0 ? "minus" : "plus" }, text);
-const signedQuantity = (value) => signed(value, quantity(value));
-const bold = (text) => element("b", {}, text);
 
-const neuronName = (layer, neuron) => `N${layer}${neuron + 1}`;
-const inputName = (layer, input) => (layer === 1 ? `pixel ${input}` : neuronName(1, input));
-const parameterName = (layer, input, neuron) => (input === null
+export const neuronName = (layer, neuron) => `N${layer}${neuron + 1}`;
+export const inputName = (layer, input) =>
+  (layer === 1 ? `pixel ${input}` : neuronName(1, input));
+export const parameterName = (layer, input, neuron) => (input === null
   ? `layer_${layer}.bias[${neuron}]` : `layer_${layer}[${input},${neuron}]`);
-const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
 
-// Phrases for a class: its name, the name with the noun, one image, and all its images.
-const className = (label) => model.class_names[label];
-const isShort = (label) => className(label).length === 1;
-const classTitle = (label) => (isShort(label) ? `${model.noun} ` : "") + className(label);
-const example = (label) => (isShort(label) ? "a " : "") + className(label);
-const imagesOf = (label) => className(label) + (isShort(label) ? "s" : " images");
-
-const coordinates = (pixel) => [Math.floor(pixel / SIDE), pixel % SIDE]; // row, column
-function rowAndColumn(pixel) {
+export const coordinates = (pixel) => [Math.floor(pixel / SIDE), pixel % SIDE];
+export function rowAndColumn(pixel) {
   const [row, column] = coordinates(pixel);
   return `row ${row}, column ${column}`;
 }
 
-let colours;
-function readColours() {
+export const colours = {}; // by name, each as red, green and blue
+export function readColours() {
   const style = getComputedStyle(document.documentElement);
-  const rgb = (name) => style.getPropertyValue(name).trim().slice(1)
-    .replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3").match(/../g).map((two) => parseInt(two, 16));
-  colours = Object.fromEntries(
-    ["positive", "negative", "zero", "frozen", "muted", "selected"]
-      .map((name) => [name, rgb(`--${name}`)]));
+  for (const name of ["positive", "negative", "zero", "frozen", "muted", "selected"]) {
+    const digits = style.getPropertyValue(`--${name}`).trim().slice(1)
+      .replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3");
+    colours[name] = digits.match(/../g).map((two) => parseInt(two, 16));
+  }
 }
 
-const grey = (level) => [level, level, level];
-function diverging(value) {
+export const grey = (level) => [level, level, level];
+// The color of a value from -1 to 1.
+export function diverging(value) {
   const strength = Math.min(Math.abs(value), 1);
   const full = value < 0 ? colours.negative : colours.positive;
   return colours.zero.map((zero, i) => zero + strength * (full[i] - zero));
 }
 
-// Paint a grid pixel by pixel; colourOf(place) returns red, green and blue.
-function paintGrid(canvas, height, width, colourOf) {
-  [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext("2d"), pixels = context.createImageData(width, height);
-  for (let place = 0; place < height * width; place++)
-    pixels.data.set([...colourOf(place), 255], 4 * place);
+// Paint 28x28 pixels; colourOf(pixel) returns red, green and blue.
+export function paintPixels(canvas, colourOf) {
+  canvas.width = canvas.height = SIDE;
+  const context = canvas.getContext("2d"), pixels = context.createImageData(SIDE, SIDE);
+  for (let pixel = 0; pixel < PIXELS; pixel++)
+    pixels.data.set([...colourOf(pixel), 255], 4 * pixel);
   context.putImageData(pixels, 0, 0);
 }
 
-function imageCanvas(image) {
+export function imageCanvas(image) {
   const canvas = element("canvas");
-  paintGrid(canvas, SIDE, SIDE, (pixel) => grey(image[pixel]));
+  paintPixels(canvas, (pixel) => grey(image[pixel]));
   return canvas;
 }
-
-const weightColour = (value) => diverging(value / finalNetwork().largeWeight);
-const templateColours = (neuron) => (pixel) => (isFrozen(pixel, neuron)
-  ? colours.frozen : weightColour(network().parameter(1, pixel, neuron)));

@@ -1,123 +1,213 @@
 // The drawing board and the gallery of test images: they set the image in `state`. If the
 // images of the data set cannot be drawn, the board only shows the selected image.
 
-const board = $("board"), boardContext = board.getContext("2d");
-const smallBoard = element("canvas",
-  { width: preprocessing.BOARD, height: preprocessing.BOARD });
-const smallContext = smallBoard.getContext("2d", { willReadFrequently: true });
-let pen = null; // position in shares of the board; null: not drawing
+import {
+  $, PIXELS, SIDE, element, grey, imageCanvas, largest, paintPixels, plural, positionOn,
+  ranked, sum,
+} from "display.js";
+import { className, example, model, network, show, state, testImage } from "model.js";
+
+// MNIST's digits fill a box of 20 pixels and have their center of mass at pixel (14, 14).
+// Three pixels is the mean width of their strokes.
+const BOX = 20, PEN = 3;
+const BOARD_PEN = 1 / 16; // of the side of the board
+
+// A drawing is a list of strokes; a stroke is a list of points [x, y] in shares of the
+// sides of the board.
+let isDrawing = false;
 let awaitedFrame = null; // the next frame, in which the drawing is classified
 
-function clearBoard() {
-  for (const context of [boardContext, smallContext]) {
-    context.fillStyle = "#000";
-    context.fillRect(0, 0, context.canvas.width, context.canvas.height);
-  }
-  $("steps").replaceChildren();
-  $("steps-text").hidden = true;
-  pen = null;
+// The box of points, the pen included: it is half the pen's width lower and to the right.
+function extent(points) {
+  const [x, y] = [0, 1].map((axis) => points.map((point) => point[axis]));
+  const [left, right] = [Math.min(...x), Math.max(...x) + BOARD_PEN];
+  const [top, bottom] = [Math.min(...y), Math.max(...y) + BOARD_PEN];
+  return { left, right, top, bottom, side: Math.max(right - left, bottom - top) };
 }
 
-function drawTo(position) {
-  for (const context of [boardContext, smallContext]) {
-    const side = context.canvas.width;
-    context.strokeStyle = "#fff";
-    context.lineWidth = side / 12;
-    context.lineCap = context.lineJoin = "round";
-    context.beginPath();
-    context.moveTo(pen[0] * side, pen[1] * side);
+function area(points) {
+  const steps = points.slice(1).map(([x, y], i) =>
+    Math.hypot(x - points[i][0], y - points[i][1]));
+  return BOARD_PEN * (BOARD_PEN * Math.PI / 4 + sum(steps)); // a line with round ends
+}
+
+// Leave out stray strokes, as predict does: those with less than 1/20 of the area of the
+// largest one, or with less than 1/4 if they are further away than 1/4 of its side.
+function withoutStray(all) {
+  const areas = all.map(area), main = extent(all[ranked(areas)[0]]);
+  return all.filter((stroke, i) => {
+    const box = extent(stroke);
+    const gap = Math.max(box.left - main.right, main.left - box.right,
+      box.top - main.bottom, main.top - box.bottom);
+    return areas[i] >= (gap > main.side / 4 ? 1 / 4 : 1 / 20) * largest(areas);
+  });
+}
+
+// Count the digits that stand side by side with a gap between them. A part counts if it
+// has 0.6 of the height and 1/4 of the area of the largest one, as in predict.
+function countDigits(kept) {
+  const parts = [];
+  for (const stroke of [...kept].sort((a, b) => extent(a).left - extent(b).left)) {
+    const part = parts.at(-1), isBeside = !part || extent(stroke).left > extent(part).right;
+    if (isBeside) parts.push([...stroke]);
+    else part.push(...stroke);
+  }
+  const heights = parts.map((part) => extent(part).bottom - extent(part).top);
+  const areas = parts.map(area);
+  return parts.filter((_, i) => heights[i] >= 0.6 * largest(heights) &&
+    areas[i] >= largest(areas) / 4).length;
+}
+
+// Whether lines are not just a dot or a horizontal line, of which predict is unsure, too.
+function isDigit(lines) {
+  const { left, right, top, bottom, side } = extent(lines.flat());
+  return side > 2 * BOARD_PEN && right - left <= 2 * (bottom - top);
+}
+
+// Draw strokes as white lines on a black canvas.
+function paint(canvas, lines, width, positionOf) {
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "#000";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  Object.assign(context, { strokeStyle: "#fff", lineWidth: width, lineCap: "round",
+    lineJoin: "round" });
+  context.beginPath();
+  for (const line of lines) {
+    const [start, ...others] = line.map(positionOf);
+    context.moveTo(...start);
     // A line without length is not drawn, so a tap gets a small one.
-    context.lineTo(position[0] * side + 0.01, position[1] * side);
-    context.stroke();
+    context.lineTo(start[0] + 0.01, start[1]);
+    for (const each of others) context.lineTo(...each);
   }
-  pen = position;
+  context.stroke();
+  return context;
 }
 
-const drawnLevels = () =>
-  smallContext.getImageData(0, 0, preprocessing.BOARD, preprocessing.BOARD).data
-    .filter((_, i) => i % 4 === 0);
+const small = element("canvas", { width: SIDE, height: SIDE });
+
+// Draw strokes on 28x28 pixels: scaled to the box, with the thin pen, at a position.
+function smallImage(lines, { scale, left, top }) {
+  const context = paint(small, lines, PEN, ([x, y]) => [left + scale * x, top + scale * y]);
+  return context.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 0);
+}
+
+// Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
+// out, the number of digits, and the place: pixel = offset + scale * share of the board.
+export function prepare(drawn) {
+  if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0, digitCount: 0,
+    isDigit: true, place: null };
+  const lines = withoutStray(drawn), { left, right, top, bottom } = extent(lines.flat());
+  const [width, height] = [right - left - BOARD_PEN, bottom - top - BOARD_PEN];
+  const scale = (BOX - PEN) / Math.max(width, height, BOARD_PEN); // a tap stays a dot
+  const corner = { scale, left: PEN / 2 - scale * left, top: PEN / 2 - scale * top };
+  const image = smallImage(lines, corner), mass = sum(image);
+  const shift = (coordinate, size) => {
+    const moment = image.reduce((total, level, i) => total + level * coordinate(i), 0);
+    const room = Math.floor(SIDE - PEN - scale * size);
+    return Math.min(Math.max(Math.round(SIDE / 2 - moment / mass), 0), room);
+  };
+  const place = { scale, left: corner.left + shift((i) => i % SIDE, width),
+    top: corner.top + shift((i) => Math.floor(i / SIDE), height) };
+  return { image: smallImage(lines, place), stray: drawn.length - lines.length,
+    digitCount: countDigits(lines), isDigit: isDigit(lines), place };
+}
+
+export function paintBoard(drawn) {
+  const board = $("board");
+  paint(board, drawn, BOARD_PEN * board.width, (point) =>
+    point.map((share) => share * board.width));
+}
 
 function useDrawing() {
-  const { image, digitCount, drawn, steps, boxes } = preprocessing.preprocess(drawnLevels());
-  Object.assign(state, { image, digitCount, drawn, boxes, row: null });
-  $("steps").replaceChildren(...Object.entries(steps).map(([name, step]) => {
-    const canvas = element("canvas", { role: "img", "aria-label": name });
-    paintGrid(canvas, step.height, step.width, (place) => grey(step.data[place]));
-    return element("figure", {}, canvas, element("figcaption", {}, name));
-  }));
-  $("steps-text").hidden = !$("steps").children.length;
-  show();
-}
-
-function useTestImage(row) {
-  cancelAnimationFrame(awaitedFrame);
-  awaitedFrame = null;
-  Object.assign(state,
-    { image: testImage(row), row, digitCount: 1, drawn: true, boxes: null });
-  clearBoard();
-  boardContext.imageSmoothingEnabled = false;
-  boardContext.drawImage(imageCanvas(state.image), 0, 0, board.width, board.height);
+  const { stray, ...prepared } = prepare(state.strokes);
+  Object.assign(state, { ...prepared, row: null });
+  $("prepared").hidden = !state.strokes.length;
+  $("stray-text").textContent = !stray ? ""
+    : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
+  paintPixels($("prepared-image"), (pixel) => grey(state.image[pixel]));
   show();
 }
 
 function useDrawingSoon() {
+  paintBoard(state.strokes);
   awaitedFrame ??= requestAnimationFrame(() => {
     awaitedFrame = null;
     useDrawing();
   });
 }
 
-board.addEventListener("pointerdown", (event) => {
-  if (!model.drawable || !event.isPrimary || event.button) return;
-  board.setPointerCapture(event.pointerId);
-  if (state.row !== null) clearBoard();
-  pen = positionOn(board, event);
-  drawTo(pen);
-  useDrawingSoon();
-});
-board.addEventListener("pointermove", (event) => {
-  if (!pen || !event.isPrimary) return;
-  const moves = event.getCoalescedEvents?.() ?? [];
-  for (const move of moves.length ? moves : [event]) drawTo(positionOn(board, move));
-  useDrawingSoon();
-});
-for (const end of ["pointerup", "pointercancel"])
-  board.addEventListener(end, (event) => { if (event.isPrimary) pen = null; });
-$("clear").addEventListener("click", () => { clearBoard(); useDrawing(); });
-
-const thumbnails = [];
-function buildGallery() {
-  $("image-count").textContent = model.rows.length;
-  model.rows.forEach((_, place) => {
-    thumbnails.push(element("button", { type: "button", onclick: () => useTestImage(place) },
-      imageCanvas(testImage(place))));
-  });
-  $("gallery").append(...thumbnails);
+export function useTestImage(row) {
+  cancelAnimationFrame(awaitedFrame);
+  awaitedFrame = null;
+  isDrawing = false;
+  Object.assign(state,
+    { image: testImage(row), row, strokes: [], digitCount: 1, isDigit: true, place: null });
+  $("prepared").hidden = true;
+  const board = $("board"), context = board.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(imageCanvas(state.image), 0, 0, board.width, board.height);
+  show();
 }
 
-function showMistakes(_, changed) {
-  if (!changed.width) return;
-  model.rows.forEach((row, place) => {
-    const label = model.tensors.image_labels[place];
-    const [answer, float] = [finalNetwork(), floatNetwork()].map((each) =>
-      ranked(each.classify(testImage(place)).probabilities)[0]);
-    const name = `test image ${row}: ${example(label)}` +
-      (answer === label ? "" : `, classified as ${className(answer)}`) +
-      (answer === float ? "" : `; as ${className(float)} in floating point`);
-    thumbnails[place].title = thumbnails[place].ariaLabel = name;
-    thumbnails[place].classList.toggle("mistake", answer !== label);
-    thumbnails[place].classList.toggle("differs", answer !== float);
+// The ink stays inside the board: the center of the pen keeps its width from the border.
+const penPosition = (event) => positionOn($("board"), event).map((share) =>
+  Math.min(Math.max(share, BOARD_PEN), 1 - BOARD_PEN));
+
+function listenToPen() {
+  const board = $("board");
+  board.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button) return;
+    board.setPointerCapture(event.pointerId);
+    isDrawing = true;
+    state.strokes.push([penPosition(event)]);
+    useDrawingSoon();
+  });
+  board.addEventListener("pointermove", (event) => {
+    if (!isDrawing || !event.isPrimary) return;
+    const moves = event.getCoalescedEvents?.() ?? [];
+    state.strokes.at(-1).push(...(moves.length ? moves : [event]).map(penPosition));
+    useDrawingSoon();
+  });
+  for (const end of ["pointerup", "pointercancel"])
+    board.addEventListener(end, (event) => { if (event.isPrimary) isDrawing = false; });
+  $("clear").addEventListener("click", () => {
+    state.strokes = [];
+    useDrawingSoon();
   });
 }
 
-function showSource(answer) {
-  thumbnails.forEach((button, place) =>
-    button.setAttribute("aria-current", state.row === place));
-  const label = model.tensors.image_labels[state.row];
-  $("source").textContent = state.row === null ? "your drawing"
-    : `test image ${model.rows[state.row]}: ${example(label)}` +
-      (label === answer ? "" : ", misclassified");
-}
+let thumbnails = [];
+export const drawing = {
+  build() {
+    if (model.drawable) listenToPen();
+    $("image-count").textContent = model.rows.length;
+    thumbnails = model.rows.map((_, row) => element("button", { type: "button",
+      onclick: () => useTestImage(row) }, imageCanvas(testImage(row))));
+    $("gallery").append(...thumbnails);
+  },
 
-onLoad(buildGallery);
-onChange(showMistakes);
+  update({ probabilities }, changed) {
+    if (changed.final) markMistakes();
+    thumbnails.forEach((button, row) =>
+      button.setAttribute("aria-current", state.row === row));
+    const label = model.tensors.image_labels[state.row], [first] = ranked(probabilities);
+    $("source").textContent = state.row === null ? "your drawing"
+      : `test image ${model.rows[state.row]}: ${example(label)}` +
+        (label === first ? "" : ", misclassified");
+  },
+};
+
+function markMistakes() {
+  const { final } = network();
+  thumbnails.forEach((thumbnail, row) => {
+    const label = model.tensors.image_labels[row];
+    const [predicted, inFloat] = [final, model.float].map((each) =>
+      ranked(each.classify(testImage(row)).probabilities)[0]);
+    const notes = [`test image ${model.rows[row]}: ${example(label)}`,
+      ...(predicted === label ? [] : [`classified as ${className(predicted)}`]),
+      ...(predicted === inFloat ? [] : [`in floating point as ${className(inFloat)}`])];
+    thumbnail.title = thumbnail.ariaLabel = notes.join(", ");
+    thumbnail.classList.toggle("mistake", predicted !== label);
+    thumbnail.classList.toggle("differs", predicted !== inFloat);
+  });
+}

@@ -1,5 +1,15 @@
-// The neurons of both layers: the tiles of layer 1 and the bars of layer 2. A click shows
-// a neuron in the panel.
+// The neurons of both layers: the tiles of layer 1 with their switches, the bars of layer
+// 2, the prediction, and how switched-off neurons change the accuracy.
+
+import {
+  $, capitalised, colours, diverging, element, integer, neuronName, paintPixels,
+  percent, plural, ranked, sum,
+} from "display.js";
+import {
+  announce, className, classTitle, imagesOf, isFrozen, isShort, model, network, quantity,
+  select, show, state,
+} from "model.js";
+import { doubt } from "networks.js";
 
 // A button that selects a neuron; from the keyboard, the focus moves on to the panel.
 const neuronButton = (layer, neuron, attributes, ...children) => element("button", {
@@ -8,84 +18,194 @@ const neuronButton = (layer, neuron, attributes, ...children) => element("button
     if (!detail) $("t-sum").focus();
   } }, ...children);
 
-const tiles = [], outputs = [];
-function buildNeurons() {
-  for (let neuron = 0; neuron < model.hidden; neuron++) {
-    const canvas = element("canvas"), value = element("span"), bar = element("span");
-    const name = neuronName(1, neuron);
-    const button = neuronButton(1, neuron, {}, canvas,
-      element("span", { class: "name" }, element("b", {}, name), value),
-      element("span", { class: "track" }, bar));
-    const toggle = element("button", { type: "button", role: "switch",
-      "aria-label": `${name} switched on`, onclick: () => {
-        state.interventions[neuron].on = !state.interventions[neuron].on;
-        show();
-      } });
-    $("neurons").append(element("div", { class: "tile" }, button, toggle));
-    tiles.push({ canvas, value, bar, button, toggle });
-  }
-  $("neurons").classList.toggle("many", model.hidden > 40);
-  model.class_names.forEach((name, label) => {
-    const bar = element("span"), share = element("span", { class: "share" });
-    const button = neuronButton(2, label, { class: "output" }, element("b", {}, name),
-      element("span", { class: "track" }, bar), share);
-    $("outputs").append(button);
-    outputs.push({ bar, share, button });
-  });
-  $("outputs").classList.toggle("named", !model.class_names.every((_, i) => isShort(i)));
-  $("layer-1").append(element("div", { id: "neurons-legend" }));
+export const weightColour = (value) => diverging(value / network().final.largeWeight);
+export const templateColours = (neuron) => (pixel) => (isFrozen(pixel, neuron)
+  ? colours.frozen : weightColour(network().parameter(1, pixel, neuron)));
+
+export const tiles = [], outputs = [];
+
+function buildTile(neuron) {
+  const canvas = element("canvas"), value = element("span"), bar = element("span");
+  const name = neuronName(1, neuron);
+  const button = neuronButton(1, neuron, {}, canvas,
+    element("span", { class: "name" }, element("b", {}, name), value),
+    element("span", { class: "track" }, bar));
+  const toggle = element("button", { type: "button", role: "switch",
+    "aria-label": `${name} switched on`, onclick: () => {
+      if (!state.off.delete(neuron)) state.off.add(neuron);
+      show();
+    } });
+  $("neurons").append(element("div", { class: "tile" }, button, toggle));
+  tiles.push({ canvas, value, bar, button, toggle });
 }
 
-// The colors, and the length of a full bar, which is the same for all images and epochs.
-function showLegend() {
-  const source = network().isInteger ? "the highest value of a byte"
-    : `the maximum of ${plural(model.tensors.labels.length, "test image")}`;
-  $("neurons-legend").replaceChildren(weightLegend(), element("p", { class: "legend" },
-    "output 0 ",
-    element("span", { class: "track" }, element("span", { style: "width:100%" })),
-    ` ${quantity(finalNetwork().maxOutput, 1)}, ${source}`));
-}
-
-function showNeurons({ hidden, probabilities }, changed) {
-  if (changed.width) showLegend();
-  if (changed.network)
-    tiles.forEach(({ canvas }, neuron) =>
-      paintGrid(canvas, SIDE, SIDE, templateColours(neuron)));
-  const { layer, neuron: selected } = state;
-  tiles.forEach((tile, neuron) => {
-    const value = hidden[neuron], intervention = state.interventions[neuron];
-    tile.value.textContent = quantity(value, 1);
-    tile.bar.style.width =
-      `${100 * Math.min(Math.max(value, 0) / finalNetwork().maxOutput, 1)}%`;
-    tile.button.setAttribute("aria-label",
-      `${neuronName(1, neuron)}, output ${quantity(value, 2)}`);
-    tile.button.setAttribute("aria-current", layer === 1 && selected === neuron);
-    tile.toggle.setAttribute("aria-checked", intervention.on);
-    tile.toggle.textContent = !intervention.on ? "off"
-      : isChanged(intervention) ? "changed" : "on";
-  });
-  outputs.forEach(({ bar, share, button }, label) => {
-    bar.style.width = `${100 * probabilities[label]}%`;
-    share.textContent = percent(probabilities[label]);
-    button.setAttribute("aria-label",
-      `${neuronName(2, label)}, ${classTitle(label)}: ${share.textContent}`);
-    button.setAttribute("aria-current", layer === 2 && selected === label);
-  });
-  const active = hidden.filter((value) => value > 0).length;
-  $("active").textContent = `${active} of ${plural(hidden.length, "neuron")} active`;
+function buildOutput(name, label) {
+  const bar = element("span"), share = element("span", { class: "share" });
+  const button = neuronButton(2, label, { class: "output" }, element("b", {}, name),
+    element("span", { class: "track" }, bar), share);
+  $("outputs").append(button);
+  outputs.push({ bar, share, button });
 }
 
 // The arrow keys move the focus among the neurons of a layer.
 function moveFocus(event, neurons) {
-  const columns = getComputedStyle(event.currentTarget).gridTemplateColumns.split(" ").length;
-  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+  const { gridTemplateColumns } = getComputedStyle(event.currentTarget);
+  const columns = gridTemplateColumns.split(" ").length;
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns,
+    ArrowDown: columns }[event.key];
   const place = neurons.findIndex(({ button }) => button === event.target);
   if (!step || place < 0) return;
   event.preventDefault();
   neurons[place + step]?.button.focus();
 }
-$("neurons").addEventListener("keydown", (event) => moveFocus(event, tiles));
-$("outputs").addEventListener("keydown", (event) => moveFocus(event, outputs));
 
-onLoad(buildNeurons);
-onChange(showNeurons);
+// The scale of the colors, with numbers: the same for weights and products.
+export function weightLegend() {
+  const [least, most] = network().final.legend().weights;
+  return element("p", { class: "legend" }, `weight ${least} `,
+    element("span", { class: "gradient" }, "0"), ` ${most}`,
+    ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
+      element("span", { class: "hatched" }), " never changed")] : []));
+}
+
+// The colors, and the length of a full bar, which is the same for all images and epochs.
+const neuronLegend = () => [weightLegend(), element("p", { class: "legend" }, "output 0 ",
+  element("span", { class: "track" }, element("span", { style: "width:100%" })),
+  ` ${network().final.legend().output}`)];
+
+export const neurons = {
+  build() {
+    for (let neuron = 0; neuron < model.hidden; neuron++) buildTile(neuron);
+    model.class_names.forEach(buildOutput);
+    $("neurons").classList.toggle("many", model.hidden > 40);
+    $("outputs").classList.toggle("named", !model.class_names.every((_, i) => isShort(i)));
+    $("neurons").addEventListener("keydown", (event) => moveFocus(event, tiles));
+    $("outputs").addEventListener("keydown", (event) => moveFocus(event, outputs));
+  },
+
+  update({ hidden, probabilities }, changed) {
+    if (changed.final) $("neurons-legend").replaceChildren(...neuronLegend());
+    if (changed.network) tiles.forEach(({ canvas }, neuron) =>
+      paintPixels(canvas, templateColours(neuron)));
+    const { maxOutput } = network().final, { layer, neuron: selected, off } = state;
+    tiles.forEach((tile, neuron) => {
+      const value = hidden[neuron], share = Math.max(value, 0) / maxOutput;
+      tile.value.textContent = quantity(value, 1);
+      tile.bar.style.width = `${100 * Math.min(share, 1)}%`;
+      tile.button.ariaLabel = `${neuronName(1, neuron)}, output ${quantity(value, 2)}`;
+      tile.button.setAttribute("aria-current", layer === 1 && selected === neuron);
+      tile.toggle.setAttribute("aria-checked", !off.has(neuron));
+      tile.toggle.textContent = off.has(neuron) ? "off" : "on";
+    });
+    outputs.forEach(({ bar, share, button }, label) => {
+      bar.style.width = `${100 * probabilities[label]}%`;
+      share.textContent = percent(probabilities[label]);
+      button.ariaLabel =
+        `${neuronName(2, label)}, ${classTitle(label)}: ${share.textContent}`;
+      button.setAttribute("aria-current", layer === 2 && selected === label);
+    });
+    const active = hidden.filter((value) => value > 0).length;
+    $("active").textContent = `${active} of ${plural(hidden.length, "neuron")} active`;
+  },
+};
+
+// Whether the prediction is sure, in words. Whether an image looks like the training
+// images depends neither on the epoch nor on switches: the detector judges the prediction
+// of the final network in floating point.
+export function conclusion(probabilities) {
+  const { detector, epochs, float, hasHistory } = model;
+  const [first, second] = ranked(probabilities);
+  const runnerUp = `${className(second)} is second (${percent(probabilities[second])})`;
+  const next = `. ${capitalised(runnerUp)}.`;
+  if (!detector) return { text: `${next} The training images were missing, so ` +
+    "this page cannot tell whether the answer is sure." };
+  const final = float.classify(state.image).probabilities;
+  const [expected] = ranked(final), reason = doubt(detector, state, final);
+  const unsure = (text) => ({ text: `, but ${text}.`, isUnsure: true });
+  if (reason === "several")
+    return unsure(`there is more than one ${model.noun} on the board`);
+  if (reason === "out of distribution")
+    return unsure("the image does not look like the " +
+      `${first === expected ? imagesOf(first) : model.plural} it was trained on`);
+  if (hasHistory && epochs[state.version] === 0) return { text:
+    `${next} This is a guess: before training, the weights are random.` };
+  if (probabilities[first] - probabilities[second] < detector.minMargin)
+    return unsure(`${className(second)} is close (${percent(probabilities[second])}): the ` +
+      `difference is below ${percent(detector.minMargin)}`);
+  const isChanged = state.off.size > 0;
+  if (first !== expected) return { text: `${next} ${capitalised(
+    `${isChanged ? "without the change, " : ""}${float.title}`)} says ` +
+    `${className(expected)} (${percent(final[expected])}).`,
+  isUnsure: !isChanged && network() === network().final };
+  return { text: next + (network() === float && !isChanged ? " The answer is sure: the " +
+    `image looks like the ${imagesOf(first)} the network was trained on.` : "") };
+}
+
+export const prediction = {
+  update({ probabilities }, changed) {
+    if (!(changed.network || changed.image || changed.off)) return;
+    const [first] = ranked(probabilities), { text, isUnsure } = conclusion(probabilities);
+    $("answer").replaceChildren(...(state.image.some(Boolean)
+      ? [network().says, element("strong", {}, className(first)),
+        ` (${percent(probabilities[first])})`,
+        element("span", { class: isUnsure ? "unsure" : "" }, text)]
+      : ["The image is blank: the sums of layer 1 are its biases."]));
+    announce($("answer").textContent);
+  },
+};
+
+// For each class, how many stored test images a network classifies correctly.
+function correctCounts(final, off) {
+  const predictions = final.storedPredictions(off), counts = model.class_names.map(() => 0);
+  model.tensors.labels.forEach((label, row) => {
+    if (predictions[row] === label) counts[label] += 1;
+  });
+  return counts;
+}
+
+export const effect = {
+  build() {
+    $("reset").addEventListener("click", () => {
+      state.off.clear();
+      show();
+    });
+  },
+
+  update(_, changed) {
+    if (!(changed.off || changed.final)) return;
+    const { final } = network(), { off } = state, nothing = new Set();
+    const before = correctCounts(final, nothing), after = correctCounts(final, off);
+    const correct = (counts) => integer(sum(counts));
+    const total = plural(model.tensors.labels.length, "test image");
+    const without = off.size ? `; without the change, ${correct(before)}` : "";
+    const others = !off.size && final !== model.float
+      ? `; in floating point, ${correct(correctCounts(model.float, nothing))}` : "";
+    const names = [...off].sort((a, b) => a - b).map((neuron) => neuronName(1, neuron));
+    $("effect").textContent = `${off.size ? `${names.join(", ")} off`
+      : "No neuron is switched off"}: ${final.title} classifies ${correct(after)} of ` +
+      `${total} correctly${without}.`;
+    $("accuracy").textContent = `${capitalised(final.title.replace("the ", ""))}: ` +
+      `${correct(after)} of ${total} correct${without}${others}.`;
+    $("reset").disabled = !off.size;
+    $("class-accuracies").replaceChildren(...after.map((count, label) =>
+      accuracyBars(label, before[label], count)));
+  },
+};
+
+// The accuracy for one class: a hollow bar before the change, a solid one after it.
+function accuracyBars(label, before, after) {
+  const images = model.tensors.labels.filter((each) => each === label).length;
+  const share = (count) => (images ? count / images : 0);
+  const bar = (kind, count) =>
+    element("span", { class: kind, style: `height:${100 * share(count)}%` });
+  const text = `${classTitle(label)}: ` + (!images ? "no image" :
+    `${percent(share(before))} of ${plural(images, "image")} before, ` +
+    `${percent(share(after))} after`);
+  const short = (count) => Math.round(100 * share(count));
+  return element("figure", { title: text, role: "img", "aria-label": text,
+    class: after === before ? "" : "differs" },
+  element("div", {}, bar("before", before), bar("after", after)),
+  element("figcaption", {}, element("b", {}, className(label)), element("br"),
+    !images ? "–" : (after === before ? "" : `${short(before)} → `) + `${short(after)}%`,
+    element("br"), `of ${images}`));
+}

@@ -8,10 +8,11 @@ import gzip
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import numpy as safetensors
 
@@ -20,7 +21,7 @@ from pipeline.interpret.analysis import ModelAnalysis
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
-MAX_DIFFERENT = 8  # for each width, images whose answer differs from floating point
+MAX_DIFFERENT = 8  # for each width, images whose prediction differs from floating point
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
 MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
@@ -34,9 +35,9 @@ class IntegerVersion:
     `deploy/integers.py` documents the number format.
     """
 
-    answers: Int[np.ndarray, " m"]  # for all test images
+    predictions: Int[np.ndarray, " m"]  # for all test images
     tensors: dict[str, np.ndarray]  # by name, such as 8bit.q1
-    metadata: dict[str, Any]  # the numbers that `widths.js` and `integers.js` display
+    metadata: dict[str, Any]  # the numbers that `networks.js` and `versions.js` read
 
 
 def render(
@@ -63,15 +64,22 @@ def render(
     if not integers and not fits(network):
         return too_large.render(size=size)
     tensors, metadata = page_data(analysis, integers)
-    page_metadata = json.dumps({**metadata, "name": name}, sort_keys=True)
-    packed = safetensors.save(tensors, {"page": page_metadata})
+    packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
     page = environment.get_template("page.html").render(
-        data=data, spec=analysis.spec, hidden=analysis.hidden, integers=bool(integers)
+        **metadata, name=name, data=data, scripts=scripts()
     )
     if integers and len(page.encode()) > MAX_INTEGER_BYTES:
         return too_large.render(size=size)
     return page
+
+
+def scripts() -> dict[str, str]:
+    """Return the JavaScript modules of the page by file name, which they import."""
+    folder = files("pipeline.interpret.report")
+    paths = [path for path in folder.iterdir() if path.name.endswith(".js")]
+    ordered = sorted(paths, key=lambda path: path.name)
+    return {path.name: path.read_text("utf-8") for path in ordered}
 
 
 def fits(network: Network) -> bool:
@@ -90,40 +98,37 @@ def page_data(
         analysis = replace(analysis, history=None, frozen=None)
     trained, history = analysis.trained, analysis.history or {}
     network, test = trained.network, analysis.dataset.test
-    train, val = analysis.split.train, analysis.split.val
     frozen = analysis.frozen  # without a history, the weights of always-zero pixels
     if frozen is None:
         frozen = np.repeat(analysis.always_zero[:, None], analysis.hidden, axis=1)
     recorded = len(next(iter(history.values()), ()))
     epochs = select_epochs(recorded, capacity=epoch_capacity(network))
-    answers = network.classify(test.images)
-    different = [version.answers != answers for version in integers]
-    rows = select_test_images(answers != test.labels, different)
+    predicted = network.classify(test.images)
+    different = [version.predictions != predicted for version in integers]
+    rows = select_test_images(predicted != test.labels, different)
     tensors = {
         **snapshot(network),
-        **{f"epochs.{n}": t[epochs].astype(np.float16) for n, t in history.items()},
+        **{f"epochs.{n}": _to_half(t[epochs]) for n, t in history.items()},
         "images": test.images[rows],
         "image_labels": test.labels[rows],
         "activations": np.maximum(analysis.sums[:ACTIVATION_IMAGES], 0),
         "labels": test.labels[:ACTIVATION_IMAGES],
         "frozen": frozen.T.astype(np.uint8),
-        "nonzero_rate": np.float32(analysis.nonzero / len(train)),
+        "nonzero_rate": np.float32(analysis.nonzero / len(analysis.split.train)),
     }
     displayed = [*epochs, trained.epochs]
     metadata = {
-        "dataset": analysis.dataset.name,
-        "class_names": analysis.spec.class_names,
-        "noun": analysis.spec.noun,
-        "plural": analysis.spec.plural,
-        "drawable": analysis.spec.prepared_as_mnist,
-        "sha256": trained.sha256,
-        "size": network.parameter_count,
-        "training_images": len(train),
-        "validation_images": len(val),
+        **_facts(analysis, frozen),
         "epochs": displayed,
         "validation_accuracy": analysis.validation_accuracy(displayed),
         "curves": {} if integers else trained.curves,
         "rows": rows.tolist(),
+        "widths": [version.metadata for version in integers],
+        "float": {
+            "bits": 0,
+            "accuracy": analysis.accuracy,
+            "table_bytes": 4 * network.parameter_count,
+        },
     }
     if detector := trained.detector:
         known = detector.components
@@ -132,21 +137,42 @@ def page_data(
         metadata |= {"max_error": known.max_error, "min_margin": detector.min_margin}
     for version in integers:
         tensors |= version.tensors
-    if integers:
-        metadata |= width_metadata(analysis, integers)
     return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata
 
 
-def width_metadata(
-    analysis: ModelAnalysis, integers: Sequence[IntegerVersion]
+def _facts(
+    analysis: ModelAnalysis, frozen: Bool[np.ndarray, "pixels hidden"]
 ) -> dict[str, Any]:
-    """Return the numbers of the networks in floating point and in integers."""
-    table_bytes = 4 * analysis.trained.network.parameter_count
+    """Return the names and counts that the text of the page contains."""
+    spec, split, rarest = analysis.spec, analysis.split, int(analysis.nonzero.argmin())
     return {
-        "widths": [version.metadata for version in integers],
-        "float": {"accuracy": analysis.accuracy, "table_bytes": table_bytes},
+        "dataset": analysis.dataset.name,
+        "class_names": spec.class_names,
+        "noun": spec.noun,
+        "plural": spec.plural,
+        "drawable": spec.prepared_as_mnist,
+        "sha256": analysis.trained.sha256,
+        "hidden": analysis.hidden,
+        "size": analysis.trained.network.parameter_count,
+        "training_images": len(split.train),
+        "validation_images": len(split.val),
         "test_images": len(analysis.dataset.test),
+        "always_zero": int(analysis.always_zero.sum()),
+        "frozen_others": int((frozen & ~analysis.always_zero[:, None]).sum()),
+        "rarest": rarest,  # the pixel that is above 0 in the fewest training images
+        "rarest_images": int(analysis.nonzero[rarest]),
     }
+
+
+def _to_half(weights: Float[np.ndarray, "epochs ..."]) -> Float[np.ndarray, "..."]:
+    """Return weights as float16 with the epochs of a weight side by side.
+
+    All low bytes are first, then all high bytes. Both make the page 150 kB smaller,
+    because similar bytes compress better together.
+    """
+    halves = np.moveaxis(weights, 0, -1).astype(np.float16)
+    planes = np.ascontiguousarray(halves).reshape(-1, 1).view(np.uint8).T
+    return np.ascontiguousarray(planes).view(np.float16).reshape(halves.shape)
 
 
 def epoch_capacity(network: Network) -> int:
@@ -173,8 +199,8 @@ def select_test_images(
 ) -> Int[np.ndarray, " rows"]:
     """Select test images, in order.
 
-    They include the first misclassified images and the first ones whose answers differ
-    in integers.
+    They include the first misclassified images and the first ones whose predictions
+    differ in integers.
     """
     selected = np.flatnonzero(misclassified)[:MAX_MISCLASSIFIED]
     for each in different:

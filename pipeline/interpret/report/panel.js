@@ -1,22 +1,23 @@
-// The panel of the selected neuron: beside the page, or a sheet on a phone.
+// The panel of the selected neuron, beside the page or as a sheet on a phone: how its sum
+// is computed, and the softmax.
 
-const isDocked = matchMedia("(min-width: 760px)");
+import {
+  $, bold, coordinates, element, inputName, MINUS, neuronName, number, parameterName,
+  percent, plural, ranked, rounded, signed, sum, tableRow,
+} from "display.js";
+import {
+  announce, className, classTitle, isShort, model, network, quantity, select, show,
+  signedQuantity, state,
+} from "model.js";
+import { outputs, tiles } from "neurons.js";
 
-const selectedButton = () =>
-  (state.layer === 1 ? tiles : outputs)[state.neuron].button;
+export const isDocked = matchMedia("(min-width: 760px)"); // beside the page
 
-// Open the panel and keep the selection in view: in the panel and, if a sheet could cover
-// it, on the page.
-function openPanel() {
-  $("panel").hidden = false;
-  if (!isDocked.matches) selectedButton().scrollIntoView({ block: "nearest" });
-  const row = document.activeElement.closest("#panel tr");
-  if (state.input === undefined) $("panel").scrollTop = 0;
-  else (row ?? $("images")).scrollIntoView({ block: "nearest" });
-}
+const selectedButton = () => (state.layer === 1 ? tiles : outputs)[state.neuron].button;
 
 function closePanel() {
-  $("panel").hidden = true;
+  state.isOpen = false;
+  show();
   selectedButton().focus({ preventScroll: true });
 }
 
@@ -31,18 +32,166 @@ function selectNext(step) {
   select(layer, (neuron + step + count) % count);
 }
 
-$("close").addEventListener("click", closePanel);
-$("close-parameter").addEventListener("click", closeParameter);
-$("previous").addEventListener("click", () => selectNext(-1));
-$("next").addEventListener("click", () => selectNext(1));
+// Keep the selection in view: in the panel and, if a sheet could cover it, on the page.
+function scrollToSelection() {
+  if (!isDocked.matches) selectedButton().scrollIntoView({ block: "nearest" });
+  const row = document.activeElement.closest("#panel tr");
+  if (state.input === undefined) $("panel").scrollTop = 0;
+  else (row ?? $("images")).scrollIntoView({ block: "nearest" });
+}
 
-// Escape closes one thing at a time, the last one first.
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.defaultPrevented) return;
-  if (!$("search-error").hidden) $("search-error").hidden = true;
-  else if (!$("panel").hidden && state.input !== undefined) closeParameter();
-  else if (!$("panel").hidden) closePanel();
-});
+export const panel = {
+  build() {
+    $("close").addEventListener("click", closePanel);
+    $("close-parameter").addEventListener("click", closeParameter);
+    $("previous").addEventListener("click", () => selectNext(-1));
+    $("next").addEventListener("click", () => selectNext(1));
+    // Escape closes one thing at a time, the last one first.
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || event.defaultPrevented || !state.isOpen) return;
+      if (state.input !== undefined) closeParameter();
+      else closePanel();
+    });
+    state.isOpen = isDocked.matches;
+    isDocked.addEventListener("change", () => {
+      state.isOpen = isDocked.matches;
+      show();
+    });
+  },
 
-onLoad(() => { $("panel").hidden = !isDocked.matches; });
-isDocked.addEventListener("change", () => { $("panel").hidden = !isDocked.matches; });
+  update(result, changed) {
+    const { layer, neuron } = state, name = neuronName(layer, neuron);
+    const values = layer === 1 ? result.pixels : result.hidden;
+    const terms = termsOf(layer, neuron, values, layer === 1 ? 10 : 20);
+    const title = `${name}: neuron ${neuron + 1} of layer ${layer}` +
+      (layer === 1 ? "" : `, for ${classTitle(neuron)}`);
+    $("panel").hidden = !state.isOpen;
+    $("t-sum").textContent = title;
+    $("formula").textContent = formula(layer);
+    $("sum-text").textContent = network().explain(layer, neuron, result,
+      model.float.classify(state.image, state.off));
+    showEquation(terms, result);
+    showTerms(terms);
+    if (changed.selection || changed.network) showIncoming();
+    showSoftmax(result);
+    if (changed.selection && state.isOpen) {
+      scrollToSelection();
+      announce(`${title}: ${quantity(terms.total)}`);
+    }
+  },
+};
+
+// The displayed terms of a sum, largest first; with the rest, they add up exactly.
+export function termsOf(layer, neuron, values, count) {
+  const terms = [...values.keys()].filter((input) => values[input]).map((input) => {
+    const weight = network().parameter(layer, input, neuron);
+    return { input, weight, value: values[input], product: weight * values[input] };
+  });
+  terms.sort((a, b) => Math.abs(b.product) - Math.abs(a.product) || a.input - b.input);
+  const bias = network().parameter(layer, null, neuron);
+  const total = terms.reduce((all, { product }) => all + product, bias);
+  const listed = terms.slice(0, count);
+  const rest = rounded(total) - rounded(bias) -
+    listed.reduce((all, { product }) => all + rounded(product), 0);
+  return { listed, others: terms.length - count, rest: rounded(rest), bias, total };
+}
+
+// The equation in letters.
+function formula(layer) {
+  const inputs = network().inputs(layer), [w, x] = layer === 1 ? ["M", "X"] : ["W", "N1"];
+  const terms = [...new Set([1, 2, inputs])].filter((k) => k <= inputs)
+    .map((k) => (k === inputs && k > 3 ? "… + " : "") + `${w}${k}·${x}${k}`).join(" + ");
+  return `${network().sumNames[layer - 1]} = ${terms} + ${layer === 1 ? "C" : "bias"}`;
+}
+
+function showEquation({ listed, others, bias, total }, { probabilities }) {
+  const { layer, neuron } = state;
+  $("equation").replaceChildren(`${network().sumNames[layer - 1]} = `,
+    ...listed.slice(0, 3).flatMap((term, place) =>
+      [...summand(term.weight, place === 0), `·${quantity(term.value)}`]),
+    listed.length + Math.max(others, 0) > 3 ? " + …" : "",
+    ...summand(bias, listed.length === 0), " = ", bold(quantity(total)));
+  const lines = network().outcome(layer, neuron, total);
+  if (layer === 1 && state.off.has(neuron)) lines.push(["switched off: output = ", "0"]);
+  if (layer === 2)
+    lines.push(["probability = softmax(z) = ", percent(probabilities[neuron], 2)]);
+  $("result").replaceChildren(...lines.map(([text, value]) =>
+    element("span", {}, text, bold(value))));
+}
+
+// A number with its sign: as an operator, except in front of a sum.
+const summand = (value, isFirst) => (isFirst ? [signedQuantity(value)]
+  : [value < 0 ? ` ${MINUS} ` : " + ", signed(value, quantity(Math.abs(value)))]);
+
+function showTerms({ listed, others, rest, bias, total }) {
+  const { layer, neuron } = state, input = layer === 1 ? "pixel" : "neuron";
+  const line = (text, value, kind) => tableRow([text, "", "", value], kind);
+  const rows = listed.map((term) => tableRow([termButton(term.input),
+    signedQuantity(term.weight), `× ${quantity(term.value)}`,
+    signedQuantity(term.product)]));
+  if (others > 0) rows.push(line(plural(others, `other ${input}`), signedQuantity(rest)));
+  else if (rest) rows.push(line("rounding", signedQuantity(rest)));
+  rows.push(line(termButton(null), signedQuantity(bias)),
+    line("sum", quantity(total), "total"));
+  if (layer === 1) {
+    const off = state.off.has(neuron) ? [["switched off", 0]] : [];
+    rows.push(...[...network().steps(total, neuron), ...off]
+      .map(([text, value]) => line(text, quantity(value))));
+  }
+  const head = element("span", {}, input,
+    layer === 1 ? element("span", { class: "aside" }, " (row, column)") : "");
+  const { input: focused } = document.activeElement.dataset;
+  $("terms").replaceChildren(
+    tableRow([head, "weight", "× input", "= product"], "", "th"), ...rows);
+  if (focused) document.querySelector(`#terms [data-input="${focused}"]`)?.focus();
+}
+
+function termButton(input) {
+  const { layer, neuron } = state, cell = document.createDocumentFragment();
+  cell.append(element("button", { type: "button", "data-input": String(input),
+    title: parameterName(layer, input, neuron),
+    onclick: () => select(layer, neuron, input) },
+  input === null ? "bias" : inputName(layer, input)));
+  if (layer === 1 && input !== null)
+    cell.append(element("span", { class: "aside" }, `(${coordinates(input).join(", ")})`));
+  return cell;
+}
+
+// All weights into a neuron of layer 2, including those from inactive neurons.
+function showIncoming() {
+  const { layer, neuron: label } = state;
+  $("incoming").hidden = layer === 1;
+  if (layer === 1) return;
+  $("incoming").firstElementChild.textContent =
+    `All ${plural(model.hidden, "weight")} into ${neuronName(2, label)}`;
+  $("incoming-weights").replaceChildren(...tiles.map((_, from) => element("button", {
+    type: "button", title: parameterName(2, from, label),
+    onclick: () => select(2, label, from) },
+  neuronName(1, from), signedQuantity(network().parameter(2, from, label)))));
+}
+
+function showSoftmax({ logits, scores, probabilities }) {
+  $("softmax").replaceChildren();
+  if (state.layer !== 2) return;
+  const columns = network().columns(logits), max = Math.max(...scores);
+  const shares = hundredths(probabilities);
+  const powers = Array.from(scores, (z) => Number(Math.exp(z - max).toFixed(6)));
+  $("softmax").replaceChildren(
+    tableRow(["softmax", ...columns.map(([name]) => name), "e^(z − max)", "probability"],
+      "", "th"),
+    ...powers.map((power, label) => tableRow([
+      neuronName(2, label) + (isShort(label) ? "" : ` (${className(label)})`),
+      ...columns.map(([, cells]) => cells[label]), number(power, 6),
+      percent(shares[label] / 10000, 2)], label === state.neuron ? "total" : "")),
+    tableRow(["sum", ...columns.map(() => ""), number(sum(powers), 6), percent(1, 2)],
+      "total"));
+}
+
+// Shares in hundredths of a percent that add up to 100%: the largest remainders gain.
+function hundredths(shares) {
+  const exact = shares.map((share) => 10000 * share), result = exact.map(Math.floor);
+  const missing = 10000 - sum(result);
+  ranked(exact.map((value, i) => value - result[i])).slice(0, missing)
+    .forEach((i) => { result[i] += 1; });
+  return result;
+}

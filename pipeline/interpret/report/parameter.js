@@ -1,34 +1,116 @@
-// The selected parameter: its address, its value, and its value in each epoch.
+// The weights of the selected neuron of layer 1 as an image, and the selected parameter:
+// what its name means, its value, and how it became what it is.
 
-function showParameter(_, changed) {
-  const { layer, input, neuron } = state, { last, networks } = model;
-  $("parameter").hidden = input === undefined;
-  if (input === undefined) return;
-  const values = networks.map((each) => each.parameter(layer, input, neuron));
-  const isPixel = layer === 1 && input !== null;
-  const isConstant = isPixel && isFrozen(input, neuron);
-  const name = parameterName(layer, input, neuron), count = `, one of ${integer(model.size)}`;
-  $("t-parameter").replaceChildren(name, element("span", { class: "aside" }, count));
-  const isExact = state.epoch === last || isConstant;
-  const value = (isExact ? (v) => number(v, 6) : approximate)(values[state.epoch]);
-  const initial = values[0] === 0 ? "0" : approximate(values[0]);
-  let change = `It started at ${initial} and ended at ${number(values[last], 6)}.`;
-  if (!model.hasHistory) change = "Its value in earlier epochs is not available.";
-  else if (isPixel && model.alwaysZero.has(input)) change = "It was never trained: its pixel " +
-    "is 0 in all training images, so it still has its initial random value, bit for bit.";
-  else if (isConstant) change = "It never changed: its gradient was 0 in every step, so it " +
-    "still has its initial random value.";
-  const usage = isPixel && !model.alwaysZero.has(input) ?
-    ` The pixel is above 0 in ${integer(nonzeroImages(input))} of ` +
-    `${plural(model.training_images, "training image")}.` : "";
-  const text = (model.widths ? describeValue(layer, input, neuron)
-    : `At the selected epoch, its value is ${value}. ${change}`) + usage;
-  $("parameter-text").textContent = text;
-  if (changed.selection) announce(`${name}${count}. ${text}`);
-  $("address").replaceChildren(addressDiagram(layer, input, neuron));
-  $("history").replaceChildren(model.widths ? valuesTable(layer, input, neuron)
-    : model.hasHistory ? historyPlot(values, isConstant) : "");
+import {
+  $, PIXELS, SIDE, colours, coordinates, element, grey, inputName, integer, neuronName,
+  parameterName, plural, positionOn, rowAndColumn, svg,
+} from "display.js";
+import {
+  announce, isAlwaysZero, isFrozen, model, network, nonzeroImages, quantity, select, state,
+} from "model.js";
+import { templateColours, weightColour, weightLegend } from "neurons.js";
+import { version } from "versions.js";
+
+const canvases = []; // of the weights, the image, and their products
+
+function buildCanvas(name, place) {
+  const canvas = element("canvas", { tabindex: "0", role: "application",
+    "aria-label": `${name}: select a pixel with the arrow keys` });
+  if (place) $("images").append(element("span", { class: "sign", "aria-hidden": "true" },
+    place === 1 ? "×" : "="));
+  $("images").append(element("figure", {}, canvas, element("figcaption", {}, name)));
+  canvases.push(canvas);
+  const pixelAt = (event) => {
+    const [column, row] = positionOn(canvas, event).map((share) =>
+      Math.min(SIDE - 1, Math.max(0, Math.floor(SIDE * share))));
+    return SIDE * row + column;
+  };
+  canvas.addEventListener("pointermove", (event) => showPixel(pixelAt(event)));
+  canvas.addEventListener("pointerleave", () => showPixel(state.input));
+  canvas.addEventListener("click", (event) => select(1, state.neuron, pixelAt(event)));
+  canvas.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIDE, ArrowDown: SIDE };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    const pixel = (state.input ?? 406) + steps[event.key]; // 406 is the center
+    if (pixel < 0 || pixel >= PIXELS) return;
+    select(1, state.neuron, pixel);
+    announce(pixelText(pixel));
+  });
 }
+
+function pixelText(pixel) {
+  if (pixel == null) {
+    const gesture = matchMedia("(hover: none)").matches ? "Tap" : "Point at";
+    return `${gesture} a pixel to see its product.`;
+  }
+  const weight = network().parameter(1, pixel, state.neuron);
+  const value = network().pixel(state.image[pixel]);
+  return `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
+    `${quantity(weight)} × pixel ${quantity(value)} = ${quantity(weight * value)}` +
+    (isFrozen(pixel, state.neuron) ? "; this weight never changed" : "");
+}
+const showPixel = (pixel) => { $("pixel-text").textContent = pixelText(pixel); };
+
+export const images = {
+  build() { ["weights", "image", "products"].forEach(buildCanvas); },
+
+  update(_, changed) {
+    const { image, layer, neuron } = state;
+    for (const id of ["images", "images-legend", "pixel-text"]) $(id).hidden = layer === 2;
+    if (changed.final) $("images-legend").replaceChildren(weightLegend());
+    if (layer === 2) return;
+    const product = (pixel) => image[pixel] / 255 * network().parameter(1, pixel, neuron);
+    const colourings = [templateColours(neuron), (pixel) => grey(image[pixel]),
+      (pixel) => weightColour(product(pixel))];
+    canvases.forEach((canvas, i) => paintSquares(canvas, colourings[i], i === 0));
+    showPixel(state.input);
+  },
+};
+
+// Paint 28x28 pixels as squares; weights that never changed are hatched.
+function paintSquares(canvas, colourOf, isHatched) {
+  const size = 12, context = canvas.getContext("2d");
+  canvas.width = canvas.height = SIDE * size;
+  for (let pixel = 0; pixel < PIXELS; pixel++) {
+    const [y, x] = coordinates(pixel).map((place) => place * size);
+    context.fillStyle = `rgb(${colourOf(pixel)})`;
+    context.fillRect(x, y, size, size);
+    if (isHatched && isFrozen(pixel, state.neuron)) {
+      context.strokeStyle = `rgb(${colours.muted})`;
+      context.beginPath();
+      context.moveTo(x + 2, y + size - 2);
+      context.lineTo(x + size - 2, y + 2);
+      context.stroke();
+    }
+  }
+  if (state.input == null) return; // no pixel is selected
+  const [top, left] = coordinates(state.input).map((place) => place * size - 3);
+  for (const [colour, width] of [[colours.zero, 9], [colours.selected, 5]]) {
+    context.strokeStyle = `rgb(${colour})`;
+    context.lineWidth = width;
+    context.strokeRect(left, top, size + 6, size + 6);
+  }
+}
+
+export const parameter = {
+  update(_, changed) {
+    const { layer, input, neuron } = state;
+    $("parameter").hidden = input === undefined;
+    if (input === undefined) return;
+    const name = parameterName(layer, input, neuron);
+    const count = `, one of ${integer(model.size)}`;
+    const usage = layer === 1 && input !== null && !isAlwaysZero(input)
+      ? ` The pixel is above 0 in ${integer(nonzeroImages(input))} of ` +
+        `${plural(model.training_images, "training image")}.` : "";
+    const text = version().describe(layer, input, neuron) + usage;
+    $("t-parameter").replaceChildren(name, element("span", { class: "aside" }, count));
+    $("parameter-text").textContent = text;
+    $("address").replaceChildren(addressDiagram(layer, input, neuron));
+    $("history").replaceChildren(version().diagram(layer, input, neuron));
+    if (changed.selection) announce(`${name}${count}. ${text}`);
+  },
+};
 
 const svgText = (x, y, content, attributes = {}) =>
   svg("text", { x, y, "text-anchor": "middle", ...attributes }, ...[content].flat());
@@ -37,18 +119,18 @@ const svgText = (x, y, content, attributes = {}) =>
 function addressDiagram(layer, input, neuron) {
   const index = (text, kind) => svg("tspan", { class: kind }, String(text));
   const source = input === null ? "bias" : inputName(layer, input);
+  const isPixel = layer === 1 && input !== null;
   const name = input === null
     ? [`layer_${layer}.bias[`, index(neuron, "to"), "]"]
     : [`layer_${layer}[`, index(input, "from"), ",", index(neuron, "to"), "]"];
   return svg("svg", { viewBox: "0 0 240 152", role: "img",
     "aria-label": `${source} to ${neuronName(layer, neuron)}: ` +
       parameterName(layer, input, neuron) },
-  ...(layer === 1 && input !== null ? pixelGrid(input) : circle(70, source)),
-  ...(input === null || layer === 1 ? []
+  ...(isPixel ? pixelGrid(input) : circle(70, source)),
+  ...(input === null || isPixel ? []
     : [svgText(70, 100, `neuron ${input + 1}`),
       svgText(70, 116, ["index ", index(input, "from")])]),
-  svg("path", { d: `M${layer === 1 && input !== null ? 136 : 96} 58H166m-7 -4l7 4l-7 4`,
-    class: "arrow" }),
+  svg("path", { d: `M${isPixel ? 136 : 96} 58H166m-7 -4l7 4l-7 4`, class: "arrow" }),
   ...circle(194, neuronName(layer, neuron)),
   svgText(194, 100, `neuron ${neuron + 1}`),
   svgText(194, 116, ["index ", index(neuron, "to")]),
@@ -74,27 +156,3 @@ function pixelGrid(pixel) {
       svg("tspan", { class: "from" }, String(pixel))]),
   ];
 }
-
-function historyPlot(values, isConstant) {
-  const { last, epochs } = model;
-  const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];
-  const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
-  const x = (place) => left + (width - left - right) * place / last;
-  const y = (value) => top + (height - top - bottom) * (high - value) / (high - low || 1);
-  const now = values[state.epoch];
-  return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
-    "aria-label": `From ${number(values[0])} to ${number(values[last])}` },
-  svg("line", { x1: left, x2: width - right, y1: y(0), y2: y(0), stroke: "var(--pale)",
-    "stroke-dasharray": "2 3" }),
-  svgText(width - right, y(0) + (high > 0 ? -3 : 12), "0", { "text-anchor": "end" }),
-  svgText(left, 12, `value ${number(now, 3)}`, { "text-anchor": "start" }),
-  svgText(left, height - 6, `epoch ${epochs[0]}`, { "text-anchor": "start" }),
-  svgText(width - right, height - 6, epochs[last], { "text-anchor": "end" }),
-  svg("polyline", { fill: "none", "stroke-width": 2,
-    points: values.map((value, place) => `${x(place)},${y(value)}`).join(" "),
-    stroke: isConstant ? "var(--pale)" : "var(--positive)",
-    "stroke-dasharray": isConstant ? "6 5" : "none" }),
-  svg("circle", { cx: x(state.epoch), cy: y(now), r: 4, fill: "var(--selected)" }));
-}
-
-onChange(showParameter);

@@ -1,106 +1,133 @@
 // The tour: a card that points at the elements of the page, one step at a time, and asks
-// for a guess before it shows an answer. `tour_steps.js` has the steps, `tour_place.js`
-// places the card.
+// for a guess before it shows an answer. `tour_steps.js` has the steps. On a wide page, the
+// card is over the panel or, while it points at the panel, beside it; otherwise it is at
+// the lower edge. The style sheet places it.
 
-const tour = {
-  steps: [], place: null, // the steps of this network; null: no tour is open
-  solved: new Set(), feedback: null, // the answered steps; feedback on the last guess
-  side: null, // of the target, on which the card is
-};
-const currentStep = () => tour.steps[tour.place];
+import { $, MINUS, element, onEnter, unbroken } from "display.js";
+import { useTestImage } from "drawing.js";
+import { model, network, show, state } from "model.js";
+import { isDocked } from "panel.js";
+import { tourSteps } from "tour_steps.js";
+
+let steps = [], place = null; // the steps of this network; null: no tour is open
+let solved = new Set(), feedback = null; // the answered steps; feedback on the last guess
+const currentStep = () => steps[place];
 
 function startTour() {
+  if (place !== null) currentStep().leave?.();
+  state.version = model.last; // the steps are about the final network in floating point
   if (!state.image.some(Boolean)) useTestImage(0);
-  state.width = null; // the steps are about the network in floating point
-  const isOpen = tour.place !== null;
-  if (isOpen) currentStep().leave?.();
-  Object.assign(tour, { steps: tourSteps(), place: null, solved: new Set() });
+  [steps, place, solved] = [tourSteps(), null, new Set()];
   document.body.classList.add("touring");
-  $("tour").hidden = $("spotlight").hidden = false;
+  $("search-error").hidden = true;
+  $("tour").hidden = false;
   goToStep(0);
-  if (!isOpen) requestAnimationFrame(followTarget);
 }
 
 function leaveTour() {
-  currentStep().leave?.();
-  tour.place = null;
+  const step = currentStep();
+  place = null;
+  step.leave?.();
   document.body.classList.remove("touring");
   delete document.body.dataset.question;
-  $("tour").hidden = $("spotlight").hidden = true;
+  markTarget(null);
+  $("tour").hidden = true;
   $("start-tour").focus({ preventScroll: true });
 }
 
-function goToStep(place) {
-  if (place === tour.steps.length) { leaveTour(); return; }
-  if (place < 0) return;
-  if (tour.place !== null) currentStep().leave?.();
-  Object.assign(tour, { place, feedback: null, side: null });
+function goToStep(next) {
+  if (next === steps.length) { leaveTour(); return; }
+  if (next < 0) return;
+  if (place !== null) currentStep().leave?.();
+  [place, feedback] = [next, null];
   $("guess-value").value = "";
   currentStep().enter?.();
-  if (tour.solved.has(currentStep())) currentStep().solved?.();
-  showTour();
-  if (!isDocked.matches) $("panel").hidden = !$("panel").contains(currentTarget());
-  placeTour();
+  if (solved.has(currentStep())) currentStep().solved?.();
+  state.isOpen = isDocked.matches || $("panel").contains(currentStep().targets()[0]);
+  show();
   $("tour").focus({ preventScroll: true });
   scrollToTarget();
 }
 
-// Fill the card for the current image and epoch; `show` calls this after each change.
-function showTour() {
-  if (tour.place === null) return;
-  const step = currentStep(), { question, text, answer } = step.content();
-  const isOpen = Boolean(question) && !tour.solved.has(step);
-  const isLast = tour.place === tour.steps.length - 1;
+// Fill the card for the current image and network.
+function showCard() {
+  const step = currentStep(), { title, text, question, answer } = step.content();
+  const isOpen = Boolean(question) && !solved.has(step);
   document.body.dataset.question = isOpen ? step.id : "";
-  $("tour-count").textContent = `Step ${tour.place + 1} of ${tour.steps.length}`;
-  $("tour-title").textContent = step.title;
+  $("tour-count").textContent = `Step ${place + 1} of ${steps.length}`;
+  $("tour-title").textContent = unbroken(title);
   $("tour-text").textContent = unbroken(text);
   $("guess").hidden = !isOpen;
   if (isOpen) showQuestion(question);
-  $("tour-feedback").hidden = !tour.feedback;
-  $("tour-feedback").textContent = tour.feedback?.text ?? "";
-  $("tour-feedback").className = tour.feedback?.isRight ? "right" : "wrong";
+  $("tour-feedback").hidden = !feedback;
+  $("tour-feedback").textContent = feedback ?? "";
+  $("tour-feedback").className = feedback === RIGHT ? "right" : "wrong";
   $("tour-answer").hidden = isOpen;
   $("tour-answer").textContent = unbroken(answer);
-  $("tour-back").disabled = tour.place === 0;
-  $("tour-next").textContent = isLast ? "Finish" : "Next";
-  $("tour-dots").replaceChildren(...tour.steps.map((_, place) =>
-    element("i", place === tour.place ? { class: "now" } : {})));
+  $("tour-back").disabled = place === 0;
+  $("tour-next").textContent = place === steps.length - 1 ? "Finish" : "Next";
+  $("tour-dots").replaceChildren(...steps.map((_, each) =>
+    element("i", each === place ? { class: "now" } : {})));
+  document.body.style.setProperty("--tour-height", `${$("tour").offsetHeight}px`);
 }
 
 function showQuestion({ ask, unit, options }) {
   $("guess-question").textContent = ask;
   $("guess-unit").textContent = unit ?? "";
-  $("guess-number").hidden = Boolean(options);
-  $("guess-options").hidden = !options;
+  $("guess-number").hidden = options.length > 0;
+  $("guess-options").hidden = !options.length;
   const displayed = [...$("guess-options").children].map((each) => each.textContent);
-  const texts = options?.map(([text]) => text) ?? [];
+  const texts = options.map(({ text }) => text);
   if (String(displayed) === String(texts)) return; // keeps the focus
-  $("guess-options").replaceChildren(...texts.map((text, place) =>
-    element("button", { type: "button", onclick: () => checkGuess(place) }, text)));
+  $("guess-options").replaceChildren(...texts.map((text, option) =>
+    element("button", { type: "button", onclick: () => checkGuess(option) }, text)));
 }
 
-// Prevent a line break within x = 0.5.
-const unbroken = (text) => text.replace(/\b([a-z]) = (?=[−\d])/g, "$1\u00a0=\u00a0");
+const RIGHT = "That is right.";
 
 // Explain why a guess is right or wrong; a right guess shows the answer.
 function checkGuess(guess) {
   const { question } = currentStep().content();
-  const reason = guess === null ? "Please enter a number." : question.check(guess);
-  tour.feedback = { isRight: reason === "", text: reason || "That is right." };
-  if (reason === "") { solveStep(); return; }
-  showTour();
-  placeTour(); // the card is higher now
-  scrollToTarget();
+  feedback = (guess === null ? "Please enter a number." : question.check(guess)) || RIGHT;
+  if (feedback === RIGHT) { solveStep(); return; }
+  show();
+  scrollToTarget(); // the card is higher now
 }
 
 function solveStep() {
-  tour.solved.add(currentStep());
+  solved.add(currentStep());
   currentStep().solved?.();
-  showTour();
-  placeTour();
+  show();
   $("tour").focus({ preventScroll: true }); // the question, which had it, is gone
   scrollToTarget();
+}
+
+// The first target of the step that fits in the space below the bar and, where the card is
+// at the lower edge, above it; the last one is small.
+export function currentTarget() {
+  const bar = document.querySelector(".bar"), targets = currentStep().targets();
+  const top = parseFloat(getComputedStyle(bar).top) + bar.offsetHeight;
+  const bottom = innerHeight - (isDocked.matches ? 0 : $("tour").offsetHeight);
+  return targets.find((each) => each.offsetHeight <= bottom - top - 32) ?? targets.at(-1);
+}
+
+function markTarget(target) {
+  for (const each of document.querySelectorAll(".target")) each.classList.remove("target");
+  target?.classList.add("target");
+  document.body.dataset.target = $("panel").contains(target) ? "panel" : "page";
+}
+
+// The panel scrolls by itself. `scene` is what changes, if that is not the target.
+function scrollToTarget() {
+  const { scene } = currentStep(), target = currentTarget(), panel = $("panel");
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const behavior = isCalm ? "auto" : "smooth";
+  if (scene) scene().scrollIntoView({ behavior, block: "start" });
+  else if (!panel.contains(target)) target.scrollIntoView({ behavior, block: "center" });
+  else {
+    const head = panel.getBoundingClientRect().top + panel.firstElementChild.offsetHeight;
+    panel.scrollBy({ behavior, top: target.getBoundingClientRect().top - head - 16 });
+  }
 }
 
 // Parse a number as people write it: 0.5 or 0,5, -3 or −3, 10%; a whole number also as
@@ -112,27 +139,49 @@ function readNumber(text, isWhole) {
   return value === "" || !Number.isFinite(Number(value)) ? null : Number(value);
 }
 
-$("start-tour").addEventListener("click", startTour);
-$("tour-leave").addEventListener("click", leaveTour);
-$("tour-back").addEventListener("click", () => goToStep(tour.place - 1));
-$("tour-next").addEventListener("click", () => goToStep(tour.place + 1));
-$("guess-show").addEventListener("click", () => { tour.feedback = null; solveStep(); });
-onEnter($("guess-value"), $("guess-check"), () => {
-  const { question } = currentStep().content();
-  checkGuess(readNumber($("guess-value").value, question.isWhole));
-});
-// Escape leaves the tour and nothing else: it is handled before the panel sees it.
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || tour.place === null) return;
-  event.preventDefault();
-  leaveTour();
-}, { capture: true });
-// The arrow keys change the step, unless they change something else: the focus among the
-// neurons, the selected pixel, or the value of an input.
-document.addEventListener("keydown", (event) => {
-  const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-  if (!step || tour.place === null || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (!event.defaultPrevented && !target.value) goToStep(tour.place + step);
-});
-onLoad(() => { $("start-tour").hidden = false; });
-onChange(showTour);
+function listenToKeys() {
+  // Escape leaves the tour and nothing else: it is handled before the panel sees it.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || place === null) return;
+    event.preventDefault();
+    leaveTour();
+  }, { capture: true });
+  // The arrow keys change the step, unless they change something else: the focus among
+  // the neurons, the selected pixel, or the value of an input.
+  document.addEventListener("keydown", (event) => {
+    const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    if (!step || place === null || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (!event.defaultPrevented && !target.value) goToStep(place + step);
+  });
+}
+
+export const tour = {
+  build() {
+    $("start-tour").hidden = false;
+    $("start-tour").addEventListener("click", startTour);
+    $("tour-leave").addEventListener("click", leaveTour);
+    $("tour-back").addEventListener("click", () => goToStep(place - 1));
+    $("tour-next").addEventListener("click", () => goToStep(place + 1));
+    $("guess-show").addEventListener("click", () => {
+      feedback = null;
+      solveStep();
+    });
+    onEnter($("guess-value"), $("guess-check"), () => {
+      const { question } = currentStep().content();
+      checkGuess(readNumber($("guess-value").value, question.isWhole));
+    });
+    listenToKeys();
+  },
+
+  update() {
+    if (place === null) return;
+    if (network().final !== model.float) { // the user selected integers
+      const focused = document.activeElement;
+      leaveTour();
+      focused.focus({ preventScroll: true });
+      return;
+    }
+    showCard();
+    markTarget(currentTarget());
+  },
+};

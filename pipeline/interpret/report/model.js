@@ -1,0 +1,189 @@
+// The loaded model and the user's selection. Everything on the page follows from `model`
+// and `state`; code that changes `state` then calls `show`.
+
+import {
+  $, CLASSES, PIXELS, SIDE, largest, neuronName, parameterName, signed,
+} from "display.js";
+import { FloatNetwork, IntegerNetwork } from "networks.js";
+
+export const model = {}; // see `load`
+export const state = {
+  strokes: [], // of the drawing, see `drawing.js`
+  image: null, digitCount: 1, isDigit: true, // the image, and what is known about it
+  place: null, // where a drawing is in the image; null: a test image
+  row: 0, // of the image in the gallery; null: a drawing
+  version: 0, // the index of the network: an epoch, or a bit width
+  layer: 1, neuron: 0,
+  input: undefined, // of the selected parameter; null: the bias; undefined: none
+  isOpen: false, // the panel of the selected neuron
+  off: new Set(), // the hidden neurons that are switched off
+};
+
+export const network = () => model.versions[state.version];
+export const currentResult = () => network().classify(state.image, state.off);
+
+let parts = [], displayed = {};
+
+// Show the state on the parts of the page, in their order. `update(result, changed)` of a
+// part gets what `classify` returns for the image, and which of `network`, `final` (the
+// network without regard to its epoch), `image`, `selection` and `off` are new.
+export function show() {
+  const { image, layer, neuron, input, off } = state, result = currentResult();
+  const current = { network: network(), final: network().final, image,
+    selection: `${layer} ${neuron} ${input}`, off: [...off].join() };
+  const changed = Object.fromEntries(Object.entries(current).map(
+    ([name, value]) => [name, displayed[name] !== value]));
+  displayed = current;
+  for (const part of parts) part.update?.(result, changed);
+}
+
+export function repaint() {
+  displayed = {};
+  show();
+}
+
+// Build the parts in their order.
+export function build(list) {
+  parts = list;
+  for (const part of parts) part.build?.();
+}
+
+// Select a neuron, or with an input one of its parameters; all parts show it.
+export function select(layer, neuron, input) {
+  Object.assign(state, { layer, neuron, input, isOpen: true });
+  displayed.selection = null; // new even if it was selected, so that it is announced
+  show();
+}
+
+// Announce a text to screen readers, once the page has stopped changing. Of several
+// texts, the last one is announced.
+let announcement = null;
+export function announce(text) {
+  clearTimeout(announcement);
+  announcement = setTimeout(() => { $("announcement").textContent = text; }, 700);
+}
+
+// Read the data of the page, a compressed safetensors file: the length of its header, the
+// header as JSON, the tensors.
+async function unpack(text) {
+  const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).arrayBuffer();
+}
+function readTensors(buffer) {
+  const length = Number(new DataView(buffer).getBigUint64(0, true));
+  const header = new TextDecoder().decode(new Uint8Array(buffer, 8, length));
+  const { __metadata__: metadata, ...entries } = JSON.parse(header);
+  const types = { F64: Float64Array, F32: Float32Array, F16: Uint8Array, I32: Int32Array,
+    U8: Uint8Array, I8: Int8Array };
+  const tensors = {};
+  for (const [name, entry] of Object.entries(entries)) {
+    const [start, end] = entry.data_offsets.map((offset) => 8 + length + offset);
+    const data = new types[entry.dtype](buffer.slice(start, end));
+    tensors[name] = entry.dtype === "F16" ? fromHalves(data) : data;
+  }
+  return { tensors, metadata: JSON.parse(metadata.page) };
+}
+
+// Read numbers with a sign bit, 5 bits of exponent and 10 bits of fraction. Python stores
+// all low bytes, then all high bytes, which compresses better.
+function fromHalves(bytes) {
+  const count = bytes.length / 2;
+  return Float32Array.from({ length: count }, (_, i) => {
+    const high = bytes[count + i], fraction = (high & 3) << 8 | bytes[i];
+    const sign = high >> 7 ? -1 : 1, exponent = (high >> 2) & 31;
+    if (exponent === 0) return sign * fraction * 2 ** -24;
+    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  });
+}
+
+// The page has the networks of the epochs, or the final one in floating point followed by
+// its versions in integers. Interventions are measured on the `final` one of a network.
+export async function load(text) {
+  const { tensors, metadata } = readTensors(await unpack(text));
+  const last = metadata.epochs.length - 1;
+  const float = new FloatNetwork(
+    [tensors["layer_1.weight"], tensors["layer_2.weight"]],
+    [tensors["layer_1.bias"], tensors["layer_2.bias"]],
+    { activations: tensors.activations, maxOutput: largest(tensors.activations) || 1,
+      title: metadata.widths.length ? "the network in floating point" : "the final network" });
+  const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
+    tensors, epoch, float));
+  const integers = metadata.widths.map((each) => new IntegerNetwork(tensors, each));
+  for (const each of [float, ...epochs]) each.final = float;
+  for (const each of integers) each.final = each;
+  Object.assign(model, metadata, { tensors, float, last,
+    versions: [...epochs, float, ...integers], hasHistory: last > 0,
+    detector: "detector.means" in tensors ? { means: tensors["detector.means"],
+      components: tensors["detector.components"], maxError: metadata.max_error,
+      minMargin: metadata.min_margin } : null });
+  state.version = last;
+}
+
+function networkOfEpoch(tensors, epoch, final) {
+  const part = (name, { length }) => { // the epochs of a weight are side by side
+    const all = tensors[`epochs.${name}`], count = all.length / length;
+    return Float32Array.from({ length }, (_, place) => all[place * count + epoch]);
+  };
+  const kernels = final.kernels.map((kernel, i) => part(`layer_${i + 1}.weight`, kernel));
+  const biases = final.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
+  tensors.frozen.forEach((mark, place) => { // these weights are exact in all epochs
+    if (mark) kernels[0][place] = final.kernels[0][place];
+  });
+  return new FloatNetwork(kernels, biases, {});
+}
+
+// Whether training never changed a weight of layer 1; `frozen` has a row for each neuron.
+export const isFrozen = (pixel, neuron) =>
+  model.tensors.frozen[neuron * PIXELS + pixel] === 1;
+export const isAlwaysZero = (pixel) => model.tensors.nonzero_rate[pixel] === 0;
+export const nonzeroImages = (pixel) => // in which the pixel is above 0
+  Math.round(model.tensors.nonzero_rate[pixel] * model.training_images);
+export const testImage = (row) =>
+  model.tensors.images.subarray(row * PIXELS, (row + 1) * PIXELS);
+
+// A number of the selected network as text, and with the color of its sign.
+export const quantity = (value, decimals) => network().format(value, decimals);
+export const signedQuantity = (value) => signed(value, quantity(value));
+
+// Phrases for a class: its name, the name with the noun, one image, and all its images.
+export const className = (label) => model.class_names[label];
+export const isShort = (label) => className(label).length === 1;
+export const classTitle = (label) =>
+  (isShort(label) ? `${model.noun} ` : "") + className(label);
+export const example = (label) => (isShort(label) ? "a " : "") + className(label);
+export const imagesOf = (label) =>
+  className(label) + (isShort(label) ? "s" : " images");
+
+// What a name refers to, as [layer, neuron, input]: input is null for a bias and undefined
+// for a neuron. Worksheets of `inspect` call the terms of N11 and N28 M466 and W10.
+const NAME_PATTERNS = [
+  [/^N([12])(\d+)$/i, (layer, neuron) => [layer, neuron - 1]],
+  [/^layer_([12])\s*\[\s*(\d+)\s*,\s*(\d+)\s*\]$/i,
+    (layer, input, neuron) => [layer, neuron, input]],
+  [/^layer_([12])\.bias\s*\[\s*(\d+)\s*\]$/i, (layer, neuron) => [layer, neuron, null]],
+  [/^bias of N([12])(\d+)$/i, (layer, neuron) => [layer, neuron - 1, null]],
+  [/^pixel\s*(\d+)$/i, (pixel) => [1, state.layer === 1 ? state.neuron : 0, pixel]],
+  [/^M(\d+) of N1(\d+)$/i, (term, neuron) => [1, neuron - 1, term - 1]],
+  [/^W(\d+) of N2(\d+)$/i, (term, neuron) => [2, neuron - 1, term - 1]],
+];
+
+// Select what a name refers to; return what is wrong with the name, or "".
+export function find(text) {
+  const name = text.trim();
+  const label = model.class_names.findIndex((_, each) =>
+    classTitle(each).toLowerCase() === name.toLowerCase());
+  const [pattern, locate] = NAME_PATTERNS.find(([each]) => each.test(name)) ?? [];
+  if (label < 0 && !pattern) return `“${name}” is not a name on this page. Names are ` +
+    `N16, layer_1[300,5], bias of N16, M301 of N16, W6 of N28, pixel 300, ${classTitle(7)}.`;
+  const [layer, neuron, input] = label >= 0 ? [2, label]
+    : locate(...pattern.exec(name).slice(1).map(Number));
+  const neurons = network().neurons(layer), inputs = network().inputs(layer);
+  if (neuron < 0 || neuron >= neurons)
+    return `Layer ${layer} has the neurons ${neuronName(layer, 0)} to ` +
+      `${neuronName(layer, neurons - 1)}, with the indices 0 to ${neurons - 1}.`;
+  if (input != null && (input < 0 || input >= inputs))
+    return `The inputs of layer ${layer} have the indices 0 to ${inputs - 1}.`;
+  select(layer, neuron, input);
+  return "";
+}

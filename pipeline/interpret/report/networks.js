@@ -1,0 +1,251 @@
+// A network in floating point and one in integers, and the detector, computed as in
+// pipeline/model and pipeline/deploy/integers.py. Nothing here changes the page.
+//
+// Both networks have the same methods, so the rest of the page does not ask which one it
+// shows. `sums`, `classify` and `parameter` compute; `steps` lists how a sum becomes an
+// output; `explain`, `format` and `legend` say what the numbers mean.
+
+import {
+  CLASSES, MINUS, PIXELS, integer, neuronName, number, plural, ranked, significant, sum,
+} from "display.js";
+
+const WHITE = 255; // the highest gray level, and the highest output in integers
+
+// What both have in common. Weights are stored as in PyTorch, a row for each neuron.
+class TwoLayers {
+  constructor(kernels, biases, fields) {
+    Object.assign(this, { kernels, biases, hidden: biases[0].length, ...fields });
+  }
+
+  // The size that 1% of the weights of layer 1 exceed: the full color of a template.
+  get largeWeight() {
+    this.sizes ??= this.kernels[0].map(Math.abs).sort();
+    return this.sizes[Math.floor(0.99 * (this.sizes.length - 1))] || 1;
+  }
+
+  inputs(layer) { return layer === 1 ? PIXELS : this.hidden; }
+
+  neurons(layer) { return layer === 1 ? this.hidden : CLASSES; }
+
+  // The weight from an input to a neuron, or the bias of the neuron if input is null.
+  parameter(layer, input, neuron) {
+    if (input === null) return this.biases[layer - 1][neuron];
+    return this.kernels[layer - 1][neuron * this.inputs(layer) + input];
+  }
+
+  // The weighted sum of each neuron of a layer, bias included.
+  sums(layer, values) {
+    const nonzero = [...values.keys()].filter((input) => values[input]);
+    return Float64Array.from({ length: this.neurons(layer) }, (_, neuron) =>
+      nonzero.reduce((total, input) =>
+        total + this.parameter(layer, input, neuron) * values[input],
+      this.parameter(layer, null, neuron)));
+  }
+
+  // Classify an image of gray levels; the hidden neurons in `off` output 0.
+  classify(image, off = new Set()) {
+    const pixels = Float32Array.from(image, (level) => this.pixel(level));
+    const hiddenSums = this.sums(1, pixels);
+    const hidden = hiddenSums.map((total, neuron) =>
+      (off.has(neuron) ? 0 : this.activation(total, neuron)));
+    const logits = this.sums(2, hidden), scores = this.scores(logits);
+    return { pixels, hiddenSums, hidden, logits, scores, probabilities: softmax(scores) };
+  }
+
+  // The classes predicted for the test images whose hidden outputs are stored.
+  storedPredictions(off) {
+    if (!off.size) return this.predictions ??= this.predict(off);
+    return this.predict(off);
+  }
+
+  predict(off) {
+    const { activations, hidden } = this;
+    return Array.from({ length: activations.length / hidden }, (_, row) => {
+      const outputs = activations.slice(row * hidden, (row + 1) * hidden);
+      for (const neuron of off) outputs[neuron] = 0;
+      return ranked(this.sums(2, outputs))[0];
+    });
+  }
+}
+
+export class FloatNetwork extends TwoLayers {
+  width = "float";
+  says = "The network says ";
+  sumNames = ["y", "z"]; // of the sums of each layer
+
+  pixel(level) { return level / WHITE; }
+
+  activation(total) { return Math.max(total, 0); }
+
+  scores(logits) { return logits; }
+
+  format(value, decimals) { return number(value, decimals); }
+
+  // The rows from the sum of a hidden neuron to its output.
+  steps(total) {
+    return [[total > 0 ? "ReLU keeps a positive sum" : "ReLU sets it to 0",
+      Math.max(total, 0)]];
+  }
+
+  // How the sum of a neuron continues, as [text, number].
+  outcome(layer, neuron, total) {
+    return layer === 1 ? [["output = max(0, y) = ", number(Math.max(total, 0))]] : [];
+  }
+
+  explain(layer, neuron) {
+    if (layer === 1) return `This is y = m·x + c with ${PIXELS} inputs and ${PIXELS} ` +
+      "weights. M1 and X1 belong to pixel 0, because array indices start at 0.";
+    return "Each term is the output of a neuron of layer 1 times its weight in " +
+      `${neuronName(2, neuron)}. Softmax turns the ten sums into probabilities: each e^z ` +
+      "is divided by the sum of all ten.";
+  }
+
+  // The colors at both ends of the scale, and the length of a full bar.
+  legend() {
+    const limit = number(this.largeWeight, 2);
+    return { weights: [`≤ ${MINUS}${limit}`, `≥ ${limit}`],
+      output: `${number(this.maxOutput, 1)}, the maximum of ` +
+        plural(this.activations.length / this.hidden, "test image") };
+  }
+
+  // The columns of the softmax table before the powers of e, as [name, cells].
+  columns(logits) { return [["z", Array.from(logits, (z) => number(z))]]; }
+
+  // A parameter as it is stored, and the real number that it stands for.
+  stored(...place) { return ["", number(this.parameter(...place))]; }
+}
+
+// 784 gray levels -> sums, shift and clamp -> ten logits. All numbers are integers of at
+// most 32 bits; `>>` and sums of them are exact in JavaScript.
+export class IntegerNetwork extends TwoLayers {
+  sumNames = ["sum", "logit"];
+  maxOutput = WHITE;
+
+  constructor(tensors, { bits, ...rest }) {
+    const part = (name) => tensors[`${bits}bit.${name}`];
+    super([part("q1"), part("q2")], [part("b1q"), part("b2q")], { bits, ...rest,
+      shift: part("shift"), scale1: part("scale_1"), activations: part("activations") });
+    this.width = plural(bits, "bit");
+    this.title = `the network at ${this.width}`;
+    this.says = `At ${this.width}, the network says `;
+  }
+
+  // With few bits, the largest weight.
+  get largeWeight() {
+    return this.bits < 8 ? Math.max(2 ** (this.bits - 1) - 1, 1) : super.largeWeight;
+  }
+
+  pixel(level) { return level; }
+
+  // Half of 2^shift, which is added to a sum so that the shift rounds it.
+  rounding(neuron) { return (1 << this.shift[neuron]) >> 1; }
+
+  // The output of a hidden neuron before the clamp.
+  shifted(total, neuron) {
+    return (Math.max(total, 0) + this.rounding(neuron)) >> this.shift[neuron];
+  }
+
+  activation(total, neuron) { return Math.min(WHITE, this.shifted(total, neuron)); }
+
+  scores(logits) { return logits.map((logit) => this.scale_2 * logit); }
+
+  format(value) { return number(value, 0); }
+
+  steps(total, neuron) {
+    if (total <= 0) return [["ReLU sets it to 0", 0]];
+    const shift = this.shift[neuron], half = this.rounding(neuron);
+    const shifted = this.shifted(total, neuron);
+    return [
+      ["ReLU keeps a positive sum", total],
+      ...(half ? [[`+ ${integer(half)}, for rounding`, total + half]] : []),
+      [`>> ${shift}: divided by ${integer(2 ** shift)}, rounded down`, shifted],
+      [shifted > WHITE ? `clamp to ${WHITE}` : `clamp: at most ${WHITE}`,
+        this.activation(total, neuron)],
+    ];
+  }
+
+  outcome(layer, neuron, total) {
+    if (layer === 2) return [[`z = ${significant(this.scale_2, 4)} · logit = `,
+      number(this.scale_2 * total)]];
+    const output = integer(this.activation(total, neuron));
+    if (total <= 0) return [["the sum is not positive, so output = ", output]];
+    return [[`output = min(${WHITE}, (${integer(total)} + ${this.rounding(neuron)}) >> ` +
+      `${this.shift[neuron]}) = `, output]];
+  }
+
+  // `float` is the result of the network in floating point for the same image.
+  explain(layer, neuron, { hiddenSums, logits, scores }, float) {
+    const name = neuronName(layer, neuron);
+    if (layer === 2) return "Each term is the output of a neuron of layer 1 times its " +
+      `weight in ${name}. A logit of 1 stands for ${significant(this.scale_2, 4)}, the ` +
+      `scale of layer 2: ${integer(logits[neuron])} stands for ` +
+      `z = ${number(scores[neuron])}. In floating point, z is ` +
+      `${number(float.logits[neuron])}.`;
+    const total = hiddenSums[neuron], output = this.activation(total, neuron);
+    return `A weight of 1 stands for ${significant(this.scale1[neuron], 4)}, the scale of ` +
+      `${name}, and a gray level of ${WHITE} for 1. So the sum stands for ` +
+      `${number(total * this.sumUnit(neuron))}, and the output ${integer(output)} for ` +
+      `${number(output * this.outputUnit(neuron))}. In floating point, the sum is ` +
+      `${number(float.hiddenSums[neuron])}.`;
+  }
+
+  legend() {
+    const limit = integer(this.largeWeight), [below, above] =
+      this.bits < 8 ? ["", ""] : ["≤ ", "≥ "];
+    return { weights: [`${below}${MINUS}${limit}`, `${above}${limit}`],
+      output: `${WHITE}, the highest value of a byte` };
+  }
+
+  columns(logits) {
+    return [["logit", Array.from(logits, integer)],
+      ["z", Array.from(this.scores(logits), (z) => number(z))]];
+  }
+
+  stored(...place) {
+    return [this.format(this.parameter(...place)), number(this.realParameter(...place))];
+  }
+
+  // The real numbers that a sum, an output and a parameter of 1 stand for.
+  sumUnit(neuron) { return this.scale1[neuron] / WHITE; }
+
+  outputUnit(neuron) { return this.sumUnit(neuron) * 2 ** this.shift[neuron]; }
+
+  realParameter(layer, input, neuron) {
+    const unit = layer === 2 ? this.scale_2 / (input === null ? 1 : this.outputUnit(input))
+      : input === null ? this.sumUnit(neuron) : this.scale1[neuron];
+    return unit * this.parameter(layer, input, neuron);
+  }
+}
+
+function softmax(scores) {
+  const max = Math.max(...scores);
+  const powers = Array.from(scores, (z) => Math.exp(z - max));
+  const total = sum(powers);
+  return powers.map((power) => power / total);
+}
+
+// Why a prediction is unsure, in the order in which predict checks; "" if it is sure.
+export function doubt(detector, { image, digitCount, isDigit }, probabilities) {
+  if (!image.some(Boolean)) return "blank";
+  if (digitCount > 1) return "several";
+  const [first, second] = ranked(probabilities);
+  if (!isDigit || reconstructionError(detector, image, first) > detector.maxError)
+    return "out of distribution";
+  const margin = probabilities[first] - probabilities[second];
+  return margin < detector.minMargin ? "close" : "";
+}
+
+// How much of an image the principal components of a class do not explain.
+function reconstructionError({ means, components }, image, label) {
+  const squared = (values) => values.reduce((total, value) => total + value * value, 0);
+  const size = components.length / CLASSES, mean = means.subarray(label * PIXELS);
+  const centred = Float64Array.from(image, (level, i) => (level - mean[i]) / 255);
+  const rest = centred.slice();
+  for (let row = label * size; row < (label + 1) * size; row += PIXELS) {
+    const axis = components.subarray(row, row + PIXELS);
+    const along = axis.reduce((total, value, i) => total + value * centred[i], 0);
+    const factor = along / Math.max(squared(axis), 1);
+    axis.forEach((value, i) => { rest[i] -= factor * value; });
+  }
+  return squared(rest) / Math.sqrt(squared(Float64Array.from(image, (v) => v / 255)));
+}
