@@ -12,15 +12,11 @@ step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 
 import os
 from typing import TYPE_CHECKING, Any, Unpack
 
-from pipeline import ConfigError
 from pipeline.call import call
-from pipeline.cli import PredictConfig, PredictSettings, from_python, stage
+from pipeline.cli import Array, PredictConfig, PredictSettings, from_python, stage
 from pipeline.terminal import status
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pipeline.evaluation.predict import PredictResult
 
 
@@ -50,36 +46,22 @@ def predict(
     """
     with call(folder=folder, quiet=quiet):
         images: Any = settings.get("images")
-        pixels = None
+        array: Any = None
         if getattr(images, "ndim", 0) > 1:
-            pixels = _as_pixels(settings.pop("images"))
+            array = settings.pop("images")
         elif not isinstance(images, str) and hasattr(images, "__iter__"):
             settings["images"] = ",".join(map(str, images))
-        return run_predict(from_python(PredictConfig, settings), pixels)
+        return run_predict(from_python(PredictConfig, settings), array)
 
 
-def _as_pixels(images: Any) -> "NDArray[np.uint8]":  # noqa: ANN401
-    """Check the type and the shape of an array or a tensor."""
-    import numpy as np  # takes 0.1 s, which --help saves
-
-    pixels = np.asarray(images)
-    valid_shape = pixels.ndim in (2, 3) and pixels.shape[-2:] == (28, 28)
-    if not (valid_shape and pixels.size and pixels.dtype == np.uint8):
-        rule = "images must be uint8 with the shape (28, 28) or (n, 28, 28)"
-        raise ConfigError(f"{rule}, got {pixels.dtype} with {pixels.shape}")
-    return pixels
-
-
-def run_predict(
-    cfg: PredictConfig, pixels: "NDArray[np.uint8] | None" = None
-) -> "PredictResult":
+def run_predict(cfg: PredictConfig, array: Array | None = None) -> "PredictResult":
     """Load the network, classify each image, and write the predictions.
 
-    With `pixels`, their images are classified instead of those of the configuration.
+    With `array`, its images are classified instead of those of the configuration.
     """
     with status("loading PyTorch"):
         from pipeline.evaluation.predict import predict
-    return predict(cfg, pixels)
+    return predict(cfg, array)
 
 
 if __name__ == "__main__":

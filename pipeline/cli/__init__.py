@@ -13,6 +13,7 @@ from pipeline.cli.config import (
     validate,
 )
 from pipeline.cli.keywords import (
+    Array,
     DataSettings,
     EvaluateSettings,
     ExportSettings,

@@ -5,14 +5,15 @@ The schemas have their bounds; `tests/cli/test_config.py` compares the two.
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, TypedDict
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
+from typing import Any, Literal, Protocol, TypedDict
 
 PathText = str | os.PathLike[str]
+
+
+class Array(Protocol):
+    """A NumPy array, a PyTorch tensor, or what else NumPy can convert."""
+
+    def __array__(self) -> Any: ...  # noqa: ANN401, D105
 
 
 class DataSettings(TypedDict, total=False):
@@ -80,7 +81,7 @@ class EvaluateSettings(NetworkSettings, RecordedSettings, total=False):
 class PredictSettings(NetworkSettings, total=False):
     """Settings of `predict`."""
 
-    images: "int | PathText | Sequence[int] | NDArray[np.uint8] | Tensor"
+    images: int | PathText | Sequence[int] | Array
 
 
 class InspectSettings(NetworkSettings, RecordedSettings, total=False):

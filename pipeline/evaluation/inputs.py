@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 
-from pipeline import UserError, images
+from pipeline import ConfigError, UserError, images
+from pipeline.cli import Array
 from pipeline.core import SIDE
 from pipeline.core.dataset import Dataset
 from pipeline.images import ImageSet
@@ -55,10 +55,17 @@ def find_image(value: str, dataset: Dataset) -> ImageSet:
     )
 
 
-def images_from_array(
-    pixels: UInt8[np.ndarray, "*n 28 28"],
-) -> ImageSet:
-    """Return one or more images from Python, which have the form of MNIST's images."""
+def images_from_array(array: Array) -> ImageSet:
+    """Return one or more images from Python, which have the form of MNIST's images.
+
+    Raises:
+        ConfigError: If they are not uint8 with the shape (28, 28) or (n, 28, 28).
+    """
+    pixels = np.asarray(array)
+    valid_shape = pixels.ndim in (2, 3) and pixels.shape[-2:] == (SIDE, SIDE)
+    if not (valid_shape and pixels.size and pixels.dtype == np.uint8):
+        rule = "images must be uint8 with the shape (28, 28) or (n, 28, 28)"
+        raise ConfigError(f"{rule}, got {pixels.dtype} with {pixels.shape}")
     pixels = pixels.reshape(-1, SIDE, SIDE)
     return ImageSet(
         name="image",

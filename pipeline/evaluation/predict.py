@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 
 from pipeline import UserError, datasets, files, plots
 from pipeline.call import results_dir, say
-from pipeline.cli import PredictConfig
+from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array
 from pipeline.evaluation.predictions import Predictions, classify
@@ -30,23 +29,19 @@ class PredictResult:
     folder: Path  # with its files
 
 
-def predict(
-    cfg: PredictConfig, pixels: UInt8[np.ndarray, "*n 28 28"] | None = None
-) -> PredictResult:
+def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     """Load the network, classify each image, and write the predictions.
 
     Args:
         cfg: The configuration.
-        pixels: One or more images in MNIST's form, instead of those of `cfg`.
+        array: One or more images, instead of those of `cfg`; see `images_from_array`.
     """
     outputs = outputs_dir()
+    given = images_from_array(array) if array is not None else None
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model)
     as_mnist = datasets.spec(trained.dataset).prepared_as_mnist
-    if pixels is not None:
-        source = images_from_array(pixels)
-    else:
-        source = find_images(str(cfg.images), lambda: load_training_data(trained))
+    source = given or find_images(str(cfg.images), lambda: load_training_data(trained))
     if not trained.detector:
         effect = "so predict cannot judge whether an answer is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
