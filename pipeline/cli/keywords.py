@@ -5,11 +5,12 @@ The schemas have their bounds; `tests/cli/test_config.py` compares the two.
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
 PathText = str | os.PathLike[str]
 
 
+@runtime_checkable
 class Array(Protocol):
     """A NumPy array, a PyTorch tensor, or what else NumPy can convert."""
 

@@ -329,7 +329,7 @@ def synced(empty_project, recorded):
 
 
 def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
-    source = open_store(synced.outputs, "digits").client
+    source = open_store(synced.outputs, "digits")
     running = source.create_run("1", run_name="still open").info.run_id
     lock = synced.outputs / ".locks" / running
     other = source.create_experiment("other")
