@@ -7,11 +7,11 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline import ConfigError, UserError, images
-from pipeline.cli import Array
 from pipeline.core import SIDE
 from pipeline.core.dataset import Dataset
 from pipeline.images import ImageSet
@@ -55,8 +55,11 @@ def find_image(value: str, dataset: Dataset) -> ImageSet:
     )
 
 
-def images_from_array(array: Array) -> ImageSet:
+def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401
     """Return one or more images from Python, which have the form of MNIST's images.
+
+    Args:
+        array: What NumPy can convert to an array, such as a PyTorch tensor.
 
     Raises:
         ConfigError: If they are not uint8 with the shape (28, 28) or (n, 28, 28).
