@@ -31,7 +31,7 @@ def models(quantized, small_dataset, mnist):
 def set_width(page, bits):
     """Select a bit width; 0 is the network in floating point."""
     place = [0, *WIDTHS].index(bits)
-    page.evaluate("(place) => version().select(place)", place)
+    page.evaluate("setVersion", place)
 
 
 def render(models):

@@ -35,7 +35,7 @@ DIGITS = {
 SIZES = {
     "usual": (0.5, 0.8),
     "tiny": (0.15, 0.3),
-    "huge": (0.9, 1.15),  # the border of the board flattens it
+    "huge": (0.8, 0.95),  # the border of the board can flatten it
     "shifted": (0.3, 0.5),
     "trembling": (0.5, 0.8),
     "with stray taps": (0.4, 0.75),

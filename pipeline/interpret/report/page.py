@@ -19,6 +19,7 @@ from safetensors import numpy as safetensors
 from pipeline.core.dataset import LabelledImages
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.report.curve import curve_plots
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
@@ -68,7 +69,11 @@ def render(
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
     page = environment.get_template("page.html").render(
-        **metadata, name=name, data=data, scripts=scripts()
+        **metadata,
+        name=name,
+        data=data,
+        curve_plots=curve_plots(metadata["curves"]),
+        scripts=scripts(),
     )
     if integers and len(page.encode()) > MAX_INTEGER_BYTES:
         return too_large.render(size=size)
