@@ -124,7 +124,7 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         verb = "gets" if changed == 1 else "get"
         text = f"Of the 300 test images on this page, {changed} {verb} a different"
         assert text in page.inner_text("#widths-text")
-    note = "At 4, 2 and 1 bits, the network was trained for 1 more epoch with"
+    note = "2 and 1 bits, the network was trained for 1 more epoch with rounded weights"
     assert note in page.locator("section", has_text="fine-tuning").inner_text()
 
 
