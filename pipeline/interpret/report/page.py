@@ -184,8 +184,8 @@ def _to_half(weights: Float[np.ndarray, "epochs ..."]) -> Float[np.ndarray, "...
     because similar bytes compress better together.
     """
     halves = np.moveaxis(weights, 0, -1).astype(np.float16)
-    planes = np.ascontiguousarray(halves).reshape(-1, 1).view(np.uint8).T
-    return np.ascontiguousarray(planes).view(np.float16).reshape(halves.shape)
+    planes = np.ascontiguousarray(halves).reshape(-1, 1).view(np.uint8).T.ravel()
+    return planes.view(np.float16).reshape(halves.shape)
 
 
 def epoch_capacity(network: Network) -> int:
