@@ -33,7 +33,7 @@ def models(quantized, small_dataset, mnist):
 def set_width(page, bits):
     """Select a bit width; 0 is the network in floating point."""
     place = [0, *WIDTHS].index(bits)
-    page.evaluate("(place) => version().select(place)", place)
+    page.evaluate("setVersion", place)
 
 
 def render(models):
@@ -126,7 +126,7 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         verb = "gets" if changed == 1 else "get"
         text = f"Of the 300 test images on this page, {changed} {verb} a different"
         assert text in page.inner_text("#widths-text")
-    note = "At 4, 2 and 1 bits, the network was trained for 1 more epoch with"
+    note = "2 and 1 bits, the network was trained for 1 more epoch with rounded weights"
     assert note in page.locator("section", has_text="fine-tuning").inner_text()
 
 

@@ -120,7 +120,7 @@ def test_the_page_has_the_name_of_the_run_and_no_path(empty_project, idx_folder)
     data = gzip.decompress(base64.b64decode(re.search(r"H4sI[\w+/=]+", page)[0]))
     (run,) = project.runs()
     assert "dataset=my_digits-" in run.info.run_name
-    assert run.info.run_name.encode() in data
+    assert run.info.run_name in page
     path = str(idx_folder)
     assert path.encode() not in data and path not in page
 

@@ -1,5 +1,5 @@
-// Lines to and from the selected neuron, over the drawing, the tiles and the bars. A line
-// stands for a product for this image: its color shows the sign, its width the size.
+// Lines to and from the selected neuron, over the drawing, the tiles and the bars. A
+// line stands for a product: its color shows the sign, its width the size.
 
 import { $, SIDE, coordinates, largest, neuronName, svg } from "display.js";
 import { currentResult, network, quantity, state } from "model.js";
@@ -24,11 +24,12 @@ function connectionsOf({ pixels, hidden }) {
   return [
     Array.from(pixels, (value, pixel) => ({ from: pixelBox(board, pixel), to: tile,
       product: value * weight(1, pixel, neuron) })),
-    outputs.map(({ button }, label) => ({ from: tile, to: button.getBoundingClientRect(),
+    outputs.map(({ button }, label) => ({ from: tile,
+      to: button.getBoundingClientRect(),
       product: hidden[neuron] * weight(2, neuron, label) }))];
 }
 
-// The box of a tile; null if it is scrolled out of view, as it can be among many neurons.
+// The box of a tile; null if it is scrolled out of view, among many neurons.
 function tileBox(neuron) {
   const box = tiles[neuron].button.getBoundingClientRect();
   const frame = $("neurons").getBoundingClientRect();
@@ -40,8 +41,9 @@ function tileBox(neuron) {
 function inputBox() {
   const { left, top, width, height } = $("board").getBoundingClientRect();
   const place = state.place ?? { scale: SIDE, left: 0, top: 0 };
-  return { left: left - width * place.left / place.scale, width: width * SIDE / place.scale,
-    top: top - height * place.top / place.scale, height: height * SIDE / place.scale };
+  const [wide, high] = [width / place.scale, height / place.scale]; // of a pixel
+  return { left: left - wide * place.left, width: wide * SIDE,
+    top: top - high * place.top, height: high * SIDE };
 }
 
 function pixelBox({ left, top, width, height }, pixel) {
@@ -50,8 +52,8 @@ function pixelBox({ left, top, width, height }, pixel) {
   return { left: x, right: x, top: y, bottom: y };
 }
 
-// A curve from one box to another: horizontal if the second is to the right of the first,
-// as in the three columns of a wide page, otherwise vertical.
+// A curve from one box to another: horizontal if the second is to the right of the
+// first, as in the three columns of a wide page, otherwise vertical.
 function curveBetween(from, to) {
   const middle = (box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
   const [[fromX, fromY], [toX, toY]] = [from, to].map(middle);
@@ -89,14 +91,15 @@ function showConnections(result) {
   // A line from a pixel is at most as wide as the pixel.
   const pixelWidth = state.layer === 1 ? inputBox().width / SIDE : MAX_LINE_WIDTH;
   $("connections").replaceChildren(...(isOn
-    ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)), ...linesOf(out, MAX_LINE_WIDTH)]
-    : []));
+    ? [...linesOf(into, Math.min(pixelWidth, MAX_LINE_WIDTH)),
+      ...linesOf(out, MAX_LINE_WIDTH)] : []));
   const name = neuronName(state.layer, state.neuron);
   const maxProduct = (connections) =>
     quantity(largest(connections.map(({ product }) => Math.abs(product))), 2);
   $("connections-text").textContent =
     `Lines ${state.layer === 1 ? "to and from" : "to"} ${name}`;
-  $("connections-legend").textContent = "Blue lines increase the sum, red lines decrease it. " +
+  $("connections-legend").textContent =
+    "Blue lines increase the sum, red lines decrease it. " +
     `The thickest line into ${name} stands for a product of ${maxProduct(into)}` +
     (out.length ? `, the thickest line out of it for ${maxProduct(out)}.` : ".");
 }

@@ -14,8 +14,9 @@ function fill(result, attributes, children) {
 }
 export const element = (tag, attributes = {}, ...children) =>
   fill(document.createElement(tag), attributes, children);
+const SVG = "http://www.w3.org/2000/svg";
 export const svg = (tag, attributes, ...children) =>
-  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+  fill(document.createElementNS(SVG, tag), attributes, children);
 
 // Run an action on Enter in an input, and on a click of its button. The page has no
 // forms: they do not work in the frame in which MLflow shows the page.
@@ -59,9 +60,6 @@ export const significant = (value, digits) => (value < 0 ? MINUS : "") +
   Number(Math.abs(value).toPrecision(digits))
     .toLocaleString("en", { maximumFractionDigits: 9 });
 export const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
-// Prevent a line break within x = 0.5.
-export const unbroken = (text) =>
-  text.replace(/\b([a-z]) = (?=[−\d])/g, "$1\u00a0=\u00a0");
 
 export const bold = (text) => element("b", {}, text);
 export const signed = (value, text) =>
@@ -74,10 +72,8 @@ export const parameterName = (layer, input, neuron) => (input === null
   ? `layer_${layer}.bias[${neuron}]` : `layer_${layer}[${input},${neuron}]`);
 
 export const coordinates = (pixel) => [Math.floor(pixel / SIDE), pixel % SIDE];
-export function rowAndColumn(pixel) {
-  const [row, column] = coordinates(pixel);
-  return `row ${row}, column ${column}`;
-}
+export const rowAndColumn = (pixel) =>
+  `row ${Math.floor(pixel / SIDE)}, column ${pixel % SIDE}`;
 
 export const colours = {}; // by name, each as red, green and blue
 export function readColours() {

@@ -1,5 +1,5 @@
-// The drawing board and the gallery of test images: they set the image in `state`. If the
-// images of the data set cannot be drawn, the board only shows the selected image.
+// The drawing board and the gallery of test images: they set the image in `state`. If
+// the images of the data set cannot be drawn, the board only shows the selected image.
 
 import {
   $, PIXELS, SIDE, element, grey, imageCanvas, largest, paintPixels, plural, positionOn,
@@ -7,17 +7,18 @@ import {
 } from "display.js";
 import { className, example, model, network, show, state, testImage } from "model.js";
 
-// MNIST's digits fill a box of 20 pixels and have their center of mass at pixel (14, 14).
-// Three pixels is the mean width of their strokes.
+// MNIST's digits fill a box of 20 pixels and have their center of mass at pixel
+// (14, 14); their strokes are about 3 pixels wide.
 const BOX = 20, PEN = 3;
 const BOARD_PEN = 1 / 16; // of the side of the board
 
-// A drawing is a list of strokes; a stroke is a list of points [x, y] in shares of the
-// sides of the board.
 let isDrawing = false;
 let awaitedFrame = null; // the next frame, in which the drawing is classified
 
-// The box of points, the pen included: it is half the pen's width lower and to the right.
+// A drawing is a list of strokes, a stroke a list of points [x, y] in shares of the
+// sides of the board.
+
+// The box of points and pen; it is half the pen's width too far to the lower right.
 function extent(points) {
   const [x, y] = [0, 1].map((axis) => points.map((point) => point[axis]));
   const [left, right] = [Math.min(...x), Math.max(...x) + BOARD_PEN];
@@ -31,8 +32,8 @@ function area(points) {
   return BOARD_PEN * (BOARD_PEN * Math.PI / 4 + sum(steps)); // a line with round ends
 }
 
-// Leave out stray strokes, as predict does: those with less than 1/20 of the area of the
-// largest one, or with less than 1/4 if they are further away than 1/4 of its side.
+// Leave out stray strokes, as predict does: those with less than 1/20 of the area of
+// the largest one, or less than 1/4 if they are further away than 1/4 of its side.
 function withoutStray(all) {
   const areas = all.map(area), main = extent(all[ranked(areas)[0]]);
   return all.filter((stroke, i) => {
@@ -48,9 +49,9 @@ function withoutStray(all) {
 function countDigits(kept) {
   const parts = [];
   for (const stroke of [...kept].sort((a, b) => extent(a).left - extent(b).left)) {
-    const part = parts.at(-1), isBeside = !part || extent(stroke).left > extent(part).right;
-    if (isBeside) parts.push([...stroke]);
-    else part.push(...stroke);
+    const part = parts.at(-1);
+    if (part && extent(stroke).left <= extent(part).right) part.push(...stroke);
+    else parts.push([...stroke]);
   }
   const heights = parts.map((part) => extent(part).bottom - extent(part).top);
   const areas = parts.map(area);
@@ -58,7 +59,7 @@ function countDigits(kept) {
     areas[i] >= largest(areas) / 4).length;
 }
 
-// Whether lines are not just a dot or a horizontal line, of which predict is unsure, too.
+// Whether lines are more than a dot or a horizontal line, of which predict is unsure.
 function isDigit(lines) {
   const { left, right, top, bottom, side } = extent(lines.flat());
   return side > 2 * BOARD_PEN && right - left <= 2 * (bottom - top);
@@ -87,16 +88,18 @@ const small = element("canvas", { width: SIDE, height: SIDE });
 
 // Draw strokes on 28x28 pixels: scaled to the box, with the thin pen, at a position.
 function smallImage(lines, { scale, left, top }) {
-  const context = paint(small, lines, PEN, ([x, y]) => [left + scale * x, top + scale * y]);
+  const context = paint(small, lines, PEN, ([x, y]) =>
+    [left + scale * x, top + scale * y]);
   return context.getImageData(0, 0, SIDE, SIDE).data.filter((_, i) => i % 4 === 0);
 }
 
 // Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
-// out, the number of digits, and the place: pixel = offset + scale * share of the board.
+// out, the number of digits, and the place: pixel = offset + scale * share of a side.
 export function prepare(drawn) {
   if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0, digitCount: 0,
     isDigit: true, place: null };
-  const lines = withoutStray(drawn), { left, right, top, bottom } = extent(lines.flat());
+  const lines = withoutStray(drawn);
+  const { left, right, top, bottom } = extent(lines.flat());
   const [width, height] = [right - left - BOARD_PEN, bottom - top - BOARD_PEN];
   const scale = (BOX - PEN) / Math.max(width, height, BOARD_PEN); // a tap stays a dot
   const corner = { scale, left: PEN / 2 - scale * left, top: PEN / 2 - scale * top };
@@ -140,8 +143,8 @@ export function useTestImage(row) {
   cancelAnimationFrame(awaitedFrame);
   awaitedFrame = null;
   isDrawing = false;
-  Object.assign(state,
-    { image: testImage(row), row, strokes: [], digitCount: 1, isDigit: true, place: null });
+  Object.assign(state, { image: testImage(row), row, strokes: [], digitCount: 1,
+    isDigit: true, place: null });
   $("prepared").hidden = true;
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;
@@ -149,7 +152,7 @@ export function useTestImage(row) {
   show();
 }
 
-// The ink stays inside the board: the center of the pen keeps its width from the border.
+// The ink stays inside the board: the center of the pen keeps away from the border.
 const penPosition = (event) => positionOn($("board"), event).map((share) =>
   Math.min(Math.max(share, BOARD_PEN), 1 - BOARD_PEN));
 
@@ -190,7 +193,8 @@ export const drawing = {
     if (changed.final) markMistakes();
     thumbnails.forEach((button, row) =>
       button.setAttribute("aria-current", state.row === row));
-    const label = model.tensors.image_labels[state.row], [first] = ranked(probabilities);
+    const label = model.tensors.image_labels[state.row];
+    const [first] = ranked(probabilities);
     $("source").textContent = state.row === null ? "your drawing"
       : `test image ${model.rows[state.row]}: ${example(label)}` +
         (label === first ? "" : ", misclassified");

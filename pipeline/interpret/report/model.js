@@ -1,9 +1,7 @@
-// The loaded model and the user's selection. Everything on the page follows from `model`
-// and `state`; code that changes `state` then calls `show`.
+// The loaded model and the user's selection. Everything on the page follows from
+// `model` and `state`; code that changes `state` then calls `show`.
 
-import {
-  $, CLASSES, PIXELS, SIDE, largest, neuronName, parameterName, signed,
-} from "display.js";
+import { $, PIXELS, largest, neuronName, signed } from "display.js";
 import { FloatNetwork, IntegerNetwork } from "networks.js";
 
 export const model = {}; // see `load`
@@ -24,9 +22,9 @@ export const currentResult = () => network().classify(state.image, state.off);
 
 let parts = [], displayed = {};
 
-// Show the state on the parts of the page, in their order. `update(result, changed)` of a
-// part gets what `classify` returns for the image, and which of `network`, `final` (the
-// network without regard to its epoch), `image`, `selection` and `off` are new.
+// Show the state on the parts of the page, in their order. `update(result, changed)` of
+// a part gets what `classify` returns for the image, and which of `network`, `final`
+// (the network without regard to its epoch), `image`, `selection` and `off` are new.
 export function show() {
   const { image, layer, neuron, input, off } = state, result = currentResult();
   const current = { network: network(), final: network().final, image,
@@ -63,19 +61,19 @@ export function announce(text) {
   announcement = setTimeout(() => { $("announcement").textContent = text; }, 700);
 }
 
-// Read the data of the page, a compressed safetensors file: the length of its header, the
-// header as JSON, the tensors.
+// Read the data of the page, a compressed safetensors file: the length of its header,
+// the header as JSON, the tensors.
 async function unpack(text) {
   const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(stream).arrayBuffer();
+  const gzip = new DecompressionStream("gzip");
+  return new Response(new Blob([packed]).stream().pipeThrough(gzip)).arrayBuffer();
 }
 function readTensors(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   const header = new TextDecoder().decode(new Uint8Array(buffer, 8, length));
   const { __metadata__: metadata, ...entries } = JSON.parse(header);
-  const types = { F64: Float64Array, F32: Float32Array, F16: Uint8Array, I32: Int32Array,
-    U8: Uint8Array, I8: Int8Array };
+  const types = { F64: Float64Array, F32: Float32Array, F16: Uint8Array,
+    I32: Int32Array, U8: Uint8Array, I8: Int8Array };
   const tensors = {};
   for (const [name, entry] of Object.entries(entries)) {
     const [start, end] = entry.data_offsets.map((offset) => 8 + length + offset);
@@ -85,8 +83,8 @@ function readTensors(buffer) {
   return { tensors, metadata: JSON.parse(metadata.page) };
 }
 
-// Read numbers with a sign bit, 5 bits of exponent and 10 bits of fraction. Python stores
-// all low bytes, then all high bytes, which compresses better.
+// Read numbers with a sign bit, 5 bits of exponent and 10 bits of fraction. Python
+// stores all low bytes, then all high bytes, which compresses better.
 function fromHalves(bytes) {
   const count = bytes.length / 2;
   return Float32Array.from({ length: count }, (_, i) => {
@@ -97,8 +95,8 @@ function fromHalves(bytes) {
   });
 }
 
-// The page has the networks of the epochs, or the final one in floating point followed by
-// its versions in integers. Interventions are measured on the `final` one of a network.
+// The page has the networks of the epochs, or the final one in floating point followed
+// by those in integers. Test images are classified by the `final` one of a network.
 export async function load(text) {
   const { tensors, metadata } = readTensors(await unpack(text));
   const last = metadata.epochs.length - 1;
@@ -106,7 +104,8 @@ export async function load(text) {
     [tensors["layer_1.weight"], tensors["layer_2.weight"]],
     [tensors["layer_1.bias"], tensors["layer_2.bias"]],
     { activations: tensors.activations, maxOutput: largest(tensors.activations) || 1,
-      title: metadata.widths.length ? "the network in floating point" : "the final network" });
+      title: metadata.widths.length ? "the network in floating point"
+        : "the final network" });
   const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
     tensors, epoch, float));
   const integers = metadata.widths.map((each) => new IntegerNetwork(tensors, each));
@@ -125,7 +124,8 @@ function networkOfEpoch(tensors, epoch, final) {
     const all = tensors[`epochs.${name}`], count = all.length / length;
     return Float32Array.from({ length }, (_, place) => all[place * count + epoch]);
   };
-  const kernels = final.kernels.map((kernel, i) => part(`layer_${i + 1}.weight`, kernel));
+  const kernels = final.kernels.map((kernel, i) =>
+    part(`layer_${i + 1}.weight`, kernel));
   const biases = final.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
   tensors.frozen.forEach((mark, place) => { // these weights are exact in all epochs
     if (mark) kernels[0][place] = final.kernels[0][place];
@@ -133,7 +133,7 @@ function networkOfEpoch(tensors, epoch, final) {
   return new FloatNetwork(kernels, biases, {});
 }
 
-// Whether training never changed a weight of layer 1; `frozen` has a row for each neuron.
+// Whether training never changed a weight of layer 1: a row of `frozen` is a neuron.
 export const isFrozen = (pixel, neuron) =>
   model.tensors.frozen[neuron * PIXELS + pixel] === 1;
 export const isAlwaysZero = (pixel) => model.tensors.nonzero_rate[pixel] === 0;
@@ -155,7 +155,7 @@ export const example = (label) => (isShort(label) ? "a " : "") + className(label
 export const imagesOf = (label) =>
   className(label) + (isShort(label) ? "s" : " images");
 
-// What a name refers to, as [layer, neuron, input]: input is null for a bias and undefined
+// What a name refers to, as [layer, neuron, input]: input is null for a bias, undefined
 // for a neuron. Worksheets of `inspect` call the terms of N11 and N28 M466 and W10.
 const NAME_PATTERNS = [
   [/^N([12])(\d+)$/i, (layer, neuron) => [layer, neuron - 1]],
@@ -175,7 +175,8 @@ export function find(text) {
     classTitle(each).toLowerCase() === name.toLowerCase());
   const [pattern, locate] = NAME_PATTERNS.find(([each]) => each.test(name)) ?? [];
   if (label < 0 && !pattern) return `“${name}” is not a name on this page. Names are ` +
-    `N16, layer_1[300,5], bias of N16, M301 of N16, W6 of N28, pixel 300, ${classTitle(7)}.`;
+    "N16, layer_1[300,5], bias of N16, M301 of N16, W6 of N28, pixel 300, " +
+    `${classTitle(7)}.`;
   const [layer, neuron, input] = label >= 0 ? [2, label]
     : locate(...pattern.exec(name).slice(1).map(Number));
   const neurons = network().neurons(layer), inputs = network().inputs(layer);

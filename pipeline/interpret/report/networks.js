@@ -1,9 +1,9 @@
 // A network in floating point and one in integers, and the detector, computed as in
 // pipeline/model and pipeline/deploy/integers.py. Nothing here changes the page.
 //
-// Both networks have the same methods, so the rest of the page does not ask which one it
-// shows. `sums`, `classify` and `parameter` compute; `steps` lists how a sum becomes an
-// output; `explain`, `format` and `legend` say what the numbers mean.
+// Both networks have the same methods, so the rest of the page does not ask which one
+// it shows. `sums`, `classify` and `parameter` compute; `steps` lists how a sum becomes
+// an output; `explain`, `format` and `legend` say what the numbers mean.
 
 import {
   CLASSES, MINUS, PIXELS, integer, neuronName, number, plural, ranked, significant, sum,
@@ -49,16 +49,12 @@ class TwoLayers {
     const hidden = hiddenSums.map((total, neuron) =>
       (off.has(neuron) ? 0 : this.activation(total, neuron)));
     const logits = this.sums(2, hidden), scores = this.scores(logits);
-    return { pixels, hiddenSums, hidden, logits, scores, probabilities: softmax(scores) };
+    return { pixels, hiddenSums, hidden, logits, scores,
+      probabilities: softmax(scores) };
   }
 
   // The classes predicted for the test images whose hidden outputs are stored.
-  storedPredictions(off) {
-    if (!off.size) return this.predictions ??= this.predict(off);
-    return this.predict(off);
-  }
-
-  predict(off) {
+  storedPredictions(off = new Set()) {
     const { activations, hidden } = this;
     return Array.from({ length: activations.length / hidden }, (_, row) => {
       const outputs = activations.slice(row * hidden, (row + 1) * hidden);
@@ -96,8 +92,8 @@ export class FloatNetwork extends TwoLayers {
     if (layer === 1) return `This is y = m·x + c with ${PIXELS} inputs and ${PIXELS} ` +
       "weights. M1 and X1 belong to pixel 0, because array indices start at 0.";
     return "Each term is the output of a neuron of layer 1 times its weight in " +
-      `${neuronName(2, neuron)}. Softmax turns the ten sums into probabilities: each e^z ` +
-      "is divided by the sum of all ten.";
+      `${neuronName(2, neuron)}. Softmax turns the ten sums into probabilities: each ` +
+      "e^z is divided by the sum of all ten.";
   }
 
   // The colors at both ends of the scale, and the length of a full bar.
@@ -112,11 +108,11 @@ export class FloatNetwork extends TwoLayers {
   columns(logits) { return [["z", Array.from(logits, (z) => number(z))]]; }
 
   // A parameter as it is stored, and the real number that it stands for.
-  stored(...place) { return ["", number(this.parameter(...place))]; }
+  stored(...place) { return ["", number(this.parameter(...place), 6)]; }
 }
 
-// 784 gray levels -> sums, shift and clamp -> ten logits. All numbers are integers of at
-// most 32 bits; `>>` and sums of them are exact in JavaScript.
+// 784 gray levels -> sums, shift and clamp -> ten logits. All numbers are integers of
+// at most 32 bits; `>>` and sums of them are exact in JavaScript.
 export class IntegerNetwork extends TwoLayers {
   sumNames = ["sum", "logit"];
   maxOutput = WHITE;
@@ -124,7 +120,8 @@ export class IntegerNetwork extends TwoLayers {
   constructor(tensors, { bits, ...rest }) {
     const part = (name) => tensors[`${bits}bit.${name}`];
     super([part("q1"), part("q2")], [part("b1q"), part("b2q")], { bits, ...rest,
-      shift: part("shift"), scale1: part("scale_1"), activations: part("activations") });
+      shift: part("shift"), scale1: part("scale_1"),
+      activations: part("activations") });
     this.width = plural(bits, "bit");
     this.title = `the network at ${this.width}`;
     this.says = `At ${this.width}, the network says `;
@@ -169,24 +166,25 @@ export class IntegerNetwork extends TwoLayers {
       number(this.scale_2 * total)]];
     const output = integer(this.activation(total, neuron));
     if (total <= 0) return [["the sum is not positive, so output = ", output]];
-    return [[`output = min(${WHITE}, (${integer(total)} + ${this.rounding(neuron)}) >> ` +
-      `${this.shift[neuron]}) = `, output]];
+    return [[`output = min(${WHITE}, (${integer(total)} + ${this.rounding(neuron)}) ` +
+      `>> ${this.shift[neuron]}) = `, output]];
   }
 
   // `float` is the result of the network in floating point for the same image.
   explain(layer, neuron, { hiddenSums, logits, scores }, float) {
     const name = neuronName(layer, neuron);
-    if (layer === 2) return "Each term is the output of a neuron of layer 1 times its " +
-      `weight in ${name}. A logit of 1 stands for ${significant(this.scale_2, 4)}, the ` +
-      `scale of layer 2: ${integer(logits[neuron])} stands for ` +
+    if (layer === 2) return "Each term is the output of a neuron of layer 1 times " +
+      `its weight in ${name}. A logit of 1 stands for ` +
+      `${significant(this.scale_2, 4)}, the scale of layer 2: ` +
+      `${integer(logits[neuron])} stands for ` +
       `z = ${number(scores[neuron])}. In floating point, z is ` +
       `${number(float.logits[neuron])}.`;
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
-    return `A weight of 1 stands for ${significant(this.scale1[neuron], 4)}, the scale of ` +
-      `${name}, and a gray level of ${WHITE} for 1. So the sum stands for ` +
-      `${number(total * this.sumUnit(neuron))}, and the output ${integer(output)} for ` +
-      `${number(output * this.outputUnit(neuron))}. In floating point, the sum is ` +
-      `${number(float.hiddenSums[neuron])}.`;
+    return `A weight of 1 stands for ${significant(this.scale1[neuron], 4)}, the ` +
+      `scale of ${name}, and a gray level of ${WHITE} for 1. So the sum stands for ` +
+      `${number(total * this.sumUnit(neuron))}, and the output ${integer(output)} ` +
+      `for ${number(output * this.outputUnit(neuron))}. In floating point, the sum ` +
+      `is ${number(float.hiddenSums[neuron])}.`;
   }
 
   legend() {
@@ -202,7 +200,7 @@ export class IntegerNetwork extends TwoLayers {
   }
 
   stored(...place) {
-    return [this.format(this.parameter(...place)), number(this.realParameter(...place))];
+    return [integer(this.parameter(...place)), number(this.realParameter(...place), 6)];
   }
 
   // The real numbers that a sum, an output and a parameter of 1 stand for.
@@ -211,9 +209,10 @@ export class IntegerNetwork extends TwoLayers {
   outputUnit(neuron) { return this.sumUnit(neuron) * 2 ** this.shift[neuron]; }
 
   realParameter(layer, input, neuron) {
-    const unit = layer === 2 ? this.scale_2 / (input === null ? 1 : this.outputUnit(input))
-      : input === null ? this.sumUnit(neuron) : this.scale1[neuron];
-    return unit * this.parameter(layer, input, neuron);
+    const value = this.parameter(layer, input, neuron);
+    if (layer === 1)
+      return value * (input === null ? this.sumUnit(neuron) : this.scale1[neuron]);
+    return value * this.scale_2 / (input === null ? 1 : this.outputUnit(input));
   }
 }
 

@@ -1,13 +1,13 @@
-// The neurons of both layers: the tiles of layer 1 with their switches, the bars of layer
-// 2, the prediction, and how switched-off neurons change the accuracy.
+// The neurons of both layers: the tiles of layer 1 with their switches, the bars of
+// layer 2, the prediction, and how switched-off neurons change the accuracy.
 
 import {
   $, capitalised, colours, diverging, element, integer, neuronName, paintPixels,
   percent, plural, ranked, sum,
 } from "display.js";
 import {
-  announce, className, classTitle, imagesOf, isFrozen, isShort, model, network, quantity,
-  select, show, state,
+  announce, className, classTitle, imagesOf, isFrozen, isShort, model, network,
+  quantity, select, show, state,
 } from "model.js";
 import { doubt } from "networks.js";
 
@@ -68,8 +68,9 @@ export function weightLegend() {
       element("span", { class: "hatched" }), " never changed")] : []));
 }
 
-// The colors, and the length of a full bar, which is the same for all images and epochs.
-const neuronLegend = () => [weightLegend(), element("p", { class: "legend" }, "output 0 ",
+// The colors, and the length of a full bar: the same for all images and epochs.
+const neuronLegend = () => [weightLegend(), element("p", { class: "legend" },
+  "output 0 ",
   element("span", { class: "track" }, element("span", { style: "width:100%" })),
   ` ${network().final.legend().output}`)];
 
@@ -78,7 +79,8 @@ export const neurons = {
     for (let neuron = 0; neuron < model.hidden; neuron++) buildTile(neuron);
     model.class_names.forEach(buildOutput);
     $("neurons").classList.toggle("many", model.hidden > 40);
-    $("outputs").classList.toggle("named", !model.class_names.every((_, i) => isShort(i)));
+    const areShort = model.class_names.every((_, label) => isShort(label));
+    $("outputs").classList.toggle("named", !areShort);
     $("neurons").addEventListener("keydown", (event) => moveFocus(event, tiles));
     $("outputs").addEventListener("keydown", (event) => moveFocus(event, outputs));
   },
@@ -110,8 +112,8 @@ export const neurons = {
 };
 
 // Whether the prediction is sure, in words. Whether an image looks like the training
-// images depends neither on the epoch nor on switches: the detector judges the prediction
-// of the final network in floating point.
+// images depends neither on the epoch nor on switches: the detector judges the
+// prediction of the final network in floating point.
 export function conclusion(probabilities) {
   const { detector, epochs, float, hasHistory } = model;
   const [first, second] = ranked(probabilities);
@@ -130,21 +132,24 @@ export function conclusion(probabilities) {
   if (hasHistory && epochs[state.version] === 0) return { text:
     `${next} This is a guess: before training, the weights are random.` };
   if (probabilities[first] - probabilities[second] < detector.minMargin)
-    return unsure(`${className(second)} is close (${percent(probabilities[second])}): the ` +
-      `difference is below ${percent(detector.minMargin)}`);
+    return unsure(`${className(second)} is close ` +
+      `(${percent(probabilities[second])}): the difference is below ` +
+      `${percent(detector.minMargin)}`);
   const isChanged = state.off.size > 0;
   if (first !== expected) return { text: `${next} ${capitalised(
     `${isChanged ? "without the change, " : ""}${float.title}`)} says ` +
     `${className(expected)} (${percent(final[expected])}).`,
   isUnsure: !isChanged && network() === network().final };
-  return { text: next + (network() === float && !isChanged ? " The answer is sure: the " +
-    `image looks like the ${imagesOf(first)} the network was trained on.` : "") };
+  if (isChanged || network() !== float) return { text: next };
+  return { text: `${next} The answer is sure: the image looks like the ` +
+    `${imagesOf(first)} the network was trained on.` };
 }
 
 export const prediction = {
   update({ probabilities }, changed) {
     if (!(changed.network || changed.image || changed.off)) return;
-    const [first] = ranked(probabilities), { text, isUnsure } = conclusion(probabilities);
+    const [first] = ranked(probabilities);
+    const { text, isUnsure } = conclusion(probabilities);
     $("answer").replaceChildren(...(state.image.some(Boolean)
       ? [network().says, element("strong", {}, className(first)),
         ` (${percent(probabilities[first])})`,
@@ -156,7 +161,8 @@ export const prediction = {
 
 // For each class, how many stored test images a network classifies correctly.
 function correctCounts(final, off) {
-  const predictions = final.storedPredictions(off), counts = model.class_names.map(() => 0);
+  const predictions = final.storedPredictions(off);
+  const counts = model.class_names.map(() => 0);
   model.tensors.labels.forEach((label, row) => {
     if (predictions[row] === label) counts[label] += 1;
   });
@@ -173,19 +179,17 @@ export const effect = {
 
   update(_, changed) {
     if (!(changed.off || changed.final)) return;
-    const { final } = network(), { off } = state, nothing = new Set();
-    const before = correctCounts(final, nothing), after = correctCounts(final, off);
+    const { final } = network(), { off } = state;
+    const before = correctCounts(final), after = correctCounts(final, off);
     const correct = (counts) => integer(sum(counts));
     const total = plural(model.tensors.labels.length, "test image");
     const without = off.size ? `; without the change, ${correct(before)}` : "";
-    const others = !off.size && final !== model.float
-      ? `; in floating point, ${correct(correctCounts(model.float, nothing))}` : "";
     const names = [...off].sort((a, b) => a - b).map((neuron) => neuronName(1, neuron));
     $("effect").textContent = `${off.size ? `${names.join(", ")} off`
       : "No neuron is switched off"}: ${final.title} classifies ${correct(after)} of ` +
       `${total} correctly${without}.`;
     $("accuracy").textContent = `${capitalised(final.title.replace("the ", ""))}: ` +
-      `${correct(after)} of ${total} correct${without}${others}.`;
+      `${correct(after)} of ${total} correct${without}.`;
     $("reset").disabled = !off.size;
     $("class-accuracies").replaceChildren(...after.map((count, label) =>
       accuracyBars(label, before[label], count)));
@@ -195,17 +199,16 @@ export const effect = {
 // The accuracy for one class: a hollow bar before the change, a solid one after it.
 function accuracyBars(label, before, after) {
   const images = model.tensors.labels.filter((each) => each === label).length;
-  const share = (count) => (images ? count / images : 0);
+  const share = (count) => count / images;
   const bar = (kind, count) =>
     element("span", { class: kind, style: `height:${100 * share(count)}%` });
-  const text = `${classTitle(label)}: ` + (!images ? "no image" :
-    `${percent(share(before))} of ${plural(images, "image")} before, ` +
-    `${percent(share(after))} after`);
+  const text = `${classTitle(label)}: ${percent(share(before))} of ` +
+    `${plural(images, "image")} before, ${percent(share(after))} after`;
   const short = (count) => Math.round(100 * share(count));
   return element("figure", { title: text, role: "img", "aria-label": text,
     class: after === before ? "" : "differs" },
   element("div", {}, bar("before", before), bar("after", after)),
   element("figcaption", {}, element("b", {}, className(label)), element("br"),
-    !images ? "–" : (after === before ? "" : `${short(before)} → `) + `${short(after)}%`,
+    `${after === before ? "" : `${short(before)} → `}${short(after)}%`,
     element("br"), `of ${images}`));
 }

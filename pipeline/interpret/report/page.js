@@ -1,5 +1,5 @@
-// Starts the page: loads the model and builds its parts. A part can have a method `build`,
-// which runs once, and a method `update`, which shows the state.
+// Starts the page: loads the model and builds its parts. A part can have a method
+// `build`, which runs once, and a method `update`, which shows the state.
 
 import { connections } from "connections.js";
 import { $, onEnter, readColours } from "display.js";
@@ -39,7 +39,7 @@ requestAnimationFrame(() => setTimeout(async () => {
   await load($("data").textContent);
   for (const each of document.querySelectorAll(".bar, main")) each.hidden = false;
   readColours();
-  // The order in which the parts are updated; of their announcements, the last is heard.
+  // The order in which the parts are updated: the last of their announcements is heard.
   build([version(), search, drawing, neurons, panel, images, parameter, curve, effect,
     prediction, connections, tour]);
   useTestImage(0);

@@ -18,6 +18,7 @@ from safetensors import numpy as safetensors
 
 from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.report.curve import curve_plots
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
@@ -67,7 +68,11 @@ def render(
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
     page = environment.get_template("page.html").render(
-        **metadata, name=name, data=data, scripts=scripts()
+        **metadata,
+        name=name,
+        data=data,
+        curve_plots=curve_plots(metadata["curves"]),
+        scripts=scripts(),
     )
     if integers and len(page.encode()) > MAX_INTEGER_BYTES:
         return too_large.render(size=size)
@@ -171,8 +176,8 @@ def _to_half(weights: Float[np.ndarray, "epochs ..."]) -> Float[np.ndarray, "...
     because similar bytes compress better together.
     """
     halves = np.moveaxis(weights, 0, -1).astype(np.float16)
-    planes = np.ascontiguousarray(halves).reshape(-1, 1).view(np.uint8).T
-    return np.ascontiguousarray(planes).view(np.float16).reshape(halves.shape)
+    planes = np.ascontiguousarray(halves).reshape(-1, 1).view(np.uint8).T.ravel()
+    return planes.view(np.float16).reshape(halves.shape)
 
 
 def epoch_capacity(network: Network) -> int:

@@ -1,5 +1,5 @@
-// The panel of the selected neuron, beside the page or as a sheet on a phone: how its sum
-// is computed, and the softmax.
+// The panel of the selected neuron, beside the page or as a sheet on a phone: how its
+// sum is computed, and the softmax.
 
 import {
   $, bold, coordinates, element, inputName, MINUS, neuronName, number, parameterName,
@@ -98,9 +98,10 @@ export function termsOf(layer, neuron, values, count) {
 
 // The equation in letters.
 function formula(layer) {
-  const inputs = network().inputs(layer), [w, x] = layer === 1 ? ["M", "X"] : ["W", "N1"];
+  const inputs = network().inputs(layer);
+  const [w, x] = layer === 1 ? ["M", "X"] : ["W", "N1"];
   const terms = [...new Set([1, 2, inputs])].filter((k) => k <= inputs)
-    .map((k) => (k === inputs && k > 3 ? "… + " : "") + `${w}${k}·${x}${k}`).join(" + ");
+    .map((k) => `${k === inputs && k > 3 ? "… + " : ""}${w}${k}·${x}${k}`).join(" + ");
   return `${network().sumNames[layer - 1]} = ${terms} + ${layer === 1 ? "C" : "bias"}`;
 }
 
@@ -112,7 +113,8 @@ function showEquation({ listed, others, bias, total }, { probabilities }) {
     listed.length + Math.max(others, 0) > 3 ? " + …" : "",
     ...summand(bias, listed.length === 0), " = ", bold(quantity(total)));
   const lines = network().outcome(layer, neuron, total);
-  if (layer === 1 && state.off.has(neuron)) lines.push(["switched off: output = ", "0"]);
+  if (layer === 1 && state.off.has(neuron))
+    lines.push(["switched off: output = ", "0"]);
   if (layer === 2)
     lines.push(["probability = softmax(z) = ", percent(probabilities[neuron], 2)]);
   $("result").replaceChildren(...lines.map(([text, value]) =>
@@ -129,8 +131,8 @@ function showTerms({ listed, others, rest, bias, total }) {
   const rows = listed.map((term) => tableRow([termButton(term.input),
     signedQuantity(term.weight), `× ${quantity(term.value)}`,
     signedQuantity(term.product)]));
-  if (others > 0) rows.push(line(plural(others, `other ${input}`), signedQuantity(rest)));
-  else if (rest) rows.push(line("rounding", signedQuantity(rest)));
+  if (others > 0 || rest) rows.push(line(
+    others > 0 ? plural(others, `other ${input}`) : "rounding", signedQuantity(rest)));
   rows.push(line(termButton(null), signedQuantity(bias)),
     line("sum", quantity(total), "total"));
   if (layer === 1) {
@@ -153,7 +155,8 @@ function termButton(input) {
     onclick: () => select(layer, neuron, input) },
   input === null ? "bias" : inputName(layer, input)));
   if (layer === 1 && input !== null)
-    cell.append(element("span", { class: "aside" }, `(${coordinates(input).join(", ")})`));
+    cell.append(element("span", { class: "aside" },
+      `(${coordinates(input).join(", ")})`));
   return cell;
 }
 
@@ -177,8 +180,8 @@ function showSoftmax({ logits, scores, probabilities }) {
   const shares = hundredths(probabilities);
   const powers = Array.from(scores, (z) => Number(Math.exp(z - max).toFixed(6)));
   $("softmax").replaceChildren(
-    tableRow(["softmax", ...columns.map(([name]) => name), "e^(z − max)", "probability"],
-      "", "th"),
+    tableRow(["softmax", ...columns.map(([name]) => name), "e^(z − max)",
+      "probability"], "", "th"),
     ...powers.map((power, label) => tableRow([
       neuronName(2, label) + (isShort(label) ? "" : ` (${className(label)})`),
       ...columns.map(([, cells]) => cells[label]), number(power, 6),

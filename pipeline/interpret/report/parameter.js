@@ -1,12 +1,13 @@
-// The weights of the selected neuron of layer 1 as an image, and the selected parameter:
-// what its name means, its value, and how it became what it is.
+// The weights of the selected neuron of layer 1 as an image, and the selected
+// parameter: what its name means, its value, and how it became what it is.
 
 import {
   $, PIXELS, SIDE, colours, coordinates, element, grey, inputName, integer, neuronName,
   parameterName, plural, positionOn, rowAndColumn, svg,
 } from "display.js";
 import {
-  announce, isAlwaysZero, isFrozen, model, network, nonzeroImages, quantity, select, state,
+  announce, isAlwaysZero, isFrozen, model, network, nonzeroImages, quantity, select,
+  state,
 } from "model.js";
 import { templateColours, weightColour, weightLegend } from "neurons.js";
 import { version } from "versions.js";
@@ -16,8 +17,8 @@ const canvases = []; // of the weights, the image, and their products
 function buildCanvas(name, place) {
   const canvas = element("canvas", { tabindex: "0", role: "application",
     "aria-label": `${name}: select a pixel with the arrow keys` });
-  if (place) $("images").append(element("span", { class: "sign", "aria-hidden": "true" },
-    place === 1 ? "×" : "="));
+  if (place) $("images").append(element("span",
+    { class: "sign", "aria-hidden": "true" }, place === 1 ? "×" : "="));
   $("images").append(element("figure", {}, canvas, element("figcaption", {}, name)));
   canvases.push(canvas);
   const pixelAt = (event) => {
@@ -57,10 +58,12 @@ export const images = {
 
   update(_, changed) {
     const { image, layer, neuron } = state;
-    for (const id of ["images", "images-legend", "pixel-text"]) $(id).hidden = layer === 2;
+    for (const id of ["images", "images-legend", "pixel-text"])
+      $(id).hidden = layer === 2;
     if (changed.final) $("images-legend").replaceChildren(weightLegend());
     if (layer === 2) return;
-    const product = (pixel) => image[pixel] / 255 * network().parameter(1, pixel, neuron);
+    const product = (pixel) =>
+      image[pixel] / 255 * network().parameter(1, pixel, neuron);
     const colourings = [templateColours(neuron), (pixel) => grey(image[pixel]),
       (pixel) => weightColour(product(pixel))];
     canvases.forEach((canvas, i) => paintSquares(canvas, colourings[i], i === 0));
@@ -149,7 +152,8 @@ function pixelGrid(pixel) {
     svg("rect", { x: left, y: top, width: side, height: side, class: "grid" }),
     svg("rect", { x: left, y, width: x - left, height: size, class: "guide" }),
     svg("rect", { x, y: top, width: size, height: y - top, class: "guide" }),
-    svg("rect", { x: x - 1, y: y - 1, width: size + 2, height: size + 2, class: "cell" }),
+    svg("rect",
+      { x: x - 1, y: y - 1, width: size + 2, height: size + 2, class: "cell" }),
     svgText(left - 4, y + 6, `row ${row}`, { "text-anchor": "end" }),
     svgText(Math.max(x, 66), 10, `column ${column}`),
     svgText(left + side / 2, 116, [`${row}·${SIDE} + ${column} = `,

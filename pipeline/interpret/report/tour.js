@@ -1,16 +1,17 @@
-// The tour: a card that points at the elements of the page, one step at a time, and asks
-// for a guess before it shows an answer. `tour_steps.js` has the steps. On a wide page, the
-// card is over the panel or, while it points at the panel, beside it; otherwise it is at
-// the lower edge. The style sheet places it.
+// The tour: a card that points at the elements of the page, one step at a time, and
+// asks for a guess before it shows an answer. `tour_steps.js` has the steps. The style
+// sheet places the card: on a wide page over the panel or, while it points at the
+// panel, beside it; otherwise at the lower edge.
 
-import { $, MINUS, element, onEnter, unbroken } from "display.js";
+import { $, MINUS, element, onEnter } from "display.js";
 import { useTestImage } from "drawing.js";
 import { model, network, show, state } from "model.js";
 import { isDocked } from "panel.js";
 import { tourSteps } from "tour_steps.js";
 
 let steps = [], place = null; // the steps of this network; null: no tour is open
-let solved = new Set(), feedback = null; // the answered steps; feedback on the last guess
+let solved = new Set(); // the answered steps
+let feedback = null; // on the last guess
 const currentStep = () => steps[place];
 
 function startTour() {
@@ -24,7 +25,7 @@ function startTour() {
   goToStep(0);
 }
 
-function leaveTour() {
+function leaveTour(focused) {
   const step = currentStep();
   place = null;
   step.leave?.();
@@ -32,11 +33,11 @@ function leaveTour() {
   delete document.body.dataset.question;
   markTarget(null);
   $("tour").hidden = true;
-  $("start-tour").focus({ preventScroll: true });
+  focused.focus({ preventScroll: true });
 }
 
 function goToStep(next) {
-  if (next === steps.length) { leaveTour(); return; }
+  if (next === steps.length) { leaveTour($("start-tour")); return; }
   if (next < 0) return;
   if (place !== null) currentStep().leave?.();
   [place, feedback] = [next, null];
@@ -55,15 +56,15 @@ function showCard() {
   const isOpen = Boolean(question) && !solved.has(step);
   document.body.dataset.question = isOpen ? step.id : "";
   $("tour-count").textContent = `Step ${place + 1} of ${steps.length}`;
-  $("tour-title").textContent = unbroken(title);
-  $("tour-text").textContent = unbroken(text);
+  $("tour-title").textContent = title;
+  $("tour-text").textContent = text;
   $("guess").hidden = !isOpen;
   if (isOpen) showQuestion(question);
   $("tour-feedback").hidden = !feedback;
   $("tour-feedback").textContent = feedback ?? "";
   $("tour-feedback").className = feedback === RIGHT ? "right" : "wrong";
   $("tour-answer").hidden = isOpen;
-  $("tour-answer").textContent = unbroken(answer);
+  $("tour-answer").textContent = answer;
   $("tour-back").disabled = place === 0;
   $("tour-next").textContent = place === steps.length - 1 ? "Finish" : "Next";
   $("tour-dots").replaceChildren(...steps.map((_, each) =>
@@ -88,7 +89,8 @@ const RIGHT = "That is right.";
 // Explain why a guess is right or wrong; a right guess shows the answer.
 function checkGuess(guess) {
   const { question } = currentStep().content();
-  feedback = (guess === null ? "Please enter a number." : question.check(guess)) || RIGHT;
+  feedback = guess === null ? "Please enter a number."
+    : question.check(guess) || RIGHT;
   if (feedback === RIGHT) { solveStep(); return; }
   show();
   scrollToTarget(); // the card is higher now
@@ -102,17 +104,18 @@ function solveStep() {
   scrollToTarget();
 }
 
-// The first target of the step that fits in the space below the bar and, where the card is
-// at the lower edge, above it; the last one is small.
+// The first target of the step that fits in the space below the bar and, where the card
+// is at the lower edge, above it; the last one is small.
 export function currentTarget() {
   const bar = document.querySelector(".bar"), targets = currentStep().targets();
   const top = parseFloat(getComputedStyle(bar).top) + bar.offsetHeight;
   const bottom = innerHeight - (isDocked.matches ? 0 : $("tour").offsetHeight);
-  return targets.find((each) => each.offsetHeight <= bottom - top - 32) ?? targets.at(-1);
+  return targets.find((each) => each.offsetHeight <= bottom - top - 32) ??
+    targets.at(-1);
 }
 
 function markTarget(target) {
-  for (const each of document.querySelectorAll(".target")) each.classList.remove("target");
+  document.querySelector(".target")?.classList.remove("target");
   target?.classList.add("target");
   document.body.dataset.target = $("panel").contains(target) ? "panel" : "page";
 }
@@ -120,13 +123,11 @@ function markTarget(target) {
 // The panel scrolls by itself. `scene` is what changes, if that is not the target.
 function scrollToTarget() {
   const { scene } = currentStep(), target = currentTarget(), panel = $("panel");
-  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const behavior = isCalm ? "auto" : "smooth";
-  if (scene) scene().scrollIntoView({ behavior, block: "start" });
-  else if (!panel.contains(target)) target.scrollIntoView({ behavior, block: "center" });
+  if (scene) scene().scrollIntoView({ block: "start" });
+  else if (!panel.contains(target)) target.scrollIntoView({ block: "center" });
   else {
-    const head = panel.getBoundingClientRect().top + panel.firstElementChild.offsetHeight;
-    panel.scrollBy({ behavior, top: target.getBoundingClientRect().top - head - 16 });
+    const head = panel.firstElementChild.getBoundingClientRect().bottom;
+    panel.scrollBy(0, target.getBoundingClientRect().top - head - 16);
   }
 }
 
@@ -144,13 +145,14 @@ function listenToKeys() {
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || place === null) return;
     event.preventDefault();
-    leaveTour();
+    leaveTour($("start-tour"));
   }, { capture: true });
   // The arrow keys change the step, unless they change something else: the focus among
   // the neurons, the selected pixel, or the value of an input.
   document.addEventListener("keydown", (event) => {
     const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-    if (!step || place === null || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (!step || place === null) return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     if (!event.defaultPrevented && !target.value) goToStep(place + step);
   });
 }
@@ -159,13 +161,10 @@ export const tour = {
   build() {
     $("start-tour").hidden = false;
     $("start-tour").addEventListener("click", startTour);
-    $("tour-leave").addEventListener("click", leaveTour);
+    $("tour-leave").addEventListener("click", () => leaveTour($("start-tour")));
     $("tour-back").addEventListener("click", () => goToStep(place - 1));
     $("tour-next").addEventListener("click", () => goToStep(place + 1));
-    $("guess-show").addEventListener("click", () => {
-      feedback = null;
-      solveStep();
-    });
+    $("guess-show").addEventListener("click", () => { feedback = null; solveStep(); });
     onEnter($("guess-value"), $("guess-check"), () => {
       const { question } = currentStep().content();
       checkGuess(readNumber($("guess-value").value, question.isWhole));
@@ -176,9 +175,7 @@ export const tour = {
   update() {
     if (place === null) return;
     if (network().final !== model.float) { // the user selected integers
-      const focused = document.activeElement;
-      leaveTour();
-      focused.focus({ preventScroll: true });
+      leaveTour(document.activeElement);
       return;
     }
     showCard();

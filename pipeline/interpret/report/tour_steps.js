@@ -111,7 +111,7 @@ function contentOf({ id, values: valuesOf }) {
   const values = valuesOf(), all = (kind) =>
     [...$(`step-${id}`).content.querySelectorAll(kind)];
   const show = (value) => (typeof value === "number" ? number(value, 2) : value);
-  const fill = (text) => text.replace(/\s+/g, " ").trim()
+  const fill = (text) => text.replace(/[ \n]+/g, " ").trim()
     .replace(/\{(\w+)\}/g, (_, key) => show(values[key]));
   const textOf = (kind) => all(kind).map((each) => fill(each.textContent)).join("\n");
   const valueOf = (text) => Number(values[text] ?? text);

@@ -7,7 +7,7 @@ import {
   svg, tableRow,
 } from "display.js";
 import {
-  className, isAlwaysZero, isFrozen, isShort, model, network, quantity, show, state,
+  className, isAlwaysZero, isFrozen, isShort, model, network, show, state,
 } from "model.js";
 
 const EPOCH_MS = 700; // time per epoch when the training is played
@@ -110,8 +110,7 @@ export const epochs = {
   },
 };
 
-const label = (x, y, text, anchor, kind = "") =>
-  svg("text", { x, y, "text-anchor": anchor, class: kind }, text);
+const label = (x, y, text, anchor) => svg("text", { x, y, "text-anchor": anchor }, text);
 
 const switches = []; // for each width, its label, its input and where its prediction is
 
@@ -145,15 +144,8 @@ export const widths = {
     if (changed.final) showTable();
   },
 
-  describe(layer, input, neuron) {
-    const place = [layer, input, neuron], value = model.float.parameter(...place);
-    const start = `In floating point, its value is ${number(value, 6)}.`;
-    if (network() === model.float) return start;
-    const real = network().realParameter(...place);
-    return `${start} At ${network().width}, it is ` +
-      `${quantity(network().parameter(...place))}, which stands for ` +
-      `${real === 0 ? "0" : number(real, 6)}.`;
-  },
+  describe: () => "Its value in floating point, its integer at each width, and the " +
+    "real number that the integer stands for.",
 
   // A table of a parameter at all widths.
   diagram(...place) {
@@ -173,7 +165,7 @@ function showTable() {
   [...$("widths-table").rows].forEach((row, place) =>
     row.setAttribute("aria-current", place - 1 === state.version));
   const [now, expected] = [network(), model.float].map((each) =>
-    each.storedPredictions(new Set()));
+    each.storedPredictions());
   const changed = now.filter((label, row) => label !== expected[row]).length;
   $("widths-text").textContent = network() === model.float ? "" :
     `Of the ${integer(now.length)} test images on this page, ${integer(changed)} ` +
@@ -181,21 +173,25 @@ function showTable() {
     "than in floating point.";
 }
 
-// The learning curve: the recorded loss and accuracy of each epoch. A click on it
-// selects the epoch, as the slider does.
-const CURVES = { loss: "loss (nats)", accuracy: "accuracy" };
-export const CURVE =
-  { width: 460, height: 230, left: 56, right: 84, top: 30, bottom: 34 };
-
+// The learning curve, if it was recorded: a cursor at the selected epoch, and its
+// values. A click selects an epoch, as the slider does.
 export const curve = {
+  build() {
+    for (const plot of $("curves")?.children ?? []) plot.addEventListener("click",
+      (event) => {
+        const { x, width } = plot.viewBox.baseVal;
+        const [first] = plot.querySelector("polyline").points; // of epoch 1
+        const epoch = (x + width * positionOn(plot, event)[0]) / first.x;
+        epochs.stop();
+        setVersion(ranked(model.epochs.map((each) => -Math.abs(each - epoch)))[0]);
+      });
+  },
+
   update(_, changed) {
-    if (!changed.network) return;
+    if (!changed.network || !$("curve")) return;
     const { curves, validation_images: images } = model;
-    $("curve").hidden = !("val/loss" in curves);
-    if ($("curve").hidden) return;
     const epoch = model.epochs[state.version];
-    $("curves").replaceChildren(...Object.keys(CURVES).map((name) =>
-      curvePlot(name, epoch)));
+    for (const plot of $("curves").children) moveCursor(plot, epoch);
     const at = (name) => curves[name][epoch - 1];
     const [best] = ranked(curves["val/accuracy"]);
     const values = epoch === 0
@@ -211,53 +207,13 @@ export const curve = {
   },
 };
 
-// The smallest round step that divides a range into at most five parts, and its
-// multiples.
-function ticks(low, high) {
-  const unit = 10 ** Math.floor(Math.log10((high - low) / 5 || 1));
-  const step = unit * [1, 2, 5, 10].find((each) => (high - low) / (unit * each) <= 5);
-  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
-  const values = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
-  return { step, values };
-}
-const decimalsOf = (step) => Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
-
-function curvePlot(name, epoch) {
-  const { width, height, left, right, top, bottom } = CURVE;
-  const { [`train/${name}`]: training, [`val/${name}`]: validation } = model.curves;
-  const lines = { training, validation };
-  const values = Object.values(lines).flat(), last = lines.training.length;
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  const x = (each) => left + (width - left - right) * each / last;
-  const y = (value) =>
-    top + (height - top - bottom) * (high - value) / (high - low || 1);
-  // The labels at the ends of the lines do not overlap.
-  const ends = Object.values(lines).map((line) => y(line.at(-1)));
-  const apart = Math.max(0, 16 - Math.abs(ends[0] - ends[1])) / 2;
-  const { step, values: marks } = ticks(low, high);
-  const tick = (value) => (name === "loss" ? number(value, decimalsOf(step))
-    : percent(value, decimalsOf(100 * step)));
-  const plot = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
-    "aria-label": `Learning curve: ${CURVES[name]}, epochs 1 to ${last}` },
-  label(left, 14, CURVES[name], "start", "title"),
-  ...marks.flatMap((value) => [svg("line", { x1: left, x2: x(last), y1: y(value),
-    y2: y(value), class: "grid" }), label(left - 8, y(value) + 4, tick(value), "end")]),
-  ...[0, last].map((each) => label(x(each), height - 8, `epoch ${each}`, "middle")),
-  svg("line", { x1: x(epoch), x2: x(epoch), y1: top - 6, y2: height - bottom + 6,
-    class: "cursor" }),
-  ...Object.entries(lines).flatMap(([kind, line], place) => [
-    svg("polyline", { class: kind, points: [...line, line.at(-1)].map((value, i) =>
-      `${x(Math.min(i + 1, last))},${y(value)}`).join(" ") }), // a dot for one epoch
-    ...(epoch ? [epoch] : []).map((each) =>
-      svg("circle", { class: kind, r: 4, cx: x(each), cy: y(line[each - 1]) })),
-    label(x(last) + 8, ends[place] + 4 +
-      (ends[place] < ends[1 - place] ? -apart : apart), kind, "start", kind)]));
-  if (model.hasHistory) plot.addEventListener("click", (event) => {
-    const [across] = positionOn(plot, event);
-    const there = (across * width - left) / (width - left - right) * last;
-    const distances = model.epochs.map((each) => -Math.abs(each - there));
-    epochs.stop();
-    setVersion(ranked(distances)[0]);
+function moveCursor(plot, epoch) {
+  const cursor = plot.querySelector(".cursor");
+  plot.querySelectorAll("polyline").forEach((line) => {
+    const { x, y } = line.points[Math.max(epoch - 1, 0)], dot = line.nextElementSibling;
+    for (const name of ["x1", "x2"]) cursor.setAttribute(name, epoch ? x : 0);
+    dot.setAttribute("cx", x);
+    dot.setAttribute("cy", y);
+    dot.classList.toggle("absent", epoch === 0);
   });
-  return plot;
 }
