@@ -63,7 +63,7 @@ DIGITS = {
 # How large the longer side of a drawing is, as a share of the board.
 SIZES = {
     "usual": (0.5, 0.8),
-    "tiny": (0.15, 0.3),
+    "tiny": (0.2, 0.3),
     "huge": (0.8, 0.95),  # the border of the board can flatten it
     "shifted": (0.3, 0.5),
     "trembling": (0.5, 0.8),
