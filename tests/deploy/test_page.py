@@ -163,7 +163,7 @@ def test_the_page_shows_the_formula_of_the_number_format(page, models, bits):
     network = models[bits].integers
     sums = network.sums(models[bits].dataset.test.images[:1])[0]
     neuron = int(sums.argmax())
-    page.evaluate("setWidth", bits)
+    set_width(page, bits)
     page.evaluate("(neuron) => { useTestImage(0); select(1, neuron); }", neuron)
     text = Path(deploy.__file__).with_name("c") / "number_format.txt"
     (formula,) = re.findall(r"min\(255, .* >> \S+\)", text.read_text())
