@@ -58,7 +58,7 @@ VALUES = {  # JSON files of a command whose values are stored beside its output
     "inspect": "inspect/summary.json",
     "seeds": "sweeps/*/seed=*/train/metrics.json",
 }
-PLACES = (".", ".github", "conf", "pipeline/*", "tests")
+PLACES = (".", ".github", "conf", "pipeline", "pipeline/*", "tests")
 DOCUMENTS = sorted(path for place in PLACES for path in ROOT.glob(f"{place}/*.md"))
 
 
@@ -124,6 +124,11 @@ def written(text, results):
             part = [*part[:head], "...", *(part[-tail:] if tail else [])]
         return "\n".join(["```", *(line.rstrip() for line in part), "```"])
 
+    def lines(name, wanted):
+        """Return the lines of an output that match `wanted`."""
+        output = results[name]["output"]
+        return "\n".join(line.rstrip() for line in output if re.search(wanted, line))
+
     def place(match):
         begin, name, before, end = match.groups()
         value = getattr(macros, name)()
@@ -131,7 +136,8 @@ def written(text, results):
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}%"
-    context = {"answer_to_image_0": answer_to_image_0, "excerpt": excerpt}
+    context = {"answer_to_image_0": answer_to_image_0}
+    context |= {"excerpt": excerpt, "lines": lines}
     template = environment.from_string(TEMPLATE.read_text())
     macros = template.make_module({"results": results, **context})
     return MARK.sub(place, text)

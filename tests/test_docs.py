@@ -27,15 +27,17 @@ def anchors(text):
     return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in headings}
 
 
-def test_the_commands_of_the_readme_are_on_its_first_screen():
-    first = DOCUMENTS["README.md"].splitlines()[:30]
-    assert "pip install -e . && python -m pipeline.train hidden=20 epochs=20" in first
-    assert "pip install -e '.[test]' && pytest -n 2" in first  # .ci/run reads this line
+def test_the_readme_begins_with_training_and_contains_the_test_command():
+    lines = DOCUMENTS["README.md"].splitlines()
+    first = "pip install -e . && python -m pipeline.train hidden=20 epochs=20"
+    assert first in lines[:25]
+    assert "pip install -e '.[test]' && pytest -n 2" in lines  # .ci/run reads this line
 
 
 @ALL
 def test_documents_are_short(name):
-    longer = {"README.md": 200, "CHANGELOG.md": 200, ".github/CONTRIBUTING.md": 170}
+    longer = {"CHANGELOG.md": 200, ".github/CONTRIBUTING.md": 170}
+    longer |= {"conf/README.md": 170}
     most = longer.get(name, 150)
     assert len(DOCUMENTS[name].splitlines()) <= most
 
