@@ -11,6 +11,7 @@ import { className, example, model, network, show, state, testImage } from "mode
 // (14, 14); their strokes are about 3 pixels wide.
 const BOX = 20, PEN = 3;
 const BOARD_PEN = 1 / 16; // of the side of the board
+const MIN_SIDE = 2 * BOARD_PEN; // of a digit; what is smaller is a dot
 
 let isDrawing = false;
 let awaitedFrame = null; // the next frame, in which the drawing is classified
@@ -32,22 +33,25 @@ function area(points) {
   return BOARD_PEN * (BOARD_PEN * Math.PI / 4 + sum(steps)); // a line with round ends
 }
 
-// Leave out stray strokes, as predict does: those with less than 1/20 of the area of
-// the largest one, or less than 1/4 if they are further away than 1/4 of its side.
+// Leave out stray strokes, as predict does: those with a small area, which may be larger
+// for a stroke that is not near the largest one.
 function withoutStray(all) {
+  const { thresholds } = model;
   const areas = all.map(area), main = extent(all[ranked(areas)[0]]);
   return all.filter((stroke, i) => {
     const box = extent(stroke);
     const gap = Math.max(box.left - main.right, main.left - box.right,
       box.top - main.bottom, main.top - box.bottom);
-    return areas[i] >= (gap > main.side / 4 ? 1 / 4 : 1 / 20) * largest(areas);
+    const isNear = gap <= thresholds.near * main.side;
+    const least = isNear ? thresholds.min_area : thresholds.min_distant_area;
+    return areas[i] >= least * largest(areas);
   });
 }
 
-// Count the digits that stand side by side with a gap between them. A part counts if it
-// has 0.6 of the height and 1/4 of the area of the largest one, as in predict.
+// Count the digits that stand side by side with a gap between them. A part counts if its
+// height and its area are close to those of the largest one, as in predict.
 function countDigits(kept) {
-  const parts = [];
+  const parts = [], { thresholds } = model;
   for (const stroke of [...kept].sort((a, b) => extent(a).left - extent(b).left)) {
     const part = parts.at(-1);
     if (part && extent(stroke).left <= extent(part).right) part.push(...stroke);
@@ -55,14 +59,16 @@ function countDigits(kept) {
   }
   const heights = parts.map((part) => extent(part).bottom - extent(part).top);
   const areas = parts.map(area);
-  return parts.filter((_, i) => heights[i] >= 0.6 * largest(heights) &&
-    areas[i] >= largest(areas) / 4).length;
+  return parts.filter((_, i) =>
+    heights[i] >= thresholds.min_digit_height * largest(heights) &&
+    areas[i] >= thresholds.min_digit_area * largest(areas)).length;
 }
 
 // Whether lines are more than a dot or a horizontal line, of which predict is unsure.
 function isDigit(lines) {
   const { left, right, top, bottom, side } = extent(lines.flat());
-  return side > 2 * BOARD_PEN && right - left <= 2 * (bottom - top);
+  return side > MIN_SIDE &&
+    right - left <= model.thresholds.max_aspect * (bottom - top);
 }
 
 // Draw strokes as white lines on a black canvas.

@@ -7,7 +7,7 @@ import base64
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -19,6 +19,7 @@ from safetensors import numpy as safetensors
 from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.report.curve import curve_plots
+from pipeline.interpret.report.data import Thresholds
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
@@ -128,6 +129,7 @@ def page_data(
         "validation_accuracy": analysis.validation_accuracy(displayed),
         "curves": {} if integers else trained.curves,
         "rows": rows.tolist(),
+        "thresholds": asdict(Thresholds()),
         "widths": [version.metadata for version in integers],
         "float": {
             "bits": 0,
