@@ -33,8 +33,8 @@ function area(points) {
   return BOARD_PEN * (BOARD_PEN * Math.PI / 4 + sum(steps)); // a line with round ends
 }
 
-// Leave out stray strokes, as predict does: those with a small area, which may be larger
-// for a stroke that is not near the largest one.
+// Leave out stray strokes, as predict does: those that are small, compared with the
+// largest one. The limit is higher for strokes that are not near it.
 function withoutStray(all) {
   const { thresholds } = model;
   const areas = all.map(area), main = extent(all[ranked(areas)[0]]);
@@ -48,8 +48,8 @@ function withoutStray(all) {
   });
 }
 
-// Count the digits that stand side by side with a gap between them. A part counts if its
-// height and its area are close to those of the largest one, as in predict.
+// Count the digits that stand side by side with a gap between them, as predict does. A
+// part is a digit if its height and its area are not much smaller than the largest ones.
 function countDigits(kept) {
   const parts = [], { thresholds } = model;
   for (const stroke of [...kept].sort((a, b) => extent(a).left - extent(b).left)) {
@@ -64,11 +64,12 @@ function countDigits(kept) {
     areas[i] >= thresholds.min_digit_area * largest(areas)).length;
 }
 
-// Whether lines are more than a dot or a horizontal line, of which predict is unsure.
-function isDigit(lines) {
+// What makes lines unsure, as in predict; a dot and a horizontal line are not drawn.
+function findingOf(lines) {
+  if (countDigits(lines) > 1) return "several";
   const { left, right, top, bottom, side } = extent(lines.flat());
-  return side > MIN_SIDE &&
-    right - left <= model.thresholds.max_aspect * (bottom - top);
+  const isWide = right - left > model.thresholds.max_aspect * (bottom - top);
+  return side <= MIN_SIDE || isWide ? "not drawn" : "";
 }
 
 // Draw strokes as white lines on a black canvas.
@@ -100,10 +101,10 @@ function smallImage(lines, { scale, left, top }) {
 }
 
 // Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
-// out, the number of digits, and the place: pixel = offset + scale * share of a side.
+// out, what was found, and the place: pixel = offset + scale * share of a side.
 export function prepare(drawn) {
-  if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0, digitCount: 0,
-    isDigit: true, place: null };
+  if (!drawn.length)
+    return { image: new Uint8Array(PIXELS), stray: 0, finding: "blank", place: null };
   const lines = withoutStray(drawn);
   const { left, right, top, bottom } = extent(lines.flat());
   const [width, height] = [right - left - BOARD_PEN, bottom - top - BOARD_PEN];
@@ -118,7 +119,7 @@ export function prepare(drawn) {
   const place = { scale, left: corner.left + shift((i) => i % SIDE, width),
     top: corner.top + shift((i) => Math.floor(i / SIDE), height) };
   return { image: smallImage(lines, place), stray: drawn.length - lines.length,
-    digitCount: countDigits(lines), isDigit: isDigit(lines), place };
+    finding: findingOf(lines), place };
 }
 
 export function paintBoard(drawn) {
@@ -149,8 +150,8 @@ export function useTestImage(row) {
   cancelAnimationFrame(awaitedFrame);
   awaitedFrame = null;
   isDrawing = false;
-  Object.assign(state, { image: testImage(row), row, strokes: [], digitCount: 1,
-    isDigit: true, place: null });
+  Object.assign(state, { image: testImage(row), row, strokes: [], finding: "",
+    place: null });
   $("prepared").hidden = true;
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;

@@ -7,7 +7,7 @@ import { FloatNetwork, IntegerNetwork } from "networks.js";
 export const model = {}; // see `load`
 export const state = {
   strokes: [], // of the drawing, see `drawing.js`
-  image: null, digitCount: 1, isDigit: true, // the image, and what is known about it
+  image: null, finding: "", // the image, and what makes it unsure, as in unsure.py
   place: null, // where a drawing is in the image; null: a test image
   row: 0, // of the image in the gallery; null: a drawing
   version: 0, // the index of the network: an epoch, or a bit width
@@ -146,14 +146,12 @@ export const testImage = (row) =>
 export const quantity = (value, decimals) => network().format(value, decimals);
 export const signedQuantity = (value) => signed(value, quantity(value));
 
-// Phrases for a class: its name, the name with the noun, one image, and all its images.
+// Phrases for a class: its name, the name with the noun, and one image.
 export const className = (label) => model.class_names[label];
 export const isShort = (label) => className(label).length === 1;
 export const classTitle = (label) =>
   (isShort(label) ? `${model.noun} ` : "") + className(label);
 export const example = (label) => (isShort(label) ? "a " : "") + className(label);
-export const imagesOf = (label) =>
-  className(label) + (isShort(label) ? "s" : " images");
 
 // What a name refers to, as [layer, neuron, input]: input is null for a bias, undefined
 // for a neuron. Worksheets of `inspect` call the terms of N11 and N28 M466 and W10.

@@ -223,13 +223,11 @@ function softmax(scores) {
   return powers.map((power) => power / total);
 }
 
-// Why a prediction is unsure, in the order in which predict checks; "" if it is sure.
-export function doubt(detector, { image, digitCount, isDigit }, probabilities) {
-  if (!image.some(Boolean)) return "blank";
-  if (digitCount > 1) return "several";
+// The reason why a prediction is unsure, as in pipeline/unsure.py; "" if it is sure.
+export function doubt(detector, { image, finding }, probabilities) {
+  if (finding) return finding;
   const [first, second] = ranked(probabilities);
-  if (!isDigit || reconstructionError(detector, image, first) > detector.maxError)
-    return "out of distribution";
+  if (reconstructionError(detector, image, first) > detector.maxError) return "unlike";
   const margin = probabilities[first] - probabilities[second];
   return margin < detector.minMargin ? "close" : "";
 }

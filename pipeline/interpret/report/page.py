@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import numpy as safetensors
 
+from pipeline import unsure
 from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.report.curve import curve_plots
@@ -130,6 +131,7 @@ def page_data(
         "curves": {} if integers else trained.curves,
         "rows": rows.tolist(),
         "thresholds": asdict(Thresholds()),
+        "texts": unsure.TEXTS,
         "widths": [version.metadata for version in integers],
         "float": {
             "bits": 0,
@@ -155,6 +157,7 @@ def _facts(
     return {
         "dataset": analysis.dataset.name,
         "class_names": spec.class_names,
+        "images_of": [*map(unsure.images_of, spec.class_names)],
         "noun": spec.noun,
         "plural": spec.plural,
         "drawable": spec.prepared_as_mnist,

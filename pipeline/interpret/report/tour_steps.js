@@ -2,7 +2,8 @@
 // it selects, and the values in its text, which is in `tour_steps.html`.
 
 import {
-  $, MINUS, neuronName, number, percent, plural, ranked, rowAndColumn, significant,
+  $, MINUS, fillIn, neuronName, number, percent, plural, ranked, rowAndColumn,
+  significant,
 } from "display.js";
 import {
   className, classTitle, currentResult, model, network, select, state,
@@ -110,9 +111,9 @@ function trainingStep() {
 function contentOf({ id, values: valuesOf }) {
   const values = valuesOf(), all = (kind) =>
     [...$(`step-${id}`).content.querySelectorAll(kind)];
-  const show = (value) => (typeof value === "number" ? number(value, 2) : value);
-  const fill = (text) => text.replace(/[ \n]+/g, " ").trim()
-    .replace(/\{(\w+)\}/g, (_, key) => show(values[key]));
+  const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
+    [name, typeof value === "number" ? number(value, 2) : value]));
+  const fill = (text) => fillIn(text.replace(/[ \n]+/g, " ").trim(), shown);
   const textOf = (kind) => all(kind).map((each) => fill(each.textContent)).join("\n");
   const valueOf = (text) => Number(values[text] ?? text);
   const [ask] = values.hasQuestion === false ? [] : all(".ask");
