@@ -26,13 +26,13 @@ def render_page(
 def _version(exported: Exported, test: LabelledImages) -> report.IntegerVersion:
     network, results = exported.integers, exported.report
     tensors = asdict(network)
-    numbers = {name: tensors.pop(name) for name in ("bits", "scale_2")}
+    del tensors["bits"], tensors["scale_2"]
     sums = network.sums(test.images[:ACTIVATION_IMAGES])
     tensors["activations"] = network.activations(sums).astype(np.uint8)  # 0 to 255
-    names = ("accuracy", "same_answers", "table_bytes")
-    numbers |= {name: results[name] for name in names}
+    names = ("finetune", "table_bytes", "accuracy", "same_answers")
+    numbers = {name: results[name] for name in names}
     return report.IntegerVersion(
+        data=report.WidthData(network.bits, scale_2=network.scale_2, **numbers),
         predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
-        metadata={**numbers, "finetuning_epochs": results["finetune"]},
     )

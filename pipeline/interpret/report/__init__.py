@@ -4,4 +4,5 @@ The page computes in the browser and sends no request, so it opens from disk and
 sandboxed frame in which MLflow shows artifacts. It does not train or change a network.
 """
 
-from pipeline.interpret.report.page import IntegerVersion, fits, render
+from pipeline.interpret.report.data import IntegerVersion, WidthData
+from pipeline.interpret.report.page import fits, render
