@@ -116,7 +116,7 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     findings = [*[""] * (len(images) - 1), "blank"]
     reasons = trained.detector.doubts(images, probabilities, findings, spec=MNIST)
     doubts = page.evaluate(
-        """([images, findings]) => images.map((image, i) => doubt(model.detector,
+        """([images, findings]) => images.map((image, i) => doubt(model,
           { image, finding: findings[i] },
           model.float.classify(image).probabilities))""",
         [images.reshape(len(images), -1).tolist(), findings],

@@ -42,14 +42,13 @@ function withoutStray(all) {
     const box = extent(stroke);
     const gap = Math.max(box.left - main.right, main.left - box.right,
       box.top - main.bottom, main.top - box.bottom);
-    const isNear = gap <= thresholds.near * main.side;
-    const least = isNear ? thresholds.min_area : thresholds.min_distant_area;
-    return areas[i] >= least * largest(areas);
+    return areas[i] >= largest(areas) * (gap > thresholds.near * main.side
+      ? thresholds.min_distant_area : thresholds.min_area);
   });
 }
 
 // Count the digits that stand side by side with a gap between them, as predict does. A
-// part is a digit if its height and its area are not much smaller than the largest ones.
+// part is a digit if its height and area are not much smaller than the largest ones.
 function countDigits(kept) {
   const parts = [], { thresholds } = model;
   for (const stroke of [...kept].sort((a, b) => extent(a).left - extent(b).left)) {
@@ -101,10 +100,10 @@ function smallImage(lines, { scale, left, top }) {
 }
 
 // Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
-// out, what was found, and the place: pixel = offset + scale * share of a side.
+// out, what was found, and the transform: pixel = offset + scale * share of a side.
 export function prepare(drawn) {
-  if (!drawn.length)
-    return { image: new Uint8Array(PIXELS), stray: 0, finding: "blank", place: null };
+  if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,
+    finding: "blank", transform: null };
   const lines = withoutStray(drawn);
   const { left, right, top, bottom } = extent(lines.flat());
   const [width, height] = [right - left - BOARD_PEN, bottom - top - BOARD_PEN];
@@ -116,10 +115,10 @@ export function prepare(drawn) {
     const room = Math.floor(SIDE - PEN - scale * size);
     return Math.min(Math.max(Math.round(SIDE / 2 - moment / mass), 0), room);
   };
-  const place = { scale, left: corner.left + shift((i) => i % SIDE, width),
+  const transform = { scale, left: corner.left + shift((i) => i % SIDE, width),
     top: corner.top + shift((i) => Math.floor(i / SIDE), height) };
-  return { image: smallImage(lines, place), stray: drawn.length - lines.length,
-    finding: findingOf(lines), place };
+  return { image: smallImage(lines, transform), stray: drawn.length - lines.length,
+    finding: findingOf(lines), transform };
 }
 
 export function paintBoard(drawn) {
@@ -151,7 +150,7 @@ export function useTestImage(row) {
   awaitedFrame = null;
   isDrawing = false;
   Object.assign(state, { image: testImage(row), row, strokes: [], finding: "",
-    place: null });
+    transform: null });
   $("prepared").hidden = true;
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;

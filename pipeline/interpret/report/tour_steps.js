@@ -122,7 +122,7 @@ function contentOf({ id, values: valuesOf }) {
   const guesses = all("[data-guess]").map((each) =>
     [valueOf(each.dataset.guess), fill(each.textContent)]);
   const question = ask && { ask: textOf(".ask"), unit: ask.dataset.unit, options,
-    ...(options.length ? { check: (place) => options[place].wrong } : numberCheck(
+    ...(options.length ? { check: (option) => options[option].wrong } : numberCheck(
       valueOf(ask.dataset.answer), guesses, textOf(".hint"),
       Number(ask.dataset.tolerance ?? 0))) };
   return { title: textOf("h2"), text: textOf(".text"), answer: textOf(".answer"),
