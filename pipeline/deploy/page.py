@@ -18,6 +18,8 @@ def render_page(
     trained: TrainedModel, dataset: Dataset, exports: Sequence[Exported], *, name: str
 ) -> str:
     """Return a self-contained HTML page of at most 2 MB, with at least one export."""
+    if not report.fits(trained.network):  # do not analyze it in vain
+        return report.render_too_large(trained.network)
     analysis = ModelAnalysis.of(trained, dataset)
     versions = [_version(exported, dataset.test) for exported in exports]
     return report.render(analysis, name=name, integers=versions)

@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from safetensors import numpy as safetensors
 
 from pipeline import unsure
@@ -43,21 +43,14 @@ def render(
         integers: Versions of the network in integers. If there are any, the page has a
             switch between them in place of the epochs, and at most 2 MB.
     """
-    environment = Environment(
-        loader=PackageLoader("pipeline.interpret", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    too_large = environment.get_template("too_large.html")
     network = analysis.trained.network
-    size = f"{network.parameter_count:,}"
-    if not integers and not fits(network):
-        return too_large.render(size=size)
+    if not fits(network):
+        return render_too_large(network)
     tensors, page_data = select_data(analysis, integers)
     metadata = asdict(page_data)
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
     data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
-    page = environment.get_template("page.html").render(
+    page = _template("page.html").render(
         **metadata,
         name=name,
         data=data,
@@ -65,8 +58,22 @@ def render(
         scripts=scripts(),
     )
     if integers and len(page.encode()) > MAX_INTEGER_BYTES:
-        return too_large.render(size=size)
+        return render_too_large(network)
     return page
+
+
+def render_too_large(network: Network) -> str:
+    """Return the short page of a network that does not fit."""
+    return _template("too_large.html").render(size=f"{network.parameter_count:,}")
+
+
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=PackageLoader("pipeline.interpret", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(name)
 
 
 def scripts() -> dict[str, str]:
@@ -78,7 +85,10 @@ def scripts() -> dict[str, str]:
 
 
 def fits(network: Network) -> bool:
-    """Return whether the page has room for a network and its initial weights."""
+    """Return whether the page has room for a network and its initial weights.
+
+    If it has not, the page with integers, which is smaller, has no room either.
+    """
     return epoch_capacity(network) >= 1
 
 
