@@ -24,6 +24,18 @@ from pipeline.core.margin import margin
 
 # What preprocessing can find; "" if the image shows one digit.
 Finding = Literal["", "blank", "several", "not drawn"]
+Reason = Literal["", "blank", "several", "not drawn", "unlike", "close"]
+
+# What predict, evaluate and the interactive page say about each reason.
+_UNLIKE = "the image does not look like the {images} it was trained on"
+TEXTS: dict[Reason, str] = {
+    "": "",
+    "blank": "the image is blank",
+    "several": "there is more than one {noun}",
+    "not drawn": _UNLIKE,
+    "unlike": _UNLIKE,
+    "close": "{name} is close ({percent})",
+}
 
 # Thresholds, and what each was measured on.
 #
@@ -101,17 +113,17 @@ def reasons(
     ranking = np.argsort(-probabilities, kind="stable")[:, :2].tolist()
     texts = []
     for row, (first, second) in enumerate(ranking):
-        text = ""
-        if findings[row] == "blank":
-            text = "the image is blank"
-        elif findings[row] == "several":
-            text = f"there is more than one {noun}"
-        elif findings[row] == "not drawn" or is_unlike[row]:
-            kind = images_of(class_names[first])
-            text = f"the image does not look like the {kind} it was trained on"
-        elif is_close[row]:
-            percent = f"{probabilities[row, second]:.1%}"
-            text = f"{class_names[second]} is close ({percent})"
+        reason: Reason = findings[row]
+        if not reason and is_unlike[row]:
+            reason = "unlike"
+        elif not reason and is_close[row]:
+            reason = "close"
+        text = TEXTS[reason].format(
+            noun=noun,
+            images=images_of(class_names[first]),
+            name=class_names[second],
+            percent=f"{probabilities[row, second]:.1%}",
+        )
         texts.append(text)
     return texts
 

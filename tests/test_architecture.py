@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "model": {"datasets", "execution", "tracking"},
     "training": {"datasets", "execution", "model", "plots", "tracking"},
     "evaluation": {"datasets", "images", "model", "plots"},
-    "interpret": {"datasets", "model", "plots"},
+    "interpret": {"datasets", "images", "model", "plots"},
     "deploy": {"datasets", "execution", "interpret", "model", "plots", "sweeps"},
     "sweeps": {"cli", "datasets", "execution", "model", "plots", "tracking"}
     | {"training"},

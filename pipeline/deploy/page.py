@@ -18,6 +18,8 @@ def render_page(
     trained: TrainedModel, dataset: Dataset, exports: Sequence[Exported], *, name: str
 ) -> str:
     """Return a self-contained HTML page of at most 2 MB, with at least one export."""
+    if not report.fits(trained.network):  # do not analyze it in vain
+        return report.render_too_large(trained.network)
     analysis = ModelAnalysis.of(trained, dataset)
     versions = [_version(exported, dataset.test) for exported in exports]
     return report.render(analysis, name=name, integers=versions)
@@ -26,13 +28,13 @@ def render_page(
 def _version(exported: Exported, test: LabelledImages) -> report.IntegerVersion:
     network, results = exported.integers, exported.report
     tensors = asdict(network)
-    numbers = {name: tensors.pop(name) for name in ("bits", "scale_2")}
+    del tensors["bits"], tensors["scale_2"]
     sums = network.sums(test.images[:ACTIVATION_IMAGES])
     tensors["activations"] = network.activations(sums).astype(np.uint8)  # 0 to 255
-    names = ("accuracy", "same_answers", "table_bytes")
-    numbers |= {name: results[name] for name in names}
+    names = ("finetune", "table_bytes", "accuracy", "same_answers")
+    numbers = {name: results[name] for name in names}
     return report.IntegerVersion(
+        data=report.WidthData(network.bits, scale_2=network.scale_2, **numbers),
         predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
-        metadata={**numbers, "finetuning_epochs": results["finetune"]},
     )

@@ -230,7 +230,7 @@ def main():
             network.predict(images).numpy().argmax(axis=1) for network, _ in models
         ]
         residuals = [known.reconstruction_error(images, each) for each in classes]
-        row(f"ood: {name}", percent([each > known.max_error for each in residuals]))
+        row(f"unlike: {name}", percent([each > known.max_error for each in residuals]))
     pairs = zip(models, answers, strict=True)
     close = [margin(answer) < d.min_margin for (_, d), answer in pairs]
     row("close: MNIST test", percent(close))

@@ -72,10 +72,10 @@ SIZES = {
 # Returns what the page makes of a drawing, and the board as a PNG, as browsers save it.
 DRAW = """(strokes) => {
   paintBoard(strokes);
-  const prepared = prepare(strokes), { image, digitCount } = prepared;
+  const prepared = prepare(strokes), { image, finding } = prepared;
   const { probabilities } = network().classify(image);
-  return { image: [...image], digitCount, label: ranked(probabilities)[0],
-    doubt: doubt(model.detector, prepared, probabilities),
+  return { image: [...image], finding, label: ranked(probabilities)[0],
+    doubt: doubt(model, prepared, probabilities),
     png: $("board").toDataURL().split(",")[1] };
 }"""
 
@@ -213,7 +213,7 @@ def test_two_digits_side_by_side_are_not_one(page, draw_on_page):
     left = [[(0.2, 0.2), (0.2, 0.8)]]
     right = [[(0.7, 0.2), (0.7, 0.5)], [(0.7, 0.5), (0.75, 0.8)]]
     both, prepared = draw(page, left + right)
-    assert both["digitCount"] == 2 and prepared.findings == ("several",)
+    assert prepared.findings == (both["finding"],) == ("several",)
     draw_on_page(page, left + right)
     assert "more than one digit on the board" in page.inner_text("#answer")
 
@@ -224,7 +224,7 @@ def test_two_digits_side_by_side_are_not_one(page, draw_on_page):
 def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, strokes):
     result, prepared = draw(page, strokes)
     assert all(classify(prepared, trained).doubts)
-    assert result["doubt"] == "out of distribution"
+    assert prepared.findings == (result["doubt"],) == ("not drawn",)
 
 
 def test_the_pen_stays_on_the_board(page, draw_on_page):

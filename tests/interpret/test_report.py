@@ -116,12 +116,12 @@ def test_the_page_is_sure_when_predict_is_sure(page, trained, mnist):
     findings = [*[""] * (len(images) - 1), "blank"]
     reasons = trained.detector.doubts(images, probabilities, findings, spec=MNIST)
     doubts = page.evaluate(
-        """(images) => images.map((image) => doubt(model.detector,
-          { image, digitCount: 1, isDigit: true },
+        """([images, findings]) => images.map((image, i) => doubt(model,
+          { image, finding: findings[i] },
           model.float.classify(image).probabilities))""",
-        images.reshape(len(images), -1).tolist(),
+        [images.reshape(len(images), -1).tolist(), findings],
     )
-    kinds = {"", "blank", "close", "out of distribution"}
+    kinds = {"", "blank", "close", "unlike"}
     assert {*doubts} == kinds
     pairs = {*zip(doubts, reasons, strict=True)}
     without_numbers = {(doubt, re.sub(r"[\d.%]", "", text)) for doubt, text in pairs}

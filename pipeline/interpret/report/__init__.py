@@ -2,6 +2,26 @@
 
 The page computes in the browser and sends no request, so it opens from disk and in the
 sandboxed frame in which MLflow shows artifacts. It does not train or change a network.
+
+`data` says what Python gives to the page. `page` selects it and fills the templates;
+`curve` computes the plots of the learning curve. A good order to read the scripts:
+
+- page.js: starts the page. It loads the model and builds the parts of the page, in the
+  order in which they are updated. It also has the first parts, with versions.js: the
+  selection of an epoch or a bit width, and the search.
+- model.js: `model`, what was loaded, and `state`, what the user selected. What changes
+  `state` then calls `show`, which updates all parts.
+- networks.js: computes as Python does. display.js: elements, numbers, colors.
+- drawing.js: the drawing board and the test images, which set the image in `state`.
+- neurons.js: the tiles of layer 1 and the bars of layer 2; also, updated later, the
+  prediction and the effect of neurons that are switched off.
+- panel.js: the sum of the selected neuron, and the softmax.
+- parameter.js: the weights of the neuron as an image, and the selected parameter.
+- versions.js: the epochs or the bit widths, and the learning curve.
+- connections.js: the lines between neurons, after the elements that they connect.
+- tour.js: the tour, last, because it points at all other parts; tour_steps.js has its
+  steps.
 """
 
-from pipeline.interpret.report.page import IntegerVersion, fits, render
+from pipeline.interpret.report.data import IntegerVersion, WidthData
+from pipeline.interpret.report.page import fits, render, render_too_large

@@ -13,20 +13,19 @@ const MIN_SHARE = 0.02; // of the largest product; a smaller one is not drawn
 // boxes on the screen and a number. A neuron of layer 2 has no connections out of it.
 function connectionsOf({ pixels, hidden }) {
   const { layer, neuron } = state;
-  const weight = (...place) => network().parameter(...place);
   if (layer === 2) {
     const to = outputs[neuron].button.getBoundingClientRect();
     return [Array.from(hidden, (value, input) => ({ from: tileBox(input), to,
-      product: value * weight(2, input, neuron) })), []];
+      product: value * network().parameter(2, input, neuron) })), []];
   }
   const tile = tileBox(neuron), board = inputBox();
   if (!tile) return [[], []];
   return [
     Array.from(pixels, (value, pixel) => ({ from: pixelBox(board, pixel), to: tile,
-      product: value * weight(1, pixel, neuron) })),
+      product: value * network().parameter(1, pixel, neuron) })),
     outputs.map(({ button }, label) => ({ from: tile,
       to: button.getBoundingClientRect(),
-      product: hidden[neuron] * weight(2, neuron, label) }))];
+      product: hidden[neuron] * network().parameter(2, neuron, label) }))];
 }
 
 // The box of a tile; null if it is scrolled out of view, among many neurons.
@@ -40,10 +39,11 @@ function tileBox(neuron) {
 // drawing is moved and scaled so that its pixels cover the drawn strokes.
 function inputBox() {
   const { left, top, width, height } = $("board").getBoundingClientRect();
-  const place = state.place ?? { scale: SIDE, left: 0, top: 0 };
-  const [wide, high] = [width / place.scale, height / place.scale]; // of a pixel
-  return { left: left - wide * place.left, width: wide * SIDE,
-    top: top - high * place.top, height: high * SIDE };
+  const transform = state.transform ?? { scale: SIDE, left: 0, top: 0 };
+  // The size of a pixel.
+  const [wide, high] = [width / transform.scale, height / transform.scale];
+  return { left: left - wide * transform.left, width: wide * SIDE,
+    top: top - high * transform.top, height: high * SIDE };
 }
 
 function pixelBox({ left, top, width, height }, pixel) {

@@ -59,6 +59,9 @@ export const plural = (count, noun) =>
 export const significant = (value, digits) => (value < 0 ? MINUS : "") +
   Number(Math.abs(value).toPrecision(digits))
     .toLocaleString("en", { maximumFractionDigits: 9 });
+// Replace each {name} in a text by the value of this name.
+export const fillIn = (text, values) =>
+  text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 export const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
 
 export const bold = (text) => element("b", {}, text);

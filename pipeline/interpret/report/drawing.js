@@ -11,6 +11,7 @@ import { className, example, model, network, show, state, testImage } from "mode
 // (14, 14); their strokes are about 3 pixels wide.
 const BOX = 20, PEN = 3;
 const BOARD_PEN = 1 / 16; // of the side of the board
+const MIN_SIDE = 2 * BOARD_PEN; // of a digit; what is smaller is a dot
 
 let isDrawing = false;
 let awaitedFrame = null; // the next frame, in which the drawing is classified
@@ -32,22 +33,24 @@ function area(points) {
   return BOARD_PEN * (BOARD_PEN * Math.PI / 4 + sum(steps)); // a line with round ends
 }
 
-// Leave out stray strokes, as predict does: those with less than 1/20 of the area of
-// the largest one, or less than 1/4 if they are further away than 1/4 of its side.
+// Leave out stray strokes, as predict does: those that are small, compared with the
+// largest one. The limit is higher for strokes that are not near it.
 function withoutStray(all) {
+  const { thresholds } = model;
   const areas = all.map(area), main = extent(all[ranked(areas)[0]]);
   return all.filter((stroke, i) => {
     const box = extent(stroke);
     const gap = Math.max(box.left - main.right, main.left - box.right,
       box.top - main.bottom, main.top - box.bottom);
-    return areas[i] >= (gap > main.side / 4 ? 1 / 4 : 1 / 20) * largest(areas);
+    return areas[i] >= largest(areas) * (gap > thresholds.near * main.side
+      ? thresholds.min_distant_area : thresholds.min_area);
   });
 }
 
-// Count the digits that stand side by side with a gap between them. A part counts if it
-// has 0.6 of the height and 1/4 of the area of the largest one, as in predict.
+// Count the digits that stand side by side with a gap between them, as predict does. A
+// part is a digit if its height and area are not much smaller than the largest ones.
 function countDigits(kept) {
-  const parts = [];
+  const parts = [], { thresholds } = model;
   for (const stroke of [...kept].sort((a, b) => extent(a).left - extent(b).left)) {
     const part = parts.at(-1);
     if (part && extent(stroke).left <= extent(part).right) part.push(...stroke);
@@ -55,14 +58,17 @@ function countDigits(kept) {
   }
   const heights = parts.map((part) => extent(part).bottom - extent(part).top);
   const areas = parts.map(area);
-  return parts.filter((_, i) => heights[i] >= 0.6 * largest(heights) &&
-    areas[i] >= largest(areas) / 4).length;
+  return parts.filter((_, i) =>
+    heights[i] >= thresholds.min_digit_height * largest(heights) &&
+    areas[i] >= thresholds.min_digit_area * largest(areas)).length;
 }
 
-// Whether lines are more than a dot or a horizontal line, of which predict is unsure.
-function isDigit(lines) {
+// What makes lines unsure, as in predict; a dot and a horizontal line are not drawn.
+function findingOf(lines) {
+  if (countDigits(lines) > 1) return "several";
   const { left, right, top, bottom, side } = extent(lines.flat());
-  return side > 2 * BOARD_PEN && right - left <= 2 * (bottom - top);
+  const isWide = right - left > model.thresholds.max_aspect * (bottom - top);
+  return side <= MIN_SIDE || isWide ? "not drawn" : "";
 }
 
 // Draw strokes as white lines on a black canvas.
@@ -94,10 +100,10 @@ function smallImage(lines, { scale, left, top }) {
 }
 
 // Prepare a drawing like MNIST's images: 28x28 gray levels, how many strokes were left
-// out, the number of digits, and the place: pixel = offset + scale * share of a side.
+// out, what was found, and the transform: pixel = offset + scale * share of a side.
 export function prepare(drawn) {
-  if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0, digitCount: 0,
-    isDigit: true, place: null };
+  if (!drawn.length) return { image: new Uint8Array(PIXELS), stray: 0,
+    finding: "blank", transform: null };
   const lines = withoutStray(drawn);
   const { left, right, top, bottom } = extent(lines.flat());
   const [width, height] = [right - left - BOARD_PEN, bottom - top - BOARD_PEN];
@@ -109,10 +115,10 @@ export function prepare(drawn) {
     const room = Math.floor(SIDE - PEN - scale * size);
     return Math.min(Math.max(Math.round(SIDE / 2 - moment / mass), 0), room);
   };
-  const place = { scale, left: corner.left + shift((i) => i % SIDE, width),
+  const transform = { scale, left: corner.left + shift((i) => i % SIDE, width),
     top: corner.top + shift((i) => Math.floor(i / SIDE), height) };
-  return { image: smallImage(lines, place), stray: drawn.length - lines.length,
-    digitCount: countDigits(lines), isDigit: isDigit(lines), place };
+  return { image: smallImage(lines, transform), stray: drawn.length - lines.length,
+    finding: findingOf(lines), transform };
 }
 
 export function paintBoard(drawn) {
@@ -143,8 +149,8 @@ export function useTestImage(row) {
   cancelAnimationFrame(awaitedFrame);
   awaitedFrame = null;
   isDrawing = false;
-  Object.assign(state, { image: testImage(row), row, strokes: [], digitCount: 1,
-    isDigit: true, place: null });
+  Object.assign(state, { image: testImage(row), row, strokes: [], finding: "",
+    transform: null });
   $("prepared").hidden = true;
   const board = $("board"), context = board.getContext("2d");
   context.imageSmoothingEnabled = false;

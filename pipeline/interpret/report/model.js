@@ -4,11 +4,11 @@
 import { $, PIXELS, largest, neuronName, signed } from "display.js";
 import { FloatNetwork, IntegerNetwork } from "networks.js";
 
-export const model = {}; // see `load`
+export const model = {}; // the fields of `PageData` in data.py, and those of `load`
 export const state = {
   strokes: [], // of the drawing, see `drawing.js`
-  image: null, digitCount: 1, isDigit: true, // the image, and what is known about it
-  place: null, // where a drawing is in the image; null: a test image
+  image: null, finding: "", // the image, and what makes it unsure, as in unsure.py
+  transform: null, // from the board to the image, of a drawing; null: a test image
   row: 0, // of the image in the gallery; null: a drawing
   version: 0, // the index of the network: an epoch, or a bit width
   layer: 1, neuron: 0,
@@ -24,7 +24,7 @@ let parts = [], displayed = {};
 
 // Show the state on the parts of the page, in their order. `update(result, changed)` of
 // a part gets what `classify` returns for the image, and which of `network`, `final`
-// (the network without regard to its epoch), `image`, `selection` and `off` are new.
+// (see `load`), `image`, `selection` and `off` are new.
 export function show() {
   const { image, layer, neuron, input, off } = state, result = currentResult();
   const current = { network: network(), final: network().final, image,
@@ -95,8 +95,9 @@ function fromHalves(bytes) {
   });
 }
 
-// The page has the networks of the epochs, or the final one in floating point followed
-// by those in integers. Test images are classified by the `final` one of a network.
+// The page has the networks of the epochs, or the last one in floating point (`float`)
+// followed by those in integers. The `final` network of each classifies test images: it
+// computes with the same numbers, after the last epoch.
 export async function load(text) {
   const { tensors, metadata } = readTensors(await unpack(text));
   const last = metadata.epochs.length - 1;
@@ -112,23 +113,20 @@ export async function load(text) {
   for (const each of [float, ...epochs]) each.final = float;
   for (const each of integers) each.final = each;
   Object.assign(model, metadata, { tensors, float, last,
-    versions: [...epochs, float, ...integers], hasHistory: last > 0,
-    detector: "detector.means" in tensors ? { means: tensors["detector.means"],
-      components: tensors["detector.components"], maxError: metadata.max_error,
-      minMargin: metadata.min_margin } : null });
+    versions: [...epochs, float, ...integers], hasHistory: last > 0 });
   state.version = last;
 }
 
-function networkOfEpoch(tensors, epoch, final) {
+function networkOfEpoch(tensors, epoch, float) {
   const part = (name, { length }) => { // the epochs of a weight are side by side
     const all = tensors[`epochs.${name}`], count = all.length / length;
-    return Float32Array.from({ length }, (_, place) => all[place * count + epoch]);
+    return Float32Array.from({ length }, (_, i) => all[i * count + epoch]);
   };
-  const kernels = final.kernels.map((kernel, i) =>
+  const kernels = float.kernels.map((kernel, i) =>
     part(`layer_${i + 1}.weight`, kernel));
-  const biases = final.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
-  tensors.frozen.forEach((mark, place) => { // these weights are exact in all epochs
-    if (mark) kernels[0][place] = final.kernels[0][place];
+  const biases = float.biases.map((bias, i) => part(`layer_${i + 1}.bias`, bias));
+  tensors.frozen.forEach((mark, i) => { // these weights are exact in all epochs
+    if (mark) kernels[0][i] = float.kernels[0][i];
   });
   return new FloatNetwork(kernels, biases, {});
 }
@@ -146,14 +144,12 @@ export const testImage = (row) =>
 export const quantity = (value, decimals) => network().format(value, decimals);
 export const signedQuantity = (value) => signed(value, quantity(value));
 
-// Phrases for a class: its name, the name with the noun, one image, and all its images.
+// Phrases for a class: its name, the name with the noun, and one image.
 export const className = (label) => model.class_names[label];
 export const isShort = (label) => className(label).length === 1;
 export const classTitle = (label) =>
   (isShort(label) ? `${model.noun} ` : "") + className(label);
 export const example = (label) => (isShort(label) ? "a " : "") + className(label);
-export const imagesOf = (label) =>
-  className(label) + (isShort(label) ? "s" : " images");
 
 // What a name refers to, as [layer, neuron, input]: input is null for a bias, undefined
 // for a neuron. Worksheets of `inspect` call the terms of N11 and N28 M466 and W10.

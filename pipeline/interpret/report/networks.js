@@ -108,7 +108,7 @@ export class FloatNetwork extends TwoLayers {
   columns(logits) { return [["z", Array.from(logits, (z) => number(z))]]; }
 
   // A parameter as it is stored, and the real number that it stands for.
-  stored(...place) { return ["", number(this.parameter(...place), 6)]; }
+  stored(...location) { return ["", number(this.parameter(...location), 6)]; }
 }
 
 // 784 gray levels -> sums, shift and clamp -> ten logits. All numbers are integers of
@@ -170,21 +170,21 @@ export class IntegerNetwork extends TwoLayers {
       `>> ${this.shift[neuron]}) = `, output]];
   }
 
-  // `float` is the result of the network in floating point for the same image.
-  explain(layer, neuron, { hiddenSums, logits, scores }, float) {
+  // `exact` is what the network in floating point returns for the same image.
+  explain(layer, neuron, { hiddenSums, logits, scores }, exact) {
     const name = neuronName(layer, neuron);
     if (layer === 2) return "Each term is the output of a neuron of layer 1 times " +
       `its weight in ${name}. A logit of 1 stands for ` +
       `${significant(this.scale_2, 4)}, the scale of layer 2: ` +
       `${integer(logits[neuron])} stands for ` +
       `z = ${number(scores[neuron])}. In floating point, z is ` +
-      `${number(float.logits[neuron])}.`;
+      `${number(exact.logits[neuron])}.`;
     const total = hiddenSums[neuron], output = this.activation(total, neuron);
     return `A weight of 1 stands for ${significant(this.scale1[neuron], 4)}, the ` +
       `scale of ${name}, and a gray level of ${WHITE} for 1. So the sum stands for ` +
       `${number(total * this.sumUnit(neuron))}, and the output ${integer(output)} ` +
       `for ${number(output * this.outputUnit(neuron))}. In floating point, the sum ` +
-      `is ${number(float.hiddenSums[neuron])}.`;
+      `is ${number(exact.hiddenSums[neuron])}.`;
   }
 
   legend() {
@@ -199,8 +199,9 @@ export class IntegerNetwork extends TwoLayers {
       ["z", Array.from(this.scores(logits), (z) => number(z))]];
   }
 
-  stored(...place) {
-    return [integer(this.parameter(...place)), number(this.realParameter(...place), 6)];
+  stored(...location) {
+    return [integer(this.parameter(...location)),
+      number(this.realParameter(...location), 6)];
   }
 
   // The real numbers that a sum, an output and a parameter of 1 stand for.
@@ -223,19 +224,19 @@ function softmax(scores) {
   return powers.map((power) => power / total);
 }
 
-// Why a prediction is unsure, in the order in which predict checks; "" if it is sure.
-export function doubt(detector, { image, digitCount, isDigit }, probabilities) {
-  if (!image.some(Boolean)) return "blank";
-  if (digitCount > 1) return "several";
+// The reason why a prediction is unsure, as in pipeline/unsure.py; "" if it is sure.
+export function doubt(model, { image, finding }, probabilities) {
+  if (finding) return finding;
   const [first, second] = ranked(probabilities);
-  if (!isDigit || reconstructionError(detector, image, first) > detector.maxError)
-    return "out of distribution";
+  const error = reconstructionError(model.tensors, image, first);
+  if (error > model.max_error) return "unlike";
   const margin = probabilities[first] - probabilities[second];
-  return margin < detector.minMargin ? "close" : "";
+  return margin < model.min_margin ? "close" : "";
 }
 
 // How much of an image the principal components of a class do not explain.
-function reconstructionError({ means, components }, image, label) {
+function reconstructionError(tensors, image, label) {
+  const means = tensors["detector.means"], components = tensors["detector.components"];
   const squared = (values) => values.reduce((total, value) => total + value * value, 0);
   const size = components.length / CLASSES, mean = means.subarray(label * PIXELS);
   const centred = Float64Array.from(image, (level, i) => (level - mean[i]) / 255);

@@ -2,12 +2,12 @@
 // layer 2, the prediction, and how switched-off neurons change the accuracy.
 
 import {
-  $, capitalised, colours, diverging, element, integer, neuronName, paintPixels,
-  percent, plural, ranked, sum,
+  $, capitalised, colours, diverging, element, fillIn, integer, neuronName,
+  paintPixels, percent, plural, ranked, sum,
 } from "display.js";
 import {
-  announce, className, classTitle, imagesOf, isFrozen, isShort, model, network,
-  quantity, select, show, state,
+  announce, className, classTitle, isFrozen, isShort, model, network, quantity, select,
+  show, state,
 } from "model.js";
 import { doubt } from "networks.js";
 
@@ -53,10 +53,10 @@ function moveFocus(event, neurons) {
   const columns = gridTemplateColumns.split(" ").length;
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns,
     ArrowDown: columns }[event.key];
-  const place = neurons.findIndex(({ button }) => button === event.target);
-  if (!step || place < 0) return;
+  const index = neurons.findIndex(({ button }) => button === event.target);
+  if (!step || index < 0) return;
   event.preventDefault();
-  neurons[place + step]?.button.focus();
+  neurons[index + step]?.button.focus();
 }
 
 // The scale of the colors, with numbers: the same for weights and products.
@@ -115,34 +115,33 @@ export const neurons = {
 // images depends neither on the epoch nor on switches: the detector judges the
 // prediction of the final network in floating point.
 export function conclusion(probabilities) {
-  const { detector, epochs, float, hasHistory } = model;
+  const { epochs, float, hasHistory, images_of: imagesOf, texts } = model;
   const [first, second] = ranked(probabilities);
   const runnerUp = `${className(second)} is second (${percent(probabilities[second])})`;
   const next = `. ${capitalised(runnerUp)}.`;
-  if (!detector) return { text: `${next} The training images were missing, so ` +
-    "this page cannot tell whether the answer is sure." };
-  const final = float.classify(state.image).probabilities;
-  const [expected] = ranked(final), reason = doubt(detector, state, final);
+  if (model.max_error === null) return { text: `${next} The training images were ` +
+    "missing, so this page cannot tell whether the answer is sure." };
+  const ofFloat = float.classify(state.image).probabilities;
+  const [expected] = ranked(ofFloat), reason = doubt(model, state, ofFloat);
   const unsure = (text) => ({ text: `, but ${text}.`, isUnsure: true });
   if (reason === "several")
-    return unsure(`there is more than one ${model.noun} on the board`);
-  if (reason === "out of distribution")
-    return unsure("the image does not look like the " +
-      `${first === expected ? imagesOf(first) : model.plural} it was trained on`);
+    return unsure(`${fillIn(texts.several, model)} on the board`);
+  if (reason === "not drawn" || reason === "unlike") return unsure(fillIn(texts[reason],
+    { images: first === expected ? imagesOf[first] : model.plural }));
   if (hasHistory && epochs[state.version] === 0) return { text:
     `${next} This is a guess: before training, the weights are random.` };
-  if (probabilities[first] - probabilities[second] < detector.minMargin)
-    return unsure(`${className(second)} is close ` +
-      `(${percent(probabilities[second])}): the difference is below ` +
-      `${percent(detector.minMargin)}`);
+  if (probabilities[first] - probabilities[second] < model.min_margin)
+    return unsure(`${fillIn(texts.close, { name: className(second),
+      percent: percent(probabilities[second]) })}: the difference is below ` +
+      percent(model.min_margin));
   const isChanged = state.off.size > 0;
   if (first !== expected) return { text: `${next} ${capitalised(
     `${isChanged ? "without the change, " : ""}${float.title}`)} says ` +
-    `${className(expected)} (${percent(final[expected])}).`,
+    `${className(expected)} (${percent(ofFloat[expected])}).`,
   isUnsure: !isChanged && network() === network().final };
   if (isChanged || network() !== float) return { text: next };
   return { text: `${next} The answer is sure: the image looks like the ` +
-    `${imagesOf(first)} the network was trained on.` };
+    `${imagesOf[first]} the network was trained on.` };
 }
 
 export const prediction = {

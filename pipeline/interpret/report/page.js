@@ -29,11 +29,6 @@ const search = {
   },
 };
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  readColours();
-  repaint();
-});
-
 // After the first frame, which shows that the page is loading.
 requestAnimationFrame(() => setTimeout(async () => {
   await load($("data").textContent);
@@ -43,4 +38,8 @@ requestAnimationFrame(() => setTimeout(async () => {
   build([version(), search, drawing, neurons, panel, images, parameter, curve, effect,
     prediction, connections, tour]);
   useTestImage(0);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    readColours();
+    repaint();
+  });
 }));

@@ -7,18 +7,19 @@ import base64
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from safetensors import numpy as safetensors
 
+from pipeline import unsure
 from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.report.curve import curve_plots
+from pipeline.interpret.report.data import IntegerVersion, PageData, Thresholds
 
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
@@ -27,18 +28,6 @@ ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
 MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
 MAX_INTEGER_BYTES = 2_000_000  # of a whole page with integers
-
-
-@dataclass(frozen=True)
-class IntegerVersion:
-    """What the page needs of a network in integers, which `deploy` computes.
-
-    `deploy/integers.py` documents the number format.
-    """
-
-    predictions: Int[np.ndarray, " m"]  # for all test images
-    tensors: dict[str, np.ndarray]  # by name, such as 8bit.q1
-    metadata: dict[str, Any]  # the numbers that `networks.js` and `versions.js` read
 
 
 def render(
@@ -54,29 +43,37 @@ def render(
         integers: Versions of the network in integers. If there are any, the page has a
             switch between them in place of the epochs, and at most 2 MB.
     """
+    network = analysis.trained.network
+    if not fits(network):
+        return render_too_large(network)
+    tensors, page_data = select_data(analysis, integers)
+    metadata = asdict(page_data)
+    packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
+    data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
+    page = _template("page.html").render(
+        **metadata,
+        name=name,
+        data=data,
+        curve_plots=curve_plots(page_data.curves),
+        scripts=scripts(),
+    )
+    if integers and len(page.encode()) > MAX_INTEGER_BYTES:
+        return render_too_large(network)
+    return page
+
+
+def render_too_large(network: Network) -> str:
+    """Return the short page of a network that does not fit."""
+    return _template("too_large.html").render(size=f"{network.parameter_count:,}")
+
+
+def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("pipeline.interpret", "report"),
         autoescape=True,
         undefined=StrictUndefined,
     )
-    too_large = environment.get_template("too_large.html")
-    network = analysis.trained.network
-    size = f"{network.parameter_count:,}"
-    if not integers and not fits(network):
-        return too_large.render(size=size)
-    tensors, metadata = page_data(analysis, integers)
-    packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
-    data = base64.b64encode(gzip.compress(packed, mtime=0)).decode()
-    page = environment.get_template("page.html").render(
-        **metadata,
-        name=name,
-        data=data,
-        curve_plots=curve_plots(metadata["curves"]),
-        scripts=scripts(),
-    )
-    if integers and len(page.encode()) > MAX_INTEGER_BYTES:
-        return too_large.render(size=size)
-    return page
+    return environment.get_template(name)
 
 
 def scripts() -> dict[str, str]:
@@ -88,16 +85,19 @@ def scripts() -> dict[str, str]:
 
 
 def fits(network: Network) -> bool:
-    """Return whether the page has room for a network and its initial weights."""
+    """Return whether the page has room for a network and its initial weights.
+
+    If it has not, the page with integers, which is smaller, has no room either.
+    """
     return epoch_capacity(network) >= 1
 
 
-def page_data(
+def select_data(
     analysis: ModelAnalysis, integers: Sequence[IntegerVersion] = ()
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the tensors of the page by name, and its metadata.
+) -> tuple[dict[str, np.ndarray], PageData]:
+    """Return the tensors of the page by name, and its other data.
 
-    Only the metadata contains text from users; the page displays it as plain text.
+    Only the latter contains text from users; the page displays it as plain text.
     """
     if integers:  # the page shows only the final weights
         analysis = replace(analysis, history=None, frozen=None)
@@ -121,52 +121,59 @@ def page_data(
         "frozen": frozen.T.astype(np.uint8),
         "nonzero_rate": np.float32(analysis.nonzero / len(analysis.split.train)),
     }
-    displayed = [*epochs, trained.epochs]
-    metadata = {
-        **_facts(analysis, frozen),
-        "epochs": displayed,
-        "validation_accuracy": analysis.validation_accuracy(displayed),
-        "curves": {} if integers else trained.curves,
-        "rows": rows.tolist(),
-        "widths": [version.metadata for version in integers],
-        "float": {
-            "bits": 0,
-            "accuracy": analysis.accuracy,
-            "table_bytes": 4 * network.parameter_count,
-        },
-    }
     if detector := trained.detector:
-        known = detector.components
-        tensors["detector.means"] = known.means
-        tensors["detector.components"] = known.components
-        metadata |= {"max_error": known.max_error, "min_margin": detector.min_margin}
+        tensors["detector.means"] = detector.components.means
+        tensors["detector.components"] = detector.components.components
     for version in integers:
         tensors |= version.tensors
-    return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata
+    data = _page_data(
+        analysis,
+        frozen=frozen,
+        epochs=[*epochs, trained.epochs],
+        rows=rows.tolist(),
+        integers=integers,
+    )
+    return {name: np.ascontiguousarray(t) for name, t in tensors.items()}, data
 
 
-def _facts(
-    analysis: ModelAnalysis, frozen: Bool[np.ndarray, "pixels hidden"]
-) -> dict[str, Any]:
-    """Return the names and counts that the text of the page contains."""
-    spec, split, rarest = analysis.spec, analysis.split, int(analysis.nonzero.argmin())
-    return {
-        "dataset": analysis.dataset.name,
-        "class_names": spec.class_names,
-        "noun": spec.noun,
-        "plural": spec.plural,
-        "drawable": spec.prepared_as_mnist,
-        "sha256": analysis.trained.sha256,
-        "hidden": analysis.hidden,
-        "size": analysis.trained.network.parameter_count,
-        "training_images": len(split.train),
-        "validation_images": len(split.val),
-        "test_images": len(analysis.dataset.test),
-        "always_zero": int(analysis.always_zero.sum()),
-        "frozen_others": int((frozen & ~analysis.always_zero[:, None]).sum()),
-        "rarest": rarest,  # the pixel that is above 0 in the fewest training images
-        "rarest_images": int(analysis.nonzero[rarest]),
-    }
+def _page_data(
+    analysis: ModelAnalysis,
+    *,
+    frozen: Bool[np.ndarray, "pixels hidden"],
+    epochs: Sequence[int],
+    rows: Sequence[int],
+    integers: Sequence[IntegerVersion],
+) -> PageData:
+    trained, spec, split = analysis.trained, analysis.spec, analysis.split
+    rarest, detector = int(analysis.nonzero.argmin()), trained.detector
+    return PageData(
+        dataset=analysis.dataset.name,
+        noun=spec.noun,
+        plural=spec.plural,
+        class_names=spec.class_names,
+        images_of=[*map(unsure.images_of, spec.class_names)],
+        drawable=spec.prepared_as_mnist,
+        training_images=len(split.train),
+        validation_images=len(split.val),
+        test_images=len(analysis.dataset.test),
+        always_zero=int(analysis.always_zero.sum()),
+        frozen_others=int((frozen & ~analysis.always_zero[:, None]).sum()),
+        rarest=rarest,
+        rarest_images=int(analysis.nonzero[rarest]),
+        sha256=trained.sha256,
+        hidden=analysis.hidden,
+        size=trained.network.parameter_count,
+        float_accuracy=analysis.accuracy,
+        epochs=epochs,
+        validation_accuracy=analysis.validation_accuracy(epochs),
+        curves={} if integers else trained.curves,
+        rows=rows,
+        widths=[version.data for version in integers],
+        texts=unsure.TEXTS,
+        thresholds=Thresholds(),
+        max_error=detector.components.max_error if detector else None,
+        min_margin=detector.min_margin if detector else None,
+    )
 
 
 def _to_half(weights: Float[np.ndarray, "epochs ..."]) -> Float[np.ndarray, "..."]:

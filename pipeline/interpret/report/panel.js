@@ -108,8 +108,8 @@ function formula(layer) {
 function showEquation({ listed, others, bias, total }, { probabilities }) {
   const { layer, neuron } = state;
   $("equation").replaceChildren(`${network().sumNames[layer - 1]} = `,
-    ...listed.slice(0, 3).flatMap((term, place) =>
-      [...summand(term.weight, place === 0), `·${quantity(term.value)}`]),
+    ...listed.slice(0, 3).flatMap((term, i) =>
+      [...summand(term.weight, i === 0), `·${quantity(term.value)}`]),
     listed.length + Math.max(others, 0) > 3 ? " + …" : "",
     ...summand(bias, listed.length === 0), " = ", bold(quantity(total)));
   const lines = network().outcome(layer, neuron, total);

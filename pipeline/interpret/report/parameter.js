@@ -14,11 +14,11 @@ import { version } from "versions.js";
 
 const canvases = []; // of the weights, the image, and their products
 
-function buildCanvas(name, place) {
+function buildCanvas(name, index) {
   const canvas = element("canvas", { tabindex: "0", role: "application",
     "aria-label": `${name}: select a pixel with the arrow keys` });
-  if (place) $("images").append(element("span",
-    { class: "sign", "aria-hidden": "true" }, place === 1 ? "×" : "="));
+  if (index) $("images").append(element("span",
+    { class: "sign", "aria-hidden": "true" }, index === 1 ? "×" : "="));
   $("images").append(element("figure", {}, canvas, element("figcaption", {}, name)));
   canvases.push(canvas);
   const pixelAt = (event) => {
@@ -76,7 +76,7 @@ function paintSquares(canvas, colourOf, isHatched) {
   const size = 12, context = canvas.getContext("2d");
   canvas.width = canvas.height = SIDE * size;
   for (let pixel = 0; pixel < PIXELS; pixel++) {
-    const [y, x] = coordinates(pixel).map((place) => place * size);
+    const [y, x] = coordinates(pixel).map((index) => index * size);
     context.fillStyle = `rgb(${colourOf(pixel)})`;
     context.fillRect(x, y, size, size);
     if (isHatched && isFrozen(pixel, state.neuron)) {
@@ -88,7 +88,7 @@ function paintSquares(canvas, colourOf, isHatched) {
     }
   }
   if (state.input == null) return; // no pixel is selected
-  const [top, left] = coordinates(state.input).map((place) => place * size - 3);
+  const [top, left] = coordinates(state.input).map((index) => index * size - 3);
   for (const [colour, width] of [[colours.zero, 9], [colours.selected, 5]]) {
     context.strokeStyle = `rgb(${colour})`;
     context.lineWidth = width;

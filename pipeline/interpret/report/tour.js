@@ -9,16 +9,16 @@ import { model, network, show, state } from "model.js";
 import { isDocked } from "panel.js";
 import { tourSteps } from "tour_steps.js";
 
-let steps = [], place = null; // the steps of this network; null: no tour is open
+let steps = [], stepIndex = null; // the steps of this network; null: no tour is open
 let solved = new Set(); // the answered steps
 let feedback = null; // on the last guess
-const currentStep = () => steps[place];
+const currentStep = () => steps[stepIndex];
 
 function startTour() {
-  if (place !== null) currentStep().leave?.();
+  if (stepIndex !== null) currentStep().leave?.();
   state.version = model.last; // the steps are about the final network in floating point
   if (!state.image.some(Boolean)) useTestImage(0);
-  [steps, place, solved] = [tourSteps(), null, new Set()];
+  [steps, stepIndex, solved] = [tourSteps(), null, new Set()];
   document.body.classList.add("touring");
   $("search-error").hidden = true;
   $("tour").hidden = false;
@@ -27,7 +27,7 @@ function startTour() {
 
 function leaveTour(focused) {
   const step = currentStep();
-  place = null;
+  stepIndex = null;
   step.leave?.();
   document.body.classList.remove("touring");
   delete document.body.dataset.question;
@@ -39,8 +39,8 @@ function leaveTour(focused) {
 function goToStep(next) {
   if (next === steps.length) { leaveTour($("start-tour")); return; }
   if (next < 0) return;
-  if (place !== null) currentStep().leave?.();
-  [place, feedback] = [next, null];
+  if (stepIndex !== null) currentStep().leave?.();
+  [stepIndex, feedback] = [next, null];
   $("guess-value").value = "";
   currentStep().enter?.();
   if (solved.has(currentStep())) currentStep().solved?.();
@@ -50,12 +50,12 @@ function goToStep(next) {
   scrollToTarget();
 }
 
-// Fill the card for the current image and network.
+// Fill the card for the image and the network.
 function showCard() {
   const step = currentStep(), { title, text, question, answer } = step.content();
   const isOpen = Boolean(question) && !solved.has(step);
   document.body.dataset.question = isOpen ? step.id : "";
-  $("tour-count").textContent = `Step ${place + 1} of ${steps.length}`;
+  $("tour-count").textContent = `Step ${stepIndex + 1} of ${steps.length}`;
   $("tour-title").textContent = title;
   $("tour-text").textContent = text;
   $("guess").hidden = !isOpen;
@@ -65,10 +65,10 @@ function showCard() {
   $("tour-feedback").className = feedback === RIGHT ? "right" : "wrong";
   $("tour-answer").hidden = isOpen;
   $("tour-answer").textContent = answer;
-  $("tour-back").disabled = place === 0;
-  $("tour-next").textContent = place === steps.length - 1 ? "Finish" : "Next";
+  $("tour-back").disabled = stepIndex === 0;
+  $("tour-next").textContent = stepIndex === steps.length - 1 ? "Finish" : "Next";
   $("tour-dots").replaceChildren(...steps.map((_, each) =>
-    element("i", each === place ? { class: "now" } : {})));
+    element("i", each === stepIndex ? { class: "now" } : {})));
   document.body.style.setProperty("--tour-height", `${$("tour").offsetHeight}px`);
 }
 
@@ -143,7 +143,7 @@ function readNumber(text, isWhole) {
 function listenToKeys() {
   // Escape leaves the tour and nothing else: it is handled before the panel sees it.
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || place === null) return;
+    if (event.key !== "Escape" || stepIndex === null) return;
     event.preventDefault();
     leaveTour($("start-tour"));
   }, { capture: true });
@@ -151,9 +151,9 @@ function listenToKeys() {
   // the neurons, the selected pixel, or the value of an input.
   document.addEventListener("keydown", (event) => {
     const { key, target } = event, step = { ArrowLeft: -1, ArrowRight: 1 }[key];
-    if (!step || place === null) return;
+    if (!step || stepIndex === null) return;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (!event.defaultPrevented && !target.value) goToStep(place + step);
+    if (!event.defaultPrevented && !target.value) goToStep(stepIndex + step);
   });
 }
 
@@ -162,8 +162,8 @@ export const tour = {
     $("start-tour").hidden = false;
     $("start-tour").addEventListener("click", startTour);
     $("tour-leave").addEventListener("click", () => leaveTour($("start-tour")));
-    $("tour-back").addEventListener("click", () => goToStep(place - 1));
-    $("tour-next").addEventListener("click", () => goToStep(place + 1));
+    $("tour-back").addEventListener("click", () => goToStep(stepIndex - 1));
+    $("tour-next").addEventListener("click", () => goToStep(stepIndex + 1));
     $("guess-show").addEventListener("click", () => { feedback = null; solveStep(); });
     onEnter($("guess-value"), $("guess-check"), () => {
       const { question } = currentStep().content();
@@ -173,7 +173,7 @@ export const tour = {
   },
 
   update() {
-    if (place === null) return;
+    if (stepIndex === null) return;
     if (network().final !== model.float) { // the user selected integers
       leaveTour(document.activeElement);
       return;

@@ -2,7 +2,8 @@
 // it selects, and the values in its text, which is in `tour_steps.html`.
 
 import {
-  $, MINUS, neuronName, number, percent, plural, ranked, rowAndColumn, significant,
+  $, MINUS, fillIn, neuronName, number, percent, plural, ranked, rowAndColumn,
+  significant,
 } from "display.js";
 import {
   className, classTitle, currentResult, model, network, select, state,
@@ -110,9 +111,9 @@ function trainingStep() {
 function contentOf({ id, values: valuesOf }) {
   const values = valuesOf(), all = (kind) =>
     [...$(`step-${id}`).content.querySelectorAll(kind)];
-  const show = (value) => (typeof value === "number" ? number(value, 2) : value);
-  const fill = (text) => text.replace(/[ \n]+/g, " ").trim()
-    .replace(/\{(\w+)\}/g, (_, key) => show(values[key]));
+  const shown = Object.fromEntries(Object.entries(values).map(([name, value]) =>
+    [name, typeof value === "number" ? number(value, 2) : value]));
+  const fill = (text) => fillIn(text.replace(/[ \n]+/g, " ").trim(), shown);
   const textOf = (kind) => all(kind).map((each) => fill(each.textContent)).join("\n");
   const valueOf = (text) => Number(values[text] ?? text);
   const [ask] = values.hasQuestion === false ? [] : all(".ask");
@@ -121,7 +122,7 @@ function contentOf({ id, values: valuesOf }) {
   const guesses = all("[data-guess]").map((each) =>
     [valueOf(each.dataset.guess), fill(each.textContent)]);
   const question = ask && { ask: textOf(".ask"), unit: ask.dataset.unit, options,
-    ...(options.length ? { check: (place) => options[place].wrong } : numberCheck(
+    ...(options.length ? { check: (option) => options[option].wrong } : numberCheck(
       valueOf(ask.dataset.answer), guesses, textOf(".hint"),
       Number(ask.dataset.tolerance ?? 0))) };
   return { title: textOf("h2"), text: textOf(".text"), answer: textOf(".answer"),

@@ -14,8 +14,8 @@ const EPOCH_MS = 700; // time per epoch when the training is played
 
 export const version = () => (model.widths.length ? widths : epochs);
 
-export function setVersion(place) {
-  state.version = place;
+export function setVersion(index) {
+  state.version = index;
   show();
 }
 
@@ -67,8 +67,8 @@ export const epochs = {
     const { hasHistory, last, versions } = model;
     const isPixel = layer === 1 && input !== null;
     const isConstant = isPixel && isFrozen(input, neuron);
-    const [initial, now, final] = [0, state.version, last].map((place) =>
-      versions[place].parameter(layer, input, neuron));
+    const [initial, now, end] = [0, state.version, last].map((index) =>
+      versions[index].parameter(layer, input, neuron));
     const isExact = state.version === last || isConstant;
     const start = "At the selected epoch, its value is " +
       `${isExact ? number(now, 6) : approximate(now)}.`;
@@ -79,7 +79,7 @@ export const epochs = {
     if (isConstant) return `${start} It never changed: its gradient was 0 in every ` +
       "step, so it still has its initial random value.";
     return `${start} It started at ${initial === 0 ? "0" : approximate(initial)} and ` +
-      `ended at ${number(final, 6)}.`;
+      `ended at ${number(end, 6)}.`;
   },
 
   // A plot of the value of a parameter in each epoch.
@@ -90,7 +90,7 @@ export const epochs = {
     const isConstant = layer === 1 && input !== null && isFrozen(input, neuron);
     const [width, height, left, right, top, bottom] = [150, 152, 4, 4, 24, 24];
     const [low, high] = [Math.min(...values, 0), Math.max(...values, 0)];
-    const x = (place) => left + (width - left - right) * place / last;
+    const x = (index) => left + (width - left - right) * index / last;
     const y = (value) =>
       top + (height - top - bottom) * (high - value) / (high - low || 1);
     const now = values[state.version];
@@ -103,23 +103,23 @@ export const epochs = {
     label(left, height - 6, `epoch ${model.epochs[0]}`, "start"),
     label(width - right, height - 6, model.epochs[last], "end"),
     svg("polyline", { fill: "none", "stroke-width": 2,
-      points: values.map((value, place) => `${x(place)},${y(value)}`).join(" "),
+      points: values.map((value, index) => `${x(index)},${y(value)}`).join(" "),
       stroke: isConstant ? "var(--pale)" : "var(--positive)",
       "stroke-dasharray": isConstant ? "6 5" : "none" }),
     svg("circle", { cx: x(state.version), cy: y(now), r: 4, fill: "var(--selected)" }));
   },
 };
 
-const label = (x, y, text, anchor) => svg("text", { x, y, "text-anchor": anchor }, text);
+const label = (x, y, text, align) => svg("text", { x, y, "text-anchor": align }, text);
 
 const switches = []; // for each width, its label, its input and where its prediction is
 
 export const widths = {
   build() {
-    model.versions.forEach(({ width }, place) => {
+    model.versions.forEach(({ width }, index) => {
       const prediction = element("span");
       const input = element("input", { type: "radio", name: "width", value: width,
-        onchange: () => setVersion(place) });
+        onchange: () => setVersion(index) });
       const label = element("label", {}, input, bold(width), prediction);
       switches.push({ label, input, prediction });
       $("widths").append(label);
@@ -132,12 +132,12 @@ export const widths = {
       const [first] = ranked(probabilities);
       return { first, share: percent(probabilities[first]) };
     });
-    switches.forEach(({ label, input, prediction }, place) => {
-      const { first, share } = results[place], name = className(first);
-      input.checked = place === state.version;
+    switches.forEach(({ label, input, prediction }, index) => {
+      const { first, share } = results[index], name = className(first);
+      input.checked = index === state.version;
       prediction.replaceChildren(element("strong", {}, name),
         isShort(first) ? ` ${share}` : "");
-      label.title = `${model.versions[place].width}: ${name}, ${share}`;
+      label.title = `${model.versions[index].width}: ${name}, ${share}`;
       input.ariaLabel = label.title;
       label.classList.toggle("differs", first !== results[0].first);
     });
@@ -148,11 +148,11 @@ export const widths = {
     "real number that the integer stands for.",
 
   // A table of a parameter at all widths.
-  diagram(...place) {
+  diagram(...location) {
     const table = element("table", { id: "values" },
       tableRow(["", "stored", "stands for"], "", "th"));
     model.versions.forEach((each, index) => {
-      const row = tableRow([each.width, ...each.stored(...place)]);
+      const row = tableRow([each.width, ...each.stored(...location)]);
       row.setAttribute("aria-current", index === state.version);
       table.append(row);
     });
@@ -162,8 +162,8 @@ export const widths = {
 
 // Mark the width in the table, and count how many predictions it changes.
 function showTable() {
-  [...$("widths-table").rows].forEach((row, place) =>
-    row.setAttribute("aria-current", place - 1 === state.version));
+  [...$("widths-table").rows].forEach((row, index) =>
+    row.setAttribute("aria-current", index - 1 === state.version));
   const [now, expected] = [network(), model.float].map((each) =>
     each.storedPredictions());
   const changed = now.filter((label, row) => label !== expected[row]).length;

@@ -1,0 +1,83 @@
+"""What Python gives to the page: `model.js` reads `PageData`, as JSON, and tensors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from pipeline import unsure
+from pipeline.images import constants
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The thresholds with which `images` judges strokes; `drawing.js` uses them too."""
+
+    min_area: float = constants.MIN_AREA  # of the largest stroke
+    min_distant_area: float = constants.MIN_DISTANT_AREA  # of a stroke that is not near
+    near: float = constants.NEAR  # of the largest stroke's longer side
+    min_digit_height: float = unsure.MIN_DIGIT_HEIGHT  # of the largest part
+    min_digit_area: float = unsure.MIN_DIGIT_AREA  # of the largest part
+    max_aspect: int = unsure.MAX_ASPECT  # width to height of a digit
+
+
+@dataclass(frozen=True)
+class WidthData:
+    """The numbers of a network in integers; accuracy and share on all test images."""
+
+    bits: int  # of a weight of layer 1
+    finetune: int  # epochs of fine-tuning before the weights were rounded
+    scale_2: float  # the real number that a logit of 1 stands for
+    table_bytes: int  # the size of the parameters in flash
+    accuracy: float  # in [0, 1]
+    same_answers: float  # the share of predictions as in floating point, in [0, 1]
+
+
+@dataclass(frozen=True)
+class IntegerVersion:
+    """What the page needs of a network in integers, which `deploy` computes.
+
+    `deploy/integers.py` documents the number format.
+    """
+
+    data: WidthData
+    predictions: Int[np.ndarray, " m"]  # for all test images
+    tensors: dict[str, np.ndarray]  # by name, such as 8bit.q1
+
+
+@dataclass(frozen=True)
+class PageData:
+    """All names and numbers of the page that are not tensors.
+
+    The templates use them by name, the scripts as fields of `model`.
+    """
+
+    dataset: str  # the name of the data set
+    noun: str  # what an image shows: digit
+    plural: str  # digits
+    class_names: Sequence[str]
+    images_of: Sequence[str]  # for each class, a phrase for its images: 7s
+    drawable: bool  # whether the user can draw images of the data set
+    training_images: int  # the number of images that the network was trained on
+    validation_images: int  # the number of images behind `validation_accuracy`
+    test_images: int  # the number of images in the test set
+    always_zero: int  # pixels that are 0 in all training images
+    frozen_others: int  # weights of other pixels that training never changed
+    rarest: int  # the pixel that is above 0 in the fewest training images
+    rarest_images: int  # the number of these images
+
+    sha256: str  # of the network's file
+    hidden: int  # neurons in layer 1
+    size: int  # parameters
+    float_accuracy: float  # of the final network on the test images, in [0, 1]
+    epochs: Sequence[int]  # that can be selected; the last one is the final network
+    validation_accuracy: Sequence[float]  # after each of them, in [0, 1]
+    curves: Mapping[str, Sequence[float]]  # by metric, after each epoch from 1 on
+    rows: Sequence[int]  # of the stored images among the test images
+    widths: Sequence[WidthData]  # in place of the epochs; may be empty
+
+    texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
+    thresholds: Thresholds
+    max_error: float | None  # of an image in distribution; None without a detector
+    min_margin: float | None  # of a prediction that is not close; None without one
