@@ -113,7 +113,7 @@ def _compare(results: Results, folder: Path, run: Run) -> None:
     paths = deploy.write_sizes(results, folder)
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
-    text = f"{deploy.answer(results)} ({', '.join(links)})"
+    text = f"{deploy.describe_sizes(results)} ({', '.join(links)})"
     run.describe_results({"Accuracy and bytes of the tables": text})
 
 
@@ -140,7 +140,7 @@ def _print(cfg: ExportConfig, results: Results, run: Run) -> None:
         paragraphs.append(deploy.describe_silent_neurons(exports))
     best = next(iter(results))
     if (folder / deploy.SIZES_PLOT).exists():
-        paragraphs.append(wrap(deploy.answer(results)))
+        paragraphs.append(wrap(deploy.describe_sizes(results)))
         best = deploy.smallest(results)
     say("\n" + "\n\n".join(filter(None, paragraphs)), end="\n\n")
     say(f"code   {displayed(folder / best.folder / 'digits.c')}")

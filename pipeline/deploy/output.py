@@ -111,7 +111,7 @@ def report(model: QuantizedModel) -> dict[str, Any]:
         "test_images": len(model.dataset.test),
         "accuracy": model.accuracy,
         "float_accuracy": model.float_accuracy,
-        "same_answers": model.same_answers,
+        "same_answers": model.same_predictions,
         "table_bytes": model.integers.table_bytes,
         "weights_sha256": model.trained.sha256,
     }
@@ -131,13 +131,13 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
 
 
 def plot_changes(model: QuantizedModel) -> Image.Image:
-    """Plot the test images whose answer in integers differs from that in floats."""
+    """Plot the test images whose prediction in integers differs from that in floats."""
     test = model.dataset.test
-    return plots.changed_answers(
+    return plots.changed_predictions(
         test.images,
         test.labels,
-        model.float_answers,
-        model.answers,
+        model.float_predictions,
+        model.predictions,
         class_names=datasets.spec(model.trained.dataset).class_names,
         width=bits_text(model.integers.bits),
     )

@@ -57,7 +57,7 @@ def _best(results: Results) -> Export:
     return max(results, key=lambda each: results[each].report["accuracy"])
 
 
-def answer(results: Results) -> str:
+def describe_sizes(results: Results) -> str:
     """Name the most accurate network, and the smallest one that is nearly as good."""
     texts = []
     for each in (_best(results), smallest(results)):

@@ -37,7 +37,7 @@ class Predictions:
         return np.asarray(self.logits.softmax(dim=1))
 
     @cached_property
-    def answers(self) -> Int[np.ndarray, " n"]:
+    def classes(self) -> Int[np.ndarray, " n"]:
         """The most probable class of each image."""
         return np.asarray(self.probabilities.argmax(axis=1))
 
@@ -65,7 +65,7 @@ class Predictions:
         """Return the content of predictions.json: an entry for each image."""
         columns = {
             "file": self.source.files,
-            "digit": self.answers.tolist(),
+            "digit": self.classes.tolist(),
             "probabilities": [
                 [round(p, 6) for p in row] for row in self.probabilities.tolist()
             ],
