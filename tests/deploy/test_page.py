@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import deploy
-from pipeline.deploy import WIDTHS, Exported, output, render_page
+from pipeline.deploy import WIDTHS, ExportedNetwork, output, render_page
 from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
 
@@ -38,7 +38,7 @@ def set_width(page, bits):
 
 def render(models):
     exports = [
-        Exported(model.integers, output.report(model), [], [], files={})
+        ExportedNetwork(model.integers, output.facts_of(model), [], [], files={})
         for model in models.values()
     ]
     model = models[8]
