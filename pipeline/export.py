@@ -43,7 +43,7 @@ from pipeline.cli import (
 from pipeline.terminal import status
 
 if TYPE_CHECKING:
-    from pipeline.deploy.export import Exports
+    from pipeline.deploy.export import ExportResult
 
 
 def export(
@@ -51,7 +51,7 @@ def export(
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
     **settings: Unpack[ExportSettings],
-) -> "Exports":
+) -> "ExportResult":
     """Convert a network to integers and C, like `python -m pipeline.export`.
 
     Args:
@@ -71,7 +71,7 @@ def export(
         return run_export(from_python(ExportConfig, settings))
 
 
-def run_export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> "Exports":
+def run_export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> "ExportResult":
     """Load a network, convert it to integers, check, write and record the result.
 
     With `widths`, it is exported with each of them.

@@ -10,7 +10,7 @@ These settings print one result instead: neuron= shows how a neuron computes its
 an image, weight= the history of a parameter, against= a comparison with another
 network, and arrays=true the four arrays as NumPy summarizes them, with the path of the
 file with all values. The results of the first three are also written to
-outputs/answers/. After python -m pipeline.export, integers=true together with neuron=
+outputs/details/. After python -m pipeline.export, integers=true together with neuron=
 shows the sum in integers, as a microcontroller computes it, beside the sum in floats.
 """
 

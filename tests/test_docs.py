@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline import cli
 from pipeline.cli.arguments import parse
 from pipeline.core.network import snapshot
+from pipeline.evaluation import find_image
+from pipeline.images import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 docs = runpy.run_path(str(ROOT / "tests" / "docs.py"))
@@ -124,3 +127,14 @@ def test_the_python_lines_train_the_same_network_as_the_command(trained):
     exec(code.replace("outputs/data", str(DATA)), scope := {})
     for name, tensor in snapshot(scope["network"]).items():
         np.testing.assert_array_equal(tensor, trained.history[name][1])
+
+
+def test_the_python_lines_write_a_photograph_as_predict_prepares_it(
+    mnist, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    photo = Image.fromarray(255 - mnist.test.images[0]).resize((280, 280))
+    photo.save("photo.jpg")
+    exec(python_code("pipeline/deploy/README.md"), {})
+    prepared = prepare(find_image("photo.jpg", mnist), as_mnist=True)
+    assert Path("photo.bin").read_bytes() == prepared.images[0].tobytes()

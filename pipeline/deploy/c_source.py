@@ -133,7 +133,7 @@ def _selftest(model: QuantizedModel) -> dict[str, Any]:
             f"{name}{' ' * (width - len(name.encode()))} {logit:11d}"
             for name, logit in zip(names, expected.logits[0].tolist(), strict=True)
         ],
-        "answer": names[int(expected.logits[0].argmax())],
+        "predicted": names[int(expected.logits[0].argmax())],
         "name_width": width,
     }
 

@@ -10,7 +10,7 @@ from pipeline.call import results_dir, say
 from pipeline.cli import ExportConfig, network_name
 from pipeline.console import progress
 from pipeline.core.dataset import Dataset
-from pipeline.deploy import Exported, Results
+from pipeline.deploy import ExportedNetwork, ExportedNetworks
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, store_dir
 from pipeline.sweeps.networks import read_networks
@@ -19,16 +19,16 @@ from pipeline.tracking import Run, recorded_folder
 
 
 @dataclass(frozen=True)
-class Exports:
+class ExportResult:
     """The exports of one network, or of several."""
 
-    exported: tuple[Exported, ...]
+    exported: tuple[ExportedNetwork, ...]
     folder: Path  # of its own with its files, if they are recorded
     run_id: str | None  # of the MLflow run of the network or of the sweep
     copied: bool | None  # whether the server has all of it; None without a server
 
 
-def export(cfg: ExportConfig, widths: Sequence[int | str]) -> Exports:
+def export(cfg: ExportConfig, widths: Sequence[int | str]) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
     The bit widths are those of `cfg` if `widths` is empty.
@@ -38,13 +38,13 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> Exports:
     dataset = load_training_data(networks[0][1])
     bits = widths or [cfg.bits]
     numbers = deploy.WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
-    exports = deploy.list_exports(networks, numbers)
+    jobs = deploy.list_jobs(networks, numbers)
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     with files.atomic_folder(results_dir("export")) as folder:
-        results, failed = deploy.run_exports(
-            exports, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune
+        results, failed = deploy.run_jobs(
+            jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune
         )
-        count = f"{len(failed)} of {len(exports)} exports failed"
+        count = f"{len(failed)} of {len(jobs)} exports failed"
         message = f"{count}: {'; '.join(failed)}"
         if not results:
             raise UserError(f"{message}; nothing was written")
@@ -52,7 +52,7 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> Exports:
             run_id=run_id, weights_sha256=sha256
         ) as run:
             _record_all(results, folder, run)
-            if len(exports) > 1:
+            if len(jobs) > 1:
                 _compare(results, folder, run)
             if "all" in bits and not cfg.sweep:
                 _write_page(results, dataset, folder, run)
@@ -60,7 +60,7 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> Exports:
     if failed:
         raise UserError(message)
     own = recorded_folder(run, "export")
-    return Exports(tuple(results.values()), own, run.id, run.copied)
+    return ExportResult(tuple(results.values()), own, run.id, run.copied)
 
 
 def _select_networks(
@@ -82,7 +82,7 @@ def _select_networks(
     return [({}, trained)], trained.run_id, trained.sha256
 
 
-def _record_all(results: Results, folder: Path, run: Run) -> None:
+def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
     """Write and record all exports, those with the largest bit width first."""
     order = sorted(results, key=lambda each: -each.bits)
     for each in progress("recording")(order):
@@ -93,31 +93,33 @@ def _record_all(results: Results, folder: Path, run: Run) -> None:
         _record(exported, folder / each.folder, child)
 
 
-def _record(exported: Exported, folder: Path, run: Run) -> None:
+def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
     """Record the results of a bit width; MLflow draws a bar for a value at step 0."""
-    report, name = exported.report, f"export/{exported.integers.bits}bit"
+    facts, name = exported.facts, f"export/{exported.integers.bits}bit"
     run.log_files(name, [folder / file for file in exported.files])
-    metrics = {f"{name}/{key}": report[key] for key in ("accuracy", "same_answers")}
+    metrics = {f"{name}/{key}": facts[key] for key in ("accuracy", "same_answers")}
     run.log_metrics(metrics, step=0)
     for check in exported.checks:
         run.set_tags({f"version.{tool}": text for tool, text in check.tools.items()})
     files = ("report.json", "weights.png", "changed.png")
     links = [run.link(file, f"artifacts/{name}/{file}") for file in files]
-    same = f"{report['same_answers']:.2%} of the predictions are the same as in floats"
-    text = f"accuracy {report['accuracy']:.2%}; {same}; {', '.join(links)}"
+    same = f"{facts['same_answers']:.2%} of the predictions are the same as in floats"
+    text = f"accuracy {facts['accuracy']:.2%}; {same}; {', '.join(links)}"
     run.describe_results({f"Export, {exported.width}": text})
 
 
-def _compare(results: Results, folder: Path, run: Run) -> None:
+def _compare(results: ExportedNetworks, folder: Path, run: Run) -> None:
     """Write and record the table and the plot of several exports."""
     paths = deploy.write_sizes(results, folder)
     run.log_files("export", paths)
     links = [run.link(p.name, f"artifacts/export/{p.name}") for p in paths]
-    text = f"{deploy.answer(results)} ({', '.join(links)})"
+    text = f"{deploy.describe_sizes(results)} ({', '.join(links)})"
     run.describe_results({"Accuracy and bytes of the tables": text})
 
 
-def _write_page(results: Results, dataset: Dataset, folder: Path, run: Run) -> None:
+def _write_page(
+    results: ExportedNetworks, dataset: Dataset, folder: Path, run: Run
+) -> None:
     """Write and record the page of a network in floating point and in integers."""
     trained, exports = next(iter(results)).trained, [*results.values()]
     name = network_name(
@@ -132,7 +134,7 @@ def _write_page(results: Results, dataset: Dataset, folder: Path, run: Run) -> N
     run.describe_results({"Interactive page of all bit widths": link})
 
 
-def _print(cfg: ExportConfig, results: Results, run: Run) -> None:
+def _print(cfg: ExportConfig, results: ExportedNetworks, run: Run) -> None:
     """Print the table, the checks, the smallest network, and where the files are."""
     exports, folder = [*results.values()], results_dir("export")
     paragraphs = [deploy.sizes_table(results), deploy.describe_checks(exports)]
@@ -140,7 +142,7 @@ def _print(cfg: ExportConfig, results: Results, run: Run) -> None:
         paragraphs.append(deploy.describe_silent_neurons(exports))
     best = next(iter(results))
     if (folder / deploy.SIZES_PLOT).exists():
-        paragraphs.append(wrap(deploy.answer(results)))
+        paragraphs.append(wrap(deploy.describe_sizes(results)))
         best = deploy.smallest(results)
     say("\n" + "\n\n".join(filter(None, paragraphs)), end="\n\n")
     say(f"code   {displayed(folder / best.folder / 'digits.c')}")

@@ -56,7 +56,7 @@ def check_onnx(
     return Check(
         f"{FILE}, onnxruntime {versions['onnxruntime']}",
         images=len(images),
-        compared=f"logits (to {TOLERANCE}) and answers",
+        compared=f"logits (to {TOLERANCE}) and predictions",
         difference=_difference(trained, folder / FILE, images),
         tools=versions,
     )
@@ -65,7 +65,7 @@ def check_onnx(
 def _difference(
     trained: TrainedModel, path: Path, images: UInt8[np.ndarray, "n 28 28"]
 ) -> str:
-    """Describe the first result or answer that differs from PyTorch's."""
+    """Describe the first result or prediction that differs from PyTorch's."""
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
@@ -83,7 +83,7 @@ def _difference(
             row, column = wrong[0].tolist()
             values = f"{actual[row, column]:.6g}, not {wanted[row, column]:.6g}"
             return f"image {row}: {name}[{column}] is {values}"
-    answers, wanted_answers = logits.argmax(axis=1), expected.argmax(axis=1)
-    for row in np.flatnonzero(answers != wanted_answers)[:1].tolist():
-        return f"image {row}: {answers[row]}, not {wanted_answers[row]}"
+    predicted, wanted = logits.argmax(axis=1), expected.argmax(axis=1)
+    for row in np.flatnonzero(predicted != wanted)[:1].tolist():
+        return f"image {row}: {predicted[row]}, not {wanted[row]}"
     return ""

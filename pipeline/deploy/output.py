@@ -27,11 +27,11 @@ ONNX_PACKAGES = ("onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
-class Exported:
-    """The results of an export, which a worker can send: no tensors, no data set."""
+class ExportedNetwork:
+    """The result of a job, which a worker can send: no tensors, no data set."""
 
     integers: IntegerNetwork
-    report: Mapping[str, Any]  # see `report`
+    facts: Mapping[str, Any]  # see `facts_of`
     silent_neurons: Sequence[int]  # see `QuantizedModel.silent_neurons`
     checks: Sequence[Check]
     files: Mapping[str, bytes]  # by name
@@ -48,19 +48,19 @@ class Exported:
             (folder / name).write_bytes(content)
 
 
-def export_model(model: QuantizedModel) -> Exported:
+def export_quantized(model: QuantizedModel) -> ExportedNetwork:
     """Make all files of a quantized network, and compare its implementations.
 
     Raises:
         UserError: If the implementations differ, or a tool such as a compiler fails.
     """
-    results = report(model)
+    facts = facts_of(model)
     images = check_images(model)
     expected = Outputs.of(model.integers, images)
     with TemporaryDirectory(prefix="digits-") as temporary:
         folder = Path(temporary)
         save_integers(folder / INTEGERS_FILE, model)
-        files.write_json(folder / REPORT_FILE, results)
+        files.write_json(folder / REPORT_FILE, facts)
         plot_weights(model).save(folder / WEIGHTS_PLOT)
         plot_changes(model).save(folder / CHANGES_PLOT)
         write_source(model, folder)
@@ -73,7 +73,9 @@ def export_model(model: QuantizedModel) -> Exported:
     if differences:
         name = f"the implementations with {bits_text(model.integers.bits)} differ"
         raise UserError(f"{name}: {'; '.join(differences)}")
-    return Exported(model.integers, results, model.silent_neurons, checks, contents)
+    return ExportedNetwork(
+        model.integers, facts, model.silent_neurons, checks, contents
+    )
 
 
 def export_onnx(
@@ -98,8 +100,8 @@ def check_images(model: QuantizedModel) -> UInt8[np.ndarray, "n 28 28"]:
     return np.concatenate([model.dataset.test.images, probes])
 
 
-def report(model: QuantizedModel) -> dict[str, Any]:
-    """Return the results that are the same on every machine, ready for JSON.
+def facts_of(model: QuantizedModel) -> dict[str, Any]:
+    """Return the content of report.json, which is the same on every machine.
 
     After fine-tuning, they depend on the type of the processor, as training does.
     """
@@ -111,7 +113,7 @@ def report(model: QuantizedModel) -> dict[str, Any]:
         "test_images": len(model.dataset.test),
         "accuracy": model.accuracy,
         "float_accuracy": model.float_accuracy,
-        "same_answers": model.same_answers,
+        "same_answers": model.same_predictions,
         "table_bytes": model.integers.table_bytes,
         "weights_sha256": model.trained.sha256,
     }
@@ -131,13 +133,13 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
 
 
 def plot_changes(model: QuantizedModel) -> Image.Image:
-    """Plot the test images whose answer in integers differs from that in floats."""
+    """Plot the test images whose prediction in integers differs from that in floats."""
     test = model.dataset.test
-    return plots.changed_answers(
+    return plots.changed_predictions(
         test.images,
         test.labels,
-        model.float_answers,
-        model.answers,
+        model.float_predictions,
+        model.predictions,
         class_names=datasets.spec(model.trained.dataset).class_names,
         width=bits_text(model.integers.bits),
     )

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 
 from pipeline.core.dataset import Dataset, LabelledImages
-from pipeline.deploy.output import Exported
+from pipeline.deploy.output import ExportedNetwork
 from pipeline.interpret import ModelAnalysis, report
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 from pipeline.model import TrainedModel
@@ -15,7 +15,11 @@ PAGE_FILE = "report.html"  # in outputs/export/
 
 
 def render_page(
-    trained: TrainedModel, dataset: Dataset, exports: Sequence[Exported], *, name: str
+    trained: TrainedModel,
+    dataset: Dataset,
+    exports: Sequence[ExportedNetwork],
+    *,
+    name: str,
 ) -> str:
     """Return a self-contained HTML page of at most 2 MB, with at least one export."""
     if not report.fits(trained.network):  # do not analyze it in vain
@@ -25,8 +29,8 @@ def render_page(
     return report.render(analysis, name=name, integers=versions)
 
 
-def _version(exported: Exported, test: LabelledImages) -> report.IntegerVersion:
-    network, results = exported.integers, exported.report
+def _version(exported: ExportedNetwork, test: LabelledImages) -> report.IntegerVersion:
+    network, results = exported.integers, exported.facts
     tensors = asdict(network)
     del tensors["bits"], tensors["scale_2"]
     sums = network.sums(test.images[:ACTIVATION_IMAGES])

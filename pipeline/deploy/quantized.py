@@ -20,7 +20,7 @@ FINETUNING_EPOCHS = {8: 0, 4: 10, 2: 10, 1: 10}  # by bit width, for finetune=nu
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """A trained network, the integers made of it, and their answers to test images."""
+    """A trained network, the integers made of it, and what both predict."""
 
     trained: TrainedModel
     dataset: Dataset  # of the training
@@ -67,29 +67,29 @@ class QuantizedModel:
         return cls(trained, dataset, integers, epochs)
 
     @cached_property
-    def answers(self) -> Int[np.ndarray, " n"]:
+    def predictions(self) -> Int[np.ndarray, " n"]:
         """The classes of the test images according to the integers."""
         return self.integers.classify(self.dataset.test.images)
 
     @cached_property
-    def float_answers(self) -> Int[np.ndarray, " n"]:
+    def float_predictions(self) -> Int[np.ndarray, " n"]:
         """The classes of the test images according to the trained network."""
         return self.trained.network.classify(self.dataset.test.images)
 
     @property
     def accuracy(self) -> float:
         """The fraction of test images that the integers classify correctly."""
-        return float((self.answers == self.dataset.test.labels).mean())
+        return float((self.predictions == self.dataset.test.labels).mean())
 
     @property
     def float_accuracy(self) -> float:
         """The fraction of test images that the trained network classifies correctly."""
-        return float((self.float_answers == self.dataset.test.labels).mean())
+        return float((self.float_predictions == self.dataset.test.labels).mean())
 
     @property
-    def same_answers(self) -> float:
-        """The fraction of test images for which both networks give the same answer."""
-        return float((self.answers == self.float_answers).mean())
+    def same_predictions(self) -> float:
+        """The fraction of test images for which both predict the same class."""
+        return float((self.predictions == self.float_predictions).mean())
 
     @cached_property
     def silent_neurons(self) -> list[int]:

@@ -11,8 +11,8 @@ from PIL.Image import Image
 
 from pipeline import files
 from pipeline.console import table
-from pipeline.deploy.exports import Export, Results
-from pipeline.deploy.output import Exported
+from pipeline.deploy.jobs import ExportedNetworks, ExportJob
+from pipeline.deploy.output import ExportedNetwork
 from pipeline.deploy.quantized import bits_text
 from pipeline.sweeps.configurations import pareto_front
 
@@ -26,7 +26,7 @@ COLUMNS = (
 MAX_ROWS = 40  # of the table in the terminal
 
 
-def write_sizes(results: Results, folder: Path) -> list[Path]:
+def write_sizes(results: ExportedNetworks, folder: Path) -> list[Path]:
     """Write the plot and the table to a folder; return their paths."""
     paths = [folder / SIZES_PLOT, folder / SIZES_TABLE]
     files.write_csv(paths[1], [_row(*item) for item in results.items()])
@@ -34,69 +34,69 @@ def write_sizes(results: Results, folder: Path) -> list[Path]:
     return paths
 
 
-def _row(export: Export, exported: Exported) -> dict[str, Any]:
+def _row(job: ExportJob, exported: ExportedNetwork) -> dict[str, Any]:
     """Return a row of the table."""
-    report = {key: exported.report[key] for key in COLUMNS}
-    run = {"run_id": export.trained.run_id, "folder": str(export.folder)}
-    return {**export.swept, **report, **run}
+    facts = {key: exported.facts[key] for key in COLUMNS}
+    run = {"run_id": job.trained.run_id, "folder": str(job.folder)}
+    return {**job.swept, **facts, **run}
 
 
-def smallest(results: Results) -> Export:
+def smallest(results: ExportedNetworks) -> ExportJob:
     """Return the smallest network that is at most `MARGIN` worse than the best one."""
 
-    def order(export: Export) -> tuple[int, float]:
-        report = results[export].report
-        return report["table_bytes"], -report["accuracy"]
+    def order(job: ExportJob) -> tuple[int, float]:
+        facts = results[job].facts
+        return facts["table_bytes"], -facts["accuracy"]
 
-    limit = results[_best(results)].report["accuracy"] - MARGIN
-    near = [each for each in results if results[each].report["accuracy"] >= limit]
+    limit = results[_best(results)].facts["accuracy"] - MARGIN
+    near = [each for each in results if results[each].facts["accuracy"] >= limit]
     return min(near, key=order)
 
 
-def _best(results: Results) -> Export:
-    return max(results, key=lambda each: results[each].report["accuracy"])
+def _best(results: ExportedNetworks) -> ExportJob:
+    return max(results, key=lambda each: results[each].facts["accuracy"])
 
 
-def answer(results: Results) -> str:
+def describe_sizes(results: ExportedNetworks) -> str:
     """Name the most accurate network, and the smallest one that is nearly as good."""
     texts = []
     for each in (_best(results), smallest(results)):
-        report = results[each].report
-        size = f"{report['table_bytes']:,} bytes of tables"
-        texts.append(f"{each.name}, {report['accuracy']:.2%} with {size}")
+        facts = results[each].facts
+        size = f"{facts['table_bytes']:,} bytes of tables"
+        texts.append(f"{each.name}, {facts['accuracy']:.2%} with {size}")
     margin = f"{100 * MARGIN:g} percentage point"
     if texts[0] == texts[1]:
         return f"best: {texts[0]}; no smaller network is within {margin}"
     return f"best: {texts[0]}; the smallest within {margin}: {texts[1]}"
 
 
-def sizes_table(results: Results) -> str:
+def sizes_table(results: ExportedNetworks) -> str:
     """Return a table of the results, the smallest first."""
     first = next(iter(results))
     columns = ("bits", "finetune", "accuracy", "float", "same answers", "bytes")
     rows = []
-    for each in sorted(results, key=lambda c: results[c].report["table_bytes"]):
-        report = results[each].report
-        keys = map(str, [*each.swept.values(), each.bits, report["finetune"]])
-        shares = (report[key] for key in ("accuracy", "float_accuracy", "same_answers"))
+    for each in sorted(results, key=lambda c: results[c].facts["table_bytes"]):
+        facts = results[each].facts
+        keys = map(str, [*each.swept.values(), each.bits, facts["finetune"]])
+        shares = (facts[key] for key in ("accuracy", "float_accuracy", "same_answers"))
         cells = (f"{share:.2%}" for share in shares)
-        rows.append([*keys, *cells, f"{report['table_bytes']:,}"])
+        rows.append([*keys, *cells, f"{facts['table_bytes']:,}"])
     text = table([*first.swept, *columns], rows[:MAX_ROWS])
     if (more := len(rows) - MAX_ROWS) > 0:
         text += f"\nand {more:,} more in {SIZES_TABLE}"
     return text
 
 
-def plot(results: Results) -> Image:
+def plot(results: ExportedNetworks) -> Image:
     """Plot accuracy against bytes, with a line for each bit width."""
     # Matplotlib takes 0.4 s to import, which the export of one network saves.
     from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 
     groups: dict[tuple[int, int, int], list[float]] = {}  # accuracies of equal sizes
     for each in results:
-        report = results[each].report
-        group = each.bits, report["hidden"], report["table_bytes"]
-        groups.setdefault(group, []).append(report["accuracy"])
+        facts = results[each].facts
+        group = each.bits, facts["hidden"], facts["table_bytes"]
+        groups.setdefault(group, []).append(facts["accuracy"])
     front = pareto_front(
         groups, size=lambda group: group[2], accuracy=lambda group: fmean(groups[group])
     )

@@ -6,13 +6,13 @@
 from collections.abc import Sequence
 
 from pipeline import neuron_name
-from pipeline.deploy.output import Exported
+from pipeline.deploy.output import ExportedNetwork
 from pipeline.terminal import wrap
 
 MAX_NAMED = 10  # neurons in a message
 
 
-def describe_checks(exports: Sequence[Exported]) -> str:
+def describe_checks(exports: Sequence[ExportedNetwork]) -> str:
     """Return a line for each comparison; those that were not run come last."""
     images: dict[tuple[bool, str], list[int]] = {}  # by whether it was skipped
     for exported in exports:
@@ -30,7 +30,7 @@ def describe_checks(exports: Sequence[Exported]) -> str:
     return "\n".join(lines)
 
 
-def describe_silent_neurons(exports: Sequence[Exported]) -> str:
+def describe_silent_neurons(exports: Sequence[ExportedNetwork]) -> str:
     """Return a line for each export with neurons whose output is always 0."""
     lines = []
     for exported in exports:

@@ -60,7 +60,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         say("\n".join(map(wrap, describe_result(result))) + "\n")
     if not trained.detector:
         reason = trained.missing_detector()
-        say(wrap(f"{reason}, so unsure answers are not counted") + "\n")
+        say(wrap(f"{reason}, so unsure predictions are not counted") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")
     say(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
     say(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")

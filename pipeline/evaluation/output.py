@@ -50,7 +50,7 @@ def plot_scores(result: Predictions) -> Image.Image:
         matrix,
         np.array([[*row.values()] for row in scores.calibration(result)]),
         label_names=result.label_names,
-        answer_names=result.spec.class_names,
+        class_names=result.spec.class_names,
         title=f"{result.source.name}: {matrix.trace() / n:.2%} of {number} classified "
         "correctly",
     )
@@ -58,7 +58,7 @@ def plot_scores(result: Predictions) -> Image.Image:
 
 def plot_mistakes(result: Predictions) -> Image.Image:
     """Plot the most confident wrong predictions."""
-    count = int((np.array(result.source.labels) != result.answers).sum())
+    count = int((np.array(result.source.labels) != result.classes).sum())
     verb = "is" if count == 1 else "are"
     title = f"{result.source.name}: {counted(count, 'image')} {verb} misclassified"
     if count > MAX_MISTAKES:
@@ -68,15 +68,15 @@ def plot_mistakes(result: Predictions) -> Image.Image:
 
 def mistakes(result: Predictions) -> dict[str, UInt8[np.ndarray, "28 28"]]:
     """Return the most confident wrong predictions, by their captions."""
-    answers, confidence = result.answers, result.confidence
-    rows = np.flatnonzero(np.array(result.source.labels) != answers)
+    classes, confidence = result.classes, result.confidence
+    rows = np.flatnonzero(np.array(result.source.labels) != classes)
     order = np.argsort(-confidence[rows], kind="stable")
     images = {}
     for row in rows[order][:MAX_MISTAKES]:
-        answer = result.spec.class_names[answers[row]]
+        name = result.spec.class_names[classes[row]]
         label = result.label_names[result.source.labels[row]]
         file = printable(result.source.files[row])
         file = file.replace(f"{result.source.name} ", "image ")[-MAX_CAPTION:]
-        caption = f"{answer}: {confidence[row]:.1%}\nlabel: {label}\n{file}"
+        caption = f"{name}: {confidence[row]:.1%}\nlabel: {label}\n{file}"
         images[caption] = result.prepared.images[row]
     return images

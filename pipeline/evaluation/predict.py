@@ -43,7 +43,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     as_mnist = datasets.spec(trained.dataset).prepared_as_mnist
     source = given or find_images(str(cfg.images), lambda: load_training_data(trained))
     if not trained.detector:
-        effect = "so predict cannot judge whether an answer is sure"
+        effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")
     if source.is_raw and len(source.images) > 1:
         number = counted(len(source.images), "image")
@@ -77,7 +77,7 @@ def _conclusion(predictions: Predictions) -> str:
             return ""
         probabilities = predictions.probabilities[0].tolist()
         return f"{probability_bars(probabilities, predictions.spec.class_names)}\n"
-    pairs = zip(predictions.source.labels, predictions.answers, strict=True)
+    pairs = zip(predictions.source.labels, predictions.classes, strict=True)
     is_correct = np.array([x == y for x, y in pairs if x is not None])
     if not is_correct.size:
         return ""
@@ -121,7 +121,7 @@ def _plotted_row(
     if prepared.findings[row] == "blank":
         return plots.ImageRow(steps, title)
     if detector:
-        mean = detector.components.means[predictions.answers[row]].reshape(SIDE, SIDE)
+        mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images
             steps["class mean"] = mean
     names, values = predictions.spec.class_names, predictions.probabilities[row]

@@ -36,12 +36,12 @@ class Predictions:
         """The probability of each class, in [0, 1]."""
         return np.asarray(self.logits.softmax(dim=1))
 
-    @property
-    def answers(self) -> Int[np.ndarray, " n"]:
+    @cached_property
+    def classes(self) -> Int[np.ndarray, " n"]:
         """The most probable class of each image."""
         return np.asarray(self.probabilities.argmax(axis=1))
 
-    @property
+    @cached_property
     def confidence(self) -> Float[np.ndarray, " n"]:
         """The probability of this class."""
         return np.asarray(self.probabilities.max(axis=1))
@@ -65,7 +65,7 @@ class Predictions:
         """Return the content of predictions.json: an entry for each image."""
         columns = {
             "file": self.source.files,
-            "digit": self.answers.tolist(),
+            "digit": self.classes.tolist(),
             "probabilities": [
                 [round(p, 6) for p in row] for row in self.probabilities.tolist()
             ],

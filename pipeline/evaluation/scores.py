@@ -31,8 +31,8 @@ def score(predictions: Predictions) -> dict[str, float | int]:
     """
     labels = torch.tensor(predictions.source.labels)
     probabilities = torch.from_numpy(predictions.probabilities)
-    confidence, answers = probabilities.max(dim=1)
-    n, correct = len(labels), int((answers == labels).sum())
+    confidence, predicted = probabilities.max(dim=1)
+    n, correct = len(labels), int((predicted == labels).sum())
     low, high = wilson_interval(correct, n)
     values: dict[str, float | int] = {
         "n": n,
@@ -65,10 +65,10 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
     return low, center + reach if correct < n else 1.0
 
 
-def confusion_matrix(predictions: Predictions) -> Int[np.ndarray, "label answer"]:
+def confusion_matrix(predictions: Predictions) -> Int[np.ndarray, "label predicted"]:
     """Return the number of images with each label and each predicted class."""
     counts = np.zeros((CLASSES, CLASSES), np.int64)
-    np.add.at(counts, (np.array(predictions.source.labels), predictions.answers), 1)
+    np.add.at(counts, (np.array(predictions.source.labels), predictions.classes), 1)
     return counts
 
 
@@ -77,7 +77,7 @@ def per_image(predictions: Predictions) -> list[Row]:
     columns = {
         "file": predictions.source.files,
         "label": predictions.source.labels,
-        "answer": predictions.answers.tolist(),
+        "answer": predictions.classes.tolist(),
         "confidence": [round(value, 4) for value in predictions.confidence.tolist()],
         "sure": predictions.sure,
     }
@@ -105,7 +105,7 @@ def confusion(predictions: Predictions) -> list[Row]:
     """Return the confusion matrix: a row per label, a column per predicted class."""
     return [
         {"label": label}
-        | {f"answer {answer}": count for answer, count in enumerate(counts)}
+        | {f"answer {predicted}": count for predicted, count in enumerate(counts)}
         for label, counts in enumerate(confusion_matrix(predictions).tolist())
     ]
 
@@ -128,8 +128,8 @@ def reliability(
     Source: Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks
     (2017), section 2.
     """
-    confidence, answers = probabilities.max(dim=1)
-    correct = (answers == labels).double()
+    confidence, predicted = probabilities.max(dim=1)
+    correct = (predicted == labels).double()
     numbers = (confidence * CALIBRATION_BINS).ceil().clamp(1, CALIBRATION_BINS)
     bins = [numbers == number for number in numbers.unique()]  # ascending
     return [

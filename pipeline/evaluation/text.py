@@ -37,33 +37,33 @@ def summary(predictions: Predictions, row: int) -> str:
     """Return the predicted class of an image, the reason if unsure, and the label."""
     if predictions.prepared.findings[row] == "blank":
         return "The image is blank: there is nothing to classify."
-    names, answer = predictions.spec.class_names, predictions.answers[row]
-    text = f"The network says {names[answer]} ({predictions.confidence[row]:.1%})"
+    names, predicted = predictions.spec.class_names, predictions.classes[row]
+    text = f"The network says {names[predicted]} ({predictions.confidence[row]:.1%})"
     if doubt := predictions.doubts[row]:
         text += f", but {doubt}"
     label = predictions.source.labels[row]
     if label is None:
         return f"{text}."
-    if label == answer:
+    if label == predicted:
         return f"{text}. Correct."
     return f"{text}. Wrong: the label is {names[label]}."
 
 
 def describe_result(result: Predictions) -> list[str]:
-    """Return the number of correct answers, the worst classes and confusions.
+    """Return the number of correct predictions, the worst classes and confusions.
 
     The worst classes are those with the lowest accuracy. If the set has other classes
-    than the network, a line says when an answer counts as correct.
+    than the network, a line says when a prediction counts as correct.
     """
     matrix = confusion_matrix(result)
     counts, correct = matrix.sum(axis=1), matrix.diagonal()
-    is_correct = result.answers == np.array(result.source.labels)
+    is_correct = result.classes == np.array(result.source.labels)
     lines = [f"{result.source.name}: {count_correct(is_correct)}"]
-    labels, answers = result.label_names, result.spec.class_names
-    if [*labels] != [*answers]:
+    labels, names = result.label_names, result.spec.class_names
+    if [*labels] != [*names]:
         lines.append(
-            "the classes of this set differ from those of the network: an answer "
-            "counts as correct if its class has the same number as the label"
+            "the classes of this set differ from those of the network: a "
+            "prediction counts as correct if its class has the same number as the label"
         )
     if is_correct.all():
         return lines
@@ -76,9 +76,9 @@ def describe_result(result: Predictions) -> list[str]:
     errors = matrix - np.diag(correct)
     pairs = [divmod(int(i), CLASSES) for i in np.argsort(-errors, None, "stable")]
     confusions = [
-        f"{labels[label]} as {answers[answer]} ({errors[label, answer]:,})"
-        for label, answer in pairs
-        if errors[label, answer]
+        f"{labels[label]} as {names[predicted]} ({errors[label, predicted]:,})"
+        for label, predicted in pairs
+        if errors[label, predicted]
     ]
     return [
         *lines,

@@ -68,14 +68,14 @@ class NetworkComparison:
     by_weights: dict[int, NeuronMatch]  # by the cosine of all parameters of a neuron
     by_activations: dict[int, NeuronMatch]  # by the correlation over the test images
     accuracy: tuple[float, float]  # of A and B on the test images
-    agreement: float  # fraction of the test images with the same answer
+    agreement: float  # fraction of the test images with the same prediction
 
     @classmethod
     def of(cls, a: Network, b: Network, test: LabelledImages) -> "NetworkComparison":
         """Compare two networks on test images."""
         outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
-        answers = [n.classify(test.images) for n in (a, b)]
-        accuracy = [float((answer == test.labels).mean()) for answer in answers]
+        predictions = [n.classify(test.images) for n in (a, b)]
+        accuracy = [float((each == test.labels).mean()) for each in predictions]
         # The similarity is nan if all weights are 0, or if an output never varies.
         cosines = 1 - cdist(neuron_weights(a).T, neuron_weights(b).T, "cosine")
         cosines = np.nan_to_num(cosines)
@@ -88,7 +88,7 @@ class NetworkComparison:
             by_weights=match_neurons(cosines),
             by_activations=match_neurons(correlations, tie_breaker=cosines),
             accuracy=(accuracy[0], accuracy[1]),
-            agreement=float((answers[0] == answers[1]).mean()),
+            agreement=float((predictions[0] == predictions[1]).mean()),
         )
 
     def differences(self) -> dict[str, tuple[float, float]]:

@@ -143,7 +143,7 @@ def _explain_neurons(
     say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
     train = dataset.split(trained.split).train
     always_zero = ~train.images.any(axis=0).ravel()
-    folder = results_dir("answers/neuron")
+    folder = results_dir("details/neuron")
     with atomic_folder(folder) as partial:
         interpret.write_terms([sums[name] for name in neurons], always_zero, partial)
     weight = sums[neurons[0]].main_weight.name
@@ -181,7 +181,7 @@ def _show_weight(
     if location.layer == 1 and location.row is not None:
         images = dataset.split(trained.split).train.images
         say(interpret.describe_pixel(location.row, images))
-    folder = results_dir("answers/weight")
+    folder = results_dir("details/weight")
     with atomic_folder(folder) as partial:
         rows = [{"epoch": k, "value": float(value)} for k, value in enumerate(values)]
         write_csv(partial / "life.csv", rows)
@@ -199,7 +199,7 @@ def _compare(a: TrainedModel, b: TrainedModel, dataset: Dataset) -> Path:
         None if history is None else interpret.frozen_weights(history).min(axis=1)
         for history in (a.history, b.history)
     ]
-    folder = results_dir("answers/against")
+    folder = results_dir("details/against")
     with atomic_folder(folder) as partial:
         interpret.write_comparison(comparison, frozen_pixels, partial)
     text = f"Both networks are tested on the test images of {dataset.name}."

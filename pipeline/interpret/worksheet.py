@@ -142,12 +142,12 @@ def pre_activations(
 def worksheets(
     sums: Mapping[str, PreActivation], neurons: Sequence[str], spec: DatasetSpec
 ) -> str:
-    """Return worksheets of the neurons and, if needed, of the answer, with notes."""
+    """Return worksheets of neurons and, if needed, of the prediction, with notes."""
     selected = [sums[name] for name in neurons]
     parts = [sum_worksheet(neuron, spec) for neuron in selected]
     if any(neuron.layer == 2 for neuron in selected):
         logits = [neuron for neuron in sums.values() if neuron.layer == 2]
-        parts.append(answer_worksheet(logits, spec))
+        parts.append(softmax_worksheet(logits, spec))
     return "\n\n".join([*parts, notes(selected)])
 
 
@@ -283,14 +283,14 @@ def notes(pre_activations: Sequence[PreActivation]) -> str:
     return "\n".join(lines)
 
 
-def answer_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str:
+def softmax_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str:
     """Return the steps from ten sums to ten probabilities, which add up to 100%.
 
-    In integers, the answer is the class with the highest sum.
+    In integers, the prediction is the class with the highest sum.
     """
     exact = np.array([each.z for each in logits])
     z, shares = [*map(rounded, exact)], probabilities(exact)
-    answers = {int(exact.argmax()): "the answer"}
+    marks = {int(exact.argmax()): "the prediction"}
     columns = {
         spec.noun: [*spec.class_names, "sum"],
         "neuron": [*(each.neuron for each in logits), ""],
@@ -313,15 +313,15 @@ def answer_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str:
         columns["· scale"] = [*(f"{value:,}" for value in values), ""]
         columns["difference"] = [*(f"{each:+,}" for each in differences), ""]
         text += (
-            f" In integers, the answer is the {spec.noun} with the highest logit; of "
-            "equal logits, the first."
+            f" In integers, the prediction is the {spec.noun} with the highest logit; "
+            "of equal logits, the first."
         )
         first, second = int(exact.argmax()), totals.index(max(totals))
-        answers = {first: "floats", second: "integers"}
-        answers = {first: "both"} if first == second else answers
-    columns["answer" if integers else ""] = [answers.get(k, "") for k in range(11)]
+        marks = {first: "floats", second: "integers"}
+        marks = {first: "both"} if first == second else marks
+    columns["prediction" if integers else ""] = [marks.get(k, "") for k in range(11)]
     rows = zip(*columns.values(), strict=True)
-    grid = table([*columns], rows, left=[spec.noun, "neuron", "answer", ""])
+    grid = table([*columns], rows, left=[spec.noun, "neuron", "prediction", ""])
     return f"{wrap(text, indent=0)}\n{grid}"
 
 

@@ -26,7 +26,7 @@ def evaluation_scores(
     bins: Float[np.ndarray, "bins 3"],
     *,
     label_names: Sequence[str],
-    answer_names: Sequence[str],
+    class_names: Sequence[str],
     title: str,
 ) -> Image.Image:
     """Plot a confusion matrix beside a reliability diagram.
@@ -36,14 +36,14 @@ def evaluation_scores(
         bins: For each bin of confidence, the number of images, their mean confidence
             and their accuracy.
         label_names: The name of each class of the images.
-        answer_names: The name of each class of the network.
+        class_names: The name of each class of the network.
         title: The title of the figure.
     """
     figure = new_figure(1040, 580)
     grid = figure.add_gridspec(2, 2, width_ratios=[6, 5], height_ratios=[3, 1])
     figure.suptitle(title, fontsize=12, color=INK)
     matrix = figure.add_subplot(grid[:, 0])
-    _confusion_matrix(matrix, counts, label_names, answer_names)
+    _confusion_matrix(matrix, counts, label_names, class_names)
     upper, lower = figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, 1])
     _reliability_diagram(upper, lower, bins)
     # Below the plots, it covers no data.
@@ -55,7 +55,7 @@ def _confusion_matrix(
     axes: Axes,
     counts: Int[np.ndarray, "n n"],
     label_names: Sequence[str],
-    answer_names: Sequence[str],
+    class_names: Sequence[str],
 ) -> None:
     """Plot a confusion matrix; only the mistakes are colored.
 
@@ -68,7 +68,7 @@ def _confusion_matrix(
     axes.imshow(mistakes, cmap=colours, vmin=0, vmax=maximum)
     texts = [[f"{count:,}" if count else "" for count in row] for row in counts]
     dark = mistakes > 0.6 * maximum
-    label_cells(axes, texts, rows=label_names, columns=answer_names, dark=dark)
+    label_cells(axes, texts, rows=label_names, columns=class_names, dark=dark)
     axes.set(xlabel="prediction", ylabel="label")
     set_title(axes, "Number of images (red: mistakes)")
 

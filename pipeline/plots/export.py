@@ -1,4 +1,4 @@
-"""The plots of stage export: rounded weights, and images whose answer changes.
+"""The plots of stage export: rounded weights, and images whose prediction changes.
 
 `rows` arranges their images.
 """
@@ -59,7 +59,7 @@ def rounded_weights(
     )
 
 
-def changed_answers(
+def changed_predictions(
     images: UInt8[np.ndarray, "n 28 28"],
     labels: Integer[np.ndarray, " n"],
     before: Integer[np.ndarray, " n"],
@@ -68,9 +68,9 @@ def changed_answers(
     class_names: Sequence[str],
     width: str,
 ) -> Image.Image:
-    """Draw the images whose answers in floats and in integers differ.
+    """Draw the images whose predictions in floats and in integers differ.
 
-    `before` and `after` are the answers in floats and in integers.
+    `before` and `after` are the predictions in floats and in integers.
 
     `width` is the width of the integers in words, such as "8 bits".
     """
@@ -95,9 +95,10 @@ def changed_answers(
             }
             rows.append(ImageRow(cells, title if start == 0 else ""))
     count = int(changed.sum())
-    title = f"With {width}, the answer to {count:,} of {_images(len(images))} changes"
+    title = f"the prediction for {count:,} of {_images(len(images))} changes"
     if not count:
-        title = f"With {width}, no answer to the {_images(len(images))} changes"
+        title = f"no prediction for the {_images(len(images))} changes"
+    title = f"With {width}, {title}"
     return image_rows(rows, title=title, columns=IMAGES_PER_ROW, side=112)
 
 

@@ -25,7 +25,7 @@ from pipeline.console import table
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
-from pipeline.deploy import WIDTHS, QuantizedModel, export_model
+from pipeline.deploy import WIDTHS, QuantizedModel, export_quantized
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.output import check_images
 from pipeline.model import load_trained_model, save_model
@@ -64,7 +64,7 @@ def measure(setting):
         path = Path(name) / "model.safetensors"
         save_model(path, network, {**SETTINGS, "seed": seed})
         model = QuantizedModel.of(load_trained_model(path), mnist, bits=bits)
-        exported = export_model(model)
+        exported = export_quantized(model)
         exported.write(Path(name))
         images = check_images(model)
         expected = Outputs.of(model.integers, images)
@@ -76,7 +76,7 @@ def measure(setting):
 
 def accuracies(exports):
     """Return a table: the accuracy of each width beside that of the floats."""
-    reports = [export.report for export in exports]
+    reports = [export.facts for export in exports]
 
     def mean(reports, key):
         return f"{np.mean([report[key] for report in reports]):.2%}"
@@ -121,7 +121,7 @@ def exceeded(exports):
     """Return a line for each width that loses too much accuracy."""
     lines = []
     for bits, limit in LIMITS.items():
-        reports = [each.report for each in exports if each.integers.bits == bits]
+        reports = [each.facts for each in exports if each.integers.bits == bits]
         losses = [100 * (r["float_accuracy"] - r["accuracy"]) for r in reports]
         if (loss := np.mean(losses)) > limit:
             lines.append(f"{NAMES[bits]}: {loss:.2f} points are lost, limit {limit}")

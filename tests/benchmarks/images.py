@@ -176,23 +176,23 @@ def percent(parts):
 
 
 def judge(models, images):
-    """Preprocess images; return what was found in each, and each network's answers.
+    """Preprocess images; return what was found in each, and each network's predictions.
 
-    An answer is a class, and why it is not sure.
+    A prediction is a class, and why it is not sure.
     """
     prepared, findings, _ = zip(*map(preprocess, images), strict=True)
-    ready, spec, answers = np.array(prepared), datasets.spec("mnist"), []
+    ready, spec, predictions = np.array(prepared), datasets.spec("mnist"), []
     for network, detector in models:
         probabilities = network.predict(ready).numpy()
         doubts = detector.doubts(ready, probabilities, findings, spec=spec)
-        answers.append([*zip(probabilities.argmax(axis=1), doubts, strict=True)])
-    return findings, answers
+        predictions.append([*zip(probabilities.argmax(axis=1), doubts, strict=True)])
+    return findings, predictions
 
 
-def shares(answers, labels):
-    """Return the accuracy, and the ood and unsure fractions of correct answers."""
-    pairs = zip(answers, labels, strict=True)
-    doubts = [doubt for (answer, doubt), label in pairs if answer == label]
+def shares(predictions, labels):
+    """Return the accuracy, and the ood and unsure fractions of correct predictions."""
+    pairs = zip(predictions, labels, strict=True)
+    doubts = [doubt for (prediction, doubt), label in pairs if prediction == label]
     outside = ["does not look like" in doubt for doubt in doubts]
     return len(doubts) / len(labels), np.mean(outside), np.mean([*map(bool, doubts)])
 
@@ -211,9 +211,9 @@ def main():
     mnist = datasets.load("mnist", folder=DATA)
     clothes = datasets.load("fashion_mnist", folder=DATA).test.images
     models = [train(mnist.split("exercise"), seed) for seed in SEEDS]
-    answers = [network.predict(mnist.test.images).numpy() for network, _ in models]
-    errors = [answer.argmax(axis=1) != mnist.test.labels for answer in answers]
-    print("Percentages, means of three seeds; ood and unsure: of the correct answers")
+    outputs = [network.predict(mnist.test.images).numpy() for network, _ in models]
+    errors = [output.argmax(axis=1) != mnist.test.labels for output in outputs]
+    print("Percentages, means of three seeds; ood, unsure: of the correct predictions")
     row("", "images", "accuracy", "ood", "unsure", "blank", "several")
     accuracy = percent([~wrong for wrong in errors])
     row("MNIST test, unprocessed", len(mnist.test), accuracy)
@@ -231,8 +231,8 @@ def main():
         ]
         residuals = [known.reconstruction_error(images, each) for each in classes]
         row(f"unlike: {name}", percent([each > known.max_error for each in residuals]))
-    pairs = zip(models, answers, strict=True)
-    close = [margin(answer) < d.min_margin for (_, d), answer in pairs]
+    pairs = zip(models, outputs, strict=True)
+    close = [margin(output) < d.min_margin for (_, d), output in pairs]
     row("close: MNIST test", percent(close))
     pairs = zip(close, errors, strict=True)
     row("errors that are close", percent([near[wrong].mean() for near, wrong in pairs]))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import UserError, tracking
-from pipeline.deploy import PAGE_FILE, list_exports
-from pipeline.deploy.exports import arguments_of, export_network
+from pipeline.deploy import PAGE_FILE, list_jobs
+from pipeline.deploy.jobs import arguments_of, run_job
 from pipeline.model.storage import load_network, save_model
 from pipeline.paths import MODEL_FILE
 from pipeline.sweeps.networks import read_networks
@@ -150,9 +150,9 @@ def test_a_run_that_is_not_a_sweep_or_has_no_networks_is_refused(sweep, parent):
 
 
 def test_no_tensor_is_sent_to_a_worker_or_back(trained_on_few, small_dataset):
-    (export,) = list_exports([({}, trained_on_few())], [8])
-    arguments = arguments_of(export, 1)
-    exported = export_network(small_dataset, **arguments)
+    (job,) = list_jobs([({}, trained_on_few())], [8])
+    arguments = arguments_of(job, 1)
+    exported = run_job(small_dataset, **arguments)
     assert b"torch" not in pickle.dumps(arguments) + pickle.dumps(exported)
 
 

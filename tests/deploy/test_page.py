@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import deploy
-from pipeline.deploy import WIDTHS, Exported, output, render_page
+from pipeline.deploy import WIDTHS, ExportedNetwork, output, render_page
 from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
 
@@ -38,7 +38,7 @@ def set_width(page, bits):
 
 def render(models):
     exports = [
-        Exported(model.integers, output.report(model), [], [], files={})
+        ExportedNetwork(model.integers, output.facts_of(model), [], [], files={})
         for model in models.values()
     ]
     model = models[8]
@@ -107,7 +107,7 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         assert page.evaluate("network().bits") == bits
         network, name = model.integers, "1 bit" if bits == 1 else f"{bits} bits"
         sums = network.sums(image)[0]
-        (outputs,), answer = network.activations(sums[None]), model.answers[0]
+        (outputs,), answer = network.activations(sums[None]), model.predictions[0]
         assert page.inner_text("#answer").startswith(f"At {name}, the network says")
         assert page.inner_text("#answer strong") == str(answer)
         label = page.locator("#widths input:checked").get_attribute("aria-label")
@@ -118,11 +118,11 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         assert row[2:] == [
             f"{network.table_bytes:,}\u00a0B",
             f"{100 * model.accuracy:.2f}%",
-            f"{100 * model.same_answers:.2f}%",
+            f"{100 * model.same_predictions:.2f}%",
         ]
-        correct = int((model.answers == model.dataset.test.labels).sum())
+        correct = int((model.predictions == model.dataset.test.labels).sum())
         assert f"{correct} of 300 test images correct" in page.inner_text("#accuracy")
-        changed = int((model.answers != model.float_answers).sum())
+        changed = int((model.predictions != model.float_predictions).sum())
         verb = "gets" if changed == 1 else "get"
         text = f"Of the 300 test images on this page, {changed} {verb} a different"
         assert text in page.inner_text("#widths-text")

@@ -194,7 +194,7 @@ def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     assert metadata["bits"] == integers.bits == bits
     images = model.dataset.test.images
     assert integers.hidden == 1
-    np.testing.assert_array_equal(integers.classify(images), model.answers)
+    np.testing.assert_array_equal(integers.classify(images), model.predictions)
 
 
 @pytest.mark.parametrize(

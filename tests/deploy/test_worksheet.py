@@ -80,22 +80,22 @@ def test_each_step_follows_from_the_printed_numbers(worksheets, mnist):
     assert hidden == outputs.ravel().tolist()
 
 
-def test_the_answers_are_the_highest_probability_and_the_first_highest_logit(
+def test_the_predictions_are_the_highest_probability_and_the_first_highest_logit(
     quantized, mnist
 ):
     model = quantized(1)
     images = mnist.test.images[:300]
-    integers, floats = model.integers.classify(images), model.float_answers
+    integers, floats = model.integers.classify(images), model.float_predictions
     different = int(np.flatnonzero(integers != floats)[0])
     for row in (0, different):
         sums = sums_of(model, images[row])
         logits = [sums[f"N2{k}"] for k in range(1, 11)]
-        lines = worksheet.answer_worksheet(logits, MNIST).splitlines()[-11:-1]
-        answers = {name: k for k, line in enumerate(lines)
+        lines = worksheet.softmax_worksheet(logits, MNIST).splitlines()[-11:-1]
+        marks = {name: k for k, line in enumerate(lines)
                    if (name := line.split()[-1]).isalpha()}  # fmt: skip
         both = floats[row] == integers[row]
         expected = {"floats": floats[row], "integers": integers[row]}
-        assert answers == ({"both": floats[row]} if both else expected)
+        assert marks == ({"both": floats[row]} if both else expected)
         for line, logit in zip(lines, logits, strict=True):
             z, share, total, value, difference = numbers(line.split(maxsplit=2)[2])
             assert total == logit.integers.total
@@ -120,7 +120,7 @@ def test_inspect_explains_the_widest_integers(exported):
     assert "8bit/integers.safetensors, 8 bits" in " ".join(text.split())
     assert "-127 to 127" in text and "fine-tuned for 1 epoch before" in text
     assert max(map(len, text.splitlines())) <= 80 + len(str(exported.outputs))
-    rows = exported.read("answers/neuron/terms.csv")
+    rows = exported.read("details/neuron/terms.csv")
     assert len(rows) == 21 + 785
     for neuron in ("N28", "N15"):
         products = [int(r["integer_product"]) for r in rows if r["neuron"] == neuron]

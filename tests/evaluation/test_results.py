@@ -78,9 +78,9 @@ def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
     prepared = prepare(replace(source, labels=labels), as_mnist=False)
     predictions = classify(prepared, trained)
     expected = precision_recall_fscore_support(
-        labels, predictions.answers, labels=[*range(10)], zero_division=0
+        labels, predictions.classes, labels=[*range(10)], zero_division=0
     )
     rows = [[*row.values()][1:] for row in scores.per_class(predictions)]
     np.testing.assert_array_equal(np.array(rows).T, expected)
-    matrix = confusion_matrix(labels, predictions.answers, labels=[*range(10)])
+    matrix = confusion_matrix(labels, predictions.classes, labels=[*range(10)])
     np.testing.assert_array_equal(scores.confusion_matrix(predictions), matrix)

@@ -148,7 +148,7 @@ def agreement(page, trained, count, *, seed):
     differing = []
     for digit, kind, strokes in drawings(count, seed=seed):
         result, prepared = draw(page, strokes)
-        (answer,) = classify(prepared, trained).answers
+        (answer,) = classify(prepared, trained).classes
         if answer != result["label"]:
             differing.append((digit, kind, result["label"], answer))
     return count - len(differing), differing
@@ -172,7 +172,7 @@ def test_digits_drawn_with_the_mouse_are_recognized(page, trained, draw_on_page)
         drawn = page.evaluate("state.strokes")
         result, prepared = draw(page, drawn)
         assert page.evaluate("[...state.image]") == result["image"]
-        (predicted,) = classify(prepared, trained).answers
+        (predicted,) = classify(prepared, trained).classes
         answer = page.inner_text("#answer")
         assert answer.startswith(f"The network says {predicted} (")
         correct += predicted == digit

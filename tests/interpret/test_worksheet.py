@@ -111,7 +111,7 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
     for sums, expected in zip(images_sums, probabilities, strict=True):
         neurons = [sums[f"N2{k}"] for k in range(1, 11)]
         logits = np.array([neuron.z for neuron in neurons])
-        lines = worksheet.answer_worksheet(neurons, MNIST).splitlines()
+        lines = worksheet.softmax_worksheet(neurons, MNIST).splitlines()
         rows = lines[-11:]
         *shares, total = [numbers(row.split("%")[0], 2)[-1] for row in rows]
         assert sum(shares) == total == 100
@@ -121,7 +121,7 @@ def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist
         np.testing.assert_allclose(printed, 100 * expected, atol=0.02)
         exact = np.exp(logits) / np.exp(logits).sum()
         assert np.abs(printed - 100 * exact).max() < 0.01  # less than a unit
-        assert rows[expected.argmax()].endswith("the answer")
+        assert rows[expected.argmax()].endswith("the prediction")
 
 
 def test_a_weight_history_shows_every_epoch_and_the_largest_change(trained):

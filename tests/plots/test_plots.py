@@ -107,11 +107,11 @@ def test_rounded_weights_are_below_those_in_floats():
 
 
 @pytest.mark.parametrize("changed", [0, 1, 3])
-def test_images_whose_answer_changes_are_plotted(changed):
+def test_images_whose_prediction_changes_are_plotted(changed):
     images, labels = np.full((10, 28, 28), 77, np.uint8), np.arange(10)
     after = np.where(labels < changed, 9, labels)
     names = {"class_names": DIGITS, "width": "8 bits"}
-    image = plots.changed_answers(images, labels, labels, after, **names)
+    image = plots.changed_predictions(images, labels, labels, after, **names)
     grey = (np.asarray(image) == 77).all(axis=2).sum()
     assert grey == pytest.approx(changed * 112**2, abs=100)  # without texts
 

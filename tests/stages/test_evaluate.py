@@ -58,14 +58,14 @@ def test_each_set_is_prepared_as_needed_and_the_tables_agree(workspace, digit_fo
         assert sum(int(row["count"]) for row in calibration[name]) == n
 
 
-def test_without_a_detector_unsure_answers_are_not_counted(
+def test_without_a_detector_unsure_predictions_are_not_counted(
     workspace, digit_folder, trained, tmp_path
 ):
     save_model(tmp_path / "a.safetensors", trained.network, {})
     model = str(tmp_path / "a.safetensors")
     results, printed = evaluate(workspace, digit_folder, model=model)
     assert "unsure" not in results["my_digits"]
-    assert "unsure answers are not counted" in printed
+    assert "unsure predictions are not counted" in printed
 
 
 def test_an_unreadable_set_does_not_stop_the_evaluation_of_others(

@@ -134,14 +134,14 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     assert "N28: neuron 8 of layer_2, for digit 7" in text
     assert "Softmax" in text and "ReLU: N15 = max(0, y)" in text
     assert finished.hashes("inspect") == before
-    answers = finished.outputs / "answers" / "neuron"
-    assert {path.name for path in answers.iterdir()} == {"terms.csv", "terms.png"}
-    assert len(finished.read(answers / "terms.csv")) == 21 + 785
+    details = finished.outputs / "details" / "neuron"
+    assert {path.name for path in details.iterdir()} == {"terms.csv", "terms.png"}
+    assert len(finished.read(details / "terms.csv")) == 21 + 785
     draw(0, tmp_path / "7.png")
     text = finished.call("inspect", neuron="N28", image=f"{tmp_path / '7.png'}")
     assert "7.png, preprocessed as in MNIST" in " ".join(text.split())
-    (answer,) = [line for line in text.splitlines() if line.endswith("the answer")]
-    assert answer.split()[:2] == ["7", "N28"]
+    (predicted,) = re.findall(r"(.*)the prediction$", text, re.MULTILINE)
+    assert predicted.split()[:2] == ["7", "N28"]
 
 
 def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mnist):
@@ -150,7 +150,7 @@ def test_a_question_about_a_weight_shows_its_history_and_its_pixel(workspace, mn
     count = np.count_nonzero(mnist.train.images[:, 10, 20])
     assert f"is above 0 in {count:,} of 60,000 training images" in text
     history = load_file(workspace.trained("history.safetensors"))
-    rows = workspace.read("answers/weight/life.csv")
+    rows = workspace.read("details/weight/life.csv")
     values = [float(row["value"]) for row in rows]
     assert values == history["layer_1.weight"][:, 5, 300].tolist()
 
@@ -163,8 +163,8 @@ def test_networks_are_compared_on_the_test_images_of_the_first(
     text = " ".join(workspace.call("inspect", against=f"{path}").split())
     warning = "mnist. B was trained on other data, or its data are not recorded."
     assert f"Both networks are tested on the test images of {warning}" in text
-    answers = workspace.outputs / "answers" / "against"
-    assert {path.name for path in answers.iterdir()} == {"matches.csv", "matches.png"}
+    details = workspace.outputs / "details" / "against"
+    assert {path.name for path in details.iterdir()} == {"matches.csv", "matches.png"}
 
 
 def test_a_network_to_compare_with_that_does_not_exist_is_refused(workspace):

@@ -83,7 +83,7 @@ def test_the_results_have_what_the_commands_print(project):
     assert predictions.records() == project.read("predict/predictions.json")
     assert "N11" in inspect(neuron="N11", quiet=True).text
     (exported,) = export(quiet=True).exported
-    assert exported.report == project.read("export/report.json")
+    assert exported.facts == project.read("export/report.json")
 
 
 def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):

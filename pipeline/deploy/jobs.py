@@ -11,7 +11,7 @@ from pipeline.console import new_console, progress, progress_bar
 from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from, snapshot
-from pipeline.deploy.output import Exported, export_model
+from pipeline.deploy.output import ExportedNetwork, export_quantized
 from pipeline.deploy.quantized import QuantizedModel, bits_text
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
@@ -24,7 +24,7 @@ NEURON_BYTES = 700_000  # of memory for each hidden neuron; measured: 0.62 MB
 
 
 @dataclass(frozen=True, eq=False)
-class Export:
+class ExportJob:
     """A network and the bit width with which it is exported."""
 
     swept: Mapping[str, Any]  # what distinguishes the network; {} if it is the only one
@@ -38,18 +38,18 @@ class Export:
         return short_name({**self.swept, "bits": self.bits})
 
 
-Results = Mapping[Export, Exported]
+ExportedNetworks = Mapping[ExportJob, ExportedNetwork]
 
 
-def list_exports(
+def list_jobs(
     networks: Sequence[tuple[Mapping[str, Any], TrainedModel]], widths: Sequence[int]
-) -> list[Export]:
+) -> list[ExportJob]:
     """Return all combinations of networks and bit widths, each with its own folder.
 
     A folder is, for example, "hidden=20,seed=1/4bit", without what they have in common.
     """
     return [
-        Export(
+        ExportJob(
             swept,
             trained,
             bits,
@@ -60,34 +60,34 @@ def list_exports(
     ]
 
 
-def run_exports(
-    exports: Sequence[Export],
+def run_jobs(
+    jobs: Sequence[ExportJob],
     dataset: Dataset,
     *,
     workers: int | None,
     finetuning_epochs: int | None,
-) -> tuple[Results, list[str]]:
+) -> tuple[ExportedNetworks, list[str]]:
     """Run exports, and print a line for each if there are several.
 
     Args:
-        exports: The networks and bit widths.
+        jobs: The networks and bit widths.
         dataset: The data set of all networks.
         workers: The number of processes; None for as many as fit.
         finetuning_epochs: See `QuantizedModel.of`.
 
     Returns:
-        The results, in the order of the exports, and the reason of each failure.
+        The exported networks, in the order of the jobs, and the reason of each failure.
 
     Raises:
         UserError: If a single export fails, or there is not enough memory for a worker.
     """
     tasks = [
         Task(each.name, dataset.path, arguments_of(each, finetuning_epochs))
-        for each in exports
+        for each in jobs
     ]
-    if len(exports) == 1:
-        return {exports[0]: export_network(dataset, **tasks[0].arguments)}, []
-    hidden = max(each.trained.network.hidden for each in exports)
+    if len(jobs) == 1:
+        return {jobs[0]: run_job(dataset, **tasks[0].arguments)}, []
+    hidden = max(each.trained.network.hidden for each in jobs)
     pool = new_executor(
         "local",
         workers=workers,
@@ -97,11 +97,11 @@ def run_exports(
     )
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
     width = min(max(len(task.key) for task in tasks), WIDTH // 2)
-    values: dict[str, Exported] = {}  # by name
+    values: dict[str, ExportedNetwork] = {}  # by name
     failed: list[str] = []
     with pool, progress_bar(console) as bar:
         shown = bar.add_task("exporting", total=len(tasks))
-        for result in pool.run(export_network, tasks):
+        for result in pool.run(run_job, tasks):
             name = result.task.key
             if not result.error:
                 values[name] = result.value
@@ -114,17 +114,17 @@ def run_exports(
             console.print(line if len(line) <= WIDTH else wrap(line), markup=False)
             if result.traceback:
                 say(result.traceback, file=sys.stderr)
-    return {each: values[each.name] for each in exports if each.name in values}, failed
+    return {each: values[each.name] for each in jobs if each.name in values}, failed
 
 
-def export_network(
+def run_job(
     dataset: Dataset,
     *,
     arrays: Snapshot,
     others: Mapping[str, Any],
     bits: int,
     finetuning_epochs: int | None,
-) -> Exported:
+) -> ExportedNetwork:
     """Export a network; its tensors are arrays, which another process can receive.
 
     Args:
@@ -142,17 +142,17 @@ def export_network(
         track=progress(f"fine-tuning with {bits_text(bits)}"),
     )
     with status("writing and checking the files"):
-        return export_model(model)
+        return export_quantized(model)
 
 
-def arguments_of(export: Export, finetuning_epochs: int | None) -> dict[str, Any]:
-    """Return the arguments of `export_network`, without tensors."""
-    trained = export.trained
+def arguments_of(job: ExportJob, finetuning_epochs: int | None) -> dict[str, Any]:
+    """Return the arguments of `run_job`, without tensors."""
+    trained = job.trained
     names = {field.name for field in fields(trained)} - {"network"}
     return {
         "arrays": snapshot(trained.network),
         "others": {name: getattr(trained, name) for name in names},
-        "bits": export.bits,
+        "bits": job.bits,
         "finetuning_epochs": finetuning_epochs,
     }
 
@@ -161,5 +161,5 @@ def _describe(result: Result) -> str:
     error = printable(result.error)
     if error:
         return f"failed: {error}" if result.final else f"{error}; trying again"
-    report = result.value.report
-    return f"accuracy {report['accuracy']:6.2%}  {report['table_bytes']:7,} bytes"
+    facts = result.value.facts
+    return f"accuracy {facts['accuracy']:6.2%}  {facts['table_bytes']:7,} bytes"
