@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from pipeline import unsure
 from pipeline.images import constants
-from pipeline.images.ink import Ink, is_photo, noise_limit
+from pipeline.images.ink import Ink, noise_limit
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
@@ -16,19 +16,19 @@ OtherMask = Bool[np.ndarray, "rows columns"]  # where a step changes the size
 OtherInk = Float[np.ndarray, "rows columns"]
 
 
-def find_digit(ink: Ink) -> tuple[Mask, Mask]:
+def find_digit(ink: Ink, *, is_photo: bool) -> tuple[Mask, Mask]:
     """Return the masks of all strokes of an image, and of those of the digit."""
-    shapes = ink > stroke_threshold(ink)
-    return shapes, remove_specks(shapes)
+    shapes = ink > stroke_threshold(ink, is_photo=is_photo)
+    return shapes, remove_specks(shapes, is_photo=is_photo)
 
 
-def stroke_threshold(ink: Ink) -> float:
+def stroke_threshold(ink: Ink, *, is_photo: bool) -> float:
     """Return the ink above which a pixel is a stroke: half the mean of such pixels.
 
     It is 1, so that no pixel is a stroke, unless some pixels have twice as much ink as
     noise and uneven paper can cause.
     """
-    least = constants.MIN_INK + noise_limit(ink) * is_photo(ink)
+    least = constants.MIN_INK + noise_limit(ink) * is_photo
     candidates = ink[ink > least]
     if not candidates.size or np.quantile(candidates, 0.95) < 2 * least:
         return 1.0
@@ -38,7 +38,7 @@ def stroke_threshold(ink: Ink) -> float:
     return level
 
 
-def remove_specks(mask: Mask) -> Mask:
+def remove_specks(mask: Mask, *, is_photo: bool) -> Mask:
     """Keep the blobs that can be parts of a digit.
 
     In a photograph, blobs at the border (a table, a shadow) are removed if another blob
@@ -52,7 +52,7 @@ def remove_specks(mask: Mask) -> Mask:
         return mask
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
     boxes = ndimage.find_objects(labels)
-    if is_photo(mask):
+    if is_photo:
         border = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
         sides = np.array([max(labels[box].shape) for box in boxes])
         inside = sides >= min(mask.shape) / constants.INSIDE
@@ -111,13 +111,16 @@ def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
 
 
-def judge(shapes: Mask, mask: Mask, strokes: OtherMask) -> unsure.Finding:
+def judge(
+    shapes: Mask, mask: Mask, strokes: OtherMask, *, is_photo: bool
+) -> unsure.Finding:
     """Return what the strokes show that is not one digit.
 
     Args:
         shapes: All strokes of the image.
         mask: Those of the digit.
         strokes: The digit in the box, at FINE pixels per pixel.
+        is_photo: Whether the image is a photograph, which can show other things.
     """
     columns, _ = ndimage.label(mask.any(axis=0))
     parts = [mask[:, place] for (place,) in ndimage.find_objects(columns)]
@@ -132,7 +135,7 @@ def judge(shapes: Mask, mask: Mask, strokes: OtherMask) -> unsure.Finding:
     height, width = strokes.shape
     is_drawn = unsure.is_drawn(
         side=longer_side(mask),
-        pieces=1 if is_photo(shapes) else pieces,
+        pieces=1 if is_photo else pieces,
         outline=int(outline),
         thickness=float(depth.max()) / constants.FINE,
         aspect=width / height,

@@ -14,11 +14,20 @@ from pipeline.images import constants
 Levels = UInt8[np.ndarray, "h w"]
 Ink = Float[np.ndarray, "h w"]
 
+QUARTERS = 4  # of a row; a line of the paper is in all of them
 
-def find_ink(levels: Levels) -> Float[np.ndarray, "rows columns"]:
-    """Return the ink of an image; it is smaller if squared paper was straightened."""
-    ink = ink_on_paper(levels if is_dark_on_light(levels) else 255 - levels)
-    return remove_lines(ink) if min(ink.shape) > constants.MIN_PHOTO_SIDE else ink
+
+def find_ink(levels: Levels, *, is_photo: bool) -> Float[np.ndarray, "rows columns"]:
+    """Return the ink of an image; it is smaller if squared paper was straightened.
+
+    Args:
+        levels: The gray levels of the image, or of a part of it.
+        is_photo: Whether light and noise can vary in the image; see `is_photo`.
+    """
+    if not is_dark_on_light(levels, is_photo=is_photo):
+        levels = 255 - levels
+    ink = ink_on_paper(levels, is_photo=is_photo)
+    return remove_lines(ink) if is_photo else ink
 
 
 def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
@@ -29,11 +38,14 @@ def reduce_to(levels: Levels, side: int) -> UInt8[np.ndarray, "rows columns"]:
 
 
 def is_photo(image: Shaped[np.ndarray, "_ _"]) -> bool:
-    """Return whether an image is so large that light and noise can vary in it."""
+    """Return whether an image is so large that light and noise can vary in it.
+
+    A small part of a photograph is still a photograph: ask for the whole image.
+    """
     return bool(max(image.shape) > constants.MIN_PHOTO_SIDE)
 
 
-def is_dark_on_light(levels: Levels) -> bool:
+def is_dark_on_light(levels: Levels, *, is_photo: bool) -> bool:
     """Return whether the ink is darker than the paper.
 
     The differences from the surroundings are skewed toward the ink, which covers less
@@ -44,14 +56,14 @@ def is_dark_on_light(levels: Levels) -> bool:
     height, width = small.shape
     padding = ((height // 2,) * 2, (width // 2,) * 2)
     small = np.pad(small, padding, "edge")
-    if is_photo(levels):
+    if is_photo:
         paper = ndimage.median_filter(small, constants.POLARITY_WINDOW)
     else:
         paper = np.median(small)
     return float(((small - paper) ** 3).sum()) <= 0
 
 
-def ink_on_paper(levels: Levels) -> Ink:
+def ink_on_paper(levels: Levels, *, is_photo: bool) -> Ink:
     """Return the fraction of the paper's light that dark ink absorbs at each pixel.
 
     For photographs, it is the minimum of two estimates: with uneven light, the raw
@@ -59,9 +71,9 @@ def ink_on_paper(levels: Levels) -> Ink:
     errors at the edges of shadows.
     """
     light = levels.astype(np.float32)
-    if is_photo(light):
+    if is_photo:
         light = ndimage.gaussian_filter(light, constants.BLUR)
-    if not is_photo(light) or has_uniform_border(levels):
+    if not is_photo or has_uniform_border(levels):
         return _absorption(light, window=max(light.shape) // 2 + 1)
     flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
     window = max(light.shape) // 3
@@ -132,6 +144,8 @@ def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
     )
     cut = int(np.ceil(abs(slope) * max(ink.shape) / 2))  # empty after the rotation
     straight = np.asarray(rotated)[cut : -cut or None, cut : -cut or None]
+    if min(straight.shape) < QUARTERS:
+        return ink  # a narrow strip
     lines = np.maximum(_row_lines(straight)[:, None], _row_lines(straight.T)[None])
     if not lines.any():
         return ink
@@ -154,7 +168,7 @@ def _sharpness(ink: Ink, slope: float) -> float:
 
 def _row_lines(ink: Ink) -> Float[np.ndarray, " h"]:
     """Return the ink of the line in each row: the minimum over its four quarters."""
-    quarters = np.array_split(ink, 4, axis=1)
+    quarters = np.array_split(ink, QUARTERS, axis=1)
     level = np.min([np.median(quarter, axis=1) for quarter in quarters], axis=0)
     starts = np.diff((level > constants.MIN_LINE_INK).astype(int)) == 1
     is_ruled = starts.sum() >= constants.MIN_LINES

@@ -26,7 +26,7 @@ from pipeline.images.digit import (
     longer_side,
     undo_stretching,
 )
-from pipeline.images.ink import Ink, Levels, find_ink, reduce_to
+from pipeline.images.ink import Ink, Levels, find_ink, is_photo, reduce_to
 from pipeline.unsure import Finding
 
 Steps = Mapping[str, UInt8[np.ndarray, "_ _"]]  # the image after each step, in order
@@ -46,16 +46,18 @@ def preprocess(
         The input of the network, white on black; what the image shows that is not one
         digit; and the image after each step. Without a digit, the input is blank.
     """
+    photo = is_photo(original)  # also if a step looks at a small part of it
     levels = reduce_to(original, constants.SEARCH_SIDE)  # (h, w), at most 400
     steps = {"gray levels": levels}
-    ink = find_ink(levels)  # (rows, columns), fewer if paper was straightened
-    shapes, mask = find_digit(ink)  # of the same shape as the ink
+    # (rows, columns), fewer if paper was straightened
+    ink = find_ink(levels, is_photo=photo)
+    shapes, mask = find_digit(ink, is_photo=photo)  # of the same shape as the ink
     if levels.shape != original.shape and 0 < longer_side(mask) < constants.DETAIL_SIDE:
         # A small digit in a large image: process its surroundings in more detail.
         levels = reduce_to(crop_around(original, mask), constants.SEARCH_SIDE)
         steps["surroundings"] = levels
-        ink = find_ink(levels)
-        shapes, mask = find_digit(ink)
+        ink = find_ink(levels, is_photo=photo)
+        shapes, mask = find_digit(ink, is_photo=photo)
     steps["ink"] = _to_bytes(ink)
     if not mask.any():
         return np.zeros((SIDE, SIDE), np.uint8), "blank", steps
@@ -70,7 +72,7 @@ def preprocess(
         "stroke": _to_bytes(adjusted),
         "centered": centred,
     }
-    return centred, judge(shapes, mask, strokes), steps
+    return centred, judge(shapes, mask, strokes, is_photo=photo), steps
 
 
 def resize(

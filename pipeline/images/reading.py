@@ -108,9 +108,8 @@ def _reduce(image: Image.Image) -> Image.Image:
     factor = math.ceil(max(image.size) / REDUCED_SIDE)
     if factor == 1:
         return image
-    if image.mode[0] in "IF":  # 16 and 32 bits per pixel, which Pillow cannot reduce
-        values = np.asarray(image)[::factor, ::factor]
-        return Image.fromarray(values.astype(np.float32))
+    if image.mode.startswith("I;16"):  # which Pillow cannot reduce
+        image = image.convert("I")
     if image.mode in ("1", "P", "PA"):
         image = image.convert("RGBA")
     return image.reduce(factor)

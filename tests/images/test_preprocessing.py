@@ -119,6 +119,26 @@ def test_a_detached_bar_and_a_broken_stroke_belong_to_one_digit(mnist):
     assert preprocess(seven)[1] == ""
 
 
+def test_a_small_digit_in_a_noisy_photograph_is_found(mnist):
+    # Its surroundings have less than 64 pixels, but the noise of a photograph.
+    expected = preprocess(mnist.test.images[0])[0]
+    for seed in range(3):
+        noise = np.random.default_rng(seed).normal(0, 12, (600, 600))
+        page = np.full((600, 600), 200.0)
+        page[200:228, 200:228] -= mnist.test.images[0] * (150 / 255)
+        levels = (page + noise).clip(0, 255).astype(np.uint8)
+        prepared, finding, steps = preprocess(levels)
+        assert max(steps["surroundings"].shape) < 64 and finding == ""
+        assert similarity(prepared, expected) > 0.7
+
+
+@pytest.mark.parametrize("shape", [(1, 500), (12, 400), (600, 3), (70, 66)])
+def test_ruled_strips_of_any_width_are_processed(shape):
+    levels = np.full(shape, 220, np.uint8)
+    levels[::6, :] = levels[:, ::6] = 150
+    assert preprocess(levels)[0].shape == preprocess(levels.T)[0].shape == (28, 28)
+
+
 def test_the_steps_of_a_small_digit_show_the_whole_image_and_then_its_surroundings(
     mnist,
 ):

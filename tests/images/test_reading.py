@@ -81,6 +81,18 @@ def test_an_image_of_any_kind_is_read(tmp_path, name):
     assert np.corrcoef(actual, expected)[0, 1] > 0.8  # as after a shift by one pixel
 
 
+def test_a_large_image_of_16_bits_is_averaged_and_keeps_its_range(tmp_path):
+    noise = np.random.default_rng(1).integers(0, 5001, (1602, 1602), np.uint16)
+    levels = []
+    for side in (1600, 1602):
+        Image.fromarray(noise[:side, :side]).save(tmp_path / "a.png")
+        levels.append(read_image(tmp_path / "a.png").astype(float))
+    small, large = levels
+    assert large.shape == (801, 801) and small.max() <= 20
+    assert abs(large.mean() - small.mean()) < 0.1
+    assert large.std() < 0.6 * small.std()  # of the means of 2x2 pixels: half of it
+
+
 def encoded(image, kind, **options):
     stream = io.BytesIO()
     image.save(stream, kind, **options)
