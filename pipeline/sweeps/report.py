@@ -47,13 +47,7 @@ class Report:
     def write(self, *, comparison: str = "") -> None:
         """Write the table and the plot, and record them; see `describe`."""
         configurations = group_by_configuration(self._outcomes)
-        front = best_trade_offs(configurations)
-        with files.atomic_file(self.folder / "sweep.csv") as path:
-            rows = [{**c.row(), "best trade-off": c in front} for c in configurations]
-            files.write_csv(path, rows)
-        if configurations[0].trained:
-            with files.atomic_file(self.folder / "sweep.png") as path:
-                plot(configurations, title=self._title).save(path, "PNG")
+        write_files(self.folder, configurations, title=self._title)
         self._run.log_files("sweep", written_files(self.folder))
         self._run.describe(describe(configurations, comparison=comparison), {})
 
@@ -65,6 +59,19 @@ class Report:
         if accuracies := [c.accuracy for c in configurations if c.trained]:
             metrics = {"sweep/best_val_accuracy": max(accuracies)}
             self._run.log_metrics(metrics, step=0)
+
+
+def write_files(
+    folder: Path, configurations: Sequence[Configuration], *, title: str
+) -> None:
+    """Write the table to the folder of a sweep, and the plot if there is a network."""
+    front = best_trade_offs(configurations)
+    with files.atomic_file(folder / "sweep.csv") as path:
+        rows = [{**c.row(), "best trade-off": c in front} for c in configurations]
+        files.write_csv(path, rows)
+    if any(configuration.trained for configuration in configurations):
+        with files.atomic_file(folder / "sweep.png") as path:
+            plot(configurations, title=title).save(path, "PNG")
 
 
 def plot(configurations: Sequence[Configuration], *, title: str) -> Image:

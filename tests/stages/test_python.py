@@ -126,6 +126,17 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     assert again.run_id == result.run_id and len(again.outcomes) == 4
 
 
+def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(
+    project, tmp_path
+):
+    folder = tmp_path / "new" / "folder"
+    first = sweep(**SETTINGS | {"seed": [1, 3]}, quiet=True)
+    again = sweep(**SETTINGS | {"seed": [1, 3]}, folder=folder, quiet=True)
+    assert again.run_id == first.run_id and again.folder == folder
+    for name in ("sweep.csv", "sweep.png"):
+        assert (folder / name).read_bytes() == (first.folder / name).read_bytes()
+
+
 def test_a_search_and_invalid_settings_of_a_sweep(project):
     result = sweep(**SETTINGS | {"hidden": "interval(2,9)"}, trials=2, quiet=True)
     assert len(result.rows()) == 2
