@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import ConfigError, cli, datasets, paths
+from pipeline import ConfigError, datasets, paths
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -34,17 +34,6 @@ def project(empty_project):
         assert [epoch.number for epoch in epochs] == [1]
         assert trained.metrics["val/accuracy"] == epochs[0].metrics["val/accuracy"]
         yield project
-
-
-def test_the_types_of_the_keywords_are_those_of_the_schemas():
-    for stage in ("Data", "Evaluate", "Predict", "Inspect", "Export", "Sync"):
-        keywords = getattr(cli, f"{stage}Settings").__annotations__
-        assert {*keywords} == {*getattr(cli, f"{stage}Config").model_fields}
-    train_keys = {*cli.TrainSettings.__annotations__}
-    sweep_keys = {*cli.SweepSettings.__annotations__}
-    assert train_keys | sweep_keys == {*cli.TrainConfig.model_fields}
-    assert sweep_keys - train_keys == {*cli.TrainConfig.only_sweeps}
-    assert train_keys - sweep_keys == {*cli.TrainConfig.no_sweep}
 
 
 CALLS = {
