@@ -81,7 +81,7 @@ def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
     front = {each.name for each in best_trade_offs(trained)}
     swept = {key: {each.keys[key] for each in trained} for key in trained[0].keys}
     numbers = {k: v for k, v in swept.items() if all(map(_is_number, v))}
-    by_size = len({each.parameters for each in trained}) > 1
+    by_size = len({each.parameter_count for each in trained}) > 1
     axis = "hidden" if by_size else next(iter(numbers), "")
     numbers.pop(axis, None)
     shade = max(numbers, key=lambda key: len(numbers[key]), default="")
@@ -90,7 +90,7 @@ def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
         keys = dict(configuration.keys)
         x = keys.pop(axis, index)
         point = AccuracyPoint(
-            x=float(configuration.parameters if by_size else x),
+            x=float(configuration.parameter_count if by_size else x),
             accuracies=[outcome.accuracy for outcome in configuration.trained],
             caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
             best=configuration.name in front,

@@ -28,7 +28,7 @@ from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.text import print_report, written_files
 from pipeline.terminal import status, wrap
-from pipeline.tracking import RecordedRun, mirror_run, viewing_hint
+from pipeline.tracking import RecordedRun, experiment_of, mirror_run, viewing_hint
 
 TRAINING = "pipeline.training.run"  # the module that workers import first
 UNTRACKED = (
@@ -47,7 +47,8 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
     """
     cfg, store = validate(TrainConfig, command.values), store_dir()
     grid = prepare_data(combine(command), outputs_dir() / "data")
-    key = sweep_key(grid, cfg, command.intervals)
+    experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None
+    key = sweep_key(grid, command.intervals, experiment=experiment, again=cfg.again)
     folder = own_folder() or store / "sweeps" / key
     waiting = "waiting for another process, which is running the same sweep"
     with files.lock(store / "sweeps" / f".{key}.lock", waiting=waiting):
@@ -56,7 +57,7 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
         if recorded.run:  # it was named when it started
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
-        if cfg.tracking == "none":
+        if not cfg.is_tracked:
             say(wrap(UNTRACKED, indent=0), flush=True)
         plan = _plan(command, grid, recorded)
         if on_result:
@@ -110,7 +111,7 @@ def _read_recorded(cfg: TrainConfig, key: str) -> RecordedSweep:
 
     With again=true, a finished sweep is not continued.
     """
-    if cfg.tracking == "none":
+    if not cfg.is_tracked:
         return RecordedSweep()
     recorded = RecordedSweep.read(store_dir(), key)
     return RecordedSweep() if cfg.again and recorded.is_finished else recorded
