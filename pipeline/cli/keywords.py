@@ -30,14 +30,14 @@ class RecordedSettings(TypedDict, total=False):
     server: str | None
 
 
-class NewRunSettings(DataSettings, RecordedSettings, total=False):
-    """Settings of `train` and `sweep` besides the hyperparameters."""
+class NewRunSettings(RecordedSettings, total=False):
+    """Settings of `train` and `sweep` besides the data and the hyperparameters."""
 
     run_name: str | None
     experiment_name: str | None
 
 
-class TrainSettings(NewRunSettings, total=False):
+class TrainSettings(DataSettings, NewRunSettings, total=False):
     """Settings of `train`."""
 
     hidden: int
@@ -53,6 +53,7 @@ class TrainSettings(NewRunSettings, total=False):
 class SweepSettings(NewRunSettings, total=False):
     """Settings of `sweep`: a value, several, or "interval(4,128)"."""
 
+    dataset: PathText | Sequence[PathText]
     hidden: int | Sequence[int] | str
     seed: int | Sequence[int] | str
     split: str | Sequence[str]

@@ -82,6 +82,11 @@ class RecordedConfig(StageConfig):
     tracking: Literal["mlflow", "none"]
     server: Server
 
+    @property
+    def is_tracked(self) -> bool:
+        """Whether MLflow records a run."""
+        return self.tracking != "none"
+
 
 class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
     """Settings of the train stage."""

@@ -32,9 +32,9 @@ class Configuration:
         return short_name(self.keys)
 
     @property
-    def parameters(self) -> int:
+    def parameter_count(self) -> int:
         """The number of parameters of its networks; at least one is trained."""
-        return self.trained[0].job.parameters
+        return self.trained[0].job.parameter_count
 
     @cached_property
     def accuracy(self) -> float:
@@ -68,8 +68,8 @@ class Configuration:
             "trained": len(self.trained),
             "val/accuracy": self.accuracy if seconds else None,
             "val/accuracy std": self.std,
-            "parameters": self.parameters if seconds else None,
-            "bytes": 4 * self.parameters if seconds else None,
+            "parameters": self.parameter_count if seconds else None,
+            "bytes": 4 * self.parameter_count if seconds else None,
             "seconds": round(fmean(seconds), 3) if seconds else None,
             "failed": self.describe_failures(),
         }
@@ -131,11 +131,11 @@ def best_trade_offs(configurations: Iterable[Configuration]) -> list[Configurati
     accuracies are not comparable.
     """
     trained = [each for each in configurations if each.trained]
-    sizes = {each.parameters for each in trained}
+    sizes = {each.parameter_count for each in trained}
     if len(sizes) < 2 or not comparable(trained[0].keys):
         return []
     return pareto_front(
-        trained, size=lambda s: s.parameters, accuracy=lambda s: s.accuracy
+        trained, size=lambda s: s.parameter_count, accuracy=lambda s: s.accuracy
     )
 
 

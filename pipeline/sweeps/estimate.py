@@ -19,13 +19,13 @@ def training_bytes(jobs: Sequence[Job]) -> int:
 
 def recorded_bytes(jobs: Sequence[Job]) -> int:
     """Return the disk space of recorded training runs, with the files of each."""
-    sizes = (_history_bytes(job) + 4 * job.parameters + RUN_BYTES for job in jobs)
+    sizes = (_history_bytes(job) + 4 * job.parameter_count + RUN_BYTES for job in jobs)
     return sum(sizes) + (BEST_BYTES if jobs else 0)
 
 
 def _history_bytes(job: Job) -> int:
     """Return the size of the tensors before training and after each epoch."""
-    return 4 * job.parameters * (job.config.epochs + 1)
+    return 4 * job.parameter_count * (job.config.epochs + 1)
 
 
 def describe_work(count: int, workers: int, size: int) -> str:

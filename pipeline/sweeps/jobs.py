@@ -26,7 +26,6 @@ from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
 from pipeline.files import printable
-from pipeline.tracking import experiment_of
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 
@@ -102,11 +101,14 @@ class Job:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The data set and the hyperparameters, by key."""
+        """The data set and the hyperparameters, by key, in the order of its name.
+
+        They can be invalid, so they are not those of `hyperparameters`.
+        """
         return {key: getattr(self.config, key) for key in TRAINING_KEYS}
 
     @property
-    def parameters(self) -> int:
+    def parameter_count(self) -> int:
         """The number of parameters of its network."""
         return parameter_count(self.config.hidden)
 
@@ -147,17 +149,16 @@ def folder_name(swept: Mapping[str, Any]) -> str:
 
 
 def combine(command: Command) -> list[Job]:
-    """Return a job for each combination of the swept values, without duplicates.
+    """Return a job for each combination of the swept values.
 
     For a search, each interval has one of its values.
     """
     keys = command.varied or ["seed"]
-    jobs = [
+    return [
         # A name is that of the sweep.
         Job.of({**values, "run_name": None}, keys, given=command.given)
         for values in command.settings
     ]
-    return list({job.folder: job for job in jobs}.values())
 
 
 def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
@@ -169,7 +170,8 @@ def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
 
     Returns:
         The jobs with their data. Those whose data set is not available have a problem.
-        Data sets with the same images are one, under the first of their names.
+        Data sets with the same images are one, under the first of their names, and jobs
+        with the same `Job.key` are one.
 
     Raises:
         UserError, OSError: If none of the data sets is available.
@@ -201,19 +203,23 @@ def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
 
 
 def sweep_key(
-    jobs: Iterable[Job], cfg: TrainConfig, intervals: Mapping[str, Interval]
+    jobs: Iterable[Job],
+    intervals: Mapping[str, Interval],
+    *,
+    experiment: str | None,
+    again: bool,
 ) -> str:
     """Return what identifies a sweep, 16 hexadecimal digits.
 
     It is a hash of the fingerprints of the valid jobs, the values of the others, the
-    intervals of a search, the experiment, and whether all is trained again.
+    intervals of a search, the experiment (None if nothing is recorded), and whether all
+    is trained again.
     """
-    is_tracked = cfg.tracking != "none"
     content = [
         sorted(job.key for job in jobs),
-        sorted(map(str, intervals.items())),
-        experiment_of(cfg.experiment_name) if is_tracked else None,
-        cfg.again,
+        sorted([key, x.low, x.high, x.log] for key, x in intervals.items()),
+        experiment,
+        again,
     ]
     return files.json_sha256(content)[:16]
 

@@ -28,6 +28,17 @@ class Plan:
         ended = {outcome.job.key for outcome in self.outcomes}
         return [job for key, job in self._jobs.items() if key not in ended]
 
+    @property
+    def untrained(self) -> list[Job]:
+        """The valid jobs without an outcome, and those that are expected."""
+        valid = [job for job in self.missing if not job.problems]
+        return [*valid, *self.expected()]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all jobs have an outcome, and no more are expected."""
+        return not (self.missing or self.expected())
+
     def expected(self) -> list[Job]:
         """Return jobs that resemble those that `suggest` will yield, for estimates."""
         return []

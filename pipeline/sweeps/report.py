@@ -47,13 +47,7 @@ class Report:
     def write(self, *, comparison: str = "") -> None:
         """Write the table and the plot, and record them; see `describe`."""
         configurations = group_by_configuration(self._outcomes)
-        front = best_trade_offs(configurations)
-        with files.atomic_file(self.folder / "sweep.csv") as path:
-            rows = [{**c.row(), "best trade-off": c in front} for c in configurations]
-            files.write_csv(path, rows)
-        if configurations[0].trained:
-            with files.atomic_file(self.folder / "sweep.png") as path:
-                plot(configurations, title=self._title).save(path, "PNG")
+        write_files(self.folder, configurations, title=self._title)
         self._run.log_files("sweep", written_files(self.folder))
         self._run.describe(describe(configurations, comparison=comparison), {})
 
@@ -67,6 +61,19 @@ class Report:
             self._run.log_metrics(metrics, step=0)
 
 
+def write_files(
+    folder: Path, configurations: Sequence[Configuration], *, title: str
+) -> None:
+    """Write the table to the folder of a sweep, and the plot if there is a network."""
+    front = best_trade_offs(configurations)
+    with files.atomic_file(folder / "sweep.csv") as path:
+        rows = [{**c.row(), "best trade-off": c in front} for c in configurations]
+        files.write_csv(path, rows)
+    if any(configuration.trained for configuration in configurations):
+        with files.atomic_file(folder / "sweep.png") as path:
+            plot(configurations, title=title).save(path, "PNG")
+
+
 def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
     """Plot accuracy against parameters or, if sizes are equal, a swept number."""
     trained = [each for each in configurations if each.trained]
@@ -74,7 +81,7 @@ def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
     front = {each.name for each in best_trade_offs(trained)}
     swept = {key: {each.keys[key] for each in trained} for key in trained[0].keys}
     numbers = {k: v for k, v in swept.items() if all(map(_is_number, v))}
-    by_size = len({each.parameters for each in trained}) > 1
+    by_size = len({each.parameter_count for each in trained}) > 1
     axis = "hidden" if by_size else next(iter(numbers), "")
     numbers.pop(axis, None)
     shade = max(numbers, key=lambda key: len(numbers[key]), default="")
@@ -83,7 +90,7 @@ def plot(configurations: Sequence[Configuration], *, title: str) -> Image:
         keys = dict(configuration.keys)
         x = keys.pop(axis, index)
         point = AccuracyPoint(
-            x=float(configuration.parameters if by_size else x),
+            x=float(configuration.parameter_count if by_size else x),
             accuracies=[outcome.accuracy for outcome in configuration.trained],
             caption=f"hidden={x}" if by_size else "" if axis else configuration.name,
             best=configuration.name in front,

@@ -34,7 +34,7 @@ class SweepResult:
             {
                 **outcome.job.swept,
                 "val/accuracy": None if outcome.error else outcome.accuracy,
-                "parameters": outcome.job.parameters,
+                "parameters": outcome.job.parameter_count,
                 "seconds": round(outcome.seconds, 3),
                 "run_id": outcome.run_id,
                 "error": outcome.error,

@@ -13,6 +13,7 @@ from pipeline.cli import Command, TrainConfig, validate
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
 from pipeline.paths import outputs_dir, store_dir
+from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.estimate import training_bytes
 from pipeline.sweeps.jobs import (
     Job,
@@ -25,9 +26,9 @@ from pipeline.sweeps.jobs import (
 from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.result import SweepResult
-from pipeline.sweeps.text import print_report
+from pipeline.sweeps.text import print_report, written_files
 from pipeline.terminal import status, wrap
-from pipeline.tracking import RecordedRun, mirror_run, viewing_hint
+from pipeline.tracking import RecordedRun, experiment_of, mirror_run, viewing_hint
 
 TRAINING = "pipeline.training.run"  # the module that workers import first
 UNTRACKED = (
@@ -46,7 +47,8 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
     """
     cfg, store = validate(TrainConfig, command.values), store_dir()
     grid = prepare_data(combine(command), outputs_dir() / "data")
-    key = sweep_key(grid, cfg, command.intervals)
+    experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None
+    key = sweep_key(grid, command.intervals, experiment=experiment, again=cfg.again)
     folder = own_folder() or store / "sweeps" / key
     waiting = "waiting for another process, which is running the same sweep"
     with files.lock(store / "sweeps" / f".{key}.lock", waiting=waiting):
@@ -55,21 +57,18 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
         if recorded.run:  # it was named when it started
             name = recorded.run.name
         say(wrap(f"sweep {name}"), flush=True)
-        if cfg.tracking == "none":
+        if not cfg.is_tracked:
             say(wrap(UNTRACKED, indent=0), flush=True)
         plan = _plan(command, grid, recorded)
         if on_result:
             for outcome in plan.outcomes:
                 on_result(outcome)
-        untrained = [*(job for job in plan.missing if not job.problems)]
-        untrained += plan.expected()
-        if recorded.is_finished and not plan.missing and not untrained:
-            assert recorded.run
+        if recorded.run and recorded.is_finished and plan.is_complete:
             run_id: str | None = recorded.run.run_id
             copied = _show_finished(plan, recorded.run, folder, server=cfg.server)
         else:
             # The workers import PyTorch while this process imports it and MLflow.
-            with _new_executor(cfg, untrained) as executor:
+            with _new_executor(cfg, plan.untrained) as executor:
                 with status("loading PyTorch and MLflow"):
                     from pipeline.sweeps.recording import record_sweep
                 run = record_sweep(
@@ -91,11 +90,18 @@ def _show_finished(
 ) -> bool | None:
     """Print the report of a sweep that is finished, and complete its copy.
 
+    The table and the plot are written again to the folder of a call, and if they are
+    missing.
+
     Returns:
         Whether the server has all of it; None without a server.
     """
     say("this sweep is finished; again=true trains it again")
     copied = mirror_run(store_dir(), server, run.run_id) if server else None
+    if own_folder() or len(written_files(folder)) < 2:
+        from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
+
+        write_files(folder, group_by_configuration(plan.outcomes), title=run.name)
     print_report(plan.outcomes, folder, viewing_hint(run.label))
     return copied
 
@@ -105,7 +111,7 @@ def _read_recorded(cfg: TrainConfig, key: str) -> RecordedSweep:
 
     With again=true, a finished sweep is not continued.
     """
-    if cfg.tracking == "none":
+    if not cfg.is_tracked:
         return RecordedSweep()
     recorded = RecordedSweep.read(store_dir(), key)
     return RecordedSweep() if cfg.again and recorded.is_finished else recorded

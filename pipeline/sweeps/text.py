@@ -105,10 +105,10 @@ def summarize(configurations: Sequence[Configuration]) -> str:
         return f"all seeds: {accuracy}" if len(best.trained) > 1 else accuracy
     limit = best.accuracy - (best.std or 0)
     close = [each for each in trained if each.accuracy >= limit]
-    smallest = min(close, key=lambda configuration: configuration.parameters)
+    smallest = min(close, key=lambda configuration: configuration.parameter_count)
     others = ""
-    if smallest.parameters < best.parameters:
-        size = f"{smallest.name} ({smallest.parameters:,} parameters)"
+    if smallest.parameter_count < best.parameter_count:
+        size = f"{smallest.name} ({smallest.parameter_count:,} parameters)"
         others = f"; the smallest within one standard deviation: {size}"
     return f"best: {best.name}, {accuracy}{others}"
 
@@ -130,7 +130,7 @@ def _cells(
     for each in configurations:
         row, cells = each.row(), ["-"] * 3
         if each.trained:
-            size = f"{each.parameters:,}"
+            size = f"{each.parameter_count:,}"
             cells = [each.describe_accuracy(), size, f"{row['seconds']:.1f}"]
         keys = [printable(str(value)) for value in each.keys.values()]
         failed = printable(row["failed"])

@@ -141,8 +141,7 @@ def _open_run(
     hyperparameters, store = cfg.hyperparameters(), store_dir()
     network, name = state.network, _name(cfg, original)
     say(f"{name}: {network.sizes}, {network.parameter_count:,} parameters")
-    is_tracked = cfg.tracking != "none"
-    if is_tracked:
+    if cfg.is_tracked:
         prepare_export(cfg.hidden)  # in another process, beside the training
     tags = training_tags(hyperparameters, dataset.sha256)
     if original:
@@ -152,7 +151,7 @@ def _open_run(
         store, tags[FINGERPRINT_TAG], place, state, resume=cfg.resume
     ) as checkpoint:
         epochs = checkpoint.resume()
-        wanted = [checkpoint.id] if is_tracked else []
+        wanted = [checkpoint.id] if cfg.is_tracked else []
         killed = tagged_runs(store, CHECKPOINT_TAG, wanted)
         with open_tracker().start_run(
             name=name,
@@ -180,11 +179,10 @@ def _place(
     cfg: TrainConfig, dataset: Dataset, original: TrainingRun | None
 ) -> dict[str, str | None]:
     """Return where a training run is computed and recorded; resumed runs must match."""
-    is_tracked = cfg.tracking != "none"
     return {
         "processor": processor(),
         "dataset": dataset.name,
-        "experiment": experiment_of(cfg.experiment_name) if is_tracked else None,
+        "experiment": experiment_of(cfg.experiment_name) if cfg.is_tracked else None,
         "reproduces": original.run_id if original else None,
     }
 

@@ -4,6 +4,9 @@ import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Sequence
+from types import UnionType
+from typing import Union, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -54,6 +57,46 @@ def test_every_option_is_read_by_its_stage(stage):
     read = {*re.findall(r"\bcfg\.(\w+)", source), *STAGES[stage].only_sweeps}
     read |= {*Hyperparameters.model_fields} if "hyperparameters" in read else set()
     assert read >= {*STAGES[stage].model_fields}
+
+
+def types_of(annotations, keys):
+    """Return the members of the union that each key accepts, without bounds."""
+    hints = get_type_hints(annotations)
+    return {
+        key: {*get_args(hints[key])}
+        if get_origin(hints[key]) in (Union, UnionType)
+        else {hints[key]}
+        for key in keys
+    }
+
+
+def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
+    for stage in ("Data", "Evaluate", "Predict", "Inspect", "Export", "Sync", "Train"):
+        keywords = getattr(cli, f"{stage}Settings")
+        schema = getattr(cli, f"{stage}Config")
+        only_commands = schema.only_sweeps if stage == "Train" else ()
+        keys = {*schema.model_fields} - {*only_commands}
+        assert {*keywords.__annotations__} == keys
+        types, accepted = types_of(schema, keys), types_of(keywords, keys)
+        for key in keys:
+            others = {Sequence[int], cli.Array} if key == "images" else set()
+            text = {os.PathLike[str]} if str in types[key] else set()
+            assert types[key] <= accepted[key] <= types[key] | text | others
+
+
+def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
+    keys = {*cli.TrainConfig.model_fields} - {*cli.TrainConfig.no_sweep}
+    assert {*cli.SweepSettings.__annotations__} == keys
+    types = types_of(cli.TrainConfig, keys)
+    accepted = types_of(cli.SweepSettings, keys)
+    for key in keys - {*cli.TrainConfig.varied}:
+        assert accepted[key] == types[key]
+    path = str | os.PathLike[str]
+    assert accepted.pop("dataset") == {*get_args(path), Sequence[path]}
+    assert accepted.pop("split") == {str, Sequence[str]}
+    for key in accepted.keys() & {*cli.TrainConfig.varied}:
+        (number,) = types[key]
+        assert accepted[key] == {number, Sequence[number], str}
 
 
 def test_the_stages_are_listed_in_80_columns(capsys):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import ConfigError, cli, datasets, paths
+from pipeline import ConfigError, datasets, paths
 from pipeline.data import data
 from pipeline.evaluate import evaluate
 from pipeline.export import export
@@ -34,17 +34,6 @@ def project(empty_project):
         assert [epoch.number for epoch in epochs] == [1]
         assert trained.metrics["val/accuracy"] == epochs[0].metrics["val/accuracy"]
         yield project
-
-
-def test_the_types_of_the_keywords_are_those_of_the_schemas():
-    for stage in ("Data", "Evaluate", "Predict", "Inspect", "Export", "Sync"):
-        keywords = getattr(cli, f"{stage}Settings").__annotations__
-        assert {*keywords} == {*getattr(cli, f"{stage}Config").model_fields}
-    train_keys = {*cli.TrainSettings.__annotations__}
-    sweep_keys = {*cli.SweepSettings.__annotations__}
-    assert train_keys | sweep_keys == {*cli.TrainConfig.model_fields}
-    assert sweep_keys - train_keys == {*cli.TrainConfig.only_sweeps}
-    assert train_keys - sweep_keys == {*cli.TrainConfig.no_sweep}
 
 
 CALLS = {
@@ -124,6 +113,17 @@ def test_a_sweep_is_a_data_frame_with_the_best_network(project, few):
     assert best.network.predict(few.val.images).shape == (len(few.val), 10)
     again = sweep(dataset="digits", epochs=1, hidden=[2, 20], seed=[1, 2], quiet=True)
     assert again.run_id == result.run_id and len(again.outcomes) == 4
+
+
+def test_a_finished_sweep_writes_its_table_and_plot_to_another_folder(
+    project, tmp_path
+):
+    folder = tmp_path / "new" / "folder"
+    first = sweep(**SETTINGS | {"seed": [1, 3]}, quiet=True)
+    again = sweep(**SETTINGS | {"seed": [1, 3]}, folder=folder, quiet=True)
+    assert again.run_id == first.run_id and again.folder == folder
+    for name in ("sweep.csv", "sweep.png"):
+        assert (folder / name).read_bytes() == (first.folder / name).read_bytes()
 
 
 def test_a_search_and_invalid_settings_of_a_sweep(project):

@@ -251,7 +251,9 @@ def test_a_finished_sweep_prints_its_table_and_trains_deleted_children_again(swe
     tags, client = {"mlflow.parentRunId": parent.info.run_id}, sweep.workspace.client
     client.create_run("1", tags=tags)  # by a user; it stays open
     client.set_terminated(client.create_run("1", tags=tags).info.run_id)
+    shutil.rmtree(sweep.folder)
     assert sweep.run("seed=1,2")[0].endswith(table)
+    assert {path.name for path in sweep.folder.iterdir()} == {"sweep.csv", "sweep.png"}
     assert sweep.statuses() == (["FINISHED"], ["FINISHED"] * 3 + ["RUNNING"])
 
     client.delete_run(child.info.run_id)
