@@ -115,14 +115,15 @@ def _plotted_row(
 ) -> plots.ImageRow:
     """Return the steps of an image, and its probabilities unless it is blank."""
     prepared, source = predictions.prepared, predictions.source
-    unprepared = {source.name: prepared.images[row]}
-    steps = dict(prepared.steps[row] if prepared.steps else unprepared)
+    steps = [(source.name, prepared.images[row])]
+    if prepared.steps:
+        steps = [*prepared.steps[row].items()]
     title = f"{printable(source.files[row])[-36:]}: {summary(predictions, row)}"
     if prepared.findings[row] == "blank":
         return plots.ImageRow(steps, title)
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images
-            steps["class mean"] = mean
+            steps.append(("class mean", mean))
     names, values = predictions.spec.class_names, predictions.probabilities[row]
     return plots.ImageRow(steps, title, dict(zip(names, values.tolist(), strict=True)))

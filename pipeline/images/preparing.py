@@ -1,6 +1,5 @@
 """The preparation of a set of images: each one becomes an input of the network."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +27,6 @@ class PreparedImages:
     findings: Sequence[Finding]  # what each shows that is not one digit
     steps: Sequence[Steps]  # of the first images
     how: str  # in words
-
-    @property
-    def sha256(self) -> str:
-        """The sha256 of the images, as the network gets them, and of their labels."""
-        labels = np.array(self.source.labels, np.uint8)
-        return hashlib.sha256(self.images.tobytes() + labels.tobytes()).hexdigest()
 
     @property
     def description(self) -> str:

@@ -49,7 +49,7 @@ def rounded_weights(
             (captions, rounded[part], f"{width}, and the relative error (RMS)"),
         ):
             colours = diverging_colours(values, scale=scale, grey=always_zero)
-            rows.append(ImageRow(dict(zip(texts, colours, strict=True)), title))
+            rows.append(ImageRow([*zip(texts, colours, strict=True)], title))
     first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
     return image_rows(
         rows,
@@ -87,12 +87,15 @@ def changed_predictions(
         some = f", the first {len(shown)} of them" * (len(shown) < len(indices))
         title = f"{kind}: {_images(len(indices))}{some}"
         for start in range(0, len(shown), IMAGES_PER_ROW):
-            cells = {
-                f"image {i}\nlabel: {class_names[labels[i]]}\n"
-                f"float: {class_names[before[i]]}\n"
-                f"{width}: {class_names[after[i]]}": images[i]
+            cells = [
+                (
+                    f"image {i}\nlabel: {class_names[labels[i]]}\n"
+                    f"float: {class_names[before[i]]}\n"
+                    f"{width}: {class_names[after[i]]}",
+                    images[i],
+                )
                 for i in shown[start : start + IMAGES_PER_ROW]
-            }
+            ]
             rows.append(ImageRow(cells, title if start == 0 else ""))
     count = int(changed.sum())
     title = f"the prediction for {count:,} of {_images(len(images))} changes"
