@@ -32,9 +32,8 @@ class Inspection:
     text: str  # what the command prints
     folder: Path | None  # of its own with its files, if it has some
     run_id: str | None = None  # of the MLflow run of the network, if it is recorded
-    copied: bool | None = (
-        None  # whether the server has all of it; None without a server
-    )
+    # Whether the server has all of it; None without a server.
+    copied: bool | None = None
 
 
 def inspect(cfg: InspectConfig) -> Inspection:
