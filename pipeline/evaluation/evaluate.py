@@ -17,11 +17,11 @@ from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.scores import score
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.evaluation.text import describe_result
-from pipeline.images import ImageSet, counted, prepare
+from pipeline.images import ImageSet, prepare
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.process import is_user_error
-from pipeline.terminal import command_line, next_steps, status, wrap
+from pipeline.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.tracking import Run, recorded_folder
 
 Metrics = dict[str, dict[str, float | int]]  # by the name of the set

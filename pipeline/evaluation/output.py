@@ -11,9 +11,9 @@ from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
 from pipeline.files import printable
-from pipeline.images import counted
 from pipeline.paths import METRICS_FILE
 from pipeline.plots.evaluation import evaluation_scores
+from pipeline.terminal import counted
 
 MAX_MISTAKES = 24  # in the plot
 MAX_CAPTION = 16  # characters; more would overlap

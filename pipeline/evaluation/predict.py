@@ -13,10 +13,17 @@ from pipeline.evaluation.inputs import find_images, images_from_array
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.text import count_correct, summary
 from pipeline.files import printable
-from pipeline.images import counted, prepare
+from pipeline.images import prepare
 from pipeline.model import OodDetector, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir
-from pipeline.terminal import command_line, next_steps, probability_bars, status, wrap
+from pipeline.terminal import (
+    command_line,
+    counted,
+    next_steps,
+    probability_bars,
+    status,
+    wrap,
+)
 
 MAX_PLOTTED = 60  # images in preparation.png
 

@@ -10,9 +10,10 @@ from jaxtyping import UInt8
 from pipeline import UserError
 from pipeline.console import progress
 from pipeline.core import SIDE
-from pipeline.images.listing import ImageSet, counted
+from pipeline.images.listing import ImageSet
 from pipeline.images.preprocessing import Steps, preprocess, resize
 from pipeline.images.reading import read_image
+from pipeline.terminal import counted
 from pipeline.unsure import Finding
 
 SHAPE = (SIDE, SIDE)
