@@ -62,6 +62,11 @@ def wrap(text: str, *, indent: int = 2, start: str = "") -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun: `1 image`, `10,000 images`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def command_line(stage: str, *options: str, **others: str | None) -> str:
     """Return a command to type, with `options` and the `others` that have a value."""
     options += tuple(f"{key}={value}" for key, value in others.items() if value)

@@ -13,7 +13,7 @@ from pipeline.deploy.jobs import ExportedNetworks, ExportJob, list_jobs, run_job
 from pipeline.deploy.output import ExportedNetwork, export_quantized
 from pipeline.deploy.page import PAGE_FILE, render_page
 from pipeline.deploy.quantization import WIDTHS
-from pipeline.deploy.quantized import QuantizedModel, bits_text
+from pipeline.deploy.quantized import QuantizedModel
 from pipeline.deploy.sizes import (
     SIZES_PLOT,
     describe_sizes,

@@ -70,12 +70,13 @@ def compare(
     """Compare what a program wrote with the reference; return the first difference.
 
     Raises:
-        UserError: If the program with this name ended before the last image.
+        UserError: If the program with this name wrote too few or too many bytes.
     """
     images = len(expected.sums)
-    if len(output) != HEADER + images * record.itemsize:
-        done = f"{len(output) // record.itemsize:,} of {images:,} images"
-        raise UserError(f"{name} failed: it ended after {done}")
+    size = HEADER + images * record.itemsize
+    if len(output) != size:
+        written = f"{len(output):,} bytes for {images:,} images, not {size:,}"
+        raise UserError(f"{name} failed: it wrote {written}")
     selftest, class_of_equal = output[:HEADER]
     results = np.frombuffer(output, record, offset=HEADER)
     sums, logits = (results[name].astype(np.int64) for name in ("sums", "logits"))

@@ -12,13 +12,13 @@ from pipeline.core.dataset import Dataset
 from pipeline.core.epoch import Snapshot
 from pipeline.core.network import network_from, snapshot
 from pipeline.deploy.output import ExportedNetwork, export_quantized
-from pipeline.deploy.quantized import QuantizedModel, bits_text
+from pipeline.deploy.quantized import QuantizedModel
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
 from pipeline.files import printable
 from pipeline.model import TrainedModel
 from pipeline.sweeps.jobs import folder_name, short_name
-from pipeline.terminal import WIDTH, status, wrap
+from pipeline.terminal import WIDTH, counted, status, wrap
 
 NEURON_BYTES = 700_000  # of memory for each hidden neuron; measured: 0.62 MB
 
@@ -139,7 +139,7 @@ def run_job(
         dataset,
         bits=bits,
         finetuning_epochs=finetuning_epochs,
-        track=progress(f"fine-tuning with {bits_text(bits)}"),
+        track=progress(f"fine-tuning with {counted(bits, 'bit')}"),
     )
     with status("writing and checking the files"):
         return export_quantized(model)

@@ -17,9 +17,10 @@ from pipeline.deploy.checks import Check, Outputs
 from pipeline.deploy.compilers import COMPILERS, check_compiled
 from pipeline.deploy.integers import IntegerNetwork
 from pipeline.deploy.probes import probe_images
-from pipeline.deploy.quantized import QuantizedModel, bits_text
+from pipeline.deploy.quantized import QuantizedModel
 from pipeline.deploy.storage import INTEGERS_FILE, save_integers
 from pipeline.model import TrainedModel
+from pipeline.terminal import counted
 
 REPORT_FILE = "report.json"
 WEIGHTS_PLOT, CHANGES_PLOT = "weights.png", "changed.png"
@@ -39,7 +40,7 @@ class ExportedNetwork:
     @property
     def width(self) -> str:
         """The bit width of the weights of layer_1, such as "8 bits"."""
-        return bits_text(self.integers.bits)
+        return counted(self.integers.bits, "bit")
 
     def write(self, folder: Path) -> None:
         """Write the files to a folder, which is created if it is missing."""
@@ -71,7 +72,7 @@ def export_quantized(model: QuantizedModel) -> ExportedNetwork:
         ]
     differences = [f"{c.name}: {c.difference}" for c in checks if c.difference]
     if differences:
-        name = f"the implementations with {bits_text(model.integers.bits)} differ"
+        name = f"the implementations with {counted(model.integers.bits, 'bit')} differ"
         raise UserError(f"{name}: {'; '.join(differences)}")
     return ExportedNetwork(
         model.integers, facts, model.silent_neurons, checks, contents
@@ -128,7 +129,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
         kernel.T.astype(float),
         integers.q1 * integers.scale_1[:, None],
         always_zero=~train.images.any(axis=0).ravel(),
-        width=bits_text(integers.bits),
+        width=counted(integers.bits, "bit"),
     )
 
 
@@ -141,5 +142,5 @@ def plot_changes(model: QuantizedModel) -> Image.Image:
         model.float_predictions,
         model.predictions,
         class_names=datasets.spec(model.trained.dataset).class_names,
-        width=bits_text(model.integers.bits),
+        width=counted(model.integers.bits, "bit"),
     )

@@ -99,8 +99,3 @@ class QuantizedModel:
         train = self.dataset.split(self.trained.split).train.images
         q1, b1q = self.integers.q1, self.integers.b1q
         return np.flatnonzero(largest_sums(q1, b1q, train) <= 0).tolist()
-
-
-def bits_text(bits: int) -> str:
-    """Return a bit width in words, such as "8 bits"."""
-    return f"{bits} bit{'s' * (bits != 1)}"

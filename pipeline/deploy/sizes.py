@@ -13,8 +13,8 @@ from pipeline import files
 from pipeline.console import table
 from pipeline.deploy.jobs import ExportedNetworks, ExportJob
 from pipeline.deploy.output import ExportedNetwork
-from pipeline.deploy.quantized import bits_text
 from pipeline.sweeps.configurations import pareto_front
+from pipeline.terminal import counted
 
 MARGIN = 0.01  # accuracy that the smallest network may lack
 SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"
@@ -109,7 +109,7 @@ def plot(results: ExportedNetworks) -> Image:
             caption=f"hidden={hidden}",
             best=group in front,
         )
-        lines.setdefault(f"{bits_text(bits)} per weight", []).append(point)
+        lines.setdefault(f"{counted(bits, 'bit')} per weight", []).append(point)
     return accuracy_plot(
         lines,
         xlabel="bytes of the tables: weights and biases of both layers",

@@ -1,8 +1,11 @@
 """The command `evaluate`: evaluates a network on test sets."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from pipeline import ConfigError, UserError, datasets, files, tracking
 from pipeline.call import results_dir, say
@@ -14,11 +17,11 @@ from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.scores import score
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.evaluation.text import describe_result
-from pipeline.images import ImageSet, counted, prepare
+from pipeline.images import ImageSet, prepare
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.process import is_user_error
-from pipeline.terminal import command_line, next_steps, status, wrap
+from pipeline.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.tracking import Run, recorded_folder
 
 Metrics = dict[str, dict[str, float | int]]  # by the name of the set
@@ -140,9 +143,11 @@ def _record(result: Predictions, metrics: dict[str, float | int], run: Run) -> N
         for key in ("accuracy", "loss")
     }
     run.log_metrics(logged, step=0)
+    labels = np.array(result.source.labels, np.uint8)  # all images of a set have one
+    content = result.prepared.images.tobytes() + labels.tobytes()
     run.log_dataset(
         result.source.name,
-        sha256=result.prepared.sha256,
+        sha256=hashlib.sha256(content).hexdigest(),
         source=result.prepared.description,
         counts={"pictures": len(result)},  # a stored name
         use="evaluation",

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline import files, plots
@@ -12,9 +11,9 @@ from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
 from pipeline.files import printable
-from pipeline.images import counted
 from pipeline.paths import METRICS_FILE
 from pipeline.plots.evaluation import evaluation_scores
+from pipeline.terminal import counted
 
 MAX_MISTAKES = 24  # in the plot
 MAX_CAPTION = 16  # characters; more would overlap
@@ -66,17 +65,17 @@ def plot_mistakes(result: Predictions) -> Image.Image:
     return plots.image_grid(mistakes(result), title=title, columns=6, side=112)
 
 
-def mistakes(result: Predictions) -> dict[str, UInt8[np.ndarray, "28 28"]]:
-    """Return the most confident wrong predictions, by their captions."""
+def mistakes(result: Predictions) -> list[plots.Captioned]:
+    """Return the most confident wrong predictions, with their captions."""
     classes, confidence = result.classes, result.confidence
     rows = np.flatnonzero(np.array(result.source.labels) != classes)
     order = np.argsort(-confidence[rows], kind="stable")
-    images = {}
+    images = []
     for row in rows[order][:MAX_MISTAKES]:
         name = result.spec.class_names[classes[row]]
         label = result.label_names[result.source.labels[row]]
         file = printable(result.source.files[row])
         file = file.replace(f"{result.source.name} ", "image ")[-MAX_CAPTION:]
         caption = f"{name}: {confidence[row]:.1%}\nlabel: {label}\n{file}"
-        images[caption] = result.prepared.images[row]
+        images.append((caption, result.prepared.images[row]))
     return images

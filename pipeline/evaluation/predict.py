@@ -13,10 +13,17 @@ from pipeline.evaluation.inputs import find_images, images_from_array
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.text import count_correct, summary
 from pipeline.files import printable
-from pipeline.images import counted, prepare
+from pipeline.images import prepare
 from pipeline.model import OodDetector, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir
-from pipeline.terminal import command_line, next_steps, probability_bars, status, wrap
+from pipeline.terminal import (
+    command_line,
+    counted,
+    next_steps,
+    probability_bars,
+    status,
+    wrap,
+)
 
 MAX_PLOTTED = 60  # images in preparation.png
 
@@ -115,14 +122,15 @@ def _plotted_row(
 ) -> plots.ImageRow:
     """Return the steps of an image, and its probabilities unless it is blank."""
     prepared, source = predictions.prepared, predictions.source
-    unprepared = {source.name: prepared.images[row]}
-    steps = dict(prepared.steps[row] if prepared.steps else unprepared)
+    steps = [(source.name, prepared.images[row])]
+    if prepared.steps:
+        steps = [*prepared.steps[row].items()]
     title = f"{printable(source.files[row])[-36:]}: {summary(predictions, row)}"
     if prepared.findings[row] == "blank":
         return plots.ImageRow(steps, title)
     if detector:
         mean = detector.components.means[predictions.classes[row]].reshape(SIDE, SIDE)
         if mean.any():  # the class may have no training images
-            steps["class mean"] = mean
+            steps.append(("class mean", mean))
     names, values = predictions.spec.class_names, predictions.probabilities[row]
     return plots.ImageRow(steps, title, dict(zip(names, values.tolist(), strict=True)))

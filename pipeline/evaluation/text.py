@@ -8,7 +8,8 @@ from pipeline.datasets import DatasetSpec
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
 from pipeline.files import printable
-from pipeline.images import PreparedImages, counted
+from pipeline.images import PreparedImages
+from pipeline.terminal import counted
 
 MAX_DESCRIBED = 3  # classes, and confusions
 

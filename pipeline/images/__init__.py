@@ -5,7 +5,7 @@ An image takes this way: `listing` finds it, `reading` turns its file into gray 
 MNIST's form. All constants are in `constants`.
 """
 
-from pipeline.images.listing import ImageSet, counted, list_images
+from pipeline.images.listing import ImageSet, list_images
 from pipeline.images.preparing import PreparedImages, prepare
 from pipeline.images.preprocessing import preprocess
 from pipeline.images.reading import read_image

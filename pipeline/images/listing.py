@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 from pipeline import UserError
 from pipeline.files import printable
 from pipeline.images.reading import FORMAT_NAMES
+from pipeline.terminal import counted
 
 EXTENSIONS = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff"}
 EXTENSIONS |= {".webp", ".ppm", ".pgm", ".pbm", ".pnm"}
@@ -209,8 +210,3 @@ def _image_paths(folder: Path) -> list[Path]:
         for path in paths
         if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
     ]
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with a noun: `1 image`, `10,000 images`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

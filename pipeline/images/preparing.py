@@ -1,6 +1,5 @@
 """The preparation of a set of images: each one becomes an input of the network."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from jaxtyping import UInt8
 from pipeline import UserError
 from pipeline.console import progress
 from pipeline.core import SIDE
-from pipeline.images.listing import ImageSet, counted
+from pipeline.images.listing import ImageSet
 from pipeline.images.preprocessing import Steps, preprocess, resize
 from pipeline.images.reading import read_image
+from pipeline.terminal import counted
 from pipeline.unsure import Finding
 
 SHAPE = (SIDE, SIDE)
@@ -28,12 +28,6 @@ class PreparedImages:
     findings: Sequence[Finding]  # what each shows that is not one digit
     steps: Sequence[Steps]  # of the first images
     how: str  # in words
-
-    @property
-    def sha256(self) -> str:
-        """The sha256 of the images, as the network gets them, and of their labels."""
-        labels = np.array(self.source.labels, np.uint8)
-        return hashlib.sha256(self.images.tobytes() + labels.tobytes()).hexdigest()
 
     @property
     def description(self) -> str:

@@ -18,6 +18,7 @@ from pipeline.core.network import network_from
 from pipeline.datasets import DatasetSpec, spec
 from pipeline.interpret import measurements
 from pipeline.model import TrainedModel
+from pipeline.terminal import counted
 
 EXTREMES = 4  # images with the highest, and with the lowest, sums of a neuron
 MAX_NEURONS = 20  # in text and plots: those with the highest ablation cost
@@ -100,7 +101,7 @@ class ModelAnalysis:
     @property
     def arrays(self) -> list[dict[str, Any]]:
         """The arrays of parameters: their shapes and sizes, and the reason for them."""
-        neurons = f"{self.hidden} neuron{'s'[: self.hidden > 1]}"
+        neurons = counted(self.hidden, "neuron")
         reasons = {
             "layer_1 kernel": f"{PIXELS} pixels x {neurons}",
             "layer_1 bias": "one for each neuron",

@@ -14,7 +14,7 @@ from pipeline.images import prepare
 from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
-from pipeline.terminal import command_line, next_steps, status, wrap
+from pipeline.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.tracking import Run, recorded_folder
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
@@ -32,9 +32,8 @@ class Inspection:
     text: str  # what the command prints
     folder: Path | None  # of its own with its files, if it has some
     run_id: str | None = None  # of the MLflow run of the network, if it is recorded
-    copied: bool | None = (
-        None  # whether the server has all of it; None without a server
-    )
+    # Whether the server has all of it; None without a server.
+    copied: bool | None = None
 
 
 def inspect(cfg: InspectConfig) -> Inspection:
@@ -137,7 +136,7 @@ def _explain_neurons(
             command=command_line("export", run=cfg.run, model=cfg.model),
         )
         sums = deploy.add_integers(sums, network, pixels)
-        width = deploy.bits_text(network.bits)
+        width = counted(network.bits, "bit")
         origin = _describe_integers(path, width, finetune=metadata.get("finetune", 0))
         about += f"\n{origin}"
     say(about, interpret.worksheets(sums, neurons, spec), sep="\n\n")
@@ -157,9 +156,9 @@ def _describe_integers(path: Path, width: str, *, finetune: int) -> str:
     """Say where integers come from, and why they differ from the floats."""
     text = f"Integers: {displayed(path)}, {width} per weight of layer_1."
     if finetune:
-        plural = "" if finetune == 1 else "s"
+        epochs = counted(finetune, "epoch")
         text += (
-            f" The network was fine-tuned for {finetune} epoch{plural} before its "
+            f" The network was fine-tuned for {epochs} before its "
             "weights were rounded. The floats are those of the network before "
             "fine-tuning, so the weights differ by more than the rounding error."
         )

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool
 
 from pipeline import files, neuron_name, plots
 from pipeline.core import SIDE
 from pipeline.interpret.alignment import NetworkComparison
-from pipeline.interpret.analysis import EXTREMES, ModelAnalysis
+from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.worksheet import PreActivation
 from pipeline.plots import ImageRow, colour_scale, diverging_colours
 
@@ -88,11 +88,12 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
     """Draw each neuron's weights and the test images with its most extreme sums."""
     kernel = analysis.trained.network.layer_1.get_weights()[0]
     scale = plots.weight_scale(kernel[:, analysis.displayed])
+    highest, _ = analysis.extremes(0)  # fewer than four if there are fewer images
     headings = {0: "weights", 1: "test images with the highest sums"}
     plots.image_rows(
         [neuron_images(analysis, j, scale=scale) for j in analysis.displayed],
         title="What the neurons of layer_1 respond to",
-        headings=headings | {1 + EXTREMES: "test images with the lowest sums"},
+        headings=headings | {1 + len(highest): "test images with the lowest sums"},
         legend=plots.weight_legend(scale, grey="the pixel is 0 in all training images"),
     ).save(path)
 
@@ -101,10 +102,11 @@ def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> Imag
     """Return a neuron's weights and the test images with its most extreme sums."""
     weights = analysis.trained.network.layer_1.get_weights()[0][:, neuron]
     colours = diverging_colours(weights, scale=scale, grey=analysis.always_zero)
-    images, test = {"": colours}, analysis.dataset.test
+    images, test = [("", colours)], analysis.dataset.test
     for row in chain.from_iterable(analysis.extremes(neuron)):
         name = analysis.spec.title(int(test.labels[row]))
-        images[f"{analysis.sums[row, neuron]:+z.1f} #{row}\n{name}"] = test.images[row]
+        caption = f"{analysis.sums[row, neuron]:+z.1f} #{row}\n{name}"
+        images.append((caption, test.images[row]))
     title = (
         f"{neuron_name(1, neuron)}: active for {analysis.rates[neuron]:.1%} of the "
         f"training images, ablation cost {analysis.costs[neuron, 0]:z.2%}"
@@ -167,11 +169,11 @@ def term_images(
     scales = [float(np.abs(values).max()) for values in (weights, terms)]
     weight_range, product_range = (f"-{scale:.2f} to +{scale:.2f}" for scale in scales)
     weight_colours = diverging_colours(weights, scale=scales[0], grey=always_zero)
-    images = {
-        f"weights, {weight_range}": weight_colours,
-        "x pixels, 0 (black) to 1 (white)": levels.reshape(SIDE, SIDE),
-        f"= products, {product_range}": diverging_colours(terms, scale=scales[1]),
-    }
+    images = [
+        (f"weights, {weight_range}", weight_colours),
+        ("x pixels, 0 (black) to 1 (white)", levels.reshape(SIDE, SIDE)),
+        (f"= products, {product_range}", diverging_colours(terms, scale=scales[1])),
+    ]
     z, bias = pre_activation.z, pre_activation.bias
     title = (
         f"{pre_activation.neuron}: sum of the products {z - bias:+z.4f}, bias C "
@@ -219,16 +221,17 @@ def comparison_images(
     frozen_pixels: Sequence[Bool[np.ndarray, "784"] | None],
     *,
     scale: float,
-) -> dict[str, UInt8[np.ndarray, "28 28 3"]]:
+) -> list[plots.Captioned]:
     """Return the weights of neurons matched by activations, most similar first."""
     kernels = [n.layer_1.get_weights()[0].T for n in (comparison.a, comparison.b)]
     matches = comparison.by_activations
     order = sorted(matches, key=lambda a: -np.nan_to_num(matches[a].similarity))
-    images = {}
+    images = []
     for a in order[:MAX_IN_IMAGE]:
         b, similarity = matches[a].b, matches[a].similarity_text
         captions = f"A: {neuron_name(1, a)}", f"B: {neuron_name(1, b)}\n{similarity}"
         weights = kernels[0][a], kernels[1][b]
         for caption, w, grey in zip(captions, weights, frozen_pixels, strict=True):
-            images[caption] = diverging_colours(w, scale=scale, grey=grey)
+            colours = diverging_colours(w, scale=scale, grey=grey)
+            images.append((caption, colours))
     return images

@@ -13,5 +13,11 @@ from pipeline.plots.common import (
 )
 from pipeline.plots.data import class_means, contact_sheet
 from pipeline.plots.export import changed_predictions, rounded_weights
-from pipeline.plots.rows import ImageRow, image_grid, image_rows, stack_images
+from pipeline.plots.rows import (
+    Captioned,
+    ImageRow,
+    image_grid,
+    image_rows,
+    stack_images,
+)
 from pipeline.plots.weights import weight_images

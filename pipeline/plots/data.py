@@ -19,9 +19,10 @@ def class_means(
     class_names: Sequence[str],
 ) -> Image.Image:
     """Plot the mean image of each class that occurs, with its number of images."""
-    images = {
-        f"{class_names[k]}: {np.sum(labels == k):,}": mean for k, mean in means.items()
-    }
+    images = [
+        (f"{class_names[k]}: {np.sum(labels == k):,}", mean)
+        for k, mean in means.items()
+    ]
     title = "Mean training image of each class, and its number of images"
     return image_grid(images, columns=5, title=title, side=4 * SIDE)
 

@@ -12,6 +12,7 @@ from PIL import Image
 from pipeline import neuron_name
 from pipeline.plots.common import diverging_colours, weight_legend, weight_scale
 from pipeline.plots.rows import ImageRow, image_rows
+from pipeline.terminal import counted
 
 MAX_NEURONS = 100  # in the plot of the weights
 NEURONS_PER_ROW = 10
@@ -49,7 +50,7 @@ def rounded_weights(
             (captions, rounded[part], f"{width}, and the relative error (RMS)"),
         ):
             colours = diverging_colours(values, scale=scale, grey=always_zero)
-            rows.append(ImageRow(dict(zip(texts, colours, strict=True)), title))
+            rows.append(ImageRow([*zip(texts, colours, strict=True)], title))
     first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
     return image_rows(
         rows,
@@ -85,22 +86,22 @@ def changed_predictions(
         indices = np.flatnonzero(changed & mask)
         shown = indices[: IMAGES_PER_ROW * MAX_ROWS]
         some = f", the first {len(shown)} of them" * (len(shown) < len(indices))
-        title = f"{kind}: {_images(len(indices))}{some}"
+        title = f"{kind}: {counted(len(indices), 'image')}{some}"
         for start in range(0, len(shown), IMAGES_PER_ROW):
-            cells = {
-                f"image {i}\nlabel: {class_names[labels[i]]}\n"
-                f"float: {class_names[before[i]]}\n"
-                f"{width}: {class_names[after[i]]}": images[i]
+            cells = [
+                (
+                    f"image {i}\nlabel: {class_names[labels[i]]}\n"
+                    f"float: {class_names[before[i]]}\n"
+                    f"{width}: {class_names[after[i]]}",
+                    images[i],
+                )
                 for i in shown[start : start + IMAGES_PER_ROW]
-            }
+            ]
             rows.append(ImageRow(cells, title if start == 0 else ""))
     count = int(changed.sum())
-    title = f"the prediction for {count:,} of {_images(len(images))} changes"
+    all_images = counted(len(images), "image")
+    title = f"the prediction for {count:,} of {all_images} changes"
     if not count:
-        title = f"no prediction for the {_images(len(images))} changes"
+        title = f"no prediction for the {all_images} changes"
     title = f"With {width}, {title}"
     return image_rows(rows, title=title, columns=IMAGES_PER_ROW, side=112)
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}"

@@ -15,11 +15,15 @@ MIN_WIDTH = 560  # pixels, so that titles fit
 BARS_WIDTH = 260  # pixels at least, with the text beside the bars
 
 
+# An image below which its caption stands; several images may have the same caption.
+Captioned = tuple[str, UInt8[np.ndarray, "height width *rgb"]]
+
+
 @dataclass(frozen=True)
 class ImageRow:
     """Images in one row, such as the steps of preprocessing."""
 
-    images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]]  # by their captions
+    images: Sequence[Captioned]
     title: str = ""  # above the images
     bars: Mapping[str, float] = field(default_factory=dict)  # probabilities, by class
 
@@ -59,7 +63,7 @@ def image_rows(
 
 
 def image_grid(
-    images: Mapping[str, UInt8[np.ndarray, "height width *rgb"]],
+    images: Sequence[Captioned],
     *,
     title: str,
     columns: int,
@@ -67,9 +71,8 @@ def image_grid(
     legend: Image.Image | None = None,
 ) -> Image.Image:
     """Draw images with their captions, in rows of up to this many columns."""
-    items = [*images.items()]
-    starts = range(0, len(items), columns)
-    rows = [ImageRow(dict(items[start : start + columns])) for start in starts]
+    starts = range(0, len(images), columns)
+    rows = [ImageRow(images[start : start + columns]) for start in starts]
     return image_rows(rows, title=title, side=side, columns=columns, legend=legend)
 
 
@@ -80,13 +83,13 @@ def stack_images(images: Sequence[Image.Image]) -> Image.Image:
 
 def _row(row: ImageRow, width: int, side: int) -> Image.Image:
     """Draw a row: its title, then its images with captions beside the bars."""
-    captions = 1 + max((caption.count("\n") for caption in row.images), default=0)
+    captions = 1 + max((caption.count("\n") for caption, _ in row.images), default=0)
     height = side + captions * (CAPTION + 4) + GAP
     if row.bars:
         height = max(height, len(row.bars) * (BAR + 1) + GAP)
     body = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(body)
-    for column, (caption, levels) in enumerate(row.images.items()):
+    for column, (caption, levels) in enumerate(row.images):
         x = column * (side + GAP) + GAP
         draw.rectangle((x - 1, 0, x + side, side + 1), LINE, LINE)
         image = _fit(levels, side)

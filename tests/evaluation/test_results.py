@@ -64,7 +64,8 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
         "most frequent confusions: 0 as ankle boot (2), 1 as bag (1), "
         "3 as pullover (1)",
     ]
-    first, second, *others = mistakes(result)  # the most confident ones first
+    captions = [caption for caption, _ in mistakes(result)]
+    first, second, *others = captions  # the most confident ones first
     assert first == "bag: 90.0%\nlabel: 1\n4\ufffd.png"  # named by both data sets
     assert second.startswith("pullover: 80.0%\nlabel: 3\n") and len(others) == 3
     right = replace(result, logits=torch.eye(10)[labels.tolist()])

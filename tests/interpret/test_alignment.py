@@ -66,7 +66,7 @@ def test_the_table_of_a_large_comparison_names_the_file_with_all_matches(
 def test_pixels_whose_weights_never_changed_are_grey_for_each_network(trained, few):
     result = compare(trained.network, trained.network, few.val)
     frozen = np.arange(784) == 0
-    a, b, *_ = comparison_images(result, [frozen, None], scale=1.0).values()
+    (_, a), (_, b), *_ = comparison_images(result, [frozen, None], scale=1.0)
     assert tuple(a[0, 0]) == getrgb(FROZEN) != tuple(b[0, 0])
 
 

@@ -23,9 +23,9 @@ def test_the_tutorial_names_garments(clothes):
 
 
 def test_the_images_of_a_neuron_show_their_classes(clothes):
-    _, *captions = neuron_images(clothes, 0, scale=1.0).images
+    _, *images = neuron_images(clothes, 0, scale=1.0).images
     test = clothes.dataset.test
-    for caption in captions:
+    for caption, _ in images:
         row = int(re.search(r"#(\d+)", caption)[1])
         assert caption.endswith(f"\n{NAMES[test.labels[row]]}")
 

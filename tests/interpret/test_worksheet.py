@@ -101,7 +101,7 @@ def test_formulas_are_those_of_the_textbook(layer, inputs, expected):
 
 def test_always_zero_pixels_are_grey_but_their_products_are_not():
     images = output.term_images(of_ones(1, 784), np.arange(784) == 0).images
-    weights, _, products = images.values()
+    (_, weights), _, (_, products) = images
     blue, grey = getrgb(POSITIVE), getrgb(FROZEN)
     assert tuple(weights[0, 0]) == grey and tuple(products[0, 0]) == blue
 

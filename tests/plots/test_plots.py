@@ -86,9 +86,16 @@ def test_a_contact_sheet_has_a_row_for_each_class_and_its_mean_is_plotted(few):
         assert (candidates == mean).all(axis=(1, 2)).any()
 
 
+def test_images_with_the_same_caption_are_all_plotted():
+    images = [("4.png", np.full((28, 28), 77, np.uint8))] * 3
+    plot = plots.image_grid(images, title="a title", columns=2, side=84)
+    grey = (np.asarray(plot) == 77).all(axis=2).sum()
+    assert grey == pytest.approx(3 * 84**2, abs=100)  # without texts
+
+
 def test_bars_are_as_long_as_the_probabilities():
     def blue(probability):
-        images = {"ink": np.zeros((28, 28), np.uint8)}
+        images = [("ink", np.zeros((28, 28), np.uint8))]
         row = plots.ImageRow(images, bars={"7": probability, "3": 0.0})
         return colours(plots.image_rows([row], title="a title"))[BLUE]
 
