@@ -16,7 +16,7 @@ from pipeline.evaluation.test_sets import find_test_set
 from pipeline.evaluation.text import describe_result
 from pipeline.images import ImageSet, counted, prepare
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
-from pipeline.paths import displayed, outputs_dir, store_dir
+from pipeline.paths import displayed, store_dir
 from pipeline.process import is_user_error
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import Run, recorded_folder
@@ -37,21 +37,21 @@ class Evaluation:
 
 def evaluate(cfg: EvaluateConfig) -> Evaluation:
     """Load the network and the test sets, evaluate, write and record the results."""
-    outputs, store = outputs_dir(), store_dir()
+    folder = results_dir("evaluate")
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model)
     dataset = load_training_data(trained)
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
     with (
-        tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
+        tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run,
         status("writing and recording the results"),
-        files.atomic_folder(results_dir("evaluate")) as folder,
+        files.atomic_folder(folder) as partial,
     ):
-        write_results(results, metrics, folder)
-        run.log_files("evaluate", sorted(folder.iterdir()))
+        write_results(results, metrics, partial)
+        run.log_files("evaluate", sorted(partial.iterdir()))
         run.describe_results(_description(metrics, run))
         for result in results:
             _record(result, metrics[result.source.name], run)
@@ -62,8 +62,8 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         reason = trained.missing_detector()
         say(wrap(f"{reason}, so unsure answers are not counted") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")
-    say(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
-    say(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")
+    say(f"plot   {displayed(folder / 'scores.png')}")
+    say(f"files  {displayed(folder)}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
     say(next_steps({command: "explains the network"}))
     if problems:

@@ -15,7 +15,7 @@ from pipeline.evaluation.text import count_correct, summary
 from pipeline.files import printable
 from pipeline.images import counted, prepare
 from pipeline.model import OodDetector, load_training_data, select_trained_model
-from pipeline.paths import displayed, outputs_dir
+from pipeline.paths import displayed
 from pipeline.terminal import command_line, next_steps, probability_bars, status, wrap
 
 MAX_PLOTTED = 60  # images in preparation.png
@@ -36,7 +36,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
         cfg: The configuration.
         array: One or more images, instead of those of `cfg`; see `images_from_array`.
     """
-    outputs = outputs_dir()
+    folder = results_dir("predict")
     given = images_from_array(array) if array is not None else None
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model)
@@ -54,20 +54,17 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     predictions = classify(prepared, trained, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {summary(predictions, row)}"))
-    with (
-        status("writing the results"),
-        files.atomic_folder(results_dir("predict")) as folder,
-    ):
-        _write(predictions, folder, trained.detector)
+    with status("writing the results"), files.atomic_folder(folder) as partial:
+        _write(predictions, partial, trained.detector)
     say(_conclusion(predictions))
-    say(f"plot   {displayed(outputs / 'predict' / 'preparation.png')}")
-    say(f"files  {displayed(outputs / 'predict')}")
+    say(f"plot   {displayed(folder / 'preparation.png')}")
+    say(f"files  {displayed(folder)}")
     say(_next_step(cfg, own=source.is_raw))
     if problems := prepared.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
         raise UserError("\n  ".join([f"{number} {verb} not read", *problems]))
-    return PredictResult(predictions, results_dir("predict"))
+    return PredictResult(predictions, folder)
 
 
 def _conclusion(predictions: Predictions) -> str:
