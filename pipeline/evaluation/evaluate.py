@@ -9,12 +9,13 @@ from pipeline.call import results_dir, say
 from pipeline.cli import EvaluateConfig
 from pipeline.console import table
 from pipeline.core.dataset import Dataset
+from pipeline.evaluation.inputs import prepare_for
 from pipeline.evaluation.output import write_results
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.scores import score
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.evaluation.text import describe_result
-from pipeline.images import ImageSet, counted, prepare
+from pipeline.images import ImageSet, counted
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, store_dir
 from pipeline.process import is_user_error
@@ -84,10 +85,8 @@ def _evaluate_sets(
     for name in names:
         try:
             source = find_test_set(name, dataset=dataset, split=trained.split)
-            as_mnist = spec.prepared_as_mnist and source.is_raw
-            if cfg.prepare is not None:
-                as_mnist = cfg.prepare
-            prepared = prepare(_unique(source, results), as_mnist=as_mnist)
+            source = _unique(source, results)
+            prepared = prepare_for(spec, source, as_mnist=cfg.prepare)
         except (UserError, OSError) as error:
             if len(names) == 1 or isinstance(error, ConfigError):
                 raise

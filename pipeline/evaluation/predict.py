@@ -9,11 +9,11 @@ from pipeline import UserError, datasets, files, plots
 from pipeline.call import results_dir, say
 from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
-from pipeline.evaluation.inputs import find_images, images_from_array
+from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.text import count_correct, summary
 from pipeline.files import printable
-from pipeline.images import counted, prepare
+from pipeline.images import counted
 from pipeline.model import OodDetector, load_training_data, select_trained_model
 from pipeline.paths import displayed
 from pipeline.terminal import command_line, next_steps, probability_bars, status, wrap
@@ -40,7 +40,6 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     given = images_from_array(array) if array is not None else None
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model)
-    as_mnist = datasets.spec(trained.dataset).prepared_as_mnist
     source = given or find_images(str(cfg.images), lambda: load_training_data(trained))
     if not trained.detector:
         effect = "so predict cannot judge whether an answer is sure"
@@ -48,9 +47,8 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if source.is_raw and len(source.images) > 1:
         number = counted(len(source.images), "image")
         say(wrap(f"{number}: {source.description}") + "\n")
-    prepared = prepare(
-        source, as_mnist=as_mnist and source.is_raw, keep_steps=MAX_PLOTTED
-    )
+    spec = datasets.spec(trained.dataset)
+    prepared = prepare_for(spec, source, keep_steps=MAX_PLOTTED)
     predictions = classify(prepared, trained, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {summary(predictions, row)}"))
