@@ -54,6 +54,12 @@ MIN_SIDE_PER_PIECE = 8  # pixels for each separate stroke   0.4%     7.9%  50.4%
 MAX_OUTLINE = 8  # length, in sides of the digit            0.2%    16.2%  81.6%
 MAX_THICKNESS = 3  # pixels of the box, to the edge         3.7%    71.8%  13.6%
 MAX_ASPECT = 2  # width to height                           0.0%     7.5%   0.0%
+# A digit of few pixels has a smaller limit for its outline, which grows with its side
+# and is MAX_OUTLINE from 16 pixels on. It may also be thicker in the box: up to
+# MAX_THICKNESS pixels of the image. Both were chosen by hand.
+MIN_OUTLINE = 5  # in sides of the digit, for a side of 0 pixels
+OUTLINE_SIDE = 16  # pixels from which the limit is MAX_OUTLINE
+BOX = 20  # pixels of the longer side of a digit in MNIST
 # unlike: the threshold is a quantile of the half of the training images that the
 # components are not fitted to.
 OOD_QUANTILE = 0.025  # of these images, the fraction that is rejected
@@ -81,11 +87,11 @@ def is_drawn(
             digit is scaled to the box of 20 pixels.
         aspect: The width of the digit, divided by its height.
     """
+    growth = min(1, side / OUTLINE_SIDE)
     return (
         pieces <= side / MIN_SIDE_PER_PIECE
-        and outline <= min(MAX_OUTLINE, 5 + 3 * side / 16) * side
-        # 60 / side in the box are 3 pixels of a small image.
-        and thickness <= max(MAX_THICKNESS, 60 / side)
+        and outline <= (MIN_OUTLINE + growth * (MAX_OUTLINE - MIN_OUTLINE)) * side
+        and thickness <= MAX_THICKNESS * max(1, BOX / side)
         and aspect <= MAX_ASPECT
     )
 

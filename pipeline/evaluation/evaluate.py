@@ -12,14 +12,15 @@ from pipeline.call import results_dir, say
 from pipeline.cli import EvaluateConfig
 from pipeline.console import table
 from pipeline.core.dataset import Dataset
+from pipeline.evaluation.inputs import prepare_for
 from pipeline.evaluation.output import write_results
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.scores import score
 from pipeline.evaluation.test_sets import find_test_set
 from pipeline.evaluation.text import describe_result
-from pipeline.images import ImageSet, prepare
+from pipeline.images import ImageSet
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
-from pipeline.paths import displayed, outputs_dir, store_dir
+from pipeline.paths import displayed, store_dir
 from pipeline.process import is_user_error
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.tracking import Run, recorded_folder
@@ -40,21 +41,21 @@ class Evaluation:
 
 def evaluate(cfg: EvaluateConfig) -> Evaluation:
     """Load the network and the test sets, evaluate, write and record the results."""
-    outputs, store = outputs_dir(), store_dir()
+    folder = results_dir("evaluate")
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model)
     dataset = load_training_data(trained)
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
     with (
-        tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
+        tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run,
         status("writing and recording the results"),
-        files.atomic_folder(results_dir("evaluate")) as folder,
+        files.atomic_folder(folder) as partial,
     ):
-        write_results(results, metrics, folder)
-        run.log_files("evaluate", sorted(folder.iterdir()))
+        write_results(results, metrics, partial)
+        run.log_files("evaluate", sorted(partial.iterdir()))
         run.describe_results(_description(metrics, run))
         for result in results:
             _record(result, metrics[result.source.name], run)
@@ -65,8 +66,8 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
         reason = trained.missing_detector()
         say(wrap(f"{reason}, so unsure predictions are not counted") + "\n")
     say("python -m pipeline.evaluate --help explains the columns.\n")
-    say(f"plot   {displayed(outputs / 'evaluate' / 'scores.png')}")
-    say(f"files  {displayed(outputs / 'evaluate')}\n{run.viewing_hint()}", end="")
+    say(f"plot   {displayed(folder / 'scores.png')}")
+    say(f"files  {displayed(folder)}\n{run.viewing_hint()}", end="")
     command = command_line("inspect", run=cfg.run, model=cfg.model)
     say(next_steps({command: "explains the network"}))
     if problems:
@@ -87,10 +88,8 @@ def _evaluate_sets(
     for name in names:
         try:
             source = find_test_set(name, dataset=dataset, split=trained.split)
-            as_mnist = spec.prepared_as_mnist and source.is_raw
-            if cfg.prepare is not None:
-                as_mnist = cfg.prepare
-            prepared = prepare(_unique(source, results), as_mnist=as_mnist)
+            source = _unique(source, results)
+            prepared = prepare_for(spec, source, as_mnist=cfg.prepare)
         except (UserError, OSError) as error:
             if len(names) == 1 or isinstance(error, ConfigError):
                 raise

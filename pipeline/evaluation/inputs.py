@@ -14,7 +14,9 @@ import numpy as np
 from pipeline import ConfigError, UserError, images
 from pipeline.core import SIDE
 from pipeline.core.dataset import Dataset
-from pipeline.images import ImageSet
+from pipeline.datasets import DatasetSpec
+from pipeline.files import printable
+from pipeline.images import ImageSet, PreparedImages
 
 INDEX = "-?[0-9]{1,9}"
 
@@ -40,19 +42,31 @@ def find_image(value: str, dataset: Dataset) -> ImageSet:
     """Find the image that the key `image` selects: a test image or a file.
 
     Raises:
-        UserError: If a test image does not exist.
+        UserError: If a test image does not exist, or the file is a folder.
     """
     if re.fullmatch(INDEX, value):
         return _test_images([int(value)], dataset, key="image", others="a file")
     path = Path(os.path.expanduser(value))
-    return ImageSet(
-        name="image",
-        description="a file",
-        files=[value],
-        labels=[None],
-        images=[path],
-        is_raw=True,
-    )
+    if path.is_dir():
+        raise UserError(f"image must be a file, {printable(path)} is a folder")
+    return images.list_images(path, name="image")
+
+
+def prepare_for(
+    spec: DatasetSpec,
+    source: ImageSet,
+    *,
+    as_mnist: bool | None = None,
+    keep_steps: int = 0,
+) -> PreparedImages:
+    """Prepare images for a network that was trained on a data set; see `prepare`.
+
+    Raw images are preprocessed as in MNIST if the data set was, unless `as_mnist` says
+    otherwise.
+    """
+    if as_mnist is None:
+        as_mnist = spec.prepared_as_mnist and source.is_raw
+    return images.prepare(source, as_mnist=as_mnist, keep_steps=keep_steps)
 
 
 def images_from_array(array: Any) -> ImageSet:  # noqa: ANN401

@@ -9,13 +9,12 @@ from pipeline import UserError, datasets, files, plots
 from pipeline.call import results_dir, say
 from pipeline.cli import Array, PredictConfig
 from pipeline.core import SIDE
-from pipeline.evaluation.inputs import find_images, images_from_array
+from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.text import count_correct, summary
 from pipeline.files import printable
-from pipeline.images import prepare
 from pipeline.model import OodDetector, load_training_data, select_trained_model
-from pipeline.paths import displayed, outputs_dir
+from pipeline.paths import displayed
 from pipeline.terminal import (
     command_line,
     counted,
@@ -43,11 +42,10 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
         cfg: The configuration.
         array: One or more images, instead of those of `cfg`; see `images_from_array`.
     """
-    outputs = outputs_dir()
+    folder = results_dir("predict")
     given = images_from_array(array) if array is not None else None
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model)
-    as_mnist = datasets.spec(trained.dataset).prepared_as_mnist
     source = given or find_images(str(cfg.images), lambda: load_training_data(trained))
     if not trained.detector:
         effect = "so predict cannot judge whether a prediction is sure"
@@ -55,26 +53,22 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     if source.is_raw and len(source.images) > 1:
         number = counted(len(source.images), "image")
         say(wrap(f"{number}: {source.description}") + "\n")
-    prepared = prepare(
-        source, as_mnist=as_mnist and source.is_raw, keep_steps=MAX_PLOTTED
-    )
+    spec = datasets.spec(trained.dataset)
+    prepared = prepare_for(spec, source, keep_steps=MAX_PLOTTED)
     predictions = classify(prepared, trained, alone=True)
     for row, file in enumerate(predictions.source.files):
         say(wrap(f"{printable(file)}: {summary(predictions, row)}"))
-    with (
-        status("writing the results"),
-        files.atomic_folder(results_dir("predict")) as folder,
-    ):
-        _write(predictions, folder, trained.detector)
+    with status("writing the results"), files.atomic_folder(folder) as partial:
+        _write(predictions, partial, trained.detector)
     say(_conclusion(predictions))
-    say(f"plot   {displayed(outputs / 'predict' / 'preparation.png')}")
-    say(f"files  {displayed(outputs / 'predict')}")
+    say(f"plot   {displayed(folder / 'preparation.png')}")
+    say(f"files  {displayed(folder)}")
     say(_next_step(cfg, own=source.is_raw))
     if problems := prepared.source.problems:
         verb = "was" if len(problems) == 1 else "were"
         number = counted(len(problems), "image")
         raise UserError("\n  ".join([f"{number} {verb} not read", *problems]))
-    return PredictResult(predictions, results_dir("predict"))
+    return PredictResult(predictions, folder)
 
 
 def _conclusion(predictions: Predictions) -> str:

@@ -17,21 +17,22 @@ MAX_DESCRIBED = 3  # classes, and confusions
 def describe_image(prepared: PreparedImages, spec: DatasetSpec) -> str:
     """Return the name and the label of a single image.
 
-    Without a label, the text says how the image was prepared, and whether it is blank,
+    For a user's image, the text says how it was prepared, and whether it is blank,
     contains several digits or does not look like one.
     """
     (file,), (label,) = prepared.source.files, prepared.source.labels
+    name = printable(file)
     if label is not None:
-        return f"{file}, label {spec.class_names[label]}"
-    as_mnist, resized = "preprocessed as in MNIST", "resized to 28x28"
-    how = as_mnist if spec.prepared_as_mnist else resized
+        name += f", label {spec.class_names[label]}"
+    if not prepared.source.is_raw:
+        return name
     finding = {
         "": "",
         "blank": "; it is blank: the sums of layer_1 are its biases",
         "several": f"; it contains more than one {spec.noun}",
         "not drawn": f"; it does not look like a {spec.noun}",
     }[prepared.findings[0]]
-    return f"{printable(file)}, {how}{finding}"
+    return f"{name}, {prepared.how}{finding}"
 
 
 def summary(predictions: Predictions, row: int) -> str:

@@ -8,6 +8,8 @@ images of eleven kinds, and the README has the results.
 
 import numpy as np
 
+from pipeline.unsure import BOX as BOX  # pixels; the longer side of a digit in MNIST
+
 # Gray levels
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 COLOR_CONTRAST = 1.5  # times that of the luminance; a channel with more replaces it
@@ -23,6 +25,8 @@ SURROUNDINGS = 0.5  # margin around a small digit, as a fraction of its side
 POLARITY_SIDE = 48  # pixels to which an image is reduced to compare ink and paper
 POLARITY_WINDOW = 17  # of these pixels; the median in it is the paper of a photograph
 BLUR = 1  # pixels; standard deviation of the filter that removes noise
+MAD_TO_STD = 1.48  # median absolute deviation to standard deviation, if normal
+TREND_RANGE = (-1.5, 2.5)  # standard deviations from the trend; the rest is not paper
 NOISE = 3  # standard deviations of the noise; paper hardly exceeds them
 TILTS = np.arange(-5, 5.1, 0.25)  # degrees by which squared paper may be tilted
 STROKE_QUANTILE = 0.97  # of the ink; more is a stroke, not a line of the paper
@@ -32,6 +36,7 @@ MAX_LINE_INK = 0.9  # a darker line would hide the strokes that cross it
 
 # Digit
 MIN_INK = 0.08  # pixels with less ink are paper
+INK_QUANTILE = 0.95  # of the ink of candidates for strokes; stands for their maximum
 MIN_AREA = 0.05  # of the largest blob; smaller blobs are specks
 MIN_DISTANT_AREA = 0.25  # the same, for blobs that are far from the largest one
 NEAR = 0.25  # of the largest blob's longer side; blobs within this distance are near
@@ -41,7 +46,6 @@ TOUCHING_INK = 0.1  # of the most ink; a digit with less at a border does not to
 TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
 
 # MNIST's form
-BOX = 20  # pixels; the longer side of each digit in MNIST
 FINE = 4  # strokes are processed at this many pixels per pixel of the box
 EDGE = 0.5  # a stroke ends where its ink falls to this fraction of its median
 STROKE_WIDTHS = (2.6, 3.3)  # pixels; a third of MNIST's are thinner, a quarter thicker

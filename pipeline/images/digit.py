@@ -30,9 +30,12 @@ def stroke_threshold(ink: Ink, *, is_photo: bool) -> float:
     """
     least = constants.MIN_INK + noise_limit(ink) * is_photo
     candidates = ink[ink > least]
-    if not candidates.size or np.quantile(candidates, 0.95) < 2 * least:
+    if not candidates.size:
         return 1.0
-    level = float(np.quantile(candidates, 0.95)) / 2
+    most = float(np.quantile(candidates, constants.INK_QUANTILE))
+    if most < 2 * least:
+        return 1.0
+    level = most / 2
     for _ in range(10):
         level = max(float(candidates[candidates > level].mean()) / 2, least)
     return level

@@ -107,8 +107,9 @@ def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w
     values = light[::step, ::step].ravel()
     residuals = values - np.median(values)
     for _ in range(5):  # excludes outliers: ink, and reflections
-        spread = max(1.48 * float(np.median(np.abs(residuals))), 1)
-        paper = (residuals > -1.5 * spread) & (residuals < 2.5 * spread)
+        spread = max(constants.MAD_TO_STD * float(np.median(np.abs(residuals))), 1)
+        lowest, highest = (limit * spread for limit in constants.TREND_RANGE)
+        paper = (residuals > lowest) & (residuals < highest)
         coefficients = np.linalg.lstsq(sampled[paper], values[paper])[0]
         residuals = values - sampled @ coefficients
     trend = np.maximum(terms @ coefficients, np.median(values) / 5)

@@ -77,7 +77,7 @@ def prepare(source: ImageSet, *, as_mnist: bool, keep_steps: int = 0) -> Prepare
         images=np.stack(prepared),
         findings=findings,
         steps=[steps for steps in all_steps if steps],
-        how="preprocessed as in MNIST" if as_mnist else "not preprocessed",
+        how="preprocessed as in MNIST" if as_mnist else "resized to 28x28",
     )
 
 

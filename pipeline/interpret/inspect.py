@@ -8,9 +8,8 @@ from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracki
 from pipeline.call import results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name
 from pipeline.core.dataset import Dataset
-from pipeline.evaluation import describe_image, find_image
+from pipeline.evaluation import describe_image, find_image, prepare_for
 from pipeline.files import atomic_folder, write_csv
-from pipeline.images import prepare
 from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
@@ -125,7 +124,7 @@ def _explain_neurons(
     """Print how neurons compute their sums for an image, and write all terms."""
     spec = datasets.spec(trained.dataset)
     source = find_image(str(cfg.image or 0), dataset)
-    prepared = prepare(source, as_mnist=spec.prepared_as_mnist and source.is_raw)
+    prepared = prepare_for(spec, source)
     pixels = prepared.images[0]
     sums = interpret.pre_activations(trained.network, pixels)
     about = wrap(describe_image(prepared, spec))

@@ -62,6 +62,14 @@ def test_a_quiet_call_prints_nothing_and_writes_to_the_folder(
         result.folder = None
 
 
+def test_the_printed_paths_are_those_of_the_folder(project, tmp_path, capsys):
+    for function, plot in ((evaluate, "scores.png"), (predict, "preparation.png")):
+        folder = tmp_path / function.__name__
+        function(**CALLS[function], folder=folder)
+        printed = capsys.readouterr().out
+        assert f"plot   {folder / plot}\nfiles  {folder}\n" in printed
+
+
 def test_the_results_have_what_the_commands_print(project):
     evaluation = evaluate(sets=["digits"], quiet=True)
     assert evaluation.metrics == project.read("evaluate/metrics.json")
