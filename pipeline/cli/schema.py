@@ -20,9 +20,9 @@ QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 
 
 def _dataset(value: str) -> str:
-    from pipeline.datasets import dataset_name  # NumPy takes 0.1 s, which --help saves
+    from pipeline.datasets import name_or_folder  # NumPy takes 0.1 s: not for --help
 
-    return dataset_name(value)
+    return name_or_folder(value)
 
 
 DatasetName = Annotated[str, AfterValidator(_dataset)]
