@@ -1,6 +1,7 @@
 """Runs a command as a process: error messages, signals and exit status.
 
-It does not depend on the command line or on the stages.
+It depends neither on `cli` nor on the stages. Of the arguments of the process, it only
+looks for the names of files, to tell errors of users from those of the program.
 """
 
 import atexit

@@ -20,9 +20,9 @@ QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 
 
 def _dataset(value: str) -> str:
-    from pipeline.datasets import dataset_name  # NumPy takes 0.1 s, which --help saves
+    from pipeline.datasets import name_or_folder  # NumPy takes 0.1 s: not for --help
 
-    return dataset_name(value)
+    return name_or_folder(value)
 
 
 DatasetName = Annotated[str, AfterValidator(_dataset)]
@@ -212,11 +212,16 @@ class UiConfig(StageConfig):
 
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
 Schema = type[StageConfig]
-# Keys whose values are text or lists of text, which Hydra does not parse.
-TEXT_KEYS = frozenset(
-    key
-    for schema in StageConfig.__subclasses__()
-    for stage in [schema, *schema.__subclasses__()]
-    for key, field in stage.model_fields.items()
-    if contains(field.annotation, str) or contains(field.annotation, list)
-)
+
+
+def text_keys(schema: Schema) -> set[str]:
+    """Return the keys of a schema and its subclasses with text or lists of text."""
+    keys = {
+        key
+        for key, field in schema.model_fields.items()
+        if contains(field.annotation, str) or contains(field.annotation, list)
+    }
+    return keys.union(*map(text_keys, schema.__subclasses__()))
+
+
+TEXT_KEYS = frozenset(text_keys(StageConfig))  # Hydra does not parse their values

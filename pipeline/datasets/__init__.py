@@ -14,7 +14,7 @@ from pipeline.datasets.prepare import (
 from pipeline.datasets.registry import (
     REGISTRY,
     DatasetSpec,
-    dataset_name,
     is_name,
+    name_or_folder,
     spec,
 )

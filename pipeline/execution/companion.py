@@ -77,6 +77,7 @@ class Companion:
                 shutil.rmtree(self._folder, ignore_errors=True)
                 raise UserError(f"{name} cannot be started: {error}") from None
         self._ending, self._ended = threading.RLock(), False
+        self._is_closed = False
         self._calls = SimpleQueue[tuple[Future[Any], Any] | None]()
         # A daemon, because a call that nobody waits for must not delay the exit.
         self._thread = threading.Thread(target=self._exchange, daemon=True)
@@ -96,10 +97,11 @@ class Companion:
         ends meanwhile, it raises `CompanionKilled`. After `close`, this method raises
         it.
         """
-        if not self._thread.is_alive():
-            raise CompanionKilled(f"{self._name} has ended")
         future: Future[Value] = Future()
-        self._calls.put((future, (function, arguments, options)))
+        with self._ending:  # a call after the None of `close` would get no answer
+            if self._is_closed:
+                raise CompanionKilled(f"{self._name} has ended")
+            self._calls.put((future, (function, arguments, options)))
         return future
 
     @property
@@ -113,7 +115,9 @@ class Companion:
     def close(self) -> None:
         """End the process at once; calls without an answer raise `CompanionKilled`."""
         self._end()
-        self._calls.put(None)
+        with self._ending:
+            self._is_closed = True
+            self._calls.put(None)
         self._thread.join()
 
     def _exchange(self) -> None:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,6 @@ class Task:
     arguments: Mapping[str, Any]  # plain values and arrays
 
 
-@dataclass
-class _Attempt:
-    """An attempt to run a task."""
-
-    task: Task
-    tries: int = 0  # how many attempts count; see `Executor.run`
-    lost: bool = False  # the worker of an earlier attempt was lost
-    alone: bool = True  # no other task has run beside it
-
-
 @dataclass(frozen=True)
 class Result:
     """The result of a task, or of an attempt that will be repeated."""
@@ -46,6 +36,45 @@ class Result:
     error: str = ""  # one line: why the task or attempt failed; empty if it did not
     traceback: str = ""  # of an error in the program
     final: bool = True  # False: the task will be tried again
+
+
+@dataclass
+class _Attempt:
+    """An attempt to run a task."""
+
+    task: Task
+    counted: int = 0  # how many attempts count; see `Executor.run`
+    is_repetition: bool = False  # the worker of an earlier attempt was lost
+    ran_alone: bool = True  # no other task has run beside it
+
+
+@dataclass
+class _Attempts:
+    """What a call of `Executor.run` has to do."""
+
+    tasks: Iterator[Task]  # that were not started yet
+    repeated: deque[_Attempt] = field(default_factory=deque)  # started before those
+    running: dict[Any, _Attempt] = field(default_factory=dict)  # by handle
+
+    @property
+    def are_repeating(self) -> bool:
+        """Whether a task whose worker was lost is waiting or running."""
+        attempts = (*self.repeated, *self.running.values())
+        return any(each.is_repetition for each in attempts)
+
+    def next(self) -> _Attempt | None:
+        """Return the next attempt to start; None if there is none."""
+        if self.repeated:
+            return self.repeated.popleft()
+        task = next(self.tasks, None)
+        return _Attempt(task) if task else None
+
+    def add(self, call: Any, attempt: _Attempt) -> None:  # noqa: ANN401
+        """Add an attempt that was started, with the handle of its call."""
+        self.running[call] = attempt
+        if len(self.running) > 1:
+            for each in self.running.values():
+                each.ran_alone = False
 
 
 class Executor(AbstractContextManager["Executor"]):
@@ -78,46 +107,49 @@ class Executor(AbstractContextManager["Executor"]):
         Raises:
             UserError: If no worker can be started.
         """
-        waiting, repeated = iter(tasks), deque[_Attempt]()
-        running: dict[Any, _Attempt] = {}  # by handle
-
-        def limit() -> int:
-            is_repeating = repeated or any(each.lost for each in running.values())
-            return 1 if self.repeats_alone and is_repeating else self.workers
-
-        def fill() -> None:
-            while len(running) < limit():
-                if repeated:
-                    attempt = repeated.popleft()
-                elif task := next(waiting, None):
-                    attempt = _Attempt(task)
-                else:
-                    return
-                running[self._start(function, attempt.task)] = attempt
-                if len(running) > 1:
-                    for each in running.values():
-                        each.alone = False
-
-        def end(call: Any) -> Result:  # noqa: ANN401
-            attempt = running.pop(call)
-            attempt.tries += attempt.alone or not self.repeats_alone
-            is_last = attempt.tries == MAX_TRIES
-            result = self._result(call, attempt.task, final=is_last)
-            if not result.final:
-                repeated.append(_Attempt(attempt.task, attempt.tries, lost=True))
-            return result
-
-        fill()
-        while running and not self._is_stopped:
+        attempts = _Attempts(iter(tasks))
+        self._fill(function, attempts)
+        while attempts.running and not self._is_stopped:
             results = []
             try:
-                for call in self._ended(running, timeout=INTERVAL):
-                    results.append(end(call))
-                fill()
-            finally:  # if no other call can be started, what has arrived is not lost
-                yield from results
-        for call in self._ended(running, timeout=0.0):
-            yield self._result(call, running[call].task, final=False)
+                for call in self._ended(attempts.running, timeout=INTERVAL):
+                    results.append(self._end(call, attempts))
+                self._fill(function, attempts)
+            except BaseException:  # no other call can be started
+                yield from results  # they have arrived, and are not lost
+                raise
+            yield from self._valid(results)
+        ended = self._ended(attempts.running, timeout=0.0)
+        yield from self._valid([self._end(call, attempts) for call in ended])
+
+    def _fill(self, function: Callable[..., Any], attempts: _Attempts) -> None:
+        """Start attempts until all workers are busy or no task is left."""
+        while True:
+            is_alone = self.repeats_alone and attempts.are_repeating
+            if len(attempts.running) >= (1 if is_alone else self.workers):
+                return
+            attempt = attempts.next()
+            if attempt is None:
+                return
+            attempts.add(self._start(function, attempt.task), attempt)
+
+    def _end(self, call: Any, attempts: _Attempts) -> Result:  # noqa: ANN401
+        """Return the result of a call that has ended; repeat it if needed."""
+        attempt = attempts.running.pop(call)
+        if attempt.ran_alone or not self.repeats_alone:
+            attempt.counted += 1
+        is_last = attempt.counted == MAX_TRIES
+        result = self._result(call, attempt.task, final=is_last)
+        if not result.final:
+            again = _Attempt(attempt.task, attempt.counted, is_repetition=True)
+            attempts.repeated.append(again)
+        return result
+
+    def _valid(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Yield results; after `stop`, not those of tasks that are to be repeated."""
+        for result in results:
+            if result.final or not self._is_stopped:
+                yield result
 
     def stop(self) -> None:
         """Let `run` yield the results that have arrived, and end.
@@ -132,7 +164,10 @@ class Executor(AbstractContextManager["Executor"]):
 
     @abstractmethod
     def _ended(self, calls: Iterable[Any], *, timeout: float) -> Iterable[Any]:
-        """Wait until calls have ended, at most `timeout` seconds, and return them."""
+        """Wait at most `timeout` seconds until a call has ended; return ended calls.
+
+        With a timeout of 0, all calls that have ended are returned.
+        """
 
     @abstractmethod
     def _result(self, call: Any, task: Task, *, final: bool) -> Result:  # noqa: ANN401

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipeline.call import is_quiet
 from pipeline.core.dataset import Dataset
 from pipeline.core.fingerprint import CodeChanged, code, processor
 from pipeline.execution.companion import Companion, CompanionKilled
@@ -54,7 +55,7 @@ class LocalExecutor(Executor):
         if worker is None or not worker.is_running:
             if worker:
                 worker.close()
-            self._workers[index] = worker = Companion("a worker")
+            self._workers[index] = worker = Companion("a worker", quiet=is_quiet())
             worker.submit(_import, self._modules)
         return worker
 

@@ -107,14 +107,14 @@ def _keys(outcome: Outcome) -> dict[str, Any]:
 
 
 def best_of(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """Return the most accurate training run of the best configuration, if any ended.
+    """Return the most accurate training run of the best configuration.
 
-    If the configurations are not comparable, it is the most accurate of all.
+    It is None if no training run ended, or if accuracies are not comparable.
     """
     candidates = group_by_configuration(outcomes)
-    if candidates and comparable(candidates[0].keys):
-        candidates = candidates[:1]
-    trained = [outcome for each in candidates for outcome in each.trained]
+    if not candidates or not comparable(candidates[0].keys):
+        return None
+    trained = candidates[0].trained
     return max(trained, key=lambda outcome: outcome.accuracy, default=None)
 
 

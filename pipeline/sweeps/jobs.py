@@ -149,16 +149,17 @@ def folder_name(swept: Mapping[str, Any]) -> str:
 
 
 def combine(command: Command) -> list[Job]:
-    """Return a job for each combination of the swept values.
+    """Return a job for each combination of the swept values, without duplicates.
 
     For a search, each interval has one of its values.
     """
     keys = command.varied or ["seed"]
-    return [
+    jobs = [
         # A name is that of the sweep.
         Job.of({**values, "run_name": None}, keys, given=command.given)
         for values in command.settings
     ]
+    return list({job.folder: job for job in jobs}.values())
 
 
 def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
@@ -170,8 +171,8 @@ def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:
 
     Returns:
         The jobs with their data. Those whose data set is not available have a problem.
-        Data sets with the same images are one, under the first of their names, and jobs
-        with the same `Job.key` are one.
+        Data sets with the same images are one, under the first of their names, which
+        can make jobs equal; these are one, too.
 
     Raises:
         UserError, OSError: If none of the data sets is available.

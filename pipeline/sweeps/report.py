@@ -15,6 +15,7 @@ from pipeline.plots.accuracy import AccuracyPoint, accuracy_plot
 from pipeline.sweeps.configurations import (
     Configuration,
     best_trade_offs,
+    comparable,
     group_by_configuration,
     order,
 )
@@ -52,12 +53,13 @@ class Report:
         self._run.describe(describe(configurations, comparison=comparison), {})
 
     def finish(self) -> None:
-        """Record the best accuracy and the finished report in the run."""
+        """Record the finished report and, if there is one, the best accuracy."""
         configurations = group_by_configuration(self._outcomes)
-        params = [*configurations[0].keys] or ["seed"]
+        best = next(iter(configurations), None)
+        params = [*best.keys] if best and best.keys else ["seed"]
         self.write(comparison=self._run.compare_children(params))
-        if accuracies := [c.accuracy for c in configurations if c.trained]:
-            metrics = {"sweep/best_val_accuracy": max(accuracies)}
+        if best and best.trained and comparable(best.keys):
+            metrics = {"sweep/best_val_accuracy": best.accuracy}
             self._run.log_metrics(metrics, step=0)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import UserError
 from pipeline.model import TrainedModel, load_trained_model
 from pipeline.paths import MODEL_FILE, store_dir
 from pipeline.sweeps.configurations import best_of
@@ -19,13 +20,15 @@ class SweepResult:
     outcomes: Sequence[Outcome]
     folder: Path  # of the table and the plot
     run_id: str | None  # of the MLflow run; None if it is not recorded
-    copied: bool | None = (
-        None  # whether the server has all of it; None without a server
-    )
+    # Whether the server has all of it; None without a server.
+    copied: bool | None = None
 
     @property
     def best(self) -> Outcome | None:
-        """The most accurate training run of the best configuration."""
+        """The most accurate training run of the best configuration.
+
+        It is None if the validation images of the configurations differ.
+        """
         return best_of(self.outcomes)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -55,10 +58,12 @@ class SweepResult:
         probabilities (n, 10).
 
         Raises:
-            UserError: If there is none, or its files are lost or damaged.
+            UserError: If the validation images differ, so that there is none, or if its
+                files are lost or damaged.
         """
         best = self.best
-        assert best, "a sweep without a trained network raises an error"
+        if not best:
+            raise UserError("no best network: the validation images differ")
         folder = self.folder / best.job.folder
         if best.run_id:
             folder = find_run(best.run_id, store=store_dir()).folder

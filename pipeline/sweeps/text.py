@@ -40,8 +40,11 @@ def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
     say(f"\n{wrap(summarize(configurations))}\n")
     names = " and ".join(path.name for path in written_files(folder))
     say(f"files  {displayed(folder)}/{names}\n{hint}", end="")
+    trained = [outcome for outcome in outcomes if not outcome.error]
     if best := best_of(outcomes):
-        say(_next_step(best, folder))
+        say(_next_step(best, folder, name="the best network"))
+    elif trained:
+        say(_next_step(trained[0], folder, name="one of the networks"))
 
 
 def written_files(folder: Path) -> list[Path]:
@@ -113,12 +116,11 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     return f"best: {best.name}, {accuracy}{others}"
 
 
-def _next_step(best: Outcome, folder: Path) -> str:
-    network = {"run": best.run_id[:8]} if best.run_id else {}
+def _next_step(outcome: Outcome, folder: Path, *, name: str) -> str:
+    network = {"run": outcome.run_id[:8]} if outcome.run_id else {}
     if not network:  # tracking=none
-        path = folder / best.job.folder / "train" / MODEL_FILE
+        path = folder / outcome.job.folder / "train" / MODEL_FILE
         network = {"model": str(displayed(path))}
-    name = "the best network" if comparable(best.job.swept) else "one of the networks"
     return next_steps({command_line("inspect", **network): f"explains {name}"})
 
 

@@ -49,9 +49,8 @@ class TrainingRun:
     processor: str
     run: RecordedRun | None = None  # in MLflow; None if it is not recorded
     written: Path | None = None  # a folder with its files, if not only that of the run
-    copied: bool | None = (
-        None  # whether the server has all of it; None without a server
-    )
+    # Whether the server has all of it; None without a server.
+    copied: bool | None = None
 
     @classmethod
     def of(

@@ -13,7 +13,7 @@ import pytest
 from pipeline import ConfigError, __main__, cli, paths
 from pipeline.cli.command import help_text
 from pipeline.cli.config import defaults, validate
-from pipeline.cli.schema import TrainConfig
+from pipeline.cli.schema import TrainConfig, UiConfig, text_keys
 from pipeline.cli.source import read
 from pipeline.core.hyperparameters import Hyperparameters
 
@@ -97,6 +97,17 @@ def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
     for key in accepted.keys() & {*cli.TrainConfig.varied}:
         (number,) = types[key]
         assert accepted[key] == {number, Sequence[number], str}
+
+
+def test_text_keys_of_all_generations_of_a_schema_are_found():
+    class Child(UiConfig):
+        color: str
+
+    class Grandchild(Child):
+        shape: list[str]
+        size: int
+
+    assert text_keys(UiConfig) == {"run", "color", "shape"}
 
 
 def test_the_stages_are_listed_in_80_columns(capsys):

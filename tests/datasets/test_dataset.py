@@ -111,8 +111,8 @@ def test_an_imported_data_set_needs_its_folder_no_more(
     data = imported(idx_folder)
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(tmp_path))
     (tmp_path / "data").symlink_to(tmp_path)
-    assert datasets.dataset_name(str(idx_folder)) == str(idx_folder)
-    assert datasets.dataset_name(data.name) == data.name
+    assert datasets.name_or_folder(str(idx_folder)) == str(idx_folder)
+    assert datasets.name_or_folder(data.name) == data.name
     shutil.rmtree(idx_folder)
     plot = data.path.with_name(f"{data.name}-means.png")
     plot.unlink()
@@ -173,7 +173,7 @@ def test_invalid_data_sets_are_refused(idx_folder, imported, tmp_path, few, writ
         with pytest.raises(ValueError, match=f"'{unknown}' is neither a folder"):
             imported(unknown)
         with pytest.raises(ValueError, match="an imported data set or an existing"):
-            datasets.dataset_name(unknown)
+            datasets.name_or_folder(unknown)
 
 
 TOYS = tuple(f"toy {letter}" for letter in "ABCDEFGHIJ")

@@ -1,11 +1,14 @@
 import gzip
 import http.server
+import io
+import sys
 import threading
 import time
 from dataclasses import replace
 
 import pytest
 
+from pipeline.call import call
 from pipeline.datasets import download
 from pipeline.datasets.registry import MNIST_FILES
 
@@ -83,6 +86,23 @@ def test_a_missing_or_damaged_file_is_downloaded(raw, serve, labels, capfd, dama
     if damaged:
         assert f"{raw / NAME} has sha256" in capfd.readouterr().err
         assert (raw / f"{NAME}.bad").read_bytes() == labels[:-1]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_download_shows_its_progress_on_a_terminal_unless_the_call_is_quiet(
+    raw, serve, labels, monkeypatch, quiet
+):
+    serve(OK + gzip.compress(labels))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with call(quiet=quiet):
+        fetch(raw)
+    assert bool(terminal.getvalue()) is ("\x1b[" in terminal.getvalue()) is not quiet
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,22 @@ def test_an_interrupt_does_not_separate_a_request_from_its_answer(companion, fun
     assert companion.submit(functions.call, 2).result() == [1, 2]
 
 
+def test_each_call_is_answered_or_refused_while_another_thread_closes(functions):
+    companion, calls = Companion("the other process"), []
+
+    def submit():
+        with pytest.raises(CompanionKilled, match="has ended"):
+            while True:
+                calls.append(companion.submit(functions.call, 1))
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    companion.submit(functions.call, 0).result()
+    companion.close()
+    thread.join()
+    assert not wait(calls, timeout=60).not_done
+
+
 def test_a_canceled_call_is_skipped(companion, functions):
     first = companion.submit(functions.sleep, None, 0.5)
     second = companion.submit(functions.call, 1)

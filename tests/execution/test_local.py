@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import wait
 from pathlib import Path
 
 import psutil
@@ -211,6 +212,20 @@ def test_a_stopped_executor_yields_what_has_arrived(executor, data, functions):
         count += 1
         executor.stop()
     assert count <= 4  # of two workers, whose next tasks may have ended, too
+
+
+def test_a_worker_killed_after_a_stop_is_not_reported_as_tried_again(data, functions):
+    arguments = {"a": {"seconds": 0}, "b": {"seconds": 600}}
+    others = psutil.Process().children()
+    with LocalExecutor(2) as executor:
+        keys = []
+        for result in executor.run(functions.sleep, tasks(data, arguments)):
+            keys.append(result.task.key)
+            executor.stop()
+            for worker in {*psutil.Process().children()} - {*others}:
+                worker.kill()
+            wait(filter(None, executor._calls))
+    assert keys == ["a"]
 
 
 def test_processes_and_temporary_files_of_workers_end_with_the_executor(

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from pipeline.cli import defaults
 from pipeline.sweeps.configurations import best_trade_offs, group_by_configuration
 from pipeline.sweeps.estimate import BEST_BYTES, check_space, recorded_bytes
 from pipeline.sweeps.jobs import Job, Outcome, prepare_data, sweep_name
+from pipeline.sweeps.result import SweepResult
 from pipeline.sweeps.text import describe, select_rows, summarize
 
 
@@ -74,8 +76,13 @@ def test_only_several_seeds_have_a_mean():
 
 
 def test_configurations_with_different_validation_images_have_no_best():
-    rows = configurations("split", ("exercise", [0.9]), ("holdout", [0.8]))
+    outcomes = outcome(0.9, split="exercise"), outcome(0.8, split="holdout")
+    rows = group_by_configuration(outcomes)
     assert summarize(rows).startswith("no best configuration: ")
+    result = SweepResult(outcomes, Path("folder"), run_id=None)
+    assert result.best is None
+    with pytest.raises(UserError, match="the validation images differ"):
+        result.load_best()
 
 
 def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
