@@ -85,7 +85,7 @@ def content(client, run, folder):
             ]
             for name in run.data.metrics
         },
-        "inputs": run.inputs.to_dictionary(),
+        "inputs": sorted(run.inputs.to_dictionary()["dataset_inputs"], key=str),
         "models": [
             (
                 *(model.name, model.status, model.params, steps[model.model_id]),
@@ -269,6 +269,38 @@ def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
         run.log_text("a.txt", "changed")
         os.utime(run.folder / "a.txt", (2, 2))
         assert files()["a.txt"] > stored["a.txt"]
+
+
+DATASET = {"sha256": "a" * 64, "source": "s", "counts": {"test": 5}}
+
+
+def test_a_run_without_params_is_copied_with_its_data_sets(
+    store, tracker, server, copy, tmp_path
+):
+    with tracker.reopen_run(run_id=None, weights_sha256="f00d") as run:
+        run.log_dataset("d", **DATASET, use="evaluation")
+    copy(store)
+    (dataset,) = copies_on(server)[run.id].inputs.dataset_inputs
+    assert dataset.dataset.name == "d"
+    assert_equal(store, server, tmp_path, count=1)
+
+
+def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp_path):
+    copies = CopiedRuns(open_store(store, "digits"), server.url)
+
+    def update(**options):
+        copies.update(find_run(run.id, store=store), **options)
+        inputs = copies_on(server)[run.id].inputs.dataset_inputs
+        return [each.dataset.name for each in inputs]
+
+    with start_run(store) as run:
+        assert update(is_open=True) == []
+        run.log_dataset("first", **DATASET, use="training")
+        assert update(is_open=True) == ["first"]
+        run.log_dataset("second", **DATASET, use="evaluation")
+        open_store(store, "digits").log_param(run.id, "seed", 1)
+    assert sorted(update()) == ["first", "second"]
+    assert_equal(store, server, tmp_path, count=1)
 
 
 def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, copy):
