@@ -17,10 +17,11 @@ from mlflow import MlflowClient
 
 from pipeline import UserError, files
 from pipeline.tracking import find_run, mirror
-from pipeline.tracking.mirror_copy import CopiedRuns, copy_runs
+from pipeline.tracking.mirror_copy import CopiedRuns
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.pages import VIEW
+from pipeline.tracking.sync import copy_runs
 
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
 POINTS = int(os.environ.get("POINTS", "1"))  # how many servers and clients are killed
@@ -45,7 +46,8 @@ def copy(server):
     """Return a function that copies runs in this process; it returns their URLs."""
 
     def copy(folder, run_id=None):
-        done = copy_runs(CopiedRuns(open_store(folder, "digits"), server.url), run_id)
+        copies = CopiedRuns(open_store(folder, "digits"), server.url)
+        done = copy_runs(folder, server.url, run_id, copies.try_update)
         return {run_id: copied.url for run_id, copied in done.items() if copied.url}
 
     return copy
