@@ -35,7 +35,7 @@ def test_the_commands_of_the_readme_are_on_its_first_screen():
 
 @ALL
 def test_documents_are_short(name):
-    longer = {"README.md": 200, "CHANGELOG.md": 200, ".github/CONTRIBUTING.md": 170}
+    longer = {"README.md": 200, "CHANGELOG.md": 200, ".github/CONTRIBUTING.md": 185}
     most = longer.get(name, 150)
     assert len(DOCUMENTS[name].splitlines()) <= most
 
