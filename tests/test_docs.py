@@ -39,7 +39,7 @@ def test_the_readme_begins_with_training_and_contains_the_test_command():
 
 @ALL
 def test_documents_are_short(name):
-    longer = {".github/CONTRIBUTING.md": 170, "conf/README.md": 170}
+    longer = {".github/CONTRIBUTING.md": 185, "conf/README.md": 170}
     most = longer.get(name, 150)
     assert len(DOCUMENTS[name].splitlines()) <= most
 

@@ -16,6 +16,12 @@ def store_lock(store: Path) -> AbstractContextManager[None]:
     return files.lock(store / ".locks" / "store", waiting=waiting)
 
 
+def server_lock(store: Path) -> AbstractContextManager[None]:
+    """Lock the copies of a store; two processes at once would create two of a run."""
+    waiting = "waiting for another process that copies runs to a server"
+    return files.lock(store / ".server.lock", waiting=waiting)
+
+
 def write_lock(store: Path) -> AbstractContextManager[None]:
     """Lock a store for operations that MLflow itself does not make safe."""
     waiting = f"waiting for another process that writes to {store / 'mlflow.db'}"

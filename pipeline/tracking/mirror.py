@@ -11,6 +11,7 @@ from concurrent.futures import TimeoutError as TooLate
 from contextlib import closing, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pipeline import UserError
 from pipeline.call import say
@@ -49,7 +50,7 @@ class Mirror:
                 raise CompanionKilled(f"{PROCESS} has ended")
             if self._companion is None:
                 self._companion = Companion(PROCESS, niceness=NICENESS, quiet=True)
-                self._companion.submit(import_module, COPIES)
+                self._companion.submit(import_copies)
             return self._companion
 
     def follow(self, run_id: Callable[[], str | None]) -> None:
@@ -110,7 +111,9 @@ class Mirror:
 
     def _submit(self, function: str, run_id: str) -> "Future[str]":
         companion = self.start()
-        return companion.submit(_call, function, self._store, self._server, run_id)
+        return companion.submit(
+            call_copies, function, self._store, self._server, run_id
+        )
 
 
 def mirror_run(store: Path, server: str, run_id: str) -> bool:
@@ -119,6 +122,11 @@ def mirror_run(store: Path, server: str, run_id: str) -> bool:
         return mirror.finish(run_id)
 
 
-def _call(function: str, store: Path, server: str, run_id: str) -> str:
-    """Call a function of `mirror_copy`; the copying process has imported it."""
-    return str(getattr(import_module(COPIES), function)(store, server, run_id))
+def import_copies() -> None:
+    """Import `mirror_copy` and thereby MLflow, in the copying process."""
+    import_module(COPIES)
+
+
+def call_copies(function: str, *arguments: object) -> Any:  # noqa: ANN401
+    """Call a function of `mirror_copy`, in the copying process."""
+    return getattr(import_module(COPIES), function)(*arguments)

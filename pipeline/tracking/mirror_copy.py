@@ -6,13 +6,8 @@ stored twice. `run_copy` sends the data of each run.
 
 import os
 import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import FrameType
-from typing import Literal, NamedTuple
 from urllib.parse import urlparse
 
 from mlflow import MlflowClient
@@ -20,24 +15,27 @@ from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import UserError, files
-from pipeline.console import progress
-from pipeline.terminal import print_error
 from pipeline.tracking import pages
 from pipeline.tracking.database import RecordedRun, named_runs, runs_to_copy
+from pipeline.tracking.locks import server_lock
 from pipeline.tracking.mlflow_client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.run_copy import RunCopy, signature
 from pipeline.tracking.runs import find_run
+from pipeline.tracking.sync import CopyStatus, copy_runs
 from pipeline.tracking.tags import COPY_TAG, PARENT_TAG
 from pipeline.tracking.tracker import experiment_of
 
-LIMIT = 120  # seconds for a run, which has up to 10 MB
+ERRORS = (MlflowException, OSError, UserError)  # of a run, or of the server
 
 
 @cache
 def _copied_runs(store: Path, server: str) -> "CopiedRuns":
     """Return the copies on a server; they remember what this process has sent."""
+    # A retry would create twice.
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     return CopiedRuns(open_store(store, experiment_of(None)), server)
 
 
@@ -47,8 +45,10 @@ def copy_open_run(store: Path, server: str, run_id: str) -> None:
         copies = _copied_runs(store, server)
         for run in runs_to_copy(store, run_id):
             if run.run_id != run_id:
-                copies.update(run)
-        copies.update(find_run(run_id, store=store), is_open=True)
+                with server_lock(store):
+                    copies.update(run)
+        with server_lock(store):
+            copies.update(find_run(run_id, store=store), is_open=True)
 
 
 def copy_closed_run(store: Path, server: str, run_id: str) -> str:
@@ -57,71 +57,64 @@ def copy_closed_run(store: Path, server: str, run_id: str) -> str:
     Raises:
         UserError: If not all runs were copied; the message says why.
     """
+    copies = _copied_runs(store, server)
+
+    def copy(run: RecordedRun) -> CopyStatus | None:
+        with server_lock(store):
+            return copies.try_update(run)
+
     with quiet():
-        copied = copy_runs(_copied_runs(store, server), run_id)
+        copied = copy_runs(store, server, run_id, copy)
     if not copied[run_id].url:
         raise UserError("it was deleted on the server")
     return copied[run_id].url
 
 
-def copy_runs(copies: "CopiedRuns", run_id: str | None) -> "dict[str, Copied]":
-    """Copy a run and its children, or all runs, to a server.
-
-    A run that is already there unchanged is not sent again; an open run is skipped.
-
-    Returns:
-        What was done with each run that was not deleted, by its id; `run_id` is last.
-
-    Raises:
-        UserError: If not all runs were copied; the message says why.
-    """
-    runs = runs_to_copy(copies.source.store, run_id)
-    # Parents are last, because a description links to the copies of children.
-    runs.sort(key=lambda run: PARENT_TAG not in run.tags)
-    done: dict[str, Copied] = {}
-    errors: list[str] = []
-    server = copies.url
-    try:
-        for run in progress(f"copying runs to {server}")(runs):
-            try:
-                if copied := copies.update(run):
-                    done[run.run_id] = copied
-            except (MlflowException, OSError, UserError) as error:
-                copies.check()  # if the server is gone, stop here
-                errors.append(f"run {run.run_id}: {_describe(error)}")
-    except (MlflowException, OSError, UserError) as error:
-        message = f"{server} did not accept the copy: {_describe(error)}"
-        raise UserError(message) from error
-    if errors:
-        count = f"{len(errors)} of {len(runs)} runs were not copied"
-        raise UserError(f"{count} to {server}; the first: {errors[0]}")
-    return done
+def copy_run(store: Path, server: str, run: RecordedRun) -> CopyStatus | None:
+    """Copy a run for `sync`, which holds the lock of the copies."""
+    with quiet():
+        return _copied_runs(store, server).try_update(run)
 
 
-class Copied(NamedTuple):
-    """What was done with a run."""
-
-    state: Literal["copied", "complete", "running", "deleted"]
-    url: str = ""  # of its copy; "" if the run is running or its copy was deleted
+def mark_killed_runs(store: Path) -> None:
+    """Mark runs whose process has ended, for `sync`, which holds the store's lock."""
+    with quiet():
+        open_store(store, experiment_of(None)).mark_killed_runs()
 
 
 class CopiedRuns:
     """The copies of the runs of a store on a server."""
 
-    def __init__(
-        self, source: StoreClient, url: str, *, has_limit: bool = False
-    ) -> None:
-        """Connect to a server; `has_limit` ends this process if it is too slow."""
+    def __init__(self, source: StoreClient, url: str) -> None:
+        """Connect to a server."""
         self.source, self.url = source, url
-        self._server, self._has_limit = MlflowClient(url), has_limit
+        self._server = MlflowClient(url)
         self._copies: dict[str, RunCopy] = {}  # by the id of the original
         self._experiments: dict[str, str] = {}  # their ids by those of the originals
-        # A retry would create twice.
-        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 
-    def update(self, recorded: RecordedRun, *, is_open: bool = False) -> Copied | None:
-        """Bring the copy of a run up to date.
+    def try_update(self, recorded: RecordedRun) -> CopyStatus | None:
+        """Bring the copy of a closed run up to date; see `update`.
+
+        The state is "failed" if this run was not accepted, but the server answers.
+
+        Raises:
+            UserError: If the server does not answer.
+        """
+        try:
+            return self.update(recorded)
+        except ERRORS as error:
+            reason = _describe(error)
+        try:
+            self._server.search_experiments(max_results=1)
+        except ERRORS as error:
+            message = f"{self.url} did not accept the copy: {_describe(error)}"
+            raise UserError(message) from error
+        return CopyStatus("failed", reason=reason)
+
+    def update(
+        self, recorded: RecordedRun, *, is_open: bool = False
+    ) -> CopyStatus | None:
+        """Bring the copy of a run up to date; the caller holds `server_lock`.
 
         Nothing is done if the run is running, unless `is_open`, or if its copy was
         deleted; the result is None if the run itself was deleted.
@@ -129,52 +122,30 @@ class CopiedRuns:
         run_id, now = recorded.run_id, signature(recorded)
         known = self._copies.get(run_id)
         if known and known.signature == now and not is_open:
-            return Copied("complete", self._url(known))
-        # Two processes at once would create two copies of a run.
-        waiting = "waiting for another process that copies runs to a server"
-        lock = files.lock(self.source.store / ".server.lock", waiting=waiting)
-        with lock, self._time_limit():
-            original = self.source.get_run(run_id)
-            copy = self._find(original)
-            is_deleted = copy is not None and copy.info.lifecycle_stage != "active"
-            if original.info.lifecycle_stage != "active":
-                # An attempt that failed was replaced by another one.
-                is_kept = original.info.status == "FINISHED" or is_deleted
-                if copy and not is_kept:
-                    self._server.delete_run(copy.info.run_id)
-                return None
-            if is_deleted:
-                return Copied("deleted")
-            is_closed = original.info.status not in ("RUNNING", "SCHEDULED")
-            if not (is_open or is_closed):
-                return Copied("running")
-            copy, is_new = copy or self._create(original), True
-            run_copy = self._remember(run_id, copy)
-            tags = self._tags(original)
-            if is_closed:
-                is_new = run_copy.send_closed(original, copy, tags)
-                run_copy.signature = now
-            else:
-                run_copy.send_open(original, copy, tags)
-        return Copied("copied" if is_new else "complete", self._url(run_copy))
-
-    def check(self) -> None:
-        """Raise an error if the server does not answer."""
-        with self._time_limit():
-            self._server.search_experiments(max_results=1)
-
-    @contextmanager
-    def _time_limit(self) -> Iterator[None]:
-        """End this process if the block takes more than `LIMIT` and `has_limit`."""
-        if not self._has_limit:
-            yield
-            return
-        signal.signal(signal.SIGALRM, _give_up)
-        signal.alarm(LIMIT)
-        try:
-            yield
-        finally:
-            signal.alarm(0)
+            return CopyStatus("complete", self._url(known))
+        original = self.source.get_run(run_id)
+        copy = self._find(original)
+        is_deleted = copy is not None and copy.info.lifecycle_stage != "active"
+        if original.info.lifecycle_stage != "active":
+            # An attempt that failed was replaced by another one.
+            is_kept = original.info.status == "FINISHED" or is_deleted
+            if copy and not is_kept:
+                self._server.delete_run(copy.info.run_id)
+            return None
+        if is_deleted:
+            return CopyStatus("deleted")
+        is_closed = original.info.status not in ("RUNNING", "SCHEDULED")
+        if not (is_open or is_closed):
+            return CopyStatus("running")
+        copy = copy or self._create(original)
+        run_copy, tags = self._remember(run_id, copy), self._tags(original)
+        is_sent = True
+        if is_closed:
+            is_sent = run_copy.send_closed(original, copy, tags)
+            run_copy.signature = now
+        else:
+            run_copy.send_open(original, copy, tags)
+        return CopyStatus("copied" if is_sent else "complete", self._url(run_copy))
 
     def _url(self, copy: RunCopy) -> str:
         page = pages.run_page(copy.experiment_id, copy.run_id)
@@ -241,15 +212,6 @@ class CopiedRuns:
             for original_id, copy in self._copies.items():
                 tags[tag] = tags[tag].replace(original_id, copy.run_id)
         return {**tags, COPY_TAG: run.info.run_id}
-
-
-def _give_up(number: int, frame: FrameType | None) -> None:
-    """End this process, even if threads of MLflow are waiting for the server.
-
-    MLflow's own limit applies to each read, and a server can answer in small pieces.
-    """
-    print_error(f"error: the server did not answer within {LIMIT} s")
-    os._exit(1)
 
 
 def _describe(error: Exception) -> str:

@@ -3,8 +3,11 @@
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from mlflow import MlflowClient, entities
 from mlflow.entities import Metric, Run
@@ -19,7 +22,20 @@ from pipeline.tracking.tags import COPY_TAG, ERROR_TAG
 CONNECTIONS = 4  # for files
 COMPLETE = 1_000_000_000  # ns since the last write to a file that is complete
 STATE_TAG = "copy.state"  # a hash of the original as it was copied
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 Point = tuple[str, str, int, int]  # of a metric: name, value, time, step
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What this process has sent to a copy; it is compared with the original."""
+
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    points: set[Point] = field(default_factory=set)
+    inputs: set[str] = field(default_factory=set)  # data sets with their use, as JSON
+    files: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
 
 class RunCopy:
@@ -35,9 +51,7 @@ class RunCopy:
         self.run_id: str = copy.info.run_id
         self.experiment_id: str = copy.info.experiment_id
         self.signature: object = None  # of the closed original that was copied
-        self._points: set[Point] = set()
-        self._tags: dict[str, str] = {}
-        self._files: dict[Path, tuple[int, int]] = {}
+        self._sent = Sent()
 
     def send_closed(self, original: Run, copy: Run, tags: dict[str, str]) -> bool:
         """Send everything in a closed run, unless the copy has it; return whether.
@@ -75,35 +89,40 @@ class RunCopy:
         *,
         is_open: bool,
     ) -> None:
-        """Send the params, points, tags and files that this process has not sent."""
-        server = self._server
+        """Send the params, points, tags, data sets and files that are new."""
+        server, sent = self._server, self._sent
         if ERROR_TAG in copy.data.tags and ERROR_TAG not in tags:  # it was resumed
             server.delete_tag(self.run_id, ERROR_TAG)
-        params = {} if self._tags else original.data.params
-        new_tags = {k: x for k, x in tags.items() if self._tags.get(k) != x}
+        new_params = _changed(original.data.params, sent.params)
+        new_tags = _changed(tags, sent.tags)
         new_points = {_point(each): each for each in points}
-        for known in self._points & new_points.keys():
+        for known in sent.points & new_points.keys():
             del new_points[known]
         server.log_batch(
             self.run_id,
             metrics=[*new_points.values()],
-            params=[entities.Param(*param) for param in params.items()],
+            params=[entities.Param(*param) for param in new_params.items()],
             tags=[entities.RunTag(*tag) for tag in new_tags.items()],
         )
-        if params and original.inputs and original.inputs.dataset_inputs:
-            server.log_inputs(self.run_id, datasets=original.inputs.dataset_inputs)
-        self._tags |= new_tags
-        self._points |= new_points.keys()
+        sent.params.update(new_params)
+        sent.tags.update(new_tags)
+        sent.points.update(new_points)
+        inputs = original.inputs.dataset_inputs if original.inputs else []
+        new_inputs = {json.dumps(each.to_dictionary()): each for each in inputs}
+        for known_input in sent.inputs & new_inputs.keys():
+            del new_inputs[known_input]
+        if new_inputs:
+            server.log_inputs(self.run_id, datasets=[*new_inputs.values()])
+            sent.inputs.update(new_inputs)
         self._send_files(path_from_uri(original.info.artifact_uri), is_open=is_open)
 
     def _send_files(self, folder: Path, *, is_open: bool) -> None:
         now = time.time_ns()
         new = {
             path: stat
-            for path, stat in _files(folder).items()
-            if self._files.get(path) != stat
+            for path, stat in _changed(_files(folder), self._sent.files).items()
             # One that is being written is newer.
-            and (not is_open or now - stat[1] > COMPLETE)
+            if not is_open or now - stat[1] > COMPLETE
         }
 
         def send(path: Path) -> None:
@@ -113,7 +132,7 @@ class RunCopy:
 
         with ThreadPoolExecutor(CONNECTIONS) as threads:
             for path, _ in zip(new, threads.map(send, new), strict=True):
-                self._files[path] = new[path]
+                self._sent.files[path] = new[path]
 
     def _send_models(self, original: Run, copy: Run) -> None:
         """Send the models of a run that the copy does not have, and link them to it."""
@@ -148,6 +167,13 @@ class RunCopy:
         """Return the metrics of a run at all steps."""
         points = metric_points(self._source.store, run.info.run_id)
         return [Metric(*point) for point in points]
+
+
+def _changed(
+    entries: Mapping[Key, Value], sent: Mapping[Key, Value]
+) -> dict[Key, Value]:
+    """Return the entries that were not sent with this value."""
+    return {key: value for key, value in entries.items() if sent.get(key) != value}
 
 
 def _point(metric: Metric) -> Point:

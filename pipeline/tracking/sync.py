@@ -1,25 +1,72 @@
 """The command `sync`: copies recorded runs to a server."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import TimeoutError as TooLate
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from pipeline import UserError
 from pipeline.call import say
+from pipeline.console import progress
+from pipeline.execution.companion import Companion
 from pipeline.paths import store_dir
 from pipeline.terminal import wrap
 from pipeline.tracking.database import RecordedRun, runs_to_copy
-from pipeline.tracking.locks import store_lock
-from pipeline.tracking.mirror_copy import Copied, CopiedRuns, copy_runs
-from pipeline.tracking.mlflow_client import open_store
-from pipeline.tracking.quiet import quiet
+from pipeline.tracking.locks import server_lock, store_lock
+from pipeline.tracking.mirror import call_copies, import_copies
 from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store import require_store
-from pipeline.tracking.tracker import experiment_of
+from pipeline.tracking.tags import PARENT_TAG
 
+PROCESS = "the process that copies the runs"
+LIMIT = 120  # seconds for a run, which has up to 10 MB
 SKIPPED = {
     "running": "it is still running",
     "deleted": "its copy was deleted on the server; restore it there",
 }
+
+
+class CopyStatus(NamedTuple):
+    """What was done with a run."""
+
+    state: Literal["copied", "complete", "running", "deleted", "failed"]
+    url: str = ""  # of its copy, if it was copied or is complete
+    reason: str = ""  # why it failed
+
+
+def copy_runs(
+    store: Path,
+    server: str,
+    run_id: str | None,
+    copy: Callable[[RecordedRun], CopyStatus | None],
+) -> dict[str, CopyStatus]:
+    """Copy a run and its children, or all runs, to a server.
+
+    `copy` copies a run and returns None if the run was deleted.
+
+    Returns:
+        What was done with each run that was not deleted, by its id; `run_id` is last.
+
+    Raises:
+        UserError: If not all runs were copied; the message says why.
+    """
+    runs = runs_to_copy(store, run_id)
+    # Parents are last, because a description links to the copies of children.
+    runs.sort(key=lambda run: PARENT_TAG not in run.tags)
+    done = {
+        run.run_id: copied
+        for run in progress(f"copying runs to {server}")(runs)
+        if (copied := copy(run))
+    }
+    failed = {key: each for key, each in done.items() if each.state == "failed"}
+    for failed_id, copied in failed.items():
+        count = f"{len(failed)} of {len(runs)} runs were not copied"
+        first = f"run {failed_id}: {copied.reason}"
+        raise UserError(f"{count} to {server}; the first: {first}")
+    return done
 
 
 def sync(server: str, *, run: str | None) -> dict[str, str]:
@@ -35,11 +82,12 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     store = store_dir()
     require_store(store)
     run_id = find_run(run, store=store, server=server).run_id if run else None
-    client = open_store(store, experiment_of(None))
-    with quiet():
+    with closing(Companion(PROCESS, quiet=True)) as companion:
+        companion.submit(import_copies).result()
         with store_lock(store):
-            client.mark_killed_runs()
-        done = copy_runs(CopiedRuns(client, server, has_limit=True), run_id)
+            companion.submit(call_copies, "mark_killed_runs", store).result()
+        copy = partial(_copy_run, companion, store, server)
+        done = copy_runs(store, server, run_id, copy)
     runs = [run for run in runs_to_copy(store, run_id) if run.run_id in done]
     say(f"copies on {server}")
     for experiment in sorted({run.experiment for run in runs}):
@@ -53,8 +101,27 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     return {run_id: copied.url for run_id, copied in done.items() if copied.url}
 
 
+def _copy_run(
+    companion: Companion, store: Path, server: str, run: RecordedRun
+) -> CopyStatus | None:
+    """Copy a run in the companion.
+
+    Raises:
+        UserError: If the server does not answer or is too slow.
+    """
+    with server_lock(store):
+        try:
+            call = companion.submit(call_copies, "copy_run", store, server, run)
+            copied: CopyStatus | None = call.result(LIMIT)
+            return copied
+        except TooLate:
+            companion.close()  # before another process gets the lock
+            message = f"the server did not answer within {LIMIT} s"
+            raise UserError(message) from None
+
+
 def _report(
-    experiment: str, runs: Sequence[RecordedRun], done: Mapping[str, Copied]
+    experiment: str, runs: Sequence[RecordedRun], done: Mapping[str, CopyStatus]
 ) -> Iterator[str]:
     """Yield the number of runs of each kind, and why runs were skipped."""
     states = Counter(done[run.run_id].state for run in runs)

@@ -1,10 +1,12 @@
 """Servers with all kinds of faults, and how long a command waits for them."""
 
 import json
+import os
 import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from socketserver import ThreadingTCPServer
 
@@ -12,7 +14,9 @@ import psutil
 import pytest
 
 from pipeline.execution.companion import CompanionKilled
+from pipeline.sync import sync
 from pipeline.tracking import mirror, tagged_runs
+from pipeline.tracking import sync as sync_module
 
 
 def broken_server(fault):
@@ -100,6 +104,19 @@ def test_sync_stops_if_nothing_is_recorded_or_a_server_is_too_slow(
     ):
         project.call("sync", server=url)
     url = broken_server("drips")
-    limit = "import pipeline.tracking.mirror_copy as copy; copy.LIMIT = 1"
+    limit = "import pipeline.tracking.sync as sync; sync.LIMIT = 1"
     process = project.run("sync", f"server={url}", status=1, before=limit)
     assert process.stderr == "error: the server did not answer within 1 s\n"
+
+
+def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
+    recorded, monkeypatch
+):
+    monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
+    monkeypatch.setattr(sync_module, "LIMIT", 1)
+    before = dict(os.environ), signal.getsignal(signal.SIGALRM)
+    with ThreadPoolExecutor() as threads:
+        call = threads.submit(sync, server=broken_server("drips"), quiet=True)
+        with pytest.raises(ValueError, match="did not answer within 1 s"):
+            call.result()
+    assert (dict(os.environ), signal.getsignal(signal.SIGALRM)) == before

@@ -17,10 +17,11 @@ from mlflow import MlflowClient
 
 from pipeline import UserError, files
 from pipeline.tracking import find_run, mirror
-from pipeline.tracking.mirror_copy import CopiedRuns, copy_runs
+from pipeline.tracking.mirror_copy import CopiedRuns
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.pages import VIEW
+from pipeline.tracking.sync import copy_runs
 
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
 POINTS = int(os.environ.get("POINTS", "1"))  # how many servers and clients are killed
@@ -45,7 +46,8 @@ def copy(server):
     """Return a function that copies runs in this process; it returns their URLs."""
 
     def copy(folder, run_id=None):
-        done = copy_runs(CopiedRuns(open_store(folder, "digits"), server.url), run_id)
+        copies = CopiedRuns(open_store(folder, "digits"), server.url)
+        done = copy_runs(folder, server.url, run_id, copies.try_update)
         return {run_id: copied.url for run_id, copied in done.items() if copied.url}
 
     return copy
@@ -85,7 +87,7 @@ def content(client, run, folder):
             ]
             for name in run.data.metrics
         },
-        "inputs": run.inputs.to_dictionary(),
+        "inputs": sorted(run.inputs.to_dictionary()["dataset_inputs"], key=str),
         "models": [
             (
                 *(model.name, model.status, model.params, steps[model.model_id]),
@@ -269,6 +271,38 @@ def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
         run.log_text("a.txt", "changed")
         os.utime(run.folder / "a.txt", (2, 2))
         assert files()["a.txt"] > stored["a.txt"]
+
+
+DATASET = {"sha256": "a" * 64, "source": "s", "counts": {"test": 5}}
+
+
+def test_a_run_without_params_is_copied_with_its_data_sets(
+    store, tracker, server, copy, tmp_path
+):
+    with tracker.reopen_run(run_id=None, weights_sha256="f00d") as run:
+        run.log_dataset("d", **DATASET, use="evaluation")
+    copy(store)
+    (dataset,) = copies_on(server)[run.id].inputs.dataset_inputs
+    assert dataset.dataset.name == "d"
+    assert_equal(store, server, tmp_path, count=1)
+
+
+def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp_path):
+    copies = CopiedRuns(open_store(store, "digits"), server.url)
+
+    def update(**options):
+        copies.update(find_run(run.id, store=store), **options)
+        inputs = copies_on(server)[run.id].inputs.dataset_inputs
+        return [each.dataset.name for each in inputs]
+
+    with start_run(store) as run:
+        assert update(is_open=True) == []
+        run.log_dataset("first", **DATASET, use="training")
+        assert update(is_open=True) == ["first"]
+        run.log_dataset("second", **DATASET, use="evaluation")
+        open_store(store, "digits").log_param(run.id, "seed", 1)
+    assert sorted(update()) == ["first", "second"]
+    assert_equal(store, server, tmp_path, count=1)
 
 
 def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, copy):
