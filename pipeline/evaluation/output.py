@@ -58,7 +58,7 @@ def plot_scores(result: Predictions) -> Image.Image:
 
 def plot_mistakes(result: Predictions) -> Image.Image:
     """Plot the most confident wrong predictions."""
-    count = int((np.array(result.source.labels) != result.answers).sum())
+    count = int((result.source.known_labels != result.answers).sum())
     verb = "is" if count == 1 else "are"
     title = f"{result.source.name}: {counted(count, 'image')} {verb} misclassified"
     if count > MAX_MISTAKES:
@@ -69,12 +69,13 @@ def plot_mistakes(result: Predictions) -> Image.Image:
 def mistakes(result: Predictions) -> dict[str, UInt8[np.ndarray, "28 28"]]:
     """Return the most confident wrong predictions, by their captions."""
     answers, confidence = result.answers, result.confidence
-    rows = np.flatnonzero(np.array(result.source.labels) != answers)
+    labels = result.source.known_labels
+    rows = np.flatnonzero(labels != answers)
     order = np.argsort(-confidence[rows], kind="stable")
     images = {}
     for row in rows[order][:MAX_MISTAKES]:
         answer = result.spec.class_names[answers[row]]
-        label = result.label_names[result.source.labels[row]]
+        label = result.label_names[labels[row]]
         file = printable(result.source.files[row])
         file = file.replace(f"{result.source.name} ", "image ")[-MAX_CAPTION:]
         caption = f"{answer}: {confidence[row]:.1%}\nlabel: {label}\n{file}"
