@@ -57,7 +57,7 @@ def plot_scores(result: Predictions) -> Image.Image:
 
 def plot_mistakes(result: Predictions) -> Image.Image:
     """Plot the most confident wrong predictions."""
-    count = int((np.array(result.source.labels) != result.classes).sum())
+    count = int((result.source.known_labels != result.classes).sum())
     verb = "is" if count == 1 else "are"
     title = f"{result.source.name}: {counted(count, 'image')} {verb} misclassified"
     if count > MAX_MISTAKES:
@@ -68,12 +68,13 @@ def plot_mistakes(result: Predictions) -> Image.Image:
 def mistakes(result: Predictions) -> list[plots.Captioned]:
     """Return the most confident wrong predictions, with their captions."""
     classes, confidence = result.classes, result.confidence
-    rows = np.flatnonzero(np.array(result.source.labels) != classes)
+    labels = result.source.known_labels
+    rows = np.flatnonzero(labels != classes)
     order = np.argsort(-confidence[rows], kind="stable")
     images = []
     for row in rows[order][:MAX_MISTAKES]:
         name = result.spec.class_names[classes[row]]
-        label = result.label_names[result.source.labels[row]]
+        label = result.label_names[labels[row]]
         file = printable(result.source.files[row])
         file = file.replace(f"{result.source.name} ", "image ")[-MAX_CAPTION:]
         caption = f"{name}: {confidence[row]:.1%}\nlabel: {label}\n{file}"

@@ -29,7 +29,7 @@ def score(predictions: Predictions) -> dict[str, float | int]:
     expected calibration error, and (with a detector) unsure, the fraction of unsure
     predictions.
     """
-    labels = torch.tensor(predictions.source.labels)
+    labels = torch.from_numpy(predictions.source.known_labels)
     probabilities = torch.from_numpy(predictions.probabilities)
     confidence, predicted = probabilities.max(dim=1)
     n, correct = len(labels), int((predicted == labels).sum())
@@ -68,7 +68,7 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
 def confusion_matrix(predictions: Predictions) -> Int[np.ndarray, "label predicted"]:
     """Return the number of images with each label and each predicted class."""
     counts = np.zeros((CLASSES, CLASSES), np.int64)
-    np.add.at(counts, (np.array(predictions.source.labels), predictions.classes), 1)
+    np.add.at(counts, (predictions.source.known_labels, predictions.classes), 1)
     return counts
 
 
@@ -113,7 +113,8 @@ def confusion(predictions: Predictions) -> list[Row]:
 def calibration(predictions: Predictions) -> list[Row]:
     """Compare the confidence of predictions with their accuracy; see `reliability`."""
     probabilities = torch.from_numpy(predictions.probabilities)
-    return reliability(probabilities, torch.tensor(predictions.source.labels))
+    labels = torch.from_numpy(predictions.source.known_labels)
+    return reliability(probabilities, labels)
 
 
 def reliability(

@@ -59,7 +59,7 @@ def describe_result(result: Predictions) -> list[str]:
     """
     matrix = confusion_matrix(result)
     counts, correct = matrix.sum(axis=1), matrix.diagonal()
-    is_correct = result.classes == np.array(result.source.labels)
+    is_correct = result.classes == result.source.known_labels
     lines = [f"{result.source.name}: {count_correct(is_correct)}"]
     labels, names = result.label_names, result.spec.class_names
     if [*labels] != [*names]:

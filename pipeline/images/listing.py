@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from pipeline import UserError
 from pipeline.files import printable
@@ -45,6 +45,18 @@ class ImageSet:
     is_raw: bool  # whether they have to be preprocessed, unlike those of MNIST
     class_names: Sequence[str] | None = None  # None for those of the network
     problems: Sequence[str] = ()  # a line for each unusable image
+
+    @property
+    def known_labels(self) -> Int[np.ndarray, " n"]:
+        """The labels of a set that can be scored.
+
+        Raises:
+            ValueError: If an image has no label.
+        """
+        if missing := self.labels.count(None):
+            number = counted(missing, "image")
+            raise ValueError(f"{self.name} cannot be scored: {number} without a label")
+        return np.array(self.labels, np.int64)
 
     def pick(self, rows: Sequence[int], *, problems: Sequence[str]) -> "ImageSet":
         """Return some of the images, with the problems of all of them."""

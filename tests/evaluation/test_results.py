@@ -73,6 +73,17 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     assert plot_mistakes(right).height < 50  # only a title
 
 
+def test_a_set_in_which_an_image_has_no_label_is_not_scored():
+    images = np.zeros((3, 28, 28), np.uint8)
+    source = ImageSet("few", "", ["a", "b", "c"], [1, None, None], images, False)
+    prepared = PreparedImages(source, images, [""] * 3, (), how="")
+    spec = datasets.spec("mnist")
+    result = Predictions(prepared, spec, torch.zeros(3, 10), [None] * 3)
+    for function in (scores.score, scores.confusion, mistakes, describe_result):
+        with pytest.raises(ValueError, match="few cannot be scored: 2 images without"):
+            function(result)
+
+
 def test_precision_recall_and_f1_are_those_of_scikit_learn(trained, few):
     source = ImageSet("few", "", [""] * 200, [], few.val.images[:200], False)
     labels = (few.val.labels[:200] % 9).tolist()  # 9 is never a label

@@ -139,7 +139,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     assert len(finished.read(details / "terms.csv")) == 21 + 785
     draw(0, tmp_path / "7.png")
     text = finished.call("inspect", neuron="N28", image=f"{tmp_path / '7.png'}")
-    assert "7.png, preprocessed as in MNIST" in " ".join(text.split())
+    assert "7.png, label 7, preprocessed as in MNIST" in " ".join(text.split())
     (predicted,) = re.findall(r"(.*)the prediction$", text, re.MULTILINE)
     assert predicted.split()[:2] == ["7", "N28"]
 
