@@ -8,7 +8,8 @@ not depend on MLflow.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from time import time_ns
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
@@ -190,7 +191,10 @@ def final_status(error: BaseException) -> tuple[str, str]:
 
 
 class Tracker(ABC, Generic[OpenedRun]):
-    """Opens and closes runs."""
+    """Opens and closes runs in a store; a server, if any, receives copies."""
+
+    store: Path
+    server: str | None = None
 
     @contextmanager
     def start_run(
@@ -205,26 +209,47 @@ class Tracker(ABC, Generic[OpenedRun]):
         Raises:
             UserError, OSError: If the store cannot be written to.
         """
-        with ExitStack() as stack:
-            mirror = self.mirror()
-            if mirror:
-                stack.callback(mirror.close)
+        with self._mirror() as mirror:
             tags = process_tags() | dict(tags)
             run = self.open_run(name, params, tags, resume=resume)
             if mirror:
                 mirror.follow(lambda: run.id)
-            status, error = "FINISHED", ""
-            try:
-                with self.recording():
-                    yield run
-                    run.wait()
-            except BaseException as exception:
-                status, error = final_status(exception)
-                raise
-            finally:
-                closed_id = self.close_run(run, status, error)
-                if mirror and closed_id:
-                    run.copied = mirror.finish(closed_id, is_killed=status == "KILLED")
+            with self._recorded(run, mirror, partial(self.close_run, run)):
+                yield run
+
+    @contextmanager
+    def _mirror(self) -> Iterator[Mirror | None]:
+        """Yield the copy of a run on the server, if there is one; then end it."""
+        if self.server is None:
+            yield None
+            return
+        with closing(Mirror(self.store, self.server)) as mirror:
+            yield mirror
+
+    @contextmanager
+    def _recorded(
+        self,
+        run: OpenRun,
+        mirror: Mirror | None,
+        close: Callable[[str, str], str | None],
+    ) -> Iterator[None]:
+        """Record a run in the block, then close it and complete its copy.
+
+        `close` gets the status and the error, as `close_run`. The copy is completed
+        after an error, too, so that the server has what the store has.
+        """
+        status, error = "FINISHED", ""
+        try:
+            with self.recording():
+                yield
+                run.wait()
+        except BaseException as exception:
+            status, error = final_status(exception)
+            raise
+        finally:
+            closed_id = close(status, error)
+            if mirror and closed_id:
+                run.copied = mirror.finish(closed_id, is_killed=status == "KILLED")
 
     def recording(self) -> AbstractContextManager[object]:
         """Return the context in which a run is recorded."""
@@ -255,25 +280,31 @@ class Tracker(ABC, Generic[OpenedRun]):
                 a message is printed.
         """
 
-    def mirror(self) -> Mirror | None:
-        """Return the copy of a run on the server, if there is one."""
-        return None
-
 
 class LocalTracker(Tracker[Run]):
     """Opens runs of this process."""
 
-    @abstractmethod
+    @contextmanager
     def reopen_run(
         self, *, run_id: str | None, weights_sha256: str | None
-    ) -> AbstractContextManager[Run]:
+    ) -> Iterator[Run]:
         """Open the run that trained a network, to add results; its status and end stay.
 
         The run is found by the hash of its weights. If there are several such runs,
         `run_id` is used, or else the newest. If there is none, as in a fresh clone, a
         run is created and a message is printed. A sweep has no weights: it is found by
-        its id.
+        its id. A server gets a copy when the block ends.
         """
+        with self._mirror() as mirror:
+            if mirror:
+                mirror.start()  # it imports MLflow meanwhile
+            run = self.find_run(run_id, weights_sha256)
+            with self._recorded(run, mirror, lambda *_: run.id):
+                yield run
+
+    @abstractmethod
+    def find_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
+        """Return the run of a network or sweep, or create it; see `reopen_run`."""
 
 
 class NullTracker(LocalTracker):
@@ -295,9 +326,6 @@ class NullTracker(LocalTracker):
         """Return None, because nothing was recorded."""
         return None
 
-    @contextmanager
-    def reopen_run(
-        self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[Run]:
+    def find_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
         """Return a run that records nothing."""
-        yield Run()
+        return Run()

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline import UserError, files
 from pipeline.tracking import pages
+from pipeline.tracking.copying import CopyStatus, copy_runs
 from pipeline.tracking.database import RecordedRun, named_runs, runs_to_copy
 from pipeline.tracking.locks import server_lock
 from pipeline.tracking.mlflow_client import StoreClient, complete_experiment, open_store
@@ -23,7 +24,6 @@ from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.run_copy import RunCopy, signature
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.sync import CopyStatus, copy_runs
 from pipeline.tracking.tags import COPY_TAG, PARENT_TAG
 from pipeline.tracking.tracker import experiment_of
 

@@ -6,8 +6,7 @@
 import gc
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 
 from mlflow import entities
 
@@ -24,7 +23,6 @@ from pipeline.tracking.interface import (
     final_status,
 )
 from pipeline.tracking.locks import run_lock, store_lock
-from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG
@@ -32,17 +30,17 @@ from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG
 OPEN_SECONDS = 10.0  # within which a killed process has released its run
 
 
-@dataclass(frozen=True)
 class MlflowTracker(LocalTracker):
     """Records runs in an embedded store; a server, if any, receives copies."""
 
-    client: StoreClient
-    server: str | None
+    def __init__(self, client: StoreClient, server: str | None) -> None:
+        """Keep the client of the store, and the URL of the server."""
+        self.client, self.store, self.server = client, client.store, server
 
     @contextmanager
     def recording(self) -> Iterator[None]:
         try:
-            with translate_errors(self.client.store):
+            with translate_errors(self.store):
                 yield
         except (KeyboardInterrupt, SystemExit) as interrupt:
             # Inside a transaction, its frames would keep the database locked; Python's
@@ -60,18 +58,17 @@ class MlflowTracker(LocalTracker):
         resume: str | None,
         start: int | None = None,
     ) -> MlflowRun:
-        client, store = self.client, self.client.store
+        client, store = self.client, self.store
+        tags = provenance.code_tags() | dict(tags)
         with translate_errors(store), store_lock(store):
             client.mark_killed_runs()
             if resume:
                 run = client.get_run(resume)
-                if ERROR_TAG in run.data.tags:  # of an earlier attempt
-                    client.delete_tag(resume, ERROR_TAG)
             else:
                 run = client.create_run(
                     client.experiment.experiment_id,
                     start_time=start,
-                    tags=provenance.code_tags() | dict(tags),
+                    tags=tags,
                     run_name=name,
                 )
             path = run_lock(store, run.info.run_id)
@@ -79,62 +76,53 @@ class MlflowTracker(LocalTracker):
         opened = MlflowRun(client, run, lock=lock)
         try:
             with translate_errors(store):
-                client.update_run(opened.id, status="RUNNING")  # it may be resumed
+                if resume:
+                    client.update_run(opened.id, status="RUNNING")
+                    if ERROR_TAG in run.data.tags:  # of an earlier attempt
+                        client.delete_tag(resume, ERROR_TAG)
                 # Those of a resumed run stay: MLflow refuses another name of the data.
                 new = {k: v for k, v in params.items() if k not in run.data.params}
-                opened.log_start(new, provenance.code_tags() | dict(tags))
+                opened.log_start(new, tags if resume else {})
         except BaseException as error:
             self.close_run(opened, *final_status(error))
             raise
         return opened
 
     def close_run(self, run: OpenRun, status: str, error: str) -> str:
-        client, store = self.client, self.client.store
+        client, store = self.client, self.store
         assert isinstance(run, MlflowRun)
+        marked = f"run {run.id}"
         try:
             with translate_errors(store):
                 client.set_terminated(run.id, status)
                 if error:
                     client.set_tag(run.id, ERROR_TAG, error)
+                # First: `open_run` waits for this lock while it holds the store's.
                 run.release()
                 if status != "FINISHED":  # a child of a sweep may be incomplete
+                    marked, status = "killed runs", "KILLED"
                     with store_lock(store):
                         client.mark_killed_runs()
         except (UserError, OSError) as problem:
             if status == "FINISHED":
                 raise
             # The error that ended the run is more important.
-            print_error(f"run {run.id} could not be marked {status}: {problem}")
+            print_error(f"{marked} could not be marked {status}: {problem}")
         finally:
             run.release()
         return run.id
 
-    def mirror(self) -> Mirror | None:
-        return Mirror(self.client.store, self.server) if self.server else None
-
-    @contextmanager
-    def reopen_run(
-        self, *, run_id: str | None, weights_sha256: str | None
-    ) -> Iterator[MlflowRun]:
-        client, store = self.client, self.client.store
-        with ExitStack() as stack:
-            mirror = self.mirror()
-            if mirror:
-                stack.callback(mirror.close)
-                mirror.start()
-            stack.enter_context(translate_errors(store))
-            with store_lock(store):
-                client.mark_killed_runs()
-                run = self._run_of_network(run_id, weights_sha256)
-                # A run that was created for a network is closed before anything is
-                # added, so that a process that is killed leaves no open run.
-                is_created = run.data.tags.get(KIND_TAG) == "evaluation"
-                if is_created and run.info.status != "FINISHED":
-                    client.set_terminated(run.info.run_id)
-            opened = MlflowRun(client, run)
-            yield opened
-            if mirror:
-                opened.copied = mirror.finish(opened.id)
+    def find_run(self, run_id: str | None, weights_sha256: str | None) -> MlflowRun:
+        client, store = self.client, self.store
+        with translate_errors(store), store_lock(store):
+            client.mark_killed_runs()
+            run = self._run_of_network(run_id, weights_sha256)
+            # A run that was created for a network is closed before anything is added,
+            # so that a process that is killed leaves no open run.
+            is_created = run.data.tags.get(KIND_TAG) == "evaluation"
+            if is_created and run.info.status != "FINISHED":
+                client.set_terminated(run.info.run_id)
+        return MlflowRun(client, run)
 
     def _run_of_network(self, run_id: str | None, sha256: str | None) -> entities.Run:
         """Return the newest run with these weights, or `run_id` if it has them."""

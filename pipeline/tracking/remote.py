@@ -28,7 +28,6 @@ from pipeline.tracking.interface import (
     Tags,
     Tracker,
 )
-from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.tracker import experiment_of, open_tracker
 
 PROCESS = "the process that records the run"
@@ -84,7 +83,7 @@ class RemoteTracker(Tracker[RemoteRun]):
 
     def __init__(self, store: Path, server: str | None, experiment: str) -> None:
         """Start the process; see `open_tracker` for the arguments."""
-        self._store, self._server, self._experiment = store, server, experiment
+        self.store, self.server, self._experiment = store, server, experiment
         disable_telemetry()
         self._companion = Companion(PROCESS, quiet=is_quiet())
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
@@ -104,7 +103,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         """
         opened = self._companion.submit(
             _open,
-            self._store,
+            self.store,
             self._experiment,
             name,
             params,
@@ -127,9 +126,6 @@ class RemoteTracker(Tracker[RemoteRun]):
             return None
         finally:
             self.close()
-
-    def mirror(self) -> Mirror | None:
-        return Mirror(self._store, self._server) if self._server else None
 
     def close(self) -> None:
         """End the process."""

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.execution.companion import CompanionKilled
 from pipeline.sync import sync
-from pipeline.tracking import mirror, tagged_runs
+from pipeline.tracking import mirror, open_tracker, tagged_runs
 from pipeline.tracking import sync as sync_module
 
 
@@ -120,3 +120,14 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
         with pytest.raises(ValueError, match="did not answer within 1 s"):
             call.result()
     assert (dict(os.environ), signal.getsignal(signal.SIGALRM)) == before
+
+
+def test_results_that_an_error_ended_are_copied_too(recorded, capsys):
+    url = broken_server("refuses")
+    tracker = open_tracker("mlflow", recorded, server=url)
+    (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
+    reopened = tracker.reopen_run(run_id=sweep.run_id, weights_sha256=None)
+    with suppress(OSError), reopened as run:
+        raise OSError("no image")
+    assert run.copied is False
+    assert f"the copy of run {sweep.run_id}" in capsys.readouterr().err

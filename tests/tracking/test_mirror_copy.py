@@ -17,11 +17,11 @@ from mlflow import MlflowClient
 
 from pipeline import UserError, files
 from pipeline.tracking import find_run, mirror
+from pipeline.tracking.copying import copy_runs
 from pipeline.tracking.mirror_copy import CopiedRuns
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.pages import VIEW
-from pipeline.tracking.sync import copy_runs
 
 INFO = attrgetter("status", "start_time", "end_time", "run_name", "user_id")
 POINTS = int(os.environ.get("POINTS", "1"))  # how many servers and clients are killed

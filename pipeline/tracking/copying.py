@@ -1,0 +1,50 @@
+"""The order in which runs are copied to a server, and what was done with each."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pipeline import UserError
+from pipeline.console import progress
+from pipeline.tracking.database import RecordedRun, runs_to_copy
+from pipeline.tracking.tags import PARENT_TAG
+
+
+class CopyStatus(NamedTuple):
+    """What was done with a run."""
+
+    state: Literal["copied", "complete", "running", "deleted", "failed"]
+    url: str = ""  # of its copy, if it was copied or is complete
+    reason: str = ""  # why it failed
+
+
+def copy_runs(
+    store: Path,
+    server: str,
+    run_id: str | None,
+    copy: Callable[[RecordedRun], CopyStatus | None],
+) -> dict[str, CopyStatus]:
+    """Copy a run and its children, or all runs, to a server.
+
+    `copy` copies a run and returns None if the run was deleted.
+
+    Returns:
+        What was done with each run that was not deleted, by its id; `run_id` is last.
+
+    Raises:
+        UserError: If not all runs were copied; the message says why.
+    """
+    runs = runs_to_copy(store, run_id)
+    # Parents are last, because a description links to the copies of children.
+    runs.sort(key=lambda run: PARENT_TAG not in run.tags)
+    done = {
+        run.run_id: copied
+        for run in progress(f"copying runs to {server}")(runs)
+        if (copied := copy(run))
+    }
+    failed = {key: each for key, each in done.items() if each.state == "failed"}
+    for failed_id, copied in failed.items():
+        count = f"{len(failed)} of {len(runs)} runs were not copied"
+        first = f"run {failed_id}: {copied.reason}"
+        raise UserError(f"{count} to {server}; the first: {first}")
+    return done
