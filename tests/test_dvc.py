@@ -33,7 +33,7 @@ NO_OUTPUT_MODULES |= {"terminal.py", "urls.py"}
 NO_OUTPUT_OF = {
     # The data file is a dependency itself, and the plots are not outputs.
     "train": {"datasets", "plots"},
-    "inspect": {"deploy", "evaluation", "images"},  # for questions
+    "inspect": {"deploy", "evaluation"},  # for questions
 }
 IGNORED = {line for line in (ROOT / ".dvcignore").read_text().split() if "/" in line}
 

@@ -16,7 +16,7 @@ BARS_WIDTH = 260  # pixels at least, with the text beside the bars
 
 
 # An image below which its caption stands; several images may have the same caption.
-Captioned = tuple[str, UInt8[np.ndarray, "height width *rgb"]]
+Captioned = tuple[str, UInt8[np.ndarray, "_ _ ..."]]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _row(row: ImageRow, width: int, side: int) -> Image.Image:
     return stack_images([_text(row.title, width, HEADING), body])
 
 
-def _fit(levels: UInt8[np.ndarray, "height width *rgb"], side: int) -> Image.Image:
+def _fit(levels: UInt8[np.ndarray, "height width ..."], side: int) -> Image.Image:
     """Scale an image so that its longer side has this many pixels."""
     image = Image.fromarray(levels)
     scale = side / max(image.size)

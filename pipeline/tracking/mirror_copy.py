@@ -64,10 +64,12 @@ def copy_closed_run(store: Path, server: str, run_id: str) -> str:
             return copies.try_update(run)
 
     with quiet():
-        copied = copy_runs(store, server, run_id, copy)
-    if not copied[run_id].url:
+        copied = copy_runs(store, server, run_id, copy).get(run_id)
+    if copied is None:
+        raise UserError("it was deleted")
+    if not copied.url:
         raise UserError("it was deleted on the server")
-    return copied[run_id].url
+    return copied.url
 
 
 def copy_run(store: Path, server: str, run: RecordedRun) -> CopyStatus | None:

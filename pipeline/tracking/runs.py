@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from datetime import datetime
+from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -81,7 +82,8 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
     try:
         with urlopen(url, timeout=SECONDS) as response:
             tags = json.load(response)["run"]["data"].get("tags", ())
-    except (OSError, ValueError, KeyError):  # it may be another kind of server
+    # It may be another kind of server, or no valid URL.
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return None
     return {tag["key"]: tag["value"] for tag in tags}
 

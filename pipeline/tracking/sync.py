@@ -52,7 +52,9 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
         own = [run for run in runs if run.experiment == experiment]
         say("\n".join(_report(experiment, own, done)))
     if run_id:
-        copied = done[run_id]
+        copied = done.get(run_id)
+        if copied is None:
+            raise UserError(f"run {run_id} was deleted")
         if not copied.url:
             raise UserError(f"run {run_id} was skipped: {SKIPPED[copied.state]}")
         say(f"copy   {copied.url}")

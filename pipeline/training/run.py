@@ -145,7 +145,7 @@ class TrainingRun:
     @property
     def seconds(self) -> float:
         """The time of all epochs."""
-        return round(sum(epoch.seconds for epoch in self.epochs), 3)
+        return sum(epoch.seconds for epoch in self.epochs)
 
     @property
     def summary(self) -> dict[str, float]:
