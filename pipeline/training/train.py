@@ -40,6 +40,7 @@ from pipeline.training.run import TrainingRun, training_tags
 from pipeline.training.terminal import print_epochs, print_summary
 
 NEXT = {
+    command_line("evaluate"): "evaluates the network",
     command_line("predict", "images=0"): "classifies test image 0",
     command_line("inspect"): "writes an interactive page",
 }
