@@ -29,15 +29,26 @@ TRAIN = ["train", *(f"{key}={value}" for key, value in TRAINING.items())]
 MANY = int(os.environ.get("MANY", "3"))  # training runs that are started at once
 
 
-# A training run that stops itself, until a test kills or continues it: after an epoch
-# was recorded, or later, when it has done so many operations with files.
-STOP = """
-import os, signal, sys
+# A training run that pauses itself, and says so with a file, until a test kills it or
+# removes the file: after an epoch, or later, when it has done so many operations with
+# files. Its other threads continue, so what it has requested is still recorded.
+PAUSE = """
+import sys
+from pathlib import Path
+from time import sleep
 from pipeline.core import loop
 
 original = loop.fit
+paused = Path({path!r})
 
-def stop_after(operations):
+def pause():
+    paused.touch()
+    for _ in range(60_000):  # 10 minutes, if the test is killed
+        if not paused.exists():
+            return
+        sleep(0.01)
+
+def pause_after(operations):
     left = operations
 
     def count(event, arguments):
@@ -45,31 +56,38 @@ def stop_after(operations):
         if event == "open" or event.startswith(("os.", "shutil.")):
             left -= 1
             if left == 0:
-                stop()
+                pause()
 
     sys.addaudithook(count)
-
-def stop():
-    os.kill(os.getpid(), signal.SIGSTOP)
 
 def fit(*arguments, **options):
     for epoch in original(*arguments, **options):
         yield epoch
         if epoch.number == {epoch}:
-            stop_after({operations}) if {operations} else stop()
+            pause_after({operations}) if {operations} else pause()
 
 loop.fit = fit
 """
 
 
-def start_and_stop(project, *, epoch, operations=0):
-    """Start a training run, and wait until it has stopped itself."""
-    before = STOP.format(epoch=epoch, operations=operations)
-    process = project.start(*TRAIN, before=before, PYTHONUNBUFFERED="1")
-    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    return process
+@pytest.fixture
+def start_and_pause(tmp_path):
+    """Return a function that starts a training run and waits until it has paused.
+
+    It returns the process, and a function that lets it continue.
+    """
+
+    def start(project, *, epoch, operations=0):
+        paused = tmp_path / "paused"
+        paused.unlink(missing_ok=True)
+        before = PAUSE.format(path=str(paused), epoch=epoch, operations=operations)
+        process = project.start(*TRAIN, before=before, PYTHONUNBUFFERED="1")
+        while not paused.exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        return process, paused.unlink
+
+    return start
 
 
 def kill(process):
@@ -160,7 +178,7 @@ def check_one_whole_run(project):
 
 @pytest.mark.parametrize("point", range(KILLS))
 def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_bytes(
-    point, digits, empty_project, assert_complete
+    point, digits, empty_project, assert_complete, start_and_pause
 ):
     draw = random.Random(f"{point} {SEED}")
     digits.call("train", **TRAINING)
@@ -173,7 +191,7 @@ def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_
         {"epoch": second},
         {"epoch": EPOCHS, "operations": draw.randint(1, OPERATIONS)},
     ):
-        process = start_and_stop(project, **moment)
+        process, _ = start_and_pause(project, **moment)
         if moment == {"epoch": 1}:  # another process creates the store meanwhile
             time.sleep(draw.uniform(0, 2))
         printed, alive = kill(process)
@@ -190,13 +208,15 @@ def test_a_training_run_killed_repeatedly_loses_no_epoch_and_ends_with_the_same_
     assert {path for path, _ in different} == {"train/run.json"}
 
 
-def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(empty_project):
+def test_ctrl_c_stops_after_the_epoch_and_the_same_command_resumes(
+    empty_project, start_and_pause
+):
     project = empty_project("stopped")
-    process = start_and_stop(project, epoch=2)
+    process, resume = start_and_pause(project, epoch=2)
     while not project.runs():  # another process creates it
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGCONT)
+    resume()
     _, stderr = process.communicate(timeout=900)
     assert process.returncode == 130
     first, last = stderr.splitlines()
