@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from pipeline.core import CLASSES
+from pipeline.core import CLASSES, PIXELS
 from pipeline.core.dataset import LabelledImages, Split
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import check_code
@@ -45,24 +45,31 @@ class TrainingState:
 
 def shuffled_batches(
     data: LabelledImages, *, batch_size: int, generator: torch.Generator
-) -> Iterator[tuple[list[tuple[Tensor, Tensor]], Int[Tensor, " n"]]]:
+) -> Iterator[tuple[Iterator[tuple[Tensor, Tensor]], Int[Tensor, " n"]]]:
     """Yield the batches of one epoch after another, each in a new random order.
 
     Yields:
-        The gray levels (batch, 784) and one-hot labels (batch, 10) of each batch, and
-        all labels in this order. The last batch may be smaller. All epochs have the
-        same tensors, which are filled again: new ones would take 10% more time.
+        The gray levels (batch, 784) and one-hot labels (10, batch) of each batch, and
+        all labels in this order. The last batch may be smaller. All batches have the
+        same tensors, which are filled again: new ones would take 15% more time.
     """
-    images = torch.from_numpy(data.images).flatten(start_dim=1)
+    images = torch.from_numpy(data.images).flatten(start_dim=1)  # (n, 784), in bytes
     labels = torch.from_numpy(data.labels).long()
-    targets = one_hot(labels, CLASSES).float()  # (n, 10)
-    inputs, outputs = torch.empty_like(images), torch.empty_like(targets)
-    batches = [*zip(inputs.split(batch_size), outputs.split(batch_size), strict=True)]
+    targets = one_hot(labels, CLASSES).T.float()  # (10, n)
+    shuffled_images, shuffled_targets = torch.empty_like(images), targets.clone()
+    floats = torch.empty(batch_size, PIXELS)
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        parts = shuffled_images.split(batch_size)
+        columns = shuffled_targets.split(batch_size, dim=1)
+        for part, column in zip(parts, columns, strict=True):
+            yield floats[: len(part)].copy_(part), column
+
     while True:
         order = torch.randperm(len(labels), generator=generator)
-        torch.index_select(images, 0, order, out=inputs)
-        torch.index_select(targets, 0, order, out=outputs)
-        yield batches, labels[order]
+        torch.index_select(images, 0, order, out=shuffled_images)
+        torch.index_select(targets, 1, order, out=shuffled_targets)
+        yield batches(), labels[order]
 
 
 def fit(

@@ -86,11 +86,14 @@ class Network(nn.Module):
         """Let `copy` and `pickle` create it again: copied parameters are no views."""
         return network_from, (snapshot(self),)
 
-    def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "..."]]:
-        """Return a vector with a number per parameter as tensors in their shapes."""
+    def views(self, vector: Float[Tensor, " p"]) -> list[Float[Tensor, "_ _"]]:
+        """Return a vector with a number per parameter as the tensors of the layers.
+
+        Each neuron has a row: a weight is (neurons, inputs), a bias (neurons, 1).
+        """
         parameters = [*self.parameters()]
         parts = vector.split([tensor.numel() for tensor in parameters])
-        return [p.view(t.shape) for p, t in zip(parts, parameters, strict=True)]
+        return [p.view(len(t), -1) for p, t in zip(parts, parameters, strict=True)]
 
     def forward(self, pixels: Float[Tensor, "n 28 28"]) -> Float[Tensor, "n 10"]:
         """Compute the logits, which softmax turns into probabilities."""
@@ -100,10 +103,10 @@ class Network(nn.Module):
 
     def gradients(
         self,
-        images: UInt8[Tensor, "batch 784"],
-        targets: Float[Tensor, "batch 10"],
+        images: Float[Tensor, "batch 784"],
+        targets: Float[Tensor, "10 batch"],
         *,
-        out: list[Float[Tensor, "..."]],
+        out: list[Float[Tensor, "_ _"]],
         logits: Float[Tensor, "10 batch"] | None = None,
     ) -> None:
         """Compute the gradient of the mean cross-entropy of a batch.
@@ -113,7 +116,7 @@ class Network(nn.Module):
 
         Args:
             images: The gray levels of the images, 0 to 255.
-            targets: The labels, one-hot.
+            targets: The labels, one-hot: 1 in the row of the class, else 0.
             out: Receives the gradient of each tensor: weight and bias of layer_1, then
                 of layer_2; `views` creates these tensors from one vector.
             logits: A tensor to which the logits are written.
@@ -124,20 +127,19 @@ class Network(nn.Module):
         """
         w_1, b_1, w_2, b_2 = self.tensors
         d_w_1, d_b_1, d_w_2, d_b_2 = out
-        x = images.to(w_1.dtype)  # (batch, 784)
         # addmm(b, w, x, alpha=a) is b + a (w x). With a = 1/255, the product turns gray
         # levels into pixels. A method with a final _ works in place.
         a = 1 / 255
         # Forward pass: from the pixels to the logits.
-        hidden = torch.addmm(b_1[:, None], w_1, x.T, alpha=a).relu_()
-        logits = torch.addmm(b_2[:, None], w_2, hidden, out=logits)  # (10, batch)
+        hidden = torch.addmm(b_1, w_1, images.T, alpha=a).relu_()  # (hidden, batch)
+        logits = torch.addmm(b_2, w_2, hidden, out=logits)  # (10, batch)
         # Backward pass: the chain rule, from the loss back to each layer's weights.
-        d_logits = logits.softmax(dim=0).sub_(targets.T).div_(len(images))
+        d_logits = logits.softmax(dim=0).sub_(targets).div_(len(images))
         torch.mm(d_logits, hidden.T, out=d_w_2)  # (10, hidden)
-        torch.sum(d_logits, dim=1, out=d_b_2)
+        torch.sum(d_logits, dim=1, keepdim=True, out=d_b_2)
         d_hidden = torch.mm(w_2.T, d_logits).mul_(hidden.sign())  # ReLU's slope: 1 or 0
-        torch.addmm(d_w_1, d_hidden, x, beta=0, alpha=a, out=d_w_1)
-        torch.sum(d_hidden, dim=1, out=d_b_1)
+        torch.addmm(d_w_1, d_hidden, images, beta=0, alpha=a, out=d_w_1)
+        torch.sum(d_hidden, dim=1, keepdim=True, out=d_b_1)
 
     @torch.no_grad()
     def logits(self, images: UInt8[np.ndarray, "n 28 28"]) -> Float[Tensor, "n 10"]:

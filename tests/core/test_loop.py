@@ -29,15 +29,16 @@ def test_gradients_equal_autograd_and_finite_differences(few, new_network):
     finally:
         torch.set_default_dtype(torch.float32)
     network.vector.copy_(trained.vector)
-    images = torch.from_numpy(few.train.images[:32]).flatten(1)
-    pixels = images.double() / 255
+    images = torch.from_numpy(few.train.images[:32]).flatten(1).double()
+    pixels = images / 255
     labels = torch.from_numpy(few.train.labels[:32]).long()
     gradient = torch.zeros_like(network.vector)
-    targets = one_hot(labels, 10).double()
+    targets = one_hot(labels, 10).double().T
     network.gradients(images, targets, out=network.views(gradient))
 
     def loss(w_1, b_1, w_2, b_2):
-        return cross_entropy((pixels @ w_1.T + b_1).relu() @ w_2.T + b_2, labels)
+        logits = w_2 @ (w_1 @ pixels.T + b_1).relu() + b_2
+        return cross_entropy(logits.T, labels)
 
     leaves = [t.clone().requires_grad_() for t in network.tensors]
     expected = torch.autograd.grad(loss(*leaves), leaves)
