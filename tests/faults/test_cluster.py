@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-import pipeline.sweeps
+import pipeline.execution
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.network import snapshot
@@ -30,7 +30,7 @@ from pipeline.tensors import tensors_sha256
 pytest.importorskip("ray", reason="Ray is missing: pip install -e '.[ray]'")
 pytestmark = pytest.mark.fault
 
-README = Path(pipeline.sweeps.__file__).with_name("README.md")
+README = Path(pipeline.execution.__file__).with_name("README.md")
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ("hidden", "epochs", "batch_size", "lr", "seed")
 HEAD, NODE = "10.0.0.1", "10.0.0.2"  # as in the README
@@ -44,8 +44,8 @@ class Cluster:
     """A head and a second node with one CPU each, as in the README."""
 
     def __init__(self, folder):
-        section = README.read_text().split("## On a cluster")[1]
-        blocks = re.findall("^```\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+        text = README.read_text()
+        blocks = re.findall("^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
         self.token, self.settings, start, self.sweep, *_ = blocks
         self.start_commands = dict(zip((HEAD, NODE), start.splitlines(), strict=True))
         self.folder = folder
