@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
 
-from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
+from mlflow import MlflowClient, entities
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import UserError, files
@@ -153,14 +153,14 @@ class CopiedRuns:
         page = pages.run_page(copy.experiment_id, copy.run_id)
         return files.printable(f"{self.url.rstrip('/')}/{page}")
 
-    def _remember(self, run_id: str, copy: Run) -> RunCopy:
+    def _remember(self, run_id: str, copy: entities.Run) -> RunCopy:
         """Return the copy of a run, with what was sent to it before."""
         known = self._copies.get(run_id)
         if known is None or known.run_id != copy.info.run_id:
             known = self._copies[run_id] = RunCopy(self.source, self._server, copy)
         return known
 
-    def _experiment_of(self, run: Run) -> str:
+    def _experiment_of(self, run: entities.Run) -> str:
         """Return the experiment of a copy; it has the name of the original.
 
         Raises:
@@ -183,14 +183,14 @@ class CopiedRuns:
         self._experiments[original_id] = str(experiment.experiment_id)
         return self._experiments[original_id]
 
-    def _find(self, run: Run) -> Run | None:
+    def _find(self, run: entities.Run) -> entities.Run | None:
         """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{COPY_TAG}` = '{run.info.run_id}'"
         experiment_id = self._experiment_of(run)
         runs = self._server.search_runs([experiment_id], condition, ViewType.ALL)
         return next(iter(runs), None)
 
-    def _create(self, run: Run) -> Run:
+    def _create(self, run: entities.Run) -> entities.Run:
         """Create the copy of a run and, if necessary, that of its parent."""
         return self._server.create_run(
             self._experiment_of(run),
@@ -199,7 +199,7 @@ class CopiedRuns:
             run_name=run.info.run_name,
         )
 
-    def _tags(self, run: Run) -> dict[str, str]:
+    def _tags(self, run: entities.Run) -> dict[str, str]:
         """Return the tags of the copy; they refer to copies, not to originals."""
         tags = dict(run.data.tags)
         parent = tags.get(PARENT_TAG)

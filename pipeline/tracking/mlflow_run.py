@@ -60,11 +60,20 @@ class MlflowRun(Run):
         this process holds it.
         """
         self._batch, self._lock = batch, lock
-        self.id: str = run.info.run_id
-        self.label = f"{run.info.run_name} ({self.id})"
+        self._client, self._info = client, run.info
         self._experiment_id: str = run.info.experiment_id
-        self._client = client
-        self.folder: Path = path_from_uri(run.info.artifact_uri)
+
+    @property
+    def id(self) -> str:
+        return str(self._info.run_id)
+
+    @property
+    def label(self) -> str:
+        return f"{self._info.run_name} ({self.id})"
+
+    @property
+    def folder(self) -> Path:
+        return path_from_uri(self._info.artifact_uri)
 
     def release(self) -> None:
         """Release and remove the lock of the run; it must be closed.

@@ -21,13 +21,13 @@ from pipeline.terminal import print_error
 from pipeline.tracking.interface import (
     Arguments,
     LocalTracker,
-    NullTracker,
     OpenRun,
     Params,
     Run,
     Tags,
     Tracker,
 )
+from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.tracker import experiment_of, open_tracker
 
 PROCESS = "the process that records the run"
@@ -44,17 +44,17 @@ class RemoteRun(OpenRun):
         self._calls: list[Future[Any]] = [opened]  # whose errors were not raised yet
 
     @property
-    def id(self) -> str:  # type: ignore[override]
+    def id(self) -> str:
         """The id of the run in MLflow; it waits until the run is open."""
         return self._opened.result()[0]
 
     @property
-    def label(self) -> str:  # type: ignore[override]
+    def label(self) -> str:
         """Name and id of the run; it waits until the run is open."""
         return self._opened.result()[1]
 
     @property
-    def folder(self) -> Path:  # type: ignore[override]
+    def folder(self) -> Path:
         """Its artifacts; it waits until the run is open."""
         return self._opened.result()[2]
 
@@ -155,7 +155,7 @@ def prepared_tracker(
 # The functions below run in the companion, which records one run.
 
 _tracker: LocalTracker = NullTracker()
-_run = Run()
+_run: Run = NullRun()
 
 
 def _open(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlflow import MlflowClient, entities
-from mlflow.entities import Metric, Run
+from mlflow.entities import Metric
 
 from pipeline.tracking.database import RecordedRun, metric_points
 from pipeline.tracking.mlflow_client import StoreClient
@@ -45,7 +45,9 @@ class RunCopy:
     describes them now, and `tags` those that the copy gets.
     """
 
-    def __init__(self, source: StoreClient, server: MlflowClient, copy: Run) -> None:
+    def __init__(
+        self, source: StoreClient, server: MlflowClient, copy: entities.Run
+    ) -> None:
         """Start without knowing what the copy has."""
         self._source, self._server = source, server
         self.run_id: str = copy.info.run_id
@@ -53,7 +55,9 @@ class RunCopy:
         self.signature: object = None  # of the closed original that was copied
         self._sent = Sent()
 
-    def send_closed(self, original: Run, copy: Run, tags: dict[str, str]) -> bool:
+    def send_closed(
+        self, original: entities.Run, copy: entities.Run, tags: dict[str, str]
+    ) -> bool:
         """Send everything in a closed run, unless the copy has it; return whether.
 
         Sending it again is safe. Tags that users added to the copy remain.
@@ -73,7 +77,9 @@ class RunCopy:
         server.set_tag(self.run_id, STATE_TAG, state)
         return True
 
-    def send_open(self, original: Run, copy: Run, tags: dict[str, str]) -> None:
+    def send_open(
+        self, original: entities.Run, copy: entities.Run, tags: dict[str, str]
+    ) -> None:
         """Send what is new in an open run."""
         if copy.info.status != "RUNNING":  # it was resumed
             self._server.update_run(self.run_id, status="RUNNING")
@@ -82,8 +88,8 @@ class RunCopy:
 
     def _send(
         self,
-        original: Run,
-        copy: Run,
+        original: entities.Run,
+        copy: entities.Run,
         tags: dict[str, str],
         points: list[Metric],
         *,
@@ -134,7 +140,7 @@ class RunCopy:
             for path, _ in zip(new, threads.map(send, new), strict=True):
                 self._sent.files[path] = new[path]
 
-    def _send_models(self, original: Run, copy: Run) -> None:
+    def _send_models(self, original: entities.Run, copy: entities.Run) -> None:
         """Send the models of a run that the copy does not have, and link them to it."""
         if not model_outputs(original):
             return
@@ -163,7 +169,7 @@ class RunCopy:
             metrics = [dict(metric) | ids for metric in source.metrics or ()]
             server.log_batch(self.run_id, [Metric(**each) for each in metrics])
 
-    def _read_points(self, run: Run) -> list[Metric]:
+    def _read_points(self, run: entities.Run) -> list[Metric]:
         """Return the metrics of a run at all steps."""
         points = metric_points(self._source.store, run.info.run_id)
         return [Metric(*point) for point in points]
@@ -193,7 +199,7 @@ def signature(run: RecordedRun) -> object:
     return run.status, dict(run.tags), _files(run.folder)
 
 
-def _state(run: Run, points: list[Metric]) -> str:
+def _state(run: entities.Run, points: list[Metric]) -> str:
     """Return a hash that changes when anything in a run changes."""
     entries = run.to_dictionary()
     folder = path_from_uri(entries["info"].pop("artifact_uri"))  # the project may move

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline.call import say
 from pipeline.process import disable_telemetry
 from pipeline.terminal import status, wrap
-from pipeline.tracking.interface import LocalTracker, NullTracker
+from pipeline.tracking.interface import LocalTracker
+from pipeline.tracking.null import NullTracker
 from pipeline.urls import database_path, names_another_store
 
 DEFAULT_EXPERIMENT = "digits"

@@ -1,0 +1,54 @@
+"""Runs with tracking=none: they accept all data and record nothing."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from pipeline.tracking.interface import LocalTracker, OpenRun, Params, Run, Tags
+
+
+def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+    pass
+
+
+class NullRun(Run):
+    """A run that records nothing; its children are itself."""
+
+    id = None
+    label = "the training run"
+    folder = None
+    call = log_points = log_image = log_text = log_files = log_model = _discard
+    log_dataset = set_tags = describe = describe_results = _discard
+    delete_unfinished_children = _discard
+
+    def link(self, text: str, page: str) -> str:
+        return text
+
+    def child(self, **options: Any) -> AbstractContextManager[Run]:  # noqa: ANN401
+        return nullcontext(self)
+
+    def reopen_child(self, run_id: str) -> Run:
+        return self
+
+    def compare_children(self, params: object) -> str:
+        return ""
+
+
+class NullTracker(LocalTracker):
+    """Opens runs that record nothing."""
+
+    def open_run(
+        self,
+        name: str,
+        params: Params,
+        tags: Tags,
+        *,
+        resume: str | None,
+        start: int | None = None,
+    ) -> Run:
+        return NullRun()
+
+    def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
+        return None
+
+    def find_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
+        return NullRun()
