@@ -323,10 +323,10 @@ class LocalTracker(Tracker[Run]):
         with self._mirror() as mirror:
             if mirror:
                 mirror.start()  # it imports MLflow meanwhile
-            run = self.find_run(run_id, weights_sha256)
+            run = self.find_or_create_run(run_id, weights_sha256)
             with self._recorded(run, mirror, lambda *_: run.id):
                 yield run
 
     @abstractmethod
-    def find_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
+    def find_or_create_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
         """Return the run of a network or sweep, or create it; see `reopen_run`."""

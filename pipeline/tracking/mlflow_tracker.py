@@ -112,7 +112,9 @@ class MlflowTracker(LocalTracker):
             run.release()
         return run.id
 
-    def find_run(self, run_id: str | None, weights_sha256: str | None) -> MlflowRun:
+    def find_or_create_run(
+        self, run_id: str | None, weights_sha256: str | None
+    ) -> MlflowRun:
         client, store = self.client, self.store
         with translate_errors(store), store_lock(store):
             client.mark_killed_runs()

@@ -50,5 +50,5 @@ class NullTracker(LocalTracker):
     def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
         return None
 
-    def find_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
+    def find_or_create_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
         return NullRun()
