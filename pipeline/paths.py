@@ -8,7 +8,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a clone
-# In outputs/train/, and in the folder train/ of the artifacts of a run.
+# Of outputs/, of the artifacts of a run, and of a network in the folder of a sweep.
+TRAINING_FOLDER = "train"
+# Its files.
 MODEL_FILE = "model.safetensors"
 HISTORY_FILE = "history.safetensors"
 CURVES_FILE = "history.csv"

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import datasets, files
 from pipeline.core.dataset import Dataset
 from pipeline.model.trained_model import TrainedModel, load_trained_model
-from pipeline.paths import MODEL_FILE, outputs_dir, store_dir
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir, store_dir
 from pipeline.tracking import find_training_run
 
 
@@ -27,15 +27,15 @@ def select_trained_model(
         UserError: If the store does not contain the run, or a file is missing or
             damaged; the message says what creates it.
     """
-    folder = outputs_dir() / "train"
+    if model:
+        return load_trained_model(Path(os.path.expanduser(model)))
     if run is not None:
-        folder = find_training_run(run, store=store_dir()).folder / "train"
-    path = Path(os.path.expanduser(model)) if model else folder / MODEL_FILE
-    if run or model:
-        return load_trained_model(path)
+        recorded = find_training_run(run, store=store_dir())
+        return load_trained_model(recorded.network_path)
+    last = outputs_dir() / TRAINING_FOLDER
     # Another training must not replace one of the files while they are read.
-    with files.folder_lock(folder):
-        trained = load_trained_model(path)
+    with files.folder_lock(last):
+        trained = load_trained_model(last / MODEL_FILE)
         return trained.with_history_read() if history else trained
 
 

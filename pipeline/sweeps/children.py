@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
-from pipeline.paths import MODEL_FILE, store_dir
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, store_dir
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import Run, find_run, provenance
@@ -60,9 +60,10 @@ class Children:
             start=start,
             end=end,
         ) as child:
-            folder = (child.folder or self.folder / job.folder) / "train"
-            folder.mkdir(parents=True, exist_ok=True)
-            training.write(folder, run_id=child.id)
+            parent = child.artifacts or self.folder / job.folder_name
+            network = parent / TRAINING_FOLDER / MODEL_FILE
+            network.parent.mkdir(parents=True, exist_ok=True)
+            training.write(network.parent, run_id=child.id)
             inputs = job.data.path, job.data.sha256, as_yaml(job.config), code_hashes()
             log_inputs(child, *inputs, plots=False, source=source)
             log_epochs(child, training.epochs)
@@ -72,6 +73,7 @@ class Children:
             accuracy=training.metrics["val/accuracy"],
             seconds=training.seconds,
             run_id=child.id,
+            network=network,
             reused=source is not None,
         )
 
@@ -95,7 +97,7 @@ class Children:
             raise UserError(message) from None
         for epoch in training.epochs:
             log_weights(child, epoch, len(training.epochs) - 1)
-        add_details(child, training, run.folder / "train" / MODEL_FILE)
+        add_details(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""

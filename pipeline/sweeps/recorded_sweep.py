@@ -65,6 +65,7 @@ class RecordedSweep:
                     accuracy=accuracy,
                     seconds=seconds,
                     run_id=child.run_id,
+                    network=child.network_path,
                     reused=ORIGIN_TAG in child.tags,
                 )
                 found.append(outcome)

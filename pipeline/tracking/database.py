@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.tracking.store import open_database, path_from_uri
 from pipeline.tracking.tags import PARENT_TAG
 from pipeline.urls import database_path
@@ -51,13 +52,23 @@ class RecordedRun:
     experiment: str  # its name
     status: str  # RUNNING, FINISHED, FAILED or KILLED
     tags: Mapping[str, str]
-    folder: Path  # its artifacts
+    artifacts: Path  # their folder
     start: int  # in milliseconds since 1970
 
     @property
     def label(self) -> str:
         """Name and id, for messages."""
         return f"{self.name} ({self.run_id})"
+
+    @property
+    def training_folder(self) -> Path:
+        """The files of a training run; see `TrainingRun.write`."""
+        return self.artifacts / TRAINING_FOLDER
+
+    @property
+    def network_path(self) -> Path:
+        """The file of the network of a training run."""
+        return self.training_folder / MODEL_FILE
 
 
 def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:

@@ -45,8 +45,8 @@ class OpenRun(ABC):
 
     @property
     @abstractmethod
-    def folder(self) -> Path | None:
-        """Its artifacts; None if it is not recorded."""
+    def artifacts(self) -> Path | None:
+        """The folder of its artifacts; None if it is not recorded."""
 
     @abstractmethod
     def call(
@@ -81,9 +81,9 @@ def recorded_folder(run: "Run", name: str) -> Path:
     It is the folder that was given to the call or, if the run is recorded, that of its
     artifacts. Otherwise, it is outputs/<name>, which the next call replaces.
     """
-    if own_folder() or run.folder is None:
+    if own_folder() or run.artifacts is None:
         return results_dir(name)
-    return run.folder / name
+    return run.artifacts / name
 
 
 def viewing_hint(label: str) -> str:

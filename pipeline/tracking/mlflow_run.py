@@ -72,7 +72,7 @@ class MlflowRun(Run):
         return f"{self._info.run_name} ({self.id})"
 
     @property
-    def folder(self) -> Path:
+    def artifacts(self) -> Path:
         return path_from_uri(self._info.artifact_uri)
 
     def release(self) -> None:
@@ -105,7 +105,7 @@ class MlflowRun(Run):
         if diff := provenance.code_diff():
             self.log_text("code.diff", diff)
         else:  # a resumed run may have one of its first start
-            (self.folder / "code.diff").unlink(missing_ok=True)
+            (self.artifacts / "code.diff").unlink(missing_ok=True)
 
     def log_points(self, points: Points) -> None:
         metrics = [
@@ -124,7 +124,7 @@ class MlflowRun(Run):
         MLflow's own thumbnails are too small: they fill half the area of the UI's card.
         """
         image_path, thumbnail_path = (
-            self.folder / path for path in image_files(name, step)
+            self.artifacts / path for path in image_files(name, step)
         )
         if not image_path.parent.exists():
             self._client.set_tag(self.id, MLFLOW_LOGGED_IMAGES, True)
@@ -136,14 +136,14 @@ class MlflowRun(Run):
             thumbnail.save(partial, "WEBP", quality=90, method=2)
 
     def log_text(self, name: str, text: str) -> None:
-        path = self.folder / name
+        path = self.artifacts / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
-        (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        (self.artifacts / folder).mkdir(parents=True, exist_ok=True)
         for path in paths:
-            shutil.copyfile(path, self.folder / folder / path.name)
+            shutil.copyfile(path, self.artifacts / folder / path.name)
 
     def log_model(
         self, network: Path, exported: Path, points: Points, dataset: tuple[str, str]

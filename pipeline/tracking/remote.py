@@ -39,7 +39,7 @@ class RemoteRun(OpenRun):
     def __init__(
         self, companion: Companion, opened: "Future[tuple[str, str, Path]]"
     ) -> None:
-        """Keep the companion, and the future id, label and folder of the run."""
+        """Keep the companion, and the future id, label and artifacts of the run."""
         self._companion, self._opened = companion, opened
         self._calls: list[Future[Any]] = [opened]  # whose errors were not raised yet
 
@@ -54,8 +54,8 @@ class RemoteRun(OpenRun):
         return self._opened.result()[1]
 
     @property
-    def folder(self) -> Path:
-        """Its artifacts; it waits until the run is open."""
+    def artifacts(self) -> Path:
+        """The folder of its artifacts; it waits until the run is open."""
         return self._opened.result()[2]
 
     def call(
@@ -168,12 +168,12 @@ def _open(
     resume: str | None,
     start: int | None,
 ) -> tuple[str, str, Path]:
-    """Open or resume the run, and return its id, label and folder."""
+    """Open or resume the run, and return its id, label and artifacts."""
     global _tracker, _run
     _tracker = open_tracker("mlflow", store, server=None, experiment=experiment)
     _run = _tracker.open_run(name, params, tags, resume=resume, start=start)
-    assert _run.id and _run.folder
-    return _run.id, _run.label, _run.folder
+    assert _run.id and _run.artifacts
+    return _run.id, _run.label, _run.artifacts
 
 
 def _call(

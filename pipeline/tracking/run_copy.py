@@ -122,17 +122,17 @@ class RunCopy:
             sent.inputs.update(new_inputs)
         self._send_files(path_from_uri(original.info.artifact_uri), is_open=is_open)
 
-    def _send_files(self, folder: Path, *, is_open: bool) -> None:
+    def _send_files(self, artifacts: Path, *, is_open: bool) -> None:
         now = time.time_ns()
         new = {
             path: stat
-            for path, stat in _changed(_files(folder), self._sent.files).items()
+            for path, stat in _changed(_files(artifacts), self._sent.files).items()
             # One that is being written is newer.
             if not is_open or now - stat[1] > COMPLETE
         }
 
         def send(path: Path) -> None:
-            parent = path.parent.relative_to(folder)
+            parent = path.parent.relative_to(artifacts)
             place = parent.as_posix() if parent.name else None
             self._server.log_artifact(self.run_id, str(path), place)
 
@@ -196,14 +196,16 @@ def _files(folder: Path) -> dict[Path, tuple[int, int]]:
 
 def signature(run: RecordedRun) -> object:
     """Return a value that changes when a closed run changes, without MLflow."""
-    return run.status, dict(run.tags), _files(run.folder)
+    return run.status, dict(run.tags), _files(run.artifacts)
 
 
 def _state(run: entities.Run, points: list[Metric]) -> str:
     """Return a hash that changes when anything in a run changes."""
     entries = run.to_dictionary()
-    folder = path_from_uri(entries["info"].pop("artifact_uri"))  # the project may move
+    # The project may move.
+    artifacts = path_from_uri(entries["info"].pop("artifact_uri"))
     metrics = [(p.key, p.value, p.timestamp, p.step) for p in points]
-    sizes = [(str(path.relative_to(folder)), *x) for path, x in _files(folder).items()]
+    files = _files(artifacts).items()
+    sizes = [(str(path.relative_to(artifacts)), *stat) for path, stat in files]
     state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
     return hashlib.sha256(state.encode()).hexdigest()

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from pipeline import UserError
-from pipeline.paths import MODEL_FILE
 from pipeline.tracking.database import (
     RecordedRun,
     children,
@@ -95,7 +94,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         UserError: If there is not exactly one such run, or it has no network.
     """
     run = find_run(text, store=store)
-    if not (run.folder / "train" / MODEL_FILE).exists():
+    if not run.network_path.exists():
         reason = f"it is {run.status}"
         if run.tags.get(KIND_TAG) == "sweep":
             reason = "it is a sweep; enter the id of one of its child runs"
@@ -123,8 +122,7 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         for child in reversed(children(store, sweep.run_id))
         if child.status == "FINISHED" and child.tags.get(KIND_TAG) == "training"
     ]
-    paths = {child.run_id: child.folder / "train" / MODEL_FILE for child in finished}
-    if lost := [run_id for run_id, path in paths.items() if not path.exists()]:
+    if lost := [run.run_id for run in finished if not run.network_path.exists()]:
         remedy = "delete them, and run the sweep again"
         raise UserError(f"the networks of runs {', '.join(lost)} are lost: {remedy}")
     if not finished:

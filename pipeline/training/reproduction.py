@@ -34,7 +34,7 @@ def load_data(original: TrainingRun, folder: Path) -> Dataset:
     """
     assert original.run
     origin: dict[str, str] = {}
-    for recorded in (original.run.folder / "data").glob("*.json"):
+    for recorded in (original.run.artifacts / "data").glob("*.json"):
         try:
             origin = json.loads(recorded.read_text("utf-8"))["origin"]
         except (ValueError, KeyError, TypeError):
@@ -86,7 +86,7 @@ def _environment_differences(run: RecordedRun) -> Iterator[str]:
 
 
 def _code_differences(run: RecordedRun) -> Iterator[str]:
-    path = run.folder / "code.json"
+    path = run.artifacts / "code.json"
     if not path.exists():
         yield "code: not recorded in the original run"
         return

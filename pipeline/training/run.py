@@ -82,8 +82,7 @@ class TrainingRun:
             OSError: If a file is missing.
             UserError: If a file is damaged or belongs to another network.
         """
-        folder = run.folder / "train"
-        trained = load_trained_model(folder / paths.MODEL_FILE)
+        trained = load_trained_model(run.network_path)
         known, times, metrics = trained.metadata, trained.run_file, trained.metrics
         states, rows = _rows(trained.history or {}), _rows(trained.curves)
         final = {
@@ -100,7 +99,8 @@ class TrainingRun:
             or known.data_sha256 is None
             or known.min_margin is None
         ):
-            raise UserError(f"{folder} does not contain a whole training run")
+            where = run.training_folder
+            raise UserError(f"{where} does not contain a whole training run")
         initial = Epoch(states[0], time=times.times[0])
         others = map(Epoch, states[1:], count(1), rows, times.seconds, times.times[1:])
         return cls(
@@ -135,7 +135,7 @@ class TrainingRun:
         """The folder of its own with its files, if it is recorded."""
         if self.written or self.run is None:
             return self.written
-        return self.run.folder / "train"
+        return self.run.training_folder
 
     @property
     def params(self) -> dict[str, Any]:

@@ -259,17 +259,17 @@ def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
     with start_run(store) as run:
         for name in "ab":
             run.log_text(f"{name}.txt", name)
-        os.utime(run.folder / "a.txt", (1, 1))
+        os.utime(run.artifacts / "a.txt", (1, 1))
         later = time.time() + 1000  # b.txt may be incomplete, however slow this test is
-        os.utime(run.folder / "b.txt", (later, later))
-        (run.folder / ".c.txt").write_text("under another name until it is complete")
+        os.utime(run.artifacts / "b.txt", (later, later))
+        (run.artifacts / ".c.txt").write_text("under another name until it is complete")
         stored = files()
         assert stored.keys() == {"a.txt"} and files() == stored
-        os.utime(run.folder / "b.txt", (1, 1))
+        os.utime(run.artifacts / "b.txt", (1, 1))
         again = files()
         assert again.keys() == {"a.txt", "b.txt"} and again["a.txt"] == stored["a.txt"]
         run.log_text("a.txt", "changed")
-        os.utime(run.folder / "a.txt", (2, 2))
+        os.utime(run.artifacts / "a.txt", (2, 2))
         assert files()["a.txt"] > stored["a.txt"]
 
 

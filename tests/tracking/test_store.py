@@ -65,7 +65,7 @@ def test_a_store_that_was_moved_finds_its_artifacts_again(recorded, tmp_path, ca
     shutil.copytree(recorded, folder)
     (run,) = tracking.tagged_runs(folder, "tag7", ["7"])
     artifacts = folder / "mlflow-artifacts" / "digits" / run.run_id / "artifacts"
-    assert run.folder == artifacts
+    assert run.artifacts == artifacts
     assert (artifacts / "config.yaml").read_text() == "hidden: 20\n"
     client = open_store(folder, "digits")
     (model,) = client.search_logged_models(["1"])
@@ -129,7 +129,7 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
         moved = open_store(tmp_path / "moved", tracking.experiment_of(None))
         displayed = moved.displayed_experiment().name  # else that of the newest run
         assert displayed == (name or "../a team's digits")
-        folders = [run.folder for run in runs_to_copy(moved.store, None)]
+        folders = [run.artifacts for run in runs_to_copy(moved.store, None)]
         artifacts = tmp_path / "moved" / "mlflow-artifacts"
         assert [folder.parents[2] for folder in folders] == [artifacts] * 2
         # The name of another experiment changes no run that is resumed.
@@ -147,7 +147,7 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
         for text in (run.id, run.id[:12], name):
             recorded = tracking.find_training_run(text, store=store)
             assert recorded.run_id == run.id
-            assert (recorded.folder / "train" / "model.safetensors").exists()
+            assert recorded.network_path.exists()
     with pytest.raises(UserError, match="'twice' matches several runs: ent") as error:
         tracking.find_training_run("twice", store=store)
     _, *lines = str(error.value).splitlines()

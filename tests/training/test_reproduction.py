@@ -47,7 +47,7 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
 
 def test_damaged_metrics_are_refused_before_the_training(workspace):
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
-    path = recorded.folder / "train" / "metrics.json"
+    path = recorded.training_folder / "metrics.json"
     content = path.read_bytes()
     for damaged in (content[:50], b"[]", b"{}"):
         path.write_bytes(damaged)
@@ -59,7 +59,7 @@ def test_damaged_metrics_are_refused_before_the_training(workspace):
 def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     changed = code_hashes() | {"optimizer.py": "another hash"}
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
-    (recorded.folder / "code.json").write_text(json.dumps(changed))
+    (recorded.artifacts / "code.json").write_text(json.dumps(changed))
     monkeypatch.setattr(optimizer, "EPSILON", 1e-3)
     with pytest.raises(ValueError, match="not reproduced:\n  recorded") as report:
         workspace.call("train", reproduce=workspace.run_id())
