@@ -9,18 +9,19 @@ from pathlib import Path
 from pipeline import datasets, files
 from pipeline.core.dataset import Dataset
 from pipeline.model.trained_model import TrainedModel, load_trained_model
-from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir, store_dir
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir
 from pipeline.tracking import find_training_run
 
 
 def select_trained_model(
-    *, run: str | None, model: str | None, history: bool = False
+    *, run: str | None, model: str | None, store: Path, history: bool = False
 ) -> TrainedModel:
     """Read the network of a run, of a file or, by default, of the last training run.
 
     Args:
         run: The id of an MLflow run.
         model: The path of a network's file.
+        store: The folder of the store.
         history: Whether its weight history and learning curves are needed.
 
     Raises:
@@ -30,7 +31,7 @@ def select_trained_model(
     if model:
         return load_trained_model(Path(os.path.expanduser(model)))
     if run is not None:
-        recorded = find_training_run(run, store=store_dir())
+        recorded = find_training_run(run, store=store)
         return load_trained_model(recorded.network_path)
     last = outputs_dir() / TRAINING_FOLDER
     # Another training must not replace one of the files while they are read.

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
-from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, store_dir
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.tracking import Run, find_run, provenance
@@ -77,10 +77,10 @@ class Children:
             reused=source is not None,
         )
 
-    def record_best(self, best: Outcome) -> None:
+    def record_best(self, best: Outcome, *, store: Path) -> None:
         """Add to the best network what only a single training run records.
 
-        These are the images of the weights and the model.
+        These are the images of the weights and the model. The run is in `store`.
 
         Raises:
             UserError: If its files are lost or damaged, with the remedy.
@@ -88,7 +88,7 @@ class Children:
         if best.run_id is None:  # tracking=none
             return
         child = self.run.reopen_child(best.run_id)
-        run = find_run(best.run_id, store=store_dir())
+        run = find_run(best.run_id, store=store)
         try:
             training = TrainingRun.read(run)
         except (OSError, UserError) as error:

@@ -52,8 +52,9 @@ def record_sweep(
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.
     """
+    store = store_dir()
     tracker = open_tracker(
-        cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
+        cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
     )
     with tracker.start_run(
         name=name,
@@ -72,14 +73,14 @@ def record_sweep(
                 on_result(outcome)
 
         takes_runs = run.id is not None and not cfg.again
-        reusable = ReusableRuns(executor.processors if takes_runs else ())
+        reusable = ReusableRuns(store, executor.processors if takes_runs else ())
         Scheduler(plan, children, reusable, executor, on_outcome).run()
         with status("writing and recording the report"):
             report.finish()
         try:
             if best := best_of(plan.outcomes):
                 with status("adding images and a program to the best network"):
-                    children.record_best(best)
+                    children.record_best(best, store=store)
         finally:
             print_report(plan.outcomes, folder, run.viewing_hint())
         _raise_failures(plan.outcomes)

@@ -15,7 +15,6 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from PIL import Image
 
-from pipeline.call import own_folder, results_dir
 from pipeline.terminal import wrap
 from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.provenance import process_tags
@@ -73,17 +72,6 @@ class OpenRun(ABC):
         if self.id is None:
             return "run    not recorded (tracking=none)\n"
         return viewing_hint(self.label)
-
-
-def recorded_folder(run: "Run", name: str) -> Path:
-    """Return the folder with the files of a call, which no other call replaces.
-
-    It is the folder that was given to the call or, if the run is recorded, that of its
-    artifacts. Otherwise, it is outputs/<name>, which the next call replaces.
-    """
-    if own_folder() or run.artifacts is None:
-        return results_dir(name)
-    return run.artifacts / name
 
 
 def viewing_hint(label: str) -> str:

@@ -16,7 +16,13 @@ from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.export import prepare_export
 from pipeline.model.storage import params_of
-from pipeline.paths import MODEL_FILE, displayed, outputs_dir, store_dir
+from pipeline.paths import (
+    MODEL_FILE,
+    TRAINING_FOLDER,
+    displayed,
+    outputs_dir,
+    store_dir,
+)
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import (
     OpenRun,
@@ -100,7 +106,7 @@ def _train(
     hyperparameters = cfg.hyperparameters()
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
-    folder = results_dir("reproduce" if original else "train")
+    folder = results_dir("reproduce" if original else TRAINING_FOLDER)
     with (
         _open_run(cfg, dataset, state, open_tracker, original) as opened,
         delayed_interrupt() as interrupt,
