@@ -25,7 +25,6 @@ from pipeline.tracking.quiet import quiet
 from pipeline.tracking.run_copy import RunCopy, signature
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.tags import COPY_TAG, PARENT_TAG
-from pipeline.tracking.tracker import experiment_of
 
 ERRORS = (MlflowException, OSError, UserError)  # of a run, or of the server
 
@@ -36,7 +35,7 @@ def _copied_runs(store: Path, server: str) -> "CopiedRuns":
     # A retry would create twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    return CopiedRuns(open_store(store, experiment_of(None)), server)
+    return CopiedRuns(open_store(store), server)
 
 
 def copy_open_run(store: Path, server: str, run_id: str) -> None:
@@ -81,7 +80,7 @@ def copy_run(store: Path, server: str, run: RecordedRun) -> CopyStatus | None:
 def mark_killed_runs(store: Path) -> None:
     """Mark runs whose process has ended, for `sync`, which holds the store's lock."""
     with quiet():
-        open_store(store, experiment_of(None)).mark_killed_runs()
+        open_store(store).mark_killed_runs()
 
 
 class CopiedRuns:

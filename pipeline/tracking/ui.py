@@ -1,5 +1,6 @@
 """The command `ui`: serves MLflow's UI to this machine."""
 
+import os
 import socket
 import threading
 import webbrowser
@@ -7,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from mlflow.entities import Experiment
+
 from pipeline.paths import store_dir
 from pipeline.terminal import status
 from pipeline.tracking import mlflow_internals, pages
-from pipeline.tracking.mlflow_client import open_store
+from pipeline.tracking.mlflow_client import StoreClient, open_store
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import artifact_root, require_store
@@ -37,16 +40,16 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
 
     Yields the URL of a page as soon as the server answers. It is the page of `run`,
     which is an id, the start of an id, or a name; or, if `run` is None, the list of the
-    runs in `StoreClient.displayed_experiment`.
+    runs in `displayed_experiment`.
 
     Raises:
         UserError: If nothing has been recorded yet, there is no such run, the database
             cannot be read, or the server does not start.
     """
     require_store(store)
-    client = open_store(store, experiment_of(None))
+    client = open_store(store)
     if run is None:
-        experiment = client.displayed_experiment()
+        experiment = displayed_experiment(client)
         page = pages.list_page(experiment.experiment_id, experiment.tags)
     else:
         run_id = find_run(run, store=store).run_id
@@ -57,6 +60,16 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
         database = sqlite_uri(database_path(store))
         with mlflow_internals.serving(database, artifact_root(store), listener):
             yield address
+
+
+def displayed_experiment(client: StoreClient) -> Experiment:
+    """Return the experiment whose runs the UI lists first.
+
+    It is the one in MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
+    """
+    is_named = bool(os.environ.get("MLFLOW_EXPERIMENT_NAME"))
+    newest = None if is_named else client.newest_experiment()
+    return newest or client.find_or_create_experiment(experiment_of(None))
 
 
 def _listen() -> socket.socket:
