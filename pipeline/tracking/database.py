@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.tracking.store import open_database, path_from_uri
-from pipeline.tracking.tags import PARENT_TAG
+from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG
 from pipeline.urls import database_path
 
 RUNS = """
@@ -97,8 +97,12 @@ def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:
 
 
 def children(store: Path, run_id: str) -> list[RecordedRun]:
-    """Return the recorded children of a run, newest first."""
-    return tagged_runs(store, PARENT_TAG, [run_id])
+    """Return the training runs of a sweep, oldest first.
+
+    A run that another program has put below the sweep is not one of them.
+    """
+    runs = tagged_runs(store, PARENT_TAG, [run_id])
+    return [run for run in reversed(runs) if PROJECT_TAG in run.tags]
 
 
 def training_results(

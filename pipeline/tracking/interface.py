@@ -182,7 +182,7 @@ class Run(OpenRun):
 
     @abstractmethod
     def delete_unfinished_children(self) -> None:
-        """Delete the incomplete children of this project; failed ones remain."""
+        """Delete the incomplete children; failed ones remain."""
 
     @abstractmethod
     def compare_children(self, params: Sequence[str]) -> str:

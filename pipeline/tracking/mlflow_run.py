@@ -264,8 +264,7 @@ class MlflowRun(Run):
 
     def delete_unfinished_children(self) -> None:
         for child in children(self._client.store, self.id):
-            is_open = child.status not in ("FINISHED", "FAILED")
-            if is_open and PROJECT_TAG in child.tags:
+            if child.status not in ("FINISHED", "FAILED"):
                 self._client.delete_run(child.run_id)
 
     def compare_children(self, params: Sequence[str]) -> str:

@@ -118,9 +118,7 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         remedy = "python -m pipeline.train -m hidden=10,20 records one"
         raise UserError(f"run {sweep.label} is not a sweep; {remedy}")
     finished = [
-        child
-        for child in reversed(children(store, sweep.run_id))
-        if child.status == "FINISHED" and child.tags.get(KIND_TAG) == "training"
+        child for child in children(store, sweep.run_id) if child.status == "FINISHED"
     ]
     if lost := [run.run_id for run in finished if not run.network_path.exists()]:
         remedy = "delete them, and run the sweep again"
