@@ -12,7 +12,7 @@ from pipeline.core.fingerprint import code_hashes
 from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.recorded_sweep import RecordedSweep
-from pipeline.tracking import Run, find_run, provenance
+from pipeline.tracking import RecordedRun, Run, find_run, provenance
 from pipeline.tracking.tags import (
     HOST_TAG,
     KIND_TAG,
@@ -34,8 +34,10 @@ class Children:
     folder: Path  # of the sweep; without tracking, it gets the networks
     recorded: RecordedSweep  # before this process
 
-    def record(self, job: Job, training: TrainingRun) -> Outcome:
-        """Record a trained job, or a copy of a recorded run.
+    def record(
+        self, job: Job, training: TrainingRun, source: RecordedRun | None = None
+    ) -> Outcome:
+        """Record a trained job, or a copy of the recorded run `source`.
 
         Raises:
             UserError: If the data changed while the sweep was running.
@@ -45,7 +47,6 @@ class Children:
             raise UserError(f"{job.data.path} changed while the sweep was running")
         # A copy of a run names the machine and the code that trained it, but its data
         # set has the name of this sweep.
-        source = training.run
         training = replace(training, dataset=job.data.path.stem)
         origin = provenance.tags_of(source.tags) if source else provenance.tags()
         tags = origin | training_tags(training.hyperparameters, training.data_sha256)

@@ -33,11 +33,11 @@ class ReusableRuns:
         """Return whether a run was found; its files can be lost or damaged."""
         return job.fingerprint in self._runs
 
-    def read(self, job: Job) -> TrainingRun | None:
+    def read(self, job: Job) -> tuple[TrainingRun, RecordedRun] | None:
         """Read the newest run whose files are neither lost nor damaged."""
         for run in self._runs.get(job.fingerprint, ()):
             with suppress(OSError, UserError):
                 training = TrainingRun.read(run)
                 if training.sha256 == run.tags.get(WEIGHTS_TAG):
-                    return training
+                    return training, run
         return None

@@ -88,8 +88,8 @@ class Scheduler:
         """Record an invalid job, or one for which there is a run, as a child."""
         if job.problems:
             return self._children.fail(job, "; ".join(job.problems))
-        training = self._reusable.read(job)
-        return self._children.record(job, training) if training else None
+        reused = self._reusable.read(job)
+        return self._children.record(job, *reused) if reused else None
 
     def _record(self, job: Job, result: Result) -> None:
         """Record what a worker has sent, or that it was lost, as a child."""

@@ -8,7 +8,7 @@ from pipeline.core.fingerprint import code_hashes
 from pipeline.files import file_sha256
 from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance
-from pipeline.training.reproduction import compare
+from pipeline.training.reproduction import Original, compare
 from pipeline.training.run import TrainingRun
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
@@ -134,7 +134,7 @@ def test_the_report_compares_the_patch_of_the_run_that_was_trained(
             with project.captured():
                 recorded = find_training_run(run_id, store=project.outputs)
                 training = TrainingRun.read(recorded)
-                report = compare(training, training)
+                report = compare(Original(recorded, training), training)
             assert ("uncommitted code" in report) == (comment != own)
 
 
@@ -142,8 +142,8 @@ def test_the_report_names_another_processor_and_another_patch(workspace):
     for tag, value in {"processor": "Z80", "git.diff": "another patch"}.items():
         workspace.client.set_tag(workspace.run_id(), tag, value)
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
-    original = TrainingRun.read(recorded)
-    report = compare(original, original)
+    training = TrainingRun.read(recorded)
+    report = compare(Original(recorded, training), training)
     assert report.startswith("reproduced byte for byte:\n  recorded ")
     assert "\nin spite of these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report
