@@ -52,7 +52,7 @@ class RunCopy:
         self._source, self._server = source, server
         self.run_id: str = copy.info.run_id
         self.experiment_id: str = copy.info.experiment_id
-        self.signature: object = None  # of the closed original that was copied
+        self.copied_state: object = None  # `recorded_state` of the closed original
         self._sent = Sent()
 
     def send_closed(
@@ -63,7 +63,7 @@ class RunCopy:
         Sending it again is safe. Tags that users added to the copy remain.
         """
         points = self._read_points(original)
-        state = _state(original, points)
+        state = _state_hash(original, points)
         if copy.data.tags.get(STATE_TAG) == state:
             return False
         self._send(original, copy, tags, points, is_open=False)
@@ -194,12 +194,16 @@ def _files(folder: Path) -> dict[Path, tuple[int, int]]:
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
 
 
-def signature(run: RecordedRun) -> object:
-    """Return a value that changes when a closed run changes, without MLflow."""
+def recorded_state(run: RecordedRun) -> object:
+    """Return a value that changes when a closed run changes.
+
+    It needs no request to MLflow, so one process compares it every second. What another
+    process has copied is compared with the hash in the tag `copy.state`.
+    """
     return run.status, dict(run.tags), _files(run.artifacts)
 
 
-def _state(run: entities.Run, points: list[Metric]) -> str:
+def _state_hash(run: entities.Run, points: list[Metric]) -> str:
     """Return a hash that changes when anything in a run changes."""
     entries = run.to_dictionary()
     # The project may move.
