@@ -113,9 +113,9 @@ def run_sweep(
     command: Command, on_result: "Callable[[Outcome], object] | None" = None
 ) -> "SweepResult":
     """Train the combinations of a sweep, or those that a search suggests."""
-    from pipeline.sweeps.sweep import run_sweep
+    from pipeline.sweeps.sweep import sweep
 
-    return run_sweep(command, on_result)
+    return sweep(command, on_result)
 
 
 if __name__ == "__main__":

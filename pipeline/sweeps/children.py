@@ -66,8 +66,8 @@ class Children:
             network.parent.mkdir(parents=True, exist_ok=True)
             training.write(network.parent, run_id=child.id)
             inputs = job.data.path, job.data.sha256, as_yaml(job.config), code_hashes()
-            log_inputs(child, *inputs, plots=False, source=source)
-            log_epochs(child, training.epochs)
+            child.submit(log_inputs, *inputs, plots=False, source=source)
+            child.submit(log_epochs, training.epochs)
             add_result(child, training)
         return Outcome(
             job,
@@ -97,7 +97,7 @@ class Children:
             message = f"run {best.run_id} cannot be read ({error}): {remedy}"
             raise UserError(message) from None
         for epoch in training.epochs:
-            log_weights(child, epoch, len(training.epochs) - 1)
+            child.submit(log_weights, epoch, len(training.epochs) - 1)
         add_details(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:

@@ -37,7 +37,7 @@ UNTRACKED = (
 )
 
 
-def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
+def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
 
     `on_result` is called with the outcome of each job, also of an earlier process.

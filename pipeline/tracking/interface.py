@@ -27,7 +27,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class OpenRun(ABC):
-    """An open run in this or another process; `call` passes functions to it."""
+    """An open run in this or another process; `submit` passes functions to it."""
 
     # When it is closed: whether the copy on the server is complete; None without one.
     copied: bool | None = None
@@ -48,7 +48,7 @@ class OpenRun(ABC):
         """The folder of its artifacts; None if it is not recorded."""
 
     @abstractmethod
-    def call(
+    def submit(
         self,
         function: "Callable[Concatenate[Run, Arguments], None]",
         *arguments: Arguments.args,

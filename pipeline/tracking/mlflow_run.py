@@ -86,7 +86,7 @@ class MlflowRun(Run):
             self._lock.release()
             self._lock = None
 
-    def call(
+    def submit(
         self,
         function: Callable[Concatenate[Run, Arguments], None],
         *arguments: Arguments.args,

@@ -16,7 +16,7 @@ class NullRun(Run):
     id = None
     label = "the training run"
     artifacts = None
-    call = log_points = log_image = log_text = log_files = log_model = _discard
+    submit = log_points = log_image = log_text = log_files = log_model = _discard
     log_dataset = set_tags = describe = describe_results = _discard
     delete_unfinished_children = _discard
 

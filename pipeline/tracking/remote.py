@@ -58,7 +58,7 @@ class RemoteRun(OpenRun):
         """The folder of its artifacts; it waits until the run is open."""
         return self._opened.result()[2]
 
-    def call(
+    def submit(
         self,
         function: Callable[Concatenate[Run, Arguments], None],
         *arguments: Arguments.args,
@@ -182,7 +182,7 @@ def _call(
     *arguments: Arguments.args,
     **options: Arguments.kwargs,
 ) -> None:
-    _run.call(function, *arguments, **options)
+    _run.submit(function, *arguments, **options)
 
 
 def _close(status: str, error: str) -> str | None:

@@ -197,8 +197,8 @@ def _files(folder: Path) -> dict[Path, tuple[int, int]]:
 def recorded_state(run: RecordedRun) -> object:
     """Return a value that changes when a closed run changes.
 
-    It needs no request to MLflow, so one process compares it every second. What another
-    process has copied is compared with the hash in the tag `copy.state`.
+    It takes no request to MLflow, so the process that copies an open sweep compares it
+    every second. Another process knows only the hash in the tag `copy.state`.
     """
     return run.status, dict(run.tags), _files(run.artifacts)
 

@@ -1,6 +1,6 @@
 """What a training run logs: inputs, each epoch, and at the end its results.
 
-`OpenRun.call` calls these functions where the run is recorded. That process needs no
+`OpenRun.submit` calls these functions where the run is recorded. That process needs no
 PyTorch, so this module does not import it.
 """
 

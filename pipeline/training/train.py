@@ -115,7 +115,7 @@ def _train(
         for epoch in print_epochs(fitted, total=cfg.epochs):
             checkpoint.save(epoch)  # `fit` waits, so `state` is that of this epoch
             epochs.append(epoch)
-            run.call(log_epoch, epoch, cfg.epochs)
+            run.submit(log_epoch, epoch, cfg.epochs)
             if on_epoch:
                 on_epoch(epoch)
         training = TrainingRun.of(dataset, split, hyperparameters, epochs)
@@ -167,9 +167,9 @@ def _open_run(
             resume=killed[0].run_id if killed else None,
         ) as run:
             inputs = dataset.path, dataset.sha256, as_yaml(cfg), code_hashes()
-            run.call(log_inputs, *inputs, plots=True)
+            run.submit(log_inputs, *inputs, plots=True)
             for epoch in epochs:  # it may have been killed before it logged the last
-                run.call(log_epoch, epoch, cfg.epochs)
+                run.submit(log_epoch, epoch, cfg.epochs)
             if epochs[-1].number:
                 label = killed[0].label if killed else run.label
                 _say_resumed(label, epochs[-1], cfg.epochs, place["experiment"])
@@ -210,10 +210,10 @@ def _write(
     message = "writing and recording the trained network"
     with status(message), files.atomic_folder(folder) as temporary:
         training.write(temporary, run_id=run.id)
-        run.call(log_files, sorted(temporary.iterdir()))
+        run.submit(log_files, sorted(temporary.iterdir()))
         add_result(run, training)
         if run.id is not None:
             add_details(run, training, temporary / MODEL_FILE)
         if original:
-            run.call(log_comparison, training.sha256 == original.training.sha256)
+            run.submit(log_comparison, training.sha256 == original.training.sha256)
         run.wait()
