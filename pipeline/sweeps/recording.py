@@ -16,7 +16,7 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.reuse import ReusableRuns
-from pipeline.sweeps.scheduler import Scheduler
+from pipeline.sweeps.scheduler import train_missing
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status
 from pipeline.tracking import OpenRun, open_tracker
@@ -74,7 +74,7 @@ def record_sweep(
 
         takes_runs = run.id is not None and not cfg.again
         reusable = ReusableRuns(store, executor.processors if takes_runs else ())
-        Scheduler(plan, children, reusable, executor, on_outcome).run()
+        train_missing(plan, children, reusable, executor, on_outcome)
         with status("writing and recording the report"):
             report.finish()
         try:

@@ -201,12 +201,12 @@ class CopiedRuns:
     def _tags(self, run: entities.Run) -> dict[str, str]:
         """Return the tags of the copy; they refer to copies, not to originals."""
         tags = dict(run.data.tags)
-        parent = tags.get(PARENT_TAG)
-        if parent and parent not in self._copies:
+        parent = tags.get(PARENT_TAG, "")
+        is_new = parent and parent not in self._copies
+        if is_new and named_runs(self.source.store, parent):  # it was not deleted
             # Create its copy, which stays open until the parent itself is copied.
-            for recorded in named_runs(self.source.store, parent):  # none if deleted
-                original = self.source.get_run(recorded.run_id)
-                self._remember(parent, self._find(original) or self._create(original))
+            original = self.source.get_run(parent)
+            self._remember(parent, self._find(original) or self._create(original))
         for tag in {PARENT_TAG, NOTE_TAG, RESULTS_TAG} & set(tags):
             ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)

@@ -37,10 +37,12 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
         return runs[0]
     if runs:
         raise UserError(_ambiguous(text, runs, store))
-    for run in named_runs(store, text, deleted=True):
-        command = mlflow_command(store, f"runs restore --run-id {run.run_id}")
-        raise UserError(f"run {run.run_id} was deleted: restore it ({command})")
-    for run in named_runs(store, text, experiments="deleted"):
+    if deleted := named_runs(store, text, deleted=True):
+        run_id = deleted[0].run_id
+        command = mlflow_command(store, f"runs restore --run-id {run_id}")
+        raise UserError(f"run {run_id} was deleted: restore it ({command})")
+    if deleted := named_runs(store, text, experiments="deleted"):
+        run = deleted[0]
         rule = f"run {run.run_id} belongs to the experiment {run.experiment!r}"
         remedy = "restore it in MLflow's UI, or with mlflow experiments restore"
         raise UserError(f"{rule}, which was deleted: {remedy}")
