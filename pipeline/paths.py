@@ -8,7 +8,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a clone
-# Of outputs/, of the artifacts of a run, and of a network in the folder of a sweep.
+# The folder of a training run: in outputs/, in the artifacts of its run and, with
+# tracking=none, in the folder of its job in that of a sweep.
 TRAINING_FOLDER = "train"
 # Its files.
 MODEL_FILE = "model.safetensors"

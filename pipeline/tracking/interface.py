@@ -193,7 +193,7 @@ class Run(OpenRun):
         """
 
 
-OpenedRun = TypeVar("OpenedRun", bound=OpenRun, covariant=True)
+RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
 
 def final_status(error: BaseException) -> tuple[str, str]:
@@ -203,7 +203,7 @@ def final_status(error: BaseException) -> tuple[str, str]:
     return "KILLED", ""
 
 
-class Tracker(ABC, Generic[OpenedRun]):
+class Tracker(ABC, Generic[RunType]):
     """Opens and closes runs in a store; a server, if any, receives copies."""
 
     store: Path
@@ -212,7 +212,7 @@ class Tracker(ABC, Generic[OpenedRun]):
     @contextmanager
     def start_run(
         self, *, name: str, params: Params, tags: Tags, resume: str | None = None
-    ) -> Iterator[OpenedRun]:
+    ) -> Iterator[RunType]:
         """Open a run, or resume the run with this id; close it when the block ends.
 
         Its final status is FINISHED, FAILED after an exception, or KILLED after an
@@ -277,7 +277,7 @@ class Tracker(ABC, Generic[OpenedRun]):
         *,
         resume: str | None,
         start: int | None = None,
-    ) -> OpenedRun:
+    ) -> RunType:
         """Open a new run, or the one with the id `resume`; `close_run` closes it.
 
         `tags` contains the `process_tags` of the process that trains. `start` is when a
