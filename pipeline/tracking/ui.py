@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from mlflow.entities import Experiment
-
 from pipeline.paths import store_dir
 from pipeline.terminal import status
 from pipeline.tracking import mlflow_internals, pages
@@ -40,7 +38,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
 
     Yields the URL of a page as soon as the server answers. It is the page of `run`,
     which is an id, the start of an id, or a name; or, if `run` is None, the list of the
-    runs in `displayed_experiment`.
+    runs; see `list_page`.
 
     Raises:
         UserError: If nothing has been recorded yet, there is no such run, the database
@@ -49,8 +47,7 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
     require_store(store)
     client = open_store(store)
     if run is None:
-        experiment = displayed_experiment(client)
-        page = pages.list_page(experiment.experiment_id, experiment.tags)
+        page = list_page(client)
     else:
         run_id = find_run(run, store=store).run_id
         info = client.get_run(run_id).info
@@ -62,14 +59,15 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
             yield address
 
 
-def displayed_experiment(client: StoreClient) -> Experiment:
-    """Return the experiment whose runs the UI lists first.
+def list_page(client: StoreClient) -> str:
+    """Return the URL of the list of the runs of one experiment.
 
     It is the one in MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
     """
     is_named = bool(os.environ.get("MLFLOW_EXPERIMENT_NAME"))
     newest = None if is_named else client.newest_experiment()
-    return newest or client.find_or_create_experiment(experiment_of(None))
+    experiment = newest or client.find_or_create_experiment(experiment_of(None))
+    return pages.list_page(experiment.experiment_id, experiment.tags)
 
 
 def _listen() -> socket.socket:

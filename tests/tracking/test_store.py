@@ -13,7 +13,7 @@ from pipeline import UserError, tracking
 from pipeline.tracking.database import runs_to_copy
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.store import path_from_uri
-from pipeline.tracking.ui import displayed_experiment, serve_ui
+from pipeline.tracking.ui import list_page, serve_ui
 
 
 def test_a_store_that_cannot_be_used_is_refused_with_the_remedy(store, tmp_path):
@@ -127,8 +127,9 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
     for name in ("", "a third"):
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
         moved = open_store(tmp_path / "moved")
-        displayed = displayed_experiment(moved).name  # else that of the newest run
-        assert displayed == (name or "../a team's digits")
+        page = list_page(moved)
+        expected = moved.get_experiment_by_name(name or "../a team's digits")
+        assert page.startswith(f"#/experiments/{expected.experiment_id}/")
         folders = [run.artifacts for run in runs_to_copy(moved.store, None)]
         artifacts = tmp_path / "moved" / "mlflow-artifacts"
         assert [folder.parents[2] for folder in folders] == [artifacts] * 2
