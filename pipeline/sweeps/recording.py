@@ -34,7 +34,7 @@ def record_sweep(
     folder: Path,
     on_result: OnResult | None,
 ) -> OpenRun:
-    """Train the jobs that are not trained; write, record and print the report.
+    """Train the missing jobs, record and print the report; return the closed run.
 
     Args:
         plan: The jobs.
@@ -45,9 +45,6 @@ def record_sweep(
         key: The `sweep_key`.
         folder: For the table and the plot, and the networks if nothing is recorded.
         on_result: A function to call with each outcome.
-
-    Returns:
-        The run, which is closed.
 
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.

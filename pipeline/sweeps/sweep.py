@@ -97,9 +97,7 @@ def _show_finished(
         Whether the server has all of it; None without a server.
     """
     say("this sweep is finished; again=true trains it again")
-    server, copied = cfg.server, None
-    if server:
-        copied = mirror_run(store_dir(), server, run.run_id)
+    copied = mirror_run(store_dir(), cfg.server, run.run_id) if cfg.server else None
     if own_folder() or len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 

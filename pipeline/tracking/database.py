@@ -61,14 +61,9 @@ class RecordedRun:
         return f"{self.name} ({self.run_id})"
 
     @property
-    def training_folder(self) -> Path:
-        """The files of a training run; see `TrainingRun.write`."""
-        return self.artifacts / TRAINING_FOLDER
-
-    @property
     def network_path(self) -> Path:
-        """The file of the network of a training run."""
-        return self.training_folder / MODEL_FILE
+        """Its network, if it is a training run; see `TrainingRun.write`."""
+        return self.artifacts / TRAINING_FOLDER / MODEL_FILE
 
 
 def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pipeline.tracking.interface import LocalTracker, OpenRun, Params, Run, Tags
+from pipeline.tracking.interface import LocalTracker, Run
 
 
 def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
@@ -36,19 +36,11 @@ class NullRun(Run):
 class NullTracker(LocalTracker):
     """Opens runs that record nothing."""
 
-    def open_run(
-        self,
-        name: str,
-        params: Params,
-        tags: Tags,
-        *,
-        resume: str | None,
-        start: int | None = None,
-    ) -> Run:
+    def open_run(self, *arguments: Any, **options: Any) -> Run:  # noqa: ANN401
         return NullRun()
 
-    def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
+    def close_run(self, *arguments: object) -> None:
         return None
 
-    def find_or_create_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
+    def find_or_create_run(self, *arguments: object) -> Run:
         return NullRun()

@@ -34,7 +34,7 @@ PROCESS = "the process that records the run"
 
 
 class RemoteRun(OpenRun):
-    """The run in the companion process."""
+    """The run in the companion process; its properties wait until it is open."""
 
     def __init__(
         self, companion: Companion, opened: "Future[tuple[str, str, Path]]"
@@ -45,17 +45,14 @@ class RemoteRun(OpenRun):
 
     @property
     def id(self) -> str:
-        """The id of the run in MLflow; it waits until the run is open."""
         return self._opened.result()[0]
 
     @property
     def label(self) -> str:
-        """Name and id of the run; it waits until the run is open."""
         return self._opened.result()[1]
 
     @property
     def artifacts(self) -> Path:
-        """The folder of its artifacts; it waits until the run is open."""
         return self._opened.result()[2]
 
     def submit(

@@ -96,8 +96,8 @@ class TrainingRun:
             or known.data_sha256 is None
             or known.min_margin is None
         ):
-            where = run.training_folder
-            raise UserError(f"{where} does not contain a whole training run")
+            folder = run.network_path.parent
+            raise UserError(f"{folder} does not contain a whole training run")
         initial = Epoch(states[0], time=times.times[0])
         others = map(Epoch, states[1:], count(1), rows, times.seconds, times.times[1:])
         return cls(

@@ -47,7 +47,7 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
 
 def test_damaged_metrics_are_refused_before_the_training(workspace):
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
-    path = recorded.training_folder / "metrics.json"
+    path = recorded.network_path.with_name("metrics.json")
     content = path.read_bytes()
     for damaged in (content[:50], b"[]", b"{}"):
         path.write_bytes(damaged)
