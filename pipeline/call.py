@@ -50,6 +50,10 @@ def is_quiet() -> bool:
     return _is_quiet.get()
 
 
+# `folder` is not a setting, so it is not in `cfg`. Only the modules of commands look it
+# up with these functions; all others take folders as arguments.
+
+
 def own_folder() -> Path | None:
     """Return the folder that was given to this call, if any."""
     return _folder.get()
@@ -58,6 +62,17 @@ def own_folder() -> Path | None:
 def results_dir(name: str) -> Path:
     """Return the folder of this call, by default outputs/<name>."""
     return own_folder() or outputs_dir() / name
+
+
+def lasting_dir(name: str, artifacts: Path | None) -> Path:
+    """Return the folder with the files of this call, which no other call replaces.
+
+    It is the folder that was given to this call or, if they are recorded, one of the
+    `artifacts` of a run. Otherwise, it is outputs/<name>, which the next call replaces.
+    """
+    if own_folder() or artifacts is None:
+        return results_dir(name)
+    return artifacts / name
 
 
 def say(*values: object, sep: str = " ", end: str = "\n", **options: Any) -> None:  # noqa: ANN401

@@ -8,7 +8,10 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent  # of a clone
-# In outputs/train/, and in the folder train/ of the artifacts of a run.
+# The folder of a training run: in outputs/, in the artifacts of its run and, with
+# tracking=none, in the folder of its job in that of a sweep.
+TRAINING_FOLDER = "train"
+# Its files.
 MODEL_FILE = "model.safetensors"
 HISTORY_FILE = "history.safetensors"
 CURVES_FILE = "history.csv"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.core.epoch import Epoch
     from pipeline.sweeps.jobs import Outcome
     from pipeline.sweeps.result import SweepResult
-    from pipeline.training.run import TrainingRun
+    from pipeline.training.run import TrainResult
 
 
 def train(
@@ -38,7 +38,7 @@ def train(
     folder: str | os.PathLike[str] | None = None,
     quiet: bool = False,
     **settings: Unpack[TrainSettings],
-) -> "TrainingRun":
+) -> "TrainResult":
     """Train a network, like `python -m pipeline.train`.
 
     It can be called from a script, a notebook or a thread.
@@ -99,7 +99,7 @@ def sweep(
 
 def run_train(
     cfg: TrainConfig, on_epoch: "Callable[[Epoch], object] | None" = None
-) -> "TrainingRun":
+) -> "TrainResult":
     """Train a network, or reproduce a run."""
     with prepared_tracker(
         cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
@@ -113,9 +113,9 @@ def run_sweep(
     command: Command, on_result: "Callable[[Outcome], object] | None" = None
 ) -> "SweepResult":
     """Train the combinations of a sweep, or those that a search suggests."""
-    from pipeline.sweeps.sweep import run_sweep
+    from pipeline.sweeps.sweep import sweep
 
-    return run_sweep(command, on_result)
+    return sweep(command, on_result)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,10 @@ def server_url(value: str | None) -> str | None:
             # In a script that selects another store, MLflow itself sets the variable;
             # then the run goes to the project's store, and a message says so.
             if names_another_store(store_dir()) and "mlflow" not in sys.modules:
-                store = sqlite_uri(database_path(store_dir()))
+                own = sqlite_uri(database_path(store_dir()))
                 raise ValueError(
                     "MLFLOW_TRACKING_URI must be a URL such as "
-                    f"http://127.0.0.1:5000 or that of the project's store, {store}"
+                    f"http://127.0.0.1:5000 or that of the project's store, {own}"
                 )
             return None
         source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
@@ -50,18 +50,18 @@ def server_url(value: str | None) -> str | None:
     return value
 
 
-def names_another_store(folder: Path) -> bool:
+def names_another_store(store: Path) -> bool:
     """Return whether MLFLOW_TRACKING_URI is a store other than the one in a folder."""
     value = os.environ.get("MLFLOW_TRACKING_URI", "")
     if not value or IS_SERVER.match(value):
         return False
     path = unquote(re.sub(r"^sqlite(\+pysqlite)?:///", "", value))
-    return Path(path).resolve() != database_path(folder).resolve()
+    return Path(path).resolve() != database_path(store).resolve()
 
 
-def database_path(folder: Path) -> Path:
+def database_path(store: Path) -> Path:
     """Return the path of the database of the store in a folder."""
-    return folder / "mlflow.db"
+    return store / "mlflow.db"
 
 
 def sqlite_uri(database: Path) -> str:

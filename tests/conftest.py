@@ -391,8 +391,8 @@ def empty_store(tmp_path_factory):
     from pipeline.tracking.store import artifact_root, relocate_artifacts
 
     made = new_workspace(tmp_path_factory.mktemp("store"), data=False)
-    client = open_store(made.outputs, "digits")
-    assert client.experiment.experiment_id == "1"
+    client = open_store(made.outputs)
+    assert client.find_or_create_experiment("digits").experiment_id == "1"
 
     def put(folder):
         shutil.copy(made.outputs / "mlflow.db", folder)

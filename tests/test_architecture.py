@@ -89,6 +89,15 @@ def test_packages_import_in_one_direction(package):
     assert others <= MAY_IMPORT.get(package, set())
 
 
+def test_only_commands_look_up_the_folders_of_the_store_and_of_results():
+    names = {f"pipeline.call.{n}" for n in ("own_folder", "results_dir", "lasting_dir")}
+    names.add("pipeline.paths.store_dir")
+    users = [path for path in MODULES if names & {*imports(path)}]
+    others = {path.stem for path in users if package_of(path) not in STAGES}
+    # sweeps has a command, too; process explains errors, and urls checks a setting.
+    assert others == {"sweep", "recording", "process", "urls"}
+
+
 def test_core_imports_nothing_else_of_the_project():
     names = {name for path in PIPELINE.glob("core/*.py") for name in imports(path)}
     ours = {name for name in names if name.split(".")[0] == "pipeline"}

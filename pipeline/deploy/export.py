@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import UserError, deploy, files, tracking
-from pipeline.call import results_dir, say
+from pipeline.call import lasting_dir, results_dir, say
 from pipeline.cli import ExportConfig, network_name
 from pipeline.console import progress
 from pipeline.core.dataset import Dataset
@@ -15,7 +15,7 @@ from pipeline.model import TrainedModel, load_training_data, select_trained_mode
 from pipeline.paths import displayed, store_dir
 from pipeline.sweeps.networks import read_networks
 from pipeline.terminal import command_line, next_steps, status, wrap
-from pipeline.tracking import Run, recorded_folder
+from pipeline.tracking import Run
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> ExportResult:
     _print(cfg, results, run)
     if failed:
         raise UserError(message)
-    own = recorded_folder(run, "export")
+    own = lasting_dir("export", run.artifacts)
     return ExportResult(tuple(results.values()), own, run.id, run.copied)
 
 
@@ -77,7 +77,7 @@ def _select_networks(
         for _, trained in networks:
             trained.require_two_layers()
         return networks, sweep.run_id, None
-    trained = select_trained_model(run=cfg.run, model=cfg.model)
+    trained = select_trained_model(run=cfg.run, model=cfg.model, store=store_dir())
     trained.require_two_layers()
     return [({}, trained)], trained.run_id, trained.sha256
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ConfigError, UserError, datasets, files, tracking
-from pipeline.call import results_dir, say
+from pipeline.call import lasting_dir, results_dir, say
 from pipeline.cli import EvaluateConfig
 from pipeline.console import table
 from pipeline.core.dataset import Dataset
@@ -23,7 +23,7 @@ from pipeline.model import TrainedModel, load_training_data, select_trained_mode
 from pipeline.paths import displayed, store_dir
 from pipeline.process import is_user_error
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
-from pipeline.tracking import Run, recorded_folder
+from pipeline.tracking import Run
 
 Metrics = dict[str, dict[str, float | int]]  # by the name of the set
 
@@ -41,14 +41,14 @@ class Evaluation:
 
 def evaluate(cfg: EvaluateConfig) -> Evaluation:
     """Load the network and the test sets, evaluate, write and record the results."""
-    folder = results_dir("evaluate")
+    folder, store = results_dir("evaluate"), store_dir()
     with status("loading the network"):
-        trained = select_trained_model(run=cfg.run, model=cfg.model)
+        trained = select_trained_model(run=cfg.run, model=cfg.model, store=store)
     dataset = load_training_data(trained)
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
     with (
-        tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server).reopen_run(
+        tracking.open_tracker(cfg.tracking, store, server=cfg.server).reopen_run(
             run_id=trained.run_id, weights_sha256=trained.sha256
         ) as run,
         status("writing and recording the results"),
@@ -72,9 +72,8 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     say(next_steps({command: "explains the network"}))
     if problems:
         raise UserError("\n  ".join(["not all images were evaluated", *problems]))
-    return Evaluation(
-        tuple(results), metrics, recorded_folder(run, "evaluate"), run.id, run.copied
-    )
+    own = lasting_dir("evaluate", run.artifacts)
+    return Evaluation(tuple(results), metrics, own, run.id, run.copied)
 
 
 def _evaluate_sets(

@@ -14,7 +14,7 @@ from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.text import count_correct, summary
 from pipeline.files import printable
 from pipeline.model import OodDetector, load_training_data, select_trained_model
-from pipeline.paths import displayed
+from pipeline.paths import displayed, store_dir
 from pipeline.terminal import (
     command_line,
     counted,
@@ -45,7 +45,7 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     folder = results_dir("predict")
     given = images_from_array(array) if array is not None else None
     with status("loading the network"):
-        trained = select_trained_model(run=cfg.run, model=cfg.model)
+        trained = select_trained_model(run=cfg.run, model=cfg.model, store=store_dir())
     source = given or find_images(str(cfg.images), lambda: load_training_data(trained))
     if not trained.detector:
         effect = "so predict cannot judge whether a prediction is sure"

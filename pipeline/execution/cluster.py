@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -141,7 +142,8 @@ def _connect(address: str) -> None:
                 "env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             },
         )
-    signal.signal(signal.SIGTERM, terminate)  # Ray has replaced it
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)  # Ray has replaced it, only there
 
 
 def _put_dataset(path: Path) -> Stored:

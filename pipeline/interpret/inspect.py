@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracking
-from pipeline.call import results_dir, said, say
+from pipeline.call import lasting_dir, results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import describe_image, find_image, prepare_for
@@ -14,7 +14,7 @@ from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
-from pipeline.tracking import Run, recorded_folder
+from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
 # Counts in summary.json that MLflow compares. It sorts "weights/" after the curves.
@@ -41,7 +41,9 @@ def inspect(cfg: InspectConfig) -> Inspection:
         # Invalid names are refused before the network is loaded.
         neurons = interpret.parse_neurons(cfg.neuron) if cfg.neuron else []
         location = interpret.parse_parameter(cfg.weight) if cfg.weight else None
-        trained = select_trained_model(run=cfg.run, model=cfg.model, history=True)
+        trained = select_trained_model(
+            run=cfg.run, model=cfg.model, store=store_dir(), history=True
+        )
         trained.require_two_layers()
     neurons = interpret.find_neurons(neurons, hidden=trained.network.hidden)
     if location:
@@ -63,19 +65,19 @@ def inspect(cfg: InspectConfig) -> Inspection:
         folder = _compare(trained, other, dataset)
     else:
         run = _analyse(cfg, trained, dataset)
-        own = recorded_folder(run, "inspect")
+        own = lasting_dir("inspect", run.artifacts)
         return Inspection(said(), own, run.id, run.copied)
     return Inspection(said(), folder)
 
 
 def _other_network(against: str) -> TrainedModel:
     """Read the network of against=: a file or a run."""
-    path = Path(os.path.expanduser(against))
+    path, store = Path(os.path.expanduser(against)), store_dir()
     with status("loading the other network"):
         if path.exists() or path.suffix == ".safetensors":
-            return select_trained_model(run=None, model=against)
+            return select_trained_model(run=None, model=against, store=store)
         try:
-            return select_trained_model(run=against, model=None)
+            return select_trained_model(run=against, model=None, store=store)
         except UserError as error:
             message = f"against: there is no file {against!r}, and {error}"
             raise UserError(message) from None

@@ -43,6 +43,8 @@ def _running_exporter() -> Companion:
     global _exporter
     with _lock:
         if _exporter is None or not _exporter.is_running:
+            if _exporter:
+                _exporter.close()
             # On busy cores, training comes first. Libraries may print something.
             name = "the process that exports networks"
             _exporter = Companion(name, niceness=10, quiet=True)

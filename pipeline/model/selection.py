@@ -9,33 +9,34 @@ from pathlib import Path
 from pipeline import datasets, files
 from pipeline.core.dataset import Dataset
 from pipeline.model.trained_model import TrainedModel, load_trained_model
-from pipeline.paths import MODEL_FILE, outputs_dir, store_dir
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER, outputs_dir
 from pipeline.tracking import find_training_run
 
 
 def select_trained_model(
-    *, run: str | None, model: str | None, history: bool = False
+    *, run: str | None, model: str | None, store: Path, history: bool = False
 ) -> TrainedModel:
     """Read the network of a run, of a file or, by default, of the last training run.
 
     Args:
         run: The id of an MLflow run.
         model: The path of a network's file.
+        store: The folder of the store.
         history: Whether its weight history and learning curves are needed.
 
     Raises:
         UserError: If the store does not contain the run, or a file is missing or
             damaged; the message says what creates it.
     """
-    folder = outputs_dir() / "train"
+    if model:
+        return load_trained_model(Path(os.path.expanduser(model)))
     if run is not None:
-        folder = find_training_run(run, store=store_dir()).folder / "train"
-    path = Path(os.path.expanduser(model)) if model else folder / MODEL_FILE
-    if run or model:
-        return load_trained_model(path)
+        recorded = find_training_run(run, store=store)
+        return load_trained_model(recorded.network_path)
+    last = outputs_dir() / TRAINING_FOLDER
     # Another training must not replace one of the files while they are read.
-    with files.folder_lock(folder):
-        trained = load_trained_model(path)
+    with files.folder_lock(last):
+        trained = load_trained_model(last / MODEL_FILE)
         return trained.with_history_read() if history else trained
 
 

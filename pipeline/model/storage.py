@@ -18,7 +18,7 @@ from pipeline.core.epoch import Snapshot
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.shapes import tensor_shapes
-from pipeline.paths import outputs_dir
+from pipeline.paths import TRAINING_FOLDER, outputs_dir
 from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
 
 MAX_FILE_BYTES = 40_000_000  # 10,000 hidden neurons, the maximum, take 32 million
@@ -71,7 +71,7 @@ def load_network(path: Path) -> tuple[Network, Metadata]:
         UserError: If the file is missing, or names, shapes, types or values are not
             those of a network.
     """
-    is_last = path.absolute().parent == outputs_dir() / "train"
+    is_last = path.absolute().parent == outputs_dir() / TRAINING_FOLDER
     if is_last and not os.path.lexists(path):
         raise UserError(f"{path} is missing: python -m pipeline.train creates it")
     if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:

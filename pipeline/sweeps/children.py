@@ -9,10 +9,10 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.cli import as_yaml
 from pipeline.core.fingerprint import code_hashes
-from pipeline.paths import MODEL_FILE, store_dir
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.sweeps.recorded_sweep import RecordedSweep
-from pipeline.tracking import Run, find_run, provenance
+from pipeline.tracking import RecordedRun, Run, find_run, provenance
 from pipeline.tracking.tags import (
     HOST_TAG,
     KIND_TAG,
@@ -34,8 +34,10 @@ class Children:
     folder: Path  # of the sweep; without tracking, it gets the networks
     recorded: RecordedSweep  # before this process
 
-    def record(self, job: Job, training: TrainingRun) -> Outcome:
-        """Record a trained job, or a copy of a recorded run.
+    def record(
+        self, job: Job, training: TrainingRun, source: RecordedRun | None = None
+    ) -> Outcome:
+        """Record a trained job, or a copy of the recorded run `source`.
 
         Raises:
             UserError: If the data changed while the sweep was running.
@@ -45,7 +47,6 @@ class Children:
             raise UserError(f"{job.data.path} changed while the sweep was running")
         # A copy of a run names the machine and the code that trained it, but its data
         # set has the name of this sweep.
-        source = training.run
         training = replace(training, dataset=job.data.path.stem)
         origin = provenance.tags_of(source.tags) if source else provenance.tags()
         tags = origin | training_tags(training.hyperparameters, training.data_sha256)
@@ -60,25 +61,27 @@ class Children:
             start=start,
             end=end,
         ) as child:
-            folder = (child.folder or self.folder / job.folder) / "train"
-            folder.mkdir(parents=True, exist_ok=True)
-            training.write(folder, run_id=child.id)
+            parent = child.artifacts or self.folder / job.folder_name
+            network = parent / TRAINING_FOLDER / MODEL_FILE
+            network.parent.mkdir(parents=True, exist_ok=True)
+            training.write(network.parent, run_id=child.id)
             inputs = job.data.path, job.data.sha256, as_yaml(job.config), code_hashes()
-            log_inputs(child, *inputs, plots=False, source=source)
-            log_epochs(child, training.epochs)
+            child.submit(log_inputs, *inputs, plots=False, source=source)
+            child.submit(log_epochs, training.epochs)
             add_result(child, training)
         return Outcome(
             job,
             accuracy=training.metrics["val/accuracy"],
             seconds=training.seconds,
             run_id=child.id,
+            network=network,
             reused=source is not None,
         )
 
-    def record_best(self, best: Outcome) -> None:
+    def record_best(self, best: Outcome, *, store: Path) -> None:
         """Add to the best network what only a single training run records.
 
-        These are the images of the weights and the model.
+        These are the images of the weights and the model. The run is in `store`.
 
         Raises:
             UserError: If its files are lost or damaged, with the remedy.
@@ -86,7 +89,7 @@ class Children:
         if best.run_id is None:  # tracking=none
             return
         child = self.run.reopen_child(best.run_id)
-        run = find_run(best.run_id, store=store_dir())
+        run = find_run(best.run_id, store=store)
         try:
             training = TrainingRun.read(run)
         except (OSError, UserError) as error:
@@ -94,8 +97,8 @@ class Children:
             message = f"run {best.run_id} cannot be read ({error}): {remedy}"
             raise UserError(message) from None
         for epoch in training.epochs:
-            log_weights(child, epoch, len(training.epochs) - 1)
-        add_details(child, training, run.folder / "train" / MODEL_FILE)
+            child.submit(log_weights, epoch, len(training.epochs) - 1)
+        add_details(child, training, run.network_path)
 
     def fail(self, job: Job, error: str, traceback: str = "") -> Outcome:
         """Record a job that failed."""

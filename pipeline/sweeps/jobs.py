@@ -79,7 +79,7 @@ class Job:
         return short_name(self.swept)
 
     @property
-    def folder(self) -> str:
+    def folder_name(self) -> str:
         """The name of its folder, such as "hidden=40,seed=2"."""
         return folder_name(self.swept)
 
@@ -97,7 +97,7 @@ class Job:
     @property
     def key(self) -> str:
         """What distinguishes the jobs of a sweep."""
-        return self.folder if self.problems else self.fingerprint
+        return self.folder_name if self.problems else self.fingerprint
 
     @property
     def params(self) -> dict[str, Any]:
@@ -127,6 +127,7 @@ class Outcome:
     accuracy: float = 0.0  # on the validation images, in [0, 1]
     seconds: float = 0.0  # of all epochs together
     run_id: str | None = None  # of its run in MLflow
+    network: Path | None = None  # its file; None if the job failed
     reused: bool = False  # it was taken from an earlier run
     traceback: str = ""  # of an error in the program
 
@@ -159,7 +160,7 @@ def combine(command: Command) -> list[Job]:
         Job.of({**values, "run_name": None}, keys, given=command.given)
         for values in command.settings
     ]
-    return list({job.folder: job for job in jobs}.values())
+    return list({job.folder_name: job for job in jobs}.values())
 
 
 def prepare_data(jobs: Iterable[Job], folder: Path) -> list[Job]:

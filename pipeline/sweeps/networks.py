@@ -7,7 +7,6 @@ from typing import Any
 from pipeline import UserError
 from pipeline.cli import TRAINING_KEYS
 from pipeline.model import TrainedModel, load_trained_model
-from pipeline.paths import MODEL_FILE
 from pipeline.sweeps.configurations import order
 from pipeline.tracking import RecordedRun, find_sweep
 
@@ -31,7 +30,7 @@ def read_networks(
     sweep, children = find_sweep(text, store=store)
     networks = []
     for child in children:
-        trained = load_trained_model(child.folder / "train" / MODEL_FILE)
+        trained = load_trained_model(child.network_path)
         keys = [key for key in TRAINING_KEYS if key in child.tags]
         swept = {key: trained.metadata.params[key] for key in keys}
         networks.append((swept, trained))

@@ -23,7 +23,7 @@ class RecordedSweep:
     """What earlier processes have recorded of a sweep; nothing if it is new."""
 
     run: RecordedRun | None = None
-    children: Sequence[RecordedRun] = ()  # of this project that ended, oldest first
+    children: Sequence[RecordedRun] = ()  # that ended, oldest first
     # Accuracy and seconds of each child, by its id.
     results: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -39,8 +39,8 @@ class RecordedSweep:
             return cls()
         ended = [
             child
-            for child in reversed(children(store, run.run_id))
-            if child.status in ("FINISHED", "FAILED") and SWEEP_TAG in child.tags
+            for child in children(store, run.run_id)
+            if child.status in ("FINISHED", "FAILED")
         ]
         return cls(run, ended, training_results(store, ended))
 
@@ -65,6 +65,7 @@ class RecordedSweep:
                     accuracy=accuracy,
                     seconds=seconds,
                     run_id=child.run_id,
+                    network=child.network_path,
                     reused=ORIGIN_TAG in child.tags,
                 )
                 found.append(outcome)

@@ -16,7 +16,7 @@ from pipeline.sweeps.plan import Plan
 from pipeline.sweeps.recorded_sweep import RecordedSweep
 from pipeline.sweeps.report import Report
 from pipeline.sweeps.reuse import ReusableRuns
-from pipeline.sweeps.scheduler import Scheduler
+from pipeline.sweeps.scheduler import train_missing
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status
 from pipeline.tracking import OpenRun, open_tracker
@@ -34,7 +34,7 @@ def record_sweep(
     folder: Path,
     on_result: OnResult | None,
 ) -> OpenRun:
-    """Train the jobs that are not trained; write, record and print the report.
+    """Train the missing jobs, record and print the report; return the closed run.
 
     Args:
         plan: The jobs.
@@ -46,14 +46,12 @@ def record_sweep(
         folder: For the table and the plot, and the networks if nothing is recorded.
         on_result: A function to call with each outcome.
 
-    Returns:
-        The run, which is closed.
-
     Raises:
         UserError: If jobs are invalid or failed; the others are trained first.
     """
+    store = store_dir()
     tracker = open_tracker(
-        cfg.tracking, store_dir(), server=cfg.server, experiment=cfg.experiment_name
+        cfg.tracking, store, server=cfg.server, experiment=cfg.experiment_name
     )
     with tracker.start_run(
         name=name,
@@ -72,14 +70,14 @@ def record_sweep(
                 on_result(outcome)
 
         takes_runs = run.id is not None and not cfg.again
-        reusable = ReusableRuns(executor.processors if takes_runs else ())
-        Scheduler(plan, children, reusable, executor, on_outcome).run()
+        reusable = ReusableRuns(store, executor.processors if takes_runs else ())
+        train_missing(plan, children, reusable, executor, on_outcome)
         with status("writing and recording the report"):
             report.finish()
         try:
             if best := best_of(plan.outcomes):
                 with status("adding images and a program to the best network"):
-                    children.record_best(best)
+                    children.record_best(best, store=store)
         finally:
             print_report(plan.outcomes, folder, run.viewing_hint())
         _raise_failures(plan.outcomes)

@@ -7,10 +7,8 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.model import TrainedModel, load_trained_model
-from pipeline.paths import MODEL_FILE, store_dir
 from pipeline.sweeps.configurations import best_of
 from pipeline.sweeps.jobs import Outcome
-from pipeline.tracking import find_run
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,5 @@ class SweepResult:
         best = self.best
         if not best:
             raise UserError("no best network: the validation images differ")
-        folder = self.folder / best.job.folder
-        if best.run_id:
-            folder = find_run(best.run_id, store=store_dir()).folder
-        return load_trained_model(folder / "train" / MODEL_FILE)
+        assert best.network
+        return load_trained_model(best.network)

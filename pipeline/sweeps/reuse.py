@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable
 from contextlib import suppress
+from pathlib import Path
 
 from pipeline import UserError
-from pipeline.paths import store_dir
 from pipeline.sweeps.jobs import Job
 from pipeline.tracking import RecordedRun, tagged_runs
 from pipeline.tracking.tags import FINGERPRINT_TAG, PROCESSOR_TAG, WEIGHTS_TAG
@@ -14,9 +14,9 @@ from pipeline.training.run import TrainingRun
 class ReusableRuns:
     """The finished runs of any experiment with the results that jobs would have."""
 
-    def __init__(self, processors: Collection[str]) -> None:
-        """Accept the runs that were trained on one of the processors."""
-        self._processors = processors
+    def __init__(self, store: Path, processors: Collection[str]) -> None:
+        """Accept the runs of a store that were trained on one of the processors."""
+        self._store, self._processors = store, processors
         self._runs: dict[str, list[RecordedRun]] = {}  # by fingerprint, newest first
 
     def find(self, jobs: Iterable[Job]) -> None:
@@ -24,7 +24,7 @@ class ReusableRuns:
         if not self._processors:
             return
         fingerprints = [job.fingerprint for job in jobs]
-        for run in tagged_runs(store_dir(), FINGERPRINT_TAG, fingerprints):
+        for run in tagged_runs(self._store, FINGERPRINT_TAG, fingerprints):
             has_processor = run.tags.get(PROCESSOR_TAG) in self._processors
             if run.status == "FINISHED" and has_processor:
                 self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
@@ -33,11 +33,11 @@ class ReusableRuns:
         """Return whether a run was found; its files can be lost or damaged."""
         return job.fingerprint in self._runs
 
-    def read(self, job: Job) -> TrainingRun | None:
+    def read(self, job: Job) -> tuple[TrainingRun, RecordedRun] | None:
         """Read the newest run whose files are neither lost nor damaged."""
         for run in self._runs.get(job.fingerprint, ()):
             with suppress(OSError, UserError):
                 training = TrainingRun.read(run)
                 if training.sha256 == run.tags.get(WEIGHTS_TAG):
-                    return training
+                    return training, run
         return None

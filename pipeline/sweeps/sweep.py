@@ -37,7 +37,7 @@ UNTRACKED = (
 )
 
 
-def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
+def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     """Train the missing jobs of a sweep, then write, record and print its report.
 
     `on_result` is called with the outcome of each job, also of an earlier process.
@@ -65,7 +65,7 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
                 on_result(outcome)
         if recorded.run and recorded.is_finished and plan.is_complete:
             run_id: str | None = recorded.run.run_id
-            copied = _show_finished(plan, recorded.run, folder, server=cfg.server)
+            copied = _show_finished(plan, recorded.run, folder, cfg)
         else:
             # The workers import PyTorch while this process imports it and MLflow.
             with _new_executor(cfg, plan.untrained) as executor:
@@ -86,7 +86,7 @@ def run_sweep(command: Command, on_result: OnResult | None = None) -> SweepResul
 
 
 def _show_finished(
-    plan: Plan, run: RecordedRun, folder: Path, *, server: str | None
+    plan: Plan, run: RecordedRun, folder: Path, cfg: TrainConfig
 ) -> bool | None:
     """Print the report of a sweep that is finished, and complete its copy.
 
@@ -97,7 +97,7 @@ def _show_finished(
         Whether the server has all of it; None without a server.
     """
     say("this sweep is finished; again=true trains it again")
-    copied = mirror_run(store_dir(), server, run.run_id) if server else None
+    copied = mirror_run(store_dir(), cfg.server, run.run_id) if cfg.server else None
     if own_folder() or len(written_files(folder)) < 2:
         from pipeline.sweeps.report import write_files  # Matplotlib takes 0.4 s
 

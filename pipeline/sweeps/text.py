@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.call import say
 from pipeline.console import table
 from pipeline.files import printable
-from pipeline.paths import MODEL_FILE, displayed
+from pipeline.paths import displayed
 from pipeline.sweeps.configurations import (
     Configuration,
     best_of,
@@ -42,9 +42,9 @@ def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
     say(f"files  {displayed(folder)}/{names}\n{hint}", end="")
     trained = [outcome for outcome in outcomes if not outcome.error]
     if best := best_of(outcomes):
-        say(_next_step(best, folder, name="the best network"))
+        say(_next_step(best, name="the best network"))
     elif trained:
-        say(_next_step(trained[0], folder, name="one of the networks"))
+        say(_next_step(trained[0], name="one of the networks"))
 
 
 def written_files(folder: Path) -> list[Path]:
@@ -116,11 +116,11 @@ def summarize(configurations: Sequence[Configuration]) -> str:
     return f"best: {best.name}, {accuracy}{others}"
 
 
-def _next_step(outcome: Outcome, folder: Path, *, name: str) -> str:
-    network = {"run": outcome.run_id[:8]} if outcome.run_id else {}
-    if not network:  # tracking=none
-        path = folder / outcome.job.folder / "train" / MODEL_FILE
-        network = {"model": str(displayed(path))}
+def _next_step(outcome: Outcome, *, name: str) -> str:
+    assert outcome.network
+    network = {"model": str(displayed(outcome.network))}
+    if outcome.run_id:
+        network = {"run": outcome.run_id[:8]}
     return next_steps({command_line("inspect", **network): f"explains {name}"})
 
 

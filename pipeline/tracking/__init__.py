@@ -15,7 +15,6 @@ from pipeline.tracking.interface import (
     Points,
     Run,
     Tracker,
-    recorded_folder,
     viewing_hint,
 )
 from pipeline.tracking.locks import store_lock

@@ -42,9 +42,9 @@ def copy_runs(
         for run in progress(f"copying runs to {server}")(runs)
         if (copied := copy(run))
     }
-    failed = {key: each for key, each in done.items() if each.state == "failed"}
-    for failed_id, copied in failed.items():
+    failed = [key for key, each in done.items() if each.state == "failed"]
+    if failed:
         count = f"{len(failed)} of {len(runs)} runs were not copied"
-        first = f"run {failed_id}: {copied.reason}"
+        first = f"run {failed[0]}: {done[failed[0]].reason}"
         raise UserError(f"{count} to {server}; the first: {first}")
     return done

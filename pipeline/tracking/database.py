@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.tracking.store import open_database, path_from_uri
-from pipeline.tracking.tags import PARENT_TAG
+from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG
 from pipeline.urls import database_path
 
 RUNS = """
@@ -51,13 +52,18 @@ class RecordedRun:
     experiment: str  # its name
     status: str  # RUNNING, FINISHED, FAILED or KILLED
     tags: Mapping[str, str]
-    folder: Path  # its artifacts
+    artifacts: Path  # their folder
     start: int  # in milliseconds since 1970
 
     @property
     def label(self) -> str:
         """Name and id, for messages."""
         return f"{self.name} ({self.run_id})"
+
+    @property
+    def network_path(self) -> Path:
+        """Its network, if it is a training run; see `TrainingRun.write`."""
+        return self.artifacts / TRAINING_FOLDER / MODEL_FILE
 
 
 def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRun]:
@@ -86,8 +92,12 @@ def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:
 
 
 def children(store: Path, run_id: str) -> list[RecordedRun]:
-    """Return the recorded children of a run, newest first."""
-    return tagged_runs(store, PARENT_TAG, [run_id])
+    """Return the training runs of a sweep, oldest first.
+
+    A run that another program has put below the sweep is not one of them.
+    """
+    runs = tagged_runs(store, PARENT_TAG, [run_id])
+    return [run for run in reversed(runs) if PROJECT_TAG in run.tags]
 
 
 def training_results(

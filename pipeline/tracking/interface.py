@@ -1,9 +1,8 @@
 """The tracking interface: runs, and trackers that open and close them.
 
-`Run` and `NullTracker` accept all data and record nothing; the subclasses in
-`mlflow_run` and `mlflow_tracker` record in MLflow, and those in `remote` in a companion
-process. All other packages use only the methods that are documented here, so they do
-not depend on MLflow.
+The classes are abstract: those in `mlflow_run` and `mlflow_tracker` record in MLflow,
+those in `remote` in a companion process, and those in `null` nowhere. All other
+packages use only the methods that are documented here, so they do not depend on MLflow.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +15,6 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from PIL import Image
 
-from pipeline.call import own_folder, results_dir
 from pipeline.terminal import wrap
 from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.provenance import process_tags
@@ -28,16 +26,29 @@ Points = Sequence[tuple[int, int, Metrics]]  # step, time in ms since 1970, metr
 Arguments = ParamSpec("Arguments")
 
 
-class OpenRun:
-    """An open run in this or another process; `call` passes functions to it."""
+class OpenRun(ABC):
+    """An open run in this or another process; `submit` passes functions to it."""
 
-    id: str | None = None  # of the run in MLflow
-    label = "the training run"  # name and id of the run, for messages
-    folder: Path | None = None  # its artifacts
     # When it is closed: whether the copy on the server is complete; None without one.
     copied: bool | None = None
 
-    def call(
+    @property
+    @abstractmethod
+    def id(self) -> str | None:
+        """The id of the run in MLflow; None if it is not recorded."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """Name and id of the run, for messages."""
+
+    @property
+    @abstractmethod
+    def artifacts(self) -> Path | None:
+        """The folder of its artifacts; None if it is not recorded."""
+
+    @abstractmethod
+    def submit(
         self,
         function: "Callable[Concatenate[Run, Arguments], None]",
         *arguments: Arguments.args,
@@ -46,12 +57,13 @@ class OpenRun:
         """Call function(run, ...) where the run is recorded, perhaps later.
 
         Calls are made in their order. The function is one of a module and calls methods
-        of the run that it gets; a method of `Run` itself would record nothing.
+        of the run that it gets.
 
         Raises:
             UserError, OSError: If the run or what an earlier call recorded is lost.
         """
 
+    @abstractmethod
     def wait(self) -> None:
         """Wait until all calls are made; raise the first error of them."""
 
@@ -62,17 +74,6 @@ class OpenRun:
         return viewing_hint(self.label)
 
 
-def recorded_folder(run: "Run", name: str) -> Path:
-    """Return the folder with the files of a call, which no other call replaces.
-
-    It is the folder that was given to the call or, if the run is recorded, that of its
-    artifacts. Otherwise, it is outputs/<name>, which the next call replaces.
-    """
-    if own_folder() or run.folder is None:
-        return results_dir(name)
-    return run.folder / name
-
-
 def viewing_hint(label: str) -> str:
     """Return lines with a run and the command that shows it; see `OpenRun.label`."""
     run = wrap(label, indent=7, start="run    ")
@@ -81,6 +82,9 @@ def viewing_hint(label: str) -> str:
 
 class Run(OpenRun):
     """An open run of this process; each method returns when the data is stored."""
+
+    def wait(self) -> None:
+        """Return at once, because all calls are made."""
 
     def log_metrics(
         self, metrics: Metrics, *, step: int, time: int | None = None
@@ -93,21 +97,26 @@ class Run(OpenRun):
         now = time_ns() // 1_000_000
         self.log_points([(step, now if time is None else time, metrics)])
 
+    @abstractmethod
     def log_points(self, points: Points) -> None:
         """Record the metrics of many epochs at once: step, time and metrics of each.
 
         This takes less than a tenth of the time of a call of `log_metrics` for each.
         """
 
+    @abstractmethod
     def log_image(self, name: str, image: Image.Image, *, step: int) -> None:
         """Record an image of an epoch, which replaces an earlier one."""
 
+    @abstractmethod
     def log_text(self, name: str, text: str) -> None:
         """Record text as an artifact with this name."""
 
+    @abstractmethod
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
         """Record files in a folder of the run's artifacts."""
 
+    @abstractmethod
     def log_model(
         self, network: Path, exported: Path, points: Points, dataset: tuple[str, str]
     ) -> None:
@@ -119,6 +128,7 @@ class Run(OpenRun):
         and sha256 of the data set that they were measured on.
         """
 
+    @abstractmethod
     def log_dataset(
         self, name: str, sha256: str, source: str, counts: Mapping[str, int], use: str
     ) -> None:
@@ -128,23 +138,26 @@ class Run(OpenRun):
         "evaluation".
         """
 
+    @abstractmethod
     def set_tags(self, tags: Tags) -> None:
         """Set tags, by which runs can be searched."""
 
+    @abstractmethod
     def describe(self, text: str, results: Mapping[str, str]) -> None:
         """Set the description on the run's page: Markdown, then entries by title."""
 
+    @abstractmethod
     def describe_results(self, results: Mapping[str, str]) -> None:
         """Add entries to the description, or replace those with the same titles."""
 
+    @abstractmethod
     def link(self, text: str, page: str) -> str:
         """Return a Markdown link to a page of the run.
 
         `page` is "model-metrics", or "artifacts/" and the name of an artifact.
         """
-        return text
 
-    @contextmanager
+    @abstractmethod
     def child(
         self,
         *,
@@ -154,7 +167,7 @@ class Run(OpenRun):
         start: int | None = None,
         end: int | None = None,
         error: str = "",
-    ) -> "Iterator[Run]":
+    ) -> "AbstractContextManager[Run]":
         """Record a finished training run of this sweep as a child of this run.
 
         Its tags contain its provenance. It lasted from `start` to `end`, in
@@ -162,25 +175,25 @@ class Run(OpenRun):
         FINISHED, or FAILED if there is an error. If the block fails or this process is
         killed inside it, `delete_unfinished_children` removes the child.
         """
-        yield Run()
 
+    @abstractmethod
     def reopen_child(self, run_id: str) -> "Run":
         """Return a child to which more can be recorded; it stays finished."""
-        return Run()
 
+    @abstractmethod
     def delete_unfinished_children(self) -> None:
-        """Delete the incomplete children of this project; failed ones remain."""
+        """Delete the incomplete children; failed ones remain."""
 
+    @abstractmethod
     def compare_children(self, params: Sequence[str]) -> str:
         """Return the URL, within MLflow's UI, of charts of the children.
 
         One plots the validation accuracy against the first of `params`; the other shows
         all of them as parallel coordinates.
         """
-        return ""
 
 
-OpenedRun = TypeVar("OpenedRun", bound=OpenRun, covariant=True)
+RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
 
 def final_status(error: BaseException) -> tuple[str, str]:
@@ -190,7 +203,7 @@ def final_status(error: BaseException) -> tuple[str, str]:
     return "KILLED", ""
 
 
-class Tracker(ABC, Generic[OpenedRun]):
+class Tracker(ABC, Generic[RunType]):
     """Opens and closes runs in a store; a server, if any, receives copies."""
 
     store: Path
@@ -199,7 +212,7 @@ class Tracker(ABC, Generic[OpenedRun]):
     @contextmanager
     def start_run(
         self, *, name: str, params: Params, tags: Tags, resume: str | None = None
-    ) -> Iterator[OpenedRun]:
+    ) -> Iterator[RunType]:
         """Open a run, or resume the run with this id; close it when the block ends.
 
         Its final status is FINISHED, FAILED after an exception, or KILLED after an
@@ -264,7 +277,7 @@ class Tracker(ABC, Generic[OpenedRun]):
         *,
         resume: str | None,
         start: int | None = None,
-    ) -> OpenedRun:
+    ) -> RunType:
         """Open a new run, or the one with the id `resume`; `close_run` closes it.
 
         `tags` contains the `process_tags` of the process that trains. `start` is when a
@@ -298,34 +311,10 @@ class LocalTracker(Tracker[Run]):
         with self._mirror() as mirror:
             if mirror:
                 mirror.start()  # it imports MLflow meanwhile
-            run = self.find_run(run_id, weights_sha256)
+            run = self.find_or_create_run(run_id, weights_sha256)
             with self._recorded(run, mirror, lambda *_: run.id):
                 yield run
 
     @abstractmethod
-    def find_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
+    def find_or_create_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
         """Return the run of a network or sweep, or create it; see `reopen_run`."""
-
-
-class NullTracker(LocalTracker):
-    """Opens runs that record nothing."""
-
-    def open_run(
-        self,
-        name: str,
-        params: Params,
-        tags: Tags,
-        *,
-        resume: str | None,
-        start: int | None = None,
-    ) -> Run:
-        """Return a run that records nothing."""
-        return Run()
-
-    def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
-        """Return None, because nothing was recorded."""
-        return None
-
-    def find_run(self, run_id: str | None, weights_sha256: str | None) -> Run:
-        """Return a run that records nothing."""
-        return Run()

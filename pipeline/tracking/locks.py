@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pipeline import files
+from pipeline.urls import database_path
 
 
 def store_lock(store: Path) -> AbstractContextManager[None]:
@@ -24,7 +25,7 @@ def server_lock(store: Path) -> AbstractContextManager[None]:
 
 def write_lock(store: Path) -> AbstractContextManager[None]:
     """Lock a store for operations that MLflow itself does not make safe."""
-    waiting = f"waiting for another process that writes to {store / 'mlflow.db'}"
+    waiting = f"waiting for another process that writes to {database_path(store)}"
     return files.lock(store / ".mlflow.db.lock", waiting=waiting)
 
 

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
 
-from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
+from mlflow import MlflowClient, entities
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from pipeline import UserError, files
@@ -22,10 +22,9 @@ from pipeline.tracking.locks import server_lock
 from pipeline.tracking.mlflow_client import StoreClient, complete_experiment, open_store
 from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG
 from pipeline.tracking.quiet import quiet
-from pipeline.tracking.run_copy import RunCopy, signature
+from pipeline.tracking.run_copy import RunCopy, recorded_state
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.tags import COPY_TAG, PARENT_TAG
-from pipeline.tracking.tracker import experiment_of
 
 ERRORS = (MlflowException, OSError, UserError)  # of a run, or of the server
 
@@ -36,7 +35,7 @@ def _copied_runs(store: Path, server: str) -> "CopiedRuns":
     # A retry would create twice.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    return CopiedRuns(open_store(store, experiment_of(None)), server)
+    return CopiedRuns(open_store(store), server)
 
 
 def copy_open_run(store: Path, server: str, run_id: str) -> None:
@@ -81,7 +80,7 @@ def copy_run(store: Path, server: str, run: RecordedRun) -> CopyStatus | None:
 def mark_killed_runs(store: Path) -> None:
     """Mark runs whose process has ended, for `sync`, which holds the store's lock."""
     with quiet():
-        open_store(store, experiment_of(None)).mark_killed_runs()
+        open_store(store).mark_killed_runs()
 
 
 class CopiedRuns:
@@ -121,9 +120,9 @@ class CopiedRuns:
         Nothing is done if the run is running, unless `is_open`, or if its copy was
         deleted; the result is None if the run itself was deleted.
         """
-        run_id, now = recorded.run_id, signature(recorded)
+        run_id, now = recorded.run_id, recorded_state(recorded)
         known = self._copies.get(run_id)
-        if known and known.signature == now and not is_open:
+        if known and known.copied_state == now and not is_open:
             return CopyStatus("complete", self._url(known))
         original = self.source.get_run(run_id)
         copy = self._find(original)
@@ -144,7 +143,7 @@ class CopiedRuns:
         is_sent = True
         if is_closed:
             is_sent = run_copy.send_closed(original, copy, tags)
-            run_copy.signature = now
+            run_copy.copied_state = now
         else:
             run_copy.send_open(original, copy, tags)
         return CopyStatus("copied" if is_sent else "complete", self._url(run_copy))
@@ -153,14 +152,14 @@ class CopiedRuns:
         page = pages.run_page(copy.experiment_id, copy.run_id)
         return files.printable(f"{self.url.rstrip('/')}/{page}")
 
-    def _remember(self, run_id: str, copy: Run) -> RunCopy:
+    def _remember(self, run_id: str, copy: entities.Run) -> RunCopy:
         """Return the copy of a run, with what was sent to it before."""
         known = self._copies.get(run_id)
         if known is None or known.run_id != copy.info.run_id:
             known = self._copies[run_id] = RunCopy(self.source, self._server, copy)
         return known
 
-    def _experiment_of(self, run: Run) -> str:
+    def _experiment_of(self, run: entities.Run) -> str:
         """Return the experiment of a copy; it has the name of the original.
 
         Raises:
@@ -183,14 +182,14 @@ class CopiedRuns:
         self._experiments[original_id] = str(experiment.experiment_id)
         return self._experiments[original_id]
 
-    def _find(self, run: Run) -> Run | None:
+    def _find(self, run: entities.Run) -> entities.Run | None:
         """Return the copy of a run, even if it was deleted."""
         condition = f"tags.`{COPY_TAG}` = '{run.info.run_id}'"
         experiment_id = self._experiment_of(run)
         runs = self._server.search_runs([experiment_id], condition, ViewType.ALL)
         return next(iter(runs), None)
 
-    def _create(self, run: Run) -> Run:
+    def _create(self, run: entities.Run) -> entities.Run:
         """Create the copy of a run and, if necessary, that of its parent."""
         return self._server.create_run(
             self._experiment_of(run),
@@ -199,15 +198,15 @@ class CopiedRuns:
             run_name=run.info.run_name,
         )
 
-    def _tags(self, run: Run) -> dict[str, str]:
+    def _tags(self, run: entities.Run) -> dict[str, str]:
         """Return the tags of the copy; they refer to copies, not to originals."""
         tags = dict(run.data.tags)
-        parent = tags.get(PARENT_TAG)
-        if parent and parent not in self._copies:
+        parent = tags.get(PARENT_TAG, "")
+        is_new = parent and parent not in self._copies
+        if is_new and named_runs(self.source.store, parent):  # it was not deleted
             # Create its copy, which stays open until the parent itself is copied.
-            for recorded in named_runs(self.source.store, parent):  # none if deleted
-                original = self.source.get_run(recorded.run_id)
-                self._remember(parent, self._find(original) or self._create(original))
+            original = self.source.get_run(parent)
+            self._remember(parent, self._find(original) or self._create(original))
         for tag in {PARENT_TAG, NOTE_TAG, RESULTS_TAG} & set(tags):
             ids = run.info.experiment_id, self._experiment_of(run)
             tags[tag] = pages.move_links(tags[tag], *ids)

@@ -4,12 +4,10 @@ The store needs no server and no network, and several processes can write to it 
 """
 
 import errno
-import os
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -31,33 +29,27 @@ STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
 
 
 class StoreClient(MlflowClient):
-    """A client that knows the folder of its store, and the experiment of new runs."""
+    """A client that knows the folder of its store."""
 
-    def __init__(self, store: Path, experiment_name: str) -> None:
-        """Connect to the store; `experiment` is created when it is needed."""
+    def __init__(self, store: Path) -> None:
+        """Connect to the store."""
         super().__init__(sqlite_uri(database_path(store)))
-        self.store, self.experiment_name = store, experiment_name
+        self.store = store
 
-    def displayed_experiment(self) -> Experiment:
-        """Return the experiment whose runs the UI lists first.
+    def newest_experiment(self) -> Experiment | None:
+        """Return the experiment of the newest run; None if there is no run."""
+        with translate_errors(self.store, "read"):
+            ids = [each.experiment_id for each in self.search_experiments()]
+            newest = self.search_runs(ids, max_results=1)
+            return self.get_experiment(newest[0].info.experiment_id) if newest else None
 
-        It is the one in MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
-        """
-        if not os.environ.get("MLFLOW_EXPERIMENT_NAME"):
-            with translate_errors(self.store, "read"):
-                ids = [each.experiment_id for each in self.search_experiments()]
-                for newest in self.search_runs(ids, max_results=1):
-                    return self.get_experiment(newest.info.experiment_id)
-        return self.experiment
-
-    @cached_property
-    def experiment(self) -> Experiment:
-        """The experiment of new runs, which is created if necessary.
+    def find_or_create_experiment(self, name: str) -> Experiment:
+        """Return the experiment with this name.
 
         Raises:
             UserError: If it was deleted, or the database cannot be used.
         """
-        store, name = self.store, self.experiment_name
+        store = self.store
         with translate_errors(store, "open"), write_lock(store):
             experiment = self.get_experiment_by_name(name)
             if experiment is None:
@@ -108,7 +100,7 @@ def translate_errors(store: Path, action: str = "write to") -> Iterator[None]:
         raise UserError(message) from error
 
 
-def open_store(store: Path, experiment_name: str) -> StoreClient:
+def open_store(store: Path) -> StoreClient:
     """Open the store in the folder `store`; it is created or, after a move, updated.
 
     Raises:
@@ -119,7 +111,7 @@ def open_store(store: Path, experiment_name: str) -> StoreClient:
         if not database.exists():
             _create(database)
         require_store(store)
-        return StoreClient(store, experiment_name)
+        return StoreClient(store)
 
 
 def complete_experiment(client: MlflowClient, experiment: Experiment) -> None:

@@ -60,11 +60,20 @@ class MlflowRun(Run):
         this process holds it.
         """
         self._batch, self._lock = batch, lock
-        self.id: str = run.info.run_id
-        self.label = f"{run.info.run_name} ({self.id})"
+        self._client, self._info = client, run.info
         self._experiment_id: str = run.info.experiment_id
-        self._client = client
-        self.folder: Path = path_from_uri(run.info.artifact_uri)
+
+    @property
+    def id(self) -> str:
+        return str(self._info.run_id)
+
+    @property
+    def label(self) -> str:
+        return f"{self._info.run_name} ({self.id})"
+
+    @property
+    def artifacts(self) -> Path:
+        return path_from_uri(self._info.artifact_uri)
 
     def release(self) -> None:
         """Release and remove the lock of the run; it must be closed.
@@ -77,7 +86,7 @@ class MlflowRun(Run):
             self._lock.release()
             self._lock = None
 
-    def call(
+    def submit(
         self,
         function: Callable[Concatenate[Run, Arguments], None],
         *arguments: Arguments.args,
@@ -96,7 +105,7 @@ class MlflowRun(Run):
         if diff := provenance.code_diff():
             self.log_text("code.diff", diff)
         else:  # a resumed run may have one of its first start
-            (self.folder / "code.diff").unlink(missing_ok=True)
+            (self.artifacts / "code.diff").unlink(missing_ok=True)
 
     def log_points(self, points: Points) -> None:
         metrics = [
@@ -115,7 +124,7 @@ class MlflowRun(Run):
         MLflow's own thumbnails are too small: they fill half the area of the UI's card.
         """
         image_path, thumbnail_path = (
-            self.folder / path for path in image_files(name, step)
+            self.artifacts / path for path in image_files(name, step)
         )
         if not image_path.parent.exists():
             self._client.set_tag(self.id, MLFLOW_LOGGED_IMAGES, True)
@@ -127,14 +136,14 @@ class MlflowRun(Run):
             thumbnail.save(partial, "WEBP", quality=90, method=2)
 
     def log_text(self, name: str, text: str) -> None:
-        path = self.folder / name
+        path = self.artifacts / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
     def log_files(self, folder: str, paths: Iterable[Path]) -> None:
-        (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        (self.artifacts / folder).mkdir(parents=True, exist_ok=True)
         for path in paths:
-            shutil.copyfile(path, self.folder / folder / path.name)
+            shutil.copyfile(path, self.artifacts / folder / path.name)
 
     def log_model(
         self, network: Path, exported: Path, points: Points, dataset: tuple[str, str]
@@ -255,8 +264,7 @@ class MlflowRun(Run):
 
     def delete_unfinished_children(self) -> None:
         for child in children(self._client.store, self.id):
-            is_open = child.status not in ("FINISHED", "FAILED")
-            if is_open and PROJECT_TAG in child.tags:
+            if child.status not in ("FINISHED", "FAILED"):
                 self._client.delete_run(child.run_id)
 
     def compare_children(self, params: Sequence[str]) -> str:

@@ -33,9 +33,12 @@ OPEN_SECONDS = 10.0  # within which a killed process has released its run
 class MlflowTracker(LocalTracker):
     """Records runs in an embedded store; a server, if any, receives copies."""
 
-    def __init__(self, client: StoreClient, server: str | None) -> None:
-        """Keep the client of the store, and the URL of the server."""
+    def __init__(
+        self, client: StoreClient, server: str | None, experiment: str
+    ) -> None:
+        """Keep the client, the URL of the server, and the experiment of new runs."""
         self.client, self.store, self.server = client, client.store, server
+        self._experiment = experiment
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -65,12 +68,7 @@ class MlflowTracker(LocalTracker):
             if resume:
                 run = client.get_run(resume)
             else:
-                run = client.create_run(
-                    client.experiment.experiment_id,
-                    start_time=start,
-                    tags=tags,
-                    run_name=name,
-                )
+                run = self._create_run(name, tags, start=start)
             path = run_lock(store, run.info.run_id)
             lock = files.hold(path, seconds=OPEN_SECONDS)
         opened = MlflowRun(client, run, lock=lock)
@@ -112,7 +110,9 @@ class MlflowTracker(LocalTracker):
             run.release()
         return run.id
 
-    def find_run(self, run_id: str | None, weights_sha256: str | None) -> MlflowRun:
+    def find_or_create_run(
+        self, run_id: str | None, weights_sha256: str | None
+    ) -> MlflowRun:
         client, store = self.client, self.store
         with translate_errors(store), store_lock(store):
             client.mark_killed_runs()
@@ -134,11 +134,19 @@ class MlflowTracker(LocalTracker):
         if ids:
             return client.get_run(run_id if run_id in ids else ids[0])
         name = f"network {sha256[:8]}"
-        run = client.create_run(
-            client.experiment.experiment_id,
-            tags=provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: "evaluation"},
-            run_name=name,
-        )
+        tags = provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: "evaluation"}
+        run = self._create_run(name, tags)
         created = f"created {name} ({run.info.run_id})"
         say(wrap(f"the store has no run of this network; {created}"))
         return run
+
+    def _create_run(
+        self, name: str, tags: Tags, *, start: int | None = None
+    ) -> entities.Run:
+        experiment = self.client.find_or_create_experiment(self._experiment)
+        return self.client.create_run(
+            experiment.experiment_id,
+            start_time=start,
+            tags=dict(tags),
+            run_name=name,
+        )

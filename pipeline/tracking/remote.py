@@ -21,44 +21,41 @@ from pipeline.terminal import print_error
 from pipeline.tracking.interface import (
     Arguments,
     LocalTracker,
-    NullTracker,
     OpenRun,
     Params,
     Run,
     Tags,
     Tracker,
 )
+from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.tracker import experiment_of, open_tracker
 
 PROCESS = "the process that records the run"
 
 
 class RemoteRun(OpenRun):
-    """The run in the companion process."""
+    """The run in the companion process; its properties wait until it is open."""
 
     def __init__(
         self, companion: Companion, opened: "Future[tuple[str, str, Path]]"
     ) -> None:
-        """Keep the companion, and the future id, label and folder of the run."""
+        """Keep the companion, and the future id, label and artifacts of the run."""
         self._companion, self._opened = companion, opened
         self._calls: list[Future[Any]] = [opened]  # whose errors were not raised yet
 
     @property
-    def id(self) -> str:  # type: ignore[override]
-        """The id of the run in MLflow; it waits until the run is open."""
+    def id(self) -> str:
         return self._opened.result()[0]
 
     @property
-    def label(self) -> str:  # type: ignore[override]
-        """Name and id of the run; it waits until the run is open."""
+    def label(self) -> str:
         return self._opened.result()[1]
 
     @property
-    def folder(self) -> Path:  # type: ignore[override]
-        """Its artifacts; it waits until the run is open."""
+    def artifacts(self) -> Path:
         return self._opened.result()[2]
 
-    def call(
+    def submit(
         self,
         function: Callable[Concatenate[Run, Arguments], None],
         *arguments: Arguments.args,
@@ -155,7 +152,7 @@ def prepared_tracker(
 # The functions below run in the companion, which records one run.
 
 _tracker: LocalTracker = NullTracker()
-_run = Run()
+_run: Run = NullRun()
 
 
 def _open(
@@ -168,12 +165,12 @@ def _open(
     resume: str | None,
     start: int | None,
 ) -> tuple[str, str, Path]:
-    """Open or resume the run, and return its id, label and folder."""
+    """Open or resume the run, and return its id, label and artifacts."""
     global _tracker, _run
     _tracker = open_tracker("mlflow", store, server=None, experiment=experiment)
     _run = _tracker.open_run(name, params, tags, resume=resume, start=start)
-    assert _run.id and _run.folder
-    return _run.id, _run.label, _run.folder
+    assert _run.id and _run.artifacts
+    return _run.id, _run.label, _run.artifacts
 
 
 def _call(
@@ -182,7 +179,7 @@ def _call(
     *arguments: Arguments.args,
     **options: Arguments.kwargs,
 ) -> None:
-    _run.call(function, *arguments, **options)
+    _run.submit(function, *arguments, **options)
 
 
 def _close(status: str, error: str) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlflow import MlflowClient, entities
-from mlflow.entities import Metric, Run
+from mlflow.entities import Metric
 
 from pipeline.tracking.database import RecordedRun, metric_points
 from pipeline.tracking.mlflow_client import StoreClient
@@ -45,21 +45,25 @@ class RunCopy:
     describes them now, and `tags` those that the copy gets.
     """
 
-    def __init__(self, source: StoreClient, server: MlflowClient, copy: Run) -> None:
+    def __init__(
+        self, source: StoreClient, server: MlflowClient, copy: entities.Run
+    ) -> None:
         """Start without knowing what the copy has."""
         self._source, self._server = source, server
         self.run_id: str = copy.info.run_id
         self.experiment_id: str = copy.info.experiment_id
-        self.signature: object = None  # of the closed original that was copied
+        self.copied_state: object = None  # `recorded_state` of the closed original
         self._sent = Sent()
 
-    def send_closed(self, original: Run, copy: Run, tags: dict[str, str]) -> bool:
+    def send_closed(
+        self, original: entities.Run, copy: entities.Run, tags: dict[str, str]
+    ) -> bool:
         """Send everything in a closed run, unless the copy has it; return whether.
 
         Sending it again is safe. Tags that users added to the copy remain.
         """
         points = self._read_points(original)
-        state = _state(original, points)
+        state = _state_hash(original, points)
         if copy.data.tags.get(STATE_TAG) == state:
             return False
         self._send(original, copy, tags, points, is_open=False)
@@ -73,7 +77,9 @@ class RunCopy:
         server.set_tag(self.run_id, STATE_TAG, state)
         return True
 
-    def send_open(self, original: Run, copy: Run, tags: dict[str, str]) -> None:
+    def send_open(
+        self, original: entities.Run, copy: entities.Run, tags: dict[str, str]
+    ) -> None:
         """Send what is new in an open run."""
         if copy.info.status != "RUNNING":  # it was resumed
             self._server.update_run(self.run_id, status="RUNNING")
@@ -82,8 +88,8 @@ class RunCopy:
 
     def _send(
         self,
-        original: Run,
-        copy: Run,
+        original: entities.Run,
+        copy: entities.Run,
         tags: dict[str, str],
         points: list[Metric],
         *,
@@ -116,17 +122,17 @@ class RunCopy:
             sent.inputs.update(new_inputs)
         self._send_files(path_from_uri(original.info.artifact_uri), is_open=is_open)
 
-    def _send_files(self, folder: Path, *, is_open: bool) -> None:
+    def _send_files(self, artifacts: Path, *, is_open: bool) -> None:
         now = time.time_ns()
         new = {
             path: stat
-            for path, stat in _changed(_files(folder), self._sent.files).items()
+            for path, stat in _changed(_files(artifacts), self._sent.files).items()
             # One that is being written is newer.
             if not is_open or now - stat[1] > COMPLETE
         }
 
         def send(path: Path) -> None:
-            parent = path.parent.relative_to(folder)
+            parent = path.parent.relative_to(artifacts)
             place = parent.as_posix() if parent.name else None
             self._server.log_artifact(self.run_id, str(path), place)
 
@@ -134,7 +140,7 @@ class RunCopy:
             for path, _ in zip(new, threads.map(send, new), strict=True):
                 self._sent.files[path] = new[path]
 
-    def _send_models(self, original: Run, copy: Run) -> None:
+    def _send_models(self, original: entities.Run, copy: entities.Run) -> None:
         """Send the models of a run that the copy does not have, and link them to it."""
         if not model_outputs(original):
             return
@@ -163,7 +169,7 @@ class RunCopy:
             metrics = [dict(metric) | ids for metric in source.metrics or ()]
             server.log_batch(self.run_id, [Metric(**each) for each in metrics])
 
-    def _read_points(self, run: Run) -> list[Metric]:
+    def _read_points(self, run: entities.Run) -> list[Metric]:
         """Return the metrics of a run at all steps."""
         points = metric_points(self._source.store, run.info.run_id)
         return [Metric(*point) for point in points]
@@ -188,16 +194,22 @@ def _files(folder: Path) -> dict[Path, tuple[int, int]]:
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
 
 
-def signature(run: RecordedRun) -> object:
-    """Return a value that changes when a closed run changes, without MLflow."""
-    return run.status, dict(run.tags), _files(run.folder)
+def recorded_state(run: RecordedRun) -> object:
+    """Return a value that changes when a closed run changes.
+
+    It takes no request to MLflow, so the process that copies an open sweep compares it
+    every second. Another process knows only the hash in the tag `copy.state`.
+    """
+    return run.status, dict(run.tags), _files(run.artifacts)
 
 
-def _state(run: Run, points: list[Metric]) -> str:
+def _state_hash(run: entities.Run, points: list[Metric]) -> str:
     """Return a hash that changes when anything in a run changes."""
     entries = run.to_dictionary()
-    folder = path_from_uri(entries["info"].pop("artifact_uri"))  # the project may move
+    # The project may move.
+    artifacts = path_from_uri(entries["info"].pop("artifact_uri"))
     metrics = [(p.key, p.value, p.timestamp, p.step) for p in points]
-    sizes = [(str(path.relative_to(folder)), *x) for path, x in _files(folder).items()]
+    files = _files(artifacts).items()
+    sizes = [(str(path.relative_to(artifacts)), *stat) for path, stat in files]
     state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
     return hashlib.sha256(state.encode()).hexdigest()

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from pipeline import UserError
-from pipeline.paths import MODEL_FILE
 from pipeline.tracking.database import (
     RecordedRun,
     children,
@@ -38,10 +37,12 @@ def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRu
         return runs[0]
     if runs:
         raise UserError(_ambiguous(text, runs, store))
-    for run in named_runs(store, text, deleted=True):
-        command = mlflow_command(store, f"runs restore --run-id {run.run_id}")
-        raise UserError(f"run {run.run_id} was deleted: restore it ({command})")
-    for run in named_runs(store, text, experiments="deleted"):
+    if deleted := named_runs(store, text, deleted=True):
+        run_id = deleted[0].run_id
+        command = mlflow_command(store, f"runs restore --run-id {run_id}")
+        raise UserError(f"run {run_id} was deleted: restore it ({command})")
+    if deleted := named_runs(store, text, experiments="deleted"):
+        run = deleted[0]
         rule = f"run {run.run_id} belongs to the experiment {run.experiment!r}"
         remedy = "restore it in MLflow's UI, or with mlflow experiments restore"
         raise UserError(f"{rule}, which was deleted: {remedy}")
@@ -95,7 +96,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
         UserError: If there is not exactly one such run, or it has no network.
     """
     run = find_run(text, store=store)
-    if not (run.folder / "train" / MODEL_FILE).exists():
+    if not run.network_path.exists():
         reason = f"it is {run.status}"
         if run.tags.get(KIND_TAG) == "sweep":
             reason = "it is a sweep; enter the id of one of its child runs"
@@ -119,12 +120,9 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         remedy = "python -m pipeline.train -m hidden=10,20 records one"
         raise UserError(f"run {sweep.label} is not a sweep; {remedy}")
     finished = [
-        child
-        for child in reversed(children(store, sweep.run_id))
-        if child.status == "FINISHED" and child.tags.get(KIND_TAG) == "training"
+        child for child in children(store, sweep.run_id) if child.status == "FINISHED"
     ]
-    paths = {child.run_id: child.folder / "train" / MODEL_FILE for child in finished}
-    if lost := [run_id for run_id, path in paths.items() if not path.exists()]:
+    if lost := [run.run_id for run in finished if not run.network_path.exists()]:
         remedy = "delete them, and run the sweep again"
         raise UserError(f"the networks of runs {', '.join(lost)} are lost: {remedy}")
     if not finished:

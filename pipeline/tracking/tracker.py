@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline.call import say
 from pipeline.process import disable_telemetry
 from pipeline.terminal import status, wrap
-from pipeline.tracking.interface import LocalTracker, NullTracker
+from pipeline.tracking.interface import LocalTracker
+from pipeline.tracking.null import NullTracker
 from pipeline.urls import database_path, names_another_store
 
 DEFAULT_EXPERIMENT = "digits"
@@ -38,8 +39,8 @@ def open_tracker(
         from pipeline.tracking.mlflow_client import open_store
         from pipeline.tracking.mlflow_tracker import MlflowTracker
 
-        client = open_store(store, experiment_of(experiment))
+        client = open_store(store)
     if names_another_store(store):
         other = "the store of MLFLOW_TRACKING_URI or mlflow.set_tracking_uri"
         say(wrap(f"runs are recorded in {database_path(store)}, not in {other}"))
-    return MlflowTracker(client, server)
+    return MlflowTracker(client, server, experiment_of(experiment))

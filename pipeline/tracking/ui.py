@@ -1,5 +1,6 @@
 """The command `ui`: serves MLflow's UI to this machine."""
 
+import os
 import socket
 import threading
 import webbrowser
@@ -10,7 +11,7 @@ from pathlib import Path
 from pipeline.paths import store_dir
 from pipeline.terminal import status
 from pipeline.tracking import mlflow_internals, pages
-from pipeline.tracking.mlflow_client import open_store
+from pipeline.tracking.mlflow_client import StoreClient, open_store
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import find_run
 from pipeline.tracking.store import artifact_root, require_store
@@ -37,17 +38,16 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
 
     Yields the URL of a page as soon as the server answers. It is the page of `run`,
     which is an id, the start of an id, or a name; or, if `run` is None, the list of the
-    runs in `StoreClient.displayed_experiment`.
+    runs; see `list_page`.
 
     Raises:
         UserError: If nothing has been recorded yet, there is no such run, the database
             cannot be read, or the server does not start.
     """
     require_store(store)
-    client = open_store(store, experiment_of(None))
+    client = open_store(store)
     if run is None:
-        experiment = client.displayed_experiment()
-        page = pages.list_page(experiment.experiment_id, experiment.tags)
+        page = list_page(client)
     else:
         run_id = find_run(run, store=store).run_id
         info = client.get_run(run_id).info
@@ -57,6 +57,17 @@ def serve_ui(store: Path, *, run: str | None) -> Iterator[str]:
         database = sqlite_uri(database_path(store))
         with mlflow_internals.serving(database, artifact_root(store), listener):
             yield address
+
+
+def list_page(client: StoreClient) -> str:
+    """Return the URL of the list of the runs of one experiment.
+
+    It is the one in MLFLOW_EXPERIMENT_NAME or, by default, that of the newest run.
+    """
+    is_named = bool(os.environ.get("MLFLOW_EXPERIMENT_NAME"))
+    newest = None if is_named else client.newest_experiment()
+    experiment = newest or client.find_or_create_experiment(experiment_of(None))
+    return pages.list_page(experiment.experiment_id, experiment.tags)
 
 
 def _listen() -> socket.socket:

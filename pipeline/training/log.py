@@ -1,6 +1,6 @@
 """What a training run logs: inputs, each epoch, and at the end its results.
 
-`OpenRun.call` calls these functions where the run is recorded. That process needs no
+`OpenRun.submit` calls these functions where the run is recorded. That process needs no
 PyTorch, so this module does not import it.
 """
 
@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from pipeline import datasets
 from pipeline.core.epoch import Epoch
+from pipeline.paths import TRAINING_FOLDER
 from pipeline.plots import weight_images
 from pipeline.tracking import Points, RecordedRun, Run, provenance
 from pipeline.tracking.tags import REPRODUCED_TAG, WEIGHTS_TAG
@@ -59,7 +60,7 @@ def log_inputs(
     run.log_text("code.json", json.dumps(code, indent=1))
     if source is None:
         run.log_text("packages.txt", provenance.packages())
-    elif (packages := source.folder / "packages.txt").exists():
+    elif (packages := source.artifacts / "packages.txt").exists():
         run.log_text("packages.txt", packages.read_text("utf-8"))
 
 
@@ -92,7 +93,7 @@ def log_weights(run: Run, epoch: Epoch, epochs: int) -> None:
 
 def log_files(run: Run, files: Sequence[Path]) -> None:
     """Log the files that `TrainingRun.write` wrote, and plots."""
-    run.log_files("train", files)
+    run.log_files(TRAINING_FOLDER, files)
 
 
 def log_result(

@@ -7,6 +7,7 @@ code, versions or processor.
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,38 +27,44 @@ ENVIRONMENT_TAGS = {  # tags of a run that can explain different bytes
 }
 
 
-def load_data(original: TrainingRun, folder: Path) -> Dataset:
+class Original(NamedTuple):
+    """A recorded training run that is trained again."""
+
+    run: RecordedRun
+    training: TrainingRun
+
+
+def load_data(original: Original, folder: Path) -> Dataset:
     """Load the data set of a recorded run from the folder of all data sets.
 
     Raises:
         UserError: See `datasets.load`.
     """
-    assert original.run
     origin: dict[str, str] = {}
-    for recorded in (original.run.folder / "data").glob("*.json"):
+    for recorded in (original.run.artifacts / "data").glob("*.json"):
         try:
             origin = json.loads(recorded.read_text("utf-8"))["origin"]
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{recorded} is damaged") from None
-    name, sha256 = original.dataset, original.data_sha256
+    name, sha256 = original.training.dataset, original.training.data_sha256
     return datasets.load(name, folder=folder, sha256=sha256, origin=origin)
 
 
-def compare(original: TrainingRun, again: TrainingRun) -> str:
+def compare(original: Original, again: TrainingRun) -> str:
     """Compare a recorded run with its reproduction, and return a report.
 
     Raises:
         UserError: If the hashes differ; the message is the report.
     """
-    assert original.run
+    run, before = original
     differences = [
-        *_weight_differences(original, again),
-        *_environment_differences(original.run),
-        *_code_differences(original.run),
+        *_weight_differences(before, again),
+        *_environment_differences(run),
+        *_code_differences(run),
     ]
-    hashes = f"\n  recorded {original.sha256}\n  now      {again.sha256}"
+    hashes = f"\n  recorded {before.sha256}\n  now      {again.sha256}"
     lines = "".join(f"\n  {line}" for line in differences)
-    if again.sha256 != original.sha256:
+    if again.sha256 != before.sha256:
         raise UserError(f"not reproduced:{hashes}{lines}")
     note = f"\nin spite of these differences:{lines}" if lines else ""
     return f"reproduced byte for byte:{hashes}{note}"
@@ -86,7 +93,7 @@ def _environment_differences(run: RecordedRun) -> Iterator[str]:
 
 
 def _code_differences(run: RecordedRun) -> Iterator[str]:
-    path = run.folder / "code.json"
+    path = run.artifacts / "code.json"
     if not path.exists():
         yield "code: not recorded in the original run"
         return

@@ -10,10 +10,10 @@ from pipeline.training.run import TrainingRun
 
 
 def add_result(run: OpenRun, training: TrainingRun) -> None:
-    """Call `log_result`; MLflow's page shows its scores first if it comes first."""
+    """Submit `log_result`; MLflow's page shows its scores first if it comes first."""
     network, end = training.network, training.epochs[-1].time
     sizes = network.sizes.replace("->", "→")
-    run.call(
+    run.submit(
         log_result,
         training.params,
         training.metrics,
@@ -25,7 +25,7 @@ def add_result(run: OpenRun, training: TrainingRun) -> None:
 
 
 def add_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
-    """Export a network from its file, and call `log_details`."""
+    """Export a network from its file, and submit `log_details`."""
     statistics = [
         (e.number, e.time, tensor_statistics(e.tensors)) for e in training.epochs
     ]
@@ -37,5 +37,5 @@ def add_details(run: OpenRun, training: TrainingRun, network: Path) -> None:
             (0, last.time, training.summary),
             (last.number, last.time, ordered(last.metrics)),
         ]
-        run.call(log_details, network, exported, statistics, metrics, dataset)
+        run.submit(log_details, network, exported, statistics, metrics, dataset)
         run.wait()

@@ -1,7 +1,8 @@
 """A finished training run: what determined it, its epochs, and its files.
 
 A single training run and the worker of a sweep make the same object. It contains no
-object of PyTorch, so a worker can send it to another machine.
+object of PyTorch, so a worker can send it to another machine, and it does not depend on
+where it is recorded.
 """
 
 import platform
@@ -47,10 +48,6 @@ class TrainingRun:
     min_margin: float  # of its predictions; see `smallest_margin`
     host: str
     processor: str
-    run: RecordedRun | None = None  # in MLflow; None if it is not recorded
-    written: Path | None = None  # a folder with its files, if not only that of the run
-    # Whether the server has all of it; None without a server.
-    copied: bool | None = None
 
     @classmethod
     def of(
@@ -82,8 +79,7 @@ class TrainingRun:
             OSError: If a file is missing.
             UserError: If a file is damaged or belongs to another network.
         """
-        folder = run.folder / "train"
-        trained = load_trained_model(folder / paths.MODEL_FILE)
+        trained = load_trained_model(run.network_path)
         known, times, metrics = trained.metadata, trained.run_file, trained.metrics
         states, rows = _rows(trained.history or {}), _rows(trained.curves)
         final = {
@@ -100,6 +96,7 @@ class TrainingRun:
             or known.data_sha256 is None
             or known.min_margin is None
         ):
+            folder = run.network_path.parent
             raise UserError(f"{folder} does not contain a whole training run")
         initial = Epoch(states[0], time=times.times[0])
         others = map(Epoch, states[1:], count(1), rows, times.seconds, times.times[1:])
@@ -112,7 +109,6 @@ class TrainingRun:
             min_margin=known.min_margin,
             host=run.tags.get(HOST_TAG, "unknown"),
             processor=run.tags.get(PROCESSOR_TAG, "unknown"),
-            run=run,
         )
 
     @property
@@ -124,18 +120,6 @@ class TrainingRun:
     def sha256(self) -> str:
         """The `tensors_sha256` of the trained network."""
         return tensors_sha256(self.epochs[-1].tensors)
-
-    @property
-    def run_id(self) -> str | None:
-        """The id of the run in MLflow; None if it is not recorded."""
-        return self.run.run_id if self.run else None
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder of its own with its files, if it is recorded."""
-        if self.written or self.run is None:
-            return self.written
-        return self.run.folder / "train"
 
     @property
     def params(self) -> dict[str, Any]:
@@ -182,6 +166,15 @@ class TrainingRun:
             "times": [epoch.time for epoch in self.epochs],
         }
         files.write_json(folder / paths.RUN_FILE, run)
+
+
+@dataclass(frozen=True)
+class TrainResult(TrainingRun):
+    """What the stage train returns: a training run, and where it is recorded."""
+
+    folder: Path  # of its own with its files, if it is recorded
+    run_id: str | None  # of the MLflow run; None if it is not recorded
+    copied: bool | None  # whether the server has all of it; None without a server
 
 
 def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from pipeline import ConfigError, UserError, datasets, files
@@ -16,13 +15,18 @@ from pipeline.core.threads import one_thread
 from pipeline.execution.interrupt import delayed_interrupt
 from pipeline.model.export import prepare_export
 from pipeline.model.storage import params_of
-from pipeline.paths import MODEL_FILE, displayed, outputs_dir, store_dir
+from pipeline.paths import (
+    MODEL_FILE,
+    TRAINING_FOLDER,
+    displayed,
+    outputs_dir,
+    store_dir,
+)
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import (
     OpenRun,
     Tracker,
     experiment_of,
-    find_run,
     find_training_run,
     tagged_runs,
 )
@@ -34,9 +38,9 @@ from pipeline.training.log import (
     log_files,
     log_inputs,
 )
-from pipeline.training.reproduction import compare, load_data
+from pipeline.training.reproduction import Original, compare, load_data
 from pipeline.training.results import add_details, add_result
-from pipeline.training.run import TrainingRun, training_tags
+from pipeline.training.run import TrainingRun, TrainResult, training_tags
 from pipeline.training.terminal import print_epochs, print_summary
 
 NEXT = {
@@ -50,7 +54,7 @@ OnEpoch = Callable[[Epoch], object]
 
 def train(
     cfg: TrainConfig, open_tracker: OpenTracker, on_epoch: OnEpoch | None = None
-) -> TrainingRun:
+) -> TrainResult:
     """Train a network, or reproduce a run; call `on_epoch` after each epoch."""
     with one_thread():
         if cfg.reproduce:
@@ -65,7 +69,7 @@ def train(
 
 def _reproduce(
     cfg: TrainConfig, open_tracker: OpenTracker, on_epoch: OnEpoch | None
-) -> TrainingRun:
+) -> TrainResult:
     """Train a recorded run again, and compare the two networks.
 
     Raises:
@@ -73,9 +77,9 @@ def _reproduce(
     """
     with status("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())
-        original = TrainingRun.read(run)
+        original = Original(run, TrainingRun.read(run))
     dataset = load_data(original, outputs_dir() / "data")
-    recorded = original.params
+    recorded = original.training.params
     name = {"dataset": recorded.pop("dataset")}
     try:
         cfg = validate(TrainConfig, dict(cfg) | recorded).model_copy(update=name)
@@ -94,13 +98,13 @@ def _train(
     dataset: Dataset,
     open_tracker: OpenTracker,
     on_epoch: OnEpoch | None,
-    original: TrainingRun | None = None,
-) -> TrainingRun:
+    original: Original | None = None,
+) -> TrainResult:
     """Train a network and write the results; `original` is the run to reproduce."""
     hyperparameters = cfg.hyperparameters()
     split = dataset.training_split(hyperparameters)
     state = TrainingState.initial(hyperparameters)
-    folder = results_dir("reproduce" if original else "train")
+    folder = results_dir("reproduce" if original else TRAINING_FOLDER)
     with (
         _open_run(cfg, dataset, state, open_tracker, original) as opened,
         delayed_interrupt() as interrupt,
@@ -111,7 +115,7 @@ def _train(
         for epoch in print_epochs(fitted, total=cfg.epochs):
             checkpoint.save(epoch)  # `fit` waits, so `state` is that of this epoch
             epochs.append(epoch)
-            run.call(log_epoch, epoch, cfg.epochs)
+            run.submit(log_epoch, epoch, cfg.epochs)
             if on_epoch:
                 on_epoch(epoch)
         training = TrainingRun.of(dataset, split, hyperparameters, epochs)
@@ -120,9 +124,11 @@ def _train(
     say(f"weights.sha256 {training.sha256}\nfiles  {displayed(folder)}")
     say(run.viewing_hint(), end="")
     interrupt.check("stopped after training was finished")
-    recorded = find_run(run.id, store=store_dir()) if run.id else None
-    written = folder if own_folder() or not recorded else None
-    return replace(training, run=recorded, written=written, copied=run.copied)
+    if run.artifacts and not own_folder():  # another training run replaces `folder`
+        folder = run.artifacts / TRAINING_FOLDER
+    return TrainResult(
+        **vars(training), folder=folder, run_id=run.id, copied=run.copied
+    )
 
 
 @contextmanager
@@ -131,7 +137,7 @@ def _open_run(
     dataset: Dataset,
     state: TrainingState,
     open_tracker: OpenTracker,
-    original: TrainingRun | None,
+    original: Original | None,
 ) -> Iterator[tuple[OpenRun, Checkpoint, list[Epoch]]]:
     """Open the run and the checkpoint of a killed training run, or of a new one.
 
@@ -146,7 +152,7 @@ def _open_run(
         prepare_export(cfg.hidden)  # in another process, beside the training
     tags = training_tags(hyperparameters, dataset.sha256)
     if original:
-        tags[REPRODUCES_TAG] = str(original.run_id)
+        tags[REPRODUCES_TAG] = original.run.run_id
     place = _place(cfg, dataset, original)
     with open_checkpoint(
         store, tags[FINGERPRINT_TAG], place, state, resume=cfg.resume
@@ -161,9 +167,9 @@ def _open_run(
             resume=killed[0].run_id if killed else None,
         ) as run:
             inputs = dataset.path, dataset.sha256, as_yaml(cfg), code_hashes()
-            run.call(log_inputs, *inputs, plots=True)
+            run.submit(log_inputs, *inputs, plots=True)
             for epoch in epochs:  # it may have been killed before it logged the last
-                run.call(log_epoch, epoch, cfg.epochs)
+                run.submit(log_epoch, epoch, cfg.epochs)
             if epochs[-1].number:
                 label = killed[0].label if killed else run.label
                 _say_resumed(label, epochs[-1], cfg.epochs, place["experiment"])
@@ -177,37 +183,37 @@ def _say_resumed(label: str, last: Epoch, total: int, experiment: str | None) ->
 
 
 def _place(
-    cfg: TrainConfig, dataset: Dataset, original: TrainingRun | None
+    cfg: TrainConfig, dataset: Dataset, original: Original | None
 ) -> dict[str, str | None]:
     """Return where a training run is computed and recorded; resumed runs must match."""
     return {
         "processor": processor(),
         "dataset": dataset.name,
         "experiment": experiment_of(cfg.experiment_name) if cfg.is_tracked else None,
-        "reproduces": original.run_id if original else None,
+        "reproduces": original.run.run_id if original else None,
     }
 
 
-def _name(cfg: TrainConfig, original: TrainingRun | None) -> str:
+def _name(cfg: TrainConfig, original: Original | None) -> str:
     """Return the name of the run."""
     if cfg.run_name:
         return cfg.run_name
-    if original and original.run:
+    if original:
         return f"{original.run.name} again"
     return run_name(dict(cfg))
 
 
 def _write(
-    training: TrainingRun, folder: Path, run: OpenRun, original: TrainingRun | None
+    training: TrainingRun, folder: Path, run: OpenRun, original: Original | None
 ) -> None:
     """Write and log the results; a reproduction also gets the tag `reproduced`."""
     message = "writing and recording the trained network"
     with status(message), files.atomic_folder(folder) as temporary:
         training.write(temporary, run_id=run.id)
-        run.call(log_files, sorted(temporary.iterdir()))
+        run.submit(log_files, sorted(temporary.iterdir()))
         add_result(run, training)
         if run.id is not None:
             add_details(run, training, temporary / MODEL_FILE)
         if original:
-            run.call(log_comparison, training.sha256 == original.sha256)
+            run.submit(log_comparison, training.sha256 == original.training.sha256)
         run.wait()

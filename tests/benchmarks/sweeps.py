@@ -119,7 +119,7 @@ def record(folder, count):
     with redirect_stdout(io.StringIO()):
         for words in ("seed=0", seeds(count)):  # the first also creates the store
             command = parse(["-m", words, "again=true"], TrainConfig)
-            sweep.run_sweep(command)
+            sweep.sweep(command)
             files = (path for path in folder.rglob("*") if "data" not in path.parts)
             sizes.append(sum(path.stat().st_size for path in files if path.is_file()))
     return executor, sizes[1] - sizes[0]

@@ -223,7 +223,7 @@ def test_commas_separate_numbers_and_names_of_data_sets(tmp_path, monkeypatch):
     swept = jobs("-m", "hidden=5,10", "dataset=mnist,my set")
     values = [(job.config.hidden, job.config.dataset) for job in swept]
     assert values == [*itertools.product([5, 10], ["mnist", str(folder)])]
-    folders = [job.folder for job in swept]
+    folders = [job.folder_name for job in swept]
     assert folders[0] == "hidden=5,dataset=mnist"
     assert len(set(folders)) == 4 and not any("/" in name for name in folders)
 

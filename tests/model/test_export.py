@@ -4,7 +4,7 @@ import threading
 import pytest
 import torch
 
-from pipeline.model import save_model
+from pipeline.model import export, save_model
 from pipeline.model.export import export_network, prepare_export
 
 
@@ -42,3 +42,17 @@ def test_an_export_that_fails_or_is_interrupted_does_not_affect_the_next(
     exported.unlink()
     export_network(paths[0], exported, hidden=2)  # not the answer to the other one
     assert exported.exists()
+
+
+def test_an_exporting_process_that_was_killed_is_closed_and_replaced(
+    tmp_path, new_network
+):
+    path, exported = tmp_path / "model.safetensors", tmp_path / "model.pt2"
+    save_model(path, new_network(2), {})
+    prepare_export(2)
+    killed = export._exporter
+    killed._process.kill()
+    killed._process.wait()
+    export_network(path, exported, hidden=2)
+    assert exported.exists() and export._exporter is not killed
+    assert not killed._thread.is_alive() and killed._connection.closed

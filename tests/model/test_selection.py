@@ -14,7 +14,9 @@ def test_a_training_that_ends_after_the_selection_does_not_change_it(empty_proje
     keys = {"dataset": "digits", "epochs": 2, "tracking": "none"}
     project.call("train", hidden=8, **keys)
     with project.captured():
-        trained = select_trained_model(run=None, model=None, history=True)
+        trained = select_trained_model(
+            run=None, model=None, store=project.outputs, history=True
+        )
     project.call("train", hidden=5, **keys)
     assert trained.history["layer_1.weight"].shape == (3, 8, 784)
     with project.captured():

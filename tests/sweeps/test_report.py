@@ -123,7 +123,7 @@ def test_the_jobs_of_a_sweep_over_a_folder_contain_no_path(
     with project.captured():
         (job,) = prepare_data(jobs, project.outputs / "data")
     assert job.data.path.stem == job.config.dataset
-    for name in (job.name, job.folder, sweep_name([job]), *job.tags.values()):
+    for name in (job.name, job.folder_name, sweep_name([job]), *job.tags.values()):
         assert "/" not in name
     assert " dataset=my_digits-" in job.name
 

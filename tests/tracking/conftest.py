@@ -19,8 +19,8 @@ def store(empty_store, tmp_path):
 @pytest.fixture
 def client(store):
     """A client of that store, which has the experiment digits."""
-    client = open_store(store, "digits")
-    assert client.experiment.experiment_id == "1"
+    client = open_store(store)
+    assert client.find_or_create_experiment("digits").experiment_id == "1"
     return client
 
 

@@ -46,7 +46,7 @@ def copy(server):
     """Return a function that copies runs in this process; it returns their URLs."""
 
     def copy(folder, run_id=None):
-        copies = CopiedRuns(open_store(folder, "digits"), server.url)
+        copies = CopiedRuns(open_store(folder), server.url)
         done = copy_runs(folder, server.url, run_id, copies.try_update)
         return {run_id: copied.url for run_id, copied in done.items() if copied.url}
 
@@ -112,7 +112,7 @@ def expected_tags(run, copies):
 
 def assert_equal(folder, server, tmp_path, *, count):
     """Check that each run of a store has one copy that is equal in every respect."""
-    source, target = open_store(folder, "digits"), MlflowClient(server.url)
+    source, target = open_store(folder), MlflowClient(server.url)
     copies, originals = copies_on(server), runs_in(source)
     assert {run.info.run_id for run in originals} == set(copies)
     assert len(originals) == count
@@ -248,7 +248,7 @@ def test_an_interrupted_run_is_killed_on_the_server_too(
 
 
 def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
-    copies, stored = CopiedRuns(open_store(store, "digits"), server.url), {}
+    copies, stored = CopiedRuns(open_store(store), server.url), {}
 
     def files():
         copies.update(find_run(run.id, store=store), is_open=True)
@@ -259,17 +259,17 @@ def test_only_what_is_new_and_complete_is_sent(store, start_run, server):
     with start_run(store) as run:
         for name in "ab":
             run.log_text(f"{name}.txt", name)
-        os.utime(run.folder / "a.txt", (1, 1))
+        os.utime(run.artifacts / "a.txt", (1, 1))
         later = time.time() + 1000  # b.txt may be incomplete, however slow this test is
-        os.utime(run.folder / "b.txt", (later, later))
-        (run.folder / ".c.txt").write_text("under another name until it is complete")
+        os.utime(run.artifacts / "b.txt", (later, later))
+        (run.artifacts / ".c.txt").write_text("under another name until it is complete")
         stored = files()
         assert stored.keys() == {"a.txt"} and files() == stored
-        os.utime(run.folder / "b.txt", (1, 1))
+        os.utime(run.artifacts / "b.txt", (1, 1))
         again = files()
         assert again.keys() == {"a.txt", "b.txt"} and again["a.txt"] == stored["a.txt"]
         run.log_text("a.txt", "changed")
-        os.utime(run.folder / "a.txt", (2, 2))
+        os.utime(run.artifacts / "a.txt", (2, 2))
         assert files()["a.txt"] > stored["a.txt"]
 
 
@@ -288,7 +288,7 @@ def test_a_run_without_params_is_copied_with_its_data_sets(
 
 
 def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp_path):
-    copies = CopiedRuns(open_store(store, "digits"), server.url)
+    copies = CopiedRuns(open_store(store), server.url)
 
     def update(**options):
         copies.update(find_run(run.id, store=store), **options)
@@ -300,7 +300,7 @@ def test_what_an_open_run_gets_later_is_copied_too(store, start_run, server, tmp
         run.log_dataset("first", **DATASET, use="training")
         assert update(is_open=True) == ["first"]
         run.log_dataset("second", **DATASET, use="evaluation")
-        open_store(store, "digits").log_param(run.id, "seed", 1)
+        open_store(store).log_param(run.id, "seed", 1)
     assert sorted(update()) == ["first", "second"]
     assert_equal(store, server, tmp_path, count=1)
 
@@ -310,7 +310,7 @@ def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, cop
         raise ValueError("disk is full")
     copy(store)
     with start_run(store, resume=run.id):
-        copies = CopiedRuns(open_store(store, "digits"), server.url)
+        copies = CopiedRuns(open_store(store), server.url)
         copies.update(find_run(run.id, store=store), is_open=True)
         (copied,) = copies_on(server).values()
         assert copied.info.status == "RUNNING" and "error" not in copied.data.tags
@@ -319,7 +319,7 @@ def test_a_resumed_run_is_open_on_the_server_again(store, start_run, server, cop
 
 
 def test_what_was_deleted_or_added_on_one_side_stays_so(store, server, copy):
-    source, target = open_store(store, "digits"), MlflowClient(server.url)
+    source, target = open_store(store), MlflowClient(server.url)
 
     def closed_run(**tags):
         run_id = source.create_run("1", tags=tags).info.run_id
@@ -363,7 +363,7 @@ def synced(empty_project, recorded):
 
 
 def test_sync_says_what_was_copied_and_what_was_skipped_and_why(synced, server):
-    source = open_store(synced.outputs, "digits")
+    source = open_store(synced.outputs)
     running = source.create_run("1", run_name="still open").info.run_id
     lock = synced.outputs / ".locks" / running
     other = source.create_experiment("other")

@@ -51,8 +51,8 @@ def test_the_runs_that_sql_finds_are_those_of_mlflow(store, client, start_run):
     expected = client.get_run(sweep.id)
     assert (found.run_id, found.name) == (sweep.id, expected.info.run_name)
     assert (found.status, found.experiment) == ("FINISHED", "digits")
-    assert found.tags == expected.data.tags and found.folder == sweep.folder
-    newest, oldest = database.children(store, sweep.id)
+    assert found.tags == expected.data.tags and found.artifacts == sweep.artifacts
+    oldest, newest = database.children(store, sweep.id)
     assert [run.tags["fingerprint"] for run in (oldest, newest)] == ["0", "1"]
     results = {oldest.run_id: (0.25, 1.0), newest.run_id: (0.75, 1.0)}
     assert database.training_results(store, [newest, oldest]) == results

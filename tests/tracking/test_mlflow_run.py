@@ -65,12 +65,12 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     recorded = {run.status: run for run in children(store, sweep.id)}
     failed, finished = recorded["FAILED"], recorded["FINISHED"]
     assert failed.tags["error"] == "no memory"
-    assert (failed.folder / "error.txt").read_text() == "line 1"
+    assert (failed.artifacts / "error.txt").read_text() == "line 1"
     sweep.reopen_child(child.id).set_tags({"best": "yes"})
     assert client.get_run(child.id).data.tags["best"] == "yes"
     assert (finished.run_id, finished.tags["host"]) == (child.id, "a worker")
     assert finished.tags[PROJECT_TAG] == provenance.version("digit-pipeline")
-    assert finished.folder == child.folder
+    assert finished.artifacts == child.artifacts
     info, data = client.get_run(child.id).info, client.get_run(child.id).data
     assert (info.run_name, info.status) == ("hidden=5", "FINISHED")
     assert (info.start_time, info.end_time) == (1000, 3000)

@@ -68,7 +68,7 @@ def test_a_resumed_run_has_the_patch_of_the_code_that_resumed_it(
             raise KeyboardInterrupt
         (recorded,) = client.search_runs(["1"])
         assert (recorded.data.tags["git.diff"] == "none") == (not comment)
-        patch = run.folder / "code.diff"
+        patch = run.artifacts / "code.diff"
         added = patch.read_text().splitlines()[-1] if patch.exists() else ""
         assert added.removeprefix("+") == comment.strip()
 

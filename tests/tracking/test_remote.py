@@ -57,7 +57,7 @@ def test_a_run_is_recorded_by_the_other_process_while_it_is_open(tracker, client
     before = time.time() * 1000 - 1
     with suppress(FloatingPointError), tracker.start_run(**RUN) as run:
         started = time.time() * 1000
-        run.call(log, "a", "b")
+        run.submit(log, "a", "b")
         run.wait()
         (opened,) = runs()
         assert before < opened.info.start_time <= started
@@ -79,12 +79,12 @@ def test_what_the_other_process_cannot_record_is_an_error_of_the_run(store, trac
         pytest.raises(UserError, match=r"cannot read .*mlflow.db: .*not a database"),
         tracker.start_run(**RUN) as run,
     ):
-        run.call(log, "a", "b")
+        run.submit(log, "a", "b")
 
 
 def test_an_error_of_a_function_has_the_traceback_of_the_other_process(tracker, runs):
     with pytest.raises(KeyError) as error, tracker.start_run(**RUN) as run:
-        run.call(fail)
+        run.submit(fail)
         run.wait()
     assert 'raise KeyError("a mistake")' in error.value.__notes__[-1]
     (failed,) = runs()
@@ -98,10 +98,10 @@ def test_a_killed_recording_process_is_an_error_with_a_remedy(
         pytest.raises(CompanionKilled, match=r"records the run was killed; run the sa"),
         tracker.start_run(**RUN) as run,
     ):
-        run.call(log, "a", "b")
+        run.submit(log, "a", "b")
         run.wait()
         tracker._companion._process.kill()
-        run.call(log, "a", "c")
+        run.submit(log, "a", "c")
         run.wait()
     assert client.get_run(run.id).info.status == "RUNNING"
     assert run_lock(store, run.id).exists()
@@ -123,7 +123,7 @@ def test_a_killed_process_does_not_hide_the_error_of_the_training(tracker, capsy
 
 def test_a_run_that_is_interrupted_before_it_is_open_is_killed(tracker, runs):
     with pytest.raises(KeyboardInterrupt), tracker.start_run(**RUN) as run:
-        run.call(log, "a", "b")
+        run.submit(log, "a", "b")
         raise KeyboardInterrupt
     (killed,) = runs()
     assert (killed.info.status, killed.data.tags["a"]) == ("KILLED", "b")
@@ -220,8 +220,8 @@ def test_a_call_that_fails_when_the_block_has_ended_marks_the_run_as_failed(
         pytest.raises(FileNotFoundError),
         open_tracker().start_run(name="a name", params={}, tags={}) as run,
     ):
-        run.call(log_files, [store / "missing"])
+        run.submit(log_files, [store / "missing"])
     (recorded,) = tracking.tagged_runs(store, "mlflow.runName", ["a name"])
     assert (recorded.run_id, recorded.status) == (run.id, "FAILED")
     with pytest.raises(CompanionKilled, match="has ended"):
-        run.call(log_files, [])
+        run.submit(log_files, [])

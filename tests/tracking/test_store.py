@@ -13,19 +13,19 @@ from pipeline import UserError, tracking
 from pipeline.tracking.database import runs_to_copy
 from pipeline.tracking.mlflow_client import open_store
 from pipeline.tracking.store import path_from_uri
-from pipeline.tracking.ui import serve_ui
+from pipeline.tracking.ui import list_page, serve_ui
 
 
 def test_a_store_that_cannot_be_used_is_refused_with_the_remedy(store, tmp_path):
-    open_store(store, "digits").experiment  # noqa: B018  creates it
+    open_store(store).find_or_create_experiment("digits")
     other = tmp_path / "other"
     other.mkdir()
     shutil.copy(store / "mlflow.db", other)
     with pytest.raises(UserError, match="move mlflow-artifacts to the same folder"):
-        open_store(other, "digits")
+        open_store(other)
     (other / "mlflow.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(UserError, match=r"cannot read .*mlflow\.db: .*not a database"):
-        open_store(other, "digits")
+        open_store(other)
 
 
 @pytest.mark.parametrize("records", ["this process", "another process"])
@@ -65,9 +65,9 @@ def test_a_store_that_was_moved_finds_its_artifacts_again(recorded, tmp_path, ca
     shutil.copytree(recorded, folder)
     (run,) = tracking.tagged_runs(folder, "tag7", ["7"])
     artifacts = folder / "mlflow-artifacts" / "digits" / run.run_id / "artifacts"
-    assert run.folder == artifacts
+    assert run.artifacts == artifacts
     assert (artifacts / "config.yaml").read_text() == "hidden: 20\n"
-    client = open_store(folder, "digits")
+    client = open_store(folder)
     (model,) = client.search_logged_models(["1"])
     model_folder = path_from_uri(model.artifact_location)
     assert folder in model_folder.parents and (model_folder / "MLmodel").exists()
@@ -126,10 +126,11 @@ def test_the_experiment_can_be_named_and_moves_with_its_store(
     shutil.copytree(store, tmp_path / "moved")
     for name in ("", "a third"):
         monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
-        moved = open_store(tmp_path / "moved", tracking.experiment_of(None))
-        displayed = moved.displayed_experiment().name  # else that of the newest run
-        assert displayed == (name or "../a team's digits")
-        folders = [run.folder for run in runs_to_copy(moved.store, None)]
+        moved = open_store(tmp_path / "moved")
+        page = list_page(moved)
+        expected = moved.get_experiment_by_name(name or "../a team's digits")
+        assert page.startswith(f"#/experiments/{expected.experiment_id}/")
+        folders = [run.artifacts for run in runs_to_copy(moved.store, None)]
         artifacts = tmp_path / "moved" / "mlflow-artifacts"
         assert [folder.parents[2] for folder in folders] == [artifacts] * 2
         # The name of another experiment changes no run that is resumed.
@@ -147,14 +148,14 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
         for text in (run.id, run.id[:12], name):
             recorded = tracking.find_training_run(text, store=store)
             assert recorded.run_id == run.id
-            assert (recorded.folder / "train" / "model.safetensors").exists()
+            assert recorded.network_path.exists()
     with pytest.raises(UserError, match="'twice' matches several runs: ent") as error:
         tracking.find_training_run("twice", store=store)
     _, *lines = str(error.value).splitlines()
     today = datetime.now().strftime("%Y-%m-%d")
     assert {line.split()[0] for line in lines} == {run.id for run in runs[2:]}
     assert all(line.split()[1] == today and "FINISHED  twice" in line for line in lines)
-    open_store(store, "digits").delete_run(runs[2].id)
+    open_store(store).delete_run(runs[2].id)
     assert tracking.find_training_run("twice", store=store).run_id == runs[3].id
     for text in ("0" * 32, "%", "_" * 32, "\"'", "\\", "", "x\x1b", "f" * 33):
         with pytest.raises(UserError, match=r"has no run .*: enter the id"):
@@ -167,7 +168,7 @@ def test_a_run_of_a_deleted_experiment_or_of_a_server_has_its_own_message(
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a team")
     with start_run(store) as run:
         pass
-    client = open_store(store, "digits")
+    client = open_store(store)
     client.delete_experiment(client.get_experiment_by_name("a team").experiment_id)
     with pytest.raises(UserError, match="belongs to the experiment 'a team', which wa"):
         tracking.find_run(run.id, store=store)
@@ -182,7 +183,7 @@ def test_a_run_of_a_deleted_experiment_or_of_a_server_has_its_own_message(
 def test_a_deleted_run_is_refused_with_the_command_that_restores_it(store, start_run):
     with start_run(store, name="a name") as run:
         run.log_text("train/model.safetensors", "")
-    open_store(store, "digits").delete_run(run.id)
+    open_store(store).delete_run(run.id)
     for text in (run.id, run.id[:12], "a name"):
         with pytest.raises(UserError, match=f"run {run.id} was deleted: ") as refused:
             tracking.find_training_run(text, store=store)

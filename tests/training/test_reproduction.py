@@ -8,7 +8,7 @@ from pipeline.core.fingerprint import code_hashes
 from pipeline.files import file_sha256
 from pipeline.model import load_trained_model
 from pipeline.tracking import find_training_run, provenance
-from pipeline.training.reproduction import compare
+from pipeline.training.reproduction import Original, compare
 from pipeline.training.run import TrainingRun
 
 DIGITS = {"dataset": "digits", "epochs": 2, "hidden": 8}
@@ -47,7 +47,7 @@ def test_a_run_is_reproduced_byte_for_byte(workspace):
 
 def test_damaged_metrics_are_refused_before_the_training(workspace):
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
-    path = recorded.folder / "train" / "metrics.json"
+    path = recorded.network_path.with_name("metrics.json")
     content = path.read_bytes()
     for damaged in (content[:50], b"[]", b"{}"):
         path.write_bytes(damaged)
@@ -59,7 +59,7 @@ def test_damaged_metrics_are_refused_before_the_training(workspace):
 def test_other_code_gives_another_network_and_a_report(workspace, monkeypatch):
     changed = code_hashes() | {"optimizer.py": "another hash"}
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
-    (recorded.folder / "code.json").write_text(json.dumps(changed))
+    (recorded.artifacts / "code.json").write_text(json.dumps(changed))
     monkeypatch.setattr(optimizer, "EPSILON", 1e-3)
     with pytest.raises(ValueError, match="not reproduced:\n  recorded") as report:
         workspace.call("train", reproduce=workspace.run_id())
@@ -134,7 +134,7 @@ def test_the_report_compares_the_patch_of_the_run_that_was_trained(
             with project.captured():
                 recorded = find_training_run(run_id, store=project.outputs)
                 training = TrainingRun.read(recorded)
-                report = compare(training, training)
+                report = compare(Original(recorded, training), training)
             assert ("uncommitted code" in report) == (comment != own)
 
 
@@ -142,8 +142,8 @@ def test_the_report_names_another_processor_and_another_patch(workspace):
     for tag, value in {"processor": "Z80", "git.diff": "another patch"}.items():
         workspace.client.set_tag(workspace.run_id(), tag, value)
     recorded = find_training_run(workspace.run_id(), store=workspace.outputs)
-    original = TrainingRun.read(recorded)
-    report = compare(original, original)
+    training = TrainingRun.read(recorded)
+    report = compare(Original(recorded, training), training)
     assert report.startswith("reproduced byte for byte:\n  recorded ")
     assert "\nin spite of these differences:\n  " in report
     assert f"\n  processor: Z80, now {provenance.tags()['processor']}\n" in report

@@ -1,0 +1,46 @@
+"""Runs with tracking=none: they accept all data and record nothing."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from pipeline.tracking.interface import LocalTracker, Run
+
+
+def _discard(run: Run, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+    pass
+
+
+class NullRun(Run):
+    """A run that records nothing; its children are itself."""
+
+    id = None
+    label = "the training run"
+    artifacts = None
+    submit = log_points = log_image = log_text = log_files = log_model = _discard
+    log_dataset = set_tags = describe = describe_results = _discard
+    delete_unfinished_children = _discard
+
+    def link(self, text: str, page: str) -> str:
+        return text
+
+    def child(self, **options: Any) -> AbstractContextManager[Run]:  # noqa: ANN401
+        return nullcontext(self)
+
+    def reopen_child(self, run_id: str) -> Run:
+        return self
+
+    def compare_children(self, params: object) -> str:
+        return ""
+
+
+class NullTracker(LocalTracker):
+    """Opens runs that record nothing."""
+
+    def open_run(self, *arguments: Any, **options: Any) -> Run:  # noqa: ANN401
+        return NullRun()
+
+    def close_run(self, *arguments: object) -> None:
+        return None
+
+    def find_or_create_run(self, *arguments: object) -> Run:
+        return NullRun()
