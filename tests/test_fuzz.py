@@ -110,7 +110,7 @@ IMAGES += [encode("PNG", "P"), encode("PNG", "RGBA")]
 
 @fuzz
 @given(damaged(*IMAGES))
-def test_an_image_is_read_as_grey_levels_or_refused_by_name(tmp_path, content):
+def test_an_image_is_read_as_gray_levels_or_refused_by_name(tmp_path, content):
     path = tmp_path / "damaged.png"
     path.write_bytes(content)
     levels = read(reading.read_image, path, naming="damaged.png")

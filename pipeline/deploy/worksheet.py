@@ -16,13 +16,13 @@ def add_integers(
     image: UInt8[np.ndarray, "28 28"],
 ) -> dict[str, PreActivation]:
     """Return the sums of `pre_activations`, each with the same sum in integers."""
-    grey = image.reshape(-1).astype(np.int64)
+    gray = image.reshape(-1).astype(np.int64)
     outputs = network.activations(network.sums(image[None]))[0]
     both = {}
     for name, neuron in sums.items():
         k = neuron.number - 1
         if neuron.layer == 1:
-            weights, biases, inputs = network.q1, network.b1q, grey
+            weights, biases, inputs = network.q1, network.b1q, gray
             scale, shift = float(network.scale_1[k]), int(network.shift[k])
         else:
             weights, biases, inputs = network.q2, network.b2q, outputs

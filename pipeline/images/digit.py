@@ -9,7 +9,7 @@ from pipeline import unsure
 from pipeline.images import constants
 from pipeline.images.ink import Ink, noise_limit
 
-EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
 Mask = Bool[np.ndarray, "h w"]
 OtherMask = Bool[np.ndarray, "rows columns"]  # where a step changes the size
@@ -50,7 +50,7 @@ def remove_specks(mask: Mask, *, is_photo: bool) -> Mask:
     1/4 of its longer side. If that side is below 1/50 of the image's, the mask becomes
     empty.
     """
-    labels, number = ndimage.label(mask, EIGHT_NEIGHBOURS)
+    labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
     if not number:
         return mask
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
@@ -95,7 +95,7 @@ def crop_around(
 
 def cut_out(ink: Ink, mask: Mask) -> OtherInk:
     """Cut out the digit, without the ink of other strokes."""
-    digit = ndimage.binary_dilation(mask, EIGHT_NEIGHBOURS)
+    digit = ndimage.binary_dilation(mask, EIGHT_NEIGHBORS)
     return np.where(digit, ink, 0)[bounding_box(digit)].astype(np.float32)
 
 
@@ -131,7 +131,7 @@ def judge(
     areas = [part.sum() for part in parts]
     if unsure.count_digits(np.array(heights), np.array(areas)) > 1:
         return "several"
-    _, pieces = ndimage.label(shapes, EIGHT_NEIGHBOURS)
+    _, pieces = ndimage.label(shapes, EIGHT_NEIGHBORS)
     padded = np.pad(mask, 1)
     outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
     depth = ndimage.distance_transform_edt(np.pad(strokes, 1))

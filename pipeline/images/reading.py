@@ -51,7 +51,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
                 _check_header(image, name)
                 # Decodes a JPEG at a lower resolution; ignored for other formats.
                 image.draft("RGB", (REDUCED_SIDE, REDUCED_SIDE))
-                return grey_levels(_reduce(image))
+                return gray_levels(_reduce(image))
     except Image.DecompressionBombError:
         raise UserError(f"{name} has more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
@@ -115,7 +115,7 @@ def _reduce(image: Image.Image) -> Image.Image:
     return image.reduce(factor)
 
 
-def grey_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
+def gray_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     """Convert an image of any mode to gray levels.
 
     Transparent parts become a background that contrasts with the ink. If one color
@@ -131,17 +131,17 @@ def grey_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     if not opaque.any():
         return np.full(alpha.shape, 255, np.uint8)
     luminance = np.tensordot(constants.LUMINANCE, np.stack(channels), 1)
-    grey = max(channels, key=lambda channel: channel[opaque].std())
-    if grey[opaque].std() < constants.COLOR_CONTRAST * luminance[opaque].std():
-        grey = luminance
+    gray = max(channels, key=lambda channel: channel[opaque].std())
+    if gray[opaque].std() < constants.COLOR_CONTRAST * luminance[opaque].std():
+        gray = luminance
     if not opaque.all():
-        values = grey[opaque]
+        values = gray[opaque]
         # Opaque pixels of one tone are ink; of several tones, paper with ink on it.
         contrasting = 255.0 if values.mean() < 128 else 0.0
         is_ink = values.std() < constants.ONE_TONE
         behind = contrasting if is_ink else float(np.median(values))
-        grey = behind + (grey - behind) * alpha / 255
-    return np.asarray(grey.round().clip(0, 255), np.uint8)
+        gray = behind + (gray - behind) * alpha / 255
+    return np.asarray(gray.round().clip(0, 255), np.uint8)
 
 
 def _scale_to_bytes(

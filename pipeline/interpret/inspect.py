@@ -62,7 +62,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
         other = _other_network(cfg.against).require_two_layers()
         folder = _compare(trained, other, dataset)
     else:
-        run = _analyse(cfg, trained, dataset)
+        run = _analyze(cfg, trained, dataset)
         own = recorded_folder(run, "inspect")
         return Inspection(said(), own, run.id, run.copied)
     return Inspection(said(), folder)
@@ -81,7 +81,7 @@ def _other_network(against: str) -> TrainedModel:
             raise UserError(message) from None
 
 
-def _analyse(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run:
+def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run:
     """Write and log all results, print the tutorial, and return the run."""
     with status("analyzing the network"):
         analysis = interpret.ModelAnalysis.of(trained, dataset)

@@ -22,7 +22,7 @@ from pipeline.core.margin import margin, smallest_margin
 from pipeline.datasets.components import fit_components
 from pipeline.images import preprocess
 from pipeline.images.digit import bounding_box
-from pipeline.images.reading import grey_levels
+from pipeline.images.reading import gray_levels
 from pipeline.model import OodDetector
 
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
@@ -30,7 +30,7 @@ SEEDS = (1, 2, 3)
 IMAGES_PER_KIND = 200  # images drawn of each kind
 
 
-def grey(values):
+def gray(values):
     return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
 
 
@@ -100,26 +100,26 @@ def squares(shape, rng, angle):
 
 def photographed(values, rng, noise):
     stored = io.BytesIO()
-    grey(values + rng.normal(0, noise, values.shape)).save(stored, "JPEG", quality=65)
+    gray(values + rng.normal(0, noise, values.shape)).save(stored, "JPEG", quality=65)
     return Image.open(stored)
 
 
 def white_on_black(digit, rng):
-    return grey(255 * written(digit, rng, (8, 30)))
+    return gray(255 * written(digit, rng, (8, 30)))
 
 
 def thin_pen(digit, rng):
-    return grey(255 * (1 - written(digit, rng, (1, 2))))
+    return gray(255 * (1 - written(digit, rng, (1, 2))))
 
 
 def blurry_pen(digit, rng):
     ink = ndimage.gaussian_filter(written(digit, rng, (6, 12)), rng.uniform(3, 7))
-    return grey(235 - 180 * ink / ink.max())
+    return gray(235 - 180 * ink / ink.max())
 
 
 def wide_canvas(digit, rng):
     size = (rng.integers(200, 400), rng.integers(700, 1400))
-    return grey(255 * (1 - written(digit, rng, (1.5, 4), (60, 140), size)))
+    return gray(255 * (1 - written(digit, rng, (1.5, 4), (60, 140), size)))
 
 
 def shadow(digit, rng):
@@ -155,7 +155,7 @@ def sets(images, labels):
     yield "stretched to 16x16", [stretched(image) for image in images], labels
     yield "scikit-learn 8x8", *datasets.spec("digits").originals()
     for kind in KINDS:
-        drawn = [grey_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
+        drawn = [gray_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
         yield kind.__name__.replace("_", " "), drawn, labels[:IMAGES_PER_KIND]
 
 

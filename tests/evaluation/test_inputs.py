@@ -130,9 +130,9 @@ def test_images_that_cannot_be_used_are_reported(load, tmp_path):
     (tmp_path / os.fsdecode(b"3\xff\n.png")).write_bytes(b"a three")
     test_set = load(str(tmp_path))
     assert test_set.source.files == ["1.png", "2.png"]
-    damaged, unlabelled = sorted(test_set.source.problems)
+    damaged, unlabeled = sorted(test_set.source.problems)
     assert "3\ufffd\ufffd.png is damaged or not an image" in damaged
-    assert "none.png has no label; give it a name such as 7_a.png" in unlabelled
+    assert "none.png has no label; give it a name such as 7_a.png" in unlabeled
     (tmp_path / "1.png").unlink()
     (tmp_path / "2.png").unlink()
     with pytest.raises(ValueError, match="no readable images"):

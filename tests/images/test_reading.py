@@ -47,10 +47,10 @@ def with_floats(range_, lowest=0):
 
 GOOD = {
     "white on black.png": lambda: draw_seven(ink=255, paper=0),
-    "grey on grey.png": lambda: draw_seven(ink=90, paper=170),
+    "gray on gray.png": lambda: draw_seven(ink=90, paper=170),
     "palette.gif": lambda: draw_seven().convert("P"),
     "one bit.bmp": lambda: draw_seven().convert("1"),
-    "colour.jpg": lambda: draw_seven().convert("RGB"),
+    "color.jpg": lambda: draw_seven().convert("RGB"),
     "cmyk.jpg": lambda: draw_seven().convert("CMYK"),
     "yellow ink.png": lambda: ImageOps.colorize(draw_seven(), (255, 235, 60), "white"),
     "opaque.png": lambda: draw_seven().convert("RGBA"),

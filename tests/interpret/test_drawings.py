@@ -110,8 +110,8 @@ def varied(digit, kind, generator):
     middle, size = (points.min(0) + points.max(0)) / 2, generator.uniform(*SIZES[kind])
     shape = np.array([[1, 0], [slant, 1]]) @ turn * size / np.ptp(points, axis=0).max()
     room = max(0.02, 0.46 - size / 2)
-    centre = 0.5 + generator.uniform(-room, room, 2)
-    strokes = [(stroke - middle) @ shape + centre for stroke in strokes]
+    center = 0.5 + generator.uniform(-room, room, 2)
+    strokes = [(stroke - middle) @ shape + center for stroke in strokes]
     if kind == "trembling":
         strokes = [s + generator.normal(0, 0.01, s.shape) for s in strokes]
     if kind == "with stray taps":
@@ -179,14 +179,14 @@ def test_digits_drawn_with_the_mouse_are_recognized(page, trained, draw_on_page)
     assert correct >= 9  # of 10: strokes with corners are not handwriting
 
 
-def test_a_drawing_is_scaled_to_a_box_of_20_pixels_and_centred_by_mass(page):
+def test_a_drawing_is_scaled_to_a_box_of_20_pixels_and_centered_by_mass(page):
     for digit, strokes in DIGITS.items():
         result, _ = draw(page, strokes)
         image = np.reshape(result["image"], (28, 28)).astype(float)
         rows, columns = np.nonzero(image)
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20, digit
-        centre = np.indices((28, 28)) * image / image.sum()
-        assert np.abs(centre.sum(axis=(1, 2)) - 14).max() <= 0.5, digit
+        center = np.indices((28, 28)) * image / image.sum()
+        assert np.abs(center.sum(axis=(1, 2)) - 14).max() <= 0.5, digit
 
 
 def test_size_and_position_make_no_difference(page):

@@ -386,7 +386,7 @@ def test_a_click_on_a_neuron_shows_its_sum_in_view(resized, size):
     page.keyboard.press("Escape")
 
 
-def test_bars_and_colours_have_one_scale(page, trained, mnist):
+def test_bars_and_colors_have_one_scale(page, trained, mnist):
     sums = trained.network.hidden_sums(mnist.test.images[:1000])
     maximum = float(sums.max())
     assert f"{maximum:.1f}, the maximum of 1,000 test images" in page.inner_text(

@@ -99,11 +99,11 @@ def test_formulas_are_those_of_the_textbook(layer, inputs, expected):
     assert worksheet.formula(of_ones(layer, inputs)) == expected
 
 
-def test_always_zero_pixels_are_grey_but_their_products_are_not():
+def test_always_zero_pixels_are_gray_but_their_products_are_not():
     images = output.term_images(of_ones(1, 784), np.arange(784) == 0).images
     (_, weights), _, (_, products) = images
-    blue, grey = getrgb(POSITIVE), getrgb(FROZEN)
-    assert tuple(weights[0, 0]) == grey and tuple(products[0, 0]) == blue
+    blue, gray = getrgb(POSITIVE), getrgb(FROZEN)
+    assert tuple(weights[0, 0]) == gray and tuple(products[0, 0]) == blue
 
 
 def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist):

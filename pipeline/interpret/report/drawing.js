@@ -2,7 +2,7 @@
 // the images of the data set cannot be drawn, the board only shows the selected image.
 
 import {
-  $, PIXELS, SIDE, element, grey, imageCanvas, largest, paintPixels, plural, positionOn,
+  $, PIXELS, SIDE, element, gray, imageCanvas, largest, paintPixels, plural, positionOn,
   ranked, sum,
 } from "display.js";
 import { className, example, model, network, show, state, testImage } from "model.js";
@@ -133,7 +133,7 @@ function useDrawing() {
   $("prepared").hidden = !state.strokes.length;
   $("stray-text").textContent = !stray ? ""
     : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
-  paintPixels($("prepared-image"), (pixel) => grey(state.image[pixel]));
+  paintPixels($("prepared-image"), (pixel) => gray(state.image[pixel]));
   show();
 }
 

@@ -239,11 +239,11 @@ function reconstructionError(tensors, image, label) {
   const means = tensors["detector.means"], components = tensors["detector.components"];
   const squared = (values) => values.reduce((total, value) => total + value * value, 0);
   const size = components.length / CLASSES, mean = means.subarray(label * PIXELS);
-  const centred = Float64Array.from(image, (level, i) => (level - mean[i]) / 255);
-  const rest = centred.slice();
+  const centered = Float64Array.from(image, (level, i) => (level - mean[i]) / 255);
+  const rest = centered.slice();
   for (let row = label * size; row < (label + 1) * size; row += PIXELS) {
     const axis = components.subarray(row, row + PIXELS);
-    const along = axis.reduce((total, value, i) => total + value * centred[i], 0);
+    const along = axis.reduce((total, value, i) => total + value * centered[i], 0);
     const factor = along / Math.max(squared(axis), 1);
     axis.forEach((value, i) => { rest[i] -= factor * value; });
   }

@@ -2,7 +2,7 @@
 // layer 2, the prediction, and how switched-off neurons change the accuracy.
 
 import {
-  $, capitalised, colours, diverging, element, fillIn, integer, neuronName,
+  $, capitalized, colors, diverging, element, fillIn, integer, neuronName,
   paintPixels, percent, plural, ranked, sum,
 } from "display.js";
 import {
@@ -18,9 +18,9 @@ const neuronButton = (layer, neuron, attributes, ...children) => element("button
     if (!detail) $("t-sum").focus();
   } }, ...children);
 
-export const weightColour = (value) => diverging(value / network().final.largeWeight);
-export const templateColours = (neuron) => (pixel) => (isFrozen(pixel, neuron)
-  ? colours.frozen : weightColour(network().parameter(1, pixel, neuron)));
+export const weightColor = (value) => diverging(value / network().final.largeWeight);
+export const templateColors = (neuron) => (pixel) => (isFrozen(pixel, neuron)
+  ? colors.frozen : weightColor(network().parameter(1, pixel, neuron)));
 
 export const tiles = [], outputs = [];
 
@@ -88,7 +88,7 @@ export const neurons = {
   update({ hidden, probabilities }, changed) {
     if (changed.final) $("neurons-legend").replaceChildren(...neuronLegend());
     if (changed.network) tiles.forEach(({ canvas }, neuron) =>
-      paintPixels(canvas, templateColours(neuron)));
+      paintPixels(canvas, templateColors(neuron)));
     const { maxOutput } = network().final, { layer, neuron: selected, off } = state;
     tiles.forEach((tile, neuron) => {
       const value = hidden[neuron], share = Math.max(value, 0) / maxOutput;
@@ -118,7 +118,7 @@ export function conclusion(probabilities) {
   const { epochs, float, hasHistory, images_of: imagesOf, texts } = model;
   const [first, second] = ranked(probabilities);
   const runnerUp = `${className(second)} is second (${percent(probabilities[second])})`;
-  const next = `. ${capitalised(runnerUp)}.`;
+  const next = `. ${capitalized(runnerUp)}.`;
   if (model.max_error === null) return { text: `${next} The training images were ` +
     "missing, so this page cannot tell whether the answer is sure." };
   const ofFloat = float.classify(state.image).probabilities;
@@ -135,7 +135,7 @@ export function conclusion(probabilities) {
       percent: percent(probabilities[second]) })}: the difference is below ` +
       percent(model.min_margin));
   const isChanged = state.off.size > 0;
-  if (first !== expected) return { text: `${next} ${capitalised(
+  if (first !== expected) return { text: `${next} ${capitalized(
     `${isChanged ? "without the change, " : ""}${float.title}`)} says ` +
     `${className(expected)} (${percent(ofFloat[expected])}).`,
   isUnsure: !isChanged && network() === network().final };
@@ -187,7 +187,7 @@ export const effect = {
     $("effect").textContent = `${off.size ? `${names.join(", ")} off`
       : "No neuron is switched off"}: ${final.title} classifies ${correct(after)} of ` +
       `${total} correctly${without}.`;
-    $("accuracy").textContent = `${capitalised(final.title.replace("the ", ""))}: ` +
+    $("accuracy").textContent = `${capitalized(final.title.replace("the ", ""))}: ` +
       `${correct(after)} of ${total} correct${without}.`;
     $("reset").disabled = !off.size;
     $("class-accuracies").replaceChildren(...after.map((count, label) =>
