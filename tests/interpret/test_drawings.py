@@ -218,6 +218,13 @@ def test_two_digits_side_by_side_are_not_one(page, draw_on_page):
     assert "more than one digit on the board" in page.inner_text("#answer")
 
 
+def test_the_gap_between_two_strokes_is_no_ink(page):
+    line = [[(0.2, 0.2), (0.2, 0.8)]]
+    dots = [[(0.4, 0.2), (0.4, 0.22)], [(0.4, 0.78), (0.4, 0.8)]]  # as high as the line
+    drawn, prepared = draw(page, line + dots)
+    assert "several" not in (drawn["finding"], *prepared.findings)
+
+
 @pytest.mark.parametrize(
     "strokes", [[[(0.5, 0.5)]], [[(0.2, 0.5), (0.8, 0.5)]]], ids=["dot", "line"]
 )
@@ -234,3 +241,15 @@ def test_the_pen_stays_on_the_board(page, draw_on_page):
     page.locator("#clear").click()
     page.evaluate("new Promise(requestAnimationFrame)")
     assert page.inner_text("#answer").startswith("The image is blank")
+
+
+def test_the_board_can_be_cleared_from_the_keyboard_while_the_pen_is_down(page):
+    box = page.locator("#board").bounding_box()
+    page.mouse.move(box["x"] + 90, box["y"] + 90)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 200)
+    page.locator("#clear").focus()
+    page.keyboard.press("Enter")
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.up()
+    assert page.evaluate("state.strokes") == []
