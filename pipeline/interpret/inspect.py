@@ -8,8 +8,8 @@ from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracki
 from pipeline.call import results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name
 from pipeline.core.dataset import Dataset
-from pipeline.evaluation import describe_image, find_image, prepare_for
-from pipeline.files import atomic_folder, write_csv
+from pipeline.evaluation import classify, find_image, prepare_for, summary
+from pipeline.files import atomic_folder, printable, write_csv
 from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
@@ -127,7 +127,8 @@ def _explain_neurons(
     prepared = prepare_for(spec, source)
     pixels = prepared.images[0]
     sums = interpret.pre_activations(trained.network, pixels)
-    about = wrap(describe_image(prepared, spec))
+    name = printable(source.files[0]) + f", {prepared.how}" * source.is_raw
+    about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")
     if cfg.integers:
         path, network, metadata = deploy.find_export(
             outputs_dir() / "export",

@@ -178,23 +178,23 @@ def percent(parts):
 def judge(models, images):
     """Preprocess images; return what was found in each, and each network's predictions.
 
-    A prediction is a class, and why it is not sure.
+    A prediction is a class, and the reason why it is unsure.
     """
     prepared, findings, _ = zip(*map(preprocess, images), strict=True)
-    ready, spec, predictions = np.array(prepared), datasets.spec("mnist"), []
+    ready, predictions = np.array(prepared), []
     for network, detector in models:
-        probabilities = network.predict(ready).numpy()
-        doubts = detector.doubts(ready, probabilities, findings, spec=spec)
-        predictions.append([*zip(probabilities.argmax(axis=1), doubts, strict=True)])
+        logits = network.logits(ready)
+        reasons = detector.reasons(ready, logits, findings)
+        predictions.append([*zip(logits.argmax(dim=1).tolist(), reasons, strict=True)])
     return findings, predictions
 
 
 def shares(predictions, labels):
     """Return the accuracy, and the ood and unsure fractions of correct predictions."""
     pairs = zip(predictions, labels, strict=True)
-    doubts = [doubt for (prediction, doubt), label in pairs if prediction == label]
-    outside = ["does not look like" in doubt for doubt in doubts]
-    return len(doubts) / len(labels), np.mean(outside), np.mean([*map(bool, doubts)])
+    reasons = [reason for (prediction, reason), label in pairs if prediction == label]
+    outside = [reason in ("not drawn", "unlike") for reason in reasons]
+    return len(reasons) / len(labels), np.mean(outside), np.mean([*map(bool, reasons)])
 
 
 def train(split, seed):
@@ -240,7 +240,7 @@ def main():
     without_digits = {f"noise {side}x{side}": noise(side) for side in (8, 28, 128, 300)}
     for name, images in ({"clothes": clothes} | without_digits).items():
         _, judged = judge(models, images)
-        unsure = percent([bool(doubt) for each in judged for _, doubt in each])
+        unsure = percent([bool(reason) for each in judged for _, reason in each])
         row(f"unsure: {name}", len(images), unsure)
 
 

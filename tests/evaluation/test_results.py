@@ -32,10 +32,8 @@ def test_the_wilson_interval_is_that_of_scipy(n):
 
 def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy():
     # Eight predictions with 0.9, six of them correct; two with 0.5, one correct.
-    probabilities = torch.zeros(10, 10)
-    probabilities[:8, 0], probabilities[8:, 0] = 0.9, 0.5
-    labels = torch.tensor([0] * 6 + [1] * 2 + [0, 1])
-    bins = scores.reliability(probabilities, labels)
+    is_correct = torch.tensor([True] * 6 + [False] * 2 + [True, False])
+    bins = scores.reliability(torch.tensor([0.9] * 8 + [0.5] * 2), is_correct)
     assert [each["count"] for each in bins] == [2, 8]
     expected = 0.8 * abs(0.75 - 0.9) + 0.2 * abs(0.5 - 0.5)
     assert scores.calibration_error(bins) == pytest.approx(expected)

@@ -230,7 +230,7 @@ def test_the_gap_between_two_strokes_is_no_ink(page):
 )
 def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, strokes):
     result, prepared = draw(page, strokes)
-    assert all(classify(prepared, trained).doubts)
+    assert all(classify(prepared, trained).reasons)
     assert prepared.findings == (result["doubt"],) == ("not drawn",)
 
 

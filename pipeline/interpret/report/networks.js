@@ -225,11 +225,12 @@ function softmax(scores) {
 }
 
 // The reason why a prediction is unsure, as in pipeline/unsure.py; "" if it is sure.
-export function doubt(model, { image, finding }, probabilities) {
+// `exact` is the output of the network that the detector belongs to.
+export function doubt(model, { image, finding }, exact, probabilities = exact) {
   if (finding) return finding;
-  const [first, second] = ranked(probabilities);
-  const error = reconstructionError(model.tensors, image, first);
+  const error = reconstructionError(model.tensors, image, ranked(exact)[0]);
   if (error > model.max_error) return "unlike";
+  const [first, second] = ranked(probabilities);
   const margin = probabilities[first] - probabilities[second];
   return margin < model.min_margin ? "close" : "";
 }

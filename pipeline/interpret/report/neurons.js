@@ -111,37 +111,45 @@ export const neurons = {
   },
 };
 
-// Whether the prediction is sure, in words. Whether an image looks like the training
-// images depends neither on the epoch nor on switches: the detector judges the
-// prediction of the final network in floating point.
+// What follows the predicted class: the second class, and whether the prediction is
+// sure. Whether an image looks like the training images depends neither on the epoch nor
+// on switches: the detector judges the prediction of the final network in floating
+// point.
 export function conclusion(probabilities) {
-  const { epochs, float, hasHistory, images_of: imagesOf, texts } = model;
+  const { epochs, float, hasHistory, images_of: imagesOf } = model;
   const [first, second] = ranked(probabilities);
   const runnerUp = `${className(second)} is second (${percent(probabilities[second])})`;
   const next = `. ${capitalized(runnerUp)}.`;
   if (model.max_error === null) return { text: `${next} The training images were ` +
     "missing, so this page cannot tell whether the answer is sure." };
-  const ofFloat = float.classify(state.image).probabilities;
-  const [expected] = ranked(ofFloat), reason = doubt(model, state, ofFloat);
-  const unsure = (text) => ({ text: `, but ${text}.`, isUnsure: true });
-  if (reason === "several")
-    return unsure(`${fillIn(texts.several, model)} on the board`);
-  if (reason === "not drawn" || reason === "unlike") return unsure(fillIn(texts[reason],
-    { images: first === expected ? imagesOf[first] : model.plural }));
-  if (hasHistory && epochs[state.version] === 0) return { text:
+  const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
+  const reason = doubt(model, state, exact, probabilities);
+  const isRandom = hasHistory && epochs[state.version] === 0;
+  if (isRandom && (!reason || reason === "close")) return { text:
     `${next} This is a guess: before training, the weights are random.` };
-  if (probabilities[first] - probabilities[second] < model.min_margin)
-    return unsure(`${fillIn(texts.close, { name: className(second),
-      percent: percent(probabilities[second]) })}: the difference is below ` +
-      percent(model.min_margin));
-  const isChanged = state.off.size > 0;
-  if (first !== expected) return { text: `${next} ${capitalized(
-    `${isChanged ? "without the change, " : ""}${float.title}`)} says ` +
-    `${className(expected)} (${percent(ofFloat[expected])}).`,
-  isUnsure: !isChanged && network() === network().final };
-  if (isChanged || network() !== float) return { text: next };
+  if (reason) return { isUnsure: true, text: `, but ${inWords(reason, { noun: model.noun,
+    images: first === expected ? imagesOf[first] : model.plural,
+    name: className(second), percent: percent(probabilities[second]) })}.` };
+  if (first !== expected) return otherPrediction(next, expected, exact);
+  if (state.off.size || network() !== float) return { text: next };
   return { text: `${next} The answer is sure: the image looks like the ` +
     `${imagesOf[first]} the network was trained on.` };
+}
+
+// The text of a reason in unsure.py, with what the page knows in addition.
+function inWords(reason, values) {
+  const details = { several: " on the board",
+    close: `: the difference is below ${percent(model.min_margin)}` };
+  return fillIn(model.texts[reason], values) + (details[reason] ?? "");
+}
+
+// What the final network in floating point says, if the selected one differs.
+function otherPrediction(next, expected, exact) {
+  const { float } = model, isChanged = state.off.size > 0;
+  const start = `${isChanged ? "without the change, " : ""}${float.title}`;
+  return { isUnsure: !isChanged && network() === network().final,
+    text: `${next} ${capitalized(start)} says ${className(expected)} ` +
+      `(${percent(exact[expected])}).` };
 }
 
 export const prediction = {
