@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.interpret import IntegerSum, PreActivation
+from pipeline.interpret import IntegerSum, PreActivation, Shift
 
 
 def add_integers(
@@ -17,13 +17,16 @@ def add_integers(
 ) -> dict[str, PreActivation]:
     """Return the sums of `pre_activations`, each with the same sum in integers."""
     gray = image.reshape(-1).astype(np.int64)
-    outputs = network.activations(network.sums(image[None]))[0]
+    hidden = network.sums(image[None])
+    (outputs,), (shifted,) = network.activations(hidden), network.shifted(hidden)
     both = {}
     for name, neuron in sums.items():
         k = neuron.number - 1
         if neuron.layer == 1:
             weights, biases, inputs = network.q1, network.b1q, gray
-            scale, shift = float(network.scale_1[k]), int(network.shift[k])
+            scale = float(network.scale_1[k])
+            values = (network.shift[k], network.rounding[k], shifted[k], outputs[k])
+            shift = Shift(*map(int, values))
         else:
             weights, biases, inputs = network.q2, network.b2q, outputs
             scale, shift = network.scale_2, None

@@ -37,6 +37,16 @@ def significant(value: float | Decimal) -> Decimal:
 
 
 @dataclass(frozen=True)
+class Shift:
+    """How a sum of layer_1 becomes the output of its neuron in integers."""
+
+    n: int  # the sum is divided by 2^n
+    half: int  # of 2^n, which is added first
+    shifted: int  # the result
+    output: int  # the result after the clamp
+
+
+@dataclass(frozen=True)
 class IntegerSum:
     """The sum that a neuron computes in integers, as the C code of `export` does."""
 
@@ -44,7 +54,7 @@ class IntegerSum:
     inputs: Int64[np.ndarray, " inputs"]  # gray levels, or outputs of layer_1
     bias: int
     scale: float  # of a weight in layer_1, of the sum in layer_2
-    shift: int | None  # n; None in layer_2
+    shift: Shift | None  # None in layer_2
 
     @property
     def terms(self) -> Int64[np.ndarray, " inputs"]:
@@ -233,15 +243,13 @@ def _with_rest(
 
 def _integer_steps(p: PreActivation, integers: IntegerSum) -> list[str]:
     """Return the steps from a sum to what it stands for and to the output."""
-    total, unit, n = integers.total, integers.unit, integers.shift
+    total, unit, shift = integers.total, integers.unit, integers.shift
     value, z, relu = integers.value(total), rounded(p.z), rounded(p.relu)
     comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, z)}"
-    if n is None:
+    if not shift:
         return [f"scale  {unit}", f"       {comparison}"]
-    positive, half = max(0, total), (1 << n) >> 1
-    shifted = (positive + half) >> n
-    h = min(WHITE, shifted)
-    output = rounded(h * (1 << n) * unit)
+    n, half, shifted, h = shift.n, shift.half, shift.shifted, shift.output
+    positive, output = max(0, total), rounded(h * 2**n * unit)
     return [
         f"scale  {significant(integers.scale)}; scale/255 = {unit}",
         f"       {comparison}",
