@@ -97,18 +97,17 @@ def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         atomic_folder(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        page = report.render(analysis, name=name)
-        (partial / "report.html").write_text(page, "utf-8")
+        link = page = report.too_large(trained.network)
+        if html := report.render(analysis, name=name):
+            (partial / report.PAGE_FILE).write_text(html, "utf-8")
+            link = run.link(report.PAGE_FILE, f"artifacts/inspect/{report.PAGE_FILE}")
+            page = f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
         run.log_files("inspect", sorted(partial.iterdir()))
-        link = run.link("report.html", "artifacts/inspect/report.html")
         run.describe_results({"Interactive page": link})
         counts = analysis.counts
         metrics = {name: counts[key] for name, key in LOGGED.items() if key in counts}
         run.log_metrics(metrics, step=0)  # where MLflow draws bars
     say(f"{interpret.render_tutorial(analysis)}\n")
-    page = "too large for a page"
-    if report.fits(trained.network):
-        page = f"{displayed(folder / 'report.html')}\n{OPEN_PAGE}"
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     neuron = neuron_name(1, analysis.example[0])
     command = command_line(
