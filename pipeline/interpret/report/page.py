@@ -18,6 +18,7 @@ from safetensors import numpy as safetensors
 from pipeline import unsure
 from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.names import NEURON, PARAMETERS
 from pipeline.interpret.report.curve import curve_plots
 from pipeline.interpret.report.data import IntegerVersion, PageData, Thresholds
 
@@ -160,6 +161,8 @@ def _page_data(
         curves={} if integers else trained.curves,
         rows=rows,
         widths=[version.data for version in integers],
+        neuron_names=[NEURON],
+        parameter_names=PARAMETERS,
         texts=unsure.TEXTS,
         thresholds=Thresholds(),
         max_error=detector.components.max_error if detector else None,
