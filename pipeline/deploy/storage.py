@@ -15,6 +15,7 @@ from pipeline.paths import displayed
 from pipeline.tensors import read_tensors, write_tensors
 
 INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
+RECORDED = f"*bit/{INTEGERS_FILE}"  # in the folder export/ of a run
 
 
 def save_integers(path: Path, model: QuantizedModel) -> None:
@@ -65,14 +66,15 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
 
 
 def find_export(
-    folder: Path, *, weights_sha256: str, command: str
+    folder: Path, recorded: Path, *, weights_sha256: str, command: str
 ) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
     """Return the file of an export with the most bits, and its content.
 
     A damaged file is an error only if no other file has integers of the network.
 
     Args:
-        folder: The folder of the export.
+        folder: The folder of the last export, which can be of another network.
+        recorded: The folder in which a run has its exports; it can be missing.
         weights_sha256: The hash of the trained network.
         command: The command that exports the network, for messages.
 
@@ -81,7 +83,7 @@ def find_export(
             is damaged.
     """
     with files.folder_lock(folder):
-        paths = sorted(folder.rglob(INTEGERS_FILE))
+        paths = sorted({*folder.rglob(INTEGERS_FILE), *recorded.glob(RECORDED)})
         exported, damaged = [], None
         for path in paths:
             try:

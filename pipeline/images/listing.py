@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from pipeline import UserError
-from pipeline.files import printable
+from pipeline.files import list_folder, printable
 from pipeline.images.reading import FORMAT_NAMES
 from pipeline.terminal import counted
 
@@ -212,13 +212,8 @@ def _image_paths(folder: Path) -> list[Path]:
     Raises:
         UserError: If the folder cannot be read.
     """
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-        raise UserError(f"{printable(folder)} {reason}") from None
     return [
         path
-        for path in paths
+        for path in list_folder(folder)
         if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
     ]

@@ -25,6 +25,10 @@ MAX_PIXELS = 50_000_000  # of a large phone photograph; reading it needs 900 MB
 MAX_PLAIN_PPM_PIXELS = 4_000_000  # Pillow reads this format pixel by pixel, in 7 s
 MAX_SIDE = 65_535  # pixels
 REDUCED_SIDE = 1600  # pixels to which the longer side of an image is reduced
+OTHER_BRANDS = (  # of files whose first box is "ftyp", as in ISO/IEC 14496-12
+    *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
+    *(b"avif", b"avis"),
+)
 OTHER_FORMATS = {  # by their first bytes, in lower case
     b"version https://git-lfs": "a Git LFS pointer, not the image: run git lfs pull",
     b"%pdf": "PDF: save the page as PNG",
@@ -77,6 +81,8 @@ def _check_file(path: Path, name: str) -> None:
         raise UserError(f"{name} cannot be read: {error.strerror}") from None
     if not head:
         raise UserError(f"{name} is empty")
+    if head[4:8] == b"ftyp" and head[8:12] in OTHER_BRANDS:
+        raise UserError(f"{name} is HEIC, HEIF or AVIF: convert it to JPEG or PNG")
     for start, description in OTHER_FORMATS.items():
         if head.startswith(start):
             raise UserError(f"{name} is {description}")

@@ -131,6 +131,7 @@ def _explain_neurons(
     if cfg.integers:
         path, network, metadata = deploy.find_export(
             outputs_dir() / "export",
+            trained.path.resolve().parent.parent / "export",  # of a run
             weights_sha256=trained.sha256,
             command=command_line("export", run=cfg.run, model=cfg.model),
         )
