@@ -11,7 +11,6 @@ from decimal import Decimal
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from scipy.special import softmax
 
 from pipeline import neuron_name
@@ -20,6 +19,7 @@ from pipeline.core import PIXELS, SIDE
 from pipeline.core.network import Network
 from pipeline.datasets import DatasetSpec
 from pipeline.interpret.names import ParameterLocation
+from pipeline.interpret.templates import render
 from pipeline.terminal import wrap
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
@@ -196,10 +196,22 @@ def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
     lines = [
         f"{p.neuron}: neuron {p.number} of layer_{p.layer}{title}",
         formula(p),
+        _explain_names(p),
         table([*columns], zip(*columns.values(), strict=True), left=["term", ""]),
         *steps,
     ]
     return "\n".join(lines)
+
+
+def _explain_names(p: PreActivation) -> str:
+    """Say how the names of a weight in its sum and in the array are related."""
+    location = p.main_weight
+    assert location.row is not None  # it is not a bias
+    weight, _ = p.term_names[location.row].split("·")
+    return (
+        f"{weight} is {location.name}, the weight of {p.input_names[location.row]}: "
+        "array indices start at 0."
+    )
 
 
 def _columns(p: PreActivation, displayed: Sequence[int]) -> dict[str, list[str]]:
@@ -246,7 +258,7 @@ def _integer_steps(p: PreActivation, integers: IntegerSum) -> list[str]:
     total, unit, shift = integers.total, integers.unit, integers.shift
     value, z, relu = integers.value(total), rounded(p.z), rounded(p.relu)
     comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, z)}"
-    if not shift:
+    if shift is None:
         return [f"scale  {unit}", f"       {comparison}"]
     n, half, shifted, h = shift.n, shift.half, shift.shifted, shift.output
     positive, output = max(0, total), rounded(h * 2**n * unit)
@@ -267,28 +279,12 @@ def _subtraction(a: Decimal, b: Decimal) -> str:
 
 
 def notes(pre_activations: Sequence[PreActivation]) -> str:
-    """Return notes for the reader of the worksheets, including one for each layer."""
-    examples = {p.layer: p for p in reversed(pre_activations)}
-    lines = ["Each product is computed before its factors are rounded."]
+    """Return notes for the reader of the worksheets."""
+    text = "Each product is computed before its factors are rounded."
     if pre_activations[0].integers:
-        environment = Environment(
-            loader=PackageLoader("pipeline.interpret", ""),
-            trim_blocks=True,
-            undefined=StrictUndefined,
-        )
-        template = environment.get_template("worksheet.txt")
-        lines.insert(0, template.render(layers=examples))
-    for example in examples.values():
-        location = example.main_weight
-        assert location.row is not None  # it is not a bias
-        weight, _ = example.term_names[location.row].split("·")
-        text = (
-            f"{weight} of {example.neuron} belongs to "
-            f"{example.input_names[location.row]} and is {location.name}: indices "
-            "start at 0."
-        )
-        lines.append(wrap(text, indent=0))
-    return "\n".join(lines)
+        layers = {p.layer for p in pre_activations}
+        text = f"{render('worksheet.txt', layers=layers)}\n{text}"
+    return text
 
 
 def softmax_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str:

@@ -35,7 +35,7 @@ def worksheets(request, quantized, mnist):
             lines = worksheet.sum_worksheet(neuron, MNIST).splitlines()
             assert max(map(len, lines)) <= 80
             end = next(k for k, line in enumerate(lines) if re.match("[yz] ", line))
-            rows = [numbers(line.split(maxsplit=1)[1]) for line in lines[3 : end + 1]]
+            rows = [numbers(line.split(maxsplit=1)[1]) for line in lines[4 : end + 1]]
             results.append((neuron, rows, [numbers(line) for line in lines[end + 2 :]]))
     return model.integers, results
 

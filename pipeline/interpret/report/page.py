@@ -120,7 +120,6 @@ def select_data(
         tensors |= version.tensors
     data = _page_data(
         analysis,
-        frozen=frozen,
         epochs=[*epochs, trained.epochs],
         rows=rows.tolist(),
         integers=integers,
@@ -131,7 +130,6 @@ def select_data(
 def _page_data(
     analysis: ModelAnalysis,
     *,
-    frozen: Bool[np.ndarray, "pixels hidden"],
     epochs: Sequence[int],
     rows: Sequence[int],
     integers: Sequence[IntegerVersion],
@@ -149,7 +147,7 @@ def _page_data(
         validation_images=len(split.val),
         test_images=len(analysis.dataset.test),
         always_zero=int(analysis.always_zero.sum()),
-        frozen_others=int((frozen & ~analysis.always_zero[:, None]).sum()),
+        frozen_others=int(analysis.frozen_others.sum()),
         rarest=rarest,
         rarest_images=int(analysis.nonzero[rarest]),
         sha256=trained.sha256,
