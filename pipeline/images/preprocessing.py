@@ -93,7 +93,7 @@ def fit_to_box(digit: Ink, *, edge: float) -> OtherMask:
     most ink.
     """
     fine = scale_to_box(digit)
-    return fine > min(edge, 0.9 * float(fine.max()))
+    return fine > min(edge, constants.MAX_EDGE * float(fine.max()))
 
 
 def adjust_width(strokes: Mask) -> OtherMask:
