@@ -94,7 +94,7 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
         [neuron_images(analysis, j, scale=scale) for j in analysis.displayed],
         title="What the neurons of layer_1 respond to",
         headings=headings | {1 + len(highest): "test images with the lowest sums"},
-        legend=plots.weight_legend(scale, gray="the pixel is 0 in all training images"),
+        legend=plots.weight_legend(scale, gray=plots.ALWAYS_ZERO),
     ).save(path)
 
 
@@ -128,12 +128,11 @@ def write_terms(
     hidden = [p for p in pre_activations if p.layer == 1]
     if hidden:
         images = [term_images(p, always_zero) for p in hidden[:MAX_IN_IMAGE]]
-        gray = "the pixel is 0 in all training images"
         plots.image_rows(
             images,
             title="The weights of a neuron, the pixels, and their products",
             side=8 * SIDE,
-            legend=color_scale("negative", "positive", frozen=gray),
+            legend=color_scale("negative", "positive", frozen=plots.ALWAYS_ZERO),
         ).save(folder / "terms.png")
 
 

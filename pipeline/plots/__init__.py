@@ -6,6 +6,7 @@ its plots are imported from their modules: `accuracy`, `evaluation`, `inspection
 """
 
 from pipeline.plots.common import (
+    ALWAYS_ZERO,
     color_scale,
     diverging_colors,
     weight_legend,

@@ -17,6 +17,7 @@ from pipeline.core import SIDE
 # can be distinguished with color blindness.
 INK, MUTED, PALE, LINE, PAPER = "#202124", "#5b6066", "#8b9198", "#d7dade", "#ffffff"
 POSITIVE, NEGATIVE, SELECTED, FROZEN = "#005ab5", "#dc3220", "#8a5a00", "#b9bdc2"
+ALWAYS_ZERO = "the pixel is 0 in all training images"  # why weights are drawn in gray
 
 
 def diverging_colors(

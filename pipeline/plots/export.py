@@ -10,7 +10,12 @@ from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 
 from pipeline import neuron_name
-from pipeline.plots.common import diverging_colors, weight_legend, weight_scale
+from pipeline.plots.common import (
+    ALWAYS_ZERO,
+    diverging_colors,
+    weight_legend,
+    weight_scale,
+)
 from pipeline.plots.rows import ImageRow, image_rows
 from pipeline.terminal import counted
 
@@ -56,7 +61,7 @@ def rounded_weights(
         rows,
         title=f"The weights of layer_1 in floats, and below with {width}{first}",
         columns=min(count, NEURONS_PER_ROW),
-        legend=weight_legend(scale, gray="the pixel is 0 in all training images"),
+        legend=weight_legend(scale, gray=ALWAYS_ZERO),
     )
 
 
