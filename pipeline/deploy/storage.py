@@ -79,8 +79,7 @@ def find_export(
         command: The command that exports the network, for messages.
 
     Raises:
-        UserError: If there is no export, it contains only other networks, or its file
-            is damaged.
+        UserError: If no file has integers of the network, or one is damaged.
     """
     with files.folder_lock(folder):
         paths = sorted({*folder.rglob(INTEGERS_FILE), *recorded.glob(RECORDED)})
@@ -90,15 +89,8 @@ def find_export(
                 exported.append((path, *load_integers(path)))
             except UserError as error:
                 damaged = error
-    matching = [
-        each for each in exported if each[2].get("weights_sha256") == weights_sha256
-    ]
-    if matching:
-        return max(matching, key=lambda each: each[1].bits)
-    if damaged:
-        raise UserError(f"{damaged}; {command} writes it again")
-    if not exported:
-        missing = displayed(folder / INTEGERS_FILE)
-        raise UserError(f"{missing} is missing: {command} writes it")
-    name = displayed(folder)
-    raise UserError(f"{name} belongs to another network: run {command} again")
+    own = [each for each in exported if each[2].get("weights_sha256") == weights_sha256]
+    if own:
+        return max(own, key=lambda each: each[1].bits)
+    problem = damaged or f"{displayed(folder)} has no integers of this network"
+    raise UserError(f"{problem}: {command} writes them")
