@@ -61,4 +61,5 @@ TYPICAL_ASPECT = 0.7  # width to height of a digit whose proportions are unknown
 FINE = 4  # strokes are processed at this many pixels per pixel of the box
 EDGE = 0.5  # a stroke ends where its ink falls to this fraction of its median
 MAX_EDGE = 0.9  # of the most ink; a stroke does not end above it
-STROKE_WIDTHS = (2.6, 3.3)  # pixels; a third of MNIST's are thinner, a quarter thicker
+# Pixels. Of MNIST's first 3,000 training images, 34% have thinner strokes, 20% thicker.
+STROKE_WIDTHS = (2.6, 3.3)

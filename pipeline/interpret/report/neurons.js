@@ -65,7 +65,7 @@ export function weightLegend() {
   return element("p", { class: "legend" }, `weight ${least} `,
     element("span", { class: "gradient" }, "0"), ` ${most}`,
     ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
-      element("span", { class: "hatched" }), " never changed")] : []));
+      element("span", { class: "hatched" }), " gray: never changed")] : []));
 }
 
 // The colors, and the length of a full bar: the same for all images and epochs.
@@ -119,7 +119,8 @@ export function conclusion(probabilities) {
   const { epochs, float, hasHistory, images_of: imagesOf } = model;
   const [first, second] = ranked(probabilities);
   const runnerUp = `${className(second)} is second (${percent(probabilities[second])})`;
-  const next = `. ${capitalized(runnerUp)}.`;
+  const next = probabilities[second] < 0.0005 ? "." // it would be 0.0%
+    : `. ${capitalized(runnerUp)}.`;
   if (model.max_error === null) return { text: `${next} The training images were ` +
     "missing, so this page cannot tell whether the answer is sure." };
   const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
