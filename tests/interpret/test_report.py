@@ -67,11 +67,11 @@ def test_epochs_are_evenly_spaced_from_the_first():
     assert select_epochs(21, capacity=1) == [0] and select_epochs(0, capacity=99) == []
 
 
-def test_a_network_of_400_neurons_has_a_page_and_one_of_600_has_none(untrained):
-    for hidden, has_page in ((400, True), (600, False)):
-        assert bool(report.render(untrained(hidden), name=NAME)) == has_page
-    text = report.too_large(untrained(600).trained.network)
-    assert text == "477,010 parameters are too many for a page"
+def test_there_is_no_page_that_would_be_too_large(analysis, html, monkeypatch):
+    size = len(html.encode())
+    for limit, has_page in ((size, True), (size - 1, False)):
+        monkeypatch.setattr(report.page, "MAX_BYTES", limit)
+        assert bool(report.render(analysis, name=NAME)) == has_page
 
 
 def test_the_page_has_the_exact_parameters_and_computes_what_pytorch_computes(

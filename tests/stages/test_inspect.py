@@ -112,6 +112,14 @@ def test_the_whole_tutorial_fits_on_two_screens(finished):
     assert len(lines) <= 2 * 40 and max(map(len, lines)) <= 80
 
 
+def test_if_the_page_would_be_too_large_the_command_says_so(workspace, monkeypatch):
+    monkeypatch.setattr("pipeline.interpret.report.page.MAX_BYTES", 10_000)
+    text = workspace.call("inspect", tracking="none")
+    assert "\npage   15,910 parameters are too many for a page\nfiles  " in text
+    written = {path.name for path in (workspace.outputs / "inspect").iterdir()}
+    assert written == TABLES | PLOTS
+
+
 def test_the_page_has_the_name_of_the_run_and_no_path(empty_project, idx_folder):
     project = empty_project("shared page")
     project.call("train", dataset=str(idx_folder), epochs=1, hidden=3)
