@@ -28,7 +28,7 @@ MAX_MISCLASSIFIED = 25  # misclassified images among them
 MAX_DIFFERENT = 8  # for each width, images whose prediction differs from floating point
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
-MAX_DATA_BYTES = 3_600_000  # of weights and activations, if earlier epochs are omitted
+MAX_DATA_BYTES = 3_600_000  # of weights and activations, which limits the epochs
 MAX_BYTES = 5_000_000  # of the page
 MAX_INTEGER_BYTES = 2_000_000  # of the page with integers
 
