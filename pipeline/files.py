@@ -171,6 +171,19 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
+def list_folder(folder: Path) -> list[Path]:
+    """Return the paths in a folder that a user named, sorted by name.
+
+    Raises:
+        UserError: If the folder cannot be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise UserError(f"{printable(folder)} {reason}") from None
+
+
 def printable(text: Path | str) -> str:
     """Replace control characters in text of unknown origin, such as file names."""
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))

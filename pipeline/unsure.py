@@ -26,7 +26,7 @@ from pipeline.core.margin import margin
 Finding = Literal["", "blank", "several", "not drawn"]
 Reason = Literal["", "blank", "several", "not drawn", "unlike", "close"]
 
-# What predict, evaluate and the interactive page say about each reason.
+# What predict, inspect and the interactive page say about each reason.
 _UNLIKE = "the image does not look like the {images} it was trained on"
 TEXTS: dict[Reason, str] = {
     "": "",
@@ -102,9 +102,7 @@ def reasons(
     is_unlike: Bool[np.ndarray, " n"],
     probabilities: Float[np.ndarray, "n 10"],
     min_margin: float,
-    class_names: Sequence[str],
-    noun: str,
-) -> list[str]:
+) -> list[Reason]:
     """Return why the prediction for each image is unsure; "" if it is sure.
 
     Args:
@@ -112,26 +110,12 @@ def reasons(
         is_unlike: Whether they do not look like their predicted classes.
         probabilities: The output of the network.
         min_margin: The smallest margin of a prediction that is not close.
-        class_names: The names of the network's classes.
-        noun: What an image shows: a digit, or a garment.
     """
     is_close = margin(probabilities) < min_margin
-    ranking = np.argsort(-probabilities, kind="stable")[:, :2].tolist()
-    texts = []
-    for row, (first, second) in enumerate(ranking):
-        reason: Reason = findings[row]
-        if not reason and is_unlike[row]:
-            reason = "unlike"
-        elif not reason and is_close[row]:
-            reason = "close"
-        text = TEXTS[reason].format(
-            noun=noun,
-            images=images_of(class_names[first]),
-            name=class_names[second],
-            percent=f"{probabilities[row, second]:.1%}",
-        )
-        texts.append(text)
-    return texts
+    return [
+        finding or ("unlike" if unlike else "close" if close else "")
+        for finding, unlike, close in zip(findings, is_unlike, is_close, strict=True)
+    ]
 
 
 def images_of(class_name: str) -> str:

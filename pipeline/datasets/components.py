@@ -56,8 +56,8 @@ class ClassComponents:
             rows = np.flatnonzero((classes == label) & not_blank)
             for batch in np.split(rows, range(1000, len(rows), 1000)):  # limits memory
                 pixels = images[batch].reshape(-1, PIXELS) / np.float32(255)
-                centred = pixels - mean / np.float32(255)
-                residual = centred - centred @ axes.T @ axes  # (batch, 784)
+                centered = pixels - mean / np.float32(255)
+                residual = centered - centered @ axes.T @ axes  # (batch, 784)
                 r = np.linalg.norm(residual, axis=1)
                 x = np.linalg.norm(pixels, axis=1)
                 errors[batch] = r**2 / x

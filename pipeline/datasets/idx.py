@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from pipeline import UserError
 from pipeline.core import CLASSES, SIDE
 from pipeline.core.dataset import LabelledImages
-from pipeline.files import printable
+from pipeline.files import list_folder
 
 MAX_IMAGES = 1_000_000
 MAX_SIDE = 4096  # pixels
@@ -35,12 +35,7 @@ def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
     Raises:
         UserError: If the folder cannot be read.
     """
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-        raise UserError(f"{printable(folder)} {reason}") from None
-    for path in paths:
+    for path in list_folder(folder):
         plain = path.name.removesuffix(".gz")
         if plain != path.name and (folder / plain).exists():
             continue  # the same file, gzipped

@@ -11,6 +11,7 @@ from pipeline.cli import ExportConfig, network_name
 from pipeline.console import progress
 from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportedNetworks
+from pipeline.interpret import report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, store_dir
 from pipeline.sweeps.networks import read_networks
@@ -40,23 +41,23 @@ def export(cfg: ExportConfig, widths: Sequence[int | str]) -> ExportResult:
     numbers = deploy.WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
-    with files.atomic_folder(results_dir("export")) as folder:
-        results, failed = deploy.run_jobs(
-            jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune
-        )
-        count = f"{len(failed)} of {len(jobs)} exports failed"
-        message = f"{count}: {'; '.join(failed)}"
-        if not results:
-            raise UserError(f"{message}; nothing was written")
-        with tracker.reopen_run(  # creates a run if there is none
-            run_id=run_id, weights_sha256=sha256
-        ) as run:
-            _record_all(results, folder, run)
-            if len(jobs) > 1:
-                _compare(results, folder, run)
-            if "all" in bits and not cfg.sweep:
-                _write_page(results, dataset, folder, run)
-    _print(cfg, results, run)
+    results, failed = deploy.run_jobs(
+        jobs, dataset, workers=cfg.workers, finetuning_epochs=cfg.finetune
+    )
+    message = f"{len(failed)} of {len(jobs)} exports failed: {'; '.join(failed)}"
+    if not results:
+        raise UserError(f"{message}; nothing was written")
+    page = ""
+    with (
+        tracker.reopen_run(run_id=run_id, weights_sha256=sha256) as run,
+        files.atomic_folder(results_dir("export")) as folder,
+    ):
+        _record_all(results, folder, run)
+        if len(jobs) > 1:
+            _compare(results, folder, run)
+        if "all" in bits and not cfg.sweep:
+            page = _write_page(results, dataset, folder, run)
+    _print(cfg, results, run, page=page)
     if failed:
         raise UserError(message)
     own = lasting_dir("export", run.artifacts)
@@ -119,36 +120,46 @@ def _compare(results: ExportedNetworks, folder: Path, run: Run) -> None:
 
 def _write_page(
     results: ExportedNetworks, dataset: Dataset, folder: Path, run: Run
-) -> None:
-    """Write and record the page of a network in floating point and in integers."""
+) -> str:
+    """Write and record the page of a network in floating point and in integers.
+
+    Return its path as the command prints it, or why there is none.
+    """
     trained, exports = next(iter(results)).trained, [*results.values()]
     name = network_name(
         trained.metadata.params, dataset=dataset.name, sha256=trained.sha256
     )
-    path = folder / deploy.PAGE_FILE
+    path = folder / report.PAGE_FILE
     with status("drawing the page"):
         page = deploy.render_page(trained, dataset, exports, name=name)
+    text = link = report.too_large(trained.network)
+    if page:
         path.write_text(page, "utf-8")
-    run.log_files("export", [path])
-    link = run.link(path.name, f"artifacts/export/{path.name}")
+        run.log_files("export", [path])
+        text = str(displayed(results_dir("export") / path.name))
+        link = run.link(path.name, f"artifacts/export/{path.name}")
     run.describe_results({"Interactive page of all bit widths": link})
+    return text
 
 
-def _print(cfg: ExportConfig, results: ExportedNetworks, run: Run) -> None:
+def _print(
+    cfg: ExportConfig, results: ExportedNetworks, run: Run, *, page: str
+) -> None:
     """Print the table, the checks, the smallest network, and where the files are."""
     exports, folder = [*results.values()], results_dir("export")
     paragraphs = [deploy.sizes_table(results), deploy.describe_checks(exports)]
     if not cfg.sweep:
         paragraphs.append(deploy.describe_silent_neurons(exports))
-    best = next(iter(results))
-    if (folder / deploy.SIZES_PLOT).exists():
+    best, plot = next(iter(results)), folder / deploy.SIZES_PLOT
+    if plot.exists():
         paragraphs.append(wrap(deploy.describe_sizes(results)))
         best = deploy.smallest(results)
     say("\n" + "\n\n".join(filter(None, paragraphs)), end="\n\n")
     say(f"code   {displayed(folder / best.folder / 'digits.c')}")
-    for name, file in (("plot", deploy.SIZES_PLOT), ("page", deploy.PAGE_FILE)):
-        if (folder / file).exists():
-            say(f"{name}   {displayed(folder / file)}")
+    if plot.exists():
+        say(f"plot   {displayed(plot)}")
+    if page:
+        say(f"page   {page}")
     say(f"files  {displayed(folder)}\n{run.viewing_hint()}", end="")
     if not cfg.sweep:
         network = {"run": cfg.run, "model": cfg.model}

@@ -56,12 +56,18 @@ class IntegerNetwork:
         pixels = (batch.reshape(-1, PIXELS) for batch in batches(images))
         return np.concatenate([batch @ weights + biases for batch in pixels])
 
+    def shifted(
+        self, sums: Int64[np.ndarray, "n hidden"]
+    ) -> Int64[np.ndarray, "n hidden"]:
+        """Compute the sums of layer_1 after ReLU and shift."""
+        positive = np.maximum(sums, 0)
+        return np.asarray((positive + self.rounding) >> self.shift.astype(np.int64))
+
     def activations(
         self, sums: Int64[np.ndarray, "n hidden"]
     ) -> Int64[np.ndarray, "n hidden"]:
         """Compute the outputs of layer_1, 0 to 255, from its sums."""
-        scaled = (np.maximum(sums, 0) + self.rounding) >> self.shift.astype(np.int64)
-        return np.asarray(np.minimum(scaled, WHITE))
+        return np.asarray(np.minimum(self.shifted(sums), WHITE))
 
     def logits(self, sums: Int64[np.ndarray, "n hidden"]) -> Int64[np.ndarray, "n 10"]:
         """Compute the logits from the sums of layer_1."""

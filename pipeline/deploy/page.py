@@ -11,8 +11,6 @@ from pipeline.interpret import ModelAnalysis, report
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
 from pipeline.model import TrainedModel
 
-PAGE_FILE = "report.html"  # in outputs/export/
-
 
 def render_page(
     trained: TrainedModel,
@@ -20,10 +18,8 @@ def render_page(
     exports: Sequence[ExportedNetwork],
     *,
     name: str,
-) -> str:
-    """Return a self-contained HTML page of at most 2 MB, with at least one export."""
-    if not report.fits(trained.network):  # do not analyze it in vain
-        return report.render_too_large(trained.network)
+) -> str | None:
+    """Return the page of a network with at least one export; see `report.render`."""
     analysis = ModelAnalysis.of(trained, dataset)
     versions = [_version(exported, dataset.test) for exported in exports]
     return report.render(analysis, name=name, integers=versions)

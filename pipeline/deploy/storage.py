@@ -15,6 +15,7 @@ from pipeline.paths import displayed
 from pipeline.tensors import read_tensors, write_tensors
 
 INTEGERS_FILE = "integers.safetensors"  # in outputs/export/
+RECORDED = f"*bit/{INTEGERS_FILE}"  # in the folder export/ of a run
 
 
 def save_integers(path: Path, model: QuantizedModel) -> None:
@@ -65,38 +66,31 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
 
 
 def find_export(
-    folder: Path, *, weights_sha256: str, command: str
+    folder: Path, recorded: Path, *, weights_sha256: str, command: str
 ) -> tuple[Path, IntegerNetwork, dict[str, Any]]:
     """Return the file of an export with the most bits, and its content.
 
     A damaged file is an error only if no other file has integers of the network.
 
     Args:
-        folder: The folder of the export.
+        folder: The folder of the last export, which can be of another network.
+        recorded: The folder in which a run has its exports; it can be missing.
         weights_sha256: The hash of the trained network.
         command: The command that exports the network, for messages.
 
     Raises:
-        UserError: If there is no export, it contains only other networks, or its file
-            is damaged.
+        UserError: If no file has integers of the network, or one is damaged.
     """
     with files.folder_lock(folder):
-        paths = sorted(folder.rglob(INTEGERS_FILE))
+        paths = sorted({*folder.rglob(INTEGERS_FILE), *recorded.glob(RECORDED)})
         exported, damaged = [], None
         for path in paths:
             try:
                 exported.append((path, *load_integers(path)))
             except UserError as error:
                 damaged = error
-    matching = [
-        each for each in exported if each[2].get("weights_sha256") == weights_sha256
-    ]
-    if matching:
-        return max(matching, key=lambda each: each[1].bits)
-    if damaged:
-        raise UserError(f"{damaged}; {command} writes it again")
-    if not exported:
-        missing = displayed(folder / INTEGERS_FILE)
-        raise UserError(f"{missing} is missing: {command} writes it")
-    name = displayed(folder)
-    raise UserError(f"{name} belongs to another network: run {command} again")
+    own = [each for each in exported if each[2].get("weights_sha256") == weights_sha256]
+    if own:
+        return max(own, key=lambda each: each[1].bits)
+    problem = damaged or f"{displayed(folder)} has no integers of this network"
+    raise UserError(f"{problem}: {command} writes them")

@@ -75,8 +75,9 @@ def mistakes(result: Predictions) -> list[plots.Captioned]:
     for row in rows[order][:MAX_MISTAKES]:
         name = result.spec.class_names[classes[row]]
         label = result.label_names[labels[row]]
-        file = printable(result.source.files[row])
-        file = file.replace(f"{result.source.name} ", "image ")[-MAX_CAPTION:]
+        file = f"image {row}"
+        if not isinstance(result.source.images, np.ndarray):
+            file = printable(result.source.files[row])[-MAX_CAPTION:]
         caption = f"{name}: {confidence[row]:.1%}\nlabel: {label}\n{file}"
         images.append((caption, result.prepared.images[row]))
     return images

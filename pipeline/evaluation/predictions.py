@@ -14,6 +14,7 @@ from pipeline import datasets
 from pipeline.datasets import DatasetSpec
 from pipeline.images import ImageSet, PreparedImages
 from pipeline.model import TrainedModel
+from pipeline.unsure import TEXTS, Reason, images_of
 
 NO_DETECTOR = "the out-of-distribution detector is missing"
 
@@ -25,11 +26,11 @@ class Predictions:
     prepared: PreparedImages
     spec: DatasetSpec  # of the network's data set
     logits: Float[Tensor, "n 10"]
-    doubts: Sequence[str | None]  # why each is unsure; "" if not; None if unknown
+    reasons: Sequence[Reason | None]  # why each is unsure; "" if not; None if unknown
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return len(self.doubts)
+        return len(self.logits)
 
     @cached_property
     def probabilities(self) -> Float[np.ndarray, "n 10"]:
@@ -38,18 +39,19 @@ class Predictions:
 
     @cached_property
     def classes(self) -> Int[np.ndarray, " n"]:
-        """The most probable class of each image."""
-        return np.asarray(self.probabilities.argmax(axis=1))
+        """The class of each image with the highest logit; of equal ones, the first."""
+        return np.asarray(self.logits.argmax(dim=1))
 
     @cached_property
     def confidence(self) -> Float[np.ndarray, " n"]:
         """The probability of this class."""
-        return np.asarray(self.probabilities.max(axis=1))
+        rows = np.arange(len(self))
+        return np.asarray(self.probabilities[rows, self.classes])
 
     @property
     def sure(self) -> list[bool | None]:
         """Whether each prediction is sure; None without a detector."""
-        return [None if doubt is None else not doubt for doubt in self.doubts]
+        return [None if reason is None else not reason for reason in self.reasons]
 
     @property
     def source(self) -> ImageSet:
@@ -61,6 +63,21 @@ class Predictions:
         """The name of each class of the images."""
         return self.source.class_names or self.spec.class_names
 
+    def doubt(self, row: int) -> str:
+        """Return in words why a prediction is unsure; "" if it is sure."""
+        reason = self.reasons[row]
+        if reason is None:
+            return NO_DETECTOR
+        ranking = self.logits[row].argsort(descending=True, stable=True)
+        first, second = ranking[:2].tolist()
+        names = self.spec.class_names
+        return TEXTS[reason].format(
+            noun=self.spec.noun,
+            images=images_of(names[first]),
+            name=names[second],
+            percent=f"{self.probabilities[row, second]:.1%}",
+        )
+
     def records(self) -> list[dict[str, Any]]:
         """Return the content of predictions.json: an entry for each image."""
         columns = {
@@ -70,7 +87,7 @@ class Predictions:
                 [round(p, 6) for p in row] for row in self.probabilities.tolist()
             ],
             "sure": self.sure,
-            "reason": [NO_DETECTOR if x is None else x for x in self.doubts],
+            "reason": [self.doubt(row) for row in range(len(self))],
             "label": self.source.labels,
         }
         return to_rows(columns)
@@ -90,13 +107,10 @@ def classify(
     spec, images = datasets.spec(trained.dataset), prepared.images
     parts = [images[row : row + 1] for row in range(len(images))] if alone else [images]
     logits = torch.cat([trained.network.logits(part) for part in parts])
-    doubts: Sequence[str | None] = [None] * len(images)
+    reasons: Sequence[Reason | None] = [None] * len(images)
     if trained.detector:
-        probabilities = logits.softmax(dim=1).numpy()
-        doubts = trained.detector.doubts(
-            images, probabilities, prepared.findings, spec=spec
-        )
-    return Predictions(prepared, spec, logits, doubts)
+        reasons = trained.detector.reasons(images, logits, prepared.findings)
+    return Predictions(prepared, spec, logits, reasons)
 
 
 def to_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pipeline.core import CLASSES, metrics
@@ -29,21 +29,21 @@ def score(predictions: Predictions) -> dict[str, float | int]:
     expected calibration error, and (with a detector) unsure, the fraction of unsure
     predictions.
     """
-    labels = torch.from_numpy(predictions.source.known_labels)
-    probabilities = torch.from_numpy(predictions.probabilities)
-    confidence, predicted = probabilities.max(dim=1)
-    n, correct = len(labels), int((predicted == labels).sum())
+    labels = predictions.source.known_labels
+    n, correct = len(labels), int((predictions.classes == labels).sum())
     low, high = wilson_interval(correct, n)
     values: dict[str, float | int] = {
         "n": n,
-        "loss": metrics.cross_entropy(predictions.logits, labels).item(),
+        "loss": metrics.cross_entropy(
+            predictions.logits, torch.from_numpy(labels)
+        ).item(),
         "accuracy": correct / n,
         "accuracy_low": low,
         "accuracy_high": high,
-        "confidence": confidence.mean().item(),
+        "confidence": torch.from_numpy(predictions.confidence).mean().item(),
         "calibration_error": calibration_error(calibration(predictions)),
     }
-    if None not in predictions.doubts:
+    if None not in predictions.reasons:
         values["unsure"] = predictions.sure.count(False) / n
     return values
 
@@ -112,13 +112,14 @@ def confusion(predictions: Predictions) -> list[Row]:
 
 def calibration(predictions: Predictions) -> list[Row]:
     """Compare the confidence of predictions with their accuracy; see `reliability`."""
-    probabilities = torch.from_numpy(predictions.probabilities)
-    labels = torch.from_numpy(predictions.source.known_labels)
-    return reliability(probabilities, labels)
+    is_correct = predictions.classes == predictions.source.known_labels
+    return reliability(
+        torch.from_numpy(predictions.confidence), torch.from_numpy(is_correct)
+    )
 
 
 def reliability(
-    probabilities: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]
+    confidence: Float[Tensor, " n"], is_correct: Bool[Tensor, " n"]
 ) -> list[Row]:
     """Compare confidence with accuracy in bins of equal width; empty bins are omitted.
 
@@ -129,15 +130,13 @@ def reliability(
     Source: Guo, Pleiss, Sun, Weinberger, On calibration of modern neural networks
     (2017), section 2.
     """
-    confidence, predicted = probabilities.max(dim=1)
-    correct = (predicted == labels).double()
     numbers = (confidence * CALIBRATION_BINS).ceil().clamp(1, CALIBRATION_BINS)
     bins = [numbers == number for number in numbers.unique()]  # ascending
     return [
         {
             "count": int(inside.sum()),
             "confidence": confidence[inside].double().mean().item(),
-            "accuracy": correct[inside].mean().item(),
+            "accuracy": is_correct[inside].double().mean().item(),
         }
         for inside in bins
     ]

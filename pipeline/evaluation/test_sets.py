@@ -54,7 +54,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
             f"{printable(unpaired)} needs its labels-idx1-ubyte file in the same "
             "folder; both must be regular files"
         )
-    return images.list_images(source, name=set_name, labelled_only=True)
+    return images.list_images(source, name=set_name, labeled_only=True)
 
 
 def _from_arrays(

@@ -4,35 +4,11 @@ import numpy as np
 from jaxtyping import Bool
 
 from pipeline.core import CLASSES
-from pipeline.datasets import DatasetSpec
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
-from pipeline.files import printable
-from pipeline.images import PreparedImages
 from pipeline.terminal import counted
 
 MAX_DESCRIBED = 3  # classes, and confusions
-
-
-def describe_image(prepared: PreparedImages, spec: DatasetSpec) -> str:
-    """Return the name and the label of a single image.
-
-    For a user's image, the text says how it was prepared, and whether it is blank,
-    contains several digits or does not look like one.
-    """
-    (file,), (label,) = prepared.source.files, prepared.source.labels
-    name = printable(file)
-    if label is not None:
-        name += f", label {spec.class_names[label]}"
-    if not prepared.source.is_raw:
-        return name
-    finding = {
-        "": "",
-        "blank": "; it is blank: the sums of layer_1 are its biases",
-        "several": f"; it contains more than one {spec.noun}",
-        "not drawn": f"; it does not look like a {spec.noun}",
-    }[prepared.findings[0]]
-    return f"{name}, {prepared.how}{finding}"
 
 
 def summary(predictions: Predictions, row: int) -> str:
@@ -41,8 +17,8 @@ def summary(predictions: Predictions, row: int) -> str:
         return "The image is blank: there is nothing to classify."
     names, predicted = predictions.spec.class_names, predictions.classes[row]
     text = f"The network says {names[predicted]} ({predictions.confidence[row]:.1%})"
-    if doubt := predictions.doubts[row]:
-        text += f", but {doubt}"
+    if predictions.reasons[row]:
+        text += f", but {predictions.doubt(row)}"
     label = predictions.source.labels[row]
     if label is None:
         return f"{text}."

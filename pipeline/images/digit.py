@@ -9,7 +9,7 @@ from pipeline import unsure
 from pipeline.images import constants
 from pipeline.images.ink import Ink, noise_limit
 
-EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
 Mask = Bool[np.ndarray, "h w"]
 OtherMask = Bool[np.ndarray, "rows columns"]  # where a step changes the size
@@ -25,7 +25,7 @@ def find_digit(ink: Ink, *, is_photo: bool) -> tuple[Mask, Mask]:
 def stroke_threshold(ink: Ink, *, is_photo: bool) -> float:
     """Return the ink above which a pixel is a stroke: half the mean of such pixels.
 
-    It is 1, so that no pixel is a stroke, unless some pixels have twice as much ink as
+    It is 1, so that no pixel is a stroke, unless some pixels have far more ink than
     noise and uneven paper can cause.
     """
     least = constants.MIN_INK + noise_limit(ink) * is_photo
@@ -33,10 +33,10 @@ def stroke_threshold(ink: Ink, *, is_photo: bool) -> float:
     if not candidates.size:
         return 1.0
     most = float(np.quantile(candidates, constants.INK_QUANTILE))
-    if most < 2 * least:
+    if most < constants.MIN_CONTRAST * least:
         return 1.0
     level = most / 2
-    for _ in range(10):
+    for _ in range(constants.THRESHOLD_STEPS):
         level = max(float(candidates[candidates > level].mean()) / 2, least)
     return level
 
@@ -45,12 +45,11 @@ def remove_specks(mask: Mask, *, is_photo: bool) -> Mask:
     """Keep the blobs that can be parts of a digit.
 
     In a photograph, blobs at the border (a table, a shadow) are removed if another blob
-    has the size of a digit. Then blobs are removed if their area is below 1/20 of the
-    largest blob's area, or below 1/4 of it if they are further away from that blob than
-    1/4 of its longer side. If that side is below 1/50 of the image's, the mask becomes
-    empty.
+    has the size of a digit. Then blobs are removed that are small, compared with the
+    largest one; the limit is higher for blobs that are not near it. If even the largest
+    blob is as small as the grain of the paper, the mask becomes empty.
     """
-    labels, number = ndimage.label(mask, EIGHT_NEIGHBOURS)
+    labels, number = ndimage.label(mask, EIGHT_NEIGHBORS)
     if not number:
         return mask
     areas = np.bincount(labels.ravel())[1:]  # 0 is the paper
@@ -95,7 +94,7 @@ def crop_around(
 
 def cut_out(ink: Ink, mask: Mask) -> OtherInk:
     """Cut out the digit, without the ink of other strokes."""
-    digit = ndimage.binary_dilation(mask, EIGHT_NEIGHBOURS)
+    digit = ndimage.binary_dilation(mask, EIGHT_NEIGHBORS)
     return np.where(digit, ink, 0)[bounding_box(digit)].astype(np.float32)
 
 
@@ -109,7 +108,7 @@ def undo_stretching(digit: OtherInk, ink: Ink) -> Float[np.ndarray, "_ _"]:
     borders = (inked[0], inked[-1], inked[:, 0], inked[:, -1])
     if ink.shape[0] != ink.shape[1] or not all(border.any() for border in borders):
         return digit
-    height, width = (2 * side for side in digit.shape)  # enlarged, to keep the details
+    height, width = (constants.ENLARGED * side for side in digit.shape)
     size = (round(constants.TYPICAL_ASPECT * width), height)
     return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR))
 
@@ -131,7 +130,7 @@ def judge(
     areas = [part.sum() for part in parts]
     if unsure.count_digits(np.array(heights), np.array(areas)) > 1:
         return "several"
-    _, pieces = ndimage.label(shapes, EIGHT_NEIGHBOURS)
+    _, pieces = ndimage.label(shapes, EIGHT_NEIGHBORS)
     padded = np.pad(mask, 1)
     outline = sum((part[1:] != part[:-1]).sum() for part in (padded, padded.T))
     depth = ndimage.distance_transform_edt(np.pad(strokes, 1))

@@ -14,8 +14,6 @@ from pipeline.images import constants
 Levels = UInt8[np.ndarray, "h w"]
 Ink = Float[np.ndarray, "h w"]
 
-QUARTERS = 4  # of a row; a line of the paper is in all of them
-
 
 def find_ink(levels: Levels, *, is_photo: bool) -> Float[np.ndarray, "rows columns"]:
     """Return the ink of an image; it is smaller if squared paper was straightened.
@@ -76,7 +74,7 @@ def ink_on_paper(levels: Levels, *, is_photo: bool) -> Ink:
     if not is_photo or has_uniform_border(levels):
         return _absorption(light, window=max(light.shape) // 2 + 1)
     flattened = light * (np.median(light) / np.maximum(_brightness_trend(light), 1))
-    window = max(light.shape) // 3
+    window = max(light.shape) // constants.WINDOW_PARTS
     estimates = [_absorption(image, window=window) for image in (light, flattened)]
     # The closing returns the lightest paper; noise makes the median paper darker.
     estimates = [ink - min(np.median(ink), noise_limit(ink)) for ink in estimates]
@@ -102,28 +100,32 @@ def _brightness_trend(light: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w
     """Fit a paraboloid to the brightness of the paper: a gradient and a vignette."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in light.shape), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
-    step = max(1, max(light.shape) // 40)
+    step = max(1, max(light.shape) // constants.TREND_SAMPLES)
     sampled = terms[::step, ::step].reshape(-1, 6)
     values = light[::step, ::step].ravel()
     residuals = values - np.median(values)
-    for _ in range(5):  # excludes outliers: ink, and reflections
+    for _ in range(constants.TREND_FITS):  # excludes ink, and reflections
         spread = max(constants.MAD_TO_STD * float(np.median(np.abs(residuals))), 1)
         lowest, highest = (limit * spread for limit in constants.TREND_RANGE)
         paper = (residuals > lowest) & (residuals < highest)
         coefficients = np.linalg.lstsq(sampled[paper], values[paper])[0]
         residuals = values - sampled @ coefficients
-    trend = np.maximum(terms @ coefficients, np.median(values) / 5)
+    darkest = np.median(values) / constants.TREND_PARTS
+    trend = np.maximum(terms @ coefficients, darkest)
     return np.asarray(trend, np.float32)
 
 
 def noise_limit(ink: Ink) -> float:
     """Return the ink that noise on paper hardly exceeds.
 
-    The standard deviation of the noise is estimated from pixels 3 columns apart: the
-    median of their absolute differences is 0.6745 sqrt(2) = 1 / 1.05 times as large.
+    The standard deviation of the noise is estimated from pixels that are so far apart
+    that a blur does not connect them: the median of their absolute differences is
+    0.6745 sqrt(2) = 1 / 1.05 times as large.
     """
-    differences = np.abs(ink[:, 3:] - ink[:, :-3])
-    std = 1.05 * float(np.median(differences)) if differences.size else 0.0
+    distance = constants.NOISE_DISTANCE
+    differences = np.abs(ink[:, distance:] - ink[:, :-distance])
+    median = float(np.median(differences)) if differences.size else 0.0
+    std = constants.DIFFERENCE_TO_STD * median
     return constants.NOISE * std
 
 
@@ -134,7 +136,7 @@ def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
     reflects. An image with fewer than three lines from border to border is returned
     unchanged.
     """
-    step = max(1, max(ink.shape) // 200)
+    step = max(1, max(ink.shape) // constants.LINES_SIDE)
     # Clipped, so that the lines count for more than the strokes.
     clipped = np.minimum(ink, np.quantile(ink, constants.STROKE_QUANTILE))
     sampled = clipped[::step, ::step]
@@ -145,7 +147,7 @@ def remove_lines(ink: Ink) -> Float[np.ndarray, "rows columns"]:
     )
     cut = int(np.ceil(abs(slope) * max(ink.shape) / 2))  # empty after the rotation
     straight = np.asarray(rotated)[cut : -cut or None, cut : -cut or None]
-    if min(straight.shape) < QUARTERS:
+    if min(straight.shape) < constants.LINE_PARTS:
         return ink  # a narrow strip
     lines = np.maximum(_row_lines(straight)[:, None], _row_lines(straight.T)[None])
     if not lines.any():
@@ -162,15 +164,15 @@ def _sharpness(ink: Ink, slope: float) -> float:
         line = np.round(position - position.min()).astype(int).ravel()
         counts = np.bincount(line)
         means = np.bincount(line, ink.ravel()) / np.maximum(counts, 1)
-        complete = counts > counts.max() / 2
+        complete = counts > constants.MIN_LINE_LENGTH * counts.max()
         total += float(np.square(np.diff(means[complete])).sum())
     return total
 
 
 def _row_lines(ink: Ink) -> Float[np.ndarray, " h"]:
-    """Return the ink of the line in each row: the minimum over its four quarters."""
-    quarters = np.array_split(ink, QUARTERS, axis=1)
-    level = np.min([np.median(quarter, axis=1) for quarter in quarters], axis=0)
+    """Return the ink of the line in each row: the minimum over parts of the row."""
+    parts = np.array_split(ink, constants.LINE_PARTS, axis=1)
+    level = np.min([np.median(part, axis=1) for part in parts], axis=0)
     starts = np.diff((level > constants.MIN_LINE_INK).astype(int)) == 1
     is_ruled = starts.sum() >= constants.MIN_LINES
     return np.asarray(level) if is_ruled else np.zeros_like(level)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from pipeline import UserError
-from pipeline.files import printable
+from pipeline.files import list_folder, printable
 from pipeline.images.reading import FORMAT_NAMES
 from pipeline.terminal import counted
 
@@ -72,7 +72,7 @@ class ImageSet:
 
 
 def list_images(
-    source: Path, *, name: str = "images", labelled_only: bool = False
+    source: Path, *, name: str = "images", labeled_only: bool = False
 ) -> ImageSet:
     """List the image files of a folder, or a single file, with the known labels.
 
@@ -82,7 +82,7 @@ def list_images(
     Args:
         source: The folder or the file; whether a file exists is not checked.
         name: The name of the set.
-        labelled_only: Whether an image without a label is a problem, and also a row of
+        labeled_only: Whether an image without a label is a problem, and also a row of
             labels.csv without a valid label. Files that labels.csv or the folders 0 to
             9 do not name are then skipped.
 
@@ -95,7 +95,7 @@ def list_images(
     paths = _image_paths(source) if is_folder else [source]
     problems: list[str] = []
     if is_folder and os.path.lexists(source / "labels.csv"):
-        labels = _labels_of_table(source / "labels.csv", labelled_only, problems)
+        labels = _labels_of_table(source / "labels.csv", labeled_only, problems)
         description = "labels from labels.csv"
     elif is_folder and any(os.path.isdir(source / str(k)) for k in range(10)):
         labels = _labels_of_folders(source, problems)
@@ -106,7 +106,7 @@ def list_images(
         if all(label is None for label in labels.values()):
             description = "the names of the files contain no labels"
     others = [path for path in paths if path not in labels]
-    if not labelled_only:
+    if not labeled_only:
         labels |= dict.fromkeys(others)
     elif others:
         number = counted(len(others), "other image")
@@ -114,7 +114,7 @@ def list_images(
         description += f" ({number} without a label {verb} skipped)"
     if not labels and not problems:
         raise UserError(f"{printable(source)} contains no images ({FORMAT_NAMES})")
-    if labelled_only:
+    if labeled_only:
         problems += [
             f"{printable(path)} has no label; give it a name such as 7_a.png"
             for path, label in labels.items()
@@ -151,7 +151,7 @@ def _labels_of_folders(parent: Path, problems: list[str]) -> Labels:
     return labels
 
 
-def _labels_of_table(table: Path, labelled_only: bool, problems: list[str]) -> Labels:
+def _labels_of_table(table: Path, labeled_only: bool, problems: list[str]) -> Labels:
     """Return the labels in a labels.csv; add a line to `problems` for each bad row."""
     labels: Labels = {}
     for number, file, label in _read_table(table):
@@ -160,7 +160,7 @@ def _labels_of_table(table: Path, labelled_only: bool, problems: list[str]) -> L
         file = os.path.normpath(file) if file else ""
         path, name = table.parent / file, printable(file)
         problem, is_digit = "", re.fullmatch("[0-9]", label)
-        if labelled_only and not is_digit:
+        if labeled_only and not is_digit:
             problem = f"label {printable(label)!r} is not 0..9"
         elif not file or ".." in Path(file).parts or Path(file).is_absolute():
             problem = f"{name!r} is not a file in the folder"
@@ -212,13 +212,8 @@ def _image_paths(folder: Path) -> list[Path]:
     Raises:
         UserError: If the folder cannot be read.
     """
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-        raise UserError(f"{printable(folder)} {reason}") from None
     return [
         path
-        for path in paths
+        for path in list_folder(folder)
         if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
     ]

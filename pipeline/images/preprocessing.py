@@ -65,14 +65,14 @@ def preprocess(
     edge = constants.EDGE * float(np.median(ink[mask]))
     strokes = fit_to_box(digit, edge=edge)  # the longer side has BOX * FINE = 80 pixels
     adjusted = adjust_width(strokes)  # with margins of 2 * FINE pixels
-    centred = centre_by_mass(downsample(adjusted))  # (28, 28)
+    centered = center_by_mass(downsample(adjusted))  # (28, 28)
     steps |= {
         "digit": _to_bytes(digit),
         "box": _to_bytes(strokes),
         "stroke": _to_bytes(adjusted),
-        "centered": centred,
+        "centered": centered,
     }
-    return centred, judge(shapes, mask, strokes, is_photo=photo), steps
+    return centered, judge(shapes, mask, strokes, is_photo=photo), steps
 
 
 def resize(
@@ -93,7 +93,7 @@ def fit_to_box(digit: Ink, *, edge: float) -> OtherMask:
     most ink.
     """
     fine = scale_to_box(digit)
-    return fine > min(edge, 0.9 * float(fine.max()))
+    return fine > min(edge, constants.MAX_EDGE * float(fine.max()))
 
 
 def adjust_width(strokes: Mask) -> OtherMask:
@@ -123,12 +123,12 @@ def downsample(strokes: Mask) -> OtherInk:
     return np.asarray(fine.reshape(rows, size, columns, size).mean(axis=(1, 3)))
 
 
-def centre_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
+def center_by_mass(digit: Ink) -> UInt8[np.ndarray, "28 28"]:
     """Place a digit so that its center of mass is at pixel (14, 14), as in MNIST."""
     levels = np.round(255 * digit)  # integers, so that the mass is exact
     padding = []
-    centre = ndimage.center_of_mass(levels.astype(np.float64))
-    for position, side in zip(centre, digit.shape, strict=True):
+    center = ndimage.center_of_mass(levels.astype(np.float64))
+    for position, side in zip(center, digit.shape, strict=True):
         before = min(max(round(SIDE / 2 - position), 0), SIDE - side)
         padding.append((before, SIDE - side - before))
     return np.pad(levels, padding).astype(np.uint8)

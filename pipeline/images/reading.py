@@ -25,6 +25,10 @@ MAX_PIXELS = 50_000_000  # of a large phone photograph; reading it needs 900 MB
 MAX_PLAIN_PPM_PIXELS = 4_000_000  # Pillow reads this format pixel by pixel, in 7 s
 MAX_SIDE = 65_535  # pixels
 REDUCED_SIDE = 1600  # pixels to which the longer side of an image is reduced
+OTHER_BRANDS = (  # of files whose first box is "ftyp", as in ISO/IEC 14496-12
+    *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
+    *(b"avif", b"avis"),
+)
 OTHER_FORMATS = {  # by their first bytes, in lower case
     b"version https://git-lfs": "a Git LFS pointer, not the image: run git lfs pull",
     b"%pdf": "PDF: save the page as PNG",
@@ -51,7 +55,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
                 _check_header(image, name)
                 # Decodes a JPEG at a lower resolution; ignored for other formats.
                 image.draft("RGB", (REDUCED_SIDE, REDUCED_SIDE))
-                return grey_levels(_reduce(image))
+                return gray_levels(_reduce(image))
     except Image.DecompressionBombError:
         raise UserError(f"{name} has more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
@@ -77,6 +81,8 @@ def _check_file(path: Path, name: str) -> None:
         raise UserError(f"{name} cannot be read: {error.strerror}") from None
     if not head:
         raise UserError(f"{name} is empty")
+    if head[4:8] == b"ftyp" and head[8:12] in OTHER_BRANDS:
+        raise UserError(f"{name} is HEIC, HEIF or AVIF: convert it to JPEG or PNG")
     for start, description in OTHER_FORMATS.items():
         if head.startswith(start):
             raise UserError(f"{name} is {description}")
@@ -115,7 +121,7 @@ def _reduce(image: Image.Image) -> Image.Image:
     return image.reduce(factor)
 
 
-def grey_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
+def gray_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     """Convert an image of any mode to gray levels.
 
     Transparent parts become a background that contrasts with the ink. If one color
@@ -131,17 +137,17 @@ def grey_levels(image: Image.Image) -> UInt8[np.ndarray, "height width"]:
     if not opaque.any():
         return np.full(alpha.shape, 255, np.uint8)
     luminance = np.tensordot(constants.LUMINANCE, np.stack(channels), 1)
-    grey = max(channels, key=lambda channel: channel[opaque].std())
-    if grey[opaque].std() < constants.COLOR_CONTRAST * luminance[opaque].std():
-        grey = luminance
+    gray = max(channels, key=lambda channel: channel[opaque].std())
+    if gray[opaque].std() < constants.COLOR_CONTRAST * luminance[opaque].std():
+        gray = luminance
     if not opaque.all():
-        values = grey[opaque]
+        values = gray[opaque]
         # Opaque pixels of one tone are ink; of several tones, paper with ink on it.
         contrasting = 255.0 if values.mean() < 128 else 0.0
         is_ink = values.std() < constants.ONE_TONE
         behind = contrasting if is_ink else float(np.median(values))
-        grey = behind + (grey - behind) * alpha / 255
-    return np.asarray(grey.round().clip(0, 255), np.uint8)
+        gray = behind + (gray - behind) * alpha / 255
+    return np.asarray(gray.round().clip(0, 255), np.uint8)
 
 
 def _scale_to_bytes(

@@ -27,6 +27,7 @@ from pipeline.interpret.text import (
 from pipeline.interpret.worksheet import (
     IntegerSum,
     PreActivation,
+    Shift,
     pre_activations,
     worksheets,
 )

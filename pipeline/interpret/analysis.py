@@ -75,6 +75,13 @@ class ModelAnalysis:
         return np.asarray(self.nonzero == 0)
 
     @property
+    def frozen_others(self) -> Bool[np.ndarray, "784 hidden"]:
+        """The weights of other pixels that never changed; none without a history."""
+        if self.frozen is None:
+            return np.zeros((PIXELS, self.hidden), bool)
+        return np.asarray(self.frozen & ~self.always_zero[:, None])
+
+    @property
     def hidden(self) -> int:
         """The number of neurons in layer_1."""
         return len(self.rates)

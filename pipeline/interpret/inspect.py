@@ -8,8 +8,8 @@ from pipeline import UserError, datasets, deploy, interpret, neuron_name, tracki
 from pipeline.call import lasting_dir, results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name
 from pipeline.core.dataset import Dataset
-from pipeline.evaluation import describe_image, find_image, prepare_for
-from pipeline.files import atomic_folder, write_csv
+from pipeline.evaluation import classify, find_image, prepare_for, summary
+from pipeline.files import atomic_folder, printable, write_csv
 from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
 from pipeline.paths import displayed, outputs_dir, store_dir
@@ -64,7 +64,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
         other = _other_network(cfg.against).require_two_layers()
         folder = _compare(trained, other, dataset)
     else:
-        run = _analyse(cfg, trained, dataset)
+        run = _analyze(cfg, trained, dataset)
         own = lasting_dir("inspect", run.artifacts)
         return Inspection(said(), own, run.id, run.copied)
     return Inspection(said(), folder)
@@ -83,7 +83,7 @@ def _other_network(against: str) -> TrainedModel:
             raise UserError(message) from None
 
 
-def _analyse(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run:
+def _analyze(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run:
     """Write and log all results, print the tutorial, and return the run."""
     with status("analyzing the network"):
         analysis = interpret.ModelAnalysis.of(trained, dataset)
@@ -99,18 +99,17 @@ def _analyse(cfg: InspectConfig, trained: TrainedModel, dataset: Dataset) -> Run
         atomic_folder(folder) as partial,
     ):
         interpret.write_analysis(analysis, partial)
-        page = report.render(analysis, name=name)
-        (partial / "report.html").write_text(page, "utf-8")
+        link = page = report.too_large(trained.network)
+        if html := report.render(analysis, name=name):
+            (partial / report.PAGE_FILE).write_text(html, "utf-8")
+            link = run.link(report.PAGE_FILE, f"artifacts/inspect/{report.PAGE_FILE}")
+            page = f"{displayed(folder / report.PAGE_FILE)}\n{OPEN_PAGE}"
         run.log_files("inspect", sorted(partial.iterdir()))
-        link = run.link("report.html", "artifacts/inspect/report.html")
         run.describe_results({"Interactive page": link})
         counts = analysis.counts
         metrics = {name: counts[key] for name, key in LOGGED.items() if key in counts}
         run.log_metrics(metrics, step=0)  # where MLflow draws bars
     say(f"{interpret.render_tutorial(analysis)}\n")
-    page = "too large for a page"
-    if report.fits(trained.network):
-        page = f"{displayed(folder / 'report.html')}\n{OPEN_PAGE}"
     say(f"page   {page}\nfiles  {displayed(folder)}\n{run.viewing_hint()}", end="")
     neuron = neuron_name(1, analysis.example[0])
     command = command_line(
@@ -129,10 +128,12 @@ def _explain_neurons(
     prepared = prepare_for(spec, source)
     pixels = prepared.images[0]
     sums = interpret.pre_activations(trained.network, pixels)
-    about = wrap(describe_image(prepared, spec))
+    name = printable(source.files[0]) + f", {prepared.how}" * source.is_raw
+    about = wrap(f"{name}: {summary(classify(prepared, trained), 0)}")
     if cfg.integers:
         path, network, metadata = deploy.find_export(
             outputs_dir() / "export",
+            trained.path.resolve().parent.parent / "export",  # of a run
             weights_sha256=trained.sha256,
             command=command_line("export", run=cfg.run, model=cfg.model),
         )

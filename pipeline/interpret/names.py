@@ -2,7 +2,8 @@
 
 Neurons are counted from 1: N11 is the first neuron of layer_1, N120 the twentieth, and
 N210 belongs to the last class. Parameters are indexed from 0, as in Keras's arrays:
-layer_1[300,5] leads from pixel 300 (row 10, column 20) to the sixth neuron, N16.
+layer_1[300,5] leads from pixel 300 (row 10, column 20) to the sixth neuron, N16. In the
+sum of this neuron, where terms are counted from 1, the same weight is M301.
 """
 
 import re
@@ -15,10 +16,40 @@ from jaxtyping import Float
 from pipeline import ConfigError, neuron_name
 from pipeline.core import CLASSES, PIXELS, SIDE
 
-NEURON = re.compile("N[12][1-9][0-9]*")
-PARAMETER = re.compile(
-    r"layer_([12])"
-    r"(?:(?:\.kernel)?\[([0-9]{1,9}), ?([0-9]{1,9})\]|\.bias\[([0-9]{1,9})\])"
+INDEX, NUMBER = "([0-9]{1,9})", "([1-9][0-9]{0,8})"  # from 0, and from 1
+
+
+@dataclass(frozen=True)
+class NameForm:
+    """A form of names, which this module and the page (`find` in model.js) read."""
+
+    pattern: str  # a regular expression for Python and JavaScript; case is ignored
+    groups: tuple[str, ...]  # what each group is: layer, input or neuron
+    first: int  # the number of the first input and of the first neuron
+
+    def read(self, text: str) -> dict[str, int] | None:
+        """Return the groups, inputs and neurons from 0; None for another form."""
+        match = re.fullmatch(self.pattern, text.strip(), re.IGNORECASE)
+        if not match:
+            return None
+        return {
+            group: int(number) - (0 if group == "layer" else self.first)
+            for group, number in zip(self.groups, match.groups(), strict=True)
+        }
+
+
+NEURON = NameForm(f"N([12]){NUMBER}", ("layer", "neuron"), first=1)
+PARAMETERS = (
+    NameForm(
+        rf"layer_([12])(?:\.kernel)? *\[ *{INDEX} *, *{INDEX} *\]",
+        ("layer", "input", "neuron"),
+        first=0,
+    ),
+    NameForm(rf"layer_([12])\.bias *\[ *{INDEX} *\]", ("layer", "neuron"), first=0),
+    NameForm(f"bias of N([12]){NUMBER}", ("layer", "neuron"), first=1),
+    # The terms of a sum, as the worksheets call them.
+    NameForm(f"M{NUMBER} of N(1){NUMBER}", ("input", "layer", "neuron"), first=1),
+    NameForm(f"W{NUMBER} of N(2){NUMBER}", ("input", "layer", "neuron"), first=1),
 )
 
 
@@ -30,7 +61,7 @@ def parse_neurons(text: str) -> list[str]:
     """
     parts = (part.strip() for part in text.lower().replace("n", "N").split(","))
     names = [*dict.fromkeys(parts)]
-    if names != ["all"] and not all(NEURON.fullmatch(name) for name in names):
+    if names != ["all"] and not all(map(NEURON.read, names)):
         raise ConfigError(
             "neuron must be a name such as N11 (layer 1, neuron 1) or N210 (layer 2, "
             "neuron 10: the last class), several separated by commas, or all, "
@@ -108,16 +139,18 @@ class ParameterLocation:
 
 
 def parse_parameter(text: str) -> ParameterLocation:
-    """Read a name such as layer_1[300,5] or layer_1.bias[5].
+    """Read a name such as layer_1[300,5], layer_1.bias[5] or M301 of N16.
 
     Raises:
         ConfigError: If it is not the name of a parameter.
     """
-    if not (match := PARAMETER.fullmatch(text)):
-        raise ConfigError(
-            "weight must be a name such as layer_1[300,5] (pixel 300 to neuron N16), "
-            "layer_2[3,7] (neuron N14 to class 7) or layer_1.bias[5] (a bias), "
-            f"got {text!r}"
-        )
-    row = None if match[2] is None else int(match[2])
-    return ParameterLocation(int(match[1]), row, column=int(match[3] or match[4]))
+    for form in PARAMETERS:
+        if found := form.read(text):
+            return ParameterLocation(
+                found["layer"], found.get("input"), found["neuron"]
+            )
+    raise ConfigError(
+        "weight must be a name such as layer_1[300,5] (pixel 300 to neuron N16), "
+        "layer_2[3,7] (neuron N14 to class 7) or layer_1.bias[5] (a bias), "
+        f"got {text!r}"
+    )

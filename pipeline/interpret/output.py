@@ -16,7 +16,7 @@ from pipeline.core import SIDE
 from pipeline.interpret.alignment import NetworkComparison
 from pipeline.interpret.analysis import ModelAnalysis
 from pipeline.interpret.worksheet import PreActivation
-from pipeline.plots import ImageRow, colour_scale, diverging_colours
+from pipeline.plots import ImageRow, color_scale, diverging_colors
 
 MAX_IN_IMAGE = 100  # neurons
 IMAGES_PER_ROW = 8  # of matched neurons: four pairs
@@ -94,15 +94,15 @@ def _write_extremes(analysis: ModelAnalysis, path: Path) -> None:
         [neuron_images(analysis, j, scale=scale) for j in analysis.displayed],
         title="What the neurons of layer_1 respond to",
         headings=headings | {1 + len(highest): "test images with the lowest sums"},
-        legend=plots.weight_legend(scale, grey="the pixel is 0 in all training images"),
+        legend=plots.weight_legend(scale, gray=plots.ALWAYS_ZERO),
     ).save(path)
 
 
 def neuron_images(analysis: ModelAnalysis, neuron: int, *, scale: float) -> ImageRow:
     """Return a neuron's weights and the test images with its most extreme sums."""
     weights = analysis.trained.network.layer_1.get_weights()[0][:, neuron]
-    colours = diverging_colours(weights, scale=scale, grey=analysis.always_zero)
-    images, test = [("", colours)], analysis.dataset.test
+    colors = diverging_colors(weights, scale=scale, gray=analysis.always_zero)
+    images, test = [("", colors)], analysis.dataset.test
     for row in chain.from_iterable(analysis.extremes(neuron)):
         name = analysis.spec.title(int(test.labels[row]))
         caption = f"{analysis.sums[row, neuron]:+z.1f} #{row}\n{name}"
@@ -128,12 +128,11 @@ def write_terms(
     hidden = [p for p in pre_activations if p.layer == 1]
     if hidden:
         images = [term_images(p, always_zero) for p in hidden[:MAX_IN_IMAGE]]
-        grey = "the pixel is 0 in all training images"
         plots.image_rows(
             images,
             title="The weights of a neuron, the pixels, and their products",
             side=8 * SIDE,
-            legend=colour_scale("negative", "positive", frozen=grey),
+            legend=color_scale("negative", "positive", frozen=plots.ALWAYS_ZERO),
         ).save(folder / "terms.png")
 
 
@@ -168,11 +167,11 @@ def term_images(
     levels = np.round(pre_activation.inputs * 255).astype(np.uint8)
     scales = [float(np.abs(values).max()) for values in (weights, terms)]
     weight_range, product_range = (f"-{scale:.2f} to +{scale:.2f}" for scale in scales)
-    weight_colours = diverging_colours(weights, scale=scales[0], grey=always_zero)
+    weight_colors = diverging_colors(weights, scale=scales[0], gray=always_zero)
     images = [
-        (f"weights, {weight_range}", weight_colours),
+        (f"weights, {weight_range}", weight_colors),
         ("x pixels, 0 (black) to 1 (white)", levels.reshape(SIDE, SIDE)),
-        (f"= products, {product_range}", diverging_colours(terms, scale=scales[1])),
+        (f"= products, {product_range}", diverging_colors(terms, scale=scales[1])),
     ]
     z, bias = pre_activation.z, pre_activation.bias
     title = (
@@ -199,7 +198,7 @@ def write_comparison(
         images,
         title="Matched neurons of A and B, with the correlation of their outputs",
         columns=IMAGES_PER_ROW,
-        legend=plots.weight_legend(scale, grey="the weights never changed"),
+        legend=plots.weight_legend(scale, gray="the weights never changed"),
     ).save(folder / "matches.png")
 
 
@@ -231,7 +230,7 @@ def comparison_images(
         b, similarity = matches[a].b, matches[a].similarity_text
         captions = f"A: {neuron_name(1, a)}", f"B: {neuron_name(1, b)}\n{similarity}"
         weights = kernels[0][a], kernels[1][b]
-        for caption, w, grey in zip(captions, weights, frozen_pixels, strict=True):
-            colours = diverging_colours(w, scale=scale, grey=grey)
-            images.append((caption, colours))
+        for caption, w, gray in zip(captions, weights, frozen_pixels, strict=True):
+            colors = diverging_colors(w, scale=scale, gray=gray)
+            images.append((caption, colors))
     return images

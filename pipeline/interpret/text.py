@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from scipy.special import softmax
 
 from pipeline import neuron_name
@@ -17,8 +16,9 @@ from pipeline.core import PIXELS
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
 from pipeline.interpret.names import ParameterLocation
+from pipeline.interpret.templates import render
 from pipeline.interpret.worksheet import rounded
-from pipeline.terminal import wrap
+from pipeline.terminal import counted, wrap
 
 MAX_EPOCHS = 24  # in the table of a weight's history; life.csv has all
 MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all
@@ -41,7 +41,7 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         [neuron_name(1, int(j)) for j in np.flatnonzero(analysis.rates == rate)]
         for rate in (0, 1)
     )
-    return _render(
+    return render(
         "tutorial.txt",
         analysis=analysis,
         spec=analysis.spec,
@@ -58,6 +58,10 @@ def render_tutorial(analysis: ModelAnalysis) -> str:
         always_active=always_active,
         max_neurons=MAX_NEURONS,
         responses=_responses(analysis),
+        counted=counted,
+        frozen_others=int(analysis.frozen_others.sum()),
+        # How often the pixels of these weights are above 0.
+        nonzero=analysis.nonzero[analysis.frozen_others.any(axis=1)],
     )
 
 
@@ -126,7 +130,7 @@ def describe_comparison(comparison: NetworkComparison) -> str:
         [name, f"{largest:.6f}", f"{mean:.6f}"]
         for name, (largest, mean) in differences.items()
     ]
-    return _render(
+    return render(
         "comparison.txt",
         comparison=comparison,
         partners=table(columns, partners, left=[columns[0], columns[1], columns[3]]),
@@ -186,17 +190,3 @@ def describe_pixel(pixel: int, images: UInt8[np.ndarray, "n 28 28"]) -> str:
         "black, 1 is white).",
         indent=0,
     )
-
-
-def _render(template: str, **values: Any) -> str:  # noqa: ANN401
-    """Fill in a Jinja2 template of this package, named by its file."""
-    environment = Environment(
-        loader=PackageLoader("pipeline.interpret", ""),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters["paragraph"] = lambda text, indent=0: (
-        wrap(text, indent=indent) + "\n"
-    )
-    return environment.get_template(template).render(values).rstrip()

@@ -11,7 +11,6 @@ from decimal import Decimal
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from scipy.special import softmax
 
 from pipeline import neuron_name
@@ -20,6 +19,7 @@ from pipeline.core import PIXELS, SIDE
 from pipeline.core.network import Network
 from pipeline.datasets import DatasetSpec
 from pipeline.interpret.names import ParameterLocation
+from pipeline.interpret.templates import render
 from pipeline.terminal import wrap
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
@@ -37,6 +37,16 @@ def significant(value: float | Decimal) -> Decimal:
 
 
 @dataclass(frozen=True)
+class Shift:
+    """How a sum of layer_1 becomes the output of its neuron in integers."""
+
+    n: int  # the sum is divided by 2^n
+    half: int  # of 2^n, which is added first
+    shifted: int  # the result
+    output: int  # the result after the clamp
+
+
+@dataclass(frozen=True)
 class IntegerSum:
     """The sum that a neuron computes in integers, as the C code of `export` does."""
 
@@ -44,7 +54,7 @@ class IntegerSum:
     inputs: Int64[np.ndarray, " inputs"]  # gray levels, or outputs of layer_1
     bias: int
     scale: float  # of a weight in layer_1, of the sum in layer_2
-    shift: int | None  # n; None in layer_2
+    shift: Shift | None  # None in layer_2
 
     @property
     def terms(self) -> Int64[np.ndarray, " inputs"]:
@@ -186,10 +196,22 @@ def sum_worksheet(p: PreActivation, spec: DatasetSpec) -> str:
     lines = [
         f"{p.neuron}: neuron {p.number} of layer_{p.layer}{title}",
         formula(p),
+        _explain_names(p),
         table([*columns], zip(*columns.values(), strict=True), left=["term", ""]),
         *steps,
     ]
     return "\n".join(lines)
+
+
+def _explain_names(p: PreActivation) -> str:
+    """Say how the names of a weight in its sum and in the array are related."""
+    location = p.main_weight
+    assert location.row is not None  # it is not a bias
+    weight, _ = p.term_names[location.row].split("·")
+    return (
+        f"{weight} is {location.name}, the weight of {p.input_names[location.row]}: "
+        "array indices start at 0."
+    )
 
 
 def _columns(p: PreActivation, displayed: Sequence[int]) -> dict[str, list[str]]:
@@ -233,15 +255,13 @@ def _with_rest(
 
 def _integer_steps(p: PreActivation, integers: IntegerSum) -> list[str]:
     """Return the steps from a sum to what it stands for and to the output."""
-    total, unit, n = integers.total, integers.unit, integers.shift
+    total, unit, shift = integers.total, integers.unit, integers.shift
     value, z, relu = integers.value(total), rounded(p.z), rounded(p.relu)
     comparison = f"{total:,} · {unit} = {value:,}; {_subtraction(value, z)}"
-    if n is None:
+    if shift is None:
         return [f"scale  {unit}", f"       {comparison}"]
-    positive, half = max(0, total), (1 << n) >> 1
-    shifted = (positive + half) >> n
-    h = min(WHITE, shifted)
-    output = rounded(h * (1 << n) * unit)
+    n, half, shifted, h = shift.n, shift.half, shift.shifted, shift.output
+    positive, output = max(0, total), rounded(h * 2**n * unit)
     return [
         f"scale  {significant(integers.scale)}; scale/255 = {unit}",
         f"       {comparison}",
@@ -259,28 +279,12 @@ def _subtraction(a: Decimal, b: Decimal) -> str:
 
 
 def notes(pre_activations: Sequence[PreActivation]) -> str:
-    """Return notes for the reader of the worksheets, including one for each layer."""
-    examples = {p.layer: p for p in reversed(pre_activations)}
-    lines = ["Each product is computed before its factors are rounded."]
+    """Return notes for the reader of the worksheets."""
+    text = "Each product is computed before its factors are rounded."
     if pre_activations[0].integers:
-        environment = Environment(
-            loader=PackageLoader("pipeline.interpret", ""),
-            trim_blocks=True,
-            undefined=StrictUndefined,
-        )
-        template = environment.get_template("worksheet.txt")
-        lines.insert(0, template.render(layers=examples))
-    for example in examples.values():
-        location = example.main_weight
-        assert location.row is not None  # it is not a bias
-        weight, _ = example.term_names[location.row].split("·")
-        text = (
-            f"{weight} of {example.neuron} belongs to "
-            f"{example.input_names[location.row]} and is {location.name}: indices "
-            "start at 0."
-        )
-        lines.append(wrap(text, indent=0))
-    return "\n".join(lines)
+        layers = {p.layer for p in pre_activations}
+        text = f"{render('worksheet.txt', layers=layers)}\n{text}"
+    return text
 
 
 def softmax_worksheet(logits: Sequence[PreActivation], spec: DatasetSpec) -> str:

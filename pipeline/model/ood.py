@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from pipeline import unsure
-from pipeline.datasets import ClassComponents, DatasetSpec
-from pipeline.unsure import Finding
+from pipeline.datasets import ClassComponents
+from pipeline.unsure import Finding, Reason
 
 
 @dataclass(frozen=True)
@@ -21,29 +22,23 @@ class OodDetector:
     components: ClassComponents
     min_margin: float  # smallest margin of a prediction that is not close
 
-    def doubts(
+    def reasons(
         self,
         images: UInt8[np.ndarray, "n 28 28"],
-        probabilities: Float[np.ndarray, "n 10"],
+        logits: Float[Tensor, "n 10"],
         findings: Sequence[Finding],
-        *,
-        spec: DatasetSpec,
-    ) -> list[str]:
+    ) -> list[Reason]:
         """Return why the prediction for each image is unsure; "" if it is sure.
 
         Args:
             images: The input of the network.
-            probabilities: Its output.
+            logits: Its output.
             findings: What preprocessing found in the images.
-            spec: The data set of the network; the reasons use its class names.
         """
-        known = self.components
-        errors = known.reconstruction_error(images, probabilities.argmax(axis=1))
+        known, classes = self.components, logits.argmax(dim=1).numpy()
         return unsure.reasons(
             findings,
-            is_unlike=errors > known.max_error,
-            probabilities=probabilities,
+            is_unlike=known.reconstruction_error(images, classes) > known.max_error,
+            probabilities=logits.softmax(dim=1).numpy(),
             min_margin=self.min_margin,
-            class_names=spec.class_names,
-            noun=spec.noun,
         )

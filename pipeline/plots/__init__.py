@@ -6,8 +6,9 @@ its plots are imported from their modules: `accuracy`, `evaluation`, `inspection
 """
 
 from pipeline.plots.common import (
-    colour_scale,
-    diverging_colours,
+    ALWAYS_ZERO,
+    color_scale,
+    diverging_colors,
     weight_legend,
     weight_scale,
 )

@@ -143,17 +143,15 @@ def _draw_lines(
 ) -> None:
     """Draw a dot for each network; dashes and a line show the means of several."""
     count = sum(len(point.accuracies) for line in lines.values() for point in line)
-    for (name, line), colour, marker in zip(
-        lines.items(), LINES, MARKERS, strict=False
-    ):
+    for (name, line), color, marker in zip(lines.items(), LINES, MARKERS, strict=False):
         points = sorted(line, key=lambda point: point.x)
         dots = [(point.x, value) for point in points for value in point.accuracies]
         several = [point for point in points if len(point.accuracies) > 1]
-        dash: dict[str, Any] = {"color": colour, "linestyle": "-" if connect else ""}
-        dot: dict[str, Any] = {"color": colour, "marker": marker, "alpha": 0.7}
+        dash: dict[str, Any] = {"color": color, "linestyle": "-" if connect else ""}
+        dot: dict[str, Any] = {"color": color, "marker": marker, "alpha": 0.7}
         dot["markersize"] = 6 if count <= MAX_LARGE else 3
         axes.plot(*_means(points), **dash)
-        axes.plot(*_means(several), "_", color=colour, markersize=14)
+        axes.plot(*_means(several), "_", color=color, markersize=14)
         axes.plot(*zip(*dots, strict=True), linestyle="", **dot)
         if name:  # for the legend
             axes.plot([], [], label=name, **{**dash, **dot})

@@ -17,31 +17,32 @@ from pipeline.core import SIDE
 # can be distinguished with color blindness.
 INK, MUTED, PALE, LINE, PAPER = "#202124", "#5b6066", "#8b9198", "#d7dade", "#ffffff"
 POSITIVE, NEGATIVE, SELECTED, FROZEN = "#005ab5", "#dc3220", "#8a5a00", "#b9bdc2"
+ALWAYS_ZERO = "the pixel is 0 in all training images"  # why weights are drawn in gray
 
 
-def diverging_colours(
+def diverging_colors(
     values: Float[np.ndarray, "*n 784"],
     *,
     scale: float,
-    grey: Bool[np.ndarray, "784"] | None = None,
+    gray: Bool[np.ndarray, "784"] | None = None,
 ) -> UInt8[np.ndarray, "*n 28 28 3"]:
     """Map values to colors: positive to blue, 0 to white, negative to red.
 
     Args:
         values: An image of 784 values, or several.
         scale: The absolute value that is drawn in the full color.
-        grey: The pixels that become gray, whatever their values.
+        gray: The pixels that become gray, whatever their values.
     """
-    colours = _blend(values.reshape(*values.shape[:-1], SIDE, SIDE) / (scale or 1.0))
-    if grey is not None:
-        colours[..., grey.reshape(SIDE, SIDE), :] = ImageColor.getrgb(FROZEN)
-    return colours
+    colors = _blend(values.reshape(*values.shape[:-1], SIDE, SIDE) / (scale or 1.0))
+    if gray is not None:
+        colors[..., gray.reshape(SIDE, SIDE), :] = ImageColor.getrgb(FROZEN)
+    return colors
 
 
-def colour_scale(
+def color_scale(
     low: str, high: str, *, size: int = 13, frozen: str = ""
 ) -> Image.Image:
-    """Draw the legend of `diverging_colours`: a bar from red to blue.
+    """Draw the legend of `diverging_colors`: a bar from red to blue.
 
     Args:
         low: The text beside red, such as the smallest value.
@@ -70,8 +71,8 @@ def colour_scale(
 def _blend(strength: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n 3"]:
     """Map -1 to red, 0 to white and 1 to blue."""
     white, blue, red = (
-        np.array(ImageColor.getrgb(colour), np.float32)
-        for colour in (PAPER, POSITIVE, NEGATIVE)
+        np.array(ImageColor.getrgb(color), np.float32)
+        for color in (PAPER, POSITIVE, NEGATIVE)
     )
     strength = np.clip(strength, -1, 1)[..., None]
     full = np.where(strength >= 0, blue, red)
@@ -83,9 +84,9 @@ def weight_scale(weights: Float[np.ndarray, "..."]) -> float:
     return float(np.quantile(np.abs(weights), 0.99)) or 1.0
 
 
-def weight_legend(scale: float, *, grey: str) -> Image.Image:
-    """Draw the legend of weights in the colors of `diverging_colours`."""
-    return colour_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", frozen=grey)
+def weight_legend(scale: float, *, gray: str) -> Image.Image:
+    """Draw the legend of weights in the colors of `diverging_colors`."""
+    return color_scale(f"weights: -{scale:.2f}", f"+{scale:.2f}", frozen=gray)
 
 
 @cache

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.plots.common import FROZEN, INK, MUTED, NEGATIVE, PAPER, POSITIVE
 from pipeline.plots.figures import (
-    colour_map,
+    color_map,
     label_cells,
     new_figure,
     render,
@@ -64,8 +64,8 @@ def _confusion_matrix(
     diagonal = np.eye(len(counts), dtype=bool)
     mistakes = np.where(diagonal, np.nan, counts)
     maximum = float(counts.max(where=~diagonal, initial=1))
-    colours = colour_map(PAPER, NEGATIVE).with_extremes(bad=(FROZEN, 0.3))
-    axes.imshow(mistakes, cmap=colours, vmin=0, vmax=maximum)
+    colors = color_map(PAPER, NEGATIVE).with_extremes(bad=(FROZEN, 0.3))
+    axes.imshow(mistakes, cmap=colors, vmin=0, vmax=maximum)
     texts = [[f"{count:,}" if count else "" for count in row] for row in counts]
     dark = mistakes > 0.6 * maximum
     label_cells(axes, texts, rows=label_names, columns=class_names, dark=dark)

@@ -10,7 +10,12 @@ from jaxtyping import Bool, Float, Integer, UInt8
 from PIL import Image
 
 from pipeline import neuron_name
-from pipeline.plots.common import diverging_colours, weight_legend, weight_scale
+from pipeline.plots.common import (
+    ALWAYS_ZERO,
+    diverging_colors,
+    weight_legend,
+    weight_scale,
+)
 from pipeline.plots.rows import ImageRow, image_rows
 from pipeline.terminal import counted
 
@@ -49,14 +54,14 @@ def rounded_weights(
             (names, weights[part], "float"),
             (captions, rounded[part], f"{width}, and the relative error (RMS)"),
         ):
-            colours = diverging_colours(values, scale=scale, grey=always_zero)
-            rows.append(ImageRow([*zip(texts, colours, strict=True)], title))
+            colors = diverging_colors(values, scale=scale, gray=always_zero)
+            rows.append(ImageRow([*zip(texts, colors, strict=True)], title))
     first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
     return image_rows(
         rows,
         title=f"The weights of layer_1 in floats, and below with {width}{first}",
         columns=min(count, NEURONS_PER_ROW),
-        legend=weight_legend(scale, grey="the pixel is 0 in all training images"),
+        legend=weight_legend(scale, gray=ALWAYS_ZERO),
     )
 
 

@@ -41,9 +41,9 @@ def simplify_axes(axes: Axes) -> None:
     axes.tick_params(which="both", color=MUTED, labelcolor=INK)
 
 
-def colour_map(*colours: str) -> Colormap:
+def color_map(*colors: str) -> Colormap:
     """Return a map of Matplotlib from the smallest value to the largest."""
-    return LinearSegmentedColormap.from_list("-".join(colours), colours)
+    return LinearSegmentedColormap.from_list("-".join(colors), colors)
 
 
 def label_cells(

@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline.core import SIDE
 from pipeline.plots.common import FROZEN, INK, LINE, MUTED, NEGATIVE, PAPER, POSITIVE
 from pipeline.plots.figures import (
-    colour_map,
+    color_map,
     label_cells,
     new_figure,
     render,
@@ -42,14 +42,14 @@ def neuron_responses(
     left, right = figure.subplots(1, 2, width_ratios=[10, 11])
     cost_format = ".1f" if costs[:, 0].max() >= 0.01 else ".2f"
     cost_title = "Ablation cost in percentage points (blue: accuracy gained)"
-    outputs, gains = colour_map(PAPER, POSITIVE), colour_map(POSITIVE, PAPER, NEGATIVE)
-    for axes, values, columns, colours, title, form in (
+    outputs, gains = color_map(PAPER, POSITIVE), color_map(POSITIVE, PAPER, NEGATIVE)
+    for axes, values, columns, colors, title, form in (
         (left, means, class_names, outputs, f"Mean output for each {noun}", ".1f"),
         (right, 100 * costs, ["all", *class_names], gains, cost_title, cost_format),
     ):
         largest = float(np.abs(values).max()) or 1.0
         lowest = 0.0 if axes is left else -largest
-        axes.imshow(values, cmap=colours, vmin=lowest, vmax=largest, aspect="auto")
+        axes.imshow(values, cmap=colors, vmin=lowest, vmax=largest, aspect="auto")
         texts = [[f"{value:z{form}}" for value in row] for row in values]
         dark = np.abs(values) > 0.6 * largest
         label_cells(axes, texts, rows=names, columns=columns, dark=dark)
@@ -65,8 +65,8 @@ def pixel_usage(fractions: Float[np.ndarray, "784"]) -> Image.Image:
     axes = figure.subplots()
     grid = fractions.reshape(SIDE, SIDE)
     unused = grid == 0
-    colours = colour_map(PAPER, POSITIVE).with_extremes(bad=FROZEN)
-    heatmap = axes.imshow(np.where(unused, np.nan, grid), cmap=colours, vmin=0)
+    colors = color_map(PAPER, POSITIVE).with_extremes(bad=FROZEN)
+    heatmap = axes.imshow(np.where(unused, np.nan, grid), cmap=colors, vmin=0)
     if unused.any():
         label = f"always 0: {unused.sum()} of 784 pixels, whose weights never change"
         patch = Patch(facecolor=FROZEN, label=label)

@@ -18,8 +18,8 @@ from pipeline.plots.common import (
     NEGATIVE,
     PAPER,
     POSITIVE,
-    colour_scale,
-    diverging_colours,
+    color_scale,
+    diverging_colors,
     font,
     weight_scale,
 )
@@ -47,12 +47,12 @@ def weight_images(
     drawn = weights[:MAX_NEURONS]
     scale = weight_scale(drawn)
     rounded = np.round(SHADES * drawn / scale) / SHADES  # halves the size of the file
-    grid = _neuron_grid(diverging_colours(rounded, scale=1.0))
+    grid = _neuron_grid(diverging_colors(rounded, scale=1.0))
     width = grid.width
     size = round(TEXT * width)
     image = Image.new("RGB", (width, width), PAPER)
     draw = ImageDraw.Draw(image)
-    legend = colour_scale(f"-{scale:.2f}", f"+{scale:.2f}", size=size)
+    legend = color_scale(f"-{scale:.2f}", f"+{scale:.2f}", size=size)
     image.paste(legend, (size // 2, size // 4))
     draw.text((width - size // 2, size // 4), title, INK, font(size), anchor="ra")
     image.paste(grid, (0, round(HEADER * width)))
@@ -122,9 +122,9 @@ def _histogram(
     highest = bottom - 2 * size
     for column, height in enumerate(np.round(highest * counts / counts.max())):
         x = left + column * width
-        colour = NEGATIVE if column < BINS // 2 else POSITIVE
+        color = NEGATIVE if column < BINS // 2 else POSITIVE
         if height:
-            draw.rectangle((x, bottom - int(height), x + width - 2, bottom), colour)
+            draw.rectangle((x, bottom - int(height), x + width - 2, bottom), color)
     right = left + width * BINS
     draw.line((left, bottom + 1, right, bottom + 1), MUTED)
     for x, text, anchor in (

@@ -22,7 +22,7 @@ from pipeline.core.margin import margin, smallest_margin
 from pipeline.datasets.components import fit_components
 from pipeline.images import preprocess
 from pipeline.images.digit import bounding_box
-from pipeline.images.reading import grey_levels
+from pipeline.images.reading import gray_levels
 from pipeline.model import OodDetector
 
 DATA = Path(__file__).resolve().parent.parent.parent / "outputs" / "data"
@@ -30,7 +30,7 @@ SEEDS = (1, 2, 3)
 IMAGES_PER_KIND = 200  # images drawn of each kind
 
 
-def grey(values):
+def gray(values):
     return Image.fromarray(np.clip(values, 0, 255).round().astype(np.uint8))
 
 
@@ -100,26 +100,26 @@ def squares(shape, rng, angle):
 
 def photographed(values, rng, noise):
     stored = io.BytesIO()
-    grey(values + rng.normal(0, noise, values.shape)).save(stored, "JPEG", quality=65)
+    gray(values + rng.normal(0, noise, values.shape)).save(stored, "JPEG", quality=65)
     return Image.open(stored)
 
 
 def white_on_black(digit, rng):
-    return grey(255 * written(digit, rng, (8, 30)))
+    return gray(255 * written(digit, rng, (8, 30)))
 
 
 def thin_pen(digit, rng):
-    return grey(255 * (1 - written(digit, rng, (1, 2))))
+    return gray(255 * (1 - written(digit, rng, (1, 2))))
 
 
 def blurry_pen(digit, rng):
     ink = ndimage.gaussian_filter(written(digit, rng, (6, 12)), rng.uniform(3, 7))
-    return grey(235 - 180 * ink / ink.max())
+    return gray(235 - 180 * ink / ink.max())
 
 
 def wide_canvas(digit, rng):
     size = (rng.integers(200, 400), rng.integers(700, 1400))
-    return grey(255 * (1 - written(digit, rng, (1.5, 4), (60, 140), size)))
+    return gray(255 * (1 - written(digit, rng, (1.5, 4), (60, 140), size)))
 
 
 def shadow(digit, rng):
@@ -155,7 +155,7 @@ def sets(images, labels):
     yield "stretched to 16x16", [stretched(image) for image in images], labels
     yield "scikit-learn 8x8", *datasets.spec("digits").originals()
     for kind in KINDS:
-        drawn = [grey_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
+        drawn = [gray_levels(kind(digit, rng)) for digit in images[:IMAGES_PER_KIND]]
         yield kind.__name__.replace("_", " "), drawn, labels[:IMAGES_PER_KIND]
 
 
@@ -178,23 +178,23 @@ def percent(parts):
 def judge(models, images):
     """Preprocess images; return what was found in each, and each network's predictions.
 
-    A prediction is a class, and why it is not sure.
+    A prediction is a class, and the reason why it is unsure.
     """
     prepared, findings, _ = zip(*map(preprocess, images), strict=True)
-    ready, spec, predictions = np.array(prepared), datasets.spec("mnist"), []
+    ready, predictions = np.array(prepared), []
     for network, detector in models:
-        probabilities = network.predict(ready).numpy()
-        doubts = detector.doubts(ready, probabilities, findings, spec=spec)
-        predictions.append([*zip(probabilities.argmax(axis=1), doubts, strict=True)])
+        logits = network.logits(ready)
+        reasons = detector.reasons(ready, logits, findings)
+        predictions.append([*zip(logits.argmax(dim=1).tolist(), reasons, strict=True)])
     return findings, predictions
 
 
 def shares(predictions, labels):
     """Return the accuracy, and the ood and unsure fractions of correct predictions."""
     pairs = zip(predictions, labels, strict=True)
-    doubts = [doubt for (prediction, doubt), label in pairs if prediction == label]
-    outside = ["does not look like" in doubt for doubt in doubts]
-    return len(doubts) / len(labels), np.mean(outside), np.mean([*map(bool, doubts)])
+    reasons = [reason for (prediction, reason), label in pairs if prediction == label]
+    outside = [reason in ("not drawn", "unlike") for reason in reasons]
+    return len(reasons) / len(labels), np.mean(outside), np.mean([*map(bool, reasons)])
 
 
 def train(split, seed):
@@ -240,7 +240,7 @@ def main():
     without_digits = {f"noise {side}x{side}": noise(side) for side in (8, 28, 128, 300)}
     for name, images in ({"clothes": clothes} | without_digits).items():
         _, judged = judge(models, images)
-        unsure = percent([bool(doubt) for each in judged for _, doubt in each])
+        unsure = percent([bool(reason) for each in judged for _, reason in each])
         row(f"unsure: {name}", len(images), unsure)
 
 

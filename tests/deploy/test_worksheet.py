@@ -35,7 +35,7 @@ def worksheets(request, quantized, mnist):
             lines = worksheet.sum_worksheet(neuron, MNIST).splitlines()
             assert max(map(len, lines)) <= 80
             end = next(k for k, line in enumerate(lines) if re.match("[yz] ", line))
-            rows = [numbers(line.split(maxsplit=1)[1]) for line in lines[3 : end + 1]]
+            rows = [numbers(line.split(maxsplit=1)[1]) for line in lines[4 : end + 1]]
             results.append((neuron, rows, [numbers(line) for line in lines[end + 2 :]]))
     return model.integers, results
 
@@ -127,20 +127,28 @@ def test_inspect_explains_the_widest_integers(exported):
         assert re.search(rf"^[yz] .* {sum(products):,} +[+-]", text, re.MULTILINE)
 
 
+def test_the_integers_of_a_run_are_those_that_it_recorded(
+    exported, quantized, trained_on_few
+):
+    for path in exported.outputs.rglob(INTEGERS_FILE):
+        path.unlink()
+    model = exported.outputs / "run" / "train" / "model.safetensors"
+    save_model(model, trained_on_few().network, {})
+    save_integers(exported.outputs / "run/export/4bit" / INTEGERS_FILE, quantized(4))
+    text = exported.call("inspect", neuron="N11", integers=True, model=str(model))
+    assert "run/export/4bit/integers.safetensors, 4 bits" in " ".join(text.split())
+
+
 def test_an_export_of_another_network_is_refused_with_a_remedy(
     exported, trained_on_few
 ):
     other = exported.outputs / "other.safetensors"
     save_model(other, trained_on_few(seed=2).network, {})
-    message = (
-        "export belongs to another network: run python -m pipeline.export "
-        f"model={other} again"
-    )
-    with pytest.raises(UserError, match=message):
+    message = r"export has no integers of this network: python -m pipeline\.export"
+    with pytest.raises(UserError, match=rf"{message} model={other} writes them$"):
         exported.call("inspect", neuron="N11", integers=True, model=str(other))
     (exported.outputs / "export").rename(exported.outputs / "moved")
-    missing = r"integers\.safetensors is missing: python -m pipeline\.export writes it"
-    with pytest.raises(ValueError, match=missing):
+    with pytest.raises(UserError, match=rf"{message} writes them$"):
         exported.call("inspect", neuron="N11", integers=True)
 
 
@@ -152,5 +160,5 @@ def test_a_damaged_file_blocks_only_the_worksheets_of_its_own_network(
     text = exported.call("inspect", neuron="N11", integers=True)
     assert "2bit/integers.safetensors, 2 bits" in " ".join(text.split())
     (exported.outputs / "export/2bit" / INTEGERS_FILE).unlink()
-    with pytest.raises(UserError, match=r"writes it again$"):
+    with pytest.raises(UserError, match=r"pipeline\.export writes them$"):
         exported.call("inspect", neuron="N11", integers=True)

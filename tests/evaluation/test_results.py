@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,10 +33,8 @@ def test_the_wilson_interval_is_that_of_scipy(n):
 
 def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy():
     # Eight predictions with 0.9, six of them correct; two with 0.5, one correct.
-    probabilities = torch.zeros(10, 10)
-    probabilities[:8, 0], probabilities[8:, 0] = 0.9, 0.5
-    labels = torch.tensor([0] * 6 + [1] * 2 + [0, 1])
-    bins = scores.reliability(probabilities, labels)
+    is_correct = torch.tensor([True] * 6 + [False] * 2 + [True, False])
+    bins = scores.reliability(torch.tensor([0.9] * 8 + [0.5] * 2), is_correct)
     assert [each["count"] for each in bins] == [2, 8]
     expected = 0.8 * abs(0.75 - 0.9) + 0.2 * abs(0.5 - 0.5)
     assert scores.calibration_error(bins) == pytest.approx(expected)
@@ -45,10 +44,11 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     labels = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4], np.uint8)
     answers = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
     confidence = [0.99, 0.5, 0.6, 0.99, 0.9, 0.99, 0.99, 0.99, 0.99, 0.8, 0.7]
-    names = [f"{row}\n.png" for row in range(11)]
+    names = [f"few {row}\n.png" for row in range(11)]
     images, logits = np.zeros((11, 28, 28), np.uint8), torch.zeros(11, 10)
+    paths = [*map(Path, names)]
     source = ImageSet(
-        "few", "", names, labels.tolist(), images, False, class_names="0123456789"
+        "few", "", names, labels.tolist(), paths, True, class_names="0123456789"
     )
     prepared = PreparedImages(source, images, [""] * 11, (), how="")
     for row, (answer, probability) in enumerate(zip(answers, confidence, strict=True)):
@@ -66,8 +66,11 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
     ]
     captions = [caption for caption, _ in mistakes(result)]
     first, second, *others = captions  # the most confident ones first
-    assert first == "bag: 90.0%\nlabel: 1\n4\ufffd.png"  # named by both data sets
+    assert first == "bag: 90.0%\nlabel: 1\nfew 4\ufffd.png"  # named by both data sets
     assert second.startswith("pullover: 80.0%\nlabel: 3\n") and len(others) == 3
+    stored = replace(prepared, source=replace(source, images=images))
+    caption, _ = mistakes(replace(result, prepared=stored))[0]
+    assert caption == "bag: 90.0%\nlabel: 1\nimage 4"
     right = replace(result, logits=torch.eye(10)[labels.tolist()])
     assert len(describe_result(right)) == 2
     assert plot_mistakes(right).height < 50  # only a title

@@ -24,7 +24,7 @@ def test_a_file_of_any_name_is_listed_with_its_label(tmp_path):
     assert {read_image(path).shape for path in listing.images} == {(10, 20)}
     with (tmp_path / "labels.csv").open("w", encoding="utf-8") as stream:
         csv.writer(stream).writerows([("file", "label"), *((n, 7) for n in names)])
-    listing = list_images(tmp_path, labelled_only=True)
+    listing = list_images(tmp_path, labeled_only=True)
     assert listing.files == names
 
 
@@ -43,15 +43,15 @@ def test_labels_come_from_folders_or_from_the_first_number_of_a_name(tmp_path):
 
 def test_images_without_a_label_are_listed_or_counted(tmp_path):
     put(tmp_path, "3/a.png", "5.png", "6.png")
-    labelled = list_images(tmp_path, labelled_only=True)
-    assert labelled.labels == [3]
-    assert labelled.description.endswith("(2 other images without a label are skipped)")
+    labeled = list_images(tmp_path, labeled_only=True)
+    assert labeled.labels == [3]
+    assert labeled.description.endswith("(2 other images without a label are skipped)")
     assert list_images(tmp_path).labels == [3, None, None]
     (tmp_path / "labels.csv").write_text("file,label\n5.png,5\n3/a.png,?\n")
-    labelled = list_images(tmp_path, labelled_only=True)
-    assert labelled.labels == [5]
-    assert labelled.description.endswith("(1 other image without a label is skipped)")
-    assert "label '?' is not 0..9" in labelled.problems[0]
+    labeled = list_images(tmp_path, labeled_only=True)
+    assert labeled.labels == [5]
+    assert labeled.description.endswith("(1 other image without a label is skipped)")
+    assert "label '?' is not 0..9" in labeled.problems[0]
     listing = list_images(tmp_path)
     assert listing.files == ["5.png", "3/a.png", "6.png"] and not listing.problems
     assert listing.labels == [5, None, None]
@@ -75,7 +75,7 @@ TABLES = {
 def test_labels_csv_is_read_and_bad_rows_are_reported_by_line(tmp_path, content):
     put(tmp_path, "a.png")
     (tmp_path / "labels.csv").write_text(content)
-    listing = list_images(tmp_path, labelled_only=True)
+    listing = list_images(tmp_path, labeled_only=True)
     for problem, expected in zip(listing.problems, TABLES[content], strict=True):
         assert expected in problem and "labels.csv" in problem
     good = re.findall(r"^ ?a\.png[,;\t]7$", content, re.MULTILINE)
@@ -106,7 +106,7 @@ def test_paths_without_images_are_refused(tmp_path):
 def test_an_unreadable_folder_is_a_problem_and_the_others_are_listed():
     put(Path(), "3/a.png", "5/b.png")
     Path("5").chmod(0)
-    listing = list_images(Path(), labelled_only=True)
+    listing = list_images(Path(), labeled_only=True)
     assert listing.labels == [3]
     assert listing.problems == ["5 cannot be read: Permission denied"]
     with pytest.raises(ValueError, match=r"^5 cannot be read: Permission denied$"):

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pipeline.images import preprocess
-from pipeline.images.reading import grey_levels
+from pipeline.images.reading import gray_levels
 
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "images.py"
 KINDS = runpy.run_path(str(BENCHMARK))["KINDS"]  # digits as users draw them
@@ -28,22 +28,22 @@ def test_images_of_mnist_change_little_even_if_inverted(few):
     assert np.mean(np.array(values) < 0.8) < 0.05  # very thin or very bold ones
 
 
-def test_digits_fill_the_box_of_20_pixels_and_are_centred_by_mass(few):
-    off_centre = 0
+def test_digits_fill_the_box_of_20_pixels_and_are_centered_by_mass(few):
+    off_center = 0
     for image in few.val.images[:100]:
         prepared, *_ = preprocess(np.pad(image, ((6, 1), (0, 5))))
         rows, columns = np.nonzero(prepared)
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
-        centre = ndimage.center_of_mass(prepared)
-        off_centre += max(abs(14 - position) for position in centre) > 0.51
-    assert off_centre <= 1  # a 9 whose thin tail makes its box reach the border
+        center = ndimage.center_of_mass(prepared)
+        off_center += max(abs(14 - position) for position in center) > 0.51
+    assert off_center <= 1  # a 9 whose thin tail makes its box reach the border
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_digits_of_any_pen_and_on_any_paper_are_found(kind, mnist):
     rng, values = np.random.default_rng(1), []
     for digit in mnist.test.images[:3]:
-        prepared, *_ = preprocess(grey_levels(kind(digit, rng)))
+        prepared, *_ = preprocess(gray_levels(kind(digit, rng)))
         values.append(similarity(prepared, preprocess(digit)[0]))
     assert np.median(values) > 0.8
 
@@ -75,7 +75,7 @@ def test_a_blank_image_has_no_digit(kind):
 
 
 NOISE = {
-    "grey": lambda rng, shape: rng.normal(128, 60, shape).clip(0, 255),
+    "gray": lambda rng, shape: rng.normal(128, 60, shape).clip(0, 255),
     "faint": lambda rng, shape: rng.normal(200, 20, shape).clip(0, 255),
     "uniform": lambda rng, shape: rng.integers(0, 256, shape),
     "10%": lambda rng, shape: 255 * (rng.random(shape) < 0.1),

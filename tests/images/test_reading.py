@@ -47,10 +47,10 @@ def with_floats(range_, lowest=0):
 
 GOOD = {
     "white on black.png": lambda: draw_seven(ink=255, paper=0),
-    "grey on grey.png": lambda: draw_seven(ink=90, paper=170),
+    "gray on gray.png": lambda: draw_seven(ink=90, paper=170),
     "palette.gif": lambda: draw_seven().convert("P"),
     "one bit.bmp": lambda: draw_seven().convert("1"),
-    "colour.jpg": lambda: draw_seven().convert("RGB"),
+    "color.jpg": lambda: draw_seven().convert("RGB"),
     "cmyk.jpg": lambda: draw_seven().convert("CMYK"),
     "yellow ink.png": lambda: ImageOps.colorize(draw_seven(), (255, 235, 60), "white"),
     "opaque.png": lambda: draw_seven().convert("RGBA"),
@@ -105,6 +105,7 @@ def large_webp():
 
 NAN = Image.fromarray(np.full((9, 9), np.nan, np.float32))
 FRAMES = {"save_all": True, "append_images": [draw_seven(ink=80)]}
+CONVERT = "is HEIC, HEIF or AVIF: convert it to JPEG or PNG"
 BAD = {
     "empty.png": (b"", "is empty"),
     "truncated.png": (encoded(draw_seven(), "PNG")[:200], "is damaged"),
@@ -114,6 +115,10 @@ BAD = {
     "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is SVG: save it"),
     "page.pdf": (b"%PDF-1.7", "is PDF: save the page as PNG"),
     "eps.png": (b"%!PS-Adobe-3.0 EPSF-3.0", "is PostScript: save it as PNG"),
+    # The header of a photograph of an iPhone.
+    "phone.heic": (b"\0\0\0\x24ftypheic\0\0\0\0mif1MiHEmiaf", CONVERT),
+    "phone.jpg": (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", CONVERT),
+    "drawn.avif": (lambda: encoded(draw_seven(), "AVIF"), CONVERT),
     "pointer.png": (b"version https://git-lfs.github.com", "is a Git LFS pointer"),
     # Headers that declare a size, without the pixels.
     "20000x20000.pgm": (b"P5 20000 20000 255\n", "more than 50,000,000 pixels"),

@@ -54,9 +54,9 @@ def untrained(new_network, mnist, tmp_path_factory):
     """Return a function that analyzes a network without a history and a detector."""
 
     @cache
-    def analyse(hidden):
+    def analyze(hidden):
         path = tmp_path_factory.mktemp("untrained") / "model.safetensors"
         save_model(path, new_network(hidden), {})
         return ModelAnalysis.of(load_trained_model(path), mnist)
 
-    return analyse
+    return analyze

@@ -63,7 +63,7 @@ def test_the_table_of_a_large_comparison_names_the_file_with_all_matches(
     assert "... and 20 more in matches.csv" in text
 
 
-def test_pixels_whose_weights_never_changed_are_grey_for_each_network(trained, few):
+def test_pixels_whose_weights_never_changed_are_gray_for_each_network(trained, few):
     result = compare(trained.network, trained.network, few.val)
     frozen = np.arange(784) == 0
     (_, a), (_, b), *_ = comparison_images(result, [frozen, None], scale=1.0)

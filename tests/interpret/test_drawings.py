@@ -110,8 +110,8 @@ def varied(digit, kind, generator):
     middle, size = (points.min(0) + points.max(0)) / 2, generator.uniform(*SIZES[kind])
     shape = np.array([[1, 0], [slant, 1]]) @ turn * size / np.ptp(points, axis=0).max()
     room = max(0.02, 0.46 - size / 2)
-    centre = 0.5 + generator.uniform(-room, room, 2)
-    strokes = [(stroke - middle) @ shape + centre for stroke in strokes]
+    center = 0.5 + generator.uniform(-room, room, 2)
+    strokes = [(stroke - middle) @ shape + center for stroke in strokes]
     if kind == "trembling":
         strokes = [s + generator.normal(0, 0.01, s.shape) for s in strokes]
     if kind == "with stray taps":
@@ -179,14 +179,14 @@ def test_digits_drawn_with_the_mouse_are_recognized(page, trained, draw_on_page)
     assert correct >= 9  # of 10: strokes with corners are not handwriting
 
 
-def test_a_drawing_is_scaled_to_a_box_of_20_pixels_and_centred_by_mass(page):
+def test_a_drawing_is_scaled_to_a_box_of_20_pixels_and_centered_by_mass(page):
     for digit, strokes in DIGITS.items():
         result, _ = draw(page, strokes)
         image = np.reshape(result["image"], (28, 28)).astype(float)
         rows, columns = np.nonzero(image)
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20, digit
-        centre = np.indices((28, 28)) * image / image.sum()
-        assert np.abs(centre.sum(axis=(1, 2)) - 14).max() <= 0.5, digit
+        center = np.indices((28, 28)) * image / image.sum()
+        assert np.abs(center.sum(axis=(1, 2)) - 14).max() <= 0.5, digit
 
 
 def test_size_and_position_make_no_difference(page):
@@ -218,12 +218,19 @@ def test_two_digits_side_by_side_are_not_one(page, draw_on_page):
     assert "more than one digit on the board" in page.inner_text("#answer")
 
 
+def test_the_gap_between_two_strokes_is_no_ink(page):
+    line = [[(0.2, 0.2), (0.2, 0.8)]]
+    dots = [[(0.4, 0.2), (0.4, 0.22)], [(0.4, 0.78), (0.4, 0.8)]]  # as high as the line
+    drawn, prepared = draw(page, line + dots)
+    assert "several" not in (drawn["finding"], *prepared.findings)
+
+
 @pytest.mark.parametrize(
     "strokes", [[[(0.5, 0.5)]], [[(0.2, 0.5), (0.8, 0.5)]]], ids=["dot", "line"]
 )
 def test_the_page_is_not_sure_about_what_is_no_digit(page, trained, strokes):
     result, prepared = draw(page, strokes)
-    assert all(classify(prepared, trained).doubts)
+    assert all(classify(prepared, trained).reasons)
     assert prepared.findings == (result["doubt"],) == ("not drawn",)
 
 
@@ -234,3 +241,15 @@ def test_the_pen_stays_on_the_board(page, draw_on_page):
     page.locator("#clear").click()
     page.evaluate("new Promise(requestAnimationFrame)")
     assert page.inner_text("#answer").startswith("The image is blank")
+
+
+def test_the_board_can_be_cleared_from_the_keyboard_while_the_pen_is_down(page):
+    box = page.locator("#board").bounding_box()
+    page.mouse.move(box["x"] + 90, box["y"] + 90)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 200)
+    page.locator("#clear").focus()
+    page.keyboard.press("Enter")
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.up()
+    assert page.evaluate("state.strokes") == []

@@ -26,6 +26,13 @@ def test_neurons_count_from_1_and_case_spaces_and_repetitions_are_ignored():
             "weight from neuron N14 to neuron N28",
         ),
         ("layer_1.bias[5]", "layer_1.bias[5]", "bias of neuron N16"),
+        ("bias of N16", "layer_1.bias[5]", "bias of neuron N16"),
+        (
+            "M301 of N16",
+            "layer_1[300,5]",
+            "weight from pixel 300 (row 10, column 20) to neuron N16",
+        ),
+        ("w4 of n28", "layer_2[3,7]", "weight from neuron N14 to neuron N28"),
     ],
 )
 def test_a_parameter_is_described_by_what_it_connects(typed, name, description):

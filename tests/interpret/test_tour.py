@@ -196,7 +196,7 @@ def test_the_learning_curve_has_the_recorded_values_and_selects_an_epoch(page, t
         assert float(cursor.get_attribute("x1")) == 320  # the right end
 
 
-def test_a_line_is_as_thick_as_its_product_and_has_the_colour_of_its_sign(
+def test_a_line_is_as_thick_as_its_product_and_has_the_color_of_its_sign(
     page, trained, mnist
 ):
     page.evaluate("state.version = model.last; useTestImage(0); select(2, 7)")

@@ -33,7 +33,7 @@ def sum_lines(pre_activation):
     """The rows of a worksheet's table, and the lines after it."""
     lines = worksheet.sum_worksheet(pre_activation, MNIST).splitlines()
     end = next(k for k, line in enumerate(lines) if line.endswith("the sum"))
-    return lines[3 : end + 1], lines[end + 1 :]
+    return lines[4 : end + 1], lines[end + 1 :]
 
 
 def test_the_printed_terms_add_up_to_the_last_decimal(images_sums):
@@ -64,15 +64,16 @@ def test_a_row_shows_weight_pixel_product_and_position(images_sums):
     assert product == pytest.approx(weight * pixel, abs=2e-4)
 
 
-def test_notes_give_the_indices_of_the_array(images_sums):
-    selected = [images_sums[0][name] for name in ("N28", "N15", "N16")]
-    notes = worksheet.notes(selected)
-    pixel, neuron = (int(np.abs(each.terms).argmax()) for each in selected[1::-1])
-    m, w = f"M{pixel + 1} of N15", f"W{neuron + 1} of N28"
-    assert f"{m} belongs to pixel {pixel} and is layer_1[{pixel},4]" in notes
-    assert f"{w} belongs to N1{neuron + 1} and is layer_2[{neuron},7]" in notes
-    assert max(map(len, notes.splitlines())) <= 80
-    assert "N16" not in notes and "M" not in worksheet.notes(selected[:1])
+def test_both_names_of_the_largest_weight_are_explained_above_the_table(images_sums):
+    for neuron, m, place in (("N15", "M", "pixel "), ("N28", "W", "N1")):
+        pre_activation = images_sums[0][neuron]
+        k = int(np.abs(pre_activation.terms).argmax())
+        line, heading = worksheet.sum_worksheet(pre_activation, MNIST).splitlines()[2:4]
+        array = f"layer_{neuron[1]}[{k},{int(neuron[2:]) - 1}]"
+        source = f"{place}{k + (m == 'W')}"
+        start = f"{m}{k + 1} is {array}, the weight of {source}: "
+        assert line == f"{start}array indices start at 0." and len(line) <= 80
+        assert heading.startswith("term ")
 
 
 def of_ones(layer, inputs):
@@ -99,11 +100,11 @@ def test_formulas_are_those_of_the_textbook(layer, inputs, expected):
     assert worksheet.formula(of_ones(layer, inputs)) == expected
 
 
-def test_always_zero_pixels_are_grey_but_their_products_are_not():
+def test_always_zero_pixels_are_gray_but_their_products_are_not():
     images = output.term_images(of_ones(1, 784), np.arange(784) == 0).images
     (_, weights), _, (_, products) = images
-    blue, grey = getrgb(POSITIVE), getrgb(FROZEN)
-    assert tuple(weights[0, 0]) == grey and tuple(products[0, 0]) == blue
+    blue, gray = getrgb(POSITIVE), getrgb(FROZEN)
+    assert tuple(weights[0, 0]) == gray and tuple(products[0, 0]) == blue
 
 
 def test_printed_probabilities_add_up_to_100_percent(images_sums, trained, mnist):

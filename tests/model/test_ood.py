@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
+import torch
 
 from pipeline import datasets, unsure
 from pipeline.core.dataset import Split
 from pipeline.core.margin import margin, smallest_margin
 from pipeline.datasets.components import fit_components
+from pipeline.evaluation import Predictions
+from pipeline.images import ImageSet, PreparedImages
 from pipeline.model import OodDetector
 
 
@@ -39,17 +42,23 @@ def test_a_doubt_names_its_reason(detector, few):
     noise = np.random.default_rng(1).integers(0, 256, (28, 28), dtype=np.uint8)
     images = np.stack([seven, seven, seven, noise, 0 * seven, seven])
     findings = ["", "", "several", "", "blank", "not drawn"]
-    answers = np.zeros((6, 10), np.float32)
-    answers[:, 7] = 1
-    answers[1, [4, 7, 9]] = 0.4, 0.1, 0.5
+    probabilities = torch.full((6, 10), 1e-9)
+    probabilities[:, 7] = 1
+    probabilities[1, [4, 7, 9]] = torch.tensor([0.4, 0.1, 0.5])
+    logits = probabilities.log()
+    reasons = detector.reasons(images, logits, findings)
+    assert reasons == ["", "close", "several", "unlike", "blank", "not drawn"]
+    source = ImageSet("six", "", [""] * 6, [None] * 6, images, False)
+    prepared = PreparedImages(source, images, findings, (), how="")
     spec = datasets.spec("fashion_mnist")
+    predictions = Predictions(prepared, spec, logits, [*reasons, None])
     unlike = "the image does not look like the sneaker images it was trained on"
-    assert detector.doubts(images, answers, findings, spec=spec) == [
+    assert [predictions.doubt(row) for row in range(6)] == [
         "",
         "coat is close (40.0%)",  # to 9, the ankle boot
         "there is more than one garment",
         unlike,
         "the image is blank",
-        unlike,  # not drawn with a pen
+        unlike,
     ]
     assert unsure.images_of("7") == "7s"

@@ -17,12 +17,12 @@ from pipeline.plots.common import FROZEN, NEGATIVE, PAPER, POSITIVE
 from pipeline.plots.inspection import pixel_usage
 
 DIGITS = "0123456789"
-BLUE, RED, GREY, WHITE = map(getrgb, (POSITIVE, NEGATIVE, FROZEN, PAPER))
+BLUE, RED, GRAY, WHITE = map(getrgb, (POSITIVE, NEGATIVE, FROZEN, PAPER))
 
 
-def colours(image):
+def colors(image):
     """The number of pixels of each color."""
-    return {colour: count for count, colour in image.getcolors(10**6)}
+    return {color: count for count, color in image.getcolors(10**6)}
 
 
 def enlarged(image, factor):
@@ -35,24 +35,24 @@ def widest_run(mask):
     return int((np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1]).max())
 
 
-def test_the_colours_are_those_of_the_interactive_page():
+def test_the_colors_are_those_of_the_interactive_page():
     css = (Path(report.__file__).parent / "page.css").read_text()
     light = css[css.index("{") : css.index("}")]
     for name in ("ink", "muted", "line", "positive", "negative", "frozen"):
-        (colour,) = re.findall(rf"--{name}: (#\w+);", light)
-        assert getattr(common, name.upper()) == colour
+        (color,) = re.findall(rf"--{name}: (#\w+);", light)
+        assert getattr(common, name.upper()) == color
 
 
 def test_positive_weights_are_blue_negative_ones_red_and_zero_is_white():
     weights = np.zeros((1, 784), np.float32)
     weights[0, :196], weights[0, 196:392] = 0.5, -0.5
-    (template,) = plots.diverging_colours(weights, scale=0.5)
+    (template,) = plots.diverging_colors(weights, scale=0.5)
     parts = [
         {tuple(pixel) for pixel in part.reshape(-1, 3)}
         for part in (template[:7], template[7:14], template[14:])
     ]
     assert parts == [{BLUE}, {RED}, {WHITE}]
-    (template,) = plots.diverging_colours(weights / 2, scale=0.5)
+    (template,) = plots.diverging_colors(weights / 2, scale=0.5)
     half = (np.array(WHITE) + BLUE) / 2
     np.testing.assert_allclose(template[0, 0], half, atol=1)
 
@@ -89,15 +89,15 @@ def test_a_contact_sheet_has_a_row_for_each_class_and_its_mean_is_plotted(few):
 def test_images_with_the_same_caption_are_all_plotted():
     images = [("4.png", np.full((28, 28), 77, np.uint8))] * 3
     plot = plots.image_grid(images, title="a title", columns=2, side=84)
-    grey = (np.asarray(plot) == 77).all(axis=2).sum()
-    assert grey == pytest.approx(3 * 84**2, abs=100)  # without texts
+    gray = (np.asarray(plot) == 77).all(axis=2).sum()
+    assert gray == pytest.approx(3 * 84**2, abs=100)  # without texts
 
 
 def test_bars_are_as_long_as_the_probabilities():
     def blue(probability):
         images = [("ink", np.zeros((28, 28), np.uint8))]
         row = plots.ImageRow(images, bars={"7": probability, "3": 0.0})
-        return colours(plots.image_rows([row], title="a title"))[BLUE]
+        return colors(plots.image_rows([row], title="a title"))[BLUE]
 
     assert blue(0.25) == pytest.approx(blue(1.0) / 4, rel=0.02)
 
@@ -108,7 +108,7 @@ def test_rounded_weights_are_below_those_in_floats():
     def blue(rounded):
         zero = np.zeros(784, bool)
         image = plots.rounded_weights(weights, rounded, always_zero=zero, width="1 bit")
-        return colours(image)[BLUE]
+        return colors(image)[BLUE]
 
     assert blue(weights) - blue(0 * weights) == 84**2
 
@@ -119,15 +119,15 @@ def test_images_whose_prediction_changes_are_plotted(changed):
     after = np.where(labels < changed, 9, labels)
     names = {"class_names": DIGITS, "width": "8 bits"}
     image = plots.changed_predictions(images, labels, labels, after, **names)
-    grey = (np.asarray(image) == 77).all(axis=2).sum()
-    assert grey == pytest.approx(changed * 112**2, abs=100)  # without texts
+    gray = (np.asarray(image) == 77).all(axis=2).sum()
+    assert gray == pytest.approx(changed * 112**2, abs=100)  # without texts
 
 
-def test_pixels_that_are_always_0_are_grey():
+def test_pixels_that_are_always_0_are_gray():
     used, unused = np.full(784, 0.5), np.full(784, 0.5)
     unused[:100] = 0
-    grey = [colours(pixel_usage(each)).get(GREY, 0) for each in (used, unused)]
-    assert grey[1] > grey[0] + 100 * 15**2  # each pixel has at least 15x15
+    gray = [colors(pixel_usage(each)).get(GRAY, 0) for each in (used, unused)]
+    assert gray[1] > gray[0] + 100 * 15**2  # each pixel has at least 15x15
 
 
 @pytest.mark.parametrize(("lines", "count"), [(2, 2), (1, 30)])
@@ -141,7 +141,7 @@ def test_each_line_of_accuracies_has_a_color(lines, count, xlabel):
         for n in range(lines)
     }
     plot = accuracy_plot(points_of, xlabel=xlabel, title="a title")
-    assert len({BLUE, RED} & {*colours(plot)}) == lines
+    assert len({BLUE, RED} & {*colors(plot)}) == lines
 
 
 @pytest.mark.parametrize("shade", ["lr", ""])
@@ -151,7 +151,7 @@ def test_more_lines_than_colors_become_a_cloud_with_the_best_trade_offs(shade):
         for n in range(1, 9)
     }
     plot = accuracy_plot(lines, xlabel="parameters", title="a title", shade=shade)
-    assert BLUE not in colours(plot)
+    assert BLUE not in colors(plot)
 
 
 def test_a_perfect_and_a_useless_network_are_in_the_plot():

@@ -17,7 +17,7 @@ def workspace(finished, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def draw(mnist):
-    """Return a function that saves a test image: large, off-centre, black on white."""
+    """Return a function that saves a test image: large, off-center, black on white."""
 
     def save(row, path):
         image = Image.fromarray(255 - mnist.test.images[row])

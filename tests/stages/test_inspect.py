@@ -29,16 +29,16 @@ def summary(finished):
 
 
 @pytest.fixture
-def analysed(mnist, tmp_path):
+def analyzed(mnist, tmp_path):
     """Return a function that analyzes a network, with the words of its tutorial."""
 
-    def analyse(network, **metadata):
+    def analyze(network, **metadata):
         save_model(tmp_path / "model.safetensors", network, metadata)
         trained = load_trained_model(tmp_path / "model.safetensors")
         analysis = ModelAnalysis.of(trained, mnist)
         return analysis, " ".join(render_tutorial(analysis).split())
 
-    return analyse
+    return analyze
 
 
 def test_all_files_are_in_the_folder_and_in_the_run(finished, summary, recorded):
@@ -72,8 +72,8 @@ def test_fields_and_columns_have_their_names(finished, summary):
     assert columns == f"neuron activation_rate {means} most least cost {costs}"
 
 
-def test_the_tutorial_contains_the_numbers_of_the_network(mnist, analysed, new_network):
-    _, text = analysed(new_network(33), **TRAINED)
+def test_the_tutorial_contains_the_numbers_of_the_network(mnist, analyzed, new_network):
+    _, text = analyzed(new_network(33), **TRAINED)
     assert "784 pixels x 33 neurons" in text and "25,872" in text and "26,245" in text
     train = mnist.split("holdout").train.images
     always_zero = int((~train.any(axis=0)).sum())
@@ -84,13 +84,13 @@ def test_the_tutorial_contains_the_numbers_of_the_network(mnist, analysed, new_n
 
 
 def test_a_single_inactive_neuron_and_a_wrong_prediction_are_described(
-    analysed, new_network, tmp_path
+    analyzed, new_network, tmp_path
 ):
     network = new_network(1)
     with torch.no_grad():
         network.layer_1.bias[:] = -1e6
         network.layer_2.bias[3] = 1
-    analysis, text = analysed(network)
+    analysis, text = analyzed(network)
     assert "wrong, because the label is 7" in text
     assert "the output of N11 by" in text and "1 neurons" not in text
     assert "so the output of N11 is 0.00" in text and "N11 0% always 0" in text
@@ -98,8 +98,8 @@ def test_a_single_inactive_neuron_and_a_wrong_prediction_are_described(
     write_analysis(analysis, tmp_path)
 
 
-def test_rates_are_not_rounded_to_0_and_no_number_is_minus_0(analysed, new_network):
-    analysis, _ = analysed(new_network(20))
+def test_rates_are_not_rounded_to_0_and_no_number_is_minus_0(analyzed, new_network):
+    analysis, _ = analyzed(new_network(20))
     analysis.rates[:2] = 0.001, 0.999
     analysis.costs[:] = -0.0001
     text = render_tutorial(analysis)
@@ -110,6 +110,14 @@ def test_rates_are_not_rounded_to_0_and_no_number_is_minus_0(analysed, new_netwo
 def test_the_whole_tutorial_fits_on_two_screens(finished):
     lines = finished.call("inspect", tracking="none").splitlines()
     assert len(lines) <= 2 * 40 and max(map(len, lines)) <= 80
+
+
+def test_if_the_page_would_be_too_large_the_command_says_so(workspace, monkeypatch):
+    monkeypatch.setattr("pipeline.interpret.report.page.MAX_BYTES", 10_000)
+    text = workspace.call("inspect", tracking="none")
+    assert "\npage   15,910 parameters are too many for a page\nfiles  " in text
+    written = {path.name for path in (workspace.outputs / "inspect").iterdir()}
+    assert written == TABLES | PLOTS
 
 
 def test_the_page_has_the_name_of_the_run_and_no_path(empty_project, idx_folder):
@@ -130,7 +138,9 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
 ):
     before = finished.hashes("inspect")
     text = finished.call("inspect", neuron="N28,N15", image="0")
-    assert "mnist test image 0, label 7" in text
+    assert re.search(
+        r"^mnist test image 0: The network says 7 .* Correct\.$", text, re.M
+    )
     assert "N28: neuron 8 of layer_2, for digit 7" in text
     assert "Softmax" in text and "ReLU: N15 = max(0, y)" in text
     assert finished.hashes("inspect") == before
@@ -139,7 +149,7 @@ def test_a_question_about_neurons_does_not_change_the_analysis(
     assert len(finished.read(details / "terms.csv")) == 21 + 785
     draw(0, tmp_path / "7.png")
     text = finished.call("inspect", neuron="N28", image=f"{tmp_path / '7.png'}")
-    assert "7.png, label 7, preprocessed as in MNIST" in " ".join(text.split())
+    assert "7.png, preprocessed as in MNIST: The network" in " ".join(text.split())
     (predicted,) = re.findall(r"(.*)the prediction$", text, re.MULTILINE)
     assert predicted.split()[:2] == ["7", "N28"]
 

@@ -24,4 +24,4 @@ sandboxed frame in which MLflow shows artifacts. It does not train or change a n
 """
 
 from pipeline.interpret.report.data import IntegerVersion, WidthData
-from pipeline.interpret.report.page import fits, render, render_too_large
+from pipeline.interpret.report.page import PAGE_FILE, render, too_large

@@ -8,6 +8,7 @@ from jaxtyping import Int
 
 from pipeline import unsure
 from pipeline.images import constants
+from pipeline.interpret.names import NameForm
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class PageData:
     rows: Sequence[int]  # of the stored images among the test images
     widths: Sequence[WidthData]  # in place of the epochs; may be empty
 
+    neuron_names: Sequence[NameForm]
+    parameter_names: Sequence[NameForm]
     texts: Mapping[unsure.Reason, str]  # templates of what the page says about a reason
     thresholds: Thresholds
     max_error: float | None  # of an image in distribution; None without a detector

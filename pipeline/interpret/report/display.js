@@ -62,7 +62,7 @@ export const significant = (value, digits) => (value < 0 ? MINUS : "") +
 // Replace each {name} in a text by the value of this name.
 export const fillIn = (text, values) =>
   text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-export const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
+export const capitalized = (text) => text[0].toUpperCase() + text.slice(1);
 
 export const bold = (text) => element("b", {}, text);
 export const signed = (value, text) =>
@@ -78,35 +78,35 @@ export const coordinates = (pixel) => [Math.floor(pixel / SIDE), pixel % SIDE];
 export const rowAndColumn = (pixel) =>
   `row ${Math.floor(pixel / SIDE)}, column ${pixel % SIDE}`;
 
-export const colours = {}; // by name, each as red, green and blue
-export function readColours() {
+export const colors = {}; // by name, each as red, green and blue
+export function readColors() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["positive", "negative", "zero", "frozen", "muted", "selected"]) {
     const digits = style.getPropertyValue(`--${name}`).trim().slice(1)
       .replace(/^(.)(.)(.)$/, "$1$1$2$2$3$3");
-    colours[name] = digits.match(/../g).map((two) => parseInt(two, 16));
+    colors[name] = digits.match(/../g).map((two) => parseInt(two, 16));
   }
 }
 
-export const grey = (level) => [level, level, level];
+export const gray = (level) => [level, level, level];
 // The color of a value from -1 to 1.
 export function diverging(value) {
   const strength = Math.min(Math.abs(value), 1);
-  const full = value < 0 ? colours.negative : colours.positive;
-  return colours.zero.map((zero, i) => zero + strength * (full[i] - zero));
+  const full = value < 0 ? colors.negative : colors.positive;
+  return colors.zero.map((zero, i) => zero + strength * (full[i] - zero));
 }
 
-// Paint 28x28 pixels; colourOf(pixel) returns red, green and blue.
-export function paintPixels(canvas, colourOf) {
+// Paint 28x28 pixels; colorOf(pixel) returns red, green and blue.
+export function paintPixels(canvas, colorOf) {
   canvas.width = canvas.height = SIDE;
   const context = canvas.getContext("2d"), pixels = context.createImageData(SIDE, SIDE);
   for (let pixel = 0; pixel < PIXELS; pixel++)
-    pixels.data.set([...colourOf(pixel), 255], 4 * pixel);
+    pixels.data.set([...colorOf(pixel), 255], 4 * pixel);
   context.putImageData(pixels, 0, 0);
 }
 
 export function imageCanvas(image) {
   const canvas = element("canvas");
-  paintPixels(canvas, (pixel) => grey(image[pixel]));
+  paintPixels(canvas, (pixel) => gray(image[pixel]));
   return canvas;
 }

@@ -2,7 +2,7 @@
 // the images of the data set cannot be drawn, the board only shows the selected image.
 
 import {
-  $, PIXELS, SIDE, element, grey, imageCanvas, largest, paintPixels, plural, positionOn,
+  $, PIXELS, SIDE, element, gray, imageCanvas, largest, paintPixels, plural, positionOn,
   ranked, sum,
 } from "display.js";
 import { className, example, model, network, show, state, testImage } from "model.js";
@@ -27,10 +27,11 @@ function extent(points) {
   return { left, right, top, bottom, side: Math.max(right - left, bottom - top) };
 }
 
+// The area of a stroke: a line with round ends.
 function area(points) {
   const steps = points.slice(1).map(([x, y], i) =>
     Math.hypot(x - points[i][0], y - points[i][1]));
-  return BOARD_PEN * (BOARD_PEN * Math.PI / 4 + sum(steps)); // a line with round ends
+  return BOARD_PEN * (BOARD_PEN * Math.PI / 4 + sum(steps));
 }
 
 // Leave out stray strokes, as predict does: those that are small, compared with the
@@ -50,14 +51,14 @@ function withoutStray(all) {
 // Count the digits that stand side by side with a gap between them, as predict does. A
 // part is a digit if its height and area are not much smaller than the largest ones.
 function countDigits(kept) {
-  const parts = [], { thresholds } = model;
+  const parts = [], { thresholds } = model; // a part is a list of strokes
+  const extents = () => parts.map((part) => extent(part.flat()));
   for (const stroke of [...kept].sort((a, b) => extent(a).left - extent(b).left)) {
-    const part = parts.at(-1);
-    if (part && extent(stroke).left <= extent(part).right) part.push(...stroke);
-    else parts.push([...stroke]);
+    if (extent(stroke).left <= extents().at(-1)?.right) parts.at(-1).push(stroke);
+    else parts.push([stroke]);
   }
-  const heights = parts.map((part) => extent(part).bottom - extent(part).top);
-  const areas = parts.map(area);
+  const heights = extents().map(({ top, bottom }) => bottom - top);
+  const areas = parts.map((part) => sum(part.map(area)));
   return parts.filter((_, i) =>
     heights[i] >= thresholds.min_digit_height * largest(heights) &&
     areas[i] >= thresholds.min_digit_area * largest(areas)).length;
@@ -133,7 +134,7 @@ function useDrawing() {
   $("prepared").hidden = !state.strokes.length;
   $("stray-text").textContent = !stray ? ""
     : `${plural(stray, "stray stroke")} ${stray === 1 ? "is" : "are"} left out. `;
-  paintPixels($("prepared-image"), (pixel) => grey(state.image[pixel]));
+  paintPixels($("prepared-image"), (pixel) => gray(state.image[pixel]));
   show();
 }
 
@@ -179,7 +180,8 @@ function listenToPen() {
   });
   for (const end of ["pointerup", "pointercancel"])
     board.addEventListener(end, (event) => { if (event.isPrimary) isDrawing = false; });
-  $("clear").addEventListener("click", () => {
+  $("clear").addEventListener("click", () => { // from the keyboard, the pen can be down
+    isDrawing = false;
     state.strokes = [];
     useDrawingSoon();
   });

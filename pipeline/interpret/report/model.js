@@ -152,29 +152,35 @@ export const classTitle = (label) =>
 export const example = (label) => (isShort(label) ? "a " : "") + className(label);
 
 // What a name refers to, as [layer, neuron, input]: input is null for a bias, undefined
-// for a neuron. Worksheets of `inspect` call the terms of N11 and N28 M466 and W10.
-const NAME_PATTERNS = [
-  [/^N([12])(\d+)$/i, (layer, neuron) => [layer, neuron - 1]],
-  [/^layer_([12])\s*\[\s*(\d+)\s*,\s*(\d+)\s*\]$/i,
-    (layer, input, neuron) => [layer, neuron, input]],
-  [/^layer_([12])\.bias\s*\[\s*(\d+)\s*\]$/i, (layer, neuron) => [layer, neuron, null]],
-  [/^bias of N([12])(\d+)$/i, (layer, neuron) => [layer, neuron - 1, null]],
-  [/^pixel\s*(\d+)$/i, (pixel) => [1, state.layer === 1 ? state.neuron : 0, pixel]],
-  [/^M(\d+) of N1(\d+)$/i, (term, neuron) => [1, neuron - 1, term - 1]],
-  [/^W(\d+) of N2(\d+)$/i, (term, neuron) => [2, neuron - 1, term - 1]],
-];
+// for a neuron. The forms of names are those of `NameForm` in names.py; classes and
+// pixels have names on the page only.
+function locate(name) {
+  const label = model.class_names.findIndex((_, each) =>
+    classTitle(each).toLowerCase() === name.toLowerCase());
+  if (label >= 0) return [2, label];
+  const [, pixel] = /^pixel *(\d+)$/i.exec(name) ?? [];
+  if (pixel) return [1, state.layer === 1 ? state.neuron : 0, Number(pixel)];
+  const lists = [[model.neuron_names, undefined], [model.parameter_names, null]];
+  for (const [forms, withoutInput] of lists) {
+    for (const { pattern, groups, first } of forms) {
+      const match = new RegExp(`^(?:${pattern})$`, "i").exec(name);
+      if (!match) continue;
+      const read = (group, start) => match[1 + groups.indexOf(group)] - start;
+      return [read("layer", 0), read("neuron", first),
+        groups.includes("input") ? read("input", first) : withoutInput];
+    }
+  }
+  return null;
+}
 
 // Select what a name refers to; return what is wrong with the name, or "".
 export function find(text) {
   const name = text.trim();
-  const label = model.class_names.findIndex((_, each) =>
-    classTitle(each).toLowerCase() === name.toLowerCase());
-  const [pattern, locate] = NAME_PATTERNS.find(([each]) => each.test(name)) ?? [];
-  if (label < 0 && !pattern) return `“${name}” is not a name on this page. Names are ` +
+  const found = locate(name);
+  if (!found) return `“${name}” is not a name on this page. Names are ` +
     "N16, layer_1[300,5], bias of N16, M301 of N16, W6 of N28, pixel 300, " +
     `${classTitle(7)}.`;
-  const [layer, neuron, input] = label >= 0 ? [2, label]
-    : locate(...pattern.exec(name).slice(1).map(Number));
+  const [layer, neuron, input] = found;
   const neurons = network().neurons(layer), inputs = network().inputs(layer);
   if (neuron < 0 || neuron >= neurons)
     return `Layer ${layer} has the neurons ${neuronName(layer, 0)} to ` +

@@ -225,11 +225,12 @@ function softmax(scores) {
 }
 
 // The reason why a prediction is unsure, as in pipeline/unsure.py; "" if it is sure.
-export function doubt(model, { image, finding }, probabilities) {
+// `exact` is the output of the network that the detector belongs to.
+export function doubt(model, { image, finding }, exact, probabilities = exact) {
   if (finding) return finding;
-  const [first, second] = ranked(probabilities);
-  const error = reconstructionError(model.tensors, image, first);
+  const error = reconstructionError(model.tensors, image, ranked(exact)[0]);
   if (error > model.max_error) return "unlike";
+  const [first, second] = ranked(probabilities);
   const margin = probabilities[first] - probabilities[second];
   return margin < model.min_margin ? "close" : "";
 }
@@ -239,11 +240,11 @@ function reconstructionError(tensors, image, label) {
   const means = tensors["detector.means"], components = tensors["detector.components"];
   const squared = (values) => values.reduce((total, value) => total + value * value, 0);
   const size = components.length / CLASSES, mean = means.subarray(label * PIXELS);
-  const centred = Float64Array.from(image, (level, i) => (level - mean[i]) / 255);
-  const rest = centred.slice();
+  const centered = Float64Array.from(image, (level, i) => (level - mean[i]) / 255);
+  const rest = centered.slice();
   for (let row = label * size; row < (label + 1) * size; row += PIXELS) {
     const axis = components.subarray(row, row + PIXELS);
-    const along = axis.reduce((total, value, i) => total + value * centred[i], 0);
+    const along = axis.reduce((total, value, i) => total + value * centered[i], 0);
     const factor = along / Math.max(squared(axis), 1);
     axis.forEach((value, i) => { rest[i] -= factor * value; });
   }

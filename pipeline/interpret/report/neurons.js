@@ -2,7 +2,7 @@
 // layer 2, the prediction, and how switched-off neurons change the accuracy.
 
 import {
-  $, capitalised, colours, diverging, element, fillIn, integer, neuronName,
+  $, capitalized, colors, diverging, element, fillIn, integer, neuronName,
   paintPixels, percent, plural, ranked, sum,
 } from "display.js";
 import {
@@ -18,9 +18,9 @@ const neuronButton = (layer, neuron, attributes, ...children) => element("button
     if (!detail) $("t-sum").focus();
   } }, ...children);
 
-export const weightColour = (value) => diverging(value / network().final.largeWeight);
-export const templateColours = (neuron) => (pixel) => (isFrozen(pixel, neuron)
-  ? colours.frozen : weightColour(network().parameter(1, pixel, neuron)));
+export const weightColor = (value) => diverging(value / network().final.largeWeight);
+export const templateColors = (neuron) => (pixel) => (isFrozen(pixel, neuron)
+  ? colors.frozen : weightColor(network().parameter(1, pixel, neuron)));
 
 export const tiles = [], outputs = [];
 
@@ -65,7 +65,7 @@ export function weightLegend() {
   return element("p", { class: "legend" }, `weight ${least} `,
     element("span", { class: "gradient" }, "0"), ` ${most}`,
     ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
-      element("span", { class: "hatched" }), " never changed")] : []));
+      element("span", { class: "hatched" }), " gray: never changed")] : []));
 }
 
 // The colors, and the length of a full bar: the same for all images and epochs.
@@ -88,7 +88,7 @@ export const neurons = {
   update({ hidden, probabilities }, changed) {
     if (changed.final) $("neurons-legend").replaceChildren(...neuronLegend());
     if (changed.network) tiles.forEach(({ canvas }, neuron) =>
-      paintPixels(canvas, templateColours(neuron)));
+      paintPixels(canvas, templateColors(neuron)));
     const { maxOutput } = network().final, { layer, neuron: selected, off } = state;
     tiles.forEach((tile, neuron) => {
       const value = hidden[neuron], share = Math.max(value, 0) / maxOutput;
@@ -111,37 +111,46 @@ export const neurons = {
   },
 };
 
-// Whether the prediction is sure, in words. Whether an image looks like the training
-// images depends neither on the epoch nor on switches: the detector judges the
-// prediction of the final network in floating point.
+// What follows the predicted class: the second class, and whether the prediction is
+// sure. Whether an image looks like the training images depends neither on the epoch nor
+// on switches: the detector judges the prediction of the final network in floating
+// point.
 export function conclusion(probabilities) {
-  const { epochs, float, hasHistory, images_of: imagesOf, texts } = model;
+  const { epochs, float, hasHistory, images_of: imagesOf } = model;
   const [first, second] = ranked(probabilities);
   const runnerUp = `${className(second)} is second (${percent(probabilities[second])})`;
-  const next = `. ${capitalised(runnerUp)}.`;
+  const next = probabilities[second] < 0.0005 ? "." // it would be 0.0%
+    : `. ${capitalized(runnerUp)}.`;
   if (model.max_error === null) return { text: `${next} The training images were ` +
     "missing, so this page cannot tell whether the answer is sure." };
-  const ofFloat = float.classify(state.image).probabilities;
-  const [expected] = ranked(ofFloat), reason = doubt(model, state, ofFloat);
-  const unsure = (text) => ({ text: `, but ${text}.`, isUnsure: true });
-  if (reason === "several")
-    return unsure(`${fillIn(texts.several, model)} on the board`);
-  if (reason === "not drawn" || reason === "unlike") return unsure(fillIn(texts[reason],
-    { images: first === expected ? imagesOf[first] : model.plural }));
-  if (hasHistory && epochs[state.version] === 0) return { text:
+  const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
+  const reason = doubt(model, state, exact, probabilities);
+  const isRandom = hasHistory && epochs[state.version] === 0;
+  if (isRandom && (!reason || reason === "close")) return { text:
     `${next} This is a guess: before training, the weights are random.` };
-  if (probabilities[first] - probabilities[second] < model.min_margin)
-    return unsure(`${fillIn(texts.close, { name: className(second),
-      percent: percent(probabilities[second]) })}: the difference is below ` +
-      percent(model.min_margin));
-  const isChanged = state.off.size > 0;
-  if (first !== expected) return { text: `${next} ${capitalised(
-    `${isChanged ? "without the change, " : ""}${float.title}`)} says ` +
-    `${className(expected)} (${percent(ofFloat[expected])}).`,
-  isUnsure: !isChanged && network() === network().final };
-  if (isChanged || network() !== float) return { text: next };
+  if (reason) return { isUnsure: true, text: `, but ${inWords(reason, { noun: model.noun,
+    images: first === expected ? imagesOf[first] : model.plural,
+    name: className(second), percent: percent(probabilities[second]) })}.` };
+  if (first !== expected) return otherPrediction(next, expected, exact);
+  if (state.off.size || network() !== float) return { text: next };
   return { text: `${next} The answer is sure: the image looks like the ` +
     `${imagesOf[first]} the network was trained on.` };
+}
+
+// The text of a reason in unsure.py, with what the page knows in addition.
+function inWords(reason, values) {
+  const details = { several: " on the board",
+    close: `: the difference is below ${percent(model.min_margin)}` };
+  return fillIn(model.texts[reason], values) + (details[reason] ?? "");
+}
+
+// What the final network in floating point says, if the selected one differs.
+function otherPrediction(next, expected, exact) {
+  const { float } = model, isChanged = state.off.size > 0;
+  const start = `${isChanged ? "without the change, " : ""}${float.title}`;
+  return { isUnsure: !isChanged && network() === network().final,
+    text: `${next} ${capitalized(start)} says ${className(expected)} ` +
+      `(${percent(exact[expected])}).` };
 }
 
 export const prediction = {
@@ -187,7 +196,7 @@ export const effect = {
     $("effect").textContent = `${off.size ? `${names.join(", ")} off`
       : "No neuron is switched off"}: ${final.title} classifies ${correct(after)} of ` +
       `${total} correctly${without}.`;
-    $("accuracy").textContent = `${capitalised(final.title.replace("the ", ""))}: ` +
+    $("accuracy").textContent = `${capitalized(final.title.replace("the ", ""))}: ` +
       `${correct(after)} of ${total} correct${without}.`;
     $("reset").disabled = !off.size;
     $("class-accuracies").replaceChildren(...after.map((count, label) =>

@@ -2,7 +2,7 @@
 // `build`, which runs once, and a method `update`, which shows the state.
 
 import { connections } from "connections.js";
-import { $, onEnter, readColours } from "display.js";
+import { $, onEnter, readColors } from "display.js";
 import { drawing, useTestImage } from "drawing.js";
 import { build, find, load, repaint } from "model.js";
 import { effect, neurons, prediction } from "neurons.js";
@@ -33,13 +33,13 @@ const search = {
 requestAnimationFrame(() => setTimeout(async () => {
   await load($("data").textContent);
   for (const each of document.querySelectorAll(".bar, main")) each.hidden = false;
-  readColours();
+  readColors();
   // The order in which the parts are updated: the last of their announcements is heard.
   build([version(), search, drawing, neurons, panel, images, parameter, curve, effect,
     prediction, connections, tour]);
   useTestImage(0);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    readColours();
+    readColors();
     repaint();
   });
 }));

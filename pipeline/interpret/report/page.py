@@ -1,4 +1,4 @@
-"""The report page: selects the data that fits in 5 MB and fills the HTML template.
+"""The report page: selects its data and fills the HTML template.
 
 The HTML, CSS and JavaScript files beside this module define what the page displays.
 """
@@ -18,34 +18,35 @@ from safetensors import numpy as safetensors
 from pipeline import unsure
 from pipeline.core.network import Network, snapshot
 from pipeline.interpret.analysis import ModelAnalysis
+from pipeline.interpret.names import NEURON, PARAMETERS
 from pipeline.interpret.report.curve import curve_plots
 from pipeline.interpret.report.data import IntegerVersion, PageData, Thresholds
 
+PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
 MAX_DIFFERENT = 8  # for each width, images whose prediction differs from floating point
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
-MAX_DATA_BYTES = 3_600_000  # of weights and activations: 5 MB as base64
-MAX_INTEGER_BYTES = 2_000_000  # of a whole page with integers
+MAX_DATA_BYTES = 3_600_000  # of weights and activations, which limits the epochs
+MAX_BYTES = 5_000_000  # of the page
+MAX_INTEGER_BYTES = 2_000_000  # of the page with integers
 
 
 def render(
     analysis: ModelAnalysis, *, name: str, integers: Sequence[IntegerVersion] = ()
-) -> str:
+) -> str | None:
     """Return the page of a network with this name; equal arguments give equal bytes.
-
-    If the network does not fit (see `fits`), the page is short and says so.
 
     Args:
         analysis: Of the trained network.
         name: Of the network.
         integers: Versions of the network in integers. If there are any, the page has a
-            switch between them in place of the epochs, and at most 2 MB.
+            switch between them in place of the epochs.
+
+    Returns:
+        The page; None if it has more than `MAX_BYTES` or `MAX_INTEGER_BYTES`.
     """
-    network = analysis.trained.network
-    if not fits(network):
-        return render_too_large(network)
     tensors, page_data = select_data(analysis, integers)
     metadata = asdict(page_data)
     packed = safetensors.save(tensors, {"page": json.dumps(metadata, sort_keys=True)})
@@ -57,14 +58,13 @@ def render(
         curve_plots=curve_plots(page_data.curves),
         scripts=scripts(),
     )
-    if integers and len(page.encode()) > MAX_INTEGER_BYTES:
-        return render_too_large(network)
-    return page
+    limit = MAX_INTEGER_BYTES if integers else MAX_BYTES
+    return page if len(page.encode()) <= limit else None
 
 
-def render_too_large(network: Network) -> str:
-    """Return the short page of a network that does not fit."""
-    return _template("too_large.html").render(size=f"{network.parameter_count:,}")
+def too_large(network: Network) -> str:
+    """Return why `render` returned no page for a network, for commands and MLflow."""
+    return f"{network.parameter_count:,} parameters are too many for a page"
 
 
 def _template(name: str) -> Template:
@@ -82,14 +82,6 @@ def scripts() -> dict[str, str]:
     paths = [path for path in folder.iterdir() if path.name.endswith(".js")]
     ordered = sorted(paths, key=lambda path: path.name)
     return {path.name: path.read_text("utf-8") for path in ordered}
-
-
-def fits(network: Network) -> bool:
-    """Return whether the page has room for a network and its initial weights.
-
-    If it has not, the page with integers, which is smaller, has no room either.
-    """
-    return epoch_capacity(network) >= 1
 
 
 def select_data(
@@ -128,7 +120,6 @@ def select_data(
         tensors |= version.tensors
     data = _page_data(
         analysis,
-        frozen=frozen,
         epochs=[*epochs, trained.epochs],
         rows=rows.tolist(),
         integers=integers,
@@ -139,7 +130,6 @@ def select_data(
 def _page_data(
     analysis: ModelAnalysis,
     *,
-    frozen: Bool[np.ndarray, "pixels hidden"],
     epochs: Sequence[int],
     rows: Sequence[int],
     integers: Sequence[IntegerVersion],
@@ -157,7 +147,7 @@ def _page_data(
         validation_images=len(split.val),
         test_images=len(analysis.dataset.test),
         always_zero=int(analysis.always_zero.sum()),
-        frozen_others=int((frozen & ~analysis.always_zero[:, None]).sum()),
+        frozen_others=int(analysis.frozen_others.sum()),
         rarest=rarest,
         rarest_images=int(analysis.nonzero[rarest]),
         sha256=trained.sha256,
@@ -169,6 +159,8 @@ def _page_data(
         curves={} if integers else trained.curves,
         rows=rows,
         widths=[version.data for version in integers],
+        neuron_names=[NEURON],
+        parameter_names=PARAMETERS,
         texts=unsure.TEXTS,
         thresholds=Thresholds(),
         max_error=detector.components.max_error if detector else None,
@@ -188,13 +180,13 @@ def _to_half(weights: Float[np.ndarray, "epochs ..."]) -> Float[np.ndarray, "...
 
 
 def epoch_capacity(network: Network) -> int:
-    """Return how many earlier epochs fit; negative if not even the last one does.
+    """Return how many earlier epochs the page has room for, at least one.
 
     A weight takes 4 bytes in the last epoch and 2 in an earlier one, a stored hidden
-    activation 4. A network of 400 hidden neurons leaves room for one earlier epoch.
+    activation 4. They are compressed, but base64 makes them larger again.
     """
     used = 4 * (network.parameter_count + ACTIVATION_IMAGES * network.hidden)
-    return (MAX_DATA_BYTES - used) // (2 * network.parameter_count)
+    return max(1, (MAX_DATA_BYTES - used) // (2 * network.parameter_count))
 
 
 def select_epochs(recorded: int, *, capacity: int) -> list[int]:

@@ -2,14 +2,14 @@
 // parameter: what its name means, its value, and how it became what it is.
 
 import {
-  $, PIXELS, SIDE, colours, coordinates, element, grey, inputName, integer, neuronName,
+  $, PIXELS, SIDE, colors, coordinates, element, gray, inputName, integer, neuronName,
   parameterName, plural, positionOn, rowAndColumn, svg,
 } from "display.js";
 import {
   announce, isAlwaysZero, isFrozen, model, network, nonzeroImages, quantity, select,
   state,
 } from "model.js";
-import { templateColours, weightColour, weightLegend } from "neurons.js";
+import { templateColors, weightColor, weightLegend } from "neurons.js";
 import { version } from "versions.js";
 
 const canvases = []; // of the weights, the image, and their products
@@ -64,23 +64,23 @@ export const images = {
     if (layer === 2) return;
     const product = (pixel) =>
       image[pixel] / 255 * network().parameter(1, pixel, neuron);
-    const colourings = [templateColours(neuron), (pixel) => grey(image[pixel]),
-      (pixel) => weightColour(product(pixel))];
-    canvases.forEach((canvas, i) => paintSquares(canvas, colourings[i], i === 0));
+    const colorings = [templateColors(neuron), (pixel) => gray(image[pixel]),
+      (pixel) => weightColor(product(pixel))];
+    canvases.forEach((canvas, i) => paintSquares(canvas, colorings[i], i === 0));
     showPixel(state.input);
   },
 };
 
 // Paint 28x28 pixels as squares; weights that never changed are hatched.
-function paintSquares(canvas, colourOf, isHatched) {
+function paintSquares(canvas, colorOf, isHatched) {
   const size = 12, context = canvas.getContext("2d");
   canvas.width = canvas.height = SIDE * size;
   for (let pixel = 0; pixel < PIXELS; pixel++) {
     const [y, x] = coordinates(pixel).map((index) => index * size);
-    context.fillStyle = `rgb(${colourOf(pixel)})`;
+    context.fillStyle = `rgb(${colorOf(pixel)})`;
     context.fillRect(x, y, size, size);
     if (isHatched && isFrozen(pixel, state.neuron)) {
-      context.strokeStyle = `rgb(${colours.muted})`;
+      context.strokeStyle = `rgb(${colors.muted})`;
       context.beginPath();
       context.moveTo(x + 2, y + size - 2);
       context.lineTo(x + size - 2, y + 2);
@@ -89,8 +89,8 @@ function paintSquares(canvas, colourOf, isHatched) {
   }
   if (state.input == null) return; // no pixel is selected
   const [top, left] = coordinates(state.input).map((index) => index * size - 3);
-  for (const [colour, width] of [[colours.zero, 9], [colours.selected, 5]]) {
-    context.strokeStyle = `rgb(${colour})`;
+  for (const [color, width] of [[colors.zero, 9], [colors.selected, 5]]) {
+    context.strokeStyle = `rgb(${color})`;
     context.lineWidth = width;
     context.strokeRect(left, top, size + 6, size + 6);
   }
