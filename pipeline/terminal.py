@@ -102,7 +102,9 @@ def status(text: str) -> Iterator[None]:
 
     The step must not show another status line or a progress bar.
     """
-    from pipeline.console import Text, new_console  # Rich takes 25 ms; --help saves it
+    from rich.text import Text  # 25 ms, which --help saves
+
+    from pipeline.console import new_console
 
     console = new_console()
     if not console.is_terminal or console.quiet:
