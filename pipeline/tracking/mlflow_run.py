@@ -20,7 +20,7 @@ from PIL import Image
 from pipeline import files
 from pipeline.core import SIDE
 from pipeline.tracking import pages, provenance
-from pipeline.tracking.database import children
+from pipeline.tracking.database import children, new_name
 from pipeline.tracking.interface import Arguments, Params, Points, Run, Tags
 from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
@@ -237,6 +237,7 @@ class MlflowRun(Run):
     ) -> "Iterator[MlflowRun]":
         project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
         tags = {**project, **tags, PARENT_TAG: self.id}
+        name = new_name(self._client.store, name, self._experiment_id)
         run = self._client.create_run(
             self._experiment_id, start_time=start, tags=tags, run_name=name
         )

@@ -14,7 +14,7 @@ from pipeline import UserError, files
 from pipeline.call import say
 from pipeline.terminal import print_error, wrap
 from pipeline.tracking import provenance
-from pipeline.tracking.database import tagged_runs
+from pipeline.tracking.database import new_name, tagged_runs
 from pipeline.tracking.interface import (
     LocalTracker,
     OpenRun,
@@ -65,11 +65,10 @@ class MlflowTracker(LocalTracker):
             if resume:
                 run = client.get_run(resume)
             else:
+                experiment_id = client.experiment.experiment_id
+                name = new_name(store, name, experiment_id)
                 run = client.create_run(
-                    client.experiment.experiment_id,
-                    start_time=start,
-                    tags=tags,
-                    run_name=name,
+                    experiment_id, start_time=start, tags=tags, run_name=name
                 )
             path = run_lock(store, run.info.run_id)
             lock = files.hold(path, seconds=OPEN_SECONDS)
