@@ -102,13 +102,13 @@ def test_the_results_are_recorded_in_the_run_of_the_training(
     recorded.call("evaluate", sets=["digits", str(digit_folder)])
     (run,) = recorded.runs()
     metrics = recorded.read("evaluate/metrics.json")
-    logged = {k: v for k, v in run.data.metrics.items() if k.startswith("evaluate/")}
+    logged = {k: v for k, v in run.data.metrics.items() if k.startswith("with_")}
     assert logged == {
-        f"evaluate/{name}/{key}": pytest.approx(values[key])
+        f"with_test_set/{name}/{key}": pytest.approx(values[key])
         for name, values in metrics.items()
         for key in ("accuracy", "loss")
     }
-    ((step, _),) = recorded.points(run, "evaluate/digits/accuracy")
+    ((step, _),) = recorded.points(run, "with_test_set/digits/accuracy")
     assert step == 0  # where MLflow draws a bar
     inputs = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert json.loads(inputs["my_digits"].profile) == {"pictures": 20}
