@@ -39,18 +39,18 @@ class Scheduler:
             KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
         """
         plan, executor = self._plan, self._executor
-        jobs = [*plan.jobs, *plan.expected()]
+        jobs, ended = [*plan.missing, *plan.expected()], len(plan.outcomes)
         self._announce()
         with (
             show_progress(
-                jobs, ended=len(plan.outcomes), workers=executor.workers
+                jobs, ended=ended, workers=executor.workers
             ) as self._progress,
             delayed_interrupt(executor.stop) as self._interrupt,
         ):
             for result in executor.run(train_once, self._tasks()):
                 self._record(plan.job(result.task.key), result)
-        ended = f"{len(plan.outcomes):,} of {len(jobs):,} training runs"
-        self._interrupt.check(f"stopped after {ended}; {RESUME}")
+        done = f"{len(plan.outcomes):,} of {ended + len(jobs):,} training runs"
+        self._interrupt.check(f"stopped after {done}; {RESUME}")
 
     def _announce(self) -> None:
         """Print how much is to be trained; check that the disk has space for it."""

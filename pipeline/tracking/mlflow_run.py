@@ -261,9 +261,13 @@ class MlflowRun(Run):
                 self._client.delete_run(child.run_id)
 
     def compare_children(self, params: Sequence[str]) -> str:
-        tag = pages.comparison_tag(self.id, params)
+        tag = pages.children_tag(self.id, params)
         self._client.set_experiment_tag(self._experiment_id, *tag)
-        return pages.comparison_page(self._experiment_id, self.id)
+        table, chart = (
+            pages.children_page(self._experiment_id, self.id, mode=mode)
+            for mode in ("TABLE", "CHART")
+        )
+        return f"[list]({table}), [charts]({chart})"
 
 
 def digest(sha256: str) -> str:
