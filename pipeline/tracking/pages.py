@@ -13,12 +13,13 @@ from pipeline.tracking import mlflow_internals
 WORKFLOW = "workflowType=machine_learning"  # otherwise the UI opens its GenAI mode
 VIEW = "networks"  # the key of the saved view
 NAME = {"attributes.`Run Name`": 215}  # columns and their widths in pixels
-ACCURACIES = {"metrics.`val/accuracy`": 105, "metrics.`train/final_accuracy`": 140}
+ACCURACY = {"metrics.`val/accuracy`": 105}
 DURATION = {"duration": 80}
 COLUMNS = {  # of the saved view
     **NAME,
     "runDateAndNestInfo": 140,
-    **ACCURACIES,
+    **ACCURACY,
+    "metrics.`train/final_accuracy`": 140,
     "params.`hidden`": 70,
     "params.`seed`": 60,
     "params.`lr`": 60,
@@ -69,7 +70,7 @@ def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
     view = {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{run_id}'",
         **BEST_FIRST,
-        **_columns({**NAME, **swept, **ACCURACIES, **DURATION}),
+        **_columns({**NAME, **swept, **ACCURACY, **DURATION}),
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,  # otherwise this section would not be the first
         "compareRunSections": [
@@ -115,7 +116,7 @@ def experiment_tags(experiment_id: str) -> dict[str, str]:
     value = mlflow_internals.saved_view("Best networks first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
     link = f"**[Show the runs]({list_page(experiment_id, tags)})**"
-    # The UI shows one line.
+    # The UI shows one line; its start page shows the first words, without the link.
     hint = "If *GenAI* is selected on the left, select *Model training*."
-    note = f"{link}: the trained networks, best first. {hint}"
+    note = f"Trained networks, best first: {link}. {hint}"
     return {**tags, "mlflow.note.content": note}
