@@ -10,18 +10,18 @@ from pipeline.sweeps.jobs import Job, Outcome
 COPIES = 4  # of the weight history: in both processes, each also serialized
 RUN_BYTES = 60_000  # a child run without its weights: files and rows of the database
 BEST_BYTES = 5_000_000  # images and program of the best network, table and plot
-# A step takes as long as this number of parameters adds to it. Measured with batches of
-# 32 images and 5 to 80 hidden neurons.
-STEP = 24_000
+# The time of an image and of a step, in units of what a parameter adds to a step.
+# Measured with 5 to 320 hidden neurons and batches of 8 to 512 images.
+IMAGE, STEP = 500, 11_000
 
 
 class TimeLeft:
     """Estimates how long the rest of a sweep takes, from the results that have arrived.
 
-    The time of a training run is taken as proportional to its number of steps and, with
-    an offset, to the number of parameters. The factor comes from the times that the
-    workers measured, so it does not contain their start. If results arrive more slowly
-    than that, because they wait for the process that records them, the pace is theirs.
+    The relative times of training runs follow from their numbers of epochs, images,
+    steps and parameters. The factor comes from the times that the workers measured, so
+    it does not contain their start. If results arrive more slowly than that, because
+    they wait for the process that records them, their pace is used.
     """
 
     def __init__(self, jobs: Sequence[Job], workers: int) -> None:
@@ -61,8 +61,9 @@ class TimeLeft:
         """Return the expected time of a training run, in any unit; 0 if invalid."""
         if job.problems or not job.data:
             return 0.0
-        images = job.config.epochs * self._images[job.data.path]
-        return images / job.config.batch_size * (STEP + job.parameter_count)
+        step = STEP + job.parameter_count
+        image: float = IMAGE + step / job.config.batch_size
+        return job.config.epochs * self._images[job.data.path] * image
 
 
 def training_bytes(jobs: Sequence[Job]) -> int:
