@@ -102,15 +102,13 @@ def status(text: str) -> Iterator[None]:
 
     The step must not show another status line or a progress bar.
     """
-    from rich.text import Text  # 25 ms, which --help saves
-
-    from pipeline.console import new_console
+    from pipeline.console import escape, new_console  # 25 ms, which --help saves
 
     console = new_console()
     if not console.is_terminal or console.quiet:
         yield
         return
-    with console.status(Text(printable(text))):
+    with console.status(escape(printable(text))):
         yield
 
 
