@@ -190,12 +190,17 @@ def printable(text: Path | str) -> str:
 
 
 def write_csv(
-    path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str] = (),
+    *,
+    exact: bool = True,
 ) -> None:
     r"""Write rows below a header line: `columns`, by default the keys of the first row.
 
-    Text that a spreadsheet would read as a formula is prefixed with '. Bytes of a file
-    name that are not UTF-8 are written as \udc...
+    If not `exact`, floats are rounded; see `readable`. Text that a spreadsheet would
+    read as a formula is prefixed with '. Bytes of a file name that are not UTF-8 are
+    written as \udc...
     """
     # Quote all text if it contains a carriage return, which would end the record, or a
     # character that ends a cell in some programs.
@@ -206,7 +211,14 @@ def write_csv(
         columns = columns or [*rows[0]]
         table = csv.DictWriter(stream, columns, lineterminator="\n", quoting=quoting)
         table.writeheader()
-        table.writerows({k: _escape(value) for k, value in row.items()} for row in rows)
+        for row in rows:
+            cells = row if exact else {key: readable(x) for key, x in row.items()}
+            table.writerow({key: _escape(value) for key, value in cells.items()})
+
+
+def readable(value: Any) -> Any:  # noqa: ANN401
+    """Return a float rounded to four significant digits, and all else as it is."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _escape(value: object) -> object:

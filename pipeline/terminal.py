@@ -102,13 +102,13 @@ def status(text: str) -> Iterator[None]:
 
     The step must not show another status line or a progress bar.
     """
-    from pipeline.console import Text, new_console  # Rich takes 25 ms; --help saves it
+    from pipeline.console import escape, new_console  # 25 ms, which --help saves
 
     console = new_console()
     if not console.is_terminal or console.quiet:
         yield
         return
-    with console.status(Text(printable(text))):
+    with console.status(escape(printable(text))):
         yield
 
 

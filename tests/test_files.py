@@ -105,6 +105,13 @@ def test_each_row_is_one_record_without_formulas_for_any_text(tmp_path, text):
     assert read(tmp_path / "x.csv") == [{"file": STORED[text], "digit": "-1"}] * 2
 
 
+def test_floats_in_a_table_for_readers_have_four_significant_digits(tmp_path):
+    row = {"share": 2 / 3, "small": 1.23456e-7, "count": 12345, "name": "0.123456"}
+    files.write_csv(tmp_path / "x.csv", [row], exact=False)
+    (record,) = read(tmp_path / "x.csv")
+    assert [*record.values()] == ["0.6667", "1.235e-07", "12345", "0.123456"]
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_a_name_stays_in_one_cell_with_other_delimiters(tmp_path, delimiter):
     name = f"a{delimiter}=1+1{delimiter}3.png"

@@ -31,3 +31,15 @@ def test_a_table_wider_than_80_columns_wraps_its_text_and_cuts_no_number(count):
     text = table(["name", *"xyz"[:count]], [row], left=["name"])
     assert max(map(len, text.split("\n"))) <= 80 or count == 3
     assert {*numbers, "a", "of", "several", "words"} < {*text.split()}
+
+
+@pytest.mark.parametrize(("length", "alone"), [(15, False), (16, True), (60, True)])
+def test_a_name_that_is_too_long_for_its_column_has_its_own_line(length, alone):
+    name, numbers = "x" * length, ["123456", "1234567890", *["1234567"] * 5]
+    rows = [["mnist", *numbers], [name, *numbers]]
+    lines = table(["set", "images", *"abcdef"], rows, left=["set"]).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == ["mnist", *numbers]
+    rest = [line.split() for line in lines[2:]]
+    assert rest == ([[name], numbers] if alone else [[name, *numbers]])
+    assert lines[-1][-63:] == lines[1][-63:]  # the columns stay aligned

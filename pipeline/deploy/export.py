@@ -96,9 +96,10 @@ def _record_all(results: ExportedNetworks, folder: Path, run: Run) -> None:
 
 def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
     """Record the results of a bit width; MLflow draws a bar for a value at step 0."""
-    facts, name = exported.facts, f"export/{exported.integers.bits}bit"
+    facts, bits = exported.facts, exported.integers.bits
+    name, section = f"export/{bits}bit", f"with_{bits}bit_weights"
     run.log_files(name, [folder / file for file in exported.files])
-    metrics = {f"{name}/{key}": facts[key] for key in ("accuracy", "same_answers")}
+    metrics = {f"{section}/{key}": facts[key] for key in ("accuracy", "same_answers")}
     run.log_metrics(metrics, step=0)
     for check in exported.checks:
         run.set_tags({f"version.{tool}": text for tool, text in check.tools.items()})

@@ -134,12 +134,11 @@ def _description(metrics: Metrics, run: Run) -> dict[str, str]:
 def _record(result: Predictions, metrics: dict[str, float | int], run: Run) -> None:
     """Record loss and accuracy of a set, and its hash; the files have all metrics.
 
-    MLflow draws a bar for a metric whose only value is at step 0.
+    MLflow draws a bar for a metric whose only value is at step 0. It sorts sections by
+    name; these follow the learning curves and the weights.
     """
-    logged = {
-        f"evaluate/{result.source.name}/{key}": metrics[key]
-        for key in ("accuracy", "loss")
-    }
+    section = f"with_test_set/{result.source.name}"
+    logged = {f"{section}/{key}": metrics[key] for key in ("accuracy", "loss")}
     run.log_metrics(logged, step=0)
     labels = np.array(result.source.labels, np.uint8)  # all images of a set have one
     content = result.prepared.images.tobytes() + labels.tobytes()

@@ -36,7 +36,7 @@ def write_results(
         rows = [
             {"set": each.source.name, **row} for each in results for row in table(each)
         ]
-        files.write_csv(folder / name, rows)
+        files.write_csv(folder / name, rows, exact=False)
     for name, plot in (("scores.png", plot_scores), ("mistakes.png", plot_mistakes)):
         plots.stack_images([plot(result) for result in results]).save(folder / name)
 

@@ -25,7 +25,7 @@ IMAGES_PER_ROW = 8  # of matched neurons: four pairs
 def write_analysis(analysis: ModelAnalysis, folder: Path) -> None:
     """Write the summary, the tables and the plots of an analysis."""
     files.write_json(folder / "summary.json", summary(analysis))
-    files.write_csv(folder / "neurons.csv", neuron_rows(analysis))
+    files.write_csv(folder / "neurons.csv", neuron_rows(analysis), exact=False)
     files.write_csv(folder / "pixels.csv", pixel_rows(analysis))
     _write_plots(analysis, folder)
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
+from pipeline.files import readable
 from pipeline.sweeps.jobs import Outcome, short_name
 
 Item = TypeVar("Item")
@@ -61,13 +62,13 @@ class Configuration:
         return "; ".join(f"seed={','.join(seeds[e])} failed: {e}" for e in seeds)
 
     def row(self) -> dict[str, Any]:
-        """Return the row of sweep.csv."""
+        """Return the row of sweep.csv; the metrics of the child runs are exact."""
         seconds = [outcome.seconds for outcome in self.trained]
         return {
             **self.keys,
             "trained": len(self.trained),
-            "val/accuracy": self.accuracy if seconds else None,
-            "val/accuracy std": self.std,
+            "val/accuracy": readable(self.accuracy) if seconds else None,
+            "val/accuracy std": readable(self.std),
             "parameters": self.parameter_count if seconds else None,
             "bytes": 4 * self.parameter_count if seconds else None,
             "seconds": round(fmean(seconds), 3) if seconds else None,

@@ -1,7 +1,4 @@
-"""The progress of a sweep in the terminal: a line for each result, and a bar.
-
-It measures only time; the caller adds the outcomes.
-"""
+"""The progress of a sweep in the terminal: a line for each result, and a bar."""
 
 import sys
 import time
@@ -14,6 +11,7 @@ from rich.progress import Progress as Bar
 
 from pipeline.console import new_console
 from pipeline.files import printable
+from pipeline.sweeps.estimate import TimeLeft
 from pipeline.sweeps.jobs import Job, Outcome
 from pipeline.terminal import WIDTH, wrap
 
@@ -24,20 +22,22 @@ class Progress:
     """Prints the outcomes that are added; `str` is the text of the bar."""
 
     def __init__(
-        self, bar: Bar, *, total: int, ended: int, workers: int, width: int
+        self, bar: Bar, jobs: Sequence[Job], *, ended: int, workers: int
     ) -> None:
-        """Start the clock; see `show_progress`."""
-        self._bar, self._width, self._workers = bar, width, workers
-        self._total, self._ended = total, ended
-        self._failed, self._trained = 0, 0
-        self._start = time.monotonic()
-        self._task = bar.add_task("", total=total, completed=ended, progress=self)
+        """Start with the jobs that have not ended; see `show_progress`."""
+        self._bar, self._workers = bar, workers
+        self._width = min(
+            MAX_NAME, max((len(job.short_name) for job in jobs), default=0)
+        )
+        self._total, self._ended, self._failed = ended + len(jobs), ended, 0
+        self._time_left = TimeLeft(jobs, workers)
+        self._task = bar.add_task("", total=self._total, completed=ended, progress=self)
 
     def add(self, outcome: Outcome) -> None:
         """Print a line for a training run that finished or failed."""
         self._ended += 1
         self._failed += bool(outcome.error)
-        self._trained += not (outcome.error or outcome.reused)
+        self._time_left.add(outcome, time.monotonic())
         count = f"({self._ended:,} of {self._total:,})"
         if outcome.error:
             self._print(outcome.job, f"failed: {outcome.error}  {count}")
@@ -61,16 +61,15 @@ class Progress:
         self._bar.console.print(line, markup=False)
 
     def __str__(self) -> str:
-        """Return the counts and, after the first result, the rate and the time left."""
+        """Return the counts and, after the first result, the time left."""
         left = self._total - self._ended
         parts = [f"{self._ended:,} of {self._total:,}"]
         parts.append(f"{min(self._workers, left)} running")
         if self._failed:
             parts.append(f"{self._failed:,} failed")
-        if self._trained:
-            rate = self._trained / (time.monotonic() - self._start)
-            parts.append(f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min")
-            parts.append(f"about {timedelta(seconds=round(left / rate))} left")
+        seconds = self._time_left.seconds(time.monotonic())
+        if seconds is not None:
+            parts.append(f"about {timedelta(seconds=round(seconds))} left")
         return ", ".join(parts)
 
 
@@ -81,8 +80,8 @@ def show_progress(
     """Print a line for each outcome that is added and, on a terminal, show a bar.
 
     Args:
-        jobs: All training runs of the sweep; their lines are aligned.
-        ended: How many of them have already ended.
+        jobs: The training runs that have not ended; their lines are aligned.
+        ended: How many others have already ended.
         workers: How many are trained at the same time.
     """
     console = new_console(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -95,6 +94,5 @@ def show_progress(
         transient=True,
         refresh_per_second=4,
     )
-    width = min(MAX_NAME, max(len(job.short_name) for job in jobs))
     with bar:
-        yield Progress(bar, total=len(jobs), ended=ended, workers=workers, width=width)
+        yield Progress(bar, jobs, ended=ended, workers=workers)

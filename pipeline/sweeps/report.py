@@ -45,19 +45,20 @@ class Report:
             end = time.monotonic()
             self._next_update = end + max(INTERVAL, (end - start) / MAX_SHARE)
 
-    def write(self, *, comparison: str = "") -> None:
+    def write(self, *, links: str = "") -> None:
         """Write the table and the plot, and record them; see `describe`."""
         configurations = group_by_configuration(self._outcomes)
         write_files(self.folder, configurations, title=self._title)
         self._run.log_files("sweep", written_files(self.folder))
-        self._run.describe(describe(configurations, comparison=comparison), {})
+        self._run.describe(describe(configurations, links=links), {})
 
     def finish(self) -> None:
         """Record the finished report and, if there is one, the best accuracy."""
         configurations = group_by_configuration(self._outcomes)
         best = next(iter(configurations), None)
-        params = [*best.keys] if best and best.keys else ["seed"]
-        self.write(comparison=self._run.compare_children(params))
+        varied = self._outcomes[0].job.varied
+        swept = sorted(varied, key=lambda key: key == "seed")  # the seed is last
+        self.write(links=self._run.compare_children(swept))
         if best and best.trained and comparable(best.keys):
             metrics = {"sweep/best_val_accuracy": best.accuracy}
             self._run.log_metrics(metrics, step=0)

@@ -33,17 +33,18 @@ def train_missing(
         UserError: If the disk has too little space.
         KeyboardInterrupt: After Ctrl-C; all results that had arrived are recorded.
     """
-    jobs, workers = [*plan.jobs, *plan.expected()], executor.workers
+    jobs, ended = [*plan.missing, *plan.expected()], len(plan.outcomes)
+    workers = executor.workers
     _announce(plan, reusable, children.folder, workers=workers)
     with (
-        show_progress(jobs, ended=len(plan.outcomes), workers=workers) as progress,
+        show_progress(jobs, ended=ended, workers=workers) as progress,
         delayed_interrupt(executor.stop) as interrupt,
     ):
         scheduler = Scheduler(plan, children, reusable, progress, on_outcome)
         for result in executor.run(train_once, scheduler.tasks(interrupt)):
             scheduler.record(result)
-    ended = f"{len(plan.outcomes):,} of {len(jobs):,} training runs"
-    interrupt.check(f"stopped after {ended}; {RESUME}")
+    done = f"{len(plan.outcomes):,} of {ended + len(jobs):,} training runs"
+    interrupt.check(f"stopped after {done}; {RESUME}")
 
 
 def _announce(

@@ -65,17 +65,17 @@ def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:
     return [configurations[rank] for rank in sorted(ranks)]
 
 
-def describe(configurations: Sequence[Configuration], *, comparison: str = "") -> str:
+def describe(configurations: Sequence[Configuration], *, links: str = "") -> str:
     """Describe a sweep in Markdown, with the first rows of its table that fit.
 
     Args:
         configurations: All configurations, in the order of the table.
-        comparison: The URL of MLflow's page that compares the child runs.
+        links: Links to MLflow's pages of the child runs.
     """
     # MLflow shows five lines, and the others on a click.
     first = [summarize(configurations)]
-    if comparison:
-        first.append(f"[Compare the training runs side by side]({comparison})")
+    if links:
+        first.append(f"All training runs, best first: {links}")
     location = "The plot and the table are under Artifacts, in `sweep/`."
     gap = "&emsp;| "  # MLflow shows no space between columns
     size = MAX_DESCRIPTION - sum(map(len, [*first, location])) - 50

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
@@ -36,6 +37,10 @@ RESULTS = """
     )
     FROM latest_metrics
     WHERE key = 'val/accuracy' AND run_uuid IN (SELECT value FROM json_each(?))
+"""
+LIKE_NAMED = f"""
+    SELECT name FROM runs
+    WHERE experiment_id = ? AND substr(name, 1, length(?)) = ? AND {ACTIVE}
 """
 POINTS = """
     SELECT key, value, is_nan, timestamp, step FROM metrics WHERE run_uuid = ?
@@ -137,6 +142,19 @@ def named_runs(
     if experiments == "deleted":  # then all of their runs are
         condition = NAMED
     return _select(store, condition, *[text] * 4, experiments=experiments)
+
+
+def new_name(store: Path, name: str, experiment_id: str) -> str:
+    """Return a name for a new run, so that lists of runs have no equal names.
+
+    If the experiment has a run with this name, a number is added: "hidden=20 seed=1 #2"
+    is the second one. Processes that start at the same time can get equal names.
+    """
+    with open_database(store) as connection:
+        rows = connection.execute(LIKE_NAMED, (experiment_id, name, name)).fetchall()
+    taken = {taken for (taken,) in rows}
+    numbered = (f"{name} #{number}" for number in count(2))
+    return name if name not in taken else next(n for n in numbered if n not in taken)
 
 
 def _select(

@@ -186,10 +186,11 @@ class Run(OpenRun):
 
     @abstractmethod
     def compare_children(self, params: Sequence[str]) -> str:
-        """Return the URL, within MLflow's UI, of charts of the children.
+        """Return Markdown links to pages with the children, best first.
 
-        One plots the validation accuracy against the first of `params`; the other shows
-        all of them as parallel coordinates.
+        These are a list with columns for `params`, which are swept, and two charts. One
+        plots the validation accuracy against the first of `params`; the other shows all
+        of them as parallel coordinates.
         """
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from pipeline import files
 from pipeline.core import SIDE
 from pipeline.tracking import pages, provenance
-from pipeline.tracking.database import children
+from pipeline.tracking.database import children, new_name
 from pipeline.tracking.interface import Arguments, Params, Points, Run, Tags
 from pipeline.tracking.locks import write_lock
 from pipeline.tracking.logged_model import write_model
@@ -246,6 +246,7 @@ class MlflowRun(Run):
     ) -> "Iterator[MlflowRun]":
         project = {PROJECT_TAG: provenance.version(provenance.PROJECT)}
         tags = {**project, **tags, PARENT_TAG: self.id}
+        name = new_name(self._client.store, name, self._experiment_id)
         run = self._client.create_run(
             self._experiment_id, start_time=start, tags=tags, run_name=name
         )
@@ -268,9 +269,13 @@ class MlflowRun(Run):
                 self._client.delete_run(child.run_id)
 
     def compare_children(self, params: Sequence[str]) -> str:
-        tag = pages.comparison_tag(self.id, params)
+        tag = pages.children_tag(self.id, params)
         self._client.set_experiment_tag(self._experiment_id, *tag)
-        return pages.comparison_page(self._experiment_id, self.id)
+        table, chart = (
+            pages.children_page(self._experiment_id, self.id, mode=mode)
+            for mode in ("TABLE", "CHART")
+        )
+        return f"[list]({table}), [charts]({chart})"
 
 
 def digest(sha256: str) -> str:

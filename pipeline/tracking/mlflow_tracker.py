@@ -14,7 +14,7 @@ from pipeline import UserError, files
 from pipeline.call import say
 from pipeline.terminal import print_error, wrap
 from pipeline.tracking import provenance
-from pipeline.tracking.database import tagged_runs
+from pipeline.tracking.database import new_name, tagged_runs
 from pipeline.tracking.interface import (
     LocalTracker,
     OpenRun,
@@ -136,7 +136,7 @@ class MlflowTracker(LocalTracker):
         name = f"network {sha256[:8]}"
         tags = provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: "evaluation"}
         run = self._create_run(name, tags)
-        created = f"created {name} ({run.info.run_id})"
+        created = f"created {run.info.run_name} ({run.info.run_id})"
         say(wrap(f"the store has no run of this network; {created}"))
         return run
 
@@ -144,9 +144,10 @@ class MlflowTracker(LocalTracker):
         self, name: str, tags: Tags, *, start: int | None = None
     ) -> entities.Run:
         experiment = self.client.find_or_create_experiment(self._experiment)
+        experiment_id = experiment.experiment_id
         return self.client.create_run(
-            experiment.experiment_id,
+            experiment_id,
             start_time=start,
             tags=dict(tags),
-            run_name=name,
+            run_name=new_name(self.client.store, name, experiment_id),
         )

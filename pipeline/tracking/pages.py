@@ -12,17 +12,22 @@ from pipeline.tracking import mlflow_internals
 
 WORKFLOW = "workflowType=machine_learning"  # otherwise the UI opens its GenAI mode
 VIEW = "networks"  # the key of the saved view
-COLUMNS = {  # of the saved view, and their widths in pixels
-    "attributes.`Run Name`": 215,
+NAME = {"attributes.`Run Name`": 215}  # columns and their widths in pixels
+ACCURACY = {"metrics.`val/accuracy`": 105}
+DURATION = {"duration": 80}
+COLUMNS = {  # of the saved view
+    **NAME,
     "runDateAndNestInfo": 140,
-    "metrics.`val/accuracy`": 105,
+    **ACCURACY,
     "metrics.`train/final_accuracy`": 140,
     "params.`hidden`": 70,
     "params.`seed`": 60,
     "params.`lr`": 60,
     "params.`dataset`": 110,
-    "duration": 80,
+    **DURATION,
 }
+PARAM_WIDTH = 90  # pixels of a column with a swept setting
+BEST_FIRST = {"orderByKey": "metrics.`val/accuracy`", "orderByAsc": False}
 
 
 def list_page(experiment_id: str, tags: Mapping[str, str]) -> str:
@@ -41,27 +46,32 @@ def run_page(experiment_id: str, run_id: str, page: str = "") -> str:
     return f"#/experiments/{experiment_id}/runs/{path}?{WORKFLOW}"
 
 
-def comparison_page(experiment_id: str, run_id: str) -> str:
-    """Return the URL of the charts of a sweep's children; see comparison_tag."""
-    query = f"{WORKFLOW}&compareRunsMode=CHART&{mlflow_internals.VIEW_QUERY}={run_id}"
+def children_page(experiment_id: str, run_id: str, *, mode: str) -> str:
+    """Return the URL of a sweep's children, best first; see children_tag.
+
+    `mode` is TABLE or CHART.
+    """
+    view = f"{mlflow_internals.VIEW_QUERY}={run_id}"
+    query = f"{WORKFLOW}&compareRunsMode={mode}&{view}"
     return f"#/experiments/{experiment_id}/runs?{query}"
 
 
-def comparison_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
-    """Return the tag of an experiment that defines the charts of a sweep's children.
+def children_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
+    """Return the tag of an experiment that defines the pages of a sweep's children.
 
-    The first of `params` is the x axis of the first chart. The UI loads the 100 best
-    children, and more on demand. The view has no name, so it is not in the menu of
-    views, which is limited to 40.
+    The table has columns for the swept `params`; the first of them is the x axis of the
+    first chart. The UI loads the 100 best children, and more on demand. The view has no
+    name, so it is not in the menu of views, which is limited to 40.
     """
+    swept = {f"params.`{key}`": PARAM_WIDTH for key in params}
     accuracy = "val/accuracy"
     chart = {"metricSectionId": "accuracy", "runsCountToCompare": 100}
     axes = {"selectedParams": [*params], "selectedMetrics": [accuracy]}
     view = {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{run_id}'",
-        "orderByKey": f"metrics.`{accuracy}`",
-        "orderByAsc": False,
-        "runsHiddenMode": "SHOWALL",
+        **BEST_FIRST,
+        **_columns({**NAME, **swept, **ACCURACY, **DURATION}),
+        "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,  # otherwise this section would not be the first
         "compareRunSections": [
             {
@@ -86,6 +96,15 @@ def comparison_tag(run_id: str, params: Sequence[str]) -> tuple[str, str]:
     return mlflow_internals.VIEW_TAG + run_id, json.dumps(view)
 
 
+def _columns(widths: Mapping[str, int]) -> dict[str, object]:
+    """Return the part of a view with the columns of the table, in their order."""
+    return {
+        "selectedColumns": [key for key in widths if re.match("metrics|params", key)],
+        "columnOrder": [*widths],
+        "columnWidths": widths,
+    }
+
+
 def move_links(text: str, before: str, after: str) -> str:
     """Return Markdown in which links to an experiment lead to another one."""
     return text.replace(f"#/experiments/{before}/", f"#/experiments/{after}/")
@@ -93,18 +112,11 @@ def move_links(text: str, before: str, after: str) -> str:
 
 def experiment_tags(experiment_id: str) -> dict[str, str]:
     """Return the tags of an experiment: its note, and the saved view of its runs."""
-    selected = [name for name in COLUMNS if re.match("metrics|params", name)]
-    view = {
-        "orderByKey": "metrics.`val/accuracy`",
-        "orderByAsc": False,
-        "selectedColumns": selected,
-        "columnOrder": [*COLUMNS],
-        "columnWidths": COLUMNS,
-    }
+    view = BEST_FIRST | _columns(COLUMNS)
     value = mlflow_internals.saved_view("Best networks first", view)
     tags = {mlflow_internals.VIEW_TAG + VIEW: value}
     link = f"**[Show the runs]({list_page(experiment_id, tags)})**"
-    # The UI shows one line.
+    # The UI shows one line; its start page shows the first words, without the link.
     hint = "If *GenAI* is selected on the left, select *Model training*."
-    note = f"{link}: the trained networks, best first. {hint}"
+    note = f"Trained networks, best first: {link}. {hint}"
     return {**tags, "mlflow.note.content": note}

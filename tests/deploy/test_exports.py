@@ -73,8 +73,8 @@ def test_each_run_gets_its_exports_and_the_sweep_the_plot(sweep, parent, rows):
         own = [row for row in rows if row["run_id"] == run.info.run_id]
         assert len(own) == 2
         for row in own:
-            name = f"export/{row['bits']}bit"
-            assert run.data.metrics[f"{name}/accuracy"] == float(row["accuracy"])
+            section, name = f"with_{row['bits']}bit_weights", f"export/{row['bits']}bit"
+            assert run.data.metrics[f"{section}/accuracy"] == float(row["accuracy"])
             assert f"{name}/digits.c" in sweep.artifacts(run, name)
     sweep_run = sweep.client.get_run(parent)
     files = {"export/sizes.csv", "export/sizes.png"}

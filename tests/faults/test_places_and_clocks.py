@@ -48,7 +48,7 @@ def test_stages_run_without_git_and_a_home_and_from_another_folder(
     assert not list(empty.iterdir())
     (run,) = project.runs()
     assert run.data.tags["git.commit"] == "none"
-    assert "evaluate/digits/accuracy" in run.data.metrics
+    assert "with_test_set/digits/accuracy" in run.data.metrics
 
 
 def test_a_clock_that_is_set_back_loses_nothing(digits, assert_complete):

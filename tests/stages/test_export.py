@@ -71,7 +71,7 @@ def test_files_and_tools_are_in_the_run_of_the_training(exported):
     assert exported.artifacts(run, "export/2bit") == files
     report = exported.read("export/report.json")
     for name in ("accuracy", "same_answers"):  # at step 0, MLflow draws a bar
-        assert exported.points(run, f"export/2bit/{name}") == [(0, report[name])]
+        assert exported.points(run, f"with_2bit_weights/{name}") == [(0, report[name])]
     assert run.data.tags["version.onnxruntime"]
     note = run.data.tags["mlflow.note.content"]
     assert f"**Export, 2 bits**: accuracy {report['accuracy']:.2%}; " in note

@@ -65,8 +65,8 @@ def record_sweep(start_run):
                 child.log_metrics({"val/accuracy": 0.5}, step=1, time=1000)
             with sweep.child(name="b", params={}, tags={}, error="hidden < 1"):
                 pass
-            charts = sweep.compare_children(["hidden", "seed"])
-            sweep.describe(f"[All training runs]({charts})", {})
+            links = sweep.compare_children(["hidden", "seed"])
+            sweep.describe(f"All training runs: {links}", {})
             raise ValueError("1 of 2 training runs failed")
 
     return record

@@ -186,7 +186,7 @@ def test_a_training_run_and_its_evaluation_are_copied(
     project.call("evaluate", server=server.url)  # replaces what the first recorded
     (again,) = copies_on(server).values()
     assert again.info.run_id == copy.info.run_id
-    assert "evaluate/digits/accuracy" in again.data.metrics
+    assert "with_test_set/digits/accuracy" in again.data.metrics
     assert_equal(project.outputs, server, tmp_path / "evaluated", count=1)
 
 

@@ -76,14 +76,14 @@ def test_the_ui_contains_the_names_on_which_the_saved_view_and_the_pages_rely():
     key, version = mlflow_internals.ASSISTANT_KEY.rsplit("_v", 1)
     view = pages.experiment_tags("1")[mlflow_internals.VIEW_TAG + pages.VIEW]
     compression = json.loads(view)["state"].partition(";")[0]
-    _, charts = pages.comparison_tag("r", ["hidden"])
-    address = pages.comparison_page("1", "r").partition("?")[2]
+    _, charts = pages.children_tag("r", ["hidden"])
+    address = pages.children_page("1", "r", mode="CHART").partition("?")[2]
     for name in (
         *(f'key:"{key}",version:{version}', f"{compression};", "model-metrics"),
         *(mlflow_internals.VIEW_TAG, *re.findall(r"(\w+)=(?!r)", address)),
         *("selectedColumns", "columnOrder", "columnWidths"),
         *[name for name in pages.COLUMNS if name.isalpha()],
         *re.findall(r'"(\w+)": ', charts),
-        *("SHOWALL", "SCATTER", "PARALLEL", "Model training"),
+        *("SHOW_ALL", "TABLE", "SCATTER", "PARALLEL", "Model training"),
     ):
         assert name in code, name

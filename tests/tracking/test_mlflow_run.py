@@ -80,6 +80,21 @@ def test_a_child_is_complete_or_removed_when_its_sweep_is_resumed(
     assert len(client.search_runs(["1"], run_view_type=ViewType.ACTIVE_ONLY)) == 4
 
 
+def test_equal_names_of_runs_get_numbers(store, client, start_run):
+    for _ in range(2):
+        with start_run(store, name="lr=1%") as run:
+            with run.child(name="lr=1%", params={}, tags={}):
+                pass
+            with run.child(name="lr=1", params={}, tags={}):
+                pass
+    runs = client.search_runs(["1"], order_by=["start_time"])
+    names = {run.info.run_name for run in runs}
+    assert names == {"lr=1%", "lr=1% #2", "lr=1", "lr=1% #3", "lr=1% #4", "lr=1 #2"}
+    client.delete_run(run.id)
+    with start_run(store, name="lr=1%") as run:
+        assert run.label == f"lr=1% #3 ({run.id})"
+
+
 def test_models_are_ranked_with_the_lines_of_the_documents(
     store, client, start_run, network_files
 ):

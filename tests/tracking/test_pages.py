@@ -60,17 +60,24 @@ def test_an_experiment_of_another_program_gets_a_note_and_a_view(store, client):
     assert pages.list_page("3", {}) == f"#/experiments/3/runs?{pages.WORKFLOW}"
 
 
-def test_the_link_in_a_sweep_opens_its_accuracy_over_the_hidden_size(
-    recorded, chromium
-):
+def test_the_links_in_a_sweep_open_its_swept_values_and_accuracies(recorded, chromium):
     (sweep,) = tracking.tagged_runs(recorded, "kind", ["sweep"])
-    (link,) = re.findall(r"\((.+)\)", sweep.tags["mlflow.note.content"])
+    note = sweep.tags["mlflow.note.content"]
+    table, chart = re.findall(r"\]\((.+?)\)", note)
     section = "[data-testid=experiment-view-compare-runs-section-header]"
     with (
         serve_ui(recorded, run=None) as address,
         chromium.new_page(viewport={"width": 1366, "height": 768}) as page,
     ):
-        page.goto(address.partition("#")[0] + link)
+        base = address.partition("#")[0]
+        page.goto(base + table)
+        page.get_by_text("2 matching runs").wait_for()
+        headings = page.locator("[role=columnheader]")
+        names = ["Run Name", "hidden", "seed", "val/accuracy"]
+        boxes = [headings.filter(has_text=name).first.bounding_box() for name in names]
+        positions = [box["x"] for box in boxes]
+        assert positions == sorted(positions)
+        page.goto(base + chart)
         page.get_by_text("hidden vs. val/accuracy").wait_for()
         heading = page.locator(section).first.inner_text()
         assert heading.startswith("Validation accuracy\n(2)")
