@@ -12,7 +12,7 @@ This is the only package that uses Hydra. From a command line to a configuration
 A call from Python starts at `python`, with settings that have the types in `keywords`.
 """
 
-from pipeline.cli.command import stage
+from pipeline.cli.command import Command, Interval, stage
 from pipeline.cli.config import (
     as_yaml,
     committed_defaults,
@@ -44,4 +44,3 @@ from pipeline.cli.schema import (
     TrainConfig,
     UiConfig,
 )
-from pipeline.cli.values import Command, Interval

@@ -1,52 +1,65 @@
-"""Checks the settings of a call from Python."""
+"""Makes a valid configuration of the keywords of a call from Python."""
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.config import validate
-from pipeline.cli.schema import ConfigT, Schema
-from pipeline.cli.values import Command
+from pipeline import ConfigError
+from pipeline.cli.command import Command
+from pipeline.cli.config import explain_unknown_key, validate
+from pipeline.cli.schema import TEXT_KEYS, ConfigT, Schema
+
+if TYPE_CHECKING:
+    from pipeline.cli.words import Flags
 
 
 def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
-    """Check settings that were passed as arguments; all others have their defaults.
+    """Check settings that were passed as keywords; all others have their defaults.
 
     They can be paths, and numbers of NumPy or PyTorch.
 
     Raises:
-        ConfigError: If settings are invalid; see `check`.
+        ConfigError: If settings are invalid; the message has one line per problem.
     """
-    from pipeline.cli.composition import compose  # Hydra takes 0.1 s
-
-    settings = {key: _builtin(value) for key, value in settings.items()}
-    composed = compose()
-    (values,) = composed.settings()
-    values |= settings
-    files = {k: path for k, path in composed.files.items() if k not in settings}
-    return validate(schema, values, given=settings, files=files)
+    return validate(schema, _command(schema, settings, is_sweep=False).values)
 
 
 def sweep_from_python(schema: Schema, settings: Mapping[str, Any]) -> Command:
-    """Return the command of a sweep for settings that were passed as arguments.
+    """Return the command of a sweep for settings that were passed as keywords.
 
     A list, tuple, range or array has several values; text such as interval(4,128) is
     parsed.
 
     Raises:
-        ConfigError: If settings are invalid; see `check`.
+        ConfigError: If settings are invalid; the message has one line per problem.
     """
-    from pipeline.cli.arguments import sweep_of  # Hydra takes 0.1 s
+    return _command(schema, settings, is_sweep=True)
 
-    values = {
-        key: [_builtin(each) for each in value]
-        if key in schema.varied
-        and not isinstance(value, str | bytes | os.PathLike)
-        and hasattr(value, "__iter__")
-        else _builtin(value)
-        for key, value in settings.items()
-    }
-    return sweep_of(schema, values)
+
+def _command(schema: Schema, settings: Mapping[str, Any], *, is_sweep: bool) -> Command:
+    # Hydra takes 0.1 s, which `--help` saves.
+    from pipeline.cli.arguments import command_of
+    from pipeline.cli.words import Flags
+
+    return command_of(settings.items(), _read, schema, Flags(is_sweep=is_sweep))
+
+
+def _read(item: tuple[str, Any], schema: Schema, flags: "Flags") -> tuple[str, object]:
+    """Return a key and its value, which has types of Python."""
+    from pipeline.cli.values import SweepValues, parse_value
+
+    key, value = item
+    if key not in schema.model_fields:
+        raise ConfigError(explain_unknown_key(key, schema))
+    if isinstance(value, str) and key not in TEXT_KEYS:
+        return key, parse_value(key, value, schema)
+    is_text = isinstance(value, str | bytes | os.PathLike)
+    if key not in schema.varied or is_text or not hasattr(value, "__iter__"):
+        return key, _builtin(value)
+    values = SweepValues(map(_builtin, value))
+    if not values:
+        raise ConfigError(f"{key} has no value: give at least one")
+    return key, values
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401

@@ -286,13 +286,14 @@ def test_a_bad_file_is_refused_in_one_line(conf, kind):
     assert os.environ["HOME"] not in text
 
 
-def test_all_problems_of_a_file_are_reported_at_once(conf):
+def test_all_problems_of_a_file_and_of_the_command_line_are_reported_at_once(conf):
     settings = "launcher: {n_jobs: 2}, run: {dir: x}, sweeper: {n_trials: 3}"
     text = f"defaults: [override /hydra/output: x]\nhydra: {{{settings}}}"
     conf({"conf/team/x.yaml": f"{GLOBAL}{text}\nhidden: ${{oc.env:HOME}}"})
     with pytest.raises(ConfigError) as error:
-        read("team=x", "seed=-1")
-    lines = str(error.value).split("\n")
+        read("team=x", "seed=-1", "hiden=3")
+    unknown, *lines, seed = str(error.value).split("\n")
+    assert unknown.startswith("`hiden` is not") and seed.startswith("seed must be")
     assert all(line.startswith("conf/team/x.yaml: ") for line in lines)
     assert [line.split()[1] for line in lines] == [
         "/hydra/output",
