@@ -1,13 +1,14 @@
 """Makes a valid configuration of the keywords of a call from Python."""
 
+import itertools
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline import ConfigError
-from pipeline.cli.command import Command
+from pipeline.cli.command import Command, Interval
 from pipeline.cli.config import explain_unknown_key, validate
-from pipeline.cli.schema import TEXT_KEYS, ConfigT, Schema
+from pipeline.cli.schema import TEXT_KEYS, ConfigT, Schema, contains
 
 if TYPE_CHECKING:
     from pipeline.cli.words import Flags
@@ -45,21 +46,31 @@ def _command(schema: Schema, settings: Mapping[str, Any], *, is_sweep: bool) -> 
 
 
 def _read(item: tuple[str, Any], schema: Schema, flags: "Flags") -> tuple[str, object]:
-    """Return a key and its value, which has types of Python."""
-    from pipeline.cli.values import SweepValues, parse_value
+    """Return a key and its value, converted to types of Python.
+
+    Only `train` and `sweep` tell one value from several; text is parsed.
+    """
+    from pipeline.cli.values import MAX_VALUES, SweepValues, parse_value, shorten
 
     key, value = item
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema))
-    if isinstance(value, str) and key not in TEXT_KEYS:
-        return key, parse_value(key, value, schema)
     is_text = isinstance(value, str | bytes | os.PathLike)
-    if key not in schema.varied or is_text or not hasattr(value, "__iter__"):
-        return key, _builtin(value)
-    values = SweepValues(map(_builtin, value))
-    if not values:
-        raise ConfigError(f"{key} has no value: give at least one")
-    return key, values
+    is_list = contains(schema.model_fields[key].annotation, list)
+    if isinstance(value, str) and (is_list or key not in TEXT_KEYS):
+        value = parse_value(key, value, schema)
+    elif is_list and not is_text and hasattr(value, "__iter__"):
+        value = [*map(_builtin, value)]
+    elif key in schema.varied and not is_text and hasattr(value, "__iter__"):
+        value = SweepValues(map(_builtin, itertools.islice(value, MAX_VALUES + 1)))
+        if not value:
+            raise ConfigError(f"{key} has no value: give at least one")
+    if not flags.is_sweep and isinstance(value, SweepValues | Interval):
+        remedy = "call sweep()" if schema.has_experiments else "give only one"
+        raise ConfigError(f"{shorten(f'{key}={value}')} has several values: {remedy}")
+    if not flags.is_sweep and schema.has_experiments and key in schema.only_sweeps:
+        raise ConfigError(f"{key} is a setting of sweeps: call sweep()")
+    return key, _builtin(value)
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401

@@ -6,7 +6,7 @@ object of PyTorch, so a worker can send it to another machine.
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class TrainingRun:
     dataset: str  # the name of the data set
     data_sha256: str  # of the file of the data set
     hyperparameters: Hyperparameters
-    epochs: Sequence[Epoch]  # from 0, before the training
+    epochs: Sequence[Epoch] = field(repr=False)  # from 0, before the training
     train_score: Mapping[str, float]  # of the trained network on its training images
     min_margin: float  # of its predictions; see `smallest_margin`
     host: str
