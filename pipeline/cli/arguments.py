@@ -71,7 +71,8 @@ def command_of(
         for composed in compositions(groups, flags):
             _check_stage(composed, schema, flags)
             saved: dict[str, object] = {}
-            for key, text in composed.saved.items():
+            unread = {k: x for k, x in composed.saved.items() if k not in values}
+            for key, text in unread.items():
                 with problems.collected(composed.files[key]):
                     saved[key] = parse_value(key, text, schema)
             grids.append(merge(composed, saved, values, schema))

@@ -97,11 +97,12 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
     starts_sweep = hydra.get("mode") == "MULTIRUN"
     is_sweep = flags.is_sweep or starts_sweep
     params = (hydra.get("sweeper") or {}).get("params") or {} if is_sweep else {}
+    saved = {str(key): as_text(value) for key, value in params.items()}
     return Composition(
         values={str(key): value for key, value in values.items()},
-        files=files | {key: saving[key] for key in params},
+        files=files | {key: saving[key] for key in saved},
         chosen=frozenset(chosen),
-        saved={str(key): as_text(value) for key, value in params.items()},
+        saved=saved,
         starts_sweep=starts_sweep,
         is_sweep=is_sweep,
     )
