@@ -130,7 +130,7 @@ def _check(
         settings=settings,
         varied=_varied(grids, settings, schema),
         intervals=grids[0].intervals,
-        is_sweep=grids[0].is_sweep,
+        is_sweep=any(grid.is_sweep for grid in grids),
         prints=flags.prints,
     )
 

@@ -22,7 +22,10 @@ def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
     Raises:
         ConfigError: If settings are invalid; the message has one line per problem.
     """
-    return validate(schema, _command(schema, settings, is_sweep=False).values)
+    command = _command(schema, settings, is_sweep=False)
+    if command.is_sweep:
+        raise ConfigError("conf/hydra.yaml starts a sweep: call sweep()")
+    return validate(schema, command.values)
 
 
 def sweep_from_python(schema: Schema, settings: Mapping[str, Any]) -> Command:
@@ -46,10 +49,7 @@ def _command(schema: Schema, settings: Mapping[str, Any], *, is_sweep: bool) -> 
 
 
 def _read(item: tuple[str, Any], schema: Schema, flags: "Flags") -> tuple[str, object]:
-    """Return a key and its value, converted to types of Python.
-
-    Only `train` and `sweep` tell one value from several; text is parsed.
-    """
+    """Return a key and its value; text for a number is parsed as on a command line."""
     from pipeline.cli.values import MAX_VALUES, SweepValues, parse_value, shorten
 
     key, value = item

@@ -307,8 +307,15 @@ def test_all_problems_of_a_file_and_of_the_command_line_are_reported_at_once(con
 def test_the_values_of_a_sweep_count_only_in_a_sweep(conf):
     params = "hydra: {sweeper: {params: {hidden: '5,6', team: 'small,wide'}}}"
     conf({"conf/hydra.yaml": f"defaults: [config, team: null, _self_]\n{params}"})
+    with pytest.raises(ConfigError, match="epochs must be"):
+        train(epochs=0, quiet=True)  # not a sweep
     assert values("seed=2") == {"hidden": 20, "epochs": 20, "seed": 2}
     assert len(names("-m", "server=null")) == 4
+    mode = "hydra: {mode: MULTIRUN, sweeper: {params: {hidden: '5,6'}}}"
+    conf({"conf/hydra.yaml": f"defaults: [config, team: null, _self_]\n{mode}"})
+    assert len(names("seed=2")) == 2
+    with pytest.raises(ConfigError, match=r"starts a sweep: call sweep\(\)"):
+        train(seed=2, quiet=True)
 
 
 def test_text_is_literal_in_files_and_on_the_command_line(conf):
