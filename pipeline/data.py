@@ -27,7 +27,7 @@ def data(
     Args:
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml, such as dataset="digits".
-            All others have their default values.
+            `python -m pipeline.data --help` lists them with their defaults.
 
     Returns:
         The data set, and the path of its file.

@@ -40,7 +40,7 @@ def evaluate(
         folder: Where to write the files; by default, outputs/evaluate/.
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml, such as sets=["digits"].
-            All others have their default values.
+            `python -m pipeline.evaluate --help` lists them with their defaults.
 
     Returns:
         The metrics, predictions and files of the evaluation.

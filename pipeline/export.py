@@ -58,7 +58,7 @@ def export(
         folder: Where to write the files; by default, outputs/export/.
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml, such as bits=4.
-            All others have their default values.
+            `python -m pipeline.export --help` lists them with their defaults.
 
     Returns:
         The exports, each with its report.

@@ -44,7 +44,7 @@ def inspect(
         folder: Where to write the files; by default, outputs/inspect/.
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml, such as neuron="N11".
-            All others have their default values.
+            `python -m pipeline.inspect --help` lists them with their defaults.
 
     Returns:
         The text that the command prints, and the folder of the files.

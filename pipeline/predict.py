@@ -10,8 +10,11 @@ step, to outputs/predict/. Takes 3 s; test image 0 is a 7 with a probability of 
 """
 
 import os
+from collections.abc import Iterable
+from operator import index
 from typing import TYPE_CHECKING, Any, Unpack
 
+from pipeline import ConfigError
 from pipeline.call import call
 from pipeline.cli import Array, PredictConfig, PredictSettings, from_python, stage
 from pipeline.terminal import status
@@ -31,7 +34,8 @@ def predict(
     Args:
         folder: Where to write the files; by default, outputs/predict/.
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml. All others have their default values.
+        settings: Settings of conf/config.yaml; `python -m pipeline.predict --help`
+            lists them with their defaults.
             `images` can also be a list of indices of test images, or an array or a
             tensor of pixels: uint8 with the shape (28, 28) or (n, 28, 28), from 0
             (black, the background in MNIST) to 255 (white). Pixels are not
@@ -50,8 +54,18 @@ def predict(
         if getattr(images, "ndim", 0) > 1:
             array = settings.pop("images")
         elif not isinstance(images, str) and hasattr(images, "__iter__"):
-            settings["images"] = ",".join(map(str, images))
+            settings["images"] = _indices(images)
         return run_predict(from_python(PredictConfig, settings), array)
+
+
+def _indices(images: Iterable[Any]) -> str:
+    """Return the indices of test images as they are typed."""
+    try:
+        return ",".join(str(index(each)) for each in images)
+    except TypeError:
+        rule = "a list must have the indices of test images"
+        remedy = "pass files as a folder, and pixels as one array"
+        raise ConfigError(f"images is invalid: {rule}; {remedy}") from None
 
 
 def run_predict(cfg: PredictConfig, array: Array | None = None) -> "PredictResult":

@@ -21,7 +21,7 @@ def sync(*, quiet: bool = False, **settings: Unpack[SyncSettings]) -> dict[str, 
     Args:
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml, such as server="http://...".
-            All others have their default values.
+            `python -m pipeline.sync --help` lists them with their defaults.
 
     Returns:
         The URL of each copy by the id of the original.

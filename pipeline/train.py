@@ -48,8 +48,9 @@ def train(
             seconds and tensors.
         folder: Where to write the files; by default, outputs/train/.
         quiet: If True, nothing is printed.
-        settings: Settings of conf/config.yaml, such as hidden=20. All others have their
-            default values. Values can be NumPy numbers and paths.
+        settings: Settings of conf/config.yaml, such as hidden=20.
+            `python -m pipeline.train --help` lists them with their defaults. Values can
+            be NumPy numbers and paths.
 
     Returns:
         The training run. Without `folder`, its `folder` is the one in MLflow's store,
@@ -83,7 +84,7 @@ def sweep(
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml. A list, such as hidden=[10, 20], has
             several values. hidden="interval(4,128)" together with trials=20 is a
-            search. All others have their default values.
+            search. `python -m pipeline.train --help` lists them with their defaults.
 
     Returns:
         The outcome of each training run, also as a data frame of pandas.

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline import cli
-from pipeline.cli.schema import QUESTION_KEYS
+from pipeline.cli.rules import QUESTION_KEYS
 from pipeline.model import load_trained_model
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,18 +1,21 @@
 """The command line and the validated configuration of a stage.
 
-This is the only package that uses Hydra. From a command line to a configuration:
+This is the only package that uses Hydra. Each step makes a frozen object for the next:
 
-1. `command.stage` is called by the module of a stage; it calls `arguments.parse`.
-2. `words` reads the command line: flags, choices of groups, and values as text.
-3. `composition` lets Hydra compose the files of each choice; `source` reads them.
-4. `values` parses the text of each value: a number, text, several, or an interval.
-5. `arguments` replaces values of files by these, and checks each setting of a sweep.
-6. `config.validate` applies the `schema` of the stage, and explains what is invalid.
+1. `words` splits a command line into flags, values of keys and choices of groups;
+   `python` does the same for the keywords of a call, whose types are in `keywords`.
+2. `values` parses the text of a value: one, several for a sweep, or an interval.
+3. `composition` combines the files that Hydra selects, once for each choice of groups;
+   `source` reads them, and refuses what could run code.
+4. `grid` replaces the values of files by those that are given, and lists the settings.
+5. `config` checks each value with the `schema` of the stage, `rules` those together.
 
-A call from Python starts at `python`, with settings that have the types in `keywords`.
+`arguments` calls these steps and makes a `Command`, with which `command` runs a stage
+or a sweep. Each step raises a `ConfigError`; `problems` collects them, so that a user
+sees all problems at once.
 """
 
-from pipeline.cli.command import stage
+from pipeline.cli.command import Command, Interval, stage
 from pipeline.cli.config import (
     as_yaml,
     committed_defaults,
@@ -44,4 +47,3 @@ from pipeline.cli.schema import (
     TrainConfig,
     UiConfig,
 )
-from pipeline.cli.values import Command, Interval

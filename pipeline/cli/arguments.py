@@ -1,239 +1,179 @@
-"""Turns a command line into the validated settings of a command, or of a sweep.
+"""Makes a valid command of a command line, or of the keywords of a call from Python."""
 
-Hydra composes the files, once for each choice of groups; the values of the command line
-replace those of the files. All problems are reported at once.
-"""
-
-import itertools
 import math
-import os
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from pipeline import ConfigError
-from pipeline.cli.composition import Composition, compose, parse_choice
-from pipeline.cli.config import as_text, check, choices, defaults, located
-from pipeline.cli.schema import TEXT_KEYS, TRAINING_KEYS, Schema
-from pipeline.cli.source import escape
-from pipeline.cli.values import MAX_VALUES, Command, SweepValues, parse_value
-from pipeline.cli.words import Words, read_words
-from pipeline.paths import displayed
+from pipeline.cli.command import Command
+from pipeline.cli.composition import Composition, compositions
+from pipeline.cli.config import (
+    defaults,
+    explain_unknown_key,
+    validate,
+)
+from pipeline.cli.grid import Grid, merge
+from pipeline.cli.problems import Problems, refuse
+from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
+from pipeline.cli.schema import KEYS, Schema
+from pipeline.cli.values import MAX_VALUES, Choices, parse_value
+from pipeline.cli.words import Flags, join_spaced, read_flags, read_words
 
-Settings = dict[str, Any]  # a value for each key
+Item = TypeVar("Item")
 
 
 def parse(arguments: Sequence[str], schema: Schema) -> Command:
     """Parse and validate the command line of a stage with this schema.
 
+    Raises:
+        ConfigError: If it is invalid; the message has one line per problem.
+    """
+    flags, words = read_flags(arguments)
+    return command_of(join_spaced(words, schema), read_words, schema, flags)
+
+
+def command_of(
+    items: Iterable[Item],
+    read: Callable[[Item, Schema, Flags], tuple[str, object]],
+    schema: Schema,
+    flags: Flags,
+) -> Command:
+    """Return the command for what a user gives.
+
     If only some combinations of a sweep are invalid, they are kept, and their jobs
     fail.
 
-    Raises:
-        ConfigError: If it is invalid; the message has one line per problem.
-    """
-    words = read_words(arguments, schema)
-    if words.flags.multirun and not schema.varied:
-        words.problems.append("only train and export accept -m")
-    parts: list[Composition] = []
-    try:
-        for part, saved in _compose(words, words.groups):
-            if part.is_sweep and schema.varied != TRAINING_KEYS:
-                raise ConfigError("only python -m pipeline.train accepts experiment")
-            values = _parse_values(part, saved, words, schema)
-            given = {*words.texts, *saved, *(part.given & {*schema.model_fields})}
-            parts.append(_add(values, part, given, words, schema))
-    except ConfigError as error:
-        words.problems.append(str(error))
-    return _command(parts, schema, words)
-
-
-def sweep_of(schema: Schema, settings: Settings) -> Command:
-    """Return a sweep of values that were passed from Python; lists have several.
+    Args:
+        items: What is given: words or keywords.
+        read: Returns the key and the parsed value of an item, or a group and its
+            `Choices`.
+        schema: That of the stage.
+        flags: The flags of the command.
 
     Raises:
-        ConfigError: If it is invalid; the message has one line per problem.
+        ConfigError: If something is invalid. If it cannot be read, rules about several
+            settings are not checked, because some of them may be missing.
     """
-    words = read_words(["-m"], schema)
-    words.texts |= dict.fromkeys(settings, "")
-    values: Settings = {}
-    for key, value in settings.items():
-        if isinstance(value, str) and key not in TEXT_KEYS:
-            values[key] = parse_value(key, value, schema, sweep=True)
-        elif isinstance(value, list):
-            values[key] = SweepValues(value)
-            if not value:
-                words.problems.append(f"{key} has no value: give at least one")
-        else:
-            values[key] = escape(value)
-    part = _add(values, compose(), {*settings}, words, schema)
-    return _command([part], schema, words)
+    problems = Problems()
+    values: dict[str, object] = {}
+    groups: dict[str, Choices] = {}
+    for item in items:
+        with problems.collected():
+            key, value = read(item, schema, flags)
+            if key in values or key in groups:
+                raise ConfigError(f"{key} is given more than once: give it once")
+            if isinstance(value, Choices):
+                groups[key] = value
+            else:
+                values[key] = value
+    grids: list[Grid] = []
+    with problems.collected():
+        for composed in compositions(groups, flags):
+            _check_stage(composed, schema, flags)
+            saved: dict[str, object] = {}
+            unread = {k: x for k, x in composed.saved.items() if k not in values}
+            for key, text in unread.items():
+                with problems.collected(composed.files[key]):
+                    saved[key] = parse_value(key, text, schema)
+            grids.append(merge(composed, saved, values, schema))
+    is_complete = not problems
+    with problems.collected():
+        if not grids:  # then the defaults replace the values of files
+            grids.append(merge(Composition(defaults(), {}), {}, values, schema))
+        command = _check(grids, schema, flags, is_complete=is_complete)
+    problems.raise_all()
+    return command
 
 
-def _compose(
-    words: Words, groups: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[Composition, dict[str, str]]]:
-    """Yield each composition, and the values of its saved sweep as they are typed.
-
-    As in Hydra, a saved sweep counts only in a sweep.
-    """
-    flags = words.flags
-    for overrides in itertools.product(*groups.values()):
-        composed = compose(overrides, name=flags.config_name, folder=flags.config_dir)
-        params = composed.params if words.is_sweep or composed.is_sweep else {}
-        texts = {k: as_text(value) for k, value in params.items() if k not in groups}
-        inner = {
-            key: parse_choice(f"{key}={text}")
-            for key, text in texts.items()
-            if choices(key, words.folders) is not None
-        }
-        if inner:
-            fixed = dict(zip(groups, ([each] for each in overrides), strict=True))
-            yield from _compose(words, {**fixed, **inner})
-        else:
-            yield composed, texts
-
-
-def _parse_values(
-    composed: Composition, saved: Mapping[str, str], words: Words, schema: Schema
-) -> Settings:
-    """Parse the values of the command line and of a saved sweep."""
-    values: Settings = {}
-    is_sweep = words.is_sweep or composed.is_sweep
-    for key, text in {**saved, **words.texts}.items():
-        try:
-            value = parse_value(key, text, schema, sweep=is_sweep)
-            values[key] = escape(value) if key in TEXT_KEYS else value
-        except ConfigError as error:
-            path = composed.files.get(key) if key not in words.texts else None
-            words.problems.append(located(str(error), path))
-    return values
-
-
-def _add(
-    values: Settings,
-    composed: Composition,
-    given: Set[str],
-    words: Words,
-    schema: Schema,
-) -> Composition:
-    """Add parsed values to a composition; a sweep refuses some of the given keys."""
-    values = {**composed.values, **values}
-    is_sweep = words.is_sweep or composed.is_sweep
-    if is_sweep:
-        refused = [key for key in schema.no_sweep if key in given]
-        refused = [key for key in refused if values[key] not in (None, True)]
-        words.problems += [f"{key} {schema.no_sweep[key]}" for key in refused]
-        given = given - {*schema.only_sweeps}
-    # The keys that a sweep can vary are first, in the order of the names of its runs.
-    order = dict.fromkeys([*schema.varied, *values])
-    return replace(
-        composed,
-        values={key: values[key] for key in order if key in values},
-        files={k: x for k, x in composed.files.items() if k not in words.texts},
-        # Without all values, nothing can be said about rules for several keys.
-        given=frozenset() if words.lacks_group else frozenset(given),
-        is_sweep=is_sweep,
-    )
-
-
-def _command(parts: Sequence[Composition], schema: Schema, words: Words) -> Command:
-    """Check all settings, and return the command; raise all problems at once."""
-    is_sweep = any(part.is_sweep for part in parts)
-    if is_sweep and not words.problems:
-        words.problems += _check_search(parts)
-    settings, errors = _check(parts, schema, words)
-    if words.problems or all(errors):
-        lines = itertools.chain(words.problems, *errors)
-        raise ConfigError("\n".join(dict.fromkeys(lines)))
-    valid = errors.index([])
-    return Command(
-        values=settings[valid],
-        settings=settings,
-        varied=_varied(parts, settings, schema),
-        intervals=parts[0].intervals,
-        given=parts[0].given,
-        is_sweep=is_sweep,
-        prints=words.flags.cfg is not None,
-    )
-
-
-def _check_search(parts: Sequence[Composition]) -> list[str]:
-    """Check the number of settings, and that a search is possible."""
-    counts, problems = 0, list[str]()
-    for part in parts:
-        trials, intervals = part.values["trials"], part.intervals
-        number = trials if intervals and isinstance(trials, int) else 1
-        counts += math.prod(map(len, part.swept.values())) * number
-        if intervals and trials is None:
-            rule = "trials, the number of suggestions, has no value: add trials=40"
-            problems.append(rule)
-        if trials is not None and not intervals:
-            rule = "trials has no effect without an interval"
-            problems.append(f"{rule}: add hidden=interval(4,128)")
-    if counts > MAX_VALUES:
-        rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
-        keys = ", ".join(parts[0].swept) or "trials"
-        raise ConfigError(f"{rule}: give fewer values of {keys}")
-    if len(parts) > 1 and any(part.intervals for part in parts):
-        problems.append(
-            "a search cannot be joined with another sweep: run them separately"
-        )
-    return problems
+def _check_stage(composed: Composition, schema: Schema, flags: Flags) -> None:
+    """Check that the stage can run a sweep, or one that is saved in a file."""
+    if flags.is_sweep and not schema.varied:
+        raise ConfigError("only train and export accept -m")
+    if composed.starts_sweep and not schema.has_experiments:
+        raise ConfigError("only python -m pipeline.train accepts experiment")
 
 
 def _check(
-    parts: Sequence[Composition], schema: Schema, words: Words
-) -> tuple[list[Settings], list[list[str]]]:
-    """Return the settings of all parts, and the problems of each.
+    grids: Sequence[Grid], schema: Schema, flags: Flags, *, is_complete: bool
+) -> Command:
+    """Return the command if all rules hold, and if a combination is valid.
 
-    Other problems, which concern all of them, are added to those of the words.
+    With `is_complete` False, rules about several settings are not checked.
     """
-    settings, errors = list[Settings](), list[list[str]]()
-    for part in parts:
-        try:
-            own = [*part.settings()]
-            highest = [*part.settings("high")] if part.intervals else []
-        except ConfigError as error:  # of a reference
-            words.problems.append(str(error))
-            continue
-        found = [check(schema, each, part.given, part.files)[1] for each in own]
-        settings += own
-        errors += found
-        if part.intervals:  # both ends of each interval must be valid
-            ends = [check(schema, each, part.given, part.files)[1] for each in highest]
-            words.problems += itertools.chain(*found, *ends)
-        if os.environ.get("DVC_STAGE"):
-            words.problems += _differences(own[0], schema, part.files)
-    return settings, errors
+    problems = Problems()
+    for grid in grids:
+        with problems.collected():
+            refuse(_unknown_keys(grid, schema))
+        with problems.collected():
+            refuse(broken_rules(grid, schema) if is_complete else ())
+    with problems.collected():
+        refuse(broken_rules_of_sweeps(grids) if is_complete else ())
+    settings: list[Mapping[str, Any]] = []
+    errors: list[ConfigError | None] = []
+    with problems.collected():
+        _check_number(grids)
+        for grid in grids:
+            own = [*grid.settings()]
+            settings += own
+            errors += [_error(values, schema, grid) for values in own]
+            if grid.intervals:  # both ends of each interval must be valid
+                for values in (*own, *grid.settings("high")):
+                    with problems.collected():
+                        validate(schema, values, grid.files)
+    if problems or all(errors):
+        for error in filter(None, errors):
+            with problems.collected():
+                raise error
+    problems.raise_all()
+    return Command(
+        values=settings[errors.index(None)],
+        settings=settings,
+        varied=_varied(grids, settings, schema),
+        intervals=grids[0].intervals,
+        is_sweep=any(grid.is_sweep for grid in grids),
+        prints=flags.prints,
+    )
 
 
-def _differences(
-    values: Settings, schema: Schema, files: Mapping[str, Path]
-) -> list[str]:
-    """Return a problem for each value of a file that DVC does not know.
+def _error(values: Mapping[str, Any], schema: Schema, grid: Grid) -> ConfigError | None:
+    """Return why a combination is invalid, or None."""
+    try:
+        validate(schema, values, grid.files)
+    except ConfigError as error:
+        return error
+    return None
 
-    DVC records conf/config.yaml and the command line.
-    """
-    rule = "differs from conf/config.yaml, the only file that DVC records: set it there"
-    return [
-        f"{key}={as_text(values[key])} in {displayed(files[key])} {rule}"
-        for key in schema.model_fields
-        if key in files and values[key] != defaults()[key]
-    ]
+
+def _unknown_keys(grid: Grid, schema: Schema) -> Iterator[str]:
+    """Yield a problem for each key in a file that no stage has."""
+    for key in grid.values:
+        if key not in KEYS:
+            yield explain_unknown_key(key, schema, grid.files.get(key))
+
+
+def _check_number(grids: Sequence[Grid]) -> None:
+    """Check the number of combinations before they are listed."""
+    number = 0
+    for grid in grids:
+        trials = grid.values.get("trials") if grid.intervals else None
+        factor = trials if isinstance(trials, int) else 1
+        number += math.prod(map(len, grid.swept.values())) * factor
+    if number > MAX_VALUES:
+        rule = f"a sweep must have at most {MAX_VALUES:,} combinations"
+        keys = ", ".join(grids[0].swept) or "trials"
+        raise ConfigError(f"{rule}: give fewer values of {keys}")
 
 
 def _varied(
-    parts: Sequence[Composition], settings: Sequence[Settings], schema: Schema
+    grids: Sequence[Grid], settings: Sequence[Mapping[str, Any]], schema: Schema
 ) -> list[str]:
     """Return the keys that a sweep varies, or that differ between its parts.
 
     Raises:
         ConfigError: If other keys differ, because they apply to the whole sweep.
     """
-    varied = {key for part in parts for key in (*part.swept, *part.intervals)}
-    if len(parts) > 1:
+    varied = {key for grid in grids for key in (*grid.swept, *grid.intervals)}
+    if len(grids) > 1:
         first = settings[0]
         differ = [k for k in first if any(each[k] != first[k] for each in settings)]
         for key in differ:

@@ -6,15 +6,42 @@ package.
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipeline.cli.config import as_yaml, choices, validate
-from pipeline.cli.schema import TRAINING_KEYS, ConfigT, Schema
-from pipeline.cli.values import Command
+from pipeline.cli.schema import ConfigT, Schema
 from pipeline.paths import conf_dir
 from pipeline.process import run_command
 from pipeline.terminal import wrap
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The numbers from which a search suggests a value of a key."""
+
+    low: int | float  # int if the values are integers
+    high: int | float  # included
+    log: bool  # whether the logarithm is distributed uniformly
+
+    def __str__(self) -> str:
+        """Return the interval as it is typed."""
+        text = f"interval({self.low},{self.high})"
+        return f"tag(log,{text})" if self.log else text
+
+
+@dataclass(frozen=True)
+class Command:
+    """A valid command: what to run a stage or a sweep with."""
+
+    values: Mapping[str, Any]  # of all keys; in a sweep, of a valid combination
+    settings: Sequence[Mapping[str, Any]]  # each combination; some can be invalid
+    varied: Sequence[str] = ()  # the keys whose values differ between combinations
+    intervals: Mapping[str, Interval] = field(default_factory=dict)  # of a search
+    is_sweep: bool = False
+    prints: bool = False  # --cfg job: only print the values
 
 
 def stage(
@@ -64,11 +91,11 @@ def help_text(name: str, doc: str, schema: Schema) -> str:
     others = [wrap(f"{group}={each}") for group, each in names.items() if each]
     template = (folder / "help.txt").read_text("utf-8")
     sweeps = (folder / "help_sweeps.txt").read_text("utf-8")
-    has_experiments = schema.varied == TRAINING_KEYS
+    sweeps = sweeps.format(name=name, experiments=experiments)
     return template.format(
         name=name,
         doc="\n\n".join(wrap(text, indent=0) for text in doc.strip().split("\n\n")),
         settings="\n".join(settings),
         groups="".join(f"Group of settings: {each}\n\n" for each in others),
-        sweeps=sweeps.format(name=name, experiments=experiments) * has_experiments,
+        sweeps=sweeps if schema.has_experiments else "",
     )

@@ -1,210 +1,130 @@
-"""Composes the configuration of a command with Hydra, and parses Hydra's values."""
+"""Composes the files of conf/ as Hydra's documentation says.
+
+Hydra finds the files and their order. Its public function `compose` is not used: it has
+one state for all threads, and composes the settings of Hydra, too, which takes 40 ms.
+"""
 
 import itertools
-import threading
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra import version
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, RangeSweep
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
-from pipeline.cli.config import located
-from pipeline.cli.source import (
-    NO_RESOLVER,
-    File,
-    calls_resolver,
-    one_line,
-    searched,
-)
-from pipeline.cli.values import MAX_VALUES, Interval, SweepValues, shorten, unreadable
-from pipeline.paths import conf_dir, displayed
-
-PRIMARY = "hydra"  # conf/hydra.yaml, unless --config-name names another file
-_lock = threading.RLock()  # Hydra's compose API has one state for all threads
+from pipeline.cli.config import as_text, choices
+from pipeline.cli.source import ConfFolder, one_line
+from pipeline.cli.values import Choices, parse_choices
+from pipeline.cli.words import Flags
+from pipeline.paths import displayed
 
 
 @dataclass(frozen=True)
 class Composition:
-    """The configuration that Hydra composes of several files.
-
-    `arguments` replaces values by those of the command line; then a value can be
-    `SweepValues` or an `Interval`.
-    """
+    """The content of several files."""
 
     values: Mapping[str, Any]  # by key; references to other keys are not resolved
     files: Mapping[str, Path]  # by key: the file that sets it
-    given: frozenset[str]  # the keys that must have an effect: those of chosen groups
-    params: Mapping[str, Any]  # hydra.sweeper.params: the values of a saved sweep
-    is_sweep: bool  # hydra.mode
-
-    @property
-    def swept(self) -> dict[str, SweepValues]:
-        """The values of each key that a sweep varies."""
-        return {k: x for k, x in self.values.items() if isinstance(x, SweepValues)}
-
-    @property
-    def intervals(self) -> dict[str, Interval]:
-        """The interval of each key that a search varies."""
-        return {k: x for k, x in self.values.items() if isinstance(x, Interval)}
-
-    def settings(self, end: str = "low") -> Iterator[dict[str, Any]]:
-        """Yield each combination of the swept values, with one end of each interval.
-
-        Raises:
-            ConfigError: If a reference names no key, or they form a cycle.
-        """
-        ends = {key: [getattr(x, end)] for key, x in self.intervals.items()}
-        varied: dict[str, list[Any]] = {**self.swept, **ends}
-        for row in itertools.product(*varied.values()):
-            values = {**self.values, **dict(zip(varied, row, strict=True))}
-            yield _resolve(values, self.files)
+    chosen: frozenset[str] = frozenset()  # the keys in the files of chosen groups
+    saved: Mapping[str, str] = field(default_factory=dict)  # those of a saved sweep
+    starts_sweep: bool = False  # hydra.mode: MULTIRUN
+    is_sweep: bool = False  # the same, or -m
 
 
-def compose(
-    overrides: tuple[str, ...] = (), *, name: str = PRIMARY, folder: Path | None = None
-) -> Composition:
-    """Compose conf/hydra.yaml, or the file `name`, as Hydra's documentation says.
+def compositions(groups: Mapping[str, Choices], flags: Flags) -> Iterator[Composition]:
+    """Compose the files for each combination of choices of groups.
 
-    Args:
-        overrides: Choices of groups, such as experiment=search or ~team.
-        name: The name of the primary file.
-        folder: Another folder with settings, in addition to conf/.
+    A saved sweep can vary a group, too.
 
     Raises:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
-    conf = conf_dir()
-    if folder:  # it can contain many other files, so it is not compared
-        return _compose(overrides, name, (conf, folder))
-    content = tuple((path, path.read_bytes()) for path in sorted(conf.rglob("*.yaml")))
-    return _compose_once(overrides, name, (conf,), content)
+    for combination in itertools.product(*groups.values()):
+        composed = compose(combination, flags)
+        saved = {k: text for k, text in composed.saved.items() if k not in groups}
+        varied = {
+            key: parse_choices(f"{key}={text}")
+            for key, text in saved.items()
+            if choices(key, flags.folders) is not None
+        }
+        if varied:
+            fixed = {k: Choices([x]) for k, x in zip(groups, combination, strict=True)}
+            yield from compositions({**fixed, **varied}, flags)
+        else:
+            yield replace(composed, saved=saved)
 
 
-def _compose(
-    overrides: tuple[str, ...],
-    name: str,
-    folders: tuple[Path, ...],
-    content: object = None,  # of all files; if it is the same, so is the result
-) -> Composition:
+def compose(overrides: Sequence[str], flags: Flags) -> Composition:
+    """Compose the primary file with choices of groups, such as team=small or ~team.
+
+    As in Hydra, a saved sweep counts only in a sweep.
+
+    Raises:
+        ConfigError: If a file cannot be read, or contains more than settings.
+    """
+    groups = {re.split("[@=]", each.lstrip("+~"))[0] for each in overrides}
+    merged, files, saving = OmegaConf.create(), dict[str, Path](), dict[str, Path]()
+    chosen = set[str]()
     try:
-        with _lock, searched(folders) as files, _initialized():
-            config = hydra_compose(name, [*overrides], return_hydra_config=True)
+        for path, group, package, config in _ordered_files(overrides, flags):
+            keys = [package.partition(".")[0]] if package else [*map(str, config)]
+            files |= dict.fromkeys(keys, path)
+            if group in groups:
+                chosen |= {*keys}
+            params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+            saving |= dict.fromkeys(map(str, params), path)
+            if package:
+                OmegaConf.update(merged, package, config)
+            else:
+                merged.merge_with(config)
     except ConfigError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
-        message = f"cannot compose {displayed(folders[-1])}: {one_line(error)}"
+        message = f"cannot compose {displayed(flags.folders[-1])}: {one_line(error)}"
         raise ConfigError(message) from None
-    values = OmegaConf.to_container(config)
+    values = OmegaConf.to_container(merged)
     assert isinstance(values, dict)
-    hydra = values.pop("hydra")
-    groups = {override.strip("+~").partition("=")[0] for override in overrides}
-    chosen = [file.values for file in files if file.group in groups]
-    params = hydra["sweeper"]["params"] or {}
+    hydra = values.pop("hydra", None) or {}
+    starts_sweep = hydra.get("mode") == "MULTIRUN"
+    is_sweep = flags.is_sweep or starts_sweep
+    params = (hydra.get("sweeper") or {}).get("params") or {} if is_sweep else {}
+    saved = {str(key): as_text(value) for key, value in params.items()}
     return Composition(
         values={str(key): value for key, value in values.items()},
-        files=_origins(values, files),
-        given=frozenset(itertools.chain(*chosen)),
-        params=params,
-        is_sweep=str(hydra["mode"]).endswith("MULTIRUN"),
+        files=files | {key: saving[key] for key in saved},
+        chosen=frozenset(chosen),
+        saved=saved,
+        starts_sweep=starts_sweep,
+        is_sweep=is_sweep,
     )
 
 
-_compose_once = lru_cache(_compose)  # Hydra takes 35 ms
-
-
-@contextmanager
-def _initialized() -> Iterator[None]:
-    """Initialize Hydra, also in a program that uses it itself."""
-    state = GlobalHydra.instance()
-    other, state.hydra = state.hydra, None
-    try:
-        # `initialize` would read the source of all callers, which takes 10 ms.
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            yield
-    finally:
-        GlobalHydra.instance().hydra = other
-
-
-def _origins(values: Mapping[Any, Any], files: Sequence[File]) -> dict[str, Path]:
-    """Return the file that sets each key: the last one with its value."""
-    origins: dict[str, Path] = {}
-    for file in files:
-        origins |= dict.fromkeys([*file.values, file.group], file.path)
-    for file in files:  # Hydra loads some files before those that they override
-        origins |= {k: file.path for k, x in file.values.items() if values.get(k) == x}
-    for file in files:
-        sweeper = (file.values.get("hydra") or {}).get("sweeper") or {}
-        origins |= dict.fromkeys(sweeper.get("params") or {}, file.path)
-    return origins
-
-
-def _resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
-    """Return values in which references, such as ${epochs}, are replaced."""
-    if not any("${" in str(value) for value in values.values()):
-        return dict(values)
-    try:
-        resolved = OmegaConf.to_container(OmegaConf.create(dict(values)), resolve=True)
-    except OmegaConfBaseException as error:
-        key = str(error.full_key)
-        message = f"{key}={values.get(key)} cannot be resolved: {one_line(error)}"
-        raise ConfigError(located(message, files.get(key))) from None
-    assert isinstance(resolved, dict)
-    return {str(key): value for key, value in resolved.items()}
-
-
-def parse_choice(word: str) -> list[str]:
-    """Return the choices of a group, each as an override: team=a,b gives two.
-
-    Raises:
-        ConfigError: If Hydra cannot parse it.
-    """
-    try:
-        override = OverridesParser.create().parse_override(word)
-        if not override.is_sweep_override():
-            return [word]
-        prefix = word.partition("=")[0]
-        return [f"{prefix}={choice}" for choice in override.sweep_string_iterator()]
-    except (HydraException, NotImplementedError, ValueError) as error:
-        key = word.partition("=")[0]
-        reason = f"{shorten(word)} cannot be read ({one_line(error)})"
-        raise ConfigError(f"{reason}: write {key}=a,b") from None
-
-
-def parse_number(key: str, text: str, *, integer: bool) -> object:
-    """Parse a number, a switch, a range, an interval, a word or a reference."""
-    if calls_resolver(text):
-        raise ConfigError(f"{key}={text} {NO_RESOLVER}")
-    try:
-        override = OverridesParser.create().parse_override(f"{key}={text}")
-        value, is_sweep = override.value(), override.is_sweep_override()
-        if isinstance(value, RangeSweep):
-            value.shuffle = False  # it would list all numbers of the range
-        several = is_sweep and not isinstance(value, IntervalSweep)
-        numbers = override.sweep_iterator() if several else iter([value])
-        parsed = [*itertools.islice(numbers, MAX_VALUES + 1)]
-    except (HydraException, NotImplementedError, ValueError):
-        # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
-        raise unreadable(key, text) from None
-    if isinstance(value, IntervalSweep):
-        ends = float(value.start or 0), float(value.end or 0)
-        # Hydra has converted the numbers of interval(4,128) to float.
-        low, high = (int(x) if integer and x.is_integer() else x for x in ends)
-        if low < high and (not value.tags or (value.tags == {"log"} and low > 0)):
-            return Interval(low, high, log=bool(value.tags))
-        rule = "must be interval(low,high) with low < high; tag(log,...) needs low > 0"
-        raise ConfigError(f"{key} {rule}, got {shorten(text)}")
-    values = SweepValues(getattr(value, "text", value) for value in parsed)
-    if not values:  # range(3,1)
-        raise unreadable(key, text)
-    return values if is_sweep else values[0]
+def _ordered_files(
+    overrides: Sequence[str], flags: Flags
+) -> Iterator[tuple[Path, str, str, DictConfig]]:
+    """Yield the path, group, package and content of each file in Hydra's order."""
+    version.setbase("1.3")
+    repository = ConfigRepository(ConfigSearchPathImpl())
+    repository.sources = [ConfFolder("conf", f"file://{x}") for x in flags.folders]
+    files = CachingConfigRepository(repository)
+    defaults = create_defaults_list(
+        repo=files,
+        config_name=flags.name,
+        overrides_list=OverridesParser.create().parse_overrides([*overrides]),
+        prepend_hydra=False,
+        skip_missing=False,
+    )
+    for default in defaults.defaults:
+        loaded = files.load_config(str(default.config_path))
+        assert loaded and isinstance(loaded.config, DictConfig)
+        group = str(default.config_path).rpartition("/")[0]
+        yield Path(loaded.path), group, default.package or "", loaded.config

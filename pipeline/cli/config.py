@@ -1,6 +1,6 @@
-"""The configuration of a stage: defaults, experiments, validation, the name of a run.
+"""The configuration of a stage: defaults, validation, messages, the name of a run.
 
-`arguments.py` reads the command line; `schema.py` contains the types and bounds.
+`schema.py` contains the types and bounds.
 """
 
 import difflib
@@ -9,75 +9,40 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
-from pipeline.cli.schema import TRAINING_KEYS, ConfigT, StageConfig
+from pipeline.cli.problems import located
+from pipeline.cli.schema import KEYS, TRAINING_KEYS, ConfigT, StageConfig
 from pipeline.files import printable
-from pipeline.paths import conf_dir, displayed, installed, project_dir
+from pipeline.paths import conf_dir, installed, project_dir
 
 
 def validate(
     schema: type[ConfigT],
     values: Mapping[str, Any],
-    *,
-    given: Iterable[str] = (),
     files: Mapping[str, Path] | None = None,
 ) -> ConfigT:
-    """Check values against the schema of a stage; see `check` for the arguments.
-
-    Raises:
-        ConfigError: If values are invalid; the message has one line per problem.
-    """
-    config, problems = check(schema, values, given, files)
-    if config is None or problems:
-        raise ConfigError("\n".join(problems))
-    return config
-
-
-def check(
-    schema: type[ConfigT],
-    values: Mapping[str, Any],
-    given: Iterable[str] = (),
-    files: Mapping[str, Path] | None = None,
-) -> tuple[ConfigT | None, list[str]]:
-    """Return the configuration (None if a value is invalid) and the problems.
+    """Check the type and the bounds of each value of a stage.
 
     Args:
         schema: That of the stage.
-        values: A value for each key of conf/config.yaml.
-        given: The keys that must have an effect on this stage, because a user has
-            given them.
+        values: A value for each of its keys; others are ignored.
         files: The file with the value of each key that is not given, for messages.
 
-    Returns:
-        Each problem has the key, the rule, the value, and where it comes from.
+    Raises:
+        ConfigError: If values are invalid. Each line of the message has the key, the
+            rule, the value, and where it comes from.
     """
-    files = files or {}
-    unknown = ({*values} - {*defaults()}) | ({*given} - {*schema.model_fields})
-    problems = [
-        explain_unknown_key(key, schema, files.get(key))
-        for key in values
-        if key in unknown
-    ]
-    ignored = schema.ignored(values)
-    problems += [f"{key} {ignored[key]}" for key in given if key in ignored]
-    config = None
     try:
-        config = schema.model_validate(dict(values))
+        return schema.model_validate(dict(values))
     except ValidationError as error:
         # The last error for each value: those of int | Text begin with one for int.
         errors = {(e["loc"][0], str(e["input"])): e for e in error.errors()}
-        problems += [_explain(each, files) for each in errors.values()]
-    return config, problems + schema.conflicts(values)
-
-
-def located(message: str, path: Path | None) -> str:
-    """Return the message of a problem, with the file that it is in, if any."""
-    return f"{displayed(path)}: {message}" if path else message
+        lines = (_explain(each, files or {}) for each in errors.values())
+        raise ConfigError("\n".join(lines)) from None
 
 
 def _explain(error: Mapping[str, Any], files: Mapping[str, Path]) -> str:
@@ -113,7 +78,7 @@ def explain_unknown_key(
     if path and path.parent.name == key:  # Hydra's default for the files of a group
         line = "# @package _global_"
         return located(f"`{key}` is not a setting: add the line {line!r}", path)
-    similarity = 0.8 if key in defaults() else 0.6  # image is a setting elsewhere
+    similarity = 0.8 if key in KEYS else 0.6  # image is a setting elsewhere
     matches = difflib.get_close_matches(key, schema.model_fields, 1, similarity)
     if matches:
         return located(f"`{key}` is not a setting; did you mean {matches[0]}?", path)
@@ -122,15 +87,14 @@ def explain_unknown_key(
     return located(rule, path)
 
 
-@cache  # reading YAML takes 5 ms
-def defaults() -> Mapping[str, Any]:
-    """Return a read-only mapping with the values of conf/config.yaml."""
+def defaults() -> dict[str, Any]:
+    """Return the values of conf/config.yaml."""
     from pipeline.cli.source import read  # Hydra takes 0.1 s, which --help saves
 
-    return MappingProxyType(read(conf_dir() / "config.yaml")[0])
+    return read(conf_dir() / "config.yaml")[0]
 
 
-@cache
+@cache  # git takes 5 ms, and each training run of a sweep has a name
 def committed_defaults() -> Mapping[str, Any]:
     """Return the committed values of conf/config.yaml, which `dvc exp run` edits."""
     from pipeline.cli.source import parse

@@ -76,7 +76,7 @@ class NetworkSettings(TypedDict, total=False):
 class EvaluateSettings(NetworkSettings, RecordedSettings, total=False):
     """Settings of `evaluate`."""
 
-    sets: list[str] | None
+    sets: str | Sequence[PathText] | None
     prepare: bool | None
 
 

@@ -1,52 +1,76 @@
-"""Checks the settings of a call from Python."""
+"""Makes a valid configuration of the keywords of a call from Python."""
 
+import itertools
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.cli.config import validate
-from pipeline.cli.schema import ConfigT, Schema
-from pipeline.cli.values import Command
+from pipeline import ConfigError
+from pipeline.cli.command import Command, Interval
+from pipeline.cli.config import explain_unknown_key, validate
+from pipeline.cli.schema import TEXT_KEYS, ConfigT, Schema, contains
+
+if TYPE_CHECKING:
+    from pipeline.cli.words import Flags
 
 
 def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
-    """Check settings that were passed as arguments; all others have their defaults.
+    """Check settings that were passed as keywords; all others have their defaults.
 
     They can be paths, and numbers of NumPy or PyTorch.
 
     Raises:
-        ConfigError: If settings are invalid; see `check`.
+        ConfigError: If settings are invalid; the message has one line per problem.
     """
-    from pipeline.cli.composition import compose  # Hydra takes 0.1 s
-
-    settings = {key: _builtin(value) for key, value in settings.items()}
-    composed = compose()
-    (values,) = composed.settings()
-    values |= settings
-    files = {k: path for k, path in composed.files.items() if k not in settings}
-    return validate(schema, values, given=settings, files=files)
+    command = _command(schema, settings, is_sweep=False)
+    if command.is_sweep:
+        raise ConfigError("conf/hydra.yaml starts a sweep: call sweep()")
+    return validate(schema, command.values)
 
 
 def sweep_from_python(schema: Schema, settings: Mapping[str, Any]) -> Command:
-    """Return the command of a sweep for settings that were passed as arguments.
+    """Return the command of a sweep for settings that were passed as keywords.
 
     A list, tuple, range or array has several values; text such as interval(4,128) is
     parsed.
 
     Raises:
-        ConfigError: If settings are invalid; see `check`.
+        ConfigError: If settings are invalid; the message has one line per problem.
     """
-    from pipeline.cli.arguments import sweep_of  # Hydra takes 0.1 s
+    return _command(schema, settings, is_sweep=True)
 
-    values = {
-        key: [_builtin(each) for each in value]
-        if key in schema.varied
-        and not isinstance(value, str | bytes | os.PathLike)
-        and hasattr(value, "__iter__")
-        else _builtin(value)
-        for key, value in settings.items()
-    }
-    return sweep_of(schema, values)
+
+def _command(schema: Schema, settings: Mapping[str, Any], *, is_sweep: bool) -> Command:
+    # Hydra takes 0.1 s, which `--help` saves.
+    from pipeline.cli.arguments import command_of
+    from pipeline.cli.words import Flags
+
+    return command_of(settings.items(), _read, schema, Flags(is_sweep=is_sweep))
+
+
+def _read(item: tuple[str, Any], schema: Schema, flags: "Flags") -> tuple[str, object]:
+    """Return a key and its value; text for a number is parsed as on a command line."""
+    from pipeline.cli.values import MAX_VALUES, SweepValues, parse_value, shorten
+
+    key, value = item
+    if key not in schema.model_fields:
+        raise ConfigError(explain_unknown_key(key, schema))
+    is_text = isinstance(value, str | bytes | os.PathLike)
+    is_list = contains(schema.model_fields[key].annotation, list)
+    if isinstance(value, str) and (is_list or key not in TEXT_KEYS):
+        value = parse_value(key, value, schema)
+    elif is_list and not is_text and hasattr(value, "__iter__"):
+        value = [*map(_builtin, value)]
+    elif key in schema.varied and not is_text and hasattr(value, "__iter__"):
+        value = SweepValues(map(_builtin, itertools.islice(value, MAX_VALUES + 1)))
+        if not value:
+            raise ConfigError(f"{key} has no value: give at least one")
+    if not flags.is_sweep and isinstance(value, SweepValues | Interval):
+        remedy = "call sweep()" if schema.has_experiments else "give only one"
+        raise ConfigError(f"{shorten(f'{key}={value}')} has several values: {remedy}")
+    if not flags.is_sweep and schema.has_experiments and key in schema.only_sweeps:
+        raise ConfigError(f"{key} is a setting of sweeps: call sweep()")
+    return key, _builtin(value)
 
 
 def _builtin(value: Any) -> Any:  # noqa: ANN401

@@ -1,12 +1,14 @@
 """The settings of each stage as pydantic models, with their types and bounds.
 
-The defaults are in `conf/config.yaml`; `config.validate` applies these models.
+The defaults are in `conf/config.yaml`; `config.validate` applies these models. Rules
+about several settings are in `rules.py`.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.files import printable
@@ -16,7 +18,6 @@ from pipeline.urls import server_url
 # a new hyperparameter at the end.
 FIRST_KEYS = ("hidden", "seed", "dataset")
 TRAINING_KEYS = tuple(dict.fromkeys([*FIRST_KEYS, *Hyperparameters.model_fields]))
-QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
 
 
 def _dataset(value: str) -> str:
@@ -42,31 +43,10 @@ class StageConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
     main_key: ClassVar[str] = "server"  # suggested for a value without a key
+    varied: ClassVar[Sequence[str]] = ()  # the keys that a sweep, -m, can vary
+    only_sweeps: ClassVar[Sequence[str]] = ()  # the keys that only a sweep uses
     no_sweep: ClassVar[Mapping[str, str]] = {}  # keys that a sweep refuses, and why
-    only_sweeps: ClassVar[Iterable[str]] = ()  # keys that only a sweep uses
-    varied: ClassVar[Iterable[str]] = ()  # keys that -m can vary
-    networks: ClassVar[Iterable[str]] = ()  # keys that select networks
-
-    @classmethod
-    def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
-        """Return a message for each conflict, even if single values are invalid."""
-        messages = []
-        if len(given := [key for key in cls.networks if values.get(key)]) > 1:
-            names = " and ".join(given[:2])
-            messages.append(f"{names} both select a network: leave out one of them")
-        if values.get("executor") == "ray" and values.get("workers"):
-            rule = "has no effect with executor=ray, which uses all cores of the nodes"
-            messages.append(f"workers {rule}: leave it out")
-        return messages
-
-    @classmethod
-    def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
-        """Return the settings that have no effect with these values, and why."""
-        reasons = dict.fromkeys(cls.only_sweeps, "is a setting of sweeps: add -m")
-        if values.get("tracking") == "none":
-            keys = ("server", "run_name", "experiment_name")
-            reasons |= dict.fromkeys(keys, "has no effect with tracking=none")
-        return reasons
+    has_experiments: ClassVar[bool] = False  # whether sweeps are saved in conf/
 
 
 class DataConfig(StageConfig):
@@ -92,11 +72,12 @@ class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
     """Settings of the train stage."""
 
     varied = TRAINING_KEYS
+    only_sweeps = ("workers", "executor", "again", "trials")
     no_sweep = {
         "reproduce": "takes one run: leave out -m or experiment",
         "resume": "has no effect in a sweep: use again=true to train again",
     }
-    only_sweeps = ("workers", "executor", "again", "trials")
+    has_experiments = True
     run_name: Name | None
     experiment_name: Name | None
     resume: bool
@@ -106,13 +87,6 @@ class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
     again: bool
     trials: int | None = Field(ge=1)
 
-    @classmethod
-    def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
-        """Refuse hyperparameters with reproduce, which has those of a recorded run."""
-        reason = "cannot be combined with reproduce, which uses the value of the run"
-        reproduced = TRAINING_KEYS if values.get("reproduce") else ()
-        return super().ignored(values) | dict.fromkeys(reproduced, reason)
-
     def hyperparameters(self) -> Hyperparameters:
         """Return the settings that, together with the data, determine the weights."""
         return Hyperparameters(**dict(self))
@@ -121,7 +95,6 @@ class TrainConfig(DataConfig, RecordedConfig, Hyperparameters):
 class ModelConfig(StageConfig):
     """Settings of all stages that load a trained network."""
 
-    networks: ClassVar[Iterable[str]] = ("run", "model")
     run: Text | None
     model: Text | None
 
@@ -152,27 +125,6 @@ class InspectConfig(ModelConfig, RecordedConfig):
     arrays: bool
     against: Text | None
 
-    @classmethod
-    def conflicts(cls, values: Mapping[str, Any]) -> list[str]:
-        """Refuse two networks, two questions, and settings of neuron without it."""
-        messages = super().conflicts(values)
-        questions = [key for key in QUESTION_KEYS if values.get(key)]
-        if len(questions) > 1:
-            messages.append(f"{', '.join(questions)} cannot be combined: use only one")
-        if values.get("image") is not None and not values.get("neuron"):
-            messages.append("image needs a neuron: add neuron=N11, or leave it out")
-        if values.get("integers") and not values.get("neuron"):
-            messages.append("integers needs a neuron: add neuron=N11, or leave it out")
-        return messages
-
-    @classmethod
-    def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
-        """Refuse the settings of recording with a question, which records nothing."""
-        for key in filter(values.get, QUESTION_KEYS):
-            reason = f"has no effect with {key}, which records nothing"
-            return dict.fromkeys(("tracking", "server"), reason)
-        return super().ignored(values)
-
 
 class ExportConfig(ModelConfig, RecordedConfig):
     """Settings of the export stage."""
@@ -180,19 +132,10 @@ class ExportConfig(ModelConfig, RecordedConfig):
     main_key = "bits"
     varied = ("bits",)
     only_sweeps = ("workers",)
-    networks = ("run", "model", "sweep")
     bits: Literal[8, 4, 2, 1, "all"]
     finetune: int | None = Field(ge=0, le=1000)
     sweep: Text | None
     workers: int | None = Field(ge=1)
-
-    @classmethod
-    def ignored(cls, values: Mapping[str, Any]) -> dict[str, str]:
-        """Accept the settings of sweeps for several exports without -m, too."""
-        reasons = super().ignored(values)
-        if values.get("bits") == "all" or values.get("sweep"):
-            reasons = {k: x for k, x in reasons.items() if k not in cls.only_sweeps}
-        return reasons
 
 
 class SyncConfig(StageConfig):
@@ -214,14 +157,19 @@ ConfigT = TypeVar("ConfigT", bound=StageConfig)
 Schema = type[StageConfig]
 
 
+def fields(schema: Schema) -> dict[str, FieldInfo]:
+    """Return the fields of a schema and of all its subclasses, by key."""
+    found = dict(schema.model_fields)
+    for subclass in schema.__subclasses__():
+        found |= fields(subclass)
+    return found
+
+
 def text_keys(schema: Schema) -> set[str]:
     """Return the keys of a schema and its subclasses with text or lists of text."""
-    keys = {
-        key
-        for key, field in schema.model_fields.items()
-        if contains(field.annotation, str) or contains(field.annotation, list)
-    }
-    return keys.union(*map(text_keys, schema.__subclasses__()))
+    types = {key: field.annotation for key, field in fields(schema).items()}
+    return {k for k, x in types.items() if contains(x, str) or contains(x, list)}
 
 
-TEXT_KEYS = frozenset(text_keys(StageConfig))  # Hydra does not parse their values
+KEYS = frozenset(fields(StageConfig))  # of all stages: those of conf/config.yaml
+TEXT_KEYS = frozenset(text_keys(StageConfig))  # their values are taken as typed

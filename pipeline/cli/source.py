@@ -1,36 +1,29 @@
 """Reads the YAML files of a configuration for Hydra, and refuses what could run code.
 
-Hydra loads each file that takes part in a composition through `ConfSource`. A setting
+Hydra reads each file that takes part in a composition from a `ConfFolder`. A setting
 of Hydra can import a package, call a class or copy the environment into a result, and
 a resolver, `${oc.env:...}`, can read secrets. Therefore, a file can contain only keys,
 values, a defaults list, and references to other keys.
 """
 
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.object_type import ObjectType
-from hydra.core.plugins import Plugins
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pipeline import ConfigError
-from pipeline.cli.config import located
-from pipeline.cli.schema import TEXT_KEYS
+from pipeline.cli.problems import located, refuse
 from pipeline.paths import displayed
 
 HYDRA = re.compile(r"(^|[@/\s:])hydra([/.@:]|$)")  # in a defaults list or a package
-SAVED_SWEEP = re.compile(r"hydra\.(mode|sweeper\.params(\..*)?)")
+SAVED_SWEEP = re.compile(r"hydra\.(mode=(RUN|MULTIRUN)|sweeper\.params\..*)", re.DOTALL)
 PLAIN_REFERENCE = re.compile(r"\$\{[^${}:]*\}")  # such as ${epochs}, but no resolver
 NO_RESOLVER = "calls a resolver, which can read secrets: only ${key} is allowed"
 # What takes the place of Hydra's own settings, by the start of their names.
@@ -50,87 +43,19 @@ ALTERNATIVES = {
 }
 
 
-class File(NamedTuple):
-    """A file that Hydra has loaded."""
-
-    path: Path
-    group: str  # its folder, relative to the one that was searched; "" for that one
-    values: dict[str, Any]
-
-
-_searched: ContextVar[tuple[Sequence[Path], list[File]]] = ContextVar("searched")
-
-
-@contextmanager
-def searched(folders: Sequence[Path]) -> Iterator[list[File]]:
-    """Let Hydra search these folders; yield the list of the files that it loads."""
-    loaded: list[File] = []
-    token = _searched.set((folders, loaded))
-    try:
-        yield loaded
-    finally:
-        _searched.reset(token)
-
-
-class ConfSource(ConfigSource):
-    """A folder of YAML files, each of which is checked when it is loaded."""
-
-    @staticmethod
-    def scheme() -> str:
-        """Return the start of the paths that this class reads."""
-        return "conf"
+class ConfFolder(FileConfigSource):
+    """A folder of YAML files, each of which is checked before Hydra uses it."""
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Read a file, and add it to the list of `searched`."""
+        """Read a file; the result has its path."""
         path = Path(self.path, self._normalize_file_name(config_path))
         values, package = read(path)
-        group = config_path.rpartition("/")[0]
-        _searched.get()[1].append(File(path, group, values))
         config = OmegaConf.create(values)
-        return ConfigResult(self.provider, self.path, config, {"package": package})
-
-    def available(self) -> bool:
-        """Return whether the folder exists."""
-        return self.is_group("")
-
-    def is_group(self, config_path: str) -> bool:
-        """Return whether this is a folder in the folder."""
-        return Path(self.path, config_path).is_dir()
-
-    def is_config(self, config_path: str) -> bool:
-        """Return whether this is a file in the folder."""
-        return Path(self.path, self._normalize_file_name(config_path)).is_file()
-
-    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Return the names of the files and folders in a folder."""
-        names: list[str] = []
-        for name in sorted(os.listdir(Path(self.path, config_path))):
-            path = str(Path(config_path, name))
-            self._list_add_result(names, path, name, results_filter)
-        return names
-
-
-class ConfSearchPath(SearchPathPlugin):
-    """Lets Hydra read the folders of `searched` through `ConfSource` only."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Replace the folder that was given to Hydra, unless another program did."""
-        folders, _ = _searched.get(([], []))
-        if folders:
-            path = search_path.get_path()
-            path[:] = [each for each in path if each.provider != "main"]
-        for folder in folders:
-            search_path.append("pipeline", f"{ConfSource.scheme()}://{folder}")
-
-
-Plugins.instance().register(ConfSource)
-Plugins.instance().register(ConfSearchPath)
+        return ConfigResult(self.provider, str(path), config, {"package": package})
 
 
 def read(path: Path) -> tuple[dict[str, Any], str | None]:
     """Return the values of a file, and the package of its header.
-
-    References in text are escaped, because text is taken as it is written.
 
     Raises:
         ConfigError: If the file is not YAML, or contains more than settings; the
@@ -138,18 +63,14 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
     """
     try:
         text = path.read_text("utf-8")
-        package = ConfSource._get_header_dict(text[:512])["package"]
+        package = ConfigSource._get_header_dict(text[:512])["package"]
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read {displayed(path)}: it is not text") from None
     except (ValueError, OSError) as error:
         raise ConfigError(f"cannot read {displayed(path)}: {error}") from None
     values = parse(text, path)
-    problems = [*_problems(values, package, is_read_by_dvc=path.name == "config.yaml")]
-    if problems:
-        lines = (located(problem, path) for problem in problems)
-        raise ConfigError("\n".join(dict.fromkeys(lines)))
-    for key in TEXT_KEYS & values.keys():
-        values[key] = escape(values[key])
+    problems = _problems(values, package, is_read_by_dvc=path.name == "config.yaml")
+    refuse(located(problem, path) for problem in problems)
     return values, package
 
 
@@ -177,15 +98,6 @@ def one_line(error: Exception) -> str:
     text = str(error) or str(error.__cause__ or type(error).__name__)
     message, *_ = re.split(r"(?:Config s|S)earch path:|\n\s+full_key:", text)
     return " ".join(message.replace('"<unicode string>", ', "").split())
-
-
-def escape(value: Any) -> Any:  # noqa: ANN401
-    r"""Return text, or a list of text, in which ${...} is no reference: \${...}."""
-    if isinstance(value, list):
-        return type(value)(map(escape, value))
-    if not isinstance(value, str):
-        return value
-    return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", value)
 
 
 def calls_resolver(text: str) -> bool:
@@ -217,7 +129,9 @@ def _problems(
             is_file = value in ("hydra", "/hydra") and not rest  # conf/hydra.yaml
             if HYDRA.search(f"{entry} {value}") and not is_file:
                 yield describe_hydra(entry if HYDRA.search(entry) else str(value))
-        elif first == "hydra" and value and not SAVED_SWEEP.fullmatch(name):
+        elif (
+            first == "hydra" and value and not SAVED_SWEEP.fullmatch(f"{name}={value}")
+        ):
             yield describe_hydra(name)
         if "_target_" in name:
             yield "_target_ names a class to call: remove it"

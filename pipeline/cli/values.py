@@ -1,80 +1,92 @@
 """Parses the text of a value: a number, a switch, text, a list, or several values.
 
-Several values are a sweep, or an interval for a search; numbers are in Hydra's grammar.
+Several values are a sweep, or an interval for a search. Numbers are in Hydra's grammar;
+text is taken as it is typed.
 """
 
+import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
-from pipeline import ConfigError
-from pipeline.cli.config import defaults, describe_default, explain_unknown_key
-from pipeline.cli.schema import Schema, contains
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, RangeSweep
+from hydra.errors import HydraException
 
-MAX_VALUES = 100_000  # the settings of a sweep
+from pipeline import ConfigError
+from pipeline.cli.command import Interval
+from pipeline.cli.config import as_text, describe_default, explain_unknown_key
+from pipeline.cli.schema import Schema, contains
+from pipeline.cli.source import NO_RESOLVER, calls_resolver, one_line
+
+MAX_VALUES = 100_000  # the combinations of a sweep
 INTERVAL = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
 
 
 class SweepValues(list[Any]):
     """The values of a key that a sweep varies."""
 
-
-@dataclass(frozen=True)
-class Interval:
-    """The numbers from which a search suggests a value of a key."""
-
-    low: int | float  # int if the values are integers
-    high: int | float  # included
-    log: bool  # whether the logarithm is distributed uniformly
+    def __str__(self) -> str:
+        """Return the values as they are typed."""
+        return ",".join(map(as_text, self))
 
 
-@dataclass(frozen=True)
-class Command:
-    """A valid command line."""
-
-    values: Mapping[str, Any]  # of all keys; in a sweep, of a valid setting
-    settings: Sequence[Mapping[str, Any]]  # of a sweep; some can be invalid
-    varied: Sequence[str]  # the keys whose values differ between settings
-    intervals: Mapping[str, Interval]  # of each key that a search varies
-    given: frozenset[str] = frozenset()  # the keys that must have an effect
-    is_sweep: bool = False
-    prints: bool = False  # --cfg job: only print the values
+class Choices(tuple[str, ...]):
+    """The choices of a group, each as an override of Hydra, such as team=small."""
 
 
-def parse_value(key: str, text: str, schema: Schema, *, sweep: bool) -> object:
+def parse_value(key: str, text: str, schema: Schema) -> object:
     """Parse the value of a key; return `SweepValues` or an `Interval` of several.
 
-    Text keeps its brackets and dollar signs, but not its quotes; in a sweep, commas
-    separate values unless the whole text is the path of a folder.
+    Text keeps its brackets and dollar signs, but not its quotes. If a sweep can vary
+    the key, commas separate values unless the whole text is the path of a folder.
     """
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema))
-    if text == "null" and defaults()[key] is None:
+    annotation, is_varied = schema.model_fields[key].annotation, key in schema.varied
+    if text == "null" and contains(annotation, NoneType):
         return None
-    annotation, varies = schema.model_fields[key].annotation, key in schema.varied
     if contains(annotation, list):
         return _parse_list(key, text)
-    if varies and annotation not in (int, float) and INTERVAL.match(text):
+    if is_varied and annotation not in (int, float) and INTERVAL.match(text):
         raise ConfigError(f"{key} cannot be an interval: use {key}=a,b")
-    if not contains(annotation, str):
-        from pipeline.cli.composition import parse_number  # Hydra takes 0.05 s
-
-        value = parse_number(key, text, integer=contains(annotation, int))
-    else:
-        value = _parse_texts(text) if varies else _unquote(text)
-    if isinstance(value, SweepValues | Interval) and not (sweep and varies):
-        remedy = "add -m to run all of them" if varies else "give only one"
-        raise ConfigError(f"{key}={shorten(text)} has several values: {remedy}")
+    if contains(annotation, str):
+        return _parse_texts(text) if is_varied else _unquote(text)
+    value = _parse_number(key, text, integer=contains(annotation, int))
+    if isinstance(value, SweepValues | Interval) and not is_varied:
+        raise ConfigError(f"{key}={shorten(text)} has several values: give only one")
     return value
+
+
+def parse_choices(word: str) -> Choices:
+    """Return the choices of a group: team=a,b gives two.
+
+    Raises:
+        ConfigError: If Hydra cannot parse it.
+    """
+    try:
+        override = OverridesParser.create().parse_override(word)
+        if not override.is_sweep_override():
+            return Choices([word])
+        prefix = word.partition("=")[0]
+        return Choices(f"{prefix}={name}" for name in override.sweep_string_iterator())
+    except (HydraException, NotImplementedError, ValueError) as error:
+        key = word.partition("=")[0]
+        reason = f"{shorten(word)} cannot be read ({one_line(error)})"
+        raise ConfigError(f"{reason}: write {key}=a,b") from None
+
+
+def shorten(text: str) -> str:
+    """Return at most the first 80 characters of a text, for a message."""
+    return text if len(text) < 80 else f"{text[:80]}..."
 
 
 def _parse_list(key: str, text: str) -> list[str] | None:
     inner = text[1:-1] if text[:1] + text[-1:] == "[]" else text
     items = [item for item in _split_text(inner) if item not in ("", "null")]
     if not items and "," in inner:
-        raise unreadable(key, text)
+        raise _unreadable(key, text)
     return items or None
 
 
@@ -97,12 +109,40 @@ def _unquote(text: str) -> str:
     return text[1:-1] if quoted and not os.path.lexists(text) else text
 
 
-def shorten(text: str) -> str:
-    """Return at most the first 80 characters of a text, for a message."""
-    return text if len(text) < 80 else f"{text[:80]}..."
+def _parse_number(key: str, text: str, *, integer: bool) -> object:
+    """Parse a number, a switch, a range, an interval, a word or a reference."""
+    if calls_resolver(text):
+        raise ConfigError(f"{key}={text} {NO_RESOLVER}")
+    try:
+        override = OverridesParser.create().parse_override(f"{key}={text}")
+        value, is_sweep = override.value(), override.is_sweep_override()
+        if isinstance(value, RangeSweep):
+            value.shuffle = False  # it would list all numbers of the range
+        several = is_sweep and not isinstance(value, IntervalSweep)
+        numbers = override.sweep_iterator() if several else iter([value])
+        parsed = [*itertools.islice(numbers, MAX_VALUES + 1)]
+    except (HydraException, NotImplementedError, ValueError):
+        # Python raises ValueError for range(1,3,0) and for numbers with 5,000 digits.
+        raise _unreadable(key, text) from None
+    if isinstance(value, IntervalSweep):
+        return _interval(key, text, value, integer=integer)
+    values = SweepValues(getattr(value, "text", value) for value in parsed)
+    if not values:  # range(3,1)
+        raise _unreadable(key, text)
+    return values if is_sweep else values[0]
 
 
-def unreadable(key: str, text: str) -> ConfigError:
+def _interval(key: str, text: str, sweep: IntervalSweep, *, integer: bool) -> Interval:
+    ends = float(sweep.start or 0), float(sweep.end or 0)
+    # Hydra has converted the numbers of interval(4,128) to float.
+    low, high = (int(x) if integer and x.is_integer() else x for x in ends)
+    if low < high and (not sweep.tags or (sweep.tags == {"log"} and low > 0)):
+        return Interval(low, high, log=bool(sweep.tags))
+    rule = "must be interval(low,high) with low < high; tag(log,...) needs low > 0"
+    raise ConfigError(f"{key} {rule}, got {shorten(text)}")
+
+
+def _unreadable(key: str, text: str) -> ConfigError:
     """Return the error for a text that is no value."""
     default = describe_default(key)
     return ConfigError(f"{key} has an invalid value {shorten(text)!r} ({default})")

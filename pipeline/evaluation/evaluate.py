@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ Metrics = dict[str, dict[str, float | int]]  # by the name of the set
 class Evaluation:
     """The results of a network for several test sets."""
 
-    results: tuple[Predictions, ...]
+    results: tuple[Predictions, ...] = field(repr=False)
     metrics: Metrics  # of each set by name: the content of metrics.json
     folder: Path  # of its own with its files, if it is recorded
     run_id: str | None  # of the MLflow run of the network

@@ -1,6 +1,6 @@
 """The command `predict`: classifies single images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ MAX_PLOTTED = 60  # images in preparation.png
 class PredictResult:
     """The predictions for several images."""
 
-    predictions: Predictions
+    predictions: Predictions = field(repr=False)
     folder: Path  # with its files
 
 

@@ -53,11 +53,10 @@ class Job:
         values: Mapping[str, Any],
         varied: Sequence[str],
         data: DataFile | None = None,
-        given: Iterable[str] = (),
     ) -> "Job":
-        """Validate the values of a job; see `cli.validate` for `given`."""
+        """Validate the values of a job."""
         try:
-            config = validate(TrainConfig, values, given=given)
+            config = validate(TrainConfig, values)
         except ConfigError as error:
             invalid = TrainConfig.model_construct(**values)
             return cls(invalid, varied, str(error).split("\n"))
@@ -157,7 +156,7 @@ def combine(command: Command) -> list[Job]:
     keys = command.varied or ["seed"]
     jobs = [
         # A name is that of the sweep.
-        Job.of({**values, "run_name": None}, keys, given=command.given)
+        Job.of({**values, "run_name": None}, keys)
         for values in command.settings
     ]
     return list({job.folder_name: job for job in jobs}.values())

@@ -7,7 +7,7 @@ where it is recorded.
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class TrainingRun:
     dataset: str  # the name of the data set
     data_sha256: str  # of the file of the data set
     hyperparameters: Hyperparameters
-    epochs: Sequence[Epoch]  # from 0, before the training
+    epochs: Sequence[Epoch] = field(repr=False)  # from 0, before the training
     train_score: Mapping[str, float]  # of the trained network on its training images
     min_margin: float  # of its predictions; see `smallest_margin`
     host: str

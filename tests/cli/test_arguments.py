@@ -304,6 +304,13 @@ def test_an_experiment_may_extend_another_one_and_set_the_workers(save_experimen
     assert names[1] == "hidden=5 seed=2 epochs=3 lr=0.01"
 
 
+def test_a_value_of_an_experiment_that_is_overridden_is_not_read(save_experiment):
+    experiment = save_experiment(SWEEP % "hidden: '[1', seed: '1,2'")
+    assert len(jobs(experiment, "hidden=5")) == 2
+    (problem,) = problems(experiment)
+    assert "x.yaml: hidden has an invalid value '[1'" in problem
+
+
 SWEEP = "hydra: {mode: MULTIRUN, sweeper: {params: {%s}}}"
 
 

@@ -5,7 +5,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Sequence
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
 import pytest
@@ -80,6 +80,8 @@ def test_the_keywords_of_a_call_have_the_names_and_the_types_of_the_schema():
         types, accepted = types_of(schema, keys), types_of(keywords, keys)
         for key in keys:
             others = {Sequence[int], cli.Array} if key == "images" else set()
+            if key == "sets":  # a list, or text as on the command line
+                types[key] = {str, Sequence[str | os.PathLike[str]], NoneType}
             text = {os.PathLike[str]} if str in types[key] else set()
             assert types[key] <= accepted[key] <= types[key] | text | others
 

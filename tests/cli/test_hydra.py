@@ -286,13 +286,14 @@ def test_a_bad_file_is_refused_in_one_line(conf, kind):
     assert os.environ["HOME"] not in text
 
 
-def test_all_problems_of_a_file_are_reported_at_once(conf):
+def test_all_problems_of_a_file_and_of_the_command_line_are_reported_at_once(conf):
     settings = "launcher: {n_jobs: 2}, run: {dir: x}, sweeper: {n_trials: 3}"
     text = f"defaults: [override /hydra/output: x]\nhydra: {{{settings}}}"
     conf({"conf/team/x.yaml": f"{GLOBAL}{text}\nhidden: ${{oc.env:HOME}}"})
     with pytest.raises(ConfigError) as error:
-        read("team=x", "seed=-1")
-    lines = str(error.value).split("\n")
+        read("team=x", "seed=-1", "hiden=3")
+    unknown, *lines, seed = str(error.value).split("\n")
+    assert unknown.startswith("`hiden` is not") and seed.startswith("seed must be")
     assert all(line.startswith("conf/team/x.yaml: ") for line in lines)
     assert [line.split()[1] for line in lines] == [
         "/hydra/output",
@@ -306,8 +307,15 @@ def test_all_problems_of_a_file_are_reported_at_once(conf):
 def test_the_values_of_a_sweep_count_only_in_a_sweep(conf):
     params = "hydra: {sweeper: {params: {hidden: '5,6', team: 'small,wide'}}}"
     conf({"conf/hydra.yaml": f"defaults: [config, team: null, _self_]\n{params}"})
+    with pytest.raises(ConfigError, match="epochs must be"):
+        train(epochs=0, quiet=True)  # not a sweep
     assert values("seed=2") == {"hidden": 20, "epochs": 20, "seed": 2}
     assert len(names("-m", "server=null")) == 4
+    mode = "hydra: {mode: MULTIRUN, sweeper: {params: {hidden: '5,6'}}}"
+    conf({"conf/hydra.yaml": f"defaults: [config, team: null, _self_]\n{mode}"})
+    assert len(names("seed=2")) == 2
+    with pytest.raises(ConfigError, match=r"starts a sweep: call sweep\(\)"):
+        train(seed=2, quiet=True)
 
 
 def test_text_is_literal_in_files_and_on_the_command_line(conf):

@@ -62,6 +62,15 @@ def test_a_quiet_call_prints_nothing_and_writes_to_the_folder(
         result.folder = None
 
 
+def test_a_quiet_sync_prints_nothing_and_returns_the_url_of_each_copy(
+    project, server, capfd
+):
+    copies = sync(server=server.url, run=project.run_id(), quiet=True)
+    assert capfd.readouterr() == ("", "")
+    assert [*copies] == [project.run_id()]
+    assert copies[project.run_id()].startswith(server.url)
+
+
 def test_the_printed_paths_are_those_of_the_folder(project, tmp_path, capsys):
     for function, plot in ((evaluate, "scores.png"), (predict, "preparation.png")):
         folder = tmp_path / function.__name__
@@ -83,6 +92,47 @@ def test_the_results_have_what_the_commands_print(project):
     assert exported.facts == project.read("export/report.json")
 
 
+def test_sets_can_be_text_or_any_sequence(project):
+    for sets in ("digits", ["digits"], ("digits",)):
+        assert [*evaluate(sets=sets, quiet=True).metrics] == ["digits"]
+    with pytest.raises(ConfigError, match=r"sets must be .* folder"):
+        evaluate(sets=[paths.ROOT / "nosuch"], quiet=True)
+
+
+def test_the_remedies_are_those_of_python():
+    for settings, message in {
+        "several": ({"hidden": [5, 6]}, "hidden=5,6 has several values: call sweep()"),
+        "text": ({"seed": "range(1,3)"}, "seed=1,2 has several values: call sweep()"),
+        "sweep": ({"workers": 2}, "workers is a setting of sweeps: call sweep()"),
+    }.values():
+        with pytest.raises(ConfigError) as error:
+            train(**settings, quiet=True)
+        assert str(error.value) == message
+    with pytest.raises(ConfigError, match="bits=8,4 has several values: give only one"):
+        export(bits=[8, 4], quiet=True)
+
+
+def test_all_problems_of_a_call_are_reported_at_once():
+    for settings, rule in {
+        "number": ({"seed": range(10**9)}, "at most 100,000 combinations"),
+        "value": ({"lr": [-1]}, "lr must be greater than 0, got -1"),
+    }.values():
+        with pytest.raises(ConfigError) as error:
+            sweep(hiden=[1], hidden=[], **settings, quiet=True)
+        unknown, empty, last = str(error.value).split("\n")
+        assert unknown == "`hiden` is not a setting; did you mean hidden?"
+        assert empty.startswith("hidden has no value") and rule in last
+
+
+def test_a_result_has_a_short_representation(project):
+    for result in (
+        train(**SETTINGS, tracking="none", quiet=True),
+        evaluate(sets=["digits"], quiet=True),
+        predict(images=0, quiet=True),
+    ):
+        assert len(repr(result)) < 2000 and "array" not in repr(result)
+
+
 def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
     pixels = datasets.load("digits", folder=project.outputs / "data").test.images[:3]
     inputs = pixels, torch.from_numpy(pixels.copy()), np.arange(3), [0, 1, 2], pixels[0]
@@ -93,6 +143,8 @@ def test_predict_accepts_pixels_as_an_array_or_a_tensor(project):
         found.append([record["probabilities"] for record in records])
     assert len(found[0]) == 3 and found[0] == found[1] == found[2] == found[3]
     assert found[4] == found[0][:1]
+    with pytest.raises(ConfigError, match="a list must have the indices of test"):
+        predict(images=[pixels[0], pixels[1]], quiet=True)
     for images, got in {
         "floats": (pixels / 255, r"float64 with \(3, 28, 28\)"),
         "none": (pixels[:0], r"uint8 with \(0, 28, 28\)"),

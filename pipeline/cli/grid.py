@@ -1,0 +1,89 @@
+"""The values of all settings, those of files and those that are given together."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline import ConfigError
+from pipeline.cli.command import Interval
+from pipeline.cli.composition import Composition
+from pipeline.cli.problems import located
+from pipeline.cli.schema import TEXT_KEYS, Schema
+from pipeline.cli.source import one_line
+from pipeline.cli.values import SweepValues
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The values of all settings; in a sweep, some have several."""
+
+    values: Mapping[str, Any]  # by key: a value, `SweepValues` or an `Interval`
+    files: Mapping[str, Path]  # by key: the file with the value, unless it is given
+    given: Set[str]  # the keys that must have an effect
+    is_sweep: bool
+
+    @property
+    def swept(self) -> dict[str, SweepValues]:
+        """The values of each key that a sweep varies."""
+        return {k: x for k, x in self.values.items() if isinstance(x, SweepValues)}
+
+    @property
+    def intervals(self) -> dict[str, Interval]:
+        """The interval of each key that a search varies."""
+        return {k: x for k, x in self.values.items() if isinstance(x, Interval)}
+
+    def settings(self, end: str = "low") -> Iterator[dict[str, Any]]:
+        """Yield each combination of the swept values, with one end of each interval.
+
+        Raises:
+            ConfigError: If a reference names no key, or they form a cycle.
+        """
+        ends = {key: [getattr(x, end)] for key, x in self.intervals.items()}
+        varied: dict[str, list[Any]] = {**self.swept, **ends}
+        for row in itertools.product(*varied.values()):
+            values = {**self.values, **dict(zip(varied, row, strict=True))}
+            yield _resolve(values, self.files)
+
+
+def merge(
+    composed: Composition,
+    saved: Mapping[str, object],
+    given: Mapping[str, object],
+    schema: Schema,
+) -> Grid:
+    """Replace values of files by those of their saved sweep, then by given ones.
+
+    The keys that a sweep can vary are first, in the order of the names of its runs.
+    """
+    values = {**composed.values, **saved, **given}
+    order = dict.fromkeys([*schema.varied, *values])
+    return Grid(
+        values={key: values[key] for key in order if key in values},
+        files={k: path for k, path in composed.files.items() if k not in given},
+        given={*saved, *given, *(composed.chosen & {*schema.model_fields})},
+        is_sweep=composed.is_sweep,
+    )
+
+
+def _resolve(values: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+    """Return values in which references, such as ${epochs}, are replaced.
+
+    Text is taken as it is written.
+    """
+    references = {key for key, value in values.items() if "${" in str(value)}
+    if references <= TEXT_KEYS:
+        return dict(values)
+    others = {k: x for k, x in values.items() if k not in references & TEXT_KEYS}
+    try:
+        resolved = OmegaConf.to_container(OmegaConf.create(others), resolve=True)
+    except OmegaConfBaseException as error:
+        key = str(error.full_key)
+        message = f"{key}={values.get(key)} cannot be resolved: {one_line(error)}"
+        raise ConfigError(located(message, files.get(key))) from None
+    assert isinstance(resolved, dict)
+    return {**values, **{str(key): value for key, value in resolved.items()}}

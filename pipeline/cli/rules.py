@@ -1,0 +1,90 @@
+"""The rules about several settings; `schema.py` has those about single ones."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.cli.config import as_text, defaults
+from pipeline.cli.grid import Grid
+from pipeline.cli.schema import TRAINING_KEYS, Schema
+from pipeline.cli.values import shorten
+from pipeline.paths import displayed
+
+NETWORK_KEYS = ("run", "model", "sweep")  # at most one of them selects networks
+QUESTION_KEYS = ("neuron", "weight", "arrays", "against")  # at most one of them
+RECORDING_KEYS = ("server", "run_name", "experiment_name")
+
+
+def broken_rules(grid: Grid, schema: Schema) -> Iterator[str]:
+    """Yield a problem for each rule that is broken, even if single values are invalid.
+
+    Raises:
+        ConfigError: If a reference to another setting is invalid.
+    """
+    first = next(grid.settings())
+    values = {key: first.get(key) for key in schema.model_fields}
+    yield from _conflicts(values)
+    reasons = _without_effect(values, schema, is_sweep=grid.is_sweep)
+    yield from (f"{key} {why}" for key, why in reasons.items() if key in grid.given)
+    for key, several in {**grid.swept, **grid.intervals}.items():
+        if not grid.is_sweep:
+            text = shorten(f"{key}={several}")
+            yield f"{text} has several values: add -m to run all of them"
+    if os.environ.get("DVC_STAGE"):  # DVC records conf/config.yaml and the command line
+        for key, value in values.items():
+            if key in grid.files and value != defaults()[key]:
+                place = f"{key}={as_text(value)} in {displayed(grid.files[key])}"
+                rule = "differs from conf/config.yaml, the only file that DVC records"
+                yield f"{place} {rule}: set it there"
+
+
+def broken_rules_of_sweeps(grids: Sequence[Grid]) -> Iterator[str]:
+    """Yield a problem unless each part of a sweep is a grid, or it is one search."""
+    for grid in grids:
+        trials = grid.values.get("trials")
+        if grid.is_sweep and grid.intervals and trials is None:
+            yield "trials, the number of suggestions, has no value: add trials=40"
+        if grid.is_sweep and trials is not None and not grid.intervals:
+            rule = "trials has no effect without an interval"
+            yield f"{rule}: add hidden=interval(4,128)"
+    if len(grids) > 1 and any(grid.intervals for grid in grids):
+        yield "a search cannot be joined with another sweep: run them separately"
+
+
+def _conflicts(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a problem for settings that cannot be combined."""
+    networks = [key for key in NETWORK_KEYS if values.get(key)]
+    questions = [key for key in QUESTION_KEYS if values.get(key)]
+    if len(networks) > 1:
+        names = " and ".join(networks[:2])
+        yield f"{names} both select a network: leave out one of them"
+    if len(questions) > 1:
+        yield f"{', '.join(questions)} cannot be combined: use only one"
+    if values.get("image") is not None and not values["neuron"]:
+        yield "image needs a neuron: add neuron=N11, or leave it out"
+    if values.get("integers") and not values["neuron"]:
+        yield "integers needs a neuron: add neuron=N11, or leave it out"
+    if values.get("executor") == "ray" and values["workers"]:
+        rule = "has no effect with executor=ray, which uses all cores of the nodes"
+        yield f"workers {rule}: leave it out"
+
+
+def _without_effect(
+    values: Mapping[str, Any], schema: Schema, *, is_sweep: bool
+) -> dict[str, str]:
+    """Return the settings that have no effect with these values, and why."""
+    found: dict[str, str] = {}
+    if values.get("tracking") == "none":
+        found |= dict.fromkeys(RECORDING_KEYS, "has no effect with tracking=none")
+    for key in filter(values.get, QUESTION_KEYS):
+        why = f"has no effect with {key}, which records nothing"
+        found |= dict.fromkeys(("tracking", "server"), why)
+    if values.get("reproduce"):
+        why = "cannot be combined with reproduce, which uses the value of the run"
+        found |= dict.fromkeys(TRAINING_KEYS, why)
+    if is_sweep:
+        refused = {k for k in schema.no_sweep if values[k] not in (None, True)}
+        found |= {key: schema.no_sweep[key] for key in refused}
+    elif values.get("bits") != "all" and not values.get("sweep"):
+        found |= dict.fromkeys(schema.only_sweeps, "is a setting of sweeps: add -m")
+    return found
