@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline import ConfigError
-from pipeline.cli.command import Command
+from pipeline.cli.command import Command, Flags
 from pipeline.cli.composition import Composition, compositions
 from pipeline.cli.config import (
     defaults,
@@ -17,7 +17,7 @@ from pipeline.cli.problems import Problems, refuse
 from pipeline.cli.rules import broken_rules, broken_rules_of_sweeps
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.values import MAX_VALUES, Choices, parse_value
-from pipeline.cli.words import Flags, join_spaced, read_flags, read_words
+from pipeline.cli.words import join_spaced, read_flags, read_words
 
 Item = TypeVar("Item")
 

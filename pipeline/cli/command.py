@@ -1,4 +1,4 @@
-"""Turns a stage, which is a function of its configuration, into a command.
+"""A valid command, and how a stage, a function of its configuration, becomes one.
 
 The whole command line is validated before the function runs; --help imports no heavy
 package.
@@ -30,6 +30,21 @@ class Interval:
         """Return the interval as it is typed."""
         text = f"interval({self.low},{self.high})"
         return f"tag(log,{text})" if self.log else text
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags of a command line; a call from Python has the defaults."""
+
+    is_sweep: bool = False
+    prints: bool = False  # --cfg job
+    name: str = "hydra"  # the primary file, conf/hydra.yaml
+    folder: Path | None = None  # --config-dir
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders with settings."""
+        return [conf_dir(), *([self.folder] if self.folder else [])]
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
+from pipeline.cli.command import Flags
 from pipeline.cli.config import as_text, choices
 from pipeline.cli.source import ConfFolder, one_line
 from pipeline.cli.values import Choices, parse_choices
-from pipeline.cli.words import Flags
 from pipeline.paths import displayed
 
 

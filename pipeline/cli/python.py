@@ -3,15 +3,12 @@
 import itertools
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline import ConfigError
-from pipeline.cli.command import Command, Interval
+from pipeline.cli.command import Command, Flags, Interval
 from pipeline.cli.config import explain_unknown_key, validate
 from pipeline.cli.schema import TEXT_KEYS, ConfigT, Schema, contains
-
-if TYPE_CHECKING:
-    from pipeline.cli.words import Flags
 
 
 def from_python(schema: type[ConfigT], settings: Mapping[str, Any]) -> ConfigT:
@@ -43,12 +40,11 @@ def sweep_from_python(schema: Schema, settings: Mapping[str, Any]) -> Command:
 def _command(schema: Schema, settings: Mapping[str, Any], *, is_sweep: bool) -> Command:
     # Hydra takes 0.1 s, which `--help` saves.
     from pipeline.cli.arguments import command_of
-    from pipeline.cli.words import Flags
 
     return command_of(settings.items(), _read, schema, Flags(is_sweep=is_sweep))
 
 
-def _read(item: tuple[str, Any], schema: Schema, flags: "Flags") -> tuple[str, object]:
+def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, object]:
     """Return a key and its value; text for a number is parsed as on a command line."""
     from pipeline.cli.values import MAX_VALUES, SweepValues, parse_value, shorten
 

@@ -3,30 +3,14 @@
 import re
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import ConfigError
+from pipeline.cli.command import Flags
 from pipeline.cli.config import choices, describe_default
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.source import describe_hydra
 from pipeline.cli.values import Choices, parse_choices, parse_value
-from pipeline.paths import conf_dir
-
-
-@dataclass(frozen=True)
-class Flags:
-    """The flags of a command line; a call from Python has the defaults."""
-
-    is_sweep: bool = False
-    prints: bool = False  # --cfg job
-    name: str = "hydra"  # the primary file, conf/hydra.yaml
-    folder: Path | None = None  # --config-dir
-
-    @property
-    def folders(self) -> list[Path]:
-        """The folders with settings."""
-        return [conf_dir(), *([self.folder] if self.folder else [])]
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
