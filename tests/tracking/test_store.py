@@ -149,6 +149,8 @@ def test_a_run_is_found_by_the_start_of_its_id_or_by_its_name(store, start_run):
             recorded = tracking.find_training_run(text, store=store)
             assert recorded.run_id == run.id
             assert recorded.network_path.exists()
+    assert tracking.find_run("twice #2", store=store).run_id == runs[3].id
+    open_store(store).update_run(runs[3].id, name="twice")  # as in MLflow's UI
     with pytest.raises(UserError, match="'twice' matches several runs: ent") as error:
         tracking.find_training_run("twice", store=store)
     _, *lines = str(error.value).splitlines()
