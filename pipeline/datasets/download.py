@@ -29,7 +29,7 @@ import numpy as np
 from pipeline import UserError, files
 from pipeline.call import is_quiet
 from pipeline.core import PIXELS, SIDE
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.datasets.idx import read_folder
 from pipeline.terminal import print_error
 
@@ -77,7 +77,7 @@ class RawFiles:
     sha256: tuple[str, str, str, str]  # of the uncompressed files, as in RAW_FILES
     sources: tuple[Source, ...] = ()  # tried in this order
 
-    def read(self, folder: Path) -> tuple[LabelledImages, LabelledImages]:
+    def read(self, folder: Path) -> tuple[LabeledImages, LabeledImages]:
         """Return the training and test images; see `fetch`."""
         return read_folder(self.fetch(folder))
 

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 
 from pipeline import UserError
 from pipeline.core import CLASSES, SIDE
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.files import list_folder
 
 MAX_IMAGES = 1_000_000
@@ -47,7 +47,7 @@ def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
                     break
 
 
-def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
+def read_folder(folder: Path) -> tuple[LabeledImages, LabeledImages]:
     """Read training and test images; the last seventh of a single pair is the test set.
 
     Raises:
@@ -74,12 +74,12 @@ def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
     return train[0], test[0]
 
 
-def _read_28x28(images_path: Path, labels_path: Path) -> LabelledImages:
+def _read_28x28(images_path: Path, labels_path: Path) -> LabeledImages:
     images, labels = read_pair(images_path, labels_path)
     if images.shape[1:] != (SIDE, SIDE):
         height, width = images.shape[1:]
         raise UserError(f"{images_path} has images of {height}x{width}, not 28x28")
-    return LabelledImages(images, labels)
+    return LabeledImages(images, labels)
 
 
 def read_pair(

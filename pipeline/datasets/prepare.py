@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import numpy as safetensors
 
 from pipeline import UserError, files, plots
-from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import idx
 from pipeline.datasets.components import (
     ClassComponents,
@@ -177,7 +177,7 @@ def _how_to_import(path: Path, origin: Mapping[str, str]) -> str:
     )
 
 
-def _read_source(dataset: str, path: Path) -> tuple[LabelledImages, LabelledImages]:
+def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages]:
     """Read training and test images from the source of a data set."""
     if not is_name(dataset):
         return idx.read_folder(Path(dataset))
@@ -212,7 +212,7 @@ def _name(dataset: str, origin: Mapping[str, str]) -> str:
     return f"{readable}-{files.json_sha256(origin)[:8]}"
 
 
-def _write(path: Path, train: LabelledImages, test: LabelledImages) -> str:
+def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
     """Write the file of a data set, and return its sha256."""
     tensors = {
         f"{part}_{kind}": np.ascontiguousarray(array)

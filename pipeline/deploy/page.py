@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.deploy.output import ExportedNetwork
 from pipeline.interpret import ModelAnalysis, report
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
@@ -25,7 +25,7 @@ def render_page(
     return report.render(analysis, name=name, integers=versions)
 
 
-def _version(exported: ExportedNetwork, test: LabelledImages) -> report.IntegerVersion:
+def _version(exported: ExportedNetwork, test: LabeledImages) -> report.IntegerVersion:
     network, results = exported.integers, exported.facts
     tensors = asdict(network)
     del tensors["bits"], tensors["scale_2"]

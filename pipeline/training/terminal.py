@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.call import say
 from pipeline.console import new_console, progress_bar, table
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
 from pipeline.terminal import wrap
@@ -30,7 +30,7 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
             )
 
 
-def print_summary(training: TrainingRun, images: LabelledImages) -> None:
+def print_summary(training: TrainingRun, images: LabeledImages) -> None:
     """Print the metrics, and the prediction for the first validation image.
 
     With the split `exercise`, this is a test image.

@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from pipeline import datasets
-from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DatasetSpec, summary
 from pipeline.datasets.statistics import describe
 from pipeline.files import file_sha256
@@ -41,7 +41,7 @@ def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnis
 
 
 def test_holdout_of_too_few_images_is_refused(few):
-    rare = LabelledImages(few.train.images, np.zeros(600, np.uint8))
+    rare = LabeledImages(few.train.images, np.zeros(600, np.uint8))
     rare.labels[:2] = 1
     data = Dataset(Path("rare.safetensors"), "", rare, few.val)
     with pytest.raises(ValueError, match="rare has 2 of class 1"):

@@ -68,8 +68,8 @@ def library(folder, model):
 
 
 def feed(library, state, pixels):
-    for grey in pixels:
-        library.digits_pixel(ctypes.byref(state), ctypes.c_uint8(int(grey)))
+    for gray in pixels:
+        library.digits_pixel(ctypes.byref(state), ctypes.c_uint8(int(gray)))
 
 
 def begin(library):
@@ -107,8 +107,8 @@ def test_two_images_can_be_computed_at_the_same_time(library, model, mnist):
     images = mnist.test.images[:2].reshape(2, PIXELS)
     states = [begin(library), begin(library)]
     for pixels in images.T:
-        for state, grey in zip(states, pixels, strict=True):
-            feed(library, state, [grey])
+        for state, gray in zip(states, pixels, strict=True):
+            feed(library, state, [gray])
     for state, image in zip(states, images, strict=True):
         check(library, state, model, image)
 

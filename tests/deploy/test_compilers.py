@@ -82,8 +82,8 @@ MUTANTS = {
     "negative sums are not 0": (8, "if (sum <= 0)", "if (0)"),
     "the last pixel is dropped": (8, "PIXELS) {", "PIXELS - 1) {"),
     "pixel 785 is added": (8, "d->next >= ", "d->next > "),
-    "gray level 1 is dark": (8, "grey == 0", "grey <= 1"),
-    "dark pixels are not counted": (4, "d->next++", "d->next += grey > 0"),
+    "gray level 1 is dark": (8, "gray == 0", "gray <= 1"),
+    "dark pixels are not counted": (4, "d->next++", "d->next += gray > 0"),
     "the biases of layer_1 are missing": (8, "READ_INT32(&biases_1[j])", "0"),
     "the biases of layer_2 are missing": (8, "READ_INT32(&biases_2[k])", "0"),
     "weights have no sign": (8, "READ_INT8(&row[j])", "(uint8_t)READ_INT8(&row[j])"),
@@ -93,7 +93,7 @@ MUTANTS = {
     "the first half of a byte comes last": (4, "packed & 15", "packed >> 4"),
     "zero is not in the middle": (4, " - 8)", " - 7)"),
     "rows begin at a byte": (1, "packed >> (position & 7)", "packed"),
-    "-1 is not subtracted": (2, "d->sum[j] -= grey;", ""),
+    "-1 is not subtracted": (2, "d->sum[j] -= gray;", ""),
     "the signs are exchanged": (1, "packed & 1", "~packed & 1"),
 }
 

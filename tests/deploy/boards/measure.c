@@ -15,7 +15,7 @@
 
 struct functions {
     void (*begin)(digits_t *d);
-    void (*pixel)(digits_t *d, uint8_t grey);
+    void (*pixel)(digits_t *d, uint8_t gray);
     void (*logits)(const digits_t *d, int32_t *logits);
     uint8_t (*argmax)(const int32_t *logits);
 };
