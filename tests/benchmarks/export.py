@@ -98,7 +98,7 @@ def accuracies(exports):
                 f"{results[0]['finetune']}",
             )
         )
-    columns = ("weights", "accuracy", "points", "by seed", "same answers", "epochs")
+    columns = ("weights", "accuracy", "points", "by seed", "same predictions", "epochs")
     return table(columns, lines, left=("weights",))
 
 

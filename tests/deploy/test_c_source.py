@@ -189,7 +189,7 @@ def test_names_in_a_data_set_cannot_add_code(compiler, model, tmp_path, monkeypa
     run = run_example(tmp_path, (tmp_path / "image0.bin").read_bytes())
     lines = run.stdout.decode().splitlines()
     predicted = int(model.predictions[0])
-    assert lines[-1] == f"answer: {names[predicted]}".replace("\n", "\ufffd")
+    assert lines[-1] == f"prediction: {names[predicted]}".replace("\n", "\ufffd")
     logits = [int(line.split()[-1]) for line in lines[:-1]]
     expected = Outputs.of(model.integers, model.dataset.test.images[:1])
     assert logits == expected.logits[0].tolist()

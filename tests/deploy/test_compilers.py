@@ -88,7 +88,7 @@ MUTANTS = {
     "the biases of layer_2 are missing": (8, "READ_INT32(&biases_2[k])", "0"),
     "weights have no sign": (8, "READ_INT8(&row[j])", "(uint8_t)READ_INT8(&row[j])"),
     "an image continues the previous one": (8, "d->next = 0;", ""),
-    "the last class is never the answer": (8, "1; k < DIGITS_CLASSES", "1; k < 9"),
+    "the last class is never predicted": (8, "1; k < DIGITS_CLASSES", "1; k < 9"),
     "of equal logits, the last wins": (8, "] > logits", "] >= logits"),
     "the first half of a byte comes last": (4, "packed & 15", "packed >> 4"),
     "zero is not in the middle": (4, " - 8)", " - 7)"),

@@ -15,12 +15,12 @@ from pipeline.interpret import ModelAnalysis, report
 
 NAME = "hidden=20 seed=1"
 MINUS = "\u2212"  # the sign of negative numbers on the page
-# What the page computes for images: sums, outputs, logits and the answer, as rows.
+# What the page computes for images: sums, outputs, logits and the prediction, as rows.
 COMPUTE = """([bits, images]) => images.map((image) => {
   const levels = Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0));
   const result = model.versions.find((each) => each.bits === bits).classify(levels);
-  const [answer] = ranked(result.probabilities);
-  return [...result.hiddenSums, ...result.hidden, ...result.logits, answer];
+  const [prediction] = ranked(result.probabilities);
+  return [...result.hiddenSums, ...result.hidden, ...result.logits, prediction];
 })"""
 
 
@@ -89,8 +89,8 @@ def test_the_page_computes_the_integers_of_the_reference(
     encoded = [base64.b64encode(image.tobytes()).decode() for image in images]
     computed = page.evaluate(COMPUTE, [bits, encoded])
     outputs = Outputs.of(network, images)
-    hidden, answers = network.activations(outputs.sums), network.classify(images)
-    expected = np.hstack([outputs.sums, hidden, outputs.logits, answers[:, None]])
+    hidden, classes = network.activations(outputs.sums), network.classify(images)
+    expected = np.hstack([outputs.sums, hidden, outputs.logits, classes[:, None]])
     np.testing.assert_array_equal(computed, expected)
     assert hidden.max() == 255  # some reach the clamp
 
@@ -106,11 +106,11 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         assert page.evaluate("network().bits") == bits
         network, name = model.integers, "1 bit" if bits == 1 else f"{bits} bits"
         sums = network.sums(image)[0]
-        (outputs,), answer = network.activations(sums[None]), model.predictions[0]
-        assert page.inner_text("#answer").startswith(f"At {name}, the network says")
-        assert page.inner_text("#answer strong") == str(answer)
+        (outputs,), predicted = network.activations(sums[None]), model.predictions[0]
+        assert page.inner_text("#prediction").startswith(f"At {name}, the network says")
+        assert page.inner_text("#prediction strong") == str(predicted)
         label = page.locator("#widths input:checked").get_attribute("aria-label")
-        assert label.startswith(f"{name}: {answer}, ")
+        assert label.startswith(f"{name}: {predicted}, ")
         values = page.locator("#neurons .name span").all_inner_texts()
         assert [int(value) for value in values] == outputs.tolist()
         row = page.locator("#widths-table [aria-current=true]").inner_text().split("\t")
