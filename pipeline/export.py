@@ -71,23 +71,25 @@ def export(
         return run_export(from_python(ExportConfig, settings))
 
 
-def run_export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> "ExportResult":
+def run_export(
+    cfg: ExportConfig, bit_widths: Sequence[int | str] = ()
+) -> "ExportResult":
     """Load a network, convert it to integers, check, write and record the result.
 
-    With `widths`, it is exported with each of them.
+    With `bit_widths`, it is exported with each of them.
     """
     with status("loading PyTorch"):
         from pipeline.deploy.export import export
-    return export(cfg, widths)
+    return export(cfg, bit_widths)
 
 
-def export_widths(command: Command) -> None:
+def export_bit_widths(command: Command) -> None:
     """Export the networks with each bit width of -m bits=8,4,2,1."""
     values = {**command.values}
-    widths = [each["bits"] for each in command.settings]
-    configs = [validate(ExportConfig, values | {"bits": bits}) for bits in widths]
+    bit_widths = [each["bits"] for each in command.settings]
+    configs = [validate(ExportConfig, values | {"bits": bits}) for bits in bit_widths]
     run_export(configs[0], [cfg.bits for cfg in configs])
 
 
 if __name__ == "__main__":
-    stage(run_export, ExportConfig, sweep=export_widths)
+    stage(run_export, ExportConfig, sweep=export_bit_widths)

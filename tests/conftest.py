@@ -103,7 +103,7 @@ class Workspace:
         from pipeline.cli.arguments import parse
         from pipeline.process import is_user_error
 
-        functions = {"train": train.run_sweep, "export": export.export_widths}
+        functions = {"train": train.run_sweep, "export": export.export_bit_widths}
         command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))
         error = ""
         with self.captured() as text:

@@ -34,7 +34,7 @@ def _version(exported: ExportedNetwork, test: LabeledImages) -> report.IntegerVe
     names = ("finetune", "table_bytes", "accuracy", "same_answers")
     numbers = {name: results[name] for name in names}
     return report.IntegerVersion(
-        data=report.WidthData(network.bits, scale_2=network.scale_2, **numbers),
+        data=report.BitWidthData(network.bits, scale_2=network.scale_2, **numbers),
         predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
     )

@@ -10,7 +10,7 @@ from emulators import AVR_GCC, AVR_LIBC
 from pipeline.core import CLASSES, PIXELS
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.registry import REGISTRY
-from pipeline.deploy import WIDTHS
+from pipeline.deploy import BIT_WIDTHS
 from pipeline.deploy.c_source import SOURCES, selftest_rows, write_source
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.compilers import COMPILERS, STRICT, Tool, missing
@@ -113,7 +113,7 @@ def test_two_images_can_be_computed_at_the_same_time(library, model, mnist):
         check(library, state, model, image)
 
 
-@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
 def test_the_selftest_notices_each_wrong_shift_and_weight_of_layer_2(bits, quantized):
     model = quantized(bits)
     network, images = model.integers, model.dataset.test.images

@@ -1,4 +1,4 @@
-"""Exports of several widths and of the networks of a sweep, in real processes."""
+"""Exports of several bit widths and of the networks of a sweep, in real processes."""
 
 import pickle
 import re
@@ -19,7 +19,7 @@ SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")
 
 
 def export(workspace, *arguments):
-    """Export several widths; return what is printed, and the error."""
+    """Export several bit widths; return what is printed, and the error."""
     return workspace.sweep("export", "workers=1", "finetune=0", *arguments)
 
 
@@ -52,7 +52,7 @@ def children(sweep):
     return sweep.runs("tags.kind = 'training'")
 
 
-def test_each_network_of_a_sweep_is_exported_with_each_width(sweep, rows):
+def test_each_network_of_a_sweep_is_exported_with_each_bit_width(sweep, rows):
     folders = {row["folder"] for row in rows}
     assert folders == {
         f"hidden={hidden},seed={seed}/{bits}bit"
@@ -107,7 +107,7 @@ def test_a_worker_writes_the_same_bytes_as_a_single_export(sweep, rows):
     assert before == {name: path.read_bytes() for name, path in after.items()}
 
 
-def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_path):
+def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_path):
     (run, *_) = children(sweep)
     files = Path(run.info.artifact_uri.removeprefix("file://")) / "train"
     network, metadata = load_network(files / MODEL_FILE)

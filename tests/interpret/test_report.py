@@ -306,9 +306,8 @@ def test_a_network_of_one_neuron_without_history_and_detector(open_page, untrain
     assert page.inner_text("#epoch-text").startswith("Final network")
     assert "784 pixels → 1 neuron → 10 digits" in page.inner_text("#lead")
     assert "epoch" not in page.inner_text("#lead")
-    assert "cannot tell whether the prediction is sure" in page.inner_text(
-        "#prediction"
-    )
+    text = page.inner_text("#prediction")
+    assert "cannot tell whether the prediction is sure" in text
     assert page.locator("#epoch").is_disabled()
     page.evaluate("find('layer_2.bias[0]')")
     assert page.inner_text("#formula").startswith("z = W1·N11 + bias")

@@ -105,11 +105,11 @@ export async function load(text) {
     [tensors["layer_1.weight"], tensors["layer_2.weight"]],
     [tensors["layer_1.bias"], tensors["layer_2.bias"]],
     { activations: tensors.activations, maxOutput: largest(tensors.activations) || 1,
-      title: metadata.widths.length ? "the network in floating point"
+      title: metadata.bit_widths.length ? "the network in floating point"
         : "the final network" });
   const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
     tensors, epoch, float));
-  const integers = metadata.widths.map((each) => new IntegerNetwork(tensors, each));
+  const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
   for (const each of [float, ...epochs]) each.final = float;
   for (const each of integers) each.final = each;
   Object.assign(model, metadata, { tensors, float, last,
