@@ -91,8 +91,8 @@ class Dataset:
             rows = np.flatnonzero(self.train.labels == label)
             if not 0 < per_class < len(rows):
                 raise UserError(
-                    f"split=holdout needs more than {max(per_class, 1)} training "
-                    f"images of each class; {self.name} has {len(rows)} of "
+                    f"{self.name} must have more than {max(per_class, 1)} training "
+                    f"images of each class for split=holdout, got {len(rows)} of "
                     f"class {label}"
                 )
             is_val[rows[-per_class:]] = True

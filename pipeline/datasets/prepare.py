@@ -60,8 +60,8 @@ def load(
     data = Dataset.read(prepare(name, folder=folder)[0])
     if sha256 and data.sha256 != sha256:
         raise UserError(
-            f"{data.path} has sha256 {data.sha256}; the network was trained with "
-            f"{sha256}: train it again, or restore that data"
+            f"{data.path} must have sha256 {sha256}, with which the network was "
+            f"trained, got {data.sha256}: restore that data, or train it again"
         )
     return data
 

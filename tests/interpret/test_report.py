@@ -225,15 +225,15 @@ def test_weights_that_never_changed_are_marked(page, analysis):
     assert always_zero * 20 == 1_340  # 67 pixels, 20 neurons
     page.evaluate("find('layer_1[0,3]')")
     parameter = page.inner_text("#parameter-text")
-    assert "It was never trained" in parameter
+    assert "It is frozen: its pixel is 0 in all training images" in parameter
     page.locator("#epoch").fill("0")
     assert page.inner_text("#parameter-text") == parameter  # exact in all epochs
-    # Of other pixels, 111 weights never changed: pixel 14 is above 0 in few images.
+    # Of other pixels, 111 weights are frozen: pixel 14 is above 0 in few images.
     frozen = analysis.frozen & ~analysis.always_zero[:, None]
     assert frozen.sum() == 111 and frozen[14, 7]
     page.evaluate("find('layer_1[14,7]')")
     parameter = page.inner_text("#parameter-text")
-    assert "It never changed: its gradient was 0 in every step" in parameter
+    assert "It is frozen: its gradient was 0 in every step" in parameter
     count = analysis.nonzero[14]
     assert f"above 0 in {count} of 60,000 training images." in parameter
     *rgb, _ = page.evaluate(

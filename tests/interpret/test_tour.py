@@ -27,7 +27,7 @@ WALK = [
     ("Ten neurons", [("784", "does not see the pixels"), ("20", RIGHT)]),
     ("Softmax", [("It grows", "multiplied by e"), ("It stays the same", RIGHT)]),
     ("How the numbers were learned", [("50", "a coin"), ("10", RIGHT)]),
-    ("What was never learned", [("67", "These are the pixels"), ("1340", RIGHT)]),
+    ("Frozen weights", [("67", "These are the pixels"), ("1340", RIGHT)]),
 ]
 
 
@@ -79,7 +79,7 @@ def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
             assert "20 neurons = 15,680 weights" in answer
         if title == "How the numbers were learned":
             assert tour.inner_text("#epoch-text").startswith("Before training")
-    assert "Another 111 weights never changed" in tour.inner_text("#tour-answer")
+    assert "Another 111 weights are frozen" in tour.inner_text("#tour-answer")
     # As before the step.
     assert tour.inner_text("#epoch-text").startswith("After epoch 20")
     assert tour.inner_text("#tour-next") == "Finish"

@@ -63,8 +63,8 @@ class PageData:
     training_images: int  # the number of images that the network was trained on
     validation_images: int  # the number of images behind `validation_accuracy`
     test_images: int  # the number of images in the test set
-    always_zero: int  # pixels that are 0 in all training images
-    frozen_others: int  # weights of other pixels that training never changed
+    always_zero: int  # always-zero pixels: 0 in all training images
+    frozen_others: int  # frozen weights of other pixels
     rarest: int  # the pixel that is above 0 in the fewest training images
     rarest_images: int  # the number of these images
 

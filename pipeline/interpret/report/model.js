@@ -131,7 +131,7 @@ function networkOfEpoch(tensors, epoch, float) {
   return new FloatNetwork(kernels, biases, {});
 }
 
-// Whether training never changed a weight of layer 1: a row of `frozen` is a neuron.
+// Whether a weight of layer 1 is frozen, as training never changed it: a row of `frozen` is a neuron.
 export const isFrozen = (pixel, neuron) =>
   model.tensors.frozen[neuron * PIXELS + pixel] === 1;
 export const isAlwaysZero = (pixel) => model.tensors.nonzero_rate[pixel] === 0;

@@ -65,7 +65,7 @@ export function weightLegend() {
   return element("p", { class: "legend" }, `weight ${least} `,
     element("span", { class: "gradient" }, "0"), ` ${most}`,
     ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
-      element("span", { class: "hatched" }), " gray: never changed")] : []));
+      element("span", { class: "hatched" }), " gray: frozen")] : []));
 }
 
 // The colors, and the length of a full bar: the same for all images and epochs.

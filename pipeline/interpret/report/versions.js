@@ -73,10 +73,10 @@ export const epochs = {
     const start = "At the selected epoch, its value is " +
       `${isExact ? number(now, 6) : approximate(now)}.`;
     if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
-    if (isPixel && isAlwaysZero(input)) return `${start} It was never trained: its ` +
-      "pixel is 0 in all training images, so it still has its initial random value, " +
-      "bit for bit.";
-    if (isConstant) return `${start} It never changed: its gradient was 0 in every ` +
+    if (isPixel && isAlwaysZero(input)) return `${start} It is frozen: its pixel ` +
+      "is 0 in all training images, so it still has its initial random value, bit for " +
+      "bit.";
+    if (isConstant) return `${start} It is frozen: its gradient was 0 in every ` +
       "step, so it still has its initial random value.";
     return `${start} It started at ${initial === 0 ? "0" : approximate(initial)} and ` +
       `ended at ${number(end, 6)}.`;
