@@ -192,7 +192,8 @@ def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages
 
 def _unknown(dataset: str) -> str:
     names = ", ".join(REGISTRY)
-    return f"{dataset!r} is neither a folder, an imported data set nor one of {names}"
+    rule = f"dataset must be a folder, an imported data set or one of {names}"
+    return f"{rule}, got {dataset!r}"
 
 
 def _origin(dataset: str) -> dict[str, str]:

@@ -124,7 +124,7 @@ def test_an_imported_data_set_needs_its_folder_no_more(
     assert other.path == data.path
     with pytest.raises(ValueError, match="must have sha256 00ff, with which"):
         datasets.load(data.name, folder=tmp_path, sha256="00ff")
-    with pytest.raises(ValueError, match="is neither a folder, an imported"):
+    with pytest.raises(ValueError, match="must be a folder, an imported data set or"):
         datasets.load(str(idx_folder), folder=tmp_path)
 
 
@@ -170,7 +170,7 @@ def test_invalid_data_sets_are_refused(idx_folder, imported, tmp_path, few, writ
     with pytest.raises(ValueError, match="must contain one pair of IDX files"):
         imported(tmp_path / "empty")
     for unknown in ("minst", "my_digits-01234567", "../a-01234567"):
-        with pytest.raises(ValueError, match=f"'{unknown}' is neither a folder"):
+        with pytest.raises(ValueError, match=f"must be a folder, .*, got '{unknown}'"):
             imported(unknown)
         with pytest.raises(ValueError, match="an imported data set or an existing"):
             datasets.name_or_folder(unknown)

@@ -98,7 +98,7 @@ def test_paths_without_images_are_refused(tmp_path):
         list_images(tmp_path)
     (tmp_path / "labels.csv").touch()
     os.truncate(tmp_path / "labels.csv", 2**31)  # sparse: needs no disk space
-    with pytest.raises(ValueError, match=r"labels\.csv is not a regular file of at mo"):
+    with pytest.raises(ValueError, match=r"labels\.csv must be a regular file of at m"):
         list_images(tmp_path)
 
 
