@@ -116,12 +116,12 @@ def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_p
     save_model(tmp_path / MODEL_FILE, network, {**metadata.params, **about})
     copy = sweep.copy(tmp_path / "outputs")
     before, runs = copy.hashes("export"), len(copy.runs())
-    option = f"model={tmp_path / MODEL_FILE}"
-    _, error = export(copy, "bits=1", option)
+    setting = f"model={tmp_path / MODEL_FILE}"
+    _, error = export(copy, "bits=1", setting)
     rule = "all weights of N11 are 0, and 1 bit has no 0: use bits=2 or more"
     assert error == rule
     assert copy.hashes("export") == before and len(copy.runs()) == runs
-    printed, error = export(copy, "bits=all", option)
+    printed, error = export(copy, "bits=all", setting)
     assert error == f"1 of 4 exports failed: bits=1: {rule}"
     after = copy.hashes("export")
     assert "export/8bit/digits.c" in after and "export/1bit/digits.c" not in after
