@@ -163,12 +163,12 @@ def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
             wrong[step.id]?.map(question.check) ?? []];
         })""",
         [
-            right | {"untrained": 67 * hidden},
-            wrong | {"classes": [784, hidden + 1], "untrained": [68 * hidden]},
+            right | {"frozen": 67 * hidden},
+            wrong | {"classes": [784, hidden + 1], "frozen": [68 * hidden]},
         ],
     )
     ids = [step for step, _, _ in checks]
-    assert " ".join(ids) == "line neuron sizes layer classes softmax untrained"
+    assert " ".join(ids) == "line neuron sizes layer classes softmax frozen"
     assert not any(problem for _, problem, _ in checks)
     assert all(problem for _, _, problems in checks for problem in problems)
     sizes = page.locator("#sizes-table .count").all_inner_texts()
