@@ -3,12 +3,17 @@
 Reads outputs/train/ (or the network of run=<id> or model=<file>) and converts it to
 integers. The weights of layer_1 get bits=8, 4, 2 or 1 bits; those of layer_2 get 8
 bits. With fewer than 8 bits, the network is first trained for ten more epochs with
-rounded weights (fine-tuning). Writes to outputs/export/: digits.c and digits.h, the
-network in C99; a self-test for a board (selftest.c, selftest.h); a program that
-classifies an image (example.c, image0.bin); integers.safetensors; network.onnx, the
-network in floats; report.json; and the plots weights.png (the weights in floats and
-with this bit width) and changed.png (the test images whose prediction changes). Records
-them in the MLflow run that trained the network. Takes 5 s, or 8 s with fine-tuning.
+rounded weights (fine-tuning). Takes 5 s, or 8 s with fine-tuning. Writes these files to
+outputs/export/ and records them in the MLflow run that trained the network:
+
+  digits.c, digits.h       the network in C99
+  selftest.c, selftest.h   a self-test for a board
+  example.c, image0.bin    a program that classifies an image, and test image 0
+  integers.safetensors     all integers of the network
+  network.onnx             the network in floats
+  report.json              the accuracy, the sizes and the comparisons
+  weights.png              the weights in floats and with this bit width
+  changed.png              the test images whose prediction changes
 
 The C code must compute the same integers as NumPy for all test images and for probe
 images, which cover other cases, and network.onnx the same predictions as PyTorch;
@@ -22,9 +27,9 @@ sweep=<id> exports all networks of a sweep. sizes.csv and sizes.png then compare
 accuracy with the bytes of the tables. These exports run on all cores of this machine.
 
 In the output, finetune is the number of epochs of fine-tuning; float is the accuracy of
-the network in floats; same answers is the fraction of test images for which both
-predict the same class, even if it is wrong; bytes is the size of all weights and
-biases, which take 4 bytes each in floats.
+the network in floats; same predictions is the fraction of test images for which the
+network predicts the same class in floats and in integers, even if it is wrong; bytes is
+the size of all weights and biases, which take 4 bytes each in floats.
 """
 
 import os
@@ -71,23 +76,25 @@ def export(
         return run_export(from_python(ExportConfig, settings))
 
 
-def run_export(cfg: ExportConfig, widths: Sequence[int | str] = ()) -> "ExportResult":
+def run_export(
+    cfg: ExportConfig, bit_widths: Sequence[int | str] = ()
+) -> "ExportResult":
     """Load a network, convert it to integers, check, write and record the result.
 
-    With `widths`, it is exported with each of them.
+    With `bit_widths`, it is exported with each of them.
     """
     with status("loading PyTorch"):
         from pipeline.deploy.export import export
-    return export(cfg, widths)
+    return export(cfg, bit_widths)
 
 
-def export_widths(command: Command) -> None:
+def export_bit_widths(command: Command) -> None:
     """Export the networks with each bit width of -m bits=8,4,2,1."""
     values = {**command.values}
-    widths = [each["bits"] for each in command.settings]
-    configs = [validate(ExportConfig, values | {"bits": bits}) for bits in widths]
+    bit_widths = [each["bits"] for each in command.settings]
+    configs = [validate(ExportConfig, values | {"bits": bits}) for bits in bit_widths]
     run_export(configs[0], [cfg.bits for cfg in configs])
 
 
 if __name__ == "__main__":
-    stage(run_export, ExportConfig, sweep=export_widths)
+    stage(run_export, ExportConfig, sweep=export_bit_widths)

@@ -2,9 +2,10 @@
 
 By default, inspect analyzes the network in outputs/train/ (or the network of run=<id>
 or model=<file>) with its data. It prints a tutorial: how many parameters there are and
-why, how y = m·x + c leads to the whole network, what was never learned, and what each
-neuron responds to. It writes a summary, tables, plots and an interactive page,
-report.html, to outputs/inspect/ and to the network's MLflow run. This takes 7 s.
+why, how y = m·x + c leads to the whole network, which weights are frozen (training
+never changed them), and what each neuron responds to. It writes a summary, tables,
+plots and an interactive page, report.html, to outputs/inspect/ and to the network's
+MLflow run. This takes 7 s.
 
 These settings print one result instead: neuron= shows how a neuron computes its sum for
 an image, weight= the history of a parameter, against= a comparison with another

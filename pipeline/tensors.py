@@ -23,7 +23,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     Raises:
         UserError: If the file is missing.
-        UserError: If it cannot be read, the metadata are not a JSON object, or another
+        UserError: If it cannot be read, the metadata is not a JSON object, or another
             version of this project wrote it.
     """
     if not os.path.lexists(path):
@@ -36,7 +36,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             tensors = {name: stored.get_tensor(name) for name in [*stored.keys()]}
             metadata = json.loads((stored.metadata() or {}).get("about", "{}"))
         if not isinstance(metadata, dict):
-            raise UserError("its metadata are not a JSON object")
+            raise UserError("its metadata is not a JSON object")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
     except UNREADABLE as error:

@@ -103,7 +103,7 @@ class Workspace:
         from pipeline.cli.arguments import parse
         from pipeline.process import is_user_error
 
-        functions = {"train": train.run_sweep, "export": export.export_widths}
+        functions = {"train": train.run_sweep, "export": export.export_bit_widths}
         command = parse(["-m", *arguments], getattr(cli, f"{stage.title()}Config"))
         error = ""
         with self.captured() as text:
@@ -509,7 +509,7 @@ def open_page(chromium, tmp_path_factory):
         page.requests = []
         page.on("request", lambda request: page.requests.append(request.url))
         page.goto(path.as_uri())
-        page.frames[-1].locator("#answer strong").wait_for()
+        page.frames[-1].locator("#prediction strong").wait_for()
         page.frames[-1].evaluate(EXPOSE_MODULES)
         return page
 

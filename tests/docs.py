@@ -107,8 +107,8 @@ def count_sure(path):
     return [[len(rows), len(sure)], [len(errors), len(sure_errors)]]
 
 
-def answer_to_image_0(results):
-    """Return the answer to test image 0 and its probability in percent."""
+def prediction_for_image_0(results):
+    """Return the prediction for test image 0 and its probability in percent."""
     printed = "\n".join(results["predict"]["output"])
     return re.search(r"(\d) \(([\d.]+) ?%\)", printed).groups()
 
@@ -136,7 +136,7 @@ def written(text, results):
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}%"
-    context = {"answer_to_image_0": answer_to_image_0}
+    context = {"prediction_for_image_0": prediction_for_image_0}
     context |= {"excerpt": excerpt, "lines": lines}
     template = environment.from_string(TEMPLATE.read_text())
     macros = template.make_module({"results": results, **context})

@@ -21,7 +21,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "pipeline" / "exercise.ipynb"
 NUMBER = re.compile(r"(<!-- ([\w -]+) -->)([\d.]+)(%)")
-COLOURS = 256  # of the stored images, which are then a third of the size
+COLORS = 256  # of the stored images, which are then a third of the size
 
 
 def read():
@@ -91,7 +91,7 @@ def remove_machine(notebook, outputs):
 def _reduced(png):
     reduced = io.BytesIO()
     image = Image.open(io.BytesIO(base64.b64decode(png)))
-    image.quantize(COLOURS).save(reduced, "PNG", optimize=True)
+    image.quantize(COLORS).save(reduced, "PNG", optimize=True)
     return base64.b64encode(reduced.getvalue()).decode()
 
 

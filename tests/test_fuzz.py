@@ -21,7 +21,7 @@ from PIL import Image
 from pipeline import ConfigError, datasets, images
 from pipeline.cli import config, schema
 from pipeline.cli.arguments import parse
-from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.core.loop import TrainingState
 from pipeline.core.network import Network, snapshot
 from pipeline.core.optimizer import Adam
@@ -149,7 +149,7 @@ FILES = ("model", "history", "data-components")
 @given(data=st.data())
 def test_a_network_and_its_files_are_complete_or_refused(tmp_path, network, name, data):
     paths = {key: tmp_path / f"{key}.safetensors" for key in FILES}
-    images = LabelledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
+    images = LabeledImages(np.ones((10, 28, 28), np.uint8), np.arange(10, dtype="u1"))
     dataset = Dataset(tmp_path / "data.safetensors", "00ff", images, images)
     storage.save_model(paths["model"], network, TRAINED)
     storage.save_history(paths["history"], [snapshot(network)] * 2, {})

@@ -107,9 +107,13 @@ def help_text(name: str, doc: str, schema: Schema) -> str:
     template = (folder / "help.txt").read_text("utf-8")
     sweeps = (folder / "help_sweeps.txt").read_text("utf-8")
     sweeps = sweeps.format(name=name, experiments=experiments)
+    paragraphs = [
+        text if text.startswith(" ") else wrap(text, indent=0)  # the former is a list
+        for text in doc.strip().split("\n\n")
+    ]
     return template.format(
         name=name,
-        doc="\n\n".join(wrap(text, indent=0) for text in doc.strip().split("\n\n")),
+        doc="\n\n".join(paragraphs),
         settings="\n".join(settings),
         groups="".join(f"Group of settings: {each}\n\n" for each in others),
         sweeps=sweeps if schema.has_experiments else "",

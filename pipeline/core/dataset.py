@@ -19,7 +19,7 @@ MIN_SAMPLE = 20_000  # images in a sample of more; see `sample_rows`
 
 
 @dataclass(frozen=True)
-class LabelledImages:
+class LabeledImages:
     """Images as gray levels (0 is the background), and their classes."""
 
     images: UInt8[np.ndarray, "n 28 28"]
@@ -29,17 +29,17 @@ class LabelledImages:
         """Return the number of images."""
         return len(self.labels)
 
-    def pick(self, rows: np.ndarray | slice) -> "LabelledImages":
+    def pick(self, rows: np.ndarray | slice) -> "LabeledImages":
         """Return the images in these rows: indices, a mask or a slice."""
-        return LabelledImages(self.images[rows], self.labels[rows])
+        return LabeledImages(self.images[rows], self.labels[rows])
 
 
 @dataclass(frozen=True)
 class Split:
     """The images for training, and those for validation after each epoch."""
 
-    train: LabelledImages
-    val: LabelledImages
+    train: LabeledImages
+    val: LabeledImages
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Dataset:
 
     path: Path
     sha256: str  # of the file at path
-    train: LabelledImages
-    test: LabelledImages
+    train: LabeledImages
+    test: LabeledImages
 
     @classmethod
     def read(cls, path: Path) -> "Dataset":
@@ -59,8 +59,8 @@ class Dataset:
         return cls(
             path=path,
             sha256=hashlib.sha256(content).hexdigest(),
-            train=LabelledImages(arrays["train_images"], arrays["train_labels"]),
-            test=LabelledImages(arrays["test_images"], arrays["test_labels"]),
+            train=LabeledImages(arrays["train_images"], arrays["train_labels"]),
+            test=LabeledImages(arrays["test_images"], arrays["test_labels"]),
         )
 
     @property
@@ -91,8 +91,8 @@ class Dataset:
             rows = np.flatnonzero(self.train.labels == label)
             if not 0 < per_class < len(rows):
                 raise UserError(
-                    f"split=holdout needs more than {max(per_class, 1)} training "
-                    f"images of each class; {self.name} has {len(rows)} of "
+                    f"{self.name} must have more than {max(per_class, 1)} training "
+                    f"images of each class for split=holdout, got {len(rows)} of "
                     f"class {label}"
                 )
             is_val[rows[-per_class:]] = True

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from pipeline.core import CLASSES, PIXELS
-from pipeline.core.dataset import LabelledImages, Split
+from pipeline.core.dataset import LabeledImages, Split
 from pipeline.core.epoch import Epoch
 from pipeline.core.fingerprint import check_code
 from pipeline.core.hyperparameters import Hyperparameters
@@ -44,7 +44,7 @@ class TrainingState:
 
 
 def shuffled_batches(
-    data: LabelledImages, *, batch_size: int, generator: torch.Generator
+    data: LabeledImages, *, batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[Iterator[tuple[Tensor, Tensor]], Int[Tensor, " n"]]]:
     """Yield the batches of one epoch after another, each in a new random order.
 
@@ -147,7 +147,7 @@ def train_network(
     return state.network, [initial, *results]
 
 
-def score(network: Network, data: LabelledImages) -> dict[str, float]:
+def score(network: Network, data: LabeledImages) -> dict[str, float]:
     """Return loss and accuracy of a network on labeled images."""
     labels = torch.from_numpy(data.labels).long()
     return _score(network.logits(data.images), labels)

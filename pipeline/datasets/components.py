@@ -14,7 +14,7 @@ from jaxtyping import Float, Int8, Integer, UInt8
 
 from pipeline import UserError, files
 from pipeline.core import CLASSES, PIXELS
-from pipeline.core.dataset import Dataset, LabelledImages, sample_rows
+from pipeline.core.dataset import Dataset, LabeledImages, sample_rows
 from pipeline.core.fingerprint import code_hashes
 from pipeline.core.hyperparameters import SPLITS
 from pipeline.tensors import read_tensors, tensors_sha256, write_tensors
@@ -64,7 +64,7 @@ class ClassComponents:
         return errors
 
 
-def fit_components(train: LabelledImages) -> ClassComponents:
+def fit_components(train: LabeledImages) -> ClassComponents:
     """Fit the components to training images.
 
     They are fitted to half of the images of each class and `max_error` to the other

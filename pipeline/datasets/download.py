@@ -29,7 +29,7 @@ import numpy as np
 from pipeline import UserError, files
 from pipeline.call import is_quiet
 from pipeline.core import PIXELS, SIDE
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.datasets.idx import read_folder
 from pipeline.terminal import print_error
 
@@ -73,11 +73,11 @@ class Source:
 class RawFiles:
     """Four IDX files, and the sources from which they can be downloaded."""
 
-    folder: str  # as in torchvision; the files are in its sub-folder raw
+    folder: str  # as in torchvision; the files are in its subfolder raw
     sha256: tuple[str, str, str, str]  # of the uncompressed files, as in RAW_FILES
     sources: tuple[Source, ...] = ()  # tried in this order
 
-    def read(self, folder: Path) -> tuple[LabelledImages, LabelledImages]:
+    def read(self, folder: Path) -> tuple[LabeledImages, LabeledImages]:
         """Return the training and test images; see `fetch`."""
         return read_folder(self.fetch(folder))
 
@@ -133,7 +133,7 @@ def keep_intact(path: Path, expected: str) -> bool:
     """Return whether a file has this sha256; rename one with another to `.bad`."""
     actual = files.file_sha256(path) if path.exists() else None
     if actual not in (None, expected):
-        text = f"{path} has sha256 {actual}, not {expected}"
+        text = f"{path} must have sha256 {expected}, got {actual}"
         print_error(f"{text}: renamed to {path.name}.bad")
         path.replace(f"{path}.bad")
     return actual == expected
@@ -203,14 +203,14 @@ def verify(name: str, content: bytes, expected: str) -> None:
     """Raise ValueError unless the content has this sha256."""
     actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
-        raise ValueError(f"{name} was received with sha256 {actual}, not {expected}")
+        raise ValueError(f"{name} must have sha256 {expected}, got {actual}")
 
 
 def _unpack(name: str, packed: bytes, sha256: str) -> bytes:
     with gzip.open(io.BytesIO(packed)) as stream:
         content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise ValueError(f"{name} unpacks to more than {MAX_FILE_BYTES} bytes")
+        raise ValueError(f"{name} unpacks to more than {MAX_FILE_BYTES:,} bytes")
     verify(name, content, sha256)
     return content
 
@@ -251,7 +251,7 @@ def _receive(url: str) -> bytes:
             while chunk := stream.read(2**16):
                 content += chunk
                 if len(content) > MAX_FILE_BYTES:
-                    raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+                    raise ValueError(f"larger than {MAX_FILE_BYTES:,} bytes")
     return bytes(content)
 
 

@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 
 from pipeline import UserError
 from pipeline.core import CLASSES, SIDE
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.files import list_folder
 
 MAX_IMAGES = 1_000_000
@@ -47,7 +47,7 @@ def image_label_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
                     break
 
 
-def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
+def read_folder(folder: Path) -> tuple[LabeledImages, LabeledImages]:
     """Read training and test images; the last seventh of a single pair is the test set.
 
     Raises:
@@ -61,7 +61,7 @@ def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
         (whole,) = pairs.values()
         test_count = len(whole) // 7  # the ratio of MNIST's 60,000 and 10,000
         if not test_count:
-            raise UserError(f"{folder} needs at least 7 images, has {len(whole)}")
+            raise UserError(f"{folder} must have at least 7 images, got {len(whole)}")
         return whole.pick(slice(-test_count)), whole.pick(slice(-test_count, None))
     train = [pair for name, pair in pairs.items() if "train" in name]
     test = [pair for name, pair in pairs.items() if "train" not in name]
@@ -74,12 +74,13 @@ def read_folder(folder: Path) -> tuple[LabelledImages, LabelledImages]:
     return train[0], test[0]
 
 
-def _read_28x28(images_path: Path, labels_path: Path) -> LabelledImages:
+def _read_28x28(images_path: Path, labels_path: Path) -> LabeledImages:
     images, labels = read_pair(images_path, labels_path)
     if images.shape[1:] != (SIDE, SIDE):
         height, width = images.shape[1:]
-        raise UserError(f"{images_path} has images of {height}x{width}, not 28x28")
-    return LabelledImages(images, labels)
+        rule = f"{images_path} must have images of {SIDE}x{SIDE} pixels"
+        raise UserError(f"{rule}, got {height}x{width}")
+    return LabeledImages(images, labels)
 
 
 def read_pair(
@@ -94,12 +95,13 @@ def read_pair(
     labels = read_idx(labels_path, dimensions=1)
     if len(images) != len(labels):
         raise UserError(
-            f"{images_path} has {len(images)} images, "
-            f"{labels_path.name} {len(labels)} labels"
+            f"{images_path} must have an image for each label in "
+            f"{labels_path.name}, got {len(images)} images and {len(labels)} labels"
         )
     if labels.max() >= CLASSES:
         row = int(np.argmax(labels >= CLASSES))
-        raise UserError(f"{labels_path} has label {labels[row]} in row {row}, not 0..9")
+        rule = f"{labels_path} must have labels from 0 to {CLASSES - 1}"
+        raise UserError(f"{rule}, got {labels[row]} in row {row}")
     return images, labels
 
 
@@ -126,7 +128,7 @@ def read_idx(path: Path, *, dimensions: int) -> UInt8[np.ndarray, "..."]:
     if len(body) != size:
         actual = "more" if len(body) > size else f"{len(body):,}"
         raise UserError(
-            f"{path} declares {size:,} bytes after its header, but has {actual}"
+            f"{path} must have {size:,} bytes after its header, got {actual}"
         )
     return np.frombuffer(body, np.uint8).reshape(sizes)
 
@@ -149,8 +151,8 @@ def _read_header(stream: BufferedIOBase, path: Path, dimensions: int) -> list[in
     is_large = sizes[0] > MAX_IMAGES or max(sizes[1:], default=0) > MAX_SIDE
     if is_large or not 0 < math.prod(sizes) <= MAX_FILE_BYTES:
         raise UserError(
-            f"{path} declares {' x '.join(f'{size:,}' for size in sizes)} bytes: the "
-            f"limits are {MAX_IMAGES:,} images, {MAX_SIDE:,} pixels per side, and 1 to "
-            f"{MAX_FILE_BYTES:,} bytes"
+            f"{path} must have at most {MAX_IMAGES:,} images, {MAX_SIDE:,} pixels per "
+            f"side, and 1 to {MAX_FILE_BYTES:,} bytes, "
+            f"got {' x '.join(f'{size:,}' for size in sizes)}"
         )
     return sizes

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import numpy as safetensors
 
 from pipeline import UserError, files, plots
-from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import idx
 from pipeline.datasets.components import (
     ClassComponents,
@@ -60,8 +60,8 @@ def load(
     data = Dataset.read(prepare(name, folder=folder)[0])
     if sha256 and data.sha256 != sha256:
         raise UserError(
-            f"{data.path} has sha256 {data.sha256}; the network was trained with "
-            f"{sha256}: train it again, or restore that data"
+            f"{data.path} must have sha256 {sha256}, with which the network was "
+            f"trained, got {data.sha256}: restore that data, or train it again"
         )
     return data
 
@@ -177,7 +177,7 @@ def _how_to_import(path: Path, origin: Mapping[str, str]) -> str:
     )
 
 
-def _read_source(dataset: str, path: Path) -> tuple[LabelledImages, LabelledImages]:
+def _read_source(dataset: str, path: Path) -> tuple[LabeledImages, LabeledImages]:
     """Read training and test images from the source of a data set."""
     if not is_name(dataset):
         return idx.read_folder(Path(dataset))
@@ -192,7 +192,8 @@ def _read_source(dataset: str, path: Path) -> tuple[LabelledImages, LabelledImag
 
 def _unknown(dataset: str) -> str:
     names = ", ".join(REGISTRY)
-    return f"{dataset!r} is neither a folder, an imported data set nor one of {names}"
+    rule = f"dataset must be a folder, an imported data set or one of {names}"
+    return f"{rule}, got {dataset!r}"
 
 
 def _origin(dataset: str) -> dict[str, str]:
@@ -212,7 +213,7 @@ def _name(dataset: str, origin: Mapping[str, str]) -> str:
     return f"{readable}-{files.json_sha256(origin)[:8]}"
 
 
-def _write(path: Path, train: LabelledImages, test: LabelledImages) -> str:
+def _write(path: Path, train: LabeledImages, test: LabeledImages) -> str:
     """Write the file of a data set, and return its sha256."""
     tensors = {
         f"{part}_{kind}": np.ascontiguousarray(array)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core import CLASSES
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.datasets import scikit_learn
 from pipeline.datasets.download import (
     RawFiles,
@@ -33,7 +33,7 @@ class DatasetSpec:
     name: str
     # Returns the training and the test images; downloads are kept in the given folder.
     # It is None if the images were imported from a user's folder.
-    read: Callable[[Path], tuple[LabelledImages, LabelledImages]] | None = None
+    read: Callable[[Path], tuple[LabeledImages, LabeledImages]] | None = None
     class_names: tuple[str, ...] = tuple("0123456789")
     noun: str = "digit"  # what one image shows
     plural: str = "digits"

@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from pipeline.core import SIDE
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.terminal import status
 
 TRAINING_IMAGES = 1500
@@ -23,7 +23,7 @@ def load_originals() -> tuple[UInt8[np.ndarray, "1797 8 8"], UInt8[np.ndarray, "
     return levels, digits.target.astype(np.uint8)
 
 
-def read_enlarged(folder: Path) -> tuple[LabelledImages, LabelledImages]:
+def read_enlarged(folder: Path) -> tuple[LabeledImages, LabeledImages]:
     """Return training and test images, enlarged to 28x28; the folder is not used."""
     images, labels = load_originals()
     enlarged = np.zeros((len(images), SIDE, SIDE), np.uint8)
@@ -31,5 +31,5 @@ def read_enlarged(folder: Path) -> tuple[LabelledImages, LabelledImages]:
         # 20x20 pixels is the box of MNIST's digits.
         large = Image.fromarray(image).resize((20, 20), Image.Resampling.BICUBIC)
         target[4:24, 4:24] = np.asarray(large)
-    whole = LabelledImages(enlarged, labels)
+    whole = LabeledImages(enlarged, labels)
     return whole.pick(slice(TRAINING_IMAGES)), whole.pick(slice(TRAINING_IMAGES, None))

@@ -12,7 +12,7 @@ for `interpret`.
 from pipeline.deploy.jobs import ExportedNetworks, ExportJob, list_jobs, run_jobs
 from pipeline.deploy.output import ExportedNetwork, export_quantized
 from pipeline.deploy.page import render_page
-from pipeline.deploy.quantization import WIDTHS
+from pipeline.deploy.quantization import BIT_WIDTHS
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.deploy.sizes import (
     SIZES_PLOT,

@@ -29,16 +29,16 @@ class ExportResult:
     copied: bool | None  # whether the server has all of it; None without a server
 
 
-def export(cfg: ExportConfig, widths: Sequence[int | str]) -> ExportResult:
+def export(cfg: ExportConfig, bit_widths: Sequence[int | str]) -> ExportResult:
     """Convert networks to integers with each bit width; check, write and record them.
 
-    The bit widths are those of `cfg` if `widths` is empty.
+    The bit widths are those of `cfg` if `bit_widths` is empty.
     """
     with status("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
     dataset = load_training_data(networks[0][1])
-    bits = widths or [cfg.bits]
-    numbers = deploy.WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
+    bits = bit_widths or [cfg.bits]
+    numbers = deploy.BIT_WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)
     tracker = tracking.open_tracker(cfg.tracking, store_dir(), server=cfg.server)
     results, failed = deploy.run_jobs(
@@ -107,7 +107,7 @@ def _record(exported: ExportedNetwork, folder: Path, run: Run) -> None:
     links = [run.link(file, f"artifacts/{name}/{file}") for file in files]
     same = f"{facts['same_answers']:.2%} of the predictions are the same as in floats"
     text = f"accuracy {facts['accuracy']:.2%}; {same}; {', '.join(links)}"
-    run.describe_results({f"Export, {exported.width}": text})
+    run.describe_results({f"Export, {exported.bit_width}": text})
 
 
 def _compare(results: ExportedNetworks, folder: Path, run: Run) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.core.loop import shuffled_batches
 from pipeline.core.network import Network, network_from, snapshot
 from pipeline.core.optimizer import Adam
@@ -23,7 +23,7 @@ LEARNING_RATE = 0.001  # at the first step; falls to 0 in a cosine schedule
 
 
 def finetune(
-    network: Network, train: LabelledImages, *, bits: int, epochs: int, seed: int
+    network: Network, train: LabeledImages, *, bits: int, epochs: int, seed: int
 ) -> Iterator[Network]:
     """Train a copy of a network so that it works with weights of `bits` bits.
 

@@ -42,7 +42,8 @@ ExportedNetworks = Mapping[ExportJob, ExportedNetwork]
 
 
 def list_jobs(
-    networks: Sequence[tuple[Mapping[str, Any], TrainedModel]], widths: Sequence[int]
+    networks: Sequence[tuple[Mapping[str, Any], TrainedModel]],
+    bit_widths: Sequence[int],
 ) -> list[ExportJob]:
     """Return all combinations of networks and bit widths, each with its own folder.
 
@@ -53,10 +54,10 @@ def list_jobs(
             swept,
             trained,
             bits,
-            Path(folder_name(swept), f"{bits}bit" * (len(widths) > 1)),
+            Path(folder_name(swept), f"{bits}bit" * (len(bit_widths) > 1)),
         )
         for swept, trained in networks
-        for bits in widths
+        for bits in bit_widths
     ]
 
 

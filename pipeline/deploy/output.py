@@ -38,7 +38,7 @@ class ExportedNetwork:
     files: Mapping[str, bytes]  # by name
 
     @property
-    def width(self) -> str:
+    def bit_width(self) -> str:
         """The bit width of the weights of layer_1, such as "8 bits"."""
         return counted(self.integers.bits, "bit")
 
@@ -129,7 +129,7 @@ def plot_weights(model: QuantizedModel) -> Image.Image:
         kernel.T.astype(float),
         integers.q1 * integers.scale_1[:, None],
         always_zero=~train.images.any(axis=0).ravel(),
-        width=counted(integers.bits, "bit"),
+        bit_width=counted(integers.bits, "bit"),
     )
 
 
@@ -142,5 +142,5 @@ def plot_changes(model: QuantizedModel) -> Image.Image:
         model.float_predictions,
         model.predictions,
         class_names=datasets.spec(model.trained.dataset).class_names,
-        width=counted(model.integers.bits, "bit"),
+        bit_width=counted(model.integers.bits, "bit"),
     )

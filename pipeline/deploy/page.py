@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.deploy.output import ExportedNetwork
 from pipeline.interpret import ModelAnalysis, report
 from pipeline.interpret.report.page import ACTIVATION_IMAGES
@@ -25,7 +25,7 @@ def render_page(
     return report.render(analysis, name=name, integers=versions)
 
 
-def _version(exported: ExportedNetwork, test: LabelledImages) -> report.IntegerVersion:
+def _version(exported: ExportedNetwork, test: LabeledImages) -> report.IntegerVersion:
     network, results = exported.integers, exported.facts
     tensors = asdict(network)
     del tensors["bits"], tensors["scale_2"]
@@ -34,7 +34,7 @@ def _version(exported: ExportedNetwork, test: LabelledImages) -> report.IntegerV
     names = ("finetune", "table_bytes", "accuracy", "same_answers")
     numbers = {name: results[name] for name in names}
     return report.IntegerVersion(
-        data=report.WidthData(network.bits, scale_2=network.scale_2, **numbers),
+        data=report.BitWidthData(network.bits, scale_2=network.scale_2, **numbers),
         predictions=network.classify(test.images),
         tensors={f"{network.bits}bit.{name}": t for name, t in tensors.items()},
     )

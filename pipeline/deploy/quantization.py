@@ -12,7 +12,7 @@ from pipeline.core import PIXELS
 from pipeline.core.network import Network, batches, snapshot
 from pipeline.deploy.integers import LIMIT, WHITE, IntegerNetwork
 
-WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
+BIT_WIDTHS = (8, 4, 2, 1)  # bits of a weight of layer_1
 TERNARY_THRESHOLD = 0.7  # times the mean absolute weight; Li et al. (2016), equation 6
 CLIP_4_BITS = 3  # the largest weight with 4 bits, in mean absolute weights
 

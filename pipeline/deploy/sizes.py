@@ -73,7 +73,7 @@ def describe_sizes(results: ExportedNetworks) -> str:
 def sizes_table(results: ExportedNetworks) -> str:
     """Return a table of the results, the smallest first."""
     first = next(iter(results))
-    columns = ("bits", "finetune", "accuracy", "float", "same answers", "bytes")
+    columns = ("bits", "finetune", "accuracy", "float", "same predictions", "bytes")
     rows = []
     for each in sorted(results, key=lambda c: results[c].facts["table_bytes"]):
         facts = results[each].facts

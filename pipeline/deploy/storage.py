@@ -9,7 +9,7 @@ import numpy as np
 from pipeline import UserError, files
 from pipeline.core import CLASSES, PIXELS
 from pipeline.deploy.integers import IntegerNetwork
-from pipeline.deploy.quantization import WIDTHS
+from pipeline.deploy.quantization import BIT_WIDTHS
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.paths import displayed
 from pipeline.tensors import read_tensors, write_tensors
@@ -52,7 +52,7 @@ def load_integers(path: Path) -> tuple[IntegerNetwork, dict[str, Any]]:
     if (
         actual != expected
         or hidden == 0
-        or metadata.get("bits") not in WIDTHS
+        or metadata.get("bits") not in BIT_WIDTHS
         or (tensors["shift"] >= 32).any()
         or not all(
             (np.isfinite(tensors[name]) & (tensors[name] > 0)).all()

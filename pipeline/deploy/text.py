@@ -38,6 +38,6 @@ def describe_silent_neurons(exports: Sequence[ExportedNetwork]) -> str:
         if names:
             more = f" and {len(names) - MAX_NAMED:,} more" * (len(names) > MAX_NAMED)
             listed = ", ".join(names[:MAX_NAMED]) + more
-            rule = f"output 0 for every training image ({exported.width})"
+            rule = f"output 0 for every training image ({exported.bit_width})"
             lines.append(wrap(f"{listed}: {rule}"))
     return "\n".join(lines)

@@ -48,7 +48,7 @@ def find_image(value: str, dataset: Dataset) -> ImageSet:
         return _test_images([int(value)], dataset, key="image", others="a file")
     path = Path(os.path.expanduser(value))
     if path.is_dir():
-        raise UserError(f"image must be a file, {printable(path)} is a folder")
+        raise UserError(f"image must be a file, got the folder {printable(path)}")
     return images.list_images(path, name="image")
 
 

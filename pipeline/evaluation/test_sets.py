@@ -51,7 +51,7 @@ def find_test_set(name: str | None, *, dataset: Dataset, split: str) -> ImageSet
         return _read_idx_pair(set_name, pairs)
     if unpaired := next(source.glob("*images*idx3*"), None):
         raise UserError(
-            f"{printable(unpaired)} needs its labels-idx1-ubyte file in the same "
+            f"{printable(unpaired)} must have its labels-idx1-ubyte file in the same "
             "folder; both must be regular files"
         )
     return images.list_images(source, name=set_name, labeled_only=True)
@@ -88,7 +88,7 @@ def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> ImageSet:
     if len(candidates) > 1:
         names = ", ".join(printable(pair[0].name) for pair in candidates)
         folder = printable(pairs[0][0].parent)
-        raise UserError(f"{folder} contains several test sets: {names}")
+        raise UserError(f"{folder} must contain one test set, got {names}")
     path = candidates[0][0]
     try:
         pixels, labels = datasets.read_pair(*candidates[0])
@@ -96,7 +96,8 @@ def _read_idx_pair(name: str, pairs: Sequence[tuple[Path, Path]]) -> ImageSet:
         raise UserError(printable(str(error))) from None  # names can have line breaks
     if len(pixels) > MAX_IMAGES:
         raise UserError(
-            f"{printable(path)} has {len(pixels):,} images; the limit is {MAX_IMAGES:,}"
+            f"{printable(path)} must have at most {MAX_IMAGES:,} images, "
+            f"got {len(pixels):,}"
         )
     text = f"{printable(path.name)}, {_size(pixels)}"
     found = _from_arrays(path.name, pixels, labels, text, is_raw=True)

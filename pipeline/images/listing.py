@@ -161,9 +161,9 @@ def _labels_of_table(table: Path, labeled_only: bool, problems: list[str]) -> La
         path, name = table.parent / file, printable(file)
         problem, is_digit = "", re.fullmatch("[0-9]", label)
         if labeled_only and not is_digit:
-            problem = f"label {printable(label)!r} is not 0..9"
+            problem = f"the label must be 0 to 9, got {printable(label)!r}"
         elif not file or ".." in Path(file).parts or Path(file).is_absolute():
-            problem = f"{name!r} is not a file in the folder"
+            problem = f"the file must be in the folder, got {name!r}"
         elif not os.path.lexists(path):
             problem = f"{name} is missing"
         elif path in labels:
@@ -181,7 +181,7 @@ def _read_table(table: Path) -> list[tuple[int, str, str]]:
     try:
         if not table.is_file() or table.stat().st_size > MAX_TABLE_BYTES:
             raise UserError(
-                f"{name} is not a regular file of at most {MAX_TABLE_BYTES:,} bytes"
+                f"{name} must be a regular file of at most {MAX_TABLE_BYTES:,} bytes"
             )
         with table.open(encoding="utf-8-sig", newline="") as stream:
             separator = max(",;\t", key=stream.readline().count)
@@ -199,10 +199,11 @@ def _read_table(table: Path) -> list[tuple[int, str, str]]:
     labels = [c for c in columns if c in ("label", "digit", "class")]
     if not files or not labels:
         header = printable(", ".join(columns)[:80]) or "nothing"
-        raise UserError(f"{name} needs a header with file and label, has {header}")
+        rule = f"{name} must have a header with file and label"
+        raise UserError(f"{rule}, got {header}")
     if not 0 < len(rows) <= MAX_TABLE_ROWS:
         count = "more" if rows else "none"
-        raise UserError(f"{name} needs 1 to {MAX_TABLE_ROWS:,} rows, has {count}")
+        raise UserError(f"{name} must have 1 to {MAX_TABLE_ROWS:,} rows, got {count}")
     return [(n, row[files[0]] or "", (row[labels[0]] or "").strip()) for n, row in rows]
 
 

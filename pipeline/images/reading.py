@@ -57,7 +57,7 @@ def read_image(path: Path) -> UInt8[np.ndarray, "height width"]:
                 image.draft("RGB", (REDUCED_SIDE, REDUCED_SIDE))
                 return gray_levels(_reduce(image))
     except Image.DecompressionBombError:
-        raise UserError(f"{name} has more than {MAX_PIXELS:,} pixels") from None
+        raise UserError(f"{name} must have at most {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
         reason = f"is damaged or not an image ({FORMAT_NAMES})"
         raise UserError(f"{name} {reason}") from None
@@ -74,7 +74,7 @@ def _check_file(path: Path, name: str) -> None:
             kind = "a folder" if path.is_dir() else "not a regular file"
             raise UserError(f"{name} is {kind if os.path.lexists(path) else 'missing'}")
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise UserError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes")
+            raise UserError(f"{name} must have at most {MAX_FILE_BYTES:,} bytes")
         with path.open("rb") as stream:
             head = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     except OSError as error:
@@ -96,8 +96,8 @@ def _check_header(image: ImageFile.ImageFile, name: str) -> None:
     limit = MAX_PLAIN_PPM_PIXELS if slow else MAX_PIXELS // 2 if heavy else MAX_PIXELS
     if width * height > limit or max(width, height) > MAX_SIDE:
         raise UserError(
-            f"{name} has {width}x{height} pixels: the limits are {limit:,} pixels and "
-            f"{MAX_SIDE:,} per side"
+            f"{name} must have at most {limit:,} pixels and {MAX_SIDE:,} per side, "
+            f"got {width}x{height}"
         )
     if image.format == "MPO":  # a JPEG with a preview
         return

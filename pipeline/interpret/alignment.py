@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from pipeline.core import PIXELS
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.core.network import Network
 
 
@@ -71,7 +71,7 @@ class NetworkComparison:
     agreement: float  # fraction of the test images with the same prediction
 
     @classmethod
-    def of(cls, a: Network, b: Network, test: LabelledImages) -> "NetworkComparison":
+    def of(cls, a: Network, b: Network, test: LabeledImages) -> "NetworkComparison":
         """Compare two networks on test images."""
         outputs = [n.hidden_sums(test.images).relu().numpy() for n in (a, b)]
         predictions = [n.classify(test.images) for n in (a, b)]

@@ -76,7 +76,7 @@ class ModelAnalysis:
 
     @property
     def frozen_others(self) -> Bool[np.ndarray, "784 hidden"]:
-        """The weights of other pixels that never changed; none without a history."""
+        """The frozen weights of other pixels; none without a history."""
         if self.frozen is None:
             return np.zeros((PIXELS, self.hidden), bool)
         return np.asarray(self.frozen & ~self.always_zero[:, None])

@@ -15,7 +15,7 @@ from pipeline.core.network import Network, batches
 def frozen_weights(
     history: Mapping[str, Float[np.ndarray, "..."]],
 ) -> Bool[np.ndarray, "784 hidden"]:
-    """Return which weights of layer_1 never changed in a `TrainedModel.history`.
+    """Return which weights of layer_1 are frozen: unchanged in `TrainedModel.history`.
 
     If a pixel is 0 in all training images, the gradient of its weights is always 0.
     """

@@ -188,7 +188,7 @@ def write_comparison(
 ) -> None:
     """Write matched neurons as the table matches.csv and as the images matches.png.
 
-    In the images, the weights of A and of B that never changed are gray.
+    In the images, the frozen weights of A and of B are gray.
     """
     files.write_csv(folder / "matches.csv", comparison_rows(comparison))
     kernels = [n.layer_1.get_weights()[0] for n in (comparison.a, comparison.b)]
@@ -198,7 +198,7 @@ def write_comparison(
         images,
         title="Matched neurons of A and B, with the correlation of their outputs",
         columns=IMAGES_PER_ROW,
-        legend=plots.weight_legend(scale, gray="the weights never changed"),
+        legend=plots.weight_legend(scale, gray="frozen weights"),
     ).save(folder / "matches.png")
 
 

@@ -168,7 +168,7 @@ def weight_history(
     ]
     changes = np.abs(np.diff(values.astype(float)))
     if not changes.any():
-        lines.append("It never changed: its gradient was 0 in every step.")
+        lines.append("It is frozen: its gradient was 0 in every step.")
     else:
         k = int(changes.argmax())
         change = numbers[k + 1] - numbers[k]

@@ -74,10 +74,10 @@ def load_network(path: Path) -> tuple[Network, Metadata]:
     is_last = path.absolute().parent == outputs_dir() / TRAINING_FOLDER
     if is_last and not os.path.lexists(path):
         raise UserError(f"{path} is missing: python -m pipeline.train creates it")
-    if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
-        raise UserError(
-            f"{path} is too large: a network has at most {MAX_FILE_BYTES:,} bytes"
-        )
+    size = path.stat().st_size if path.is_file() else 0
+    if size > MAX_FILE_BYTES:
+        rule = f"{path} must have at most {MAX_FILE_BYTES:,} bytes"
+        raise UserError(f"{rule}, got {size:,}")
     tensors, stored = read_tensors(path)
     _check_tensors(tensors, path)
     network = network_from(tensors)
@@ -91,8 +91,8 @@ def _check_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     if not hidden or shapes != expected:
         raise UserError(
-            f"{path} contains {shapes!s:.300}; a network with 20 hidden neurons "
-            f"contains {tensor_shapes(20)}"
+            f"{path} must contain the arrays of a network, with 20 hidden neurons "
+            f"{tensor_shapes(20)}, got {shapes!s:.300}"
         )
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32 or not np.isfinite(tensor).all():

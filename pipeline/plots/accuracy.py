@@ -1,7 +1,7 @@
 """The plot of accuracy against size, or against another value, of several networks.
 
 `pipeline.sweeps` draws its configurations with it, and `pipeline.deploy` its exports.
-They select the x axis, the lines and the best trade-offs.
+They select the x axis, the lines and the Pareto front.
 """
 
 import textwrap
@@ -42,7 +42,7 @@ class AccuracyPoint:
     x: float
     accuracies: Sequence[float]  # in [0, 1], one for each network
     caption: str = ""
-    best: bool = False  # a best trade-off: no smaller network is as accurate
+    best: bool = False  # on the Pareto front: no smaller network is as accurate
     shade: float | None = None  # the value that the color shows in a cloud
 
     @property
@@ -85,7 +85,7 @@ def accuracy_plot(
         if any(len(point.accuracies) > 1 for point in points):
             title += "\ndots: networks; dashes and lines: their means"
     if best:
-        title += "\ncircles: best trade-offs, no smaller network is as accurate"
+        title += "\ncircles: Pareto front (no smaller network is as accurate)"
         circle: dict[str, Any] = {"markersize": 12, "markerfacecolor": "none"}
         axes.plot(*_means(best), "o", color=INK, **circle)
     captions = {point.x: point.caption for point in sorted(points, key=lambda p: p.x)}
@@ -196,8 +196,8 @@ def _label_ticks(axes: Axes, captions: Mapping[float, str], *, numbers: bool) ->
 def _label_points(axes: Axes, points: Sequence[AccuracyPoint]) -> None:
     """Write captions beside points, from the largest; omit those that would overlap.
 
-    No point is more accurate and smaller than a best trade-off, so there is room above
-    and to the left of it.
+    No point is more accurate and smaller than one on the Pareto front, so there is room
+    above and to the left of it.
     """
     boxes: list[Bbox] = []
     for point in sorted(points, key=lambda point: -point.x):

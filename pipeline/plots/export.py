@@ -29,7 +29,7 @@ def rounded_weights(
     rounded: Float[np.ndarray, "hidden 784"],
     *,
     always_zero: Bool[np.ndarray, "784"],
-    width: str,
+    bit_width: str,
 ) -> Image.Image:
     """Draw the weights of each neuron above those that the integers represent.
 
@@ -37,7 +37,7 @@ def rounded_weights(
         weights: The weights of layer_1 after training.
         rounded: The integers, multiplied by the scale of their neuron.
         always_zero: The pixels that are 0 in all training images, drawn in gray.
-        width: The width of the integers in words, such as "8 bits".
+        bit_width: The bit width of the integers in words, such as "8 bits".
     """
     count = min(len(weights), MAX_NEURONS)
     scale = weight_scale(weights[:count])
@@ -52,14 +52,14 @@ def rounded_weights(
         ]
         for texts, values, title in (
             (names, weights[part], "float"),
-            (captions, rounded[part], f"{width}, and the relative error (RMS)"),
+            (captions, rounded[part], f"{bit_width}, and the relative error (RMS)"),
         ):
             colors = diverging_colors(values, scale=scale, gray=always_zero)
             rows.append(ImageRow([*zip(texts, colors, strict=True)], title))
     first = f" (first {count} of {len(weights):,} neurons)" * (count < len(weights))
     return image_rows(
         rows,
-        title=f"The weights of layer_1 in floats, and below with {width}{first}",
+        title=f"The weights of layer_1 in floats, and below with {bit_width}{first}",
         columns=min(count, NEURONS_PER_ROW),
         legend=weight_legend(scale, gray=ALWAYS_ZERO),
     )
@@ -72,18 +72,18 @@ def changed_predictions(
     after: Integer[np.ndarray, " n"],
     *,
     class_names: Sequence[str],
-    width: str,
+    bit_width: str,
 ) -> Image.Image:
     """Draw the images whose predictions in floats and in integers differ.
 
     `before` and `after` are the predictions in floats and in integers.
 
-    `width` is the width of the integers in words, such as "8 bits".
+    `bit_width` is that of the integers in words, such as "8 bits".
     """
     changed = before != after
     kinds = {
-        f"correct in floats, wrong with {width}": before == labels,
-        f"wrong in floats, correct with {width}": after == labels,
+        f"correct in floats, wrong with {bit_width}": before == labels,
+        f"wrong in floats, correct with {bit_width}": after == labels,
         "wrong in both, but different": (before != labels) & (after != labels),
     }
     rows = []
@@ -97,7 +97,7 @@ def changed_predictions(
                 (
                     f"image {i}\nlabel: {class_names[labels[i]]}\n"
                     f"float: {class_names[before[i]]}\n"
-                    f"{width}: {class_names[after[i]]}",
+                    f"{bit_width}: {class_names[after[i]]}",
                     images[i],
                 )
                 for i in shown[start : start + IMAGES_PER_ROW]
@@ -108,5 +108,5 @@ def changed_predictions(
     title = f"the prediction for {count:,} of {all_images} changes"
     if not count:
         title = f"no prediction for the {all_images} changes"
-    title = f"With {width}, {title}"
+    title = f"With {bit_width}, {title}"
     return image_rows(rows, title=title, columns=IMAGES_PER_ROW, side=112)

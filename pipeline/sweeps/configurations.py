@@ -1,6 +1,6 @@
 """The configurations of a sweep: training runs that differ only in their seed.
 
-It computes their statistics over the seeds, their order, and the best trade-offs.
+It computes their statistics over the seeds, their order, and the Pareto front.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.call import say
 from pipeline.console import new_console, progress_bar, table
-from pipeline.core.dataset import LabelledImages
+from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
 from pipeline.terminal import wrap
@@ -30,7 +30,7 @@ def print_epochs(epochs: Iterable[Epoch], *, total: int) -> Iterator[Epoch]:
             )
 
 
-def print_summary(training: TrainingRun, images: LabelledImages) -> None:
+def print_summary(training: TrainingRun, images: LabeledImages) -> None:
     """Print the metrics, and the prediction for the first validation image.
 
     With the split `exercise`, this is a test image.
@@ -45,14 +45,14 @@ def print_summary(training: TrainingRun, images: LabelledImages) -> None:
     ]
     say(f"\n{table(['images', 'loss', 'accuracy', ''], rows, left=['images', ''])}")
     probabilities = training.network.predict(images.images[:1])[0]
-    answer, label = int(probabilities.argmax()), images.labels[0]
+    predicted, label = int(probabilities.argmax()), images.labels[0]
     is_test = training.hyperparameters.split == "exercise"
     kind, names = (
         "test" if is_test else "validation",
         spec(training.dataset).class_names,
     )
     text = (
-        f"{kind} image 0 is classified as {names[answer]} with a probability of "
-        f"{probabilities[answer]:.1%}; its label is {names[label]}"
+        f"{kind} image 0 is classified as {names[predicted]} with a probability of "
+        f"{probabilities[predicted]:.1%}; its label is {names[label]}"
     )
     say(wrap(text))

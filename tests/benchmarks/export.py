@@ -2,11 +2,11 @@
 
     python tests/benchmarks/export.py
 
-Trains the network of the exercise with seeds 1 to 3, exports it with each width, and
-compares all implementations with the reference; ends with status 1 if one differs or a
-width loses too much accuracy. Tests check the limits of flash, RAM and instructions. It
-takes five minutes on two cores, and needs the compilers and emulators that .ci/run
-installs.
+Trains the network of the exercise with seeds 1 to 3, exports it with each bit width,
+and compares all implementations with the reference; ends with status 1 if one differs
+or a bit width loses too much accuracy. Tests check the limits of flash, RAM and
+instructions. It takes five minutes on two cores, and needs the compilers and emulators
+that .ci/run installs.
 """
 
 import multiprocessing
@@ -25,7 +25,7 @@ from pipeline.console import table
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
-from pipeline.deploy import WIDTHS, QuantizedModel, export_quantized
+from pipeline.deploy import BIT_WIDTHS, QuantizedModel, export_quantized
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.output import check_images
 from pipeline.model import load_trained_model, save_model
@@ -44,10 +44,10 @@ SETTINGS = {
     "lr": 0.001,
 }
 WORKERS = 2
-# By width: the largest loss of accuracy in points, the mean of the seeds. Source: the
-# aims of the project.
+# By bit width: the largest loss of accuracy in points, the mean of the seeds. Source:
+# the aims of the project.
 LIMITS = {8: 0.1, 4: 0.0, 2: 0.5, 1: 1.0}
-NAMES = {bits: f"{bits} bit{'s' * (bits > 1)}" for bits in WIDTHS}
+NAMES = {bits: f"{bits} bit{'s' * (bits > 1)}" for bits in BIT_WIDTHS}
 
 
 def measure(setting):
@@ -75,7 +75,7 @@ def measure(setting):
 
 
 def accuracies(exports):
-    """Return a table: the accuracy of each width beside that of the floats."""
+    """Return a table: the accuracy of each bit width beside that of the floats."""
     reports = [export.facts for export in exports]
 
     def mean(reports, key):
@@ -85,7 +85,7 @@ def accuracies(exports):
         return f"{100 * gain:+.2f}"
 
     lines = [("float", mean(reports, "float_accuracy"), "", "", "", "")]
-    for bits in WIDTHS:
+    for bits in BIT_WIDTHS:
         results = [report for report in reports if report["bits"] == bits]
         gains = [each["accuracy"] - each["float_accuracy"] for each in results]
         lines.append(
@@ -98,27 +98,27 @@ def accuracies(exports):
                 f"{results[0]['finetune']}",
             )
         )
-    columns = ("weights", "accuracy", "points", "by seed", "same answers", "epochs")
+    columns = ("weights", "accuracy", "points", "by seed", "same predictions", "epochs")
     return table(columns, lines, left=("weights",))
 
 
 def costs(measurements):
     """Return a table: the means of what each emulated core measured."""
-    measured = defaultdict(lambda: defaultdict(list))  # by core and figure, by width
+    measured = defaultdict(lambda: defaultdict(list))  # core and figure, bit width
     for export, checks in measurements:
         for check in checks:
             core = re.sub(r"\S+-gcc", "gcc", check.name)  # without arm-none-eabi-
             for figure, value in check.figures.items():
                 measured[core, figure][export.integers.bits].append(value)
     lines = [
-        (core, figure, *(f"{np.mean(values[bits]):,.0f}" for bits in WIDTHS))
+        (core, figure, *(f"{np.mean(values[bits]):,.0f}" for bits in BIT_WIDTHS))
         for (core, figure), values in measured.items()
     ]
     return table(("", "", *NAMES.values()), lines, left=("",))
 
 
 def exceeded(exports):
-    """Return a line for each width that loses too much accuracy."""
+    """Return a line for each bit width that loses too much accuracy."""
     lines = []
     for bits, limit in LIMITS.items():
         reports = [each.facts for each in exports if each.integers.bits == bits]
@@ -132,7 +132,7 @@ def main():
     # A forked process would inherit the state of PyTorch's threads without the threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, context) as workers:
-        measurements = [*workers.map(measure, product(SEEDS, WIDTHS))]
+        measurements = [*workers.map(measure, product(SEEDS, BIT_WIDTHS))]
     exports = [export for export, _ in measurements]
     checks = [[*export.checks, *cores] for export, cores in measurements]
     each = [check for of_export in checks for check in of_export]

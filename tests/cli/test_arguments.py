@@ -203,7 +203,7 @@ def test_flags_that_run_code_are_refused_also_as_the_value_of_another(before, fl
     assert problem.startswith(("unknown flag -", "argument --cfg/-c: "))
 
 
-def test_cfg_job_prints_the_options_of_the_stage_as_typed(new_project):
+def test_cfg_job_prints_the_settings_of_the_stage_as_typed(new_project):
     images = r"photo(1),a=b '[x]' \'${seed}.png"
     printed = new_project.run("predict", "--cfg", "job", f"images={images}").stdout
     assert yaml.safe_load(printed) == {"run": None, "model": None, "images": images}

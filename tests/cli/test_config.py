@@ -20,7 +20,7 @@ from pipeline.core.hyperparameters import Hyperparameters
 STAGES = {stage: getattr(cli, f"{stage.title()}Config") for stage in __main__.STAGES}
 
 
-def test_the_defaults_are_valid_and_each_key_is_an_option_of_a_stage():
+def test_the_defaults_are_valid_and_each_key_is_a_setting_of_a_stage():
     options = {}
     for schema in STAGES.values():
         options |= validate(schema, defaults()).model_dump()
@@ -36,7 +36,7 @@ def test_a_default_that_cannot_be_read_is_named(text, tmp_path):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_help_has_each_option_with_its_default_and_fits_80_columns(stage):
+def test_help_has_each_setting_with_its_default_and_fits_80_columns(stage):
     module = importlib.import_module(f"pipeline.{stage}")
     name = f"python -m pipeline.{stage}"
     text = help_text(name, module.__doc__, STAGES[stage])
@@ -51,7 +51,7 @@ def test_help_has_each_option_with_its_default_and_fits_80_columns(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_option_is_read_by_its_stage(stage):
+def test_every_setting_is_read_by_its_stage(stage):
     modules = [paths.PACKAGE / f"{stage}.py", *paths.PACKAGE.glob(f"*/{stage}.py")]
     source = "".join(module.read_text() for module in modules)
     read = {*re.findall(r"\bcfg\.(\w+)", source), *STAGES[stage].only_sweeps}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import datasets
-from pipeline.core.dataset import Dataset, LabelledImages, Split
+from pipeline.core.dataset import Dataset, LabeledImages, Split
 from pipeline.datasets import components
 from pipeline.datasets.components import COMPONENTS, OOD_QUANTILE, fit_components
 from pipeline.files import file_sha256
@@ -91,7 +91,7 @@ def test_both_splits_have_components_of_their_training_images(digits):
 def test_a_class_too_small_for_holdout_has_no_components_for_it(few, tmp_path):
     labels = np.zeros(600, np.uint8)
     labels[:2] = 1
-    rare = LabelledImages(few.train.images, labels)
+    rare = LabeledImages(few.train.images, labels)
     dataset = Dataset(tmp_path / "rare.safetensors", "00ff", rare, few.val)
     components.write_components(dataset)
     stored = components.read_components(dataset.path, data_sha256="00ff")

@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from pipeline import datasets
-from pipeline.core.dataset import Dataset, LabelledImages
+from pipeline.core.dataset import Dataset, LabeledImages
 from pipeline.datasets import REGISTRY, DatasetSpec, summary
 from pipeline.datasets.statistics import describe
 from pipeline.files import file_sha256
@@ -41,10 +41,10 @@ def test_exercise_validates_on_test_images_and_holdout_on_500_of_each_class(mnis
 
 
 def test_holdout_of_too_few_images_is_refused(few):
-    rare = LabelledImages(few.train.images, np.zeros(600, np.uint8))
+    rare = LabeledImages(few.train.images, np.zeros(600, np.uint8))
     rare.labels[:2] = 1
     data = Dataset(Path("rare.safetensors"), "", rare, few.val)
-    with pytest.raises(ValueError, match="rare has 2 of class 1"):
+    with pytest.raises(ValueError, match="got 2 of class 1"):
         data.split("holdout")
 
 
@@ -69,7 +69,7 @@ def test_a_damaged_file_or_summary_is_reported_and_created_again(tmp_path, capfd
     damaged = content[:100_000] + b"?" + content[100_001:]
     path.write_bytes(damaged)
     assert datasets.prepare("digits", folder=tmp_path) == (path, True)
-    assert f"{path} has sha256" in capfd.readouterr().err
+    assert f"{path} must have sha256" in capfd.readouterr().err
     assert path.with_name("digits.safetensors.bad").read_bytes() == damaged
     assert path.read_bytes() == content
     for damage in ("{", "{}", "[]", ""):
@@ -122,9 +122,9 @@ def test_an_imported_data_set_needs_its_folder_no_more(
     # A network trained elsewhere has another name for the same images.
     other = datasets.load("other-01234567", folder=tmp_path, sha256=data.sha256)
     assert other.path == data.path
-    with pytest.raises(ValueError, match="trained with 00ff: train it"):
+    with pytest.raises(ValueError, match="must have sha256 00ff, with which"):
         datasets.load(data.name, folder=tmp_path, sha256="00ff")
-    with pytest.raises(ValueError, match="is neither a folder, an imported"):
+    with pytest.raises(ValueError, match="must be a folder, an imported data set or"):
         datasets.load(str(idx_folder), folder=tmp_path)
 
 
@@ -157,20 +157,20 @@ def test_the_last_seventh_of_a_single_pair_are_the_test_images(
     assert (len(data.train), len(data.test)) == (515, 85)  # 600 - 600 // 7
     write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:6])
     write_idx(idx_folder / "train-labels-idx1-ubyte", few.train.labels[:6])
-    with pytest.raises(ValueError, match="needs at least 7 images, has 6"):
+    with pytest.raises(ValueError, match="must have at least 7 images, got 6"):
         imported(idx_folder)
 
 
 def test_invalid_data_sets_are_refused(idx_folder, imported, tmp_path, few, write_idx):
     write_idx(idx_folder / "train-images-idx3-ubyte", few.train.images[:, :16, :16])
-    with pytest.raises(ValueError, match="images of 16x16, not 28x28"):
+    with pytest.raises(ValueError, match="images of 28x28 pixels, got 16x16"):
         imported(idx_folder)
     assert not [*tmp_path.glob("my_digits*")]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="must contain one pair of IDX files"):
         imported(tmp_path / "empty")
     for unknown in ("minst", "my_digits-01234567", "../a-01234567"):
-        with pytest.raises(ValueError, match=f"'{unknown}' is neither a folder"):
+        with pytest.raises(ValueError, match=f"must be a folder, .*, got '{unknown}'"):
             imported(unknown)
         with pytest.raises(ValueError, match="an imported data set or an existing"):
             datasets.name_or_folder(unknown)

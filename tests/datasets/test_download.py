@@ -84,7 +84,7 @@ def test_a_missing_or_damaged_file_is_downloaded(raw, serve, labels, capfd, dama
     fetch(raw)
     assert (raw / NAME).read_bytes() == labels
     if damaged:
-        assert f"{raw / NAME} has sha256" in capfd.readouterr().err
+        assert f"{raw / NAME} must have sha256" in capfd.readouterr().err
         assert (raw / f"{NAME}.bad").read_bytes() == labels[:-1]
 
 
@@ -111,7 +111,7 @@ def test_a_download_shows_its_progress_on_a_terminal_unless_the_call_is_quiet(
         (OK + b"<html>Please log in</html>", "Not a gzipped file"),
         (OK + gzip.compress(b"x" * 100, mtime=0)[:-4], "ended before"),
         (OK + BOMB, "unpacks to more than"),
-        (OK + gzip.compress(b"labels"), f"{NAME} was received with sha256"),
+        (OK + gzip.compress(b"labels"), f"{NAME} must have sha256"),
         (b"garbage\r\n\r\n", "garbage"),
         (CHUNKED, "IncompleteRead"),
         (NOT_FOUND, "404"),

@@ -10,7 +10,7 @@ from emulators import AVR_GCC, AVR_LIBC
 from pipeline.core import CLASSES, PIXELS
 from pipeline.datasets import DatasetSpec
 from pipeline.datasets.registry import REGISTRY
-from pipeline.deploy import WIDTHS
+from pipeline.deploy import BIT_WIDTHS
 from pipeline.deploy.c_source import SOURCES, selftest_rows, write_source
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.compilers import COMPILERS, STRICT, Tool, missing
@@ -68,8 +68,8 @@ def library(folder, model):
 
 
 def feed(library, state, pixels):
-    for grey in pixels:
-        library.digits_pixel(ctypes.byref(state), ctypes.c_uint8(int(grey)))
+    for gray in pixels:
+        library.digits_pixel(ctypes.byref(state), ctypes.c_uint8(int(gray)))
 
 
 def begin(library):
@@ -107,13 +107,13 @@ def test_two_images_can_be_computed_at_the_same_time(library, model, mnist):
     images = mnist.test.images[:2].reshape(2, PIXELS)
     states = [begin(library), begin(library)]
     for pixels in images.T:
-        for state, grey in zip(states, pixels, strict=True):
-            feed(library, state, [grey])
+        for state, gray in zip(states, pixels, strict=True):
+            feed(library, state, [gray])
     for state, image in zip(states, images, strict=True):
         check(library, state, model, image)
 
 
-@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
 def test_the_selftest_notices_each_wrong_shift_and_weight_of_layer_2(bits, quantized):
     model = quantized(bits)
     network, images = model.integers, model.dataset.test.images
@@ -189,7 +189,7 @@ def test_names_in_a_data_set_cannot_add_code(compiler, model, tmp_path, monkeypa
     run = run_example(tmp_path, (tmp_path / "image0.bin").read_bytes())
     lines = run.stdout.decode().splitlines()
     predicted = int(model.predictions[0])
-    assert lines[-1] == f"answer: {names[predicted]}".replace("\n", "\ufffd")
+    assert lines[-1] == f"prediction: {names[predicted]}".replace("\n", "\ufffd")
     logits = [int(line.split()[-1]) for line in lines[:-1]]
     expected = Outputs.of(model.integers, model.dataset.test.images[:1])
     assert logits == expected.logits[0].tolist()

@@ -8,13 +8,13 @@ import pytest
 from emulators import AVR, CORES, CORTEX_M0, RV32, check_core
 
 from pipeline import UserError
-from pipeline.deploy import WIDTHS
+from pipeline.deploy import BIT_WIDTHS
 from pipeline.deploy.c_source import write_source
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.compilers import missing
 
-# Limits of the project for a Cortex-M0, by width: bytes of flash, and instructions for
-# an image.
+# Limits of the project for a Cortex-M0, by bit width: bytes of flash, and instructions
+# for an image.
 LIMITS = {
     8: (16_400, 56_000),
     4: (8_500, 90_000),
@@ -33,7 +33,7 @@ def check(core, model, folder, images, **options):
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
 @pytest.mark.parametrize("core", CORES, ids=lambda c: f"{c.name}-{c.compiler.program}")
 def test_each_core_computes_the_integers_of_all_test_images(
     core, bits, quantized, mnist, test_and_probe_images, tmp_path

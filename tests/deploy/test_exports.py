@@ -1,4 +1,4 @@
-"""Exports of several widths and of the networks of a sweep, in real processes."""
+"""Exports of several bit widths and of the networks of a sweep, in real processes."""
 
 import pickle
 import re
@@ -19,7 +19,7 @@ SETTINGS = ("hidden=3,20", "seed=1,2", "dataset=digits", "epochs=10", "lr=0.01")
 
 
 def export(workspace, *arguments):
-    """Export several widths; return what is printed, and the error."""
+    """Export several bit widths; return what is printed, and the error."""
     return workspace.sweep("export", "workers=1", "finetune=0", *arguments)
 
 
@@ -52,7 +52,7 @@ def children(sweep):
     return sweep.runs("tags.kind = 'training'")
 
 
-def test_each_network_of_a_sweep_is_exported_with_each_width(sweep, rows):
+def test_each_network_of_a_sweep_is_exported_with_each_bit_width(sweep, rows):
     folders = {row["folder"] for row in rows}
     assert folders == {
         f"hidden={hidden},seed={seed}/{bits}bit"
@@ -107,7 +107,7 @@ def test_a_worker_writes_the_same_bytes_as_a_single_export(sweep, rows):
     assert before == {name: path.read_bytes() for name, path in after.items()}
 
 
-def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_path):
+def test_the_other_bit_widths_and_their_page_survive_one_that_fails(sweep, tmp_path):
     (run, *_) = children(sweep)
     files = Path(run.info.artifact_uri.removeprefix("file://")) / "train"
     network, metadata = load_network(files / MODEL_FILE)
@@ -116,12 +116,12 @@ def test_a_width_that_fails_does_not_stop_the_others_and_their_page(sweep, tmp_p
     save_model(tmp_path / MODEL_FILE, network, {**metadata.params, **about})
     copy = sweep.copy(tmp_path / "outputs")
     before, runs = copy.hashes("export"), len(copy.runs())
-    option = f"model={tmp_path / MODEL_FILE}"
-    _, error = export(copy, "bits=1", option)
+    setting = f"model={tmp_path / MODEL_FILE}"
+    _, error = export(copy, "bits=1", setting)
     rule = "all weights of N11 are 0, and 1 bit has no 0: use bits=2 or more"
     assert error == rule
     assert copy.hashes("export") == before and len(copy.runs()) == runs
-    printed, error = export(copy, "bits=all", option)
+    printed, error = export(copy, "bits=all", setting)
     assert error == f"1 of 4 exports failed: bits=1: {rule}"
     after = copy.hashes("export")
     assert "export/8bit/digits.c" in after and "export/1bit/digits.c" not in after

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from pipeline.core.network import snapshot
-from pipeline.deploy import WIDTHS
+from pipeline.deploy import BIT_WIDTHS
 from pipeline.deploy.finetuning import finetune
 from pipeline.deploy.quantization import quantize_weights
 from pipeline.tensors import tensors_sha256
@@ -32,7 +32,7 @@ def test_the_seed_determines_the_bytes_and_the_passed_network_does_not_change(
     assert sha256(network) == before
 
 
-@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
 def test_gradients_are_those_of_the_rounded_weights_and_steps_change_the_floats(
     bits, trained_on_few, few
 ):

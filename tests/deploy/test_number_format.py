@@ -15,7 +15,7 @@ def test_the_documentation_contains_the_number_format():
     assert f"```\n{FORMAT}```\n" in (FOLDER / "README.md").read_text()
 
 
-@pytest.mark.parametrize("bits", deploy.WIDTHS)
+@pytest.mark.parametrize("bits", deploy.BIT_WIDTHS)
 def test_the_comment_of_the_c_code_contains_the_number_format(
     bits, quantized, tmp_path
 ):

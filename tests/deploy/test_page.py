@@ -1,4 +1,4 @@
-"""The page of all widths, in a real Chromium with the network off."""
+"""The page of all bit widths, in a real Chromium with the network off."""
 
 import base64
 import re
@@ -9,30 +9,30 @@ import numpy as np
 import pytest
 
 from pipeline import deploy
-from pipeline.deploy import WIDTHS, ExportedNetwork, output, render_page
+from pipeline.deploy import BIT_WIDTHS, ExportedNetwork, output, render_page
 from pipeline.deploy.checks import Outputs
 from pipeline.interpret import ModelAnalysis, report
 
 NAME = "hidden=20 seed=1"
 MINUS = "\u2212"  # the sign of negative numbers on the page
-# What the page computes for images: sums, outputs, logits and the answer, as rows.
+# What the page computes for images: sums, outputs, logits and the prediction, as rows.
 COMPUTE = """([bits, images]) => images.map((image) => {
   const levels = Uint8Array.from(atob(image), (letter) => letter.charCodeAt(0));
   const result = model.versions.find((each) => each.bits === bits).classify(levels);
-  const [answer] = ranked(result.probabilities);
-  return [...result.hiddenSums, ...result.hidden, ...result.logits, answer];
+  const [prediction] = ranked(result.probabilities);
+  return [...result.hiddenSums, ...result.hidden, ...result.logits, prediction];
 })"""
 
 
 @pytest.fixture(scope="module")
 def models(quantized, small_dataset, mnist):
     dataset = replace(small_dataset, path=mnist.path)  # with the name of the data set
-    return {bits: replace(quantized(bits), dataset=dataset) for bits in WIDTHS}
+    return {bits: replace(quantized(bits), dataset=dataset) for bits in BIT_WIDTHS}
 
 
-def set_width(page, bits):
+def set_bit_width(page, bits):
     """Select a bit width; 0 is the network in floating point."""
-    place = [0, *WIDTHS].index(bits)
+    place = [0, *BIT_WIDTHS].index(bits)
     page.evaluate("setVersion", place)
 
 
@@ -77,10 +77,10 @@ def test_the_page_without_integers_has_no_switch(models):
     model = models[8]
     analysis = ModelAnalysis.of(model.trained, model.dataset)
     html = report.render(analysis, name=NAME)
-    assert 'id="widths"' not in html and 'id="epoch"' in html
+    assert 'id="bit-widths"' not in html and 'id="epoch"' in html
 
 
-@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
 def test_the_page_computes_the_integers_of_the_reference(
     page, models, bits, test_and_probe_images
 ):
@@ -89,16 +89,17 @@ def test_the_page_computes_the_integers_of_the_reference(
     encoded = [base64.b64encode(image.tobytes()).decode() for image in images]
     computed = page.evaluate(COMPUTE, [bits, encoded])
     outputs = Outputs.of(network, images)
-    hidden, answers = network.activations(outputs.sums), network.classify(images)
-    expected = np.hstack([outputs.sums, hidden, outputs.logits, answers[:, None]])
+    hidden, classes = network.activations(outputs.sums), network.classify(images)
+    expected = np.hstack([outputs.sums, hidden, outputs.logits, classes[:, None]])
     np.testing.assert_array_equal(computed, expected)
     assert hidden.max() == 255  # some reach the clamp
 
 
 def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
-    set_width(page, 0)
+    set_bit_width(page, 0)
     page.evaluate("useTestImage(0); select(1, 0)")
-    page.get_by_role("radiogroup", name="Width of the weights of layer 1").wait_for()
+    name = "Bit width of the weights of layer 1"
+    page.get_by_role("radiogroup", name=name).wait_for()
     page.get_by_role("radio", name="float").focus()
     image = models[8].dataset.test.images[:1]
     for bits, model in models.items():
@@ -106,14 +107,14 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         assert page.evaluate("network().bits") == bits
         network, name = model.integers, "1 bit" if bits == 1 else f"{bits} bits"
         sums = network.sums(image)[0]
-        (outputs,), answer = network.activations(sums[None]), model.predictions[0]
-        assert page.inner_text("#answer").startswith(f"At {name}, the network says")
-        assert page.inner_text("#answer strong") == str(answer)
-        label = page.locator("#widths input:checked").get_attribute("aria-label")
-        assert label.startswith(f"{name}: {answer}, ")
+        (outputs,), predicted = network.activations(sums[None]), model.predictions[0]
+        assert page.inner_text("#prediction").startswith(f"At {name}, the network says")
+        assert page.inner_text("#prediction strong") == str(predicted)
+        label = page.locator("#bit-widths input:checked").get_attribute("aria-label")
+        assert label.startswith(f"{name}: {predicted}, ")
         values = page.locator("#neurons .name span").all_inner_texts()
         assert [int(value) for value in values] == outputs.tolist()
-        row = page.locator("#widths-table [aria-current=true]").inner_text().split("\t")
+        row = page.inner_text("#bit-widths-table [aria-current=true]").split("\t")
         assert row[2:] == [
             f"{network.table_bytes:,}\u00a0B",
             f"{100 * model.accuracy:.2f}%",
@@ -124,17 +125,17 @@ def test_the_keyboard_moves_the_switch_and_updates_the_page(page, models):
         changed = int((model.predictions != model.float_predictions).sum())
         verb = "gets" if changed == 1 else "get"
         text = f"Of the 300 test images on this page, {changed} {verb} a different"
-        assert text in page.inner_text("#widths-text")
+        assert text in page.inner_text("#bit-widths-text")
     note = "2 and 1 bits, the network was trained for 1 more epoch with rounded weights"
     assert note in page.locator("section", has_text="fine-tuning").inner_text()
 
 
-@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
 def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(
     page, models, bits, draw_on_page
 ):
     network = models[bits].integers
-    set_width(page, bits)
+    set_bit_width(page, bits)
     draw_on_page(page, [[(0.3, 0.22), (0.7, 0.2), (0.45, 0.85)]])
     image = np.reshape(page.evaluate("[...state.image]"), (1, 28, 28)).astype(np.uint8)
     (sums,) = network.sums(image)
@@ -157,12 +158,12 @@ def test_the_worksheet_of_a_drawing_adds_up_to_the_integers(
     assert f"{z:.4f}".replace("-", MINUS) in page.inner_text("#result")
 
 
-@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("bits", BIT_WIDTHS)
 def test_the_page_shows_the_formula_of_the_number_format(page, models, bits):
     network = models[bits].integers
     sums = network.sums(models[bits].dataset.test.images[:1])[0]
     neuron = int(sums.argmax())
-    set_width(page, bits)
+    set_bit_width(page, bits)
     page.evaluate("(neuron) => { useTestImage(0); select(1, neuron); }", neuron)
     text = Path(deploy.__file__).with_name("c") / "number_format.txt"
     (formula,) = re.findall(r"min\(255, .* >> \S+\)", text.read_text())
@@ -176,7 +177,7 @@ def test_the_page_shows_the_formula_of_the_number_format(page, models, bits):
 def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
     model = models[4]
     network, test = model.integers, model.dataset.test
-    set_width(page, 4)
+    set_bit_width(page, 4)
     page.evaluate("select(1, 0)")
     toggle = page.locator("#neurons [role=switch]").first
     toggle.click()
@@ -189,10 +190,10 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, models):
 
 
 def test_the_tour_is_about_the_network_in_floating_point(page):
-    set_width(page, 2)
+    set_bit_width(page, 2)
     page.locator("#start-tour").click()
     assert page.evaluate("network() === model.float")
-    page.locator("#widths input").last.click()
+    page.locator("#bit-widths input").last.click()
     assert page.locator("#tour").is_hidden()
     assert page.evaluate("document.activeElement.value") == "1 bit"
 
@@ -200,10 +201,10 @@ def test_the_tour_is_about_the_network_in_floating_point(page):
 @pytest.mark.parametrize("width", [390, 320])
 def test_a_phone_does_not_scroll_sideways(page, width):
     page.set_viewport_size({"width": width, "height": 844})
-    for bits in WIDTHS:
-        set_width(page, bits)
+    for bits in BIT_WIDTHS:
+        set_bit_width(page, bits)
         page.evaluate("select(2, 7)")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for table in ("#widths-table", "#terms", "#softmax"):
+        for table in ("#bit-widths-table", "#terms", "#softmax"):
             frame = page.locator(f".scroll:has({table})")
             assert frame.evaluate("(e) => e.scrollWidth <= e.clientWidth"), table

@@ -12,7 +12,7 @@ from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from pipeline import UserError
 from pipeline.core.network import snapshot
-from pipeline.deploy import WIDTHS, QuantizedModel
+from pipeline.deploy import BIT_WIDTHS, QuantizedModel
 from pipeline.deploy.probes import probe_images
 from pipeline.deploy.quantization import (
     quantize,
@@ -23,7 +23,7 @@ from pipeline.deploy.quantization import (
 from pipeline.deploy.storage import load_integers, save_integers
 from pipeline.tensors import read_tensors, write_tensors
 
-ALL_WIDTHS = pytest.mark.parametrize("bits", WIDTHS)
+ALL_BIT_WIDTHS = pytest.mark.parametrize("bits", BIT_WIDTHS)
 
 
 def half_up(value):
@@ -47,7 +47,7 @@ def one_neuron(weights, bits):
     return [1 if w >= 0 else -1 for w in weights], mean
 
 
-@ALL_WIDTHS
+@ALL_BIT_WIDTHS
 def test_the_integers_follow_the_formulas(bits, quantized):
     model = quantized(bits, epochs=0)
     tensors = snapshot(model.trained.network)
@@ -82,7 +82,7 @@ def test_the_integers_follow_the_formulas(bits, quantized):
     )
 
 
-@ALL_WIDTHS
+@ALL_BIT_WIDTHS
 def test_scales_do_not_depend_on_the_order_of_the_weights(bits, trained_on_few):
     # Processors and versions of NumPy may add in different orders.
     weights = snapshot(trained_on_few().network)["layer_1.weight"].astype(float)
@@ -103,7 +103,7 @@ def test_the_integers_do_not_depend_on_the_processor(trained_on_few, few, monkey
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
         features = other.submit(eval, code).result()
         assert not any(features[name] for name in __cpu_dispatch__)
-        for bits in WIDTHS:
+        for bits in BIT_WIDTHS:
             actual = vars(other.submit(quantize, *arguments, bits=bits).result())
             for name, expected in vars(quantize(*arguments, bits=bits)).items():
                 np.testing.assert_array_equal(actual[name], expected)
@@ -120,7 +120,7 @@ def test_a_shift_is_the_smallest_that_fits_a_sum_into_8_bits():
     assert shifts(largest).tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 24]
 
 
-@ALL_WIDTHS
+@ALL_BIT_WIDTHS
 def test_the_probes_reach_the_bounds_of_all_sums(bits, quantized):
     network = quantized(bits).integers
     bounds = network.largest_values()
@@ -183,7 +183,7 @@ def test_a_neuron_with_zero_weights_has_the_scale_1(bits, trained_on_few, few):
     assert not integers.q1[7].any()
 
 
-@ALL_WIDTHS
+@ALL_BIT_WIDTHS
 def test_saved_integers_are_read_back_unchanged(bits, quantized, tmp_path):
     model = quantized(bits, hidden=1)
     for name in ("first", "second"):

@@ -25,7 +25,7 @@ def sums_of(model, image):
     return deploy.add_integers(sums, model.integers, image)
 
 
-@pytest.fixture(scope="module", params=deploy.WIDTHS)
+@pytest.fixture(scope="module", params=deploy.BIT_WIDTHS)
 def worksheets(request, quantized, mnist):
     """The sums of all neurons for two images, the rows of their tables, the steps."""
     model = quantized(request.param)

@@ -62,7 +62,7 @@ def test_both_commands_read_the_label_in_the_name_of_a_file(mnist, tmp_path):
     texts = {"mnist": "preprocessed as in MNIST", "fashion_mnist": "resized to 28x28"}
     for name, how in texts.items():
         assert prepare_for(datasets.spec(name), single).how == how
-    with pytest.raises(ValueError, match=r"image must be a file, .* is a folder"):
+    with pytest.raises(ValueError, match="image must be a file, got the folder "):
         find_image(str(tmp_path), mnist)
 
 
@@ -110,14 +110,14 @@ def test_idx_files_of_another_size_are_preprocessed(load, tmp_path, mnist, write
 def test_idx_files_that_are_not_one_test_set_are_refused(load, tmp_path, write_idx):
     images = np.zeros((100_001, 1, 1), np.uint8)
     write_idx(tmp_path / "a-images-idx3-ubyte", images)
-    with pytest.raises(ValueError, match="needs its labels-idx1-ubyte file in"):
+    with pytest.raises(ValueError, match="must have its labels-idx1-ubyte file in"):
         load(str(tmp_path))
     write_idx(tmp_path / "a-labels-idx1-ubyte", images.ravel())
-    with pytest.raises(ValueError, match="has 100,001 images; the limit is 100,000"):
+    with pytest.raises(ValueError, match="at most 100,000 images, got 100,001"):
         load(str(tmp_path))
     write_idx(tmp_path / "b-images-idx3-ubyte", images)
     write_idx(tmp_path / "b-labels-idx1-ubyte", images.ravel())
-    with pytest.raises(ValueError, match="contains several test sets: a-images"):
+    with pytest.raises(ValueError, match="must contain one test set, got a-images"):
         load(str(tmp_path))
 
 

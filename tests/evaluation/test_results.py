@@ -42,7 +42,7 @@ def test_calibration_error_is_the_mean_distance_between_confidence_and_accuracy(
 
 def test_the_worst_classes_confusions_and_mistakes_are_described():
     labels = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4], np.uint8)
-    answers = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
+    predicted = [0, 9, 9, 1, 8, 2, 3, 3, 3, 2, 5]
     confidence = [0.99, 0.5, 0.6, 0.99, 0.9, 0.99, 0.99, 0.99, 0.99, 0.8, 0.7]
     names = [f"few {row}\n.png" for row in range(11)]
     images, logits = np.zeros((11, 28, 28), np.uint8), torch.zeros(11, 10)
@@ -51,8 +51,8 @@ def test_the_worst_classes_confusions_and_mistakes_are_described():
         "few", "", names, labels.tolist(), paths, True, class_names="0123456789"
     )
     prepared = PreparedImages(source, images, [""] * 11, (), how="")
-    for row, (answer, probability) in enumerate(zip(answers, confidence, strict=True)):
-        logits[row, answer] = math.log(9 * probability / (1 - probability))
+    for row, probability in enumerate(confidence):
+        logits[row, predicted[row]] = math.log(9 * probability / (1 - probability))
     spec = datasets.spec("fashion_mnist")
     result = Predictions(prepared, spec, logits, [None] * 11)
     text, note, *details = describe_result(result)

@@ -51,7 +51,7 @@ def test_images_without_a_label_are_listed_or_counted(tmp_path):
     labeled = list_images(tmp_path, labeled_only=True)
     assert labeled.labels == [5]
     assert labeled.description.endswith("(1 other image without a label is skipped)")
-    assert "label '?' is not 0..9" in labeled.problems[0]
+    assert "the label must be 0 to 9, got '?'" in labeled.problems[0]
     listing = list_images(tmp_path)
     assert listing.files == ["5.png", "3/a.png", "6.png"] and not listing.problems
     assert listing.labels == [5, None, None]
@@ -63,10 +63,10 @@ TABLES = {
     "File, Label\na.png,7\n": [],
     "file\tlabel\na.png\t7\n": [],
     "file,label\n a.png,7\n": [],
-    "file,label\na.png,12\n": ["line 2: label '12' is not 0..9"],
-    "file,label\na.png\n": ["line 2: label '' is not 0..9"],
+    "file,label\na.png,12\n": ["line 2: the label must be 0 to 9, got '12'"],
+    "file,label\na.png\n": ["line 2: the label must be 0 to 9, got ''"],
     "file,label\n\na.png,7\nb.png,7\n": ["line 4: b.png is missing"],
-    "file,label\n/etc/passwd,7\n": ["'/etc/passwd' is not a file in the folder"],
+    "file,label\n/etc/passwd,7\n": ["must be in the folder, got '/etc/passwd'"],
     "file,label\na.png,7\n./a.png,8\n": ["line 3: a.png is listed twice; list each"],
 }
 
@@ -89,7 +89,7 @@ INVALID_TABLES += [b"file,label\n" + b"a,1\n" * 100_001]
 @pytest.mark.parametrize("content", INVALID_TABLES, ids=range(len(INVALID_TABLES)))
 def test_an_invalid_labels_csv_is_refused(tmp_path, content):
     (tmp_path / "labels.csv").write_bytes(content)
-    with pytest.raises(ValueError, match=r"labels\.csv (needs|cannot be|is not UTF-8)"):
+    with pytest.raises(ValueError, match=r"labels\.csv (must|cannot be|is not UTF-8)"):
         list_images(tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_paths_without_images_are_refused(tmp_path):
         list_images(tmp_path)
     (tmp_path / "labels.csv").touch()
     os.truncate(tmp_path / "labels.csv", 2**31)  # sparse: needs no disk space
-    with pytest.raises(ValueError, match=r"labels\.csv is not a regular file of at mo"):
+    with pytest.raises(ValueError, match=r"labels\.csv must be a regular file of at m"):
         list_images(tmp_path)
 
 

@@ -121,11 +121,11 @@ BAD = {
     "drawn.avif": (lambda: encoded(draw_seven(), "AVIF"), CONVERT),
     "pointer.png": (b"version https://git-lfs.github.com", "is a Git LFS pointer"),
     # Headers that declare a size, without the pixels.
-    "20000x20000.pgm": (b"P5 20000 20000 255\n", "more than 50,000,000 pixels"),
-    "9000x9000.pgm": (b"P5 9000 9000 255\n", "are 50,000,000 pixels"),
+    "20000x20000.pgm": (b"P5 20000 20000 255\n", "at most 50,000,000 pixels"),
+    "9000x9000.pgm": (b"P5 9000 9000 255\n", "50,000,000 pixels and"),
     "ribbon.pgm": (b"P5 70000 2 255\n", "65,535 per side"),
-    "slow.ppm": (b"P6 3000 2000 65535\n", "are 4,000,000 pixels"),
-    "large.webp": (large_webp, "are 25,000,000 pixels"),  # needs more memory
+    "slow.ppm": (b"P6 3000 2000 65535\n", "4,000,000 pixels and"),
+    "large.webp": (large_webp, "25,000,000 pixels and"),  # needs more memory
     "animated.gif": (encoded(draw_seven(), "GIF", **FRAMES), "contains several images"),
     "nan.tif": (encoded(NAN, "TIFF"), "is damaged: it contains no finite values"),
 }
@@ -151,5 +151,5 @@ def test_large_files_folders_pipes_and_links_to_themselves_are_not_read(tmp_path
     found = list_images(tmp_path).images
     assert len(found) == 4
     for path in (*found, tmp_path / "nowhere\0.png"):
-        with pytest.raises(ValueError, match=f"{printable(path)} (is|cannot be read)"):
+        with pytest.raises(ValueError, match=f"{printable(path)} (is|must|cannot)"):
             read_image(path)

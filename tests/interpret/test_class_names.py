@@ -43,13 +43,13 @@ def test_the_page_names_garments(page):
     assert page.inner_text("#t-sum") == f"N28: neuron 8 of layer 2, for {NAMES[7]}"
     page.locator("#gallery button").nth(1).click()
     assert f"test image 1: {NAMES[2]}" in page.inner_text("#source")
-    answers = page.evaluate(
+    texts = page.evaluate(
         """model.rows.map((_, place) => {
           useTestImage(place);
-          return $("answer").textContent;
+          return $("prediction").textContent;
         })"""
     )
-    named = {re.match(r"The network says (.+?) \(", answer)[1] for answer in answers}
+    named = {re.match(r"The network says (.+?) \(", text)[1] for text in texts}
     assert len(named) > 5 and named <= {*NAMES}
     words = page.evaluate(
         """[document.body.innerText,
@@ -62,7 +62,7 @@ def test_the_page_names_garments(page):
           })].join(" ")"""
     )
     assert "10 garments" in words and "10 garments = 200 weights" in words
-    assert not re.search("digit|undefined|NaN", " ".join([words, *answers]))
+    assert not re.search("digit|undefined|NaN", " ".join([words, *texts]))
 
 
 @pytest.mark.parametrize("width", [390, 845, 1366])  # 845: the narrowest panel

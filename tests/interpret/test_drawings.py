@@ -148,9 +148,9 @@ def agreement(page, trained, count, *, seed):
     differing = []
     for digit, kind, strokes in drawings(count, seed=seed):
         result, prepared = draw(page, strokes)
-        (answer,) = classify(prepared, trained).classes
-        if answer != result["label"]:
-            differing.append((digit, kind, result["label"], answer))
+        (predicted,) = classify(prepared, trained).classes
+        if predicted != result["label"]:
+            differing.append((digit, kind, result["label"], predicted))
     return count - len(differing), differing
 
 
@@ -173,8 +173,8 @@ def test_digits_drawn_with_the_mouse_are_recognized(page, trained, draw_on_page)
         result, prepared = draw(page, drawn)
         assert page.evaluate("[...state.image]") == result["image"]
         (predicted,) = classify(prepared, trained).classes
-        answer = page.inner_text("#answer")
-        assert answer.startswith(f"The network says {predicted} (")
+        text = page.inner_text("#prediction")
+        assert text.startswith(f"The network says {predicted} (")
         correct += predicted == digit
     assert correct >= 9  # of 10: strokes with corners are not handwriting
 
@@ -215,7 +215,7 @@ def test_two_digits_side_by_side_are_not_one(page, draw_on_page):
     both, prepared = draw(page, left + right)
     assert prepared.findings == (both["finding"],) == ("several",)
     draw_on_page(page, left + right)
-    assert "more than one digit on the board" in page.inner_text("#answer")
+    assert "more than one digit on the board" in page.inner_text("#prediction")
 
 
 def test_the_gap_between_two_strokes_is_no_ink(page):
@@ -240,7 +240,7 @@ def test_the_pen_stays_on_the_board(page, draw_on_page):
     assert points.max() == pytest.approx(1 - MARGIN)
     page.locator("#clear").click()
     page.evaluate("new Promise(requestAnimationFrame)")
-    assert page.inner_text("#answer").startswith("The image is blank")
+    assert page.inner_text("#prediction").startswith("The image is blank")
 
 
 def test_the_board_can_be_cleared_from_the_keyboard_while_the_pen_is_down(page):

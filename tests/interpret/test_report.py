@@ -225,15 +225,15 @@ def test_weights_that_never_changed_are_marked(page, analysis):
     assert always_zero * 20 == 1_340  # 67 pixels, 20 neurons
     page.evaluate("find('layer_1[0,3]')")
     parameter = page.inner_text("#parameter-text")
-    assert "It was never trained" in parameter
+    assert "It is frozen: its pixel is 0 in all training images" in parameter
     page.locator("#epoch").fill("0")
     assert page.inner_text("#parameter-text") == parameter  # exact in all epochs
-    # Of other pixels, 111 weights never changed: pixel 14 is above 0 in few images.
+    # Of other pixels, 111 weights are frozen: pixel 14 is above 0 in few images.
     frozen = analysis.frozen & ~analysis.always_zero[:, None]
     assert frozen.sum() == 111 and frozen[14, 7]
     page.evaluate("find('layer_1[14,7]')")
     parameter = page.inner_text("#parameter-text")
-    assert "It never changed: its gradient was 0 in every step" in parameter
+    assert "It is frozen: its gradient was 0 in every step" in parameter
     count = analysis.nonzero[14]
     assert f"above 0 in {count} of 60,000 training images." in parameter
     *rgb, _ = page.evaluate(
@@ -247,10 +247,10 @@ def test_the_slider_shows_the_network_of_each_epoch(page, trained):
     page.locator("#epoch").fill("0")
     assert page.inner_text("#epoch-text").startswith("Before training")
     assert page.locator("#epoch").get_attribute("aria-valuetext") == "epoch 0"
-    answer = page.inner_text("#answer")
+    text = page.inner_text("#prediction")
     page.locator("#epoch").fill("1")
     assert page.inner_text("#epoch-text").startswith("After epoch 1 of 20")
-    assert page.inner_text("#answer") != answer
+    assert page.inner_text("#prediction") != text
     accuracy = 100 * trained.curves["val/accuracy"][0]
     assert f"{accuracy:.2f}%" in page.inner_text("#epoch-text")
 
@@ -295,9 +295,9 @@ def test_switching_a_neuron_off_has_the_effect_of_zero_weights(page, trained, mn
 def test_a_misclassified_test_image_is_selected_in_the_gallery(page):
     page.locator("#choose summary").click()
     mistake = page.locator("#gallery .mistake").first
-    answer = mistake.get_attribute("aria-label")[-1]
+    predicted = mistake.get_attribute("aria-label")[-1]
     mistake.click()
-    assert page.inner_text("#answer").startswith(f"The network says {answer} (")
+    assert page.inner_text("#prediction").startswith(f"The network says {predicted} (")
     assert "misclassified" in page.inner_text("#source")
 
 
@@ -306,7 +306,8 @@ def test_a_network_of_one_neuron_without_history_and_detector(open_page, untrain
     assert page.inner_text("#epoch-text").startswith("Final network")
     assert "784 pixels → 1 neuron → 10 digits" in page.inner_text("#lead")
     assert "epoch" not in page.inner_text("#lead")
-    assert "cannot tell whether the answer is sure" in page.inner_text("#answer")
+    text = page.inner_text("#prediction")
+    assert "cannot tell whether the prediction is sure" in text
     assert page.locator("#epoch").is_disabled()
     page.evaluate("find('layer_2.bias[0]')")
     assert page.inner_text("#formula").startswith("z = W1·N11 + bias")
@@ -342,7 +343,7 @@ def test_the_page_works_in_the_sandboxed_frame_of_mlflow(open_page, shared):
 
 @pytest.fixture(scope="module")
 def resized(open_page, html):
-    """A page that was opened on a phone, where lines would cover the answer."""
+    """A page that was opened on a phone, where lines would cover the prediction."""
     page = open_page(html, width=390, height=844)
     assert not page.locator("#show-connections").is_checked()
     return page

@@ -27,7 +27,7 @@ WALK = [
     ("Ten neurons", [("784", "does not see the pixels"), ("20", RIGHT)]),
     ("Softmax", [("It grows", "multiplied by e"), ("It stays the same", RIGHT)]),
     ("How the numbers were learned", [("50", "a coin"), ("10", RIGHT)]),
-    ("What was never learned", [("67", "These are the pixels"), ("1340", RIGHT)]),
+    ("Frozen weights", [("67", "These are the pixels"), ("1340", RIGHT)]),
 ]
 
 
@@ -79,7 +79,7 @@ def test_the_tour_says_why_each_guess_is_right_or_wrong(tour, trained, mnist):
             assert "20 neurons = 15,680 weights" in answer
         if title == "How the numbers were learned":
             assert tour.inner_text("#epoch-text").startswith("Before training")
-    assert "Another 111 weights never changed" in tour.inner_text("#tour-answer")
+    assert "Another 111 weights are frozen" in tour.inner_text("#tour-answer")
     # As before the step.
     assert tour.inner_text("#epoch-text").startswith("After epoch 20")
     assert tour.inner_text("#tour-next") == "Finish"
@@ -163,12 +163,12 @@ def test_the_numbers_are_those_of_the_network(open_page, untrained, hidden):
             wrong[step.id]?.map(question.check) ?? []];
         })""",
         [
-            right | {"untrained": 67 * hidden},
-            wrong | {"classes": [784, hidden + 1], "untrained": [68 * hidden]},
+            right | {"frozen": 67 * hidden},
+            wrong | {"classes": [784, hidden + 1], "frozen": [68 * hidden]},
         ],
     )
     ids = [step for step, _, _ in checks]
-    assert " ".join(ids) == "line neuron sizes layer classes softmax untrained"
+    assert " ".join(ids) == "line neuron sizes layer classes softmax frozen"
     assert not any(problem for _, problem, _ in checks)
     assert all(problem for _, _, problems in checks for problem in problems)
     sizes = page.locator("#sizes-table .count").all_inner_texts()

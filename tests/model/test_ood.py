@@ -23,14 +23,14 @@ def detector(trained, split):
     return OodDetector(fit_components(split.train), margin)
 
 
-def test_unsure_answers_contain_more_than_their_share_of_the_errors(
+def test_unsure_predictions_contain_more_than_their_share_of_the_errors(
     detector, trained, split
 ):
     probabilities = trained.network.predict(split.val.images).numpy()
-    answers = probabilities.argmax(axis=1)
-    wrong = answers != split.val.labels
+    classes = probabilities.argmax(axis=1)
+    wrong = classes != split.val.labels
     known = detector.components
-    errors = known.reconstruction_error(split.val.images, answers)
+    errors = known.reconstruction_error(split.val.images, classes)
     outside = errors > known.max_error
     assert outside[wrong].mean() > 5 * outside[~wrong].mean()
     close = margin(probabilities) < detector.min_margin

@@ -106,8 +106,8 @@ def test_rounded_weights_are_below_those_in_floats():
     weights = np.full((1, 784), 0.5)
 
     def blue(rounded):
-        zero = np.zeros(784, bool)
-        image = plots.rounded_weights(weights, rounded, always_zero=zero, width="1 bit")
+        known = {"always_zero": np.zeros(784, bool), "bit_width": "1 bit"}
+        image = plots.rounded_weights(weights, rounded, **known)
         return colors(image)[BLUE]
 
     assert blue(weights) - blue(0 * weights) == 84**2
@@ -117,7 +117,7 @@ def test_rounded_weights_are_below_those_in_floats():
 def test_images_whose_prediction_changes_are_plotted(changed):
     images, labels = np.full((10, 28, 28), 77, np.uint8), np.arange(10)
     after = np.where(labels < changed, 9, labels)
-    names = {"class_names": DIGITS, "width": "8 bits"}
+    names = {"class_names": DIGITS, "bit_width": "8 bits"}
     image = plots.changed_predictions(images, labels, labels, after, **names)
     gray = (np.asarray(image) == 77).all(axis=2).sum()
     assert gray == pytest.approx(changed * 112**2, abs=100)  # without texts

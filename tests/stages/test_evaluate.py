@@ -33,12 +33,12 @@ def test_each_set_is_prepared_as_needed_and_the_tables_agree(workspace, digit_fo
     assert results["my_digits"]["accuracy"] >= 0.9
     assert "my_digits: 20 images, labels from the first digit of" in printed
     assert re.search(r"my_digits: (18|19|20) of 20 images are classified", printed)
-    classes, confusion, calibration, answers = (
+    classes, confusion, calibration, predictions = (
         table(workspace, f"{name}.csv")
         for name in ("classes", "confusion", "calibration", "answers")
     )
-    for name, rows in answers.items():
-        matrix = np.zeros((10, 10), int)  # rows: labels; columns: answers
+    for name, rows in predictions.items():
+        matrix = np.zeros((10, 10), int)  # rows: labels; columns: predictions
         for row in rows:
             matrix[int(row["label"]), int(row["answer"])] += 1
         values, n, correct = results[name], counts[name], matrix.diagonal()

@@ -21,8 +21,8 @@ def test_a_test_image_gets_ten_probabilities_also_from_a_copied_network(
 ):
     (record,), printed = predict(workspace, 0)
     seven = record["probabilities"][7]
-    answer = f"mnist test image 0: The network says 7 ({seven:.1%}). Correct. 0 "
-    assert printed.startswith(answer) and seven >= 0.98
+    line = f"mnist test image 0: The network says 7 ({seven:.1%}). Correct. 0 "
+    assert printed.startswith(line) and seven >= 0.98
     assert record["digit"] == record["label"] == 7 and record["sure"]
     assert sum(record["probabilities"]) == pytest.approx(1, abs=1e-5)
     shutil.copytree(workspace.trained(""), tmp_path / "train")

@@ -106,7 +106,7 @@ def test_no_smaller_or_equal_network_is_as_accurate_as_a_best_trade_off():
     assert best_trade_offs(configurations("lr", (0.1, [0.9]), (0.2, [0.8]))) == []
 
 
-def test_a_sweep_is_named_by_its_options_and_long_lists_are_shortened():
+def test_a_sweep_is_named_by_its_settings_and_long_lists_are_shortened():
     swept = [{"hidden": h, "seed": s} for h in range(1, 10) for s in (1, 2)]
     jobs = [Job.of(defaults() | keys, [*keys]) for keys in swept]
     assert sweep_name(jobs) == "hidden=1,2,…,9 seed=1,2"

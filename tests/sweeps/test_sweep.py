@@ -235,8 +235,8 @@ def test_runs_whose_metrics_are_lost_are_not_reused_and_again_reuses_none(sweep)
     (first / "history.csv").unlink()
     incomplete = '{"train/final_accuracy": 0.9, "val/accuracy": 0.9}'
     (second / "metrics.json").write_text(incomplete)
-    for option in ("again=false", "again=true"):
-        printed, error = sweep.run("seed=1,2,3", option)
+    for setting in ("again=false", "again=true"):
+        printed, error = sweep.run("seed=1,2,3", setting)
         assert printed.count("val/accuracy") == 3 and not error
     parents, children = sweep.runs()
     assert (len(parents), len(children)) == (3, 2 + 3 + 3)

@@ -23,5 +23,5 @@ sandboxed frame in which MLflow shows artifacts. It does not train or change a n
   steps.
 """
 
-from pipeline.interpret.report.data import IntegerVersion, WidthData
+from pipeline.interpret.report.data import BitWidthData, IntegerVersion
 from pipeline.interpret.report.page import PAGE_FILE, render, too_large

@@ -59,7 +59,7 @@ function curveBetween(from, to) {
   const [[fromX, fromY], [toX, toY]] = [from, to].map(middle);
   if (isBeside(from, to)) {
     const [a, b] = [from.right, to.left];
-    // A line from a pixel goes to the other row in the gap, not across the answer.
+    // A line from a pixel goes to the other row in the gap, not across the prediction.
     const bend = Math.max((a + b) / 2, $("input").getBoundingClientRect().right + 10);
     return [[a, fromY], [bend, fromY], [bend, toY], [b, toY]];
   }
@@ -108,7 +108,7 @@ const redraw = () => showConnections(currentResult());
 
 export const connections = {
   build() {
-    // In one or two columns, the lines would cover the answer.
+    // In one or two columns, the lines would cover the prediction.
     $("show-connections").checked = $("network").clientWidth > 760;
     $("show-connections").addEventListener("change", redraw);
     $("neurons").addEventListener("scroll", redraw);

@@ -24,7 +24,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class WidthData:
+class BitWidthData:
     """The numbers of a network in integers; accuracy and share on all test images."""
 
     bits: int  # of a weight of layer 1
@@ -42,7 +42,7 @@ class IntegerVersion:
     `deploy/integers.py` documents the number format.
     """
 
-    data: WidthData
+    data: BitWidthData
     predictions: Int[np.ndarray, " m"]  # for all test images
     tensors: dict[str, np.ndarray]  # by name, such as 8bit.q1
 
@@ -63,8 +63,8 @@ class PageData:
     training_images: int  # the number of images that the network was trained on
     validation_images: int  # the number of images behind `validation_accuracy`
     test_images: int  # the number of images in the test set
-    always_zero: int  # pixels that are 0 in all training images
-    frozen_others: int  # weights of other pixels that training never changed
+    always_zero: int  # always-zero pixels: 0 in all training images
+    frozen_others: int  # frozen weights of other pixels
     rarest: int  # the pixel that is above 0 in the fewest training images
     rarest_images: int  # the number of these images
 
@@ -76,7 +76,7 @@ class PageData:
     validation_accuracy: Sequence[float]  # after each of them, in [0, 1]
     curves: Mapping[str, Sequence[float]]  # by metric, after each epoch from 1 on
     rows: Sequence[int]  # of the stored images among the test images
-    widths: Sequence[WidthData]  # in place of the epochs; may be empty
+    bit_widths: Sequence[BitWidthData]  # in place of the epochs; may be empty
 
     neuron_names: Sequence[NameForm]
     parameter_names: Sequence[NameForm]

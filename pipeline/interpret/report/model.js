@@ -105,11 +105,11 @@ export async function load(text) {
     [tensors["layer_1.weight"], tensors["layer_2.weight"]],
     [tensors["layer_1.bias"], tensors["layer_2.bias"]],
     { activations: tensors.activations, maxOutput: largest(tensors.activations) || 1,
-      title: metadata.widths.length ? "the network in floating point"
+      title: metadata.bit_widths.length ? "the network in floating point"
         : "the final network" });
   const epochs = Array.from({ length: last }, (_, epoch) => networkOfEpoch(
     tensors, epoch, float));
-  const integers = metadata.widths.map((each) => new IntegerNetwork(tensors, each));
+  const integers = metadata.bit_widths.map((each) => new IntegerNetwork(tensors, each));
   for (const each of [float, ...epochs]) each.final = float;
   for (const each of integers) each.final = each;
   Object.assign(model, metadata, { tensors, float, last,
@@ -131,7 +131,7 @@ function networkOfEpoch(tensors, epoch, float) {
   return new FloatNetwork(kernels, biases, {});
 }
 
-// Whether training never changed a weight of layer 1: a row of `frozen` is a neuron.
+// Whether a weight of layer 1 is frozen, as training never changed it: a row of `frozen` is a neuron.
 export const isFrozen = (pixel, neuron) =>
   model.tensors.frozen[neuron * PIXELS + pixel] === 1;
 export const isAlwaysZero = (pixel) => model.tensors.nonzero_rate[pixel] === 0;

@@ -65,7 +65,7 @@ class TwoLayers {
 }
 
 export class FloatNetwork extends TwoLayers {
-  width = "float";
+  bitWidth = "float";
   says = "The network says ";
   sumNames = ["y", "z"]; // of the sums of each layer
 
@@ -122,9 +122,9 @@ export class IntegerNetwork extends TwoLayers {
     super([part("q1"), part("q2")], [part("b1q"), part("b2q")], { bits, ...rest,
       shift: part("shift"), scale1: part("scale_1"),
       activations: part("activations") });
-    this.width = plural(bits, "bit");
-    this.title = `the network at ${this.width}`;
-    this.says = `At ${this.width}, the network says `;
+    this.bitWidth = plural(bits, "bit");
+    this.title = `the network at ${this.bitWidth}`;
+    this.says = `At ${this.bitWidth}, the network says `;
   }
 
   // With few bits, the largest weight.

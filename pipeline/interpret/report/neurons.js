@@ -65,7 +65,7 @@ export function weightLegend() {
   return element("p", { class: "legend" }, `weight ${least} `,
     element("span", { class: "gradient" }, "0"), ` ${most}`,
     ...(model.tensors.frozen.includes(1) ? [element("span", { class: "unbroken" },
-      element("span", { class: "hatched" }), " gray: never changed")] : []));
+      element("span", { class: "hatched" }), " gray: frozen")] : []));
 }
 
 // The colors, and the length of a full bar: the same for all images and epochs.
@@ -122,7 +122,7 @@ export function conclusion(probabilities) {
   const next = probabilities[second] < 0.0005 ? "." // it would be 0.0%
     : `. ${capitalized(runnerUp)}.`;
   if (model.max_error === null) return { text: `${next} The training images were ` +
-    "missing, so this page cannot tell whether the answer is sure." };
+    "missing, so this page cannot tell whether the prediction is sure." };
   const exact = float.classify(state.image).probabilities, [expected] = ranked(exact);
   const reason = doubt(model, state, exact, probabilities);
   const isRandom = hasHistory && epochs[state.version] === 0;
@@ -133,7 +133,7 @@ export function conclusion(probabilities) {
     name: className(second), percent: percent(probabilities[second]) })}.` };
   if (first !== expected) return otherPrediction(next, expected, exact);
   if (state.off.size || network() !== float) return { text: next };
-  return { text: `${next} The answer is sure: the image looks like the ` +
+  return { text: `${next} The prediction is sure: the image looks like the ` +
     `${imagesOf[first]} the network was trained on.` };
 }
 
@@ -158,12 +158,12 @@ export const prediction = {
     if (!(changed.network || changed.image || changed.off)) return;
     const [first] = ranked(probabilities);
     const { text, isUnsure } = conclusion(probabilities);
-    $("answer").replaceChildren(...(state.image.some(Boolean)
+    $("prediction").replaceChildren(...(state.image.some(Boolean)
       ? [network().says, element("strong", {}, className(first)),
         ` (${percent(probabilities[first])})`,
         element("span", { class: isUnsure ? "unsure" : "" }, text)]
       : ["The image is blank: the sums of layer 1 are its biases."]));
-    announce($("answer").textContent);
+    announce($("prediction").textContent);
   },
 };
 

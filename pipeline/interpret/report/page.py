@@ -25,7 +25,7 @@ from pipeline.interpret.report.data import IntegerVersion, PageData, Thresholds
 PAGE_FILE = "report.html"
 GALLERY_IMAGES = 100  # test images that the user can choose from
 MAX_MISCLASSIFIED = 25  # misclassified images among them
-MAX_DIFFERENT = 8  # for each width, images whose prediction differs from floating point
+MAX_DIFFERENT = 8  # images per bit width whose prediction differs from floats
 ACTIVATION_IMAGES = 1000  # test images whose hidden activations are stored
 MAX_EARLIER_EPOCHS = 20  # before the last epoch, the initial weights included
 MAX_DATA_BYTES = 3_600_000  # of weights and activations, which limits the epochs
@@ -158,7 +158,7 @@ def _page_data(
         validation_accuracy=analysis.validation_accuracy(epochs),
         curves={} if integers else trained.curves,
         rows=rows,
-        widths=[version.data for version in integers],
+        bit_widths=[version.data for version in integers],
         neuron_names=[NEURON],
         parameter_names=PARAMETERS,
         texts=unsure.TEXTS,

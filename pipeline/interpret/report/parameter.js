@@ -49,7 +49,7 @@ function pixelText(pixel) {
   const value = network().pixel(state.image[pixel]);
   return `pixel ${pixel} (${rowAndColumn(pixel)}): weight ` +
     `${quantity(weight)} × pixel ${quantity(value)} = ${quantity(weight * value)}` +
-    (isFrozen(pixel, state.neuron) ? "; this weight never changed" : "");
+    (isFrozen(pixel, state.neuron) ? "; this weight is frozen" : "");
 }
 const showPixel = (pixel) => { $("pixel-text").textContent = pixelText(pixel); };
 
@@ -71,7 +71,7 @@ export const images = {
   },
 };
 
-// Paint 28x28 pixels as squares; weights that never changed are hatched.
+// Paint 28x28 pixels as squares; frozen weights are hatched.
 function paintSquares(canvas, colorOf, isHatched) {
   const size = 12, context = canvas.getContext("2d");
   canvas.width = canvas.height = SIDE * size;

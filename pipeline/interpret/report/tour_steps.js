@@ -40,7 +40,7 @@ export function tourSteps() {
     classesStep(label),
     softmaxStep(label),
     ...(model.hasHistory ? [trainingStep()] : []),
-    { id: "untrained", targets: () => [$("images").querySelector("canvas")],
+    { id: "frozen", targets: () => [$("images").querySelector("canvas")],
       enter: () => select(1, neuron, model.rarest), values: () => ({}) },
   ].map((step) => ({ ...step, content: () => contentOf(step) }));
 }

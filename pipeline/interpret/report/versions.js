@@ -12,7 +12,7 @@ import {
 
 const EPOCH_MS = 700; // time per epoch when the training is played
 
-export const version = () => (model.widths.length ? widths : epochs);
+export const version = () => (model.bit_widths.length ? bitWidths : epochs);
 
 export function setVersion(index) {
   state.version = index;
@@ -73,10 +73,10 @@ export const epochs = {
     const start = "At the selected epoch, its value is " +
       `${isExact ? number(now, 6) : approximate(now)}.`;
     if (!hasHistory) return `${start} Its value in earlier epochs is not available.`;
-    if (isPixel && isAlwaysZero(input)) return `${start} It was never trained: its ` +
-      "pixel is 0 in all training images, so it still has its initial random value, " +
-      "bit for bit.";
-    if (isConstant) return `${start} It never changed: its gradient was 0 in every ` +
+    if (isPixel && isAlwaysZero(input)) return `${start} It is frozen: its pixel ` +
+      "is 0 in all training images, so it still has its initial random value, bit for " +
+      "bit.";
+    if (isConstant) return `${start} It is frozen: its gradient was 0 in every ` +
       "step, so it still has its initial random value.";
     return `${start} It started at ${initial === 0 ? "0" : approximate(initial)} and ` +
       `ended at ${number(end, 6)}.`;
@@ -112,17 +112,17 @@ export const epochs = {
 
 const label = (x, y, text, align) => svg("text", { x, y, "text-anchor": align }, text);
 
-const switches = []; // for each width, its label, its input and where its prediction is
+const switches = []; // of each bit width: the label, the input and the place of the prediction
 
-export const widths = {
+export const bitWidths = {
   build() {
-    model.versions.forEach(({ width }, index) => {
+    model.versions.forEach(({ bitWidth }, index) => {
       const prediction = element("span");
-      const input = element("input", { type: "radio", name: "width", value: width,
+      const input = element("input", { type: "radio", name: "bit-width", value: bitWidth,
         onchange: () => setVersion(index) });
-      const label = element("label", {}, input, bold(width), prediction);
+      const label = element("label", {}, input, bold(bitWidth), prediction);
       switches.push({ label, input, prediction });
-      $("widths").append(label);
+      $("bit-widths").append(label);
     });
   },
 
@@ -137,22 +137,22 @@ export const widths = {
       input.checked = index === state.version;
       prediction.replaceChildren(element("strong", {}, name),
         isShort(first) ? ` ${share}` : "");
-      label.title = `${model.versions[index].width}: ${name}, ${share}`;
+      label.title = `${model.versions[index].bitWidth}: ${name}, ${share}`;
       input.ariaLabel = label.title;
       label.classList.toggle("differs", first !== results[0].first);
     });
     if (changed.final) showTable();
   },
 
-  describe: () => "Its value in floating point, its integer at each width, and the " +
+  describe: () => "Its value in floating point, its integer at each bit width, and the " +
     "real number that the integer stands for.",
 
-  // A table of a parameter at all widths.
+  // A table of a parameter at all bit widths.
   diagram(...location) {
     const table = element("table", { id: "values" },
       tableRow(["", "stored", "stands for"], "", "th"));
     model.versions.forEach((each, index) => {
-      const row = tableRow([each.width, ...each.stored(...location)]);
+      const row = tableRow([each.bitWidth, ...each.stored(...location)]);
       row.setAttribute("aria-current", index === state.version);
       table.append(row);
     });
@@ -160,16 +160,16 @@ export const widths = {
   },
 };
 
-// Mark the width in the table, and count how many predictions it changes.
+// Mark the bit width in the table, and count how many predictions it changes.
 function showTable() {
-  [...$("widths-table").rows].forEach((row, index) =>
+  [...$("bit-widths-table").rows].forEach((row, index) =>
     row.setAttribute("aria-current", index - 1 === state.version));
   const [now, expected] = [network(), model.float].map((each) =>
     each.storedPredictions());
   const changed = now.filter((label, row) => label !== expected[row]).length;
-  $("widths-text").textContent = network() === model.float ? "" :
+  $("bit-widths-text").textContent = network() === model.float ? "" :
     `Of the ${integer(now.length)} test images on this page, ${integer(changed)} ` +
-    `${changed === 1 ? "gets" : "get"} a different prediction at ${network().width} ` +
+    `${changed === 1 ? "gets" : "get"} a different prediction at ${network().bitWidth} ` +
     "than in floating point.";
 }
 

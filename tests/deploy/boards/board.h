@@ -21,7 +21,7 @@ uint32_t board_ticks(void);
 /* Functions that consist of one return instruction. A board defines them with
  * EMPTY_FUNCTIONS. */
 void empty_begin(digits_t *digits);
-void empty_pixel(digits_t *digits, uint8_t grey);
+void empty_pixel(digits_t *digits, uint8_t gray);
 void empty_logits(const digits_t *digits, int32_t logits[DIGITS_CLASSES]);
 uint8_t empty_argmax(const int32_t logits[DIGITS_CLASSES]);
 

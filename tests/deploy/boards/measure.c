@@ -15,7 +15,7 @@
 
 struct functions {
     void (*begin)(digits_t *d);
-    void (*pixel)(digits_t *d, uint8_t grey);
+    void (*pixel)(digits_t *d, uint8_t gray);
     void (*logits)(const digits_t *d, int32_t *logits);
     uint8_t (*argmax)(const int32_t *logits);
 };
@@ -23,7 +23,7 @@ struct functions {
 static uint8_t image[DIGITS_PIXELS];
 static digits_t d;
 static int32_t logits[DIGITS_CLASSES];
-static uint8_t answer;
+static uint8_t prediction;
 
 /* Returns the ticks; stores how many bytes of the stack were used. */
 static uint32_t __attribute__((noinline)) classify(const struct functions *call,
@@ -45,7 +45,7 @@ static uint32_t __attribute__((noinline)) classify(const struct functions *call,
         call->pixel(&d, image[i]);
     }
     call->logits(&d, logits);
-    answer = call->argmax(logits);
+    prediction = call->argmax(logits);
     ticks = (board_ticks() - ticks) & BOARD_TICKS_MASK;
     for (i = 0; i < PAINTED; i++) {
         if (painted[i] != PAINT) {
@@ -76,7 +76,7 @@ int main(void)
         digits_pixel(&d, 255); /* one too many, which must not change the sums */
         board_write(d.sum, sizeof d.sum);
         board_write(logits, sizeof logits);
-        board_write(&answer, sizeof answer);
+        board_write(&prediction, sizeof prediction);
         board_write(figures, sizeof figures);
     }
     return 0;
