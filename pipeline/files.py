@@ -21,7 +21,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from pipeline import UserError
-from pipeline.call import say
+from pipeline.call import prepare_replacement, say
 
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
@@ -95,7 +95,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     the previous folder.
 
     Raises:
-        UserError: If there is a file at `path`.
+        UserError: If there is a file at `path`, or a user named this folder and it
+            contains other files; see `pipeline.call.call`.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: delete it or move it")
@@ -108,6 +109,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 _flush(file)
         with folder_lock(path):
             _remove_leftovers(path)
+            prepare_replacement(path, temporary)
             if path.exists():
                 path.rename(_previous(path))
             temporary.rename(path)
