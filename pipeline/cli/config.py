@@ -5,6 +5,7 @@
 
 import difflib
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -68,7 +69,7 @@ def describe_default(key: str) -> str:
 
 def as_text(value: object) -> str:
     """Return a value as it is typed."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def explain_unknown_key(
@@ -113,7 +114,8 @@ def committed_defaults() -> Mapping[str, Any]:
 
 def choices(group: str, folders: Iterable[Path]) -> list[str] | None:
     """Return the names of the files of a group; None if there is no such folder."""
-    paths = [folder / group for folder in folders if (folder / group).is_dir()]
+    # Unlike the method of a path, `isdir` raises no error if the name is too long.
+    paths = [folder / group for folder in folders if os.path.isdir(folder / group)]
     if not group or not paths:
         return None
     return sorted({file.stem for path in paths for file in path.glob("*.yaml")})
