@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
-from pipeline.cli.problems import located
+from pipeline.cli.problems import located, refuse
 from pipeline.cli.schema import KEYS, TRAINING_KEYS, ConfigT, StageConfig
 from pipeline.files import printable
 from pipeline.paths import conf_dir, installed, project_dir
@@ -89,10 +89,18 @@ def explain_unknown_key(
 
 
 def defaults() -> dict[str, Any]:
-    """Return the values of conf/config.yaml."""
+    """Return the values of conf/config.yaml.
+
+    Raises:
+        ConfigError: If it cannot be read, or lacks settings.
+    """
     from pipeline.cli.source import read  # Hydra takes 0.1 s, which --help saves
 
-    return read(conf_dir() / "config.yaml")[0]
+    path = conf_dir() / "config.yaml"
+    values, _ = read(path)
+    rule = "lacks the line `{}:`, but every setting needs a default"
+    refuse(located(rule.format(key), path) for key in KEYS if key not in values)
+    return values
 
 
 @cache  # git takes 5 ms, and each training run of a sweep has a name
