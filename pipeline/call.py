@@ -4,9 +4,10 @@ The values belong to the thread of the call, so that calls in several threads do
 disturb each other. A command uses the default values.
 """
 
+import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -14,24 +15,92 @@ from typing import Any
 from pipeline import ConfigError
 from pipeline.paths import outputs_dir
 
+# In a folder of a call: the stage that wrote it, and what it contains.
+RECORD = ".files.json"
+
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+_stage: ContextVar[str | None] = ContextVar("stage", default=None)
 _is_quiet: ContextVar[bool] = ContextVar("is_quiet", default=False)
 _said: ContextVar[list[str] | None] = ContextVar("said", default=None)
 
 
 @contextmanager
 def call(
-    *, folder: str | os.PathLike[str] | None = None, quiet: bool = False
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    stage: str | None = None,
+    quiet: bool = False,
 ) -> Iterator[None]:
-    """Set the folder of the files and `quiet` for a block."""
-    path = Path(folder).expanduser().absolute() if folder is not None else None
-    tokens = _folder.set(path), _is_quiet.set(quiet), _said.set([])
+    """Set the folder of the files and `quiet` for a block.
+
+    Args:
+        folder: The folder that was given to the call.
+        stage: The stage that replaces this folder; None if its other files are kept.
+        quiet: Whether nothing is printed.
+
+    Raises:
+        ConfigError: If the folder contains more than what `stage` wrote.
+    """
+    path = None
+    if folder is not None:
+        # A link remains, and the folder that it leads to is replaced.
+        path = Path(os.path.realpath(Path(folder).expanduser()))
+        if stage:
+            _check_folder(path, stage)
+    tokens = _folder.set(path), _stage.set(stage), _is_quiet.set(quiet), _said.set([])
     try:
         yield
     finally:
         _folder.reset(tokens[0])
-        _is_quiet.reset(tokens[1])
-        _said.reset(tokens[2])
+        _stage.reset(tokens[1])
+        _is_quiet.reset(tokens[2])
+        _said.reset(tokens[3])
+
+
+def _check_folder(folder: Path, stage: str) -> None:
+    """Raise a ConfigError if a folder contains more than what `stage` wrote."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"folder must not be a file, got {folder}")
+    recorded: set[str] = set()
+    with suppress(OSError, ValueError, TypeError, KeyError):  # it may be another file
+        record = json.loads((folder / RECORD).read_bytes())
+        if record["stage"] == stage:
+            recorded = {RECORD, *record["files"]}
+    if others := sorted(_content(folder) - recorded):
+        raise ConfigError(
+            f"folder must be new, empty or written by an earlier call of {stage}(), "
+            f"got {folder}, which contains {others[0]!r}: use another folder"
+        )
+
+
+def _content(folder: Path) -> set[str]:
+    """Return the relative paths of all files and folders; none if it is missing."""
+    if not folder.exists():
+        return set()
+
+    def fail(error: OSError) -> None:  # by default, a folder would seem to be empty
+        raise error
+
+    return {
+        os.path.relpath(os.path.join(parent, name), folder)
+        for parent, folders, names in os.walk(folder, onerror=fail)
+        for name in (*folders, *names)
+    }
+
+
+def prepare_replacement(folder: Path, new: Path) -> None:
+    """Before `new` replaces the folder of this call, check it, and record the content.
+
+    Other folders are those of the project, and need no record.
+
+    Raises:
+        ConfigError: If the folder contains other files, which are newer than the check
+            at the start.
+    """
+    if folder == _folder.get() and (stage := _stage.get()):
+        _check_folder(folder, stage)
+        record = {"stage": stage, "files": sorted(_content(new))}
+        (new / RECORD).write_text(json.dumps(record, indent=1) + "\n")
 
 
 def check_callback(name: str, function: object) -> None:

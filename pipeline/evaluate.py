@@ -38,7 +38,9 @@ def evaluate(
     """Evaluate a network on test sets, like `python -m pipeline.evaluate`.
 
     Args:
-        folder: Where to write the files; by default, outputs/evaluate/.
+        folder: Where to write the files; by default, outputs/evaluate/. It must be
+            new, empty or written by an earlier call of this function, which is
+            replaced.
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml, such as sets=["digits"].
             `python -m pipeline.evaluate --help` lists them with their defaults.
@@ -50,7 +52,7 @@ def evaluate(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the network cannot be used.
     """
-    with call(folder=folder, quiet=quiet):
+    with call(folder=folder, stage="evaluate", quiet=quiet):
         return run_evaluate(from_python(EvaluateConfig, settings))
 
 

@@ -60,7 +60,9 @@ def export(
     """Convert a network to integers and C, like `python -m pipeline.export`.
 
     Args:
-        folder: Where to write the files; by default, outputs/export/.
+        folder: Where to write the files; by default, outputs/export/. It must be
+            new, empty or written by an earlier call of this function, which is
+            replaced.
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml, such as bits=4.
             `python -m pipeline.export --help` lists them with their defaults.
@@ -72,7 +74,7 @@ def export(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the network cannot be used.
     """
-    with call(folder=folder, quiet=quiet):
+    with call(folder=folder, stage="export", quiet=quiet):
         return run_export(from_python(ExportConfig, settings))
 
 

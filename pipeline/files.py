@@ -9,9 +9,9 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +21,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from pipeline import UserError
-from pipeline.call import say
+from pipeline.call import prepare_replacement, say
 
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
@@ -75,14 +75,11 @@ def is_held(path: Path) -> bool:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path; when the block succeeds, rename the file to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = _temporary(path)
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
         _flush(temporary)
-        temporary.chmod(0o644)
         temporary.replace(path)
         _remove_leftovers(path)
     finally:
@@ -98,20 +95,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     the previous folder.
 
     Raises:
-        UserError: If there is a file at `path`.
+        UserError: If there is a file at `path`, or a user named this folder and it
+            contains other files; see `pipeline.call.call`.
     """
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file: delete it or move it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = _temporary(path)
+    temporary.mkdir()
     try:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
                 _flush(file)
-        temporary.chmod(0o755)
         with folder_lock(path):
             _remove_leftovers(path)
+            prepare_replacement(path, temporary)
             if path.exists():
                 path.rename(_previous(path))
             temporary.rename(path)
@@ -131,6 +129,15 @@ def folder_lock(path: Path) -> Iterator[None]:
             else:
                 _previous(path).rename(path)
         yield
+
+
+def _temporary(path: Path) -> Path:
+    """Return a new path beside `path`, whose folder is created if necessary.
+
+    The module tempfile would ignore the umask: only the user could read its files.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -207,7 +214,9 @@ def write_csv(
     values = (str(value) for row in rows for value in row.values())
     special = any({*"\r;\t"} & {*value} for value in values)
     quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if special else csv.QUOTE_MINIMAL
-    with path.open("w", newline="", errors="backslashreplace") as stream:
+    with path.open(
+        "w", encoding="utf-8", errors="backslashreplace", newline=""
+    ) as stream:
         columns = columns or [*rows[0]]
         table = csv.DictWriter(stream, columns, lineterminator="\n", quoting=quoting)
         table.writeheader()

@@ -42,7 +42,9 @@ def inspect(
     """Explain a network, like `python -m pipeline.inspect`.
 
     Args:
-        folder: Where to write the files; by default, outputs/inspect/.
+        folder: Where to write the files; by default, outputs/inspect/. It must be
+            new, empty or written by an earlier call of this function, which is
+            replaced.
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml, such as neuron="N11".
             `python -m pipeline.inspect --help` lists them with their defaults.
@@ -54,7 +56,7 @@ def inspect(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the network cannot be used.
     """
-    with call(folder=folder, quiet=quiet):
+    with call(folder=folder, stage="inspect", quiet=quiet):
         return run_inspect(from_python(InspectConfig, settings))
 
 

@@ -32,7 +32,9 @@ def predict(
     """Classify single images, like `python -m pipeline.predict`.
 
     Args:
-        folder: Where to write the files; by default, outputs/predict/.
+        folder: Where to write the files; by default, outputs/predict/. It must be
+            new, empty or written by an earlier call of this function, which is
+            replaced.
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml; `python -m pipeline.predict --help`
             lists them with their defaults.
@@ -48,7 +50,7 @@ def predict(
         ConfigError: If settings are invalid; the message has one line per problem.
         UserError, OSError: If a file, the store or the network cannot be used.
     """
-    with call(folder=folder, quiet=quiet):
+    with call(folder=folder, stage="predict", quiet=quiet):
         images: Any = settings.get("images")
         array: Any = None
         if getattr(images, "ndim", 0) > 1:

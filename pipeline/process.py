@@ -12,12 +12,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from pipeline import ConfigError, UserError
 from pipeline.paths import outputs_dir, store_dir
-from pipeline.terminal import ignore_broken_pipe, print_error
+from pipeline.terminal import check_output, print_error
 
 # What the system lacks: space on a disk or the right to write to it, open files,
 # memory or processes.
@@ -32,9 +33,11 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
 
     Exit statuses: 2, before anything is written, if the command line is invalid; 1,
     with one line, if a file, the network or the disk causes an error; 130 after Ctrl-C;
-    143 after SIGTERM. `name` is the command, such as "python -m pipeline.train".
+    143 after SIGTERM. Output that cannot be written is an error, too.
+
+    `name` is the command, such as "python -m pipeline.train".
     """
-    ignore_broken_pipe()
+    check_output()
     # One thread for PyTorch, which then gives the same sums on any number of cores, and
     # for NumPy, whose threads wait for each other on busy cores: 30 s instead of 4 s.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -48,6 +51,7 @@ def run_command(function: Callable[[], object], *, name: str) -> None:
     print_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         function()
+        sys.stdout.flush()
         statuses.append(0)
     except ConfigError as error:
         title = "error: invalid arguments; nothing was run"
@@ -128,9 +132,10 @@ def _skip_finalization(statuses: list[int]) -> None:
     handler is registered first, so it runs after the handlers of the libraries.
     gc.freeze also skips the collections, but then the libraries report leaks.
     """
-    if statuses:
+    with suppress(UserError):  # an earlier error determines the status
         sys.stdout.flush()
         sys.stderr.flush()
+    if statuses:
         os._exit(statuses[0])
 
 

@@ -14,26 +14,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pipeline import UserError
 from pipeline.call import say
 from pipeline.files import printable
 
+STDERR = 2  # its descriptor
 WIDTH = 80  # columns of help and of tables that are not printed on a terminal
 
 
 class _Output(io.FileIO):
-    """An output file that discards everything after its reader has closed the pipe."""
+    """An output file that discards everything after it could not be written to.
+
+    If it is the standard output, this is an error, unless its reader has closed the
+    pipe.
+    """
 
     def write(self, content: Any) -> int:  # noqa: ANN401
         try:
             return super().write(content)
-        except BrokenPipeError:
+        except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
-            return len(content)
+            if isinstance(error, BrokenPipeError) or self.fileno() == STDERR:
+                return len(content)
+            reason = str(error.strerror).lower()
+            message = f"cannot write to the standard output: {reason}"
+            raise UserError(message) from None
 
 
-def ignore_broken_pipe() -> None:
-    """Continue this process after its reader has closed the pipe, as `| head` does.
+def check_output() -> None:
+    """Let output that fails be an error of the user; see `_Output`.
 
+    The process continues after its reader has closed the pipe, as `| head` does.
     Characters that the encoding of the terminal lacks are replaced.
     """
     for name in ("stdout", "stderr"):

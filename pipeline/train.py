@@ -46,7 +46,9 @@ def train(
     Args:
         on_epoch: A function that is called after each epoch with its number, metrics,
             seconds and tensors.
-        folder: Where to write the files; by default, outputs/train/.
+        folder: Where to write the files; by default, outputs/train/. It must be
+            new, empty or written by an earlier call of this function, which is
+            replaced.
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml, such as hidden=20.
             `python -m pipeline.train --help` lists them with their defaults. Values can
@@ -61,7 +63,7 @@ def train(
         UserError, OSError: If the data or the store cannot be used.
         FloatingPointError: If the loss or a weight becomes non-finite.
     """
-    with call(folder=folder, quiet=quiet):
+    with call(folder=folder, stage="train", quiet=quiet):
         check_callback("on_epoch", on_epoch)
         return run_train(from_python(TrainConfig, settings), on_epoch)
 
@@ -80,7 +82,7 @@ def sweep(
     Args:
         on_result: A function that is called with the outcome of each training run.
         folder: Where to write the table and the plot; by default, a folder in
-            outputs/sweeps/.
+            outputs/sweeps/. Its other files are kept.
         quiet: If True, nothing is printed.
         settings: Settings of conf/config.yaml. A list, such as hidden=[10, 20], has
             several values. hidden="interval(4,128)" together with trials=20 is a

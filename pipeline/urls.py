@@ -38,9 +38,10 @@ def server_url(value: str | None) -> str | None:
         source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
     try:
         parts = urlsplit(value)
-    except ValueError:  # brackets that contain no IPv6 address
-        parts = urlsplit("")
-    if not IS_SERVER.match(value) or not parts.hostname:
+        valid = IS_SERVER.match(value) and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that contain no IPv6 address, or an invalid port
+        valid = False
+    if not valid:
         raise ValueError(f"{source}must be a URL such as http://127.0.0.1:5000")
     if parts.username is not None:
         raise ValueError(

@@ -1,5 +1,7 @@
 import csv
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -40,6 +42,22 @@ def test_a_folder_replaces_all_files_of_the_previous_one_when_it_is_complete(tmp
     assert names(tmp_path / "train") == {"a", "only-2"}
     assert (tmp_path / "train" / "a").read_text() == "2"
     assert names(tmp_path) == {"train", ".train.lock"}
+
+
+@pytest.mark.parametrize(
+    ("umask", "file", "folder"), [(0o077, 0o600, 0o700), (0o002, 0o664, 0o775)]
+)
+def test_files_and_folders_follow_the_umask(tmp_path, umask, file, folder):
+    before = os.umask(umask)
+    try:
+        with files.atomic_file(tmp_path / "a") as path:
+            path.write_text("")
+        with files.atomic_folder(tmp_path / "b") as path:
+            files.write_json(path / "c", {})
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / n).stat().st_mode & 0o777 for n in ("a", "b", "b/c")]
+    assert modes == [file, folder, file]
 
 
 def test_a_folder_does_not_replace_a_file(tmp_path):
@@ -97,6 +115,16 @@ def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):
 STORED = {text: text for text in ("a.png", "b\rc.png", 'd"\ne.png', "f,g", "h;=1;.x")}
 STORED |= {f"{first}1+1": f"'{first}1+1" for first in "=+-@\t\r\n\uff1d"}  # no formula
 STORED |= {"a\udcff.png": r"a\udcff.png"}  # a name that is not UTF-8
+
+
+def test_tables_are_utf_8_in_any_locale(tmp_path):
+    path = tmp_path / "x.csv"
+    code = "import sys; from pipeline import files; from pathlib import Path; "
+    code += "files.write_csv(Path(sys.argv[1]), [{'file': '\\xfc.png'}])"
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", code, path]
+    subprocess.run(command, check=True, env={**os.environ, **ascii_only})
+    assert path.read_text("utf-8") == "file\nü.png\n"
 
 
 @pytest.mark.parametrize("text", STORED)

@@ -28,6 +28,9 @@ def run(statement, **options):
     return subprocess.run(command, env=os.environ | places, text=True, **options)
 
 
+FULL = "error: cannot write to the standard output: no space left on device\n"
+
+
 @pytest.mark.parametrize(
     ("statement", "status", "message"),
     [
@@ -80,6 +83,29 @@ def test_an_error_in_the_program_shows_its_traceback(statement, message, full):
 def test_handlers_of_libraries_run_before_the_process_ends():
     done = run("import atexit; atexit.register(print, 'handler')", capture_output=True)
     assert (done.returncode, done.stdout) == (0, "printed\nhandler\n")
+
+
+@pytest.mark.parametrize(
+    ("statement", "status", "message"),
+    [
+        ("pass", 1, FULL),
+        ("sys.stdout.flush()", 1, FULL),
+        ("print('x' * 100_000)", 1, FULL),
+        ("raise UserError('a reason')", 1, "error: a reason\n"),
+        ("raise KeyboardInterrupt", 130, "interrupted; run the same command again\n"),
+    ],
+)
+def test_output_to_a_full_disk_is_an_error_of_one_line(
+    statement, status, message, monkeypatch
+):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "")  # output is buffered
+    with open("/dev/full", "w") as full:
+        done = run(statement, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (status, message)
+    with open("/dev/full", "w") as full:
+        done = run(statement, stdout=subprocess.PIPE, stderr=full)
+    assert done.stdout.startswith("printed\n")
+    assert done.returncode == (status if message != FULL else 0)
 
 
 def test_what_was_printed_before_the_command_is_printed_first():

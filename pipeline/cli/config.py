@@ -5,6 +5,7 @@
 
 import difflib
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -14,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pipeline import ConfigError
-from pipeline.cli.problems import located
+from pipeline.cli.problems import located, refuse
 from pipeline.cli.schema import KEYS, TRAINING_KEYS, ConfigT, StageConfig
 from pipeline.files import printable
 from pipeline.paths import conf_dir, installed, project_dir
@@ -68,7 +69,7 @@ def describe_default(key: str) -> str:
 
 def as_text(value: object) -> str:
     """Return a value as it is typed."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def explain_unknown_key(
@@ -88,10 +89,18 @@ def explain_unknown_key(
 
 
 def defaults() -> dict[str, Any]:
-    """Return the values of conf/config.yaml."""
+    """Return the values of conf/config.yaml.
+
+    Raises:
+        ConfigError: If it cannot be read, or lacks settings.
+    """
     from pipeline.cli.source import read  # Hydra takes 0.1 s, which --help saves
 
-    return read(conf_dir() / "config.yaml")[0]
+    path = conf_dir() / "config.yaml"
+    values, _ = read(path)
+    rule = "lacks the line `{}:`, but every setting needs a default"
+    refuse(located(rule.format(key), path) for key in KEYS if key not in values)
+    return values
 
 
 @cache  # git takes 5 ms, and each training run of a sweep has a name
@@ -113,7 +122,8 @@ def committed_defaults() -> Mapping[str, Any]:
 
 def choices(group: str, folders: Iterable[Path]) -> list[str] | None:
     """Return the names of the files of a group; None if there is no such folder."""
-    paths = [folder / group for folder in folders if (folder / group).is_dir()]
+    # Unlike the method of a path, `isdir` raises no error if the name is too long.
+    paths = [folder / group for folder in folders if os.path.isdir(folder / group)]
     if not group or not paths:
         return None
     return sorted({file.stem for path in paths for file in path.glob("*.yaml")})

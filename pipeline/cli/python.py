@@ -51,6 +51,8 @@ def _read(item: tuple[str, Any], schema: Schema, flags: Flags) -> tuple[str, obj
     key, value = item
     if key not in schema.model_fields:
         raise ConfigError(explain_unknown_key(key, schema))
+    if getattr(value, "ndim", None) == 0:  # it cannot be iterated
+        value = _builtin(value)
     is_text = isinstance(value, str | bytes | os.PathLike)
     is_list = contains(schema.model_fields[key].annotation, list)
     if isinstance(value, str) and (is_list or key not in TEXT_KEYS):

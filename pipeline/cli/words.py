@@ -1,5 +1,6 @@
 """Reads the words of a command line: flags, choices of groups, and values of keys."""
 
+import os
 import re
 from argparse import ArgumentError, ArgumentParser
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from pipeline.cli.command import Flags
 from pipeline.cli.config import choices, describe_default
 from pipeline.cli.schema import KEYS, Schema
 from pipeline.cli.source import describe_hydra
-from pipeline.cli.values import Choices, parse_choices, parse_value
+from pipeline.cli.values import Choices, parse_choices, parse_value, shorten
 
 
 def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
@@ -31,7 +32,7 @@ def read_flags(arguments: Sequence[str]) -> tuple[Flags, list[str]]:
     folder, text = None, found.config_dir
     if text:
         folder = Path(text).expanduser().absolute()
-        if "://" in text or not folder.is_dir():
+        if "://" in text or not os.path.isdir(folder):
             raise ConfigError(f"--config-dir must be an existing folder, got {text!r}")
     if not re.fullmatch(r"[\w-]+(\.yaml)?", found.config_name):
         rule = "must be the name of a file in conf/ or --config-dir, not a path"
@@ -88,8 +89,8 @@ def read_words(
     if key in schema.model_fields and not equals:
         raise ConfigError(f"{key} has no value: write {key}=value")
     if not equals and name == key:
-        hint = f"did you mean {schema.main_key}={word}?"
-        raise ConfigError(f"{word!r} is not of the form key=value; {hint}")
+        hint = f"did you mean {schema.main_key}={shorten(word)}?"
+        raise ConfigError(f"{shorten(word)!r} is not of the form key=value; {hint}")
     return key, parse_value(key, text, schema)
 
 

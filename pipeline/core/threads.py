@@ -26,7 +26,7 @@ def one_thread() -> Iterator[None]:
     """
     global _blocks, _before
     # Each Python thread has its own mode for denormal numbers, such as 1e-39.
-    flushes_denormal = not torch.tensor(1e-39).mul(1).item()
+    flushes_denormal = not torch.tensor(1e-39, dtype=torch.float32).mul(1).item()
     with _lock:
         if _blocks == 0:
             precision = torch.get_float32_matmul_precision()

@@ -31,7 +31,8 @@ class Metadata(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-    dataset: str = "mnist"  # the name of the data set
+    # The name of the data set, which can be unknown here; its file has this name.
+    dataset: str = Field(default="mnist", pattern=r"^[\w-]+$", max_length=255)
     data_sha256: str | None = None  # of its file
     min_margin: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     hyperparameters: Hyperparameters | None = None

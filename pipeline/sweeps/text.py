@@ -49,7 +49,8 @@ def print_report(outcomes: Sequence[Outcome], folder: Path, hint: str) -> None:
 
 def written_files(folder: Path) -> list[Path]:
     """Return the files of the report in the folder of a sweep, the plot first."""
-    return sorted(folder.glob("sweep.*"), reverse=True)
+    paths = folder / "sweep.png", folder / "sweep.csv"
+    return [path for path in paths if path.exists()]
 
 
 def select_rows(configurations: Sequence[Configuration]) -> list[Configuration]:

@@ -63,24 +63,29 @@ def open_database(store: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _relocate(store: Path, connection: sqlite3.Connection) -> None:
-    """Update the URIs of the artifacts in a store that was moved or copied."""
-    locations = connection.execute("SELECT artifact_location FROM experiments")
-    roots = {location.rpartition("/")[0] for (location,) in locations}
+    """Update the URIs of the artifacts in a store that was moved or copied.
+
+    The first experiment, MLflow's Default, was created with the store, so the root of
+    its artifacts is the one that was written last. Experiments of other programs may
+    have their artifacts elsewhere; these stay as they are.
+    """
+    first = "SELECT artifact_location FROM experiments ORDER BY experiment_id LIMIT 1"
+    before = "".join(*connection.execute(first)).rpartition("/")[0]
     after = artifact_root(store)
-    # Experiments that other programs created may have their artifacts elsewhere.
-    for before in {*filter(ARTIFACT_ROOT.fullmatch, roots)} - {after}:
-        if not path_from_uri(after).is_dir():
-            raise UserError(
-                f"{database_path(store)} expects its artifacts in {before}, not in "
-                f"{after}: move mlflow-artifacts to the same folder, or move mlflow.db "
-                "away to start with a new store"
-            )
-        with write_lock(store):
-            relocate_artifacts(connection, before, after)
-        say(
-            f"{store} was moved or copied: the URIs of its artifacts were updated",
-            file=sys.stderr,
+    if before == after or not ARTIFACT_ROOT.fullmatch(before):
+        return
+    if not path_from_uri(after).is_dir():
+        raise UserError(
+            f"{database_path(store)} expects its artifacts in {before}, not in "
+            f"{after}: move mlflow-artifacts to the same folder, or move mlflow.db "
+            "away to start with a new store"
         )
+    with write_lock(store):
+        relocate_artifacts(connection, before, after)
+    say(
+        f"{store} was moved or copied: the URIs of its artifacts were updated",
+        file=sys.stderr,
+    )
 
 
 def relocate_artifacts(connection: sqlite3.Connection, before: str, after: str) -> None:

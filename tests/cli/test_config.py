@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from types import NoneType, UnionType
 from typing import Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pytest
+import torch
 
 from pipeline import ConfigError, __main__, cli, paths
 from pipeline.cli.command import help_text
 from pipeline.cli.config import defaults, validate
+from pipeline.cli.python import from_python, sweep_from_python
 from pipeline.cli.schema import TrainConfig, UiConfig, text_keys
 from pipeline.cli.source import read
 from pipeline.core.hyperparameters import Hyperparameters
@@ -99,6 +102,18 @@ def test_the_keywords_of_a_sweep_accept_one_value_several_or_text():
     for key in accepted.keys() & {*cli.TrainConfig.varied}:
         (number,) = types[key]
         assert accepted[key] == {number, Sequence[number], str}
+
+
+@pytest.mark.parametrize("array", [np.array, torch.tensor])
+def test_a_keyword_can_be_an_array_without_axes_but_not_one_with_two(array):
+    assert from_python(TrainConfig, {"hidden": array(5)}).hidden == 5
+    assert from_python(TrainConfig, {"lr": array(0.5)}).lr == 0.5
+    command = sweep_from_python(TrainConfig, {"hidden": array(5), "seed": array([1])})
+    assert (command.values["hidden"], command.values["seed"]) == (5, 1)
+    with pytest.raises(ConfigError, match=r"hidden=.* has several values: call sweep"):
+        from_python(TrainConfig, {"hidden": array([[5, 6]])})
+    with pytest.raises(ConfigError, match="hidden must be a valid integer, got"):
+        sweep_from_python(TrainConfig, {"hidden": array([[5, 6]])})
 
 
 def test_text_keys_of_all_generations_of_a_schema_are_found():

@@ -286,6 +286,13 @@ def test_a_bad_file_is_refused_in_one_line(conf, kind):
     assert os.environ["HOME"] not in text
 
 
+@pytest.mark.parametrize("arguments", [["lr=-1"], ["lr=x"], ["-m", "lr=0,-1"]])
+def test_a_default_that_is_missing_is_named(conf, arguments):
+    text = (paths.conf_dir() / "config.yaml").read_text()
+    conf({"conf/config.yaml": re.sub(r"(?m)^lr:.*\n", "", text)})
+    assert problem(*arguments).startswith("conf/config.yaml: lacks the line `lr:`, but")
+
+
 def test_all_problems_of_a_file_and_of_the_command_line_are_reported_at_once(conf):
     settings = "launcher: {n_jobs: 2}, run: {dir: x}, sweeper: {n_trials: 3}"
     text = f"defaults: [override /hydra/output: x]\nhydra: {{{settings}}}"

@@ -8,12 +8,15 @@ from pipeline.core.threads import one_thread
 
 def settings():
     """The number of threads, and whether a denormal number becomes 0."""
-    return torch.get_num_threads(), torch.tensor(1e-39).mul(1).item() == 0
+    denormal = torch.tensor(1e-39, dtype=torch.float32)
+    return torch.get_num_threads(), denormal.mul(1).item() == 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("flushes", [False, True])
-def test_the_settings_are_restored_after_the_last_of_several_trainings(flushes):
+def test_the_settings_are_restored_after_the_last_of_several_trainings(flushes, dtype):
     before = torch.get_num_threads()
+    torch.set_default_dtype(dtype)
     torch.set_num_threads(3)
     torch.set_flush_denormal(flushes)
     with one_thread():
@@ -21,5 +24,7 @@ def test_the_settings_are_restored_after_the_last_of_several_trainings(flushes):
             pass
         assert settings() == (1, True)
     assert settings() == (3, flushes)
+    assert torch.get_default_dtype() is dtype
+    torch.set_default_dtype(torch.float32)
     torch.set_flush_denormal(False)
     torch.set_num_threads(before)

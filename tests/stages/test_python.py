@@ -1,6 +1,7 @@
 """The stages as functions, which scripts and notebooks call."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
@@ -60,6 +61,53 @@ def test_a_quiet_call_prints_nothing_and_writes_to_the_folder(
         assert project.hashes("train") == before
     with pytest.raises(FrozenInstanceError):
         result.folder = None
+
+
+REPLACING = [function for function in CALLS if function not in (data, sweep)]
+
+
+@pytest.mark.parametrize("function", REPLACING, ids=lambda function: function.__name__)
+def test_a_folder_with_files_of_the_user_or_of_another_call_is_refused(
+    project, function, tmp_path
+):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    function(**CALLS[function], folder=folder, quiet=True)
+    (tmp_path / "link").symlink_to(folder)
+    function(**CALLS[function], folder=tmp_path / "link", quiet=True)
+    (folder / "notes").mkdir()
+    (folder / "notes" / "a.txt").write_text("mine")
+    before = [*os.walk(folder)]
+    with pytest.raises(ConfigError, match=r"folder must be .*, which contains 'notes'"):
+        function(**CALLS[function], folder=folder)
+    assert [*os.walk(folder)] == before and (tmp_path / "link").is_symlink()
+    shutil.rmtree(folder / "notes")
+    other = evaluate if function is not evaluate else predict
+    with pytest.raises(ConfigError, match="written by an earlier call of"):
+        other(**CALLS[other], folder=folder)
+    with pytest.raises(ConfigError, match="folder must not be a file, got"):
+        function(**CALLS[function], folder=paths.ROOT / "README.md")
+
+
+def test_a_file_that_is_added_during_a_call_is_kept(project, tmp_path):
+    with pytest.raises(ConfigError, match=r"folder must be .* contains 'mine\.txt'"):
+        train(
+            **CALLS[train],
+            folder=tmp_path,
+            on_epoch=lambda epoch: (tmp_path / "mine.txt").write_text("mine"),
+            quiet=True,
+        )
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_sweep_keeps_other_files_in_its_folder(project, tmp_path):
+    (tmp_path / "sweep.py").write_text("mine")
+    result = sweep(**SETTINGS | {"seed": [1, 2]}, folder=tmp_path, quiet=True)
+    assert {path.name for path in result.folder.iterdir()} == {
+        "sweep.csv",
+        "sweep.png",
+        "sweep.py",
+    }
 
 
 def test_a_quiet_sync_prints_nothing_and_returns_the_url_of_each_copy(

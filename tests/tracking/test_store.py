@@ -74,6 +74,18 @@ def test_a_store_that_was_moved_finds_its_artifacts_again(recorded, tmp_path, ca
     assert capsys.readouterr().err.count("was moved or copied") == 1
 
 
+def test_only_the_artifacts_of_the_store_itself_move_with_it(recorded, tmp_path):
+    theirs = "file:///elsewhere/mlflow-artifacts/theirs"
+    folder = tmp_path / "store"
+    shutil.copytree(recorded, folder)
+    open_store(folder).create_experiment("theirs", theirs)
+    moved = folder.rename(tmp_path / "moved")
+    client = open_store(moved)
+    assert client.get_experiment_by_name("theirs").artifact_location == theirs
+    (run,) = tracking.tagged_runs(moved, "tag7", ["7"])
+    assert run.artifacts.is_relative_to(moved)
+
+
 def test_an_error_of_the_database_is_one_line_with_its_name(store, start_run, capsys):
     with (
         pytest.raises(UserError, match=r"cannot write to .*mlflow\.db: ") as error,
