@@ -51,7 +51,8 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
     key = sweep_key(grid, command.intervals, experiment=experiment, again=cfg.again)
     folder = own_folder() or store / "sweeps" / key
     waiting = "waiting for another process, which is running the same sweep"
-    with files.lock(store / "sweeps" / f".{key}.lock", waiting=waiting):
+    lock = store / "sweeps" / f".{key}.lock"
+    with files.lock(lock, files.Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, key)
         name = cfg.run_name or sweep_name(grid, command.intervals)
         if recorded.run:  # it was named when it started

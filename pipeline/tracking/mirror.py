@@ -1,6 +1,7 @@
-"""The copy of a run on a server, which a separate process makes while the run is open.
+"""The copy of a run on a server, which a companion makes while the run is open.
 
-`mirror_copy` runs in that process.
+The process of the command has the `Mirror`. `import_copies`, `call_copies` and
+`mirror_copy` run in the companion.
 """
 
 import sys

@@ -1,7 +1,8 @@
 """Makes exact copies of runs on an MLflow server, once or while they are open.
 
-The process can be killed at any point: the next one continues, and nothing is lost or
-stored twice. `run_copy` sends the data of each run.
+All of this runs in a companion, which `mirror` or `sync` starts. It can be killed at
+any point: the next one continues, and nothing is lost or stored twice. `run_copy` sends
+the data of each run.
 """
 
 import os

@@ -70,8 +70,8 @@ class StoreClient(MlflowClient):
     def mark_killed_runs(self) -> None:
         """Mark the open runs of this project as KILLED whose process has ended.
 
-        A process releases the lock of a run only after it has closed the run, on any
-        host that shares the folder. The caller holds the lock of the store.
+        It may have been on any host that shares the folder. The caller holds the lock
+        of the store; see `locks`.
         """
         with translate_errors(self.store):
             for run in open_runs(self.store):

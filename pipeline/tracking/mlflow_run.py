@@ -1,6 +1,6 @@
 """A run in MLflow: metrics, images, files, models and the children of a sweep.
 
-Runs are opened and closed in `mlflow_tracker`.
+Runs are opened and closed in `mlflow_tracker`, in the same process.
 """
 
 import json
@@ -76,11 +76,7 @@ class MlflowRun(Run):
         return path_from_uri(self._info.artifact_uri)
 
     def release(self) -> None:
-        """Release and remove the lock of the run; it must be closed.
-
-        No process waits for the file that is removed: that of the checkpoint or of the
-        sweep keeps others from resuming the run.
-        """
+        """Release and remove the lock of the run; it must be closed."""
         if self._lock:
             Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()

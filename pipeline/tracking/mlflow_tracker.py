@@ -1,6 +1,7 @@
 """Opens, resumes, closes and reopens runs in MLflow's embedded store.
 
-`mlflow_run` records the data of a run.
+`mlflow_run` records the data of a run. For `train`, both run in the companion that
+`remote` starts, otherwise in the process of the command.
 """
 
 import gc
@@ -27,7 +28,7 @@ from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG
 
-OPEN_SECONDS = 10.0  # within which a killed process has released its run
+OPEN_SECONDS = 10.0  # within which a killed process has released its run; see `locks`
 
 
 class MlflowTracker(LocalTracker):
@@ -95,8 +96,7 @@ class MlflowTracker(LocalTracker):
                 client.set_terminated(run.id, status)
                 if error:
                     client.set_tag(run.id, ERROR_TAG, error)
-                # First: `open_run` waits for this lock while it holds the store's.
-                run.release()
+                run.release()  # before the store's lock is acquired; see `locks`
                 if status != "FINISHED":  # a child of a sweep may be incomplete
                     marked, status = "killed runs", "KILLED"
                     with store_lock(store):

@@ -2,6 +2,8 @@
 
 Importing MLflow, opening the store and writing to it take three seconds of a training
 run. A thread would save no time, because it would hold the interpreter lock.
+
+`_open`, `_call` and `_close` run in the companion, all else in the process of `train`.
 """
 
 import sys

@@ -1,4 +1,7 @@
-"""The copy of one run on a server: what this process sends to it, and has sent."""
+"""The copy of one run on a server: what this process sends to it, and has sent.
+
+It is used by `mirror_copy`, in the companion that copies runs.
+"""
 
 import hashlib
 import json

@@ -2,7 +2,7 @@
 
 A single training run and the worker of a sweep make the same object. It contains no
 object of PyTorch, so a worker can send it to another machine, and it does not depend on
-where it is recorded.
+where it is recorded. `train_once` runs in the workers of a sweep.
 """
 
 import platform
