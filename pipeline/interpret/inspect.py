@@ -12,7 +12,7 @@ from pipeline.evaluation import classify, find_image, prepare_for, summary
 from pipeline.files import atomic_folder, printable, write_csv
 from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
-from pipeline.paths import displayed, outputs_dir, store_dir
+from pipeline.paths import data_dir, displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
 from pipeline.tracking import Run
 
@@ -55,7 +55,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
             say(f"{name} bias {bias.shape}\n{bias}\n")
         say(f"all values  {displayed(trained.path)}")
         return Inspection(said(), None)
-    dataset = load_training_data(trained)
+    dataset = load_training_data(trained, folder=data_dir())
     if neurons:
         folder = _explain_neurons(cfg, neurons, trained, dataset)
     elif location:
