@@ -25,7 +25,7 @@ from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.run_copy import RunCopy, recorded_state
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.tags import COPY_TAG, PARENT_TAG
+from pipeline.tracking.tags import COPY_TAG, PARENT_TAG, Status
 
 ERRORS = (MlflowException, OSError, UserError)  # of a run, or of the server
 
@@ -130,13 +130,13 @@ class CopiedRuns:
         is_deleted = copy is not None and copy.info.lifecycle_stage != "active"
         if original.info.lifecycle_stage != "active":
             # An attempt that failed was replaced by another one.
-            is_kept = original.info.status == "FINISHED" or is_deleted
+            is_kept = original.info.status == Status.FINISHED or is_deleted
             if copy and not is_kept:
                 self._server.delete_run(copy.info.run_id)
             return None
         if is_deleted:
             return CopyStatus("deleted")
-        is_closed = original.info.status not in ("RUNNING", "SCHEDULED")
+        is_closed = original.info.status not in (Status.RUNNING, "SCHEDULED")
         if not (is_open or is_closed):
             return CopyStatus("running")
         copy = copy or self._create(original)

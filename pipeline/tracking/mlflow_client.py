@@ -22,7 +22,7 @@ from pipeline.tracking.locks import run_lock, write_lock
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import mlflow_command
 from pipeline.tracking.store import artifact_root, require_store
-from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG
+from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG, Status
 from pipeline.urls import database_path, sqlite_uri
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
@@ -80,8 +80,8 @@ class StoreClient(MlflowClient):
                 if PROJECT_TAG not in run.tags or files.is_held(lock):
                     continue
                 # Read again: its process may have closed it before it freed the lock.
-                if self.get_run(run.run_id).info.status == "RUNNING":
-                    self.set_terminated(run.run_id, "KILLED")
+                if self.get_run(run.run_id).info.status == Status.RUNNING:
+                    self.set_terminated(run.run_id, Status.KILLED)
                 run_lock(self.store, run.run_id).unlink(missing_ok=True)
 
 

@@ -30,6 +30,7 @@ from pipeline.tracking.interface import (
     Tracker,
 )
 from pipeline.tracking.null import NullRun, NullTracker
+from pipeline.tracking.tags import Status
 from pipeline.tracking.tracker import experiment_of, open_tracker
 
 PROCESS = "the process that records the run"
@@ -112,12 +113,12 @@ class RemoteTracker(Tracker[RemoteRun]):
         )
         return RemoteRun(self._companion, opened)
 
-    def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
+    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
         try:
             # Waits until the run is open, unless there is a further interrupt.
             return self._companion.submit(_close, status, error).result()
         except CompanionKilled:
-            if status == "FINISHED":
+            if status == Status.FINISHED:
                 raise
             # The error that ended the run is more important.
             reason = f"{PROCESS} was killed"
@@ -184,6 +185,6 @@ def _call(
     _run.submit(function, *arguments, **options)
 
 
-def _close(status: str, error: str) -> str | None:
+def _close(status: Status, error: str) -> str | None:
     """Close the run, and return its id; return None if it was not opened."""
     return _tracker.close_run(_run, status, error) if _run.id else None

@@ -20,7 +20,7 @@ from pipeline.tracking.mlflow_client import StoreClient
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import model_outputs
 from pipeline.tracking.store import path_from_uri
-from pipeline.tracking.tags import COPY_TAG, ERROR_TAG
+from pipeline.tracking.tags import COPY_TAG, ERROR_TAG, Status
 
 CONNECTIONS = 4  # for files
 COMPLETE = 1_000_000_000  # ns since the last write to a file that is complete
@@ -84,8 +84,8 @@ class RunCopy:
         self, original: entities.Run, copy: entities.Run, tags: dict[str, str]
     ) -> None:
         """Send what is new in an open run."""
-        if copy.info.status != "RUNNING":  # it was resumed
-            self._server.update_run(self.run_id, status="RUNNING")
+        if copy.info.status != Status.RUNNING:  # it was resumed
+            self._server.update_run(self.run_id, status=Status.RUNNING)
         points = self._read_points(original)
         self._send(original, copy, tags, points, is_open=True)
 

@@ -16,7 +16,7 @@ from pipeline.tracking.database import (
     named_runs,
     training_results,
 )
-from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG
+from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
 from pipeline.urls import database_path, sqlite_uri
 
 MAX_LISTED = 10  # runs that a name matches
@@ -98,7 +98,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     run = find_run(text, store=store)
     if not run.network_path.exists():
         reason = f"it is {run.status}"
-        if run.tags.get(KIND_TAG) == "sweep":
+        if run.tags.get(KIND_TAG) == Kind.SWEEP:
             reason = "it is a sweep; enter the id of one of its child runs"
         raise UserError(f"run {run.label} has no network: {reason}")
     return run
@@ -116,11 +116,13 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         raise UserError(
             f"run {sweep.label} is part of a sweep: enter the sweep's id, {parent}"
         )
-    if sweep.tags.get(KIND_TAG) != "sweep":
+    if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
         remedy = "python -m pipeline.train -m hidden=10,20 records one"
         raise UserError(f"run {sweep.label} is not a sweep; {remedy}")
     finished = [
-        child for child in children(store, sweep.run_id) if child.status == "FINISHED"
+        child
+        for child in children(store, sweep.run_id)
+        if child.status == Status.FINISHED
     ]
     if lost := [run.run_id for run in finished if not run.network_path.exists()]:
         remedy = "delete them, and run the sweep again"

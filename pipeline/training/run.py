@@ -30,6 +30,7 @@ from pipeline.tracking.tags import (
     HOST_TAG,
     KIND_TAG,
     PROCESSOR_TAG,
+    Kind,
 )
 from pipeline.training.log import FIRST_METRICS, ordered
 
@@ -180,7 +181,7 @@ class TrainResult(TrainingRun):
 def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[str, str]:
     """Return the tags that identify a training run, as soon as it starts."""
     return {
-        KIND_TAG: "training",
+        KIND_TAG: Kind.TRAINING,
         DATA_TAG: data_sha256,
         FINGERPRINT_TAG: fingerprint(hyperparameters, data_sha256),
     }
