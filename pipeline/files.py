@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import UserError
 from pipeline.call import say
+from pipeline.text import printable, readable
 
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
@@ -221,11 +222,6 @@ def list_folder(folder: Path) -> list[Path]:
         raise UserError(f"{printable(folder)} {reason}") from None
 
 
-def printable(text: Path | str) -> str:
-    """Replace control characters in text of unknown origin, such as file names."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
-
-
 def write_csv(
     path: Path,
     rows: Sequence[Mapping[str, Any]],
@@ -251,11 +247,6 @@ def write_csv(
         for row in rows:
             cells = row if exact else {key: readable(x) for key, x in row.items()}
             table.writerow({key: _escape(value) for key, value in cells.items()})
-
-
-def readable(value: Any) -> Any:  # noqa: ANN401
-    """Return a float rounded to four significant digits, and all else as it is."""
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _escape(value: object) -> object:

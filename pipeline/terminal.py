@@ -1,6 +1,6 @@
 """Terminal output: paragraphs, commands to type, errors, bars and status lines.
 
-`console` has tables and progress bars. Status lines appear only on a terminal;
+`text` has tables, `console` progress bars. Status lines appear only on a terminal;
 everything else is plain text.
 """
 
@@ -15,9 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline.call import say
-from pipeline.files import printable
-
-WIDTH = 80  # columns of help and of tables that are not printed on a terminal
+from pipeline.text import WIDTH, printable
 
 
 class _Output(io.FileIO):

@@ -39,7 +39,7 @@ IMPLEMENTATIONS = {
 }
 # Modules that every package may use; they import nothing but one another.
 SHARED = ["__init__", "call", "console", "files", "paths", "process", "tensors"]
-SHARED += ["terminal", "unsure", "urls"]
+SHARED += ["terminal", "text", "unsure", "urls"]
 LIBRARIES = {
     "hydra": "cli",
     "matplotlib": "plots",

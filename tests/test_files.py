@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import files
 from pipeline.files import Level
+from pipeline.text import printable
 
 
 def names(folder):
@@ -171,4 +172,4 @@ def test_a_name_stays_in_one_cell_with_other_delimiters(tmp_path, delimiter):
     ],
 )
 def test_control_characters_are_replaced(text, expected):
-    assert files.printable(Path(text)) == expected.replace("?", "\ufffd")
+    assert printable(Path(text)) == expected.replace("?", "\ufffd")

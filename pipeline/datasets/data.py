@@ -8,9 +8,9 @@ from typing import Any
 from pipeline import datasets
 from pipeline.call import say
 from pipeline.cli import DataConfig, defaults
-from pipeline.console import table
 from pipeline.paths import data_dir, displayed
 from pipeline.terminal import command_line, next_steps, wrap
+from pipeline.text import table
 
 
 @dataclass(frozen=True)

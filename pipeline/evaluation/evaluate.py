@@ -10,7 +10,6 @@ import numpy as np
 from pipeline import ConfigError, UserError, datasets, files, tracking
 from pipeline.call import lasting_dir, results_dir, say
 from pipeline.cli import EvaluateConfig
-from pipeline.console import table
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation.inputs import prepare_for
 from pipeline.evaluation.output import write_results
@@ -23,6 +22,7 @@ from pipeline.model import TrainedModel, load_training_data, select_trained_mode
 from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.process import is_user_error
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
+from pipeline.text import table
 from pipeline.tracking import Run
 
 Metrics = dict[str, dict[str, float | int]]  # by the name of the set

@@ -12,7 +12,6 @@ from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.text import count_correct, summary
-from pipeline.files import printable
 from pipeline.model import OodDetector, load_training_data, select_trained_model
 from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.terminal import (
@@ -23,6 +22,7 @@ from pipeline.terminal import (
     status,
     wrap,
 )
+from pipeline.text import printable
 
 MAX_PLOTTED = 60  # images in preparation.png
 

@@ -15,7 +15,8 @@ from mlflow import MlflowClient, entities
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
-from pipeline import UserError, files
+from pipeline import UserError
+from pipeline.text import printable
 from pipeline.tracking import pages
 from pipeline.tracking.copying import CopyStatus, copy_runs
 from pipeline.tracking.database import RecordedRun, named_runs, runs_to_copy
@@ -151,7 +152,7 @@ class CopiedRuns:
 
     def _url(self, copy: RunCopy) -> str:
         page = pages.run_page(copy.experiment_id, copy.run_id)
-        return files.printable(f"{self.url.rstrip('/')}/{page}")
+        return printable(f"{self.url.rstrip('/')}/{page}")
 
     def _remember(self, run_id: str, copy: entities.Run) -> RunCopy:
         """Return the copy of a run, with what was sent to it before."""
@@ -222,4 +223,4 @@ def _describe(error: Exception) -> str:
     system_error = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
     if system_error:
         return system_error[1]
-    return files.printable(re.split("Caused by |Response body: ", text)[-1][:300])
+    return printable(re.split("Caused by |Response body: ", text)[-1][:300])

@@ -33,7 +33,7 @@ from pipeline.tracking.null import NullRun, NullTracker
 from pipeline.tracking.tags import Status
 from pipeline.tracking.tracker import experiment_of, open_tracker
 
-PROCESS = "the process that records the run"
+RECORDER = "the process that records the run"
 
 
 class RemoteRun(OpenRun):
@@ -85,7 +85,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         """Start the process; see `open_tracker` for the arguments."""
         self.store, self.server, self._experiment = store, server, experiment
         disable_telemetry()
-        self._companion = Companion(PROCESS, quiet=is_quiet())
+        self._companion = Companion(RECORDER, quiet=is_quiet())
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
 
     def open_run(
@@ -121,7 +121,7 @@ class RemoteTracker(Tracker[RemoteRun]):
             if status == Status.FINISHED:
                 raise
             # The error that ended the run is more important.
-            reason = f"{PROCESS} was killed"
+            reason = f"{RECORDER} was killed"
             print_error(f"the run could not be marked {status}: {reason}")
             return None
         finally:

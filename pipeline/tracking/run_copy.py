@@ -23,7 +23,7 @@ from pipeline.tracking.store import path_from_uri
 from pipeline.tracking.tags import COPY_TAG, ERROR_TAG, Status
 
 CONNECTIONS = 4  # for files
-COMPLETE = 1_000_000_000  # ns since the last write to a file that is complete
+WRITING_NS = 1_000_000_000  # since the last write to a file that may be incomplete
 STATE_TAG = "copy.state"  # a hash of the original as it was copied
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -131,7 +131,7 @@ class RunCopy:
             path: stat
             for path, stat in _changed(_files(artifacts), self._sent.files).items()
             # One that is being written is newer.
-            if not is_open or now - stat[1] > COMPLETE
+            if not is_open or now - stat[1] > WRITING_NS
         }
 
         def send(path: Path) -> None:
@@ -207,12 +207,15 @@ def recorded_state(run: RecordedRun) -> object:
 
 
 def _state_hash(run: entities.Run, points: list[Metric]) -> str:
-    """Return a hash that changes when anything in a run changes."""
+    """Return a hash that changes when anything in a run changes.
+
+    Unlike `recorded_state`, it is the same in another process and in a moved store.
+    """
     entries = run.to_dictionary()
     # The project may move.
     artifacts = path_from_uri(entries["info"].pop("artifact_uri"))
     metrics = [(p.key, p.value, p.timestamp, p.step) for p in points]
-    files = _files(artifacts).items()
-    sizes = [(str(path.relative_to(artifacts)), *stat) for path, stat in files]
+    stats = _files(artifacts).items()
+    sizes = [(str(path.relative_to(artifacts)), *stat) for path, stat in stats]
     state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
     return hashlib.sha256(state.encode()).hexdigest()

@@ -20,7 +20,7 @@ from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
 from pipeline.urls import database_path, sqlite_uri
 
 MAX_LISTED = 10  # runs that a name matches
-SECONDS = 3  # for the answer of a server
+SERVER_SECONDS = 3  # for the answer of a server
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
@@ -81,7 +81,7 @@ def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
         return None
     url = f"{server.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
     try:
-        with urlopen(url, timeout=SECONDS) as response:
+        with urlopen(url, timeout=SERVER_SECONDS) as response:
             tags = json.load(response)["run"]["data"].get("tags", ())
     # It may be another kind of server, or no valid URL.
     except (OSError, HTTPException, ValueError, KeyError, TypeError):

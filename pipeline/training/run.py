@@ -8,7 +8,6 @@ where it is recorded. `train_once` runs in the workers of a sweep.
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,11 @@ class TrainingRun:
             folder = run.network_path.parent
             raise UserError(f"{folder} does not contain a whole training run")
         initial = Epoch(states[0], time=times.times[0])
-        others = map(Epoch, states[1:], count(1), rows, times.seconds, times.times[1:])
+        stored = zip(states[1:], rows, times.seconds, times.times[1:], strict=True)
+        others = [
+            Epoch(state, number=number, metrics=row, seconds=seconds, time=time)
+            for number, (state, row, seconds, time) in enumerate(stored, start=1)
+        ]
         return cls(
             dataset=trained.dataset,
             data_sha256=known.data_sha256,
