@@ -17,7 +17,7 @@ from pipeline.tracking.database import (
     training_results,
 )
 from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
-from pipeline.urls import database_path, sqlite_uri
+from pipeline.urls import database_path, is_server, sqlite_uri
 
 MAX_LISTED = 10  # runs that a name matches
 SERVER_SECONDS = 3  # for the answer of a server
@@ -77,7 +77,7 @@ def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
 
 def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
     """Return the tags of the run with this id on a server; None if there is none."""
-    if not re.fullmatch("[0-9a-f]{32}", run_id) or not server.startswith("http"):
+    if not re.fullmatch("[0-9a-f]{32}", run_id) or not is_server(server):
         return None
     url = f"{server.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
     try:

@@ -66,7 +66,7 @@ def kill_copying_process():
 def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy(
     recorded, fault, timeout, reason, capfd, monkeypatch
 ):
-    monkeypatch.setattr(mirror, "TIMEOUT", timeout)
+    monkeypatch.setattr(mirror, "FINISH_SECONDS", timeout)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     url, start = broken_server(fault), time.monotonic()
     if reason == "stopped":  # by Ctrl-C
