@@ -12,9 +12,11 @@ import os
 import secrets
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import UserError
 from pipeline.call import prepare_replacement, say
+from pipeline.text import printable, readable
 
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
@@ -29,29 +32,57 @@ DAY = 86_400  # seconds; older temporary files of killed processes are removed
 FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
 
 
+class Level(IntEnum):
+    """The order in which a thread acquires locks; `tracking.locks` says why."""
+
+    SWEEP = 1
+    STORE = 2
+    RUN = 3
+    FOLDER = 4  # with the results of a stage
+    SERVER = 5
+    DATABASE = 6
+    DATASET = 7
+
+
+class _Held(threading.local):
+    """The locks that a thread holds in a block."""
+
+    def __init__(self) -> None:
+        self.levels: dict[Path, Level] = {}
+
+
+_held = _Held()
+
+
 @contextmanager
-def lock(path: Path, *, waiting: str) -> Iterator[None]:
+def lock(path: Path, level: Level, *, waiting: str) -> Iterator[None]:
     """Hold the lock file at `path`; if another process holds it, print why, and wait.
 
     The operating system releases the lock when the process ends, even if it is killed.
     """
+    _check_order(path, level)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
-        held = file_lock.acquire(timeout=0.2)
+        acquired = file_lock.acquire(timeout=0.2)
     except Timeout:
         say(waiting, file=sys.stderr)
-        held = file_lock.acquire()
-    with held:
-        yield
+        acquired = file_lock.acquire()
+    with acquired:
+        _held.levels[path] = level
+        try:
+            yield
+        finally:
+            del _held.levels[path]
 
 
 def hold(path: Path, *, seconds: float = 0.0) -> FileLock:
-    """Acquire the lock file at `path`; the caller releases it.
+    """Acquire the lock file at `path`, of a run or checkpoint; the caller releases it.
 
     Raises:
         UserError: If another process holds it, and does not release it in `seconds`.
     """
+    _check_order(path, Level.RUN)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = FileLock(path)
     try:
@@ -70,6 +101,13 @@ def is_held(path: Path) -> bool:
     except Timeout:
         return True
     return False
+
+
+def _check_order(path: Path, level: Level) -> None:
+    """Check that this thread holds no later lock, and not this one."""
+    held = _held.levels
+    assert path not in held, f"{path} would wait for itself"
+    assert level >= max(held.values(), default=level), (path, held)
 
 
 @contextmanager
@@ -122,7 +160,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def folder_lock(path: Path) -> Iterator[None]:
     """Hold the lock of the folder `path`, without which no process replaces it."""
     waiting = f"waiting for another process to finish with {path}"
-    with lock(path.parent / f".{path.name}.lock", waiting=waiting):
+    with lock(path.parent / f".{path.name}.lock", Level.FOLDER, waiting=waiting):
         if _previous(path).exists():
             if path.exists():
                 shutil.rmtree(_previous(path))
@@ -191,11 +229,6 @@ def list_folder(folder: Path) -> list[Path]:
         raise UserError(f"{printable(folder)} {reason}") from None
 
 
-def printable(text: Path | str) -> str:
-    """Replace control characters in text of unknown origin, such as file names."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
-
-
 def write_csv(
     path: Path,
     rows: Sequence[Mapping[str, Any]],
@@ -223,11 +256,6 @@ def write_csv(
         for row in rows:
             cells = row if exact else {key: readable(x) for key, x in row.items()}
             table.writerow({key: _escape(value) for key, value in cells.items()})
-
-
-def readable(value: Any) -> Any:  # noqa: ANN401
-    """Return a float rounded to four significant digits, and all else as it is."""
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _escape(value: object) -> object:

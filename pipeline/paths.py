@@ -42,6 +42,11 @@ def outputs_dir() -> Path:
     return _outputs_of(Path.cwd() if installed() else ROOT)
 
 
+def data_dir() -> Path:
+    """Return the folder with the files of all data sets."""
+    return outputs_dir() / "data"
+
+
 def search_path() -> str:
     """Return a PYTHONPATH with which another process finds this package."""
     paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]

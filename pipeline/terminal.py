@@ -1,6 +1,6 @@
 """Terminal output: paragraphs, commands to type, errors, bars and status lines.
 
-`console` has tables and progress bars. Status lines appear only on a terminal;
+`text` has tables, `console` progress bars. Status lines appear only on a terminal;
 everything else is plain text.
 """
 
@@ -16,10 +16,9 @@ from typing import Any
 
 from pipeline import UserError
 from pipeline.call import say
-from pipeline.files import printable
+from pipeline.text import WIDTH, printable
 
 STDERR = 2  # its descriptor
-WIDTH = 80  # columns of help and of tables that are not printed on a terminal
 
 
 class _Output(io.FileIO):

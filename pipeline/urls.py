@@ -11,34 +11,41 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.paths import store_dir
 
-IS_SERVER = re.compile("https?://", re.IGNORECASE)
+
+def is_server(uri: str) -> bool:
+    """Return whether a URI is that of a server, and not of a store."""
+    return bool(re.match("https?://", uri, re.IGNORECASE))
 
 
 def server_url(value: str | None) -> str | None:
     """Check the URL of a server; the default is MLFLOW_TRACKING_URI.
 
-    MLFLOW_TRACKING_URI can also be the URI of the project's own store.
-
     Raises:
-        ValueError: If it is any other URL, or contains a password.
+        ValueError: If it is another URL, or contains a password; or if the variable is
+            neither such a URL nor the URI of the project's own store.
     """
-    source = ""
-    if value is None:
-        value = os.environ.get("MLFLOW_TRACKING_URI", "")
-        if not IS_SERVER.match(value):
-            # In a script that selects another store, MLflow itself sets the variable;
-            # then the run goes to the project's store, and a message says so.
-            if names_another_store(store_dir()) and "mlflow" not in sys.modules:
-                own = sqlite_uri(database_path(store_dir()))
-                raise ValueError(
-                    "MLFLOW_TRACKING_URI must be a URL such as "
-                    f"http://127.0.0.1:5000 or that of the project's store, {own}"
-                )
-            return None
-        source = "MLFLOW_TRACKING_URI "  # without its value: it may have a password
+    if value is not None:
+        return _checked(value)
+    value = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if is_server(value):
+        # The message is without its value: it may have a password.
+        return _checked(value, source="MLFLOW_TRACKING_URI ")
+    # In a script that selects another store, MLflow itself sets the variable; then the
+    # run goes to the project's store, and a message says so.
+    if names_another_store(store_dir()) and "mlflow" not in sys.modules:
+        own = sqlite_uri(database_path(store_dir()))
+        raise ValueError(
+            "MLFLOW_TRACKING_URI must be a URL such as "
+            f"http://127.0.0.1:5000 or that of the project's store, {own}"
+        )
+    return None
+
+
+def _checked(value: str, *, source: str = "") -> str:
+    """Return the URL of a server; messages about it begin with `source`."""
     try:
         parts = urlsplit(value)
-        valid = IS_SERVER.match(value) and parts.hostname and parts.port != 0
+        valid = is_server(value) and parts.hostname and parts.port != 0
     except ValueError:  # brackets that contain no IPv6 address, or an invalid port
         valid = False
     if not valid:
@@ -54,7 +61,7 @@ def server_url(value: str | None) -> str | None:
 def names_another_store(store: Path) -> bool:
     """Return whether MLFLOW_TRACKING_URI is a store other than the one in a folder."""
     value = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if not value or IS_SERVER.match(value):
+    if not value or is_server(value):
         return False
     path = unquote(re.sub(r"^sqlite(\+pysqlite)?:///", "", value))
     return Path(path).resolve() != database_path(store).resolve()

@@ -39,7 +39,7 @@ IMPLEMENTATIONS = {
 }
 # Modules that every package may use; they import nothing but one another.
 SHARED = ["__init__", "call", "console", "files", "paths", "process", "tensors"]
-SHARED += ["terminal", "unsure", "urls"]
+SHARED += ["terminal", "text", "unsure", "urls"]
 LIBRARIES = {
     "hydra": "cli",
     "matplotlib": "plots",
@@ -89,13 +89,27 @@ def test_packages_import_in_one_direction(package):
     assert others <= MAY_IMPORT.get(package, set())
 
 
-def test_only_commands_look_up_the_folders_of_the_store_and_of_results():
-    names = {f"pipeline.call.{n}" for n in ("own_folder", "results_dir", "lasting_dir")}
-    names.add("pipeline.paths.store_dir")
+@pytest.mark.parametrize(
+    ("names", "exceptions"),
+    [
+        # sweeps has a command, too; process explains errors, and urls checks a setting.
+        (
+            {"call.own_folder", "call.results_dir", "call.lasting_dir"}
+            | {"paths.store_dir"},
+            {"sweep", "recording", "process", "urls"},
+        ),
+        # registry checks a setting; a TrainedModel reads what belongs to its data when
+        # it is needed.
+        ({"paths.data_dir"}, {"sweep", "registry", "trained_model"}),
+        # call has the function for the folders of results; the others explain errors,
+        # and find the last network.
+        ({"paths.outputs_dir"}, {"call", "process", "storage", "selection"}),
+    ],
+)
+def test_only_commands_look_up_folders(names, exceptions):
+    names = {f"pipeline.{name}" for name in names}
     users = [path for path in MODULES if names & {*imports(path)}]
-    others = {path.stem for path in users if package_of(path) not in STAGES}
-    # sweeps has a command, too; process explains errors, and urls checks a setting.
-    assert others == {"sweep", "recording", "process", "urls"}
+    assert {path.stem for path in users if package_of(path) not in STAGES} == exceptions
 
 
 def test_core_imports_nothing_else_of_the_project():
@@ -119,6 +133,16 @@ def test_only_a_stage_imports_its_implementation():
         assert not names & {f"pipeline.{stage}" for stage in STAGES}
         stages = {modules[name] for name in names & {*modules}}
         assert stages <= {path.stem} and (not stages or path.parent == PIPELINE)
+
+
+def test_one_module_uses_what_is_not_public_in_hydra():
+    private = "hydra._internal."
+    users = [
+        path.name
+        for path in MODULES
+        if any(name.startswith(private) for name in imports(path))
+    ]
+    assert users == ["hydra_internals.py"]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

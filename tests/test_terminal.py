@@ -3,8 +3,9 @@ import sys
 import pytest
 from rich.console import Console
 
-from pipeline.console import progress, progress_bar, table
+from pipeline.console import progress, progress_bar
 from pipeline.terminal import status
+from pipeline.text import table
 
 
 def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):

@@ -6,7 +6,8 @@ This is the only package that uses Hydra. Each step makes a frozen object for th
    `python` does the same for the keywords of a call, whose types are in `keywords`.
 2. `values` parses the text of a value: one, several for a sweep, or an interval.
 3. `composition` combines the files that Hydra selects, once for each choice of groups;
-   `source` reads them, and refuses what could run code.
+   `source` reads them, and refuses what could run code. What is not public in Hydra is
+   in `hydra_internals`.
 4. `grid` replaces the values of files by those that are given, and lists the settings.
 5. `config` checks each value with the `schema` of the stage, `rules` those together.
 

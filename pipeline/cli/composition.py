@@ -11,19 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hydra import version
-from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
-from hydra._internal.defaults_list import create_defaults_list
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import ConfigError
 from pipeline.cli.command import Flags
 from pipeline.cli.config import as_text, choices
-from pipeline.cli.source import ConfFolder, one_line
+from pipeline.cli.hydra_internals import ordered_files
+from pipeline.cli.source import one_line, read
 from pipeline.cli.values import Choices, parse_choices
 from pipeline.paths import displayed
 
@@ -72,12 +68,13 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
         ConfigError: If a file cannot be read, or contains more than settings.
     """
     groups = {re.split("[@=]", each.lstrip("+~"))[0] for each in overrides}
-    merged, files, saving = OmegaConf.create(), dict[str, Path](), dict[str, Path]()
+    merged, setting, saving = OmegaConf.create(), dict[str, Path](), dict[str, Path]()
     chosen = set[str]()
+    files = ordered_files(overrides, name=flags.name, folders=flags.folders, read=read)
     try:
-        for path, group, package, config in _ordered_files(overrides, flags):
+        for path, group, package, config in files:
             keys = [package.partition(".")[0]] if package else [*map(str, config)]
-            files |= dict.fromkeys(keys, path)
+            setting |= dict.fromkeys(keys, path)
             if group in groups:
                 chosen |= {*keys}
             params = OmegaConf.select(config, "hydra.sweeper.params") or {}
@@ -100,31 +97,9 @@ def compose(overrides: Sequence[str], flags: Flags) -> Composition:
     saved = {str(key): as_text(value) for key, value in params.items()}
     return Composition(
         values={str(key): value for key, value in values.items()},
-        files=files | {key: saving[key] for key in saved},
+        files=setting | {key: saving[key] for key in saved},
         chosen=frozenset(chosen),
         saved=saved,
         starts_sweep=starts_sweep,
         is_sweep=is_sweep,
     )
-
-
-def _ordered_files(
-    overrides: Sequence[str], flags: Flags
-) -> Iterator[tuple[Path, str, str, DictConfig]]:
-    """Yield the path, group, package and content of each file in Hydra's order."""
-    version.setbase("1.3")
-    repository = ConfigRepository(ConfigSearchPathImpl())
-    repository.sources = [ConfFolder("conf", f"file://{x}") for x in flags.folders]
-    files = CachingConfigRepository(repository)
-    defaults = create_defaults_list(
-        repo=files,
-        config_name=flags.name,
-        overrides_list=OverridesParser.create().parse_overrides([*overrides]),
-        prepend_hydra=False,
-        skip_missing=False,
-    )
-    for default in defaults.defaults:
-        loaded = files.load_config(str(default.config_path))
-        assert loaded and isinstance(loaded.config, DictConfig)
-        group = str(default.config_path).rpartition("/")[0]
-        yield Path(loaded.path), group, default.package or "", loaded.config

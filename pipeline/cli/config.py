@@ -17,8 +17,8 @@ from pydantic import BaseModel, ValidationError
 from pipeline import ConfigError
 from pipeline.cli.problems import located, refuse
 from pipeline.cli.schema import KEYS, TRAINING_KEYS, ConfigT, StageConfig
-from pipeline.files import printable
 from pipeline.paths import conf_dir, installed, project_dir
+from pipeline.text import printable
 
 
 def validate(

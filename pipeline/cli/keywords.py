@@ -3,6 +3,10 @@
 The schemas have their bounds; `tests/cli/test_config.py` compares the two.
 """
 
+# Neither is generated from the other: mypy and editors read only what is written, here
+# for the keywords of a call, and in `schema` for the fields of `cfg`. The types differ,
+# too: a call accepts paths, arrays and, in a sweep, several values.
+
 import os
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol, TypedDict, runtime_checkable

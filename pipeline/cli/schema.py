@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from pipeline.core.hyperparameters import Hyperparameters
-from pipeline.files import printable
+from pipeline.text import printable
 from pipeline.urls import server_url
 
 # Settings that determine the weights of a training run, in the order in its name. Add

@@ -1,6 +1,6 @@
 """Reads the YAML files of a configuration for Hydra, and refuses what could run code.
 
-Hydra reads each file that takes part in a composition from a `ConfFolder`. A setting
+Hydra reads each file that takes part in a composition with `read`. A setting
 of Hydra can import a package, call a class or copy the environment into a result, and
 a resolver, `${oc.env:...}`, can read secrets. Therefore, a file can contain only keys,
 values, a defaults list, and references to other keys.
@@ -12,13 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra.plugins.config_source import ConfigResult, ConfigSource
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pipeline import ConfigError
+from pipeline.cli.hydra_internals import header_package
 from pipeline.cli.problems import located, refuse
 from pipeline.paths import displayed
 
@@ -43,17 +42,6 @@ ALTERNATIVES = {
 }
 
 
-class ConfFolder(FileConfigSource):
-    """A folder of YAML files, each of which is checked before Hydra uses it."""
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        """Read a file; the result has its path."""
-        path = Path(self.path, self._normalize_file_name(config_path))
-        values, package = read(path)
-        config = OmegaConf.create(values)
-        return ConfigResult(self.provider, str(path), config, {"package": package})
-
-
 def read(path: Path) -> tuple[dict[str, Any], str | None]:
     """Return the values of a file, and the package of its header.
 
@@ -63,7 +51,7 @@ def read(path: Path) -> tuple[dict[str, Any], str | None]:
     """
     try:
         text = path.read_text("utf-8")
-        package = ConfigSource._get_header_dict(text[:512])["package"]
+        package = header_package(text)
     except UnicodeDecodeError:
         raise ConfigError(f"cannot read {displayed(path)}: it is not text") from None
     except (ValueError, OSError) as error:

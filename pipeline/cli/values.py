@@ -21,7 +21,7 @@ from pipeline.cli.schema import Schema, contains
 from pipeline.cli.source import NO_RESOLVER, calls_resolver, one_line
 
 MAX_VALUES = 100_000  # the combinations of a sweep
-INTERVAL = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
+INTERVAL_START = re.compile(r"(tag\(.*|int\(|float\()?interval\(")
 
 
 class SweepValues(list[Any]):
@@ -49,7 +49,7 @@ def parse_value(key: str, text: str, schema: Schema) -> object:
         return None
     if contains(annotation, list):
         return _parse_list(key, text)
-    if is_varied and annotation not in (int, float) and INTERVAL.match(text):
+    if is_varied and annotation not in (int, float) and INTERVAL_START.match(text):
         raise ConfigError(f"{key} cannot be an interval: use {key}=a,b")
     if contains(annotation, str):
         return _parse_texts(text) if is_varied else _unquote(text)

@@ -8,9 +8,9 @@ from typing import Any
 from pipeline import datasets
 from pipeline.call import say
 from pipeline.cli import DataConfig, defaults
-from pipeline.console import table
-from pipeline.paths import displayed, outputs_dir
+from pipeline.paths import data_dir, displayed
 from pipeline.terminal import command_line, next_steps, wrap
+from pipeline.text import table
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PreparedData:
 
 def data(cfg: DataConfig) -> PreparedData:
     """Create the file of the data set unless it exists, and print its summary."""
-    path, is_new = datasets.prepare(cfg.dataset, folder=outputs_dir() / "data")
+    path, is_new = datasets.prepare(cfg.dataset, folder=data_dir())
     summary, spec = datasets.summary(path), datasets.spec(path.stem)
     say(f"{path.stem}: images of {spec.plural}, 28x28 pixels\n")
     counts = [

@@ -123,7 +123,8 @@ def prepare(dataset: str, *, folder: Path) -> tuple[Path, bool]:
     origin = _origin(dataset)
     path = folder / f"{_name(dataset, origin)}.safetensors"
     waiting = f"waiting for another process that prepares {dataset}"
-    with files.lock(folder / f".{path.stem}.lock", waiting=waiting):
+    lock = folder / f".{path.stem}.lock"
+    with files.lock(lock, files.Level.DATASET, waiting=waiting):
         sha256, summary_path = _recorded_sha256(path), path.with_suffix(".json")
         if summary_path.exists() and not sha256:
             print_error(f"{summary_path} is damaged; preparing it again")

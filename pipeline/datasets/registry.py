@@ -20,7 +20,7 @@ from pipeline.datasets.download import (
     mnist_package,
     torchvision_mirrors,
 )
-from pipeline.paths import outputs_dir
+from pipeline.paths import data_dir
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def name_or_folder(value: str) -> str:
     Raises:
         ValueError: If it is neither.
     """
-    summary = outputs_dir() / "data" / f"{value}.json"
+    summary = data_dir() / f"{value}.json"
     if value in REGISTRY or (is_name(value) and summary.is_file()):
         return value
     try:

@@ -17,7 +17,7 @@ from pipeline.datasets import spec
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.integers import WHITE, IntegerNetwork
 from pipeline.deploy.quantized import QuantizedModel
-from pipeline.files import printable
+from pipeline.text import printable
 
 SOURCES = ("digits.h", "digits.c", "selftest.h", "selftest.c", "example.c")
 IMAGE_FILE = "image0.bin"  # 784 gray levels, row by row

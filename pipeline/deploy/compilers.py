@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from pipeline import UserError
 from pipeline.deploy.checks import Check, Outputs, compare, result_type
-from pipeline.files import printable
+from pipeline.text import printable
 
 PROGRAM = Path(__file__).parent / "c" / "host.c"
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion")

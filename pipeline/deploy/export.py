@@ -13,7 +13,7 @@ from pipeline.core.dataset import Dataset
 from pipeline.deploy import ExportedNetwork, ExportedNetworks
 from pipeline.interpret import report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
-from pipeline.paths import displayed, store_dir
+from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.sweeps.networks import read_networks
 from pipeline.terminal import command_line, next_steps, status, wrap
 from pipeline.tracking import Run
@@ -36,7 +36,7 @@ def export(cfg: ExportConfig, bit_widths: Sequence[int | str]) -> ExportResult:
     """
     with status("loading the network"):
         networks, run_id, sha256 = _select_networks(cfg)
-    dataset = load_training_data(networks[0][1])
+    dataset = load_training_data(networks[0][1], folder=data_dir())
     bits = bit_widths or [cfg.bits]
     numbers = deploy.BIT_WIDTHS if "all" in bits else [*dict.fromkeys(map(int, bits))]
     jobs = deploy.list_jobs(networks, numbers)

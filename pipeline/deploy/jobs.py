@@ -15,10 +15,10 @@ from pipeline.deploy.output import ExportedNetwork, export_quantized
 from pipeline.deploy.quantized import QuantizedModel
 from pipeline.execution.executor import Result, Task
 from pipeline.execution.workers import new_executor
-from pipeline.files import printable
 from pipeline.model import TrainedModel
 from pipeline.sweeps.jobs import folder_name, short_name
-from pipeline.terminal import WIDTH, counted, status, wrap
+from pipeline.terminal import counted, status, wrap
+from pipeline.text import WIDTH, printable
 
 NEURON_BYTES = 700_000  # of memory for each hidden neuron; measured: 0.62 MB
 

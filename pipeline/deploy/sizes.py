@@ -10,11 +10,11 @@ from typing import Any
 from PIL.Image import Image
 
 from pipeline import files
-from pipeline.console import table
 from pipeline.deploy.jobs import ExportedNetworks, ExportJob
 from pipeline.deploy.output import ExportedNetwork
 from pipeline.sweeps.configurations import pareto_front
 from pipeline.terminal import counted
+from pipeline.text import table
 
 MARGIN = 0.01  # accuracy that the smallest network may lack
 SIZES_TABLE, SIZES_PLOT = "sizes.csv", "sizes.png"

@@ -10,7 +10,6 @@ import numpy as np
 from pipeline import ConfigError, UserError, datasets, files, tracking
 from pipeline.call import lasting_dir, results_dir, say
 from pipeline.cli import EvaluateConfig
-from pipeline.console import table
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation.inputs import prepare_for
 from pipeline.evaluation.output import write_results
@@ -20,9 +19,10 @@ from pipeline.evaluation.test_sets import find_test_set
 from pipeline.evaluation.text import describe_result
 from pipeline.images import ImageSet
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
-from pipeline.paths import displayed, store_dir
+from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.process import is_user_error
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
+from pipeline.text import table
 from pipeline.tracking import Run
 
 Metrics = dict[str, dict[str, float | int]]  # by the name of the set
@@ -44,7 +44,7 @@ def evaluate(cfg: EvaluateConfig) -> Evaluation:
     folder, store = results_dir("evaluate"), store_dir()
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model, store=store)
-    dataset = load_training_data(trained)
+    dataset = load_training_data(trained, folder=data_dir())
     results, problems = _evaluate_sets(cfg, trained, dataset)
     metrics = {result.source.name: score(result) for result in results}
     with (

@@ -15,8 +15,8 @@ from pipeline import ConfigError, UserError, images
 from pipeline.core import SIDE
 from pipeline.core.dataset import Dataset
 from pipeline.datasets import DatasetSpec
-from pipeline.files import printable
 from pipeline.images import ImageSet, PreparedImages
+from pipeline.text import printable
 
 INDEX = "-?[0-9]{1,9}"
 

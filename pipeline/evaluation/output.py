@@ -10,10 +10,10 @@ from pipeline import files, plots
 from pipeline.evaluation import scores
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.scores import confusion_matrix
-from pipeline.files import printable
 from pipeline.paths import METRICS_FILE
 from pipeline.plots.evaluation import evaluation_scores
 from pipeline.terminal import counted
+from pipeline.text import printable
 
 MAX_MISTAKES = 24  # in the plot
 MAX_CAPTION = 16  # characters; more would overlap

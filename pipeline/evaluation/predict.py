@@ -12,9 +12,8 @@ from pipeline.core import SIDE
 from pipeline.evaluation.inputs import find_images, images_from_array, prepare_for
 from pipeline.evaluation.predictions import Predictions, classify
 from pipeline.evaluation.text import count_correct, summary
-from pipeline.files import printable
 from pipeline.model import OodDetector, load_training_data, select_trained_model
-from pipeline.paths import displayed, store_dir
+from pipeline.paths import data_dir, displayed, store_dir
 from pipeline.terminal import (
     command_line,
     counted,
@@ -23,6 +22,7 @@ from pipeline.terminal import (
     status,
     wrap,
 )
+from pipeline.text import printable
 
 MAX_PLOTTED = 60  # images in preparation.png
 
@@ -46,7 +46,9 @@ def predict(cfg: PredictConfig, array: Array | None = None) -> PredictResult:
     given = images_from_array(array) if array is not None else None
     with status("loading the network"):
         trained = select_trained_model(run=cfg.run, model=cfg.model, store=store_dir())
-    source = given or find_images(str(cfg.images), lambda: load_training_data(trained))
+    source = given or find_images(
+        str(cfg.images), lambda: load_training_data(trained, folder=data_dir())
+    )
     if not trained.detector:
         effect = "so predict cannot judge whether a prediction is sure"
         say(wrap(f"{trained.missing_detector()}, {effect}") + "\n")

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 
 from pipeline import UserError, datasets, images
 from pipeline.core.dataset import Dataset
-from pipeline.files import printable
 from pipeline.images import ImageSet
+from pipeline.text import printable
 
 MAX_IMAGES = 100_000  # so that a set needs less than 1 GB of memory
 

@@ -1,7 +1,8 @@
 """Runs tasks on a Ray cluster.
 
 Nodes need Ray, PyTorch and the other dependencies, but no clone, no shared folder and
-no MLflow store: the code and the data are sent to them.
+no MLflow store: the code and the data are sent to them. `_call`, `_load` and `_check`
+run on the nodes.
 """
 
 import copy

@@ -2,6 +2,9 @@
 
 Libraries that take seconds to import are imported there while this process works. It is
 started as a command, so it also works from a script without a `__main__` guard.
+
+`Companion` is used in the process that starts it; `_serve` and `_respond` run in the
+new one.
 """
 
 import os

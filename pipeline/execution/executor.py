@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.process import is_user_error
 
 MAX_TRIES = 3  # of a task whose worker is lost
-INTERVAL = 0.5  # seconds after which an executor notices that it was stopped
+POLL_SECONDS = 0.5  # after which an executor notices that it was stopped
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Executor(AbstractContextManager["Executor"]):
         while attempts.running and not self._is_stopped:
             results = []
             try:
-                for call in self._ended(attempts.running, timeout=INTERVAL):
+                for call in self._ended(attempts.running, timeout=POLL_SECONDS):
                     results.append(self._end(call, attempts))
                 self._fill(function, attempts)
             except BaseException:  # no other call can be started

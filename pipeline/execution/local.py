@@ -1,4 +1,7 @@
-"""Runs tasks in processes of this machine, each of which is a `Companion`."""
+"""Runs tasks in processes of this machine, each of which is a `Companion`.
+
+`_import`, `_call` and `_load` run in these workers.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait

@@ -80,8 +80,8 @@ def _free_of_groups(groups: Path, root: Path) -> Iterator[int]:
                 used = int(_read(folder / current))
                 stat = dict(map(str.split, _read(folder / "memory.stat").splitlines()))
                 cached = ("inactive_file", "active_file")
-                files = sum(int(stat.get(prefix + name, 0)) for name in cached)
-                yield int(limit) - used + files
+                freed = sum(int(stat.get(prefix + name, 0)) for name in cached)
+                yield int(limit) - used + freed
 
 
 def _read(path: Path) -> str:

@@ -9,11 +9,12 @@ from pipeline.call import lasting_dir, results_dir, said, say
 from pipeline.cli import InspectConfig, defaults, network_name
 from pipeline.core.dataset import Dataset
 from pipeline.evaluation import classify, find_image, prepare_for, summary
-from pipeline.files import atomic_folder, printable, write_csv
+from pipeline.files import atomic_folder, write_csv
 from pipeline.interpret import ParameterLocation, report
 from pipeline.model import TrainedModel, load_training_data, select_trained_model
-from pipeline.paths import displayed, outputs_dir, store_dir
+from pipeline.paths import data_dir, displayed, outputs_dir, store_dir
 from pipeline.terminal import command_line, counted, next_steps, status, wrap
+from pipeline.text import printable
 from pipeline.tracking import Run
 
 OPEN_PAGE = "       open it in a browser to see every sum, every weight and every epoch"
@@ -55,7 +56,7 @@ def inspect(cfg: InspectConfig) -> Inspection:
             say(f"{name} bias {bias.shape}\n{bias}\n")
         say(f"all values  {displayed(trained.path)}")
         return Inspection(said(), None)
-    dataset = load_training_data(trained)
+    dataset = load_training_data(trained, folder=data_dir())
     if neurons:
         folder = _explain_neurons(cfg, neurons, trained, dataset)
     elif location:

@@ -11,7 +11,6 @@ from jaxtyping import Float, UInt8
 from scipy.special import softmax
 
 from pipeline import neuron_name
-from pipeline.console import table
 from pipeline.core import PIXELS
 from pipeline.interpret.alignment import NetworkComparison, NeuronMatch
 from pipeline.interpret.analysis import MAX_NEURONS, ModelAnalysis
@@ -19,6 +18,7 @@ from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.templates import render
 from pipeline.interpret.worksheet import rounded
 from pipeline.terminal import counted, wrap
+from pipeline.text import table
 
 MAX_EPOCHS = 24  # in the table of a weight's history; life.csv has all
 MAX_MATCHES = 100  # in the table of a comparison; matches.csv has all

@@ -14,13 +14,13 @@ from jaxtyping import Float, Int64, UInt8
 from scipy.special import softmax
 
 from pipeline import neuron_name
-from pipeline.console import table
 from pipeline.core import PIXELS, SIDE
 from pipeline.core.network import Network
 from pipeline.datasets import DatasetSpec
 from pipeline.interpret.names import ParameterLocation
 from pipeline.interpret.templates import render
 from pipeline.terminal import wrap
+from pipeline.text import table
 
 MAX_TERMS = 12  # of a sum, those with the largest absolute values
 WHITE = 255  # in integers, the highest gray level and output of a neuron

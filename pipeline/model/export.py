@@ -1,7 +1,8 @@
 """Exports networks as torch.export programs, in a process beside the training.
 
 Importing torch.export takes two seconds, which this process would wait for at the end
-of a training run. The other process serves all training runs of this one.
+of a training run. The other process serves all training runs of this one: `_prepare`,
+`_export` and `_trace` run there.
 """
 
 import io

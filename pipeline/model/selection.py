@@ -40,12 +40,12 @@ def select_trained_model(
         return trained.with_history_read() if history else trained
 
 
-def load_training_data(trained: TrainedModel) -> Dataset:
-    """Load the data set of a training run.
+def load_training_data(trained: TrainedModel, *, folder: Path) -> Dataset:
+    """Load the data set of a training run from the folder of all data sets.
 
     Raises:
         UserError: If the data set is not available, or its hash differs from the
             recorded one.
     """
-    known, folder = trained.metadata, outputs_dir() / "data"
+    known = trained.metadata
     return datasets.load(known.dataset, folder=folder, sha256=known.data_sha256)

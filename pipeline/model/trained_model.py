@@ -18,7 +18,7 @@ from pipeline.paths import (
     HISTORY_FILE,
     METRICS_FILE,
     RUN_FILE,
-    outputs_dir,
+    data_dir,
 )
 from pipeline.tensors import tensors_sha256
 
@@ -66,7 +66,7 @@ class TrainedModel:
         margin, sha256 = self.metadata.min_margin, self.metadata.data_sha256
         if margin is None or sha256 is None:
             return None
-        folder = outputs_dir() / "data"
+        folder = data_dir()
         components = datasets.load_components(sha256, self.split, folder=folder)
         return OodDetector(components, margin) if components else None
 

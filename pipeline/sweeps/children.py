@@ -19,6 +19,7 @@ from pipeline.tracking.tags import (
     ORIGIN_TAG,
     PROCESSOR_TAG,
     SWEEP_TAG,
+    Kind,
 )
 from pipeline.training.log import log_epochs, log_inputs, log_weights
 from pipeline.training.results import add_details, add_result
@@ -119,4 +120,4 @@ class Children:
                 child.log_text("error.txt", traceback)
 
     def _tags(self, job: Job) -> dict[str, str]:
-        return {KIND_TAG: "training", SWEEP_TAG: self.key, **job.tags}
+        return {KIND_TAG: Kind.TRAINING, SWEEP_TAG: self.key, **job.tags}

@@ -25,7 +25,7 @@ from pipeline.cli import (
 from pipeline.core.fingerprint import fingerprint
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.shapes import parameter_count
-from pipeline.files import printable
+from pipeline.text import printable
 
 MAX_NAMED = 8  # values of a key in the name of a sweep
 

@@ -10,10 +10,10 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from pipeline.console import new_console
-from pipeline.files import printable
 from pipeline.sweeps.estimate import TimeLeft
 from pipeline.sweeps.jobs import Job, Outcome
-from pipeline.terminal import WIDTH, wrap
+from pipeline.terminal import wrap
+from pipeline.text import WIDTH, printable
 
 MAX_NAME = 36  # characters of a combination; its result then fits in 80 columns
 

@@ -15,6 +15,8 @@ from pipeline.tracking.tags import (
     KIND_TAG,
     ORIGIN_TAG,
     SWEEP_TAG,
+    Kind,
+    Status,
 )
 
 
@@ -34,27 +36,27 @@ class RecordedSweep:
         Children from any processor are included; their tags name the processor.
         """
         runs = tagged_runs(store, SWEEP_TAG, [key])
-        run = next((run for run in runs if run.tags[KIND_TAG] == "sweep"), None)
+        run = next((run for run in runs if run.tags[KIND_TAG] == Kind.SWEEP), None)
         if run is None:
             return cls()
         ended = [
             child
             for child in children(store, run.run_id)
-            if child.status in ("FINISHED", "FAILED")
+            if child.status in (Status.FINISHED, Status.FAILED)
         ]
         return cls(run, ended, training_results(store, ended))
 
     @property
     def is_finished(self) -> bool:
         """Whether the last process finished the sweep."""
-        return self.run is not None and self.run.status == "FINISHED"
+        return self.run is not None and self.run.status == Status.FINISHED
 
     def outcomes(self, jobs: Iterable[Job]) -> list[Outcome]:
         """Return the outcomes of the jobs that have a finished child."""
         finished = {
             child.tags[FINGERPRINT_TAG]: child
             for child in self.children
-            if child.status == "FINISHED"
+            if child.status == Status.FINISHED
         }
         found = []
         for job in jobs:

@@ -20,7 +20,7 @@ from pipeline.sweeps.scheduler import train_missing
 from pipeline.sweeps.text import print_report
 from pipeline.terminal import status
 from pipeline.tracking import OpenRun, open_tracker
-from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG
+from pipeline.tracking.tags import KIND_TAG, SWEEP_TAG, Kind
 
 
 def record_sweep(
@@ -57,7 +57,7 @@ def record_sweep(
         name=name,
         # Without swept values: as text (5,10), MLflow could not plot them.
         params=common_values([*plan.jobs, *plan.expected()]),
-        tags={KIND_TAG: "sweep", SWEEP_TAG: key},
+        tags={KIND_TAG: Kind.SWEEP, SWEEP_TAG: key},
         resume=recorded.run.run_id if recorded.run else None,
     ) as run:
         run.delete_unfinished_children()

@@ -23,7 +23,7 @@ from pipeline.sweeps.jobs import Outcome, short_name
 from pipeline.sweeps.text import describe, written_files
 from pipeline.tracking import Run
 
-INTERVAL = 10  # seconds between two updates while the sweep runs
+UPDATE_SECONDS = 10  # between two updates while the sweep runs
 MAX_SHARE = 0.05  # of the time that updates may take
 
 
@@ -36,14 +36,14 @@ class Report:
         """Keep a reference to the outcomes, to which the caller adds more."""
         self.folder = folder
         self._run, self._outcomes, self._title = run, outcomes, title
-        self._next_update = time.monotonic() + INTERVAL
+        self._next_update = time.monotonic() + UPDATE_SECONDS
 
     def update(self) -> None:
         """Write the report if the last update was long ago."""
         if (start := time.monotonic()) >= self._next_update:
             self.write()
             end = time.monotonic()
-            self._next_update = end + max(INTERVAL, (end - start) / MAX_SHARE)
+            self._next_update = end + max(UPDATE_SECONDS, (end - start) / MAX_SHARE)
 
     def write(self, *, links: str = "") -> None:
         """Write the table and the plot, and record them; see `describe`."""

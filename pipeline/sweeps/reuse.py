@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import UserError
 from pipeline.sweeps.jobs import Job
 from pipeline.tracking import RecordedRun, tagged_runs
-from pipeline.tracking.tags import FINGERPRINT_TAG, PROCESSOR_TAG, WEIGHTS_TAG
+from pipeline.tracking.tags import FINGERPRINT_TAG, PROCESSOR_TAG, WEIGHTS_TAG, Status
 from pipeline.training.run import TrainingRun
 
 
@@ -26,7 +26,7 @@ class ReusableRuns:
         fingerprints = [job.fingerprint for job in jobs]
         for run in tagged_runs(self._store, FINGERPRINT_TAG, fingerprints):
             has_processor = run.tags.get(PROCESSOR_TAG) in self._processors
-            if run.status == "FINISHED" and has_processor:
+            if run.status == Status.FINISHED and has_processor:
                 self._runs.setdefault(run.tags[FINGERPRINT_TAG], []).append(run)
 
     def has(self, job: Job) -> bool:

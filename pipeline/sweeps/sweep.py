@@ -12,7 +12,7 @@ from pipeline.call import own_folder, say
 from pipeline.cli import Command, TrainConfig, validate
 from pipeline.execution.executor import Executor
 from pipeline.execution.workers import new_executor
-from pipeline.paths import outputs_dir, store_dir
+from pipeline.paths import data_dir, store_dir
 from pipeline.sweeps.configurations import group_by_configuration
 from pipeline.sweeps.estimate import training_bytes
 from pipeline.sweeps.jobs import (
@@ -46,12 +46,13 @@ def sweep(command: Command, on_result: OnResult | None = None) -> SweepResult:
         UserError: If jobs are invalid or failed; the others are trained first.
     """
     cfg, store = validate(TrainConfig, command.values), store_dir()
-    grid = prepare_data(combine(command), outputs_dir() / "data")
+    grid = prepare_data(combine(command), data_dir())
     experiment = experiment_of(cfg.experiment_name) if cfg.is_tracked else None
     key = sweep_key(grid, command.intervals, experiment=experiment, again=cfg.again)
     folder = own_folder() or store / "sweeps" / key
     waiting = "waiting for another process, which is running the same sweep"
-    with files.lock(store / "sweeps" / f".{key}.lock", waiting=waiting):
+    lock = store / "sweeps" / f".{key}.lock"
+    with files.lock(lock, files.Level.SWEEP, waiting=waiting):
         recorded = _read_recorded(cfg, key)
         name = cfg.run_name or sweep_name(grid, command.intervals)
         if recorded.run:  # it was named when it started

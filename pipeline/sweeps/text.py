@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.call import say
-from pipeline.console import table
-from pipeline.files import printable
 from pipeline.paths import displayed
 from pipeline.sweeps.configurations import (
     Configuration,
@@ -18,6 +16,7 @@ from pipeline.sweeps.configurations import (
 )
 from pipeline.sweeps.jobs import Outcome
 from pipeline.terminal import command_line, next_steps, wrap
+from pipeline.text import printable, table
 
 MAX_DESCRIPTION = 7900  # characters; MLflow truncates descriptions at 8,000
 MAX_ROWS = 20  # of the table in the terminal

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.paths import MODEL_FILE, TRAINING_FOLDER
 from pipeline.tracking.store import open_database, path_from_uri
-from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG
+from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG, Status
 from pipeline.urls import database_path
 
 RUNS = """
@@ -55,7 +55,7 @@ class RecordedRun:
     run_id: str
     name: str
     experiment: str  # its name
-    status: str  # RUNNING, FINISHED, FAILED or KILLED
+    status: str  # a `Status`
     tags: Mapping[str, str]
     artifacts: Path  # their folder
     start: int  # in milliseconds since 1970
@@ -85,7 +85,7 @@ def tagged_runs(store: Path, key: str, values: Iterable[str]) -> list[RecordedRu
 
 def open_runs(store: Path) -> list[RecordedRun]:
     """Return the runs that are RUNNING, of any program."""
-    return _select(store, f"status = 'RUNNING' AND {ACTIVE}")
+    return _select(store, f"status = '{Status.RUNNING}' AND {ACTIVE}")
 
 
 def runs_to_copy(store: Path, run_id: str | None) -> list[RecordedRun]:

@@ -18,6 +18,7 @@ from PIL import Image
 from pipeline.terminal import wrap
 from pipeline.tracking.mirror import Mirror
 from pipeline.tracking.provenance import process_tags
+from pipeline.tracking.tags import Status
 
 Params = Mapping[str, Any]  # hyperparameters; MLflow stores them as text
 Tags = Mapping[str, str]
@@ -197,11 +198,11 @@ class Run(OpenRun):
 RunType = TypeVar("RunType", bound=OpenRun, covariant=True)
 
 
-def final_status(error: BaseException) -> tuple[str, str]:
+def final_status(error: BaseException) -> tuple[Status, str]:
     """Return the status of a run that an error ended, and its text; "" if KILLED."""
     if isinstance(error, Exception):
-        return "FAILED", f"{type(error).__name__}: {error}"
-    return "KILLED", ""
+        return Status.FAILED, f"{type(error).__name__}: {error}"
+    return Status.KILLED, ""
 
 
 class Tracker(ABC, Generic[RunType]):
@@ -245,14 +246,14 @@ class Tracker(ABC, Generic[RunType]):
         self,
         run: OpenRun,
         mirror: Mirror | None,
-        close: Callable[[str, str], str | None],
+        close: Callable[[Status, str], str | None],
     ) -> Iterator[None]:
         """Record a run in the block, then close it and complete its copy.
 
         `close` gets the status and the error, as `close_run`. The copy is completed
         after an error, too, so that the server has what the store has.
         """
-        status, error = "FINISHED", ""
+        status, error = Status.FINISHED, ""
         try:
             with self.recording():
                 yield
@@ -263,7 +264,7 @@ class Tracker(ABC, Generic[RunType]):
         finally:
             closed_id = close(status, error)
             if mirror and closed_id:
-                run.copied = mirror.finish(closed_id, is_killed=status == "KILLED")
+                run.copied = mirror.finish(closed_id, is_killed=status == Status.KILLED)
 
     def recording(self) -> AbstractContextManager[object]:
         """Return the context in which a run is recorded."""
@@ -286,7 +287,7 @@ class Tracker(ABC, Generic[RunType]):
         """
 
     @abstractmethod
-    def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
+    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
         """Close a run and record its error, if any; return the id if it has one.
 
         Raises:

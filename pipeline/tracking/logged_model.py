@@ -16,7 +16,7 @@ from mlflow.types import Schema, TensorSpec
 from pipeline.core import CLASSES, SIDE
 from pipeline.tracking import provenance
 
-CODE = Path(__file__).with_name("classifier.py")
+CLASSIFIER = Path(__file__).with_name("classifier.py")
 REQUIREMENTS = ("mlflow", "numpy", "safetensors", "torch")
 
 
@@ -33,13 +33,13 @@ def write_model(
     model.add_flavor(
         "python_function",
         loader_module="mlflow.pyfunc.loaders.code_model",
-        model_code_path=CODE.name,
+        model_code_path=CLASSIFIER.name,
         artifacts={"network": {"path": network.name, "uri": network.name}},
         env={"virtualenv": "python_env.yaml"},
         python_version=platform.python_version(),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(CODE, folder / CODE.name)
+    shutil.copyfile(CLASSIFIER, folder / CLASSIFIER.name)
     shutil.copyfile(network, folder / network.name)
     version = importlib.metadata.version("torch")
     model.add_flavor("pytorch", model_data="data", pytorch_version=version)

@@ -1,6 +1,7 @@
-"""The copy of a run on a server, which a separate process makes while the run is open.
+"""The copy of a run on a server, which a companion makes while the run is open.
 
-`mirror_copy` runs in that process.
+The process of the command has the `Mirror`. `import_copies`, `call_copies` and
+`mirror_copy` run in the companion.
 """
 
 import sys
@@ -16,15 +17,15 @@ from typing import Any
 from pipeline import UserError
 from pipeline.call import say
 from pipeline.execution.companion import Companion, CompanionKilled
-from pipeline.files import printable
 from pipeline.terminal import command_line, status, wrap
+from pipeline.text import printable
 
-TIMEOUT = 15  # seconds by which a server may delay the end of a command
-INTERVAL = 1  # seconds between two copies of an open run
-DELAY = 2  # seconds until the process starts: PyTorch and MLflow are imported first
+FINISH_SECONDS = 15  # by which a server may delay the end of a command
+COPY_SECONDS = 1  # between two copies of an open run
+START_SECONDS = 2  # until the process starts: PyTorch and MLflow are imported first
 # The copying process gets less time than training, which uses all cores in a sweep.
 NICENESS = 5
-PROCESS = "the process that copies it"
+COPIER = "the process that copies it"
 COPIES = "pipeline.tracking.mirror_copy"  # which imports MLflow
 
 
@@ -47,9 +48,9 @@ class Mirror:
         """
         with self._starting:
             if self._is_closed:
-                raise CompanionKilled(f"{PROCESS} has ended")
+                raise CompanionKilled(f"{COPIER} has ended")
             if self._companion is None:
-                self._companion = Companion(PROCESS, niceness=NICENESS, quiet=True)
+                self._companion = Companion(COPIER, niceness=NICENESS, quiet=True)
                 self._companion.submit(import_copies)
             return self._companion
 
@@ -62,9 +63,9 @@ class Mirror:
         def repeat() -> None:
             with suppress(Exception):  # a run that is never open is never copied
                 opened = str(run_id())
-                if not self._ended.wait(DELAY):
+                if not self._ended.wait(START_SECONDS):
                     self.start()
-                while not self._ended.wait(INTERVAL):
+                while not self._ended.wait(COPY_SECONDS):
                     self._submit("copy_open_run", opened).exception()
 
         threading.Thread(target=repeat, daemon=True).start()
@@ -83,13 +84,13 @@ class Mirror:
             return False
         try:
             with status(f"copying the run to {self._server}"):
-                url = self._submit("copy_closed_run", run_id).result(TIMEOUT)
+                url = self._submit("copy_closed_run", run_id).result(FINISH_SECONDS)
             say(f"copy   {url}")
             return True
         except TooLate:
-            reason = f"{self._server} took more than {TIMEOUT} s"
+            reason = f"{self._server} took more than {FINISH_SECONDS} s"
         except CompanionKilled:
-            reason = f"{PROCESS} was killed"
+            reason = f"{COPIER} was killed"
         except KeyboardInterrupt:  # the local run is complete
             reason = "stopped"
         except UserError as error:

@@ -1,7 +1,8 @@
 """Makes exact copies of runs on an MLflow server, once or while they are open.
 
-The process can be killed at any point: the next one continues, and nothing is lost or
-stored twice. `run_copy` sends the data of each run.
+All of this runs in a companion, which `mirror` or `sync` starts. It can be killed at
+any point: the next one continues, and nothing is lost or stored twice. `run_copy` sends
+the data of each run.
 """
 
 import os
@@ -14,7 +15,8 @@ from mlflow import MlflowClient, entities
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
-from pipeline import UserError, files
+from pipeline import UserError
+from pipeline.text import printable
 from pipeline.tracking import pages
 from pipeline.tracking.copying import CopyStatus, copy_runs
 from pipeline.tracking.database import RecordedRun, named_runs, runs_to_copy
@@ -24,7 +26,7 @@ from pipeline.tracking.mlflow_run import NOTE_TAG, RESULTS_TAG
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.run_copy import RunCopy, recorded_state
 from pipeline.tracking.runs import find_run
-from pipeline.tracking.tags import COPY_TAG, PARENT_TAG
+from pipeline.tracking.tags import COPY_TAG, PARENT_TAG, Status
 
 ERRORS = (MlflowException, OSError, UserError)  # of a run, or of the server
 
@@ -129,13 +131,13 @@ class CopiedRuns:
         is_deleted = copy is not None and copy.info.lifecycle_stage != "active"
         if original.info.lifecycle_stage != "active":
             # An attempt that failed was replaced by another one.
-            is_kept = original.info.status == "FINISHED" or is_deleted
+            is_kept = original.info.status == Status.FINISHED or is_deleted
             if copy and not is_kept:
                 self._server.delete_run(copy.info.run_id)
             return None
         if is_deleted:
             return CopyStatus("deleted")
-        is_closed = original.info.status not in ("RUNNING", "SCHEDULED")
+        is_closed = original.info.status not in (Status.RUNNING, "SCHEDULED")
         if not (is_open or is_closed):
             return CopyStatus("running")
         copy = copy or self._create(original)
@@ -150,7 +152,7 @@ class CopiedRuns:
 
     def _url(self, copy: RunCopy) -> str:
         page = pages.run_page(copy.experiment_id, copy.run_id)
-        return files.printable(f"{self.url.rstrip('/')}/{page}")
+        return printable(f"{self.url.rstrip('/')}/{page}")
 
     def _remember(self, run_id: str, copy: entities.Run) -> RunCopy:
         """Return the copy of a run, with what was sent to it before."""
@@ -221,4 +223,4 @@ def _describe(error: Exception) -> str:
     system_error = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
     if system_error:
         return system_error[1]
-    return files.printable(re.split("Caused by |Response body: ", text)[-1][:300])
+    return printable(re.split("Caused by |Response body: ", text)[-1][:300])

@@ -22,7 +22,7 @@ from pipeline.tracking.locks import run_lock, write_lock
 from pipeline.tracking.quiet import quiet
 from pipeline.tracking.runs import mlflow_command
 from pipeline.tracking.store import artifact_root, require_store
-from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG
+from pipeline.tracking.tags import PARENT_TAG, PROJECT_TAG, Status
 from pipeline.urls import database_path, sqlite_uri
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error)
@@ -70,8 +70,8 @@ class StoreClient(MlflowClient):
     def mark_killed_runs(self) -> None:
         """Mark the open runs of this project as KILLED whose process has ended.
 
-        A process releases the lock of a run only after it has closed the run, on any
-        host that shares the folder. The caller holds the lock of the store.
+        It may have been on any host that shares the folder. The caller holds the lock
+        of the store; see `locks`.
         """
         with translate_errors(self.store):
             for run in open_runs(self.store):
@@ -80,8 +80,8 @@ class StoreClient(MlflowClient):
                 if PROJECT_TAG not in run.tags or files.is_held(lock):
                     continue
                 # Read again: its process may have closed it before it freed the lock.
-                if self.get_run(run.run_id).info.status == "RUNNING":
-                    self.set_terminated(run.run_id, "KILLED")
+                if self.get_run(run.run_id).info.status == Status.RUNNING:
+                    self.set_terminated(run.run_id, Status.KILLED)
                 run_lock(self.store, run.run_id).unlink(missing_ok=True)
 
 

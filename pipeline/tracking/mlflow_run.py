@@ -1,6 +1,6 @@
 """A run in MLflow: metrics, images, files, models and the children of a sweep.
 
-Runs are opened and closed in `mlflow_tracker`.
+Runs are opened and closed in `mlflow_tracker`, in the same process.
 """
 
 import json
@@ -27,7 +27,7 @@ from pipeline.tracking.logged_model import write_model
 from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_internals import image_files
 from pipeline.tracking.store import path_from_uri
-from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG
+from pipeline.tracking.tags import ERROR_TAG, PARENT_TAG, PROJECT_TAG, Status
 
 THUMBNAIL_SIDE = 512  # pixels; a card is up to 500 wide on a large screen
 NOTE_TAG = "mlflow.note.content"
@@ -76,11 +76,7 @@ class MlflowRun(Run):
         return path_from_uri(self._info.artifact_uri)
 
     def release(self) -> None:
-        """Release and remove the lock of the run; it must be closed.
-
-        No process waits for the file that is removed: that of the checkpoint or of the
-        sweep keeps others from resuming the run.
-        """
+        """Release and remove the lock of the run; it must be closed."""
         if self._lock:
             Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()
@@ -258,14 +254,16 @@ class MlflowRun(Run):
         child._batch = None
         logged = [Param(*param) for param in batch.params.items()]
         self._client.log_batch(child.id, batch.metrics, logged, batch.tags)
-        self._client.set_terminated(child.id, "FAILED" if error else "FINISHED", end)
+        self._client.set_terminated(
+            child.id, Status.FAILED if error else Status.FINISHED, end
+        )
 
     def reopen_child(self, run_id: str) -> "MlflowRun":
         return MlflowRun(self._client, self._client.get_run(run_id))
 
     def delete_unfinished_children(self) -> None:
         for child in children(self._client.store, self.id):
-            if child.status not in ("FINISHED", "FAILED"):
+            if child.status not in (Status.FINISHED, Status.FAILED):
                 self._client.delete_run(child.run_id)
 
     def compare_children(self, params: Sequence[str]) -> str:

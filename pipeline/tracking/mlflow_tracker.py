@@ -1,6 +1,7 @@
 """Opens, resumes, closes and reopens runs in MLflow's embedded store.
 
-`mlflow_run` records the data of a run.
+`mlflow_run` records the data of a run. For `train`, both run in the companion that
+`remote` starts, otherwise in the process of the command.
 """
 
 import gc
@@ -25,9 +26,9 @@ from pipeline.tracking.interface import (
 from pipeline.tracking.locks import run_lock, store_lock
 from pipeline.tracking.mlflow_client import StoreClient, translate_errors
 from pipeline.tracking.mlflow_run import MlflowRun
-from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG
+from pipeline.tracking.tags import ERROR_TAG, KIND_TAG, WEIGHTS_TAG, Kind, Status
 
-OPEN_SECONDS = 10.0  # within which a killed process has released its run
+OPEN_SECONDS = 10.0  # within which a killed process has released its run; see `locks`
 
 
 class MlflowTracker(LocalTracker):
@@ -75,7 +76,7 @@ class MlflowTracker(LocalTracker):
         try:
             with translate_errors(store):
                 if resume:
-                    client.update_run(opened.id, status="RUNNING")
+                    client.update_run(opened.id, status=Status.RUNNING)
                     if ERROR_TAG in run.data.tags:  # of an earlier attempt
                         client.delete_tag(resume, ERROR_TAG)
                 # Those of a resumed run stay: MLflow refuses another name of the data.
@@ -86,7 +87,7 @@ class MlflowTracker(LocalTracker):
             raise
         return opened
 
-    def close_run(self, run: OpenRun, status: str, error: str) -> str:
+    def close_run(self, run: OpenRun, status: Status, error: str) -> str:
         client, store = self.client, self.store
         assert isinstance(run, MlflowRun)
         marked = f"run {run.id}"
@@ -95,14 +96,13 @@ class MlflowTracker(LocalTracker):
                 client.set_terminated(run.id, status)
                 if error:
                     client.set_tag(run.id, ERROR_TAG, error)
-                # First: `open_run` waits for this lock while it holds the store's.
-                run.release()
-                if status != "FINISHED":  # a child of a sweep may be incomplete
-                    marked, status = "killed runs", "KILLED"
+                run.release()  # before the store's lock is acquired; see `locks`
+                if status != Status.FINISHED:  # a child of a sweep may be incomplete
+                    marked, status = "killed runs", Status.KILLED
                     with store_lock(store):
                         client.mark_killed_runs()
         except (UserError, OSError) as problem:
-            if status == "FINISHED":
+            if status == Status.FINISHED:
                 raise
             # The error that ended the run is more important.
             print_error(f"{marked} could not be marked {status}: {problem}")
@@ -119,8 +119,8 @@ class MlflowTracker(LocalTracker):
             run = self._run_of_network(run_id, weights_sha256)
             # A run that was created for a network is closed before anything is added,
             # so that a process that is killed leaves no open run.
-            is_created = run.data.tags.get(KIND_TAG) == "evaluation"
-            if is_created and run.info.status != "FINISHED":
+            is_created = run.data.tags.get(KIND_TAG) == Kind.EVALUATION
+            if is_created and run.info.status != Status.FINISHED:
                 client.set_terminated(run.info.run_id)
         return MlflowRun(client, run)
 
@@ -134,7 +134,7 @@ class MlflowTracker(LocalTracker):
         if ids:
             return client.get_run(run_id if run_id in ids else ids[0])
         name = f"network {sha256[:8]}"
-        tags = provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: "evaluation"}
+        tags = provenance.tags() | {WEIGHTS_TAG: sha256, KIND_TAG: Kind.EVALUATION}
         run = self._create_run(name, tags)
         created = f"created {run.info.run_name} ({run.info.run_id})"
         say(wrap(f"the store has no run of this network; {created}"))

@@ -22,7 +22,7 @@ from pipeline.paths import ROOT
 from pipeline.tracking.tags import HOST_TAG, PROCESSOR_TAG, PROJECT_TAG
 
 PROJECT = "digit-pipeline"  # as in pyproject.toml
-CODE = ("pipeline", "conf", "pyproject.toml")  # what can change a result
+CODE_PATHS = ("pipeline", "conf", "pyproject.toml")  # what can change a result
 NOTEBOOKS = ":(exclude)*.ipynb"  # they change whenever someone saves an answer
 MAX_DIFF = 1_000_000  # characters
 # The start of the names of the tags below.
@@ -99,7 +99,7 @@ def code_diff() -> str:
     """
     if not _is_tracked():
         return ""
-    paths = [path for path in CODE if (ROOT / path).exists()]
+    paths = [path for path in CODE_PATHS if (ROOT / path).exists()]
     with tempfile.TemporaryDirectory() as folder:
         # New files are added to a temporary index; the user's index does not change.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}

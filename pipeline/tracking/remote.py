@@ -2,6 +2,8 @@
 
 Importing MLflow, opening the store and writing to it take three seconds of a training
 run. A thread would save no time, because it would hold the interpreter lock.
+
+`_open`, `_call` and `_close` run in the companion, all else in the process of `train`.
 """
 
 import sys
@@ -28,9 +30,10 @@ from pipeline.tracking.interface import (
     Tracker,
 )
 from pipeline.tracking.null import NullRun, NullTracker
+from pipeline.tracking.tags import Status
 from pipeline.tracking.tracker import experiment_of, open_tracker
 
-PROCESS = "the process that records the run"
+RECORDER = "the process that records the run"
 
 
 class RemoteRun(OpenRun):
@@ -82,7 +85,7 @@ class RemoteTracker(Tracker[RemoteRun]):
         """Start the process; see `open_tracker` for the arguments."""
         self.store, self.server, self._experiment = store, server, experiment
         disable_telemetry()
-        self._companion = Companion(PROCESS, quiet=is_quiet())
+        self._companion = Companion(RECORDER, quiet=is_quiet())
         self._companion.submit(import_module, "pipeline.tracking.mlflow_tracker")
 
     def open_run(
@@ -110,15 +113,15 @@ class RemoteTracker(Tracker[RemoteRun]):
         )
         return RemoteRun(self._companion, opened)
 
-    def close_run(self, run: OpenRun, status: str, error: str) -> str | None:
+    def close_run(self, run: OpenRun, status: Status, error: str) -> str | None:
         try:
             # Waits until the run is open, unless there is a further interrupt.
             return self._companion.submit(_close, status, error).result()
         except CompanionKilled:
-            if status == "FINISHED":
+            if status == Status.FINISHED:
                 raise
             # The error that ended the run is more important.
-            reason = f"{PROCESS} was killed"
+            reason = f"{RECORDER} was killed"
             print_error(f"the run could not be marked {status}: {reason}")
             return None
         finally:
@@ -182,6 +185,6 @@ def _call(
     _run.submit(function, *arguments, **options)
 
 
-def _close(status: str, error: str) -> str | None:
+def _close(status: Status, error: str) -> str | None:
     """Close the run, and return its id; return None if it was not opened."""
     return _tracker.close_run(_run, status, error) if _run.id else None

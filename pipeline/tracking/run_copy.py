@@ -1,4 +1,7 @@
-"""The copy of one run on a server: what this process sends to it, and has sent."""
+"""The copy of one run on a server: what this process sends to it, and has sent.
+
+It is used by `mirror_copy`, in the companion that copies runs.
+"""
 
 import hashlib
 import json
@@ -17,10 +20,10 @@ from pipeline.tracking.mlflow_client import StoreClient
 from pipeline.tracking.mlflow_internals import VIEW_TAG
 from pipeline.tracking.mlflow_run import model_outputs
 from pipeline.tracking.store import path_from_uri
-from pipeline.tracking.tags import COPY_TAG, ERROR_TAG
+from pipeline.tracking.tags import COPY_TAG, ERROR_TAG, Status
 
 CONNECTIONS = 4  # for files
-COMPLETE = 1_000_000_000  # ns since the last write to a file that is complete
+WRITING_NS = 1_000_000_000  # since the last write to a file that may be incomplete
 STATE_TAG = "copy.state"  # a hash of the original as it was copied
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -81,8 +84,8 @@ class RunCopy:
         self, original: entities.Run, copy: entities.Run, tags: dict[str, str]
     ) -> None:
         """Send what is new in an open run."""
-        if copy.info.status != "RUNNING":  # it was resumed
-            self._server.update_run(self.run_id, status="RUNNING")
+        if copy.info.status != Status.RUNNING:  # it was resumed
+            self._server.update_run(self.run_id, status=Status.RUNNING)
         points = self._read_points(original)
         self._send(original, copy, tags, points, is_open=True)
 
@@ -128,7 +131,7 @@ class RunCopy:
             path: stat
             for path, stat in _changed(_files(artifacts), self._sent.files).items()
             # One that is being written is newer.
-            if not is_open or now - stat[1] > COMPLETE
+            if not is_open or now - stat[1] > WRITING_NS
         }
 
         def send(path: Path) -> None:
@@ -204,12 +207,15 @@ def recorded_state(run: RecordedRun) -> object:
 
 
 def _state_hash(run: entities.Run, points: list[Metric]) -> str:
-    """Return a hash that changes when anything in a run changes."""
+    """Return a hash that changes when anything in a run changes.
+
+    Unlike `recorded_state`, it is the same in another process and in a moved store.
+    """
     entries = run.to_dictionary()
     # The project may move.
     artifacts = path_from_uri(entries["info"].pop("artifact_uri"))
     metrics = [(p.key, p.value, p.timestamp, p.step) for p in points]
-    files = _files(artifacts).items()
-    sizes = [(str(path.relative_to(artifacts)), *stat) for path, stat in files]
+    stats = _files(artifacts).items()
+    sizes = [(str(path.relative_to(artifacts)), *stat) for path, stat in stats]
     state = json.dumps([entries, metrics, sizes], sort_keys=True, default=str)
     return hashlib.sha256(state.encode()).hexdigest()

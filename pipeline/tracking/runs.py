@@ -16,11 +16,11 @@ from pipeline.tracking.database import (
     named_runs,
     training_results,
 )
-from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG
-from pipeline.urls import database_path, sqlite_uri
+from pipeline.tracking.tags import COPY_TAG, KIND_TAG, PARENT_TAG, Kind, Status
+from pipeline.urls import database_path, is_server, sqlite_uri
 
 MAX_LISTED = 10  # runs that a name matches
-SECONDS = 3  # for the answer of a server
+SERVER_SECONDS = 3  # for the answer of a server
 
 
 def find_run(text: str, *, store: Path, server: str | None = None) -> RecordedRun:
@@ -77,11 +77,11 @@ def _ambiguous(text: str, runs: list[RecordedRun], store: Path) -> str:
 
 def _tags_on(server: str, run_id: str) -> dict[str, str] | None:
     """Return the tags of the run with this id on a server; None if there is none."""
-    if not re.fullmatch("[0-9a-f]{32}", run_id) or not server.startswith("http"):
+    if not re.fullmatch("[0-9a-f]{32}", run_id) or not is_server(server):
         return None
     url = f"{server.rstrip('/')}/api/2.0/mlflow/runs/get?run_id={run_id}"
     try:
-        with urlopen(url, timeout=SECONDS) as response:
+        with urlopen(url, timeout=SERVER_SECONDS) as response:
             tags = json.load(response)["run"]["data"].get("tags", ())
     # It may be another kind of server, or no valid URL.
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
@@ -98,7 +98,7 @@ def find_training_run(text: str, *, store: Path) -> RecordedRun:
     run = find_run(text, store=store)
     if not run.network_path.exists():
         reason = f"it is {run.status}"
-        if run.tags.get(KIND_TAG) == "sweep":
+        if run.tags.get(KIND_TAG) == Kind.SWEEP:
             reason = "it is a sweep; enter the id of one of its child runs"
         raise UserError(f"run {run.label} has no network: {reason}")
     return run
@@ -116,11 +116,13 @@ def find_sweep(text: str, *, store: Path) -> tuple[RecordedRun, list[RecordedRun
         raise UserError(
             f"run {sweep.label} is part of a sweep: enter the sweep's id, {parent}"
         )
-    if sweep.tags.get(KIND_TAG) != "sweep":
+    if sweep.tags.get(KIND_TAG) != Kind.SWEEP:
         remedy = "python -m pipeline.train -m hidden=10,20 records one"
         raise UserError(f"run {sweep.label} is not a sweep; {remedy}")
     finished = [
-        child for child in children(store, sweep.run_id) if child.status == "FINISHED"
+        child
+        for child in children(store, sweep.run_id)
+        if child.status == Status.FINISHED
     ]
     if lost := [run.run_id for run in finished if not run.network_path.exists()]:
         remedy = "delete them, and run the sweep again"

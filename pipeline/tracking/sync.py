@@ -19,8 +19,8 @@ from pipeline.tracking.mirror import call_copies, import_copies
 from pipeline.tracking.runs import MAX_LISTED, find_run
 from pipeline.tracking.store import require_store
 
-PROCESS = "the process that copies the runs"
-LIMIT = 120  # seconds for a run, which has up to 10 MB
+COPIER = "the process that copies the runs"
+RUN_SECONDS = 120  # for a run, which has up to 10 MB
 SKIPPED = {
     "running": "it is still running",
     "deleted": "its copy was deleted on the server; restore it there",
@@ -40,7 +40,7 @@ def sync(server: str, *, run: str | None) -> dict[str, str]:
     store = store_dir()
     require_store(store)
     run_id = find_run(run, store=store, server=server).run_id if run else None
-    with closing(Companion(PROCESS, quiet=True)) as companion:
+    with closing(Companion(COPIER, quiet=True)) as companion:
         companion.submit(import_copies).result()
         with store_lock(store):
             companion.submit(call_copies, "mark_killed_runs", store).result()
@@ -72,11 +72,11 @@ def _copy_run(
     with server_lock(store):
         try:
             call = companion.submit(call_copies, "copy_run", store, server, run)
-            copied: CopyStatus | None = call.result(LIMIT)
+            copied: CopyStatus | None = call.result(RUN_SECONDS)
             return copied
         except TooLate:
             companion.close()  # before another process gets the lock
-            message = f"the server did not answer within {LIMIT} s"
+            message = f"the server did not answer within {RUN_SECONDS} s"
             raise UserError(message) from None
 
 

@@ -130,8 +130,7 @@ def open_checkpoint(
 ) -> Iterator[Checkpoint]:
     """Lock the checkpoint of a killed training run, or of a new one, while it runs.
 
-    The operating system releases the lock when the process ends, even if it is killed,
-    so an unlocked checkpoint belongs to a killed training run. Concurrent training runs
+    An unlocked checkpoint belongs to a killed training run. Concurrent training runs
     have separate folders, checkpoints/<fingerprint>/<id> in the folder of the store.
     The folder is removed when the training is finished.
 

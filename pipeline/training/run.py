@@ -2,13 +2,12 @@
 
 A single training run and the worker of a sweep make the same object. It contains no
 object of PyTorch, so a worker can send it to another machine, and it does not depend on
-where it is recorded.
+where it is recorded. `train_once` runs in the workers of a sweep.
 """
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from pipeline.tracking.tags import (
     HOST_TAG,
     KIND_TAG,
     PROCESSOR_TAG,
+    Kind,
 )
 from pipeline.training.log import FIRST_METRICS, ordered
 
@@ -99,7 +99,11 @@ class TrainingRun:
             folder = run.network_path.parent
             raise UserError(f"{folder} does not contain a whole training run")
         initial = Epoch(states[0], time=times.times[0])
-        others = map(Epoch, states[1:], count(1), rows, times.seconds, times.times[1:])
+        stored = zip(states[1:], rows, times.seconds, times.times[1:], strict=True)
+        others = [
+            Epoch(state, number=number, metrics=row, seconds=seconds, time=time)
+            for number, (state, row, seconds, time) in enumerate(stored, start=1)
+        ]
         return cls(
             dataset=trained.dataset,
             data_sha256=known.data_sha256,
@@ -180,7 +184,7 @@ class TrainResult(TrainingRun):
 def training_tags(hyperparameters: Hyperparameters, data_sha256: str) -> dict[str, str]:
     """Return the tags that identify a training run, as soon as it starts."""
     return {
-        KIND_TAG: "training",
+        KIND_TAG: Kind.TRAINING,
         DATA_TAG: data_sha256,
         FINGERPRINT_TAG: fingerprint(hyperparameters, data_sha256),
     }

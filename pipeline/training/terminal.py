@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from pipeline.call import say
-from pipeline.console import new_console, progress_bar, table
+from pipeline.console import new_console, progress_bar
 from pipeline.core.dataset import LabeledImages
 from pipeline.core.epoch import Epoch
 from pipeline.datasets import spec
 from pipeline.terminal import wrap
+from pipeline.text import table
 from pipeline.training.log import best_epoch
 from pipeline.training.run import TrainingRun
 

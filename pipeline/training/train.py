@@ -18,8 +18,8 @@ from pipeline.model.storage import params_of
 from pipeline.paths import (
     MODEL_FILE,
     TRAINING_FOLDER,
+    data_dir,
     displayed,
-    outputs_dir,
     store_dir,
 )
 from pipeline.terminal import command_line, next_steps, status, wrap
@@ -59,7 +59,7 @@ def train(
     with one_thread():
         if cfg.reproduce:
             return _reproduce(cfg, open_tracker, on_epoch)
-        path, _ = datasets.prepare(cfg.dataset, folder=outputs_dir() / "data")
+        path, _ = datasets.prepare(cfg.dataset, folder=data_dir())
         dataset = Dataset.read(path)
         cfg = cfg.model_copy(update={"dataset": dataset.name})  # it may be a folder
         training = _train(cfg, dataset, open_tracker, on_epoch)
@@ -78,7 +78,7 @@ def _reproduce(
     with status("reading the recorded run"):
         run = find_training_run(str(cfg.reproduce), store=store_dir())
         original = Original(run, TrainingRun.read(run))
-    dataset = load_data(original, outputs_dir() / "data")
+    dataset = load_data(original, data_dir())
     recorded = original.training.params
     name = {"dataset": recorded.pop("dataset")}
     try:

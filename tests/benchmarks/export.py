@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import datasets
-from pipeline.console import table
 from pipeline.core.hyperparameters import Hyperparameters
 from pipeline.core.loop import train_network
 from pipeline.core.threads import one_thread
@@ -29,6 +28,7 @@ from pipeline.deploy import BIT_WIDTHS, QuantizedModel, export_quantized
 from pipeline.deploy.checks import Outputs
 from pipeline.deploy.output import check_images
 from pipeline.model import load_trained_model, save_model
+from pipeline.text import table
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS.parent / "outputs" / "data"

@@ -66,7 +66,7 @@ def kill_copying_process():
 def test_a_copy_that_fails_takes_no_longer_than_the_timeout_and_names_the_remedy(
     recorded, fault, timeout, reason, capfd, monkeypatch
 ):
-    monkeypatch.setattr(mirror, "TIMEOUT", timeout)
+    monkeypatch.setattr(mirror, "FINISH_SECONDS", timeout)
     (sweep,) = tagged_runs(recorded, "kind", ["sweep"])
     url, start = broken_server(fault), time.monotonic()
     if reason == "stopped":  # by Ctrl-C
@@ -104,7 +104,7 @@ def test_sync_stops_if_nothing_is_recorded_or_a_server_is_too_slow(
     ):
         project.call("sync", server=url)
     url = broken_server("drips")
-    limit = "import pipeline.tracking.sync as sync; sync.LIMIT = 1"
+    limit = "import pipeline.tracking.sync as sync; sync.RUN_SECONDS = 1"
     process = project.run("sync", f"server={url}", status=1, before=limit)
     assert process.stderr == "error: the server did not answer within 1 s\n"
 
@@ -113,7 +113,7 @@ def test_a_call_of_sync_that_fails_in_a_thread_leaves_the_process_as_it_was(
     recorded, monkeypatch
 ):
     monkeypatch.setenv("PIPELINE_OUTPUTS", str(recorded))
-    monkeypatch.setattr(sync_module, "LIMIT", 1)
+    monkeypatch.setattr(sync_module, "RUN_SECONDS", 1)
     before = dict(os.environ), signal.getsignal(signal.SIGALRM)
     with ThreadPoolExecutor() as threads:
         call = threads.submit(sync, server=broken_server("drips"), quiet=True)

@@ -1,0 +1,78 @@
+"""Everything that depends on internals of Hydra: the files of a composition, in order.
+
+Hydra can change these in any release. `tests/cli/test_hydra_internals.py` fails if it
+does.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import version
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.defaults_list import create_defaults_list
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from omegaconf import DictConfig, OmegaConf
+
+# Returns the values of a file, and the package of its header.
+Read = Callable[[Path], tuple[dict[str, Any], str | None]]
+
+
+class _ConfFolder(FileConfigSource):
+    """A folder of YAML files, which are read by a function of ours."""
+
+    def __init__(self, folder: Path, read: Read) -> None:
+        super().__init__("conf", f"file://{folder}")
+        self._read = read
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Read a file; the result has its path."""
+        path = Path(self.path, self._normalize_file_name(config_path))
+        values, package = self._read(path)
+        config = OmegaConf.create(values)
+        return ConfigResult(self.provider, str(path), config, {"package": package})
+
+
+def header_package(text: str) -> str | None:
+    """Return the package in the header of a file, such as `# @package _global_`.
+
+    Raises:
+        ValueError: If the header is invalid.
+    """
+    package: str | None = ConfigSource._get_header_dict(text[:512])["package"]
+    return package
+
+
+def ordered_files(
+    overrides: Sequence[str], *, name: str, folders: Sequence[Path], read: Read
+) -> Iterator[tuple[Path, str, str, DictConfig]]:
+    """Yield the path, group, package and content of each file in Hydra's order.
+
+    Args:
+        overrides: Choices of groups, such as team=small or ~team.
+        name: That of the primary file.
+        folders: Where the files are; the first one that has a file is used.
+        read: Reads a file.
+
+    Raises:
+        HydraException: If a file is missing or the choices are invalid.
+    """
+    version.setbase("1.3")
+    repository = ConfigRepository(ConfigSearchPathImpl())
+    repository.sources = [_ConfFolder(folder, read) for folder in folders]
+    caching = CachingConfigRepository(repository)
+    defaults = create_defaults_list(
+        repo=caching,
+        config_name=name,
+        overrides_list=OverridesParser.create().parse_overrides([*overrides]),
+        prepend_hydra=False,
+        skip_missing=False,
+    )
+    for default in defaults.defaults:
+        loaded = caching.load_config(str(default.config_path))
+        assert loaded and isinstance(loaded.config, DictConfig)
+        group = str(default.config_path).rpartition("/")[0]
+        yield Path(loaded.path), group, default.package or "", loaded.config
