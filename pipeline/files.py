@@ -27,6 +27,8 @@ from pipeline.call import prepare_replacement, say
 from pipeline.text import printable, readable
 
 DAY = 86_400  # seconds; older temporary files of killed processes are removed
+# In the names of hidden files beside a result: no user's file has such a name.
+TEMPORARY, PREVIOUS = "pipeline-new-", "pipeline-old"
 # Characters that start a formula in a spreadsheet; = + - @ also in full width.
 # Source: OWASP, CSV injection.
 FORMULA_STARTS = {*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"}
@@ -175,12 +177,12 @@ def _temporary(path: Path) -> Path:
     The module tempfile would ignore the umask: only the user could read its files.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    return path.with_name(f".{path.name}.{TEMPORARY}{secrets.token_hex(4)}")
 
 
 def _remove_leftovers(path: Path) -> None:
     """Remove temporary files of `path` that killed processes left a day ago."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{TEMPORARY}*"):
         with suppress(FileNotFoundError):  # another process may have removed it
             if leftover.stat().st_mtime > time.time() - DAY:
                 continue
@@ -191,7 +193,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _previous(path: Path) -> Path:
-    return path.parent / f".{path.name}.earlier"
+    return path.parent / f".{path.name}.{PREVIOUS}"
 
 
 def _flush(path: Path) -> None:

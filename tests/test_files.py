@@ -72,7 +72,10 @@ def test_a_folder_does_not_replace_a_file(tmp_path):
     assert names(tmp_path) == {"export"}
 
 
-@pytest.mark.parametrize("left", [{".train.earlier"}, {"train", ".train.earlier"}])
+PREVIOUS = ".train.pipeline-old"
+
+
+@pytest.mark.parametrize("left", [{PREVIOUS}, {"train", PREVIOUS}])
 def test_after_a_kill_at_a_rename_a_complete_folder_is_read(tmp_path, left):
     for name in left:  # by a kill between the renames, and after them
         (tmp_path / name).mkdir()
@@ -83,16 +86,19 @@ def test_after_a_kill_at_a_rename_a_complete_folder_is_read(tmp_path, left):
 
 
 def test_temporary_files_are_removed_after_a_day_and_not_before(tmp_path):
-    for name, age in ((".train.olderone", 90_000), (".train.ayounger", 60)):
-        for left in (tmp_path / name, tmp_path / f"{name[:6]}.csv{name[6:]}"):
+    ages = {"pipeline-new-old": 90_000, "pipeline-new-young": 60, "20261101": 90_000}
+    for end, age in ages.items():
+        for left in (tmp_path / f".train.{end}", tmp_path / f".train.csv.{end}"):
             left.touch() if ".csv" in left.name else left.mkdir()
             os.utime(left, (0, time.time() - age))
     with files.atomic_folder(tmp_path / "train"):
         pass
     with files.atomic_file(tmp_path / "train.csv") as temporary:
         temporary.touch()
-    younger = {".train.ayounger", ".train.csv.ayounger", ".train.lock"}
-    assert names(tmp_path) == {"train", "train.csv", *younger}
+    young = {".train.pipeline-new-young", ".train.csv.pipeline-new-young"}
+    of_user = {".train.20261101", ".train.csv.20261101"}
+    others = {*young, *of_user, ".train.lock"}
+    assert names(tmp_path) == {"train", "train.csv", *others}
 
 
 def test_a_process_that_waits_for_a_lock_says_so(tmp_path, capfd):

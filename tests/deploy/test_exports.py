@@ -184,4 +184,4 @@ def test_a_killed_worker_is_replaced_and_workers_end_with_the_command(
         if message := messages.get(number):
             assert process.returncode == 128 + number
             assert errors == f"{message}; run the same command again\n"
-            assert not [*project.outputs.glob(".export.????????")]
+            assert not [*project.outputs.glob(".export.pipeline-new-*")]
